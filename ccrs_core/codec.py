@@ -1,0 +1,161 @@
+"""The sans-I/O contract of one WebSocket connection: frames in, messages out, and back.
+
+A codec does no I/O, reads no clock, draws no random numbers: the same calls give the same answers.
+Each connection gets a fresh one, so nothing stale can survive a reconnect. Timers, request and ack
+matching, resubscription, limits and book assembly are the core's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from ccrs_core.credentials import Credentials
+    from ccrs_core.events import MarketData
+    from ccrs_core.model import Subscription
+
+Outbound = str | bytes
+"""A frame to send: text frames are str, binary frames bytes. (Received ones are always bytes.)"""
+
+
+@attrs.define(slots=True)
+class Data:
+    """Events of one topic, in the exchange's order, all of one type and never empty.
+
+    ``sequence`` is the number by which repeats are recognised: within the topic, a frame whose
+    number isn't above the last delivered one brings nothing new. None where repeats can't occur or
+    are recognised by trade id. ``restart`` says that the exchange began to count anew here.
+    """
+
+    topic: str
+    events: Sequence[MarketData]
+    sequence: int | None = None
+    restart: bool = False
+
+
+@attrs.frozen
+class Ack:
+    """The exchange accepted the request, or just the named topics of it.
+
+    ``request_id`` is None where the exchange doesn't repeat it: then ``topics`` are named.
+    """
+
+    request_id: str | None
+    topics: tuple[str, ...] | None = None
+
+
+@attrs.frozen
+class Refused:
+    """The exchange refused the request, or just the named topics of it."""
+
+    request_id: str | None
+    code: str
+    text: str
+    topics: tuple[str, ...] | None = None
+
+
+@attrs.frozen
+class LoggedIn:
+    """The login was accepted."""
+
+
+@attrs.frozen
+class LoginRefused:
+    """The login was refused. Terminal: the core doesn't try again."""
+
+    code: str
+    text: str
+
+
+@attrs.frozen
+class Reply:
+    """Send this frame (an answer to the server's ping, say)."""
+
+    frame: Outbound
+
+
+@attrs.frozen
+class Alive:
+    """A sign of life without data, such as a pong."""
+
+
+@attrs.frozen
+class Closing:
+    """The exchange announces that it will end this connection: replace it before that."""
+
+    reason: str
+
+
+@attrs.frozen
+class Unrecognised:
+    """A well-formed frame that the codec has no use for; counted, never an error."""
+
+    what: str
+
+
+Message = Data | Ack | Refused | LoggedIn | LoginRefused | Reply | Alive | Closing | Unrecognised
+
+
+@attrs.frozen
+class Heartbeat:
+    """Send ``Codec.ping()`` every ``interval`` seconds.
+
+    Where nothing at all is received for ``interval + timeout`` seconds the connection is dead.
+    """
+
+    interval: float
+    timeout: float
+
+
+class Codec(ABC):
+    """Translator of one connection. Implement the abstract methods; override the rest as needed."""
+
+    heartbeat: ClassVar[Heartbeat | None] = None
+
+    @abstractmethod
+    def topic(self, subscription: Subscription) -> str:
+        """The exchange's name of the stream that carries a subscription, unique on its route.
+
+        Several subscriptions may share one topic (funding and mark price in a ticker, say).
+        """
+
+    @abstractmethod
+    def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
+        """One frame that subscribes to all of them; never more than ``Route.topics_per_request``.
+
+        From this call on, frames of their topics decode to their events.
+        """
+
+    @abstractmethod
+    def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
+        """One frame that ends all of them; afterwards their frames are ``Unrecognised``."""
+
+    @abstractmethod
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        """What a received frame says. Unknown fields, topics and enum values are never errors.
+
+        :raises DecodeError: where the bytes are malformed, whatever they are; nothing else.
+        """
+
+    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
+        """Tell cheaply, without decoding, what a data frame is a copy of, for racing.
+
+        Returns (topic, number, restart). ``number`` is the same for copies of one update on all
+        connections: an int rises within the topic, so that a copy with a number not above the last
+        one is late; bytes identify an update among the recent ones (trades). ``restart`` as in
+        :class:`Data`. None where the frame is no data frame, or where decoding it depends on
+        earlier frames of the same connection, so that it must be decoded in any case.
+        """
+        return None
+
+    def ping(self, request_id: str) -> Outbound | None:
+        """The heartbeat frame, where ``heartbeat`` is set. None sends a protocol-level ping."""
+        return None
+
+    def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound | None:
+        """The frame that logs in a private connection; None where the handshake did."""
+        return None

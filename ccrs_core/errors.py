@@ -1,0 +1,181 @@
+"""Every public exception, one tree, grouped by what the caller should do.
+
+``retryable`` says whether trying the same thing again, unchanged, can succeed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CcrsError(Exception):
+    """Base of all errors that this library raises."""
+
+    retryable: ClassVar[bool] = False
+
+
+# --- Fix the installation -------------------------------------------------------------------
+
+
+class PluginError(CcrsError):
+    """An exchange plugin can't be used."""
+
+
+class PluginNotInstalled(PluginError):
+    """No installed package offers an exchange of that name; the message names those that are."""
+
+
+class PluginBroken(PluginError):
+    """A plugin failed to load; the message names distribution, version and cause."""
+
+
+class PluginMismatch(PluginError):
+    """A plugin was written for a contract version that this core doesn't serve."""
+
+
+# --- Fix the call ---------------------------------------------------------------------------
+
+
+class UsageError(CcrsError, ValueError):
+    """The call is wrong, whatever the exchange says; nothing was sent."""
+
+
+class Unsupported(UsageError):
+    """The exchange doesn't offer this, by its declared capabilities; nothing was sent."""
+
+
+class UnknownInstrument(UsageError):
+    """The exchange lists no such symbol; ``near`` holds symbols that look alike."""
+
+    def __init__(self, message: str, near: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.near = near
+
+
+# --- The network ----------------------------------------------------------------------------
+
+
+class TransportError(CcrsError):
+    """The network failed; a supervised connection heals by itself, a request may be retried."""
+
+    retryable: ClassVar[bool] = True
+
+
+class ConnectFailed(TransportError):
+    """No connection came about: refused, unresolvable, TLS or handshake failure."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status of a refused handshake, where there was one."""
+
+
+class ConnectionLost(TransportError):
+    """An established connection ended; ``code`` is the WebSocket close code, where there was one."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TimedOut(TransportError):
+    """No answer within the time allowed."""
+
+
+class ReconnectsExhausted(TransportError):
+    """The limit of consecutive failed connection attempts that the user set was reached."""
+
+    retryable: ClassVar[bool] = False
+
+
+# --- What was received ----------------------------------------------------------------------
+
+
+class DecodeError(CcrsError):
+    """Bytes from the exchange that its plugin can't read; ``frame`` holds (the start of) them."""
+
+    def __init__(self, message: str, frame: bytes = b"") -> None:
+        super().__init__(message)
+        self.frame = frame[:2048]
+
+
+class BookInvalid(CcrsError):
+    """The order book can't be trusted right now (syncing or broken); wait for it to be valid."""
+
+    retryable: ClassVar[bool] = True
+
+
+class FeedOverflow(CcrsError):
+    """A feed with the policy ``raise`` was not read fast enough; ``lost`` events are gone."""
+
+    def __init__(self, message: str, lost: int) -> None:
+        super().__init__(message)
+        self.lost = lost
+
+
+class FeedClosed(CcrsError):
+    """The feed was closed; it delivers nothing any more."""
+
+
+# --- What the exchange said -----------------------------------------------------------------
+
+
+class ExchangeError(CcrsError):
+    """The exchange answered with an error; ``code`` and ``text`` are its own."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} (code {code})" if code else text)
+        self.code = code
+        self.text = text
+
+
+class AuthError(ExchangeError):
+    """Key, signature or permission refused. Never retried."""
+
+
+class RateLimited(ExchangeError):
+    """Too many requests; ``retry_after`` seconds must pass, where the exchange says so."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, code: str, text: str, retry_after: float | None = None) -> None:
+        super().__init__(code, text)
+        self.retry_after = retry_after
+
+
+class InvalidRequest(ExchangeError):
+    """The exchange calls the request malformed or its arguments out of range."""
+
+
+class SubscriptionRefused(ExchangeError):
+    """The exchange refused, or never acknowledged, a subscription; the text says which and why."""
+
+    def __init__(self, code: str, text: str, symbol: str, channel: str) -> None:
+        super().__init__(code, text)
+        self.symbol = symbol
+        self.channel = channel
+
+    def __str__(self) -> str:
+        return f"{self.channel} of {self.symbol} was refused: {super().__str__()}"
+
+
+class OrderRejected(ExchangeError):
+    """The exchange refused an order."""
+
+
+class InsufficientBalance(OrderRejected):
+    """Not enough funds or margin for the order."""
+
+
+class OrderNotFound(ExchangeError):
+    """The exchange knows no such order."""
+
+
+class ExchangeUnavailable(ExchangeError):
+    """The exchange is overloaded, restarting or under maintenance."""
+
+    retryable: ClassVar[bool] = True
+
+
+class OutcomeUnknown(ExchangeError):
+    """A state-changing request may or may not have taken effect; look it up, never resend it."""

@@ -1,0 +1,232 @@
+"""What a feed delivers: market data, and the notices that tell when it is interrupted.
+
+All are frozen values. ``exchange_time_ns`` is the exchange's own time of the event (matching time
+where it gives one), ``received_time_ns`` the local time at which the frame arrived, both integer
+nanoseconds UTC. ``sequence`` is the exchange's number of the update, rising within one symbol and
+channel; None where the exchange gives none. Prices and sizes keep the wire's exact digits.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import ClassVar
+
+import attrs
+
+from ccrs_core.model import NS_PER_SECOND, Channel, Side
+
+Level = tuple[Decimal, Decimal]
+"""Price and size of one level of an order book."""
+
+
+@attrs.frozen
+class Event:
+    """What all events have in common."""
+
+    type: ClassVar[str]
+    channel: ClassVar[Channel | None] = None
+
+    exchange: str
+    symbol: str
+    exchange_time_ns: int | None
+    received_time_ns: int
+
+    @property
+    def time(self) -> datetime:
+        """The exchange's time (the local one where there is none) for people: microseconds, UTC."""
+        ns = self.received_time_ns if self.exchange_time_ns is None else self.exchange_time_ns
+        seconds, rest = divmod(ns, NS_PER_SECOND)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+
+
+@attrs.frozen
+class TopOfBook(Event):
+    """Best bid and ask. A side without orders has None for price and size."""
+
+    type: ClassVar[str] = "top_of_book"
+    channel: ClassVar[Channel | None] = Channel.TOP_OF_BOOK
+
+    sequence: int | None
+    bid_price: Decimal | None
+    bid_size: Decimal | None
+    ask_price: Decimal | None
+    ask_size: Decimal | None
+
+
+@attrs.frozen
+class Trade(Event):
+    """A public trade; ``side`` is the taker's. Oldest first within a frame."""
+
+    type: ClassVar[str] = "trade"
+    channel: ClassVar[Channel | None] = Channel.TRADES
+
+    sequence: int | None
+    trade_id: str
+    price: Decimal
+    size: Decimal
+    side: Side
+    block: bool = False
+    """Negotiated off the book; its price says little about the market."""
+
+
+@attrs.frozen
+class BookUpdate(Event):
+    """A change of an order book: levels with their new absolute sizes, size zero removes.
+
+    A ``snapshot`` replaces the whole book. Otherwise it applies to a book whose sequence lies in
+    ``previous_sequence <= book.sequence < sequence``. The maintained book is ``feed.book(symbol)``.
+    """
+
+    type: ClassVar[str] = "book"
+    channel: ClassVar[Channel | None] = Channel.BOOK
+
+    sequence: int
+    snapshot: bool
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    previous_sequence: int | None = None
+    checksum: int | None = None
+
+
+@attrs.frozen
+class Ticker(Event):
+    """Statistics of the last 24 hours; None where the exchange doesn't say."""
+
+    type: ClassVar[str] = "ticker"
+    channel: ClassVar[Channel | None] = Channel.TICKER
+
+    sequence: int | None
+    last_price: Decimal | None = None
+    bid_price: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_price: Decimal | None = None
+    ask_size: Decimal | None = None
+    open_price: Decimal | None = None
+    high_price: Decimal | None = None
+    low_price: Decimal | None = None
+    volume: Decimal | None = None
+    turnover: Decimal | None = None
+    mark_price: Decimal | None = None
+    index_price: Decimal | None = None
+    open_interest: Decimal | None = None
+    funding_rate: Decimal | None = None
+    next_funding_time_ns: int | None = None
+
+
+@attrs.frozen
+class Candle(Event):
+    """One interval's prices; ``closed`` candles never change again."""
+
+    type: ClassVar[str] = "candle"
+    channel: ClassVar[Channel | None] = Channel.CANDLES
+
+    interval: str
+    open_time_ns: int
+    close_time_ns: int
+    """First nanosecond after the interval."""
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal | None
+    closed: bool
+
+
+@attrs.frozen
+class Funding(Event):
+    """The funding rate that will be (or, in a history, was) paid at ``funding_time_ns``."""
+
+    type: ClassVar[str] = "funding"
+    channel: ClassVar[Channel | None] = Channel.FUNDING
+
+    rate: Decimal
+    funding_time_ns: int | None
+
+
+@attrs.frozen
+class MarkPrice(Event):
+    """The price that margin is computed from, and the index behind it."""
+
+    type: ClassVar[str] = "mark_price"
+    channel: ClassVar[Channel | None] = Channel.MARK_PRICE
+
+    mark_price: Decimal
+    index_price: Decimal | None
+
+
+@attrs.frozen
+class Liquidation(Event):
+    """A position closed by force; ``side`` is that of the liquidated position (BUY: a long)."""
+
+    type: ClassVar[str] = "liquidation"
+    channel: ClassVar[Channel | None] = Channel.LIQUIDATIONS
+
+    side: Side
+    price: Decimal
+    size: Decimal
+
+
+MarketData = TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Liquidation
+
+
+# --- Notices: in the same feed as the data, so that no consumer can miss a discontinuity -----
+
+
+class Reason(enum.StrEnum):
+    """Why a notice was given."""
+
+    DISCONNECTED = "disconnected"
+    SILENT = "silent"
+    RECONNECTED = "reconnected"
+    RESUBSCRIBED = "resubscribed"
+    SEQUENCE = "sequence"
+    CROSSED = "crossed"
+    CHECKSUM = "checksum"
+    OVERFLOW = "overflow"
+    ROLLOVER = "rollover"
+    RESTART = "restart"
+
+
+@attrs.frozen
+class Gap(Event):
+    """Updates between ``last_sequence`` and ``next_sequence`` may be missing; what follows is fresh.
+
+    ``lost`` counts them where that is known (a feed's overflow), else it is None.
+    """
+
+    type: ClassVar[str] = "gap"
+
+    about: Channel
+    reason: Reason
+    last_sequence: int | None = None
+    next_sequence: int | None = None
+    lost: int | None = None
+
+
+@attrs.frozen
+class Stale(Event):
+    """What was delivered last may be out of date: no connection brings this subscription's data."""
+
+    type: ClassVar[str] = "stale"
+
+    about: Channel
+    reason: Reason
+    silent_ns: int | None = None
+    """Time since the last data (or since the subscribe request, where none came)."""
+
+
+@attrs.frozen
+class Resumed(Event):
+    """Data flows again after :class:`Stale`; what follows is fresh."""
+
+    type: ClassVar[str] = "resumed"
+
+    about: Channel
+    stale_ns: int | None = None
+
+
+Notice = Gap | Stale | Resumed
+AnyEvent = MarketData | Notice

@@ -1,0 +1,176 @@
+"""The contract of an exchange plugin: an exchange described as data plus a few pure functions."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+
+from ccrs_core.codec import Codec
+from ccrs_core.model import Channel, Instrument, Market, Subscription
+
+if TYPE_CHECKING:
+    from ccrs_core.credentials import Credentials
+    from ccrs_core.emulator.dialect import Dialect
+    from ccrs_core.errors import CcrsError
+    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+
+CONTRACT = 1
+"""Version of this contract. Plugins written for another one are refused at load time."""
+
+
+class SequenceScope(enum.StrEnum):
+    """Where an exchange's sequence numbers mean the same thing."""
+
+    GLOBAL = "global"
+    """The same update has the same number on every connection: racing is possible."""
+    CONNECTION = "connection"
+    """Each connection counts for itself (or there are no numbers): racing is not possible."""
+
+
+@attrs.frozen(kw_only=True)
+class Budget:
+    """At most ``amount`` in any ``seconds``."""
+
+    amount: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """The socket that carries a subscription, with the exchange's limits on it.
+
+    Subscriptions with equal routes share connections. ``url`` is a template of the environment's
+    addresses: ``{public}/v5/public/spot``.
+    """
+
+    url: str
+    private: bool = False
+    sequence_scope: SequenceScope = SequenceScope.CONNECTION
+    topics_per_connection: int | None = None
+    topic_chars_per_connection: int | None = None
+    topics_per_request: int = 10
+    messages: Budget | None = None
+    """Frames that may be sent on one connection, heartbeats included."""
+    max_age: float | None = None
+    """Seconds after which the exchange ends a connection."""
+
+
+@attrs.frozen(kw_only=True)
+class Environment:
+    """Addresses by name: ``rest`` and those that route templates mention. No trailing slashes."""
+
+    addresses: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What the exchange allows per IP address."""
+
+    connects: Budget = Budget(amount=100, seconds=60.0)
+    """WebSocket connection attempts per host."""
+    requests: Budget = Budget(amount=100, seconds=10.0)
+    """Summed weight of REST requests per host."""
+
+
+@attrs.frozen(kw_only=True)
+class Capabilities:
+    """What a plugin offers; anything else is refused with ``Unsupported`` before any I/O."""
+
+    channels: Mapping[Market, frozenset[Channel]] = attrs.field(factory=dict)
+    book_depths: Mapping[Market, tuple[int, ...]] = attrs.field(factory=dict)
+    """Depths of the book channel, ascending."""
+    intervals: tuple[str, ...] = ()
+    """Candle intervals by their unified names."""
+
+
+class Exchange(ABC):
+    """An exchange: implement the abstract methods; holds no connection and no state."""
+
+    name: ClassVar[str]
+    """Equals the entry point's name."""
+    contract: ClassVar[int]
+    """Version of the contract that the plugin was written for, spelled out as a number."""
+    title: ClassVar[str] = ""
+    """For people; ``name`` where empty."""
+    capabilities: ClassVar[Capabilities]
+    environments: ClassVar[Mapping[str, Environment]]
+    """By name; ``mainnet`` is always there, ``testnet`` and ``demo`` where they exist."""
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {}
+    limits: ClassVar[Limits] = Limits()
+
+    @abstractmethod
+    def route(self, subscription: Subscription) -> Route:
+        """The socket that carries a subscription (one that the capabilities allow)."""
+
+    @abstractmethod
+    def codec(self, route: Route) -> Codec:
+        """A fresh codec; called once per connection."""
+
+    @abstractmethod
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        """The request with whatever proves who sends it; sign exactly the bytes that are sent."""
+
+    @abstractmethod
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        """The typed error that a response stands for, or None where it is an answer.
+
+        :raises DecodeError: where the body can't be read at all.
+        """
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        """Seconds for which a healthy stream of this kind may say nothing; None where it has no
+        cadence (trades of an illiquid instrument), so that silence proves nothing."""
+        return None
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        """The subscriptions that recorded frames belong to, for replaying recordings made by other
+        programs, which don't say. ``market`` is the user's word, where given."""
+        return ()
+
+    def dialect(self) -> Dialect | None:
+        """How the emulator speaks this exchange's protocol; None where the plugin ships none."""
+        return None
+
+
+def unsupported_reason(exchange: Exchange, subscription: Subscription) -> str | None:
+    """Why an exchange's declared capabilities rule a subscription out, or None."""
+    capabilities, instrument = exchange.capabilities, subscription.instrument
+    channels = capabilities.channels.get(instrument.market, frozenset())
+    if subscription.channel not in channels:
+        offered = ", ".join(sorted(c.value for c in channels)) or "nothing"
+        return (
+            f"{exchange.name} offers no {subscription.channel.value} for {instrument.market.value} "
+            f"instruments such as {instrument.symbol}; it offers {offered}"
+        )
+    if subscription.channel is Channel.BOOK:
+        depths = capabilities.book_depths.get(instrument.market, ())
+        if subscription.depth not in depths:
+            return (
+                f"{exchange.name} offers no {instrument.market.value} book with "
+                f"{subscription.depth} levels; it offers {', '.join(map(str, depths))}"
+            )
+    if subscription.channel is Channel.CANDLES and (
+        subscription.interval not in capabilities.intervals
+    ):
+        return (
+            f"{exchange.name} offers no candles of {subscription.interval}; "
+            f"it offers {', '.join(capabilities.intervals)}"
+        )
+    return None
+
+
+def resolve(
+    exchange: Exchange,
+    channel: Channel,
+    instrument: Instrument,
+    depth: int | None,
+    interval: str | None,
+) -> Subscription:
+    """An interest as a subscription, with the exchange's shallowest book where no depth is asked."""
+    if channel is Channel.BOOK and depth is None:
+        depth = min(exchange.capabilities.book_depths.get(instrument.market, (0,)))
+    return Subscription(channel, instrument, depth, interval)

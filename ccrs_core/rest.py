@@ -1,0 +1,130 @@
+"""REST as data: the unified questions, and how an exchange's endpoints answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.model import Instrument, Market
+
+T = TypeVar("T")
+R = TypeVar("R", bound="Request[Any]")
+
+
+@attrs.frozen
+class HttpRequest:
+    """One HTTP request, as yet unsigned. ``path`` starts with a slash; ``query`` keeps its order."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b""
+
+
+@attrs.frozen
+class HttpResponse:
+    """One HTTP response. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+# --- The unified questions ------------------------------------------------------------------
+
+
+@attrs.frozen
+class Request(Generic[T]):
+    """A unified question; ``T`` is the type of its answer."""
+
+
+@attrs.frozen
+class GetServerTime(Request[int]):
+    """The exchange's clock, nanoseconds UTC."""
+
+
+@attrs.frozen
+class GetInstruments(Request[list[Instrument]]):
+    """All instruments of a market that are not closed."""
+
+    market: Market
+
+
+@attrs.frozen
+class GetTopOfBook(Request[TopOfBook]):
+    """Best bid and ask now."""
+
+    instrument: Instrument
+
+
+@attrs.frozen
+class GetBook(Request[BookUpdate]):
+    """The order book now, best level first, at most ``depth`` levels per side."""
+
+    instrument: Instrument
+    depth: int
+
+
+@attrs.frozen
+class GetTrades(Request[list[Trade]]):
+    """The most recent public trades, at most ``limit``, oldest first."""
+
+    instrument: Instrument
+    limit: int
+
+
+@attrs.frozen
+class GetCandles(Request[list[Candle]]):
+    """Candles that open in ``start_ns <= open_time_ns < end_ns``, at most ``limit``, oldest first.
+
+    Without ``start_ns`` the last ``limit`` before ``end_ns`` (or now); with it the first ones.
+    """
+
+    instrument: Instrument
+    interval: str
+    start_ns: int | None
+    end_ns: int | None
+    limit: int
+
+
+@attrs.frozen
+class GetFundingHistory(Request[list[Funding]]):
+    """Past funding rates in ``start_ns <= funding_time_ns < end_ns``, as for candles."""
+
+    instrument: Instrument
+    start_ns: int | None
+    end_ns: int | None
+    limit: int
+
+
+# --- How an exchange answers them -----------------------------------------------------------
+
+
+@attrs.frozen
+class Answer(Generic[T]):
+    """A decoded response. ``cursor`` asks for the next page; None means that this was the last."""
+
+    value: T
+    cursor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint(Generic[R, T]):
+    """A REST call as data plus two pure functions.
+
+    ``encode(request, cursor)`` builds a page's HTTP request (cursor None: the first page);
+    ``decode(request, response, received_time_ns)`` reads the answer, which ``Exchange.error_of``
+    has already found to be no error. ``newest_first``: each further page is older than the one
+    before, so pages are joined in reverse (items within a page are always oldest first).
+    """
+
+    encode: Callable[[R, str | None], HttpRequest]
+    decode: Callable[[R, HttpResponse, int], Answer[T]]
+    markets: frozenset[Market]
+    signed: bool = False
+    weight: int = 1
+    newest_first: bool = False

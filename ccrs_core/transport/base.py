@@ -1,0 +1,98 @@
+"""What the core asks of a transport. Users may hand in their own."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from ccrs_core.codec import Outbound
+from ccrs_core.rest import HttpRequest, HttpResponse
+
+
+@attrs.frozen(kw_only=True)
+class TransportOptions:
+    """Network settings, the same for REST and WebSocket.
+
+    ``proxy`` is ``http://[user:password@]host:port`` (CONNECT) or ``socks5://…`` (needs the extra
+    ``ccrs-core[socks]``). ``ssl`` replaces the default verification. ``source_address`` is the
+    local IP address to connect from. ``compression`` offers permessage-deflate. Times are seconds.
+    """
+
+    proxy: str | None = attrs.field(default=None, repr=False)
+    ssl: ssl.SSLContext | None = None
+    source_address: str | None = None
+    compression: bool = False
+    max_frame_bytes: int = 16 * 1024 * 1024
+    connect_timeout: float = 10.0
+    request_timeout: float = 10.0
+    close_timeout: float = 2.0
+
+
+class Clock(Protocol):
+    """The only source of time. Waiting is asyncio's, whose loop must keep ``monotonic``'s time."""
+
+    def time_ns(self) -> int:
+        """Now, nanoseconds UTC; may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds from some fixed point; never goes back."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Connection(Protocol):
+    """One open WebSocket. Only one task may be in ``receive``, only one in ``send``."""
+
+    async def receive(self) -> Sequence[bytes]:
+        """All frames that have arrived, in order; waits for the first. Never empty.
+
+        Text frames come as their UTF-8 bytes. Protocol pings are answered before this returns.
+
+        :raises ConnectionLost: once the connection has ended, after its last frames.
+        """
+
+    async def send(self, frame: Outbound) -> None:
+        """Send a text (str) or binary (bytes) frame.
+
+        :raises ConnectionLost: where the connection has ended.
+        """
+
+    async def ping(self) -> None:
+        """Send a protocol-level ping."""
+
+    async def close(self, code: int = 1000) -> None:
+        """Close in good order, within the options' ``close_timeout``. Never raises."""
+
+    def abort(self) -> None:
+        """Drop the connection at once; ``receive`` then raises ``ConnectionLost``."""
+
+
+class Transport(Protocol):
+    """Opens WebSockets and makes HTTP requests."""
+
+    async def connect(self, url: str) -> Connection:
+        """Open a WebSocket.
+
+        :raises ConnectFailed: where none comes about within the ``connect_timeout``.
+        """
+
+    async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        """Make one HTTP request; every status is an answer.
+
+        :raises TransportError: where no complete answer comes.
+        """
+
+    async def aclose(self) -> None:
+        """Release everything. Connections still open are aborted."""
