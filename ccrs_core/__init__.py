@@ -1,3 +1,298 @@
-"""ccrs: connectivity to crypto exchanges. Public names only; each is imported on first use."""
+"""ccrs: connectivity to crypto exchanges. Public names only; each is imported on first use.
+
+Start at :func:`connect`. What users need is here; what plugin authors need is here too, and in
+:mod:`ccrs_core.transport` and :mod:`ccrs_core.emulator`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ccrs_core.client import Client as Client
+    from ccrs_core.client import connect as connect
+    from ccrs_core.codec import Ack as Ack
+    from ccrs_core.codec import Alive as Alive
+    from ccrs_core.codec import Closing as Closing
+    from ccrs_core.codec import Codec as Codec
+    from ccrs_core.codec import Data as Data
+    from ccrs_core.codec import Heartbeat as Heartbeat
+    from ccrs_core.codec import LoggedIn as LoggedIn
+    from ccrs_core.codec import LoginRefused as LoginRefused
+    from ccrs_core.codec import Message as Message
+    from ccrs_core.codec import Outbound as Outbound
+    from ccrs_core.codec import Refused as Refused
+    from ccrs_core.codec import Reply as Reply
+    from ccrs_core.codec import Unrecognised as Unrecognised
+    from ccrs_core.credentials import Credentials as Credentials
+    from ccrs_core.errors import AuthError as AuthError
+    from ccrs_core.errors import BookInvalid as BookInvalid
+    from ccrs_core.errors import CcrsError as CcrsError
+    from ccrs_core.errors import ConnectFailed as ConnectFailed
+    from ccrs_core.errors import ConnectionLost as ConnectionLost
+    from ccrs_core.errors import DecodeError as DecodeError
+    from ccrs_core.errors import ExchangeError as ExchangeError
+    from ccrs_core.errors import ExchangeUnavailable as ExchangeUnavailable
+    from ccrs_core.errors import FeedClosed as FeedClosed
+    from ccrs_core.errors import FeedOverflow as FeedOverflow
+    from ccrs_core.errors import InsufficientBalance as InsufficientBalance
+    from ccrs_core.errors import InvalidRequest as InvalidRequest
+    from ccrs_core.errors import OrderNotFound as OrderNotFound
+    from ccrs_core.errors import OrderRejected as OrderRejected
+    from ccrs_core.errors import OutcomeUnknown as OutcomeUnknown
+    from ccrs_core.errors import PluginBroken as PluginBroken
+    from ccrs_core.errors import PluginError as PluginError
+    from ccrs_core.errors import PluginMismatch as PluginMismatch
+    from ccrs_core.errors import PluginNotInstalled as PluginNotInstalled
+    from ccrs_core.errors import RateLimited as RateLimited
+    from ccrs_core.errors import ReconnectsExhausted as ReconnectsExhausted
+    from ccrs_core.errors import SubscriptionRefused as SubscriptionRefused
+    from ccrs_core.errors import TimedOut as TimedOut
+    from ccrs_core.errors import TransportError as TransportError
+    from ccrs_core.errors import UnknownInstrument as UnknownInstrument
+    from ccrs_core.errors import Unsupported as Unsupported
+    from ccrs_core.errors import UsageError as UsageError
+    from ccrs_core.events import AnyEvent as AnyEvent
+    from ccrs_core.events import BookUpdate as BookUpdate
+    from ccrs_core.events import Candle as Candle
+    from ccrs_core.events import Event as Event
+    from ccrs_core.events import Funding as Funding
+    from ccrs_core.events import Gap as Gap
+    from ccrs_core.events import Liquidation as Liquidation
+    from ccrs_core.events import MarkPrice as MarkPrice
+    from ccrs_core.events import Reason as Reason
+    from ccrs_core.events import Resumed as Resumed
+    from ccrs_core.events import Stale as Stale
+    from ccrs_core.events import Ticker as Ticker
+    from ccrs_core.events import TopOfBook as TopOfBook
+    from ccrs_core.events import Trade as Trade
+    from ccrs_core.exchange import CONTRACT as CONTRACT
+    from ccrs_core.exchange import Budget as Budget
+    from ccrs_core.exchange import Capabilities as Capabilities
+    from ccrs_core.exchange import Environment as Environment
+    from ccrs_core.exchange import Exchange as Exchange
+    from ccrs_core.exchange import Limits as Limits
+    from ccrs_core.exchange import Route as Route
+    from ccrs_core.exchange import SequenceScope as SequenceScope
+    from ccrs_core.feed import Feed as Feed
+    from ccrs_core.feed import FeedStatus as FeedStatus
+    from ccrs_core.feed import Policy as Policy
+    from ccrs_core.hooks import hookimpl as hookimpl
+    from ccrs_core.model import INTERVALS as INTERVALS
+    from ccrs_core.model import Channel as Channel
+    from ccrs_core.model import Instrument as Instrument
+    from ccrs_core.model import InstrumentStatus as InstrumentStatus
+    from ccrs_core.model import Interest as Interest
+    from ccrs_core.model import Market as Market
+    from ccrs_core.model import OptionKind as OptionKind
+    from ccrs_core.model import Side as Side
+    from ccrs_core.model import Subscription as Subscription
+    from ccrs_core.model import book as book
+    from ccrs_core.model import candles as candles
+    from ccrs_core.model import funding as funding
+    from ccrs_core.model import liquidations as liquidations
+    from ccrs_core.model import mark_price as mark_price
+    from ccrs_core.model import market_of as market_of
+    from ccrs_core.model import ticker as ticker
+    from ccrs_core.model import top_of_book as top_of_book
+    from ccrs_core.model import trades as trades
+    from ccrs_core.model import unified_symbol as unified_symbol
+    from ccrs_core.options import Options as Options
+    from ccrs_core.orderbook import BookState as BookState
+    from ccrs_core.orderbook import OrderBook as OrderBook
+    from ccrs_core.rest import Answer as Answer
+    from ccrs_core.rest import Endpoint as Endpoint
+    from ccrs_core.rest import GetBook as GetBook
+    from ccrs_core.rest import GetCandles as GetCandles
+    from ccrs_core.rest import GetFundingHistory as GetFundingHistory
+    from ccrs_core.rest import GetInstruments as GetInstruments
+    from ccrs_core.rest import GetServerTime as GetServerTime
+    from ccrs_core.rest import GetTopOfBook as GetTopOfBook
+    from ccrs_core.rest import GetTrades as GetTrades
+    from ccrs_core.rest import HttpRequest as HttpRequest
+    from ccrs_core.rest import HttpResponse as HttpResponse
+    from ccrs_core.rest import Request as Request
+    from ccrs_core.session import Patience as Patience
+    from ccrs_core.status import ClientStatus as ClientStatus
+    from ccrs_core.status import ConnectionStatus as ConnectionStatus
+    from ccrs_core.status import LinkState as LinkState
+    from ccrs_core.status import SubscriptionState as SubscriptionState
+    from ccrs_core.status import SubscriptionStatus as SubscriptionStatus
+    from ccrs_core.transport.base import Clock as Clock
+    from ccrs_core.transport.base import Connection as Connection
+    from ccrs_core.transport.base import Transport as Transport
+    from ccrs_core.transport.base import TransportOptions as TransportOptions
+
+_HOME = {
+    name: module
+    for module, names in {
+        "orderbook": "BookState OrderBook",
+        "client": "Client connect",
+        "codec": (
+            "Ack Alive Closing Codec Data Heartbeat LoggedIn LoginRefused Message Outbound "
+            "Refused Reply Unrecognised"
+        ),
+        "credentials": "Credentials",
+        "errors": (
+            "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
+            "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow InsufficientBalance "
+            "InvalidRequest OrderNotFound OrderRejected OutcomeUnknown PluginBroken PluginError "
+            "PluginMismatch PluginNotInstalled RateLimited ReconnectsExhausted "
+            "SubscriptionRefused TimedOut TransportError UnknownInstrument Unsupported UsageError"
+        ),
+        "events": (
+            "AnyEvent BookUpdate Candle Event Funding Gap Liquidation MarkPrice Reason Resumed "
+            "Stale Ticker TopOfBook Trade"
+        ),
+        "exchange": "CONTRACT Budget Capabilities Environment Exchange Limits Route SequenceScope",
+        "feed": "Feed FeedStatus Policy",
+        "hooks": "hookimpl",
+        "model": (
+            "INTERVALS Channel Instrument InstrumentStatus Interest Market OptionKind Side "
+            "Subscription book candles funding liquidations mark_price market_of ticker "
+            "top_of_book trades unified_symbol"
+        ),
+        "options": "Options",
+        "rest": (
+            "Answer Endpoint GetBook GetCandles GetFundingHistory GetInstruments GetServerTime "
+            "GetTopOfBook GetTrades HttpRequest HttpResponse Request"
+        ),
+        "session": "Patience",
+        "status": "ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus",
+        "transport.base": "Clock Connection Transport TransportOptions",
+    }.items()
+    for name in names.split()
+}
+
+__all__ = [
+    "CONTRACT",
+    "INTERVALS",
+    "Ack",
+    "Alive",
+    "Answer",
+    "AnyEvent",
+    "AuthError",
+    "BookInvalid",
+    "BookState",
+    "BookUpdate",
+    "Budget",
+    "Candle",
+    "Capabilities",
+    "CcrsError",
+    "Channel",
+    "Client",
+    "ClientStatus",
+    "Clock",
+    "Closing",
+    "Codec",
+    "ConnectFailed",
+    "Connection",
+    "ConnectionLost",
+    "ConnectionStatus",
+    "Credentials",
+    "Data",
+    "DecodeError",
+    "Endpoint",
+    "Environment",
+    "Event",
+    "Exchange",
+    "ExchangeError",
+    "ExchangeUnavailable",
+    "Feed",
+    "FeedClosed",
+    "FeedOverflow",
+    "FeedStatus",
+    "Funding",
+    "Gap",
+    "GetBook",
+    "GetCandles",
+    "GetFundingHistory",
+    "GetInstruments",
+    "GetServerTime",
+    "GetTopOfBook",
+    "GetTrades",
+    "Heartbeat",
+    "HttpRequest",
+    "HttpResponse",
+    "Instrument",
+    "InstrumentStatus",
+    "InsufficientBalance",
+    "Interest",
+    "InvalidRequest",
+    "Limits",
+    "LinkState",
+    "Liquidation",
+    "LoggedIn",
+    "LoginRefused",
+    "MarkPrice",
+    "Market",
+    "Message",
+    "OptionKind",
+    "Options",
+    "OrderBook",
+    "OrderNotFound",
+    "OrderRejected",
+    "Outbound",
+    "OutcomeUnknown",
+    "Patience",
+    "PluginBroken",
+    "PluginError",
+    "PluginMismatch",
+    "PluginNotInstalled",
+    "Policy",
+    "RateLimited",
+    "Reason",
+    "ReconnectsExhausted",
+    "Refused",
+    "Reply",
+    "Request",
+    "Resumed",
+    "Route",
+    "SequenceScope",
+    "Side",
+    "Stale",
+    "Subscription",
+    "SubscriptionRefused",
+    "SubscriptionState",
+    "SubscriptionStatus",
+    "Ticker",
+    "TimedOut",
+    "TopOfBook",
+    "Trade",
+    "Transport",
+    "TransportError",
+    "TransportOptions",
+    "UnknownInstrument",
+    "Unrecognised",
+    "Unsupported",
+    "UsageError",
+    "__version__",
+    "book",
+    "candles",
+    "connect",
+    "funding",
+    "hookimpl",
+    "liquidations",
+    "mark_price",
+    "market_of",
+    "ticker",
+    "top_of_book",
+    "trades",
+    "unified_symbol",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'ccrs_core' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"ccrs_core.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -28,12 +28,13 @@ class Data:
 
     ``sequence`` is the number by which repeats are recognised: within the topic, a frame whose
     number isn't above the last delivered one brings nothing new. None where repeats can't occur or
-    are recognised by trade id. ``restart`` says that the exchange began to count anew here.
+    are recognised by trade id. (The core puts the bytes of ``Codec.peek`` there.) ``restart`` says
+    that the exchange began to count anew here.
     """
 
     topic: str
     events: Sequence[MarketData]
-    sequence: int | None = None
+    sequence: int | bytes | None = None
     restart: bool = False
 
 

@@ -71,7 +71,7 @@ class ConnectFailed(TransportError):
 
 
 class ConnectionLost(TransportError):
-    """An established connection ended; ``code`` is the WebSocket close code, where there was one."""
+    """An established connection ended; ``code`` is the WebSocket close code, if there was one."""
 
     def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)

@@ -188,11 +188,12 @@ class Reason(enum.StrEnum):
     OVERFLOW = "overflow"
     ROLLOVER = "rollover"
     RESTART = "restart"
+    UNREADABLE = "unreadable"
 
 
 @attrs.frozen
 class Gap(Event):
-    """Updates between ``last_sequence`` and ``next_sequence`` may be missing; what follows is fresh.
+    """Updates between ``last_sequence`` and ``next_sequence`` may be missing; the next is fresh.
 
     ``lost`` counts them where that is known (a feed's overflow), else it is None.
     """

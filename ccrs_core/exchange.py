@@ -170,7 +170,7 @@ def resolve(
     depth: int | None,
     interval: str | None,
 ) -> Subscription:
-    """An interest as a subscription, with the exchange's shallowest book where no depth is asked."""
+    """An interest as a subscription; the shallowest book where no depth is asked for."""
     if channel is Channel.BOOK and depth is None:
         depth = min(exchange.capabilities.book_depths.get(instrument.market, (0,)))
     return Subscription(channel, instrument, depth, interval)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import attrs
 
@@ -16,13 +17,20 @@ R = TypeVar("R", bound="Request[Any]")
 
 @attrs.frozen
 class HttpRequest:
-    """One HTTP request, as yet unsigned. ``path`` starts with a slash; ``query`` keeps its order."""
+    """One HTTP request, not signed yet. ``path`` starts with a slash; ``query`` keeps its order."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(
+        factory=dict, repr=lambda headers: str(sorted(headers))
+    )
     body: bytes = b""
+
+    @property
+    def query_string(self) -> str:
+        """The query exactly as it is sent (and signed), percent-encoded per RFC 3986."""
+        return "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in self.query)
 
 
 @attrs.frozen

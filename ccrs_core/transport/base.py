@@ -52,6 +52,10 @@ class SystemClock:
         return time.monotonic()
 
 
+SYSTEM_CLOCK = SystemClock()
+"""The one that clients share, and with it the budgets per host."""
+
+
 class Connection(Protocol):
     """One open WebSocket. Only one task may be in ``receive``, only one in ``send``."""
 

@@ -1,0 +1,527 @@
+"""What users hold: one exchange's market data through one small typed API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from ccrs_core import plugins
+from ccrs_core.credentials import Credentials
+from ccrs_core.errors import CcrsError, Unsupported, UsageError
+from ccrs_core.events import AnyEvent, BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.exchange import Exchange, Route, SequenceScope, resolve, unsupported_reason
+from ccrs_core.feed import Feed, Policy
+from ccrs_core.instruments import InstrumentStore
+from ccrs_core.limits import HostLimits, host_limits
+from ccrs_core.model import Channel, Instrument, Interest, Market, Subscription
+from ccrs_core.options import Options
+from ccrs_core.orderbook import OrderBook
+from ccrs_core.requests import Requester
+from ccrs_core.rest import (
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetInstruments,
+    GetServerTime,
+    GetTopOfBook,
+    GetTrades,
+    Request,
+)
+from ccrs_core.shard import Shard
+from ccrs_core.status import ClientStatus, SubscriptionState
+from ccrs_core.supervisor import Context
+from ccrs_core.survey import Totals, survey
+from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Transport
+
+if TYPE_CHECKING:
+    from ccrs_core.emulator.server import EmulatorServer
+
+T = TypeVar("T")
+
+EMULATOR = "emulator"
+
+
+def connect(
+    exchange: str | Exchange,
+    *,
+    environment: str = "mainnet",
+    base_url: str | None = None,
+    addresses: Mapping[str, str] | None = None,
+    credentials: Credentials | None = None,
+    options: Options | None = None,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    instruments: Iterable[Instrument] = (),
+    seed: int = 0,
+    rate: float = 50.0,
+) -> Client:
+    """A client of an exchange; use it in ``async with``. Nothing is dialled before that.
+
+    :param exchange: the name of an installed plugin, or an ``Exchange`` of your own.
+    :param environment: ``mainnet``, ``testnet``, ``demo`` where the exchange has them, or
+        ``emulator``: a simulated market of the exchange's own protocol, run inside this process
+        with ``seed`` and ``rate`` (changes per second and instrument).
+    :param base_url: one address instead of all of the environment's, such as
+        ``http://127.0.0.1:8080``; no other is dialled. Streams use ws:// for http://.
+    :param addresses: addresses by name instead of the environment's; all must be named.
+    :param transport: your own; it is closed with the client.
+    :param instruments: known instruments; their markets are then not fetched.
+    :raises PluginError: where the exchange isn't installed or can't be loaded.
+    :raises UsageError: where the environment doesn't exist or the addresses are incomplete.
+    """
+    found: Exchange = plugins.load(exchange)() if isinstance(exchange, str) else exchange
+    return Client(
+        found,
+        environment=environment,
+        addresses=_addresses(found, environment, base_url, addresses),
+        credentials=credentials,
+        options=Options() if options is None else options,
+        transport=transport,
+        clock=SYSTEM_CLOCK if clock is None else clock,
+        instruments=tuple(instruments),
+        seed=seed,
+        rate=rate,
+    )
+
+
+def _addresses(
+    exchange: Exchange,
+    environment: str,
+    base_url: str | None,
+    addresses: Mapping[str, str] | None,
+) -> dict[str, str] | None:
+    """The addresses to dial, None for those of the emulator, which has yet to be started."""
+    known = exchange.environments["mainnet"].addresses
+    if base_url is not None and addresses is not None:
+        raise UsageError("give either base_url or addresses, not both")
+    if base_url is not None:
+        return _everything_at(base_url, known)
+    if addresses is not None:
+        if set(addresses) != set(known):
+            raise UsageError(
+                f"addresses must name all of {', '.join(sorted(known))} (so that nothing else is "
+                f"dialled), not {', '.join(sorted(addresses)) or 'none'}"
+            )
+        return {name: url.rstrip("/") for name, url in addresses.items()}
+    if environment == EMULATOR:
+        if exchange.dialect() is None:
+            raise Unsupported(f"{exchange.name} ships no emulator")
+        return None
+    if environment not in exchange.environments:
+        names = ", ".join([*exchange.environments, EMULATOR])
+        raise UsageError(f"{exchange.name} has no environment {environment!r}; it has {names}")
+    return dict(exchange.environments[environment].addresses)
+
+
+def _everything_at(base_url: str, known: Mapping[str, str]) -> dict[str, str]:
+    parts = urlsplit(base_url)
+    plain = {"http": False, "ws": False, "https": True, "wss": True}
+    if parts.scheme not in plain or not parts.netloc:
+        raise UsageError(f"base_url must look like http://127.0.0.1:8080, not {base_url!r}")
+    secure = "s" if plain[parts.scheme] else ""
+    rest = parts.netloc + parts.path.rstrip("/")
+    return {
+        name: f"{'ws' if url.startswith('ws') else 'http'}{secure}://{rest}"
+        for name, url in known.items()
+    }
+
+
+class Client:
+    """One exchange. Made by :func:`connect`; use it in ``async with``, in one task.
+
+    What goes wrong for good (a refused login, an exhausted limit of reconnects) ends the ``async
+    with`` block with that error, or with an ``ExceptionGroup`` of several.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        environment: str,
+        addresses: dict[str, str] | None,
+        credentials: Credentials | None,
+        options: Options,
+        transport: Transport | None,
+        clock: Clock,
+        instruments: Sequence[Instrument],
+        seed: int,
+        rate: float,
+    ) -> None:
+        self.exchange = exchange
+        self.environment = environment
+        self.emulator: EmulatorServer | None = None
+        """The running emulator of the environment ``emulator``, for its faults and its address."""
+        self._addresses = addresses
+        self._credentials = credentials
+        self._options = options
+        self._transport = transport
+        self._clock = clock
+        self._known = instruments
+        self._emulation = (seed, rate)
+        self._context: Context | None = None
+        self._requester: Requester | None = None
+        self._instruments: InstrumentStore | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._shards: dict[tuple[Route, int, int], list[Shard]] = {}
+        self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
+        self._progress: set[asyncio.Future[None]] = set()
+        self._hooks = plugins.hook_manager()
+        self._spent = Totals()
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        if self._context is not None or self._group is not None:
+            raise UsageError("a client is opened once; call connect() for another one")
+        transport = self._transport
+        async with contextlib.AsyncExitStack() as undo:
+            if self._addresses is None:
+                await self._start_emulator(undo)
+            if transport is None:
+                # aiohttp takes a while to import and isn't needed to list exchanges.
+                from ccrs_core.transport.http import HttpTransport
+
+                transport = HttpTransport(self._options.transport)
+            undo.push_async_callback(transport.aclose)
+            self._context = self._new_context(transport)
+            addresses = self._addresses
+            assert addresses is not None
+            self._requester = Requester(self._context, addresses["rest"])
+            self._instruments = InstrumentStore(
+                self.exchange.name,
+                self._requester,
+                self._clock,
+                self._options.instruments_max_age,
+                self._known,
+            )
+            self._group = asyncio.TaskGroup()
+            await self._group.__aenter__()
+            self._undo = undo.pop_all()
+        return self
+
+    async def _start_emulator(self, undo: contextlib.AsyncExitStack) -> None:
+        from ccrs_core.emulator.server import EmulatorServer
+
+        dialect = self.exchange.dialect()
+        assert dialect is not None
+        seed, rate = self._emulation
+        emulator = EmulatorServer(dialect, seed=seed, rate=rate)
+        self.emulator = await undo.enter_async_context(emulator)
+        known = self.exchange.environments["mainnet"].addresses
+        self._addresses = _everything_at(emulator.url, known)
+
+    def _new_context(self, transport: Transport) -> Context:
+        addresses = self._addresses
+        assert addresses is not None
+
+        def limits(url: str) -> HostLimits:
+            budgets = self.exchange.limits
+            host = urlsplit(url).netloc
+            return host_limits(host, budgets.connects, budgets.requests, self._clock)
+
+        return Context(
+            exchange=self.exchange,
+            transport=transport,
+            clock=self._clock,
+            options=self._options,
+            credentials=self._credentials,
+            address=lambda route: route.url.format(**addresses),
+            host_limits=limits,
+            spawn=self._spawn,
+            hook=lambda name, **arguments: plugins.call(self._hooks, name, **arguments),
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._group is not None
+        return self._group.create_task(work)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        group = self._group
+        assert group is not None
+        try:
+            for feed in list(self._placed):
+                feed.end()
+            shards = [shard for shards in self._shards.values() for shard in shards]
+            self._shards.clear()
+            await asyncio.gather(*(shard.aclose() for shard in shards))
+            # The group turns the cancellation by which it ends this block into what went wrong; any
+            # other error of the block goes on as it is.
+            if isinstance(error, asyncio.CancelledError):
+                await group.__aexit__(kind, error, traceback)
+            else:
+                await group.__aexit__(None, None, None)
+        except BaseExceptionGroup as failures:
+            if error is not None and not isinstance(error, asyncio.CancelledError):
+                raise BaseExceptionGroup(
+                    "a client's block and its connections failed", [error, *failures.exceptions]
+                ) from None
+            # One thing that went wrong is raised as itself.
+            if len(failures.exceptions) == 1 and isinstance(failures.exceptions[0], CcrsError):
+                raise failures.exceptions[0] from None
+            raise
+        finally:
+            await self._undo.aclose()
+
+    # --- streams ---
+
+    def subscribe(
+        self,
+        *interests: Interest,
+        connections: int = 1,
+        policy: Policy | str = Policy.DROP_OLDEST,
+        maxsize: int = 65_536,
+        callback: Callable[[AnyEvent], object] | None = None,
+    ) -> Feed:
+        """A feed of these; it subscribes when entered with ``async with``.
+
+        :param connections: redundant connections to race; each update is delivered once, from
+            whichever brought it first.
+        :param policy: what happens where the consumer falls ``maxsize`` events behind.
+        :param callback: called with every event instead of iterating; what it raises ends the feed
+            and is raised when the ``async with`` block ends.
+        :raises Unsupported: (on entering) where the exchange doesn't offer it.
+        :raises UnknownInstrument: (on entering) where it lists no such symbol.
+        """
+        if connections < 1:
+            raise UsageError(f"connections must be at least 1, not {connections}")
+        if maxsize < 1:
+            raise UsageError(f"maxsize must be at least 1, not {maxsize}")
+        try:
+            chosen = Policy(policy)
+        except ValueError:
+            known = ", ".join(p.value for p in Policy)
+            raise UsageError(f"no policy {policy!r}; known: {known}") from None
+        return Feed(
+            self,
+            interests,
+            connections=connections,
+            policy=chosen,
+            maxsize=maxsize,
+            callback=callback,
+        )
+
+    async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
+        """For feeds: resolve, check and place their interests, all or none."""
+        self._ready()
+        resolved = [(i, await self._resolve(i, feed.connections)) for i in interests]
+        placed = self._placed.setdefault(feed, {})
+        batches: dict[Shard, list[Subscription]] = {}
+        for interest, (subscription, route) in resolved:
+            if interest in placed:
+                continue
+            shard = self._place(subscription, route, feed, batches)
+            placed[interest] = (subscription, shard)
+            batches.setdefault(shard, []).append(subscription)
+        for shard, subscriptions in batches.items():
+            shard.attach(subscriptions, feed)
+
+    async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
+        assert self._instruments is not None
+        instrument = await self._instruments.find(interest.symbol)
+        subscription = resolve(
+            self.exchange, interest.channel, instrument, interest.depth, interest.interval
+        )
+        reason = unsupported_reason(self.exchange, subscription)
+        if reason is not None:
+            raise Unsupported(reason)
+        route = self.exchange.route(subscription)
+        if route.private and self._credentials is None:
+            raise UsageError(f"{subscription} needs credentials")
+        if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
+            raise Unsupported(
+                f"{self.exchange.name} numbers {subscription} per connection, so that copies can't "
+                "be recognised: connections must be 1"
+            )
+        return subscription, route
+
+    def _place(
+        self,
+        subscription: Subscription,
+        route: Route,
+        feed: Feed,
+        coming: Mapping[Shard, Sequence[Subscription]],
+    ) -> Shard:
+        """The shard that has it, else one that has room, else a new one."""
+        assert self._context is not None
+        exclusive = feed if feed.policy is Policy.BLOCK else None
+        key = (route, feed.connections, id(exclusive))
+        shards = self._shards.setdefault(key, [])
+        for shard in shards:
+            if subscription in shard or subscription in coming.get(shard, ()):
+                return shard
+        for shard in shards:
+            if shard.has_room(subscription, coming.get(shard, ())):
+                return shard
+        shard = Shard(self._context, route, feed.connections, exclusive, self._moved)
+        shards.append(shard)
+        return shard
+
+    async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
+        """For feeds: take interests away; connections that nobody needs any more are closed."""
+        placed = self._placed.get(feed, {})
+        batches: dict[Shard, list[Subscription]] = {}
+        for interest in interests:
+            if interest in placed:
+                subscription, shard = placed.pop(interest)
+                batches.setdefault(shard, []).append(subscription)
+        if not placed:
+            self._placed.pop(feed, None)
+        for shard, subscriptions in batches.items():
+            shard.detach(subscriptions, feed)
+        idle: list[Shard] = []
+        for key, shards in list(self._shards.items()):
+            for shard in [s for s in shards if s.empty]:
+                shards.remove(shard)
+                idle.append(shard)
+            if not shards:
+                del self._shards[key]
+        self._moved()
+        if idle:
+            for shard in idle:
+                self._spent.add(shard)
+            await asyncio.gather(*(shard.aclose() for shard in idle))
+
+    async def ready(self, feed: Feed) -> None:
+        """For feeds: wait until none of their subscriptions is pending."""
+        while any(
+            shard.state(subscription) is SubscriptionState.PENDING
+            for subscription, shard in self._placed.get(feed, {}).values()
+        ):
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._progress.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._progress.discard(waiter)
+
+    def _moved(self) -> None:
+        for waiter in self._progress:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
+        """For feeds: the live book of one of their subscriptions."""
+        for subscription, shard in self._placed.get(feed, {}).values():
+            if (
+                subscription.channel is Channel.BOOK
+                and subscription.symbol == symbol
+                and depth in (None, subscription.depth)
+            ):
+                found = shard.topic(subscription).book
+                assert found is not None
+                return found
+        raise UsageError(f"the feed has no book of {symbol}; subscribe to book({symbol!r})")
+
+    def overflowed(self, feed: Feed, lost: int) -> None:
+        """For feeds: tell the listeners of a loss."""
+        plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=self.exchange.name, lost=lost)
+
+    # --- requests ---
+
+    def _ready(self) -> Requester:
+        if self._requester is None:
+            raise UsageError("open the client first: async with ccrs_core.connect(…) as client")
+        return self._requester
+
+    async def request(self, request: Request[T]) -> T:
+        """The answer to any unified question.
+
+        :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
+        :raises ExchangeError: what the exchange says.
+        :raises TransportError: where no answer came.
+        """
+        return await self._ready().ask(request)
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """The instrument of a unified symbol.
+
+        :raises UnknownInstrument: where the exchange lists none; ``near`` has suggestions.
+        """
+        self._ready()
+        assert self._instruments is not None
+        return await self._instruments.find(symbol)
+
+    async def get_instruments(self, market: Market | str | None = None) -> list[Instrument]:
+        """All instruments of a market (None: of all that the exchange has), fetched anew."""
+        self._ready()
+        assert self._instruments is not None
+        endpoint = self.exchange.endpoints.get(GetInstruments)
+        offered = frozenset() if endpoint is None else endpoint.markets
+        markets = [Market(market)] if market else [m for m in Market if m in offered]
+        found: list[Instrument] = []
+        for each in markets:
+            found.extend((await self._instruments.market(each, refresh=True)).values())
+        return found
+
+    async def get_server_time(self) -> int:
+        """The exchange's clock, nanoseconds UTC."""
+        return await self.request(GetServerTime())
+
+    async def get_top_of_book(self, symbol: str) -> TopOfBook:
+        """Best bid and ask now."""
+        return await self.request(GetTopOfBook(await self.instrument(symbol)))
+
+    async def get_book(self, symbol: str, depth: int = 50) -> BookUpdate:
+        """The order book now, as a snapshot, at most ``depth`` levels per side."""
+        return await self.request(GetBook(await self.instrument(symbol), depth))
+
+    async def get_trades(self, symbol: str, limit: int = 60) -> list[Trade]:
+        """The most recent public trades, oldest first."""
+        return await self.request(GetTrades(await self.instrument(symbol), limit))
+
+    async def get_candles(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        limit: int = 200,
+    ) -> list[Candle]:
+        """Candles that open in ``start_ns <= t < end_ns``, oldest first, from as many pages as it
+        takes; without ``start_ns`` the last ``limit`` ones."""
+        if interval not in self.exchange.capabilities.intervals:
+            offered = ", ".join(self.exchange.capabilities.intervals)
+            raise Unsupported(
+                f"{self.exchange.name} offers no candles of {interval}; it offers {offered}"
+            )
+        instrument = await self.instrument(symbol)
+        return await self.request(GetCandles(instrument, interval, start_ns, end_ns, limit))
+
+    async def get_funding_history(
+        self,
+        symbol: str,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        limit: int = 200,
+    ) -> list[Funding]:
+        """Past funding rates in ``start_ns <= t < end_ns``, oldest first."""
+        instrument = await self.instrument(symbol)
+        return await self.request(GetFundingHistory(instrument, start_ns, end_ns, limit))
+
+    # --- figures ---
+
+    def status(self) -> ClientStatus:
+        """Connections, subscriptions, feeds and counters at this moment."""
+        shards = [shard for shards in self._shards.values() for shard in shards]
+        requester = self._requester
+        return survey(
+            self.exchange.name,
+            self.environment,
+            shards,
+            list(self._placed),
+            self._spent,
+            requests=0 if requester is None else requester.requests,
+            request_errors=0 if requester is None else requester.errors,
+            host_paused=0.0 if requester is None else requester.paused,
+        )

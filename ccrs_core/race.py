@@ -1,0 +1,192 @@
+"""Several connections to one stream: the first copy of each update wins, later ones are measured.
+
+Pure: no I/O, no clock. One :class:`Race` per topic judges copies; one :class:`Runner` per
+connection keeps score. The same rules remove repeats where there is just one connection, and join
+the old and the new connection of a planned rollover.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+Number = int | bytes
+
+
+@attrs.define(eq=False)
+class Runner:
+    """One connection's score, over all topics. Times are seconds."""
+
+    epoch: int
+    wins: int = 0
+    """Updates that this connection brought first."""
+    late: int = 0
+    """Copies that another connection had brought before."""
+    repeats: int = 0
+    """Updates that this connection itself had brought before."""
+    ahead_total: float = 0.0
+    """Summed lead of its wins over the runner-up."""
+    ahead_count: int = 0
+    behind_total: float = 0.0
+    """Summed lag of its late copies behind the winner."""
+    generations: dict[str, int] = attrs.field(factory=dict, repr=False)
+    tops: dict[str, int] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def mean_ahead(self) -> float | None:
+        return self.ahead_total / self.ahead_count if self.ahead_count else None
+
+    @property
+    def mean_behind(self) -> float | None:
+        return self.behind_total / self.late if self.late else None
+
+
+class Race:
+    """Judges the copies of one topic's updates.
+
+    Numbers that rise (ints) are compared with the last one delivered; identities (bytes) with the
+    recent ones. With ``contiguous`` (order books) a number above the next expected one may be
+    *held* by the book until another connection brings what is missing, so only numbers up to the
+    book's own, and those held, count as delivered.
+    """
+
+    WINDOW: ClassVar[int] = 1024
+    """Updates whose time and winner are remembered."""
+    STUCK: ClassVar[float] = 3.0
+    """Where nothing new was delivered for so long (s) while numbers rise below the last one, the
+    last one was wrong (a corrupted frame, an unannounced restart): start anew from there."""
+
+    __slots__ = (
+        "_runners",
+        "_seen",
+        "advanced_at",
+        "contiguous",
+        "generation",
+        "held",
+        "last",
+        "topic",
+    )
+
+    def __init__(self, topic: str, runners: list[Runner], *, contiguous: bool = False) -> None:
+        self.topic = topic
+        self.contiguous = contiguous
+        self.last: int | None = None
+        self.held: set[int] = set()
+        self.generation = 0
+        self.advanced_at = 0.0
+        self._runners = runners
+        self._seen: dict[Number, tuple[float, Runner | None]] = {}
+
+    def late(self, number: Number, restart: bool, runner: Runner, now: float) -> bool:
+        """Whether an update was delivered already; scores it if so."""
+        if number.__class__ is bytes:
+            seen = self._seen.get(number)
+            if seen is None:
+                return False
+            self._score(number, seen, runner, now)
+            return True
+        last = self.last
+        if last is None:
+            return False
+        assert isinstance(number, int)
+        if (restart or self.generation) and not self._same_count(number, restart, runner, now):
+            return number >= last or not restart
+        if number > last and (not self.held or number not in self.held):
+            return False
+        if self._stuck(number, runner, now):
+            return False
+        seen = self._seen.get(number)
+        if seen is not None:
+            self._score(number, seen, runner, now)
+        elif runner.tops.get(self.topic) == number:
+            runner.repeats += 1
+        else:
+            runner.late += 1
+        runner.tops[self.topic] = number
+        return True
+
+    def _same_count(self, number: int, restart: bool, runner: Runner, now: float) -> bool:
+        """Whether a number belongs to the count that ``last`` belongs to, rather than to the one
+        before a restart (that another connection has shown already) or after it (shown here)."""
+        assert self.last is not None
+        mine = runner.generations.get(self.topic, self.generation)
+        if mine == self.generation:
+            return not (restart and number < self.last)
+        top = runner.tops.get(self.topic)
+        # A connection whose numbers fall has restarted, whether or not it was seen to say so.
+        if restart or (top is not None and number < top) or self._stuck(number, runner, now):
+            runner.generations[self.topic] = self.generation
+            return True
+        runner.late += 1
+        runner.tops[self.topic] = number
+        return False
+
+    def _stuck(self, number: int, runner: Runner, now: float) -> bool:
+        top = runner.tops.get(self.topic)
+        if now - self.advanced_at > self.STUCK and top is not None and top < number:
+            return True
+        runner.tops[self.topic] = number
+        return False
+
+    def _score(
+        self, number: Number, seen: tuple[float, Runner | None], runner: Runner, now: float
+    ) -> None:
+        when, winner = seen
+        if winner is runner:
+            runner.repeats += 1
+            return
+        if number.__class__ is int and self.topic not in runner.tops:
+            # The state that a connection starts with says nothing about its speed.
+            runner.repeats += 1
+            return
+        behind = now - when
+        runner.late += 1
+        runner.behind_total += behind
+        if number.__class__ is int:
+            runner.tops[self.topic] = number
+        if winner is not None:
+            # Only the first to arrive after the winner tells its lead.
+            winner.ahead_total += behind
+            winner.ahead_count += 1
+            self._seen[number] = (when, None)
+
+    def won(self, number: Number, restart: bool, runner: Runner, now: float) -> None:
+        """Note that an update, found not to be late, was decoded and delivered."""
+        runner.wins += 1
+        self.advanced_at = now
+        if number.__class__ is int:
+            assert isinstance(number, int)
+            last = self.last
+            if last is not None and number <= last:
+                self._seen.clear()
+                self.held.clear()
+                if restart:
+                    # Copies of the former count may still be under way on the other connections.
+                    for other in self._runners:
+                        other.generations.setdefault(self.topic, self.generation)
+                    self.generation += 1
+                    runner.generations[self.topic] = self.generation
+            self.last = number
+            runner.tops[self.topic] = number
+        if len(self._runners) > 1:
+            self.remember(number, runner, now)
+
+    def remember(self, number: Number, runner: Runner, now: float) -> None:
+        """Keep time and winner of an update, to measure how far behind its copies come."""
+        seen = self._seen
+        seen[number] = (now, runner)
+        if len(seen) > self.WINDOW:
+            del seen[next(iter(seen))]
+
+    def hold(self, number: int, runner: Runner, now: float) -> None:
+        """Note that an update waits in the book for what comes before it."""
+        runner.wins += 1
+        self.held.add(number)
+        self.remember(number, runner, now)
+
+    def reset(self) -> None:
+        """Forget everything: whatever comes next is new."""
+        self.last = None
+        self.held.clear()
+        self._seen.clear()

@@ -1,0 +1,613 @@
+"""The life of one connection as a pure state machine: log in, subscribe, live, notice trouble.
+
+No I/O and no clock: every call takes ``now`` (monotonic seconds) and returns effects for the
+supervisor to carry out; ``wake_at`` says when ``tick`` wants to be called next.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import attrs
+
+from ccrs_core.codec import (
+    Ack,
+    Alive,
+    Closing,
+    Codec,
+    Data,
+    LoggedIn,
+    LoginRefused,
+    Message,
+    Outbound,
+    Refused,
+    Reply,
+)
+from ccrs_core.errors import DecodeError
+from ccrs_core.model import Subscription
+
+NEVER = float("inf")
+_T = TypeVar("_T")
+
+
+class TopicState(enum.StrEnum):
+    """How far a topic has come on this connection."""
+
+    PENDING = "pending"
+    """Wanted or asked for, not acknowledged yet."""
+    ACTIVE = "active"
+    """Acknowledged."""
+    REFUSED = "refused"
+    """Refused, or never acknowledged however often it was asked for."""
+
+
+# --- Effects (besides codec.Data, which stands for "deliver these events") -------------------
+
+
+@attrs.frozen
+class Send:
+    """Send a frame, then call ``sent(request_id)``. A frame of None is a protocol-level ping."""
+
+    frame: Outbound | None
+    request_id: str | None = None
+
+
+@attrs.frozen
+class Acknowledged:
+    topic: str
+
+
+@attrs.frozen
+class TopicRefused:
+    topic: str
+    code: str
+    text: str
+
+
+@attrs.frozen
+class Silent:
+    """A topic said nothing for ``seconds``; the session is already asking for it anew."""
+
+    topic: str
+    seconds: float
+
+
+@attrs.frozen
+class Unreadable:
+    error: DecodeError
+
+
+@attrs.frozen
+class Replace:
+    """The exchange will end this connection: open another one before that."""
+
+    reason: str
+
+
+@attrs.frozen
+class Close:
+    """Give this connection up. ``fatal`` (a refused login) forbids another attempt."""
+
+    reason: str
+    fatal: LoginRefused | None = None
+
+
+Effect = Data | Send | Acknowledged | TopicRefused | Silent | Unreadable | Replace | Close
+
+
+class Judge(Protocol):
+    """Knows whether a peeked update was delivered already."""
+
+    def __call__(self, topic: str, number: int | bytes, restart: bool, now: float) -> bool: ...
+
+
+@attrs.frozen(kw_only=True)
+class Patience:
+    """How long to wait for what, in seconds."""
+
+    ack: float = 5.0
+    """For an acknowledgement, before the request is repeated."""
+    ack_attempts: int = 3
+    """Requests without acknowledgement after which a topic counts as refused."""
+    login: float = 10.0
+    idle: float = 60.0
+    """For any frame at all, where the codec declares no heartbeat."""
+
+
+@attrs.define(eq=False)
+class _Topic:
+    name: str
+    subscriptions: dict[Subscription, None]
+    max_silence: float | None
+    state: TopicState = TopicState.PENDING
+    last_data: float | None = None
+    """Of the last data, or of the subscribe request where none came yet."""
+    had_data: bool = False
+    silences: int = 0
+    attempts: int = 0
+
+
+@attrs.define(eq=False)
+class _Request:
+    topics: list[str]
+    subscribe: bool
+    sent_at: float | None = None
+
+
+@attrs.define(eq=False)
+class Counters:
+    """What became of the frames of a connection: they add up to ``frames``."""
+
+    frames: int = 0
+    data: int = 0
+    """Frames decoded to events."""
+    late: int = 0
+    """Copies of what another connection brought first, recognised without decoding."""
+    control: int = 0
+    unrecognised: int = 0
+    unwanted: int = 0
+    """Data of topics that are not (or no longer) subscribed."""
+    unreadable: int = 0
+    retired: int = 0
+    """Frames of a connection that had already been replaced."""
+
+
+class Session:
+    """One connection. Feed it with calls, carry out the effects, keep to ``wake_at``."""
+
+    UNREADABLE_LIMIT = 3
+    """Unreadable frames within UNREADABLE_SECONDS after which the connection is given up."""
+    UNREADABLE_SECONDS = 60.0
+
+    def __init__(
+        self,
+        codec: Codec,
+        *,
+        topics_per_request: int,
+        max_silence: Callable[[Subscription], float | None],
+        patience: Patience,
+        login_frame: Callable[[str], Outbound | None] | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        self._codec = codec
+        self._per_request = topics_per_request
+        self._max_silence = max_silence
+        self._patience = patience
+        self._login_frame = login_frame
+        self.judge = judge
+        self.counters = Counters()
+        self._topics: dict[str, _Topic] = {}
+        self._requests: dict[str, _Request] = {}
+        self._queue: list[str] = []
+        self._next_id = 0
+        self._logged_in = login_frame is None
+        self._login_sent: float | None = None
+        self._opened_at = 0.0
+        self._last_received = 0.0
+        self._last_ping = 0.0
+        self._unreadable: list[float] = []
+        self._closed = False
+        self.paused = False
+        self.first_data_at: float | None = None
+
+    # --- what the supervisor asks for ---
+
+    @property
+    def topics(self) -> Mapping[str, TopicState]:
+        """States of all wanted topics."""
+        return {name: topic.state for name, topic in self._topics.items()}
+
+    def state(self, topic: str) -> TopicState | None:
+        entry = self._topics.get(topic)
+        return None if entry is None else entry.state
+
+    def settled(self) -> bool:
+        """Whether every topic was answered, and those with a cadence have brought data."""
+        return self._logged_in and all(
+            t.state is TopicState.REFUSED
+            or (t.state is TopicState.ACTIVE and (t.had_data or t.max_silence is None))
+            for t in self._topics.values()
+        )
+
+    def carries(self, topic: str) -> bool:
+        """Whether this connection brings the topic and isn't overdue with it."""
+        entry = self._topics.get(topic)
+        return (
+            entry is not None
+            and entry.silences == 0
+            and (entry.had_data or entry.state is TopicState.ACTIVE)
+        )
+
+    def opened(self, now: float) -> list[Effect]:
+        """The connection is open: log in, or subscribe at once."""
+        self._opened_at = self._last_received = self._last_ping = now
+        effects: list[Effect] = []
+        if self._login_frame is not None:
+            frame = self._login_frame(self._new_id())
+            if frame is not None:
+                self._login_sent = now
+                return [Send(frame)]
+        self._logged_in = True
+        self._flush(effects)
+        return effects
+
+    def add(self, subscriptions: Iterable[Subscription]) -> list[Effect]:
+        """Want these; what is wanted already isn't asked for again."""
+        for subscription in subscriptions:
+            name = self._codec.topic(subscription)
+            topic = self._topics.get(name)
+            silence = self._max_silence(subscription)
+            if topic is None:
+                self._topics[name] = _Topic(name, {subscription: None}, silence)
+                self._queue.append(name)
+            elif subscription not in topic.subscriptions:
+                topic.subscriptions[subscription] = None
+                if silence is not None:
+                    topic.max_silence = min(silence, topic.max_silence or silence)
+                if topic.state is not TopicState.PENDING or name not in self._queue:
+                    # The exchange sends it already; only the codec has to know.
+                    self._codec.subscribe([subscription], self._new_id())
+        effects: list[Effect] = []
+        if self._logged_in:
+            self._flush(effects)
+        return effects
+
+    def remove(self, subscriptions: Iterable[Subscription]) -> list[Effect]:
+        """Want these no longer; what nobody else shares a topic with is unsubscribed."""
+        gone: list[Subscription] = []
+        for subscription in subscriptions:
+            name = self._codec.topic(subscription)
+            topic = self._topics.get(name)
+            if topic is None or subscription not in topic.subscriptions:
+                continue
+            del topic.subscriptions[subscription]
+            if topic.subscriptions:
+                continue
+            del self._topics[name]
+            if name in self._queue:
+                self._queue.remove(name)
+            elif topic.state is not TopicState.REFUSED:
+                gone.append(subscription)
+        effects: list[Effect] = []
+        for chunk in _chunks(gone, self._per_request):
+            request_id = self._new_id()
+            frame = self._codec.unsubscribe(chunk, request_id)
+            self._requests[request_id] = _Request([self._codec.topic(s) for s in chunk], False)
+            effects.append(Send(frame, request_id))
+        return effects
+
+    def resubscribe(self, name: str) -> list[Effect]:
+        """End a topic and ask for it anew, so that the exchange sends a fresh snapshot."""
+        topic = self._topics.get(name)
+        if topic is None or not self._logged_in or name in self._queue:
+            return []
+        subscriptions = list(topic.subscriptions)
+        request_id = self._new_id()
+        effects: list[Effect] = [
+            Send(self._codec.unsubscribe(subscriptions, request_id), request_id)
+        ]
+        self._requests[request_id] = _Request([name], False)
+        topic.state = TopicState.PENDING
+        topic.attempts = 0
+        topic.had_data = False
+        self._ask([name], effects)
+        return effects
+
+    def sent(self, request_id: str, now: float) -> None:
+        """A request has left; from now on its answer, and the data it asks for, are awaited."""
+        request = self._requests.get(request_id)
+        if request is None:
+            return
+        request.sent_at = now
+        if request.subscribe:
+            for name in request.topics:
+                topic = self._topics.get(name)
+                if topic is not None:
+                    topic.last_data = now
+
+    def resumed(self, now: float) -> None:
+        """Reading goes on after a pause on our side, which proves nothing about the exchange."""
+        self.paused = False
+        self._last_received = now
+        for topic in self._topics.values():
+            if topic.last_data is not None:
+                topic.last_data = now
+
+    # --- frames in ---
+
+    def received(self, frames: Sequence[bytes], now: float, received_time_ns: int) -> list[Effect]:
+        """Frames have arrived, in this order."""
+        self._last_received = now
+        counters = self.counters
+        counters.frames += len(frames)
+        effects: list[Effect] = []
+        append = effects.append
+        topics = self._topics
+        decode, peek, judge = self._codec.decode, self._codec.peek, self.judge
+        identity: bytes | None = None
+        for frame in frames:
+            if judge is not None:
+                identity = None
+                peeked = peek(frame)
+                if peeked is not None:
+                    topic = topics.get(peeked[0])
+                    if topic is not None and judge(peeked[0], peeked[1], peeked[2], now):
+                        counters.late += 1
+                        topic.last_data = now
+                        if topic.silences or not topic.had_data:
+                            self._first(topic, now)
+                        continue
+                    if isinstance(peeked[1], bytes):
+                        identity = peeked[1]
+            try:
+                messages = decode(frame, received_time_ns)
+            except DecodeError as error:
+                self._undecodable(error, now, effects)
+                continue
+            except Exception as error:  # a plugin's bug must not take the connection's others down
+                wrapped = DecodeError(f"the codec failed: {type(error).__name__}: {error}", frame)
+                wrapped.__cause__ = error
+                self._undecodable(wrapped, now, effects)
+                continue
+            useful = False
+            for message in messages:
+                if message.__class__ is Data:
+                    assert isinstance(message, Data)
+                    topic = topics.get(message.topic)
+                    if topic is None:
+                        continue
+                    topic.last_data = now
+                    if topic.silences or not topic.had_data:
+                        self._first(topic, now)
+                    if identity is not None:
+                        message.sequence = identity
+                    append(message)
+                    useful = True
+                else:
+                    self._control(message, now, effects)
+            if useful:
+                counters.data += 1
+            elif not messages:
+                counters.unrecognised += 1
+            elif messages[0].__class__ is Data:
+                counters.unwanted += 1
+            elif messages[0].__class__ in _CONTROL:
+                counters.control += 1
+            else:
+                counters.unrecognised += 1
+        return effects
+
+    def _first(self, topic: _Topic, now: float) -> None:
+        topic.had_data = True
+        topic.silences = 0
+        if self.first_data_at is None:
+            self.first_data_at = now
+
+    def _undecodable(self, error: DecodeError, now: float, effects: list[Effect]) -> None:
+        self.counters.unreadable += 1
+        effects.append(Unreadable(error))
+        recent = [t for t in self._unreadable if now - t < self.UNREADABLE_SECONDS]
+        self._unreadable = [*recent, now]
+        if len(self._unreadable) >= self.UNREADABLE_LIMIT:
+            self._close(f"{len(self._unreadable)} unreadable frames, last: {error}", effects)
+
+    def _control(self, message: Message, now: float, effects: list[Effect]) -> None:
+        match message:
+            case Ack():
+                self._acknowledged(message, effects)
+            case Refused():
+                self._refused(message, effects)
+            case Reply(frame):
+                effects.append(Send(frame))
+            case LoggedIn():
+                if not self._logged_in:
+                    self._logged_in = True
+                    self._flush(effects)
+            case LoginRefused(code, text):
+                if not self._closed:
+                    self._closed = True
+                    effects.append(Close(f"login refused: {text} (code {code})", message))
+            case Closing(reason):
+                effects.append(Replace(reason))
+            case _:
+                pass
+
+    # --- requests and their answers ---
+
+    def _new_id(self) -> str:
+        self._next_id += 1
+        return str(self._next_id)
+
+    def _flush(self, effects: list[Effect]) -> None:
+        queue, self._queue = self._queue, []
+        for chunk in _chunks(queue, self._per_request):
+            self._ask(chunk, effects)
+
+    def _ask(self, names: list[str], effects: list[Effect]) -> None:
+        request_id = self._new_id()
+        subscriptions: list[Subscription] = []
+        for name in names:
+            topic = self._topics[name]
+            topic.attempts += 1
+            subscriptions.extend(topic.subscriptions)
+        frame = self._codec.subscribe(subscriptions, request_id)
+        self._requests[request_id] = _Request(list(names), True)
+        effects.append(Send(frame, request_id))
+
+    def _answered(
+        self, request_id: str | None, topics: tuple[str, ...] | None
+    ) -> tuple[_Request | None, list[str]]:
+        """The request that an answer belongs to, and the topics of it that are answered."""
+        request = self._requests.get(request_id) if request_id is not None else None
+        if request_id is None:
+            request = self._match(topics)
+        if request is None:
+            return None, []
+        if topics is None:
+            topics = tuple(request.topics)
+        request.topics = [t for t in request.topics if t not in topics]
+        if not request.topics:
+            self._forget(request)
+        return request, list(topics)
+
+    def _match(self, topics: tuple[str, ...] | None) -> _Request | None:
+        """The request that an answer without id belongs to, by the topics that it names."""
+        open_requests = [r for r in self._requests.values() if r.sent_at is not None]
+        if topics is None:
+            return open_requests[0] if len(open_requests) == 1 else None
+        return next((r for r in open_requests if set(topics) & set(r.topics)), None)
+
+    def _forget(self, request: _Request) -> None:
+        self._requests = {k: r for k, r in self._requests.items() if r is not request}
+
+    def _awaited(self, name: str) -> bool:
+        return any(r.subscribe and name in r.topics for r in self._requests.values())
+
+    def _acknowledged(self, ack: Ack, effects: list[Effect]) -> None:
+        request, names = self._answered(ack.request_id, ack.topics)
+        if request is None or not request.subscribe:
+            return
+        for name in names:
+            topic = self._topics.get(name)
+            # An earlier request's late answer doesn't speak for one that is still open.
+            if topic is not None and topic.state is TopicState.PENDING and not self._awaited(name):
+                topic.state = TopicState.ACTIVE
+                effects.append(Acknowledged(name))
+
+    def _refused(self, refused: Refused, effects: list[Effect]) -> None:
+        request, names = self._answered(refused.request_id, refused.topics)
+        if request is None or not request.subscribe:
+            return
+        wanted = [n for n in names if n in self._topics]
+        if refused.topics is None and len(names) > 1:
+            # One bad topic fails the whole request at many exchanges: halve until it is found.
+            for name in wanted:
+                self._topics[name].attempts = 0
+            middle = (len(wanted) + 1) // 2
+            for half in (wanted[:middle], wanted[middle:]):
+                if half:
+                    self._ask(half, effects)
+            return
+        for name in wanted:
+            self._give_up(name, refused.code, refused.text, effects)
+        # Topics of the same request that the exchange didn't name are still unanswered.
+        if refused.topics is not None and request.topics:
+            rest = [n for n in request.topics if n in self._topics]
+            self._forget(request)
+            if rest:
+                self._ask(rest, effects)
+
+    def _give_up(self, name: str, code: str, text: str, effects: list[Effect]) -> None:
+        topic = self._topics[name]
+        topic.state = TopicState.REFUSED
+        effects.append(TopicRefused(name, code, text))
+
+    # --- time ---
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` should be called next; infinity for never."""
+        if self._closed:
+            return NEVER
+        times = [self._dead_at()]
+        if self._logged_in:
+            heartbeat = self._codec.heartbeat
+            if heartbeat is not None:
+                times.append(self._last_ping + heartbeat.interval)
+            times.extend(
+                r.sent_at + self._patience.ack
+                for r in self._requests.values()
+                if r.sent_at is not None
+            )
+            if not self.paused:
+                times.extend(map(self._overdue_at, self._topics.values()))
+        elif self._login_sent is not None:
+            times.append(self._login_sent + self._patience.login)
+        return min(times)
+
+    def _dead_at(self) -> float:
+        if self.paused:
+            return NEVER
+        heartbeat = self._codec.heartbeat
+        if heartbeat is None:
+            return self._last_received + self._patience.idle
+        return self._last_received + heartbeat.interval + heartbeat.timeout
+
+    def _overdue_at(self, topic: _Topic) -> float:
+        if (
+            topic.max_silence is None
+            or topic.last_data is None
+            or (topic.state is TopicState.REFUSED)
+        ):
+            return NEVER
+        return topic.last_data + topic.max_silence
+
+    def tick(self, now: float) -> list[Effect]:
+        """Time has passed: heartbeats, missing answers, silent topics, a dead peer."""
+        effects: list[Effect] = []
+        if self._closed:
+            return effects
+        if now >= self._dead_at():
+            self._close(f"nothing received for {now - self._last_received:.1f} s", effects)
+            return effects
+        if not self._logged_in:
+            if self._login_sent is not None and now >= self._login_sent + self._patience.login:
+                self._close("the login was not answered", effects)
+            return effects
+        heartbeat = self._codec.heartbeat
+        if heartbeat is not None and now >= self._last_ping + heartbeat.interval:
+            self._last_ping = now
+            effects.append(Send(self._codec.ping(self._new_id())))
+        self._missing_answers(now, effects)
+        if not self.paused:
+            for topic in list(self._topics.values()):
+                if now >= self._overdue_at(topic):
+                    self._overdue(topic, now, effects)
+        return effects
+
+    def _missing_answers(self, now: float, effects: list[Effect]) -> None:
+        due = now - self._patience.ack
+        for request_id, request in list(self._requests.items()):
+            if request.sent_at is None or request.sent_at > due:
+                continue
+            del self._requests[request_id]
+            if not request.subscribe:
+                continue
+            again: list[str] = []
+            for name in request.topics:
+                topic = self._topics.get(name)
+                if topic is None or topic.state is not TopicState.PENDING or self._awaited(name):
+                    continue
+                if topic.attempts < self._patience.ack_attempts:
+                    again.append(name)
+                elif not topic.had_data:
+                    self._give_up(
+                        name, "", f"not acknowledged after {topic.attempts} requests", effects
+                    )
+            for chunk in _chunks(again, self._per_request):
+                self._ask(chunk, effects)
+
+    def _overdue(self, topic: _Topic, now: float, effects: list[Effect]) -> None:
+        assert topic.last_data is not None
+        silent = now - topic.last_data
+        topic.silences += 1
+        if topic.silences > 1:
+            self._close(f"{topic.name} stayed silent after it was asked for anew", effects)
+            return
+        effects.append(Silent(topic.name, silent))
+        topic.last_data = now
+        effects.extend(self.resubscribe(topic.name))
+
+    def _close(self, reason: str, effects: list[Effect]) -> None:
+        if not self._closed:
+            self._closed = True
+            effects.append(Close(reason))
+
+
+_CONTROL = frozenset({Ack, Refused, Reply, Alive, Closing, LoggedIn, LoginRefused})
+
+
+def _chunks(items: list[_T], size: int) -> list[list[_T]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]

@@ -1,0 +1,391 @@
+"""The subscriptions that one connection (or N racing ones) of a route carry.
+
+Desired state lives here: whatever happens to the connections, what is wanted is what they are made
+to carry. A client opens further shards of a route where the exchange's limits ask for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from ccrs_core.errors import SubscriptionRefused
+from ccrs_core.events import Reason
+from ccrs_core.exchange import Route, SequenceScope
+from ccrs_core.feed import Feed
+from ccrs_core.model import Channel, Subscription
+from ccrs_core.race import Runner
+from ccrs_core.session import Silent, TopicRefused, TopicState
+from ccrs_core.status import LinkState, SubscriptionState
+from ccrs_core.stream import EVENT_OF, Stream, Topic
+from ccrs_core.supervisor import Context, Link
+
+log = logging.getLogger("ccrs.shard")
+
+_SETTLE_POLL = 0.05
+
+
+class Shard:
+    """N redundant connections of one route and what they are subscribed to."""
+
+    def __init__(
+        self,
+        context: Context,
+        route: Route,
+        connections: int,
+        exclusive: Feed | None,
+        changed: Callable[[], None],
+    ) -> None:
+        self.context = context
+        self.route = route
+        self.connections = connections
+        self.exclusive = exclusive
+        self.topics: dict[str, Topic] = {}
+        self.runners: list[Runner] = []
+        self.links: list[Link] = []
+        self.refusals: dict[Subscription, SubscriptionRefused] = {}
+        self.rollovers = 0
+        self.resubscriptions = 0
+        self._past_reconnects = 0
+        self._wanted: dict[Subscription, str] = {}
+        self._names = context.exchange.codec(route)
+        self._changed = changed
+        self._tasks: dict[Link, asyncio.Task[None]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._polls: set[asyncio.TimerHandle] = set()
+        self._score: dict[Link, int] = {}
+        self._closed = False
+        for _ in range(connections):
+            self._start(Link(self, context))
+        if context.options.replace_losers and connections > 1:
+            self._later(context.options.loser_window, self._replace_loser)
+
+    # --- what is wanted ---
+
+    def topic_of(self, subscription: Subscription) -> str:
+        return self._names.topic(subscription)
+
+    def wanted(self) -> Sequence[Subscription]:
+        """What a fresh connection has to subscribe to: all but what the exchange refused."""
+        refusals = self.refusals
+        # A refusal without a code is the exchange's silence, which may have been the connection's.
+        return [s for s in self._wanted if s not in refusals or not refusals[s].code]
+
+    def has_room(self, subscription: Subscription, coming: Sequence[Subscription] = ()) -> bool:
+        """Whether one more topic stays within the exchange's limits of one connection, with those
+        that are about to be attached."""
+        names = {*self.topics, *map(self.topic_of, coming)}
+        name = self.topic_of(subscription)
+        if name in names:
+            return True
+        route = self.route
+        count, chars = len(names) + 1, sum(map(len, names)) + len(name)
+        return (route.topics_per_connection is None or count <= route.topics_per_connection) and (
+            route.topic_chars_per_connection is None or chars <= route.topic_chars_per_connection
+        )
+
+    def __contains__(self, subscription: Subscription) -> bool:
+        return subscription in self._wanted
+
+    @property
+    def reconnects(self) -> int:
+        """Connections opened again after a loss."""
+        return self._past_reconnects + sum(max(link.connects - 1, 0) for link in self.links)
+
+    @property
+    def empty(self) -> bool:
+        return not self._wanted
+
+    def attach(self, subscriptions: Sequence[Subscription], feed: Feed) -> None:
+        """Let a feed have these, subscribing to those that no feed had before."""
+        new: list[Subscription] = []
+        for subscription in subscriptions:
+            name = self.topic_of(subscription)
+            topic = self.topics.get(name)
+            if topic is None:
+                topic = self.topics[name] = Topic(
+                    name,
+                    self.runners,
+                    live=self._carried,
+                    resync=self._resync,
+                    arm=lambda name=name: self._arm(name),  # type: ignore[misc]
+                )
+            stream = topic.stream(subscription)
+            topic.attach(stream, feed)
+            if subscription not in self._wanted:
+                self._wanted[subscription] = name
+                new.append(subscription)
+            elif subscription in self.refusals:
+                feed.fail(self.refusals[subscription])
+        for link in self.links:
+            if new and link.session is not None and not link.held:
+                link.apply(link.session.add(new))
+
+    def detach(self, subscriptions: Sequence[Subscription], feed: Feed) -> None:
+        """Take these from a feed, unsubscribing from those that no feed has any more."""
+        gone: list[Subscription] = []
+        for subscription in subscriptions:
+            stream = self.stream(subscription)
+            if stream is None or feed not in stream.feeds:
+                continue
+            stream.feeds.remove(feed)
+            feed.discard(subscription.symbol, subscription.channel)
+            if not stream.feeds:
+                gone.append(subscription)
+        for subscription in gone:
+            name = self._wanted.pop(subscription)
+            self.refusals.pop(subscription, None)
+            topic = self.topics[name]
+            del topic.streams[EVENT_OF[subscription.channel]]
+            if not topic.streams:
+                del self.topics[name]
+                timer = self._timers.pop(name, None)
+                if timer is not None:
+                    timer.cancel()
+        for link in self.links:
+            if gone and link.session is not None:
+                link.apply(link.session.remove(gone))
+
+    def stream(self, subscription: Subscription) -> Stream | None:
+        name = self._wanted.get(subscription)
+        return None if name is None else self.topics[name].streams[EVENT_OF[subscription.channel]]
+
+    def topic(self, subscription: Subscription) -> Topic:
+        return self.topics[self._wanted[subscription]]
+
+    def subscriptions(self) -> list[Subscription]:
+        return list(self._wanted)
+
+    def state(self, subscription: Subscription) -> SubscriptionState:
+        """A subscription's state over all connections."""
+        if subscription in self.refusals:
+            return SubscriptionState.REFUSED
+        stream, name = self.stream(subscription), self._wanted[subscription]
+        if stream is not None and stream.stale_since_ns is not None:
+            return SubscriptionState.STALE
+        sessions = [link.session for link in self.links if link.session is not None]
+        if any(s.state(name) is TopicState.ACTIVE for s in sessions):
+            return SubscriptionState.ACTIVE
+        return SubscriptionState.PENDING
+
+    def carried_by(self, subscription: Subscription) -> int:
+        return self._carried(self._wanted[subscription])
+
+    def _carried(self, topic: str) -> int:
+        return sum(
+            link.session is not None and not link.retired and link.session.carries(topic)
+            for link in self.links
+        )
+
+    # --- connections ---
+
+    def _start(self, link: Link) -> None:
+        self.links.append(link)
+        task = self.context.spawn(link.run())
+        self._tasks[link] = task
+        task.add_done_callback(lambda _: self._gone(link))
+
+    def _gone(self, link: Link) -> None:
+        self._tasks.pop(link, None)
+        if link in self.links:
+            self.links.remove(link)
+            self._past_reconnects += max(link.connects - 1, 0)
+        self._score.pop(link, None)
+
+    def _racing(self) -> None:
+        on = len(self.runners) > 1 and self.route.sequence_scope is SequenceScope.GLOBAL
+        for link in self.links:
+            link.judge(on)
+
+    def opened(self, link: Link) -> None:
+        self.runners.append(link.runner)
+        self._racing()
+
+    def lost(self, link: Link) -> None:
+        """A connection has ended: what only it carried is stale now."""
+        session = link.session
+        if link.runner in self.runners:
+            self.runners.remove(link.runner)
+        carried = [] if session is None else [n for n in self.topics if session.carries(n)]
+        link.session = None
+        now_ns = self.context.clock.time_ns()
+        for name in carried:
+            self._interrupted(name, Reason.DISCONNECTED, now_ns)
+        link.session = session
+        self._racing()
+
+    def _interrupted(
+        self, name: str, reason: Reason, now_ns: int, silent: int | None = None
+    ) -> None:
+        if self._carried(name) or self._closed:
+            return
+        topic = self.topics[name]
+        topic.lost_sync(reason)
+        for stream in topic.streams.values():
+            stream.interrupt(Reason.RESUBSCRIBED if reason is Reason.SILENT else Reason.RECONNECTED)
+            stream.stale(reason, now_ns, silent)
+
+    def silent(self, link: Link, effect: Silent, now_ns: int) -> None:
+        self.resubscriptions += 1
+        if effect.topic in self.topics:
+            self._interrupted(effect.topic, Reason.SILENT, now_ns, round(effect.seconds * 1e9))
+
+    def unreadable(self, link: Link, now_ns: int) -> None:
+        """A frame was lost to us. Other connections may have brought its copy; else say so."""
+        session = link.session
+        if session is None:
+            return
+        for name, topic in self.topics.items():
+            if self._carried(name) <= 1 and session.carries(name):
+                for stream in topic.streams.values():
+                    stream.interrupt(Reason.UNREADABLE)
+
+    def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
+        for stream in self.topics[topic].streams.values() if topic in self.topics else ():
+            self.refusals.pop(stream.subscription, None)
+            # Where silence is normal the acknowledgement is what proves that all is well again;
+            # elsewhere the data itself does.
+            if (
+                stream.subscription.channel is not Channel.BOOK
+                and self.context.exchange.max_silence(stream.subscription) is None
+            ):
+                stream.resume(now_ns, None)
+        self._changed()
+
+    def refused(self, link: Link, effect: TopicRefused) -> None:
+        topic = self.topics.get(effect.topic)
+        if topic is None:
+            return
+        if self._carried(effect.topic):
+            log.warning("%s refused on connection %d: %s", effect.topic, link.number, effect.text)
+            return
+        for stream in topic.streams.values():
+            subscription = stream.subscription
+            if subscription in self.refusals:
+                continue
+            error = SubscriptionRefused(
+                effect.code,
+                effect.text,
+                subscription.symbol,
+                subscription.channel.value,
+            )
+            self.refusals[subscription] = error
+            for feed in stream.feeds:
+                feed.fail(error)
+            self.context.hook(
+                "ccrs_subscription_refused", exchange=self.context.exchange.name, error=error
+            )
+        self._changed()
+
+    def _resync(self, name: str) -> None:
+        """Have one connection ask for a topic anew."""
+        self.resubscriptions += 1
+        for link in self.links:
+            session = link.session
+            if session is not None and not link.retired and session.state(name) is not None:
+                link.apply(session.resubscribe(name))
+                return
+
+    def full_feed(self) -> Feed | None:
+        feed = self.exclusive
+        return feed if feed is not None and feed.full else None
+
+    # --- planned replacement ---
+
+    def replace(self, link: Link, reason: str) -> None:
+        """Open a connection in place of another one, which goes on until the new one delivers."""
+        if link.successor is not None or link.retired or self._closed:
+            return
+        log.info("replacing connection %d: %s", link.number, reason)
+        new = Link(self, self.context)
+        # Without global sequence numbers two deliveries can't be merged: the old connection ends
+        # in the moment in which the new one subscribes.
+        new.held = self.route.sequence_scope is not SequenceScope.GLOBAL
+        link.successor = new
+        self._start(new)
+        self._later(_SETTLE_POLL, lambda: self._settle(link, new))
+
+    def _settle(self, old: Link, new: Link) -> None:
+        if new not in self.links or old not in self.links:
+            return
+        session = new.session
+        if session is None or new.state is not LinkState.OPEN:
+            self._later(_SETTLE_POLL, lambda: self._settle(old, new))
+        elif new.held:
+            self._switch(old, new)
+        elif session.settled():
+            self._later(self.context.options.rollover_overlap, lambda: self._retire(old))
+        else:
+            self._later(_SETTLE_POLL, lambda: self._settle(old, new))
+
+    def _switch(self, old: Link, new: Link) -> None:
+        self._retire(old)
+        new.held = False
+        for topic in self.topics.values():
+            topic.lost_sync(Reason.ROLLOVER)
+            topic.race.reset()
+            for stream in topic.streams.values():
+                stream.interrupt(Reason.ROLLOVER)
+        if new.session is not None:
+            new.apply(new.session.add(self.wanted()))
+
+    def _retire(self, link: Link) -> None:
+        if link in self.links:
+            self.rollovers += 1
+            if not link.retire():
+                self._tasks[link].cancel()
+
+    def _replace_loser(self) -> None:
+        options = self.context.options
+        wins = {link: link.runner.wins - self._score.get(link, 0) for link in self.links}
+        total = sum(wins.values())
+        if total >= 100 and len(wins) > 1:
+            loser = min(wins, key=lambda link: wins[link])
+            if wins[loser] < options.loser_share * total and loser.state is LinkState.OPEN:
+                self.replace(loser, f"it won {wins[loser]} of the last {total} races")
+        self._score = {link: link.runner.wins for link in self.links}
+        self._later(options.loser_window, self._replace_loser)
+
+    # --- timers and the end ---
+
+    def _later(self, delay: float, call: Callable[[], None]) -> None:
+        def fire() -> None:
+            self._polls.discard(handle)
+            if not self._closed:
+                call()
+
+        handle = asyncio.get_running_loop().call_later(delay, fire)
+        self._polls.add(handle)
+
+    def _arm(self, name: str) -> None:
+        topic = self.topics.get(name)
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+        if topic is None or topic.wake_at is None or self._closed:
+            return
+        delay = max(topic.wake_at - self.context.clock.monotonic(), 0.0)
+        self._timers[name] = asyncio.get_running_loop().call_later(delay, self._tick, name)
+
+    def _tick(self, name: str) -> None:
+        topic = self.topics.get(name)
+        self._timers.pop(name, None)
+        if topic is not None:
+            topic.tick(self.context.clock.monotonic(), self.context.clock.time_ns())
+            self._arm(name)
+
+    async def aclose(self) -> None:
+        """End all connections."""
+        self._closed = True
+        for timer in (*self._timers.values(), *self._polls):
+            timer.cancel()
+        self._timers.clear()
+        self._polls.clear()
+        tasks = list(self._tasks.values())
+        for link in self._tasks:
+            link.retired = True
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -1,0 +1,100 @@
+"""What a client tells of itself: states, counters and last-seen times, as one frozen value."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from ccrs_core.feed import FeedStatus
+from ccrs_core.model import Channel
+from ccrs_core.orderbook import BookState
+
+
+class LinkState(enum.StrEnum):
+    """Where a supervised connection stands."""
+
+    WAITING = "waiting"
+    """Backing off, or waiting for the connection-attempt budget."""
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SubscriptionState(enum.StrEnum):
+    PENDING = "pending"
+    ACTIVE = "active"
+    STALE = "stale"
+    REFUSED = "refused"
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionStatus:
+    """One supervised connection. Frame counters are of all its epochs and add up to ``frames``."""
+
+    number: int
+    """Its place in the client, from 1, kept over reconnects."""
+    url: str
+    state: LinkState
+    epoch: int
+    """Rises with every connection opened by the client."""
+    topics: int
+    connects: int
+    failures: int
+    """Consecutive failed attempts."""
+    last_error: str | None
+    connected_at_ns: int | None
+    last_received_ns: int | None
+    frames: int
+    data: int
+    late: int
+    control: int
+    unrecognised: int
+    unwanted: int
+    unreadable: int
+    retired: int
+    wins: int
+    repeats: int
+    mean_ahead: float | None
+    """Mean lead (s) of its wins over the runner-up; None without a race."""
+    mean_behind: float | None
+    """Mean lag (s) of its late copies behind the winner."""
+
+
+@attrs.frozen(kw_only=True)
+class SubscriptionStatus:
+    """One subscription, over all of its connections."""
+
+    symbol: str
+    channel: Channel
+    state: SubscriptionState
+    refusal: str | None
+    connections: int
+    carried_by: int
+    """Connections that bring it now."""
+    delivered: int
+    gaps: int
+    stales: int
+    last_sequence: int | None
+    last_exchange_time_ns: int | None
+    last_received_ns: int | None
+    book: BookState | None
+    resyncs: int
+
+
+@attrs.frozen(kw_only=True)
+class ClientStatus:
+    """Everything at one moment."""
+
+    exchange: str
+    environment: str
+    connections: tuple[ConnectionStatus, ...]
+    subscriptions: tuple[SubscriptionStatus, ...]
+    feeds: tuple[FeedStatus, ...]
+    rollovers: int
+    resubscriptions: int
+    reconnects: int
+    requests: int
+    request_errors: int
+    host_paused: float
+    """Seconds for which no REST request will leave, because the exchange said so."""

@@ -1,0 +1,447 @@
+"""Keeps one connection alive: dials, backs off, carries out what its session asks for.
+
+Besides ``transport/`` the only place that waits. One task per connection reads; a second one lives
+only while something is to be sent; a timer calls ``Session.tick``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import tenacity
+
+from ccrs_core.codec import Data, Outbound
+from ccrs_core.credentials import Credentials
+from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
+from ccrs_core.exchange import Exchange, Route
+from ccrs_core.limits import HostLimits, Window
+from ccrs_core.model import Subscription
+from ccrs_core.options import Options
+from ccrs_core.race import Runner
+from ccrs_core.session import (
+    NEVER,
+    Acknowledged,
+    Close,
+    Counters,
+    Effect,
+    Replace,
+    Send,
+    Session,
+    Silent,
+    TopicRefused,
+    Unreadable,
+)
+from ccrs_core.status import LinkState
+from ccrs_core.stream import Topic
+from ccrs_core.transport.base import Clock, Connection, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from ccrs_core.feed import Feed
+
+log = logging.getLogger("ccrs.supervisor")
+
+_TICK_GRAIN = 0.02
+"""Timers fire at most this often (s), so that thousands of deadlines don't."""
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """What all connections of a client share."""
+
+    exchange: Exchange
+    transport: Transport
+    clock: Clock
+    options: Options
+    credentials: Credentials | None
+    address: Callable[[Route], str]
+    host_limits: Callable[[str], HostLimits]
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    hook: Callable[..., None]
+    epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
+    numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
+
+
+class Parent(Protocol):
+    """What a link asks of the shard that it belongs to."""
+
+    route: Route
+    topics: dict[str, Topic]
+    runners: list[Runner]
+
+    def wanted(self) -> Sequence[Subscription]: ...
+    def opened(self, link: Link) -> None: ...
+    def lost(self, link: Link) -> None: ...
+    def acknowledged(self, link: Link, topic: str, now_ns: int) -> None: ...
+    def refused(self, link: Link, effect: TopicRefused) -> None: ...
+    def silent(self, link: Link, effect: Silent, now_ns: int) -> None: ...
+    def unreadable(self, link: Link, now_ns: int) -> None: ...
+    def replace(self, link: Link, reason: str) -> None: ...
+    def full_feed(self) -> Feed | None: ...
+
+
+class Link:
+    """One supervised connection of a shard, over all its reconnects."""
+
+    def __init__(self, shard: Parent, context: Context) -> None:
+        self.shard = shard
+        self.context = context
+        self.number = next(context.numbers)
+        self.url = context.address(shard.route)
+        self.state = LinkState.WAITING
+        self.session: Session | None = None
+        self.runner = Runner(0)
+        self.retired = False
+        self.held = False
+        """Connect, but leave subscribing to the shard."""
+        self.successor: Link | None = None
+        self.connects = 0
+        self.failures = 0
+        self.error: str | None = None
+        self.connected_at_ns: int | None = None
+        self.last_received_ns: int | None = None
+        self.totals = Counters()
+        self._connection: Connection | None = None
+        self._outbox: deque[Send] = deque()
+        self._pump: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+        self._age: asyncio.TimerHandle | None = None
+        self._messages: Window | None = None
+        self._fatal: AuthError | None = None
+        self._close_reason: str | None = None
+        options = context.options
+        # Full jitter: uniformly random between nothing and an exponentially growing bound.
+        self._backoff = tenacity.wait_random_exponential(
+            multiplier=options.backoff_initial, max=options.backoff_max
+        )
+
+    # --- the life of a link ---
+
+    async def run(self) -> None:
+        """Connect, serve, and do so again, until retired.
+
+        :raises AuthError: where the exchange refuses the login.
+        :raises ReconnectsExhausted: where the limit of failures is reached.
+        """
+        try:
+            while not self.retired:
+                if self.failures:
+                    self._change(LinkState.WAITING)
+                    await asyncio.sleep(self._pause())
+                await self.context.host_limits(self.url).connects.acquire()
+                self._change(LinkState.CONNECTING)
+                try:
+                    connection = await self.context.transport.connect(self.url)
+                except TransportError as error:
+                    self._failed(str(error))
+                    continue
+                stable = await self._serve(connection)
+                if self._fatal is not None:
+                    raise self._fatal
+                if self.retired or self.successor is not None:
+                    return
+                if stable:
+                    self.failures = 0
+                self._failed(str(self.error))
+        finally:
+            self._change(LinkState.CLOSED)
+
+    def _pause(self) -> float:
+        state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+        state.attempt_number = self.failures
+        return self._backoff(state)
+
+    def _failed(self, reason: str) -> None:
+        self.failures += 1
+        self.error = reason
+        log.info("connection %d to %s failed: %s", self.number, self.url, reason)
+        limit = self.context.options.max_failures
+        if limit is not None and self.failures > limit:
+            raise ReconnectsExhausted(
+                f"{self.url}: gave up after {self.failures} failures in a row, last: {reason}"
+            )
+
+    def _change(self, state: LinkState, reason: str = "") -> None:
+        if state is not self.state:
+            self.state = state
+            self.context.hook(
+                "ccrs_session_changed",
+                exchange=self.context.exchange.name,
+                url=self.url,
+                number=self.number,
+                epoch=self.runner.epoch,
+                state=state.value,
+                reason=reason or self.error or "",
+            )
+
+    async def _serve(self, connection: Connection) -> bool:
+        """Serve an open connection to its end; whether it had been stable."""
+        context, shard = self.context, self.shard
+        self._connection = connection
+        self.connects += 1
+        self.connected_at_ns = context.clock.time_ns()
+        self._close_reason = None
+        old = self.runner
+        self.runner = attrs.evolve(old, epoch=next(context.epochs), generations={}, tops={})
+        messages = shard.route.messages
+        self._messages = None if messages is None else Window(messages, context.clock)
+        session = self.session = self._new_session()
+        shard.opened(self)
+        self._change(LinkState.OPEN)
+        now = context.clock.monotonic()
+        self._apply(session.add([] if self.held else shard.wanted()), now)
+        self._apply(session.opened(now), now)
+        self._watch_age()
+        self._rearm()
+        try:
+            while True:
+                frames = await connection.receive()
+                if self.retired:
+                    session.counters.frames += len(frames)
+                    session.counters.retired += len(frames)
+                    continue
+                self._received(session, frames)
+                feed = shard.full_feed()
+                if feed is not None:
+                    await self._wait_for(feed, session)
+        except ConnectionLost as error:
+            self.error = str(error) if self._close_reason is None else self._close_reason
+        finally:
+            self._disarm()
+            shard.lost(self)
+            self._add_totals(session.counters)
+            self._connection = None
+            pump, self._pump = self._pump, None
+            self._outbox.clear()
+            if pump is not None:
+                pump.cancel()
+            await self._close(connection)
+        since = session.first_data_at
+        return since is not None and (
+            context.clock.monotonic() - since >= context.options.stable_after
+        )
+
+    async def _close(self, connection: Connection) -> None:
+        try:
+            async with asyncio.timeout(self.context.options.transport.close_timeout):
+                await connection.close()
+        except TimeoutError:
+            pass
+        finally:
+            connection.abort()
+
+    async def _wait_for(self, feed: Feed, session: Session) -> None:
+        session.paused = True
+        try:
+            await feed.space()
+        finally:
+            session.resumed(self.context.clock.monotonic())
+
+    def _new_session(self) -> Session:
+        context, route = self.context, self.shard.route
+        codec = context.exchange.codec(route)
+        login: Callable[[str], Outbound | None] | None = None
+        if route.private:
+            credentials = context.credentials
+            assert credentials is not None
+
+            def login(request_id: str) -> Outbound | None:
+                now_ms = context.clock.time_ns() // 1_000_000
+                return codec.login(credentials, now_ms, request_id)
+
+        return Session(
+            codec,
+            topics_per_request=route.topics_per_request,
+            max_silence=context.exchange.max_silence,
+            patience=context.options.patience,
+            login_frame=login,
+        )
+
+    def judge(self, on: bool) -> None:
+        """Recognise copies without decoding them, or (where there is nobody to race) don't."""
+        if self.session is None:
+            return
+        if not on:
+            self.session.judge = None
+            return
+        topics, runner, time_ns = self.shard.topics, self.runner, self.context.clock.time_ns
+
+        def judge(topic: str, number: int | bytes, restart: bool, now: float) -> bool:
+            found = topics.get(topic)
+            return found is not None and found.late(number, restart, runner, now, time_ns())
+
+        self.session.judge = judge
+
+    def _add_totals(self, counters: Counters) -> None:
+        for field in attrs.fields(Counters):
+            total = getattr(self.totals, field.name) + getattr(counters, field.name)
+            setattr(self.totals, field.name, total)
+        self.session = None
+
+    def counters(self) -> Counters:
+        """Of all epochs, the running one included."""
+        if self.session is None:
+            return self.totals
+        running = attrs.asdict(self.session.counters)
+        return Counters(**{k: v + getattr(self.totals, k) for k, v in running.items()})
+
+    # --- frames and effects ---
+
+    def _received(self, session: Session, frames: Sequence[bytes]) -> None:
+        clock = self.context.clock
+        now, now_ns = clock.monotonic(), clock.time_ns()
+        self.last_received_ns = now_ns
+        topics, runner = self.shard.topics, self.runner
+        others = False
+        for effect in session.received(frames, now, now_ns):
+            if effect.__class__ is Data:
+                assert isinstance(effect, Data)
+                topic = topics.get(effect.topic)
+                if topic is not None:
+                    topic.deliver(effect, runner, now)
+            else:
+                self._carry_out(effect, now_ns)
+                others = True
+        if others:
+            self._rearm()
+
+    def _apply(self, effects: Sequence[Effect], now: float) -> None:
+        now_ns = self.context.clock.time_ns()
+        for effect in effects:
+            self._carry_out(effect, now_ns)
+
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Carry out what a call of the session from outside has asked for."""
+        self._apply(effects, self.context.clock.monotonic())
+        self._rearm()
+
+    def _carry_out(self, effect: Effect, now_ns: int) -> None:
+        match effect:
+            case Send():
+                self._post(effect)
+            case Acknowledged(topic):
+                self.shard.acknowledged(self, topic, now_ns)
+            case TopicRefused():
+                self.shard.refused(self, effect)
+            case Silent():
+                log.info("%s on connection %d is silent", effect.topic, self.number)
+                self.shard.silent(self, effect, now_ns)
+            case Unreadable(error):
+                log.warning("unreadable frame on connection %d: %s", self.number, error)
+                self.shard.unreadable(self, now_ns)
+            case Replace(reason):
+                self.shard.replace(self, reason)
+            case Close(reason, fatal):
+                self._close_reason = reason
+                if fatal is not None:
+                    self._fatal = AuthError(fatal.code, fatal.text)
+                if self._connection is not None:
+                    self._connection.abort()
+            case _:
+                pass
+
+    # --- sending ---
+
+    def _post(self, send: Send) -> None:
+        # Heartbeats and replies go first: they must not wait behind a mass of subscriptions.
+        if send.request_id is None:
+            self._outbox.appendleft(send)
+        else:
+            self._outbox.append(send)
+        if self._pump is None and self._connection is not None:
+            self._pump = asyncio.ensure_future(self._send_all(self._connection))
+
+    async def _send_all(self, connection: Connection) -> None:
+        try:
+            while self._outbox:
+                if self._messages is not None:
+                    await self._messages.acquire()
+                send = self._outbox.popleft()
+                async with asyncio.timeout(self.context.options.send_timeout):
+                    if send.frame is None:
+                        await connection.ping()
+                    else:
+                        await connection.send(send.frame)
+                if send.request_id is not None and self.session is not None:
+                    self.session.sent(send.request_id, self.context.clock.monotonic())
+                    self._rearm()
+        except (TransportError, TimeoutError) as error:
+            self._close_reason = str(error) or "sending took too long"
+            connection.abort()
+        except Exception as error:
+            log.exception("sending on connection %d failed", self.number)
+            self._close_reason = f"sending failed: {error!r}"
+            connection.abort()
+        finally:
+            if self._pump is asyncio.current_task():
+                self._pump = None
+
+    # --- timers ---
+
+    def _rearm(self) -> None:
+        session = self.session
+        if session is None or self._connection is None:
+            return
+        now = self.context.clock.monotonic()
+        at = session.wake_at
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = at
+        if at != NEVER:
+            delay = max(at - now, 0.0)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._timer_at = None, NEVER
+        session = self.session
+        if session is None:
+            return
+        now = self.context.clock.monotonic()
+        self._apply(session.tick(now), now)
+        at = session.wake_at
+        if at != NEVER and self._connection is not None:
+            self._timer_at = max(at, now + _TICK_GRAIN)
+            delay = self._timer_at - now
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _watch_age(self) -> None:
+        limits = [
+            age
+            for age in (self.shard.route.max_age, self.context.options.max_connection_age)
+            if age is not None
+        ]
+        if not limits:
+            return
+        limit = min(limits)
+        margin = min(limit / 5, 600.0)
+        # Spread over the margin, so that racing connections aren't all replaced at once.
+        delay = limit - random.uniform(margin / 2, margin)
+        self._age = asyncio.get_running_loop().call_later(
+            delay, self.shard.replace, self, f"{limit:g} s is the age limit"
+        )
+
+    def _disarm(self) -> None:
+        for timer in (self._timer, self._age):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._age = None
+        self._timer_at = NEVER
+
+    def retire(self) -> bool:
+        """Deliver nothing more, and end; False where the task that runs it must be cancelled."""
+        self.retired = True
+        if self._connection is None:
+            return False
+        self._connection.abort()
+        return True
