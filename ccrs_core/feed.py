@@ -16,7 +16,7 @@ from typing import Protocol, Self
 
 import attrs
 
-from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow
+from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused
 from ccrs_core.events import AnyEvent, Gap, MarketData, Notice, Reason
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
@@ -124,11 +124,11 @@ class Feed:
     ) -> None:
         runner, self._runner = self._runner, None
         failed: BaseException | None = None
+        await self.aclose()
         if runner is not None:
-            runner.cancel()
+            # It ends by itself now that the feed is closed, unless the callback waits for something.
             await asyncio.wait([runner])
             failed = None if runner.cancelled() else runner.exception()
-        await self.aclose()
         if failed is not None and error is None:
             raise failed
 
@@ -225,12 +225,19 @@ class Feed:
                 callback(event)
 
     async def _run(self, callback: Callable[[AnyEvent], object]) -> None:
-        try:
-            await self.each(callback)
-        except Exception as error:
-            log.error("the callback of a feed failed, the feed ends: %r", error)
-            await self.aclose()
-            raise
+        refused: list[SubscriptionRefused] = []
+        while not self._closed:
+            try:
+                await self.each(callback)
+            except SubscriptionRefused as error:
+                log.error("%s", error)
+                refused.append(error)
+            except Exception as error:
+                log.error("the callback of a feed failed, the feed ends: %r", error)
+                await self.aclose()
+                raise
+        if refused:
+            raise refused[0]
 
     async def _take(self) -> list[AnyEvent]:
         while True:

@@ -60,6 +60,7 @@ class Race:
     __slots__ = (
         "_runners",
         "_seen",
+        "adrift",
         "advanced_at",
         "contiguous",
         "generation",
@@ -74,6 +75,8 @@ class Race:
         self.last: int | None = None
         self.held: set[int] = set()
         self.generation = 0
+        self.adrift = False
+        """No connection brought the topic for a while: the exchange may count anew by now."""
         self.advanced_at = 0.0
         self._runners = runners
         self._seen: dict[Number, tuple[float, Runner | None]] = {}
@@ -90,21 +93,30 @@ class Race:
         if last is None:
             return False
         assert isinstance(number, int)
+        if self.adrift and number != last:
+            return False
         if (restart or self.generation) and not self._same_count(number, restart, runner, now):
             return number >= last or not restart
         if number > last and (not self.held or number not in self.held):
             return False
-        if self._stuck(number, runner, now):
+        if self.contiguous and self.backward(number, runner):
             return False
         seen = self._seen.get(number)
         if seen is not None:
             self._score(number, seen, runner, now)
+        elif self._stuck(number, runner, now):
+            return False
         elif runner.tops.get(self.topic) == number:
             runner.repeats += 1
         else:
             runner.late += 1
         runner.tops[self.topic] = number
         return True
+
+    def backward(self, number: int, runner: Runner) -> bool:
+        """Whether a connection's numbers have fallen, as they do after a restart."""
+        top = runner.tops.get(self.topic)
+        return top is not None and number < top
 
     def _same_count(self, number: int, restart: bool, runner: Runner, now: float) -> bool:
         """Whether a number belongs to the count that ``last`` belongs to, rather than to the one
@@ -113,9 +125,8 @@ class Race:
         mine = runner.generations.get(self.topic, self.generation)
         if mine == self.generation:
             return not (restart and number < self.last)
-        top = runner.tops.get(self.topic)
         # A connection whose numbers fall has restarted, whether or not it was seen to say so.
-        if restart or (top is not None and number < top) or self._stuck(number, runner, now):
+        if restart or self.backward(number, runner) or self._stuck(number, runner, now):
             runner.generations[self.topic] = self.generation
             return True
         runner.late += 1
@@ -124,7 +135,7 @@ class Race:
 
     def _stuck(self, number: int, runner: Runner, now: float) -> bool:
         top = runner.tops.get(self.topic)
-        if now - self.advanced_at > self.STUCK and top is not None and top < number:
+        if now - self.advanced_at > self.STUCK and top is not None and top <= number:
             return True
         runner.tops[self.topic] = number
         return False
@@ -155,6 +166,7 @@ class Race:
         """Note that an update, found not to be late, was decoded and delivered."""
         runner.wins += 1
         self.advanced_at = now
+        self.adrift = False
         if number.__class__ is int:
             assert isinstance(number, int)
             last = self.last
@@ -169,8 +181,7 @@ class Race:
                     runner.generations[self.topic] = self.generation
             self.last = number
             runner.tops[self.topic] = number
-        if len(self._runners) > 1:
-            self.remember(number, runner, now)
+        self.remember(number, runner, now)
 
     def remember(self, number: Number, runner: Runner, now: float) -> None:
         """Keep time and winner of an update, to measure how far behind its copies come."""
@@ -182,6 +193,7 @@ class Race:
     def hold(self, number: int, runner: Runner, now: float) -> None:
         """Note that an update waits in the book for what comes before it."""
         runner.wins += 1
+        runner.tops[self.topic] = number
         self.held.add(number)
         self.remember(number, runner, now)
 

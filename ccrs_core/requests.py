@@ -31,12 +31,13 @@ class Requester:
     def __init__(self, context: Context, base_url: str) -> None:
         self._context = context
         self._base_url = base_url
+        self._limits = context.host_limits(base_url)
         self.requests = 0
         self.errors = 0
 
     @property
     def paused(self) -> float:
-        return self._context.host_limits(self._base_url).paused
+        return self._limits.paused
 
     def endpoint(self, request: Request[Any]) -> Endpoint[Any, Any]:
         """The endpoint that answers a question.
@@ -105,7 +106,7 @@ class Requester:
         self, request: Request[Any], endpoint: Endpoint[Any, Any], http: HttpRequest
     ) -> tuple[HttpResponse, int]:
         context = self._context
-        limits = context.host_limits(self._base_url)
+        limits = self._limits
         if limits.paused > context.options.request_patience:
             raise RateLimited(
                 "",

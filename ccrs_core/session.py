@@ -40,7 +40,7 @@ class TopicState(enum.StrEnum):
     ACTIVE = "active"
     """Acknowledged."""
     REFUSED = "refused"
-    """Refused, or never acknowledged however often it was asked for."""
+    """Refused."""
 
 
 # --- Effects (besides codec.Data, which stands for "deliver these events") -------------------
@@ -124,6 +124,8 @@ class _Topic:
     state: TopicState = TopicState.PENDING
     last_data: float | None = None
     """Of the last data, or of the subscribe request where none came yet."""
+    since: float | None = None
+    """From when on nothing of it can have been missed on this connection, up to its end."""
     had_data: bool = False
     silences: int = 0
     attempts: int = 0
@@ -211,14 +213,21 @@ class Session:
             for t in self._topics.values()
         )
 
-    def carries(self, topic: str) -> bool:
-        """Whether this connection brings the topic and isn't overdue with it."""
+    def carried_since(self, topic: str) -> float | None:
+        """From when on this connection has brought everything of a topic; None where it doesn't."""
         entry = self._topics.get(topic)
-        return (
-            entry is not None
-            and entry.silences == 0
-            and (entry.had_data or entry.state is TopicState.ACTIVE)
-        )
+        return entry.since if entry is not None and entry.silences == 0 else None
+
+    @property
+    def last_received(self) -> float:
+        """Until when the connection is known to have been alive."""
+        return self._last_received
+
+    def missed(self, now: float) -> None:
+        """Something was lost: nothing counts as carried before this moment."""
+        for topic in self._topics.values():
+            if topic.since is not None:
+                topic.since = now
 
     def opened(self, now: float) -> list[Effect]:
         """The connection is open: log in, or subscribe at once."""
@@ -292,6 +301,7 @@ class Session:
         topic.state = TopicState.PENDING
         topic.attempts = 0
         topic.had_data = False
+        topic.since = None
         self._ask([name], effects)
         return effects
 
@@ -382,6 +392,8 @@ class Session:
     def _first(self, topic: _Topic, now: float) -> None:
         topic.had_data = True
         topic.silences = 0
+        if topic.since is None:
+            topic.since = now
         if self.first_data_at is None:
             self.first_data_at = now
 
@@ -396,7 +408,7 @@ class Session:
     def _control(self, message: Message, now: float, effects: list[Effect]) -> None:
         match message:
             case Ack():
-                self._acknowledged(message, effects)
+                self._acknowledged(message, now, effects)
             case Refused():
                 self._refused(message, effects)
             case Reply(frame):
@@ -465,7 +477,7 @@ class Session:
     def _awaited(self, name: str) -> bool:
         return any(r.subscribe and name in r.topics for r in self._requests.values())
 
-    def _acknowledged(self, ack: Ack, effects: list[Effect]) -> None:
+    def _acknowledged(self, ack: Ack, now: float, effects: list[Effect]) -> None:
         request, names = self._answered(ack.request_id, ack.topics)
         if request is None or not request.subscribe:
             return
@@ -474,6 +486,8 @@ class Session:
             # An earlier request's late answer doesn't speak for one that is still open.
             if topic is not None and topic.state is TopicState.PENDING and not self._awaited(name):
                 topic.state = TopicState.ACTIVE
+                if topic.since is None:
+                    topic.since = now
                 effects.append(Acknowledged(name))
 
     def _refused(self, refused: Refused, effects: list[Effect]) -> None:
@@ -580,12 +594,11 @@ class Session:
                 topic = self._topics.get(name)
                 if topic is None or topic.state is not TopicState.PENDING or self._awaited(name):
                     continue
-                if topic.attempts < self._patience.ack_attempts:
-                    again.append(name)
-                elif not topic.had_data:
-                    self._give_up(
-                        name, "", f"not acknowledged after {topic.attempts} requests", effects
-                    )
+                if topic.attempts == self._patience.ack_attempts and not topic.had_data:
+                    # Tell, but go on asking: it may be a passing fault of the exchange.
+                    text = f"not acknowledged after {topic.attempts} requests"
+                    effects.append(TopicRefused(name, "", text))
+                again.append(name)
             for chunk in _chunks(again, self._per_request):
                 self._ask(chunk, effects)
 

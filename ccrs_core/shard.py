@@ -174,7 +174,9 @@ class Shard:
 
     def _carried(self, topic: str) -> int:
         return sum(
-            link.session is not None and not link.retired and link.session.carries(topic)
+            link.session is not None
+            and not link.retired
+            and link.session.carried_since(topic) is not None
             for link in self.links
         )
 
@@ -207,12 +209,16 @@ class Shard:
         session = link.session
         if link.runner in self.runners:
             self.runners.remove(link.runner)
-        carried = [] if session is None else [n for n in self.topics if session.carries(n)]
-        link.session = None
-        now_ns = self.context.clock.time_ns()
-        for name in carried:
-            self._interrupted(name, Reason.DISCONNECTED, now_ns)
-        link.session = session
+        if session is not None:
+            carried = [n for n in self.topics if session.carried_since(n) is not None]
+            link.session = None
+            now_ns = self.context.clock.time_ns()
+            for name in carried:
+                self._interrupted(name, Reason.DISCONNECTED, now_ns)
+                if not self._covered(name, session.last_received):
+                    # The others began to bring it after this one had stopped.
+                    self._missed(name, Reason.RECONNECTED)
+            link.session = session
         self._racing()
 
     def _interrupted(
@@ -226,20 +232,38 @@ class Shard:
             stream.interrupt(Reason.RESUBSCRIBED if reason is Reason.SILENT else Reason.RECONNECTED)
             stream.stale(reason, now_ns, silent)
 
+    def _covered(self, name: str, moment: float) -> bool:
+        """Whether some connection brings a topic and has done so since before a moment."""
+        for link in self.links:
+            if link.session is not None and not link.retired:
+                since = link.session.carried_since(name)
+                if since is not None and since <= moment:
+                    return True
+        return False
+
+    def _missed(self, name: str, reason: Reason) -> None:
+        """Updates of a topic may have been missed. Books see that for themselves."""
+        for stream in self.topics[name].streams.values():
+            if stream.subscription.channel is not Channel.BOOK:
+                stream.interrupt(reason)
+
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None:
         self.resubscriptions += 1
         if effect.topic in self.topics:
             self._interrupted(effect.topic, Reason.SILENT, now_ns, round(effect.seconds * 1e9))
 
     def unreadable(self, link: Link, now_ns: int) -> None:
-        """A frame was lost to us. Other connections may have brought its copy; else say so."""
+        """A frame was lost to us, of whatever topic. Where no other connection has brought its copy,
+        say so."""
         session = link.session
         if session is None:
             return
-        for name, topic in self.topics.items():
-            if self._carried(name) <= 1 and session.carries(name):
-                for stream in topic.streams.values():
-                    stream.interrupt(Reason.UNREADABLE)
+        now = session.last_received
+        carried = [n for n in self.topics if session.carried_since(n) is not None]
+        session.missed(now + 1e-9)
+        for name in carried:
+            if not self._covered(name, now):
+                self._missed(name, Reason.UNREADABLE)
 
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
         for stream in self.topics[topic].streams.values() if topic in self.topics else ():

@@ -314,6 +314,11 @@ class Topic:
         elif applied is Applied.BROKEN:
             assert book.reason is not None
             self._broken(book.reason, stream, now, update.received_time_ns)
+        elif applied is Applied.OLD:
+            # No late copy, yet behind the book: the exchange began to count anew, and what said so
+            # was lost on the way.
+            runner.tops[self.name] = number
+            self._broken(Reason.SEQUENCE, stream, now, update.received_time_ns)
         elif applied is Applied.UNSYNCED and self._invalid_at is None:
             # Deltas, but no snapshot before them.
             self._invalid_at = now
@@ -399,7 +404,8 @@ class Topic:
         self._arm()
 
     def lost_sync(self, reason: Reason) -> None:
-        """No connection carries the topic any more: its book is not up to date."""
+        """No connection brings the topic any more: what is known of it is not up to date."""
+        self.race.adrift = True
         book = self.book
         if book is None or book.state is not BookState.VALID:
             return

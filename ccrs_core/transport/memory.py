@@ -59,12 +59,15 @@ class VirtualClock:
 
     def __init__(self, start_ns: int = START_NS) -> None:
         self._start_ns = start_ns
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def time_ns(self) -> int:
         return self._start_ns + round(self.monotonic() * 1e9)
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time()
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or back; monotonic time goes on undisturbed."""

@@ -1,0 +1,161 @@
+"""Events as JSON and back: prices and sizes as strings with exactly the exchange's digits.
+
+An event becomes one flat object: ``type``, then the event's own fields under their own names. What
+a notice is about is its ``channel``; ``sequence`` is left out where the exchange gives none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import orjson
+
+from ccrs_core.errors import UsageError
+from ccrs_core.events import (
+    AnyEvent,
+    BookUpdate,
+    Candle,
+    Event,
+    Funding,
+    Gap,
+    Liquidation,
+    MarkPrice,
+    Resumed,
+    Stale,
+    Ticker,
+    TopOfBook,
+    Trade,
+)
+
+if TYPE_CHECKING:
+    import cattrs
+
+    from ccrs_core.orderbook import OrderBook
+
+EVENTS: dict[str, type[Event]] = {
+    kind.type: kind
+    for kind in (
+        *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding, MarkPrice, Liquidation),
+        *(Gap, Stale, Resumed),
+    )
+}
+"""Event classes by the ``type`` that they carry in JSON."""
+
+_RENAMED = {"about": "channel"}
+
+
+def exact(number: Decimal) -> str:
+    """The digits of a number as the exchange wrote them, never in scientific notation."""
+    return format(number, "f")
+
+
+def _unknown(value: object) -> str:
+    if isinstance(value, Decimal):
+        return exact(value)
+    raise TypeError(f"can't write {type(value).__name__} as JSON")
+
+
+@cache
+def _fields(kind: type[Event]) -> tuple[tuple[str, str], ...]:
+    return tuple((f.name, _RENAMED.get(f.name, f.name)) for f in attrs.fields(kind))
+
+
+def to_dict(event: AnyEvent) -> dict[str, Any]:
+    """An event as a flat mapping; its values are still the event's own."""
+    kind = event.__class__
+    found: dict[str, Any] = {"type": kind.type}
+    for name, key in _fields(kind):
+        found[key] = getattr(event, name)
+    if found.get("sequence", 0) is None:
+        del found["sequence"]
+    return found
+
+
+def book_to_dict(book: OrderBook, update: BookUpdate, levels: int) -> dict[str, Any]:
+    """A maintained book as it stands after an update, with its best ``levels`` per side.
+
+    :raises BookInvalid: where the book isn't valid.
+    """
+    bids, asks = book.bids(levels), book.asks(levels)
+    none: tuple[None, None] = (None, None)
+    bid, ask = bids[0] if bids else none, asks[0] if asks else none
+    return {
+        "type": update.type,
+        "exchange": update.exchange,
+        "symbol": update.symbol,
+        "exchange_time_ns": update.exchange_time_ns,
+        "received_time_ns": update.received_time_ns,
+        "sequence": book.sequence,
+        "snapshot": update.snapshot,
+        "state": book.state.value,
+        "bid_price": bid[0],
+        "bid_size": bid[1],
+        "ask_price": ask[0],
+        "ask_size": ask[1],
+        "bids": bids,
+        "asks": asks,
+    }
+
+
+def to_json(event: AnyEvent | Mapping[str, Any]) -> bytes:
+    """An event (or what :func:`to_dict` and :func:`book_to_dict` make of one) as one line."""
+    content = to_dict(event) if isinstance(event, Event) else event
+    return orjson.dumps(content, default=_unknown)
+
+
+def from_json(line: bytes | str) -> AnyEvent:
+    """The event that :func:`to_json` wrote, equal in every digit.
+
+    :raises UsageError: where the text is no such line.
+    """
+    try:
+        content = orjson.loads(line)
+        kind = EVENTS[content["type"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"not an event: {line[:100]!r}") from error
+    values = {name: content.get(key) for name, key in _fields(kind)}
+    structure = converter().structure
+    try:
+        event: AnyEvent = structure(values, kind)
+    except Exception as error:  # cattrs groups what it finds in exceptions of its own
+        raise UsageError(f"not a {kind.type} event: {line[:100]!r}") from error
+    return event
+
+
+@cache
+def converter() -> cattrs.Converter:
+    """Turns this library's values into JSON's and back, without loss. Made on first use."""
+    import cattrs
+
+    made = cattrs.Converter(forbid_extra_keys=False)
+    made.register_unstructure_hook(Decimal, exact)
+    made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    for kind in (int, str, bool):
+        # By identity: enums derive from str and bool from int.
+        made.register_structure_hook_func(lambda t, kind=kind: t is kind, _strict(kind))
+    return made
+
+
+def _decimal(value: object) -> Decimal:
+    # A JSON number has been through a float already: its digits can't be trusted.
+    if not isinstance(value, str):
+        raise TypeError(f"a number's digits must be text, not {value!r}")
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"not a number: {value!r}") from None
+
+
+def _strict(kind: type[Any]) -> Callable[[Any, Any], Any]:
+    """No coercion: a text is a text, a number is a number."""
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"{value!r} is no {kind.__name__}")
+        return value
+
+    return structure
