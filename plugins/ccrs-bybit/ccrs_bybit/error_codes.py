@@ -1,0 +1,171 @@
+"""Bybit's error answers as typed errors.
+
+https://bybit-exchange.github.io/docs/v5/error
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+
+from ccrs_core.errors import (
+    AuthError,
+    CcrsError,
+    DecodeError,
+    ExchangeError,
+    ExchangeUnavailable,
+    InsufficientBalance,
+    InvalidRequest,
+    OrderNotFound,
+    OrderRejected,
+    RateLimited,
+)
+from ccrs_core.rest import HttpResponse
+
+BAN_SECONDS = 600.0
+"""After HTTP 403 all requests must stop for at least ten minutes.
+
+https://bybit-exchange.github.io/docs/v5/rate-limit
+"""
+
+UNCHANGED = frozenset({110025, 110026, 110043})
+"""The setting already has the value asked for: a success."""
+
+CODES: dict[type[ExchangeError], frozenset[int]] = {
+    AuthError: frozenset(
+        {
+            10003,  # key invalid, or of another environment
+            10004,  # signature
+            10005,  # permission
+            10007,  # authentication failed
+            10008,  # account banned
+            10009,  # region
+            10010,  # address not bound to the key
+            10024,  # compliance rules
+            10027,  # trading banned
+            10028,  # unified accounts only
+            33004,  # key expired
+            -2015,  # key expired (spot)
+        }
+    ),
+    RateLimited: frozenset({429, 10006, 10018, 10429, 20003}),
+    # What became of a state-changing request is unknown after these two; reads may be repeated.
+    ExchangeUnavailable: frozenset({10000, 10016, 10019, 110079}),
+    InvalidRequest: frozenset(
+        {
+            -1,  # expired on the way
+            10001,  # parameters
+            10002,  # timestamp outside the window
+            10014,  # duplicate request
+            10017,  # no such path
+            10029,  # symbol
+            10404,  # operation or category
+            20006,  # reqId repeated
+            170121,  # symbol (spot)
+        }
+    ),
+    OrderNotFound: frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170213}),
+    InsufficientBalance: frozenset({110004, 110006, 110007, 110012, 110014, 170131}),
+    OrderRejected: frozenset(
+        {
+            110003,  # price out of range
+            110017,  # size truncated to zero, or not reducing
+            110020,  # too many active orders
+            110072,  # orderLinkId repeated
+            110092,  # trigger price on the wrong side
+            110093,
+            110094,  # value below the minimum
+            170124,  # size too large
+            170132,  # price out of range
+            170133,
+            170134,
+            170136,  # size below the minimum
+            170137,  # size too precise
+            170140,  # value below the minimum
+            170141,  # orderLinkId repeated (spot)
+            170192,  # price out of range
+            170193,
+            170194,
+            170217,  # only limit-maker orders for now
+            170218,  # post-only would take
+        }
+    ),
+}
+
+CLASSES: dict[int, type[ExchangeError]] = {
+    code: error for error, codes in CODES.items() for code in codes
+}
+
+STATUSES: dict[int, type[ExchangeError]] = {
+    400: InvalidRequest,
+    401: AuthError,
+    404: InvalidRequest,
+    405: InvalidRequest,
+    418: RateLimited,
+    429: RateLimited,
+}
+
+
+def error_of(response: HttpResponse) -> CcrsError | None:
+    """The error that a REST response stands for; see ``Exchange.error_of``."""
+    body = _object(response.body)
+    code = None if body is None else body.get("retCode")
+    if type(code) is int and code != 0 and body is not None:
+        return None if code in UNCHANGED else _error(code, body, response)
+    if response.status < 400:
+        if type(code) is not int:
+            raise DecodeError("a response without retCode", response.body)
+        return None
+    return _http_error(response)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = orjson.loads(body)
+    except ValueError:
+        return None
+    return parsed if type(parsed) is dict else None
+
+
+def _error(code: int, body: dict[str, Any], response: HttpResponse) -> ExchangeError:
+    text = str(body.get("retMsg") or "no reason given")
+    error = CLASSES.get(code, ExchangeError)
+    if error is RateLimited:
+        return RateLimited(str(code), text, _until_reset(body, response))
+    return error(str(code), text)
+
+
+def _until_reset(body: dict[str, Any], response: HttpResponse) -> float | None:
+    """Seconds until the limit is lifted: by the response's own clock, since there is no other."""
+    if response.status == 403:
+        return BAN_SECONDS
+    try:
+        reset = int(response.headers["x-bapi-limit-reset-timestamp"])
+        now = int(response.headers.get("timenow") or body["time"])
+    except (KeyError, TypeError, ValueError):
+        return _retry_after(response)
+    return max(0, reset - now) / 1000
+
+
+def _retry_after(response: HttpResponse) -> float | None:
+    try:
+        seconds = float(response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _http_error(response: HttpResponse) -> ExchangeError:
+    status, code = response.status, str(response.status)
+    text = f"HTTP {status}: {response.body[:200].decode(errors='replace')}"
+    if status == 403:
+        # The content network in front refuses whole countries with the same status.
+        if b"country" in response.body:
+            return ExchangeError(code, text)
+        return RateLimited(code, text, max(BAN_SECONDS, _retry_after(response) or 0.0))
+    error = STATUSES.get(status, ExchangeError if status < 500 else ExchangeUnavailable)
+    if error is RateLimited:
+        return RateLimited(code, text, _retry_after(response))
+    return error(code, text)

@@ -1,0 +1,199 @@
+"""Bybit as the core sees it: capabilities, addresses, limits, routes.
+
+https://bybit-exchange.github.io/docs/v5/intro
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from ccrs_bybit import error_codes
+from ccrs_bybit.codec import INTERVALS, BybitCodec
+from ccrs_bybit.rest import ENDPOINTS
+from ccrs_bybit.symbols import EXCHANGE
+from ccrs_core.codec import Codec
+from ccrs_core.exchange import (
+    Budget,
+    Capabilities,
+    Environment,
+    Exchange,
+    Limits,
+    Route,
+    SequenceScope,
+)
+from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
+
+if TYPE_CHECKING:
+    from ccrs_core.credentials import Credentials
+    from ccrs_core.emulator.dialect import Dialect
+    from ccrs_core.errors import CcrsError
+    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+
+RECEIVE_WINDOW_MS = 5000
+
+_SPOT = frozenset(
+    {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
+)
+_DERIVATIVES = _SPOT | {Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS}
+
+# Bybit allows 21,000 characters of topics per connection, and leaves open whether the quotes and
+# commas around them count. https://bybit-exchange.github.io/docs/v5/ws/connect
+_TOPIC_CHARS = 18_000
+
+ROUTES = {
+    # Spot takes at most 10 topics in one request. Elsewhere there is no limit; but one bad topic
+    # fails its whole request, so that requests stay moderate.
+    Market.SPOT: Route(
+        url="{public}/v5/public/spot",
+        sequence_scope=SequenceScope.GLOBAL,
+        topic_chars_per_connection=_TOPIC_CHARS,
+        topics_per_request=10,
+    ),
+    Market.LINEAR: Route(
+        url="{public}/v5/public/linear",
+        sequence_scope=SequenceScope.GLOBAL,
+        topic_chars_per_connection=_TOPIC_CHARS,
+        topics_per_request=50,
+    ),
+    Market.INVERSE: Route(
+        url="{public}/v5/public/inverse",
+        sequence_scope=SequenceScope.GLOBAL,
+        topic_chars_per_connection=_TOPIC_CHARS,
+        topics_per_request=50,
+    ),
+    # Options' tickers carry no number by which copies could be told.
+    Market.OPTION: Route(
+        url="{public}/v5/public/option",
+        sequence_scope=SequenceScope.CONNECTION,
+        topics_per_connection=2000,
+        topic_chars_per_connection=_TOPIC_CHARS,
+        topics_per_request=50,
+    ),
+}
+
+# How long a healthy stream may say nothing, in seconds. Level 1 repeats itself every 3 s. Mark
+# prices move with an index made of several exchanges, and derivatives' tickers with them every
+# 100 ms; options' carry greeks besides. Spot tickers change with trades and the 24-hour window.
+# Candles come every 60 s at the latest. Trades and liquidations come when they happen, deeper
+# books when orders do, and funding rates are reported on change: their silence proves nothing.
+_SILENCE: Mapping[Channel, float] = {
+    Channel.TOP_OF_BOOK: 10.0,
+    Channel.TICKER: 60.0,
+    Channel.MARK_PRICE: 60.0,
+    Channel.CANDLES: 120.0,
+}
+_QUIET_TICKER = 120.0
+
+
+class Bybit(Exchange):
+    """Bybit v5: spot, linear and inverse market data, options' instruments and top of book."""
+
+    name: ClassVar[str] = EXCHANGE
+    contract: ClassVar[int] = 1
+    title: ClassVar[str] = "Bybit"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        channels={
+            Market.SPOT: _SPOT,
+            Market.LINEAR: _DERIVATIVES,
+            Market.INVERSE: _DERIVATIVES,
+            Market.OPTION: frozenset({Channel.TOP_OF_BOOK}),
+        },
+        book_depths={
+            Market.SPOT: (50, 200, 1000),
+            Market.LINEAR: (50, 200, 1000),
+            Market.INVERSE: (50, 200, 1000),
+        },
+        intervals=tuple(INTERVALS),
+    )
+    environments: ClassVar[Mapping[str, Environment]] = {
+        "mainnet": Environment(
+            addresses={
+                "rest": "https://api.bybit.com",
+                "public": "wss://stream.bybit.com",
+                "private": "wss://stream.bybit.com",
+                "trade": "wss://stream.bybit.com",
+            }
+        ),
+        "testnet": Environment(
+            addresses={
+                "rest": "https://api-testnet.bybit.com",
+                "public": "wss://stream-testnet.bybit.com",
+                "private": "wss://stream-testnet.bybit.com",
+                "trade": "wss://stream-testnet.bybit.com",
+            }
+        ),
+        # Demo accounts trade at mainnet's prices: its public streams are mainnet's, and there is
+        # no order entry over WebSocket. https://bybit-exchange.github.io/docs/v5/demo
+        "demo": Environment(
+            addresses={
+                "rest": "https://api-demo.bybit.com",
+                "public": "wss://stream.bybit.com",
+                "private": "wss://stream-demo.bybit.com",
+            }
+        ),
+    }
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
+    # Both limits are per IP address, which other programs may share. Exceeding the one on requests
+    # (600 in 5 s) bans the address for ten minutes, so that a sixth of it is left to them.
+    # https://bybit-exchange.github.io/docs/v5/rate-limit
+    limits: ClassVar[Limits] = Limits(
+        connects=Budget(amount=500, seconds=300.0), requests=Budget(amount=500, seconds=5.0)
+    )
+
+    def route(self, subscription: Subscription) -> Route:
+        return ROUTES[subscription.instrument.market]
+
+    def codec(self, route: Route) -> Codec:
+        return BybitCodec()
+
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        """Headers as of https://bybit-exchange.github.io/docs/v5/guide#authentication.
+
+        What is signed of a GET is its query, percent-encoded as :func:`urllib.parse.quote` does.
+        """
+        payload = (
+            urlencode(request.query, quote_via=quote, safe="").encode()
+            if request.method == "GET"
+            else request.body
+        )
+        head = f"{now_ms}{credentials.key}{RECEIVE_WINDOW_MS}".encode()
+        proof = hmac.new(credentials.secret.encode(), head + payload, hashlib.sha256).hexdigest()
+        headers = {
+            **request.headers,
+            "X-BAPI-API-KEY": credentials.key,
+            "X-BAPI-TIMESTAMP": str(now_ms),
+            "X-BAPI-RECV-WINDOW": str(RECEIVE_WINDOW_MS),
+            "X-BAPI-SIGN": proof,
+        }
+        return attrs.evolve(request, headers=headers)
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        return error_codes.error_of(response)
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        channel, instrument = subscription.channel, subscription.instrument
+        if instrument.status is not InstrumentStatus.TRADING:
+            # Before continuous trading, and after the last trade, streams are silent.
+            return None
+        silence = _SILENCE.get(channel)
+        if instrument.market is Market.OPTION or (
+            instrument.market is Market.SPOT and channel is Channel.TICKER
+        ):
+            return None if silence is None else _QUIET_TICKER
+        return silence
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        from ccrs_bybit.guess import guess
+
+        return guess(frames, market)
+
+    def dialect(self) -> Dialect:
+        from ccrs_bybit.emulator import BybitDialect
+
+        return BybitDialect()

@@ -1,0 +1,436 @@
+"""Bybit's public REST calls.
+
+Answers are ``{"retCode":0,"retMsg":"OK","result":{…},"retExtInfo":{},"time":ms}``, with most
+numbers as text. https://bybit-exchange.github.io/docs/v5/guide
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+import orjson
+
+from ccrs_bybit.codec import INTERVALS, MALFORMED
+from ccrs_bybit.streams import SIDES
+from ccrs_bybit.symbols import instruments
+from ccrs_bybit.wire import decimal, ns_of_ms
+from ccrs_core import model
+from ccrs_core.errors import DecodeError
+from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
+from ccrs_core.rest import (
+    Answer,
+    Endpoint,
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetInstruments,
+    GetServerTime,
+    GetTopOfBook,
+    GetTrades,
+    HttpRequest,
+    HttpResponse,
+    Request,
+)
+
+R = TypeVar("R", bound=Request[Any])
+T = TypeVar("T")
+
+ALL = frozenset(Market)
+CONTRACTS = frozenset({Market.LINEAR, Market.INVERSE})
+
+BOOK_LEVELS = {Market.SPOT: 1000, Market.LINEAR: 1000, Market.INVERSE: 1000, Market.OPTION: 25}
+TRADES_LIMIT = {Market.SPOT: 60, Market.LINEAR: 1000, Market.INVERSE: 1000, Market.OPTION: 1000}
+CANDLES_LIMIT = 1000
+FUNDING_LIMIT = 200
+INSTRUMENTS_LIMIT = 1000
+DEFAULT_INSTRUMENTS_LIMIT = 500
+LONGEST_FUNDING_NS = 8 * 3600 * NS_PER_SECOND
+
+OPTION_COINS = ("BTC", "ETH", "SOL", "XRP", "MNT", "DOGE")
+"""Coins with options. They are listed per coin (BTC where none is named), and nothing lists the
+coins. https://bybit-exchange.github.io/docs/v5/market/instrument"""
+
+Body = Mapping[str, Any]
+
+
+def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
+    return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
+
+
+def _decoder(
+    read: Callable[[R, Body, int], Answer[T]],
+) -> Callable[[R, HttpResponse, int], Answer[T]]:
+    """A decoder from a function of request, body and time of receipt."""
+
+    def decode(request: R, response: HttpResponse, received_time_ns: int) -> Answer[T]:
+        try:
+            return read(request, orjson.loads(response.body), received_time_ns)
+        except MALFORMED as error:
+            message = f"malformed answer to {type(request).__name__}: {error!r}"
+            raise DecodeError(message[:200], response.body) from error
+
+    return decode
+
+
+# --- Server time ----------------------------------------------------------------------------
+
+
+def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
+    return _get("/v5/market/time")
+
+
+def _read_server_time(request: GetServerTime, body: Body, received_time_ns: int) -> Answer[int]:
+    nanos = body["result"]["timeNano"]
+    if type(nanos) is not str or not nanos.isdigit():
+        raise TypeError("timeNano isn't digits")
+    return Answer(int(nanos))
+
+
+# --- Instruments ----------------------------------------------------------------------------
+
+
+def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
+    """A cursor is a query string: the extra parameters that ask for its page.
+
+    Pages chain: those that trade, then those before launch; for options, one coin's after another.
+    """
+    pairs = [("category", str(request.market.value))]
+    if request.market is not Market.SPOT:  # which has no pages
+        pairs.append(("limit", str(INSTRUMENTS_LIMIT)))
+    if cursor is not None:
+        pairs += [tuple(pair.split("=", 1)) for pair in cursor.split("&")]  # type: ignore[misc]
+    elif request.market is Market.OPTION:
+        pairs.append(("baseCoin", OPTION_COINS[0]))
+    query = tuple((name, unquote(value)) for name, value in pairs)
+    return HttpRequest("GET", "/v5/market/instruments-info", query)
+
+
+def _read_instruments(
+    request: GetInstruments, body: Body, received_time_ns: int
+) -> Answer[list[Instrument]]:
+    result = body["result"]
+    rows = result["list"]
+    return Answer(instruments(rows, request.market), _next_instruments(request.market, result))
+
+
+def _next_instruments(market: Market, result: Body) -> str | None:
+    rows, more = result["list"], result.get("nextPageCursor")
+    if market is Market.SPOT or not rows:
+        return None
+    if type(more) is not str and more is not None:
+        raise TypeError("nextPageCursor isn't text")
+    # Bybit gives a cursor even with the last of the rows, and an empty page wouldn't tell whose
+    # last it is. Pages are as long as asked for, or as Bybit's default should it ignore that.
+    if len(rows) not in {INSTRUMENTS_LIMIT, DEFAULT_INSTRUMENTS_LIMIT}:
+        more = ""
+    extra = ""
+    if market is Market.OPTION:
+        coin = rows[0]["baseCoin"]
+        if not more:
+            after = OPTION_COINS[OPTION_COINS.index(coin) + 1 :] if coin in OPTION_COINS else ()
+            return f"baseCoin={after[0]}" if after else None
+        extra = f"&baseCoin={coin}"
+    elif all(row["status"] == "PreLaunch" for row in rows):
+        extra = "&status=PreLaunch"
+    elif not more:
+        # Only what trades is listed unless asked for.
+        return "status=PreLaunch"
+    # Bybit's cursors come percent-encoded, but whoever sends a query encodes it anyhow.
+    return f"cursor={quote(unquote(more), safe='')}{extra}" if more else None
+
+
+# --- Books ----------------------------------------------------------------------------------
+
+
+def _book_query(instrument: Instrument, levels: int) -> HttpRequest:
+    return _get(
+        "/v5/market/orderbook",
+        ("category", instrument.market.value),
+        ("symbol", instrument.native),
+        ("limit", max(1, min(levels, BOOK_LEVELS[instrument.market]))),
+    )
+
+
+def _levels(rows: Any) -> tuple[Level, ...]:
+    if type(rows) is not list:
+        raise TypeError("levels aren't a list")
+    levels = [(decimal(price), decimal(size)) for price, size in rows]
+    return tuple([level for level in levels if level[1]])
+
+
+def _time_of(result: Body) -> int:
+    return ns_of_ms(result["cts"] if "cts" in result else result["ts"])
+
+
+def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
+    return _book_query(request.instrument, 1)
+
+
+def _read_top_of_book(
+    request: GetTopOfBook, body: Body, received_time_ns: int
+) -> Answer[TopOfBook]:
+    instrument, result = request.instrument, body["result"]
+    bids, asks = _levels(result["b"]), _levels(result["a"])
+    bid_price, bid_size = bids[0] if bids else (None, None)
+    ask_price, ask_size = asks[0] if asks else (None, None)
+    return Answer(
+        TopOfBook(
+            instrument.exchange,
+            instrument.symbol,
+            _time_of(result),
+            received_time_ns,
+            # Its ``u`` is the 1000-level stream's, which has nothing to do with level 1's.
+            None,
+            bid_price,
+            bid_size,
+            ask_price,
+            ask_size,
+        )
+    )
+
+
+def _book(request: GetBook, cursor: str | None) -> HttpRequest:
+    return _book_query(request.instrument, request.depth)
+
+
+def _read_book(request: GetBook, body: Body, received_time_ns: int) -> Answer[BookUpdate]:
+    """The sequence is that of the 1000-level stream."""
+    instrument, result = request.instrument, body["result"]
+    if type(result["u"]) is not int:
+        raise TypeError("u isn't an integer")
+    return Answer(
+        BookUpdate(
+            instrument.exchange,
+            instrument.symbol,
+            _time_of(result),
+            received_time_ns,
+            result["u"],
+            True,
+            _levels(result["b"])[: request.depth],
+            _levels(result["a"])[: request.depth],
+        )
+    )
+
+
+# --- Trades ---------------------------------------------------------------------------------
+
+
+def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    query: list[tuple[str, object]] = [
+        ("category", instrument.market.value),
+        ("symbol", instrument.native),
+        ("limit", max(1, min(request.limit, TRADES_LIMIT[instrument.market]))),
+    ]
+    if instrument.market is Market.OPTION:
+        query.append(("baseCoin", instrument.base))
+    return _get("/v5/market/recent-trade", *query)
+
+
+def _read_trades(request: GetTrades, body: Body, received_time_ns: int) -> Answer[list[Trade]]:
+    instrument = request.instrument
+    trades = []
+    for row in reversed(body["result"]["list"]):
+        side = SIDES.get(row["side"])
+        if side is None or row["symbol"] != instrument.native:
+            continue
+        trade_id, seq = row["execId"], row.get("seq")
+        if type(trade_id) is not str:
+            raise TypeError("execId isn't text")
+        trades.append(
+            Trade(
+                instrument.exchange,
+                instrument.symbol,
+                ns_of_ms(row["time"]),
+                received_time_ns,
+                None if seq is None else int(seq),
+                trade_id,
+                decimal(row["price"]),
+                decimal(row["size"]),
+                side,
+                row.get("isBlockTrade") is True,
+            )
+        )
+    return Answer(trades[-request.limit :])
+
+
+# --- Candles --------------------------------------------------------------------------------
+#
+# Bybit lists the newest first, so pages go back in time: each asks for what opens before the last
+# page's oldest candle. A cursor is that time and the number of candles still wanted.
+
+
+def later(open_ns: int, interval: str, count: int) -> int:
+    """When the ``count``-th interval after the one that opens at ``open_ns`` opens."""
+    if interval != "1M":
+        return open_ns + count * model.INTERVALS[interval] * NS_PER_SECOND
+    start = datetime.fromtimestamp(open_ns // NS_PER_SECOND, UTC)
+    years, month = divmod(start.year * 12 + start.month - 1 + count, 12)
+    if not 1 <= years <= 9999:
+        raise ValueError("no such month")
+    end = datetime(years, month + 1, 1, tzinfo=UTC)
+    return int(end.timestamp()) * NS_PER_SECOND
+
+
+def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    end_ns, wanted = request.end_ns, request.limit
+    if cursor is not None:
+        before, _, rest = cursor.partition(":")
+        end_ns, wanted = int(before) * NS_PER_MS, int(rest)
+    elif request.start_ns is not None:
+        last = later(_first_open(request.start_ns, request.interval), request.interval, wanted)
+        end_ns = last if end_ns is None else min(end_ns, last)
+    query: list[tuple[str, object]] = [
+        ("category", instrument.market.value),
+        ("symbol", instrument.native),
+        ("interval", INTERVALS[request.interval]),
+        ("limit", max(1, min(wanted, CANDLES_LIMIT))),
+    ]
+    if end_ns is not None:
+        # Bybit's end is inclusive, and counts the time at which candles open.
+        query.append(("end", -(-end_ns // NS_PER_MS) - 1))
+    return _get("/v5/market/kline", *query)
+
+
+def _first_open(start_ns: int, interval: str) -> int:
+    """The first candle at or after a time, or some time just before that candle."""
+    if interval != "1M":
+        return start_ns
+    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
+    month = start.replace(day=1, hour=0, minute=0, second=0)
+    month_ns = int(month.timestamp()) * NS_PER_SECOND
+    return month_ns if month_ns == start_ns else later(month_ns, "1M", 1)
+
+
+def _read_candles(request: GetCandles, body: Body, received_time_ns: int) -> Answer[list[Candle]]:
+    instrument, interval = request.instrument, request.interval
+    # The server's clock says which candles are closed; the local one may be wrong.
+    now_ns = ns_of_ms(body["time"])
+    start_ns, end_ns = request.start_ns, request.end_ns
+    rows = body["result"]["list"]
+    candles = []
+    for row in reversed(rows):
+        open_ns = ns_of_ms(row[0])
+        if (start_ns is not None and open_ns < start_ns) or (
+            end_ns is not None and open_ns >= end_ns
+        ):
+            continue
+        close_ns = later(open_ns, interval, 1)
+        candles.append(
+            Candle(
+                instrument.exchange,
+                instrument.symbol,
+                None,
+                received_time_ns,
+                interval,
+                open_ns,
+                close_ns,
+                decimal(row[1]),
+                decimal(row[2]),
+                decimal(row[3]),
+                decimal(row[4]),
+                decimal(row[5]),
+                decimal(row[6]),
+                close_ns <= now_ns,
+            )
+        )
+    return Answer(candles, _next_candles(request, rows, now_ns))
+
+
+def _next_candles(request: GetCandles, rows: Any, now_ns: int) -> str | None:
+    if not rows or request.limit <= CANDLES_LIMIT or request.interval == "1M":
+        return None
+    length_ns = model.INTERVALS[request.interval] * NS_PER_SECOND
+    oldest_ns = ns_of_ms(rows[-1][0])
+    first_ns = request.start_ns
+    if first_ns is None:
+        # The candle that opens this very instant counts.
+        end_ns = now_ns + 1 if request.end_ns is None else min(request.end_ns, now_ns + 1)
+        first_ns = end_ns - request.limit * length_ns
+    wanted = (oldest_ns - first_ns) // length_ns
+    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+
+
+# --- Funding history ------------------------------------------------------------------------
+
+
+def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    end_ns = request.end_ns if cursor is None else int(cursor) * NS_PER_MS
+    query: list[tuple[str, object]] = [
+        ("category", instrument.market.value),
+        ("symbol", instrument.native),
+        # How many rates lie before ``start_ns`` can't be told in advance.
+        (
+            "limit",
+            FUNDING_LIMIT
+            if request.start_ns is not None
+            else max(1, min(request.limit, FUNDING_LIMIT)),
+        ),
+    ]
+    # A start without an end is an error, and an end alone lists what comes before it.
+    if end_ns is not None:
+        query.append(("endTime", -(-end_ns // NS_PER_MS) - 1))
+    return _get("/v5/market/funding/history", *query)
+
+
+def _read_funding(
+    request: GetFundingHistory, body: Body, received_time_ns: int
+) -> Answer[list[Funding]]:
+    instrument = request.instrument
+    start_ns, end_ns = request.start_ns, request.end_ns
+    rows = body["result"]["list"]
+    rates = []
+    for row in reversed(rows):
+        time_ns = ns_of_ms(row["fundingRateTimestamp"])
+        if (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns):
+            rates.append(
+                Funding(
+                    instrument.exchange,
+                    instrument.symbol,
+                    time_ns,
+                    received_time_ns,
+                    decimal(row["fundingRate"]),
+                    time_ns,
+                )
+            )
+    return Answer(rates, _next_funding(request, rows, ns_of_ms(body["time"])))
+
+
+def _next_funding(request: GetFundingHistory, rows: Any, now_ns: int) -> str | None:
+    """The next page, as long as rates that are wanted may lie further back.
+
+    Bybit pays every 1 to 8 hours, and changes that: only the longest interval bounds how far.
+    """
+    oldest_ns = ns_of_ms(rows[-1]["fundingRateTimestamp"]) if rows else 0
+    first_ns = request.start_ns
+    if first_ns is None:
+        end_ns = now_ns if request.end_ns is None else min(request.end_ns, now_ns)
+        first_ns = end_ns - request.limit * LONGEST_FUNDING_NS
+        if request.limit <= FUNDING_LIMIT:
+            return None
+    full = len(rows) >= FUNDING_LIMIT
+    return str(oldest_ns // NS_PER_MS) if full and oldest_ns > first_ns else None
+
+
+ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
+    GetServerTime: Endpoint(encode=_server_time, decode=_decoder(_read_server_time), markets=ALL),
+    GetInstruments: Endpoint(encode=_instruments, decode=_decoder(_read_instruments), markets=ALL),
+    GetTopOfBook: Endpoint(encode=_top_of_book, decode=_decoder(_read_top_of_book), markets=ALL),
+    GetBook: Endpoint(encode=_book, decode=_decoder(_read_book), markets=ALL),
+    GetTrades: Endpoint(encode=_trades, decode=_decoder(_read_trades), markets=ALL),
+    GetCandles: Endpoint(
+        encode=_candles,
+        decode=_decoder(_read_candles),
+        markets=ALL - {Market.OPTION},
+        newest_first=True,
+    ),
+    GetFundingHistory: Endpoint(
+        encode=_funding, decode=_decoder(_read_funding), markets=CONTRACTS, newest_first=True
+    ),
+}

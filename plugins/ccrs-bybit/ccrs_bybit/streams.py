@@ -1,0 +1,270 @@
+"""What the frames of each topic say. One stream per subscribed topic of one connection.
+
+``decode`` takes a parsed frame and raises one of :data:`MALFORMED` where it is malformed; the codec
+turns that into ``DecodeError``. Top of book, books and trades are the hot path: each field is
+touched once, and events are built positionally.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from ccrs_bybit.wire import DECIMALS, ns_of_ms
+from ccrs_core.codec import Data, Message, Unrecognised
+from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
+from ccrs_core.model import NS_PER_MS, Side, Subscription
+
+SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
+
+
+class Stream(ABC):
+    """Decoder of one topic, with what it must remember of the connection's earlier frames."""
+
+    __slots__ = ("exchange", "symbol", "topic")
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        self.topic = topic
+        self.exchange = subscription.instrument.exchange
+        self.symbol = subscription.instrument.symbol
+
+    @abstractmethod
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        """The messages of one frame of this topic."""
+
+    def unknown(self, what: object) -> tuple[Unrecognised]:
+        """For frames that say something new, which is not an error."""
+        return (Unrecognised(f"{self.topic}: {what}"[:200]),)
+
+
+class TopOfBookStream(Stream):
+    """``orderbook.1``: snapshots, repeated with the same ``u`` every 3 s while nothing changes.
+
+    Until 2023 Bybit sent deltas here too, in which a side without change was left empty. They are
+    completed from the update before, where this connection decoded exactly that one.
+    https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._last: TopOfBook | None = None
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        data = frame["data"]
+        u = data["u"]
+        time = frame["cts"] if "cts" in frame else frame["ts"]
+        bids = data["b"]
+        asks = data["a"]
+        if type(u) is not int or type(bids) is not list or type(asks) is not list:
+            raise TypeError("u or a side is of the wrong type")
+        last = None
+        if frame["type"] != "snapshot" and u != 1:
+            if frame["type"] != "delta":
+                return self.unknown(f"type {frame['type']}")
+            last = self._last
+            if last is None or last.sequence != u - 1:
+                last = None
+                if not (bids and asks):
+                    return self.unknown("delta without the update before it")
+        if bids:
+            price, size = bids[0]
+            bid_price: Any = DECIMALS[price]
+            bid_size: Any = DECIMALS[size]
+            if not bid_size:
+                bid_price = bid_size = None
+        elif last is None:
+            bid_price = bid_size = None
+        else:
+            bid_price, bid_size = last.bid_price, last.bid_size
+        if asks:
+            price, size = asks[0]
+            ask_price: Any = DECIMALS[price]
+            ask_size: Any = DECIMALS[size]
+            if not ask_size:
+                ask_price = ask_size = None
+        elif last is None:
+            ask_price = ask_size = None
+        else:
+            ask_price, ask_size = last.ask_price, last.ask_size
+        self._last = event = TopOfBook(
+            self.exchange,
+            self.symbol,
+            time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+            received_time_ns,
+            u,
+            bid_price,
+            bid_size,
+            ask_price,
+            ask_size,
+        )
+        # u == 1: the service restarted and counts anew.
+        return (Data(self.topic, (event,), u, u == 1),)
+
+
+class BookStream(Stream):
+    """``orderbook.50`` and deeper: a snapshot, then deltas whose ``u`` rises by one.
+
+    A further snapshot replaces the book; one with ``u == 1`` says that the service restarted.
+    https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
+    """
+
+    __slots__ = ()
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        data = frame["data"]
+        u = data["u"]
+        time = frame["cts"] if "cts" in frame else frame["ts"]
+        bids = data["b"]
+        asks = data["a"]
+        if type(u) is not int or type(bids) is not list or type(asks) is not list:
+            raise TypeError("u or a side is of the wrong type")
+        snapshot = frame["type"] == "snapshot" or u == 1
+        if not snapshot and frame["type"] != "delta":
+            return self.unknown(f"type {frame['type']}")
+        decimals = DECIMALS
+        event = BookUpdate(
+            self.exchange,
+            self.symbol,
+            time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+            received_time_ns,
+            u,
+            snapshot,
+            tuple([(decimals[price], decimals[size]) for price, size in bids]),
+            tuple([(decimals[price], decimals[size]) for price, size in asks]),
+            None if snapshot else u - 1,
+        )
+        return (Data(self.topic, (event,), u, u == 1),)
+
+
+class TradeStream(Stream):
+    """``publicTrade``: oldest first; copies are recognised by trade id.
+
+    A message may be one of several with the same ``seq``, so that the number identifies neither
+    trades nor messages. https://bybit-exchange.github.io/docs/v5/websocket/public/trade
+    """
+
+    __slots__ = ()
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        events = []
+        messages: list[Message] = []
+        decimals = DECIMALS
+        for row in frame["data"]:
+            side = SIDES.get(row["S"])
+            trade_id = row["i"]
+            seq = row.get("seq")
+            time = row["T"]
+            if side is None:
+                messages += self.unknown(f"side {row['S']}")
+                continue
+            if type(trade_id) is not str or (type(seq) is not int and seq is not None):
+                raise TypeError("trade id or seq is of the wrong type")
+            events.append(
+                Trade(
+                    self.exchange,
+                    self.symbol,
+                    time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+                    received_time_ns,
+                    seq,
+                    trade_id,
+                    decimals[row["p"]],
+                    decimals[row["v"]],
+                    side,
+                    row.get("BT") is True,
+                )
+            )
+        if events:
+            messages.append(Data(self.topic, events))
+        return messages or self.unknown("no trades")
+
+
+class LiquidationStream(Stream):
+    """``allLiquidation``: every liquidation, in batches twice a second.
+
+    ``S`` is the side of the position: "Buy" means that a long was liquidated; ``p`` is the
+    bankruptcy price. https://bybit-exchange.github.io/docs/v5/websocket/public/all-liquidation
+    """
+
+    __slots__ = ()
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        events = []
+        messages: list[Message] = []
+        for row in frame["data"]:
+            side = SIDES.get(row["S"])
+            if side is None:
+                messages += self.unknown(f"side {row['S']}")
+                continue
+            events.append(
+                Liquidation(
+                    self.exchange,
+                    self.symbol,
+                    ns_of_ms(row["T"]),
+                    received_time_ns,
+                    side,
+                    DECIMALS[row["p"]],
+                    DECIMALS[row["v"]],
+                )
+            )
+        if events:
+            messages.append(Data(self.topic, events))
+        return messages or self.unknown("no liquidations")
+
+
+class CandleStream(Stream):
+    """``kline``: the open candle every 1-60 s, and once more when it has closed.
+
+    https://bybit-exchange.github.io/docs/v5/websocket/public/kline
+    """
+
+    __slots__ = ("_interval",)
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._interval = subscription.interval or ""
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        time = ns_of_ms(frame["ts"])
+        events = []
+        sequence = 0
+        for row in frame["data"]:
+            start = ns_of_ms(row["start"])
+            closed = row["confirm"]
+            if type(closed) is not bool:
+                raise TypeError("confirm isn't true or false")
+            events.append(
+                Candle(
+                    self.exchange,
+                    self.symbol,
+                    time,
+                    received_time_ns,
+                    self._interval,
+                    start,
+                    # Bybit's end is the candle's last millisecond.
+                    ns_of_ms(row["end"]) + NS_PER_MS,
+                    DECIMALS[row["open"]],
+                    DECIMALS[row["high"]],
+                    DECIMALS[row["low"]],
+                    DECIMALS[row["close"]],
+                    DECIMALS[row["volume"]],
+                    DECIMALS[row["turnover"]],
+                    closed,
+                )
+            )
+            sequence = max(sequence, _candle_sequence(start, row, closed))
+        return (Data(self.topic, events, sequence),) if events else self.unknown("no candles")
+
+
+def _candle_sequence(start_ns: int, row: Any, closed: bool) -> int:
+    """A number that rises from one state of a candle to the next, equal on all connections.
+
+    Bybit doesn't number candles. Their state follows from the last trade in them, whose time
+    ``timestamp`` is; closing changes it once more. All intervals are whole minutes, and the longest
+    has fewer than 2^32 milliseconds, so that this stays below 2^63.
+    """
+    start_ms = start_ns // NS_PER_MS
+    elapsed = min(max(ns_of_ms(row["timestamp"]) // NS_PER_MS - start_ms, 0), 2**32 - 1)
+    return start_ms // 60_000 << 33 | elapsed << 1 | closed

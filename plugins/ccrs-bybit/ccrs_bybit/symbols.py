@@ -1,0 +1,119 @@
+"""Bybit's instruments and their unified names.
+
+The name is derived from the fields of the instrument list (coins, contract type, delivery time),
+never by cutting up the native symbol: ``BTCUSDT`` names both a spot pair and a perpetual, and the
+length of a coin's name can't be told from it. Only an option's strike is stated nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ccrs_bybit.wire import decimal, decimal_or_none, ns_of_ms
+from ccrs_core.errors import UsageError
+from ccrs_core.model import (
+    Instrument,
+    InstrumentStatus,
+    Market,
+    OptionKind,
+    market_of,
+    unified_symbol,
+)
+
+EXCHANGE = "bybit"
+
+STATUSES = {
+    "PreLaunch": InstrumentStatus.PRELAUNCH,
+    "Trading": InstrumentStatus.TRADING,
+    "Delivering": InstrumentStatus.SETTLING,
+    "Closed": InstrumentStatus.CLOSED,
+}
+
+DATED = frozenset({"LinearFutures", "InverseFutures"})
+"""Contract types whose ``deliveryTime`` is an expiry; a perpetual's is the day it is delisted."""
+
+OPTION_KINDS = {"Call": OptionKind.CALL, "Put": OptionKind.PUT}
+
+
+def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instrument]:
+    """The instruments of one page of ``/v5/market/instruments-info``, each name once.
+
+    Closed instruments are left out, and so are those that can't be named one to one: see
+    :func:`one_to_one`. Malformed rows raise KeyError, TypeError or ValueError.
+    """
+    return one_to_one(
+        [
+            instrument
+            for row in rows
+            if (instrument := _instrument(row, market)).status is not InstrumentStatus.CLOSED
+        ]
+    )
+
+
+def one_to_one(instruments: Iterable[Instrument]) -> list[Instrument]:
+    """Drop the instruments whose unified symbol is taken, or means another market.
+
+    Of several that claim one symbol, the one that trades keeps it, and among equals the one whose
+    native symbol comes first in the alphabet: the same choice whatever order Bybit lists them in.
+    A wrong instrument costs more than a missing one.
+    """
+    claims: dict[str, Instrument] = {}
+    kept = [i for i in instruments if _names_its_market(i)]
+    for instrument in kept:
+        holder = claims.setdefault(instrument.symbol, instrument)
+        if _precedence(instrument) < _precedence(holder):
+            claims[instrument.symbol] = instrument
+    natives = {i.native: i for i in claims.values()}
+    return [i for i in kept if natives.get(i.native) is i]
+
+
+def _precedence(instrument: Instrument) -> tuple[bool, str]:
+    return instrument.status is not InstrumentStatus.TRADING, instrument.native
+
+
+def _names_its_market(instrument: Instrument) -> bool:
+    try:
+        return market_of(instrument.symbol) is instrument.market
+    except UsageError:
+        return False
+
+
+def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
+    native, base, quote = row["symbol"], row["baseCoin"], row["quoteCoin"]
+    if not all(type(text) is str and text for text in (native, base, quote)):
+        raise TypeError("symbol and coins must be text")
+    settle = expiry_ns = strike = option_kind = None
+    if market is not Market.SPOT:
+        settle = row.get("settleCoin") or (base if market is Market.INVERSE else quote)
+    if market is Market.OPTION or row.get("contractType") in DATED:
+        expiry_ns = ns_of_ms(row["deliveryTime"])
+    if market is Market.OPTION:
+        strike = decimal(native.split("-")[2])
+        option_kind = OPTION_KINDS[row["optionsType"]]
+    lots, prices = row["lotSizeFilter"], row["priceFilter"]
+    spot = market is Market.SPOT
+    return Instrument(
+        exchange=EXCHANGE,
+        symbol=unified_symbol(base, quote, settle, expiry_ns, strike, option_kind),
+        native=native,
+        market=market,
+        base=base,
+        quote=quote,
+        settle=settle,
+        # A status that Bybit adds one day surely isn't plain trading.
+        status=STATUSES.get(row["status"], InstrumentStatus.HALTED),
+        tick_size=decimal_or_none(prices.get("tickSize")),
+        lot_size=decimal_or_none(lots.get("basePrecision" if spot else "qtyStep")),
+        min_size=decimal_or_none(lots.get("minOrderQty")),
+        max_size=decimal_or_none(
+            (lots.get("maxLimitOrderQty") if spot else None) or lots.get("maxOrderQty")
+        ),
+        min_notional=decimal_or_none(lots.get("minOrderAmt" if spot else "minNotionalValue")),
+        # Inverse contracts are worth one quote unit each.
+        contract_size=Decimal(1),
+        expiry_ns=expiry_ns,
+        strike=strike,
+        option_kind=option_kind,
+    )

@@ -1,0 +1,157 @@
+"""Topics ``tickers.…``, which carry tickers, funding rates, mark prices and options' top of book.
+
+https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from ccrs_bybit.streams import Stream
+from ccrs_bybit.wire import decimal_or_none, ns_of_ms, ns_or_none
+from ccrs_core.codec import Data, Message
+from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
+from ccrs_core.model import Channel, Subscription
+
+
+class TickerStream(Stream):
+    """Tickers of spot, linear and inverse, with funding rate and mark price on their changes.
+
+    Spot sends whole snapshots. Linear and inverse send one, then only the fields that changed,
+    which are completed here from what this connection has seen.
+    """
+
+    __slots__ = ("_channels", "_fields", "_funding", "_mark")
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._channels = {subscription.channel}
+        self._fields: dict[str, Any] | None = None
+        self._funding: tuple[Decimal, int | None] | None = None
+        self._mark: tuple[Decimal, Decimal | None] | None = None
+
+    def add(self, channel: Channel) -> None:
+        """Yield this channel's events too."""
+        self._channels.add(channel)
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        data = frame["data"]
+        kind = frame["type"]
+        if type(data) is not dict:
+            raise TypeError("data isn't an object")
+        if kind == "snapshot":
+            fields = data
+        elif kind != "delta":
+            return self.unknown(f"type {kind}")
+        elif self._fields is None:
+            return self.unknown("delta before its snapshot")
+        else:
+            fields = {**self._fields, **data}
+        ts = ns_of_ms(frame["ts"])
+        cross = frame.get("cs")
+        if type(cross) is not int and cross is not None:
+            raise TypeError("cs isn't an integer")
+        funding, mark = _funding(fields), _mark(fields)
+        events: list[tuple[int, MarketData]] = []
+        head = (self.exchange, self.symbol, ts, received_time_ns)
+        if Channel.TICKER in self._channels:
+            events.append((0, _ticker(head, cross, fields)))
+        if Channel.FUNDING in self._channels and funding and funding != self._funding:
+            events.append((1, Funding(*head, *funding)))
+            self._funding = funding
+        if Channel.MARK_PRICE in self._channels and mark and mark != self._mark:
+            events.append((2, MarkPrice(*head, *mark)))
+            self._mark = mark
+        # Only now, so that a malformed frame leaves no trace.
+        self._fields = fields
+        sequence = _sequence(cross, ts)
+        return [
+            Data(self.topic, (event,), None if sequence is None else sequence + place)
+            for place, event in events
+        ]
+
+
+class OptionTopOfBookStream(Stream):
+    """Best bid and ask of an option: whole snapshots every 100 ms, unnumbered.
+
+    Options have no ``orderbook.1``. The alternative, ``orderbook.25``, is made of deltas, of which
+    a lost one would leave a wrong top for good.
+    """
+
+    __slots__ = ()
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        data = frame["data"]
+        if frame["type"] != "snapshot":
+            return self.unknown(f"type {frame['type']}")
+        if "bidPrice" not in data or "askPrice" not in data:
+            raise KeyError("bidPrice or askPrice")
+        event = TopOfBook(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(frame["ts"]),
+            received_time_ns,
+            None,
+            *_best(data, "bid"),
+            *_best(data, "ask"),
+        )
+        return (Data(self.topic, (event,)),)
+
+
+def _best(fields: Mapping[str, Any], side: str) -> tuple[Decimal | None, Decimal | None]:
+    """Best price and size of a side; both are "0", empty or absent where it has no orders."""
+    price = decimal_or_none(fields.get(f"{side}Price"))
+    size = decimal_or_none(fields.get(f"{side}Size"))
+    return (price, size) if price is not None and size else (None, None)
+
+
+def _sequence(cross: int | None, ts_ns: int) -> int | None:
+    """A number that rises from one ticker to the next, equal on all connections, below 2^63.
+
+    ``cs`` counts what the matching engine did. A mark or index price may move while that does
+    nothing, so that the time, in hundredths of a second, decides between tickers of equal ``cs``.
+    The last two bits are left free for telling one frame's events apart.
+    """
+    return None if cross is None else cross << 23 | (ts_ns // 10_000_000 & 0x1FFFFF) << 2
+
+
+def _funding(fields: Mapping[str, Any]) -> tuple[Decimal, int | None] | None:
+    """Rate and time of the next funding; None for dated contracts, whose fields are empty."""
+    rate = decimal_or_none(fields.get("fundingRate"))
+    return None if rate is None else (rate, ns_or_none(fields.get("nextFundingTime")))
+
+
+def _mark(fields: Mapping[str, Any]) -> tuple[Decimal, Decimal | None] | None:
+    mark = decimal_or_none(fields.get("markPrice"))
+    return None if mark is None else (mark, decimal_or_none(fields.get("indexPrice")))
+
+
+def _ticker(
+    head: tuple[str, str, int, int], cross: int | None, fields: Mapping[str, Any]
+) -> Ticker:
+    def number(name: str) -> Decimal | None:
+        return decimal_or_none(fields.get(name))
+
+    bid_price, bid_size = _best(fields, "bid1")
+    ask_price, ask_size = _best(fields, "ask1")
+    return Ticker(
+        *head,
+        cross,
+        last_price=number("lastPrice"),
+        bid_price=bid_price,
+        bid_size=bid_size,
+        ask_price=ask_price,
+        ask_size=ask_size,
+        open_price=number("prevPrice24h"),
+        high_price=number("highPrice24h"),
+        low_price=number("lowPrice24h"),
+        volume=number("volume24h"),
+        turnover=number("turnover24h"),
+        mark_price=number("markPrice"),
+        index_price=number("indexPrice"),
+        open_interest=number("openInterest"),
+        funding_rate=number("fundingRate"),
+        next_funding_time_ns=ns_or_none(fields.get("nextFundingTime")),
+    )
