@@ -89,10 +89,12 @@ class Race:
                 return False
             self._score(number, seen, runner, now)
             return True
+        assert isinstance(number, int)
         last = self.last
         if last is None:
             return False
-        assert isinstance(number, int)
+        if number > last and not (restart or self.generation or self.held):
+            return False
         if self.adrift and number != last:
             return False
         if (restart or self.generation) and not self._same_count(number, restart, runner, now):
@@ -181,7 +183,8 @@ class Race:
                     runner.generations[self.topic] = self.generation
             self.last = number
             runner.tops[self.topic] = number
-        self.remember(number, runner, now)
+        if len(self._runners) > 1:
+            self.remember(number, runner, now)
 
     def remember(self, number: Number, runner: Runner, now: float) -> None:
         """Keep time and winner of an update, to measure how far behind its copies come."""

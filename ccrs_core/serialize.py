@@ -6,9 +6,10 @@ a notice is about is its ``channel``; ``sequence`` is left out where the exchang
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -59,16 +60,17 @@ def _unknown(value: object) -> str:
     raise TypeError(f"can't write {type(value).__name__} as JSON")
 
 
-@cache
-def _fields(kind: type[Event]) -> tuple[tuple[str, str], ...]:
-    return tuple((f.name, _RENAMED.get(f.name, f.name)) for f in attrs.fields(kind))
+_FIELDS = {
+    kind: tuple((f.name, _RENAMED.get(f.name, f.name)) for f in attrs.fields(kind))
+    for kind in EVENTS.values()
+}
 
 
 def to_dict(event: AnyEvent) -> dict[str, Any]:
     """An event as a flat mapping; its values are still the event's own."""
     kind = event.__class__
     found: dict[str, Any] = {"type": kind.type}
-    for name, key in _fields(kind):
+    for name, key in _FIELDS[kind]:
         found[key] = getattr(event, name)
     if found.get("sequence", 0) is None:
         del found["sequence"]
@@ -117,13 +119,12 @@ def from_json(line: bytes | str) -> AnyEvent:
         kind = EVENTS[content["type"]]
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"not an event: {line[:100]!r}") from error
-    values = {name: content.get(key) for name, key in _fields(kind)}
-    structure = converter().structure
+    values = {name: content.get(key) for name, key in _FIELDS[kind]}
+    structure: Callable[[Any, Any], AnyEvent] = converter().structure
     try:
-        event: AnyEvent = structure(values, kind)
+        return structure(values, kind)
     except Exception as error:  # cattrs groups what it finds in exceptions of its own
         raise UsageError(f"not a {kind.type} event: {line[:100]!r}") from error
-    return event
 
 
 @cache
@@ -136,7 +137,7 @@ def converter() -> cattrs.Converter:
     made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
     for kind in (int, str, bool):
         # By identity: enums derive from str and bool from int.
-        made.register_structure_hook_func(lambda t, kind=kind: t is kind, _strict(kind))
+        made.register_structure_hook_func(partial(operator.is_, kind), _strict(kind))
     return made
 
 

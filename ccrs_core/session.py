@@ -27,6 +27,7 @@ from ccrs_core.codec import (
 )
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Subscription
+from ccrs_core.race import Runner
 
 NEVER = float("inf")
 _T = TypeVar("_T")
@@ -97,10 +98,12 @@ class Close:
 Effect = Data | Send | Acknowledged | TopicRefused | Silent | Unreadable | Replace | Close
 
 
-class Judge(Protocol):
-    """Knows whether a peeked update was delivered already."""
+class Contest(Protocol):
+    """What several connections bring of one topic: knows whether an update was delivered already."""
 
-    def __call__(self, topic: str, number: int | bytes, restart: bool, now: float) -> bool: ...
+    def late(
+        self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
+    ) -> bool: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -170,15 +173,17 @@ class Session:
         topics_per_request: int,
         max_silence: Callable[[Subscription], float | None],
         patience: Patience,
+        runner: Runner,
         login_frame: Callable[[str], Outbound | None] | None = None,
-        judge: Judge | None = None,
     ) -> None:
         self._codec = codec
         self._per_request = topics_per_request
         self._max_silence = max_silence
         self._patience = patience
         self._login_frame = login_frame
-        self.judge = judge
+        self.contests: Mapping[str, Contest] | None = None
+        """By topic, where copies are to be recognised without decoding them."""
+        self.runner = runner
         self.counters = Counters()
         self._topics: dict[str, _Topic] = {}
         self._requests: dict[str, _Request] = {}
@@ -335,22 +340,28 @@ class Session:
         effects: list[Effect] = []
         append = effects.append
         topics = self._topics
-        decode, peek, judge = self._codec.decode, self._codec.peek, self.judge
+        decode, peek, contests = self._codec.decode, self._codec.peek, self.contests
         identity: bytes | None = None
+        runner = self.runner
         for frame in frames:
-            if judge is not None:
+            if contests is not None:
                 identity = None
                 peeked = peek(frame)
                 if peeked is not None:
-                    topic = topics.get(peeked[0])
-                    if topic is not None and judge(peeked[0], peeked[1], peeked[2], now):
+                    name, number, restart = peeked
+                    topic, contest = topics.get(name), contests.get(name)
+                    if (
+                        topic is not None
+                        and contest is not None
+                        and contest.late(number, restart, runner, now, received_time_ns)
+                    ):
                         counters.late += 1
                         topic.last_data = now
                         if topic.silences or not topic.had_data:
                             self._first(topic, now)
                         continue
-                    if isinstance(peeked[1], bytes):
-                        identity = peeked[1]
+                    if isinstance(number, bytes):
+                        identity = number
             try:
                 messages = decode(frame, received_time_ns)
             except DecodeError as error:

@@ -198,7 +198,7 @@ class Shard:
     def _racing(self) -> None:
         on = len(self.runners) > 1 and self.route.sequence_scope is SequenceScope.GLOBAL
         for link in self.links:
-            link.judge(on)
+            link.compete(on)
 
     def opened(self, link: Link) -> None:
         self.runners.append(link.runner)

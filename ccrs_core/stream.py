@@ -319,7 +319,7 @@ class Topic:
             # was lost on the way.
             runner.tops[self.name] = number
             self._broken(Reason.SEQUENCE, stream, now, update.received_time_ns)
-        elif applied is Applied.UNSYNCED and self._invalid_at is None:
+        elif self._invalid_at is None:
             # Deltas, but no snapshot before them.
             self._invalid_at = now
             self._ask(now)

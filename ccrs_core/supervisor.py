@@ -116,7 +116,8 @@ class Link:
         self._age: asyncio.TimerHandle | None = None
         self._messages: Window | None = None
         self._fatal: AuthError | None = None
-        self._close_reason: str | None = None
+        self._close_reason = ""
+        self._last_words = ""
         options = context.options
         # Full jitter: uniformly random between nothing and an exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(
@@ -150,7 +151,7 @@ class Link:
                     return
                 if stable:
                     self.failures = 0
-                self._failed(str(self.error))
+                self._failed(self._last_words)
         finally:
             self._change(LinkState.CLOSED)
 
@@ -188,7 +189,7 @@ class Link:
         self._connection = connection
         self.connects += 1
         self.connected_at_ns = context.clock.time_ns()
-        self._close_reason = None
+        self._close_reason = ""
         old = self.runner
         self.runner = attrs.evolve(old, epoch=next(context.epochs), generations={}, tops={})
         messages = shard.route.messages
@@ -213,7 +214,7 @@ class Link:
                 if feed is not None:
                     await self._wait_for(feed, session)
         except ConnectionLost as error:
-            self.error = str(error) if self._close_reason is None else self._close_reason
+            self._last_words = self._close_reason or str(error)
         finally:
             self._disarm()
             shard.lost(self)
@@ -263,22 +264,13 @@ class Link:
             max_silence=context.exchange.max_silence,
             patience=context.options.patience,
             login_frame=login,
+            runner=self.runner,
         )
 
-    def judge(self, on: bool) -> None:
+    def compete(self, on: bool) -> None:
         """Recognise copies without decoding them, or (where there is nobody to race) don't."""
-        if self.session is None:
-            return
-        if not on:
-            self.session.judge = None
-            return
-        topics, runner, time_ns = self.shard.topics, self.runner, self.context.clock.time_ns
-
-        def judge(topic: str, number: int | bytes, restart: bool, now: float) -> bool:
-            found = topics.get(topic)
-            return found is not None and found.late(number, restart, runner, now, time_ns())
-
-        self.session.judge = judge
+        if self.session is not None:
+            self.session.contests = self.shard.topics if on else None
 
     def _add_totals(self, counters: Counters) -> None:
         for field in attrs.fields(Counters):

@@ -1,4 +1,4 @@
-"""The default transport: aiohttp for WebSocket and REST. The only module that imports aiohttp."""
+"""The default transport: aiohttp for WebSocket and REST."""
 
 from __future__ import annotations
 
@@ -7,137 +7,186 @@ import contextlib
 import ssl
 from collections.abc import Coroutine, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from ccrs_core.codec import Outbound
-from ccrs_core.errors import ConnectFailed, ConnectionLost, TimedOut, TransportError, UsageError
+from ccrs_core.errors import (
+    CcrsError,
+    ConnectFailed,
+    ConnectionLost,
+    TimedOut,
+    TransportError,
+    UsageError,
+)
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.proxy import SOCKS, Proxy, open_tunnel, parse_proxy, start_tls
 
 _TEXT = aiohttp.WSMsgType.TEXT
 _BINARY = aiohttp.WSMsgType.BINARY
 
+_NETWORK = (aiohttp.ClientError, OSError, ValueError)
+"""What aiohttp raises where the network or the other side is at fault."""
+_FOREIGN = ("aiohttp_socks", "python_socks")
+"""Packages whose errors derive from nothing more special than Exception."""
+
 
 class HttpTransport:
-    """aiohttp behind the ``Transport`` protocol. Opens nothing before its first use."""
+    """aiohttp behind the ``Transport`` protocol. Opens nothing before its first use.
+
+    :raises UsageError: where the proxy isn't one, or can't be combined with the other options.
+    """
 
     def __init__(self, options: TransportOptions | None = None) -> None:
         self._options = TransportOptions() if options is None else options
+        proxy = self._options.proxy
+        self._proxy = None if proxy is None else parse_proxy(proxy)
+        if self._proxy is not None and self._proxy.scheme in SOCKS:
+            _check_socks(self._options)
         self._session: aiohttp.ClientSession | None = None
         self._connections: set[HttpConnection] = set()
+        self._closed = False
 
     def _client(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise TransportError("the transport is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
+                middlewares=(_refuse_redirects,),
             )
+            # aiohttp sends a second time what got no answer, and PUT and DELETE count as harmless;
+            # here each attempt is the caller's decision, and within the caller's budget.
+            self._session._retry_connection = False
         return self._session
 
     def _connector(self) -> aiohttp.BaseConnector:
-        options = self._options
-        settings: dict[str, Any] = {"limit": 0, "ssl": options.ssl or True}
-        if options.source_address is not None:
-            settings["local_addr"] = (options.source_address, 0)
-        if options.proxy is None or options.proxy.startswith(("http://", "https://")):
-            return aiohttp.TCPConnector(**settings)
-        if options.proxy.startswith(("socks5://", "socks5h://", "socks4://")):
-            try:
-                from aiohttp_socks import ProxyConnector
-            except ImportError:
-                raise UsageError(
-                    "SOCKS proxies need the extra: pip install 'ccrs-core[socks]'"
-                ) from None
-            url = options.proxy.replace("socks5h://", "socks5://")
-            return ProxyConnector.from_url(url, rdns=True, **settings)
-        scheme = options.proxy.partition("://")[0]
-        raise UsageError(f"no proxy scheme {scheme!r}; known: http, https, socks5, socks5h, socks4")
+        options, proxy = self._options, self._proxy
+        address = options.source_address
+        local = None if address is None else (address, 0)
+        if proxy is None:
+            return aiohttp.TCPConnector(limit=0, ssl=options.ssl or True, local_addr=local)
+        if proxy.scheme not in SOCKS:
+            return _TunnelConnector(proxy, options.ssl, local)
+        from aiohttp_socks import ProxyConnector, ProxyType
 
-    @property
-    def _http_proxy(self) -> str | None:
-        proxy = self._options.proxy
-        return proxy if proxy is not None and proxy.startswith("http") else None
+        return ProxyConnector(
+            host=proxy.host,
+            port=proxy.port,
+            proxy_type=ProxyType.SOCKS4 if proxy.scheme == "socks4" else ProxyType.SOCKS5,
+            username=proxy.user,
+            password=proxy.password,
+            rdns=True,
+            limit=0,
+            ssl=options.ssl or True,
+        )
 
     async def connect(self, url: str) -> HttpConnection:
         options = self._options
+        where = _where(url)
+        target = _parsed(url)
         try:
             async with asyncio.timeout(options.connect_timeout):
                 socket = await self._client().ws_connect(
-                    URL(url, encoded=True),
+                    target,
                     timeout=aiohttp.ClientWSTimeout(ws_close=options.close_timeout),
                     autoping=False,
                     autoclose=False,
                     compress=15 if options.compression else 0,
-                    max_msg_size=options.max_frame_bytes,
-                    proxy=self._http_proxy,
+                    # aiohttp's bound is the first size that is refused.
+                    max_msg_size=options.max_frame_bytes + 1,
                     decode_text=False,
                 )
-        except TimeoutError:
-            raise ConnectFailed(f"{url}: no connection in {options.connect_timeout:g} s") from None
-        except aiohttp.WSServerHandshakeError as error:
-            raise ConnectFailed(
-                f"{url}: handshake refused with HTTP {error.status}", error.status
-            ) from None
-        except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
-            raise ConnectFailed(f"{url}: {_text(error)}") from error
         except Exception as error:
-            if type(error).__module__.startswith("python_socks"):
-                raise ConnectFailed(f"{url}: proxy: {_text(error)}") from error
-            raise
-        connection = HttpConnection(socket, options, self._connections)
-        self._connections.add(connection)
-        return connection
+            failure = self._not_connected(where, error)
+        else:
+            connection = HttpConnection(socket, options, self._connections)
+            if not self._closed:
+                return connection
+            connection.abort()
+            failure = ConnectFailed(f"{where}: the transport is closed")
+        # Raised out here, so that no foreign error hangs on to it: theirs may show credentials.
+        raise failure
+
+    def _not_connected(self, where: str, error: Exception) -> CcrsError:
+        if isinstance(error, TimeoutError):
+            return ConnectFailed(
+                f"{where}: no connection within {self._options.connect_timeout:g} s"
+            )
+        if isinstance(error, aiohttp.WSServerHandshakeError):
+            if error.status == 101:
+                return ConnectFailed(f"{where}: no WebSocket handshake: {error.message}")
+            return ConnectFailed(
+                f"{where}: handshake refused with HTTP {error.status}", error.status
+            )
+        if isinstance(error, CcrsError):
+            return ConnectFailed(f"{where}: {error}")
+        if self._is_network(error):
+            return ConnectFailed(f"{where}: {_text(error)}")
+        raise error
+
+    def _is_network(self, error: Exception) -> bool:
+        return (
+            isinstance(error, _NETWORK)
+            or type(error).__module__.startswith(_FOREIGN)
+            or (self._closed and isinstance(error, RuntimeError))
+        )
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         options = self._options
-        query = request.query_string
-        url = f"{base_url}{request.path}" + (f"?{query}" if query else "")
+        try:
+            query = request.query_string
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{request.method} {request.path}: not encodable: {error}") from None
+        target = _parsed(f"{base_url}{request.path}" + (f"?{query}" if query else ""))
+        where = f"{request.method} {_where(base_url)}{request.path}"
         try:
             async with (
                 asyncio.timeout(options.request_timeout),
                 self._client().request(
                     request.method,
-                    URL(url, encoded=True),
+                    target,
                     headers=dict(request.headers),
                     data=request.body or None,
-                    proxy=self._http_proxy,
                     allow_redirects=False,
                 ) as response,
             ):
-                body = await response.content.read(options.max_frame_bytes + 1)
-                while not response.content.at_eof() and len(body) <= options.max_frame_bytes:
-                    body += await response.content.read(options.max_frame_bytes)
-                if len(body) > options.max_frame_bytes:
-                    raise TransportError(
-                        f"{request.method} {base_url}{request.path}: the answer is larger than "
-                        f"{options.max_frame_bytes} bytes"
-                    )
+                body = await _read_body(response, options.max_frame_bytes, where)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return HttpResponse(response.status, headers, body)
-        except TimeoutError:
-            raise TimedOut(
-                f"{request.method} {base_url}{request.path}: no answer in "
-                f"{options.request_timeout:g} s"
-            ) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise TransportError(
-                f"{request.method} {base_url}{request.path}: {_text(error)}"
-            ) from error
         except Exception as error:
-            if type(error).__module__.startswith("python_socks"):
-                raise TransportError(f"{base_url}: proxy: {_text(error)}") from error
-            raise
+            failure = self._not_answered(where, error)
+        raise failure
+
+    def _not_answered(self, where: str, error: Exception) -> CcrsError:
+        if isinstance(error, TimeoutError):
+            return TimedOut(f"{where}: no answer within {self._options.request_timeout:g} s")
+        if isinstance(error, ConnectFailed | aiohttp.ClientConnectorError):
+            return ConnectFailed(f"{where}: {_text(error)}")
+        if isinstance(error, CcrsError):
+            return error
+        if self._is_network(error):
+            return TransportError(f"{where}: {_text(error)}")
+        raise error
 
     async def aclose(self) -> None:
+        self._closed = True
         for connection in tuple(self._connections):
             connection.abort()
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            # It waits for what is being sent; a peer that reads nothing must not hold us up.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.close_timeout):
+                    await session.close()
+        # Sockets are closed by the loop, one round after their connections were dropped.
+        await asyncio.sleep(0)
 
 
 class HttpConnection:
@@ -156,42 +205,53 @@ class HttpConnection:
         # for each frame; its queue, read directly, hands over a burst in one wake-up.
         self._queue = socket._reader
         self._buffered: Any = getattr(self._queue, "_buffer", ())
-        self._lost: ConnectionLost | None = None
+        self._early: list[bytes] = []
+        """Frames taken from the queue by a ``receive`` that was cancelled."""
+        self._receiving = False
+        self._parting = False
+        """Our close frame has been sent."""
+        self._ended: tuple[str, int | None] | None = None
+        self._over: asyncio.Future[None] | None = None
+        registry.add(self)
 
     async def receive(self) -> Sequence[bytes]:
-        frames: list[bytes] = []
+        frames, self._early = self._early, []
         queue, buffered, append = self._queue, self._buffered, frames.append
-        while not frames:
-            if self._lost is not None:
-                raise self._lost
-            message: Any = await self._read()
-            while True:
-                kind = message[0]
-                if kind is _TEXT or kind is _BINARY:
-                    append(message[1])
-                elif not await self._control(message):
+        self._receiving = True
+        try:
+            while not frames:
+                if self._ended is not None:
                     break
-                if not buffered:
-                    break
-                try:
+                message: Any = await queue.read()
+                while True:
+                    kind = message[0]
+                    if kind is _TEXT or kind is _BINARY:
+                        append(message[1])
+                    elif not await self._control(message):
+                        break
+                    if not buffered:
+                        break
                     message = _finish(queue.read())
-                except (aiohttp.ClientError, aiohttp.EofStream, aiohttp.WebSocketError) as error:
-                    self._end(error)
-                    break
+        except asyncio.CancelledError:
+            self._early = frames
+            raise
+        except Exception as error:
+            await self._failed(error)
+        finally:
+            self._receiving = False
+        if not frames:
+            raise ConnectionLost(*(self._ended or ("closed", None)))
         return frames
 
-    async def _read(self) -> Any:
-        try:
-            return await self._queue.read()
-        except (aiohttp.ClientError, aiohttp.EofStream, aiohttp.WebSocketError, OSError) as error:
-            raise self._end(error) from None
-
-    def _end(self, error: BaseException) -> ConnectionLost:
-        code = getattr(error, "code", None)
-        if self._lost is None:
-            self._lost = ConnectionLost(_text(error) or "connection reset", code)
-        self._release()
-        return self._lost
+    async def _failed(self, error: Exception) -> None:
+        """The queue brings no more frames: the other side is gone, or broke the protocol."""
+        if isinstance(error, aiohttp.WebSocketError):
+            await self._part(error.code)
+            self._end(str(error), error.code)
+        elif isinstance(error, aiohttp.EofStream):
+            self._end("the connection ended without a close frame")
+        else:
+            self._end(_text(error))
 
     async def _control(self, message: Any) -> bool:
         """Deal with a control frame; False where the connection has ended."""
@@ -202,54 +262,161 @@ class HttpConnection:
             return True
         if kind is aiohttp.WSMsgType.PONG:
             return True
-        if kind is aiohttp.WSMsgType.CLOSE:
-            code, text = message[1], message[2]
-            reason = f"closed by the exchange with code {code}" + (f": {text}" if text else "")
-            self._lost = ConnectionLost(reason, code)
-            with contextlib.suppress(Exception):
-                await self._socket.close(code=code or 1000)
-        else:
-            self._lost = self._lost or ConnectionLost("connection closed")
-        self._release()
+        code, text = message[1], message[2]
+        said = f" with code {code}" if code else " without a code"
+        await self._part(code or 1000)
+        self._end(f"closed by the exchange{said}" + (f": {text}" if text else ""), code or None)
         return False
 
     async def send(self, frame: Outbound) -> None:
+        self._check_open()
         try:
             if isinstance(frame, str):
                 await self._socket.send_str(frame)
             else:
                 await self._socket.send_bytes(frame)
-        except (ConnectionError, aiohttp.ClientError, RuntimeError) as error:
+        except (OSError, aiohttp.ClientError, RuntimeError) as error:
             raise ConnectionLost(f"can't send: {_text(error)}") from error
 
     async def ping(self) -> None:
+        self._check_open()
         try:
             await self._socket.ping()
-        except (ConnectionError, aiohttp.ClientError, RuntimeError) as error:
+        except (OSError, aiohttp.ClientError, RuntimeError) as error:
             raise ConnectionLost(f"can't send: {_text(error)}") from error
+
+    def _check_open(self) -> None:
+        if self._ended is not None:
+            reason, code = self._ended
+            raise ConnectionLost(f"can't send: {reason}", code)
 
     async def close(self, code: int = 1000) -> None:
         try:
-            async with asyncio.timeout(self._options.close_timeout):
-                await self._socket.close(code=code)
-        except (TimeoutError, ConnectionError, aiohttp.ClientError, RuntimeError):
-            pass
+            if self._ended is None:
+                with contextlib.suppress(TimeoutError, ConnectionLost):
+                    async with asyncio.timeout(self._options.close_timeout):
+                        await self._part(code)
+                        await self._drain()
         finally:
-            self.abort()
+            self._end("closed")
+
+    async def _part(self, code: int) -> None:
+        """Send our close frame, once."""
+        if self._parting:
+            return
+        self._parting = True
+        with contextlib.suppress(OSError, aiohttp.ClientError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(self._options.close_timeout):
+                await self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
+
+    async def _drain(self) -> None:
+        """Wait for the other side's close frame; what it sends before that is dropped."""
+        while self._ended is None:
+            if self._receiving:  # somebody else reads, and will come upon it
+                self._over = asyncio.get_running_loop().create_future()
+                await self._over
+            else:
+                await self.receive()
 
     def abort(self) -> None:
-        if self._lost is None:
-            self._lost = ConnectionLost("aborted")
-        connection = self._socket._response.connection
+        self._end("aborted")
+
+    def _end(self, reason: str, code: int | None = None) -> None:
+        if self._ended is not None:
+            return
+        self._ended = (reason, code)
+        self._registry.discard(self)
+        response = self._socket._response
+        connection = response.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
-        self._socket._response.close()
-        self._release()
+        response.close()
         # Wakes a receive() that is waiting; the connection's end would do so a little later.
         self._queue.feed_eof()
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
-    def _release(self) -> None:
-        self._registry.discard(self)
+
+class _TunnelConnector(aiohttp.BaseConnector):
+    """Reaches everything through an HTTP proxy by CONNECT.
+
+    aiohttp's own proxy support does so for TLS only; RFC 6455 (4.1) wants it for ws:// as well.
+    """
+
+    def __init__(
+        self, proxy: Proxy, context: ssl.SSLContext | None, local_addr: tuple[str, int] | None
+    ) -> None:
+        super().__init__(limit=0)
+        self._tunnel_proxy = proxy
+        self._context = context
+        self._tunnel_local_addr = local_addr
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: object, timeout: object
+    ) -> ResponseHandler:
+        host, port = req.url.host, req.url.port
+        assert host is not None
+        assert port is not None
+        transport = await open_tunnel(self._tunnel_proxy, host, port, self._tunnel_local_addr)
+        protocol: ResponseHandler = self._factory()
+        if req.is_ssl():
+            if self._context is None:
+                self._context = ssl.create_default_context()
+            transport = await start_tls(transport, protocol, self._context, host)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        return protocol
+
+
+async def _refuse_redirects(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """``ws_connect`` follows redirects, to any host; nothing but what the user named is dialled."""
+    response = await handler(request)
+    if 300 <= response.status < 400 and "Upgrade" in request.headers:
+        response.close()
+        raise aiohttp.WSServerHandshakeError(
+            response.request_info, (), status=response.status, headers=response.headers
+        )
+    return response
+
+
+async def _read_body(response: aiohttp.ClientResponse, limit: int, where: str) -> bytes:
+    body = bytearray()
+    while chunk := await response.content.readany():
+        body += chunk
+        if len(body) > limit:
+            response.close()
+            raise TransportError(f"{where}: the answer is larger than {limit} bytes")
+    return bytes(body)
+
+
+def _check_socks(options: TransportOptions) -> None:
+    try:
+        import aiohttp_socks  # noqa: F401
+    except ImportError:
+        raise UsageError("SOCKS proxies need the extra: pip install 'ccrs-core[socks]'") from None
+    if options.source_address is not None:
+        raise UsageError("a source address can't be combined with a SOCKS proxy")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = URL(url, encoded=True)
+    except ValueError:
+        parsed = URL()
+    if not parsed.host:
+        raise UsageError(f"{_where(url)} is not a URL that can be dialled")
+    return parsed
+
+
+def _where(url: str) -> str:
+    """A URL as messages show it: no user, no password, no query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the URL"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _finish(read: Coroutine[Any, Any, Any]) -> Any:

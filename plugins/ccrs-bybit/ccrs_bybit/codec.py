@@ -219,26 +219,24 @@ class BybitCodec(Codec):
         liquidations are identified by their rows: the numbers and times around them may repeat, or
         differ between connections.
         """
-        start = frame.find(b'"topic":"') + 9
+        # Bybit's frames begin with the topic (options' now and then with an id).
+        start = 10 if frame.startswith(b'{"topic":"') else frame.find(b'"topic":"') + 9
         if start == 8 or frame[-1] != 125:  # a closing brace
             return None
-        end = frame.find(b'"', start)
-        topic = frame[start:end]
+        topic = frame[start : frame.find(b'"', start)]
         numbered = self._numbered.get(topic)
         if numbered is None:
             return self._peek_rows(topic, frame)
         name, deltas = numbered
-        if frame.find(b'"type":"snapshot"') < 0 and not (
-            deltas and frame.find(b'"type":"delta"') >= 0
-        ):
+        if b'"type":"snapshot"' not in frame and not (deltas and b'"type":"delta"' in frame):
             return None
         place = frame.rfind(b'"u":')
         # Were there a second "u", this might be the wrong one.
         if place < 0 or frame.find(b'"u":', 0, place) >= 0:
             return None
-        digits = frame[place + 4 : place + 24].partition(b",")[0]
+        digits = frame[place + 4 : frame.find(b",", place)]
         if not digits.isdigit():
-            digits = digits.partition(b"}")[0]
+            digits = frame[place + 4 : place + 24].partition(b"}")[0]
         if not digits.isdigit() or len(digits) > 18:
             return None
         u = int(digits)

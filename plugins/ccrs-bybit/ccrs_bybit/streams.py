@@ -13,8 +13,12 @@ from typing import Any
 
 from ccrs_bybit.wire import DECIMALS, ns_of_ms
 from ccrs_core.codec import Data, Message, Unrecognised
-from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
+from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade, fast_constructor
 from ccrs_core.model import NS_PER_MS, Side, Subscription
+
+_new_top_of_book = fast_constructor(TopOfBook)
+_new_book_update = fast_constructor(BookUpdate)
+_new_trade = fast_constructor(Trade)
 
 SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
 
@@ -89,7 +93,7 @@ class TopOfBookStream(Stream):
             ask_price = ask_size = None
         else:
             ask_price, ask_size = last.ask_price, last.ask_size
-        self._last = event = TopOfBook(
+        self._last = event = _new_top_of_book(
             self.exchange,
             self.symbol,
             time * NS_PER_MS if type(time) is int else ns_of_ms(time),
@@ -125,7 +129,7 @@ class BookStream(Stream):
         if not snapshot and frame["type"] != "delta":
             return self.unknown(f"type {frame['type']}")
         decimals = DECIMALS
-        event = BookUpdate(
+        event = _new_book_update(
             self.exchange,
             self.symbol,
             time * NS_PER_MS if type(time) is int else ns_of_ms(time),
@@ -163,7 +167,7 @@ class TradeStream(Stream):
             if type(trade_id) is not str or (type(seq) is not int and seq is not None):
                 raise TypeError("trade id or seq is of the wrong type")
             events.append(
-                Trade(
+                _new_trade(
                     self.exchange,
                     self.symbol,
                     time * NS_PER_MS if type(time) is int else ns_of_ms(time),
