@@ -172,6 +172,30 @@ def _foreign(path: Path) -> Iterator[tuple[int | None, bytes]]:
         yield None if seconds is None else int(Decimal(seconds).scaleb(9)), raw.encode()
 
 
+def received_frames(path: str | Path) -> Iterator[tuple[int | None, bytes]]:
+    """Receive time (nanoseconds UTC, or None) and content of each received frame of any recording.
+
+    Of racing connections one speaks for all, so that nothing comes twice.
+    """
+    if not _is_ours(Path(path)):
+        yield from _foreign(Path(path))
+        return
+    urls: dict[int, str] = {}
+    for record in read(path):
+        match record:
+            case Header():
+                urls.clear()
+            case Opened(_, number, url):
+                urls[number] = url
+            case Closed(_, number):
+                urls.pop(number, None)
+            case Received(ns, number, frame) if number in urls:
+                if next(n for n, url in urls.items() if url == urls[number]) == number:
+                    yield ns, frame
+            case _:
+                pass
+
+
 # --- The machine ----------------------------------------------------------------------------
 
 

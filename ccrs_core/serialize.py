@@ -6,10 +6,9 @@ a notice is about is its ``channel``; ``sequence`` is left out where the exchang
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -136,8 +135,7 @@ def converter() -> cattrs.Converter:
     made.register_unstructure_hook(Decimal, exact)
     made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
     for kind in (int, str, bool):
-        # By identity: enums derive from str and bool from int.
-        made.register_structure_hook_func(partial(operator.is_, kind), _strict(kind))
+        made.register_structure_hook(kind, _strict(kind))
     return made
 
 
@@ -154,7 +152,9 @@ def _decimal(value: object) -> Decimal:
 def _strict(kind: type[Any]) -> Callable[[Any, Any], Any]:
     """No coercion: a text is a text, a number is a number."""
 
-    def structure(value: Any, _: Any) -> Any:
+    def structure(value: Any, target: Any) -> Any:
+        if target is not kind:
+            return target(value)  # an enum that derives from it
         if type(value) is not kind:
             raise TypeError(f"{value!r} is no {kind.__name__}")
         return value

@@ -366,7 +366,7 @@ class Link:
                     self.session.sent(send.request_id, self.context.clock.monotonic())
                     self._rearm()
         except (TransportError, TimeoutError) as error:
-            self._close_reason = str(error) or "sending took too long"
+            self._close_reason = self._close_reason or str(error) or "sending took too long"
             connection.abort()
         except Exception as error:
             log.exception("sending on connection %d failed", self.number)

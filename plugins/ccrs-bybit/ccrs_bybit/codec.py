@@ -228,7 +228,9 @@ class BybitCodec(Codec):
         if numbered is None:
             return self._peek_rows(topic, frame)
         name, deltas = numbered
-        if b'"type":"snapshot"' not in frame and not (deltas and b'"type":"delta"' in frame):
+        if frame.find(b'"type":"snapshot"') < 0 and not (
+            deltas and frame.find(b'"type":"delta"') >= 0
+        ):
             return None
         place = frame.rfind(b'"u":')
         # Were there a second "u", this might be the wrong one.

@@ -1,0 +1,685 @@
+"""What users rely on, through the client, on the toy exchange in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ccrs_core
+from ccrs_core import (
+    AnyEvent,
+    AuthError,
+    BookInvalid,
+    BookUpdate,
+    Budget,
+    Client,
+    Credentials,
+    Feed,
+    Gap,
+    Interest,
+    LinkState,
+    Options,
+    Patience,
+    Policy,
+    Reason,
+    ReconnectsExhausted,
+    Resumed,
+    SequenceScope,
+    Stale,
+    SubscriptionRefused,
+    SubscriptionState,
+    TopOfBook,
+    Trade,
+    Unsupported,
+    UsageError,
+    book,
+    candles,
+    top_of_book,
+    trades,
+)
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
+
+from tests.toy import Toy, ToyServer
+
+TOP = top_of_book("BTC/USD")
+
+
+@attrs.define
+class World:
+    """A running client with one feed, everything it delivered, and the exchange's side."""
+
+    server: ToyServer
+    client: Client
+    feed: Feed
+    events: list[AnyEvent]
+    refusals: list[SubscriptionRefused]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def sequences(self) -> list[int | None]:
+        return [event.sequence for event in self.of(TopOfBook)]
+
+
+@asynccontextmanager
+async def world(
+    *interests: Interest,
+    exchange: Toy | None = None,
+    options: Options | None = None,
+    credentials: Credentials | None = None,
+    latency: float = 0.01,
+    **how: Any,
+) -> AsyncIterator[World]:
+    server = ToyServer()
+    server.now = asyncio.get_running_loop().time
+    client = ccrs_core.connect(
+        Toy() if exchange is None else exchange,
+        transport=MemoryTransport(server, latency=latency),
+        clock=VirtualClock(),
+        options=options,
+        credentials=credentials,
+    )
+    async with client, client.subscribe(*interests, **how) as feed:
+        seen = World(server, client, feed, [], [])
+        reader = asyncio.ensure_future(_read(seen))
+        try:
+            await asyncio.sleep(1.0)
+            yield seen
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+
+
+async def _read(seen: World) -> None:
+    while True:
+        try:
+            async for event in seen.feed:
+                seen.events.append(event)
+        except SubscriptionRefused as error:
+            seen.refusals.append(error)
+
+
+def scenario(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Run an async test in virtual time."""
+
+    def play() -> None:
+        run(test())  # type: ignore[arg-type]
+
+    play.__name__, play.__doc__ = test.__name__, test.__doc__
+    return play
+
+
+async def market(seen: World, topic: str, ticks: int, every: float = 0.1) -> None:
+    for _ in range(ticks):
+        seen.server.tick(topic)
+        await asyncio.sleep(every)
+
+
+# --- racing and replacement --------------------------------------------------------------------
+
+
+@scenario
+async def test_killing_all_but_one_of_five_connections_causes_neither_gap_nor_repeat() -> None:
+    async with world(TOP, trades("BTC/USD"), book("BTC/USD"), connections=5) as seen:
+        for _ in range(4):
+            await market(seen, "top.BTC", 3)
+            await market(seen, "trades.BTC", 3)
+            await market(seen, "book.BTC", 3)
+            seen.server.open[0].drop()
+        await market(seen, "top.BTC", 3)
+        assert not seen.of(Gap)
+        assert not seen.of(Stale)
+        assert seen.sequences() == list(range(100, 100 + 16))
+        assert [t.trade_id for t in seen.of(Trade)] == [f"BTC-{n}" for n in range(101, 113)]
+        assert [b.sequence for b in seen.of(BookUpdate)] == list(range(100, 113))
+
+
+@scenario
+async def test_every_update_is_delivered_once_from_whichever_connection_brings_it_first() -> None:
+    async with world(TOP, connections=3) as seen:
+        await market(seen, "top.BTC", 50)
+        assert seen.sequences() == list(range(100, 151))
+        lines = seen.client.status().connections
+        # The first snapshot, too, was delivered once.
+        assert sum(c.wins for c in lines) == 51
+        assert sum(c.late for c in lines) == 102
+        assert all(c.frames == c.data + c.late + c.control for c in lines)
+
+
+@scenario
+async def test_a_connection_is_replaced_before_its_age_limit_without_a_missing_or_repeated_number() -> (
+    None
+):
+    topics = (TOP, trades("BTC/USD"), book("BTC/USD"))
+    async with world(*topics, exchange=Toy(max_age=60.0)) as seen:
+        for _ in range(1300):
+            for topic in ("top.BTC", "trades.BTC", "book.BTC"):
+                seen.server.tick(topic)
+            await asyncio.sleep(0.1)
+        assert seen.client.status().rollovers >= 2
+        assert seen.sequences() == list(range(100, 1401))
+        assert [b.sequence for b in seen.of(BookUpdate)] == list(range(100, 1401))
+        assert [t.trade_id for t in seen.of(Trade)] == [f"BTC-{n}" for n in range(101, 1401)]
+        assert not seen.of(Gap)
+        assert not seen.of(Stale)
+
+
+@scenario
+async def test_a_shutdown_notice_leads_to_replacement_not_to_a_cold_reconnect() -> None:
+    async with world(TOP) as seen:
+        first = seen.server.open[0]
+        first.push('{"bye":"maintenance"}')
+        await market(seen, "top.BTC", 40)
+        assert not first.open
+        assert len(seen.server.open) == 1
+        assert seen.sequences() == list(range(100, 141))
+        assert not seen.of(Gap)
+        assert seen.client.status().reconnects == 0
+
+
+@scenario
+async def test_where_numbers_count_per_connection_a_replacement_tells_of_a_gap() -> None:
+    exchange = Toy(scope=SequenceScope.CONNECTION)
+    async with world(TOP, exchange=exchange) as seen:
+        await market(seen, "top.BTC", 3)
+        seen.server.open[0].push('{"bye":"maintenance"}')
+        await asyncio.sleep(2.0)
+        await market(seen, "top.BTC", 3)
+        assert [gap.reason for gap in seen.of(Gap)] == [Reason.ROLLOVER]
+        assert seen.sequences()[-1] == 106
+        assert len(seen.server.open) == 1
+
+
+@scenario
+async def test_racing_is_refused_where_copies_cannot_be_recognised() -> None:
+    with pytest.raises(Unsupported, match="connections must be 1"):
+        async with world(TOP, exchange=Toy(scope=SequenceScope.CONNECTION), connections=2):
+            pass
+
+
+@scenario
+async def test_a_connection_that_loses_nearly_every_race_is_replaced_where_that_is_wanted() -> None:
+    options = Options(replace_losers=True, loser_window=30.0)
+    async with world(TOP, options=options, connections=2) as seen:
+        slow = seen.server.open[1]
+        for _ in range(400):
+            number = seen.server.tick(
+                "top.BTC", peers=[p for p in seen.server.open if p is not slow]
+            )
+            await asyncio.sleep(0.01)
+            seen.server.show(slow, "top.BTC")
+            await asyncio.sleep(0.09)
+        assert not slow.open
+        assert len(seen.server.open) == 2
+        assert seen.sequences()[-1] == number
+        assert seen.sequences() == list(range(100, number + 1))
+
+
+# --- healing --------------------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_lost_connection_is_told_at_once_and_resumes_with_a_gap() -> None:
+    async with world(TOP) as seen:
+        await market(seen, "top.BTC", 2)
+        seen.server.open[0].drop()
+        await asyncio.sleep(0.001)
+        assert isinstance(seen.events[-1], Stale)
+        assert seen.events[-1].reason is Reason.DISCONNECTED
+        seen.server.sequence["top.BTC"] += 5
+        await asyncio.sleep(5.0)
+        stale, gap, resumed, data = seen.events[-4:]
+        assert isinstance(gap, Gap)
+        assert (gap.reason, gap.last_sequence, gap.next_sequence) == (
+            Reason.RECONNECTED,
+            102,
+            107,
+        )
+        assert isinstance(resumed, Resumed)
+        assert isinstance(data, TopOfBook)
+        assert isinstance(stale, Stale)
+
+
+@scenario
+async def test_a_peer_that_vanishes_is_noticed_within_heartbeat_interval_and_timeout() -> None:
+    async with world(trades("BTC/USD")) as seen:
+        seen.server.dead.add(seen.server.open[0])
+        before = len(seen.server.attempts)
+        await asyncio.sleep(31.0)
+        assert len(seen.server.attempts) > before
+        assert isinstance(seen.events[-1], Stale | Resumed)
+
+
+@scenario
+async def test_what_was_lost_while_the_other_connection_was_secretly_dead_is_confessed() -> None:
+    async with world(trades("BTC/USD"), connections=2) as seen:
+        await market(seen, "trades.BTC", 3)
+        first, second = seen.server.open
+        seen.server.dead.add(second)
+        await asyncio.sleep(0.1)
+        first.drop()
+        seen.server.tick("trades.BTC")
+        await asyncio.sleep(2.0)
+        assert first not in seen.server.open
+        await market(seen, "trades.BTC", 3)
+        # So far everything looks well: the second connection might have brought the fourth trade.
+        assert not seen.of(Gap)
+        await asyncio.sleep(40.0)
+        await market(seen, "trades.BTC", 1)
+        assert [g.reason for g in seen.of(Gap)] == [Reason.RECONNECTED]
+
+
+@scenario
+async def test_an_unreadable_frame_is_confessed_unless_another_connection_brings_its_copy() -> None:
+    for connections, confessed in ((1, [Reason.UNREADABLE]), (2, [])):
+        async with world(trades("BTC/USD"), connections=connections) as seen:
+            await market(seen, "trades.BTC", 3)
+            garbled, *others = seen.server.open
+            seen.server.tick("trades.BTC", peers=others)
+            garbled.push(b'{"t":"trades.BTC","ids":["BTC-1')
+            await market(seen, "trades.BTC", 3)
+            assert [g.reason for g in seen.of(Gap)] == confessed
+            assert garbled.open
+
+
+@scenario
+async def test_a_silent_subscription_turns_stale_is_asked_for_anew_and_then_reconnected() -> None:
+    async with world(TOP, top_of_book("ETH/USD")) as seen:
+        peer = seen.server.open[0]
+        seen.server.stalled.add((peer, "top.BTC"))
+        for _ in range(4):
+            await asyncio.sleep(3.0)
+            seen.server.tick("top.ETH")
+        assert [s.symbol for s in seen.of(Stale)] == ["BTC/USD"]
+        assert seen.client.status().resubscriptions == 1
+        assert peer.open
+        for _ in range(4):
+            await asyncio.sleep(3.0)
+            seen.server.tick("top.ETH")
+        assert not peer.open
+        assert "stayed silent" in str(seen.client.status().connections[0].last_error)
+        await asyncio.sleep(1.0)
+        assert {r.symbol for r in seen.of(Resumed)} == {"BTC/USD", "ETH/USD"}
+
+
+@scenario
+async def test_a_quiet_but_healthy_stream_of_trades_is_left_alone() -> None:
+    async with world(trades("BTC/USD")) as seen:
+        await asyncio.sleep(3600.0)
+        assert len(seen.server.attempts) == 1
+        assert not seen.events
+        pings = [m for _, _, m in seen.server.sent if "ping" in m]
+        assert 170 <= len(pings) <= 181
+
+
+@scenario
+async def test_back_off_is_jittered_capped_and_reset_only_by_stable_data() -> None:
+    async with world(TOP, options=Options(backoff_max=8.0)) as seen:
+        seen.server.refuse_connects = 40
+        seen.server.open[0].drop()
+        await asyncio.sleep(300.0)
+        attempts = seen.server.attempts
+        waits = [b - a for a, b in zip(attempts[1:], attempts[2:], strict=False)]
+        assert max(waits) <= 8.1
+        assert len({round(w, 3) for w in waits}) > 10
+        link = seen.client.status().connections[0]
+        assert link.state is LinkState.OPEN
+        assert link.failures > 30
+        # Fifteen seconds of data are stable: the next loss starts from the bottom.
+        for _ in range(5):
+            await asyncio.sleep(3.0)
+            seen.server.repeat_tops()
+        before = seen.server.now()
+        seen.server.open[0].drop()
+        await asyncio.sleep(2.0)
+        assert seen.server.attempts[-1] - before <= 0.6
+
+
+@scenario
+async def test_a_limit_of_failures_that_is_reached_raises_out_of_the_client() -> None:
+    with pytest.raises(ReconnectsExhausted, match="4 failures in a row"):
+        async with world(TOP, options=Options(max_failures=3)) as seen:
+            seen.server.refuse_connects = 100
+            seen.server.open[0].drop()
+            await asyncio.sleep(1000.0)
+
+
+@scenario
+async def test_a_refused_login_is_terminal_and_told_once() -> None:
+    server = ToyServer()
+    server.accept_login = False
+    client = ccrs_core.connect(
+        Toy(private=True),
+        transport=MemoryTransport(server),
+        clock=VirtualClock(),
+        credentials=Credentials("key", "secret"),
+    )
+    with pytest.raises(AuthError, match="bad key"):
+        async with client, client.subscribe(TOP):
+            await asyncio.sleep(1000.0)
+    assert len(server.attempts) == 1
+
+
+@scenario
+async def test_an_accepted_login_comes_before_the_subscriptions() -> None:
+    async with world(
+        TOP, exchange=Toy(private=True), credentials=Credentials("key", "secret")
+    ) as seen:
+        kinds = [next(iter(message)) for _, _, message in seen.server.sent]
+        assert kinds == ["login", "sub"]
+        assert seen.sequences() == [100]
+
+
+@scenario
+async def test_attempts_to_connect_keep_to_the_budget_that_all_connections_share() -> None:
+    async with world(TOP, connections=20) as seen:
+        seen.server.refuse_connects = 500
+        for peer in list(seen.server.open):
+            peer.drop()
+        await asyncio.sleep(300.0)
+        attempts = seen.server.attempts
+        assert len(attempts) > 200
+        for i in range(len(attempts) - 50):
+            assert attempts[i + 50] - attempts[i] >= 59.999
+
+
+@scenario
+async def test_mass_resubscription_keeps_to_the_message_budget_and_heartbeats_go_first() -> None:
+    exchange = Toy(topics_per_request=1, messages=Budget(amount=2, seconds=10.0))
+    everything = [kind(f"{native}/USD") for native in ToyServer.NATIVES for kind in (book, trades)]
+    options = Options(patience=Patience(ack=60.0))
+    async with world(*everything, exchange=exchange, options=options) as seen:
+        await asyncio.sleep(100.0)
+        seen.server.open[0].drop()
+        await asyncio.sleep(200.0)
+        peers = {id(peer): peer for _, peer, _ in seen.server.sent}
+        for peer in peers.values():
+            times = [t for t, p, _ in seen.server.sent if p is peer]
+            for i in range(len(times) - 2):
+                assert times[i + 2] - times[i] >= 9.999
+        assert any("ping" in m for _, _, m in seen.server.sent)
+
+
+# --- subscriptions ----------------------------------------------------------------------------
+
+
+@scenario
+async def test_one_bad_symbol_fails_alone_with_the_exchange_s_text() -> None:
+    natives = ("BTC", "ETH", "SOL", "XRP", "ADA")
+    server_bad = "top.XRP"
+
+    class Picky(ToyServer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bad = {server_bad}
+
+    server = Picky()
+    client = ccrs_core.connect(Toy(), transport=MemoryTransport(server), clock=VirtualClock())
+    async with client, client.subscribe(*(top_of_book(f"{n}/USD") for n in natives)) as feed:
+        with pytest.raises(SubscriptionRefused, match=r"top_of_book of XRP/USD.*no such topic"):
+            await feed.ready()
+        await asyncio.sleep(1.0)
+        states = {s.symbol: s.state for s in client.status().subscriptions}
+        assert states.pop("XRP/USD") is SubscriptionState.REFUSED
+        assert set(states.values()) == {SubscriptionState.ACTIVE}
+        assert server.subscribed() == [{f"top.{n}" for n in natives} - {server_bad}]
+        server.open[0].drop()
+        await asyncio.sleep(5.0)
+        asked = [m["sub"] for t, _, m in server.sent if "sub" in m and t > 1.5]
+        assert not any(server_bad in topics for topics in asked)
+
+
+@scenario
+async def test_an_acknowledgement_that_never_comes_is_asked_for_again_then_told() -> None:
+    async with world(TOP) as seen:
+        seen.server.mute_acks = 100
+        await seen.feed.subscribe(trades("ETH/USD"))
+        await asyncio.sleep(14.0)
+        assert not seen.refusals
+        await asyncio.sleep(3.0)
+        assert [r.symbol for r in seen.refusals] == ["ETH/USD"]
+        assert "not acknowledged" in seen.refusals[0].text
+        states = {s.symbol: s.state for s in seen.client.status().subscriptions}
+        assert states["ETH/USD"] is SubscriptionState.REFUSED
+        seen.server.mute_acks = 0
+        await asyncio.sleep(6.0)
+        states = {s.symbol: s.state for s in seen.client.status().subscriptions}
+        assert states["ETH/USD"] is SubscriptionState.ACTIVE
+
+
+@scenario
+async def test_adding_and_removing_disturbs_nothing_else() -> None:
+    async with world(TOP) as seen:
+        peer = seen.server.open[0]
+        await seen.feed.subscribe(top_of_book("ETH/USD"), book("ETH/USD"))
+        await market(seen, "top.BTC", 3)
+        await seen.feed.unsubscribe(top_of_book("ETH/USD"))
+        count = len(seen.events)
+        seen.server.tick("top.ETH")
+        await market(seen, "top.BTC", 3)
+        assert all(e.symbol == "BTC/USD" for e in seen.events[count:])
+        assert seen.server.open == [peer]
+        assert seen.server.subscribed() == [{"top.BTC", "book.ETH"}]
+        btc = [e.sequence for e in seen.of(TopOfBook) if e.symbol == "BTC/USD"]
+        assert btc == list(range(100, 107))
+
+
+@scenario
+async def test_a_subscription_is_counted_and_ends_with_its_last_feed() -> None:
+    async with world(TOP) as seen:
+        async with seen.client.subscribe(TOP) as other:
+            batch = await anext(other.batches())
+            # The second feed starts with the present state, though the market is quiet.
+            assert [e.sequence for e in batch if isinstance(e, TopOfBook)] == [100]
+            await seen.feed.unsubscribe(TOP)
+            assert seen.server.subscribed() == [{"top.BTC"}]
+        await asyncio.sleep(0.5)
+        assert seen.server.open == []
+
+
+@scenario
+async def test_subscriptions_over_the_limit_of_a_connection_spill_to_further_ones() -> None:
+    symbols = [top_of_book(f"{n}/USD") for n in ToyServer.NATIVES]
+    async with world(*symbols, exchange=Toy(topics_per_connection=3)) as seen:
+        assert sorted(map(len, seen.server.subscribed())) == [1, 3, 3]
+        first, *_ = seen.server.open
+        await seen.feed.unsubscribe(symbols[0])
+        await seen.feed.subscribe(trades("BTC/USD"))
+        await asyncio.sleep(0.5)
+        assert first in seen.server.open
+        assert sorted(map(len, seen.server.subscribed())) == [1, 3, 3]
+
+
+@scenario
+async def test_what_the_exchange_does_not_offer_is_refused_before_anything_is_sent() -> None:
+    server = ToyServer()
+    client = ccrs_core.connect(Toy(), transport=MemoryTransport(server), clock=VirtualClock())
+    async with client:
+        for wrong in (candles("BTC/USD"), book("BTC/USD", depth=7)):
+            with pytest.raises(Unsupported):
+                async with client.subscribe(wrong):
+                    pass
+        with pytest.raises(UsageError, match="connections"):
+            client.subscribe(TOP, connections=0)
+        with pytest.raises(UsageError, match="policy"):
+            client.subscribe(TOP, policy="whatever")
+    assert not server.attempts
+
+
+# --- books ------------------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_hole_invalidates_one_book_at_once_and_only_that_book_is_asked_for_anew() -> None:
+    async with world(book("BTC/USD"), book("ETH/USD")) as seen:
+        peer = seen.server.open[0]
+        seen.server.skip.add(peer)
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(0.001)
+        assert seen.feed.book("BTC/USD").valid
+        # The answer takes a moment in which the book must not be read.
+        seen.server.mute_acks = 1
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(0.001)
+        broken = seen.feed.book("BTC/USD")
+        assert not broken.valid
+        with pytest.raises(BookInvalid):
+            broken.bids()
+        await market(seen, "book.ETH", 3)
+        await asyncio.sleep(20.0)
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(0.01)
+        assert broken.valid
+        assert broken.sequence == 103
+        reasons = [(g.symbol, g.reason) for g in seen.of(Gap)]
+        assert reasons == [("BTC/USD", Reason.SEQUENCE)]
+        resubscribed = {t for _, _, m in seen.server.sent for t in m.get("unsub", ())}
+        assert resubscribed == {"book.BTC"}
+        eth = [b.sequence for b in seen.of(BookUpdate) if b.symbol == "ETH/USD"]
+        assert eth == [100, 101, 102, 103]
+
+
+@scenario
+async def test_a_hole_on_one_racing_connection_is_filled_by_another() -> None:
+    async with world(book("BTC/USD"), connections=2) as seen:
+        seen.server.skip.add(seen.server.open[0])
+        await market(seen, "book.BTC", 5)
+        assert [b.sequence for b in seen.of(BookUpdate)] == list(range(100, 106))
+        assert not seen.of(Gap)
+
+
+@scenario
+async def test_a_hole_on_all_racing_connections_invalidates_after_a_short_wait() -> None:
+    async with world(book("BTC/USD"), connections=2) as seen:
+        seen.server.skip.update(seen.server.open)
+        seen.server.tick("book.BTC")
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(2.0)
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(0.1)
+        assert seen.feed.book("BTC/USD").sequence == 103
+        assert [g.reason for g in seen.of(Gap)] == [Reason.SEQUENCE]
+
+
+# --- slow consumers -----------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_blocked_feed_stops_reading_loses_nothing_and_keeps_its_heartbeats() -> None:
+    server = ToyServer()
+    server.now = asyncio.get_running_loop().time
+    client = ccrs_core.connect(Toy(), transport=MemoryTransport(server), clock=VirtualClock())
+    async with (
+        client,
+        client.subscribe(TOP, policy=Policy.BLOCK, maxsize=5) as slow,
+        client.subscribe(TOP) as quick,
+    ):
+        await asyncio.sleep(1.0)
+        for _ in range(60):
+            for _ in range(3):
+                server.tick("top.BTC")
+            await asyncio.sleep(2.0)
+        assert len(server.open) == 2
+        assert len({id(p) for t, p, m in server.sent if "ping" in m and t > 60.0}) == 2
+        assert quick.status().waiting == 181
+        assert slow.status().waiting < 10
+        got: list[int | None] = []
+        async for event in slow:
+            assert isinstance(event, TopOfBook), event
+            got.append(event.sequence)
+            if event.sequence == 280:
+                break
+        assert got == list(range(100, 281))
+
+
+@scenario
+async def test_a_consumer_that_raises_ends_the_block_with_its_own_error() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with world(TOP):
+            _ = 1 // 0
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+@given(
+    moment=st.floats(0.0, 40.0),
+    trouble=st.sampled_from(["none", "refused", "dead", "muted"]),
+    cancel=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_closing_at_any_moment_leaves_nothing_behind(
+    moment: float, trouble: str, cancel: bool
+) -> None:
+    async def play() -> None:
+        server = ToyServer()
+        server.refuse_connects = 10**6 if trouble == "refused" else 0
+        server.mute_acks = 10**6 if trouble == "muted" else 0
+
+        async def use() -> None:
+            client = ccrs_core.connect(
+                Toy(max_age=20.0),
+                transport=MemoryTransport(server, latency=0.3),
+                clock=VirtualClock(),
+            )
+            interests = (TOP, trades("ETH/USD"), book("SOL/USD"))
+            async with client, client.subscribe(*interests, connections=3):
+                await asyncio.sleep(moment)
+                if trouble == "dead":
+                    server.dead.update(server.open)
+                    await asyncio.sleep(moment)
+                if cancel:
+                    await asyncio.sleep(1000.0)
+
+        task = asyncio.ensure_future(use())
+        if cancel:
+            await asyncio.sleep(moment * 1.5)
+            task.cancel()
+        begun = asyncio.get_running_loop().time()
+        await asyncio.wait([task])
+        if cancel:
+            assert task.cancelled() or task.exception() is None
+            assert asyncio.get_running_loop().time() - begun < 5.0
+        else:
+            await task
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert not server.open
+
+    run(play())
+
+
+@scenario
+async def test_a_thousand_connections_in_one_process_deliver_and_close() -> None:
+    exchange = Toy(topics_per_connection=1)
+    server = ToyServer()
+    server.NATIVES = tuple(f"C{i}" for i in range(1000))  # type: ignore[misc]
+    exchange.limits = attrs.evolve(exchange.limits, connects=Budget(amount=1000, seconds=60.0))  # type: ignore[misc]
+    client = ccrs_core.connect(exchange, transport=MemoryTransport(server), clock=VirtualClock())
+    interests = [top_of_book(f"C{i}/USD") for i in range(1000)]
+    async with client, client.subscribe(*interests) as feed:
+        await feed.ready()
+        assert len(server.open) == 1000
+        for i in range(1000):
+            server.tick(f"top.C{i}")
+        await asyncio.sleep(0.1)
+        status = feed.status()
+        assert status.waiting == 2000
+    assert not server.open
+
+
+@scenario
+async def test_a_client_and_a_feed_are_opened_once() -> None:
+    async with world(TOP) as seen:
+        with pytest.raises(ccrs_core.FeedClosed):
+            async with seen.feed:
+                pass
+        with pytest.raises(UsageError):
+            async with seen.client:
+                pass
