@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.server import EmulatorServer
 
 T = TypeVar("T")
+
+# Quiet unless the application configures logging.
+logging.getLogger("ccrs").addHandler(logging.NullHandler())
 
 EMULATOR = "emulator"
 

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import logging
+from collections import Counter
 from collections.abc import Iterable
 
-from ccrs_core.errors import PluginBroken, UnknownInstrument, Unsupported
+import attrs
+
+from ccrs_core.errors import PluginBroken, UnknownInstrument, Unsupported, UsageError
 from ccrs_core.model import Instrument, Market, market_of
 from ccrs_core.requests import Requester
 from ccrs_core.rest import GetInstruments
 from ccrs_core.transport.base import Clock
+
+log = logging.getLogger("ccrs.instruments")
+
+_FOREVER = float("inf")
+
+
+@attrs.frozen
+class Listing:
+    """The instruments of one market by unified symbol, and why some symbols are refused."""
+
+    instruments: dict[str, Instrument]
+    refused: dict[str, str]
+    fetched_at: float
 
 
 class InstrumentStore:
@@ -28,70 +45,116 @@ class InstrumentStore:
         self._requester = requester
         self._clock = clock
         self._max_age = max_age
-        self._markets: dict[Market, dict[str, Instrument]] = {}
-        self._fetched: dict[Market, float] = {}
-        self._locks: dict[Market, asyncio.Lock] = {}
+        self._listings: dict[Market, Listing] = {}
+        self._fetches: dict[Market, asyncio.Future[Listing]] = {}
+        given: dict[Market, list[Instrument]] = {}
         for instrument in known:
-            self._markets.setdefault(instrument.market, {})[instrument.symbol] = instrument
-            self._fetched[instrument.market] = float("inf")
+            given.setdefault(instrument.market, []).append(instrument)
+        for market, instruments in given.items():
+            self._listings[market] = _listing(instruments, _FOREVER)
 
     async def market(self, market: Market, *, refresh: bool = False) -> dict[str, Instrument]:
         """All instruments of a market by unified symbol."""
-        lock = self._locks.setdefault(market, asyncio.Lock())
-        async with lock:
-            fetched = self._fetched.get(market)
-            now = self._clock.monotonic()
-            if fetched is None or refresh or now - fetched > self._max_age:
-                self._markets[market] = _by_symbol(
-                    await self._requester.ask(GetInstruments(market))
-                )
-                self._fetched[market] = self._clock.monotonic()
-            return self._markets[market]
+        return (await self._listing(market, refresh)).instruments
+
+    async def _listing(self, market: Market, refresh: bool) -> Listing:
+        while True:
+            listing = self._listings.get(market)
+            if listing is not None and not refresh:
+                age = self._clock.monotonic() - listing.fetched_at
+                if age <= self._max_age:
+                    return listing
+            running = self._fetches.get(market)
+            if running is None:
+                return await self._fetch(market)
+            await asyncio.wait([running])
+            # Only where the caller who fetched was cancelled, one who waits takes over.
+            if not running.cancelled():
+                return running.result()
+
+    async def _fetch(self, market: Market) -> Listing:
+        fetch = self._fetches[market] = asyncio.get_running_loop().create_future()
+        try:
+            found = await self._requester.ask(GetInstruments(market))
+            listing = _listing(found, self._clock.monotonic())
+        except Exception as error:
+            fetch.set_exception(error)
+            fetch.exception()  # those who wait are told; there may be none
+            raise
+        except BaseException:
+            fetch.cancel()
+            raise
+        else:
+            self._listings[market] = listing
+            fetch.set_result(listing)
+            return listing
+        finally:
+            del self._fetches[market]
 
     async def find(self, symbol: str) -> Instrument:
         """The instrument of a unified symbol.
 
         :raises UsageError: where the text isn't a unified symbol.
         :raises UnknownInstrument: where the exchange lists no such one; ``near`` has suggestions.
+        :raises PluginBroken: where the plugin gives several instruments this name.
         """
-        market = market_of(symbol)
         try:
-            instruments = await self.market(market)
+            market = market_of(symbol)
+        except UsageError as error:
+            near = self._near(symbol)
+            if near:
+                raise UnknownInstrument(f"{error}; did you mean {', '.join(near)}?", near) from None
+            raise
+        try:
+            listing = await self._listing(market, refresh=False)
         except Unsupported:
-            instruments = {}
-        found = instruments.get(symbol)
+            listing = Listing({}, {}, 0.0)
+        if symbol in listing.refused:
+            raise PluginBroken(listing.refused[symbol])
+        found = listing.instruments.get(symbol)
         if found is None:
-            near = tuple(self._near(symbol))
+            near = self._near(symbol)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
             raise UnknownInstrument(
                 f"{self._exchange} lists no {market.value} instrument {symbol}{hint}", near
             )
         return found
 
-    def _near(self, symbol: str) -> list[str]:
-        names = [name for known in self._markets.values() for name in known]
-        close = difflib.get_close_matches(symbol.upper(), names, n=3, cutoff=0.6)
-        prefix = [n for n in names if n.startswith(symbol.upper())][:3]
-        return list(dict.fromkeys([*prefix, *close]))[:3]
+    def _near(self, symbol: str) -> tuple[str, ...]:
+        """Up to three symbols that look alike, among those known, by either of their names."""
+        wanted = symbol.upper()
+        names = {
+            name: instrument.symbol
+            for listing in self._listings.values()
+            for instrument in listing.instruments.values()
+            for name in (instrument.native.upper(), instrument.symbol.upper())
+        }
+        prefixed = [n for n in names if n.startswith(wanted)][:3]
+        close = difflib.get_close_matches(wanted, names, n=6, cutoff=0.6)
+        exact = [wanted] if wanted in names else []
+        return tuple(dict.fromkeys(names[n] for n in (*exact, *prefixed, *close)))[:3]
 
 
-def _by_symbol(instruments: list[Instrument]) -> dict[str, Instrument]:
-    """Index them; the unified symbol must be one to one, or money goes to the wrong asset."""
-    found: dict[str, Instrument] = {}
-    natives: dict[str, str] = {}
-    for instrument in instruments:
-        other = found.get(instrument.symbol)
-        if other is not None and other.native != instrument.native:
-            raise PluginBroken(
-                f"{instrument.exchange} maps both {other.native} and {instrument.native} to "
-                f"{instrument.symbol}"
-            )
-        twin = natives.get(instrument.native)
-        if twin is not None and twin != instrument.symbol:
-            raise PluginBroken(
-                f"{instrument.exchange} maps {instrument.native} to both {twin} and "
-                f"{instrument.symbol}"
-            )
-        found[instrument.symbol] = instrument
-        natives[instrument.native] = instrument.symbol
-    return found
+def _listing(instruments: Iterable[Instrument], fetched_at: float) -> Listing:
+    """Index them. The name must be one to one, or money goes to the wrong asset: where it isn't,
+    all that are concerned are refused."""
+    distinct = list({(i.symbol, i.native): i for i in instruments}.values())
+    symbols = Counter(i.symbol for i in distinct)
+    natives = Counter(i.native for i in distinct)
+    listing = Listing({}, {}, fetched_at)
+    for instrument in distinct:
+        if symbols[instrument.symbol] == natives[instrument.native] == 1:
+            listing.instruments[instrument.symbol] = instrument
+            continue
+        twins = [
+            f"{i.native} as {i.symbol}"
+            for i in distinct
+            if i.symbol == instrument.symbol or i.native == instrument.native
+        ]
+        listing.refused[instrument.symbol] = (
+            f"{instrument.exchange}'s names are ambiguous, so that these are refused: "
+            f"{', '.join(twins)}"
+        )
+    for reason in dict.fromkeys(listing.refused.values()):
+        log.warning("%s", reason)
+    return listing

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from weakref import WeakKeyDictionary
+from collections.abc import Callable
 
 from ccrs_core.exchange import Budget
 from ccrs_core.transport.base import Clock
@@ -25,8 +25,8 @@ class Window:
         self._turn: asyncio.Lock | None = None
 
     def _expire(self, now: float) -> None:
-        granted, horizon = self._granted, now - self.budget.seconds
-        while granted and granted[0][0] <= horizon:
+        granted, seconds = self._granted, self.budget.seconds
+        while granted and granted[0][0] + seconds <= now:
             self._used -= granted.popleft()[1]
 
     def take(self, weight: int = 1) -> float:
@@ -46,15 +46,22 @@ class Window:
                 break
         return max(when + self.budget.seconds - now, 0.001)
 
-    async def acquire(self, weight: int = 1) -> None:
-        """Wait for a grant and take it."""
+    async def acquire(self, weight: int = 1, hold: Callable[[], float] | None = None) -> None:
+        """Wait for a grant and take it.
+
+        ``hold`` tells for how many seconds nobody may have one at present; it may also raise, which
+        ends the waiting.
+        """
         if self._turn is None:
             self._turn = asyncio.Lock()
         async with self._turn:
-            wait = self.take(weight)
-            while wait:
+            while True:
+                # Asked again after each wait, right before the grant: what is granted leaves now.
+                wait = 0.0 if hold is None else hold()
+                wait = wait or self.take(weight)
+                if not wait:
+                    return
                 await asyncio.sleep(wait)
-                wait = self.take(weight)
 
 
 class HostLimits:
@@ -75,21 +82,18 @@ class HostLimits:
         """Seconds that the pause still lasts, 0.0 where there is none."""
         return max(self._paused_until - self._clock.monotonic(), 0.0)
 
-    async def unpaused(self) -> None:
-        """Wait until the host may be asked again."""
-        left = self.paused
-        while left:
-            await asyncio.sleep(left)
-            left = self.paused
 
-
-_hosts: WeakKeyDictionary[object, dict[tuple[int, str], HostLimits]] = WeakKeyDictionary()
+_hosts: dict[asyncio.AbstractEventLoop, dict[tuple[int, str], HostLimits]] = {}
 
 
 def host_limits(host: str, connects: Budget, requests: Budget, clock: Clock) -> HostLimits:
     """The budgets of a host, one per process (strictly: per clock) and running event loop."""
     loop = asyncio.get_running_loop()
-    known = _hosts.setdefault(loop, {})
+    if loop not in _hosts:
+        for ended in [known for known in _hosts if known.is_closed()]:
+            del _hosts[ended]
+        _hosts[loop] = {}
+    known = _hosts[loop]
     # A budget holds its clock, so the id can't be reused while the entry lives.
     key = (id(clock), host)
     if key not in known:

@@ -1,5 +1,7 @@
 """Recordings played back through the same codecs, races and books that serve live connections.
 
+What connections brought is replayed, what clocks did is not: a ``Stale`` for mere silence, say.
+
 Pure: the same file gives the same events, to the byte, every time. ``received_time_ns`` comes from
 the file; where a recording of other make has no receive times, an event's own exchange time stands
 in for it (so that latencies read as zero).

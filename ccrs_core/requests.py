@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import attrs
 import tenacity
 
-from ccrs_core.errors import (
-    CcrsError,
-    DecodeError,
-    RateLimited,
-    Unsupported,
-    UsageError,
-)
-from ccrs_core.model import Market
-from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+from ccrs_core.errors import CcrsError, DecodeError, RateLimited, Unsupported, UsageError
+from ccrs_core.model import Instrument, Market
+from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.supervisor import Context
 
 T = TypeVar("T")
 
-_PASSING_PAUSE = 60.0
-"""Pause (s) of a host after a rate limit that doesn't say how long it lasts and isn't a reply to
-one request alone (HTTP 403, 418)."""
+_BARRED = frozenset({403, 418, 429})
+"""HTTP statuses of a rate limit that concern the host, not one kind of request alone."""
+_UNKNOWN_PAUSE = 60.0
+"""Pause (s) of a host after one of them that doesn't say how long it lasts."""
 
 
 class Requester:
@@ -63,10 +57,13 @@ class Requester:
 
         Passing failures are tried again; everything here only reads.
 
+        :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
         :raises TransportError: where no answer comes.
         """
         endpoint = self.endpoint(request)
+        if endpoint.signed and self._context.credentials is None:
+            raise UsageError(f"{type(request).__name__} needs credentials")
         pages: list[Any] = []
         cursor: str | None = None
         seen: set[str] = set()
@@ -88,54 +85,50 @@ class Requester:
 
     async def _read(
         self, request: Request[Any], endpoint: Endpoint[Any, Any], http: HttpRequest
-    ) -> Any:
+    ) -> Answer[Any]:
+        """One page, tried again where its failure may pass."""
         options = self._context.options
+
+        def worth_trying(error: BaseException) -> bool:
+            if isinstance(error, RateLimited):
+                wait = error.retry_after
+                return wait is not None and wait <= options.request_patience
+            return isinstance(error, CcrsError) and error.retryable
+
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(options.request_attempts),
-            wait=tenacity.wait_random_exponential(multiplier=options.backoff_initial, max=10.0),
-            retry=tenacity.retry_if_exception(_worth_trying),
+            wait=tenacity.wait_random_exponential(
+                multiplier=options.backoff_initial, max=options.backoff_max
+            ),
+            retry=tenacity.retry_if_exception(worth_trying),
             reraise=True,
         )
         async for attempt in retrying:
             with attempt:
-                response, now_ns = await self._once(request, endpoint, http)
-                return endpoint.decode(request, response, now_ns)
+                return await self._once(request, endpoint, http)
         raise AssertionError("unreachable")
 
     async def _once(
         self, request: Request[Any], endpoint: Endpoint[Any, Any], http: HttpRequest
-    ) -> tuple[HttpResponse, int]:
+    ) -> Answer[Any]:
         context = self._context
-        limits = self._limits
-        if limits.paused > context.options.request_patience:
-            raise RateLimited(
-                "",
-                f"the exchange asked for no requests for another {limits.paused:.0f} s",
-                limits.paused,
-            )
-        await limits.requests.acquire(endpoint.weight)
-        await limits.unpaused()
+        await self._limits.requests.acquire(endpoint.weight, self._hold)
         if endpoint.signed:
-            if context.credentials is None:
-                raise UsageError(f"{type(request).__name__} needs credentials")
+            assert context.credentials is not None
             now_ms = context.clock.time_ns() // 1_000_000
             http = context.exchange.sign(http, context.credentials, now_ms)
         started = context.clock.monotonic()
-        failure: CcrsError | None = None
+        failure: Exception | None = None
         self.requests += 1
         try:
             response = await context.transport.request(self._base_url, http)
             now_ns = context.clock.time_ns()
-            failure = context.exchange.error_of(response)
-            if isinstance(failure, RateLimited):
-                pause = failure.retry_after
-                if pause is None and response.status in (403, 418, 429):
-                    pause = _PASSING_PAUSE
-                if pause is not None:
-                    limits.pause(pause)
-            if failure is not None:
-                raise failure
-        except CcrsError as error:
+            refusal = context.exchange.error_of(response)
+            if refusal is not None:
+                self._note_limit(refusal, response)
+                raise refusal
+            return endpoint.decode(request, response, now_ns)
+        except Exception as error:
             failure = error
             self.errors += 1
             raise
@@ -145,19 +138,33 @@ class Requester:
                 exchange=context.exchange.name,
                 request=type(request).__name__,
                 seconds=context.clock.monotonic() - started,
-                error=None if failure is None else str(failure),
+                error=None if failure is None else str(failure) or type(failure).__name__,
             )
-        return response, now_ns
 
+    def _hold(self) -> float:
+        """Seconds that requests must wait because the host has asked for a pause.
 
-def _worth_trying(error: BaseException) -> bool:
-    if isinstance(error, RateLimited):
-        return error.retry_after is not None and error.retry_after <= 10.0
-    return isinstance(error, CcrsError) and error.retryable
+        :raises RateLimited: where they are more than the caller has patience for.
+        """
+        left = self._limits.paused
+        if left > self._context.options.request_patience:
+            text = f"the exchange asked for no requests for another {left:.0f} s"
+            raise RateLimited("", text, left)
+        return left
+
+    def _note_limit(self, refusal: CcrsError, response: HttpResponse) -> None:
+        """Pause the host, for everybody in the process, where that is what the exchange wants."""
+        if isinstance(refusal, RateLimited):
+            pause = refusal.retry_after
+            if pause is None and response.status in _BARRED:
+                pause = _UNKNOWN_PAUSE
+            if pause is not None:
+                self._limits.pause(pause)
 
 
 def _market_of(request: Request[Any]) -> Market | None:
-    market = getattr(request, "market", None)
-    if market is None and attrs.has(type(request)) and hasattr(request, "instrument"):
-        market = request.instrument.market
+    market: Market | None = getattr(request, "market", None)
+    if market is None and hasattr(request, "instrument"):
+        instrument: Instrument = request.instrument
+        return instrument.market
     return market

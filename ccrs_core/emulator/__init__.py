@@ -1,1 +1,117 @@
-"""A small real exchange that runs in this process, speaking any plugin's protocol on loopback."""
+"""A small real exchange that runs in this process, speaking any plugin's protocol on loopback.
+
+Markets with a matching engine and a seeded crowd (or a recording), WebSocket and REST behind real
+sockets (:class:`EmulatorServer`) or without any (:class:`EmulatorTransport`), and a menu of faults.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+    from ccrs_core.emulator.faults import ActiveFault, Fault, FaultKind, Faults, parse_fault
+    from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
+    from ccrs_core.emulator.listing import Listing, Steps
+    from ccrs_core.emulator.market import Changed, Liquidation, SimulatedMarket
+    from ccrs_core.emulator.matching import (
+        Broken,
+        CancelReason,
+        Fill,
+        MatchingEngine,
+        Order,
+        OrderStatus,
+        Outcome,
+        RuleBroken,
+        Rules,
+        SelfTrade,
+        TimeInForce,
+        UnknownOrder,
+    )
+    from ccrs_core.emulator.replay import RecordedFrame, Replay, read_recording
+    from ccrs_core.emulator.server import EmulatorServer
+    from ccrs_core.emulator.streams import BookView, Stream
+    from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
+    from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer
+
+_HOMES = {
+    "dialect": ("Dialect", "Frame", "HttpRefusal", "Session"),
+    "faults": ("ActiveFault", "Fault", "FaultKind", "Faults", "parse_fault"),
+    "inprocess": ("EmulatorConnection", "EmulatorTransport"),
+    "listing": ("Listing", "Steps"),
+    "market": ("Changed", "Liquidation", "SimulatedMarket"),
+    "matching": (
+        "Broken",
+        "CancelReason",
+        "Fill",
+        "MatchingEngine",
+        "Order",
+        "OrderStatus",
+        "Outcome",
+        "RuleBroken",
+        "Rules",
+        "SelfTrade",
+        "TimeInForce",
+        "UnknownOrder",
+    ),
+    "replay": ("RecordedFrame", "Replay", "read_recording"),
+    "server": ("EmulatorServer",),
+    "streams": ("BookView", "Stream"),
+    "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
+    "venue": ("AbortAction", "CloseAction", "EmulatedExchange", "Peer"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - grouped as they belong together
+    "EmulatedExchange",
+    "EmulatorServer",
+    "EmulatorTransport",
+    "EmulatorConnection",
+    "Peer",
+    "CloseAction",
+    "AbortAction",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "ActiveFault",
+    "parse_fault",
+    "Dialect",
+    "Session",
+    "Frame",
+    "HttpRefusal",
+    "Stream",
+    "BookView",
+    "Listing",
+    "Steps",
+    "SimulatedMarket",
+    "Changed",
+    "Liquidation",
+    "Tape",
+    "TapeTrade",
+    "Bar",
+    "Interval",
+    "MatchingEngine",
+    "Rules",
+    "Order",
+    "OrderStatus",
+    "Outcome",
+    "Fill",
+    "TimeInForce",
+    "SelfTrade",
+    "CancelReason",
+    "Broken",
+    "RuleBroken",
+    "UnknownOrder",
+    "Replay",
+    "RecordedFrame",
+    "read_recording",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # On first use: the server brings in aiohttp, which takes its time.
+    return getattr(import_module(f"{__name__}.{home}"), name)

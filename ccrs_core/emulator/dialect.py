@@ -1,5 +1,102 @@
-"""How the emulator speaks an exchange's protocol; written by the plugin."""
+"""What gives the emulated exchange its voice: the part that a plugin writes.
+
+The emulator's core keeps the markets, the connections, the clock and the faults. A dialect says
+which instruments there are, reads requests as strictly as the exchange does, and writes every
+frame. It is written from the exchange's documents, apart from the plugin's codec, so that the two
+prove each other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from ccrs_core.rest import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from ccrs_core.emulator.listing import Listing
+    from ccrs_core.emulator.venue import EmulatedExchange, Peer
 
 
-class Dialect:
-    """Placeholder."""
+class Frame:
+    """One WebSocket message, encoded once and shared by all that it is sent to."""
+
+    __slots__ = ("payload", "text", "wire")
+
+    def __init__(self, payload: bytes, text: bool = True) -> None:
+        self.payload = payload
+        self.text = text
+        self.wire: dict[int, bytes] = {}
+        """The server's encodings of it, by compression window; 0 is plain."""
+
+    def __repr__(self) -> str:
+        return f"Frame({self.payload[:200]!r})"
+
+
+@attrs.frozen(kw_only=True)
+class HttpRefusal:
+    """A WebSocket handshake that is refused; ``status`` None drops the TCP connection."""
+
+    status: int | None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b""
+
+
+class Session(ABC):
+    """One client's connection, as the dialect hears it. ``peer`` is what it answers to."""
+
+    idle_timeout: ClassVar[float | None] = None
+    """Seconds without any frame in either direction after which the exchange hangs up."""
+
+    peer: Peer
+
+    def opened(self, now_ns: int) -> None:  # noqa: B027 - saying nothing is fine
+        """The connection is open. Say hello here, where the exchange does."""
+
+    @abstractmethod
+    def received(self, frame: str | bytes, now_ns: int) -> None:
+        """The client sent a frame; answer by the peer's methods."""
+
+
+class Dialect(ABC):
+    """An exchange's voice. One object serves one emulator."""
+
+    name: ClassVar[str]
+    announces_shutdown: ClassVar[bool] = False
+    """Whether ``shutdown_notice`` ever has something to say."""
+    venue: EmulatedExchange
+
+    def attach(self, venue: EmulatedExchange) -> None:
+        """Called once, before anything else."""
+        self.venue = venue
+
+    @abstractmethod
+    def listings(self, start_ns: int) -> Sequence[Listing]:
+        """The instruments that the exchange lists at a time."""
+
+    @abstractmethod
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        """Accept or refuse a WebSocket on a path, from a network address."""
+
+    @abstractmethod
+    def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        """Answer a REST request; unknown paths too."""
+
+    def failure(self, status: int, now_ns: int) -> HttpResponse:
+        """What the exchange, or the network before it, says with an HTTP status such as 403, 429
+        or 503. An exchange with error codes in the body may take those for ``status`` as well."""
+        return HttpResponse(status, {"content-type": "text/plain"}, b"")
+
+    def shutdown_notice(self, peer: Peer, now_ns: int) -> Frame | None:
+        """The frame by which the exchange announces that it will end a connection, or None."""
+        return None
+
+    def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
+        """The topic of a recorded frame and the exchange's time in it, nanoseconds UTC.
+
+        None for frames that belong to no topic, such as acknowledgements.
+        """
+        return None

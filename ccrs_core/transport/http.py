@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,7 @@ _BINARY = aiohttp.WSMsgType.BINARY
 
 _NETWORK = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises where the network or the other side is at fault."""
+_SCHEMES = frozenset({"ws", "wss", "http", "https"})
 _FOREIGN = ("aiohttp_socks", "python_socks")
 """Packages whose errors derive from nothing more special than Exception."""
 
@@ -216,13 +217,13 @@ class HttpConnection:
 
     async def receive(self) -> Sequence[bytes]:
         frames, self._early = self._early, []
-        queue, buffered, append = self._queue, self._buffered, frames.append
+        read, buffered, append = self._queue.read, self._buffered, frames.append
         self._receiving = True
         try:
             while not frames:
                 if self._ended is not None:
                     break
-                message: Any = await queue.read()
+                message: Any = await read()
                 while True:
                     kind = message[0]
                     if kind is _TEXT or kind is _BINARY:
@@ -231,7 +232,12 @@ class HttpConnection:
                         break
                     if not buffered:
                         break
-                    message = _finish(queue.read())
+                    try:  # what is there is read without a trip through the event loop
+                        read().send(None)
+                    except StopIteration as there:
+                        message = there.value
+                    else:
+                        raise RuntimeError("the queue had a frame, yet reading it would wait")
         except asyncio.CancelledError:
             self._early = frames
             raise
@@ -405,7 +411,7 @@ def _parsed(url: str) -> URL:
         parsed = URL(url, encoded=True)
     except ValueError:
         parsed = URL()
-    if not parsed.host:
+    if not parsed.host or parsed.scheme not in _SCHEMES:
         raise UsageError(f"{_where(url)} is not a URL that can be dialled")
     return parsed
 
@@ -417,16 +423,6 @@ def _where(url: str) -> str:
     except ValueError:
         return "the URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _finish(read: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that needn't wait, without a trip through the event loop."""
-    try:
-        read.send(None)
-    except StopIteration as stop:
-        return stop.value
-    read.close()
-    raise RuntimeError("the queue had a frame, yet reading it would wait")
 
 
 def _text(error: BaseException) -> str:

@@ -1,0 +1,86 @@
+"""``python -m benchmarks [--quick] [--json FILE]``: measure, print tables and ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.clients import CONTENDERS
+from benchmarks.job import Job
+from benchmarks.measure import cores, pin
+from benchmarks.plan import FULL, QUICK, jobs
+from benchmarks.report import document, show
+from benchmarks.runner import RunFailed, run, source
+
+
+def main() -> int:
+    """0 where all that is installed could be measured, 1 otherwise, 130 on Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter and fewer runs: about 1 min")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(CONTENDERS), help="measure these clients alone"
+    )
+    options = parser.parse_args()
+    scale = QUICK if options.quick else FULL
+    chosen = options.only or list(CONTENDERS)
+    absent = {name: gone for name in chosen if (gone := CONTENDERS[name].missing())}
+    for name, packages in absent.items():
+        print(
+            f"{CONTENDERS[name].title}: not installed ({', '.join(packages)}); "
+            "see benchmarks/requirements.txt",
+            file=sys.stderr,
+        )
+    planned = jobs(scale, [name for name in chosen if name not in absent])
+    client_core, source_core = cores()
+    pin(source_core)  # what shows the progress must not disturb the clients
+    if client_core is not None and client_core == source_core:
+        print("only one core: the source disturbs the clients", file=sys.stderr)
+    results: list[tuple[Job, dict[str, float]]] = []
+    failures: list[tuple[Job, str]] = []
+    interrupted = False
+    progress = Progress(
+        TextColumn("{task.description:<42}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        auto_refresh=False,  # drawing while a job runs would show in its latencies
+    )
+    try:
+        with source() as frames, progress:
+            task = progress.add_task("", total=len(planned))
+            for job in planned:
+                doing = f"{job.kind} {job.case} {job.client} ({job.connections})"
+                progress.update(task, description=doing, refresh=True)
+                if not progress.console.is_terminal:
+                    print(
+                        f"{len(results) + len(failures) + 1}/{len(planned)} {doing}",
+                        file=sys.stderr,
+                    )
+                try:
+                    results.append((job, run(job, frames)))
+                except RunFailed as failure:
+                    failures.append((job, str(failure)))
+                progress.advance(task)
+    except KeyboardInterrupt:
+        interrupted = True
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    show(console, results, failures, absent)
+    if options.json is not None:
+        written = document(scale, results, failures, absent)
+        options.json.write_text(json.dumps(written, indent=1) + "\n")
+    if interrupted:
+        return 130
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

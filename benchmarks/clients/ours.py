@@ -1,0 +1,99 @@
+"""This library through its public API, everything on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import attrs
+from ccrs_bybit import Bybit
+
+import ccrs_core
+from benchmarks.frames import stamp_of
+from benchmarks.job import Arrived, Job, OpenAll, Take
+from ccrs_core.exchange import Budget, Limits, Route
+from ccrs_core.model import Subscription
+
+SYMBOL = "BTC/USDT:USDT"
+
+
+def _interest(case: str, symbol: str) -> Any:
+    match case:
+        case "top_of_book":
+            return ccrs_core.top_of_book(symbol)
+        case "trades":
+            return ccrs_core.trades(symbol)
+        case _:
+            return ccrs_core.book(symbol, depth=50)
+
+
+def _size(event: Any) -> Decimal | None:
+    """The stamp in an event; None for notices."""
+    match event.type:
+        case "top_of_book":
+            return event.bid_size  # type: ignore[no-any-return]
+        case "trade":
+            return event.size  # type: ignore[no-any-return]
+        case "book":
+            return event.bids[0][1]  # type: ignore[no-any-return]
+        case _:
+            return None
+
+
+async def consume(job: Job, take: Take) -> None:
+    async with (
+        ccrs_core.connect("bybit", base_url=job.url) as client,
+        client.subscribe(_interest(job.case, SYMBOL), connections=job.connections) as feed,
+    ):
+        if job.rate is not None:
+            async for event in feed:
+                size = _size(event)
+                if size is not None and take(1, size):
+                    return
+        else:
+            async for batch in feed.batches():
+                size = _size(batch[-1])
+                if size is not None and take(len(batch), size):
+                    return
+
+
+class OneEach(Bybit):
+    """Bybit with one topic per connection, and with leave to open as many as a run asks for."""
+
+    limits: ClassVar[Limits] = Limits(
+        connects=Budget(amount=100_000, seconds=1.0), requests=Budget(amount=1000, seconds=1.0)
+    )
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(super().route(subscription), topics_per_connection=1)
+
+
+@contextlib.asynccontextmanager
+async def holder(job: Job, arrived: Arrived) -> AsyncIterator[OpenAll]:
+    """One feed over as many connections as there are symbols."""
+    async with ccrs_core.connect(OneEach(), base_url=job.url) as client:
+        listed = await client.get_instruments("linear")
+        unified = {each.native: each.symbol for each in listed}
+        native = {each.symbol: each.native for each in listed}
+        tasks: list[asyncio.Task[None]] = []
+
+        async def consume(symbols: list[str]) -> None:
+            interests = [ccrs_core.top_of_book(unified[symbol]) for symbol in symbols]
+            async with client.subscribe(*interests) as feed:
+                async for event in feed:
+                    size = _size(event)
+                    if size is not None:
+                        arrived(native[event.symbol], stamp_of(size))
+
+        async def open_all(symbols: list[str]) -> None:
+            tasks.append(asyncio.create_task(consume(symbols)))
+
+        try:
+            yield open_all
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,42 @@
+"""One measurement by one client, as told to its process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import attrs
+
+Kind = Literal["throughput", "latency", "racing", "racing_paced", "connections"]
+
+Take = Callable[[int, object], bool]
+"""Called by a client with the number of events received and the last one's size; True: stop."""
+
+Arrived = Callable[[str, int], None]
+"""Called with an event's native symbol and its stamp."""
+
+OpenAll = Callable[[list[str]], Awaitable[None]]
+"""Begins to subscribe to native symbols, each on a connection of its own."""
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """``count`` frames are sent in all, ``rate`` a second; None: as fast as they are taken."""
+
+    kind: Kind
+    client: str
+    case: str = "top_of_book"
+    count: int = 0
+    rate: float | None = None
+    connections: int = 1
+    seconds: float = 0.0
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address of REST; streams have the same with ``ws``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def stream_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v5/public/linear"

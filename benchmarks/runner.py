@@ -1,0 +1,131 @@
+"""Starts and ends the processes of a run: one source, and one client after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from benchmarks.job import Job
+from benchmarks.measure import cores
+from benchmarks.source import Order
+
+ROOT = Path(__file__).resolve().parent.parent
+_START = 30.0
+"""Seconds for a client to start, on top of what its job takes."""
+
+
+class RunFailed(Exception):
+    """A client's run gave no figures; the text says why."""
+
+
+@attrs.define
+class SourceProcess:
+    """The frame source while it runs."""
+
+    process: subprocess.Popen[str]
+    port: int = 0
+
+    def begin(self, order: Order) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(attrs.asdict(order)) + "\n")
+        self.process.stdin.flush()
+        self.read()
+
+    def read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RunFailed("the frame source ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextlib.contextmanager
+def source() -> Iterator[SourceProcess]:
+    """A frame source on its own core. It ends with this context, or with this process."""
+    _, cpu = cores()
+    command = [sys.executable, "-m", "benchmarks.source", *([] if cpu is None else [str(cpu)])]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,  # Ctrl-C is for the parent, which ends this
+    ) as process:
+        try:
+            running = SourceProcess(process)
+            running.port = running.read()["port"]
+            yield running
+        finally:
+            process.terminate()
+            try:
+                process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def order_of(job: Job) -> Order:
+    """What the source has to do for a job."""
+    if job.kind == "connections":
+        assert job.rate is not None
+        return Order(mode="spread", case=job.case, rate=job.rate, instruments=job.connections + 1)
+    if job.rate is None:
+        return Order(mode="burst", case=job.case, count=job.count, connections=job.connections)
+    return Order(
+        mode="paced",
+        case=job.case,
+        count=job.count,
+        rate=job.rate,
+        connections=job.connections,
+    )
+
+
+def run(job: Job, at: SourceProcess) -> dict[str, Any]:
+    """Run a job in a fresh process and return its figures.
+
+    :raises RunFailed: where it ends without any, or takes far too long.
+    """
+    at.begin(order_of(job))
+    job = attrs.evolve(job, port=at.port)
+    limit = _START + 3 * job.seconds
+    cpu, _ = cores()
+    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(attrs.asdict(job)), str(limit)]
+    with subprocess.Popen(
+        [*command, *([] if cpu is None else [str(cpu)])],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, complaint = process.communicate(timeout=limit + 15.0)
+        except subprocess.TimeoutExpired:
+            raise RunFailed(f"no end after {limit + 15.0:.0f} s") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+    if process.returncode != 0:
+        raise RunFailed(cause(complaint) or f"exit code {process.returncode}")
+    figures: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    return figures
+
+
+def cause(complaint: str) -> str:
+    """The line of a traceback that says what went wrong, also within an exception group."""
+    lines = [line.strip(" |") for line in complaint.splitlines()]
+    named = [line for line in lines if _ERROR.match(line)]
+    return (named or [line for line in lines if line] or [""])[-1]
+
+
+_ERROR = re.compile(r"[\w.]+(Error|Exception|Exhausted|Lost|Failed|Unsupported|Timeout)\b")

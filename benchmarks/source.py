@@ -1,0 +1,379 @@
+"""The frame source: a small Bybit v5 server for REST and streams on one loopback port.
+
+It runs in a process of its own (``python -m benchmarks.source``), is told what to do by lines of
+JSON on standard input and answers each with one on standard output; it ends with its standard
+input, so it can't outlive whoever started it. Bursts are encoded beforehand and written in blocks
+of many frames, so that sending costs the kernel's copy and hardly more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+
+from benchmarks.frames import (
+    END,
+    MAKERS,
+    STAMP_MODULUS,
+    SYMBOL,
+    TOPICS,
+    Bursts,
+    Frames,
+    server_frame,
+)
+from benchmarks.measure import pin, raise_file_limit
+
+_ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_PAGE = 1000
+_LINGER = 120.0
+"""Seconds after which a run's sending stops, whatever its client does."""
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """What the source is to do next.
+
+    ``burst``: once ``connections`` have subscribed, send ``count`` frames to each of them, block by
+    block in turn, as fast as they are taken. ``paced``: the same, one frame every 1/``rate``
+    seconds, stamped with the time. ``spread``: from the first subscription on, frames at ``rate``
+    in all, one topic after the other, each topic's frames numbered by their stamps.
+    """
+
+    mode: Literal["burst", "paced", "spread"]
+    case: str
+    count: int = 0
+    rate: float = 0.0
+    connections: int = 1
+    instruments: int = 1
+
+
+def symbols(count: int) -> list[tuple[str, str]]:
+    """Native symbols with their base coins; the first is BTCUSDT."""
+    return [(SYMBOL, "BTC"), *((f"S{i:04d}USDT", f"S{i:04d}") for i in range(1, count))]
+
+
+def instrument(symbol: str, base: str) -> dict[str, object]:
+    """A linear perpetual as ``/v5/market/instruments-info`` lists it."""
+    return {
+        "symbol": symbol,
+        "contractType": "LinearPerpetual",
+        "status": "Trading",
+        "baseCoin": base,
+        "quoteCoin": "USDT",
+        "settleCoin": "USDT",
+        "launchTime": "1585526400000",
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": "1",
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
+        "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
+        "lotSizeFilter": {
+            "maxOrderQty": "1190.000",
+            "maxMktOrderQty": "500.000",
+            "minOrderQty": "0.001",
+            "qtyStep": "0.001",
+            "postOnlyMaxOrderQty": "1190.000",
+            "minNotionalValue": "5",
+        },
+        "unifiedMarginTrade": True,
+        "fundingInterval": 480,
+        "copyTrading": "none",
+        "upperFundingRate": "0.005",
+        "lowerFundingRate": "-0.005",
+        "isPreListing": False,
+        "preListingInfo": None,
+    }
+
+
+class Peer(asyncio.Protocol):
+    """One connection: HTTP requests until it upgrades, WebSocket frames from then on."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.topics: list[str] = []
+        self.can_write = asyncio.Event()
+        self.can_write.set()
+        self.transport: asyncio.Transport
+        self._buffer = b""
+        self._upgraded = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.can_write.set()
+        self.source.left(self)
+
+    def pause_writing(self) -> None:
+        self.can_write.clear()
+
+    def resume_writing(self) -> None:
+        self.can_write.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self._upgraded:
+            self._requests()
+        if self._upgraded:
+            while (parsed := client_frame(self._buffer)) is not None:
+                opcode, payload, used = parsed
+                self._buffer = self._buffer[used:]
+                self._frame(opcode, payload)
+
+    def send(self, text: str) -> None:
+        self.transport.write(server_frame(text.encode()))
+
+    def _requests(self) -> None:
+        while b"\r\n\r\n" in self._buffer:
+            head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+            self._request(head.decode("latin-1"))
+            if self._upgraded:
+                return
+
+    def _request(self, head: str) -> None:
+        first, *lines = head.split("\r\n")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
+        if "sec-websocket-key" in headers:
+            digest = hashlib.sha1(headers["sec-websocket-key"].encode() + _ACCEPT).digest()
+            self.transport.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + base64.b64encode(digest)
+            )
+            self.transport.write(b"\r\n\r\n")
+            self._upgraded = True
+            return
+        body = json.dumps(self.source.answer(first.split(" ")[1])).encode()
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+            + str(len(body)).encode()
+            + b"\r\n\r\n"
+            + body
+        )
+
+    def _frame(self, opcode: int, payload: bytes) -> None:
+        match opcode:
+            case 1:
+                self._message(json.loads(payload))
+            case 8:
+                self.transport.write(server_frame(payload, 8))
+                self.transport.close()
+            case 9:
+                self.transport.write(server_frame(payload, 10))
+
+    def _message(self, message: dict[str, Any]) -> None:
+        operation, args = message.get("op"), message.get("args") or []
+        answer = {
+            "success": True,
+            "ret_msg": "pong" if operation == "ping" else "",
+            "conn_id": f"source-{id(self):x}",
+            "req_id": message.get("req_id", ""),
+            "op": operation,
+        }
+        unknown = [topic for topic in args if operation == "subscribe" and not self._offers(topic)]
+        if unknown:
+            answer |= {"success": False, "ret_msg": f"Invalid topic :{unknown}"}
+        self.send(json.dumps(answer))
+        if operation == "subscribe" and not unknown:
+            for topic in args:
+                if topic not in self.topics:
+                    self.topics.append(topic)
+                    self.source.subscribed(self, topic)
+
+    def _offers(self, topic: str) -> bool:
+        return topic.startswith(TOPICS[self.source.order.case])
+
+
+def client_frame(data: bytes) -> tuple[int, bytes, int] | None:
+    """The first frame of a client in ``data``: opcode, payload and size on the wire, if whole."""
+    if len(data) < 2:
+        return None
+    size, start = data[1] & 0x7F, 2
+    if size >= 126:
+        start = 4 if size == 126 else 10
+        if len(data) < start:
+            return None
+        size = int.from_bytes(data[2:start], "big")
+    end = start + 4 + size
+    if len(data) < end:
+        return None
+    mask = data[start : start + 4] * (size // 4 + 1)
+    payload = bytes(a ^ b for a, b in zip(data[start + 4 : end], mask, strict=False))
+    return data[0] & 0x0F, payload, end
+
+
+class Source:
+    """Serves one run at a time, as the last order says."""
+
+    def __init__(self) -> None:
+        self.order = Order(mode="spread", case="top_of_book")
+        self._peers: list[tuple[Peer, str]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._bursts: dict[str, Bursts] = {}
+        self._blocks: list[bytes] = []
+
+    def begin(self, order: Order) -> None:
+        """Forget the run before and wait for the next one's subscriptions."""
+        self.end()
+        self.order = order
+        if order.mode == "burst":
+            if order.case not in self._bursts:
+                self._bursts[order.case] = Bursts(order.case, time.time_ns() // 1_000_000)
+            self._blocks = self._bursts[order.case].blocks(order.count)
+
+    def end(self) -> None:
+        """Stop sending and drop every connection."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        peers, self._peers = self._peers, []
+        for peer, _ in peers:
+            peer.transport.abort()
+
+    def subscribed(self, peer: Peer, topic: str) -> None:
+        self._peers.append((peer, topic))
+        match self.order.mode:
+            case "spread":
+                if self._task is None:
+                    self._task = asyncio.create_task(self._spread())
+            case "burst" if len(self._peers) == self.order.connections:
+                self._task = asyncio.create_task(self._burst())
+            case "paced" if len(self._peers) == self.order.connections:
+                self._task = asyncio.create_task(self._paced())
+
+    def left(self, peer: Peer) -> None:
+        self._peers = [entry for entry in self._peers if entry[0] is not peer]
+
+    async def _burst(self) -> None:
+        for block in self._blocks:
+            for peer, _ in tuple(self._peers):
+                await peer.can_write.wait()
+                peer.transport.write(block)
+
+    async def _paced(self) -> None:
+        order = self.order
+        make = MAKERS[order.case](SYMBOL)
+        for number in ticks(order.rate):
+            now = await until(number)
+            if number.index == order.count:
+                break
+            last = number.index == order.count - 1
+            stamp = END if last else time.monotonic_ns() % STAMP_MODULUS
+            frame = server_frame(make(now, stamp).encode())
+            for peer, _ in tuple(self._peers):
+                peer.transport.write(frame)
+
+    async def _spread(self) -> None:
+        makers: dict[str, Frames] = {}
+        counts: dict[str, int] = {}
+        turn = 0
+        deadline = time.monotonic() + _LINGER
+        for number in ticks(self.order.rate):
+            now = await until(number)
+            if not self._peers or time.monotonic() > deadline:
+                return
+            turn = (turn + 1) % len(self._peers)
+            peer, topic = self._peers[turn]
+            make = makers.setdefault(topic, MAKERS[self.order.case](topic.rpartition(".")[2]))
+            counts[topic] = counts.get(topic, 0) + 1
+            peer.send(make(now, counts[topic]))
+
+    def answer(self, target: str) -> dict[str, object]:
+        """The answer to a GET request."""
+        url = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        now = time.time_ns()
+        envelope: dict[str, object] = {
+            "retCode": 0,
+            "retMsg": "OK",
+            "result": {},
+            "retExtInfo": {},
+            "time": now // 1_000_000,
+        }
+        match url.path:
+            case "/v5/market/time":
+                envelope["result"] = {"timeSecond": str(now // 10**9), "timeNano": str(now)}
+            case "/v5/market/instruments-info":
+                envelope["result"] = self._instruments(query)
+            case _:
+                envelope |= {"retCode": 10001, "retMsg": f"not served here: {url.path}"}
+        return envelope
+
+    def _instruments(self, query: dict[str, str]) -> dict[str, object]:
+        category = query.get("category", "linear")
+        wanted = category == "linear" and query.get("status", "Trading") == "Trading"
+        listed = symbols(self.order.instruments) if wanted else []
+        start, limit = int(query.get("cursor") or 0), int(query.get("limit", 500))
+        end = start + min(limit, _PAGE)
+        return {
+            "category": category,
+            "list": [instrument(*names) for names in listed[start:end]],
+            "nextPageCursor": str(end) if end < len(listed) else "",
+        }
+
+
+@attrs.frozen
+class Tick:
+    """A moment of a paced run."""
+
+    index: int
+    at: float
+
+
+def ticks(rate: float) -> Iterator[Tick]:
+    """Moments at ``rate`` a second from now on."""
+    start, index = time.monotonic(), 0
+    while True:
+        yield Tick(index, start + index / rate)
+        index += 1
+
+
+async def until(tick: Tick) -> int:
+    """Wait for a moment by polling, far more exact than the loop's timers; the time in ms."""
+    yielded = False
+    while time.monotonic() < tick.at or not yielded:
+        await asyncio.sleep(0)
+        yielded = True
+        if tick.at - time.monotonic() > 0.005:
+            await asyncio.sleep(0.002)
+    return time.time_ns() // 1_000_000
+
+
+async def serve(cpu: int | None) -> None:
+    """Serve until standard input ends."""
+    pin(cpu)
+    raise_file_limit()
+    gc.disable()  # its pauses would be measured as the clients' latency
+    loop = asyncio.get_running_loop()
+    source = Source()
+    server = await loop.create_server(lambda: Peer(source), "127.0.0.1", 0, backlog=4096)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    orders = asyncio.StreamReader()
+    pipe, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(orders), sys.stdin.buffer
+    )
+    try:
+        while line := await orders.readline():
+            source.begin(Order(**json.loads(line)))
+            print(json.dumps({"ready": True}), flush=True)
+    finally:
+        source.end()
+        pipe.close()
+        server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]) if len(sys.argv) > 1 else None))

@@ -1,0 +1,176 @@
+"""``ccrs emulator``: an exchange on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ccrs_core.cli import form
+from ccrs_core.cli.output import note
+from ccrs_core.errors import Unsupported, UsageError
+from ccrs_core.model import unified_symbol
+
+if TYPE_CHECKING:
+    from ccrs_core.cli.counting import CountingServer
+
+
+_REPORT_SECONDS = 0.5
+
+
+@click.command("emulator", short_help="Run an exchange of its own protocol on this machine.")
+@click.argument("exchange")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="Port to listen on; 0: a free one."
+)
+@click.option("--seed", default=0, show_default=True, help="Decides everything that is random.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=50.0,
+    show_default=True,
+    help="Changes per second of each market's best bid or ask.",
+)
+@click.option("--tls", is_flag=True, help="Serve https:// and wss://.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="Such as drop,every=5,target=random; may be repeated. --fault help lists them.",
+)
+@click.option(
+    "--replay",
+    "recording",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Play a recording instead of simulated markets.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of the recording.",
+)
+def command(
+    exchange: str,
+    host: str,
+    port: int,
+    seed: int,
+    rate: float,
+    tls: bool,
+    faults: Sequence[str],
+    recording: Path | None,
+    speed: float,
+) -> None:
+    """Run an emulated EXCHANGE that any client of the real one can be pointed at, until Ctrl-C."""
+    if "help" in faults:
+        _list_faults()
+        return
+    from ccrs_core import plugins
+    from ccrs_core.cli.counting import CountingServer
+    from ccrs_core.emulator import EmulatedExchange, parse_fault
+
+    dialect = plugins.load(exchange)().dialect()
+    if dialect is None:
+        raise Unsupported(f"{exchange} ships no emulator")
+    wanted = [parse_fault(fault) for fault in faults]
+    venue = EmulatedExchange(
+        dialect,
+        seed=seed,
+        rate=rate,
+        start_ns=time.time_ns(),
+        replay=None if recording is None else _replay(recording, speed),
+    )
+    server = CountingServer(venue, host=host, port=port, tls=tls, faults=wanted)
+    asyncio.run(_serve(server, exchange, recording))
+
+
+def _list_faults() -> None:
+    import attrs
+
+    from ccrs_core.emulator import Fault, FaultKind
+
+    click.echo("Faults: " + ", ".join(kind.value for kind in FaultKind))
+    settings = [f.name for f in attrs.fields(Fault) if f.name != "kind"]
+    click.echo("Settings: " + ", ".join(settings))
+
+
+def _replay(path: Path, speed: float) -> Any:
+    from ccrs_core.emulator import RecordedFrame, Replay
+    from ccrs_core.replay import received_frames
+
+    frames = [RecordedFrame(ns, frame) for ns, frame in received_frames(path)]
+    if not frames:
+        raise UsageError(f"{path} holds no frames")
+    return Replay(frames, speed=speed)
+
+
+async def _serve(server: CountingServer, exchange: str, recording: Path | None) -> None:
+    async with server:
+        with _trusted(server) as ca_file:
+            option = "" if ca_file is None else f" --ca-file {ca_file}"
+            click.echo(f"{exchange} emulator at {server.url} and {server.ws_url}")
+            symbol = "SYMBOL" if recording is not None else _first_symbol(server)
+            click.echo(
+                f"try: ccrs watch {exchange} {symbol} --base-url {server.url}{option} "
+                "--connections 5"
+            )
+            sys.stdout.flush()
+            await _report(server)
+
+
+def _first_symbol(server: CountingServer) -> str:
+    first = next(iter(server.venue.listings.values()), None)
+    return "SYMBOL" if first is None else unified_symbol(first.base, first.quote, first.settle)
+
+
+@contextlib.contextmanager
+def _trusted(server: CountingServer) -> Iterator[Path | None]:
+    """The throw-away certificate authority as a file for clients in other processes."""
+    if server.ssl_context is None:
+        yield None
+        return
+    own = [
+        der
+        for der, known in zip(
+            server.ssl_context.get_ca_certs(binary_form=True),
+            server.ssl_context.get_ca_certs(),
+            strict=True,
+        )
+        if "trustme" in str(known.get("subject"))
+    ]
+    with tempfile.TemporaryDirectory(prefix="ccrs-emulator-") as folder:
+        path = Path(folder) / "ca.pem"
+        path.write_text("".join(map(ssl.DER_cert_to_PEM_cert, own)))
+        yield path
+
+
+async def _report(server: CountingServer) -> None:
+    """Say what goes on, in one line that is overwritten, on terminals only; for ever."""
+    if not sys.stderr.isatty():
+        await asyncio.Event().wait()
+    began, last, last_at = time.monotonic(), 0, time.monotonic()
+    try:
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            now, sent = time.monotonic(), server.frames
+            pace = (sent - last) / (now - last_at)
+            last, last_at = sent, now
+            text = (
+                f"{form.span(now - began)}  {server.connections} connections  "
+                f"{form.count(sent)} frames  {form.rate(pace)}/s"
+            )
+            sys.stderr.write(f"\r\x1b[2K{text}")
+            sys.stderr.flush()
+    finally:
+        note("")

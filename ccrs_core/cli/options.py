@@ -1,0 +1,173 @@
+"""What several commands share: options, and turning them into clients and interests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ccrs_core.errors import UsageError
+from ccrs_core.model import INTERVALS, Channel, Interest, Market
+
+if TYPE_CHECKING:
+    from ccrs_core.client import Client
+    from ccrs_core.transport.base import Transport
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NAMES = {channel.value.replace("_", "-"): channel for channel in Channel}
+"""Channels as the command line calls them."""
+
+
+class ChannelType(click.ParamType[Channel]):
+    """A channel by name; underscores will do as well."""
+
+    name = "channel"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Channel:
+        if isinstance(value, Channel):
+            return value
+        found = NAMES.get(str(value).replace("_", "-"))
+        if found is None:
+            import difflib
+
+            near = difflib.get_close_matches(str(value), NAMES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(NAMES)}"
+            self.fail(f"no channel {value!r}; {hint}", param, ctx)
+        return found
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "[" + "|".join(NAMES) + "]"
+
+
+def target(command: F) -> F:
+    """The options that say where an exchange is and how to get there."""
+    for option in reversed(
+        (
+            click.option(
+                "--environment",
+                default="mainnet",
+                show_default=True,
+                metavar="NAME",
+                help="mainnet, testnet or demo, where the exchange has them; or emulator.",
+            ),
+            click.option("--base-url", metavar="URL", help="One address instead of all others."),
+            click.option("--proxy", metavar="URL", help="http://… or socks5://…, for everything."),
+            click.option(
+                "--ca-file",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                help="Trust these certificates (PEM) instead of the system's.",
+            ),
+            click.option("--seed", default=0, help="Of the emulator's market."),
+            click.option(
+                "--rate", default=50.0, help="Changes per second of the emulator's market."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def bounds(command: F) -> F:
+    """When to stop by oneself."""
+    positive = click.FloatRange(min=0, min_open=True)
+    command = click.option("--seconds", type=positive, help="Stop after so many seconds.")(command)
+    return click.option("--count", type=click.IntRange(min=1), help="Stop after so many.")(command)
+
+
+def streams(command: F) -> F:
+    """Details of what is subscribed to."""
+    for option in reversed(
+        (
+            click.option(
+                "--connections",
+                type=click.IntRange(min=1),
+                default=1,
+                show_default=True,
+                help="Redundant connections to race.",
+            ),
+            click.option(
+                "--depth", type=click.IntRange(min=1), help="Of the book, in levels per side."
+            ),
+            click.option(
+                "--interval",
+                type=click.Choice(list(INTERVALS)),
+                default="1m",
+                show_default=True,
+                help="Of the candles.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+market_option = click.option(
+    "--market", type=click.Choice([m.value for m in Market]), help="Kind of market."
+)
+
+
+def interests(
+    symbols: Sequence[str], channels: Sequence[Channel], depth: int | None, interval: str
+) -> list[Interest]:
+    """Every channel of every symbol."""
+    return [
+        Interest(
+            channel,
+            symbol,
+            depth=depth if channel is Channel.BOOK else None,
+            interval=interval if channel is Channel.CANDLES else None,
+        )
+        for symbol in symbols
+        for channel in channels
+    ]
+
+
+def client(
+    exchange: str,
+    *,
+    environment: str,
+    base_url: str | None,
+    proxy: str | None,
+    ca_file: Path | None,
+    seed: int,
+    rate: float,
+    wrap: Callable[[Transport], Transport] | None = None,
+) -> Client:
+    """A client from the options of :func:`target`; ``wrap`` puts something around its transport."""
+    from ccrs_core.client import connect
+    from ccrs_core.options import Options
+    from ccrs_core.transport.base import TransportOptions
+
+    if rate <= 0:
+        raise UsageError(f"--rate must be above zero, not {rate:g}")
+    settings = TransportOptions(proxy=proxy, ssl=_trust(ca_file))
+    made = None
+    if wrap is not None:
+        from ccrs_core.transport.http import HttpTransport
+
+        made = wrap(HttpTransport(settings))
+    return connect(
+        exchange,
+        environment=environment,
+        base_url=base_url,
+        options=Options(transport=settings),
+        transport=made,
+        seed=seed,
+        rate=rate,
+    )
+
+
+def _trust(ca_file: Path | None) -> Any:
+    if ca_file is None:
+        return None
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (ssl.SSLError, OSError) as error:
+        raise UsageError(f"{ca_file} holds no certificates: {error}") from None

@@ -1,0 +1,332 @@
+"""What each channel looks like in the live table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ccrs_core.cli import form
+from ccrs_core.cli.figures import Board, Figures
+from ccrs_core.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model import Channel, Side
+
+UP, DOWN, DIM = "green", "red", "bright_black"
+_FLASH_SECONDS = 0.6
+
+
+_LEFT = frozenset({"symbol", "side", "trend", "time", "connection", "share", "last trouble"})
+_LEAST = 8
+"""Characters that a column keeps that gives way to the others."""
+
+Cell = str | Text
+
+
+def table() -> Table:
+    """The look that all tables share."""
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style=DIM,
+        border_style=DIM,
+        expand=True,
+    )
+
+
+def laid_out(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, giving_way: int = 0
+) -> Table:
+    """A table in which one column is cut where there isn't room for all; the others are whole."""
+    widths = needed(columns, rows)
+    room = width - sum(widths) - len(columns) + widths[giving_way]
+    widths[giving_way] = min(widths[giving_way], max(room, _LEAST))
+    made = table()
+    for name, least in zip(columns, widths, strict=True):
+        made.add_column(
+            name,
+            justify="left" if name in _LEFT else "right",
+            no_wrap=True,
+            min_width=least,
+            overflow="ellipsis",
+        )
+    for row in rows:
+        cells = [Text(cell) if isinstance(cell, str) else cell.copy() for cell in row]
+        cells[giving_way].truncate(widths[giving_way], overflow="ellipsis")
+        made.add_row(*cells)
+    return made
+
+
+def needed(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[int]:
+    """Widths of the columns, nothing cut."""
+    return [
+        max(len(name), *(len(row[i]) for row in rows)) if rows else len(name)
+        for i, name in enumerate(columns)
+    ]
+
+
+def moving(row: Figures, text: str) -> Text:
+    """A price, green or red by its last move, bright while that is fresh."""
+    if row.stale:
+        return Text(text, style=f"{DIM} strike")
+    colour = {1: UP, -1: DOWN}.get(row.move, "")
+    fresh = time.monotonic() - row.moved_at < _FLASH_SECONDS
+    return Text(text, style=f"bold {colour}" if fresh else colour)
+
+
+def _name(row: Figures) -> Text:
+    arrow = {1: ("▲", UP), -1: ("▼", DOWN)}.get(row.move, ("·", DIM))
+    if row.stale:
+        arrow = ("✕", "bold yellow")
+    return Text.assemble((arrow[0], arrow[1]), " ", (row.symbol, "bold"))
+
+
+def _pace(row: Figures) -> tuple[str, str, str]:
+    p50, p99 = row.latency(0.5, 0.99)
+    return form.rate(row.rate(time.monotonic())), form.ms(p50), form.ms(p99)
+
+
+def _spread(bid: Decimal | None, ask: Decimal | None) -> tuple[str, str]:
+    if bid is None or ask is None:
+        return form.NONE, form.NONE
+    return form.price(ask - bid), form.bps(ask - bid, (ask + bid) / 2)
+
+
+def quotes(rows: Sequence[Figures], width: int) -> Table:
+    """Best bid and ask per symbol, with as many digits of the sizes as there is room for."""
+    columns = ["symbol", "bid size", "bid", "ask", "ask size", "spread", "bps", "/s", "p50", "p99"]
+    for digits in (10, 8, 6, 5):
+        cells = [_quote(row, digits) for row in rows]
+        room = width - sum(needed(columns, cells)) - len(columns)
+        if room >= 0:
+            break
+    if room < _LEAST - max(len(row[0]) for row in cells):
+        # Not even with shortened symbols: what bps tell as well goes first.
+        spread = columns.index("spread")
+        del columns[spread]
+        for line in cells:
+            del line[spread]
+    if room > _LEAST + 6:
+        columns.append("trend")
+        for row, line in zip(rows, cells, strict=True):
+            line.append(Text(form.sparkline(row.prices, min(room - 6, 48)), style="cyan"))
+    return laid_out(columns, cells, width)
+
+
+def _quote(row: Figures, digits: int) -> list[Cell]:
+    bid, bid_size, ask, ask_size = row.quote()
+    return [
+        _name(row),
+        Text(form.size(bid_size, digits), style=DIM if row.stale else UP),
+        moving(row, form.price(bid)),
+        moving(row, form.price(ask)),
+        Text(form.size(ask_size, digits), style=DIM if row.stale else DOWN),
+        *_spread(bid, ask),
+        *_pace(row),
+    ]
+
+
+def ladder(row: Figures, levels: int, width: int) -> RenderableType:
+    """A book by level: bids left, asks right, sizes as bars."""
+    made = Table(
+        box=None, expand=True, show_header=False, pad_edge=False, padding=(0, 1, 0, 0), width=width
+    )
+    for justify in ("right", "right", "right", "left", "left", "left"):
+        made.add_column(justify=justify, no_wrap=True)
+    book = row.book
+    if book is None or not book.valid:
+        state = "syncing" if book is None else book.state.value
+        return Text(f"  {row.symbol}: the book is {state}", style="yellow")
+    bids, asks = book.bids(levels), book.asks(levels)
+    largest = max((size for _, size in [*bids, *asks]), default=Decimal(1))
+    room = max((width - 46) // 2, 4)
+    for i in range(max(len(bids), len(asks))):
+        cells: list[Text] = []
+        if i < len(bids):
+            price, size = bids[i]
+            length = float(size / largest)
+            cells += [
+                Text(form.bar(length, room, mirrored=True), style=UP),
+                Text(form.size(size)),
+                Text(form.price(price), style=f"bold {UP}" if i == 0 else UP),
+            ]
+        else:
+            cells += [Text("")] * 3
+        if i < len(asks):
+            price, size = asks[i]
+            cells += [
+                Text(form.price(price), style=f"bold {DOWN}" if i == 0 else DOWN),
+                Text(form.size(size)),
+                Text(form.bar(float(size / largest), room), style=DOWN),
+            ]
+        made.add_row(*cells)
+    title = Text.assemble(
+        (f"{row.symbol}", "bold"),
+        (f"  sequence {book.sequence}  {len(book.bids())}/{len(book.asks())} levels", DIM),
+    )
+    return Group(title, made)
+
+
+def trades(rows: Sequence[Figures], width: int) -> Table:
+    columns = ["symbol", "price", "size", "side", "/s", "p50", "p99", "trend"]
+    cells: list[list[Cell]] = []
+    for row in rows:
+        event = row.latest if isinstance(row.latest, Trade | Liquidation) else None
+        cells.append(
+            [
+                _name(row),
+                moving(row, form.price(event.price if event else None)),
+                form.size(event.size if event else None),
+                _side(event.side) if event else "",
+                *_pace(row),
+                Text(form.sparkline(row.prices, max(width - 66, 6)), style="cyan"),
+            ]
+        )
+    return laid_out(columns, cells, width)
+
+
+def _side(side: Side) -> Text:
+    return Text(side.value, style=UP if side is Side.BUY else DOWN)
+
+
+def tape(board: Board, lines: int) -> RenderableType:
+    """The last trades, newest first."""
+    several = len({event.symbol for event in board.tape}) > 1
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for justify in ("left", "left", "right", "right"):
+        made.add_column(justify=justify, no_wrap=True)
+    for event in list(board.tape)[: -lines - 1 : -1]:
+        colour = UP if event.side is Side.BUY else DOWN
+        made.add_row(
+            Text(form.clock(event.exchange_time_ns or event.received_time_ns), style=DIM),
+            Text((f"{event.symbol} " if several else "") + event.side.value, style=colour),
+            Text(form.price(event.price), style=colour),
+            form.size(event.size, 12),
+        )
+    return made
+
+
+def tickers(rows: Sequence[Figures], width: int) -> Table:
+    columns = ["symbol", "last", "24 h", "high", "low", "volume"]
+    extra = ["mark", "funding", "open int."]
+    pace = ["/s", "p50"]
+    cells = [_ticker(row) for row in rows]
+    everything = [*columns, *extra, *pace]
+    if sum(needed(everything, cells)) + len(everything) <= width:
+        return laid_out(everything, cells, width)
+    cells = [row[: len(columns)] + row[-len(pace) :] for row in cells]
+    return laid_out([*columns, *pace], cells, width)
+
+
+def _ticker(row: Figures) -> list[Cell]:
+    t = row.latest if isinstance(row.latest, Ticker) else None
+    change = Text(form.NONE)
+    if t is not None and t.last_price is not None and t.open_price:
+        part = (t.last_price / t.open_price - 1) * 100
+        change = Text(f"{part:+.2f}%", style=UP if part >= 0 else DOWN)
+    return [
+        _name(row),
+        moving(row, form.price(t.last_price if t else None)),
+        change,
+        form.price(t.high_price if t else None),
+        form.price(t.low_price if t else None),
+        form.size(t.volume if t else None, 9),
+        form.price(t.mark_price if t else None),
+        _percent(t.funding_rate if t else None),
+        form.size(t.open_interest if t else None, 9),
+        *_pace(row)[:2],
+    ]
+
+
+def _percent(value: Decimal | None) -> str:
+    return form.NONE if value is None else f"{value * 100:.4f}%"
+
+
+def candles(rows: Sequence[Figures], width: int) -> Table:
+    columns = ["symbol", "time", "open", "high", "low", "close", "volume", "state"]
+    return laid_out(columns, [_candle(row) for row in rows], width)
+
+
+def _candle(row: Figures) -> list[Cell]:
+    c = row.latest
+    if not isinstance(c, Candle):
+        return [_name(row), *[form.NONE] * 7]
+    return [
+        _name(row),
+        f"{form.clock(c.open_time_ns, 0)} {c.interval}",
+        form.price(c.open),
+        form.price(c.high),
+        form.price(c.low),
+        moving(row, form.price(c.close)),
+        form.size(c.volume),
+        Text("closed", style=DIM) if c.closed else Text("open", style="cyan"),
+    ]
+
+
+def marks(rows: Sequence[Figures], width: int) -> Table:
+    columns = ["symbol", "mark", "index", "basis bps", "/s", "p50", "p99"]
+    return laid_out(columns, [_mark(row) for row in rows], width)
+
+
+def _mark(row: Figures) -> list[Cell]:
+    event = row.latest
+    mark = event.mark_price if isinstance(event, MarkPrice) else None
+    index = event.index_price if isinstance(event, MarkPrice) else None
+    basis = form.bps(mark - index, index) if mark is not None and index is not None else form.NONE
+    return [_name(row), moving(row, form.price(mark)), form.price(index), basis, *_pace(row)]
+
+
+def fundings(rows: Sequence[Figures], width: int) -> Table:
+    columns = ["symbol", "rate", "paid at (UTC)", "/s"]
+    cells: list[list[Cell]] = []
+    for row in rows:
+        f = row.latest if isinstance(row.latest, Funding) else None
+        at = form.clock(f.funding_time_ns, 0) if f and f.funding_time_ns is not None else form.NONE
+        rate = moving(row, _percent(f.rate if f else None))
+        cells.append([_name(row), rate, at, _pace(row)[0]])
+    return laid_out(columns, cells, width)
+
+
+PANELS: dict[Channel, Callable[[Sequence[Figures], int], Table]] = {
+    Channel.TOP_OF_BOOK: quotes,
+    Channel.BOOK: quotes,
+    Channel.TRADES: trades,
+    Channel.LIQUIDATIONS: trades,
+    Channel.TICKER: tickers,
+    Channel.CANDLES: candles,
+    Channel.MARK_PRICE: marks,
+    Channel.FUNDING: fundings,
+}
+
+
+def body(board: Board, width: int, levels: int, room: int) -> list[RenderableType]:
+    """All channels that a board has, one under the other, in about ``room`` lines."""
+    parts: list[RenderableType] = []
+    for channel in Channel:
+        rows = board.of(channel)
+        if not rows:
+            continue
+        shown = rows[: max(room - 4, 4)]
+        parts.append(PANELS[channel](shown, width))
+        if len(shown) < len(rows):
+            parts.append(Text(f"… and {len(rows) - len(shown)} more", style=DIM))
+        if channel is Channel.BOOK:
+            depth = max(min(levels, room - len(shown) - 5), 3)
+            if len(rows) == 1:
+                parts += [Text(), ladder(rows[0], depth, width)]
+            elif width >= 100:
+                half = (width - 2) // 2
+                parts += [
+                    Text(),
+                    Columns([ladder(r, depth, half) for r in rows[:2]], padding=(0, 1)),
+                ]
+        elif channel in {Channel.TRADES, Channel.LIQUIDATIONS}:
+            parts += [Text(), tape(board, max(min(12, room - len(shown) - 4), 3))]
+    return parts

@@ -1,0 +1,61 @@
+"""What ``watch`` prints where standard output is no terminal: text lines, one second apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from ccrs_core.cli import form
+from ccrs_core.cli.figures import Board, Figures
+from ccrs_core.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model import Channel
+
+
+def lines(board: Board) -> Iterator[str]:
+    """One line per symbol and channel that has brought anything."""
+    now = time.monotonic()
+    for row in board.rows.values():
+        if row.latest is None:
+            yield f"{_head(row)} nothing yet"
+            continue
+        p50, p99 = row.latency(0.5, 0.99)
+        marks = "  STALE" if row.stale else ""
+        if row.gaps:
+            marks += f"  gaps {row.gaps}"
+        yield (
+            f"{_head(row)} {_content(row)}  {form.rate(row.rate(now))}/s  "
+            f"p50 {form.ms(p50)} ms  p99 {form.ms(p99)} ms{marks}"
+        )
+
+
+def _head(row: Figures) -> str:
+    ns = time.time_ns() if row.latest is None else row.latest.received_time_ns
+    return f"{form.clock(ns)} {row.symbol} {row.channel.value.replace('_', '-')}"
+
+
+def _content(row: Figures) -> str:
+    match row.latest:
+        case (
+            Trade(price=price, size=size, side=side)
+            | Liquidation(price=price, size=size, side=side)
+        ):
+            return f"{side.value} {price:f} x {size:f}"
+        case Candle() as c:
+            state = "closed" if c.closed else "open"
+            return f"{c.interval} O {c.open:f} H {c.high:f} L {c.low:f} C {c.close:f} {state}"
+        case MarkPrice(mark_price=mark, index_price=index):
+            return f"mark {mark:f} index {form.price(index)}"
+        case Funding(rate=rate):
+            return f"rate {rate:f}"
+        case Ticker(last_price=last, volume=volume):
+            return f"last {form.price(last)} volume {form.price(volume)}"
+        case _:
+            pass
+    if row.channel is Channel.BOOK and (row.book is None or not row.book.valid):
+        return f"book {'syncing' if row.book is None else row.book.state.value}"
+    bid, bid_size, ask, ask_size = row.quote()
+    text = f"bid {form.price(bid)} x {form.price(bid_size)}  "
+    text += f"ask {form.price(ask)} x {form.price(ask_size)}"
+    if bid is not None and ask is not None:
+        text += f"  spread {ask - bid:f} ({form.bps(ask - bid, (ask + bid) / 2)} bps)"
+    return text

@@ -1,0 +1,161 @@
+"""``ccrs record``: raw frames on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ccrs_core.cli import form, options
+from ccrs_core.cli.output import note, progress
+from ccrs_core.cli.watch import batches
+from ccrs_core.errors import ConnectFailed
+from ccrs_core.model import Channel, Interest
+
+if TYPE_CHECKING:
+    from ccrs_core.client import Client
+    from ccrs_core.feed import Feed
+    from ccrs_core.recording import Header, RecordingWriter
+    from ccrs_core.transport.base import Transport
+
+_SHOW_SECONDS = 0.25
+
+
+@click.command("record", short_help="Write raw frames to a file, in both directions.")
+@click.argument("exchange")
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file; an existing recording is continued.",
+)
+@click.option(
+    "--channel",
+    "channels",
+    type=options.ChannelType(),
+    multiple=True,
+    default=(Channel.TOP_OF_BOOK.value.replace("_", "-"),),
+    show_default=True,
+    help="What to record; may be repeated.",
+)
+@options.streams
+@options.bounds
+@options.target
+def command(
+    exchange: str,
+    symbols: Sequence[str],
+    path: Path,
+    channels: Sequence[Channel],
+    connections: int,
+    depth: int | None,
+    interval: str,
+    seconds: float | None,
+    count: int | None,
+    **where: Any,
+) -> None:
+    """Write the raw frames of SYMBOLs of EXCHANGE to a file, in both directions, until Ctrl-C.
+
+    The file is complete up to the last frame at any moment, even if this is killed. Play it back
+    with: ccrs replay EXCHANGE FILE. --count counts received frames.
+    """
+    from ccrs_core.recording import RecordingTransport, RecordingWriter
+
+    interests = options.interests(symbols, channels, depth, interval)
+    writer = RecordingWriter(path)
+
+    def wrap(transport: Transport) -> Transport:
+        return RecordingTransport(transport, writer)
+
+    async def main() -> None:
+        started_ns = time.time_ns()
+        async with options.client(exchange, **where, wrap=wrap) as client:
+            with progress(f"asking {exchange} for its instruments"):
+                header = await _header(client, interests, started_ns)
+            writer.begin(header)
+            await _record(client, interests, writer, connections, seconds, count)
+
+    try:
+        asyncio.run(main())
+    finally:
+        writer.close()
+        if writer.frames:
+            note(f"{form.count(writer.frames)} frames, {_size(writer.bytes)} in {path}")
+
+
+async def _header(client: Client, interests: Sequence[Interest], started_ns: int) -> Header:
+    from ccrs_core import __version__, plugins
+    from ccrs_core.exchange import resolve
+    from ccrs_core.recording import Header
+
+    exchange = client.exchange
+    found = [
+        resolve(exchange, i.channel, await client.instrument(i.symbol), i.depth, i.interval)
+        for i in interests
+    ]
+    versions = {info.name: info.version for info in plugins.installed()}
+    return Header(
+        ns=started_ns,
+        exchange=exchange.name,
+        exchange_version=versions.get(exchange.name, "unknown"),
+        core_version=__version__,
+        environment=client.environment,
+        subscriptions=tuple(found),
+    )
+
+
+async def _record(
+    client: Client,
+    interests: Sequence[Interest],
+    writer: RecordingWriter,
+    connections: int,
+    seconds: float | None,
+    count: int | None,
+) -> None:
+    # Only what the transport writes down matters: of the feed the newest will do.
+    feed = client.subscribe(*interests, connections=connections, policy="conflate")
+    limit = asyncio.timeout(seconds)
+    try:
+        async with feed, limit:
+            # Ended before the feed is: unsubscribing and closing are not the recording's business.
+            with writer, progress("recording") as spinner:
+                await _follow(client, feed, writer, count, spinner)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    if not writer.frames:
+        links = client.status().connections
+        trouble = next((link.last_error for link in links if link.last_error), "no answer")
+        raise ConnectFailed(f"no frame was received: {trouble}")
+
+
+async def _follow(
+    client: Client, feed: Feed, writer: RecordingWriter, count: int | None, spinner: Any
+) -> None:
+    started = shown = time.monotonic()
+    async for _ in batches(feed):
+        now = time.monotonic()
+        if spinner is not None and now - shown > _SHOW_SECONDS:
+            shown = now
+            spinner.update(
+                f"recording  {form.span(now - started)}  {form.count(writer.frames)} frames  "
+                f"{_size(writer.bytes)}  {len(client.status().connections)} connections"
+            )
+        if count is not None and writer.frames >= count:
+            return
+
+
+def _size(count: float) -> str:
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.2f} GB"

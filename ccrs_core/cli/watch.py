@@ -1,0 +1,296 @@
+"""``ccrs watch``: market data, live."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from ccrs_core.cli import options
+from ccrs_core.cli.output import note, progress
+from ccrs_core.errors import ConnectFailed, SubscriptionRefused
+from ccrs_core.events import AnyEvent
+from ccrs_core.model import Channel
+
+if TYPE_CHECKING:
+    from ccrs_core.cli.books import Books
+    from ccrs_core.cli.output import Output
+    from ccrs_core.client import Client
+    from ccrs_core.feed import Feed
+    from ccrs_core.orderbook import OrderBook
+
+_UNEASY_SECONDS = 5.0
+_PLAIN_SECONDS = 1.0
+
+
+@click.command("watch", short_help="Market data, live: a table for people, or JSON lines.")
+@click.argument("exchange")
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@click.option(
+    "--channel",
+    type=options.ChannelType(),
+    default=Channel.TOP_OF_BOOK.value.replace("_", "-"),
+    show_default=True,
+    help="What to watch.",
+)
+@options.streams
+@click.option(
+    "--levels",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Levels of the book to show, per side.",
+)
+@options.bounds
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event.")
+@options.target
+def command(
+    exchange: str,
+    symbols: Sequence[str],
+    channel: Channel,
+    connections: int,
+    depth: int | None,
+    interval: str,
+    levels: int,
+    seconds: float | None,
+    count: int | None,
+    as_json: bool,
+    **where: Any,
+) -> None:
+    """Market data of one or more SYMBOLs of EXCHANGE, live, until Ctrl-C.
+
+    On a terminal a table, elsewhere a line per second; with --json one object per event. --count
+    counts market data, not notices.
+    """
+    interests = options.interests(symbols, [channel], depth, interval)
+    sink: Sink
+    if as_json:
+        sink = JsonLines(levels)
+    elif sys.stdout.isatty():
+        sink = Screen(f"{exchange} · {where['environment']} · {channel.value}", levels)
+    else:
+        sink = PlainLines()
+
+    async def main() -> None:
+        client = options.client(exchange, **where)
+        async with client:
+            with progress(f"asking {exchange} for its instruments"):
+                for symbol in symbols:
+                    await client.instrument(symbol)
+            async with client.subscribe(*interests, connections=connections) as feed:
+                await consume(client, feed, sink, seconds=seconds, count=count)
+
+    asyncio.run(main())
+
+
+class Sink(Protocol):
+    """Shows what a feed brings."""
+
+    async def start(self, client: Client, feed: Feed) -> None: ...
+    async def take(self, batch: Sequence[AnyEvent]) -> None: ...
+    async def idle(self) -> None:
+        """Called every now and then."""
+
+    def finish(self) -> None: ...
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds between calls of ``idle``; None for never."""
+
+
+async def consume(
+    client: Client, feed: Feed, sink: Sink, *, seconds: float | None, count: int | None
+) -> None:
+    """Show a feed's events until there were enough, or the time is over.
+
+    :raises SubscriptionRefused: where nothing (more) is subscribed.
+    :raises ConnectFailed: where the time passed without any connection.
+    """
+    await sink.start(client, feed)
+    seen = 0
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit, asyncio.TaskGroup() as group:
+            ticker = group.create_task(_tick(client, sink))
+            try:
+                async for waiting in batches(feed):
+                    batch = waiting if count is None else _first(waiting, count - seen)
+                    seen += sum(event.channel is not None for event in batch)
+                    await sink.take(batch)
+                    if seen == count:
+                        break
+            finally:
+                ticker.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    finally:
+        sink.finish()
+    if not seen:
+        _explain(client, seconds)
+
+
+def _first(batch: list[AnyEvent], wanted: int) -> list[AnyEvent]:
+    """The part of a batch up to so many market data."""
+    for place, event in enumerate(batch, start=1):
+        wanted -= event.channel is not None
+        if wanted == 0:
+            return batch[:place]
+    return batch
+
+
+async def batches(feed: Feed) -> AsyncIterator[list[AnyEvent]]:
+    """A feed's batches; subscriptions that are refused are told of, and the others go on."""
+    left = len(feed.interests)
+    while True:
+        try:
+            async for batch in feed.batches():
+                yield batch
+        except SubscriptionRefused as error:
+            left -= 1
+            if left == 0:
+                raise
+            note(f"Error: {error}")
+        else:
+            return
+
+
+async def _tick(client: Client, sink: Sink) -> None:
+    pause = sink.pause
+    waited = 0.0
+    step = pause or 1.0
+    while True:
+        await asyncio.sleep(step)
+        waited += step
+        if pause is not None:
+            await sink.idle()
+        elif _UNEASY_SECONDS <= waited < _UNEASY_SECONDS + step:
+            links = client.status().connections
+            if links and not any(link.connects for link in links):
+                trouble = next((x.last_error for x in links if x.last_error), "no answer")
+                note(f"no connection yet, trying on: {trouble}")
+
+
+def _explain(client: Client, seconds: float | None) -> None:
+    links = client.status().connections
+    if links and not any(link.connects for link in links):
+        trouble = next((link.last_error for link in links if link.last_error), "no answer")
+        raise ConnectFailed(f"no connection in {seconds:g} s: {trouble}")
+    note(f"nothing was received in {seconds:g} s" if seconds else "nothing was received")
+
+
+class JsonLines:
+    """One JSON object per event on standard output, handed over batch by batch."""
+
+    pause: float | None = None
+
+    def __init__(self, levels: int) -> None:
+        self._levels = levels
+        self._output: Output
+        self._books: Books
+
+    async def start(self, client: Client, feed: Feed) -> None:
+        from ccrs_core.cli.books import Books
+        from ccrs_core.cli.output import Output
+
+        self._output = Output()
+        self._books = Books(feed.book)
+
+    async def take(self, batch: Sequence[AnyEvent]) -> None:
+        lines = encoded(self._books.follow(batch), self._levels)
+        if lines:
+            await self._output.write(b"".join(lines))
+
+    async def idle(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+def encoded(followed: Any, levels: int) -> list[bytes]:
+    """Events, books with their state after the event, as lines of JSON."""
+    from ccrs_core.serialize import book_to_dict, to_json
+
+    lines: list[bytes] = []
+    for event, book in followed:
+        content = event if book is None else book_to_dict(book, event, levels)
+        lines += (to_json(content), b"\n")
+    return lines
+
+
+class Screen:
+    """The live table."""
+
+    def __init__(self, title: str, levels: int) -> None:
+        self._title = title
+        self._levels = levels
+
+    @property
+    def pause(self) -> float | None:
+        from ccrs_core.cli.view import REDRAWS_PER_SECOND
+
+        return 1 / REDRAWS_PER_SECOND
+
+    async def start(self, client: Client, feed: Feed) -> None:
+        from ccrs_core.cli.books import Books
+        from ccrs_core.cli.figures import Board
+        from ccrs_core.cli.view import LiveView
+
+        self._board = Board()
+        for interest in feed.interests:
+            self._board.expect(interest.symbol, interest.channel)
+        self._books = Books(feed.book)
+        self._view = LiveView(
+            self._board, client.status, title=self._title, levels=self._levels
+        ).__enter__()
+        self._view.redraw()
+
+    async def take(self, batch: Sequence[AnyEvent]) -> None:
+        self._board.take(list(self._books.follow(batch)))
+
+    async def idle(self) -> None:
+        self._view.redraw()
+
+    def finish(self) -> None:
+        self._view.redraw()
+        self._view.__exit__(None, None, None)
+
+
+class PlainLines:
+    """Text without control codes: each symbol once a second, notices as they come."""
+
+    pause: float | None = _PLAIN_SECONDS
+
+    async def start(self, client: Client, feed: Feed) -> None:
+        from ccrs_core.cli.books import Books
+        from ccrs_core.cli.figures import Board
+        from ccrs_core.cli.output import Output
+
+        self._client = client
+        self._board = Board()
+        self._output = Output()
+        self._books = Books(feed.book)
+
+    async def take(self, batch: Sequence[AnyEvent]) -> None:
+        from ccrs_core.cli.notices import describe
+
+        followed: list[tuple[AnyEvent, OrderBook | None]] = list(self._books.follow(batch))
+        self._board.take(followed)
+        said = [describe(event) for event in batch if event.channel is None]
+        if said:
+            await self._print(said)
+
+    async def idle(self) -> None:
+        from ccrs_core.cli import plain
+
+        await self._print(list(plain.lines(self._board)))
+
+    async def _print(self, lines: list[str]) -> None:
+        await self._output.write("".join(f"{line}\n" for line in lines).encode())
+
+    def finish(self) -> None:
+        pass

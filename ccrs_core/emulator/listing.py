@@ -1,0 +1,116 @@
+"""What the emulated exchange lists, and the numbers that its markets are made of."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from ccrs_core.model import InstrumentStatus, Market, OptionKind
+
+
+@attrs.frozen(kw_only=True)
+class Listing:
+    """One instrument of the emulated exchange, with its trading rules.
+
+    ``category`` and ``symbol`` are the exchange's own words and identify the listing. ``price`` is
+    about where its market starts, ``levels`` about how many price levels a side of its book has,
+    ``level_value`` the value in quote units of an ordinary level, and ``pace`` how lively it is
+    compared with the emulator's rate.
+    """
+
+    category: str
+    symbol: str
+    market: Market
+    base: str
+    quote: str
+    settle: str | None = None
+    status: InstrumentStatus = InstrumentStatus.TRADING
+    tick: Decimal
+    lot: Decimal
+    min_size: Decimal
+    max_size: Decimal
+    min_notional: Decimal = Decimal(0)
+    price: Decimal
+    levels: int = 150
+    level_value: Decimal = Decimal(20_000)
+    pace: float = 1.0
+    launch_ns: int = 0
+    expiry_ns: int | None = None
+    strike: Decimal | None = None
+    option_kind: OptionKind | None = None
+    funding_interval_ns: int | None = None
+    """Time between funding payments; None for what pays none."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.category, self.symbol)
+
+
+def decimals(step: Decimal) -> int:
+    """Digits after the point in which a step is spelled: 2 for 0.10, 0 for 10."""
+    exponent = step.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return max(0, -exponent)
+
+
+class Steps:
+    """Converts between numbers of steps (ticks, lots) and their decimal text, quickly.
+
+    Text has as many decimals as the step is spelled with: multiples of 0.10 have two.
+    """
+
+    __slots__ = ("_fixed", "_trimmed", "_unit", "digits", "scale", "step")
+
+    def __init__(self, step: Decimal) -> None:
+        self.step = step
+        self.digits = decimals(step)
+        self.scale = 10**self.digits
+        self._unit = int(step * self.scale)
+        self._fixed: dict[int, str] = {}
+        self._trimmed: dict[int, str] = {}
+
+    def count(self, value: Decimal) -> int | None:
+        """How many steps make up a value; None where it isn't a multiple."""
+        steps = value / self.step
+        whole = int(steps)
+        return whole if whole == steps else None
+
+    def nearest(self, value: Decimal | float) -> int:
+        """The number of steps nearest to a value, at least one."""
+        return max(1, round(Decimal(value) / self.step))
+
+    def value(self, steps: int) -> Decimal:
+        return self.step * steps
+
+    def fixed(self, steps: int) -> str:
+        """As text with all its decimals: ``61874.00``."""
+        text = self._fixed.get(steps)
+        if text is None:
+            if len(self._fixed) > 20_000:
+                self._fixed.clear()
+            text = self._fixed[steps] = self._spell(steps * self._unit)
+        return text
+
+    def trimmed(self, steps: int) -> str:
+        """As text without trailing zeros: ``61874``."""
+        text = self._trimmed.get(steps)
+        if text is None:
+            if len(self._trimmed) > 20_000:
+                self._trimmed.clear()
+            text = self._spell(steps * self._unit)
+            if self.digits:
+                text = text.rstrip("0").rstrip(".")
+            self._trimmed[steps] = text
+        return text
+
+    def hundredths(self, count: int) -> str:
+        """A number of hundredths of a step, rounded to the text's decimals."""
+        return self._spell(count * self._unit // 100)
+
+    def _spell(self, units: int) -> str:
+        if not self.digits:
+            return str(units)
+        sign = "-" if units < 0 else ""
+        whole, rest = divmod(abs(units), self.scale)
+        return f"{sign}{whole}.{rest:0{self.digits}d}"

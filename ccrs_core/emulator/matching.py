@@ -1,0 +1,414 @@
+"""A matching engine with price-time priority for one instrument.
+
+Prices are whole numbers of ticks and sizes whole numbers of lots; :class:`Rules` converts from and
+to decimals. The engine reads no clock and draws no random numbers.
+"""
+
+from __future__ import annotations
+
+import enum
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from decimal import Decimal
+
+import attrs
+
+from ccrs_core.emulator.listing import Listing, Steps
+from ccrs_core.model import Market, Side
+
+
+class TimeInForce(enum.StrEnum):
+    GTC = "gtc"
+    """Rests until it is filled or canceled."""
+    IOC = "ioc"
+    """Fills what it can at once; the rest is canceled."""
+    FOK = "fok"
+    """Fills whole and at once, or not at all."""
+    POST_ONLY = "post_only"
+    """Rests, or is canceled where it would take."""
+
+
+class OrderStatus(enum.StrEnum):
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+
+
+class CancelReason(enum.StrEnum):
+    """Why the engine, not the owner, ended an order."""
+
+    NO_LIQUIDITY = "no_liquidity"
+    """The rest of an IOC or market order found no counterpart."""
+    NOT_WHOLE = "not_whole"
+    """A FOK order could not be filled whole."""
+    WOULD_TAKE = "would_take"
+    """A post-only order would have taken."""
+    SELF_TRADE = "self_trade"
+    """It would have traded with an order of the same owner."""
+
+
+class SelfTrade(enum.StrEnum):
+    """What happens where both sides of a trade would belong to the same owner."""
+
+    CANCEL_MAKER = "cancel_maker"
+    CANCEL_TAKER = "cancel_taker"
+    CANCEL_BOTH = "cancel_both"
+
+
+class Broken(enum.StrEnum):
+    """Which trading rule an order breaks."""
+
+    SIZE_STEP = "size_step"
+    SIZE_MIN = "size_min"
+    SIZE_MAX = "size_max"
+    PRICE_STEP = "price_step"
+    PRICE_MIN = "price_min"
+    NOTIONAL_MIN = "notional_min"
+
+
+class RuleBroken(ValueError):
+    """An order breaks a rule of its instrument; nothing of it was entered."""
+
+    def __init__(self, rule: Broken, text: str) -> None:
+        super().__init__(text)
+        self.rule = rule
+
+
+class UnknownOrder(KeyError):
+    """There is no open order of that id."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Order:
+    """One order. The engine alone changes it. ``owner`` None is the anonymous crowd."""
+
+    order_id: int
+    side: Side
+    price: int | None
+    """Ticks; None for a market order."""
+    size: int
+    remaining: int
+    owner: str | None = None
+    client_order_id: str = ""
+    time_in_force: TimeInForce = TimeInForce.GTC
+    status: OrderStatus = OrderStatus.NEW
+    reason: CancelReason | None = None
+    """Why it ended, where the engine canceled it."""
+
+    @property
+    def filled(self) -> int:
+        return self.size - self.remaining
+
+
+@attrs.frozen
+class Fill:
+    """A trade between two orders, at the maker's price (ticks) for some lots."""
+
+    price: int
+    size: int
+    taker: Order
+    maker: Order
+
+
+@attrs.frozen
+class Outcome:
+    """What came of an order: its fills in order, and makers canceled so as not to self-trade."""
+
+    order: Order
+    fills: tuple[Fill, ...] = ()
+    canceled: tuple[Order, ...] = ()
+
+
+class Rules:
+    """An instrument's rules: whole ticks and lots, smallest and largest size, least value."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.price = Steps(listing.tick)
+        self.size = Steps(listing.lot)
+        self._listing = listing
+
+    def check(self, size: Decimal, price: Decimal | None, reference: Decimal) -> None:
+        """Raise where an order breaks a rule; ``reference`` values an order without a price.
+
+        :raises RuleBroken: naming the rule.
+        """
+        listing = self._listing
+        if size < listing.min_size:
+            raise RuleBroken(Broken.SIZE_MIN, f"size {size} is below {listing.min_size}")
+        if size > listing.max_size:
+            raise RuleBroken(Broken.SIZE_MAX, f"size {size} is above {listing.max_size}")
+        if self.size.count(size) is None:
+            raise RuleBroken(Broken.SIZE_STEP, f"size {size} is no multiple of {listing.lot}")
+        if price is not None:
+            if price <= 0:
+                raise RuleBroken(Broken.PRICE_MIN, f"price {price} is not above zero")
+            if self.price.count(price) is None:
+                raise RuleBroken(Broken.PRICE_STEP, f"price {price} is no multiple of the tick")
+        # Sizes of inverse instruments are contracts of one quote unit, so that size is value.
+        inverse = listing.market is Market.INVERSE
+        value = size if inverse else size * (reference if price is None else price)
+        if value < listing.min_notional:
+            raise RuleBroken(Broken.NOTIONAL_MIN, f"value {value} is below {listing.min_notional}")
+
+
+class Level:
+    """The orders at one price, first come first, and their summed size."""
+
+    __slots__ = ("orders", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.orders: dict[int, Order] = {}
+
+
+class Ladder:
+    """One side of the book.
+
+    Keys are prices for bids and negated prices for asks, ascending, so that the best level is the
+    last: most changes are there, and cost no shifting.
+    """
+
+    __slots__ = ("keys", "levels", "sign")
+
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        self.keys: list[int] = []
+        self.levels: dict[int, Level] = {}
+
+    @property
+    def best(self) -> int | None:
+        """The best price in ticks."""
+        return self.keys[-1] * self.sign if self.keys else None
+
+    def top(self, depth: int) -> Iterator[tuple[int, int]]:
+        """Price and size of the best levels, best first."""
+        sign, levels, keys = self.sign, self.levels, self.keys
+        for index in range(len(keys) - 1, max(-1, len(keys) - 1 - depth), -1):
+            key = keys[index]
+            yield key * sign, levels[key].total
+
+    def add(self, order: Order) -> None:
+        """Put an order at the end of its level's queue."""
+        assert order.price is not None
+        key = order.price * self.sign
+        level = self.levels.get(key)
+        if level is None:
+            level = self.levels[key] = Level()
+            insort(self.keys, key)
+        level.orders[order.order_id] = order
+        level.total += order.remaining
+
+    def reduce(self, order: Order, lots: int) -> None:
+        """Take lots off a resting order, and the order off the book once nothing is left of it."""
+        assert order.price is not None
+        key = order.price * self.sign
+        level = self.levels[key]
+        level.total -= lots
+        order.remaining -= lots
+        if order.remaining == 0:
+            self._drop(key, level, order)
+
+    def remove(self, order: Order) -> None:
+        """Take an order off the book."""
+        assert order.price is not None
+        key = order.price * self.sign
+        level = self.levels[key]
+        level.total -= order.remaining
+        self._drop(key, level, order)
+
+    def _drop(self, key: int, level: Level, order: Order) -> None:
+        del level.orders[order.order_id]
+        if not level.orders:
+            del self.levels[key]
+            if self.keys[-1] == key:
+                self.keys.pop()
+            else:
+                del self.keys[bisect_left(self.keys, key)]
+
+
+class MatchingEngine:
+    """One instrument's book and the rules by which orders meet in it."""
+
+    def __init__(self, self_trade: SelfTrade = SelfTrade.CANCEL_MAKER) -> None:
+        self.bids = Ladder(1)
+        self.asks = Ladder(-1)
+        self.version = 0
+        """Rises with every change of the book."""
+        self._orders: dict[int, Order] = {}
+        self._next_id = 1
+        self._self_trade = self_trade
+
+    def order(self, order_id: int) -> Order:
+        """An open order.
+
+        :raises UnknownOrder: where it never was, or is open no more.
+        """
+        try:
+            return self._orders[order_id]
+        except KeyError:
+            raise UnknownOrder(order_id) from None
+
+    def orders_of(self, owner: str) -> list[Order]:
+        """The open orders of an owner, oldest first."""
+        return [order for order in self._orders.values() if order.owner == owner]
+
+    def submit(
+        self,
+        side: Side,
+        size: int,
+        price: int | None = None,
+        *,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        owner: str | None = None,
+        client_order_id: str = "",
+    ) -> Outcome:
+        """Enter an order for ``size`` lots, at ``price`` ticks or, without one, at any price."""
+        if size < 1 or (price is not None and price < 1):
+            raise ValueError("size and price must be positive")
+        order = Order(
+            order_id=self._next_id,
+            side=side,
+            price=price,
+            size=size,
+            remaining=size,
+            owner=owner,
+            client_order_id=client_order_id,
+            time_in_force=time_in_force,
+        )
+        self._next_id += 1
+        return self._enter(order)
+
+    def _enter(self, order: Order) -> Outcome:
+        own, other = self._sides(order.side)
+        if order.time_in_force is TimeInForce.POST_ONLY and self._crosses(order, other):
+            return self._ended(order, CancelReason.WOULD_TAKE)
+        if order.time_in_force is TimeInForce.FOK and self._available(order, other) < order.size:
+            return self._ended(order, CancelReason.NOT_WHOLE)
+        fills: list[Fill] = []
+        canceled: list[Order] = []
+        while order.remaining and order.reason is None and self._crosses(order, other):
+            level = other.levels[other.keys[-1]]
+            maker = next(iter(level.orders.values()))
+            if order.owner is not None and maker.owner == order.owner:
+                self._prevent(order, maker, canceled)
+                continue
+            fills.append(self._trade(order, maker, other))
+        if order.reason is None and order.remaining:
+            if order.price is not None and order.time_in_force in _RESTING:
+                own.add(order)
+                self._orders[order.order_id] = order
+                self.version += 1
+            else:
+                order.reason = CancelReason.NO_LIQUIDITY
+        if order.reason is not None:
+            order.status = OrderStatus.CANCELED
+        return Outcome(order, tuple(fills), tuple(canceled))
+
+    def cancel(self, order_id: int) -> Order:
+        """Take an order off the book.
+
+        :raises UnknownOrder: where it isn't open.
+        """
+        order = self.order(order_id)
+        self._sides(order.side)[0].remove(order)
+        self._close(order, OrderStatus.CANCELED)
+        return order
+
+    def amend(self, order_id: int, *, price: int | None = None, size: int | None = None) -> Outcome:
+        """Change an open order's price (ticks) or whole size (lots, filled ones included).
+
+        A smaller size keeps the place in the queue; anything else goes to its end, and a price
+        that crosses trades at once.
+
+        :raises UnknownOrder: where it isn't open.
+        :raises ValueError: where the size is no more than what has been filled.
+        """
+        order = self.order(order_id)
+        own, other = self._sides(order.side)
+        new_price = order.price if price is None else price
+        new_size = order.size if size is None else size
+        if new_size <= order.filled or (new_price is not None and new_price < 1):
+            raise ValueError("the size must be more than what has been filled, the price positive")
+        if new_price == order.price and new_size <= order.size:
+            if new_size < order.size:
+                own.reduce(order, order.size - new_size)
+                order.size = new_size
+                self.version += 1
+            return Outcome(order)
+        own.remove(order)
+        del self._orders[order_id]
+        self.version += 1
+        order.remaining += new_size - order.size
+        order.size, order.price = new_size, new_price
+        if order.time_in_force is TimeInForce.POST_ONLY and self._crosses(order, other):
+            return self._ended(order, CancelReason.WOULD_TAKE)
+        return self._enter(order)
+
+    def depth(self, side: Side, levels: int) -> list[tuple[int, int]]:
+        """Price and size of a side's best levels, best first."""
+        return list(self._sides(side)[0].top(levels))
+
+    def _sides(self, side: Side) -> tuple[Ladder, Ladder]:
+        return (self.bids, self.asks) if side is Side.BUY else (self.asks, self.bids)
+
+    @staticmethod
+    def _crosses(order: Order, other: Ladder) -> bool:
+        if not other.keys:
+            return False
+        if order.price is None:
+            return True
+        # Both in the other side's keys: a buyer reaches asks at or below its price.
+        return other.keys[-1] >= order.price * other.sign
+
+    def _available(self, order: Order, other: Ladder) -> int:
+        """How much of an order could be filled now, without its owner's own orders."""
+        found = 0
+        limit = None if order.price is None else order.price * other.sign
+        for key in reversed(other.keys):
+            if found >= order.remaining or (limit is not None and key < limit):
+                break
+            level = other.levels[key]
+            if order.owner is None:
+                found += level.total
+                continue
+            for maker in level.orders.values():
+                if maker.owner != order.owner:
+                    found += maker.remaining
+                elif self._self_trade is not SelfTrade.CANCEL_MAKER:
+                    return found  # its own order would end it here
+        return found
+
+    def _trade(self, taker: Order, maker: Order, other: Ladder) -> Fill:
+        assert maker.price is not None
+        lots = min(taker.remaining, maker.remaining)
+        other.reduce(maker, lots)
+        taker.remaining -= lots
+        self.version += 1
+        if maker.remaining == 0:
+            self._close(maker, OrderStatus.FILLED)
+        else:
+            maker.status = OrderStatus.PARTIALLY_FILLED
+        taker.status = OrderStatus.PARTIALLY_FILLED if taker.remaining else OrderStatus.FILLED
+        return Fill(maker.price, lots, taker, maker)
+
+    def _prevent(self, taker: Order, maker: Order, canceled: list[Order]) -> None:
+        if self._self_trade is not SelfTrade.CANCEL_TAKER:
+            self.cancel(maker.order_id)
+            maker.reason = CancelReason.SELF_TRADE
+            canceled.append(maker)
+        if self._self_trade is not SelfTrade.CANCEL_MAKER:
+            taker.reason = CancelReason.SELF_TRADE
+
+    def _close(self, order: Order, status: OrderStatus) -> None:
+        order.status = status
+        del self._orders[order.order_id]
+        self.version += 1
+
+    @staticmethod
+    def _ended(order: Order, reason: CancelReason) -> Outcome:
+        order.status, order.reason = OrderStatus.CANCELED, reason
+        return Outcome(order)
+
+
+_RESTING = frozenset({TimeInForce.GTC, TimeInForce.POST_ONLY})

@@ -1,0 +1,198 @@
+"""Streams: what subscribers of one topic receive, made once for all of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from ccrs_core.emulator.dialect import Frame
+from ccrs_core.emulator.market import Changed, SimulatedMarket
+
+if TYPE_CHECKING:
+    from ccrs_core.emulator.venue import EmulatedExchange, Peer
+
+Levels = list[tuple[int, int]]
+"""Prices in ticks and sizes in lots, best first."""
+
+
+class BookView:
+    """The best levels of a market's book as a stream publishes them, with its own update number."""
+
+    def __init__(self, market: SimulatedMarket, depth: int, update: int) -> None:
+        self._market = market
+        self._depth = depth
+        self._version = -1
+        self._bids: dict[int, int] = {}
+        self._asks: dict[int, int] = {}
+        self.update = update
+        """Number of the last published change."""
+        self.sequence = 0
+        """The market's sequence at the last published change."""
+        self.time_ns = market.now_ns
+        """When the last published change happened."""
+
+    @property
+    def bids(self) -> Levels:
+        """The published bids."""
+        return list(self._bids.items())
+
+    @property
+    def asks(self) -> Levels:
+        """The published asks."""
+        return list(self._asks.items())
+
+    def refresh(self) -> tuple[Levels, Levels] | None:
+        """Take over the book's state: the levels that changed, size 0 for those that are gone, or
+        None where nothing visible changed."""
+        engine = self._market.engine
+        if engine.version == self._version:
+            return None
+        self._version = engine.version
+        bids = dict(engine.bids.top(self._depth))
+        asks = dict(engine.asks.top(self._depth))
+        changed = _differences(self._bids, bids, True), _differences(self._asks, asks, False)
+        self._bids, self._asks = bids, asks
+        if not changed[0] and not changed[1]:
+            return None
+        self.update += 1
+        self.sequence = self._market.sequence
+        self.time_ns = self._market.now_ns
+        return changed
+
+    def restart(self) -> None:
+        """Begin to count anew: what is published now has the number 1."""
+        self.refresh()
+        self.update = 1
+
+
+def _differences(old: dict[int, int], new: dict[int, int], descending: bool) -> Levels:
+    changes = [(price, size) for price, size in new.items() if old.get(price) != size]
+    gone = [(price, 0) for price in old if price not in new]
+    if gone:
+        changes += gone
+        changes.sort(reverse=descending)
+    return changes
+
+
+class Stream(ABC):
+    """One topic of one or several markets. Subclasses write its frames.
+
+    ``first`` is for one new subscriber and must tell the state that ``update`` has last told the
+    others, so that whatever comes next fits both.
+    """
+
+    triggers: ClassVar[Changed] = Changed.NOTHING
+    """What change of a market makes it speak."""
+    interval_ns: int = 0
+    """Least time between two updates."""
+
+    def __init__(self, topic: str, markets: Sequence[SimulatedMarket]) -> None:
+        self.topic = topic
+        self.markets = tuple(markets)
+        self.subscribers: dict[Peer, None] = {}
+        self._venue: EmulatedExchange | None = None
+        self.last_ns = 0
+        """When it last spoke to everyone."""
+        self._due = False
+        self._armed = False
+
+    @abstractmethod
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        """What a new subscriber is sent before anything else."""
+
+    @abstractmethod
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        """What changed since the last update; may be nothing."""
+
+    def started(self, now_ns: int) -> None:  # noqa: B027 - not every stream has a state
+        """The first subscriber is about to come: take over the present state."""
+
+    def alarm_ns(self) -> int | None:
+        """When the stream wants to speak, whether or not anything changes."""
+        return None
+
+    def alarm(self, now_ns: int) -> Iterable[Frame]:
+        """What is said then."""
+        return ()
+
+    def restarted(self, now_ns: int) -> Iterable[Frame]:
+        """What is said as the exchange begins to count anew; nothing where it doesn't count."""
+        return ()
+
+    # --- the venue's side ---
+
+    def join(self, venue: EmulatedExchange, peer: Peer, now_ns: int) -> list[Frame]:
+        """Add a subscriber; the frames that it must be sent first."""
+        if not self.subscribers:
+            self._venue = venue
+            venue.watch(self)
+            self.last_ns = now_ns
+            self.started(now_ns)
+        else:
+            self._publish(now_ns)
+        self.subscribers[peer] = None
+        self._arm()
+        return list(self.first(now_ns))
+
+    def leave(self, peer: Peer) -> None:
+        """Remove a subscriber."""
+        if peer not in self.subscribers:
+            return
+        del self.subscribers[peer]
+        if not self.subscribers and self._venue is not None:
+            self._venue.unwatch(self)
+
+    def touch(self, now_ns: int) -> None:
+        """A market changed: speak now, or as soon as the interval allows."""
+        if self._due:
+            return
+        due = self.last_ns + self.interval_ns
+        if due <= now_ns:
+            self._publish(now_ns)
+        else:
+            self._due = True
+            assert self._venue is not None
+            self._venue.at(due, self._fire)
+
+    def begin_anew(self, now_ns: int) -> None:
+        """Let the exchange's numbers begin anew."""
+        if self.subscribers:
+            self._send(self.restarted(now_ns))
+
+    def _fire(self, now_ns: int) -> None:
+        self._due = False
+        if self.subscribers:
+            self._publish(now_ns)
+
+    def _publish(self, now_ns: int) -> None:
+        self.last_ns = now_ns
+        self._send(self.update(now_ns))
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame to all subscribers."""
+        for peer in self.subscribers:
+            peer.send(frame, self.topic)
+
+    def _send(self, frames: Iterable[Frame]) -> None:
+        subscribers = self.subscribers
+        for frame in frames:
+            for peer in subscribers:
+                peer.send(frame, self.topic)
+
+    def _arm(self) -> None:
+        alarm_ns = self.alarm_ns()
+        if alarm_ns is not None and not self._armed:
+            self._armed = True
+            assert self._venue is not None
+            self._venue.at(alarm_ns, self._ring)
+
+    def _ring(self, now_ns: int) -> None:
+        self._armed = False
+        if not self.subscribers:
+            return
+        alarm_ns = self.alarm_ns()
+        if alarm_ns is not None and alarm_ns <= now_ns:
+            self.last_ns = now_ns
+            self._send(self.alarm(now_ns))
+        self._arm()

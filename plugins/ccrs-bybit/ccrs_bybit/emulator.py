@@ -1,0 +1,302 @@
+"""Bybit's voice for the emulator: requests read as strictly as Bybit reads them, and its replies.
+
+https://bybit-exchange.github.io/docs/v5/ws/connect
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+import attrs
+import orjson
+
+from ccrs_bybit import emulator_rest
+from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT, listings
+from ccrs_bybit.emulator_rest import Rest, Window
+from ccrs_bybit.emulator_streams import (
+    BOOK_SPEEDS,
+    INTERVALS,
+    BookStream,
+    KlineStream,
+    LiquidationStream,
+    TickerStream,
+    TopStream,
+    TradeStream,
+)
+from ccrs_bybit.emulator_wire import milliseconds
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.streams import Stream
+from ccrs_core.model import NS_PER_MS, InstrumentStatus
+from ccrs_core.rest import HttpRequest, HttpResponse
+
+_TOPIC_CHARACTERS = 21_000
+_SPOT_ARGUMENTS = 10
+_OPTION_TOPICS = 2000
+
+
+class BybitDialect(Dialect):
+    """Bybit v5's public streams and market data.
+
+    :param request_limit: REST requests that an address may make in 5 seconds; None: any number.
+    :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
+    """
+
+    name: ClassVar[str] = "bybit"
+
+    def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:
+        self.requests = Window(request_limit, 5.0)
+        self._connects = Window(connect_limit, 300.0)
+        self._rest = Rest(self)
+        self._categories: dict[str, list[Listing]] = {}
+        self._quoted: dict[tuple[str, str], SimulatedMarket] = {}
+
+    # --- what the core asks ---
+
+    def listings(self, start_ns: int) -> Sequence[Listing]:
+        return listings(start_ns)
+
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        prefix, _, category = path.rpartition("/")
+        if prefix != "/v5/public" or category not in CATEGORIES:
+            return HttpRefusal(status=404, body=b"404 page not found")
+        if not self._connects.enter(address, self.venue.now_ns):
+            return HttpRefusal(status=403, body=b"access too frequent")
+        return BybitSession(self, category)
+
+    def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        return self._rest.answer(request, address, now_ns)
+
+    def failure(self, status: int, now_ns: int) -> HttpResponse:
+        return emulator_rest.failure(status, now_ns)
+
+    def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
+        try:
+            frame = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(frame, dict) or not isinstance(frame.get("topic"), str):
+            return None
+        ts = frame.get("ts")
+        return frame["topic"], ts * NS_PER_MS if isinstance(ts, int) else None
+
+    # --- what sessions and endpoints ask ---
+
+    def of(self, category: str) -> Sequence[Listing]:
+        """A category's listings, by symbol."""
+        if not self._categories:
+            for listing in sorted(self.venue.listings.values(), key=lambda each: each.symbol):
+                self._categories.setdefault(listing.category, []).append(listing)
+        return self._categories.get(category, ())
+
+    def quoted(self, listing: Listing) -> SimulatedMarket:
+        """A market to quote in a list of all: the running one, or one that stands still."""
+        running = self.venue.peek(listing)
+        if running is not None:
+            return running
+        market = self._quoted.get(listing.key)
+        if market is None:
+            # A book of one level is enough for that, and the list is of hundreds.
+            shallow = attrs.evolve(listing, levels=1)
+            market = self._quoted[listing.key] = SimulatedMarket(
+                shallow, seed=self.venue.seed, rate=self.venue.rate, start_ns=self.venue.now_ns
+            )
+        return market
+
+    def underlying(self, listing: Listing) -> Decimal:
+        """The price of what an option is on."""
+        perpetual = self.venue.listings.get((LINEAR, f"{listing.base}USDT"))
+        if perpetual is None:
+            assert listing.strike is not None
+            return listing.strike
+        market = self.quoted(perpetual)
+        return market.rules.price.value(market.index) / 100
+
+    def stream(self, category: str, topic: str, now_ns: int) -> Stream | None:
+        """The stream of a topic; None where Bybit has none of that name."""
+        venue = self.venue
+        if venue.replay is not None:
+            return venue.replay.stream(topic, now_ns)
+        make = self._maker(category, topic)
+        return None if make is None else venue.stream(category, topic, make)
+
+    def _maker(self, category: str, topic: str) -> Callable[[], Stream] | None:
+        venue, seed = self.venue, self.venue.seed
+        kind, *rest = topic.split(".", 2 if topic.startswith(("orderbook.", "kline.")) else 1)
+        symbol = rest[-1] if rest else ""
+        if kind == "publicTrade" and category == OPTION:
+            of_base = [each for each in self.of(category) if each.base == symbol]
+            if not of_base:
+                return None
+            return lambda: TradeStream(topic, [venue.market(each) for each in of_base])
+        listing = venue.listings.get((category, symbol))
+        if listing is None or listing.status is InstrumentStatus.CLOSED:
+            return None
+        match kind, rest:
+            case "orderbook", [depth, _] if depth in _DEPTHS[category]:
+                make = TopStream if depth == "1" else BookStream
+                return lambda: make(topic, venue.market(listing), int(depth), seed)
+            case "publicTrade", [_]:
+                return lambda: TradeStream(topic, [venue.market(listing)])
+            case "tickers", [_]:
+                option = category == OPTION
+                underlying = (lambda: self.underlying(listing)) if option else None
+                return lambda: TickerStream(topic, venue.market(listing), underlying)
+            case "kline", [interval, _] if interval in INTERVALS and category != OPTION:
+                return lambda: KlineStream(topic, venue.market(listing), interval)
+            case "allLiquidation", [_] if category in {LINEAR, INVERSE}:
+                return lambda: LiquidationStream(topic, venue.market(listing))
+        return None
+
+
+_DEPTHS = {category: frozenset(map(str, speeds)) for category, speeds in BOOK_SPEEDS.items()}
+
+
+class BybitSession(Session):
+    """One WebSocket of a category."""
+
+    # https://bybit-exchange.github.io/docs/v5/ws/connect: cut after 10 minutes without anything
+    idle_timeout: ClassVar[float | None] = 600.0
+
+    def __init__(self, dialect: BybitDialect, category: str) -> None:
+        self._dialect = dialect
+        self._category = category
+        self._characters = 0
+        self._id = ""
+
+    def opened(self, now_ns: int) -> None:
+        rng = random.Random(f"{self._dialect.venue.seed}/connection/{self.peer.number}")
+        self._id = str(UUID(int=rng.getrandbits(128), version=4))
+        # Bybit's snapshot and its ack come from different machines, either of them first.
+        self._data_first = rng.random() < 0.3
+
+    def received(self, frame: str | bytes, now_ns: int) -> None:
+        try:
+            request = orjson.loads(frame)
+        except orjson.JSONDecodeError:
+            request = None
+        operation = request.get("op") if isinstance(request, dict) else None
+        match operation:
+            case "ping":
+                self._pong(request, now_ns)
+            case "subscribe":
+                self._subscribe(request, now_ns)
+            case "unsubscribe":
+                self._unsubscribe(request)
+            case "auth":
+                self._refuse(request, "Params Error")
+            case _:
+                self._refuse(request if isinstance(request, dict) else {}, "Params Error")
+
+    # --- requests ---
+
+    def _pong(self, request: Mapping[str, Any], now_ns: int) -> None:
+        if self._category == OPTION:
+            self._say({"args": [str(milliseconds(now_ns))], "op": "pong"})
+        else:
+            self._answer(request, True, "pong", ack=False)
+
+    def _subscribe(self, request: Mapping[str, Any], now_ns: int) -> None:
+        topics = self._topics(request)
+        if topics is None:
+            return
+        peer, category = self.peer, self._category
+        streams: list[Stream] = []
+        failed: list[str] = []
+        for topic in topics:
+            stream = self._dialect.stream(category, topic, now_ns)
+            if stream is None:
+                failed.append(topic)
+            else:
+                streams.append(stream)
+        if category == OPTION:
+            room = _OPTION_TOPICS - len(peer.subscriptions)
+            failed += [stream.topic for stream in streams[room:]]
+            streams = streams[:room]
+            self._command_response(not failed, failed, [stream.topic for stream in streams])
+        else:
+            refusal = self._refusal(topics, failed)
+            if refusal is not None:
+                self._refuse(request, refusal)
+                return
+        self._characters += sum(len(stream.topic) for stream in streams)
+        acked = category == OPTION
+        if not acked and not self._data_first:
+            self._answer(request, True, _ACK_TEXTS[category], ack=True)
+            acked = True
+        for stream in streams:
+            if stream.topic not in peer.subscriptions:
+                peer.subscribe(stream, now_ns)
+        if not acked:
+            self._answer(request, True, _ACK_TEXTS[category], ack=True)
+
+    def _refusal(self, topics: Sequence[str], failed: Sequence[str]) -> str | None:
+        """Why a whole subscribe request is refused, in Bybit's words, or None."""
+        spot = self._category == SPOT
+        if spot and len(topics) > _SPOT_ARGUMENTS:
+            return f"args size >{_SPOT_ARGUMENTS}"
+        if failed:
+            if spot:
+                return f"Invalid symbol :[{failed[0]}]"
+            return f"error:handler not found,topic:{failed[0]}"
+        known = [topic for topic in topics if topic in self.peer.subscriptions]
+        if known and not spot:
+            return f"error:already subscribed,topic:{known[0]}"
+        if self._characters + sum(map(len, topics)) > _TOPIC_CHARACTERS:
+            return f"args length >{_TOPIC_CHARACTERS}"
+        return None
+
+    def _unsubscribe(self, request: Mapping[str, Any]) -> None:
+        topics = self._topics(request)
+        if topics is None:
+            return
+        for topic in topics:
+            if self.peer.unsubscribe(topic):
+                self._characters -= len(topic)
+        if self._category == OPTION:
+            self._command_response(True, [], topics)
+        else:
+            self._answer(request, True, _UNSUBSCRIBED_TEXTS[self._category], ack=True)
+
+    def _topics(self, request: Mapping[str, Any]) -> list[str] | None:
+        """The request's topics; None once it has been refused."""
+        topics = request.get("args")
+        fine = isinstance(topics, list) and topics
+        if not fine or not all(isinstance(topic, str) for topic in topics or ()):
+            self._refuse(request, "Params Error")
+            return None
+        # Named twice in one request, a topic is subscribed once.
+        return list(dict.fromkeys(topics or ()))
+
+    # --- replies ---
+
+    def _refuse(self, request: Mapping[str, Any], text: str) -> None:
+        self._answer(request, False, text, ack=True)
+
+    def _answer(self, request: Mapping[str, Any], success: bool, text: str, *, ack: bool) -> None:
+        operation, request_id = request.get("op", ""), request.get("req_id", "")
+        reply = {
+            "success": success,
+            "ret_msg": text,
+            "conn_id": self._id,
+            "req_id": request_id if isinstance(request_id, str) else "",
+            "op": operation if isinstance(operation, str) else "",
+        }
+        self._say(reply, ack=ack)
+
+    def _command_response(self, success: bool, failed: Sequence[str], done: Sequence[str]) -> None:
+        data = {"failTopics": failed, "successTopics": done}
+        reply = {"success": success, "conn_id": self._id, "data": data, "type": "COMMAND_RESP"}
+        self._say(reply, ack=True)
+
+    def _say(self, reply: Mapping[str, Any], *, ack: bool = False) -> None:
+        self.peer.reply(Frame(orjson.dumps(reply)), ack=ack)
+
+
+_ACK_TEXTS = {SPOT: "subscribe", LINEAR: "", INVERSE: ""}
+_UNSUBSCRIBED_TEXTS = {SPOT: "unsubscribe", LINEAR: "", INVERSE: ""}

@@ -1,0 +1,335 @@
+"""What the emulated Bybit lists: an invented choice of instruments, with plausible rules.
+
+https://bybit-exchange.github.io/docs/v5/market/instrument
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import erf, exp, log, sqrt
+
+import attrs
+
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+
+SPOT, LINEAR, INVERSE, OPTION = "spot", "linear", "inverse", "option"
+CATEGORIES = (SPOT, LINEAR, INVERSE, OPTION)
+MARKETS = {
+    SPOT: Market.SPOT,
+    LINEAR: Market.LINEAR,
+    INVERSE: Market.INVERSE,
+    OPTION: Market.OPTION,
+}
+
+_HOUR_NS = 3600 * NS_PER_SECOND
+_LAUNCH = datetime(2023, 3, 1, 8, tzinfo=UTC)
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_QUARTER_LETTERS = {3: "H", 6: "M", 9: "U", 12: "Z"}
+VOLATILITY = 0.55
+
+
+@attrs.frozen
+class _Coin:
+    """A well-known coin: its price and the steps of its instruments."""
+
+    name: str
+    price: str
+    spot_tick: str
+    spot_lot: str
+    tick: str
+    lot: str
+    levels: int
+
+
+_COINS = (
+    _Coin("BTC", "104250.5", "0.1", "0.000001", "0.10", "0.001", 1100),
+    _Coin("ETH", "3921.37", "0.01", "0.00001", "0.01", "0.01", 1100),
+    _Coin("SOL", "187.42", "0.01", "0.001", "0.010", "0.1", 1050),
+    _Coin("XRP", "2.4113", "0.0001", "0.01", "0.0001", "0.1", 1050),
+    _Coin("DOGE", "0.23781", "0.00001", "0.1", "0.00001", "1", 400),
+    _Coin("BNB", "968.3", "0.1", "0.0001", "0.10", "0.01", 400),
+    _Coin("ADA", "0.8125", "0.0001", "0.01", "0.0001", "1", 400),
+    _Coin("LTC", "112.45", "0.01", "0.00001", "0.01", "0.1", 250),
+    _Coin("LINK", "21.874", "0.001", "0.001", "0.001", "0.1", 250),
+    _Coin("AVAX", "28.615", "0.001", "0.001", "0.001", "0.1", 250),
+    _Coin("DOT", "4.1523", "0.0001", "0.001", "0.0001", "0.1", 250),
+    _Coin("TRX", "0.32412", "0.00001", "0.01", "0.00001", "1", 250),
+)
+_INVENTED = 520
+_CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
+
+
+def listings(start_ns: int) -> list[Listing]:
+    """The instruments at a time; dated ones expire on the Fridays after it."""
+    found: list[Listing] = []
+    found.extend(_spot())
+    found.extend(_linear(start_ns))
+    found.extend(_inverse(start_ns))
+    found.extend(_options(start_ns))
+    return sorted(found, key=lambda listing: (CATEGORIES.index(listing.category), listing.symbol))
+
+
+def _ns(time: datetime) -> int:
+    return int(time.timestamp()) * NS_PER_SECOND
+
+
+def quarters(start_ns: int, count: int) -> list[datetime]:
+    """The coming last Fridays of quarters, 08:00 UTC, at least a week ahead."""
+    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
+    found: list[datetime] = []
+    year, month = start.year, (start.month - 1) // 3 * 3 + 3
+    while len(found) < count:
+        following = datetime(year + month // 12, month % 12 + 1, 1, 8, tzinfo=UTC)
+        last = following - timedelta(days=1)
+        friday = last - timedelta(days=(last.weekday() - 4) % 7)
+        if friday > start + timedelta(days=7):
+            found.append(friday)
+        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
+    return found
+
+
+def day_code(time: datetime) -> str:
+    """How Bybit writes an expiry: ``27MAR26``, ``6FEB26``."""
+    return f"{time.day}{_MONTHS[time.month - 1]}{time.year % 100:02d}"
+
+
+def _spot() -> Iterator[Listing]:
+    for coin in _COINS:
+        for quote in ("USDT", "USDC"):
+            if quote == "USDC" and coin.levels < 400:
+                continue
+            price, lot = Decimal(coin.price), Decimal(coin.spot_lot)
+            yield Listing(
+                category=SPOT,
+                symbol=f"{coin.name}{quote}",
+                market=Market.SPOT,
+                base=coin.name,
+                quote=quote,
+                tick=Decimal(coin.spot_tick),
+                lot=lot,
+                min_size=_multiple(Decimal(1) / price, lot),
+                max_size=_multiple(Decimal(8_000_000) / price, lot),
+                min_notional=Decimal(5),
+                price=price,
+                levels=coin.levels if quote == "USDT" else 200,
+                level_value=Decimal(9_000),
+                launch_ns=_ns(_LAUNCH),
+            )
+    yield Listing(
+        category=SPOT,
+        symbol="ETHBTC",
+        market=Market.SPOT,
+        base="ETH",
+        quote="BTC",
+        tick=Decimal("0.000001"),
+        lot=Decimal("0.0001"),
+        min_size=Decimal("0.0001"),
+        max_size=Decimal(2000),
+        min_notional=Decimal("0.00005"),
+        price=Decimal("0.037614"),
+        level_value=Decimal("0.2"),
+        pace=0.3,
+        launch_ns=_ns(_LAUNCH),
+    )
+
+
+def _multiple(value: Decimal, step: Decimal) -> Decimal:
+    return max(step, value // step * step)
+
+
+def _linear(start_ns: int) -> Iterator[Listing]:
+    for coin in _COINS:
+        yield _perpetual(coin, f"{coin.name}USDT", "USDT", coin.levels)
+        if coin.levels >= 1000:
+            yield _perpetual(coin, f"{coin.name}PERP", "USDC", 300)
+    for expiry in quarters(start_ns, 2):
+        for coin in _COINS[:2]:
+            for symbol, quote in (
+                (f"{coin.name}USDT-{day_code(expiry)}", "USDT"),
+                (f"{coin.name}-{day_code(expiry)}", "USDC"),
+            ):
+                perpetual = _perpetual(coin, symbol, quote, 150)
+                years = (_ns(expiry) - start_ns) / NS_PER_SECOND / 31_557_600
+                yield attrs.evolve(
+                    perpetual,
+                    price=perpetual.price * Decimal(1 + 0.06 * years),
+                    expiry_ns=_ns(expiry),
+                    funding_interval_ns=None,
+                    pace=0.4,
+                )
+    yield from _invented()
+
+
+def _perpetual(coin: _Coin, symbol: str, quote: str, levels: int) -> Listing:
+    lot = Decimal(coin.lot)
+    return Listing(
+        category=LINEAR,
+        symbol=symbol,
+        market=Market.LINEAR,
+        base=coin.name,
+        quote=quote,
+        settle=quote,
+        tick=Decimal(coin.tick),
+        lot=lot,
+        min_size=lot,
+        max_size=_multiple(Decimal(120_000_000) / Decimal(coin.price), lot),
+        min_notional=Decimal(5),
+        price=Decimal(coin.price),
+        levels=levels,
+        level_value=Decimal(25_000),
+        launch_ns=_ns(_LAUNCH),
+        funding_interval_ns=8 * _HOUR_NS,
+    )
+
+
+def _invented() -> Iterator[Listing]:
+    """Small coins that don't exist: enough of them that lists need more than one page."""
+    rng = random.Random("invented coins")
+    names: set[str] = {coin.name for coin in _COINS}
+    for number in range(_INVENTED):
+        name = "BTC"
+        while name in names:
+            name = "".join(
+                rng.choice(letters) for letters in (_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS)
+            )
+            name += rng.choice(("", "", "X", "N"))
+        names.add(name)
+        digits = rng.randrange(2, 7)
+        price = Decimal(rng.randrange(1_000, 90_000)).scaleb(-digits)
+        lot = Decimal(1) if price < 50 else Decimal("0.1")
+        yield Listing(
+            category=LINEAR,
+            symbol=f"{name}USDT",
+            market=Market.LINEAR,
+            base=name,
+            quote="USDT",
+            settle="USDT",
+            status=InstrumentStatus.PRELAUNCH if number % 260 == 259 else InstrumentStatus.TRADING,
+            tick=Decimal(1).scaleb(-digits),
+            lot=lot,
+            min_size=lot,
+            max_size=_multiple(Decimal(2_000_000) / price, lot),
+            min_notional=Decimal(5),
+            price=price,
+            levels=120,
+            level_value=Decimal(1_500),
+            pace=0.2,
+            launch_ns=_ns(_LAUNCH + timedelta(days=number)),
+            funding_interval_ns=4 * _HOUR_NS,
+        )
+
+
+_INVERSE = (
+    ("BTC", "104250.5", "0.50", 600),
+    ("ETH", "3921.35", "0.05", 300),
+    ("XRP", "2.4113", "0.0001", 200),
+    ("SOL", "187.420", "0.010", 200),
+)
+
+
+def _inverse(start_ns: int) -> Iterator[Listing]:
+    for base, price, tick, levels in _INVERSE:
+        perpetual = Listing(
+            category=INVERSE,
+            symbol=f"{base}USD",
+            market=Market.INVERSE,
+            base=base,
+            quote="USD",
+            settle=base,
+            tick=Decimal(tick),
+            lot=Decimal(1),
+            min_size=Decimal(1),
+            max_size=Decimal(25_000_000),
+            min_notional=Decimal(0),
+            price=Decimal(price),
+            levels=levels,
+            level_value=Decimal(12_000),
+            pace=0.6,
+            launch_ns=_ns(_LAUNCH),
+            funding_interval_ns=8 * _HOUR_NS,
+        )
+        yield perpetual
+        if base in {"BTC", "ETH"}:
+            for expiry in quarters(start_ns, 2):
+                letter = _QUARTER_LETTERS[expiry.month]
+                yield attrs.evolve(
+                    perpetual,
+                    symbol=f"{base}USD{letter}{expiry.year % 100:02d}",
+                    levels=150,
+                    pace=0.2,
+                    expiry_ns=_ns(expiry),
+                    funding_interval_ns=None,
+                )
+
+
+def _options(start_ns: int) -> Iterator[Listing]:
+    for base, spot, tick, lot, step in (
+        ("BTC", "104250.5", "5", "0.01", 5_000),
+        ("ETH", "3921.37", "0.1", "0.1", 250),
+    ):
+        middle = round(float(spot) / step) * step
+        for expiry in quarters(start_ns, 2):
+            years = (_ns(expiry) - start_ns) / NS_PER_SECOND / 31_557_600
+            for offset in (-2, -1, 0, 1, 2):
+                strike = middle + offset * step
+                for kind in OptionKind:
+                    call = kind is OptionKind.CALL
+                    value = Greeks.of(float(spot), strike, years, call).price
+                    letter = "C" if call else "P"
+                    yield Listing(
+                        category=OPTION,
+                        symbol=f"{base}-{day_code(expiry)}-{strike}-{letter}-USDT",
+                        market=Market.OPTION,
+                        base=base,
+                        quote="USDT",
+                        settle="USDT",
+                        tick=Decimal(tick),
+                        lot=Decimal(lot),
+                        min_size=Decimal(lot),
+                        max_size=Decimal(500),
+                        price=max(Decimal(tick), Decimal(round(value, 1))),
+                        levels=110,
+                        level_value=Decimal(8_000),
+                        pace=0.1,
+                        launch_ns=_ns(_LAUNCH),
+                        expiry_ns=_ns(expiry),
+                        strike=Decimal(strike),
+                        option_kind=kind,
+                    )
+
+
+@attrs.frozen
+class Greeks:
+    """A European option's value and sensitivities by Black and Scholes, without interest."""
+
+    price: float
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+
+    @classmethod
+    def of(cls, spot: float, strike: float, years: float, call: bool) -> Greeks:
+        deviation = VOLATILITY * sqrt(max(years, 1e-6))
+        d1 = log(spot / strike) / deviation + deviation / 2
+        d2 = d1 - deviation
+        density = exp(-d1 * d1 / 2) / sqrt(6.283185307179586)
+        price = spot * _normal(d1) - strike * _normal(d2)
+        delta = _normal(d1)
+        if not call:
+            price, delta = price - spot + strike, delta - 1
+        return cls(
+            price=price,
+            delta=delta,
+            gamma=density / (spot * deviation),
+            vega=spot * density * sqrt(max(years, 1e-6)) / 100,
+            theta=-spot * density * VOLATILITY / (2 * sqrt(max(years, 1e-6))) / 365,
+        )
+
+
+def _normal(x: float) -> float:
+    return (1 + erf(x / sqrt(2))) / 2

@@ -1,0 +1,524 @@
+"""The emulated Bybit's REST answers, refusals and limits.
+
+https://bybit-exchange.github.io/docs/v5/market/instrument and the pages beside it
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import attrs
+import orjson
+
+from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
+from ccrs_bybit.emulator_streams import INTERVALS
+from ccrs_bybit.emulator_wire import (
+    SIDES,
+    Speller,
+    best,
+    contract_ticker,
+    contract_type,
+    milliseconds,
+    option_ticker,
+    spot_ticker,
+    status_name,
+)
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.tape import Bar
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
+from ccrs_core.rest import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from ccrs_bybit.emulator import BybitDialect
+
+PARAMETER = 10001
+_CONTRACTS = frozenset({LINEAR, INVERSE})
+_PRIVATE = ("/v5/order", "/v5/position", "/v5/account", "/v5/execution", "/v5/asset", "/v5/user")
+
+
+class Refused(Exception):
+    """Bybit answers with an error code of its own."""
+
+    def __init__(self, code: int, text: str, result: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.result = {} if result is None else result
+
+
+class Window:
+    """Counts what happened in a sliding window of time, per network address."""
+
+    def __init__(self, limit: int | None, seconds: float) -> None:
+        self.limit = limit
+        self._length_ns = round(seconds * NS_PER_SECOND)
+        self._times: dict[str, deque[int]] = {}
+
+    def enter(self, address: str, now_ns: int) -> bool:
+        """Count one more; False where it is one too many, which isn't counted."""
+        if self.limit is None:
+            return True
+        times = self._times.setdefault(address, deque())
+        while times and times[0] <= now_ns - self._length_ns:
+            times.popleft()
+        if len(times) >= self.limit:
+            return False
+        times.append(now_ns)
+        return True
+
+    def left(self, address: str) -> int:
+        return 0 if self.limit is None else self.limit - len(self._times.get(address, ()))
+
+    def reset_ns(self, address: str, now_ns: int) -> int:
+        """When the oldest of what is counted will count no more."""
+        times = self._times.get(address)
+        return times[0] + self._length_ns if times else now_ns
+
+
+@attrs.frozen
+class Query:
+    """A request's parameters, and how strictly Bybit reads them."""
+
+    values: Mapping[str, str]
+
+    def category(self, allowed: Sequence[str], default: str | None = None) -> str:
+        value = self.values.get("category", default)
+        if value is None or value not in allowed:
+            raise Refused(PARAMETER, "params error: Category is invalid")
+        return value
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.values.get(name, "")
+        if not text:
+            return default
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise Refused(PARAMETER, f"params error: {name} invalid")
+        return int(text)
+
+    def time_ns(self, name: str) -> int | None:
+        text = self.values.get(name, "")
+        if not text:
+            return None
+        if not text.isdecimal():
+            raise Refused(PARAMETER, f"params error: {name} invalid")
+        return int(text) * NS_PER_MS
+
+
+class Rest:
+    """Answers Bybit's public market endpoints."""
+
+    def __init__(self, dialect: BybitDialect) -> None:
+        self._dialect = dialect
+        self._endpoints: Mapping[str, Callable[[Query, int], dict[str, Any]]] = {
+            "/v5/market/time": self._time,
+            "/v5/market/instruments-info": self._instruments,
+            "/v5/market/tickers": self._tickers,
+            "/v5/market/orderbook": self._orderbook,
+            "/v5/market/recent-trade": self._recent_trades,
+            "/v5/market/kline": self._kline,
+            "/v5/market/funding/history": self._funding,
+        }
+
+    def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        requests = self._dialect.requests
+        if not requests.enter(address, now_ns):
+            return failure(403, now_ns)
+        headers = {
+            "X-Bapi-Limit": str(requests.limit or 0),
+            "X-Bapi-Limit-Status": str(requests.left(address)),
+            "X-Bapi-Limit-Reset-Timestamp": str(milliseconds(requests.reset_ns(address, now_ns))),
+        }
+        endpoint = self._endpoints.get(request.path)
+        try:
+            if request.path.startswith(_PRIVATE):
+                raise self._unsigned(request)
+            if endpoint is None or request.method != "GET":
+                return failure(404, now_ns)
+            result = endpoint(Query(dict(request.query)), now_ns)
+        except Refused as refused:
+            return envelope(refused.code, refused.text, refused.result, now_ns, headers)
+        return envelope(0, "OK", result, now_ns, headers)
+
+    @staticmethod
+    def _unsigned(request: HttpRequest) -> Refused:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        timestamp = headers.get("x-bapi-timestamp", "")
+        key = headers.get("x-bapi-api-key", "")
+        proof = headers.get("x-bapi-sign", "")
+        if timestamp and key and proof:
+            return Refused(10003, "API key is invalid.")
+        return Refused(
+            PARAMETER,
+            f"empty value: apiTimestamp[{timestamp}] apiKey[{key}] apiSignature[{proof}]",
+        )
+
+    # --- endpoints ---
+
+    def _time(self, _: Query, now_ns: int) -> dict[str, Any]:
+        return {"timeSecond": str(now_ns // NS_PER_SECOND), "timeNano": str(now_ns)}
+
+    def _instruments(self, query: Query, now_ns: int) -> dict[str, Any]:
+        category = query.category(CATEGORIES)
+        symbol = query.values.get("symbol", "")
+        status = query.values.get("status", "")
+        base = query.values.get("baseCoin", "")
+        found = [each for each in self._dialect.of(category) if symbol in {"", each.symbol}]
+        if symbol and not found:
+            raise Refused(PARAMETER, "params error: symbol invalid")
+        if category == OPTION and not base and not symbol:
+            base = "BTC"  # the documented default
+        if base:
+            found = [each for each in found if each.base == base]
+        # Without a wish Bybit lists what trades; by name it finds the others too.
+        if status or not symbol:
+            wanted = status or "Trading"
+            found = [each for each in found if status_name(each) == wanted]
+        rows: list[dict[str, Any]]
+        if category == SPOT:
+            return {"category": category, "list": [_spot_row(each) for each in found]}
+        limit = query.number("limit", 500, 1, 1000)
+        found, cursor = _page(found, limit, query.values.get("cursor", ""))
+        write = _option_row if category == OPTION else _contract_row
+        rows = [write(each) for each in found]
+        return {"category": category, "list": rows, "nextPageCursor": cursor}
+
+    def _tickers(self, query: Query, now_ns: int) -> dict[str, Any]:
+        category = query.category(CATEGORIES)
+        symbol = query.values.get("symbol", "")
+        base = query.values.get("baseCoin", "")
+        if symbol:
+            found = [self._listing(category, symbol, "params error: symbol invalid")]
+        elif category == OPTION and not base:
+            raise Refused(PARAMETER, "params error: baseCoin invalid")
+        else:
+            found = [
+                each
+                for each in self._dialect.of(category)
+                if status_name(each) == "Trading" and base in {"", each.base}
+            ]
+        return {"category": category, "list": [self._ticker(each, now_ns) for each in found]}
+
+    def _ticker(self, listing: Listing, now_ns: int) -> dict[str, Any]:
+        speller = Speller(self._dialect.quoted(listing))
+        bid, ask = best(speller)
+        quotes = {
+            "bid1Price": bid[0],
+            "bid1Size": bid[1],
+            "ask1Price": ask[0],
+            "ask1Size": ask[1],
+        }
+        if listing.category == SPOT:
+            return {**spot_ticker(speller, now_ns), **quotes}
+        if listing.category == OPTION:
+            fields = option_ticker(speller, self._dialect.underlying(listing), now_ns)
+            renamed = {_OPTION_REST.get(key, key): value for key, value in fields.items()}
+            return {**renamed, **quotes}
+        row = contract_ticker(speller, now_ns)
+        del row["tickDirection"]
+        dated = listing.expiry_ns is not None
+        blank = {"predictedDeliveryPrice": "", "basisRate": "", "deliveryFeeRate": "", "basis": ""}
+        row = {**blank, "basisRateYear": "", **row, **quotes}
+        expiry = milliseconds(listing.expiry_ns) if listing.expiry_ns is not None else 0
+        row["deliveryTime"] = str(expiry)
+        if dated:
+            row |= {"fundingIntervalHour": "", "fundingCap": ""}
+            row["nextFundingTime"] = "0"
+        return row
+
+    def _orderbook(self, query: Query, now_ns: int) -> dict[str, Any]:
+        category = query.category(CATEGORIES)
+        listing = self._listing(
+            category, query.values.get("symbol", ""), "params error: symbol invalid"
+        )
+        most, usual = {SPOT: (1000, 1), OPTION: (25, 1)}.get(category, (1000, 25))
+        limit = query.number("limit", usual, 1, most)
+        market = self._dialect.venue.market(listing)
+        speller = Speller(market)
+        price, size = speller.price, speller.size
+        ts = milliseconds(now_ns)
+        return {
+            "s": listing.symbol,
+            "b": [(price(p), size(s)) for p, s in market.engine.depth(Side.BUY, limit)],
+            "a": [(price(p), size(s)) for p, s in market.engine.depth(Side.SELL, limit)],
+            "ts": ts,
+            "u": market.engine.version + 1,
+            "seq": market.sequence,
+            "cts": milliseconds(market.now_ns),
+        }
+
+    def _recent_trades(self, query: Query, now_ns: int) -> dict[str, Any]:
+        category = query.category(CATEGORIES)
+        refusal = "params error: symbol invalid"
+        empty = {"category": "", "list": []}
+        symbol, base = query.values.get("symbol", ""), query.values.get("baseCoin", "")
+        if category == OPTION and not symbol:
+            listings = [each for each in self._dialect.of(category) if each.base == (base or "BTC")]
+        else:
+            listings = [self._listing(category, symbol, refusal, empty)]
+        most, usual = (60, 60) if category == SPOT else (1000, 500)
+        limit = query.number("limit", usual, 1, most)
+        rows = []
+        for listing in listings:
+            market = self._dialect.venue.market(listing)
+            speller = Speller(market)
+            for trade in market.tape.trades:
+                row = {
+                    "execId": speller.trade_id(trade),
+                    "symbol": listing.symbol,
+                    "price": speller.price(trade.price),
+                    "size": speller.size(trade.size),
+                    "side": SIDES[trade.side],
+                    "time": str(milliseconds(trade.time_ns)),
+                    "isBlockTrade": False,
+                    "isRPITrade": False,
+                    "seq": str(trade.sequence),
+                }
+                rows.append((trade.time_ns, trade.number, row))
+        rows.sort(key=lambda each: each[:2], reverse=True)
+        return {"category": category, "list": [row for _, _, row in rows[:limit]]}
+
+    def _kline(self, query: Query, now_ns: int) -> dict[str, Any]:
+        category = query.category((SPOT, LINEAR, INVERSE), LINEAR)
+        listing = self._listing(category, query.values.get("symbol", ""), "Not supported symbols")
+        interval = INTERVALS.get(query.values.get("interval", ""))
+        if interval is None:
+            raise Refused(PARAMETER, "Invalid period!")
+        limit = query.number("limit", 200, 1, 1000)
+        start_ns, end_ns = query.time_ns("start"), query.time_ns("end")
+        last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
+        # Without a start, the newest ones; with one and more than fit, the newest of those too.
+        first_ns = interval.open_of(last_ns)
+        opens: list[int] = []
+        earliest_ns = max(start_ns or 0, interval.open_of(listing.launch_ns))
+        while first_ns >= earliest_ns and len(opens) < limit:
+            opens.append(first_ns)
+            first_ns = interval.open_of(first_ns - 1)
+        bars: list[Bar] = []
+        market = self._dialect.venue.market(listing)
+        speller = Speller(market)
+        if opens:
+            bars = market.tape.candles(interval, opens[-1], len(opens), now_ns)
+        rows = []
+        for bar in reversed(bars):
+            open_, high, low, close, volume, turnover = speller.bar(bar)
+            start = str(milliseconds(bar.open_ns))
+            rows.append([start, open_, high, low, close, volume, turnover])
+        return {"symbol": listing.symbol, "category": category, "list": rows}
+
+    def _funding(self, query: Query, now_ns: int) -> dict[str, Any]:
+        category = query.category((LINEAR, INVERSE))
+        listing = self._listing(
+            category, query.values.get("symbol", ""), "params error: symbol invalid"
+        )
+        limit = query.number("limit", 200, 1, 200)
+        start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
+        if start_ns is not None and end_ns is None:
+            raise Refused(PARAMETER, "params error: endTime can't be empty when startTime is set")
+        rows: list[dict[str, str]] = []
+        interval = listing.funding_interval_ns
+        if interval is not None:
+            market = self._dialect.venue.market(listing)
+            time_ns = min(now_ns if end_ns is None else end_ns, now_ns) // interval * interval
+            while len(rows) < limit and time_ns >= max(start_ns or 0, listing.launch_ns):
+                rate = Decimal(market.funding_at(time_ns)).scaleb(-6)
+                row = {
+                    "symbol": listing.symbol,
+                    "fundingRate": f"{rate:f}",
+                    "fundingRateTimestamp": str(milliseconds(time_ns)),
+                }
+                rows.append(row)
+                time_ns -= interval
+        return {"category": category, "list": rows}
+
+    def _listing(
+        self,
+        category: str,
+        symbol: str,
+        refusal: str,
+        result: Mapping[str, Any] | None = None,
+    ) -> Listing:
+        listing = self._dialect.venue.listings.get((category, symbol))
+        if listing is None:
+            raise Refused(PARAMETER, refusal, result)
+        return listing
+
+
+_OPTION_REST = {
+    "bidPrice": "bid1Price",
+    "bidSize": "bid1Size",
+    "bidIv": "bid1Iv",
+    "askPrice": "ask1Price",
+    "askSize": "ask1Size",
+    "askIv": "ask1Iv",
+    "markPriceIv": "markIv",
+}
+
+
+def envelope(
+    code: int,
+    text: str,
+    result: Mapping[str, Any],
+    now_ns: int,
+    headers: Mapping[str, str],
+) -> HttpResponse:
+    """Bybit's answer around a result; HTTP 200 even for most errors."""
+    body = {
+        "retCode": code,
+        "retMsg": text,
+        "result": result,
+        "retExtInfo": {},
+        "time": milliseconds(now_ns),
+    }
+    kind = {"Content-Type": "application/json; charset=utf-8"}
+    return HttpResponse(200, {**kind, **headers}, orjson.dumps(body))
+
+
+def failure(status: int, now_ns: int) -> HttpResponse:
+    """What comes with an HTTP status of its own; statuses from 10000 on are Bybit's codes."""
+    if status >= 10_000:
+        reset = str(milliseconds(now_ns + NS_PER_SECOND))
+        headers = {
+            "X-Bapi-Limit": "50",
+            "X-Bapi-Limit-Status": "0",
+            "X-Bapi-Limit-Reset-Timestamp": reset,
+        }
+        text = "Too many visits!" if status == 10006 else "Server error."
+        return envelope(status, text, {}, now_ns, headers)
+    # https://bybit-exchange.github.io/docs/v5/rate-limit tells the text of the first one.
+    texts = {403: "access too frequent", 404: "404 page not found", 429: "Too many requests"}
+    text = texts.get(status, "")
+    return HttpResponse(status, {"Content-Type": "text/plain"}, text.encode())
+
+
+def _page(found: list[Listing], limit: int, cursor: str) -> tuple[list[Listing], str]:
+    """One page, and the cursor of the next: percent-encoded, as Bybit hands it out."""
+    # Clients send it back as it came, or encoded once more.
+    text = unquote(cursor)
+    first = 0
+    if text:
+        parts = dict(part.partition("=")[::2] for part in text.split("&"))
+        names = [listing.symbol for listing in found]
+        if parts.get("last") not in names:
+            raise Refused(PARAMETER, "params error: cursor invalid")
+        first = names.index(parts["last"]) + 1
+    page = found[first : first + limit]
+    if first + limit >= len(found):
+        return page, ""
+    return page, f"first%3D{page[0].symbol}%26last%3D{page[-1].symbol}"
+
+
+def _number(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _spot_row(listing: Listing) -> dict[str, Any]:
+    return {
+        "symbol": listing.symbol,
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "innovation": "0",
+        "status": status_name(listing),
+        "marginTrading": "utaOnly",
+        "stTag": "0",
+        "lotSizeFilter": {
+            "basePrecision": str(listing.lot),
+            "quotePrecision": "0.0000001",
+            "minOrderQty": _number(listing.min_size),
+            "maxOrderQty": _number(listing.max_size),
+            "minOrderAmt": _number(listing.min_notional),
+            "maxOrderAmt": "8000000",
+            "maxLimitOrderQty": _number(listing.max_size),
+            "maxMarketOrderQty": _number(listing.max_size / 2),
+            "postOnlyMaxLimitOrderSize": "60000",
+        },
+        "priceFilter": {"tickSize": str(listing.tick)},
+        "riskParameters": {"priceLimitRatioX": "0.005", "priceLimitRatioY": "0.01"},
+        "symbolType": "",
+    }
+
+
+def _contract_row(listing: Listing) -> dict[str, Any]:
+    scale = max(0, -int(listing.tick.as_tuple().exponent))
+    lots = {
+        "maxOrderQty": str(listing.max_size),
+        "minOrderQty": str(listing.min_size),
+        "qtyStep": str(listing.lot),
+        "postOnlyMaxOrderQty": str(listing.max_size),
+        "maxMktOrderQty": str(listing.max_size),
+        "minNotionalValue": _number(listing.min_notional or Decimal(5)),
+    }
+    expiry = milliseconds(listing.expiry_ns) if listing.expiry_ns is not None else 0
+    prelaunch = status_name(listing) == "PreLaunch"
+    return {
+        "symbol": listing.symbol,
+        "contractType": contract_type(listing),
+        "status": status_name(listing),
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "launchTime": str(milliseconds(listing.launch_ns)),
+        "deliveryTime": str(expiry),
+        "deliveryFeeRate": "0.0005" if expiry else "",
+        "priceScale": str(scale),
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "50.00", "leverageStep": "0.01"},
+        "priceFilter": {
+            "minPrice": str(listing.tick),
+            "maxPrice": f"{listing.price * 19 // listing.tick * listing.tick:f}",
+            "tickSize": str(listing.tick),
+        },
+        "lotSizeFilter": lots,
+        "unifiedMarginTrade": True,
+        "fundingInterval": (listing.funding_interval_ns or 0) // (60 * NS_PER_SECOND),
+        "settleCoin": listing.settle,
+        "copyTrading": "none",
+        "upperFundingRate": "0.005",
+        "lowerFundingRate": "-0.005",
+        "isPreListing": prelaunch,
+        "preListingInfo": _auction(listing) if prelaunch else None,
+        "riskParameters": {"priceLimitRatioX": "0.01", "priceLimitRatioY": "0.02"},
+        "symbolType": "",
+    }
+
+
+def _auction(listing: Listing) -> dict[str, Any]:
+    start = str(milliseconds(listing.launch_ns))
+    phases = [{"phase": "CallAuction", "startTime": start, "endTime": ""}]
+    return {
+        "curAuctionPhase": "CallAuction",
+        "phases": phases,
+        "auctionFeeInfo": {
+            "auctionFeeRate": "0",
+            "takerFeeRate": "0.001",
+            "makerFeeRate": "0.0004",
+        },
+    }
+
+
+def _option_row(listing: Listing) -> dict[str, Any]:
+    assert listing.expiry_ns is not None
+    return {
+        "symbol": listing.symbol,
+        "status": status_name(listing),
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "settleCoin": listing.settle,
+        "optionsType": "Call" if listing.option_kind is OptionKind.CALL else "Put",
+        "launchTime": str(milliseconds(listing.launch_ns)),
+        "deliveryTime": str(milliseconds(listing.expiry_ns)),
+        "deliveryFeeRate": "0.00015",
+        "priceFilter": {
+            "minPrice": str(listing.tick),
+            "maxPrice": "1110000",
+            "tickSize": str(listing.tick),
+        },
+        "lotSizeFilter": {
+            "maxOrderQty": str(listing.max_size),
+            "minOrderQty": str(listing.min_size),
+            "qtyStep": str(listing.lot),
+        },
+        "displayName": listing.symbol,
+    }

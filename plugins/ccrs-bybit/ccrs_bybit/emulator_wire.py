@@ -1,0 +1,218 @@
+"""How the emulated Bybit spells numbers and identifiers, and what its tickers say.
+
+Written from Bybit's documents and recorded frames, on purpose without the plugin's codec.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY, Greeks
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.tape import Bar, TapeTrade
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
+
+SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
+# Spot's trade ids are numbers of this length, the others' are UUIDs.
+_SPOT_TRADE_ID = 2_100_000_000_000_000_000
+_DIRECTIONS = {
+    (True, False): "PlusTick",
+    (True, True): "ZeroPlusTick",
+    (False, False): "MinusTick",
+    (False, True): "ZeroMinusTick",
+}
+
+
+class Speller:
+    """A market's numbers as Bybit writes them: spot without trailing zeros, the others with."""
+
+    def __init__(self, market: SimulatedMarket) -> None:
+        self.market = market
+        self.listing = listing = market.listing
+        prices, sizes = market.rules.price, market.rules.size
+        spot = listing.category == SPOT
+        self.price = prices.trimmed if spot else prices.fixed
+        self.size = sizes.trimmed if spot else sizes.fixed
+        self.fine = prices.hundredths
+        """A price in hundredths of a tick."""
+        self._unit = listing.tick * listing.lot
+        self._ids = random.Random(f"ids/{listing.symbol}").randrange(10**7, 10**8)
+
+    def trade_id(self, trade: TapeTrade) -> str:
+        if self.listing.category == SPOT:
+            return str(_SPOT_TRADE_ID + self._ids * 100 + trade.number)
+        return str(UUID(int=trade.nonce, version=5))
+
+    def direction(self, rising: bool, repeated: bool) -> str:
+        return _DIRECTIONS[rising, repeated]
+
+    def turnover(self, units: int, digits: int) -> str:
+        value = Decimal(units).scaleb(-8) if self._inverse else self._unit * units
+        return f"{value:.{digits}f}"
+
+    @property
+    def _inverse(self) -> bool:
+        return self.listing.category == INVERSE
+
+    def bar(self, bar: Bar) -> tuple[str, str, str, str, str, str]:
+        """Open, high, low, close, volume, turnover."""
+        prices = (self.price(price) for price in (bar.open, bar.high, bar.low, bar.close))
+        open_, high, low, close = prices
+        return open_, high, low, close, self.size(bar.lots), self._plain_turnover(bar.turnover)
+
+    def _plain_turnover(self, units: int) -> str:
+        if self._inverse:
+            return self.turnover(units, 8)
+        text = f"{self._unit * units:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def milliseconds(time_ns: int) -> int:
+    return time_ns // NS_PER_MS
+
+
+def _share(value: int, of: int, digits: int) -> str:
+    return f"{(Decimal(value) / Decimal(max(1, of))):.{digits}f}"
+
+
+def _iso(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def best(speller: Speller) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Best bid and ask, price and size; empty texts where a side has none."""
+    engine = speller.market.engine
+    found = []
+    for side in (Side.BUY, Side.SELL):
+        top = engine.depth(side, 1)
+        found.append((speller.price(top[0][0]), speller.size(top[0][1])) if top else ("", ""))
+    return found[0], found[1]
+
+
+def spot_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
+    """https://bybit-exchange.github.io/docs/v5/websocket/public/ticker"""
+    market = speller.market
+    day = market.tape.day(now_ns)
+    return {
+        "symbol": speller.listing.symbol,
+        "lastPrice": speller.price(market.tape.last),
+        "highPrice24h": speller.price(day.high),
+        "lowPrice24h": speller.price(day.low),
+        "prevPrice24h": speller.price(day.open),
+        "volume24h": speller.size(day.lots),
+        "turnover24h": speller.turnover(day.turnover, 8),
+        "price24hPcnt": _share(market.tape.last - day.open, day.open, 4),
+        "usdIndexPrice": speller.fine(market.index),
+    }
+
+
+def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
+    """The ticker of a perpetual or dated contract, linear or inverse."""
+    market, listing = speller.market, speller.listing
+    tape = market.tape
+    day = tape.day(now_ns)
+    bid, ask = best(speller)
+    value = market.tape.turnover(max(1, market.mark // 100), market.open_interest)
+    rising, repeated = tape.tick_direction
+    fields = {
+        "symbol": listing.symbol,
+        "tickDirection": speller.direction(rising, repeated),
+        "price24hPcnt": _share(tape.last - day.open, day.open, 6),
+        "lastPrice": speller.price(tape.last),
+        "prevPrice24h": speller.price(day.open),
+        "highPrice24h": speller.price(day.high),
+        "lowPrice24h": speller.price(day.low),
+        "prevPrice1h": speller.price(tape.hour_ago(now_ns)),
+        "markPrice": speller.fine(market.mark),
+        "indexPrice": speller.fine(market.index),
+        "openInterest": speller.size(market.open_interest),
+        "openInterestValue": speller.turnover(value, 2),
+        "turnover24h": speller.turnover(day.turnover, 4),
+        "volume24h": f"{listing.lot * day.lots:.4f}",
+    }
+    if listing.expiry_ns is None:
+        interval = listing.funding_interval_ns or 1
+        fields |= {
+            "fundingIntervalHour": str(interval // (3600 * NS_PER_SECOND)),
+            "fundingCap": "0.005",
+            "nextFundingTime": str(milliseconds(market.next_funding_ns or 0)),
+            "fundingRate": f"{Decimal(market.funding_rate).scaleb(-6):f}",
+        }
+    else:
+        years = (listing.expiry_ns - now_ns) / NS_PER_SECOND / 31_557_600
+        basis = Decimal(tape.last * 100 - market.index) / Decimal(market.index)
+        fields |= {
+            "deliveryTime": _iso(listing.expiry_ns),
+            "basisRate": f"{basis:.8f}",
+            "deliveryFeeRate": "0.0005",
+            "predictedDeliveryPrice": speller.price(0),
+            "basis": speller.fine(tape.last * 100 - market.index),
+            "basisRateYear": f"{basis / Decimal(max(years, 1e-6)):.8f}",
+            "nextFundingTime": "",
+            "fundingRate": "",
+        }
+    fields |= {
+        "bid1Price": bid[0],
+        "bid1Size": bid[1],
+        "ask1Price": ask[0],
+        "ask1Size": ask[1],
+    }
+    return fields
+
+
+def option_ticker(speller: Speller, underlying: Decimal, now_ns: int) -> dict[str, str]:
+    """The ticker of an option on an underlying of some price."""
+    market, listing = speller.market, speller.listing
+    assert listing.expiry_ns is not None
+    assert listing.strike is not None
+    tape = market.tape
+    day = tape.day(now_ns)
+    bid, ask = best(speller)
+    years = max(0.0, (listing.expiry_ns - now_ns) / NS_PER_SECOND / 31_557_600)
+    call = listing.option_kind is OptionKind.CALL
+    greeks = Greeks.of(float(underlying), float(listing.strike), years, call)
+    total_size, total_value = day.lots * 20, day.turnover * 20
+    return {
+        "symbol": listing.symbol,
+        "bidPrice": bid[0] or "0",
+        "bidSize": bid[1] or "0",
+        "bidIv": f"{VOLATILITY - 0.01:.4f}",
+        "askPrice": ask[0] or "0",
+        "askSize": ask[1] or "0",
+        "askIv": f"{VOLATILITY + 0.01:.4f}",
+        "lastPrice": speller.price(tape.last),
+        "highPrice24h": speller.price(day.high),
+        "lowPrice24h": speller.price(day.low),
+        "markPrice": f"{greeks.price:.8f}",
+        "indexPrice": f"{underlying:.2f}",
+        "markPriceIv": f"{VOLATILITY:.4f}",
+        "underlyingPrice": f"{underlying:.8f}",
+        "openInterest": speller.size(market.open_interest),
+        "turnover24h": speller.turnover(day.turnover, 7),
+        "volume24h": speller.size(day.lots),
+        "totalVolume": speller.size(total_size),
+        "totalTurnover": speller.turnover(total_value, 0),
+        "delta": f"{greeks.delta:.8f}",
+        "gamma": f"{greeks.gamma:.8f}",
+        "vega": f"{greeks.vega:.8f}",
+        "theta": f"{greeks.theta:.8f}",
+        "predictedDeliveryPrice": "0",
+        "change24h": _share(tape.last - day.open, day.open, 8),
+    }
+
+
+def status_name(listing: Listing) -> str:
+    """https://bybit-exchange.github.io/docs/v5/enum#status"""
+    return {"prelaunch": "PreLaunch", "settling": "Delivering", "closed": "Closed"}.get(
+        listing.status.value, "Trading"
+    )
+
+
+def contract_type(listing: Listing) -> str:
+    """https://bybit-exchange.github.io/docs/v5/enum#contracttype"""
+    kind = "Inverse" if listing.category == INVERSE else "Linear"
+    return kind + ("Perpetual" if listing.expiry_ns is None else "Futures")

@@ -1,0 +1,318 @@
+"""The benchmarks' own arithmetic and frames; none of the peers is needed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from decimal import Decimal
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.clients import CONTENDERS, Contender
+from benchmarks.frames import (
+    DEPTH,
+    END,
+    MAKERS,
+    STAMP_MODULUS,
+    TOPICS,
+    BookFrames,
+    Bursts,
+    server_frame,
+    stamp_of,
+    stamp_text,
+)
+from benchmarks.job import Job
+from benchmarks.measure import Meter, cores, percentile
+from benchmarks.plan import FULL, QUICK, jobs
+from benchmarks.report import OURS, Key, delivered_rate, document, medians, ratios
+from benchmarks.runner import cause, run, source
+from benchmarks.source import client_frame, instrument, symbols
+from benchmarks.worker import Arrivals
+
+NOW_MS = 1_700_000_000_000
+
+
+def unframed(data: bytes) -> list[bytes]:
+    """Payloads of unmasked WebSocket text frames, read independently of what wrote them."""
+    payloads = []
+    while data:
+        assert data[0] == 0x81
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        assert len(data) >= start + size
+        payloads.append(data[start : start + size])
+        data = data[start + size :]
+    return payloads
+
+
+# --- Frames -----------------------------------------------------------------------------------
+
+
+@given(st.integers(min_value=0, max_value=END))
+def test_a_stamp_survives_as_decimal_as_float_and_as_text(stamp: int) -> None:
+    text = stamp_text(stamp)
+    assert stamp_of(text) == stamp_of(Decimal(text)) == stamp_of(float(text)) == stamp
+
+
+def test_no_clock_stamp_is_the_closing_one() -> None:
+    assert STAMP_MODULUS <= END
+
+
+@pytest.mark.parametrize("case", MAKERS)
+def test_frames_decode_and_their_numbers_only_rise(case: str) -> None:
+    wire = b"".join(Bursts(case, NOW_MS).blocks(2000))
+    frames = [orjson.loads(payload) for payload in unframed(wire)]
+    assert len(frames) == 2000
+    assert {frame["topic"] for frame in frames} == {TOPICS[case] + "BTCUSDT"}
+    if case == "trades":
+        rows = [row for frame in frames for row in frame["data"]]
+        assert len({row["i"] for row in rows}) == len(rows)
+        sequences, sizes = [row["seq"] for row in rows], [row["v"] for row in rows]
+    else:
+        assert [frame["data"]["u"] for frame in frames] == list(
+            range(frames[0]["data"]["u"], frames[0]["data"]["u"] + 2000)
+        )
+        sequences = [frame["data"]["seq"] for frame in frames]
+        sizes = [frame["data"]["b"][0][1] for frame in frames]
+    assert all(a < b for a, b in itertools.pairwise(sequences))
+    assert all(a["ts"] < b["ts"] for a, b in itertools.pairwise(frames))
+    assert [stamp_of(size) for size in sizes] == [*range(1, 2000), END]
+
+
+@given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=1, max_value=300))
+def test_the_book_keeps_its_levels_and_is_never_crossed(seed: int, count: int) -> None:
+    make = BookFrames(seed=seed)
+    sides: dict[str, dict[Decimal, Decimal]] = {"b": {}, "a": {}}
+    for number in range(1, count + 1):
+        frame = orjson.loads(make(NOW_MS, number))
+        assert frame["type"] == ("snapshot" if number == 1 else "delta")
+        for side, levels in sides.items():
+            changes = frame["data"][side]
+            assert len({price for price, _ in changes}) == len(changes)
+            for price, size in changes:
+                if Decimal(size):
+                    levels[Decimal(price)] = Decimal(size)
+                else:
+                    del levels[Decimal(price)]  # only what is there is deleted
+            assert len(levels) == DEPTH
+        best = max(sides["b"])
+        assert best < min(sides["a"])
+        assert stamp_of(sides["b"][best]) == number
+
+
+def test_bursts_of_any_length_share_their_frames_and_end_where_they_should() -> None:
+    bursts = Bursts("trades", NOW_MS)
+    long, short = bursts.blocks(1000), bursts.blocks(500)
+    assert (len(long), len(short)) == (4, 2)
+    assert long[0] == short[0]
+    assert unframed(long[1])[:-1] == unframed(short[1])[:-1]
+    assert unframed(long[1])[-1] != unframed(short[1])[-1]
+    assert [b"9999.999999999" in frame for frame in unframed(b"".join(short))].index(True) == 499
+
+
+@pytest.mark.parametrize("count", [0, 100, 251])
+def test_a_burst_that_is_no_whole_number_of_blocks_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match="multiples of 250"):
+        Bursts("trades", NOW_MS).blocks(count)
+
+
+@given(st.binary(max_size=200), st.sampled_from([0, 125, 126, 65_535, 65_536]))
+def test_frames_of_every_length_are_told_apart(payload: bytes, size: int) -> None:
+    padded = payload.ljust(size, b"x")
+    assert unframed(server_frame(padded) + server_frame(b"next")) == [padded, b"next"]
+
+
+@given(st.binary(max_size=70_000), st.binary(min_size=4, max_size=4), st.binary(max_size=9))
+def test_a_clients_frame_is_read_once_it_is_whole(payload: bytes, mask: bytes, rest: bytes) -> None:
+    plain = server_frame(payload)
+    header = plain[: len(plain) - len(payload)]
+    header = bytes((header[0], header[1] | 0x80)) + header[2:]
+    repeated = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    masked = (int.from_bytes(payload) ^ int.from_bytes(repeated)).to_bytes(len(payload))
+    whole = header + mask + masked
+    assert client_frame(whole + rest) == (1, payload, len(whole))
+    assert client_frame(whole[:-1]) is None
+
+
+def test_every_symbol_has_its_instrument() -> None:
+    listed = symbols(3)
+    assert [name for name, _ in listed] == ["BTCUSDT", "S0001USDT", "S0002USDT"]
+    assert instrument(*listed[1])["baseCoin"] == "S0001"
+
+
+# --- Measuring --------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1).map(sorted), st.floats(0, 1, exclude_min=True))
+def test_a_percentile_is_the_least_value_that_covers_its_share(
+    values: list[float], share: float
+) -> None:
+    found = percentile(values, share)
+    needed = math.ceil(share * len(values))
+    assert sum(value <= found for value in values) >= needed
+    assert sum(value < found for value in values) < needed
+
+
+def test_there_is_no_percentile_of_nothing() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        percentile([], 0.5)
+
+
+def test_a_process_that_pins_itself_still_knows_the_clients_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cores.cache_clear()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert cores() == (0, 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2})
+    assert cores() == (0, 2)
+    cores.cache_clear()
+
+
+def test_a_meter_starts_after_the_warm_up_and_stops_with_the_last_frame() -> None:
+    meter = Meter(frames=1000)
+    assert not meter.woke(20, stamp_text(20))
+    assert not meter.woke(10, stamp_text(30))
+    assert not meter.woke(900, stamp_text(930))
+    assert meter.woke(70, stamp_text(END))
+    figures = meter.throughput()
+    assert (figures["events"], figures["delivered"]) == (970, 970)
+
+
+@pytest.mark.parametrize("kind", [str, float, Decimal])
+def test_the_last_frame_is_known_in_every_clients_type(kind: type[str | float | Decimal]) -> None:
+    meter = Meter(frames=3)
+    assert not meter.woke(1, kind(stamp_text(1)))
+    assert not meter.woke(1, kind(stamp_text(2)))
+    assert meter.woke(1, kind(stamp_text(END)))
+
+
+def test_a_merging_client_is_credited_with_all_frames_but_delivered_few() -> None:
+    meter = Meter(frames=1000)
+    meter.woke(1, stamp_text(100))
+    meter.woke(1, stamp_text(END))
+    figures = meter.throughput()
+    assert (figures["events"], figures["delivered"]) == (900, 1)
+
+
+def test_lost_repeated_and_swapped_arrivals_are_noticed() -> None:
+    for numbers, lost in (((1, 2, 3), 0), ((1, 3), 1), ((2, 3), 1), ((1, 1), 1), ((1, 3, 2), 3)):
+        arrivals = Arrivals()
+        for number in numbers:
+            arrivals("S", number)
+        assert arrivals.lost == lost, numbers
+
+
+# --- Results ----------------------------------------------------------------------------------
+
+
+def burst_of(
+    client: str, case: str, rate: float, delivered: float = 1.0
+) -> tuple[Key, dict[str, float]]:
+    key = ("throughput", case, client, 1)
+    return key, {
+        "events": rate,
+        "delivered": rate * delivered,
+        "cpu_s": 1.0,
+        "events_per_cpu_s": rate,
+    }
+
+
+def paced(client: str, case: str, micros: float, delivered: float) -> tuple[Key, dict[str, float]]:
+    figures = {"p50_us": micros, "p99_us": 2 * micros, "p999_us": 3 * micros}
+    return ("latency", case, client, 1), figures | {"delivered": delivered, "cpu_s": 1.0}
+
+
+def test_ratios_are_ours_over_theirs() -> None:
+    found = dict(
+        [
+            burst_of(OURS, "trades", 200_000),
+            burst_of("ccxt", "trades", 40_000, delivered=0.01),
+            paced(OURS, "trades", 50, 30_000),
+            paced("ccxt", "trades", 100, 10_000),
+            paced(OURS, "top_of_book", 50, 30_000),
+            paced("bare", "top_of_book", 40, 30_000),
+        ]
+    )
+    flat = ratios(found)
+    assert flat["trades/aiohttp/handled/vs_ccxt"] == 5.0
+    assert flat["trades/aiohttp/vs_ccxt"] == 20.0  # 200,000 delivered at best, and 10,000
+    assert flat["latency/trades/p99/vs_ccxt"] == 0.5
+    assert flat["latency/p999/vs_bare"] == 1.25
+    assert not [name for name in flat if "cryptofeed" in name]
+    assert delivered_rate(found, "trades", "cryptofeed") is None
+
+
+def test_a_copys_cost_is_what_further_connections_add() -> None:
+    found: dict[Key, dict[str, float]] = {
+        ("racing", "top_of_book", OURS, 1): {"cpu_s": 1.0, "delivered": 1000},
+        ("racing", "top_of_book", OURS, 5): {"cpu_s": 3.0, "delivered": 1000},
+    }
+    assert ratios(found) == {"racing/duplicate_vs_event": 0.5}
+
+
+def test_repetitions_are_reduced_to_their_median() -> None:
+    job = Job(kind="throughput", client=OURS, case="trades")
+    found = medians([(job, {"cpu_s": value}) for value in (3.0, 1.0, 100.0)])
+    assert found == {("throughput", "trades", OURS, 1): {"cpu_s": 3.0}}
+
+
+def test_the_document_names_no_machine_and_no_path() -> None:
+    job = Job(kind="throughput", client=OURS, case="trades", port=12345)
+    _, figures = burst_of(OURS, "trades", 200_000)
+    written = document(QUICK, [(job, figures)], [(job, "why")], {"ccxt": ["ccxt"]})
+    text = orjson.dumps(written).decode()
+    assert "12345" not in text
+    assert "/" not in orjson.dumps(written["environment"]).decode()
+    assert written["failures"][0]["cause"] == "why"
+    assert written["not_installed"] == {"ccxt": ["ccxt"]}
+
+
+def test_rounds_are_interleaved_and_clients_alternate() -> None:
+    planned = jobs(FULL, CONTENDERS)
+    once = len(planned) // FULL.repetitions
+    assert planned[:once] == planned[once : 2 * once]
+    assert [job.client for job in planned[: len(CONTENDERS)]] == list(CONTENDERS)
+    assert FULL.repetitions >= 5
+    assert {job.connections for job in planned} == {1, 5, 50, 500, 2000}
+
+
+def test_a_peer_that_is_not_installed_is_named() -> None:
+    absent = Contender("none", "none", ("no_such_package", "json"), 1)
+    assert absent.missing() == ["no_such_package"]
+
+
+def test_the_cause_of_a_failure_is_found_within_an_exception_group() -> None:
+    complaint = (
+        "  + Exception Group Traceback (most recent call last):\n"
+        "  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\n"
+        "    | ccrs_core.errors.DecodeError: bad\n"
+        "    +------------------------------------\n"
+    )
+    assert cause(complaint) == "ccrs_core.errors.DecodeError: bad"
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("client", [OURS, "bare"])
+@pytest.mark.parametrize("case", MAKERS)
+def test_every_frame_of_a_burst_is_delivered_once(client: str, case: str) -> None:
+    with source() as frames:
+        figures = run(Job(kind="throughput", client=client, case=case, count=2000), frames)
+    assert figures["events"] == figures["delivered"] > 0
+
+
+@pytest.mark.sockets
+def test_connections_bring_everything_and_their_memory_is_counted() -> None:
+    job = Job(kind="connections", client=OURS, connections=20, rate=400.0, seconds=0.2)
+    with source() as frames:
+        figures = run(job, frames)
+    assert figures["lost"] == 0
+    assert figures["events"] > 0
+    assert figures["kib_each"] > 0

@@ -1,0 +1,274 @@
+"""Replays: the same events as live, and the same bytes every time."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ccrs_core import (
+    AnyEvent,
+    Channel,
+    Interest,
+    Market,
+    TopOfBook,
+    UsageError,
+    book,
+    top_of_book,
+    trades,
+)
+from ccrs_core.client import connect
+from ccrs_core.exchange import resolve
+from ccrs_core.model import Subscription
+from ccrs_core.recording import Header, RecordingTransport, RecordingWriter
+from ccrs_core.replay import Replay, received_frames, replay
+from ccrs_core.serialize import to_json
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
+from tests.toy import Toy, ToyServer, instrument
+
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = Path(os.environ.get("CCRS_FIXTURES", ROOT.parent / "shared" / "fixtures"))
+BYBIT = FIXTURES / "bybit" / "ws"
+
+
+def _record(
+    path: Path,
+    script: Callable[[ToyServer, int], None],
+    steps: int,
+    interests: tuple[Interest, ...],
+    connections: int,
+) -> list[AnyEvent]:
+    """Record a session of the toy exchange, and tell what was delivered live."""
+    server = ToyServer()
+    live: list[AnyEvent] = []
+
+    async def main() -> None:
+        import asyncio
+
+        clock = VirtualClock()
+        with RecordingWriter(path) as writer:
+            transport = RecordingTransport(MemoryTransport(server), writer, clock=clock)
+            async with connect(Toy(), transport=transport, clock=clock) as client:
+                found = [
+                    resolve(
+                        client.exchange, i.channel, await client.instrument(i.symbol), i.depth, None
+                    )
+                    for i in interests
+                ]
+                writer.begin(
+                    Header(
+                        ns=clock.time_ns(),
+                        exchange="toy",
+                        exchange_version="1",
+                        core_version="1",
+                        environment="mainnet",
+                        subscriptions=tuple(found),
+                    )
+                )
+                feed = client.subscribe(*interests, connections=connections, callback=live.append)
+                async with feed:
+                    await feed.ready()
+                    for step in range(steps):
+                        script(server, step)
+                        await asyncio.sleep(0.25)
+                    server.repeat_tops()
+                    await asyncio.sleep(5.0)
+                    writer.close()
+
+    run(main())
+    return live
+
+
+TOPICS = ("top.BTC", "book.BTC", "trades.BTC")
+INTERESTS = (top_of_book("BTC/USD"), book("BTC/USD"), trades("BTC/USD"))
+ACTIONS = st.lists(st.sampled_from([*TOPICS, *TOPICS, "drop", "some"]), min_size=1, max_size=25)
+
+
+@given(actions=ACTIONS, connections=st.integers(1, 3))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_replay_delivers_what_was_delivered_live(
+    actions: list[str], connections: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.unlink(missing_ok=True)
+
+    def script(server: ToyServer, step: int) -> None:
+        action = actions[step]
+        if action == "drop":
+            if server.open:
+                server.open[0].drop()
+        elif action == "some":
+            # Just one of the connections brings it.
+            server.tick("trades.BTC", peers=server.open[:1])
+        else:
+            server.tick(action)
+
+    live = _record(path, script, len(actions), INTERESTS, connections)
+    played = list(replay(Toy(), path))
+    for channel in (Channel.TOP_OF_BOOK, Channel.BOOK, Channel.TRADES):
+        ours = [e for e in played if e.channel is channel]
+        assert ours == [e for e in live if e.channel is channel]
+    # Trades may be acknowledged and lost without any data, which a replay can't know.
+    for channel in (Channel.TOP_OF_BOOK, Channel.BOOK):
+        ours = [e for e in played if getattr(e, "about", None) is channel]
+        assert ours == [e for e in live if getattr(e, "about", None) is channel]
+
+
+def test_two_replays_are_equal_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(path, lambda server, i: server.tick(TOPICS[i % 3]) and None, 30, INTERESTS, 2)
+    first, second = (b"".join(map(to_json, replay(Toy(), path))) for _ in range(2))
+    assert first
+    assert first == second
+
+
+def test_copies_of_racing_connections_are_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(path, lambda server, i: server.tick("top.BTC") and None, 20, INTERESTS[:1], 3)
+    playing = Replay(Toy(), path)
+    sequences = [e.sequence for s in playing.steps() for e in s.events if isinstance(e, TopOfBook)]
+    assert sequences == sorted(set(sequences))
+    assert playing.frames["late"] >= 40
+    assert sum(1 for _ in received_frames(path)) < sum(playing.frames.values()) / 2
+
+
+def test_channels_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(path, lambda server, i: server.tick(TOPICS[i % 3]) and None, 9, INTERESTS, 1)
+    assert {e.type for e in replay(Toy(), path, channels={Channel.TRADES})} == {"trade"}
+    with pytest.raises(UsageError, match="it holds book, top_of_book, trades"):
+        list(replay(Toy(), path, channels={Channel.CANDLES}))
+
+
+def test_a_second_part_of_a_recording_starts_with_a_gap(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    for _ in range(2):
+        _record(path, lambda server, i: server.tick("top.BTC") and None, 3, INTERESTS[:1], 1)
+    counts = Counter(e.type for e in replay(Toy(), path))
+    assert counts["gap"] == counts["stale"] == counts["resumed"] == 1
+
+
+def test_books_end_valid_where_recording_ended_on_purpose(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(path, lambda server, i: server.tick("book.BTC") and None, 7, INTERESTS[1:2], 1)
+    playing = Replay(Toy(), path)
+    list(playing.steps())
+    (found,) = playing.books.values()
+    assert found.valid
+    assert found.sequence == 107
+
+
+# --- Recordings of other make ---------------------------------------------------------------
+
+
+class GuessingToy(Toy):
+    def guess(self, frames: Any, market: Market | None) -> tuple[Subscription, ...]:
+        natives = {orjson.loads(f)["t"].partition(".")[2] for f in frames if b'"t"' in f}
+        return tuple(Subscription(Channel.TOP_OF_BOOK, instrument(n)) for n in sorted(natives))
+
+
+def _top(number: int) -> str:
+    return orjson.dumps({"t": "top.BTC", "n": number, "q": ["1.10", "1.20"]}).decode()
+
+
+@given(st.integers(0, 2**62))
+def test_receive_times_keep_every_digit(ns: int) -> None:
+    import tempfile
+
+    seconds = f"{ns // 10**9}.{ns % 10**9:09d}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r.jsonl"
+        path.write_text(f'{{"recv_ts": {seconds}, "raw": {orjson.dumps(_top(7)).decode()}}}\n')
+        (event,) = replay(GuessingToy(), path)
+    assert event.received_time_ns == ns
+
+
+def test_plain_frames_are_a_recording_too(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text("".join(f"{_top(n)}\n" for n in (7, 8, 8, 9)))
+    playing = Replay(GuessingToy(), path)
+    assert [str(s) for s in playing.guessed] == ["top_of_book of BTC/USD"]
+    found = [e for step in playing.steps() for e in step.events]
+    assert [e.sequence for e in found if isinstance(e, TopOfBook)] == [7, 8, 9]
+    # Nobody wrote down when they came: the exchange's time stands in.
+    assert all(e.received_time_ns == e.exchange_time_ns for e in found)
+
+
+def test_what_is_no_recording_is_a_usage_error(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    for content, why in [
+        ("", "empty"),
+        ("thesis\nthesis\n", "not JSON"),
+        ('{"recv_ts": "now", "raw": "{}"}\n', "recv_ts"),
+        ("{}\n", "no frame of a stream"),
+    ]:
+        path.write_text(content)
+        with pytest.raises(UsageError, match=why):
+            list(replay(GuessingToy(), path))
+    with pytest.raises(UsageError, match="can't read"):
+        replay(Toy(), tmp_path / "nothing").__next__()
+
+
+def test_a_recording_of_another_exchange_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(path, lambda server, i: None, 1, INTERESTS[:1], 1)
+    path.write_bytes(path.read_bytes().replace(b'"exchange":"toy"', b'"exchange":"other"', 1))
+    with pytest.raises(UsageError, match="recorded from other"):
+        list(replay(Toy(), path))
+
+
+# --- Real recordings ------------------------------------------------------------------------
+
+needs_fixtures = pytest.mark.skipif(not BYBIT.is_dir(), reason="no shared recordings here")
+
+
+@needs_fixtures
+@pytest.mark.parametrize(
+    ("file", "depth", "sequence", "bid", "ask", "levels"),
+    [
+        (
+            "recording-orderbook500-linear-XRPUSDT-2024.jsonl",
+            500,
+            20254902,
+            ("1.9535", "9324"),
+            ("1.9536", "3654"),
+            500,
+        ),
+        (
+            "session-spot-testnet-2026-09.jsonl",
+            50,
+            3734376,
+            ("77140.5", "0.236197"),
+            ("77140.7", "0.240076"),
+            50,
+        ),
+    ],
+)
+def test_real_books_end_as_the_exchange_had_them(
+    file: str, depth: int, sequence: int, bid: Any, ask: Any, levels: int
+) -> None:
+    playing = Replay("bybit", BYBIT / file)
+    list(playing.steps())
+    found = {s.depth: b for s, b in playing.books.items()}[depth]
+    assert found.sequence == sequence
+    assert found.best_bid == tuple(map(Decimal, bid))
+    assert found.best_ask == tuple(map(Decimal, ask))
+    assert len(found.bids()) == len(found.asks()) == levels
+
+
+@needs_fixtures
+def test_a_real_session_has_no_gap_and_no_repeat() -> None:
+    events = list(replay("bybit", BYBIT / "session-spot-testnet-2026-09.jsonl"))
+    assert Counter(e.type for e in events) == {"book": 19, "top_of_book": 12, "trade": 8}
+    tops = [e.sequence for e in events if isinstance(e, TopOfBook)]
+    assert tops == list(range(1980705, 1980717))
