@@ -133,7 +133,7 @@ class Link:
         :raises ReconnectsExhausted: where the limit of failures is reached.
         """
         try:
-            while not self.retired:
+            while not self._done():
                 if self.failures:
                     self._change(LinkState.WAITING)
                     await asyncio.sleep(self._pause())
@@ -147,13 +147,16 @@ class Link:
                 stable = await self._serve(connection)
                 if self._fatal is not None:
                     raise self._fatal
-                if self.retired or self.successor is not None:
+                if self._done():
                     return
                 if stable:
                     self.failures = 0
                 self._failed(self._last_words)
         finally:
             self._change(LinkState.CLOSED)
+
+    def _done(self) -> bool:
+        return self.retired or self.successor is not None
 
     def _pause(self) -> float:
         state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]

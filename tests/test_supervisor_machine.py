@@ -74,9 +74,7 @@ class Faults(RuleBasedStateMachine):
         transport = MemoryTransport(self.server, latency=0.05)
         self.client = connect(Toy(), transport=transport, clock=VirtualClock())
         async with self.client as client:
-            feed = client.subscribe(
-                *map(interest, TOPICS), connections=self.connections
-            )
+            feed = client.subscribe(*map(interest, TOPICS), connections=self.connections)
             async with feed:
                 self.feed = feed
                 self.started.set()

@@ -156,10 +156,10 @@ class Toy(Exchange):
     capabilities = Capabilities(
         channels={Market.SPOT: frozenset(CHANNELS)}, book_depths={Market.SPOT: (10,)}
     )
-    environments = {
+    environments: ClassVar = {
         "mainnet": Environment(addresses={"rest": "https://rest.toy", "stream": "wss://ws.toy"})
     }
-    endpoints = {
+    endpoints: ClassVar = {
         GetInstruments: Endpoint(
             encode=lambda request, cursor: HttpRequest("GET", "/instruments"),
             decode=_instruments,

@@ -17,7 +17,7 @@ import click
 from ccrs_core.cli import form
 from ccrs_core.cli.output import note
 from ccrs_core.errors import Unsupported, UsageError
-from ccrs_core.model import unified_symbol
+from ccrs_core.model import Market, unified_symbol
 
 if TYPE_CHECKING:
     from ccrs_core.cli.counting import CountingServer
@@ -130,8 +130,10 @@ async def _serve(server: CountingServer, exchange: str, recording: Path | None) 
 
 
 def _first_symbol(server: CountingServer) -> str:
-    first = next(iter(server.venue.listings.values()), None)
-    return "SYMBOL" if first is None else unified_symbol(first.base, first.quote, first.settle)
+    """One that is worth watching."""
+    spot = [x for x in server.venue.listings.values() if x.market is Market.SPOT]
+    found = min(spot, key=lambda x: (x.base != "BTC", x.quote != "USDT"), default=None)
+    return "SYMBOL" if found is None else unified_symbol(found.base, found.quote)
 
 
 @contextlib.contextmanager

@@ -136,7 +136,7 @@ class HttpTransport:
         return (
             isinstance(error, _NETWORK)
             or type(error).__module__.startswith(_FOREIGN)
-            or (self._closed and isinstance(error, RuntimeError))
+            or self._closed  # in its midst; aiohttp raises all sorts of things then
         )
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 import socket
@@ -190,18 +191,20 @@ def test_a_frame_of_16_mib_arrives_whole() -> None:
 @pytest.mark.parametrize("fragments", [1, 4])
 def test_a_frame_above_the_bound_ends_the_connection_with_1009(fragments: int) -> None:
     options = TransportOptions(max_frame_bytes=1000)
+    replies: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
     async def send(peer: Peer) -> None:
         await peer.send(frame(TEXT, b"x" * 1000))
         part = b"y" * (1001 // fragments + 1)
-        for n in range(fragments):
-            await peer.send(frame(0 if n else TEXT, part, fin=n == fragments - 1))
-        await peer.reader.read()
+        parts = [frame(0 if n else TEXT, part, fin=n == fragments - 1) for n in range(fragments)]
+        await peer.send(*parts)
+        replies.put_nowait(await peer.read())
 
     async def client(connection: HttpConnection) -> None:
         frames, lost, _ = await everything(connection)
         assert frames == [b"x" * 1000]
         assert lost.code == 1009
+        assert await replies.get() == (CLOSE, struct.pack("!H", 1009))
 
     with_peer(send, client, options)
 
@@ -564,6 +567,36 @@ def test_a_cancelled_receive_loses_no_frame() -> None:
     with_peer(send, client)
 
 
+def test_a_receive_cancelled_while_it_answers_a_ping_loses_no_frame() -> None:
+    full = asyncio.Event()
+
+    async def send(peer: Peer) -> None:
+        await full.wait()
+        await peer.send(frame(TEXT, b"a"), *[frame(PING, bytes(120))] * 20, frame(TEXT, b"b"))
+        await asyncio.Event().wait()
+
+    async def client(connection: HttpConnection) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                while True:
+                    await connection.send(bytes(MIB))
+        await connection.send(bytes(65_000))  # the next bytes must wait until the peer reads
+        full.set()
+        for _ in range(2):
+            waiting = asyncio.ensure_future(connection.receive())
+            await asyncio.wait([waiting], timeout=0.1)
+            if waiting.done():
+                break
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        else:
+            pytest.fail("the frame is gone")
+        assert (await waiting)[0] == b"a"
+
+    with_peer(send, client)
+
+
 # --- connecting ---
 
 
@@ -826,16 +859,22 @@ def test_a_dropped_connection_is_garbage_without_the_cycle_collector() -> None:
     run(main)
 
 
-def test_a_closed_transport_opens_nothing_any_more() -> None:
+@pytest.mark.parametrize("rounds", range(16))
+def test_a_closed_transport_opens_nothing_any_more(rounds: int) -> None:
     async def main() -> None:
         async with websocket(echo) as url:
             transport = HttpTransport()
             pending = asyncio.ensure_future(transport.connect(url))
-            for _ in range(3):
+            for _ in range(rounds):
                 await asyncio.sleep(0)
             await transport.aclose()
-            with pytest.raises(ConnectFailed):
-                await pending
+            try:
+                connection = await pending
+            except ConnectFailed:
+                pass
+            else:  # it was open already
+                with pytest.raises(ConnectionLost):
+                    await connection.receive()
             with pytest.raises(ConnectFailed):
                 await transport.connect(url)
             await transport.aclose()
