@@ -126,7 +126,7 @@ class Feed:
         failed: BaseException | None = None
         await self.aclose()
         if runner is not None:
-            # It ends by itself now that the feed is closed, unless the callback waits for something.
+            # It ends by itself now that the feed is closed.
             await asyncio.wait([runner])
             failed = None if runner.cancelled() else runner.exception()
         if failed is not None and error is None:

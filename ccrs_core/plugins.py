@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any
 
 import attrs
@@ -27,51 +29,84 @@ class Installed:
     version: str
     target: str
 
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version} ({self.target})"
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    try:
+        return list(entry_points(group=group))
+    except Exception:
+        # Some package's metadata can't be read. Leave out that one alone.
+        found: dict[str, list[EntryPoint]] = {}
+        for dist in distributions():
+            try:
+                offered = [entry for entry in dist.entry_points if entry.group == group]
+                found.setdefault(dist.name, offered)
+            except Exception as error:
+                log.warning("the metadata in %s can't be read: %r", _place(dist), error)
+        return [entry for offered in found.values() for entry in offered]
+
+
+def _place(dist: Distribution) -> str:
+    return str(getattr(dist, "_path", dist))
+
 
 def _describe(entry: EntryPoint) -> Installed:
-    dist = entry.dist
-    return Installed(
-        entry.name,
-        dist.name if dist is not None else "unknown",
-        dist.version if dist is not None else "unknown",
-        entry.value,
-    )
+    try:
+        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (None, None)
+    except Exception:  # metadata without these fields
+        name = version = None
+    return Installed(entry.name, name or "unknown", version or "unknown", entry.value)
 
 
 def installed() -> list[Installed]:
     """The exchanges that installed packages offer, by name. Imports none of them."""
-    found = {entry.name: _describe(entry) for entry in entry_points(group=EXCHANGES)}
-    return [found[name] for name in sorted(found)]
+    found = [_describe(entry) for entry in _entries(EXCHANGES)]
+    return sorted(found, key=lambda info: (info.name, info.distribution))
 
 
 def load(name: str) -> Any:
     """The ``Exchange`` class that a plugin offers under a name.
 
     :raises PluginNotInstalled: where there is none; the message names those that there are.
-    :raises PluginBroken: where it can't be imported or isn't what it should be.
+    :raises PluginBroken: where it can't be imported, isn't what it should be, or where two packages
+        offer it.
     :raises PluginMismatch: where it was written for another version of the contract.
     """
-    matches = [entry for entry in entry_points(group=EXCHANGES) if entry.name == name]
-    if not matches:
+    entries = {str(_describe(e)): e for e in _entries(EXCHANGES) if e.name == name}
+    if not entries:
         registered = _registered()
         if name in registered:
             return _checked(registered[name], name, "a plugin's ccrs_register_exchanges")
-        names = sorted({entry.name for entry in entry_points(group=EXCHANGES)} | set(registered))
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"try: pip install ccrs-{name}"
-        raise PluginNotInstalled(
-            f"no exchange {name!r} is installed; installed: {', '.join(names) or 'none'}; {hint}"
+        raise _not_installed(name, {info.name for info in installed()} | set(registered))
+    if len(entries) > 1:
+        raise PluginBroken(
+            f"the exchange {name!r} is offered by {' and by '.join(sorted(entries))}: uninstall "
+            "all but one"
         )
-    entry = matches[0]
-    info = _describe(entry)
-    origin = f"{info.distribution} {info.version} ({info.target})"
+    ((origin, entry),) = entries.items()
     try:
         loaded = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginBroken(
             f"the exchange {name!r} of {origin} can't be loaded: {type(error).__name__}: {error}"
         ) from error
     return _checked(loaded, name, origin)
+
+
+def _not_installed(name: str, known: set[str]) -> PluginNotInstalled:
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    if near:
+        hint = f"; did you mean {near[0]}?"
+    elif re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        hint = f"; try: pip install ccrs-{name}"
+    else:
+        hint = ""
+    return PluginNotInstalled(
+        f"no exchange {name!r} is installed; installed: {', '.join(names) or 'none'}{hint}"
+    )
 
 
 def _checked(loaded: Any, name: str, origin: str) -> Any:
@@ -80,18 +115,28 @@ def _checked(loaded: Any, name: str, origin: str) -> Any:
     if not (isinstance(loaded, type) and issubclass(loaded, Exchange)):
         raise PluginBroken(f"{origin} is no subclass of ccrs_core.Exchange")
     contract = getattr(loaded, "contract", None)
+    if not isinstance(contract, int):
+        raise PluginBroken(f"{origin} doesn't say which contract it was written for: contract = 1")
     if contract != CONTRACT:
-        side = "plugin" if isinstance(contract, int) and contract < CONTRACT else "ccrs-core"
+        side = "plugin" if contract < CONTRACT else "ccrs-core"
         raise PluginMismatch(
             f"{origin} was written for version {contract} of the plugin contract, this ccrs-core "
             f"serves version {CONTRACT}: upgrade the {side}"
         )
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
-    missing += [a for a in ("capabilities", "environments") if not hasattr(loaded, a)]
+    missing += [a for a in ("name", "capabilities", "environments") if not hasattr(loaded, a)]
     if missing:
         raise PluginBroken(f"{origin} lacks {', '.join(missing)}")
-    if getattr(loaded, "name", None) != name:
-        raise PluginBroken(f"{origin} calls itself {getattr(loaded, 'name', None)!r}, not {name!r}")
+    if loaded.name != name:
+        raise PluginBroken(f"{origin} calls itself {loaded.name!r}, not {name!r}")
+    if "mainnet" not in loaded.environments:
+        raise PluginBroken(f"{origin} has no environment 'mainnet'")
+    try:
+        loaded()
+    except Exception as error:
+        raise PluginBroken(
+            f"{origin} can't be instantiated: {type(error).__name__}: {error}"
+        ) from error
     return loaded
 
 
@@ -99,7 +144,7 @@ def load_all() -> tuple[dict[str, Any], dict[str, PluginError]]:
     """All exchanges that load, and the errors of those that don't, both by name."""
     good: dict[str, Any] = {}
     bad: dict[str, PluginError] = {}
-    names = [info.name for info in installed()]
+    names = dict.fromkeys(info.name for info in installed())
     for name in [*names, *(n for n in sorted(_registered()) if n not in names)]:
         try:
             good[name] = load(name)
@@ -108,49 +153,89 @@ def load_all() -> tuple[dict[str, Any], dict[str, PluginError]]:
     return good, bad
 
 
+# --- hooks ----------------------------------------------------------------------------------
+
+
 @cache
 def hook_manager() -> Any:
     """The manager of all installed ``ccrs.plugins``, or None where none is installed."""
-    entries = list(entry_points(group=PLUGINS))
+    entries = _entries(PLUGINS)
     if not entries:
         return None
     from ccrs_core.hooks import new_manager
 
     manager = new_manager()
     for entry in entries:
-        try:
-            manager.register(entry.load(), name=entry.name)
-        except Exception as error:  # a broken plugin never stops the others
-            info = _describe(entry)
-            log.warning(
-                "the plugin %s of %s %s can't be loaded: %s: %s",
-                entry.name,
-                info.distribution,
-                info.version,
-                type(error).__name__,
-                error,
-            )
-    try:
-        manager.check_pending()
-    except Exception as error:
-        log.warning("a plugin implements a hook that doesn't exist: %s", error)
+        _register(manager, entry)
     return manager
+
+
+def _register(manager: Any, entry: EntryPoint) -> None:
+    info = _describe(entry)
+    # Plugins of different packages may well have the same name.
+    name = f"{info.distribution}:{info.name}"
+    try:
+        manager.register(entry.load(), name=name)
+    except (Exception, SystemExit) as error:  # a broken plugin never stops the others
+        if manager.has_plugin(name):  # half of it, where one of its hooks is wrong
+            manager.unregister(name=name)
+        log.warning(
+            "the plugin %s of %s can't be loaded: %s: %s",
+            info.name,
+            info,
+            type(error).__name__,
+            error,
+        )
+        return
+    for hook in _unknown_hooks(manager, name):
+        from ccrs_core.hooks import Specs
+
+        near = difflib.get_close_matches(hook, [h for h in vars(Specs) if h[0] != "_"], n=1)
+        log.warning(
+            "the plugin %s of %s listens to %s, which doesn't exist%s",
+            info.name,
+            info,
+            hook,
+            f"; did you mean {near[0]}?" if near else "",
+        )
+
+
+def _unknown_hooks(manager: Any, name: str) -> list[str]:
+    """What pluggy's ``check_pending`` looks for, of one plugin and all at once."""
+    return [
+        caller.name
+        for caller in manager.get_hookcallers(manager.get_plugin(name)) or ()
+        if not caller.has_spec()
+        and any(i.plugin_name == name and not i.optionalhook for i in caller.get_hookimpls())
+    ]
+
+
+def _results(manager: Any, hook: str, arguments: Mapping[str, Any]) -> Iterator[Any]:
+    """What each listener of a hook returns; one that raises is logged, and the others go on.
+
+    pluggy itself stops at the first one that raises.
+    """
+    for listener in reversed(getattr(manager.hook, hook).get_hookimpls()):
+        try:
+            yield listener.function(*(arguments[name] for name in listener.argnames))
+        except Exception:
+            log.exception("the listener of %s in the plugin %s failed", hook, listener.plugin_name)
 
 
 def _registered() -> dict[str, Any]:
     manager = hook_manager()
     found: dict[str, Any] = {}
     if manager is not None:
-        for offered in manager.hook.ccrs_register_exchanges():
-            found.update(offered)
+        for offered in _results(manager, "ccrs_register_exchanges", {}):
+            if isinstance(offered, Mapping):
+                found.update(offered)
+            elif offered is not None:
+                log.error("ccrs_register_exchanges must return a mapping, not %r", offered)
     return found
 
 
 def call(manager: Any, hook: str, **arguments: Any) -> None:
     """Call a hook's listeners; what they raise is logged and goes no further."""
-    if manager is None:
-        return
-    try:
-        getattr(manager.hook, hook)(**arguments)
-    except Exception:
-        log.exception("a listener of %s failed", hook)
+    if manager is not None:
+        for _ in _results(manager, hook, arguments):
+            pass

@@ -99,7 +99,7 @@ Effect = Data | Send | Acknowledged | TopicRefused | Silent | Unreadable | Repla
 
 
 class Contest(Protocol):
-    """What several connections bring of one topic: knows whether an update was delivered already."""
+    """What several connections bring of one topic: it knows what was delivered already."""
 
     def late(
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int

@@ -253,8 +253,7 @@ class Shard:
             self._interrupted(effect.topic, Reason.SILENT, now_ns, round(effect.seconds * 1e9))
 
     def unreadable(self, link: Link, now_ns: int) -> None:
-        """A frame was lost to us, of whatever topic. Where no other connection has brought its copy,
-        say so."""
+        """A frame of whatever topic was lost. Where no other connection brings its copy, say so."""
         session = link.session
         if session is None:
             return
@@ -331,7 +330,13 @@ class Shard:
         self._later(_SETTLE_POLL, lambda: self._settle(link, new))
 
     def _settle(self, old: Link, new: Link) -> None:
-        if new not in self.links or old not in self.links:
+        if old not in self.links:
+            return
+        if new not in self.links:
+            # Replaced in its turn before it took over, or gone altogether.
+            old.successor = new.successor
+            if new.successor is not None:
+                self._settle(old, new.successor)
             return
         session = new.session
         if session is None or new.state is not LinkState.OPEN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -45,7 +46,6 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-
 from tests.toy import Toy, ToyServer
 
 TOP = top_of_book("BTC/USD")
@@ -154,9 +154,7 @@ async def test_every_update_is_delivered_once_from_whichever_connection_brings_i
 
 
 @scenario
-async def test_a_connection_is_replaced_before_its_age_limit_without_a_missing_or_repeated_number() -> (
-    None
-):
+async def test_replacement_before_the_age_limit_misses_and_repeats_no_number() -> None:
     topics = (TOP, trades("BTC/USD"), book("BTC/USD"))
     async with world(*topics, exchange=Toy(max_age=60.0)) as seen:
         for _ in range(1300):
@@ -182,6 +180,18 @@ async def test_a_shutdown_notice_leads_to_replacement_not_to_a_cold_reconnect() 
         assert seen.sequences() == list(range(100, 141))
         assert not seen.of(Gap)
         assert seen.client.status().reconnects == 0
+
+
+@scenario
+async def test_a_replacement_that_is_replaced_in_its_turn_leaves_one_connection() -> None:
+    async with world(TOP) as seen:
+        seen.server.mute_acks = 1
+        seen.server.open[0].push('{"bye":"maintenance"}')
+        await asyncio.sleep(0.2)
+        seen.server.open[1].push('{"bye":"again"}')
+        await market(seen, "top.BTC", 200)
+        assert len(seen.server.open) == 1
+        assert seen.sequences() == list(range(100, 301))
 
 
 @scenario
@@ -326,7 +336,7 @@ async def test_back_off_is_jittered_capped_and_reset_only_by_stable_data() -> No
         seen.server.open[0].drop()
         await asyncio.sleep(300.0)
         attempts = seen.server.attempts
-        waits = [b - a for a, b in zip(attempts[1:], attempts[2:], strict=False)]
+        waits = [b - a for a, b in pairwise(attempts[1:])]
         assert max(waits) <= 8.1
         assert len({round(w, 3) for w in waits}) > 10
         link = seen.client.status().connections[0]
@@ -344,7 +354,7 @@ async def test_back_off_is_jittered_capped_and_reset_only_by_stable_data() -> No
 
 @scenario
 async def test_a_limit_of_failures_that_is_reached_raises_out_of_the_client() -> None:
-    with pytest.raises(ReconnectsExhausted, match="4 failures in a row"):
+    with pytest.raises(ReconnectsExhausted, match="4 failures in a row"):  # noqa: PT012
         async with world(TOP, options=Options(max_failures=3)) as seen:
             seen.server.refuse_connects = 100
             seen.server.open[0].drop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -23,7 +24,7 @@ COMMANDS = {
     "doctor": "Check the way to an exchange, step by step.",
 }
 
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class Commands(click.Group):
@@ -90,6 +91,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 well, 1 failed, 2 wrong call, 130 interrupted."""
+    # As Ctrl-C does, so that recordings and temporary files are finished.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     code = run(arguments)
     try:
         sys.stdout.flush()

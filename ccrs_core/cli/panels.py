@@ -34,7 +34,7 @@ def table() -> Table:
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,  # the box sets columns one character apart; expanding does the rest
         header_style=DIM,
         border_style=DIM,
         expand=True,
@@ -101,18 +101,18 @@ def _spread(bid: Decimal | None, ask: Decimal | None) -> tuple[str, str]:
 
 def quotes(rows: Sequence[Figures], width: int) -> Table:
     """Best bid and ask per symbol, with as many digits of the sizes as there is room for."""
-    columns = ["symbol", "bid size", "bid", "ask", "ask size", "spread", "bps", "/s", "p50", "p99"]
-    for digits in (10, 8, 6, 5):
-        cells = [_quote(row, digits) for row in rows]
+    names = ("symbol", "bid size", "bid", "ask", "ask size", "spread", "bps", "/s", "p50", "p99")
+    for digits, left_out in ((10, ""), (8, ""), (6, ""), (5, ""), (6, "spread"), (5, "spread")):
+        columns = [name for name in names if name != left_out]
+        cells = [
+            [cell for name, cell in zip(names, _quote(row, digits), strict=True) if name in columns]
+            for row in rows
+        ]
         room = width - sum(needed(columns, cells)) - len(columns)
-        if room >= 0:
+        # Symbols may be cut, once everything else was made short; bps tell what the spread does.
+        cut = max((len(line[0]) for line in cells), default=0) - _LEAST if digits == 5 else 0
+        if room + cut >= 0:
             break
-    if room < _LEAST - max(len(row[0]) for row in cells):
-        # Not even with shortened symbols: what bps tell as well goes first.
-        spread = columns.index("spread")
-        del columns[spread]
-        for line in cells:
-            del line[spread]
     if room > _LEAST + 6:
         columns.append("trend")
         for row, line in zip(rows, cells, strict=True):

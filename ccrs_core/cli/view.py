@@ -193,6 +193,7 @@ def summary(rows: Sequence[tuple[str, ...]], *columns: str) -> Table:
     """A plain table for the end of a run."""
     made = panels.table()
     made.expand = False
+    made.padding = (0, 1, 0, 0)
     for i, name in enumerate(columns):
         made.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:

@@ -105,7 +105,12 @@ class EmulatorServer:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_TIMEOUT
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_CLOSE_TIMEOUT,
+            # A client that leaves during a slow handshake is not waited for.
+            handler_cancellation=True,
         )
         await self._runner.setup()
         site = web.TCPSite(

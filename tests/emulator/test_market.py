@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -150,7 +151,7 @@ def test_the_past_leads_up_to_the_present() -> None:
         first_ns = START_NS // interval * interval - 50 * interval
         bars = market.tape.candles(Interval(interval), first_ns, 100, market.now_ns)
         assert len(bars) == 51
-        for earlier, later in zip(bars, bars[1:], strict=False):
+        for earlier, later in pairwise(bars):
             assert later.open == earlier.close
         for bar in bars:
             assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high

@@ -1,0 +1,136 @@
+"""``ccrs record`` and ``ccrs replay``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ccrs_core.cli import run
+from ccrs_core.recording import Header, read
+from tests.cli.conftest import ROOT, SECONDS, Command
+
+BYBIT = Path(os.environ.get("CCRS_FIXTURES", ROOT.parent / "shared" / "fixtures")) / "bybit" / "ws"
+needs_fixtures = pytest.mark.skipif(not BYBIT.is_dir(), reason="no shared recordings here")
+
+
+def _record(ccrs: Command, emulator: str, path: Path, *more: str) -> None:
+    done = ccrs(
+        *("record", "bybit", "BTC/USDT", "--base-url", emulator, "-o", str(path)),
+        *("--channel", "book", "--channel", "trades", "--channel", "top-of-book", *more),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b""
+
+
+def test_a_recording_replays_the_same_bytes_every_time(
+    ccrs: Command, emulator: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(ccrs, emulator, path, "--count", "150", "--connections", "3")
+    first, second = (ccrs("replay", "bybit", str(path), "--json") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stderr == b""
+    assert first.stdout == second.stdout
+    events = [json.loads(line) for line in first.stdout.splitlines()]
+    for kind in ("book", "top_of_book"):
+        sequences = [e["sequence"] for e in events if e["type"] == kind]
+        assert sequences
+        assert sequences == sorted(set(sequences))
+    assert {e.get("state") for e in events} <= {None, "valid"}
+
+
+def test_recording_goes_on_in_the_same_file(ccrs: Command, emulator: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    for _ in range(2):
+        _record(ccrs, emulator, path, "--count", "30")
+    headers = [record for record in read(path) if isinstance(record, Header)]
+    assert len(headers) == 2
+    assert headers[0].exchange_version
+    assert headers[0].environment == "mainnet"
+    assert run(["replay", "bybit", str(path)]) == 0
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_however_it_ends_the_file_is_good(
+    ccrs: Command, emulator: str, tmp_path: Path, how: int, code: int
+) -> None:
+    path = tmp_path / "r.jsonl"
+    with ccrs.start(
+        "record", "bybit", "BTC/USDT", "--base-url", emulator, "-o", str(path)
+    ) as process:
+        until = time.monotonic() + SECONDS
+        while not path.exists() or path.read_bytes().count(b'"kind":"in"') < 20:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.send_signal(how)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == code
+    done = ccrs("replay", "bybit", str(path), "--json")
+    assert done.returncode == 0
+    assert done.stdout.count(b'"top_of_book"') >= 10
+
+
+def test_a_file_of_something_else_is_left_alone(ccrs: Command, tmp_path: Path) -> None:
+    path = tmp_path / "thesis.txt"
+    path.write_text("all of it")
+    assert run(["record", "bybit", "BTC/USDT", "-o", str(path)]) == 2
+    assert path.read_text() == "all of it"
+
+
+def test_replays_keep_the_pace_that_is_asked_for(
+    ccrs: Command, emulator: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(ccrs, emulator, path, "--seconds", "1")
+    whole = ccrs("replay", "bybit", str(path), "--json").stdout
+    began = time.monotonic()
+    paced = ccrs("replay", "bybit", str(path), "--json", "--speed", "1")
+    assert time.monotonic() - began > 0.5
+    assert paced.stdout == whole
+
+
+@needs_fixtures
+@pytest.mark.parametrize(
+    ("file", "sequence", "best"),
+    [
+        (
+            "recording-orderbook500-linear-XRPUSDT-2024.jsonl",
+            20254902,
+            ["1.9535", "9324", "1.9536", "3654"],
+        ),
+        (
+            "session-spot-testnet-2026-09.jsonl",
+            3734376,
+            ["77140.5", "0.236197", "77140.7", "0.240076"],
+        ),
+    ],
+)
+def test_real_recordings_end_with_the_right_book(
+    file: str, sequence: int, best: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    outputs = []
+    for _ in range(2):
+        assert run(["replay", "bybit", str(BYBIT / file), "--channel", "book", "--json"]) == 0
+        out, err = capsysbinary.readouterr()
+        assert b"--market" in err
+        outputs.append(out)
+    assert outputs[0] == outputs[1]
+    last = json.loads(outputs[0].splitlines()[-1])
+    assert last["sequence"] == sequence
+    names = ("bid_price", "bid_size", "ask_price", "ask_size")
+    assert [last[name] for name in names] == best
+
+
+@needs_fixtures
+def test_a_replay_for_people_ends_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    file = BYBIT / "session-spot-testnet-2026-09.jsonl"
+    assert run(["replay", "bybit", str(file), "--market", "spot"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for word in ("valid", "77140.5 x 0.236197", "77140.7 x 0.240076", "50/50", "book", "trade"):
+        assert word in out

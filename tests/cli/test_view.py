@@ -1,0 +1,153 @@
+"""The live table: it fits, and says what matters."""
+
+from __future__ import annotations
+
+import io
+import time
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from ccrs_core import BookUpdate, Channel, ConnectionStatus, LinkState, OrderBook, TopOfBook
+from ccrs_core.cli import form, plain
+from ccrs_core.cli.figures import Board
+from ccrs_core.cli.view import draw
+from ccrs_core.events import Gap, Reason, Stale
+from ccrs_core.status import ClientStatus
+
+NOW = 1_767_225_600_000_000_000
+
+
+def _top(symbol: str, bid: str, ask: str, latency_ns: int = 1_000_000) -> TopOfBook:
+    sizes = Decimal("0.123456789"), Decimal("98765.4321")
+    return TopOfBook(
+        "toy", symbol, NOW - latency_ns, NOW, 7, Decimal(bid), sizes[0], Decimal(ask), sizes[1]
+    )
+
+
+def _status(count: int) -> ClientStatus:
+    links = tuple(
+        ConnectionStatus(
+            number=n,
+            url="wss://toy",
+            state=LinkState.OPEN if n % 4 else LinkState.WAITING,
+            epoch=n,
+            topics=1,
+            connects=1,
+            failures=0,
+            last_error="connection reset by peer, somewhere far away" if n % 4 == 0 else None,
+            connected_at_ns=1,
+            last_received_ns=1,
+            frames=123_456,
+            data=1,
+            late=1,
+            control=1,
+            unrecognised=0,
+            unwanted=0,
+            unreadable=0,
+            retired=0,
+            wins=1000 * n,
+            repeats=0,
+            mean_ahead=0.0004,
+            mean_behind=0.0012,
+        )
+        for n in range(1, count + 1)
+    )
+    return ClientStatus(
+        exchange="toy",
+        environment="mainnet",
+        connections=links,
+        subscriptions=(),
+        feeds=(),
+        rollovers=0,
+        resubscriptions=0,
+        reconnects=2,
+        requests=0,
+        request_errors=0,
+        host_paused=0.0,
+    )
+
+
+def _text(board: Board, width: int, connections: int = 3, height: int = 40) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    console.print(
+        draw(board, _status(connections), title="toy", width=width, height=height, levels=5)
+    )
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140])
+def test_everything_fits_and_no_number_is_cut(width: int) -> None:
+    board = Board()
+    for symbol, bid, ask in [
+        ("BTC/USDT", "104250.5", "104250.6"),
+        ("ETH/USDT:USDT", "3921.33", "3921.34"),
+        ("1000PEPE/USDT:USDT", "0.0123450", "0.0123451"),
+    ]:
+        board.take([(_top(symbol, bid, ask), None)])
+    text = _text(board, width)
+    assert max(map(len, text.splitlines())) <= width
+    for number in ("104250.5", "104250.6", "3921.34", "0.0123450", "0.01", "1.0", "2,000"):
+        assert number in text
+    for head in ("bid size", "bps", "p50", "p99", "wins", "ahead", "behind", "0 gaps"):
+        assert head in text
+
+
+def test_trouble_is_in_sight() -> None:
+    board = Board()
+    board.take([(_top("BTC/USDT", "1.5", "1.6"), None)])
+    gap = Gap("toy", "BTC/USDT", NOW, NOW, Channel.TOP_OF_BOOK, Reason.RECONNECTED, 7, 9, None)
+    stale = Stale("toy", "BTC/USDT", NOW, NOW, Channel.TOP_OF_BOOK, Reason.DISCONNECTED, None)
+    board.take([(gap, None), (stale, None)])
+    text = _text(board, 100, connections=13)
+    for word in ("1 gap ", "1 stale", "2 reconnects", "reconnected", "7 → 9", "… and 3 more"):
+        assert word in text
+    assert "✕" in text
+    assert "STALE" in "".join(plain.lines(board))
+
+
+def test_a_clock_that_is_behind_is_told_of() -> None:
+    board = Board()
+    board.take([(_top("BTC/USDT", "1.5", "1.6", latency_ns=-5_000_000), None)])
+    assert "clock is at least 5.0 ms ahead" in _text(board, 100)
+
+
+def test_a_book_is_a_ladder_while_it_is_valid() -> None:
+    board, book = Board(), OrderBook("BTC/USDT", depth=50)
+    levels = tuple((Decimal(f"{100 - i}.50"), Decimal(i + 1)) for i in range(20))
+    asks = tuple((Decimal(f"{101 + i}.50"), Decimal(i + 1)) for i in range(20))
+    update = BookUpdate("toy", "BTC/USDT", NOW, NOW, 77, True, levels, asks)
+    book.apply(update)
+    board.take([(update, book)])
+    text = _text(board, 80)
+    for word in ("sequence 77", "20/20 levels", "100.50", "96.50", "105.50", "█"):
+        assert word in text
+    assert "95.50" not in text
+    book.invalidate(Reason.SEQUENCE)
+    text = _text(board, 80)
+    assert "the book is invalid" in text
+    assert "100.50" not in text
+
+
+def test_a_lively_feed_shows_its_rate() -> None:
+    board = Board()
+    row = board.expect("BTC/USDT", Channel.TOP_OF_BOOK)
+    row.started_at = time.monotonic() - 100
+    board.take([(_top("BTC/USDT", "1.5", "1.6"), None)] * 500)
+    assert row.rate(time.monotonic()) == pytest.approx(100, rel=0.2)
+
+
+@given(st.decimals(0, 10**15, allow_nan=False), st.integers(5, 12))
+def test_sizes_are_short(value: Decimal, width: int) -> None:
+    assert len(form.size(value, width)) <= max(width, 8) + 2
+
+
+@given(st.floats(0, 1), st.integers(1, 40))
+def test_bars_keep_to_their_width(share: float, width: int) -> None:
+    assert len(form.bar(share, width)) <= width
+    assert len(form.bar(share, width, mirrored=True)) <= width

@@ -1,0 +1,208 @@
+"""``ccrs watch``, against the emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import time
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import SECONDS, Command
+
+EMULATOR = ("--environment", "emulator", "--rate", "300")
+
+
+def _lines(out: bytes) -> list[dict[str, Any]]:
+    assert not out or out.endswith(b"\n")
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_every_update_comes_once_and_in_order_over_racing_connections(ccrs: Command) -> None:
+    done = ccrs(
+        "watch", "bybit", "BTC/USDT", *EMULATOR, "--connections", "5", "--count", "200", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    events = _lines(done.stdout)
+    assert len(events) == 200
+    sequences = [event["sequence"] for event in events]
+    assert sequences == sorted(set(sequences))
+    for event in events:
+        assert (event["type"], event["exchange"], event["symbol"]) == (
+            "top_of_book",
+            "bybit",
+            "BTC/USDT",
+        )
+        assert event["received_time_ns"] > event["exchange_time_ns"] - 10**10
+        for name in ("bid_price", "bid_size", "ask_price", "ask_size"):
+            assert isinstance(event[name], str)
+        assert float(event["bid_price"]) < float(event["ask_price"])
+
+
+def test_dropped_connections_cost_a_race_nothing(ccrs: Command) -> None:
+    faulty = ccrs.start(
+        "emulator", "bybit", "--rate", "300", "--fault", "drop,every=0.2,target=random"
+    )
+    with faulty as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[3].decode()
+            done = ccrs(
+                *("watch", "bybit", "BTC/USDT", "--base-url", url, "--connections", "5"),
+                *("--seconds", "3", "--json"),
+            )
+        finally:
+            process.terminate()
+    assert done.returncode == 0, done.stderr
+    sequences = [e["sequence"] for e in _lines(done.stdout) if "sequence" in e]
+    assert len(sequences) > 100
+    assert sequences == sorted(set(sequences))
+
+
+def test_a_book_line_shows_the_book_after_the_update(ccrs: Command, emulator: str) -> None:
+    done = ccrs(
+        *("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--channel", "book"),
+        *("--count", "60", "--levels", "5", "--depth", "200", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    events = _lines(done.stdout)
+    assert [event["snapshot"] for event in events] == [True] + [False] * 59
+    first = events[0]["sequence"]
+    assert [event["sequence"] for event in events] == list(range(first, first + 60))
+    for event in events:
+        assert event["state"] == "valid"
+        bids, asks = event["bids"], event["asks"]
+        assert len(bids) == len(asks) == 5
+        assert bids[0] == [event["bid_price"], event["bid_size"]]
+        assert asks[0] == [event["ask_price"], event["ask_size"]]
+        prices = [float(price) for price, _ in [*reversed(asks), *bids]]
+        assert prices == sorted(set(prices), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("channel", "symbol", "fields"),
+    [
+        ("trades", "BTC/USDT", {"trade_id", "price", "size", "side"}),
+        ("ticker", "BTC/USDT:USDT", {"last_price", "mark_price"}),
+        ("candles", "BTC/USDT", {"open", "close", "closed", "interval"}),
+        ("funding", "BTC/USDT:USDT", {"rate", "funding_time_ns"}),
+        ("mark-price", "BTC/USDT:USDT", {"mark_price", "index_price"}),
+    ],
+)
+def test_every_channel_can_be_watched(
+    ccrs: Command, emulator: str, channel: str, symbol: str, fields: set[str]
+) -> None:
+    done = ccrs(
+        *("watch", "bybit", symbol, "--base-url", emulator, "--channel", channel),
+        *("--count", "1", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    (event,) = _lines(done.stdout)
+    assert fields <= event.keys()
+
+
+def test_without_a_terminal_it_is_plain_text(ccrs: Command, emulator: str) -> None:
+    done = ccrs("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--seconds", "1.5")
+    assert done.returncode == 0, done.stderr
+    assert b"\x1b" not in done.stdout
+    assert b"BTC/USDT top-of-book bid " in done.stdout
+    assert b"bps" in done.stdout
+
+
+def test_an_unreachable_stream_is_said_at_the_end(ccrs: Command) -> None:
+    with ccrs.start("emulator", "bybit", "--fault", "refuse,status=403") as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[3].decode()
+            done = ccrs("watch", "bybit", "BTC/USDT", "--base-url", url, "--seconds", "1", "--json")
+        finally:
+            process.terminate()
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.count(b"\n") == 1
+    assert b"403" in done.stderr
+
+
+# --- Ends -----------------------------------------------------------------------------------
+
+
+def _interrupted(process: subprocess.Popen[bytes]) -> float:
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.wait(SECONDS)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("more", [["--json"], [], ["--json", "--connections", "10"]])
+def test_ctrl_c_ends_at_once_with_130(ccrs: Command, emulator: str, more: list[str]) -> None:
+    with ccrs.start("watch", "bybit", "BTC/USDT", "--base-url", emulator, *more) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        took = _interrupted(process)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert took < 2.0
+    assert err.strip() == b""
+    if "--json" in more:
+        _lines(out)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(ccrs: Command, emulator: str) -> None:
+    with ccrs.start("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(SECONDS) == 0
+        assert process.stderr.read() == b""
+
+
+def test_a_reader_that_stops_costs_no_heartbeat(ccrs: Command, emulator: str) -> None:
+    arguments = ("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--channel", "book")
+    with ccrs.start(*arguments, "--levels", "50", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        # Far more than a pipe holds waits now, and yet Ctrl-C is heard at once.
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.wait(SECONDS)
+        assert time.monotonic() - began < 2.0
+    assert process.returncode == 130
+
+
+def test_on_a_terminal_it_is_a_table(ccrs: Command, emulator: str) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    arguments = ("watch", "bybit", "BTC/USDT", "ETH/USDT", "--base-url", emulator)
+    del ccrs.environment["COLUMNS"]
+    try:
+        with ccrs.start(
+            *arguments, "--connections", "3", stdin=theirs, stdout=theirs, stderr=theirs
+        ) as process:
+            os.close(theirs)
+            shown, until = b"", time.monotonic() + SECONDS
+            while b"3 open" not in shown.replace(b"\x1b[90m", b"") or "▲".encode() not in shown:
+                assert time.monotonic() < until
+                shown += os.read(ours, 65_536)
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(OSError):  # the terminal is gone with its last user
+                while more := os.read(ours, 65_536):
+                    shown += more
+            process.wait(SECONDS)
+        text = shown.decode()
+        assert process.returncode == 130
+        for word in ("BTC/USDT", "ETH/USDT", "bps", "p99", "wins", "0 gaps"):
+            assert word in text
+        assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text[-200:]  # the cursor is back
+    finally:
+        os.close(ours)

@@ -1,0 +1,229 @@
+"""Budgets hold in every window of time, for any schedule; all in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrs_core import limits
+from ccrs_core.errors import RateLimited
+from ccrs_core.exchange import Budget
+from ccrs_core.limits import HostLimits, Window, host_limits
+from ccrs_core.transport.memory import VirtualClock, run
+
+BUDGETS = st.builds(
+    Budget,
+    amount=st.integers(1, 12),
+    seconds=st.sampled_from((0.1, 1.0, 2.5, 60.0)),
+)
+ARRIVALS = st.lists(
+    st.tuples(st.sampled_from((0.0, 0.0, 0.01, 0.3, 1.0, 7.0)), st.integers(1, 15)), max_size=30
+)
+
+
+def most_in_a_window(grants: list[tuple[float, int]], seconds: float) -> int:
+    """The largest summed weight in any window, half open as clocks count."""
+    return max(
+        (
+            sum(weight for when, weight in grants[n:] if when - start < seconds * (1 - 1e-9))
+            for n, (start, _) in enumerate(grants)
+        ),
+        default=0,
+    )
+
+
+def served(budget: Budget, arrivals: list[tuple[float, int]]) -> list[tuple[float, int, int]]:
+    """When each of the callers got its grant, with its number and effective weight."""
+    grants: list[tuple[float, int, int]] = []
+
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(budget, clock)
+
+        async def caller(number: int, weight: int) -> None:
+            await window.acquire(weight)
+            grants.append((clock.monotonic(), number, min(weight, budget.amount)))
+
+        async with asyncio.TaskGroup() as group:
+            for number, (pause, weight) in enumerate(arrivals):
+                await asyncio.sleep(pause)
+                group.create_task(caller(number, weight))
+
+    run(main())
+    return grants
+
+
+@given(BUDGETS, ARRIVALS)
+def test_no_window_holds_more_than_the_budget_and_all_are_served_in_order(
+    budget: Budget, arrivals: list[tuple[float, int]]
+) -> None:
+    grants = served(budget, arrivals)
+    assert [number for _, number, _ in grants] == list(range(len(arrivals)))
+    weighed = [(when, weight) for when, _, weight in grants]
+    assert most_in_a_window(weighed, budget.seconds) <= budget.amount
+
+
+@given(BUDGETS, ARRIVALS)
+def test_nobody_waits_longer_than_the_budget_demands(
+    budget: Budget, arrivals: list[tuple[float, int]]
+) -> None:
+    """A grant waits for its arrival, for the one before it, or for a full window: nothing else."""
+    grants = served(budget, arrivals)
+    arrived, before = 0.0, 0.0
+    for n, ((pause, _), (when, _, weight)) in enumerate(zip(arrivals, grants, strict=True)):
+        arrived += pause
+        earliest = max(arrived, before)
+        if when > earliest + 1e-6:
+            just_before = when - 0.002
+            used = sum(w for at, _, w in grants[:n] if just_before - at < budget.seconds)
+            assert used + weight > budget.amount
+        before = when
+
+
+@given(BUDGETS, st.lists(st.floats(0, 5), max_size=40))
+def test_take_never_waits_and_tells_when_to_come_again(budget: Budget, pauses: list[float]) -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(budget, clock)
+        grants = []
+        for pause in pauses:
+            await asyncio.sleep(pause)
+            before = clock.monotonic()
+            wait = window.take()
+            assert clock.monotonic() == before
+            assert wait <= budget.seconds + 1e-6
+            if wait:
+                await asyncio.sleep(wait + 1e-6)
+                assert window.take() == 0.0
+            grants.append((clock.monotonic(), 1))
+        assert most_in_a_window(grants, budget.seconds) <= budget.amount
+
+    run(main())
+
+
+def test_what_is_heavier_than_the_whole_budget_waits_for_an_empty_window() -> None:
+    grants = served(Budget(amount=3, seconds=1.0), [(0.0, 1), (0.0, 50), (0.0, 1)])
+    assert [round(when, 6) for when, _, _ in grants] == [0.0, 1.0, 2.0]
+
+
+def test_a_light_request_does_not_overtake_a_heavy_one_that_waits() -> None:
+    grants = served(Budget(amount=4, seconds=1.0), [(0.0, 3), (0.0, 3), (0.0, 1)])
+    assert [(round(when, 6), n) for when, n, _ in grants] == [(0.0, 0), (1.0, 1), (1.0, 2)]
+
+
+def test_one_who_gives_up_waiting_takes_nothing_and_blocks_nobody() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(Budget(amount=1, seconds=10.0), clock)
+        await window.acquire()
+        waiting = [asyncio.ensure_future(window.acquire()) for _ in range(3)]
+        await asyncio.sleep(1.0)
+        waiting[0].cancel()
+        waiting[1].cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*waiting[:2])
+        await waiting[2]
+        assert clock.monotonic() == pytest.approx(10.0)
+
+    run(main())
+
+
+@given(
+    BUDGETS,
+    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 20)), max_size=4),
+    st.integers(1, 30),
+)
+def test_nothing_leaves_during_a_pause_and_no_burst_leaves_at_its_end(
+    budget: Budget, pauses: list[tuple[float, float]], callers: int
+) -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        host = HostLimits(Budget(amount=100, seconds=1.0), budget, clock)
+        left: list[tuple[float, int]] = []
+        barred: list[tuple[float, float]] = []
+
+        async def caller() -> None:
+            await host.requests.acquire(1, lambda: host.paused)
+            left.append((clock.monotonic(), 1))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(callers):
+                group.create_task(caller())
+            for wait, seconds in pauses:
+                await asyncio.sleep(wait)
+                host.pause(seconds)
+                barred.append((clock.monotonic(), clock.monotonic() + seconds))
+        for when, _ in left:
+            assert not any(start < when < end - 1e-9 for start, end in barred)
+        assert most_in_a_window(left, budget.seconds) <= budget.amount
+
+    run(main())
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+    async def main() -> None:
+        host = HostLimits(
+            Budget(amount=1, seconds=1.0), Budget(amount=1, seconds=1.0), VirtualClock()
+        )
+        host.pause(10.0)
+        host.pause(1.0)
+        assert host.paused == 10.0
+        await asyncio.sleep(11.0)
+        assert host.paused == 0.0
+
+    run(main())
+
+
+def test_a_hold_that_raises_ends_the_waiting_of_all_in_line() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(Budget(amount=1, seconds=5.0), clock)
+        await window.acquire()
+        banned = False
+
+        def hold() -> float:
+            if banned:
+                raise RateLimited("403", "go away", 600.0)
+            return 0.0
+
+        waiting = [asyncio.ensure_future(window.acquire(1, hold)) for _ in range(4)]
+        await asyncio.sleep(1.0)
+        banned = True
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(outcome, RateLimited) for outcome in outcomes)
+        assert clock.monotonic() == pytest.approx(5.0)
+        assert window.take() == 0.0
+
+    run(main())
+
+
+def test_all_who_go_to_a_host_on_one_loop_share_its_budgets() -> None:
+    budget = Budget(amount=1, seconds=1.0)
+    clock = VirtualClock()
+
+    async def main() -> HostLimits:
+        first = host_limits("a.test", budget, budget, clock)
+        assert host_limits("a.test", budget, budget, clock) is first
+        assert host_limits("b.test", budget, budget, clock) is not first
+        assert host_limits("a.test", budget, budget, VirtualClock()) is not first
+        return first
+
+    first = run(main())
+    assert run(main()) is not first
+
+
+def test_budgets_of_ended_loops_are_forgotten() -> None:
+    budget = Budget(amount=1, seconds=1.0)
+
+    async def main() -> None:
+        clock = VirtualClock()
+        host = host_limits("a.test", budget, budget, clock)
+        await asyncio.gather(*(host.requests.acquire() for _ in range(3)))
+
+    for _ in range(5):
+        run(main())
+    assert len(limits._hosts) <= 1
