@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.clients import CONTENDERS
-from benchmarks.job import Job
+from benchmarks.job import Job, Kind
 from benchmarks.measure import cores, pin
 from benchmarks.plan import FULL, QUICK, jobs
 from benchmarks.report import document, show
@@ -26,6 +27,9 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=list(CONTENDERS), help="measure these clients alone"
     )
+    parser.add_argument(
+        "--kinds", nargs="+", choices=get_args(Kind), help="do only these kinds of measurement"
+    )
     options = parser.parse_args()
     scale = QUICK if options.quick else FULL
     chosen = options.only or list(CONTENDERS)
@@ -36,7 +40,12 @@ def main() -> int:
             "see benchmarks/requirements.txt",
             file=sys.stderr,
         )
-    planned = jobs(scale, [name for name in chosen if name not in absent])
+    kinds = options.kinds or get_args(Kind)
+    planned = [
+        job
+        for job in jobs(scale, [name for name in chosen if name not in absent])
+        if job.kind in kinds
+    ]
     client_core, source_core = cores()
     pin(source_core)  # what shows the progress must not disturb the clients
     if client_core is not None and client_core == source_core:

@@ -80,6 +80,15 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def preemptions() -> int:
+    """How often the system took the processor away from this process to give it to another."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
 @attrs.define
 class Meter:
     """Counts what a consumer receives and the CPU time that its process spends meanwhile.
@@ -97,6 +106,7 @@ class Meter:
     _wall: float = 0.0
     _cpu_spent: float = 0.0
     _wall_spent: float = 0.0
+    _preempted: int = 0
     _times: list[int] = attrs.Factory(list)
     _sizes: list[object] = attrs.Factory(list)
 
@@ -122,6 +132,7 @@ class Meter:
 
     def _start(self, first: int) -> None:
         self._first, self._first_delivered = first, self.delivered
+        self._preempted = preemptions()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def _ended(self, size: object) -> bool:
@@ -129,6 +140,7 @@ class Meter:
             return False
         self._cpu_spent = time.process_time() - self._cpu
         self._wall_spent = time.perf_counter() - self._wall
+        self._preempted = preemptions() - self._preempted
         return True
 
     def throughput(self) -> dict[str, float]:
@@ -139,6 +151,7 @@ class Meter:
             "delivered": self.delivered - self._first_delivered,
             "cpu_s": self._cpu_spent,
             "wall_s": self._wall_spent,
+            "preempted_per_s": self._preempted / self._wall_spent,
             "events_per_cpu_s": handled / self._cpu_spent,
         }
 
@@ -155,5 +168,6 @@ class Meter:
             "delivered": self.delivered - self._first_delivered,
             "cpu_s": self._cpu_spent,
             "wall_s": self._wall_spent,
+            "preempted_per_s": self._preempted / self._wall_spent,
             **{f"{name}_us": percentile(delays, share) for name, share in QUANTILES.items()},
         }

@@ -23,6 +23,9 @@ OURS = "aiohttp"
 TITLES = {"top_of_book": "top of book", "trades": "trades", "book50": "50-level book"}
 _SAID = ("ccrs-core", "ccrs-bybit", "aiohttp", "orjson", "attrs", "ccxt", "cryptofeed", "picows")
 
+DISTURBED = 5.0
+"""Preemptions per second above which a run's latency isn't to be trusted."""
+
 Key = tuple[str, str, str, int]
 """Kind, case, client, connections: what repetitions have in common."""
 
@@ -86,7 +89,7 @@ def ratios(found: Medians) -> dict[str, float]:
                 handled = mine["events_per_cpu_s"] / theirs["events_per_cpu_s"]
                 flat[f"{case}/{OURS}/handled/vs_{peer}"] = handled
             other = delivered_rate(found, case, peer)
-            if delivered is not None and other is not None:
+            if mine and theirs and delivered and other:
                 flat[f"{case}/{OURS}/vs_{peer}"] = delivered / other
         mine = found.get(("latency", case, OURS, 1))
         prefix = "latency" if case == "top_of_book" else f"latency/{case}"
@@ -186,7 +189,7 @@ def show(
             paced = found.get(("latency", case, client, 1))
             rate = delivered_rate(found, case, client)
             filled = [
-                f"{burst['events_per_cpu_s']:,.0f}" if burst else "failed",
+                f"{burst['events_per_cpu_s']:,.0f}" if burst else "",
                 _ratio(flat, f"{case}/{OURS}/handled/vs_{client}"),
                 f"{rate:,.0f}" if rate else "",
                 _ratio(flat, f"{case}/{OURS}/vs_{client}"),
@@ -216,5 +219,13 @@ def show(
                 f"racing on {RACERS} connections, {where}: a late copy costs {cost:.2f} "
                 "of a delivered event"
             )
+    disturbed = sum(
+        figures["preempted_per_s"] > DISTURBED for job, figures in results if job.kind == "latency"
+    )
+    if disturbed:
+        console.print(
+            f"{disturbed} of {sum(job.kind == 'latency' for job, _ in results)} latency runs lost "
+            "the processor to other programs time and again: their tails say more about those"
+        )
     for job, cause in failures:
         console.print(f"failed: {job.kind} {job.case} {job.client} ({job.connections}): {cause}")

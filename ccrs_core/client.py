@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -47,6 +47,9 @@ T = TypeVar("T")
 logging.getLogger("ccrs").addHandler(logging.NullHandler())
 
 EMULATOR = "emulator"
+
+_Pool = tuple[Route, int, int]
+"""What shards have in common: route, number of racing connections, feed they are reserved for."""
 
 
 def connect(
@@ -170,7 +173,8 @@ class Client:
         self._requester: Requester | None = None
         self._instruments: InstrumentStore | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._shards: dict[tuple[Route, int, int], list[Shard]] = {}
+        self._shards: dict[_Pool, list[Shard]] = {}
+        self._homes: dict[tuple[Hashable, Subscription], Shard] = {}
         self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
         self._progress: set[asyncio.Future[None]] = set()
         self._hooks = plugins.hook_manager()
@@ -320,11 +324,10 @@ class Client:
         placed = self._placed.setdefault(feed, {})
         batches: dict[Shard, list[Subscription]] = {}
         for interest, (subscription, route) in resolved:
-            if interest in placed:
-                continue
-            shard = self._place(subscription, route, feed, batches)
-            placed[interest] = (subscription, shard)
-            batches.setdefault(shard, []).append(subscription)
+            if interest not in placed:
+                shard = self._place(subscription, route, feed)
+                placed[interest] = (subscription, shard)
+                batches.setdefault(shard, []).append(subscription)
         for shard, subscriptions in batches.items():
             shard.attach(subscriptions, feed)
 
@@ -347,26 +350,26 @@ class Client:
             )
         return subscription, route
 
-    def _place(
-        self,
-        subscription: Subscription,
-        route: Route,
-        feed: Feed,
-        coming: Mapping[Shard, Sequence[Subscription]],
-    ) -> Shard:
-        """The shard that has it, else one that has room, else a new one."""
+    def _place(self, subscription: Subscription, route: Route, feed: Feed) -> Shard:
+        """The shard that has it, else the last one if it has room, else a new one.
+
+        Room that removals leave in earlier shards is used once the last one is full.
+        """
         assert self._context is not None
         exclusive = feed if feed.policy is Policy.BLOCK else None
         key = (route, feed.connections, id(exclusive))
+        known = self._homes.get((key, subscription))
+        if known is not None:
+            return known
         shards = self._shards.setdefault(key, [])
-        for shard in shards:
-            if subscription in shard or subscription in coming.get(shard, ()):
-                return shard
-        for shard in shards:
-            if shard.has_room(subscription, coming.get(shard, ())):
-                return shard
-        shard = Shard(self._context, route, feed.connections, exclusive, self._moved)
-        shards.append(shard)
+        for shard in (*shards[-1:], *(s for s in shards if s.thinned)):
+            if shard.reserve(subscription):
+                break
+        else:
+            shard = Shard(self._context, route, feed.connections, exclusive, key, self._moved)
+            shard.reserve(subscription)
+            shards.append(shard)
+        self._homes[key, subscription] = shard
         return shard
 
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
@@ -380,7 +383,8 @@ class Client:
         if not placed:
             self._placed.pop(feed, None)
         for shard, subscriptions in batches.items():
-            shard.detach(subscriptions, feed)
+            for gone in shard.detach(subscriptions, feed):
+                self._homes.pop((shard.pool, gone), None)
         idle: list[Shard] = []
         for key, shards in list(self._shards.items()):
             for shard in [s for s in shards if s.empty]:

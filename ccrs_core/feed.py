@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import attrs
 
-from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused
-from ccrs_core.events import AnyEvent, Gap, MarketData, Notice, Reason
+from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
+from ccrs_core.events import AnyEvent, Candle, Gap, MarketData, Notice, Reason
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
 
@@ -28,14 +28,16 @@ class Policy(enum.StrEnum):
     """What happens when a consumer is slower than the market for ``maxsize`` events."""
 
     DROP_OLDEST = "drop_oldest"
-    """The oldest events are dropped; a ``Gap`` in their place says how many."""
+    """The oldest events are dropped; before the next one of the same subscription a ``Gap`` says
+    how many."""
     CONFLATE = "conflate"
     """At any time only the newest event per instrument and channel waits: always fresh."""
     BLOCK = "block"
     """Nothing is lost here: the feed has connections of its own, which stop reading. An exchange
     may cut a connection that isn't read for long; then a ``Gap`` tells."""
     RAISE = "raise"
-    """``FeedOverflow`` is raised at the place of the loss, once; reading may go on after it."""
+    """``FeedOverflow`` is raised at the place of the loss, once; reading may go on after it. What
+    comes until it is raised is lost, too, and counted in it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +74,9 @@ class Feed:
     One consumer at a time.
     """
 
+    NOTICES: ClassVar[int] = 4096
+    """Notices that may wait unread; beyond, those that nothing happened between are merged."""
+
     def __init__(
         self,
         owner: FeedOwner,
@@ -90,14 +95,17 @@ class Feed:
         self._callback = callback
         self._runner: asyncio.Task[None] | None = None
         self._queue: deque[AnyEvent] = deque()
-        self._newest: dict[object, AnyEvent] = {}
+        self._newest: OrderedDict[object, AnyEvent] = OrderedDict()
         self._conflating = policy is Policy.CONFLATE
         self._errors: deque[CcrsError] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._space: asyncio.Event | None = None
         self._open = False
         self._closed = False
-        self._losses: dict[tuple[str, str, Channel], int] = {}
+        self._losses: dict[tuple[str, Channel], _Loss] = {}
+        self._next: AnyEvent | None = None
+        self._notices = 0
+        self._notices_limit = self.NOTICES
         self._overflow = 0
         self._offered = self._delivered = self._conflated = self._dropped = self._discarded = 0
 
@@ -149,6 +157,9 @@ class Feed:
         self._discarded += self.waiting
         self._queue.clear()
         self._newest.clear()
+        self._losses.clear()
+        self._next = None
+        self._notices = self._overflow = 0
         self._notify()
         if self._space is not None:
             self._space.set()
@@ -183,7 +194,8 @@ class Feed:
         :raises SubscriptionRefused: where it refused one.
         """
         await self._owner.ready(self)
-        self._raise_error()
+        if self._errors:
+            raise self._errors.popleft()
 
     def book(self, symbol: str, depth: int | None = None) -> OrderBook:
         """The live order book of a symbol that this feed subscribes to. It is always as new as the
@@ -196,32 +208,18 @@ class Feed:
     # --- reading ---
 
     def __aiter__(self) -> AsyncIterator[AnyEvent]:
-        return self._events()
-
-    async def _events(self) -> AsyncIterator[AnyEvent]:
-        while not self._closed:
-            if self._queue:
-                # One by one, so that a loop that is left loses nothing of what it didn't see.
-                self._delivered += 1
-                yield self._queue.popleft()
-                if self._space is not None and len(self._queue) < self.maxsize:
-                    self._space.set()
-                continue
-            batch = await self._take()
-            self._delivered -= len(batch)
-            self._queue.extendleft(reversed(batch))
+        return _Reader(self)
 
     async def batches(self) -> AsyncIterator[list[AnyEvent]]:
         """All events that have arrived, at one wake-up, in order; never an empty list."""
-        while not self._closed:
-            batch = await self._take()
-            if batch:
-                yield batch
+        while await self._wait():
+            yield self._drain()
 
     async def each(self, callback: Callable[[AnyEvent], object]) -> None:
         """Call a plain function with every event, until the feed ends. What it raises ends this."""
-        async for batch in self.batches():
-            for event in batch:
+        pop = self._pop
+        while await self._wait():
+            while (event := pop()) is not None:
                 callback(event)
 
     async def _run(self, callback: Callable[[AnyEvent], object]) -> None:
@@ -239,50 +237,77 @@ class Feed:
         if refused:
             raise refused[0]
 
-    async def _take(self) -> list[AnyEvent]:
-        while True:
-            if self._queue or self._newest or self._losses:
-                return self._drain()
+    async def _wait(self) -> bool:
+        """Wait until there is something to read; False once the feed has ended."""
+        while not (self._queue or self._newest or self._losses or self._next is not None):
             self._raise_error()
             if self._closed:
-                return []
+                return False
             if not self._open:
                 raise FeedClosed("open the feed first: async with client.subscribe(…) as feed")
-            self._wake = asyncio.get_running_loop().create_future()
+            if self._wake is not None and not self._wake.done():
+                raise UsageError("somebody reads this feed already; it has one reader at a time")
+            wake = self._wake = asyncio.get_running_loop().create_future()
             try:
-                await self._wake
+                await wake
             finally:
-                self._wake = None
+                # A reader that was cancelled may end after its follower has begun to wait.
+                if self._wake is wake:
+                    self._wake = None
+        return True
+
+    def _pop(self) -> AnyEvent | None:
+        """The next event, None where nothing waits. What isn't popped can't be lost by a reader."""
+        event: AnyEvent
+        queue = self._queue
+        if self._next is not None:
+            event, self._next = self._next, None
+        elif self._conflating:
+            if not self._newest:
+                return None
+            _, event = self._newest.popitem(last=False)
+            self._notices -= event.channel is None
+        elif queue:
+            event = queue.popleft()
+            self._notices -= event.channel is None
+            if self._losses and (loss := self._losses.pop(_key(event), None)) is not None:
+                # The event doesn't go back into the queue: it could be dropped there, and a slow
+                # reader would be given nothing but gaps.
+                self._next = event
+                event = loss.gap()
+                self._offered += 1
+        elif self._losses:
+            event = self._losses.pop(next(iter(self._losses))).gap()
+            self._offered += 1
+        else:
+            return None
+        self._delivered += 1
+        if self._space is not None and len(queue) < self.maxsize:
+            self._space.set()
+        return event
 
     def _drain(self) -> list[AnyEvent]:
+        """All that waits."""
+        if self._losses or self._next is not None:
+            batch = []
+            while (event := self._pop()) is not None:
+                batch.append(event)
+            return batch
         if self._conflating:
-            batch: list[AnyEvent] = list(self._newest.values())
+            batch = list(self._newest.values())
             self._newest.clear()
         else:
-            batch = [*self._reports(), *self._queue]
+            batch = list(self._queue)
             self._queue.clear()
+        self._notices = 0
         self._delivered += len(batch)
         if self._space is not None:
             self._space.set()
         return batch
 
-    def _reports(self) -> list[Gap]:
-        """The notices of dropped events, to stand where those would have stood."""
-        if not self._losses or self.policy is Policy.RAISE:
-            return []
-        losses, self._losses = self._losses, {}
-        first = self._queue[0] if self._queue else None
-        now = first.received_time_ns if first is not None else 0
-        self._offered += len(losses)
-        return [
-            Gap(exchange, symbol, None, now, channel, Reason.OVERFLOW, lost=lost)
-            for (exchange, symbol, channel), lost in losses.items()
-        ]
-
     def _raise_error(self) -> None:
         if self._overflow:
             lost, self._overflow = self._overflow, 0
-            self._losses.clear()
             raise FeedOverflow(
                 f"the feed was not read for {self.maxsize} events; {lost} were lost "
                 "(read faster, or choose another policy)",
@@ -295,79 +320,111 @@ class Feed:
 
     def put(self, events: Sequence[MarketData]) -> None:
         """Offer events of one topic."""
+        if self._closed:
+            return
         self._offered += len(events)
         if self._conflating:
             newest = self._newest
             for event in events:
-                key = (event.__class__, event.symbol)
+                key: object = (event.__class__, event.symbol)
+                if event.__class__ is Candle:
+                    key = (key, event.interval)
                 if newest.pop(key, None) is not None:
                     self._conflated += 1
                 newest[key] = event
+        elif self._overflow:
+            self._lost(len(events))
         else:
             queue = self._queue
             queue.extend(events)
-            if len(queue) > self.maxsize:
-                self._overfull(len(events))
+            if len(queue) - self._notices > self.maxsize:
+                self._overfull()
         wake = self._wake
         if wake is not None and not wake.done():
             wake.set_result(None)
 
     def notify(self, notice: Notice) -> None:
-        """Offer a notice; notices are neither conflated nor dropped."""
+        """Offer a notice; notices are neither conflated nor dropped (but see ``NOTICES``)."""
+        if self._closed:
+            return
         self._offered += 1
+        self._notices += 1
         if self._conflating:
-            self._newest[id(notice)] = notice
+            self._newest[object()] = notice
         else:
             self._queue.append(notice)
+        if self._notices > self._notices_limit:
+            self._merge_notices()
         self._notify()
+
+    def _merge_notices(self) -> None:
+        """Of notices of one kind and subscription without data in between, keep the last."""
+        before = self.waiting
+        if self._conflating:
+            self._newest = OrderedDict(_merged(self._newest.items()))
+        else:
+            self._queue = deque(event for _, event in _merged(enumerate(self._queue)))
+        merged = before - self.waiting
+        self._conflated += merged
+        self._notices -= merged
+        self._notices_limit = max(self.NOTICES, 2 * self._notices)
 
     def fail(self, error: CcrsError) -> None:
         """Let the consumer's next read, after all that waits, raise this."""
         self._errors.append(error)
         self._notify()
 
-    def _overfull(self, added: int) -> None:
+    def _overfull(self) -> None:
         queue = self._queue
         if self.policy is Policy.BLOCK:
             if self._space is None:
                 self._space = asyncio.Event()
             self._space.clear()
             return
-        lost: list[AnyEvent] = []
+        excess = len(queue) - self._notices - self.maxsize
         if self.policy is Policy.RAISE:
-            excess = min(len(queue) - self.maxsize, added)
-            lost = [queue.pop() for _ in range(excess)]
-            self._overflow += len(lost)
+            for _ in range(excess):
+                queue.pop()
         else:
-            excess = len(queue) - self.maxsize
             kept: list[AnyEvent] = []
-            while excess > 0 and queue:
+            for _ in range(excess):
                 event = queue.popleft()
-                if event.channel is None:
+                while event.channel is None:
                     kept.append(event)
-                else:
-                    lost.append(event)
-                    excess -= 1
+                    event = queue.popleft()
+                self._count_loss(event)
             queue.extendleft(reversed(kept))
-            for event in lost:
-                assert event.channel is not None
-                key = (event.exchange, event.symbol, event.channel)
-                self._losses[key] = self._losses.get(key, 0) + 1
-        self._dropped += len(lost)
-        self._owner.overflowed(self, len(lost))
+        self._lost(excess)
+
+    def _count_loss(self, event: AnyEvent) -> None:
+        key = _key(event)
+        loss = self._losses.get(key)
+        if loss is None:
+            self._losses[key] = _Loss(event)
+        else:
+            loss.last = event
+            loss.count += 1
+
+    def _lost(self, count: int) -> None:
+        if self.policy is Policy.RAISE:
+            self._overflow += count
+        self._dropped += count
+        self._owner.overflowed(self, count)
 
     def discard(self, symbol: str, channel: Channel) -> None:
         """Remove what waits of a subscription that is no longer wanted."""
-
-        def unwanted(event: AnyEvent) -> bool:
-            about = event.channel or getattr(event, "about", None)
-            return event.symbol == symbol and about is channel
-
+        unwanted = (symbol, channel)
         before = self.waiting
-        self._queue = deque(e for e in self._queue if not unwanted(e))
-        self._newest = {k: e for k, e in self._newest.items() if not unwanted(e)}
-        self._losses = {k: n for k, n in self._losses.items() if k[1:] != (symbol, channel)}
+        self._queue = deque(e for e in self._queue if _key(e) != unwanted)
+        self._newest = OrderedDict((k, e) for k, e in self._newest.items() if _key(e) != unwanted)
+        self._losses.pop(unwanted, None)
+        if self._next is not None and _key(self._next) == unwanted:
+            self._next = None
         self._discarded += before - self.waiting
+        waiting = self._queue if not self._conflating else self._newest.values()
+        self._notices = sum(event.channel is None for event in waiting)
+        if self._space is not None and len(self._queue) < self.maxsize:
+            self._space.set()
 
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -387,7 +444,7 @@ class Feed:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue) + len(self._newest)
+        return len(self._queue) + len(self._newest) + (self._next is not None)
 
     def status(self) -> FeedStatus:
         return FeedStatus(
@@ -401,3 +458,62 @@ class Feed:
             discarded=self._discarded,
             error=str(self._errors[0]) if self._errors else None,
         )
+
+
+@attrs.define(eq=False)
+class _Loss:
+    """What was dropped of one subscription and not told yet."""
+
+    last: AnyEvent
+    count: int = 1
+
+    def gap(self) -> Gap:
+        last, (symbol, channel) = self.last, _key(self.last)
+        now, lost = last.received_time_ns, self.count
+        return Gap(last.exchange, symbol, None, now, channel, Reason.OVERFLOW, lost=lost)
+
+
+class _Reader:
+    """Takes one event at a time, so that leaving the loop or cancelling it loses nothing, and a
+    cancelled read can be tried again."""
+
+    __slots__ = ("_feed",)
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AnyEvent:
+        feed = self._feed
+        while (event := feed._pop()) is None:
+            if not await feed._wait():
+                raise StopAsyncIteration
+        return event
+
+
+def _key(event: AnyEvent) -> tuple[str, Channel]:
+    """The subscription that an event belongs to."""
+    channel = event.channel
+    if channel is None:
+        assert isinstance(event, Notice)
+        channel = event.about
+    return event.symbol, channel
+
+
+def _merged(items: Iterable[tuple[object, AnyEvent]]) -> list[tuple[object, AnyEvent]]:
+    """Without notices that are followed by another one of their kind before any data."""
+    kept: list[tuple[object, AnyEvent]] = []
+    later: dict[tuple[str, Channel], set[type[AnyEvent]]] = {}
+    for place, event in reversed(list(items)):
+        if event.channel is not None:
+            later.pop(_key(event), None)
+        else:
+            kinds = later.setdefault(_key(event), set())
+            if event.__class__ in kinds:
+                continue
+            kinds.add(event.__class__)
+        kept.append((place, event))
+    kept.reverse()
+    return kept

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("ccrs")
 hookimpl = pluggy.HookimplMarker("ccrs")
+"""Marks a function as the implementation of the hook that it is named after."""
 
 
 class Specs:

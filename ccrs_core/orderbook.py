@@ -46,7 +46,10 @@ class Applied(enum.Enum):
 
 class _Half:
     """One side: sizes by price, and the prices sorted best last (changes cluster at the best, and
-    a list is cheapest to change at its end)."""
+    a list is cheapest to change at its end).
+
+    Signs change by ``copy_negate``: the minus operator would round to the caller's decimal context.
+    """
 
     __slots__ = ("prices", "sign", "sizes")
 
@@ -56,13 +59,14 @@ class _Half:
         self.prices: list[Decimal] = []  # times sign: ascending, best last
 
     def load(self, levels: tuple[Level, ...]) -> None:
-        self.sizes = {price: size for price, size in levels if size}
+        sizes = dict(levels)
+        self.sizes = sizes if all(sizes.values()) else {p: s for p, s in sizes.items() if s}
         sign = self.sign
-        self.prices = sorted(self.sizes if sign > 0 else (-p for p in self.sizes))
+        self.prices = sorted(self.sizes if sign > 0 else (p.copy_negate() for p in self.sizes))
 
     def set(self, price: Decimal, size: Decimal) -> None:
         sizes = self.sizes
-        key = price if self.sign > 0 else -price
+        key = price if self.sign > 0 else price.copy_negate()
         if size:
             if price not in sizes:
                 prices = self.prices
@@ -78,21 +82,22 @@ class _Half:
         excess = len(self.prices) - depth
         if excess > 0:
             for key in self.prices[:excess]:
-                del self.sizes[key if self.sign > 0 else -key]
+                del self.sizes[key if self.sign > 0 else key.copy_negate()]
             del self.prices[:excess]
 
     def best(self) -> Decimal | None:
         if not self.prices:
             return None
         key = self.prices[-1]
-        return key if self.sign > 0 else -key
+        return key if self.sign > 0 else key.copy_negate()
 
     def levels(self, depth: int | None) -> list[Level]:
         sizes, sign = self.sizes, self.sign
         best_first = islice(reversed(self.prices), depth)
         if sign > 0:
             return [(price, sizes[price]) for price in best_first]
-        return [(-key, sizes[-key]) for key in best_first]
+        prices = (key.copy_negate() for key in best_first)
+        return [(price, sizes[price]) for price in prices]
 
 
 class OrderBook:
@@ -163,7 +168,7 @@ class OrderBook:
         self.received_time_ns = update.received_time_ns
         self.updates += 1
         bids, asks = self._bids.prices, self._asks.prices
-        if bids and asks and bids[-1] >= -asks[-1]:
+        if bids and asks and bids[-1] >= asks[-1].copy_negate():
             self.invalidate(Reason.CROSSED)
             return Applied.BROKEN
         if (

@@ -52,14 +52,15 @@ class Race:
     """
 
     WINDOW: ClassVar[int] = 1024
-    """Updates whose time and winner are remembered."""
+    """Updates whose time and winner are remembered at least."""
     STUCK: ClassVar[float] = 3.0
     """Where nothing new was delivered for so long (s) while numbers rise below the last one, the
     last one was wrong (a corrupted frame, an unannounced restart): start anew from there."""
 
     __slots__ = (
+        "_older",
+        "_recent",
         "_runners",
-        "_seen",
         "adrift",
         "advanced_at",
         "contiguous",
@@ -79,12 +80,14 @@ class Race:
         """No connection brought the topic for a while: the exchange may count anew by now."""
         self.advanced_at = 0.0
         self._runners = runners
-        self._seen: dict[Number, tuple[float, Runner | None]] = {}
+        # Two generations, swapped when full: evicting one by one would cost more than it saves.
+        self._recent: dict[Number, tuple[float, Runner | None]] = {}
+        self._older: dict[Number, tuple[float, Runner | None]] = {}
 
     def late(self, number: Number, restart: bool, runner: Runner, now: float) -> bool:
         """Whether an update was delivered already; scores it if so."""
         if number.__class__ is bytes:
-            seen = self._seen.get(number)
+            seen = self._recent.get(number) or self._older.get(number)
             if seen is None:
                 return False
             self._score(number, seen, runner, now)
@@ -103,10 +106,10 @@ class Race:
             return False
         if self.contiguous and self.backward(number, runner):
             return False
-        seen = self._seen.get(number)
+        seen = self._recent.get(number) or self._older.get(number)
         if seen is not None:
             self._score(number, seen, runner, now)
-        elif self._stuck(number, runner, now):
+        elif number != last and self._stuck(number, runner, now):
             return False
         elif runner.tops.get(self.topic) == number:
             runner.repeats += 1
@@ -162,7 +165,24 @@ class Race:
             # Only the first to arrive after the winner tells its lead.
             winner.ahead_total += behind
             winner.ahead_count += 1
-            self._seen[number] = (when, None)
+            self._recent[number] = (when, None)
+
+    def take(self, number: int, restart: bool, runner: Runner, now: float) -> bool:
+        """:meth:`late` and, where it isn't, :meth:`won`: whether an update is to be delivered."""
+        last = self.last
+        if last is None or number <= last or restart or self.generation or self.held:
+            if self.late(number, restart, runner, now):
+                return False
+            self.won(number, restart, runner, now)
+            return True
+        self.last = number
+        self.advanced_at = now
+        self.adrift = False
+        runner.wins += 1
+        runner.tops[self.topic] = number
+        if len(self._runners) > 1:
+            self.remember(number, runner, now)
+        return True
 
     def won(self, number: Number, restart: bool, runner: Runner, now: float) -> None:
         """Note that an update, found not to be late, was decoded and delivered."""
@@ -173,8 +193,7 @@ class Race:
             assert isinstance(number, int)
             last = self.last
             if last is not None and number <= last:
-                self._seen.clear()
-                self.held.clear()
+                self._forget()
                 if restart:
                     # Copies of the former count may still be under way on the other connections.
                     for other in self._runners:
@@ -188,10 +207,10 @@ class Race:
 
     def remember(self, number: Number, runner: Runner, now: float) -> None:
         """Keep time and winner of an update, to measure how far behind its copies come."""
-        seen = self._seen
-        seen[number] = (now, runner)
-        if len(seen) > self.WINDOW:
-            del seen[next(iter(seen))]
+        recent = self._recent
+        recent[number] = (now, runner)
+        if len(recent) >= self.WINDOW:
+            self._older, self._recent = recent, {}
 
     def hold(self, number: int, runner: Runner, now: float) -> None:
         """Note that an update waits in the book for what comes before it."""
@@ -203,5 +222,8 @@ class Race:
     def reset(self) -> None:
         """Forget everything: whatever comes next is new."""
         self.last = None
+        self._forget()
+
+    def _forget(self) -> None:
         self.held.clear()
-        self._seen.clear()
+        self._recent, self._older = {}, {}

@@ -132,6 +132,8 @@ class _Topic:
     had_data: bool = False
     silences: int = 0
     attempts: int = 0
+    told: bool = False
+    """Whether a missing acknowledgement was told of."""
 
 
 @attrs.define(eq=False)
@@ -260,7 +262,12 @@ class Session:
                 topic.subscriptions[subscription] = None
                 if silence is not None:
                     topic.max_silence = min(silence, topic.max_silence or silence)
-                if topic.state is not TopicState.PENDING or name not in self._queue:
+                if topic.state is TopicState.REFUSED:
+                    # Asked for by somebody anew, it may be given this time.
+                    topic.state = TopicState.PENDING
+                    topic.attempts, topic.told = 0, False
+                    self._queue.append(name)
+                elif name not in self._queue:
                     # The exchange sends it already; only the codec has to know.
                     self._codec.subscribe([subscription], self._new_id())
         effects: list[Effect] = []
@@ -278,6 +285,8 @@ class Session:
                 continue
             del topic.subscriptions[subscription]
             if topic.subscriptions:
+                left = [s for s in map(self._max_silence, topic.subscriptions) if s is not None]
+                topic.max_silence = min(left, default=None)
                 continue
             del self._topics[name]
             if name in self._queue:
@@ -304,7 +313,7 @@ class Session:
         ]
         self._requests[request_id] = _Request([name], False)
         topic.state = TopicState.PENDING
-        topic.attempts = 0
+        topic.attempts, topic.told = 0, False
         topic.had_data = False
         topic.since = None
         self._ask([name], effects)
@@ -326,6 +335,11 @@ class Session:
         """Reading goes on after a pause on our side, which proves nothing about the exchange."""
         self.paused = False
         self._last_received = now
+        if self._login_sent is not None:
+            self._login_sent = now
+        for request in self._requests.values():
+            if request.sent_at is not None:
+                request.sent_at = now
         for topic in self._topics.values():
             if topic.last_data is not None:
                 topic.last_data = now
@@ -346,7 +360,11 @@ class Session:
         for frame in frames:
             if contests is not None:
                 identity = None
-                peeked = peek(frame)
+                try:
+                    peeked = peek(frame)
+                except Exception as error:
+                    self._undecodable(error, frame, now, effects)
+                    continue
                 if peeked is not None:
                     name, number, restart = peeked
                     topic, contest = topics.get(name), contests.get(name)
@@ -364,13 +382,8 @@ class Session:
                         identity = number
             try:
                 messages = decode(frame, received_time_ns)
-            except DecodeError as error:
-                self._undecodable(error, now, effects)
-                continue
-            except Exception as error:  # a plugin's bug must not take the connection's others down
-                wrapped = DecodeError(f"the codec failed: {type(error).__name__}: {error}", frame)
-                wrapped.__cause__ = error
-                self._undecodable(wrapped, now, effects)
+            except Exception as error:
+                self._undecodable(error, frame, now, effects)
                 continue
             useful = False
             for message in messages:
@@ -408,7 +421,14 @@ class Session:
         if self.first_data_at is None:
             self.first_data_at = now
 
-    def _undecodable(self, error: DecodeError, now: float, effects: list[Effect]) -> None:
+    def _undecodable(
+        self, cause: Exception, frame: bytes, now: float, effects: list[Effect]
+    ) -> None:
+        if isinstance(cause, DecodeError):
+            error = cause
+        else:  # a plugin's bug must not take the client's other connections down
+            error = DecodeError(f"the codec failed: {type(cause).__name__}: {cause}", frame)
+            error.__cause__ = cause
         self.counters.unreadable += 1
         effects.append(Unreadable(error))
         recent = [t for t in self._unreadable if now - t < self.UNREADABLE_SECONDS]
@@ -468,12 +488,11 @@ class Session:
             request = self._match(topics)
         if request is None:
             return None, []
-        if topics is None:
-            topics = tuple(request.topics)
-        request.topics = [t for t in request.topics if t not in topics]
+        answered = [t for t in request.topics if topics is None or t in topics]
+        request.topics = [t for t in request.topics if t not in answered]
         if not request.topics:
             self._forget(request)
-        return request, list(topics)
+        return request, answered
 
     def _match(self, topics: tuple[str, ...] | None) -> _Request | None:
         """The request that an answer without id belongs to, by the topics that it names."""
@@ -503,10 +522,17 @@ class Session:
 
     def _refused(self, refused: Refused, effects: list[Effect]) -> None:
         request, names = self._answered(refused.request_id, refused.topics)
+        if request is not None and not names:
+            # It names nothing that was asked for: as good as naming nothing.
+            names, request.topics = request.topics, []
+            self._forget(request)
+            named = False
+        else:
+            named = refused.topics is not None
         if request is None or not request.subscribe:
             return
         wanted = [n for n in names if n in self._topics]
-        if refused.topics is None and len(names) > 1:
+        if not named and len(names) > 1:
             # One bad topic fails the whole request at many exchanges: halve until it is found.
             for name in wanted:
                 self._topics[name].attempts = 0
@@ -518,7 +544,7 @@ class Session:
         for name in wanted:
             self._give_up(name, refused.code, refused.text, effects)
         # Topics of the same request that the exchange didn't name are still unanswered.
-        if refused.topics is not None and request.topics:
+        if request.topics:
             rest = [n for n in request.topics if n in self._topics]
             self._forget(request)
             if rest:
@@ -541,14 +567,14 @@ class Session:
             heartbeat = self._codec.heartbeat
             if heartbeat is not None:
                 times.append(self._last_ping + heartbeat.interval)
-            times.extend(
-                r.sent_at + self._patience.ack
-                for r in self._requests.values()
-                if r.sent_at is not None
-            )
             if not self.paused:
+                times.extend(
+                    r.sent_at + self._patience.ack
+                    for r in self._requests.values()
+                    if r.sent_at is not None
+                )
                 times.extend(map(self._overdue_at, self._topics.values()))
-        elif self._login_sent is not None:
+        elif self._login_sent is not None and not self.paused:
             times.append(self._login_sent + self._patience.login)
         return min(times)
 
@@ -578,24 +604,25 @@ class Session:
             self._close(f"nothing received for {now - self._last_received:.1f} s", effects)
             return effects
         if not self._logged_in:
-            if self._login_sent is not None and now >= self._login_sent + self._patience.login:
+            sent = self._login_sent
+            if sent is not None and not self.paused and now >= sent + self._patience.login:
                 self._close("the login was not answered", effects)
             return effects
         heartbeat = self._codec.heartbeat
         if heartbeat is not None and now >= self._last_ping + heartbeat.interval:
             self._last_ping = now
             effects.append(Send(self._codec.ping(self._new_id())))
-        self._missing_answers(now, effects)
+        # Answers, too, can't be seen while nothing is read.
         if not self.paused:
+            self._missing_answers(now, effects)
             for topic in list(self._topics.values()):
                 if now >= self._overdue_at(topic):
                     self._overdue(topic, now, effects)
         return effects
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
-        due = now - self._patience.ack
         for request_id, request in list(self._requests.items()):
-            if request.sent_at is None or request.sent_at > due:
+            if request.sent_at is None or now < request.sent_at + self._patience.ack:
                 continue
             del self._requests[request_id]
             if not request.subscribe:
@@ -605,8 +632,10 @@ class Session:
                 topic = self._topics.get(name)
                 if topic is None or topic.state is not TopicState.PENDING or self._awaited(name):
                     continue
-                if topic.attempts == self._patience.ack_attempts and not topic.had_data:
+                attempts = self._patience.ack_attempts
+                if topic.attempts >= attempts and not topic.told and not topic.had_data:
                     # Tell, but go on asking: it may be a passing fault of the exchange.
+                    topic.told = True
                     text = f"not acknowledged after {topic.attempts} requests"
                     effects.append(TopicRefused(name, "", text))
                 again.append(name)

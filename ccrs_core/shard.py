@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.events import Reason
@@ -35,12 +35,14 @@ class Shard:
         route: Route,
         connections: int,
         exclusive: Feed | None,
+        pool: Hashable,
         changed: Callable[[], None],
     ) -> None:
         self.context = context
         self.route = route
         self.connections = connections
         self.exclusive = exclusive
+        self.pool = pool
         self.topics: dict[str, Topic] = {}
         self.runners: list[Runner] = []
         self.links: list[Link] = []
@@ -49,7 +51,10 @@ class Shard:
         self.resubscriptions = 0
         self._past_reconnects = 0
         self._wanted: dict[Subscription, str] = {}
-        self._names = context.exchange.codec(route)
+        self._reserved: set[str] = set()
+        self._reserved_chars = 0
+        self._most = 0
+        self._codec = context.exchange.codec(route)
         self._changed = changed
         self._tasks: dict[Link, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -63,8 +68,13 @@ class Shard:
 
     # --- what is wanted ---
 
+    @property
+    def thinned(self) -> bool:
+        """Whether a removal has left room that was once taken."""
+        return self._most > len(self._reserved)
+
     def topic_of(self, subscription: Subscription) -> str:
-        return self._names.topic(subscription)
+        return self._codec.topic(subscription)
 
     def wanted(self) -> Sequence[Subscription]:
         """What a fresh connection has to subscribe to: all but what the exchange refused."""
@@ -72,21 +82,25 @@ class Shard:
         # A refusal without a code is the exchange's silence, which may have been the connection's.
         return [s for s in self._wanted if s not in refusals or not refusals[s].code]
 
-    def has_room(self, subscription: Subscription, coming: Sequence[Subscription] = ()) -> bool:
-        """Whether one more topic stays within the exchange's limits of one connection, with those
-        that are about to be attached."""
-        names = {*self.topics, *map(self.topic_of, coming)}
+    def reserve(self, subscription: Subscription) -> bool:
+        """Keep a place for a subscription that is about to be attached, if it stays within the
+        exchange's limits of one connection."""
         name = self.topic_of(subscription)
-        if name in names:
+        if name in self._reserved:
             return True
-        route = self.route
-        count, chars = len(names) + 1, sum(map(len, names)) + len(name)
-        return (route.topics_per_connection is None or count <= route.topics_per_connection) and (
-            route.topic_chars_per_connection is None or chars <= route.topic_chars_per_connection
-        )
-
-    def __contains__(self, subscription: Subscription) -> bool:
-        return subscription in self._wanted
+        route, chars = self.route, self._reserved_chars + len(name)
+        if route.topics_per_connection is not None and (
+            len(self._reserved) >= route.topics_per_connection
+        ):
+            return False
+        if route.topic_chars_per_connection is not None and (
+            chars > route.topic_chars_per_connection
+        ):
+            return False
+        self._reserved.add(name)
+        self._most = max(self._most, len(self._reserved))
+        self._reserved_chars = chars
+        return True
 
     @property
     def reconnects(self) -> int:
@@ -122,8 +136,8 @@ class Shard:
             if new and link.session is not None and not link.held:
                 link.apply(link.session.add(new))
 
-    def detach(self, subscriptions: Sequence[Subscription], feed: Feed) -> None:
-        """Take these from a feed, unsubscribing from those that no feed has any more."""
+    def detach(self, subscriptions: Sequence[Subscription], feed: Feed) -> list[Subscription]:
+        """Take these from a feed, unsubscribing from those (returned) that no feed has any more."""
         gone: list[Subscription] = []
         for subscription in subscriptions:
             stream = self.stream(subscription)
@@ -140,12 +154,15 @@ class Shard:
             del topic.streams[EVENT_OF[subscription.channel]]
             if not topic.streams:
                 del self.topics[name]
+                self._reserved.discard(name)
+                self._reserved_chars -= len(name)
                 timer = self._timers.pop(name, None)
                 if timer is not None:
                     timer.cancel()
         for link in self.links:
             if gone and link.session is not None:
                 link.apply(link.session.remove(gone))
+        return gone
 
     def stream(self, subscription: Subscription) -> Stream | None:
         name = self._wanted.get(subscription)

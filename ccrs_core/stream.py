@@ -251,14 +251,18 @@ class Topic:
                 assert isinstance(update, BookUpdate)
                 self._update(update, data.restart, stream, runner, now)
             return
-        if number is not None:
-            if race.late(number, data.restart, runner, now):
-                if number == race.last:
+        if isinstance(number, int):
+            last = race.last
+            if not race.take(number, data.restart, runner, now):
+                if number == last:
                     self._confirmed(events[0].received_time_ns)
                 return
-            if race.last is not None and isinstance(number, int) and number <= race.last:
+            if last is not None and number <= last:
                 stream.interrupt(Reason.RESTART if data.restart else Reason.SEQUENCE)
-            race.won(number, data.restart, runner, now)
+        elif number is not None:
+            if race.late(number, False, runner, now):
+                return
+            race.won(number, False, runner, now)
         if kind is Trade:
             events = self._new_trades(events)
             if not events:

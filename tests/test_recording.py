@@ -147,7 +147,7 @@ def test_everything_that_passes_is_written_in_order(tmp_path: Path) -> None:
                 async for event in feed:
                     if event.type == "resumed":
                         break
-            writer.close()
+                writer.close()
 
     run(main())
     header, *records = read(path)

@@ -40,6 +40,12 @@ class Commands(click.Group):
 
             plugins.call(plugins.hook_manager(), "ccrs_add_command", group=self)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return 0  # the reader has all that it wanted; click would call it a failure
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._extend()
         return [*COMMANDS, *(name for name in sorted(self.commands) if name not in COMMANDS)]
@@ -110,8 +116,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        return 0
     except click.ClickException as error:
         return _say(_one_line(error), error.exit_code, getattr(error, "ctx", None))
     except click.exceptions.Exit as ending:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
-    from ccrs_core.emulator.faults import ActiveFault, Fault, FaultKind, Faults, parse_fault
+    from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
+    from ccrs_core.emulator.faults import ActiveFault, Faults
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
     from ccrs_core.emulator.listing import Listing, Steps
     from ccrs_core.emulator.market import Changed, Liquidation, SimulatedMarket
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "dialect": ("Dialect", "Frame", "HttpRefusal", "Session"),
-    "faults": ("ActiveFault", "Fault", "FaultKind", "Faults", "parse_fault"),
+    "fault": ("Fault", "FaultKind", "parse_fault"),
+    "faults": ("ActiveFault", "Faults"),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
     "listing": ("Listing", "Steps"),
     "market": ("Changed", "Liquidation", "SimulatedMarket"),

@@ -13,7 +13,7 @@ from typing import Self
 from aiohttp import WSMsgType, web
 
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal
-from ccrs_core.emulator.faults import Fault
+from ccrs_core.emulator.fault import Fault
 from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer
 from ccrs_core.errors import UsageError
 from ccrs_core.model import NS_PER_SECOND

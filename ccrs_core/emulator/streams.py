@@ -106,7 +106,7 @@ class Stream(ABC):
         """What changed since the last update; may be nothing."""
 
     def started(self, now_ns: int) -> None:  # noqa: B027 - not every stream has a state
-        """The first subscriber is about to come: take over the present state."""
+        """Nobody has listened for a while: take over the present state."""
 
     def alarm_ns(self) -> int | None:
         """When the stream wants to speak, whether or not anything changes."""
@@ -154,6 +154,13 @@ class Stream(ABC):
             self._due = True
             assert self._venue is not None
             self._venue.at(due, self._fire)
+
+    def flush(self, now_ns: int) -> None:
+        """Publish what is pending, to make the published state the present one."""
+        if self.subscribers:
+            self._publish(now_ns)
+        else:
+            self.started(now_ns)
 
     def begin_anew(self, now_ns: int) -> None:
         """Let the exchange's numbers begin anew."""

@@ -336,3 +336,4 @@ class EmulatedExchange:
 
     def _closed(self, peer: Peer) -> None:
         self.peers.pop(peer, None)
+        self.faults.closed(peer)

@@ -20,13 +20,20 @@ class Command:
     def __init__(self) -> None:
         self.environment = {**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "120"}
 
-    def start(self, *arguments: str, **options: int) -> subprocess.Popen[bytes]:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    def start(
+        self,
+        *arguments: str,
+        stdin: int | None = None,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "ccrs_core.cli", *arguments],
             env=self.environment,
             cwd=ROOT,
-            **pipes,  # type: ignore[call-overload]
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
         )
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:

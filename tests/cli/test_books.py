@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core import Gap, book
+from ccrs_core import BookUpdate, Channel, Gap, OrderBook, Reason, book
 from ccrs_core.cli.books import Books
 from ccrs_core.client import connect
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
@@ -60,3 +60,18 @@ def test_each_book_is_the_true_one_at_its_sequence_and_none_comes_twice(
     if not dropped:
         assert seen == sorted(truth)
     assert seen[-1] == max(truth)
+
+
+def test_updates_after_a_hole_are_not_applied_even_where_none_says_what_it_follows() -> None:
+    def update(number: int, price: str, *, snapshot: bool = False) -> BookUpdate:
+        level = (Decimal(price), Decimal(1))
+        return BookUpdate("toy", "BTC/USD", None, number, number, snapshot, (level,), (), None)
+
+    live = OrderBook("BTC/USD")
+    for change in (update(1, "1", snapshot=True), update(2, "2"), update(3, "3")):
+        live.apply(change)
+    books = Books(lambda symbol: live)
+    list(books.follow([update(1, "1", snapshot=True)]))
+    gap = Gap("toy", "BTC/USD", None, 3, Channel.BOOK, Reason.OVERFLOW, lost=1)
+    shown = [(e.type, b and b.bids()) for e, b in books.follow([gap, update(3, "3")])]
+    assert shown == [("gap", None), ("book", live.bids())]

@@ -27,7 +27,7 @@ def test_a_slow_reader_lets_everything_else_go_on(monkeypatch: pytest.MonkeyPatc
     proceed = threading.Event()
 
     def read() -> None:
-        proceed.wait()
+        proceed.wait(5)
         while len(received) < len(content):
             received.extend(os.read(reading, 65_536))
 

@@ -94,6 +94,19 @@ def test_replays_keep_the_pace_that_is_asked_for(
     assert paced.stdout == whole
 
 
+def test_a_reader_that_goes_away_ends_a_replay_quietly(
+    ccrs: Command, emulator: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(ccrs, emulator, path, "--count", "100")
+    with ccrs.start("replay", "bybit", str(path), "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(SECONDS) == 0
+        assert process.stderr.read() == b""
+
+
 @needs_fixtures
 @pytest.mark.parametrize(
     ("file", "sequence", "best"),

@@ -237,3 +237,12 @@ def test_sizes_of_inverse_instruments_are_their_value() -> None:
     rules.check(Decimal(5), Decimal(100_000), Decimal(0))
     with pytest.raises(RuleBroken):
         rules.check(Decimal(4), Decimal(100_000), Decimal(0))
+
+
+def test_a_fill_or_kill_order_does_not_count_on_worse_prices_than_its_own() -> None:
+    engine = MatchingEngine()
+    engine.submit(SELL, 5, 100)
+    engine.submit(SELL, 5, 101)
+    refused = engine.submit(BUY, 8, 100, time_in_force=TimeInForce.FOK)
+    assert (refused.order.reason, refused.fills) == (CancelReason.NOT_WHOLE, ())
+    assert engine.submit(BUY, 8, 101, time_in_force=TimeInForce.FOK).order.filled == 8

@@ -16,8 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from ccrs_core.errors import ConnectionLost
+from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.http import HttpConnection, HttpTransport
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+MIB = 1024 * 1024
 
 GUARD = 30.0
 """No test waits for longer than this (s), whatever goes wrong."""
@@ -214,3 +220,37 @@ def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     client = ssl.create_default_context()
     authority.configure_trust(client)
     return server, client
+
+
+def with_peer(
+    handler: Callable[[Peer], Awaitable[None]],
+    client: Callable[[HttpConnection], Awaitable[None]],
+    options: TransportOptions | None = None,
+    extensions: str = "",
+) -> None:
+    """Run a client against a peer."""
+
+    async def main() -> None:
+        async with websocket(handler, extensions=extensions) as url:
+            transport = HttpTransport(options)
+            connection = await transport.connect(url)
+            try:
+                await client(connection)
+            finally:
+                await transport.aclose()
+
+    run(main)
+
+
+async def everything(connection: HttpConnection) -> tuple[list[bytes], ConnectionLost, int]:
+    """All frames to the end, how it ended, and in how many batches they came."""
+    frames: list[bytes] = []
+    batches = 0
+    while True:
+        try:
+            batch = await connection.receive()
+        except ConnectionLost as lost:
+            return frames, lost, batches
+        assert batch
+        frames += batch
+        batches += 1

@@ -16,11 +16,10 @@ from ccrs_core.errors import ConnectFailed, TimedOut, TransportError, UsageError
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
-from tests.transport.servers import Peer, answer, certificates, run, serve, silent
+from tests.transport.servers import MIB, Peer, answer, certificates, run, serve, silent
 
 pytestmark = pytest.mark.sockets
 
-MIB = 1024 * 1024
 GET = HttpRequest("GET", "/v1/time")
 
 

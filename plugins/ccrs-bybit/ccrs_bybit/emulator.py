@@ -106,7 +106,20 @@ class BybitDialect(Dialect):
             market = self._quoted[listing.key] = SimulatedMarket(
                 shallow, seed=self.venue.seed, rate=self.venue.rate, start_ns=self.venue.now_ns
             )
+        market.rest_until(self.venue.now_ns)
         return market
+
+    def deepest_book(self, listing: Listing, now_ns: int) -> BookStream:
+        """The stream of a listing's deepest book, whose numbers REST shares; nothing pending."""
+        depth = max(BOOK_SPEEDS[listing.category])
+        topic = f"orderbook.{depth}.{listing.symbol}"
+        market, seed = self.venue.market(listing), self.venue.seed
+        stream = self.venue.stream(
+            listing.category, topic, lambda: BookStream(topic, market, depth, seed)
+        )
+        assert isinstance(stream, BookStream)
+        stream.flush(now_ns)
+        return stream
 
     def underlying(self, listing: Listing) -> Decimal:
         """The price of what an option is on."""

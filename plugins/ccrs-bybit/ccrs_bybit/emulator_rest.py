@@ -15,13 +15,13 @@ import attrs
 import orjson
 
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
+from ccrs_bybit.emulator_rows import contract_row, option_row, spot_row
 from ccrs_bybit.emulator_streams import INTERVALS
 from ccrs_bybit.emulator_wire import (
     SIDES,
     Speller,
     best,
     contract_ticker,
-    contract_type,
     milliseconds,
     option_ticker,
     spot_ticker,
@@ -29,7 +29,7 @@ from ccrs_bybit.emulator_wire import (
 )
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.tape import Bar
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -179,10 +179,10 @@ class Rest:
             found = [each for each in found if status_name(each) == wanted]
         rows: list[dict[str, Any]]
         if category == SPOT:
-            return {"category": category, "list": [_spot_row(each) for each in found]}
+            return {"category": category, "list": [spot_row(each) for each in found]}
         limit = query.number("limit", 500, 1, 1000)
         found, cursor = _page(found, limit, query.values.get("cursor", ""))
-        write = _option_row if category == OPTION else _contract_row
+        write = option_row if category == OPTION else contract_row
         rows = [write(each) for each in found]
         return {"category": category, "list": rows, "nextPageCursor": cursor}
 
@@ -236,18 +236,17 @@ class Rest:
         )
         most, usual = {SPOT: (1000, 1), OPTION: (25, 1)}.get(category, (1000, 25))
         limit = query.number("limit", usual, 1, most)
-        market = self._dialect.venue.market(listing)
-        speller = Speller(market)
+        view = self._dialect.deepest_book(listing, now_ns).view
+        speller = Speller(self._dialect.venue.market(listing))
         price, size = speller.price, speller.size
-        ts = milliseconds(now_ns)
         return {
             "s": listing.symbol,
-            "b": [(price(p), size(s)) for p, s in market.engine.depth(Side.BUY, limit)],
-            "a": [(price(p), size(s)) for p, s in market.engine.depth(Side.SELL, limit)],
-            "ts": ts,
-            "u": market.engine.version + 1,
-            "seq": market.sequence,
-            "cts": milliseconds(market.now_ns),
+            "b": [(price(p), size(s)) for p, s in view.bids[:limit]],
+            "a": [(price(p), size(s)) for p, s in view.asks[:limit]],
+            "ts": milliseconds(now_ns),
+            "u": view.update,
+            "seq": view.sequence,
+            "cts": milliseconds(view.time_ns),
         }
 
     def _recent_trades(self, query: Query, now_ns: int) -> dict[str, Any]:
@@ -409,116 +408,3 @@ def _page(found: list[Listing], limit: int, cursor: str) -> tuple[list[Listing],
     if first + limit >= len(found):
         return page, ""
     return page, f"first%3D{page[0].symbol}%26last%3D{page[-1].symbol}"
-
-
-def _number(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _spot_row(listing: Listing) -> dict[str, Any]:
-    return {
-        "symbol": listing.symbol,
-        "baseCoin": listing.base,
-        "quoteCoin": listing.quote,
-        "innovation": "0",
-        "status": status_name(listing),
-        "marginTrading": "utaOnly",
-        "stTag": "0",
-        "lotSizeFilter": {
-            "basePrecision": str(listing.lot),
-            "quotePrecision": "0.0000001",
-            "minOrderQty": _number(listing.min_size),
-            "maxOrderQty": _number(listing.max_size),
-            "minOrderAmt": _number(listing.min_notional),
-            "maxOrderAmt": "8000000",
-            "maxLimitOrderQty": _number(listing.max_size),
-            "maxMarketOrderQty": _number(listing.max_size / 2),
-            "postOnlyMaxLimitOrderSize": "60000",
-        },
-        "priceFilter": {"tickSize": str(listing.tick)},
-        "riskParameters": {"priceLimitRatioX": "0.005", "priceLimitRatioY": "0.01"},
-        "symbolType": "",
-    }
-
-
-def _contract_row(listing: Listing) -> dict[str, Any]:
-    scale = max(0, -int(listing.tick.as_tuple().exponent))
-    lots = {
-        "maxOrderQty": str(listing.max_size),
-        "minOrderQty": str(listing.min_size),
-        "qtyStep": str(listing.lot),
-        "postOnlyMaxOrderQty": str(listing.max_size),
-        "maxMktOrderQty": str(listing.max_size),
-        "minNotionalValue": _number(listing.min_notional or Decimal(5)),
-    }
-    expiry = milliseconds(listing.expiry_ns) if listing.expiry_ns is not None else 0
-    prelaunch = status_name(listing) == "PreLaunch"
-    return {
-        "symbol": listing.symbol,
-        "contractType": contract_type(listing),
-        "status": status_name(listing),
-        "baseCoin": listing.base,
-        "quoteCoin": listing.quote,
-        "launchTime": str(milliseconds(listing.launch_ns)),
-        "deliveryTime": str(expiry),
-        "deliveryFeeRate": "0.0005" if expiry else "",
-        "priceScale": str(scale),
-        "leverageFilter": {"minLeverage": "1", "maxLeverage": "50.00", "leverageStep": "0.01"},
-        "priceFilter": {
-            "minPrice": str(listing.tick),
-            "maxPrice": f"{listing.price * 19 // listing.tick * listing.tick:f}",
-            "tickSize": str(listing.tick),
-        },
-        "lotSizeFilter": lots,
-        "unifiedMarginTrade": True,
-        "fundingInterval": (listing.funding_interval_ns or 0) // (60 * NS_PER_SECOND),
-        "settleCoin": listing.settle,
-        "copyTrading": "none",
-        "upperFundingRate": "0.005",
-        "lowerFundingRate": "-0.005",
-        "isPreListing": prelaunch,
-        "preListingInfo": _auction(listing) if prelaunch else None,
-        "riskParameters": {"priceLimitRatioX": "0.01", "priceLimitRatioY": "0.02"},
-        "symbolType": "",
-    }
-
-
-def _auction(listing: Listing) -> dict[str, Any]:
-    start = str(milliseconds(listing.launch_ns))
-    phases = [{"phase": "CallAuction", "startTime": start, "endTime": ""}]
-    return {
-        "curAuctionPhase": "CallAuction",
-        "phases": phases,
-        "auctionFeeInfo": {
-            "auctionFeeRate": "0",
-            "takerFeeRate": "0.001",
-            "makerFeeRate": "0.0004",
-        },
-    }
-
-
-def _option_row(listing: Listing) -> dict[str, Any]:
-    assert listing.expiry_ns is not None
-    return {
-        "symbol": listing.symbol,
-        "status": status_name(listing),
-        "baseCoin": listing.base,
-        "quoteCoin": listing.quote,
-        "settleCoin": listing.settle,
-        "optionsType": "Call" if listing.option_kind is OptionKind.CALL else "Put",
-        "launchTime": str(milliseconds(listing.launch_ns)),
-        "deliveryTime": str(milliseconds(listing.expiry_ns)),
-        "deliveryFeeRate": "0.00015",
-        "priceFilter": {
-            "minPrice": str(listing.tick),
-            "maxPrice": "1110000",
-            "tickSize": str(listing.tick),
-        },
-        "lotSizeFilter": {
-            "maxOrderQty": str(listing.max_size),
-            "minOrderQty": str(listing.min_size),
-            "qtyStep": str(listing.lot),
-        },
-        "displayName": listing.symbol,
-    }

@@ -102,6 +102,11 @@ class BookStream(Stream):
         self.interval_ns = BOOK_SPEEDS[market.listing.category][depth] * NS_PER_MS
         self._books = _Books(topic, market, depth, seed)
 
+    @property
+    def view(self) -> BookView:
+        """The published book."""
+        return self._books.view
+
     def started(self, now_ns: int) -> None:
         self._books.view.refresh()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from ccrs_bybit.wire import DECIMALS, ns_of_ms
+from ccrs_bybit.wire import DECIMALS, LEAST, MOST, checked_size, ns_of_ms
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade, fast_constructor
 from ccrs_core.model import NS_PER_MS, Side, Subscription
@@ -75,9 +76,12 @@ class TopOfBookStream(Stream):
                     return self.unknown("delta without the update before it")
         if bids:
             price, size = bids[0]
+            if type(size) is not str:
+                raise TypeError("size isn't text")
             bid_price: Any = DECIMALS[price]
-            bid_size: Any = DECIMALS[size]
-            if not bid_size:
+            bid_size: Any = Decimal(size)
+            if not LEAST <= bid_size <= MOST:
+                checked_size(bid_size)
                 bid_price = bid_size = None
         elif last is None:
             bid_price = bid_size = None
@@ -85,9 +89,12 @@ class TopOfBookStream(Stream):
             bid_price, bid_size = last.bid_price, last.bid_size
         if asks:
             price, size = asks[0]
+            if type(size) is not str:
+                raise TypeError("size isn't text")
             ask_price: Any = DECIMALS[price]
-            ask_size: Any = DECIMALS[size]
-            if not ask_size:
+            ask_size: Any = Decimal(size)
+            if not LEAST <= ask_size <= MOST:
+                checked_size(ask_size)
                 ask_price = ask_size = None
         elif last is None:
             ask_price = ask_size = None

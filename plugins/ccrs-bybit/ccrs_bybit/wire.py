@@ -28,6 +28,19 @@ class _Decimals(dict[str, Decimal]):
         return number
 
 
+LEAST, MOST = Decimal("1e-63"), Decimal("1e63")
+
+
+def checked_size(size: Decimal) -> Decimal:
+    """A size that was parsed without a look-up, because sizes seldom repeat, if it is plausible.
+
+    Comparing NaN raises; infinity is above every bound.
+    """
+    if LEAST <= size <= MOST or not size:
+        return size
+    raise ValueError("not a plausible number")
+
+
 DECIMALS = _Decimals()
 """``DECIMALS[text]`` is ``decimal(text)``, for the hot path."""
 

@@ -1,0 +1,129 @@
+"""How the emulated Bybit describes its instruments.
+
+https://bybit-exchange.github.io/docs/v5/market/instrument
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from ccrs_bybit.emulator_wire import contract_type, milliseconds, status_name
+from ccrs_core.emulator.listing import Listing, decimals
+from ccrs_core.model import NS_PER_SECOND, OptionKind
+
+
+def _number(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def spot_row(listing: Listing) -> dict[str, Any]:
+    """A spot pair."""
+    return {
+        "symbol": listing.symbol,
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "innovation": "0",
+        "status": status_name(listing),
+        "marginTrading": "utaOnly",
+        "stTag": "0",
+        "lotSizeFilter": {
+            "basePrecision": str(listing.lot),
+            "quotePrecision": "0.0000001",
+            "minOrderQty": _number(listing.min_size),
+            "maxOrderQty": _number(listing.max_size),
+            "minOrderAmt": _number(listing.min_notional),
+            "maxOrderAmt": "8000000",
+            "maxLimitOrderQty": _number(listing.max_size),
+            "maxMarketOrderQty": _number(listing.max_size / 2),
+            "postOnlyMaxLimitOrderSize": "60000",
+        },
+        "priceFilter": {"tickSize": str(listing.tick)},
+        "riskParameters": {"priceLimitRatioX": "0.005", "priceLimitRatioY": "0.01"},
+        "symbolType": "",
+    }
+
+
+def contract_row(listing: Listing) -> dict[str, Any]:
+    """A perpetual or dated contract."""
+    scale = decimals(listing.tick)
+    lots = {
+        "maxOrderQty": str(listing.max_size),
+        "minOrderQty": str(listing.min_size),
+        "qtyStep": str(listing.lot),
+        "postOnlyMaxOrderQty": str(listing.max_size),
+        "maxMktOrderQty": str(listing.max_size),
+        "minNotionalValue": _number(listing.min_notional or Decimal(5)),
+    }
+    expiry = milliseconds(listing.expiry_ns) if listing.expiry_ns is not None else 0
+    prelaunch = status_name(listing) == "PreLaunch"
+    return {
+        "symbol": listing.symbol,
+        "contractType": contract_type(listing),
+        "status": status_name(listing),
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "launchTime": str(milliseconds(listing.launch_ns)),
+        "deliveryTime": str(expiry),
+        "deliveryFeeRate": "0.0005" if expiry else "",
+        "priceScale": str(scale),
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "50.00", "leverageStep": "0.01"},
+        "priceFilter": {
+            "minPrice": str(listing.tick),
+            "maxPrice": f"{listing.price * 19 // listing.tick * listing.tick:f}",
+            "tickSize": str(listing.tick),
+        },
+        "lotSizeFilter": lots,
+        "unifiedMarginTrade": True,
+        "fundingInterval": (listing.funding_interval_ns or 0) // (60 * NS_PER_SECOND),
+        "settleCoin": listing.settle,
+        "copyTrading": "none",
+        "upperFundingRate": "0.005",
+        "lowerFundingRate": "-0.005",
+        "isPreListing": prelaunch,
+        "preListingInfo": _auction(listing) if prelaunch else None,
+        "riskParameters": {"priceLimitRatioX": "0.01", "priceLimitRatioY": "0.02"},
+        "symbolType": "",
+    }
+
+
+def _auction(listing: Listing) -> dict[str, Any]:
+    start = str(milliseconds(listing.launch_ns))
+    phases = [{"phase": "CallAuction", "startTime": start, "endTime": ""}]
+    return {
+        "curAuctionPhase": "CallAuction",
+        "phases": phases,
+        "auctionFeeInfo": {
+            "auctionFeeRate": "0",
+            "takerFeeRate": "0.001",
+            "makerFeeRate": "0.0004",
+        },
+    }
+
+
+def option_row(listing: Listing) -> dict[str, Any]:
+    """An option."""
+    assert listing.expiry_ns is not None
+    return {
+        "symbol": listing.symbol,
+        "status": status_name(listing),
+        "baseCoin": listing.base,
+        "quoteCoin": listing.quote,
+        "settleCoin": listing.settle,
+        "optionsType": "Call" if listing.option_kind is OptionKind.CALL else "Put",
+        "launchTime": str(milliseconds(listing.launch_ns)),
+        "deliveryTime": str(milliseconds(listing.expiry_ns)),
+        "deliveryFeeRate": "0.00015",
+        "priceFilter": {
+            "minPrice": str(listing.tick),
+            "maxPrice": "1110000",
+            "tickSize": str(listing.tick),
+        },
+        "lotSizeFilter": {
+            "maxOrderQty": str(listing.max_size),
+            "minOrderQty": str(listing.min_size),
+            "qtyStep": str(listing.lot),
+        },
+        "displayName": listing.symbol,
+    }

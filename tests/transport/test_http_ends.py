@@ -1,0 +1,207 @@
+"""How the default transport's WebSockets are ended from this side, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import struct
+
+import pytest
+
+from ccrs_core.errors import ConnectionLost
+from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.http import HttpConnection
+from tests.transport.servers import (
+    CLOSE,
+    GUARD,
+    MIB,
+    PING,
+    TEXT,
+    Peer,
+    echo,
+    everything,
+    frame,
+    silent,
+    with_peer,
+)
+
+pytestmark = pytest.mark.sockets
+
+
+def test_abort_wakes_a_waiting_receive_at_once() -> None:
+    async def client(connection: HttpConnection) -> None:
+        waiting = asyncio.ensure_future(connection.receive())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        connection.abort()
+        with pytest.raises(ConnectionLost):
+            await waiting
+        connection.abort()
+
+    with_peer(silent, client)
+
+
+def test_after_its_end_a_connection_sends_nothing_and_says_so() -> None:
+    async def client(connection: HttpConnection) -> None:
+        connection.abort()
+        for attempt in (connection.send("x"), connection.send(b"x"), connection.ping()):
+            with pytest.raises(ConnectionLost):
+                await attempt
+        await connection.close()
+        with pytest.raises(ConnectionLost):
+            await connection.receive()
+
+    with_peer(silent, client)
+
+    async def end(peer: Peer) -> None:
+        await peer.send(frame(CLOSE, struct.pack("!H", 1012)))
+        await peer.read()
+
+    async def after_theirs(connection: HttpConnection) -> None:
+        await everything(connection)
+        with pytest.raises(ConnectionLost) as lost:
+            await connection.send("x")
+        assert lost.value.code == 1012
+
+    with_peer(end, after_theirs)
+
+
+@pytest.mark.parametrize("code", [1000, 4000])
+def test_closing_in_good_order_sends_the_code_and_waits_for_the_answer(code: int) -> None:
+    said: list[tuple[int, bytes]] = []
+
+    async def polite(peer: Peer) -> None:
+        said.append(await peer.read())
+        await peer.send(frame(TEXT, b"still on its way"), frame(CLOSE, said[0][1]))
+        assert await peer.reader.read() == b""
+
+    async def client(connection: HttpConnection) -> None:
+        await connection.close(code)
+
+    with_peer(polite, client, TransportOptions(close_timeout=10 * GUARD))
+    assert said == [(CLOSE, struct.pack("!H", code))]
+
+
+def test_closing_while_another_task_receives_ends_both() -> None:
+    async def client(connection: HttpConnection) -> None:
+        waiting = asyncio.ensure_future(connection.receive())
+        await asyncio.sleep(0)
+        await connection.close()
+        with pytest.raises(ConnectionLost):
+            await waiting
+
+    with_peer(echo, client, TransportOptions(close_timeout=10 * GUARD))
+
+
+@pytest.mark.parametrize("receiving", [False, True])
+def test_closing_is_bounded_in_time_where_the_peer_never_answers(receiving: bool) -> None:
+    async def client(connection: HttpConnection) -> None:
+        waiting = asyncio.ensure_future(connection.receive()) if receiving else None
+        await asyncio.sleep(0)
+        await connection.close()
+        if waiting is not None:
+            with pytest.raises(ConnectionLost):
+                await waiting
+
+    with_peer(silent, client, TransportOptions(close_timeout=0.05))
+
+
+def test_closing_is_bounded_in_time_where_the_peer_floods_instead_of_answering() -> None:
+    async def flood(peer: Peer) -> None:
+        while True:
+            await peer.send(frame(TEXT, bytes(1000)) * 50)
+
+    async def client(connection: HttpConnection) -> None:
+        await connection.close()
+
+    with_peer(flood, client, TransportOptions(close_timeout=0.05))
+
+
+def test_a_peer_that_reads_nothing_blocks_send_until_abort() -> None:
+    async def client(connection: HttpConnection) -> None:
+        async def fill() -> None:
+            while True:
+                await connection.send(bytes(MIB))
+
+        filling = asyncio.ensure_future(fill())
+        await asyncio.wait([filling], timeout=0.1)
+        assert not filling.done()
+        connection.abort()
+        with pytest.raises(ConnectionLost):
+            await filling
+
+    with_peer(silent, client)
+
+
+def test_closing_is_bounded_in_time_where_the_peer_reads_nothing() -> None:
+    async def client(connection: HttpConnection) -> None:
+        async def fill() -> None:
+            while True:
+                await connection.send(bytes(MIB))
+
+        filling = asyncio.ensure_future(fill())
+        await asyncio.wait([filling], timeout=0.1)
+        await connection.close()
+        with pytest.raises(ConnectionLost):
+            await filling
+
+    with_peer(silent, client, TransportOptions(close_timeout=0.05))
+
+
+def test_a_cancelled_receive_loses_no_frame() -> None:
+    async def send(peer: Peer) -> None:
+        for n in range(200):
+            await peer.send(frame(TEXT, b"%d" % n), frame(PING))
+        await peer.send(frame(CLOSE))
+        while (await peer.read())[0] != CLOSE:
+            pass
+
+    async def client(connection: HttpConnection) -> None:
+        frames: list[bytes] = []
+        chance = random.Random(7)
+        while True:
+            waiting = asyncio.ensure_future(connection.receive())
+            for _ in range(chance.randrange(3)):
+                await asyncio.sleep(0)
+            if not waiting.done() and chance.random() < 0.5:
+                waiting.cancel()
+            try:
+                frames += await waiting
+            except asyncio.CancelledError:
+                continue
+            except ConnectionLost:
+                break
+        assert frames == [b"%d" % n for n in range(200)]
+
+    with_peer(send, client)
+
+
+def test_a_receive_cancelled_while_it_answers_a_ping_loses_no_frame() -> None:
+    full = asyncio.Event()
+
+    async def send(peer: Peer) -> None:
+        await full.wait()
+        await peer.send(frame(TEXT, b"a"), *[frame(PING, bytes(120))] * 20, frame(TEXT, b"b"))
+        await asyncio.Event().wait()
+
+    async def client(connection: HttpConnection) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                while True:
+                    await connection.send(bytes(MIB))
+        await connection.send(bytes(65_000))  # the next bytes must wait until the peer reads
+        full.set()
+        for _ in range(2):
+            waiting = asyncio.ensure_future(connection.receive())
+            await asyncio.wait([waiting], timeout=0.1)
+            if waiting.done():
+                break
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        else:
+            pytest.fail("the frame is gone")
+        assert (await waiting)[0] == b"a"
+
+    with_peer(send, client)
