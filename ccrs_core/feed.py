@@ -282,7 +282,7 @@ class Feed:
         else:
             return None
         self._delivered += 1
-        if self._space is not None and len(queue) < self.maxsize:
+        if self._space is not None and len(queue) - self._notices < self.maxsize:
             self._space.set()
         return event
 
@@ -423,7 +423,7 @@ class Feed:
         self._discarded += before - self.waiting
         waiting = self._queue if not self._conflating else self._newest.values()
         self._notices = sum(event.channel is None for event in waiting)
-        if self._space is not None and len(self._queue) < self.maxsize:
+        if self._space is not None and len(self._queue) - self._notices < self.maxsize:
             self._space.set()
 
     def _notify(self) -> None:

@@ -129,7 +129,12 @@ class Race:
         assert self.last is not None
         mine = runner.generations.get(self.topic, self.generation)
         if mine == self.generation:
-            return not (restart and number < self.last)
+            if not restart or number >= self.last:
+                return True
+            # The first that a connection brings may be its copy of a restart that is known already.
+            return self.topic not in runner.tops and (
+                number in self._recent or number in self._older
+            )
         # A connection whose numbers fall has restarted, whether or not it was seen to say so.
         if restart or self.backward(number, runner) or self._stuck(number, runner, now):
             runner.generations[self.topic] = self.generation

@@ -328,7 +328,8 @@ class Session:
         if request.subscribe:
             for name in request.topics:
                 topic = self._topics.get(name)
-                if topic is not None:
+                # Asking again for what fell silent must not put off giving the connection up.
+                if topic is not None and (topic.attempts <= 1 or not topic.silences):
                     topic.last_data = now
 
     def resumed(self, now: float) -> None:

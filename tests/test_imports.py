@@ -72,7 +72,10 @@ def test_importing_the_core_imports_nothing_heavy() -> None:
     [
         ("import ccrs_core; ccrs_core.top_of_book('A/B')", "aiohttp asyncio cattrs pluggy rich"),
         ("from ccrs_core import *", "aiohttp cattrs click rich pytest hypothesis"),
-        ("from ccrs_core import errors, plugins; plugins.installed()", "aiohttp cattrs pluggy rich"),
+        (
+            "from ccrs_core import errors, plugins; plugins.installed()",
+            "aiohttp cattrs pluggy rich",
+        ),
         ("import ccrs_core.cli", "aiohttp cattrs rich tenacity asyncio"),
         ("import ccrs_core.transport.memory", "aiohttp cattrs pluggy rich tenacity"),
         ("import ccrs_core.replay", "aiohttp cattrs pluggy rich"),

@@ -107,11 +107,7 @@ class HttpTransport:
         except Exception as error:
             failure = self._not_connected(where, error)
         else:
-            connection = HttpConnection(socket, options, self._connections)
-            if not self._closed:
-                return connection
-            connection.abort()
-            failure = ConnectFailed(f"{where}: the transport is closed")
+            return HttpConnection(socket, options, self._connections)
         # Raised out here, so that no foreign error hangs on to it: theirs may show credentials.
         raise failure
 
@@ -212,7 +208,8 @@ class HttpConnection:
         self._parting = False
         """Our close frame has been sent."""
         self._ended: tuple[str, int | None] | None = None
-        self._over: asyncio.Future[None] | None = None
+        self._read: asyncio.Future[None] | None = None
+        """What ``close`` waits for while another task is in ``receive``."""
         registry.add(self)
 
     async def receive(self) -> Sequence[bytes]:
@@ -245,6 +242,7 @@ class HttpConnection:
             await self._failed(error)
         finally:
             self._receiving = False
+            self._wake_drain()
         if not frames:
             raise ConnectionLost(*(self._ended or ("closed", None)))
         return frames
@@ -318,9 +316,9 @@ class HttpConnection:
     async def _drain(self) -> None:
         """Wait for the other side's close frame; what it sends before that is dropped."""
         while self._ended is None:
-            if self._receiving:  # somebody else reads, and will come upon it
-                self._over = asyncio.get_running_loop().create_future()
-                await self._over
+            if self._receiving:  # somebody else reads, and may come upon it
+                self._read = asyncio.get_running_loop().create_future()
+                await self._read
             else:
                 await self.receive()
 
@@ -339,8 +337,11 @@ class HttpConnection:
         response.close()
         # Wakes a receive() that is waiting; the connection's end would do so a little later.
         self._queue.feed_eof()
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
+        self._wake_drain()
+
+    def _wake_drain(self) -> None:
+        if self._read is not None and not self._read.done():
+            self._read.set_result(None)
 
 
 class _TunnelConnector(aiohttp.BaseConnector):
@@ -392,7 +393,6 @@ async def _read_body(response: aiohttp.ClientResponse, limit: int, where: str) -
     while chunk := await response.content.readany():
         body += chunk
         if len(body) > limit:
-            response.close()
             raise TransportError(f"{where}: the answer is larger than {limit} bytes")
     return bytes(body)
 

@@ -136,11 +136,7 @@ async def start_tls(
 ) -> asyncio.Transport:
     """TLS with the target, inside the tunnel."""
     loop = asyncio.get_running_loop()
-    try:
-        secured = await loop.start_tls(transport, protocol, context, server_hostname=host)
-    except BaseException:
-        transport.abort()
-        raise
+    secured = await loop.start_tls(transport, protocol, context, server_hostname=host)
     if secured is None:
         raise ConnectFailed("the connection was closed during the TLS handshake")
     return secured

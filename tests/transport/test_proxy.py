@@ -18,7 +18,7 @@ from ccrs_core.rest import HttpRequest
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
 from ccrs_core.transport.proxy import parse_proxy
-from tests.transport.servers import Peer, answer, certificates, echo, run, serve, silent, websocket
+from tests.transport.servers import Peer, answer, certificates, echo, run, serve, websocket
 
 pytestmark = pytest.mark.sockets
 
@@ -261,16 +261,28 @@ def test_a_proxy_that_isnt_there_is_a_failed_connection(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
-def test_a_proxy_that_never_answers_is_a_failed_connection_in_time(scheme: str) -> None:
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 403 No\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nbanner"]
+)
+def test_a_proxy_that_does_not_let_through_is_let_go_at_once(scheme: str, answer: bytes) -> None:
     if scheme == "socks5":
         pytest.importorskip("aiohttp_socks")
 
     async def main() -> None:
-        async with serve(silent) as address:
+        gone: asyncio.Queue[bool] = asyncio.Queue()
+
+        async def stubborn(peer: Peer) -> None:
+            await peer.send(answer)
+            with contextlib.suppress(ConnectionError):
+                await peer.reader.read()
+            gone.put_nowait(True)
+
+        async with serve(stubborn) as address:
             options = TransportOptions(proxy=f"{scheme}://{address}", connect_timeout=0.05)
             transport = HttpTransport(options)
             with pytest.raises(ConnectFailed):
                 await transport.connect(f"wss://{HIDDEN}/")
+            assert await gone.get()  # before the transport is closed
             await transport.aclose()
 
     run(main)
