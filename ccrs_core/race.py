@@ -57,6 +57,9 @@ class Race:
     """Where nothing new was delivered for so long (s) while numbers rise below the last one, the
     last one was wrong (a corrupted frame, an unannounced restart): start anew from there."""
 
+    LAG: ClassVar[float] = 10.0
+    """A copy this late (s), with nothing new in between, is none: the exchange counts anew."""
+
     __slots__ = (
         "_older",
         "_recent",
@@ -107,7 +110,7 @@ class Race:
         if self.contiguous and self.backward(number, runner):
             return False
         seen = self._recent.get(number) or self._older.get(number)
-        if seen is not None:
+        if seen is not None and (number == last or now - seen[0] < self.LAG):
             self._score(number, seen, runner, now)
         elif number != last and self._stuck(number, runner, now):
             return False

@@ -797,6 +797,20 @@ async def test_many_notices_do_not_push_out_the_newest_data() -> None:
 
 
 @scenario
+async def test_a_loss_is_not_told_of_what_was_unsubscribed_since() -> None:
+    async with opened(maxsize=1) as feed:
+        feed.put([event(n) for n in range(3)])
+        feed.put([event(3, "B/USD")])
+        feed.discard("A/USD", Channel.TRADES)
+        feed.put([event(4), event(5)])
+        read = await drained(feed)
+        assert [(e.symbol, e.lost) for e in read if isinstance(e, Gap)] == [
+            ("A/USD", 1),
+            ("B/USD", 1),
+        ]
+
+
+@scenario
 async def test_a_reader_slower_than_the_market_is_given_data_not_just_gaps() -> None:
     async with opened(maxsize=2) as feed:
         reader, seen = aiter(feed), []

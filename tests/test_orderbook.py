@@ -189,6 +189,7 @@ def test_a_delta_removed_doubled_or_swapped_never_makes_a_wrong_valid_book(
         assert applied in (Applied.APPLIED, Applied.OLD, Applied.AHEAD)
         assert book.sequence is not None
         assert (book.bids(), book.asks()) == truth[book.sequence]
+        assert (applied is Applied.OLD) == (held is not None and each.sequence <= held)
         if applied is not Applied.APPLIED:
             assert book.sequence == held
     if harm in (duplicate, repeat_later):

@@ -201,7 +201,7 @@ def test_exactly_the_bad_topics_of_a_refused_batch_are_refused(
     assert all((e.code, e.text) == ("404", "no such topic") for e in told)
     assert sorted(e.topic for e in venue.of(Acknowledged)) == sorted(venue.active)
     # Halving costs a logarithm for each bad topic, not a request for each topic.
-    assert len(venue.sent) <= len(wanted) + 2 * len(refused) * 5 + 1
+    assert len(venue.sent) <= -(-len(wanted) // per_request) + 8 * len(refused)
     venue.until(300.0)
     assert len(venue.of(TopicRefused)) == len(refused)
 
@@ -364,6 +364,31 @@ def test_changes_of_different_topics_commute(
             venue.do(change([tape(native)]))
         results.append((dict(venue.session.topics), venue.active))
     assert results[0] == results[1]
+
+
+@given(st.integers(2, 12), st.integers(2, 12))
+def test_one_bad_topic_is_found_by_halving(count: int, place: int) -> None:
+    names = NATIVES[:count]
+    venue = opened(*map(tape, names), per_request=12, bad={f"trades.{names[place % count]}"})
+    assert len(venue.sent) <= 1 + 2 * (count - 1).bit_length()
+
+
+def test_what_was_refused_is_not_unsubscribed() -> None:
+    venue = opened(tape("A"), bad={"trades.A"})
+    venue.do(venue.session.remove([tape("A")]))
+    assert not venue.requests("unsub")
+    assert not venue.session.topics
+
+
+def test_a_topic_that_is_asked_for_anew_has_all_its_attempts_again() -> None:
+    venue = opened(tape("A"), mute=True)
+    venue.until(15.0)
+    assert len(venue.of(TopicRefused)) == 1
+    venue.do(venue.session.resubscribe("trades.A"))
+    venue.until(29.9)
+    assert len(venue.of(TopicRefused)) == 1
+    venue.until(30.1)
+    assert len(venue.of(TopicRefused)) == 2
 
 
 def test_a_topic_is_unsubscribed_when_its_last_subscription_goes() -> None:

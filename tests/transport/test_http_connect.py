@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import weakref
 
 import pytest
 
@@ -272,8 +273,6 @@ def test_a_thousand_connections_at_once_leave_nothing_behind() -> None:
 
 def test_a_dropped_connection_is_garbage_without_the_cycle_collector() -> None:
     async def main() -> None:
-        import weakref
-
         async with websocket(echo) as url:
             transport = HttpTransport()
             connection = await transport.connect(url)
