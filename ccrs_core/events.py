@@ -256,4 +256,6 @@ class Resumed(Event):
 
 
 Notice = Gap | Stale | Resumed
+"""What tells of an interruption."""
 AnyEvent = MarketData | Notice
+"""Everything that a feed delivers."""

@@ -36,11 +36,15 @@ class Side(enum.StrEnum):
 
 
 class OptionKind(enum.StrEnum):
+    """The right that an option gives: to buy (call) or to sell (put)."""
+
     CALL = "call"
     PUT = "put"
 
 
 class InstrumentStatus(enum.StrEnum):
+    """Whether an instrument can be traded now."""
+
     PRELAUNCH = "prelaunch"
     TRADING = "trading"
     HALTED = "halted"

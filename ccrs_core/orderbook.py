@@ -23,6 +23,8 @@ _ZERO = Decimal(0)
 
 
 class BookState(enum.StrEnum):
+    """Whether a book can be read."""
+
     SYNCING = "syncing"
     """Waits for its first snapshot."""
     VALID = "valid"

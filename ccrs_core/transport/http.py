@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -200,8 +200,9 @@ class HttpConnection:
         self._registry = registry
         # ClientWebSocketResponse.receive() costs a coroutine, a timeout check and a message object
         # for each frame; its queue, read directly, hands over a burst in one wake-up.
-        self._queue = socket._reader
-        self._buffered: Any = getattr(self._queue, "_buffer", ())
+        self._queue: Any = socket._reader
+        batches = hasattr(self._queue, "_buffer") and hasattr(self._queue, "_size")
+        self._buffered: Any = self._queue._buffer if batches else ()
         self._early: list[bytes] = []
         """Frames taken from the queue by a ``receive`` that was cancelled."""
         self._receiving = False
@@ -221,20 +222,15 @@ class HttpConnection:
                 if self._ended is not None:
                     break
                 message: Any = await read()
-                while True:
-                    kind = message[0]
-                    if kind is _TEXT or kind is _BINARY:
-                        append(message[1])
-                    elif not await self._control(message):
-                        break
-                    if not buffered:
-                        break
-                    try:  # what is there is read without a trip through the event loop
-                        read().send(None)
-                    except StopIteration as there:
-                        message = there.value
-                    else:
-                        raise RuntimeError("the queue had a frame, yet reading it would wait")
+                kind = message[0]
+                if kind is _TEXT or kind is _BINARY:
+                    append(message[1])
+                elif not await self._control(message):
+                    break
+                while buffered and self._ended is None:
+                    for message in self._take_all(append):
+                        if not await self._control(message):
+                            break
         except asyncio.CancelledError:
             self._early = frames
             raise
@@ -246,6 +242,33 @@ class HttpConnection:
         if not frames:
             raise ConnectionLost(*(self._ended or ("closed", None)))
         return frames
+
+    def _take_all(self, append: Callable[[bytes], None]) -> list[Any]:
+        """Take all that waits in the queue; returns the control frames among it.
+
+        Reading frame by frame would cost a coroutine each. So the queue's buffer is emptied, and
+        its account of bytes (on which backpressure and the parser's resumption depend) is settled
+        by one read of a stand-in for all that was taken.
+        """
+        queue, controls, total = self._queue, [], 0
+        items = list(self._buffered)
+        self._buffered.clear()
+        for message, size in items:
+            total += size
+            kind = message[0]
+            if kind is _TEXT or kind is _BINARY:
+                append(message[1])
+            else:
+                controls.append(message)
+                if kind is aiohttp.WSMsgType.CLOSE:
+                    append = _drop  # RFC 6455 §5.5.1: nothing counts after a close frame
+        overhead = (queue._size - total) // len(items)
+        self._buffered.appendleft((None, total + (len(items) - 1) * overhead))
+        try:
+            queue.read().send(None)
+        except StopIteration:
+            return controls
+        raise RuntimeError("the queue had a frame, yet reading it would wait")
 
     async def _failed(self, error: Exception) -> None:
         """The queue brings no more frames: the other side is gone, or broke the protocol."""
@@ -423,6 +446,10 @@ def _where(url: str) -> str:
     except ValueError:
         return "the URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _drop(frame: bytes) -> None:
+    """Takes what is not to be taken."""
 
 
 def _text(error: BaseException) -> str:
