@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ccrs_core.codec import Reply as Reply
     from ccrs_core.codec import Unrecognised as Unrecognised
     from ccrs_core.credentials import Credentials as Credentials
+    from ccrs_core.effects import Patience as Patience
     from ccrs_core.errors import AuthError as AuthError
     from ccrs_core.errors import BookInvalid as BookInvalid
     from ccrs_core.errors import CcrsError as CcrsError
@@ -78,8 +79,6 @@ if TYPE_CHECKING:
     from ccrs_core.exchange import Route as Route
     from ccrs_core.exchange import SequenceScope as SequenceScope
     from ccrs_core.feed import Feed as Feed
-    from ccrs_core.feed import FeedStatus as FeedStatus
-    from ccrs_core.feed import Policy as Policy
     from ccrs_core.hooks import hookimpl as hookimpl
     from ccrs_core.model import INTERVALS as INTERVALS
     from ccrs_core.model import Channel as Channel
@@ -103,6 +102,8 @@ if TYPE_CHECKING:
     from ccrs_core.options import Options as Options
     from ccrs_core.orderbook import BookState as BookState
     from ccrs_core.orderbook import OrderBook as OrderBook
+    from ccrs_core.policy import FeedStatus as FeedStatus
+    from ccrs_core.policy import Policy as Policy
     from ccrs_core.rest import Answer as Answer
     from ccrs_core.rest import Endpoint as Endpoint
     from ccrs_core.rest import GetBook as GetBook
@@ -115,7 +116,6 @@ if TYPE_CHECKING:
     from ccrs_core.rest import HttpRequest as HttpRequest
     from ccrs_core.rest import HttpResponse as HttpResponse
     from ccrs_core.rest import Request as Request
-    from ccrs_core.session import Patience as Patience
     from ccrs_core.status import ClientStatus as ClientStatus
     from ccrs_core.status import ConnectionStatus as ConnectionStatus
     from ccrs_core.status import LinkState as LinkState
@@ -148,7 +148,8 @@ _HOME = {
             "Stale Ticker TopOfBook Trade"
         ),
         "exchange": "CONTRACT Budget Capabilities Environment Exchange Limits Route SequenceScope",
-        "feed": "Feed FeedStatus Policy",
+        "feed": "Feed",
+        "policy": "FeedStatus Policy",
         "hooks": "hookimpl",
         "model": (
             "INTERVALS Channel Instrument InstrumentStatus Interest Market OptionKind Side "
@@ -160,7 +161,7 @@ _HOME = {
             "Answer Endpoint GetBook GetCandles GetFundingHistory GetInstruments GetServerTime "
             "GetTopOfBook GetTrades HttpRequest HttpResponse Request"
         ),
-        "session": "Patience",
+        "effects": "Patience",
         "status": "ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus",
         "transport.base": "Clock Connection Transport TransportOptions",
     }.items()

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from ccrs_core import plugins
+from ccrs_core.addresses import everything_at, resolve_addresses
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.events import AnyEvent, BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.exchange import Exchange, Route, SequenceScope, resolve, unsupported_reason
-from ccrs_core.feed import Feed, Policy
+from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore
 from ccrs_core.limits import HostLimits, host_limits
 from ccrs_core.model import Channel, Instrument, Interest, Market, Subscription
 from ccrs_core.options import Options
 from ccrs_core.orderbook import OrderBook
+from ccrs_core.policy import Policy
 from ccrs_core.requests import Requester
 from ccrs_core.rest import (
     GetBook,
@@ -45,8 +47,6 @@ T = TypeVar("T")
 
 # Quiet unless the application configures logging.
 logging.getLogger("ccrs").addHandler(logging.NullHandler())
-
-EMULATOR = "emulator"
 
 _Pool = tuple[Route, int, int]
 """What shards have in common: route, number of racing connections, feed they are reserved for."""
@@ -84,7 +84,7 @@ def connect(
     return Client(
         found,
         environment=environment,
-        addresses=_addresses(found, environment, base_url, addresses),
+        addresses=resolve_addresses(found, environment, base_url, addresses),
         credentials=credentials,
         options=Options() if options is None else options,
         transport=transport,
@@ -93,48 +93,6 @@ def connect(
         seed=seed,
         rate=rate,
     )
-
-
-def _addresses(
-    exchange: Exchange,
-    environment: str,
-    base_url: str | None,
-    addresses: Mapping[str, str] | None,
-) -> dict[str, str] | None:
-    """The addresses to dial, None for those of the emulator, which has yet to be started."""
-    known = exchange.environments["mainnet"].addresses
-    if base_url is not None and addresses is not None:
-        raise UsageError("give either base_url or addresses, not both")
-    if base_url is not None:
-        return _everything_at(base_url, known)
-    if addresses is not None:
-        if set(addresses) != set(known):
-            raise UsageError(
-                f"addresses must name all of {', '.join(sorted(known))} (so that nothing else is "
-                f"dialled), not {', '.join(sorted(addresses)) or 'none'}"
-            )
-        return {name: url.rstrip("/") for name, url in addresses.items()}
-    if environment == EMULATOR:
-        if exchange.dialect() is None:
-            raise Unsupported(f"{exchange.name} ships no emulator")
-        return None
-    if environment not in exchange.environments:
-        names = ", ".join([*exchange.environments, EMULATOR])
-        raise UsageError(f"{exchange.name} has no environment {environment!r}; it has {names}")
-    return dict(exchange.environments[environment].addresses)
-
-
-def _everything_at(base_url: str, known: Mapping[str, str]) -> dict[str, str]:
-    parts = urlsplit(base_url)
-    plain = {"http": False, "ws": False, "https": True, "wss": True}
-    if parts.scheme not in plain or not parts.netloc:
-        raise UsageError(f"base_url must look like http://127.0.0.1:8080, not {base_url!r}")
-    secure = "s" if plain[parts.scheme] else ""
-    rest = parts.netloc + parts.path.rstrip("/")
-    return {
-        name: f"{'ws' if url.startswith('ws') else 'http'}{secure}://{rest}"
-        for name, url in known.items()
-    }
 
 
 class Client:
@@ -220,7 +178,7 @@ class Client:
         emulator = EmulatorServer(dialect, seed=seed, rate=rate)
         self.emulator = await undo.enter_async_context(emulator)
         known = self.exchange.environments["mainnet"].addresses
-        self._addresses = _everything_at(emulator.url, known)
+        self._addresses = everything_at(emulator.url, known)
 
     def _new_context(self, transport: Transport) -> Context:
         addresses = self._addresses

@@ -99,6 +99,7 @@ class Unrecognised:
 
 
 Message = Data | Ack | Refused | LoggedIn | LoginRefused | Reply | Alive | Closing | Unrecognised
+"""What a codec reads out of a frame."""
 
 
 @attrs.frozen

@@ -7,7 +7,6 @@ reading instead. Every loss is counted and, where it is a loss, reported in the 
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -20,40 +19,9 @@ from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRe
 from ccrs_core.events import AnyEvent, Candle, Gap, MarketData, Notice, Reason
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
+from ccrs_core.policy import FeedStatus, Policy
 
 log = logging.getLogger("ccrs.feed")
-
-
-class Policy(enum.StrEnum):
-    """What happens when a consumer is slower than the market for ``maxsize`` events."""
-
-    DROP_OLDEST = "drop_oldest"
-    """The oldest events are dropped; before the next one of the same subscription a ``Gap`` says
-    how many."""
-    CONFLATE = "conflate"
-    """At any time only the newest event per instrument and channel waits: always fresh."""
-    BLOCK = "block"
-    """Nothing is lost here: the feed has connections of its own, which stop reading. An exchange
-    may cut a connection that isn't read for long; then a ``Gap`` tells."""
-    RAISE = "raise"
-    """``FeedOverflow`` is raised at the place of the loss, once; reading may go on after it. What
-    comes until it is raised is lost, too, and counted in it."""
-
-
-@attrs.frozen(kw_only=True)
-class FeedStatus:
-    """Counters of a feed; offered = delivered + waiting + conflated + dropped + discarded."""
-
-    policy: Policy
-    maxsize: int
-    waiting: int
-    offered: int
-    delivered: int
-    conflated: int
-    dropped: int
-    discarded: int
-    """Removed unread by an unsubscribe or by closing the feed."""
-    error: str | None
 
 
 class FeedOwner(Protocol):
@@ -411,14 +379,20 @@ class Feed:
         self._dropped += count
         self._owner.overflowed(self, count)
 
-    def discard(self, symbol: str, channel: Channel) -> None:
-        """Remove what waits of a subscription that is no longer wanted."""
+    def discard(self, symbol: str, channel: Channel, interval: str | None = None) -> None:
+        """Remove what waits of a subscription (of one interval, for candles) no longer wanted."""
         unwanted = (symbol, channel)
+
+        def keep(event: AnyEvent) -> bool:
+            if _key(event) != unwanted:
+                return True
+            return interval is not None and getattr(event, "interval", None) != interval
+
         before = self.waiting
-        self._queue = deque(e for e in self._queue if _key(e) != unwanted)
-        self._newest = OrderedDict((k, e) for k, e in self._newest.items() if _key(e) != unwanted)
+        self._queue = deque(filter(keep, self._queue))
+        self._newest = OrderedDict((k, e) for k, e in self._newest.items() if keep(e))
         self._losses.pop(unwanted, None)
-        if self._next is not None and _key(self._next) == unwanted:
+        if self._next is not None and not keep(self._next):
             self._next = None
         self._discarded += before - self.waiting
         waiting = self._queue if not self._conflating else self._newest.values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from ccrs_core.session import Patience
+from ccrs_core.effects import Patience
 from ccrs_core.transport.base import TransportOptions
 
 

@@ -53,7 +53,7 @@ class Requester:
         return endpoint
 
     async def ask(self, request: Request[T]) -> T:
-        """The answer, all of its pages joined, oldest first where there is an order in time.
+        """The answer, its pages joined and cut to the limit, oldest first where time orders it.
 
         Passing failures are tried again; everything here only reads.
 
@@ -77,11 +77,17 @@ class Requester:
             if cursor in seen:
                 raise DecodeError(f"the pages of {type(request).__name__} repeat: {cursor!r}")
             seen.add(cursor)
-        if len(pages) == 1:
+        if len(pages) == 1 and not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
         if endpoint.newest_first:
             pages.reverse()
-        return [item for page in pages for item in page]  # type: ignore[return-value]
+        joined = [item for page in pages for item in page]
+        limit = getattr(request, "limit", None)
+        if limit is not None and len(joined) > limit:
+            # A page may bring more than is left to ask for.
+            from_start = getattr(request, "start_ns", None) is not None
+            joined = joined[:limit] if from_start else joined[-limit:]
+        return joined  # type: ignore[return-value]
 
     async def _read(
         self, request: Request[Any], endpoint: Endpoint[Any, Any], http: HttpRequest

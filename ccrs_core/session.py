@@ -6,11 +6,7 @@ supervisor to carry out; ``wake_at`` says when ``tick`` wants to be called next.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
-
-import attrs
 
 from ccrs_core.codec import (
     Ack,
@@ -25,140 +21,26 @@ from ccrs_core.codec import (
     Refused,
     Reply,
 )
+from ccrs_core.effects import (
+    Acknowledged,
+    Close,
+    Contest,
+    Counters,
+    Effect,
+    Patience,
+    Replace,
+    Send,
+    Silent,
+    TopicRefused,
+    TopicState,
+    Unreadable,
+)
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Subscription
+from ccrs_core.outstanding import Outstanding, WantedTopic, chunks
 from ccrs_core.race import Runner
 
 NEVER = float("inf")
-_T = TypeVar("_T")
-
-
-class TopicState(enum.StrEnum):
-    """How far a topic has come on this connection."""
-
-    PENDING = "pending"
-    """Wanted or asked for, not acknowledged yet."""
-    ACTIVE = "active"
-    """Acknowledged."""
-    REFUSED = "refused"
-    """Refused."""
-
-
-# --- Effects (besides codec.Data, which stands for "deliver these events") -------------------
-
-
-@attrs.frozen
-class Send:
-    """Send a frame, then call ``sent(request_id)``. A frame of None is a protocol-level ping."""
-
-    frame: Outbound | None
-    request_id: str | None = None
-
-
-@attrs.frozen
-class Acknowledged:
-    topic: str
-
-
-@attrs.frozen
-class TopicRefused:
-    topic: str
-    code: str
-    text: str
-
-
-@attrs.frozen
-class Silent:
-    """A topic said nothing for ``seconds``; the session is already asking for it anew."""
-
-    topic: str
-    seconds: float
-
-
-@attrs.frozen
-class Unreadable:
-    error: DecodeError
-
-
-@attrs.frozen
-class Replace:
-    """The exchange will end this connection: open another one before that."""
-
-    reason: str
-
-
-@attrs.frozen
-class Close:
-    """Give this connection up. ``fatal`` (a refused login) forbids another attempt."""
-
-    reason: str
-    fatal: LoginRefused | None = None
-
-
-Effect = Data | Send | Acknowledged | TopicRefused | Silent | Unreadable | Replace | Close
-
-
-class Contest(Protocol):
-    """What several connections bring of one topic: it knows what was delivered already."""
-
-    def late(
-        self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
-    ) -> bool: ...
-
-
-@attrs.frozen(kw_only=True)
-class Patience:
-    """How long to wait for what, in seconds."""
-
-    ack: float = 5.0
-    """For an acknowledgement, before the request is repeated."""
-    ack_attempts: int = 3
-    """Requests without acknowledgement after which a topic counts as refused."""
-    login: float = 10.0
-    idle: float = 60.0
-    """For any frame at all, where the codec declares no heartbeat."""
-
-
-@attrs.define(eq=False)
-class _Topic:
-    name: str
-    subscriptions: dict[Subscription, None]
-    max_silence: float | None
-    state: TopicState = TopicState.PENDING
-    last_data: float | None = None
-    """Of the last data, or of the subscribe request where none came yet."""
-    since: float | None = None
-    """From when on nothing of it can have been missed on this connection, up to its end."""
-    had_data: bool = False
-    silences: int = 0
-    attempts: int = 0
-    told: bool = False
-    """Whether a missing acknowledgement was told of."""
-
-
-@attrs.define(eq=False)
-class _Request:
-    topics: list[str]
-    subscribe: bool
-    sent_at: float | None = None
-
-
-@attrs.define(eq=False)
-class Counters:
-    """What became of the frames of a connection: they add up to ``frames``."""
-
-    frames: int = 0
-    data: int = 0
-    """Frames decoded to events."""
-    late: int = 0
-    """Copies of what another connection brought first, recognised without decoding."""
-    control: int = 0
-    unrecognised: int = 0
-    unwanted: int = 0
-    """Data of topics that are not (or no longer) subscribed."""
-    unreadable: int = 0
-    retired: int = 0
-    """Frames of a connection that had already been replaced."""
 
 
 class Session:
@@ -187,10 +69,9 @@ class Session:
         """By topic, where copies are to be recognised without decoding them."""
         self.runner = runner
         self.counters = Counters()
-        self._topics: dict[str, _Topic] = {}
-        self._requests: dict[str, _Request] = {}
+        self._topics: dict[str, WantedTopic] = {}
+        self._requests = Outstanding()
         self._queue: list[str] = []
-        self._next_id = 0
         self._logged_in = login_frame is None
         self._login_sent: float | None = None
         self._opened_at = 0.0
@@ -241,7 +122,7 @@ class Session:
         self._opened_at = self._last_received = self._last_ping = now
         effects: list[Effect] = []
         if self._login_frame is not None:
-            frame = self._login_frame(self._new_id())
+            frame = self._login_frame(self._requests.new_id())
             if frame is not None:
                 self._login_sent = now
                 return [Send(frame)]
@@ -256,7 +137,7 @@ class Session:
             topic = self._topics.get(name)
             silence = self._max_silence(subscription)
             if topic is None:
-                self._topics[name] = _Topic(name, {subscription: None}, silence)
+                self._topics[name] = WantedTopic(name, {subscription: None}, silence)
                 self._queue.append(name)
             elif subscription not in topic.subscriptions:
                 topic.subscriptions[subscription] = None
@@ -269,7 +150,7 @@ class Session:
                     self._queue.append(name)
                 elif name not in self._queue:
                     # The exchange sends it already; only the codec has to know.
-                    self._codec.subscribe([subscription], self._new_id())
+                    self._codec.subscribe([subscription], self._requests.new_id())
         effects: list[Effect] = []
         if self._logged_in:
             self._flush(effects)
@@ -294,10 +175,10 @@ class Session:
             elif topic.state is not TopicState.REFUSED:
                 gone.append(subscription)
         effects: list[Effect] = []
-        for chunk in _chunks(gone, self._per_request):
-            request_id = self._new_id()
+        for chunk in chunks(gone, self._per_request):
+            request_id = self._requests.new_id()
             frame = self._codec.unsubscribe(chunk, request_id)
-            self._requests[request_id] = _Request([self._codec.topic(s) for s in chunk], False)
+            self._requests.add(request_id, [self._codec.topic(s) for s in chunk], subscribe=False)
             effects.append(Send(frame, request_id))
         return effects
 
@@ -307,11 +188,11 @@ class Session:
         if topic is None or not self._logged_in or name in self._queue:
             return []
         subscriptions = list(topic.subscriptions)
-        request_id = self._new_id()
+        request_id = self._requests.new_id()
         effects: list[Effect] = [
             Send(self._codec.unsubscribe(subscriptions, request_id), request_id)
         ]
-        self._requests[request_id] = _Request([name], False)
+        self._requests.add(request_id, [name], subscribe=False)
         topic.state = TopicState.PENDING
         topic.attempts, topic.told = 0, False
         topic.had_data = False
@@ -338,7 +219,7 @@ class Session:
         self._last_received = now
         if self._login_sent is not None:
             self._login_sent = now
-        for request in self._requests.values():
+        for request in self._requests:
             if request.sent_at is not None:
                 request.sent_at = now
         for topic in self._topics.values():
@@ -414,7 +295,7 @@ class Session:
                 counters.unrecognised += 1
         return effects
 
-    def _first(self, topic: _Topic, now: float) -> None:
+    def _first(self, topic: WantedTopic, now: float) -> None:
         topic.had_data = True
         topic.silences = 0
         if topic.since is None:
@@ -460,73 +341,45 @@ class Session:
 
     # --- requests and their answers ---
 
-    def _new_id(self) -> str:
-        self._next_id += 1
-        return str(self._next_id)
-
     def _flush(self, effects: list[Effect]) -> None:
         queue, self._queue = self._queue, []
-        for chunk in _chunks(queue, self._per_request):
+        for chunk in chunks(queue, self._per_request):
             self._ask(chunk, effects)
 
     def _ask(self, names: list[str], effects: list[Effect]) -> None:
-        request_id = self._new_id()
+        request_id = self._requests.new_id()
         subscriptions: list[Subscription] = []
         for name in names:
             topic = self._topics[name]
             topic.attempts += 1
             subscriptions.extend(topic.subscriptions)
         frame = self._codec.subscribe(subscriptions, request_id)
-        self._requests[request_id] = _Request(list(names), True)
+        self._requests.add(request_id, names, subscribe=True)
         effects.append(Send(frame, request_id))
 
-    def _answered(
-        self, request_id: str | None, topics: tuple[str, ...] | None
-    ) -> tuple[_Request | None, list[str]]:
-        """The request that an answer belongs to, and the topics of it that are answered."""
-        request = self._requests.get(request_id) if request_id is not None else None
-        if request_id is None:
-            request = self._match(topics)
-        if request is None:
-            return None, []
-        answered = [t for t in request.topics if topics is None or t in topics]
-        request.topics = [t for t in request.topics if t not in answered]
-        if not request.topics:
-            self._forget(request)
-        return request, answered
-
-    def _match(self, topics: tuple[str, ...] | None) -> _Request | None:
-        """The request that an answer without id belongs to, by the topics that it names."""
-        open_requests = [r for r in self._requests.values() if r.sent_at is not None]
-        if topics is None:
-            return open_requests[0] if len(open_requests) == 1 else None
-        return next((r for r in open_requests if set(topics) & set(r.topics)), None)
-
-    def _forget(self, request: _Request) -> None:
-        self._requests = {k: r for k, r in self._requests.items() if r is not request}
-
-    def _awaited(self, name: str) -> bool:
-        return any(r.subscribe and name in r.topics for r in self._requests.values())
-
     def _acknowledged(self, ack: Ack, now: float, effects: list[Effect]) -> None:
-        request, names = self._answered(ack.request_id, ack.topics)
+        request, names = self._requests.answered(ack.request_id, ack.topics)
         if request is None or not request.subscribe:
             return
         for name in names:
             topic = self._topics.get(name)
             # An earlier request's late answer doesn't speak for one that is still open.
-            if topic is not None and topic.state is TopicState.PENDING and not self._awaited(name):
+            if (
+                topic is not None
+                and topic.state is TopicState.PENDING
+                and not self._requests.awaits(name)
+            ):
                 topic.state = TopicState.ACTIVE
                 if topic.since is None:
                     topic.since = now
                 effects.append(Acknowledged(name))
 
     def _refused(self, refused: Refused, effects: list[Effect]) -> None:
-        request, names = self._answered(refused.request_id, refused.topics)
+        request, names = self._requests.answered(refused.request_id, refused.topics)
         if request is not None and not names:
             # It names nothing that was asked for: as good as naming nothing.
             names, request.topics = request.topics, []
-            self._forget(request)
+            self._requests.forget(request)
             named = False
         else:
             named = refused.topics is not None
@@ -547,7 +400,7 @@ class Session:
         # Topics of the same request that the exchange didn't name are still unanswered.
         if request.topics:
             rest = [n for n in request.topics if n in self._topics]
-            self._forget(request)
+            self._requests.forget(request)
             if rest:
                 self._ask(rest, effects)
 
@@ -570,9 +423,7 @@ class Session:
                 times.append(self._last_ping + heartbeat.interval)
             if not self.paused:
                 times.extend(
-                    r.sent_at + self._patience.ack
-                    for r in self._requests.values()
-                    if r.sent_at is not None
+                    r.sent_at + self._patience.ack for r in self._requests if r.sent_at is not None
                 )
                 times.extend(map(self._overdue_at, self._topics.values()))
         elif self._login_sent is not None and not self.paused:
@@ -587,7 +438,7 @@ class Session:
             return self._last_received + self._patience.idle
         return self._last_received + heartbeat.interval + heartbeat.timeout
 
-    def _overdue_at(self, topic: _Topic) -> float:
+    def _overdue_at(self, topic: WantedTopic) -> float:
         if (
             topic.max_silence is None
             or topic.last_data is None
@@ -612,7 +463,7 @@ class Session:
         heartbeat = self._codec.heartbeat
         if heartbeat is not None and now >= self._last_ping + heartbeat.interval:
             self._last_ping = now
-            effects.append(Send(self._codec.ping(self._new_id())))
+            effects.append(Send(self._codec.ping(self._requests.new_id())))
         # Answers, too, can't be seen while nothing is read.
         if not self.paused:
             self._missing_answers(now, effects)
@@ -622,16 +473,20 @@ class Session:
         return effects
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
-        for request_id, request in list(self._requests.items()):
+        for request in self._requests:
             if request.sent_at is None or now < request.sent_at + self._patience.ack:
                 continue
-            del self._requests[request_id]
+            self._requests.forget(request)
             if not request.subscribe:
                 continue
             again: list[str] = []
             for name in request.topics:
                 topic = self._topics.get(name)
-                if topic is None or topic.state is not TopicState.PENDING or self._awaited(name):
+                if (
+                    topic is None
+                    or topic.state is not TopicState.PENDING
+                    or self._requests.awaits(name)
+                ):
                     continue
                 attempts = self._patience.ack_attempts
                 if topic.attempts >= attempts and not topic.told and not topic.had_data:
@@ -640,10 +495,10 @@ class Session:
                     text = f"not acknowledged after {topic.attempts} requests"
                     effects.append(TopicRefused(name, "", text))
                 again.append(name)
-            for chunk in _chunks(again, self._per_request):
+            for chunk in chunks(again, self._per_request):
                 self._ask(chunk, effects)
 
-    def _overdue(self, topic: _Topic, now: float, effects: list[Effect]) -> None:
+    def _overdue(self, topic: WantedTopic, now: float, effects: list[Effect]) -> None:
         assert topic.last_data is not None
         silent = now - topic.last_data
         topic.silences += 1
@@ -661,7 +516,3 @@ class Session:
 
 
 _CONTROL = frozenset({Ack, Refused, Reply, Alive, Closing, LoggedIn, LoginRefused})
-
-
-def _chunks(items: list[_T], size: int) -> list[list[_T]]:
-    return [items[i : i + size] for i in range(0, len(items), size)]

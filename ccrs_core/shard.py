@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
+from ccrs_core.effects import Silent, TopicRefused, TopicState
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.events import Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Runner
-from ccrs_core.session import Silent, TopicRefused, TopicState
 from ccrs_core.status import LinkState, SubscriptionState
 from ccrs_core.stream import EVENT_OF, Stream, Topic
 from ccrs_core.supervisor import Context, Link
@@ -144,7 +144,7 @@ class Shard:
             if stream is None or feed not in stream.feeds:
                 continue
             stream.feeds.remove(feed)
-            feed.discard(subscription.symbol, subscription.channel)
+            feed.discard(subscription.symbol, subscription.channel, subscription.interval)
             if not stream.feeds:
                 gone.append(subscription)
         for subscription in gone:

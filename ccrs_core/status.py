@@ -6,9 +6,9 @@ import enum
 
 import attrs
 
-from ccrs_core.feed import FeedStatus
 from ccrs_core.model import Channel
 from ccrs_core.orderbook import BookState
+from ccrs_core.policy import FeedStatus
 
 
 class LinkState(enum.StrEnum):
@@ -22,6 +22,8 @@ class LinkState(enum.StrEnum):
 
 
 class SubscriptionState(enum.StrEnum):
+    """Where a subscription stands, over all of its connections."""
+
     PENDING = "pending"
     ACTIVE = "active"
     STALE = "stale"

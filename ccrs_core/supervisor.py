@@ -18,25 +18,24 @@ import tenacity
 
 from ccrs_core.codec import Data, Outbound
 from ccrs_core.credentials import Credentials
-from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
-from ccrs_core.exchange import Exchange, Route
-from ccrs_core.limits import HostLimits, Window
-from ccrs_core.model import Subscription
-from ccrs_core.options import Options
-from ccrs_core.race import Runner
-from ccrs_core.session import (
-    NEVER,
+from ccrs_core.effects import (
     Acknowledged,
     Close,
     Counters,
     Effect,
     Replace,
     Send,
-    Session,
     Silent,
     TopicRefused,
     Unreadable,
 )
+from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
+from ccrs_core.exchange import Exchange, Route
+from ccrs_core.limits import HostLimits, Window
+from ccrs_core.model import Subscription
+from ccrs_core.options import Options
+from ccrs_core.race import Runner
+from ccrs_core.session import NEVER, Session
 from ccrs_core.status import LinkState
 from ccrs_core.stream import Topic
 from ccrs_core.transport.base import Clock, Connection, Transport

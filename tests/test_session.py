@@ -24,20 +24,19 @@ from ccrs_core import (
     Refused,
     Subscription,
 )
-from ccrs_core.race import Runner
-from ccrs_core.session import (
-    NEVER,
+from ccrs_core.effects import (
     Acknowledged,
     Close,
     Counters,
     Effect,
     Send,
-    Session,
     Silent,
     TopicRefused,
     TopicState,
     Unreadable,
 )
+from ccrs_core.race import Runner
+from ccrs_core.session import NEVER, Session
 from tests.toy import ToyCodec, instrument
 
 SILENCE = 10.0

@@ -213,7 +213,9 @@ class SimulatedMarket:
         """How much likelier the next taker is to buy than to sell."""
         self._drift = 0.97 * self._drift + self._rng.gauss(0, 0.03)
         pull = 8.0 * math.log(self._anchor / max(1, self.tape.last))
-        return max(-0.4, min(0.4, self._drift + pull))
+        # Far from where it belongs, as cheap instruments with coarse ticks get, it is brought back.
+        most = 0.4 if abs(pull) < 2.0 else 0.48
+        return max(-most, min(most, self._drift + pull))
 
     def _touch_event(self) -> Changed:
         """Something that changes the best bid or ask."""

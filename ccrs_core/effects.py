@@ -1,0 +1,116 @@
+"""What a session says, and is told: topic states, effects to carry out, patience."""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+import attrs
+
+from ccrs_core.codec import Data, LoginRefused, Outbound
+from ccrs_core.errors import DecodeError
+from ccrs_core.race import Runner
+
+
+class TopicState(enum.StrEnum):
+    """How far a topic has come on this connection."""
+
+    PENDING = "pending"
+    """Wanted or asked for, not acknowledged yet."""
+    ACTIVE = "active"
+    """Acknowledged."""
+    REFUSED = "refused"
+    """Refused."""
+
+
+# --- Effects (besides codec.Data, which stands for "deliver these events") -------------------
+
+
+@attrs.frozen
+class Send:
+    """Send a frame, then call ``sent(request_id)``. A frame of None is a protocol-level ping."""
+
+    frame: Outbound | None
+    request_id: str | None = None
+
+
+@attrs.frozen
+class Acknowledged:
+    topic: str
+
+
+@attrs.frozen
+class TopicRefused:
+    topic: str
+    code: str
+    text: str
+
+
+@attrs.frozen
+class Silent:
+    """A topic said nothing for ``seconds``; the session is already asking for it anew."""
+
+    topic: str
+    seconds: float
+
+
+@attrs.frozen
+class Unreadable:
+    error: DecodeError
+
+
+@attrs.frozen
+class Replace:
+    """The exchange will end this connection: open another one before that."""
+
+    reason: str
+
+
+@attrs.frozen
+class Close:
+    """Give this connection up. ``fatal`` (a refused login) forbids another attempt."""
+
+    reason: str
+    fatal: LoginRefused | None = None
+
+
+Effect = Data | Send | Acknowledged | TopicRefused | Silent | Unreadable | Replace | Close
+
+
+class Contest(Protocol):
+    """What several connections bring of one topic: it knows what was delivered already."""
+
+    def late(
+        self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
+    ) -> bool: ...
+
+
+@attrs.frozen(kw_only=True)
+class Patience:
+    """How long to wait for what, in seconds."""
+
+    ack: float = 5.0
+    """For an acknowledgement, before the request is repeated."""
+    ack_attempts: int = 3
+    """Requests without acknowledgement after which a topic counts as refused."""
+    login: float = 10.0
+    idle: float = 60.0
+    """For any frame at all, where the codec declares no heartbeat."""
+
+
+@attrs.define(eq=False)
+class Counters:
+    """What became of the frames of a connection: they add up to ``frames``."""
+
+    frames: int = 0
+    data: int = 0
+    """Frames decoded to events."""
+    late: int = 0
+    """Copies of what another connection brought first, recognised without decoding."""
+    control: int = 0
+    unrecognised: int = 0
+    unwanted: int = 0
+    """Data of topics that are not (or no longer) subscribed."""
+    unreadable: int = 0
+    retired: int = 0
+    """Frames of a connection that had already been replaced."""

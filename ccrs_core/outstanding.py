@@ -1,0 +1,99 @@
+"""What one connection is to carry, and its requests that have not been answered yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import attrs
+
+from ccrs_core.effects import TopicState
+from ccrs_core.model import Subscription
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class WantedTopic:
+    """A topic that a connection is to carry, and how far it has come."""
+
+    name: str
+    subscriptions: dict[Subscription, None]
+    max_silence: float | None
+    state: TopicState = TopicState.PENDING
+    last_data: float | None = None
+    """Of the last data, or of the subscribe request where none came yet."""
+    since: float | None = None
+    """From when on nothing of it can have been missed on this connection, up to its end."""
+    had_data: bool = False
+    silences: int = 0
+    attempts: int = 0
+    told: bool = False
+    """Whether a missing acknowledgement was told of."""
+
+
+@attrs.define(eq=False)
+class OpenRequest:
+    """A subscribe or unsubscribe request and those of its topics that are unanswered."""
+
+    topics: list[str]
+    subscribe: bool
+    sent_at: float | None = None
+    """When it left; answers are awaited only from then on."""
+
+
+class Outstanding:
+    """Hands out request ids and tells which request an answer belongs to."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, OpenRequest] = {}
+        self._next_id = 0
+
+    def __iter__(self) -> Iterator[OpenRequest]:
+        return iter(list(self._requests.values()))
+
+    def new_id(self) -> str:
+        """An id that no other request of this connection has."""
+        self._next_id += 1
+        return str(self._next_id)
+
+    def add(self, request_id: str, topics: list[str], *, subscribe: bool) -> None:
+        """Expect an answer to a request."""
+        self._requests[request_id] = OpenRequest(list(topics), subscribe)
+
+    def get(self, request_id: str) -> OpenRequest | None:
+        """The request of an id, while it is unanswered."""
+        return self._requests.get(request_id)
+
+    def forget(self, request: OpenRequest) -> None:
+        """Expect no answer any more."""
+        self._requests = {k: r for k, r in self._requests.items() if r is not request}
+
+    def awaits(self, topic: str) -> bool:
+        """Whether an open request subscribes to a topic."""
+        return any(r.subscribe and topic in r.topics for r in self._requests.values())
+
+    def answered(
+        self, request_id: str | None, topics: tuple[str, ...] | None
+    ) -> tuple[OpenRequest | None, list[str]]:
+        """The request that an answer belongs to, and the topics of it that are answered by it."""
+        request = self._by_topics(topics) if request_id is None else self.get(request_id)
+        if request is None:
+            return None, []
+        answered = [t for t in request.topics if topics is None or t in topics]
+        request.topics = [t for t in request.topics if t not in answered]
+        if not request.topics:
+            self.forget(request)
+        return request, answered
+
+    def _by_topics(self, topics: tuple[str, ...] | None) -> OpenRequest | None:
+        """The request that an answer without id belongs to."""
+        sent = [r for r in self._requests.values() if r.sent_at is not None]
+        if topics is None:
+            return sent[0] if len(sent) == 1 else None
+        return next((r for r in sent if set(topics) & set(r.topics)), None)
+
+
+def chunks(items: list[T], size: int) -> list[list[T]]:
+    """The items in order, in lists of at most ``size``."""
+    return [items[i : i + size] for i in range(0, len(items), size)]

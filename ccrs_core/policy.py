@@ -1,0 +1,39 @@
+"""What a feed does about a consumer that is too slow, and what it tells of itself."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+
+class Policy(enum.StrEnum):
+    """What happens when a consumer is slower than the market for ``maxsize`` events."""
+
+    DROP_OLDEST = "drop_oldest"
+    """The oldest events are dropped; before the next one of the same subscription a ``Gap`` says
+    how many."""
+    CONFLATE = "conflate"
+    """At any time only the newest event per instrument and channel waits: always fresh."""
+    BLOCK = "block"
+    """Nothing is lost here: the feed has connections of its own, which stop reading. An exchange
+    may cut a connection that isn't read for long; then a ``Gap`` tells."""
+    RAISE = "raise"
+    """``FeedOverflow`` is raised at the place of the loss, once; reading may go on after it. What
+    comes until it is raised is lost, too, and counted in it."""
+
+
+@attrs.frozen(kw_only=True)
+class FeedStatus:
+    """Counters of a feed; offered = delivered + waiting + conflated + dropped + discarded."""
+
+    policy: Policy
+    maxsize: int
+    waiting: int
+    offered: int
+    delivered: int
+    conflated: int
+    dropped: int
+    discarded: int
+    """Removed unread by an unsubscribe or by closing the feed."""
+    error: str | None
