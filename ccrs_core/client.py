@@ -138,6 +138,16 @@ class Client:
         self._hooks = plugins.hook_manager()
         self._spent = Totals()
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        """What is dialled, by name; empty for an emulator that hasn't been started yet."""
+        return dict(self._addresses or {})
+
+    @property
+    def options(self) -> Options:
+        """The settings in force."""
+        return self._options
+
     # --- life ---
 
     async def __aenter__(self) -> Self:

@@ -363,6 +363,19 @@ def test_pages_are_joined_oldest_first(pages: list[list[int]], newest_first: boo
     assert [dict(request.query).get("cursor") for _, request in rest.asked] == [None, *cursors[:-1]]
 
 
+@pytest.mark.parametrize(("start_ns", "expected"), [(1, [0, 1, 2]), (None, [2, 3, 4])])
+def test_what_a_page_brings_beyond_the_limit_is_cut_at_the_open_end(
+    start_ns: int | None, expected: list[int]
+) -> None:
+    rest = Rest(page([0, 1], "p1"), page([2, 3, 4], None))
+
+    async def use(client: Client) -> None:
+        answer: Any = await client.request(GetCandles(BTC, "1m", start_ns, None, 3))
+        assert answer == expected
+
+    rest.play(use)
+
+
 @pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"], ["a", "b", "c", "b"]])
 def test_pages_that_go_round_in_circles_are_an_error(cursors: list[str]) -> None:
     rest = Rest(*(page([n], cursor) for n, cursor in enumerate(cursors)))

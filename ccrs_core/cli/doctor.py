@@ -80,7 +80,7 @@ def _say(verdict: Verdict) -> None:
 
 async def examine(client: Client, proxy: str | None = None) -> AsyncIterator[Verdict]:
     """Check everything, one verdict after the other; what builds on a failed step is left out."""
-    addresses, settings = client._addresses, client._options.transport
+    addresses, settings = client.addresses, client.options.transport
     assert addresses is not None
     exchange = client.exchange
     reachable: set[str] = set()
