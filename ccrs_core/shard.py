@@ -235,6 +235,9 @@ class Shard:
                 if not self._covered(name, session.last_received):
                     # The others began to bring it after this one had stopped.
                     self._missed(name, Reason.RECONNECTED)
+            for name in carried:
+                if name in self.topics:
+                    self.topics[name].narrowed(self.context.clock.monotonic())
             link.session = session
         self._racing()
 

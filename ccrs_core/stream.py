@@ -302,7 +302,6 @@ class Topic:
             # every step up to there: keep it for the case that they don't.
             if self._fallback is None or number > self._fallback.sequence:
                 self._fallback = update
-            self._wait(number, runner, now)
             return
         if restart and book.valid:
             stream.interrupt(Reason.RESTART)
@@ -313,6 +312,8 @@ class Topic:
             if self._live(self.name) > 1 and len(self._held) < self.HOLD_LIMIT:
                 self._held[number] = (update, runner)
                 self._wait(number, runner, now)
+            elif self._fall_back(stream, now):
+                self._update(update, restart, stream, runner, now)
             else:
                 self._broken(Reason.SEQUENCE, stream, now, update.received_time_ns)
         elif applied is Applied.BROKEN:
@@ -352,7 +353,7 @@ class Topic:
         race.won(number, restart, runner, now)
         stream.put((update,))
         stream.last_sequence = number
-        if race.held:
+        if race.held or self._fallback is not None:
             self._release(stream, now)
 
     def _release(self, stream: Stream, now: float) -> None:
@@ -380,7 +381,6 @@ class Topic:
             and book.sequence is not None
             and (fallback.sequence <= book.sequence)
         ):
-            race.held.discard(fallback.sequence)
             self._fallback = None
         if race.held:
             self._held_since = now
@@ -406,6 +406,30 @@ class Topic:
         self._joined.clear()
         self._resync(self.name)
         self._arm()
+
+    def _fall_back(self, stream: Stream, now: float) -> bool:
+        """Go on from the state that a joining connection has shown, where it is ahead."""
+        book, fallback = self.book, self._fallback
+        self._fallback = None
+        assert book is not None
+        if fallback is None or not book.valid or fallback.sequence <= (book.sequence or 0):
+            return False
+        stream.interrupt(Reason.SEQUENCE)
+        if book.apply(fallback) is not Applied.APPLIED:
+            return False
+        self.race.held.discard(fallback.sequence)
+        self._held.pop(fallback.sequence, None)
+        self.race.last = fallback.sequence
+        stream.put((fallback,))
+        stream.last_sequence = fallback.sequence
+        self._release(stream, now)
+        return True
+
+    def narrowed(self, now: float) -> None:
+        """A connection has gone. Where just one is left, nobody else brings the steps up to the
+        state that it has shown on joining."""
+        if self._fallback is not None and self._live(self.name) <= 1:
+            self._fall_back(self.streams[BookUpdate], now)
 
     def lost_sync(self, reason: Reason) -> None:
         """No connection brings the topic any more: what is known of it is not up to date."""
@@ -434,18 +458,8 @@ class Topic:
         """What was waited for didn't come in time."""
         if self.race.held and now >= self._held_since + self.HOLD:
             stream = self.streams[BookUpdate]
-            book, fallback = self.book, self._fallback
-            assert book is not None
-            if fallback is not None:
-                self._fallback = None
-                stream.interrupt(Reason.SEQUENCE)
-                if book.apply(fallback) is Applied.APPLIED:
-                    self.race.held.discard(fallback.sequence)
-                    self.race.last = fallback.sequence
-                    stream.put((fallback,))
-                    stream.last_sequence = fallback.sequence
-                    self._release(stream, now)
-                    return
+            if self._fall_back(stream, now):
+                return
             self._broken(Reason.SEQUENCE, stream, now, now_ns)
         if self._asked_at is not None and now >= self._asked_at + self.RESYNC_PATIENCE:
             self._ask(now)

@@ -195,6 +195,44 @@ async def test_a_replacement_that_is_replaced_in_its_turn_leaves_one_connection(
 
 
 @scenario
+async def test_a_joining_connection_that_is_ahead_takes_no_step_from_the_one_behind() -> None:
+    async with world(book("BTC/USD")) as seen:
+        await market(seen, "book.BTC", 3)
+        old = seen.server.open[0]
+        old.push('{"bye":"maintenance"}')
+        # The old connection is a little behind: the new one joins two updates ahead of it.
+        late: list[bytes] = []
+        push, old.push = old.push, lambda *frames: late.extend(frames)  # type: ignore[method-assign,assignment]
+        seen.server.tick("book.BTC")
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(0.3)
+        assert len(seen.server.open) == 2
+        old.push = push  # type: ignore[method-assign]
+        old.push(*late)
+        await market(seen, "book.BTC", 20)
+        assert [b.sequence for b in seen.of(BookUpdate)] == list(range(100, 126))
+        assert not seen.of(Gap)
+        assert len(seen.server.open) == 1
+
+
+@scenario
+async def test_where_the_old_connection_ends_first_the_joining_one_s_state_is_taken() -> None:
+    async with world(book("BTC/USD")) as seen:
+        await market(seen, "book.BTC", 3)
+        old = seen.server.open[0]
+        old.push('{"bye":"maintenance"}')
+        seen.server.topics[old].clear()
+        seen.server.tick("book.BTC")
+        await asyncio.sleep(0.3)
+        assert len(seen.server.open) == 2
+        old.drop()
+        await asyncio.sleep(0.01)
+        assert seen.feed.book("BTC/USD").sequence == 104
+        await market(seen, "book.BTC", 3)
+        assert seen.feed.book("BTC/USD").sequence == 107
+
+
+@scenario
 async def test_where_numbers_count_per_connection_a_replacement_tells_of_a_gap() -> None:
     exchange = Toy(scope=SequenceScope.CONNECTION)
     async with world(TOP, exchange=exchange) as seen:
