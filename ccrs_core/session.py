@@ -38,7 +38,7 @@ from ccrs_core.effects import (
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Subscription
 from ccrs_core.outstanding import Outstanding, WantedTopic, chunks
-from ccrs_core.race import Runner
+from ccrs_core.race import Copies, Runner
 
 NEVER = float("inf")
 
@@ -67,6 +67,7 @@ class Session:
         self._login_frame = login_frame
         self.contests: Mapping[str, Contest] | None = None
         """By topic, where copies are to be recognised without decoding them."""
+        self.copies = Copies()
         self.runner = runner
         self.counters = Counters()
         self._topics: dict[str, WantedTopic] = {}
@@ -228,42 +229,43 @@ class Session:
 
     # --- frames in ---
 
-    def received(self, frames: Sequence[bytes], now: float, received_time_ns: int) -> list[Effect]:
-        """Frames have arrived, in this order."""
+    def received(self, frames: Sequence[bytes], now: float, now_ns: int) -> list[Effect]:
+        """Frames have arrived, in this order; ``now_ns`` is the wall clock's time."""
         self._last_received = now
         counters = self.counters
         counters.frames += len(frames)
         effects: list[Effect] = []
         append = effects.append
         topics = self._topics
-        decode, peek, contests = self._codec.decode, self._codec.peek, self.contests
+        decode, peek = self._codec.decode, self._codec.peek
+        contests, copies = self.contests, self.copies
         identity: bytes | None = None
         runner = self.runner
         for frame in frames:
             if contests is not None:
                 identity = None
-                try:
-                    peeked = peek(frame)
-                except Exception as error:
-                    self._undecodable(error, frame, now, effects)
-                    continue
+                peeked = copies.told.get(frame) or copies.told_before.get(frame)
+                if peeked is None:
+                    try:
+                        peeked = peek(frame)
+                    except Exception as error:
+                        self._undecodable(error, frame, now, effects)
+                        continue
+                    copies.tell(frame, peeked)
                 if peeked is not None:
                     name, number, restart = peeked
-                    topic, contest = topics.get(name), contests.get(name)
-                    if (
-                        topic is not None
-                        and contest is not None
-                        and contest.late(number, restart, runner, now, received_time_ns)
-                    ):
+                    contest = contests.get(name) if name in topics else None
+                    if contest is not None and contest.late(number, restart, runner, now, now_ns):
                         counters.late += 1
-                        topic.last_data = now
-                        if topic.silences or not topic.had_data:
-                            self._first(topic, now)
+                        late = topics[name]
+                        late.last_data = now
+                        if late.silences or not late.had_data:
+                            self._first(late, now)
                         continue
                     if isinstance(number, bytes):
                         identity = number
             try:
-                messages = decode(frame, received_time_ns)
+                messages = decode(frame, now_ns)
             except Exception as error:
                 self._undecodable(error, frame, now, effects)
                 continue

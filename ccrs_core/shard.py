@@ -16,7 +16,7 @@ from ccrs_core.events import Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
-from ccrs_core.race import Runner
+from ccrs_core.race import Copies, Runner
 from ccrs_core.status import LinkState, SubscriptionState
 from ccrs_core.stream import EVENT_OF, Stream, Topic
 from ccrs_core.supervisor import Context, Link
@@ -45,6 +45,7 @@ class Shard:
         self.pool = pool
         self.topics: dict[str, Topic] = {}
         self.runners: list[Runner] = []
+        self.copies = Copies()
         self.links: list[Link] = []
         self.refusals: dict[Subscription, SubscriptionRefused] = {}
         self.rollovers = 0

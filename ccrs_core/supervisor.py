@@ -34,7 +34,7 @@ from ccrs_core.exchange import Exchange, Route
 from ccrs_core.limits import HostLimits, Window
 from ccrs_core.model import Subscription
 from ccrs_core.options import Options
-from ccrs_core.race import Runner
+from ccrs_core.race import Copies, Runner
 from ccrs_core.session import NEVER, Session
 from ccrs_core.status import LinkState
 from ccrs_core.stream import Topic
@@ -77,6 +77,7 @@ class Parent(Protocol):
     route: Route
     topics: dict[str, Topic]
     runners: list[Runner]
+    copies: Copies
 
     def wanted(self) -> Sequence[Subscription]: ...
     def opened(self, link: Link) -> None: ...
@@ -276,6 +277,7 @@ class Link:
         """Recognise copies without decoding them, or (where there is nobody to race) don't."""
         if self.session is not None:
             self.session.contests = self.shard.topics if on else None
+            self.session.copies = self.shard.copies
 
     def _add_totals(self, counters: Counters) -> None:
         for field in attrs.fields(Counters):
