@@ -136,8 +136,6 @@ class Race:
                 self._score(number, plain, runner, now)
                 runner.tops[self.topic] = number
                 return True
-        if number > last and not (restart or self.generation or self.held):
-            return False
         if self.adrift and number != last:
             return False
         if (restart or self.generation) and not self._same_count(number, restart, runner, now):

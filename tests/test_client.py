@@ -246,6 +246,18 @@ async def test_where_numbers_count_per_connection_a_replacement_tells_of_a_gap()
 
 
 @scenario
+async def test_frames_of_a_retired_connection_are_dropped_and_counted() -> None:
+    async with world(TOP) as seen:
+        (shard,) = (each for shards in seen.client._shards.values() for each in shards)
+        (link,) = shard.links
+        seen.server.tick("top.BTC")
+        link.retire()
+        await asyncio.sleep(0.5)
+        assert seen.sequences() == [100]
+        assert link.counters().retired == 1
+
+
+@scenario
 async def test_racing_is_refused_where_copies_cannot_be_recognised() -> None:
     with pytest.raises(Unsupported, match="connections must be 1"):
         async with world(TOP, exchange=Toy(scope=SequenceScope.CONNECTION), connections=2):

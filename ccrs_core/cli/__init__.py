@@ -88,7 +88,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Try without network or keys: ccrs watch bybit BTC/USDT --environment emulator",
+    epilog="Try without network or keys: ccrs watch EXCHANGE BTC/USDT --environment emulator",
 )
 @click.version_option(__version__, prog_name="ccrs")
 def cli() -> None:

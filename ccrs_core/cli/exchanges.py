@@ -40,7 +40,7 @@ def command(as_json: bool) -> None:
     elif rows:
         _show(rows)
     else:
-        click.echo("No exchange is installed; try: pip install ccrs-bybit", err=True)
+        click.echo("No exchange is installed; try: pip install ccrs-NAME", err=True)
 
 
 def _offer(exchange: Any) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class TopOfBookStream(Stream):
                 last = None
                 if not (bids and asks):
                     return self.unknown("delta without the update before it")
+        # Both sides alike, spelled out: a call per side would cost more than what it does.
         if bids:
             price, size = bids[0]
             if type(size) is not str:
