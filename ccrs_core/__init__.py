@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from ccrs_core.exchange import SequenceScope as SequenceScope
     from ccrs_core.feed import Feed as Feed
     from ccrs_core.hooks import hookimpl as hookimpl
+    from ccrs_core.inflate import Compression as Compression
     from ccrs_core.model import INTERVALS as INTERVALS
     from ccrs_core.model import Channel as Channel
     from ccrs_core.model import Instrument as Instrument
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from ccrs_core.model import unified_symbol as unified_symbol
     from ccrs_core.options import Options as Options
     from ccrs_core.orderbook import BookState as BookState
+    from ccrs_core.orderbook import Checksum as Checksum
     from ccrs_core.orderbook import OrderBook as OrderBook
     from ccrs_core.policy import FeedStatus as FeedStatus
     from ccrs_core.policy import Policy as Policy
@@ -129,7 +131,7 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
-        "orderbook": "BookState OrderBook",
+        "orderbook": "BookState Checksum OrderBook",
         "client": "Client connect",
         "codec": (
             "Ack Alive Closing Codec Data Heartbeat LoggedIn LoginRefused Message Outbound "
@@ -151,6 +153,7 @@ _HOME = {
         "feed": "Feed",
         "policy": "FeedStatus Policy",
         "hooks": "hookimpl",
+        "inflate": "Compression",
         "model": (
             "INTERVALS Channel Instrument InstrumentStatus Interest Market OptionKind Side "
             "Subscription book candles funding liquidations mark_price market_of ticker "
@@ -184,11 +187,13 @@ __all__ = [
     "Capabilities",
     "CcrsError",
     "Channel",
+    "Checksum",
     "Client",
     "ClientStatus",
     "Clock",
     "Closing",
     "Codec",
+    "Compression",
     "ConnectFailed",
     "Connection",
     "ConnectionLost",

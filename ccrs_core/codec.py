@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from ccrs_core.inflate import Compression
+
 if TYPE_CHECKING:
     from ccrs_core.credentials import Credentials
     from ccrs_core.events import MarketData
@@ -117,6 +119,9 @@ class Codec(ABC):
     """Translator of one connection. Implement the abstract methods; override the rest as needed."""
 
     heartbeat: ClassVar[Heartbeat | None] = None
+    compression: ClassVar[Compression | None] = None
+    """Where the exchange compresses each frame's content: the core inflates it, so that ``decode``
+    and ``peek`` get the content."""
 
     @abstractmethod
     def topic(self, subscription: Subscription) -> str:

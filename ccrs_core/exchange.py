@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from ccrs_core.codec import Codec
+from ccrs_core.errors import Unsupported
 from ccrs_core.model import Channel, Instrument, Market, Subscription
 
 if TYPE_CHECKING:
     from ccrs_core.credentials import Credentials
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
+    from ccrs_core.orderbook import Checksum
     from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
 
 CONTRACT = 1
@@ -111,15 +113,25 @@ class Exchange(ABC):
         """A fresh codec; called once per connection."""
 
     @abstractmethod
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        """The request with whatever proves who sends it; sign exactly the bytes that are sent."""
-
-    @abstractmethod
     def error_of(self, response: HttpResponse) -> CcrsError | None:
         """The typed error that a response stands for, or None where it is an answer.
 
         :raises DecodeError: where the body can't be read at all.
         """
+
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        """The request with whatever proves who sends it; sign exactly the bytes that are sent.
+
+        :raises Unsupported: where the plugin has no signed requests.
+        """
+        raise Unsupported(f"{self.name} has no signed requests")
+
+    def checksum(self, subscription: Subscription) -> Checksum | None:
+        """How the exchange computes the ``checksum`` of a book's updates; None where it has none.
+
+        It is called after each update that carries one; a book that fails it is asked for anew.
+        """
+        return None
 
     def max_silence(self, subscription: Subscription) -> float | None:
         """Seconds for which a healthy stream of this kind may say nothing; None where it has no

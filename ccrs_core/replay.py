@@ -29,6 +29,7 @@ from ccrs_core.errors import DecodeError, UsageError
 from ccrs_core.events import AnyEvent, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange, Route, SequenceScope
 from ccrs_core.feed import Feed
+from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Market, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.race import Runner
@@ -281,6 +282,7 @@ class _Machine:
                     live=lambda name, route=route: len(self._carrying(route, name)),  # type: ignore[misc]
                     resync=lambda _: None,  # whatever was done about it is in the recording
                     arm=lambda: None,
+                    checksum=self._exchange.checksum,
                 )
             topic.attach(topic.stream(subscription), self._tap)
 
@@ -387,6 +389,13 @@ class _Machine:
         race, runner, codec = self.routes[line.route], line.runner, line.codec
         now = line.last_received = self._now()
         identity: bytes | None = None
+        if codec.compression is not None:
+            try:
+                frame = inflate(frame, codec.compression)
+            except DecodeError:
+                self._frames["unreadable"] += 1
+                self._unreadable(line, now)
+                return
         if len(race.runners) > 1 and line.route.sequence_scope is SequenceScope.GLOBAL:
             peeked = codec.peek(frame)
             topic = None if peeked is None else race.topics.get(peeked[0])

@@ -36,6 +36,7 @@ from ccrs_core.effects import (
     Unreadable,
 )
 from ccrs_core.errors import DecodeError
+from ccrs_core.inflate import inflate
 from ccrs_core.model import Subscription
 from ccrs_core.outstanding import Outstanding, WantedTopic, chunks
 from ccrs_core.race import Copies, Runner
@@ -241,7 +242,14 @@ class Session:
         contests, copies = self.contests, self.copies
         identity: bytes | None = None
         runner = self.runner
+        compression = self._codec.compression
         for frame in frames:
+            if compression is not None:
+                try:
+                    frame = inflate(frame, compression)  # noqa: PLW2901
+                except DecodeError as error:
+                    self._undecodable(error, frame, now, effects)
+                    continue
             if contests is not None:
                 identity = None
                 peeked = copies.told.get(frame) or copies.told_before.get(frame)

@@ -125,6 +125,7 @@ class Shard:
                     live=self._carried,
                     resync=self._resync,
                     arm=lambda name=name: self._arm(name),  # type: ignore[misc]
+                    checksum=self.context.exchange.checksum,
                 )
             stream = topic.stream(subscription)
             topic.attach(stream, feed)

@@ -30,7 +30,7 @@ from ccrs_core.events import (
 )
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
-from ccrs_core.orderbook import Applied, BookState, OrderBook
+from ccrs_core.orderbook import Applied, BookState, Checksum, OrderBook
 from ccrs_core.race import Race, Runner
 
 EVENT_OF: dict[Channel, type[MarketData]] = {
@@ -162,6 +162,7 @@ class Topic:
         live: Callable[[str], int],
         resync: Callable[[str], None],
         arm: Callable[[], None],
+        checksum: Callable[[Subscription], Checksum | None],
     ) -> None:
         self.name = name
         self.streams: dict[type[MarketData], Stream] = {}
@@ -174,6 +175,7 @@ class Topic:
         self._live = live
         self._resync = resync
         self._arm = arm
+        self._checksum = checksum
         self._invalid_at: float | None = None
         self._asked_at: float | None = None
         self._held: dict[int, tuple[BookUpdate, Runner]] = {}
@@ -189,7 +191,11 @@ class Topic:
         if stream is None:
             stream = self.streams[kind] = Stream(subscription)
             if kind is BookUpdate:
-                self.book = OrderBook(subscription.symbol, depth=subscription.depth)
+                self.book = OrderBook(
+                    subscription.symbol,
+                    depth=subscription.depth,
+                    checksum=self._checksum(subscription),
+                )
                 self.race.contiguous = True
         return stream
 

@@ -20,6 +20,7 @@ from ccrs_core.cli.output import progress
 from ccrs_core.codec import Alive, Data, Refused
 from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
 from ccrs_core.exchange import Exchange, resolve
+from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Instrument, InstrumentStatus, Market, Subscription
 
 if TYPE_CHECKING:
@@ -289,6 +290,8 @@ class _Line:
         async with asyncio.timeout(_STEP_SECONDS):
             while True:
                 for frame in await self._connection.receive():
+                    if self._codec.compression is not None:
+                        frame = inflate(frame, self._codec.compression)  # noqa: PLW2901
                     for message in self._codec.decode(frame, time.time_ns()):
                         if isinstance(message, kinds):
                             return message

@@ -37,6 +37,7 @@ from ccrs_core.codec import (
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.wire import MALFORMED
 
 INTERVALS = {
     "1m": "1",
@@ -76,9 +77,6 @@ STREAMS: dict[Channel, type[Stream]] = {
     Channel.CANDLES: CandleStream,
     Channel.LIQUIDATIONS: LiquidationStream,
 }
-
-MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
-"""What reading a malformed frame may raise."""
 
 LOGIN_VALIDITY_MS = 10_000
 """How far ahead of now a login expires: room for a slow handshake and a clock that is behind."""

@@ -13,10 +13,9 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from ccrs_bybit.codec import INTERVALS, MALFORMED
+from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
-from ccrs_bybit.wire import decimal, ns_of_ms
 from ccrs_core import model
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
@@ -35,6 +34,7 @@ from ccrs_core.rest import (
     HttpResponse,
     Request,
 )
+from ccrs_core.wire import MALFORMED, decimal, ns_of_ms
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")

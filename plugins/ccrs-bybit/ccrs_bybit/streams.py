@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ccrs_bybit.wire import DECIMALS, LEAST, MOST, checked_size, ns_of_ms
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade, fast_constructor
 from ccrs_core.model import NS_PER_MS, Side, Subscription
+from ccrs_core.wire import DECIMALS, LEAST, MOST, checked_size, ns_of_ms
 
 _new_top_of_book = fast_constructor(TopOfBook)
 _new_book_update = fast_constructor(BookUpdate)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ccrs_bybit.wire import decimal, decimal_or_none, ns_of_ms
 from ccrs_core.errors import UsageError
 from ccrs_core.model import (
     Instrument,
@@ -21,6 +20,7 @@ from ccrs_core.model import (
     market_of,
     unified_symbol,
 )
+from ccrs_core.wire import decimal, decimal_or_none, ns_of_ms
 
 EXCHANGE = "bybit"
 

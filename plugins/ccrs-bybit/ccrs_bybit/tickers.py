@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from ccrs_bybit.streams import Stream
-from ccrs_bybit.wire import decimal_or_none, ns_of_ms, ns_or_none
 from ccrs_core.codec import Data, Message
 from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
 from ccrs_core.model import Channel, Subscription
+from ccrs_core.wire import decimal_or_none, ns_of_ms, ns_or_none
 
 
 class TickerStream(Stream):
