@@ -1,0 +1,141 @@
+"""A plugin's codec and endpoints wired straight to the emulated exchange: no client, no waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from ccrs_core.addresses import everything_at
+from ccrs_core.codec import Codec, Data, Message, Outbound, Reply
+from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, HttpRefusal, Peer
+from ccrs_core.errors import CcrsError
+from ccrs_core.events import MarketData
+from ccrs_core.exchange import Exchange, Route
+from ccrs_core.inflate import inflate
+from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.rest import HttpRequest, HttpResponse, Request
+
+T = TypeVar("T")
+
+
+class Wire:
+    """One WebSocket of a line: what the codec reads out of everything that the exchange sends."""
+
+    def __init__(self, line: Line, route: Route) -> None:
+        exchange, venue = line.exchange, line.venue
+        self.line = line
+        self.codec: Codec = exchange.codec(route)
+        self.frames: list[bytes] = []
+        """Every frame so far, as it came."""
+        self.closed = False
+        known = exchange.environments["mainnet"].addresses
+        url = urlsplit(route.url.format(**everything_at("http://emulator", known)))
+        peer = venue.open(url.path, dict(parse_qsl(url.query)), venue.now_ns)
+        if isinstance(peer, HttpRefusal):
+            raise AssertionError(f"the emulator refuses {url.path} with HTTP {peer.status}")
+        self.peer: Peer = peer
+        self._number = 0
+
+    def send(self, frame: Outbound) -> list[Message]:
+        """Send a frame as the client would; what comes back at once."""
+        self.peer.received(frame, self.line.venue.now_ns)
+        return self.take()
+
+    def subscribe(self, *subscriptions: Subscription) -> list[Message]:
+        """Subscribe in one request; what comes back at once."""
+        self._number += 1
+        return self.send(self.codec.subscribe(subscriptions, str(self._number)))
+
+    def unsubscribe(self, *subscriptions: Subscription) -> list[Message]:
+        """Unsubscribe in one request; what comes back at once."""
+        self._number += 1
+        return self.send(self.codec.unsubscribe(subscriptions, str(self._number)))
+
+    def raw(self) -> list[bytes]:
+        """The frames that have come since the last call, not decoded."""
+        found: list[bytes] = []
+        for action in self.peer.take():
+            if isinstance(action, Frame):
+                found.append(action.payload)
+            else:
+                self.closed = True
+                reason = action.reason if isinstance(action, CloseAction) else "aborted"
+                assert reason is not None
+        self.frames += found
+        return found
+
+    def take(self) -> list[Message]:
+        """What the frames say that have come since the last call. Replies are sent."""
+        found: list[Message] = []
+        for frame in self.raw():
+            found += self.decode(frame)
+        for message in found:
+            if isinstance(message, Reply):
+                found += self.send(message.frame)
+        return found
+
+    def decode(self, frame: bytes) -> Sequence[Message]:
+        """What one frame says."""
+        codec = self.codec
+        if codec.compression is not None:
+            frame = inflate(frame, codec.compression)
+        return codec.decode(frame, self.line.venue.now_ns)
+
+    def run(self, seconds: float) -> list[Message]:
+        """Let time pass at the exchange; all that comes meanwhile."""
+        venue = self.line.venue
+        end_ns = venue.now_ns + round(seconds * NS_PER_SECOND)
+        found: list[Message] = []
+        while (due := venue.next_wake_ns) is not None and due <= end_ns:
+            venue.advance(due)
+            found += self.take()
+        venue.advance(end_ns)
+        return found + self.take()
+
+
+class Line:
+    """A fresh plugin and an emulated exchange."""
+
+    def __init__(self, exchange: Exchange, venue: EmulatedExchange) -> None:
+        self.exchange = exchange
+        self.venue = venue
+
+    def open(self, route: Route) -> Wire:
+        """Open a WebSocket of a route."""
+        return Wire(self, route)
+
+    def http(self, request: HttpRequest) -> HttpResponse:
+        """Make one HTTP request."""
+        response = self.venue.http(request, self.venue.now_ns)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpResponse(response.status, headers, response.body)
+
+    def ask(self, request: Request[T]) -> T:
+        """Ask a unified question, all pages of it, joined as the client joins them.
+
+        :raises CcrsError: the typed error that the exchange answers with.
+        """
+        endpoint = self.exchange.endpoints[type(request)]
+        pages: list[Any] = []
+        cursor: str | None = None
+        while True:
+            response = self.http(endpoint.encode(request, cursor))
+            error: CcrsError | None = self.exchange.error_of(response)
+            if error is not None:
+                raise error
+            answer = endpoint.decode(request, response, self.venue.now_ns)
+            pages.append(answer.value)
+            cursor = answer.cursor
+            if cursor is None:
+                break
+        if not isinstance(pages[0], list):
+            return pages[0]  # type: ignore[no-any-return]
+        if endpoint.newest_first:
+            pages.reverse()
+        return [item for page in pages for item in page]  # type: ignore[return-value]
+
+
+def events_of(messages: Sequence[Message]) -> list[MarketData]:
+    """The market data among messages, in order."""
+    return [event for m in messages if isinstance(m, Data) for event in m.events]

@@ -1,0 +1,60 @@
+"""What a conformance test proves, and to which theme it belongs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Theme(enum.StrEnum):
+    """The parts of the report, in its order."""
+
+    CODEC = "Codec"
+    NUMBERS = "Numbers, time and identity"
+    BOOKS = "Sequencing and books"
+    SUPERVISOR = "Supervisor under faults"
+    TRADING = "Orders, fills and account"
+    FEEDS = "Backpressure, concurrency and cleanup"
+    OPERATION = "Record, replay, observability and packaging"
+
+
+_LAST = {
+    12: Theme.CODEC,
+    18: Theme.NUMBERS,
+    30: Theme.BOOKS,
+    46: Theme.SUPERVISOR,
+    58: Theme.TRADING,
+    67: Theme.FEEDS,
+    75: Theme.OPERATION,
+}
+"""Number of each theme's last property."""
+
+
+@attrs.frozen
+class Property:
+    """A numbered property; its text is the docstring of the test that proves it."""
+
+    number: int
+    theme: Theme
+
+
+def proves(number: int) -> Callable[[F], F]:
+    """Mark a test as the proof (or a part of it) of a numbered property."""
+    theme = next(theme for last, theme in _LAST.items() if number <= last)
+
+    def mark(test: F) -> F:
+        test.ccrs_property = Property(number, theme)  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def property_of(test: object) -> Property | None:
+    """What a test proves, where it is marked."""
+    found = getattr(test, "ccrs_property", None)
+    return found if isinstance(found, Property) else None

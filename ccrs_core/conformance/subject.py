@@ -1,0 +1,256 @@
+"""The exchange under test, with what the properties need of it. Nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, NoReturn
+
+import attrs
+import hypothesis
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from ccrs_core import plugins
+from ccrs_core.conformance.line import Line
+from ccrs_core.conformance.profile import Profile
+from ccrs_core.conformance.world import World
+from ccrs_core.emulator import Dialect, EmulatedExchange, Listing
+from ccrs_core.exchange import Exchange
+from ccrs_core.model import Channel, Instrument, InstrumentStatus, Interest, Market, Subscription
+from ccrs_core.rest import GetInstruments, Request
+from ccrs_core.transport.memory import START_NS
+
+
+@attrs.frozen
+class Case:
+    """One declared channel of one market, as a subscription to the liveliest of its instruments."""
+
+    market: Market
+    channel: Channel
+    subscription: Subscription
+
+    @property
+    def interest(self) -> Interest:
+        """What a user would ask for."""
+        sub = self.subscription
+        return Interest(sub.channel, sub.symbol, sub.depth, sub.interval)
+
+    def __str__(self) -> str:
+        return f"{self.market.value} {self.subscription}"
+
+
+class Subject:
+    """An exchange under test.
+
+    :param exchange: the name of an installed plugin, a class, or a function that makes an exchange;
+        every use of it makes a fresh one.
+    :param samples: where its samples are, if not in its package's folder ``samples``.
+    """
+
+    def __init__(
+        self,
+        exchange: str | Callable[[], Exchange],
+        *,
+        profile: Profile = Profile.DEFAULT,
+        seed: int = 0,
+        samples: Traversable | None = None,
+    ) -> None:
+        self.make: Callable[[], Exchange] = (
+            plugins.load(exchange) if isinstance(exchange, str) else exchange
+        )
+        self.exchange = self.make()
+        self.profile = profile
+        self.seed = seed
+        self._samples = samples
+
+    def __repr__(self) -> str:
+        return f"<Subject {self.name}>"
+
+    @property
+    def name(self) -> str:
+        return self.exchange.name
+
+    @property
+    def package(self) -> str:
+        """The plugin's top-level package."""
+        return type(self.exchange).__module__.partition(".")[0]
+
+    @cached_property
+    def samples_folder(self) -> Traversable:
+        """Where the plugin's samples are; it may not exist."""
+        return self._samples or resources.files(self.package) / "samples"
+
+    # --- what is declared ---
+
+    @property
+    def channels(self) -> Mapping[Market, frozenset[Channel]]:
+        """The declared channels by market; empty markets are left out."""
+        declared = self.exchange.capabilities.channels
+        return {market: declared[market] for market in Market if declared.get(market)}
+
+    @property
+    def markets(self) -> Sequence[Market]:
+        """Markets that any channel or request is declared for."""
+        endpoints = self.exchange.endpoints
+        asked = endpoints[GetInstruments].markets if GetInstruments in endpoints else frozenset()
+        return [m for m in Market if m in self.channels or m in asked]
+
+    def undeclared(self, what: str) -> NoReturn:
+        """Skip the test: the exchange doesn't declare what it is about."""
+        pytest.skip(f"{self.name} declares no {what}")
+
+    def cases(self, *channels: Channel) -> list[Case]:
+        """One case for each declared market and channel (of these, where given).
+
+        Skips the test where none is declared.
+        """
+        wanted = frozenset(channels or Channel)
+        found = [
+            Case(market, channel, self.subscription(channel, self.instrument(market)))
+            for market, declared in self.channels.items()
+            for channel in Channel
+            if channel in declared & wanted
+        ]
+        if not found:
+            self.undeclared(" or ".join(sorted(c.value for c in wanted)) if channels else "channel")
+        return found
+
+    def subscription(
+        self,
+        channel: Channel,
+        instrument: Instrument,
+        depth: int | None = None,
+        interval: str | None = None,
+    ) -> Subscription:
+        """A subscription, of the shallowest depth and first interval unless told otherwise."""
+        capabilities = self.exchange.capabilities
+        if channel is Channel.BOOK and depth is None:
+            depth = min(capabilities.book_depths.get(instrument.market, (0,)))
+        if channel is Channel.CANDLES and interval is None:
+            interval = capabilities.intervals[0]
+        return Subscription(channel, instrument, depth, interval)
+
+    # --- the emulated exchange ---
+
+    def dialect(self) -> Dialect:
+        """A fresh dialect. Fails the test where channels are declared and there is none."""
+        dialect = self.exchange.dialect()
+        if dialect is None:
+            if self.channels or self.exchange.endpoints:
+                pytest.fail(
+                    f"{self.name} declares capabilities, but its dialect() returns None: write an "
+                    "emulator dialect, so that they can be tested"
+                )
+            self.undeclared("capability")
+        return dialect
+
+    def venue(
+        self, *, seed: int = 0, rate: float = 20.0, listings: Sequence[Listing] | None = None
+    ) -> EmulatedExchange:
+        """An emulated exchange whose time begins at ``START_NS``."""
+        return EmulatedExchange(
+            self.dialect(), seed=seed, rate=rate, start_ns=START_NS, instruments=listings
+        )
+
+    @cached_property
+    def instruments(self) -> Mapping[Market, Sequence[Instrument]]:
+        """All instruments, as the plugin reads them from its emulator, by market."""
+        line = Line(self.exchange, self.venue())
+        found: dict[Market, Sequence[Instrument]] = {}
+        for market in self.markets:
+            listed: list[Instrument] = line.ask(GetInstruments(market))
+            found[market] = listed
+        return found
+
+    @cached_property
+    def listings(self) -> Mapping[tuple[Market, str], Listing]:
+        """The emulator's listings by market and the exchange's own symbol."""
+        listed = self.venue().listings.values()
+        return {(listing.market, listing.symbol): listing for listing in listed}
+
+    def instrument(self, market: Market) -> Instrument:
+        """The liveliest instrument that trades, the same one every time."""
+        return self.some_instruments(market, 1)[0]
+
+    def some_instruments(self, market: Market, count: int) -> Sequence[Instrument]:
+        """The liveliest instruments that trade, at most so many."""
+        trading = [i for i in self.instruments[market] if i.status is InstrumentStatus.TRADING]
+        if not trading:
+            pytest.fail(f"the emulator lists no {market.value} instrument that trades")
+        listings = self.listings
+        order = {key: at for at, key in enumerate(listings)}
+
+        def liveliness(instrument: Instrument) -> tuple[float, int]:
+            listing = listings.get((market, instrument.native))
+            return (0.0, 0) if listing is None else (-listing.pace, order[market, listing.symbol])
+
+        return sorted(trading, key=liveliness)[:count]
+
+    def line(self, venue: EmulatedExchange | None = None) -> Line:
+        """A direct line between a fresh plugin and an emulated exchange: no client, no waiting."""
+        return Line(self.make(), self.venue() if venue is None else venue)
+
+    def world(self, **settings: Any) -> World:
+        """An emulated exchange and a client of it in virtual time, as :class:`World` takes it."""
+        listings = settings.pop("listings", None)
+        seed, rate = settings.pop("seed", 0), settings.pop("rate", 20.0)
+        venue = self.venue(seed=seed, rate=rate, listings=listings)
+        return World(self.make(), venue, **settings)
+
+    # --- running properties ---
+
+    def settings(self, examples: int, **more: Any) -> hypothesis.settings:
+        """Hypothesis's settings; the default profile tries so many ``examples``."""
+        return hypothesis.settings(
+            max_examples=self.profile.examples(examples),
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+            **more,
+        )
+
+    def check(
+        self, test: Callable[..., None], *strategies: st.SearchStrategy[Any], examples: int = 100
+    ) -> None:
+        """Try a function with generated arguments. The same seed tries the same ones."""
+        # In here, since a @given method that two classes inherit fails a health check.
+        run = hypothesis.given(*strategies)(test)
+        hypothesis.seed(self.seed)(self.settings(examples)(run))()
+
+    def check_machine(
+        self,
+        machine: type[RuleBasedStateMachine],
+        *,
+        examples: int = 30,
+        steps: int = 25,
+    ) -> None:
+        """Run a state machine. The same seed runs the same steps."""
+        factory = hypothesis.seed(self.seed)(machine)
+        settings = self.settings(examples, stateful_step_count=steps)
+        run_state_machine_as_test(factory, settings=settings)
+
+
+def requests_of(subject: Subject, instrument: Instrument) -> Iterator[Request[Any]]:
+    """One request of each declared kind that an instrument's market answers."""
+    from ccrs_core import rest
+
+    ways: dict[type[Request[Any]], Callable[[], Request[Any]]] = {
+        rest.GetServerTime: rest.GetServerTime,
+        rest.GetInstruments: lambda: rest.GetInstruments(instrument.market),
+        rest.GetTopOfBook: lambda: rest.GetTopOfBook(instrument),
+        rest.GetBook: lambda: rest.GetBook(instrument, 5),
+        rest.GetTrades: lambda: rest.GetTrades(instrument, 5),
+        rest.GetCandles: lambda: rest.GetCandles(
+            instrument, subject.exchange.capabilities.intervals[0], None, None, 5
+        ),
+        rest.GetFundingHistory: lambda: rest.GetFundingHistory(instrument, None, None, 5),
+    }
+    for kind, endpoint in subject.exchange.endpoints.items():
+        if kind in ways and instrument.market in endpoint.markets:
+            yield ways[kind]()

@@ -1,0 +1,200 @@
+"""An emulated exchange and a client of it in virtual time: an hour passes in a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from ccrs_core.client import Client, connect
+from ccrs_core.codec import Outbound
+from ccrs_core.emulator import EmulatedExchange, EmulatorConnection, EmulatorTransport
+from ccrs_core.exchange import Exchange
+from ccrs_core.options import Options
+from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core.transport.memory import VirtualClock, VirtualTimeLoop
+
+T = TypeVar("T")
+
+HOST = "http://emulator.invalid"
+
+
+class _TappedConnection:
+    """Passes everything on, and notes what is sent."""
+
+    def __init__(self, tap: Tap, number: int, connection: EmulatorConnection) -> None:
+        self._tap = tap
+        self._number = number
+        self._connection = connection
+        self.receive = connection.receive
+        self.close = connection.close
+        self.abort = connection.abort
+
+    async def send(self, frame: Outbound) -> None:
+        self._tap.sent.append((self._tap.now(), self._number, frame))
+        await self._connection.send(frame)
+
+    async def ping(self) -> None:
+        self._tap.sent.append((self._tap.now(), self._number, b""))
+        await self._connection.ping()
+
+
+class Tap:
+    """The emulator's transport, with a note of everything that goes out, by the loop's time."""
+
+    def __init__(self, venue: EmulatedExchange, clock: VirtualClock) -> None:
+        self._inner = EmulatorTransport(venue, clock)
+        self.attempts: list[tuple[float, str]] = []
+        """When each WebSocket was dialled, and its URL."""
+        self.sent: list[tuple[float, int, Outbound]] = []
+        """When each frame was sent, on the how manieth connection (from 1), and the frame; empty
+        for protocol pings."""
+        self.requests: list[tuple[float, str, HttpRequest]] = []
+        """When each HTTP request left, its base URL and itself."""
+        self._connections = 0
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def connect(self, url: str) -> _TappedConnection:
+        self.attempts.append((self.now(), url))
+        self._connections += 1
+        number = self._connections
+        return _TappedConnection(self, number, await self._inner.connect(url))
+
+    async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        self.requests.append((self.now(), base_url, request))
+        return await self._inner.request(base_url, request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    @property
+    def hosts(self) -> set[str]:
+        """Every host that was dialled."""
+        urls = [url for _, url in self.attempts] + [base for _, base, _ in self.requests]
+        return {urlsplit(url).netloc for url in urls}
+
+
+class World:
+    """One emulated exchange, one client of it, one virtual-time loop.
+
+    :meth:`run` runs a whole scenario. State machines go step by step instead: :meth:`start`, then
+    :meth:`do` and :meth:`pass_time`, and :meth:`stop` in the end.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        venue: EmulatedExchange,
+        *,
+        options: Options | None = None,
+        **settings: Any,
+    ) -> None:
+        self.exchange = exchange
+        self.venue = venue
+        self.loop = VirtualTimeLoop()
+        self.clock = VirtualClock(venue.start_ns)
+        self.tap = Tap(venue, self.clock)
+        self.client: Client
+        self._options = options
+        self._settings = settings
+        self._random = random.getstate()
+
+    def _connect(self) -> Client:
+        return connect(
+            self.exchange,
+            base_url=HOST,
+            transport=self.tap,
+            clock=self.clock,
+            options=self._options,
+            **self._settings,
+        )
+
+    # --- a whole scenario ---
+
+    def run(self, scenario: Callable[[Self], Awaitable[T]]) -> T:
+        """Run ``scenario(world)`` while the client is open; nothing may remain of it afterwards."""
+        # Back-off draws random numbers: the same scenario must go the same way every time.
+        random.seed(self.venue.seed)
+
+        async def main() -> T:
+            async with self._connect() as self.client:
+                return await scenario(self)
+
+        try:
+            self.loop.set_exception_handler(self._unhandled)
+            result = self.loop.run_until_complete(main())
+            self._nothing_remains()
+            return result
+        finally:
+            self._close()
+
+    @staticmethod
+    def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        raise AssertionError(f"unhandled in the event loop: {context['message']}") from error
+
+    def _nothing_remains(self) -> None:
+        remaining = asyncio.all_tasks(self.loop)
+        assert not remaining, f"tasks remain after the client was closed: {remaining}"
+        assert not self.venue.peers, "connections remain after the client was closed"
+
+    def _close(self) -> None:
+        self.loop.close()
+        random.setstate(self._random)
+
+    # --- step by step ---
+
+    def start(self) -> None:
+        """Open the client."""
+        random.seed(self.venue.seed)
+        self.loop.set_exception_handler(self._unhandled)
+        self._end = asyncio.Event()
+        opened = asyncio.Event()
+
+        async def main() -> None:
+            async with self._connect() as self.client:
+                opened.set()
+                await self._end.wait()
+
+        self._main = self.loop.create_task(main())
+        self.do(opened.wait())
+
+    def do(self, work: Awaitable[T]) -> T:
+        """Carry out one coroutine."""
+        return self.loop.run_until_complete(work)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.do(asyncio.sleep(seconds))
+
+    def stop(self) -> None:
+        """Close the client; nothing may remain of it."""
+        try:
+            self._end.set()
+            self.do(self._main)
+            self._nothing_remains()
+        finally:
+            self._close()
+
+    # --- faults ---
+
+    def fault(self, *texts: str) -> None:
+        """Add faults to the exchange, written as for ``ccrs emulator --fault``."""
+        for text in texts:
+            self.venue.faults.add(text)
+
+    def quieten(self) -> None:
+        """End all faults."""
+        self.venue.faults.clear()
+
+
+def settle(seconds: float = 1.0) -> Awaitable[None]:
+    """For scenarios: let virtual time pass."""
+    return asyncio.sleep(seconds)
+
+
+Sent = Sequence[tuple[float, int, Outbound]]
