@@ -8,7 +8,7 @@ matching, resubscription, limits and book assembly are the core's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
@@ -129,6 +129,11 @@ class Codec(ABC):
 
         Several subscriptions may share one topic (funding and mark price in a ticker, say).
         """
+
+    def request_kind(self, subscription: Subscription) -> Hashable:
+        """Only subscriptions of one kind share a request. By default all may: override it where a
+        request names one channel, or one depth, for all of its symbols."""
+        return None
 
     @abstractmethod
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
 import attrs
@@ -94,6 +94,9 @@ class Outstanding:
         return next((r for r in sent if set(topics) & set(r.topics)), None)
 
 
-def chunks(items: list[T], size: int) -> list[list[T]]:
-    """The items in order, in lists of at most ``size``."""
-    return [items[i : i + size] for i in range(0, len(items), size)]
+def chunks(items: list[T], size: int, kind: Callable[[T], Hashable]) -> list[list[T]]:
+    """The items in lists of one kind each and of at most ``size``; in order within a kind."""
+    kinds: dict[Hashable, list[T]] = {}
+    for item in items:
+        kinds.setdefault(kind(item), []).append(item)
+    return [same[i : i + size] for same in kinds.values() for i in range(0, len(same), size)]

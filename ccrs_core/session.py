@@ -6,7 +6,7 @@ supervisor to carry out; ``wake_at`` says when ``tick`` wants to be called next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ccrs_core.codec import (
     Ack,
@@ -80,8 +80,7 @@ class Session:
         self._last_received = 0.0
         self._last_ping = 0.0
         self._unreadable: list[float] = []
-        self._closed = False
-        self.paused = False
+        self._closed = self.paused = False
         self.first_data_at: float | None = None
 
     # --- what the supervisor asks for ---
@@ -177,7 +176,7 @@ class Session:
             elif topic.state is not TopicState.REFUSED:
                 gone.append(subscription)
         effects: list[Effect] = []
-        for chunk in chunks(gone, self._per_request):
+        for chunk in chunks(gone, self._per_request, self._codec.request_kind):
             request_id = self._requests.new_id()
             frame = self._codec.unsubscribe(chunk, request_id)
             self._requests.add(request_id, [self._codec.topic(s) for s in chunk], subscribe=False)
@@ -238,16 +237,16 @@ class Session:
         effects: list[Effect] = []
         append = effects.append
         topics = self._topics
-        decode, peek = self._codec.decode, self._codec.peek
+        codec = self._codec
+        decode, peek, compression = codec.decode, codec.peek, codec.compression
         contests, copies = self.contests, self.copies
         identity: bytes | None = None
         runner = self.runner
-        compression = self._codec.compression
         for frame in frames:
             if compression is not None:
                 try:
                     frame = inflate(frame, compression)  # noqa: PLW2901
-                except DecodeError as error:
+                except Exception as error:
                     self._undecodable(error, frame, now, effects)
                     continue
             if contests is not None:
@@ -353,8 +352,11 @@ class Session:
 
     def _flush(self, effects: list[Effect]) -> None:
         queue, self._queue = self._queue, []
-        for chunk in chunks(queue, self._per_request):
+        for chunk in chunks(queue, self._per_request, self._kind):
             self._ask(chunk, effects)
+
+    def _kind(self, name: str) -> Hashable:
+        return self._codec.request_kind(next(iter(self._topics[name].subscriptions)))
 
     def _ask(self, names: list[str], effects: list[Effect]) -> None:
         request_id = self._requests.new_id()
@@ -505,7 +507,7 @@ class Session:
                     text = f"not acknowledged after {topic.attempts} requests"
                     effects.append(TopicRefused(name, "", text))
                 again.append(name)
-            for chunk in chunks(again, self._per_request):
+            for chunk in chunks(again, self._per_request, self._kind):
                 self._ask(chunk, effects)
 
     def _overdue(self, topic: WantedTopic, now: float, effects: list[Effect]) -> None:

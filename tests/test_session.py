@@ -733,3 +733,27 @@ def test_a_protocol_ping_is_asked_for_where_the_codec_has_no_frame_for_it() -> N
     venue = opened(codec=Bare())
     venue.until(20.0)
     assert venue.sent == [(20.0, {})]
+
+
+def test_subscriptions_of_different_kinds_never_share_a_request() -> None:
+    class OneChannelPerRequest(ToyCodec):
+        def request_kind(self, subscription: Subscription) -> Channel:
+            return subscription.channel
+
+    exchange = Exchange(
+        Session(
+            OneChannelPerRequest(),
+            topics_per_request=2,
+            max_silence=max_silence,
+            patience=Patience(),
+            runner=Runner(1),
+        )
+    )
+    mixed = [top("A"), tape("A"), top("B"), tape("B"), top("C")]
+    exchange.do(exchange.session.opened(0.0))
+    exchange.do(exchange.session.add(mixed))
+    asked = [frame["sub"] for _, frame in exchange.sent if "sub" in frame]
+    assert asked == [["top.A", "top.B"], ["top.C"], ["trades.A", "trades.B"]]
+    exchange.do(exchange.session.remove(mixed))
+    gone = [frame["unsub"] for _, frame in exchange.sent if "unsub" in frame]
+    assert gone == asked
