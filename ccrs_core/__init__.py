@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     from ccrs_core.events import Event as Event
     from ccrs_core.events import Funding as Funding
     from ccrs_core.events import Gap as Gap
+    from ccrs_core.events import Level as Level
     from ccrs_core.events import Liquidation as Liquidation
+    from ccrs_core.events import MarketData as MarketData
     from ccrs_core.events import MarkPrice as MarkPrice
     from ccrs_core.events import Reason as Reason
     from ccrs_core.events import Resumed as Resumed
@@ -146,8 +148,8 @@ _HOME = {
             "SubscriptionRefused TimedOut TransportError UnknownInstrument Unsupported UsageError"
         ),
         "events": (
-            "AnyEvent BookUpdate Candle Event Funding Gap Liquidation MarkPrice Reason Resumed "
-            "Stale Ticker TopOfBook Trade"
+            "AnyEvent BookUpdate Candle Event Funding Gap Level Liquidation MarketData MarkPrice "
+            "Reason Resumed Stale Ticker TopOfBook Trade"
         ),
         "exchange": "CONTRACT Budget Capabilities Environment Exchange Limits Route SequenceScope",
         "feed": "Feed",
@@ -228,6 +230,7 @@ __all__ = [
     "InsufficientBalance",
     "Interest",
     "InvalidRequest",
+    "Level",
     "Limits",
     "LinkState",
     "Liquidation",
@@ -235,6 +238,7 @@ __all__ = [
     "LoginRefused",
     "MarkPrice",
     "Market",
+    "MarketData",
     "Message",
     "OptionKind",
     "Options",

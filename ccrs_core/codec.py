@@ -139,6 +139,7 @@ class Codec(ABC):
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         """One frame that subscribes to all of them; never more than ``Route.topics_per_request``.
 
+        ``request_id`` is decimal digits, for exchanges whose ids are numbers, and rises.
         From this call on, frames of their topics decode to their events.
         """
 

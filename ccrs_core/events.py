@@ -196,6 +196,7 @@ def fast_constructor(event: Callable[P, E]) -> Callable[P, E]:
 
 
 MarketData = TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Liquidation
+"""What an exchange's streams bring, as opposed to the notices."""
 
 
 # --- Notices: in the same feed as the data, so that no consumer can miss a discontinuity -----

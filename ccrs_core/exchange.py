@@ -50,6 +50,9 @@ class Route:
     """
 
     url: str
+    name: str = ""
+    """Tells routes of one address apart, where subscriptions must not share a connection: two
+    depths of a book, say, whose frames don't tell which is which."""
     private: bool = False
     sequence_scope: SequenceScope = SequenceScope.CONNECTION
     topics_per_connection: int | None = None

@@ -437,4 +437,7 @@ class _Machine:
         for name in line.carried:
             line.carried[name] = now
             if len(self._carrying(line.route, name)) < 2:
-                self._missed(self.routes[line.route].topics[name], Reason.UNREADABLE)
+                topic = self.routes[line.route].topics[name]
+                self._missed(topic, Reason.UNREADABLE)
+                if line.route.sequence_scope is not SequenceScope.GLOBAL:
+                    topic.doubt(Reason.UNREADABLE, now, self.now_ns)

@@ -71,7 +71,9 @@ class GetTopOfBook(Request[TopOfBook]):
 
 @attrs.frozen
 class GetBook(Request[BookUpdate]):
-    """The order book now, best level first, at most ``depth`` levels per side."""
+    """The order book now, best level first, at most ``depth`` levels per side.
+
+    Its ``sequence`` is 0 where the exchange numbers no states."""
 
     instrument: Instrument
     depth: int

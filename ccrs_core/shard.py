@@ -285,6 +285,9 @@ class Shard:
         for name in carried:
             if not self._covered(name, now):
                 self._missed(name, Reason.UNREADABLE)
+                if self.route.sequence_scope is not SequenceScope.GLOBAL:
+                    # The exchange's own numbers may not be there to show a book what it missed.
+                    self.topics[name].doubt(Reason.UNREADABLE, now, now_ns)
 
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
         for stream in self.topics[topic].streams.values() if topic in self.topics else ():

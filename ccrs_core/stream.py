@@ -406,6 +406,11 @@ class Topic:
             self._invalid_at = now
         self._ask(now)
 
+    def doubt(self, reason: Reason, now: float, now_ns: int) -> None:
+        """An update may have been lost without a trace: a book is not to be trusted any more."""
+        if self.book is not None and self.book.valid:
+            self._broken(reason, self.streams[BookUpdate], now, now_ns)
+
     def _ask(self, now: float) -> None:
         self.resyncs += 1
         self._asked_at = now

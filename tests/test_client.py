@@ -350,6 +350,21 @@ async def test_an_unreadable_frame_is_confessed_unless_another_connection_brings
 
 
 @scenario
+async def test_a_book_without_the_exchanges_own_numbers_is_asked_for_anew_after_an_unreadable_frame() -> (
+    None
+):
+    for scope, resyncs in ((SequenceScope.CONNECTION, 1), (SequenceScope.GLOBAL, 0)):
+        async with world(book("BTC/USD"), exchange=Toy(scope=scope)) as seen:
+            await market(seen, "book.BTC", 3)
+            seen.server.open[0].push(b'{"t":"book.BTC","n":')
+            await asyncio.sleep(0.1)
+            assert seen.client.status().subscriptions[0].resyncs == resyncs
+            assert [s.reason for s in seen.of(Stale)] == [Reason.UNREADABLE] * resyncs
+            await market(seen, "book.BTC", 3)
+            assert seen.feed.book("BTC/USD").valid
+
+
+@scenario
 async def test_a_silent_subscription_turns_stale_is_asked_for_anew_and_then_reconnected() -> None:
     async with world(TOP, top_of_book("ETH/USD")) as seen:
         peer = seen.server.open[0]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
-    from ccrs_core.emulator.listing import Listing, Steps
+    from ccrs_core.emulator.listing import Listing, Steps, decimals
     from ccrs_core.emulator.market import Changed, Liquidation, SimulatedMarket
     from ccrs_core.emulator.matching import (
         Broken,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from ccrs_core.emulator.replay import RecordedFrame, Replay, read_recording
     from ccrs_core.emulator.server import EmulatorServer
-    from ccrs_core.emulator.streams import BookView, Stream
+    from ccrs_core.emulator.streams import BookView, Levels, Stream
     from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
     from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer
 
@@ -41,7 +41,7 @@ _HOMES = {
     "fault": ("Fault", "FaultKind", "parse_fault"),
     "faults": ("ActiveFault", "Faults"),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
-    "listing": ("Listing", "Steps"),
+    "listing": ("Listing", "Steps", "decimals"),
     "market": ("Changed", "Liquidation", "SimulatedMarket"),
     "matching": (
         "Broken",
@@ -59,7 +59,7 @@ _HOMES = {
     ),
     "replay": ("RecordedFrame", "Replay", "read_recording"),
     "server": ("EmulatorServer",),
-    "streams": ("BookView", "Stream"),
+    "streams": ("BookView", "Levels", "Stream"),
     "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
     "venue": ("AbortAction", "CloseAction", "EmulatedExchange", "Peer"),
 }
@@ -84,8 +84,10 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "HttpRefusal",
     "Stream",
     "BookView",
+    "Levels",
     "Listing",
     "Steps",
+    "decimals",
     "SimulatedMarket",
     "Changed",
     "Liquidation",
