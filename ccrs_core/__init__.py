@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ccrs_core.errors import FeedClosed as FeedClosed
     from ccrs_core.errors import FeedOverflow as FeedOverflow
     from ccrs_core.errors import InsufficientBalance as InsufficientBalance
+    from ccrs_core.errors import InvalidOrder as InvalidOrder
     from ccrs_core.errors import InvalidRequest as InvalidRequest
     from ccrs_core.errors import OrderNotFound as OrderNotFound
     from ccrs_core.errors import OrderRejected as OrderRejected
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from ccrs_core.events import Event as Event
     from ccrs_core.events import Funding as Funding
     from ccrs_core.events import Gap as Gap
+    from ccrs_core.events import InstrumentChanged as InstrumentChanged
     from ccrs_core.events import Level as Level
     from ccrs_core.events import Liquidation as Liquidation
     from ccrs_core.events import MarketData as MarketData
@@ -143,13 +145,13 @@ _HOME = {
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
             "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow InsufficientBalance "
-            "InvalidRequest OrderNotFound OrderRejected OutcomeUnknown PluginBroken PluginError "
-            "PluginMismatch PluginNotInstalled RateLimited ReconnectsExhausted "
+            "InvalidOrder InvalidRequest OrderNotFound OrderRejected OutcomeUnknown PluginBroken "
+            "PluginError PluginMismatch PluginNotInstalled RateLimited ReconnectsExhausted "
             "SubscriptionRefused TimedOut TransportError UnknownInstrument Unsupported UsageError"
         ),
         "events": (
-            "AnyEvent BookUpdate Candle Event Funding Gap Level Liquidation MarketData MarkPrice "
-            "Reason Resumed Stale Ticker TopOfBook Trade"
+            "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
+            "MarketData MarkPrice Reason Resumed Stale Ticker TopOfBook Trade"
         ),
         "exchange": "CONTRACT Budget Capabilities Environment Exchange Limits Route SequenceScope",
         "feed": "Feed",
@@ -226,9 +228,11 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Instrument",
+    "InstrumentChanged",
     "InstrumentStatus",
     "InsufficientBalance",
     "Interest",
+    "InvalidOrder",
     "InvalidRequest",
     "Level",
     "Limits",

@@ -14,10 +14,18 @@ from ccrs_core import plugins
 from ccrs_core.addresses import everything_at, resolve_addresses
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
-from ccrs_core.events import AnyEvent, BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.events import (
+    AnyEvent,
+    BookUpdate,
+    Candle,
+    Funding,
+    InstrumentChanged,
+    TopOfBook,
+    Trade,
+)
 from ccrs_core.exchange import Exchange, Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.feed import Feed
-from ccrs_core.instruments import InstrumentStore
+from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.limits import HostLimits, host_limits
 from ccrs_core.model import Channel, Instrument, Interest, Market, Subscription
 from ccrs_core.options import Options
@@ -28,13 +36,12 @@ from ccrs_core.rest import (
     GetBook,
     GetCandles,
     GetFundingHistory,
-    GetInstruments,
     GetServerTime,
     GetTopOfBook,
     GetTrades,
     Request,
 )
-from ccrs_core.shard import Shard
+from ccrs_core.shard import Shard, identity
 from ccrs_core.status import ClientStatus, SubscriptionState
 from ccrs_core.supervisor import Context
 from ccrs_core.survey import Totals, survey
@@ -132,7 +139,7 @@ class Client:
         self._instruments: InstrumentStore | None = None
         self._group: asyncio.TaskGroup | None = None
         self._shards: dict[_Pool, list[Shard]] = {}
-        self._homes: dict[tuple[Hashable, Subscription], Shard] = {}
+        self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Shard]] = {}
         self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
         self._progress: set[asyncio.Future[None]] = set()
         self._hooks = plugins.hook_manager()
@@ -173,6 +180,7 @@ class Client:
                 self._clock,
                 self._options.instruments_max_age,
                 self._known,
+                self._instruments_changed,
             )
             self._group = asyncio.TaskGroup()
             await self._group.__aenter__()
@@ -291,17 +299,15 @@ class Client:
         resolved = [(i, await self._resolve(i, feed.connections)) for i in interests]
         placed = self._placed.setdefault(feed, {})
         batches: dict[Shard, list[Subscription]] = {}
-        for interest, (subscription, route) in resolved:
+        for interest, (found, route) in resolved:
             if interest not in placed:
-                shard = self._place(subscription, route, feed)
-                placed[interest] = (subscription, shard)
+                placed[interest] = subscription, shard = self._place(found, route, feed)
                 batches.setdefault(shard, []).append(subscription)
         for shard, subscriptions in batches.items():
             shard.attach(subscriptions, feed)
 
     async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
-        assert self._instruments is not None
-        instrument = await self._instruments.find(interest.symbol)
+        instrument = await self._store().find(interest.symbol)
         subscription = resolve(
             self.exchange, interest.channel, instrument, interest.depth, interest.interval
         )
@@ -318,15 +324,18 @@ class Client:
             )
         return subscription, route
 
-    def _place(self, subscription: Subscription, route: Route, feed: Feed) -> Shard:
+    def _place(
+        self, subscription: Subscription, route: Route, feed: Feed
+    ) -> tuple[Subscription, Shard]:
         """The shard that has it, else the last one if it has room, else a new one.
 
-        Room that removals leave in earlier shards is used once the last one is full.
+        Room that removals leave in earlier shards is used once the last one is full. What is
+        subscribed to already stays what it was, even if the instrument's rules have changed since.
         """
         assert self._context is not None
         exclusive = feed if feed.policy is Policy.BLOCK else None
         key = (route, feed.connections, id(exclusive))
-        known = self._homes.get((key, subscription))
+        known = self._homes.get((key, identity(subscription)))
         if known is not None:
             return known
         shards = self._shards.setdefault(key, [])
@@ -337,8 +346,8 @@ class Client:
             shard = Shard(self._context, route, feed.connections, exclusive, key, self._moved)
             shard.reserve(subscription)
             shards.append(shard)
-        self._homes[key, subscription] = shard
-        return shard
+        self._homes[key, identity(subscription)] = subscription, shard
+        return subscription, shard
 
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """For feeds: take interests away; connections that nobody needs any more are closed."""
@@ -352,7 +361,7 @@ class Client:
             self._placed.pop(feed, None)
         for shard, subscriptions in batches.items():
             for gone in shard.detach(subscriptions, feed):
-                self._homes.pop((shard.pool, gone), None)
+                self._homes.pop((shard.pool, identity(gone)), None)
         idle: list[Shard] = []
         for key, shards in list(self._shards.items()):
             for shard in [s for s in shards if s.empty]:
@@ -408,6 +417,11 @@ class Client:
             raise UsageError("open the client first: async with ccrs_core.connect(…) as client")
         return self._requester
 
+    def _store(self) -> InstrumentStore:
+        self._ready()
+        assert self._instruments is not None
+        return self._instruments
+
     async def request(self, request: Request[T]) -> T:
         """The answer to any unified question.
 
@@ -422,21 +436,31 @@ class Client:
 
         :raises UnknownInstrument: where the exchange lists none; ``near`` has suggestions.
         """
-        self._ready()
-        assert self._instruments is not None
-        return await self._instruments.find(symbol)
+        return await self._store().find(symbol)
 
     async def get_instruments(self, market: Market | str | None = None) -> list[Instrument]:
         """All instruments of a market (None: of all that the exchange has), fetched anew."""
-        self._ready()
-        assert self._instruments is not None
-        endpoint = self.exchange.endpoints.get(GetInstruments)
-        offered = frozenset() if endpoint is None else endpoint.markets
-        markets = [Market(market)] if market else [m for m in Market if m in offered]
-        found: list[Instrument] = []
-        for each in markets:
-            found.extend((await self._instruments.market(each, refresh=True)).values())
+        store, found = self._store(), list[Instrument]()
+        for each in markets_of(self.exchange, market):
+            found.extend((await store.market(each, refresh=True)).values())
         return found
+
+    async def refresh_instruments(
+        self, market: Market | str | None = None
+    ) -> list[InstrumentChanged]:
+        """Fetch the instruments of a market (None: of all that the exchange has) anew, and tell
+        what has changed since they were last fetched; feeds are told what concerns them."""
+        store, found = self._store(), list[InstrumentChanged]()
+        for each in markets_of(self.exchange, market):
+            found.extend(await store.refresh(each))
+        return found
+
+    def _instruments_changed(self, changes: Sequence[InstrumentChanged]) -> None:
+        for feed, placed in self._placed.items():
+            symbols = {interest.symbol for interest in placed}
+            for change in changes:
+                if change.symbol in symbols:
+                    feed.notify(change)
 
     async def get_server_time(self) -> int:
         """The exchange's clock, nanoseconds UTC."""

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class CcrsError(Exception):
@@ -50,6 +53,20 @@ class UnknownInstrument(UsageError):
     def __init__(self, message: str, near: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.near = near
+
+
+class InvalidOrder(UsageError):
+    """An order breaks a rule of its instrument; nothing was sent.
+
+    ``rule`` names the field of :class:`~ccrs_core.model.Instrument` that it breaks (``min_price``
+    where the price isn't above zero), ``nearest`` is the nearest price or size that keeps it, None
+    where none does.
+    """
+
+    def __init__(self, rule: str, message: str, nearest: Decimal | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.nearest = nearest
 
 
 # --- The network ----------------------------------------------------------------------------

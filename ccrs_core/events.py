@@ -16,7 +16,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import attrs
 
-from ccrs_core.model import NS_PER_SECOND, Channel, Side
+from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Side
 
 P = ParamSpec("P")
 E = TypeVar("E")
@@ -256,7 +256,31 @@ class Resumed(Event):
     stale_ns: int | None = None
 
 
+@attrs.frozen
+class InstrumentChanged(Event):
+    """The exchange has changed what it says of a symbol: a tick size, say, or its status.
+
+    Given once to each feed that has an interest in the symbol, when a fresh list of instruments
+    shows it. ``after`` is None where the symbol is listed no more; if the exchange goes on with the
+    same instrument under another name, ``after`` has that name. ``before`` is None where the
+    symbol is listed again. Data goes on as long as the exchange sends any.
+    """
+
+    type: ClassVar[str] = "instrument_changed"
+
+    before: Instrument | None
+    after: Instrument | None
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The fields of the instrument that differ; all of them where one side is None."""
+        fields = [field.name for field in attrs.fields(Instrument)]
+        if self.before is None or self.after is None:
+            return tuple(fields)
+        return tuple(f for f in fields if getattr(self.before, f) != getattr(self.after, f))
+
+
 Notice = Gap | Stale | Resumed
 """What tells of an interruption."""
-AnyEvent = MarketData | Notice
+AnyEvent = MarketData | Notice | InstrumentChanged
 """Everything that a feed delivers."""

@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, Self
 import attrs
 
 from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
-from ccrs_core.events import AnyEvent, Candle, Gap, MarketData, Notice, Reason
+from ccrs_core.events import AnyEvent, Candle, Gap, InstrumentChanged, MarketData, Notice, Reason
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.policy import FeedStatus, Policy
@@ -70,7 +70,7 @@ class Feed:
         self._space: asyncio.Event | None = None
         self._open = False
         self._closed = False
-        self._losses: dict[tuple[str, Channel], _Loss] = {}
+        self._losses: dict[tuple[str, Channel | None], _Loss] = {}
         self._next: AnyEvent | None = None
         self._notices = 0
         self._notices_limit = self.NOTICES
@@ -311,7 +311,7 @@ class Feed:
         if wake is not None and not wake.done():
             wake.set_result(None)
 
-    def notify(self, notice: Notice) -> None:
+    def notify(self, notice: Notice | InstrumentChanged) -> None:
         """Offer a notice; notices are neither conflated nor dropped (but see ``NOTICES``)."""
         if self._closed:
             return
@@ -383,7 +383,11 @@ class Feed:
         """Remove what waits of a subscription (of one interval, for candles) no longer wanted."""
         unwanted = (symbol, channel)
 
+        elsewhere = any(i.symbol == symbol for i in self._interests)
+
         def keep(event: AnyEvent) -> bool:
+            if event.__class__ is InstrumentChanged:
+                return event.symbol != symbol or elsewhere
             if _key(event) != unwanted:
                 return True
             return interval is not None and getattr(event, "interval", None) != interval
@@ -443,6 +447,7 @@ class _Loss:
 
     def gap(self) -> Gap:
         last, (symbol, channel) = self.last, _key(self.last)
+        assert channel is not None  # what is about an instrument is never dropped
         now, lost = last.received_time_ns, self.count
         return Gap(last.exchange, symbol, None, now, channel, Reason.OVERFLOW, lost=lost)
 
@@ -467,23 +472,21 @@ class _Reader:
         return event
 
 
-def _key(event: AnyEvent) -> tuple[str, Channel]:
-    """The subscription that an event belongs to."""
-    channel = event.channel
-    if channel is None:
-        assert isinstance(event, Notice)
-        channel = event.about
-    return event.symbol, channel
+def _key(event: AnyEvent) -> tuple[str, Channel | None]:
+    """The subscription that an event belongs to; what concerns an instrument has no channel."""
+    if isinstance(event, Notice):
+        return event.symbol, event.about
+    return event.symbol, event.channel
 
 
 def _merged(items: Iterable[tuple[object, AnyEvent]]) -> list[tuple[object, AnyEvent]]:
     """Without notices that are followed by another one of their kind before any data."""
     kept: list[tuple[object, AnyEvent]] = []
-    later: dict[tuple[str, Channel], set[type[AnyEvent]]] = {}
+    later: dict[tuple[str, Channel | None], set[type[AnyEvent]]] = {}
     for place, event in reversed(list(items)):
         if event.channel is not None:
             later.pop(_key(event), None)
-        else:
+        elif event.__class__ is not InstrumentChanged:
             kinds = later.setdefault(_key(event), set())
             if event.__class__ in kinds:
                 continue

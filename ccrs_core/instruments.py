@@ -6,11 +6,13 @@ import asyncio
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
 from ccrs_core.errors import PluginBroken, UnknownInstrument, Unsupported, UsageError
+from ccrs_core.events import InstrumentChanged
+from ccrs_core.exchange import Exchange
 from ccrs_core.model import Instrument, Market, market_of
 from ccrs_core.requests import Requester
 from ccrs_core.rest import GetInstruments
@@ -28,10 +30,15 @@ class Listing:
     instruments: dict[str, Instrument]
     refused: dict[str, str]
     fetched_at: float
+    changes: Sequence[InstrumentChanged] = ()
+    """How it differs from the one before it."""
 
 
 class InstrumentStore:
-    """Instruments per market; concurrent callers share one fetch."""
+    """Instruments per market; concurrent callers share one fetch.
+
+    ``changed`` is called with what a fresh list says otherwise than the one before it.
+    """
 
     def __init__(
         self,
@@ -40,11 +47,13 @@ class InstrumentStore:
         clock: Clock,
         max_age: float,
         known: Iterable[Instrument] = (),
+        changed: Callable[[Sequence[InstrumentChanged]], None] = lambda changes: None,
     ) -> None:
         self._exchange = exchange
         self._requester = requester
         self._clock = clock
         self._max_age = max_age
+        self._changed = changed
         self._listings: dict[Market, Listing] = {}
         self._fetches: dict[Market, asyncio.Future[Listing]] = {}
         given: dict[Market, list[Instrument]] = {}
@@ -56,6 +65,10 @@ class InstrumentStore:
     async def market(self, market: Market, *, refresh: bool = False) -> dict[str, Instrument]:
         """All instruments of a market by unified symbol."""
         return (await self._listing(market, refresh)).instruments
+
+    async def refresh(self, market: Market) -> Sequence[InstrumentChanged]:
+        """Fetch a market's instruments anew; what has changed since they were last fetched."""
+        return (await self._listing(market, refresh=True)).changes
 
     async def _listing(self, market: Market, refresh: bool) -> Listing:
         while True:
@@ -77,6 +90,10 @@ class InstrumentStore:
         try:
             found = await self._requester.ask(GetInstruments(market))
             listing = _listing(found, self._clock.monotonic())
+            before = self._listings.get(market)
+            if before is not None:
+                changes = _changes(before, listing, self._exchange, self._clock.time_ns())
+                listing = attrs.evolve(listing, changes=tuple(changes))
         except Exception as error:
             fetch.set_exception(error)
             fetch.exception()  # those who wait are told; there may be none
@@ -87,6 +104,8 @@ class InstrumentStore:
         else:
             self._listings[market] = listing
             fetch.set_result(listing)
+            if listing.changes:
+                self._changed(listing.changes)
             return listing
         finally:
             del self._fetches[market]
@@ -158,3 +177,24 @@ def _listing(instruments: Iterable[Instrument], fetched_at: float) -> Listing:
     for reason in dict.fromkeys(listing.refused.values()):
         log.warning("%s", reason)
     return listing
+
+
+def _changes(
+    before: Listing, after: Listing, exchange: str, now_ns: int
+) -> Iterator[InstrumentChanged]:
+    """What each symbol of either listing stands for otherwise than before."""
+    renamed = {i.native: i for i in after.instruments.values()}
+    for symbol, old in before.instruments.items():
+        new = after.instruments.get(symbol, renamed.get(old.native))
+        if new != old:
+            yield InstrumentChanged(exchange, symbol, None, now_ns, old, new)
+    for symbol, new in after.instruments.items():
+        if symbol not in before.instruments:
+            yield InstrumentChanged(exchange, symbol, None, now_ns, None, new)
+
+
+def markets_of(exchange: Exchange, market: Market | str | None) -> list[Market]:
+    """This market alone; where None is given all that the exchange lists instruments of."""
+    endpoint = exchange.endpoints.get(GetInstruments)
+    offered = frozenset() if endpoint is None else endpoint.markets
+    return [Market(market)] if market else [m for m in Market if m in offered]

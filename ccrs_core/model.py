@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.errors import UsageError
+from ccrs_core import rules
+from ccrs_core.errors import InvalidOrder, UsageError
 
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -110,6 +111,45 @@ class Instrument:
     expiry_ns: int | None = None
     strike: Decimal | None = None
     option_kind: OptionKind | None = None
+
+    def quantise_price(
+        self, price: Decimal, side: Side | None = None, *, rounding: str | None = None
+    ) -> Decimal:
+        """A price on the tick, with the tick's digits: a buy's is never moved up, a sell's never
+        down; without a side it is the nearest one.
+
+        :param rounding: one of the decimal module's modes, instead of the side's.
+        :raises UsageError: where the price is no finite ``Decimal``.
+        """
+        return rules.quantised_price(self, price, side, rounding)
+
+    def quantise_size(self, size: Decimal) -> Decimal:
+        """The largest multiple of the lot that isn't above a size, with the lot's digits.
+
+        :raises UsageError: where the size is no finite ``Decimal``.
+        """
+        return rules.quantised_size(self, size)
+
+    def violations(
+        self, side: Side, price: Decimal | None, size: Decimal
+    ) -> tuple[InvalidOrder, ...]:
+        """The rules that an order breaks, none where it is valid. A market order has no price; its
+        value is then not judged.
+
+        :raises UsageError: where price or size is no finite ``Decimal``.
+        """
+        return tuple(rules.violations(self, side, price, size))
+
+    def check_order(self, side: Side, price: Decimal | None, size: Decimal) -> None:
+        """Refuse an order that breaks the instrument's rules, before anything is sent.
+
+        :raises InvalidOrder: the first of :meth:`violations`; the message names all.
+        """
+        broken = self.violations(side, price, size)
+        if broken:
+            raise InvalidOrder(
+                broken[0].rule, "; ".join(map(str, broken)), broken[0].nearest
+            ) from None
 
 
 def unified_symbol(

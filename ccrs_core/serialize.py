@@ -22,6 +22,7 @@ from ccrs_core.events import (
     Event,
     Funding,
     Gap,
+    InstrumentChanged,
     Liquidation,
     MarkPrice,
     Resumed,
@@ -30,6 +31,7 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
+from ccrs_core.model import Instrument
 
 if TYPE_CHECKING:
     import cattrs
@@ -40,7 +42,7 @@ EVENTS: dict[str, type[Event]] = {
     kind.type: kind
     for kind in (
         *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding, MarkPrice, Liquidation),
-        *(Gap, Stale, Resumed),
+        *(Gap, Stale, Resumed, InstrumentChanged),
     )
 }
 """Event classes by the ``type`` that they carry in JSON."""
@@ -56,6 +58,8 @@ def exact(number: Decimal) -> str:
 def _unknown(value: object) -> str:
     if isinstance(value, Decimal):
         return exact(value)
+    if isinstance(value, Instrument):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(Instrument)}
     raise TypeError(f"can't write {type(value).__name__} as JSON")
 
 

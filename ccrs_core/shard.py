@@ -26,6 +26,12 @@ log = logging.getLogger("ccrs.shard")
 _SETTLE_POLL = 0.05
 
 
+def identity(subscription: Subscription) -> Hashable:
+    """What tells subscriptions apart for good: an instrument's rules may change."""
+    names = subscription.instrument.native, subscription.symbol
+    return subscription.channel, *names, subscription.depth, subscription.interval
+
+
 class Shard:
     """N redundant connections of one route and what they are subscribed to."""
 
@@ -88,7 +94,10 @@ class Shard:
         exchange's limits of one connection."""
         name = self.topic_of(subscription)
         if name in self._reserved:
-            return True
+            # An instrument that was renamed can't share the topic with who knows the old name.
+            topic = self.topics.get(name)
+            streams = () if topic is None else topic.streams.values()
+            return all(s.subscription.symbol == subscription.symbol for s in streams)
         route, chars = self.route, self._reserved_chars + len(name)
         if route.topics_per_connection is not None and (
             len(self._reserved) >= route.topics_per_connection

@@ -22,6 +22,8 @@ COMMANDS = {
     "replay": "Play a recording back through the same codecs and books.",
     "emulator": "Run an exchange of its own protocol on this machine.",
     "doctor": "Check the way to an exchange, step by step.",
+    "conformance": "Prove an exchange plugin correct against its own emulator.",
+    "new": "Write a package for an exchange of your own.",
 }
 
 FAILURE, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143

@@ -14,6 +14,7 @@ from ccrs_core.events import (
     Candle,
     Funding,
     Gap,
+    InstrumentChanged,
     Liquidation,
     MarketData,
     MarkPrice,
@@ -129,7 +130,7 @@ class Board:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, Channel], Figures] = {}
         self.tape: deque[Trade | Liquidation] = deque(maxlen=_TAPE)
-        self.notices: deque[Gap | Stale | Resumed] = deque(maxlen=_NOTICES)
+        self.notices: deque[Gap | Stale | Resumed | InstrumentChanged] = deque(maxlen=_NOTICES)
         self.events = 0
         self.counts: Counter[str] = Counter()
         self.started_at = time.monotonic()
@@ -148,6 +149,9 @@ class Board:
             self.counts[event.type] += 1
             if isinstance(event, Gap | Stale | Resumed):
                 self._notice(event)
+                continue
+            if isinstance(event, InstrumentChanged):
+                self.notices.append(event)
                 continue
             assert event.channel is not None
             self.events += 1

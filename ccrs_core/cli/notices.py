@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ccrs_core.cli import form
-from ccrs_core.events import AnyEvent, Gap, Resumed, Stale
+from ccrs_core.events import AnyEvent, Gap, InstrumentChanged, Resumed, Stale
 
 
 def parts(notice: AnyEvent) -> tuple[str, str, str]:
@@ -24,8 +24,21 @@ def parts(notice: AnyEvent) -> tuple[str, str, str]:
         case Resumed(about=about, stale_ns=lasted):
             after = "" if lasted is None else f" after {lasted / 1e9:.2f} s"
             return at, "resumed", f"{notice.symbol} {about.value}{after}"
+        case InstrumentChanged():
+            return at, "changed", f"{notice.symbol} {_changes(notice)}"
         case _:
             return at, notice.type, notice.symbol
+
+
+def _changes(notice: InstrumentChanged) -> str:
+    before, after = notice.before, notice.after
+    if after is None:
+        return "is no longer listed"
+    if before is None:
+        return "is listed again"
+    return ", ".join(
+        f"{name} {getattr(before, name)} → {getattr(after, name)}" for name in notice.changed
+    )
 
 
 def describe(notice: AnyEvent) -> str:

@@ -1,7 +1,12 @@
-"""TODO"""
+"""The theme "sequencing and books": what is delivered is what happened, each once and in order."""
 
 from __future__ import annotations
 
+from ccrs_core.conformance.keeping import KeepingProperties
+from ccrs_core.conformance.oracle import OracleProperties
+from ccrs_core.conformance.resync import ResyncProperties
+from ccrs_core.conformance.sequences import SequenceProperties
 
-class BookProperties:
-    """TODO"""
+
+class BookProperties(OracleProperties, KeepingProperties, ResyncProperties, SequenceProperties):
+    """All properties of sequences and books."""

@@ -1,7 +1,21 @@
-"""TODO"""
+"""Codec properties (1 to 12): from bytes to events and from requests to bytes, without I/O."""
 
 from __future__ import annotations
 
+from ccrs_core.conformance.asking import AskingProperties
+from ccrs_core.conformance.decoding import DecodingProperties
+from ccrs_core.conformance.robustness import RobustnessProperties
+from ccrs_core.conformance.secrecy import SecretsProperties
+from ccrs_core.conformance.subscribing import SubscribingProperties
+from ccrs_core.conformance.transfer import TransferProperties
 
-class CodecProperties:
-    """TODO"""
+
+class CodecProperties(
+    RobustnessProperties,
+    DecodingProperties,
+    TransferProperties,
+    SubscribingProperties,
+    SecretsProperties,
+    AskingProperties,
+):
+    """Every property of the codec theme."""

@@ -1,7 +1,14 @@
-"""TODO"""
+"""The theme "supervisor under faults": connections are lost, watched, limited, replaced, raced."""
 
 from __future__ import annotations
 
+from ccrs_core.conformance.budgets import BudgetProperties
+from ccrs_core.conformance.healing import HealingProperties
+from ccrs_core.conformance.racing import RacingProperties
+from ccrs_core.conformance.schedules import MachineProperties
 
-class SupervisorProperties:
-    """TODO"""
+
+class SupervisorProperties(
+    HealingProperties, BudgetProperties, RacingProperties, MachineProperties
+):
+    """All properties of supervised connections."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from heapq import heappop, heappush
 from itertools import count
 
@@ -17,10 +18,11 @@ import attrs
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.faults import Faults
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.market import Changed, SimulatedMarket
+from ccrs_core.emulator.matching import Outcome, TimeInForce
 from ccrs_core.emulator.replay import Replay
 from ccrs_core.emulator.streams import Stream
-from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.model import NS_PER_SECOND, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 _UNWATCHED_NS = 60 * NS_PER_SECOND
@@ -209,6 +211,9 @@ class EmulatedExchange:
         self.listings: dict[tuple[str, str], Listing] = {each.key: each for each in found}
         self.peers: dict[Peer, None] = {}
         """Open connections, in order of opening."""
+        self.witnesses: list[Callable[[SimulatedMarket], None]] = []
+        """Called as a market starts and after everything that happens in it, before any stream
+        tells of it."""
         self._numbers = count(1)
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
         self._entries = count()
@@ -246,6 +251,14 @@ class EmulatedExchange:
             return self.dialect.failure(status, now_ns)
         return self.dialect.http(request, address, now_ns)
 
+    def relist(self, listings: Sequence[Listing]) -> None:
+        """List these from now on. Markets and streams that run go on by the rules that they began
+        with; what is asked or subscribed to from now on finds the new list.
+
+        Dialects read ``listings`` anew for every request, or whenever it is another mapping.
+        """
+        self.listings = {each.key: each for each in listings}
+
     def advance(self, now_ns: int) -> None:
         """Let everything happen that is due until a time; times before the last one do nothing."""
         agenda = self._agenda
@@ -267,6 +280,28 @@ class EmulatedExchange:
         found = list(self._ready)
         self._ready.clear()
         return found
+
+    def submit(
+        self,
+        listing: Listing,
+        side: Side,
+        size: Decimal,
+        price: Decimal | None = None,
+        *,
+        owner: str,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+    ) -> Outcome:
+        """Enter somebody's order now; the streams tell of what comes of it.
+
+        :raises RuleBroken: where it breaks a rule of the listing.
+        """
+        run = self._run(listing)
+        market = run.market
+        market.now_ns = max(market.now_ns, self.now_ns)
+        outcome = market.submit(side, size, price, owner=owner, time_in_force=time_in_force)
+        fills = Changed.TRADES if outcome.fills else Changed.NOTHING
+        self._happened(run, Changed.BOOK | fills, self.now_ns)
+        return outcome
 
     # --- for dialects ---
 
@@ -312,6 +347,8 @@ class EmulatedExchange:
         if run is None:
             market = SimulatedMarket(listing, seed=self.seed, rate=self.rate, start_ns=self.now_ns)
             run = self._runs[listing.key] = _Run(market, self.now_ns)
+            for witness in self.witnesses:
+                witness(market)
         run.wanted_ns = self.now_ns
         if run.resting and run.market.next_ns is not None:
             run.resting = False
@@ -328,11 +365,15 @@ class EmulatedExchange:
         if not run.streams and now_ns - run.wanted_ns > _UNWATCHED_NS:
             run.resting = True
             return
-        changed = run.market.step()
+        self._happened(run, run.market.step(), now_ns)
+        self._schedule(run)
+
+    def _happened(self, run: _Run, changed: Changed, now_ns: int) -> None:
+        for witness in self.witnesses:
+            witness(run.market)
         for stream in tuple(run.streams):
             if stream.triggers & changed:
                 stream.touch(now_ns)
-        self._schedule(run)
 
     def _closed(self, peer: Peer) -> None:
         self.peers.pop(peer, None)

@@ -54,6 +54,7 @@ class BybitDialect(Dialect):
         self._connects = Window(connect_limit, 300.0)
         self._rest = Rest(self)
         self._categories: dict[str, list[Listing]] = {}
+        self._listed: Mapping[tuple[str, str], Listing] = {}
         self._quoted: dict[tuple[str, str], SimulatedMarket] = {}
 
     # --- what the core asks ---
@@ -89,7 +90,9 @@ class BybitDialect(Dialect):
 
     def of(self, category: str) -> Sequence[Listing]:
         """A category's listings, by symbol."""
-        if not self._categories:
+        if self._listed is not self.venue.listings:
+            self._listed = self.venue.listings
+            self._categories.clear()
             for listing in sorted(self.venue.listings.values(), key=lambda each: each.symbol):
                 self._categories.setdefault(listing.category, []).append(listing)
         return self._categories.get(category, ())

@@ -13,7 +13,7 @@ from ccrs_bybit.guess import guess, instrument_of
 from ccrs_core.codec import Data
 from ccrs_core.model import Channel, Market, Subscription
 
-SAMPLES = importlib.resources.files("ccrs_bybit") / "samples" / "ws"
+SAMPLES = importlib.resources.files("ccrs_bybit") / "samples" / "streams"
 
 
 @pytest.mark.parametrize("market", list(Market))

@@ -1,0 +1,103 @@
+"""My Exchange's REST calls: each a pure function to an HTTP request, and one from its answer.
+
+REPLACE BY YOUR EXCHANGE'S: paths, fields, error codes. Cite the pages that you read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ccrs_core import (
+    Answer,
+    AuthError,
+    CcrsError,
+    DecodeError,
+    Endpoint,
+    ExchangeError,
+    ExchangeUnavailable,
+    GetInstruments,
+    GetServerTime,
+    HttpRequest,
+    HttpResponse,
+    InvalidRequest,
+    Market,
+    RateLimited,
+    Request,
+)
+from ccrs_core.wire import MALFORMED, ns_of_ms, read_json
+
+from .symbols import instrument
+
+T = TypeVar("T")
+
+# Every code that the exchange documents, and what the caller should do about it.
+ERRORS: Mapping[str, type[ExchangeError]] = {
+    "bad_key": AuthError,
+    "bad_request": InvalidRequest,
+    "not_found": InvalidRequest,
+    "too_many_requests": RateLimited,
+    "maintenance": ExchangeUnavailable,
+}
+
+
+def error_of(response: HttpResponse) -> CcrsError | None:
+    """Errors have an HTTP status of 400 or more, and usually ``{"code": …, "text": …}``."""
+    if response.status < 400:
+        return None
+    code, text = str(response.status), f"HTTP {response.status}"
+    try:
+        body = read_json(response.body)
+        code, text = str(body["code"]), str(body["text"])
+    except (DecodeError, *MALFORMED):
+        pass  # a proxy before the exchange answers in words of its own
+    if code in ERRORS:
+        kind = ERRORS[code]
+    elif response.status in {418, 429}:
+        kind = RateLimited
+    else:
+        kind = ExchangeUnavailable if response.status >= 500 else ExchangeError
+    if kind is RateLimited:
+        return RateLimited(code, text, _retry_after(response))
+    return kind(code, text)
+
+
+def _retry_after(response: HttpResponse) -> float | None:
+    try:
+        seconds = float(response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _get(path: str) -> Callable[[Request[Any], str | None], HttpRequest]:
+    return lambda request, cursor: HttpRequest("GET", path)
+
+
+def _answer(
+    read: Callable[[Any], T],
+) -> Callable[[Request[Any], HttpResponse, int], Answer[T]]:
+    """An endpoint's ``decode``, out of what reads a well-formed body."""
+
+    def decode(request: Request[Any], response: HttpResponse, received_time_ns: int) -> Answer[T]:
+        try:
+            return Answer(read(read_json(response.body)))
+        except MALFORMED as error:
+            raise DecodeError(f"{type(request).__name__}: {error!r}", response.body) from error
+
+    return decode
+
+
+ENDPOINTS: Mapping[type[Request[Any]], Endpoint[Any, Any]] = {
+    GetServerTime: Endpoint(
+        encode=_get("/time"),
+        decode=_answer(lambda body: ns_of_ms(body["time"])),
+        markets=frozenset(Market),
+    ),
+    GetInstruments: Endpoint(
+        encode=_get("/instruments"),
+        decode=_answer(lambda body: [instrument(row) for row in body["instruments"]]),
+        markets=frozenset({Market.SPOT}),
+    ),
+}

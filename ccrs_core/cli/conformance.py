@@ -1,0 +1,107 @@
+"""``ccrs conformance``: prove an exchange plugin correct, without keys, money or a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from ccrs_core.errors import UsageError
+
+_FAILED, _NOTHING_RAN = 1, 5
+
+
+@click.command("conformance", short_help="Prove a plugin correct against its own emulator.")
+@click.argument("exchange")
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "default", "thorough"]),
+    default="default",
+    show_default=True,
+    help="How thoroughly to look: under half a minute, under three minutes, as long as it takes.",
+)
+@click.option("--seed", default="0", show_default=True, help="A number, or 'random'.")
+@click.option("--only", multiple=True, metavar="TEXT", help="Only tests whose name contains this.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report: FILE.json or FILE.md; both where it has no suffix.",
+)
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.argument("pytest_arguments", nargs=-1, metavar="[-- PYTEST ARGUMENTS]")
+def command(
+    exchange: str,
+    profile: str,
+    seed: str,
+    only: tuple[str, ...],
+    report: Path | None,
+    fail_fast: bool,
+    pytest_arguments: tuple[str, ...],
+) -> int:
+    """Run the conformance suite on an installed EXCHANGE plugin.
+
+    Everything runs against the plugin's own emulator. Exit code 0: all passed; 1: something failed;
+    2: wrong call.
+    """
+    if seed != "random" and not seed.isdecimal():
+        raise UsageError(f"--seed must be a number or 'random', not {seed!r}")
+    check_installed(exchange, "pytest", "hypothesis", extra="conformance")
+    arguments = ["--ccrs-exchange", exchange, "--ccrs-profile", profile, "--ccrs-seed", seed]
+    if only:
+        arguments += ["-k", " or ".join(only)]
+    if report is not None:
+        arguments += ["--ccrs-report", str(report.absolute())]
+    if fail_fast:
+        arguments.append("-x")
+    code = run_pytest([*arguments, *pytest_arguments])
+    if code == _NOTHING_RAN:
+        click.echo("Error: no test of the suite was chosen", err=True)
+        return _FAILED
+    return code
+
+
+def check_installed(exchange: str, *libraries: str, extra: str) -> None:
+    """Refuse, in one line, what can't be run.
+
+    :raises UsageError: where a library of an extra is missing.
+    :raises PluginError: where the exchange can't be loaded.
+    """
+    missing = [name for name in libraries if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{' and '.join(missing)} must be installed: pip install 'ccrs-core[{extra}]'"
+        )
+    from ccrs_core import plugins
+
+    plugins.load(exchange)
+
+
+def run_pytest(arguments: list[str]) -> int:
+    """Run the suite in a process of its own, untouched by the user's settings of pytest, and from a
+    scratch folder, so that nothing is left behind."""
+    with tempfile.TemporaryDirectory(prefix="ccrs-conformance-") as scratch:
+        settings = Path(scratch, "pytest.ini")
+        settings.write_text("[pytest]\nfilterwarnings = error\n")
+        theirs = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS"}
+        environment = {
+            **{name: value for name, value in os.environ.items() if name not in theirs},
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(scratch, "hypothesis")),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        fixed = ["-c", str(settings), "--rootdir", scratch, "-p", "no:cacheprovider"]
+        fixed += ["--import-mode=importlib", "--strict-markers", "-q", "--tb=short"]
+        fixed += ["--no-header", "-r", "N"]
+        return subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", "pytest", *fixed, *_SUITE, *arguments],
+            cwd=scratch,
+            env=environment,
+            check=False,
+        ).returncode
+
+
+_SUITE = ["--pyargs", "ccrs_core.conformance.test_conformance"]

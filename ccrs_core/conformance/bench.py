@@ -1,0 +1,145 @@
+"""A book as the core keeps it from a connection's frames, held against the market at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import attrs
+
+from ccrs_core.codec import Codec, Data
+from ccrs_core.conformance.line import Line, Wire
+from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.events import BookUpdate, MarketData, Notice, Reason
+from ccrs_core.exchange import Exchange
+from ccrs_core.inflate import inflate
+from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.orderbook import OrderBook
+from ccrs_core.race import Runner
+from ccrs_core.stream import Topic
+
+
+@attrs.frozen
+class Heard:
+    """A frame and when it came; ``delta`` where it changes a book without replacing it."""
+
+    time_ns: int
+    frame: bytes
+    delta: bool
+    snapshot: bool
+
+
+class Bench:
+    """Feeds frames to the core's part that merges and keeps books, without client or time.
+
+    After each frame a valid book is compared with the market: wrong and valid at once fails.
+    """
+
+    def __init__(self, exchange: Exchange, truth: Truth, subscription: Subscription) -> None:
+        self.exchange = exchange
+        self.subscription = sub = subscription
+        self.history: History = truth.of(sub.instrument)
+        self.runners = [Runner(1)]
+        self.resyncs = 0
+        """How often the book was asked for anew."""
+        self.delivered: list[MarketData] = []
+        self.notices: list[Notice] = []
+        self.since = 0
+        codec = self.codec()
+        self.topic = Topic(
+            codec.topic(sub),
+            self.runners,
+            live=lambda _: len(self.runners),
+            resync=self._resync,
+            arm=lambda: None,
+            checksum=exchange.checksum,
+        )
+        self.stream = self.topic.stream(sub)
+        self.stream.feeds.append(cast(Any, self))
+        assert self.topic.book is not None
+        self.book: OrderBook = self.topic.book
+
+    def codec(self) -> Codec:
+        """A fresh connection's codec, which has subscribed."""
+        codec = self.exchange.codec(self.exchange.route(self.subscription))
+        codec.subscribe([self.subscription], "1")
+        return codec
+
+    def _resync(self, _: str) -> None:
+        self.resyncs += 1
+
+    # --- as a feed ---
+
+    def put(self, events: Sequence[MarketData]) -> None:
+        self.delivered += events
+
+    def notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    # --- frames in ---
+
+    def hear(self, codec: Codec, frame: bytes, time_ns: int, runner: Runner | None = None) -> None:
+        """One frame arrives on a connection."""
+        for data in updates(codec, frame, time_ns):
+            self.deliver(data, time_ns, runner)
+
+    def deliver(self, data: Data, time_ns: int, runner: Runner | None = None) -> None:
+        """Decoded data arrive on a connection."""
+        if data.topic == self.topic.name:
+            now = time_ns / NS_PER_SECOND
+            self.topic.deliver(data, self.runners[0] if runner is None else runner, now)
+            self.judge(time_ns)
+
+    def judge(self, time_ns: int) -> None:
+        """Fails where the book is valid and wrong."""
+        if self.book.valid:
+            self.since = self.history.book_is_true(
+                self.book.bids(),
+                self.book.asks(),
+                self.subscription.depth,
+                since=self.since,
+                until_ns=time_ns,
+            )
+
+    def reconnected(self) -> None:
+        """The connection was lost, and another one takes its place."""
+        self.topic.lost_sync(Reason.DISCONNECTED)
+        self.runners[0] = Runner(self.runners[0].epoch + 1)
+
+
+def updates(codec: Codec, frame: bytes, time_ns: int) -> list[Data]:
+    """What a frame says of books."""
+    if codec.compression is not None:
+        frame = inflate(frame, codec.compression)
+    messages = codec.decode(frame, time_ns)
+    return [m for m in messages if isinstance(m, Data) and isinstance(m.events[0], BookUpdate)]
+
+
+def hear(wire: Wire, found: list[Heard], seconds: float) -> None:
+    """Let time pass at the exchange, and note the frames that come of it, with their times."""
+    venue = wire.line.venue
+    end_ns = venue.now_ns + round(seconds * NS_PER_SECOND)
+    note(wire, found)
+    while (due := venue.next_wake_ns) is not None and due <= end_ns:
+        venue.advance(due)
+        note(wire, found)
+    venue.advance(end_ns)
+    note(wire, found)
+
+
+def note(wire: Wire, found: list[Heard]) -> None:
+    """Note the frames that have just come."""
+    now_ns = wire.line.venue.now_ns
+    for frame in wire.raw():
+        books = [e for data in updates(wire.codec, frame, now_ns) for e in data.events]
+        kinds = {event.snapshot for event in books if isinstance(event, BookUpdate)}
+        found.append(Heard(now_ns, frame, kinds == {False}, True in kinds))
+
+
+def recorded(line: Line, subscription: Subscription, seconds: float) -> list[Heard]:
+    """The frames of a fresh, undisturbed subscription."""
+    wire = line.open(line.exchange.route(subscription))
+    found: list[Heard] = []
+    wire.peer.received(wire.codec.subscribe([subscription], "1"), line.venue.now_ns)
+    hear(wire, found, seconds)
+    return found

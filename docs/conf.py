@@ -1,0 +1,57 @@
+"""How Sphinx builds these pages: ``python -m sphinx -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import inspect
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import ccrs_core
+from ccrs_core.conformance import ConformanceSuite, Theme
+from ccrs_core.conformance.properties import property_of
+
+project = "ccrs"
+author = "the ccrs contributors"
+version = release = ccrs_core.__version__
+html_title = f"ccrs {release}"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build", "requirements.txt"]
+html_theme = "furo"
+html_copy_source = False
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+# Public names are documented where users import them from, in the order in which they are written.
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+autodoc_typehints_format = "short"
+autodoc_class_signature = "mixed"
+autoclass_content = "class"
+python_use_unqualified_type_names = True
+
+
+class PropertyList(SphinxDirective):
+    """What the suite proves, by theme: number and docstring of every test."""
+
+    def run(self) -> list[nodes.Node]:
+        lines: list[str] = []
+        for theme in Theme:
+            rows = sorted(
+                (found.number, name, test)
+                for name, test in inspect.getmembers(ConformanceSuite, inspect.isfunction)
+                if (found := property_of(test)) is not None and found.theme is theme
+            )
+            lines += ["", f"### {theme.value}", ""]
+            for number, name, test in rows:
+                said = " ".join((inspect.getdoc(test) or "").split())
+                lines.append(f"{number}. {said} (`{name}`)\n")
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.add_directive("ccrs-properties", PropertyList)

@@ -1,0 +1,121 @@
+"""One connection to WebSocket v2: frames in, messages out, and back.
+
+https://docs.kraken.com/exchange/api-reference/spot-websocket-v2/book and the pages beside it
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import ccrs_core as ccrs
+from ccrs_core import Channel, Subscription
+from ccrs_core.wire import MALFORMED, ns_of_rfc3339, read_exact_json
+from ccrs_core.wire import decimal_of_number as decimal
+
+CHANNELS = {Channel.TOP_OF_BOOK: "ticker", Channel.TRADES: "trade", Channel.BOOK: "book"}
+SIDES = {"buy": ccrs.Side.BUY, "sell": ccrs.Side.SELL}
+
+
+class KrakenCodec(ccrs.Codec):
+    """Translator of one connection, all of whose topics are of one channel (and depth)."""
+
+    heartbeat = ccrs.Heartbeat(interval=10.0, timeout=5.0)
+
+    def __init__(self) -> None:
+        self._channel = ""
+        self._subscriptions: dict[str, Subscription] = {}
+        self._updates: dict[str, int] = {}  # of each book so far: Kraken doesn't number them
+
+    def topic(self, subscription: Subscription) -> str:
+        return f"{CHANNELS[subscription.channel]}.{subscription.instrument.native}"
+
+    def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> str:
+        self._subscriptions |= {self.topic(each): each for each in subscriptions}
+        return self._request("subscribe", subscriptions, request_id)
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> str:
+        for subscription in subscriptions:
+            self._subscriptions.pop(self.topic(subscription), None)
+        return self._request("unsubscribe", subscriptions, request_id)
+
+    def _request(self, method: str, subscriptions: Sequence[Subscription], request_id: str) -> str:
+        self._channel = CHANNELS[subscriptions[0].channel]
+        natives = [each.instrument.native for each in subscriptions]
+        params: dict[str, Any] = {"channel": self._channel, "symbol": natives}
+        if self._channel == "ticker":
+            params["event_trigger"] = "bbo"
+        elif self._channel == "book":
+            params["depth"] = subscriptions[0].depth
+        return json.dumps({"method": method, "params": params, "req_id": int(request_id)})
+
+    def ping(self, request_id: str) -> str:
+        return json.dumps({"method": "ping", "req_id": int(request_id)})
+
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[ccrs.Message]:
+        try:
+            message = read_exact_json(frame)
+            if message.get("method") is not None:
+                return (self._answer(message),)
+            return self._data(message, received_time_ns)
+        except (ccrs.DecodeError, *MALFORMED) as error:
+            # It may have been an update of any book: let the next one show a hole.
+            self._updates = {topic: count + 1 for topic, count in self._updates.items()}
+            raise ccrs.DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+
+    def _answer(self, message: dict[str, Any]) -> ccrs.Message:
+        """What Kraken answers to a request: to each of its symbols separately."""
+        method, number, text = message["method"], message.get("req_id"), message.get("error", "")
+        if method == "pong":
+            return ccrs.Alive()
+        if method not in ("subscribe", "unsubscribe"):
+            return ccrs.Unrecognised(f"method {method}"[:200])
+        request_id = str(number) if type(number) is int else None
+        symbol = message.get("result", message).get("symbol")
+        topics = None if symbol is None else (f"{self._channel}.{symbol}",)
+        if message["success"] is True or text == "Already subscribed":
+            return ccrs.Ack(request_id, topics)
+        return ccrs.Refused(request_id, "", str(text), topics)
+
+    def _data(self, message: dict[str, Any], received_time_ns: int) -> Sequence[ccrs.Message]:
+        channel, kind = message.get("channel"), message.get("type")
+        if channel == "heartbeat":
+            return (ccrs.Alive(),)
+        found: dict[str, list[Any]] = {}
+        for row in message["data"] if kind in ("snapshot", "update") else ():
+            topic = f"{channel}.{row.get('symbol')}"
+            subscription = self._subscriptions.get(topic)
+            if subscription is None or (channel == "trade" and row["side"] not in SIDES):
+                continue
+            time_ns = ns_of_rfc3339(row["timestamp"]) if row.get("timestamp") else None
+            head = ("kraken", subscription.symbol, time_ns, received_time_ns)
+            event: ccrs.AnyEvent
+            if channel == "ticker":
+                best = [decimal(row[name]) for name in ("bid", "bid_qty", "ask", "ask_qty")]
+                bid, ask = (side if side[1] else (None, None) for side in (best[:2], best[2:]))
+                event = ccrs.TopOfBook(*head, None, *bid, *ask)
+            elif channel == "trade":
+                number, side = whole(row["trade_id"]), SIDES[row["side"]]
+                price, size = decimal(row["price"]), decimal(row["qty"])
+                event = ccrs.Trade(*head, number, str(number), price, size, side)
+            else:
+                before = self._updates.get(topic, 0)
+                self._updates[topic] = number = before + 1
+                bids, asks = (
+                    tuple((decimal(level["price"]), decimal(level["qty"])) for level in row[side])
+                    for side in ("bids", "asks")
+                )
+                previous, check = None if kind == "snapshot" else before, whole(row["checksum"])
+                event = ccrs.BookUpdate(
+                    *head, number, kind == "snapshot", bids, asks, previous, check
+                )
+            found.setdefault(topic, []).append(event)
+        data = [ccrs.Data(topic, rows, self._updates.get(topic)) for topic, rows in found.items()]
+        return data or (ccrs.Unrecognised(f"{kind} of channel {channel}"[:200]),)
+
+
+def whole(number: Any) -> int:
+    if type(number) is not int:
+        raise TypeError("not a whole number")
+    return number

@@ -1,0 +1,10 @@
+"""All mutants. Importing a theme's module enters its mutants."""
+
+from __future__ import annotations
+
+from tests.mutants import connections, declarations, packages, requests, sequences, values
+from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
+
+THEMES = (values, sequences, connections, requests, declarations, packages)
+
+__all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

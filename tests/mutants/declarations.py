@@ -1,0 +1,131 @@
+"""Mutants that declare what isn't so, dial elsewhere, or harm whoever imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+from ccrs_bybit import Bybit
+
+from ccrs_core.exchange import Budget, Capabilities, Environment, Limits, Route
+from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.rest import Endpoint, GetFundingHistory, Request
+from tests.mutants.mutant import caught_by
+
+_DECLARED = Bybit.capabilities
+
+
+@caught_by()
+class ChannelDeclaredThatIsNotThere(Bybit):
+    """Liquidations are declared for spot, which has none."""
+
+    capabilities: ClassVar[Capabilities] = attrs.evolve(
+        _DECLARED,
+        channels={
+            **_DECLARED.channels,
+            Market.SPOT: _DECLARED.channels[Market.SPOT] | {Channel.LIQUIDATIONS},
+        },
+    )
+
+
+@caught_by()
+class ChannelThatIsThereNotDeclared(Bybit):
+    """Trades of spot work and aren't declared."""
+
+    capabilities: ClassVar[Capabilities] = attrs.evolve(
+        _DECLARED,
+        channels={
+            **_DECLARED.channels,
+            Market.SPOT: _DECLARED.channels[Market.SPOT] - {Channel.TRADES},
+        },
+    )
+
+
+@caught_by()
+class DepthDeclaredThatIsNotThere(Bybit):
+    """A depth of the book is declared that the exchange doesn't have."""
+
+    capabilities: ClassVar[Capabilities] = attrs.evolve(
+        _DECLARED, book_depths={**_DECLARED.book_depths, Market.SPOT: (50, 200, 500, 1000)}
+    )
+
+
+@caught_by()
+class IntervalThatIsThereNotDeclared(Bybit):
+    """Candles of a minute work and aren't declared."""
+
+    capabilities: ClassVar[Capabilities] = attrs.evolve(
+        _DECLARED, intervals=_DECLARED.intervals[1:]
+    )
+
+
+@caught_by()
+class RequestDeclaredThatIsNotThere(Bybit):
+    """Funding rates are declared for spot, which has none."""
+
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
+        **Bybit.endpoints,
+        GetFundingHistory: attrs.evolve(
+            Bybit.endpoints[GetFundingHistory],
+            markets=frozenset({Market.SPOT, Market.LINEAR, Market.INVERSE}),
+        ),
+    }
+
+
+@caught_by()
+class AddressHardCoded(Bybit):
+    """Streams are dialled at the exchange whatever address the user gives."""
+
+    def route(self, subscription: Subscription) -> Route:
+        route = super().route(subscription)
+        return attrs.evolve(route, url=route.url.replace("{public}", "wss://stream.bybit.com"))
+
+
+@caught_by("test_a_stream_within_its_cadence_is_never_called_stale")
+class SilenceTooShort(Bybit):
+    """Streams are called stale after less than their cadence."""
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        silence = super().max_silence(subscription)
+        return None if silence is None else 0.5
+
+
+@caught_by("test_the_declared_limits_are_the_exchanges")
+class LimitsTooHigh(Bybit):
+    """More requests and connections are allowed than the exchange takes."""
+
+    limits: ClassVar[Limits] = Limits(
+        connects=Budget(amount=50_000, seconds=300.0), requests=Budget(amount=50_000, seconds=5.0)
+    )
+
+
+@caught_by()
+class ContractVersionWrong(Bybit):
+    """The plugin was written for a contract that this core doesn't serve."""
+
+    contract: ClassVar[int] = 99
+
+
+@caught_by()
+class ContractVersionMissing(Bybit):
+    """The plugin doesn't say which contract it was written for."""
+
+    contract: ClassVar[int] = None  # type: ignore[assignment]
+
+
+@caught_by()
+class NoMainnet(Bybit):
+    """There is no environment of the name mainnet."""
+
+    environments: ClassVar[Mapping[str, Environment]] = {
+        name: each for name, each in Bybit.environments.items() if name != "mainnet"
+    }
+
+
+@caught_by("test_every_subscribe_request_is_accepted_and_its_answer_matched")
+class NoDialect(Bybit):
+    """No emulator is shipped, so that nothing declared can be proven."""
+
+    def dialect(self) -> Any:
+        return None

@@ -1,0 +1,355 @@
+"""Mutants that ask or read REST wrongly, or mistake what an error means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+from ccrs_bybit import Bybit
+
+from ccrs_core.credentials import Credentials
+from ccrs_core.errors import CcrsError, ExchangeError, InvalidRequest, RateLimited
+from ccrs_core.model import Market
+from ccrs_core.rest import (
+    Answer,
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetInstruments,
+    GetServerTime,
+    GetTopOfBook,
+    GetTrades,
+    HttpRequest,
+    HttpResponse,
+    Request,
+)
+from tests.mutants.mutant import caught_by, endpoint, original
+
+ANSWERS = "test_every_sample_request_is_asked_and_answered_as_expected"
+
+
+def answering(
+    kind: type[Request[Any]], change: Callable[[Any, Any], Any]
+) -> dict[type[Request[Any]], Any]:
+    """An endpoint whose value is changed, given the request and the value."""
+
+    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
+        answer = original(kind).decode(request, response, received_time_ns)
+        return Answer(change(request, answer.value), answer.cursor)
+
+    return endpoint(kind, decode=decode)
+
+
+def each(kind: type[Request[Any]], change: Callable[[Any], Any]) -> dict[type[Request[Any]], Any]:
+    """An endpoint whose items are changed."""
+    return answering(kind, lambda _, items: [change(item) for item in items])
+
+
+def _one_page(kind: type[Request[Any]]) -> dict[type[Request[Any]], Any]:
+    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
+        return Answer(original(kind).decode(request, response, received_time_ns).value)
+
+    return endpoint(kind, decode=decode)
+
+
+# --- pages ----------------------------------------------------------------------------------
+
+
+@caught_by("test_every_sample_request_is_asked_and_answered_as_expected")
+class InstrumentsStopAfterTheFirstPage:
+    """Only the first page of instruments is read."""
+
+    endpoints = _one_page(GetInstruments)
+
+
+@caught_by("test_histories_span_pages")
+class CandlesStopAfterTheFirstPage:
+    """Only the first page of candles is read."""
+
+    endpoints = _one_page(GetCandles)
+
+
+@caught_by("test_histories_span_pages")
+class FundingStopsAfterTheFirstPage:
+    """Only the first page of funding rates is read."""
+
+    endpoints = _one_page(GetFundingHistory)
+
+
+@caught_by("test_histories_span_pages")
+class PagesInTheWrongOrder:
+    """Pages that go back in time are joined as if they went forward."""
+
+    endpoints = endpoint(GetCandles, newest_first=False)
+
+
+@caught_by(ANSWERS)
+class NewestTradeFirst:
+    """Trades come in the exchange's order, newest first."""
+
+    endpoints = answering(GetTrades, lambda _, trades: trades[::-1])
+
+
+@caught_by(ANSWERS)
+class NewestCandleFirst:
+    """Candles come in the exchange's order, newest first."""
+
+    endpoints = answering(GetCandles, lambda _, candles: candles[::-1])
+
+
+# --- values ---------------------------------------------------------------------------------
+
+
+@caught_by(ANSWERS)
+class ServerTimeInMilliseconds:
+    """The exchange's clock is given in milliseconds."""
+
+    endpoints = answering(GetServerTime, lambda _, time_ns: time_ns // 10**6)
+
+
+@caught_by(ANSWERS)
+class RestBidAndAskSwapped:
+    """Best bid and ask of the REST answer are swapped."""
+
+    endpoints = answering(
+        GetTopOfBook,
+        lambda _, top: attrs.evolve(
+            top,
+            bid_price=top.ask_price,
+            bid_size=top.ask_size,
+            ask_price=top.bid_price,
+            ask_size=top.bid_size,
+        ),
+    )
+
+
+@caught_by(ANSWERS)
+class RestZerosLost:
+    """The digits of a REST answer are normalised."""
+
+    endpoints = each(GetTrades, lambda trade: attrs.evolve(trade, size=trade.size.normalize()))
+
+
+@caught_by(ANSWERS)
+class RestFloat:
+    """Numbers of a REST answer are floats."""
+
+    endpoints = each(GetCandles, lambda candle: attrs.evolve(candle, volume=float(candle.volume)))
+
+
+@caught_by("test_what_requests_answer_is_what_the_market_holds")
+class OpenCandleCalledClosed:
+    """The candle that is still open is said to be closed."""
+
+    endpoints = each(GetCandles, lambda candle: attrs.evolve(candle, closed=True))
+
+
+@caught_by("test_what_requests_answer_is_what_the_market_holds")
+class BookDeeperThanAsked:
+    """The limit on a book's levels isn't passed on."""
+
+    endpoints = endpoint(
+        GetBook,
+        encode=lambda request, cursor: original(GetBook).encode(
+            attrs.evolve(request, depth=200), cursor
+        ),
+        decode=lambda request, response, at: original(GetBook).decode(
+            attrs.evolve(request, depth=200), response, at
+        ),
+    )
+
+
+# --- instruments ----------------------------------------------------------------------------
+
+
+@caught_by("test_every_sample_request_is_asked_and_answered_as_expected")
+class SymbolsCollide:
+    """A perpetual is given the unified symbol of the spot pair."""
+
+    endpoints = each(
+        GetInstruments,
+        lambda i: (
+            attrs.evolve(i, symbol=i.symbol.partition(":")[0]) if i.market is Market.LINEAR else i
+        ),
+    )
+
+
+@caught_by("test_every_sample_request_is_asked_and_answered_as_expected")
+class TwoInstrumentsOfOneName:
+    """Dated contracts are named like the perpetual."""
+
+    endpoints = each(
+        GetInstruments,
+        lambda i: (
+            attrs.evolve(i, symbol=i.symbol.partition("-")[0]) if i.market is Market.LINEAR else i
+        ),
+    )
+
+
+@caught_by(ANSWERS)
+class TickTakenForLot:
+    """The step of prices is read as that of sizes."""
+
+    endpoints = each(GetInstruments, lambda i: attrs.evolve(i, lot_size=i.tick_size))
+
+
+@caught_by(ANSWERS)
+class ContractSizeTen:
+    """A contract is said to be worth ten times what it is."""
+
+    endpoints = each(GetInstruments, lambda i: attrs.evolve(i, contract_size=Decimal(10)))
+
+
+@caught_by(ANSWERS)
+class ExpiryInMilliseconds:
+    """Expiries are given in milliseconds."""
+
+    endpoints = each(
+        GetInstruments,
+        lambda i: attrs.evolve(i, expiry_ns=i.expiry_ns and i.expiry_ns // 10**6),
+    )
+
+
+@caught_by(ANSWERS)
+class PrelaunchTakenForTrading:
+    """Contracts that can't be traded yet are said to trade."""
+
+    endpoints = each(GetInstruments, lambda i: attrs.evolve(i, status=type(i.status)("trading")))
+
+
+# --- requests -------------------------------------------------------------------------------
+
+
+def _encoded_twice(request: Any, cursor: str | None) -> HttpRequest:
+    built = original(GetTrades).encode(request, cursor)
+    return attrs.evolve(built, query=tuple((k, quote(v, safe="")) for k, v in built.query))
+
+
+@caught_by("test_symbols_of_any_characters_survive_the_encoding_of_requests")
+class QueryEncodedTwice:
+    """The query is percent-encoded by the plugin, and then once more when it is sent."""
+
+    endpoints = endpoint(GetTrades, encode=_encoded_twice)
+
+
+def _query_in_the_path(request: Any, cursor: str | None) -> HttpRequest:
+    built = original(GetTrades).encode(request, cursor)
+    pairs = "&".join(f"{k}={v}" for k, v in built.query)
+    return attrs.evolve(built, path=f"{built.path}?{pairs}", query=())
+
+
+@caught_by("test_symbols_of_any_characters_survive_the_encoding_of_requests")
+class QueryInThePath:
+    """The query is put into the path as it is, without percent-encoding."""
+
+    endpoints = endpoint(GetTrades, encode=_query_in_the_path)
+
+
+@caught_by("test_signatures_equal_the_published_vectors")
+class QueryNotSigned(Bybit):
+    """What is signed leaves out the query."""
+
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        signed = super().sign(attrs.evolve(request, query=()), credentials, now_ms)
+        return attrs.evolve(signed, query=request.query)
+
+
+@caught_by("test_signed_requests_and_logins_show_no_secret")
+class SecretInTheQuery(Bybit):
+    """The secret is sent along, where every log of addresses shows it."""
+
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        signed = super().sign(request, credentials, now_ms)
+        return attrs.evolve(signed, query=(*signed.query, ("secret", credentials.secret)))
+
+
+class _Remembering(Bybit):
+    """Keeps what it signs with."""
+
+    credentials: Credentials | None = None
+
+
+@caught_by("test_signed_requests_and_logins_show_no_secret")
+class SecretInRepr(_Remembering):
+    """The exchange keeps the credentials and shows them."""
+
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        self.credentials = credentials
+        return super().sign(request, credentials, now_ms)
+
+    def __repr__(self) -> str:
+        shown = self.credentials
+        return f"Bybit(key={shown and shown.key}, secret={shown and shown.secret})"
+
+
+# --- errors ---------------------------------------------------------------------------------
+
+
+@caught_by("test_every_documented_error_has_its_typed_error")
+class ErrorOfTheWrongClass(Bybit):
+    """A rate limit is told as a wrong request, which nobody repeats."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        error = super().error_of(response)
+        if isinstance(error, RateLimited):
+            return InvalidRequest(error.code, error.text)
+        return error
+
+
+@caught_by("test_every_documented_error_has_its_typed_error")
+class ErrorsUntyped(Bybit):
+    """All errors are of the same class."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        error = super().error_of(response)
+        if isinstance(error, ExchangeError) and not isinstance(error, RateLimited):
+            return ExchangeError(error.code, error.text)
+        return error
+
+
+@caught_by("test_every_documented_error_has_its_typed_error")
+class ErrorsInTheBodyIgnored(Bybit):
+    """Only the HTTP status is looked at, though errors come with 200."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        return super().error_of(response) if response.status >= 400 else None
+
+
+@caught_by(
+    "test_every_documented_error_has_its_typed_error",
+    "test_a_rate_limit_that_states_a_time_is_kept",
+)
+class RateLimitNotHonoured(Bybit):
+    """How long the exchange wants to be left alone isn't read."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        error = super().error_of(response)
+        return RateLimited(error.code, error.text) if isinstance(error, RateLimited) else error
+
+
+@caught_by("test_damaged_answers_are_read_or_refused")
+class ErrorOfRaisesAnything(Bybit):
+    """An answer without the expected field raises KeyError."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        try:
+            return super().error_of(response)
+        except CcrsError as error:
+            raise KeyError("retCode") from error
+
+
+@caught_by("test_damaged_answers_are_read_or_refused")
+class MalformedAnswerRaisesAnything:
+    """What reading a malformed answer raises isn't turned into DecodeError."""
+
+    @staticmethod
+    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
+        try:
+            return original(GetTrades).decode(request, response, received_time_ns)
+        except CcrsError as error:
+            raise (error.__cause__ or error) from None
+
+    endpoints = endpoint(GetTrades, decode=decode.__func__)

@@ -1,0 +1,88 @@
+"""Tests of the tests: what the conformance suite is for, it notices.
+
+Every mutant is the working Bybit plugin with one thing broken. The tests aimed at it must fail on
+it, and pass on the plugin as it is. A mutant that survives shows a test that is too weak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ccrs_bybit import Bybit
+from hypothesis import Phase, settings
+
+from ccrs_core.conformance import ConformanceSuite, Profile, Subject
+from ccrs_core.errors import CcrsError
+from tests.mutants.catalogue import MUTANTS, SAMPLES, Mutant
+from tests.mutants.connections import ZippedBybit
+from tests.mutants.packages import FOLDER
+
+AIMED = sorted({name for mutant in MUTANTS for name in mutant.aimed_at})
+
+# Neither are smaller examples of a fault looked for, nor explanations of it.
+settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def quick_to_fail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be content with the first failure, and find the mutants that are packages."""
+    before = settings.get_current_profile_name()
+    settings.load_profile("mutants")
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("PYTHONPATH", FOLDER)
+    yield
+    settings.load_profile(before)
+
+
+def _run(name: str, subject: Subject) -> None:
+    getattr(ConformanceSuite(), name)(subject)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    else:
+        yield error
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+def test_a_mutant_is_caught(mutant: Mutant) -> None:
+    assert mutant.aimed_at, "no test is aimed at it"
+    findings = (AssertionError, pytest.fail.Exception, CcrsError, *mutant.raises)
+    for name in mutant.aimed_at:
+        try:
+            _run(name, Subject(mutant.make, samples=SAMPLES, profile=Profile.QUICK))
+        except pytest.skip.Exception as skipped:
+            pytest.fail(f"{name} is skipped: {skipped}")
+        except BaseException as error:
+            strange = [each for each in _causes(error) if not isinstance(each, findings)]
+            # A mistake of the mutant's own would prove nothing.
+            if strange:
+                raise
+        else:
+            pytest.fail(f"{name} doesn't notice: {mutant.breaks}")
+
+
+@pytest.fixture(scope="module")
+def bybit() -> Subject:
+    return Subject(Bybit, samples=SAMPLES, profile=Profile.QUICK)
+
+
+@pytest.mark.parametrize("name", AIMED)
+def test_the_unbroken_plugin_passes(name: str, bybit: Subject) -> None:
+    _run(name, bybit)
+
+
+@pytest.mark.parametrize(
+    "name", sorted({name for m in MUTANTS if "compression" in m.name for name in m.aimed_at})
+)
+def test_the_unbroken_plugin_passes_with_compressed_frames(name: str) -> None:
+    _run(name, Subject(ZippedBybit, samples=SAMPLES, profile=Profile.QUICK))
+
+
+def test_the_catalogue_is_large_and_aims_at_tests_of_every_theme() -> None:
+    assert len(MUTANTS) >= 100
+    themes = {getattr(ConformanceSuite, name).ccrs_property.theme for name in AIMED}
+    assert len(themes) == 6, f"only {sorted(themes)}"

@@ -1,0 +1,184 @@
+"""The documentation is true: its code runs, its commands work, its reference is complete.
+
+On each page, Python and console blocks run in order, in one namespace and one folder. Blocks of
+``text`` are output. Files are included from packages whose own tests run them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import ccrs_core
+from ccrs_core import emulator
+from tests.installing import environment, install
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+# Measuring takes a quarter of an hour; decisions say what was.
+TOLD = ("performance.md", "decisions/")
+PAGES = sorted(
+    path for path in DOCS.rglob("*.md") if not path.relative_to(DOCS).as_posix().startswith(TOLD)
+)
+SECONDS = 100
+
+FENCE = re.compile(
+    r"(?m)^(?P<fence>```+|:::+)(?P<head>[^\n]*)\n(?P<body>.*?)^(?P=fence)$", re.DOTALL
+)
+RUN = {"python", "console"}
+INCLUDED = re.compile(r"\{literalinclude\} (?P<path>\S+)")
+OTHER = {"text", "{toctree}", "{eval-rst}", "{ccrs-properties}", "{note}", "{tip}"}
+
+# A whole suite takes longer than a page's test should: .ci/run runs this one.
+ELSEWHERE = "ccrs conformance bybit --profile quick"
+
+
+@attrs.frozen
+class Block:
+    """A fenced block of a page."""
+
+    line: int
+    kind: str
+    head: str
+    body: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text("utf-8")
+    for found in FENCE.finditer(text):
+        head = found["head"].strip()
+        line = text.count("\n", 0, found.start()) + 1
+        yield Block(line, head.split()[0] if head else "", head, found["body"])
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(DOCS).as_posix()
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+# --- what is run ---
+
+
+@every_page
+def test_every_code_block_of_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        included = INCLUDED.match(block.head)
+        if included is not None:
+            follow((page.parent / included["path"]).resolve(), tmp_path)
+        if block.kind == "python":
+            # Its lines are counted from its place in the page, for tracebacks.
+            code = "\n" * block.line + block.body
+            exec(compile(code, str(page), "exec", dont_inherit=True), namespace)
+        elif block.kind == "console":
+            for line in block.body.splitlines():
+                if line.startswith("$ "):
+                    run(line.removeprefix("$ "), tmp_path)
+
+
+def follow(file: Path, folder: Path) -> None:
+    """Do as the reader of a page does that shows a file of an example which was begun before."""
+    if not file.is_relative_to(ROOT / "examples"):
+        return
+    package, module = file.relative_to(ROOT / "examples").parts[:2]
+    begun = folder / package / module
+    if begun.is_dir():
+        shutil.rmtree(begun)
+        unused = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "examples" / package / module, begun, ignore=unused)
+
+
+def run(line: str, folder: Path) -> None:
+    """Run a line of a console block. Installing a local package is done without a network."""
+    words = shlex.split(line)
+    site = folder / "site"
+    if words[:2] == ["pip", "install"]:
+        target = words[-1].partition("[")[0]
+        if target.startswith("./"):
+            install(folder / target, site)
+        else:
+            assert target in {"ccrs-core", "ccrs-bybit"}, f"{line}: not a package of this project"
+        return
+    assert words[0] == "ccrs", f"{line}: only commands of this project can be tried"
+    if line == ELSEWHERE:
+        assert "conformance" in (ROOT / ".ci" / "run").read_text("utf-8")
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", "ccrs_core.cli", *words[1:]],
+        cwd=folder,
+        env=environment(site),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+
+
+@every_page
+def test_every_block_is_run_included_from_what_is_run_or_output(page: Path) -> None:
+    for block in blocks(page):
+        where = f"{name_of(page)}:{block.line}"
+        included = INCLUDED.match(block.head)
+        if included is None:
+            assert block.kind in RUN | OTHER, f"{where}: {block.head!r} is neither run nor output"
+            continue
+        path = (page.parent / included["path"]).resolve()
+        tried = (ROOT / "examples", ROOT / "ccrs_core" / "_template")
+        assert path.is_file(), f"{where}: there is no {path}"
+        assert any(path.is_relative_to(folder) for folder in tried), f"{where}: nothing runs {path}"
+
+
+# --- what is complete ---
+
+
+def documented() -> Mapping[str, set[str]]:
+    """The names that reference pages document, by the module that they are imported from."""
+    found: dict[str, set[str]] = {}
+    for page in DOCS.glob("reference/*.md"):
+        for name in re.findall(
+            r"(?m)^\.\. auto(?:class|function|data|exception):: (\S+)$", page.read_text("utf-8")
+        ):
+            module, _, last = name.rpartition(".")
+            home = ccrs_core._HOME.get(last)
+            public = "ccrs_core" if home and module == f"ccrs_core.{home}" else module
+            found.setdefault(public, set()).add(last)
+    return found
+
+
+@pytest.mark.parametrize("module", [ccrs_core, emulator], ids=lambda module: module.__name__)
+def test_the_reference_has_every_public_name_and_no_other(module: Any) -> None:
+    assert documented()[module.__name__] == set(module.__all__) - {"__version__"}
+
+
+def test_every_page_can_be_reached() -> None:
+    """Each page stands in a table of contents."""
+    listed = set()
+    for page in PAGES + sorted(DOCS.rglob("index.md")):
+        for block in blocks(page):
+            if block.kind == "{toctree}":
+                entries = [line for line in block.body.splitlines() if line and line[0] != ":"]
+                listed |= {(page.parent / entry).resolve() for entry in entries}
+    for page in PAGES:
+        if page.name != "index.md":
+            assert page.with_suffix("") in listed, f"{name_of(page)} is in no table of contents"
+
+
+def test_the_pages_that_the_readme_links_exist() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\((docs[^)#]*|examples[^)#]*)", readme):
+        assert (ROOT / target).exists(), target
