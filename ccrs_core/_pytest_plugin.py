@@ -7,14 +7,12 @@ extra: it imports pytest alone, and does nothing where no test of the suite runs
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 pytest.register_assert_rewrite("ccrs_core.conformance")
-
-_OUTCOMES = pytest.StashKey[dict[str, Any]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,29 +31,87 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the same seed tries the same examples; 'random' draws one (default: 0)",
     )
     group.addoption(
+        "--ccrs-only",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="of the suite, only tests whose name contains this; may be repeated",
+    )
+    group.addoption(
         "--ccrs-report",
         metavar="FILE",
-        help="write the suite's report: JSON, or Markdown where the name ends in .md; "
-        "both where it has no suffix",
+        help="write the suite's report: JSON where the name ends in .json, Markdown where it ends "
+        "in .md, else both",
     )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    seed = config.getoption("--ccrs-seed")
+    seed = str(config.getoption("--ccrs-seed"))
     if seed == "random":
         config.option.ccrs_seed = str(secrets.randbelow(2**31))
-    elif not str(seed).isdecimal():
+    elif not (seed.isascii() and seed.isdecimal()):
         raise pytest.UsageError(f"--ccrs-seed must be a number or 'random', not {seed!r}")
-    config.stash[_OUTCOMES] = {}
+    name = config.getoption("--ccrs-exchange")
+    if name is not None:
+        _check(name)
+    config.pluginmanager.register(_Outcomes(config), "ccrs-outcomes")
+
+
+def _check(name: str) -> None:
+    """Refuse at once what would fail in every test."""
+    from ccrs_core import plugins
+    from ccrs_core.errors import CcrsError
+
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError:
+        raise pytest.UsageError(
+            "hypothesis must be installed: pip install 'ccrs-core[conformance]'"
+        ) from None
+    try:
+        plugins.load(name)
+    except CcrsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     name = config.getoption("--ccrs-exchange")
     if name is None:
         return None
-    option = config.getoption
-    return f"ccrs: {name}, profile {option('--ccrs-profile')}, seed {option('--ccrs-seed')}"
+    from ccrs_core.conformance.report import circumstances
+
+    profile, seed = config.getoption("--ccrs-profile"), int(config.getoption("--ccrs-seed"))
+    return f"ccrs: {name}, {circumstances(name, profile, seed)}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    suite = [item for item in items if _property(item) is not None]
+    wanted = config.getoption("--ccrs-only")
+    if wanted:
+        dropped = [i for i in suite if not any(text in _function(i).__name__ for text in wanted)]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            gone = set(dropped)
+            items[:] = [item for item in items if item not in gone]
+    if config.getoption("--ccrs-exchange") is None and any(
+        getattr(getattr(item, "cls", None), "exchange", "") is None for item in suite
+    ):
+        # Else everything would be skipped, and look well.
+        raise pytest.UsageError(
+            "which exchange? pass --ccrs-exchange NAME, or set `exchange` in the class that "
+            "inherits from ConformanceSuite"
+        )
+
+
+def _function(item: pytest.Item) -> Any:
+    return getattr(item, "function", None)
+
+
+def _property(item: pytest.Item) -> Any:
+    """What a test proves, as :func:`ccrs_core.conformance.proves` has noted it."""
+    return getattr(_function(item), "ccrs_property", None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,55 +119,83 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    function: Any = getattr(item, "function", None)
-    found = getattr(function, "ccrs_property", None)
-    if found is None:
-        return report
+    proved = _property(item)
     # Setting up and tearing down count only where they fail.
-    if report.when == "call" or report.outcome != "passed":
-        outcomes = item.config.stash[_OUTCOMES]
-        known = outcomes.get(item.nodeid)
-        if known is None or known["outcome"] != "failed":
-            outcomes[item.nodeid] = {
-                "exchange": _exchange(item),
-                "property": found,
-                "test": function.__name__,
-                "sentence": (function.__doc__ or "").strip().partition("\n\n")[0],
-                "outcome": report.outcome,
-                "seconds": report.duration,
-                "reason": _reason(report, call),
-            }
+    if proved is not None and (report.when == "call" or report.outcome != "passed"):
+        function = _function(item)
+        reason = () if call.excinfo is None else _reason(call.excinfo.value)
+        # Plain values, since a report may come from another process.
+        told = {
+            **_exchange(item),
+            "number": proved.number,
+            "theme": str(proved.theme),
+            "test": function.__name__,
+            "sentence": " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split()),
+            "outcome": report.outcome,
+            "seconds": report.duration,
+            "reason": "\n".join(reason),
+        }
+        vars(report)["ccrs"] = told
     return report
 
 
-def _exchange(item: pytest.Item) -> str:
+def _exchange(item: pytest.Item) -> dict[str, Any]:
+    """The name of the exchange under test, and what it offers where it was loaded."""
+    subject: Any = getattr(item, "funcargs", {}).get("subject")
+    if subject is not None:
+        from ccrs_core.conformance.report import offer
+
+        return {"exchange": subject.exchange.name, "offer": offer(subject.exchange)}
     declared = getattr(getattr(item, "cls", None), "exchange", None)
     name = declared or item.config.getoption("--ccrs-exchange") or "?"
-    return name if isinstance(name, str) else getattr(name, "name", str(name))
+    name = name if isinstance(name, str) else getattr(name, "name", None) or name.__name__
+    return {"exchange": name, "offer": None}
 
 
-def _reason(report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
-    if report.outcome == "passed" or call.excinfo is None:
-        return ""
-    return str(call.excinfo.value) or call.excinfo.typename
+def _reason(error: BaseException) -> Iterator[str]:
+    """Why a test failed or was skipped, in words."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _reason(each)
+    elif isinstance(error, AssertionError | pytest.fail.Exception | pytest.skip.Exception):
+        # What rewritten asserts add says less than their message; all of it is in the traceback.
+        yield str(error).partition("\nassert ")[0] or type(error).__name__
+    else:
+        yield f"{type(error).__name__}: {error}"
+    # Where Hypothesis tells the example.
+    yield from getattr(error, "__notes__", ())
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    outcomes = config.stash[_OUTCOMES]
-    if not outcomes:
-        return
-    from ccrs_core.conformance.report import reports
+class _Outcomes:
+    """Collects what came of the suite's tests, and tells it at the end."""
 
-    found = reports(
-        list(outcomes.values()),
-        profile=config.getoption("--ccrs-profile"),
-        seed=int(config.getoption("--ccrs-seed")),
-    )
-    for report in found:
-        terminalreporter.section(report.title, sep="=")
-        for line, markup in report.lines():
-            terminalreporter.write_line(line, **markup)
-    target = config.getoption("--ccrs-report")
-    if target is not None:
-        for path in (path for report in found for path in report.write(target, len(found) > 1)):
-            terminalreporter.write_line(f"report: {path}")
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.outcomes: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        found = getattr(report, "ccrs", None)
+        if found is not None:
+            known = self.outcomes.get(report.nodeid)
+            if known is None or known["outcome"] != "failed":
+                self.outcomes[report.nodeid] = found
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self.outcomes:
+            return
+        from ccrs_core.conformance.report import reports
+
+        option = self.config.getoption
+        found = reports(
+            list(self.outcomes.values()),
+            profile=option("--ccrs-profile"),
+            seed=int(option("--ccrs-seed")),
+        )
+        for report in found:
+            terminalreporter.section(report.title, sep="=")
+            for line, markup in report.lines():
+                terminalreporter.write_line(line, **markup)
+        target = option("--ccrs-report")
+        if target is not None:
+            for path in (p for report in found for p in report.write(target, len(found) > 1)):
+                terminalreporter.write_line(f"report: {path}")

@@ -27,11 +27,13 @@ myst_heading_anchors = 3
 
 # Public names are documented where users import them from, in the order in which they are written.
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True}
+autodoc_default_options = {"members": True, "undoc-members": True}
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autoclass_content = "class"
 python_use_unqualified_type_names = True
+# The builtin `type` in a signature isn't the `type` of any event.
+suppress_warnings = ["ref.python"]
 
 
 class PropertyList(SphinxDirective):
@@ -48,7 +50,7 @@ class PropertyList(SphinxDirective):
             lines += ["", f"### {theme.value}", ""]
             for number, name, test in rows:
                 said = " ".join((inspect.getdoc(test) or "").split())
-                lines.append(f"{number}. {said} (`{name}`)\n")
+                lines.append(f"- **{number}** {said} (`{name}`)")
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 

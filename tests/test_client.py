@@ -350,7 +350,7 @@ async def test_an_unreadable_frame_is_confessed_unless_another_connection_brings
 
 
 @scenario
-async def test_a_book_without_the_exchanges_own_numbers_is_asked_for_anew_after_an_unreadable_frame() -> (
+async def test_a_book_without_numbers_of_the_exchange_is_asked_for_anew_after_an_unreadable_frame() -> (
     None
 ):
     for scope, resyncs in ((SequenceScope.CONNECTION, 1), (SequenceScope.GLOBAL, 0)):

@@ -94,7 +94,7 @@ def members_of(kind: type) -> Description:
             # Properties of the suite are counted by its report, and no contract.
             if not name.startswith(("_", "test_")):
                 found[name] = member(own.get(name), annotations.get(name))
-    abstract = getattr(kind, "__abstractmethods__", frozenset())
+    abstract: frozenset[str] = getattr(kind, "__abstractmethods__", frozenset())
     return {
         name: f"abstract {text}" if name in abstract and isinstance(text, str) else text
         for name, text in sorted(found.items())
@@ -152,7 +152,7 @@ def signature(function: Any) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not keywords:
             keywords = True
             parts.append("*")
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
+        stars: dict[Any, str] = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
         text = stars.get(parameter.kind, "") + parameter.name
         if parameter.annotation is not parameter.empty:
             text += f": {spelled(parameter.annotation)}"

@@ -16,10 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core import AnyEvent, Channel, Gap, Reason, Resumed, Stale, events
-from ccrs_core.events import Event, MarketData, Notice, fast_constructor
+from ccrs_core.events import Event, InstrumentChanged, MarketData, Notice, fast_constructor
 from ccrs_core.stream import EVENT_OF
 
-KINDS: tuple[type[Any], ...] = get_args(MarketData) + get_args(Notice)
+KINDS: tuple[type[Any], ...] = (
+    *get_args(MarketData),
+    *get_args(Notice),
+    InstrumentChanged,
+)
 NS = st.integers(0, 4_000_000_000 * 10**9)
 LEVELS = st.lists(st.tuples(st.decimals(0, 10), st.decimals(0, 10)), max_size=3).map(tuple)
 

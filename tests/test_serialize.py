@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core import BookUpdate, Channel, Instrument, Market, Side, UsageError
+from ccrs_core import (
+    BookUpdate,
+    Channel,
+    Instrument,
+    InstrumentStatus,
+    Market,
+    OptionKind,
+    Side,
+    UsageError,
+)
 from ccrs_core.events import Reason
 from ccrs_core.serialize import EVENTS, converter, exact, from_json, to_json
 
@@ -29,6 +38,25 @@ OF_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "Reason": st.sampled_from(Reason),
     "tuple[Level, ...]": LEVELS,
 }
+
+
+INSTRUMENTS = st.builds(
+    Instrument,
+    exchange=TEXTS,
+    symbol=TEXTS,
+    native=TEXTS,
+    market=st.sampled_from(Market),
+    base=TEXTS,
+    quote=TEXTS,
+    settle=st.none() | TEXTS,
+    status=st.sampled_from(InstrumentStatus),
+    tick_size=st.none() | DIGITS,
+    lot_size=st.none() | DIGITS,
+    expiry_ns=st.none() | TIMES,
+    strike=st.none() | DIGITS,
+    option_kind=st.none() | st.sampled_from(OptionKind),
+)
+OF_TYPE["Instrument"] = INSTRUMENTS
 
 
 def _values(kind: type[Any]) -> st.SearchStrategy[Any]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "emulator": "Run an exchange of its own protocol on this machine.",
     "doctor": "Check the way to an exchange, step by step.",
     "conformance": "Prove an exchange plugin correct against its own emulator.",
+    "fuzz": "Look for inputs that break a plugin's readers.",
     "new": "Write a package for an exchange of your own.",
 }
 

@@ -13,7 +13,9 @@ import click
 
 from ccrs_core.errors import UsageError
 
-_FAILED, _NOTHING_RAN = 1, 5
+_FAILED, _USAGE, _NOTHING_RAN = 1, 2, 5
+_CODES = {0: 0, 1: _FAILED, 4: _USAGE}
+"""What pytest's exit codes mean here; what isn't listed is a failure."""
 
 
 @click.command("conformance", short_help="Prove a plugin correct against its own emulator.")
@@ -52,17 +54,18 @@ def command(
         raise UsageError(f"--seed must be a number or 'random', not {seed!r}")
     check_installed(exchange, "pytest", "hypothesis", extra="conformance")
     arguments = ["--ccrs-exchange", exchange, "--ccrs-profile", profile, "--ccrs-seed", seed]
-    if only:
-        arguments += ["-k", " or ".join(only)]
+    for text in only:
+        arguments += ["--ccrs-only", text]
     if report is not None:
+        if not report.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {report.parent} for the report")
         arguments += ["--ccrs-report", str(report.absolute())]
     if fail_fast:
         arguments.append("-x")
     code = run_pytest([*arguments, *pytest_arguments])
-    if code == _NOTHING_RAN:
-        click.echo("Error: no test of the suite was chosen", err=True)
-        return _FAILED
-    return code
+    if code == _NOTHING_RAN and only:
+        raise UsageError(f"no test's name contains {' or '.join(map(repr, only))}")
+    return _CODES.get(code, _FAILED)
 
 
 def check_installed(exchange: str, *libraries: str, extra: str) -> None:
@@ -82,18 +85,22 @@ def check_installed(exchange: str, *libraries: str, extra: str) -> None:
 
 
 def run_pytest(arguments: list[str]) -> int:
-    """Run the suite in a process of its own, untouched by the user's settings of pytest, and from a
-    scratch folder, so that nothing is left behind."""
+    """Run the suite in a process of its own and from a scratch folder, so that nothing is left
+    behind: with no settings of the user's, and of pytest's plugins only our own."""
     with tempfile.TemporaryDirectory(prefix="ccrs-conformance-") as scratch:
         settings = Path(scratch, "pytest.ini")
-        settings.write_text("[pytest]\nfilterwarnings = error\n")
-        theirs = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS"}
+        settings.write_text("[pytest]\nfilterwarnings = error\n", "utf-8")
         environment = {
-            **{name: value for name, value in os.environ.items() if name not in theirs},
+            **{name: text for name, text in os.environ.items() if name not in _THEIRS},
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(scratch, "hypothesis")),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        if "PYTHONPATH" in environment:
+            folders = environment["PYTHONPATH"].split(os.pathsep)
+            environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, folders))
         fixed = ["-c", str(settings), "--rootdir", scratch, "-p", "no:cacheprovider"]
+        fixed += ["-p", "ccrs_core._pytest_plugin", "-p", "_hypothesis_pytestplugin"]
         fixed += ["--import-mode=importlib", "--strict-markers", "-q", "--tb=short"]
         fixed += ["--no-header", "-r", "N"]
         return subprocess.run(  # noqa: S603 - our own interpreter
@@ -105,3 +112,5 @@ def run_pytest(arguments: list[str]) -> int:
 
 
 _SUITE = ["--pyargs", "ccrs_core.conformance.test_conformance"]
+_THEIRS = frozenset({"PYTEST_ADDOPTS", "PYTEST_PLUGINS"})
+"""Settings of pytest that are the user's."""

@@ -10,7 +10,7 @@ import attrs
 from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.truth import History, Truth
-from ccrs_core.events import BookUpdate, MarketData, Notice, Reason
+from ccrs_core.events import AnyEvent, BookUpdate, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange
 from ccrs_core.inflate import inflate
 from ccrs_core.model import NS_PER_SECOND, Subscription
@@ -43,7 +43,8 @@ class Bench:
         self.resyncs = 0
         """How often the book was asked for anew."""
         self.delivered: list[MarketData] = []
-        self.notices: list[Notice] = []
+        self.log: list[AnyEvent] = []
+        """All that was delivered, notices among it."""
         self.since = 0
         codec = self.codec()
         self.topic = Topic(
@@ -72,9 +73,10 @@ class Bench:
 
     def put(self, events: Sequence[MarketData]) -> None:
         self.delivered += events
+        self.log += events
 
     def notify(self, notice: Notice) -> None:
-        self.notices.append(notice)
+        self.log.append(notice)
 
     # --- frames in ---
 
@@ -104,6 +106,7 @@ class Bench:
     def reconnected(self) -> None:
         """The connection was lost, and another one takes its place."""
         self.topic.lost_sync(Reason.DISCONNECTED)
+        self.stream.interrupt(Reason.RECONNECTED)
         self.runners[0] = Runner(self.runners[0].epoch + 1)
 
 

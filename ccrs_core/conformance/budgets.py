@@ -22,6 +22,7 @@ from ccrs_core.conformance.watch import (
     path_of,
     peers_of,
     watching,
+    world_of,
 )
 from ccrs_core.conformance.world import Tap, World
 from ccrs_core.emulator import Peer
@@ -75,7 +76,7 @@ class BudgetProperties:
     ) -> None:
         spy = SpiedExchange(subject.make(), limits=limits)
         budget = spy.limits.connects
-        world = World(spy, subject.venue(rate=1.0), options=_HURRIED)
+        world = world_of(subject, spy, rate=1.0, options=_HURRIED)
         seconds = min(2.5 * budget.seconds, 1000.0)
 
         async def scenario(world: World) -> None:
@@ -97,7 +98,7 @@ class BudgetProperties:
         than ``Route.messages`` allows in any window, heartbeats included, names no more topics in a
         request than ``Route.topics_per_request``, and the exchange refuses none of it."""
         for market in subject.channels:
-            subs = many(subject, market, 60)
+            subs = many(subject, market, 40)
             self._mass(subject, subs, SpiedExchange(subject.make(), of_interest=(Refused,)))
         # The same with a budget so small that heartbeats and requests compete for it.
         beat = Heartbeat(interval=4.0, timeout=20.0)
@@ -127,7 +128,7 @@ class BudgetProperties:
                     await asyncio.sleep(settle)
                     world.fault("drop")
 
-        world = World(spy, subject.venue(rate=0.001))
+        world = world_of(subject, spy, rate=0.001)
         world.run(scenario)
         route = spy.route(subs[0])
         limit = route.messages
@@ -163,7 +164,7 @@ class BudgetProperties:
 
     def _few(self, subject: Subject, subs: list[Subscription], change: dict[str, int]) -> None:
         spy = SpiedExchange(subject.make(), reroute=lambda route: _changed(route, change))
-        world = World(spy, subject.venue(rate=0.001))
+        world = world_of(subject, spy, rate=0.001)
         path = path_of(spy, spy.route(subs[0]))
         topic = spy.codec(spy.route(subs[0])).topic
 
@@ -235,15 +236,40 @@ class BudgetProperties:
                     if all(s.state is not SubscriptionState.PENDING for s in status):
                         break
 
-        known = [instrument for found in subject.instruments.values() for instrument in found]
-        listings = list(subject.listings.values())
-        venue = subject.venue(rate=0.001, listings=listings)
-        World(spy, venue, instruments=known).run(scenario)
+        world_of(subject, spy, rate=0.001).run(scenario)
         assert not spy.read, (
-            f"of {len(subs)} streams ({chars} characters) on {route.url} the exchange refuses some, "
+            f"of {len(subs)} streams ({chars} characters) on {route.url} some are refused, "
             f"{spy.read[0]}: lower Route.topics_per_connection (now {most}) or "
             f"topic_chars_per_connection (now {most_chars})"
         )
+
+    @proves(37)
+    def test_the_declared_budgets_are_within_the_exchanges(self, subject: Subject) -> None:
+        """As many requests and connections as ``Exchange.limits`` allows are taken by the exchange
+        within one window."""
+        line, limits = subject.line(), subject.exchange.limits
+        if not subject.markets:
+            subject.undeclared("channel or request")
+        requests = list(requests_of(subject, subject.instrument(subject.markets[0])))
+        if requests:
+            endpoint = subject.exchange.endpoints[type(requests[0])]
+            for number in range(min(limits.requests.amount, _MOST_ATTEMPTS) // endpoint.weight):
+                response = line.http(endpoint.encode(requests[0], None))
+                error = subject.exchange.error_of(response)
+                assert error is None, (
+                    f"after {number} requests in one moment the exchange answers {error!r}: "
+                    f"Exchange.limits.requests ({limits.requests}) must be within its limit"
+                )
+        for route in list(of_each_route(subject))[:1] if subject.channels else ():
+            for number in range(min(limits.connects.amount, _MOST_ATTEMPTS)):
+                try:
+                    line.open(route).peer.gone()
+                except AssertionError as refused:
+                    raise AssertionError(
+                        f"after {number} connections in one moment {refused}: "
+                        f"Exchange.limits.connects ({limits.connects}) must be within the "
+                        "exchange's limit"
+                    ) from None
 
     @proves(45)
     def test_a_rate_limit_that_states_a_time_is_kept(self, subject: Subject) -> None:
@@ -309,7 +335,7 @@ class BudgetProperties:
         succeed, and no duration is negative."""
         subs = [sub for found in of_each_route(subject).values() for sub in found]
         instrument = subject.instrument(subject.markets[0])
-        world = subject.world(rate=2.0)
+        world = world_of(subject, rate=2.0)
         # The exchange's clock goes on: only the client's jumps.
         world.tap = Tap(world.venue, VirtualClock(world.venue.start_ns))
 

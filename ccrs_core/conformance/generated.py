@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import attrs
+import hypothesis
+from hypothesis import Phase
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.line import Line
@@ -136,7 +140,32 @@ def vary(
             f"{instrument.market.value} instruments lack it: the dialect must list "
             "venue.listings, not what it lists by itself"
         )
+    for name, told, step in (
+        ("tick", found[0].tick_size, varied.tick),
+        ("lot", found[0].lot_size, varied.lot),
+    ):
+        # Exchanges that tell a number of decimals can't tell 0.05 from 0.01.
+        assert told is None or step % told == 0, (
+            f"the emulator lists {listing.symbol} with a {name} of {step}, the plugin reads "
+            f"{name}_size={told} from its answer: the dialect must tell Listing.{name}, and "
+            "GetInstruments must read it"
+        )
     return line, truth, found[0]
+
+
+def explore(
+    subject: Subject,
+    test: Callable[..., None],
+    *strategies: st.SearchStrategy[Any],
+    examples: int,
+) -> None:
+    """Try a function with generated arguments, up to the first failure, as it was found.
+
+    Shrinking would take a minute: each example is a market with a life of its own.
+    """
+    settings = subject.settings(examples, phases=(Phase.generate,), report_multiple_bugs=False)
+    run = hypothesis.given(*strategies)(test)
+    hypothesis.seed(subject.seed)(settings(run))()
 
 
 def max_depth(subject: Subject, market: Market) -> int:

@@ -19,6 +19,7 @@ from ccrs_core.conformance.watch import (
     path_of,
     topic_pattern,
     watching,
+    world_of,
 )
 from ccrs_core.conformance.world import World
 from ccrs_core.credentials import Credentials
@@ -72,7 +73,7 @@ class HealingProperties:
                     await well(world, subject, watch, subscriptions, bound, fault)
                     order.take(watch.events)
 
-        subject.world(rate=2.0, options=_IMPATIENT).run(scenario)
+        world_of(subject, rate=2.0, options=_IMPATIENT).run(scenario)
 
     @proves(32)
     def test_a_stream_within_its_cadence_is_never_called_stale(self, subject: Subject) -> None:
@@ -91,7 +92,7 @@ class HealingProperties:
                     "let the dialect repeat its state as the exchange does"
                 )
 
-        subject.world(rate=0.001).run(scenario)
+        world_of(subject, rate=0.001).run(scenario)
 
     @proves(32)
     def test_a_stream_that_falls_silent_is_called_stale_in_time(self, subject: Subject) -> None:
@@ -118,7 +119,7 @@ class HealingProperties:
                     await asyncio.sleep(1.0)
                 raise AssertionError(f"{sub} was stale and is not resumed {bound:.0f} s after")
 
-        subject.world(rate=2.0).run(scenario)
+        world_of(subject, rate=2.0).run(scenario)
 
     @proves(33)
     def test_a_missing_acknowledgement_is_asked_for_again_then_told(self, subject: Subject) -> None:
@@ -184,7 +185,7 @@ class HealingProperties:
                 reason = disagreement(world, subject, watch.feed, [sub])
                 assert reason is None, reason
 
-        subject.world(rate=2.0, options=_IMPATIENT).run(scenario)
+        world_of(subject, rate=2.0, options=_IMPATIENT).run(scenario)
 
     @proves(34)
     def test_heartbeats_keep_a_quiet_connection_alive(self, subject: Subject) -> None:
@@ -215,7 +216,7 @@ class HealingProperties:
                     )
                 )
 
-        subject.world(rate=0.001, options=_IMPATIENT).run(scenario)
+        world_of(subject, rate=0.001, options=_IMPATIENT).run(scenario)
 
     @proves(34)
     def test_the_answer_to_a_heartbeat_is_a_sign_of_life(self, subject: Subject) -> None:
@@ -249,7 +250,7 @@ class HealingProperties:
             times = [at for at, _ in world.tap.attempts]
             return [b - a for a, b in pairwise(times)]
 
-        pauses = subject.world(options=options).run(scenario)
+        pauses = world_of(subject, options=options).run(scenario)
         for n, pause in enumerate(pauses):
             most = min(options.backoff_max, options.backoff_initial * 2**n)
             assert pause <= most + _EPSILON, f"the {n + 1}. pause was {pause:.2f} s, above {most} s"
@@ -288,7 +289,7 @@ class HealingProperties:
                     "after a stable connection with data the back-off must begin anew"
                 )
 
-        subject.world(rate=5.0, options=options).run(scenario)
+        world_of(subject, rate=5.0, options=options).run(scenario)
 
     @proves(44)
     def test_a_refused_login_ends_the_client_once(self, subject: Subject) -> None:
@@ -301,7 +302,7 @@ class HealingProperties:
             async with watching(world, found[0]):
                 await asyncio.sleep(120.0)
 
-        world = subject.world(credentials=Credentials("no such key", "wrong secret"))
+        world = world_of(subject, credentials=Credentials("no such key", "wrong secret"))
         try:
             world.run(scenario)
         except AuthError:

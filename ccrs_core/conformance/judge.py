@@ -17,7 +17,6 @@ from ccrs_core.conformance.truth import History, Truth, clock
 from ccrs_core.events import (
     BookUpdate,
     Candle,
-    Event,
     Funding,
     MarketData,
     MarkPrice,
@@ -123,11 +122,10 @@ class Judge:
             book = self.books[sub] = OrderBook(sub.symbol, depth=sub.depth, checksum=checksum)
         applied = book.apply(update)
         if applied is not Applied.APPLIED:
-            why = "" if book.reason is None else f" ({book.reason.value})"
+            why = applied.name.lower() if book.reason is None else book.reason.value
             self.history.fail(
-                f"an undisturbed connection brought an update of {sub} that does not apply: it is "
-                f"{applied.name.lower()}{why}. {told(update)}. See BookUpdate for the rule of "
-                "sequence and previous_sequence, and Exchange.checksum for checksums"
+                f"an undisturbed connection brought an update of {sub} that does not apply: "
+                f"{why}. {_ADVICE.get(why, '')} It is {told(update)}"
             )
         index = self.history.book_is_true(
             book.bids(), book.asks(), sub.depth, since=since, until_ns=update.received_time_ns
@@ -180,7 +178,24 @@ class Judge:
                 )
 
 
-def told(event: Event) -> str:
-    """An event in one line."""
-    text = str(event)
-    return text if len(text) <= 500 else f"{text[:500]}…"
+def told(update: BookUpdate) -> str:
+    """An update of a book in one line."""
+    sides = " ".join(
+        f"{name}={', '.join(f'{size} at {price}' for price, size in side[:3]) or 'none'}"
+        + (f" and {len(side) - 3} more" if len(side) > 3 else "")
+        for name, side in (("bids", update.bids), ("asks", update.asks))
+    )
+    return (
+        f"snapshot={update.snapshot} sequence={update.sequence} "
+        f"previous_sequence={update.previous_sequence} checksum={update.checksum} {sides}"
+    )
+
+
+_ADVICE = {
+    "crossed": "Are bids and asks swapped, or prices and sizes?",
+    "checksum": "Does Exchange.checksum compute what the exchange's documents say, of the digits "
+    "as they are on the wire?",
+    "ahead": "previous_sequence must be the sequence of the update before it.",
+    "old": "sequence must be above that of the update before it.",
+    "unsynced": "The first update must be a snapshot, with BookUpdate.snapshot True.",
+}

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from ccrs_core.codec import Data
 from ccrs_core.conformance.bench import Bench, Heard, recorded, updates
-from ccrs_core.conformance.generated import Deed, Kind, deeds, kinds, vary
+from ccrs_core.conformance.generated import Deed, Kind, deeds, explore, kinds, vary
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.sequences import numbers_rise
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.truth import Truth, clock
 from ccrs_core.events import BookUpdate, Level, Reason
 from ccrs_core.exchange import SequenceScope
 from ccrs_core.model import NS_PER_SECOND, Channel, Market, Subscription
@@ -33,8 +34,8 @@ _actions = st.lists(
 )
 _LIVELY = Kind(Decimal("0.5"), 30_000, Decimal("0.001"), 0, 40.0)
 
-_Change = Literal["left out", "repeated", "swapped with the next one"]
-_CHANGES: Sequence[_Change] = ("left out", "repeated", "swapped with the next one")
+_SWAPPED = "swapped with the next one"
+_CHANGES = ("left out", "repeated", _SWAPPED)
 
 
 class KeepingProperties:
@@ -64,13 +65,15 @@ class KeepingProperties:
                     "Data.restart say when the exchange begins to count anew?"
                 )
             wire.act(2.0)
+            numbers_rise(bench.log, sub)
             # The market never rests: what was told last must still have been true a while ago.
             late_ns = line.venue.now_ns - NS_PER_SECOND
             assert bench.history.index_at(late_ns) <= _until(bench), (
-                f"the book of {sub} stands still at the state of {bench.since}, the market doesn't"
+                f"the book of {sub} stands still since "
+                f"{clock(bench.history.times[bench.since])}, the market doesn't"
             )
 
-        subject.check(check, kinds, _actions, st.booleans(), examples=12)
+        explore(subject, check, kinds, _actions, st.booleans(), examples=12)
 
     @proves(19)
     def test_a_delta_before_its_snapshot_is_not_applied(self, subject: Subject) -> None:
@@ -108,19 +111,23 @@ class KeepingProperties:
 
     @staticmethod
     def _changed(subject: Subject, market: Market) -> None:
-        def check(kind: Kind, picks: list[int], change: _Change) -> None:
+        def check(kind: Kind, picks: list[int], change: str) -> None:
             kind = attrs.evolve(kind, rate=40.0)
             line, truth, sub = _book(subject, market, kind, shallow=True)
             frames = recorded(line, sub, 1.5)
             deltas = [at for at, each in enumerate(frames) if each.delta]
+            summed = line.exchange.checksum(sub) is not None
             for pick in picks if deltas else ():
                 at = deltas[pick % len(deltas)]
                 bench = Bench(line.exchange, truth, sub)
                 codec = bench.codec()
-                for each in _with(frames, at, change):
+                for number, each in enumerate(_with(frames, at, change)):
                     try:
                         bench.hear(codec, each.frame, each.time_ns)
                     except AssertionError as error:
+                        if number == at + 1 and change == _SWAPPED and summed:
+                            # The older of the two may fit its own checksum: the next one tells.
+                            continue
                         raise AssertionError(
                             f"after one delta of {sub} was {change}, its book is wrong and valid: "
                             f"{error}\nThe core finds out by BookUpdate.previous_sequence (where "
@@ -131,7 +138,7 @@ class KeepingProperties:
                         break
 
         picks = st.lists(st.integers(0, 200), min_size=3, max_size=3)
-        subject.check(check, kinds, picks, st.sampled_from(_CHANGES), examples=12)
+        explore(subject, check, kinds, picks, st.sampled_from(_CHANGES), examples=12)
 
     @proves(21)
     def test_a_valid_book_is_well_formed_and_as_deep_as_subscribed(self, subject: Subject) -> None:
@@ -153,7 +160,10 @@ class KeepingProperties:
                     bench.hear(codec, each.frame, each.time_ns)
                     if bench.book.valid:
                         _well_formed(bench, depth)
-                assert bench.book.valid, f"no snapshot of {sub} came, or it doesn't apply"
+                assert bench.book.valid, (
+                    f"no snapshot of {sub} came, or it doesn't apply: is {depth} a depth that the "
+                    "exchange has (Capabilities.book_depths), and Codec.topic its topic's name?"
+                )
 
     @proves(22)
     def test_the_plugins_checksum_is_the_exchanges(self, subject: Subject) -> None:
@@ -188,7 +198,7 @@ class KeepingProperties:
                 "compare: the codec must put the frame's into BookUpdate.checksum"
             )
 
-        subject.check(check, kinds, deeds, examples=15)
+        explore(subject, check, kinds, deeds, examples=15)
 
     @proves(22)
     def test_a_wrong_checksum_makes_the_book_invalid_and_asks_for_it_once(
@@ -264,6 +274,7 @@ class _Life:
         self.line = line
         self.bench = bench
         self.wire = self._subscribed()
+        self._restarted = 0
 
     def _subscribed(self) -> Wire:
         wire = self.line.open(self.line.exchange.route(self.bench.subscription))
@@ -295,8 +306,12 @@ class _Life:
                 self._send(wire, wire.codec.unsubscribe([sub], "2"))
                 self._send(wire, wire.codec.subscribe([sub], "3"))
             case "restart":
-                venue.faults.add("restart")
-                venue.faults.clear()
+                # Two restarts without an update between them would carry the same number.
+                if len(self.bench.delivered) > self._restarted:
+                    venue.faults.add("restart")
+                    venue.faults.clear()
+                    self._take(wire)
+                    self._restarted = len(self.bench.delivered)
             case _:
                 wire.peer.abort()
                 self.bench.reconnected()
@@ -331,7 +346,7 @@ def _until(bench: Bench) -> int:
     return index
 
 
-def _with(frames: Sequence[Heard], at: int, change: _Change) -> list[Heard]:
+def _with(frames: Sequence[Heard], at: int, change: str) -> list[Heard]:
     """Frames of which one was left out, repeated or swapped with the next."""
     before, one, after = list(frames[:at]), frames[at], list(frames[at + 1 :])
     if change == "left out":

@@ -31,11 +31,12 @@ from ccrs_core.conformance.watch import (
     disagreement,
     healing_time,
     interest_of,
+    world_of,
 )
 from ccrs_core.conformance.world import Tap
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.events import TopOfBook
+from ccrs_core.events import BookUpdate, TopOfBook
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
 from ccrs_core.options import Options
@@ -45,6 +46,8 @@ _LOSSY = frozenset({"gap", "stall", "stall_all", "reorder", "corrupt"})
 _LOSSY_RACING = frozenset({"half_open", "delay"})
 """The same for racing connections: one that is dead or late without anyone knowing counts as
 bringing what is missing."""
+
+_TOP = Channel.TOP_OF_BOOK
 
 OPTIONS = Options(backoff_initial=0.2, backoff_max=3.0, stable_after=2.0)
 
@@ -88,10 +91,7 @@ class FaultMachine(RuleBasedStateMachine):
 
     def make_world(self, seed: int) -> SteppedWorld:
         """An exchange and a client."""
-        listings = list(self.subject.listings.values())  # made once, since there may be many
-        return self.subject.world(
-            seed=seed, rate=self.rate, options=self.options, listings=listings
-        )
+        return world_of(self.subject, seed=seed, rate=self.rate, options=self.options)
 
     @initialize(data=st.data(), seed=st.integers(0, 1000))
     def begin(self, data: st.DataObject, seed: int) -> None:
@@ -100,6 +100,7 @@ class FaultMachine(RuleBasedStateMachine):
         self.all = routes[self.route]
         self.wanted = list(self.all)
         self.struck: set[str] = set()
+        self.unproven = False
         world = self.make_world(seed + 1000 * self.subject.seed)
         depths = [sub.depth or 1 for sub in self.all]
         truth = Truth(world.venue, depth=max(depths))
@@ -107,13 +108,13 @@ class FaultMachine(RuleBasedStateMachine):
         self.since: dict[Subscription, int] = {}
         self.judged = 0
         world.start()
-        self.world = world
         interests = map(interest_of, self.all)
         feed = world.client.subscribe(*interests, connections=self.connections, maxsize=10**6)
         world.do(feed.__aenter__())
         self.watch = Watch(feed)
         self.order = Order(self.all)
         self.reader = world.loop.create_task(self.watch.read())
+        self.world = world
         world.pass_time(self.times[2])
 
     def _world(self) -> SteppedWorld:
@@ -127,7 +128,11 @@ class FaultMachine(RuleBasedStateMachine):
         self._world().pass_time(self.times[step])
 
     def _strike(self, text: str) -> None:
-        self.struck.add(text.partition(",")[0])
+        name = text.partition(",")[0]
+        self.struck.add(name)
+        if self.unproven and name in _LOSSY:
+            # Nothing in such books could show that an update is missing.
+            self.struck.add("corrupt")
         self._world().fault(text)
         self._world().pass_time(0.001)
 
@@ -196,6 +201,11 @@ class FaultMachine(RuleBasedStateMachine):
         self.order.take(self.watch.events)
         events = self.watch.events
         new, self.judged = events[self.judged :], len(events)
+        self.unproven |= any(
+            isinstance(e, BookUpdate)
+            and not (e.snapshot or e.previous_sequence or e.checksum is not None)
+            for e in new
+        )
         if "corrupt" in self.struck:
             return  # a changed text may be well-formed, and a lie
         by_symbol = {sub.symbol: sub.instrument for sub in self.all}
@@ -289,7 +299,10 @@ class FaultMachine(RuleBasedStateMachine):
             reason = disagreement(
                 world, self.subject, self.watch.feed, self.wanted, self.connections
             )
-        world.pass_time(self.times[3])
+        silence = exchange.max_silence
+        cadence = max((silence(s) or 0.0 for s in self.wanted if s.channel is _TOP), default=0.0)
+        self.settled = max(self.times[3], min(cadence, 2 * self.times[4]))
+        world.pass_time(self.settled)
         self.what_is_delivered_is_in_order_and_true()
         self.a_valid_book_is_a_true_one()
         self._present()
@@ -310,6 +323,11 @@ class FaultMachine(RuleBasedStateMachine):
             elif sub.channel is Channel.TOP_OF_BOOK:
                 tops = [e for e in self.watch.of(sub) if isinstance(e, TopOfBook)]
                 assert tops, f"{sub} brought nothing"
+                cadence = self.subject.exchange.max_silence(sub)
+                if self.struck & _LOSSY and (
+                    tops[-1].sequence is None or cadence is None or cadence > self.settled
+                ):
+                    continue  # the last change may have been lost, and isn't told again
                 bids, asks = sides(tops[-1])
                 history.book_is_true(bids, asks, 1, since=recent)
 

@@ -1,7 +1,11 @@
-"""TODO"""
+"""Properties of numbers, time and identity (13 to 18)."""
 
 from __future__ import annotations
 
+from ccrs_core.conformance.identity import IdentityProperties
+from ccrs_core.conformance.quantities import QuantityProperties
+from ccrs_core.conformance.times import TimeProperties
 
-class NumberProperties:
-    """TODO"""
+
+class NumberProperties(QuantityProperties, TimeProperties, IdentityProperties):
+    """Every property of the theme of numbers, time and identity."""

@@ -8,7 +8,15 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from ccrs_core.conformance import answers
-from ccrs_core.conformance.generated import Deed, Kind, deeds, kinds, subscriptions_to, vary
+from ccrs_core.conformance.generated import (
+    Deed,
+    Kind,
+    deeds,
+    explore,
+    kinds,
+    subscriptions_to,
+    vary,
+)
 from ccrs_core.conformance.judge import PATIENCE, Capture, Judge
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import proves
@@ -62,7 +70,7 @@ class OracleProperties:
                     "the topic in its frames, and does the codec decode them?"
                 )
 
-        subject.check(check, kinds, deeds, st.integers(0, 11), examples=10)
+        explore(subject, check, kinds, deeds, st.integers(0, 11), examples=10)
 
     @proves(2)
     def test_liquidations_are_those_of_the_market(self, subject: Subject) -> None:
@@ -113,7 +121,7 @@ class OracleProperties:
             for request in wanted:
                 _ask(request, line, truth, instrument, count)
 
-        subject.check(check, kinds, deeds, st.integers(1, 60), examples=8)
+        explore(subject, check, kinds, deeds, st.integers(1, 60), examples=8)
 
     @proves(2)
     def test_histories_span_pages(self, subject: Subject) -> None:

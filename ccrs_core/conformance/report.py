@@ -16,6 +16,9 @@ import attrs
 import ccrs_core
 from ccrs_core import plugins
 from ccrs_core.conformance.properties import Property, Theme
+from ccrs_core.exchange import Exchange
+from ccrs_core.model import Channel, Market
+from ccrs_core.rest import GetInstruments
 
 Markup = dict[str, bool]
 """How pytest's terminal writer shows a line: ``{"red": True}``."""
@@ -26,6 +29,8 @@ _COLOURS: dict[str, Markup] = {
     "failed": {"red": True},
     "skipped": {"yellow": True},
 }
+_REASON_LINES = 8
+_YES = "✓"
 LATER = {Theme.TRADING: "comes with trading"}
 """Themes whose properties can't be declared yet."""
 
@@ -52,6 +57,8 @@ class Report:
     profile: str
     seed: int
     outcomes: Sequence[Outcome]
+    offer: Mapping[str, Any] | None = None
+    """What the exchange declares, as :func:`offer` tells it; None where it couldn't be loaded."""
 
     # --- figures ---
 
@@ -89,6 +96,7 @@ class Report:
 
     def lines(self) -> Iterator[tuple[str, Markup]]:
         """The report as lines of text."""
+        yield circumstances(self.exchange, self.profile, self.seed), {}
         for theme in Theme:
             if theme in LATER and not self.of(theme):
                 yield from (("", {}), (f"{theme.value}: {LATER[theme]}", {"bold": True}))
@@ -120,9 +128,9 @@ class Report:
         reasons = Counter(o.reason for o in self.outcomes if o.outcome == "skipped")
         if reasons:
             yield "", {}
-            yield "not declared, so not tested:", {"bold": True}
+            yield "skipped because the capability isn't declared:", {"bold": True}
             for reason, count in reasons.most_common():
-                yield f"  {count:>3} x {reason.removeprefix('Skipped: ')}", {}
+                yield f"  {count:>3} x {' '.join(reason.split())}", {}
 
     def _advice(self) -> Iterator[tuple[str, Markup]]:
         failed = [o for o in self.outcomes if o.outcome == "failed"]
@@ -131,7 +139,7 @@ class Report:
             yield "what to do next", {"bold": True}
             for number, each in enumerate(failed, 1):
                 yield f"{number}. {' '.join(each.sentence.split())}", {"red": True}
-                shown = each.reason.strip().splitlines()[:6]
+                shown = each.reason.strip().splitlines()[:_REASON_LINES]
                 yield from ((f"     {line[:300]}", {}) for line in shown)
                 yield f"   again: {self.reproduce(each)}", {}
         yield "", {}
@@ -150,6 +158,7 @@ class Report:
             "profile": self.profile,
             "seed": self.seed,
             "date": datetime.now(UTC).date().isoformat(),
+            "capabilities": self.offer,
             "totals": {outcome: self.count(outcome) for outcome in _SIGNS},
             "themes": [
                 {
@@ -172,13 +181,14 @@ class Report:
         }
 
     def as_markdown(self) -> str:
-        """The report for a README: a line for a badge, a table, the properties by theme."""
-        origin = f"{self.distribution} {self.version} on ccrs-core {ccrs_core.__version__}"
+        """The report for a README: a line for a badge, what is declared, a table of the themes, the
+        properties by theme."""
         date = datetime.now(UTC).date().isoformat()
         lines = [
             f"**{self.verdict}**",
             "",
-            f"{origin}, profile {self.profile}, seed {self.seed}, {date}.",
+            f"{circumstances(self.exchange, self.profile, self.seed)}, {date}.",
+            *self._capabilities(),
             "",
             "| Theme | passed | failed | not declared |",
             "|---|--:|--:|--:|",
@@ -191,19 +201,33 @@ class Report:
             if self.of(theme):
                 lines += ["", f"### {theme.value}", "", "| | # | Property |", "|---|--:|---|"]
             for each in self.of(theme):
-                sentence = " ".join(each.sentence.split()).replace("|", "\\|")
-                lines.append(f"| {_SIGNS[each.outcome]} | {each.property.number} | {sentence} |")
+                text = _cell(each.sentence or each.test)
+                if each.outcome != "passed":
+                    text += f" ({each.outcome}: {_cell(each.reason[:300])})"
+                lines.append(f"| {_SIGNS[each.outcome]} | {each.property.number} | {text} |")
         return "\n".join(lines) + "\n"
+
+    def _capabilities(self) -> Iterator[str]:
+        """What is declared, a column for each market."""
+        markets = [] if self.offer is None else self.offer["markets"]
+        if self.offer is None or not markets:
+            return
+        yield from ("", f"| | {' | '.join(markets)} |", f"|---|{':-:|' * len(markets)}")
+        declared: Mapping[str, Mapping[str, str]] = {
+            **self.offer["channels"],
+            **self.offer["requests"],
+        }
+        for what, cells in declared.items():
+            yield f"| {what} | {' | '.join(cells.get(m, '') for m in markets)} |"
 
     def write(self, target: str, several: bool = False) -> list[Path]:
         """Write the report; the files written. The suffix chooses JSON or Markdown, none both."""
         path = Path(target)
+        suffixes = [path.suffix] if path.suffix in {".md", ".json"} else [".json", ".md"]
+        name = path.stem if path.suffix in suffixes else path.name
         if several:
-            path = path.with_name(f"{path.stem}-{self.exchange}{path.suffix}")
-        if path.suffix in {".md", ".json"}:
-            wanted = [path]
-        else:
-            wanted = [path.with_name(path.name + suffix) for suffix in (".json", ".md")]
+            name += f"-{self.exchange}"
+        wanted = [path.with_name(name + suffix) for suffix in suffixes]
         for each in wanted:
             text = (
                 self.as_markdown()
@@ -219,11 +243,7 @@ def reports(outcomes: Sequence[Mapping[str, Any]], *, profile: str, seed: int) -
     found: list[Report] = []
     for exchange in dict.fromkeys(outcome["exchange"] for outcome in outcomes):
         distribution, version = _origin(exchange)
-        mine = [
-            Outcome(**{key: value for key, value in outcome.items() if key != "exchange"})
-            for outcome in outcomes
-            if outcome["exchange"] == exchange
-        ]
+        mine = [outcome for outcome in outcomes if outcome["exchange"] == exchange]
         found.append(
             Report(
                 exchange=exchange,
@@ -231,10 +251,61 @@ def reports(outcomes: Sequence[Mapping[str, Any]], *, profile: str, seed: int) -
                 version=version,
                 profile=profile,
                 seed=seed,
-                outcomes=mine,
+                outcomes=[_outcome(each) for each in mine],
+                offer=next((o["offer"] for o in mine if o["offer"] is not None), None),
             )
         )
     return found
+
+
+def _outcome(values: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        property=Property(values["number"], Theme(values["theme"])),
+        **{key: values[key] for key in ("test", "sentence", "outcome", "seconds", "reason")},
+    )
+
+
+def offer(exchange: Exchange) -> dict[str, Any]:
+    """What an exchange declares: markets, and what of each channel and request they have."""
+    declared, depths = exchange.capabilities.channels, exchange.capabilities.book_depths
+
+    def cell(market: Market, channel: Channel) -> str:
+        if channel is Channel.BOOK:
+            return ", ".join(map(str, depths.get(market, ()))) or _YES
+        return _YES
+
+    channels = {
+        channel.value: {m.value: cell(m, channel) for m in Market if channel in declared.get(m, ())}
+        for channel in Channel
+    }
+    requests = {
+        kind.__name__: {m.value: _YES for m in Market if m in endpoint.markets}
+        for kind, endpoint in exchange.endpoints.items()
+    }
+    channels = {name: cells for name, cells in channels.items() if cells}
+    # Requests that are about no market count for all, and tell of none.
+    markets = {m for cells in channels.values() for m in cells}
+    markets |= set(requests.get(GetInstruments.__name__, ()))
+    return {
+        "markets": [m.value for m in Market if m.value in markets],
+        "channels": channels,
+        "requests": requests,
+        "intervals": list(exchange.capabilities.intervals),
+    }
+
+
+def circumstances(exchange: str, profile: str, seed: int) -> str:
+    """Of what, on what and how: what it takes to see the same again."""
+    distribution, version = _origin(exchange)
+    return (
+        f"{distribution} {version} on ccrs-core {ccrs_core.__version__}, "
+        f"contract {ccrs_core.CONTRACT}, profile {profile}, seed {seed}"
+    )
+
+
+def _cell(text: str) -> str:
+    """Text that fits into a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _origin(exchange: str) -> tuple[str, str]:

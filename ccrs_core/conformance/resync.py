@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from ccrs_core.conformance.generated import explore
 from ccrs_core.conformance.judge import FRESH_NS
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
@@ -58,7 +59,9 @@ class ResyncProperties:
 
             world.run(scenario)
 
-        subject.check(check, st.lists(menu, min_size=1, max_size=4), st.integers(0, 99), examples=6)
+        explore(
+            subject, check, st.lists(menu, min_size=1, max_size=4), st.integers(0, 99), examples=6
+        )
 
     @proves(23)
     def test_the_resync_of_one_symbol_disturbs_no_other(self, subject: Subject) -> None:
@@ -133,7 +136,7 @@ class ResyncProperties:
                     f"{inside} requests left in {budget.seconds:g} s, {budget.amount} are allowed"
                 )
 
-        subject.check(check, st.sampled_from((0.02, 0.2)), st.integers(0, 99), examples=4)
+        explore(subject, check, st.sampled_from((0.02, 0.2)), st.integers(0, 99), examples=4)
 
 
 class _Books:

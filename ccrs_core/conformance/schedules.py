@@ -13,7 +13,7 @@ from ccrs_core.conformance.machine import FaultMachine, SteppedWorld, machine
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.sockets import SocketWorld
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.watch import watching
+from ccrs_core.conformance.watch import watching, world_of
 from ccrs_core.conformance.world import World
 from ccrs_core.effects import Patience
 from ccrs_core.emulator import EmulatedExchange
@@ -99,4 +99,4 @@ def event_log(subject: Subject) -> list[str]:
         log += map(repr, world.tap.attempts)
         return log + list(map(repr, world.tap.sent))
 
-    return subject.world(seed=subject.seed, rate=5.0).run(scenario)
+    return world_of(subject, seed=subject.seed, rate=5.0).run(scenario)

@@ -264,7 +264,7 @@ class History:
         self, bids: list[Level], asks: list[Level], depth: int, since: int, end: int
     ) -> NoReturn:
         what = f"a book of {len(bids)} bids and {len(asks)} asks (depth {depth})"
-        advice = "compare the levels below with the frames that brought them"
+        advice = "Compare with the frames that brought it"
         found = self._find(bids, asks, depth, 0, since)
         if found is not None:
             self.fail(
@@ -287,8 +287,8 @@ class History:
         true_bids, true_asks = self.moments[closest].levels(depth)
         if len(bids) != len(true_bids) or len(asks) != len(true_asks):
             advice = (
-                f"the market has {len(true_bids)} bids and {len(true_asks)} asks within the depth: "
-                "is it the topic of the subscribed depth, are levels of size 0 removed, and is "
+                f"The market has {len(true_bids)} bids and {len(true_asks)} asks within the depth. "
+                "Is it the topic of the subscribed depth, are levels of size 0 removed, and is "
                 "every level of the frame read?"
             )
         self.fail(

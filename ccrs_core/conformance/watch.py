@@ -15,6 +15,7 @@ from ccrs_core.client import Client
 from ccrs_core.codec import Heartbeat
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.world import World
 from ccrs_core.emulator import EmulatedExchange, Peer
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
@@ -38,6 +39,16 @@ def interest_of(subscription: Subscription) -> Interest:
     """What a user would ask for to get a subscription."""
     sub = subscription
     return Interest(sub.channel, sub.symbol, sub.depth, sub.interval)
+
+
+def world_of(subject: Subject, exchange: Exchange | None = None, **settings: Any) -> World:
+    """A world whose client knows the instruments, so that only what is tested takes time."""
+    listings = list(subject.listings.values())
+    venue = subject.venue(
+        seed=settings.pop("seed", 0), rate=settings.pop("rate", 20.0), listings=listings
+    )
+    known = [instrument for found in subject.instruments.values() for instrument in found]
+    return World(exchange or subject.make(), venue, instruments=known, **settings)
 
 
 class Watch:

@@ -13,14 +13,14 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.emulator import BybitDialect, BybitSession
 
-from ccrs_core.codec import Ack, Codec, Heartbeat, Message, Outbound, Unrecognised
+from ccrs_core.codec import Ack, Closing, Codec, Heartbeat, Message, Outbound, Unrecognised
 from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.supervisor import SupervisorProperties
-from ccrs_core.emulator import Dialect
+from ccrs_core.emulator import Dialect, Frame, Peer
 from ccrs_core.errors import CcrsError, ExchangeError
 from ccrs_core.exchange import Exchange, Route
-from ccrs_core.model import Subscription
+from ccrs_core.model import Market, Subscription
 from ccrs_core.rest import HttpResponse
 
 PROPERTIES = SupervisorProperties()
@@ -39,6 +39,54 @@ def subject() -> Subject:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exchange_that_keeps_the_contract_passes(name: str, subject: Subject) -> None:
     getattr(PROPERTIES, name)(subject)
+
+
+# --- what Bybit doesn't have ---
+
+
+class PrivateOptions(Bybit):
+    """Its options need a login, which its emulator always refuses."""
+
+    def route(self, subscription: Subscription) -> Route:
+        route = super().route(subscription)
+        option = subscription.instrument.market is Market.OPTION
+        return attrs.evolve(route, private=True) if option else route
+
+
+class Announcing(Bybit):
+    """It tells before it ends a connection."""
+
+    class Codec(BybitCodec):
+        def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+            if b"bye" in frame:
+                return (Closing("bye"),)
+            return super().decode(frame, received_time_ns)
+
+    class Dialect(BybitDialect):
+        announces_shutdown = True
+
+        def shutdown_notice(self, peer: Peer, now_ns: int) -> Frame:
+            return Frame(b'{"op":"bye"}')
+
+    def codec(self, route: Route) -> Codec:
+        return self.Codec()
+
+    def dialect(self) -> Dialect:
+        return self.Dialect()
+
+
+class Inattentive(Announcing):
+    def codec(self, route: Route) -> Codec:
+        return BybitCodec()
+
+
+def test_a_refused_login_is_raised_once() -> None:
+    check("test_a_refused_login_ends_the_client_once", PrivateOptions)
+
+
+def test_a_notice_of_a_shutdown_is_heeded() -> None:
+    check("test_a_shutdown_notice_leads_to_a_rollover", Announcing)
+    check("test_one_connection_survives_any_schedule_of_faults", Announcing)
 
 
 # --- what must be caught ---
@@ -183,6 +231,7 @@ class Mute(Bybit):
         ("test_frames_and_requests_keep_to_the_limits", Greedy),
         ("test_the_declared_limits_are_the_exchanges", Overfull),
         ("test_a_rate_limit_that_states_a_time_is_kept", Impatient),
+        ("test_a_shutdown_notice_leads_to_a_rollover", Inattentive),
     ],
 )
 def test_a_broken_exchange_is_caught(name: str, exchange: Callable[[], Exchange]) -> None:

@@ -79,8 +79,8 @@ class BadSymbolFailsTheWholeBatch(Misread):
 
 
 @caught_by(
-    "test_subscribing_and_unsubscribing_is_idempotent_commutes_and_takes_effect",
     "test_after_unsubscribing_nothing_of_a_topic_is_data",
+    "test_subscribing_and_unsubscribing_is_idempotent_commutes_and_takes_effect",
 )
 class UnsubscribeWithoutEffect(BybitCodec):
     """The request to unsubscribe names no topic that the exchange knows."""
@@ -107,7 +107,7 @@ class TooManyTopicsInARequest(Bybit):
         return attrs.evolve(super().route(subscription), topics_per_request=50)
 
 
-@caught_by("test_what_streams_bring_is_what_happened_in_the_market")
+@caught_by("test_candles_of_every_interval_are_of_that_interval")
 class TopicNotUnique(BybitCodec):
     """Candles of all intervals have the same topic."""
 

@@ -91,12 +91,21 @@ class SilenceTooShort(Bybit):
         return None if silence is None else 0.5
 
 
-@caught_by("test_the_declared_limits_are_the_exchanges")
-class LimitsTooHigh(Bybit):
-    """More requests and connections are allowed than the exchange takes."""
+@caught_by("test_the_declared_budgets_are_within_the_exchanges")
+class TooManyRequests(Bybit):
+    """More requests are allowed than the exchange answers."""
 
-    limits: ClassVar[Limits] = Limits(
-        connects=Budget(amount=50_000, seconds=300.0), requests=Budget(amount=50_000, seconds=5.0)
+    limits: ClassVar[Limits] = attrs.evolve(
+        Bybit.limits, requests=Budget(amount=50_000, seconds=5.0)
+    )
+
+
+@caught_by("test_the_declared_budgets_are_within_the_exchanges")
+class TooManyConnections(Bybit):
+    """More connections are opened than the exchange takes."""
+
+    limits: ClassVar[Limits] = attrs.evolve(
+        Bybit.limits, connects=Budget(amount=50_000, seconds=300.0)
     )
 
 

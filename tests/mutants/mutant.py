@@ -58,7 +58,8 @@ def _exchange(kind: type[Any]) -> Callable[[], Exchange]:
 
         class Speaking(Bybit):
             def codec(self, route: Route) -> Codec:
-                return kind()
+                codec: Codec = kind()
+                return codec
 
         made: type[Exchange] = Speaking
     elif issubclass(kind, Exchange):

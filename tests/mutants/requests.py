@@ -341,15 +341,15 @@ class ErrorOfRaisesAnything(Bybit):
             raise KeyError("retCode") from error
 
 
+def _raising(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
+    try:
+        return original(GetTrades).decode(request, response, received_time_ns)
+    except CcrsError as error:
+        raise (error.__cause__ or error) from None
+
+
 @caught_by("test_damaged_answers_are_read_or_refused")
 class MalformedAnswerRaisesAnything:
     """What reading a malformed answer raises isn't turned into DecodeError."""
 
-    @staticmethod
-    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
-        try:
-            return original(GetTrades).decode(request, response, received_time_ns)
-        except CcrsError as error:
-            raise (error.__cause__ or error) from None
-
-    endpoints = endpoint(GetTrades, decode=decode.__func__)
+    endpoints = endpoint(GetTrades, decode=_raising)

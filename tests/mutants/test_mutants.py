@@ -50,7 +50,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_mutant_is_caught(mutant: Mutant) -> None:
     assert mutant.aimed_at, "no test is aimed at it"
-    findings = (AssertionError, pytest.fail.Exception, CcrsError, *mutant.raises)
+    findings: tuple[type[BaseException], ...] = (
+        AssertionError,
+        pytest.fail.Exception,
+        CcrsError,
+        *mutant.raises,
+    )
     for name in mutant.aimed_at:
         try:
             _run(name, Subject(mutant.make, samples=SAMPLES, profile=Profile.QUICK))

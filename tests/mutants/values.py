@@ -15,9 +15,10 @@ from tests.mutants.mutant import Misread, Tampered, caught_by, changed
 
 SAMPLES = "test_every_sample_frame_says_what_is_expected_of_it"
 MARKET = "test_what_streams_bring_is_what_happened_in_the_market"
+CANDLES = "test_each_candle_closes_once_with_the_tapes_figures"
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class BidAndAskSwapped(Misread):
     """Best bid and best ask are read from each other's fields."""
 
@@ -33,7 +34,7 @@ class BidAndAskSwapped(Misread):
         )
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class BookSidesSwapped(Misread):
     """A book's bids are read as asks."""
 
@@ -43,7 +44,7 @@ class BookSidesSwapped(Misread):
         return changed(event, bids=event.asks, asks=event.bids)
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class PriceAndSizeSwapped(Misread):
     """A trade's price is read as its size."""
 
@@ -53,7 +54,7 @@ class PriceAndSizeSwapped(Misread):
         return changed(event, price=event.size, size=event.price)
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class LevelsPriceAndSizeSwapped(Misread):
     """The two numbers of a book's level are read in the wrong order."""
 
@@ -70,7 +71,7 @@ class LevelsPriceAndSizeSwapped(Misread):
 _OTHER = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class TakerSideInverted(Misread):
     """The maker's side of a trade is given for the taker's."""
 
@@ -78,7 +79,7 @@ class TakerSideInverted(Misread):
         return changed(event, side=_OTHER[event.side]) if isinstance(event, Trade) else event
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, "test_liquidations_are_those_of_the_market")
 class LiquidatedSideInverted(Misread):
     """The side of the order that closes a position is given for the position's."""
 
@@ -86,7 +87,7 @@ class LiquidatedSideInverted(Misread):
         return changed(event, side=_OTHER[event.side]) if isinstance(event, Liquidation) else event
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class MillisecondsTakenForSeconds(Misread):
     """Times in milliseconds are read as seconds."""
 
@@ -118,7 +119,7 @@ class ClockReadInTheCodec(Misread):
         return changed(event, received_time_ns=time.time_ns())
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class FloatOnTheSurface(Misread):
     """A trade's price is a float."""
 
@@ -126,7 +127,7 @@ class FloatOnTheSurface(Misread):
         return changed(event, price=float(event.price)) if isinstance(event, Trade) else event
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class FloatOnThePath(Misread):
     """Decimals are made of floats, so that their digits differ from those on the wire."""
 
@@ -181,7 +182,7 @@ class TradesReversed(Tampered):
             frame["data"] = frame["data"][::-1]
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, CANDLES)
 class CandlesNeverClosed(Tampered):
     """The frame that closes a candle is read as one more of the open candle."""
 
@@ -191,7 +192,7 @@ class CandlesNeverClosed(Tampered):
                 row["confirm"] = False
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, CANDLES)
 class CandlesAlwaysClosed(Tampered):
     """Each state of an open candle is read as closed."""
 
@@ -201,7 +202,7 @@ class CandlesAlwaysClosed(Tampered):
                 row["confirm"] = True
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, CANDLES)
 class CandleEndsTooEarly(Misread):
     """A candle's last millisecond is taken for the end that is no longer in it."""
 
@@ -211,7 +212,7 @@ class CandleEndsTooEarly(Misread):
         return changed(event, close_time_ns=event.close_time_ns - NS_PER_MS)
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, CANDLES)
 class TurnoverTakenForVolume(Misread):
     """A candle's volume is given in the quote currency."""
 
@@ -219,7 +220,7 @@ class TurnoverTakenForVolume(Misread):
         return changed(event, volume=event.turnover) if isinstance(event, Candle) else event
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class InverseContractSizeIgnored(Misread):
     """Sizes of inverse contracts, worth a quote unit each, are turned into the base currency."""
 
@@ -257,25 +258,19 @@ class IdsAsNumbers(Misread):
         return changed(event, trade_id=int(event.trade_id.replace("-", ""), 36))
 
 
-@caught_by(SAMPLES)
+@caught_by(
+    SAMPLES, "test_each_trade_is_delivered_once", "test_delivered_trades_and_gaps_make_up_the_tape"
+)
 class TradeIdsReused(Misread):
     """A number that several trades share is given for their id, so that trades seem repeated."""
 
     def event(self, event: Any) -> Any:
         if not isinstance(event, Trade):
             return event
-        return changed(event, trade_id=str(event.exchange_time_ns // 10**9))
+        return changed(event, trade_id=str(event.received_time_ns // 10**9))
 
 
-@caught_by(SAMPLES)
-class BlockTradesUnmarked(Misread):
-    """Block trades look like those of the order book."""
-
-    def event(self, event: Any) -> Any:
-        return changed(event, block=False) if isinstance(event, Trade) else event
-
-
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, MARKET)
 class SymbolAsTheExchangeSpellsIt(Misread):
     """Events carry the exchange's own symbol instead of the unified one."""
 
@@ -293,7 +288,7 @@ class WrongDepthTopic(Misread):
         return super().topic(subscription)
 
 
-@caught_by(MARKET)
+@caught_by("test_candles_of_every_interval_are_of_that_interval")
 class WrongInterval(Misread):
     """Candles of one hour are subscribed to as those of two."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 import ccrs_core as ccrs
 from ccrs_core import Budget, Channel, Market
@@ -23,14 +25,15 @@ class Kraken(ccrs.Exchange):
         channels={Market.SPOT: frozenset({Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK})},
         book_depths={Market.SPOT: DEPTHS},
     )
-    environments = {
+    environments: ClassVar[Mapping[str, ccrs.Environment]] = {
         "mainnet": ccrs.Environment(
             addresses={"rest": "https://api.kraken.com", "public": "wss://ws.kraken.com"}
         )
     }
     endpoints = ENDPOINTS
     # Below what Kraken allows an address: about 150 connections in 10 minutes, and one public
-    # request a second. https://support.kraken.com/articles/206548367-what-are-the-api-rate-limits-
+    # request a second. https://docs.kraken.com/api/docs/guides/spot-ws-intro and
+    # https://support.kraken.com/articles/206548367-what-are-the-api-rate-limits-
     limits = ccrs.Limits(
         connects=Budget(amount=120, seconds=600), requests=Budget(amount=9, seconds=10)
     )

@@ -12,6 +12,7 @@ from typing import Any
 import ccrs_core as ccrs
 from ccrs_core import BookUpdate, GetBook, GetTopOfBook, InstrumentStatus, Market, Side, Trade
 from ccrs_core.wire import MALFORMED, decimal, decimal_of_number, decimal_or_none, read_exact_json
+from ccrs_kraken.codec import whole
 
 # WebSocket v2 renamed these: https://support.kraken.com/articles/360000920306
 NEW_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
@@ -29,13 +30,13 @@ def error_of(response: ccrs.HttpResponse) -> ccrs.CcrsError | None:
     codes = [f"HTTP {response.status}"] if response.status >= 400 else []
     try:
         errors = read_exact_json(response.body)["error"]
-        codes[:0] = [text for text in errors if text.startswith("E")]  # the others are warnings
+        codes[:0] = [text for text in errors if not text.startswith("W")]  # a warning
     except (ccrs.DecodeError, *MALFORMED):
         if not codes:
             raise ccrs.DecodeError("an answer without a list of errors", response.body) from None
     if not codes:
         return None
-    code, text = codes[0], codes[0].partition(":")[2] or codes[0]
+    code = text = codes[0]
     if code.startswith(LIMITS):
         # A lockout lasts about a quarter of an hour.
         after = response.headers.get("retry-after", "900" if "lockout" in code else "")
@@ -55,9 +56,8 @@ def _call(
     def encode(request: Any, cursor: str | None) -> ccrs.HttpRequest:
         query: tuple[tuple[str, str], ...] = ()
         if most:  # REST has the old names: XBTUSD
-            coins = (request.instrument.base, request.instrument.quote)
             count = getattr(request, "depth", 0) or getattr(request, "limit", 0)
-            pair = "".join(OLD_NAMES.get(coin, coin) for coin in coins)
+            pair = "".join(OLD_NAMES.get(c, c) for c in request.instrument.native.split("/"))
             query = (("pair", pair), ("count", str(max(1, min(count, most)))))
         return ccrs.HttpRequest("GET", f"/0/public/{path}", query)
 
@@ -113,7 +113,7 @@ def _trades(request: ccrs.GetTrades, result: Any, received_ns: int) -> list[Trad
     symbol, sides = request.instrument.symbol, {"b": Side.BUY, "s": Side.SELL}
     (rows,) = (rows for name, rows in result.items() if name != "last")
     return [
-        Trade("kraken", symbol, _ns(time), received_ns, number, str(number), decimal(price),
+        Trade("kraken", symbol, _ns(time), received_ns, whole(number), str(number), decimal(price),
               decimal(size), sides[side])
         for price, size, time, side, _, _, number in rows
     ]  # fmt: skip

@@ -244,7 +244,7 @@ def _inverse(start_ns: int) -> Iterator[Listing]:
             lot=Decimal(1),
             min_size=Decimal(1),
             max_size=Decimal(25_000_000),
-            min_notional=Decimal(0),
+            min_notional=Decimal(5),
             price=Decimal(price),
             levels=levels,
             level_value=Decimal(12_000),

@@ -50,7 +50,7 @@ CODES: dict[type[ExchangeError], frozenset[int]] = {
             -2015,  # key expired (spot)
         }
     ),
-    RateLimited: frozenset({429, 10006, 10018, 10429, 20003}),
+    RateLimited: frozenset({429, 10006, 10018, 10403, 10429, 20003}),
     # What became of a state-changing request is unknown after these two; reads may be repeated.
     ExchangeUnavailable: frozenset({10000, 10016, 10019, 110079}),
     InvalidRequest: frozenset(

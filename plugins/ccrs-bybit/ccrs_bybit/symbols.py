@@ -87,6 +87,8 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
     settle = expiry_ns = strike = option_kind = None
     if market is not Market.SPOT:
         settle = row.get("settleCoin") or (base if market is Market.INVERSE else quote)
+        if type(settle) is not str:
+            raise TypeError("settleCoin must be text")
     if market is Market.OPTION or row.get("contractType") in DATED:
         expiry_ns = ns_of_ms(row["deliveryTime"])
     if market is Market.OPTION:

@@ -1,0 +1,143 @@
+"""Property 16: times are integer nanoseconds, of the present, and never run backwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.watch import interest_of
+from ccrs_core.conformance.world import World, settle
+from ccrs_core.events import AnyEvent, Candle, Event, Funding, Ticker
+from ccrs_core.exchange import Route
+from ccrs_core.model import INTERVALS, NS_PER_SECOND
+from ccrs_core.rest import GetBook, GetInstruments, GetServerTime, GetTopOfBook
+
+_NEAR_NS = 5 * NS_PER_SECOND
+_YEAR_NS = 366 * 86_400 * NS_PER_SECOND
+_SETTLED = 2.0
+"""Seconds after which what comes is live: before, exchanges may show what has been."""
+_SECONDS = 12.0
+
+
+class TimeProperties:
+    """Property 16."""
+
+    @proves(16)
+    def test_times_of_streams_are_of_the_present_and_in_order(self, subject: Subject) -> None:
+        """Of every channel all times are integers of nanoseconds, the exchange's within five
+        seconds of its clock, and what one connection brings is received in order."""
+        cases = subject.cases()
+        routes = {
+            (c.subscription.symbol, c.channel): subject.exchange.route(c.subscription)
+            for c in cases
+        }
+
+        async def scenario(world: World) -> None:
+            interests = [interest_of(case.subscription) for case in cases]
+            begun_ns = world.clock.time_ns()
+            last: dict[Route, int] = {}
+            async with world.client.subscribe(*interests) as feed:
+                await settle(_SECONDS)
+                async for batch in feed.batches():
+                    for event in batch:
+                        if event.channel is not None:
+                            _plausible(event, begun_ns)
+                            _in_order(event, last, routes[event.symbol, event.channel])
+                    break
+            assert last, f"no event came within {_SECONDS:g} s"
+
+        subject.world().run(scenario)
+
+    @proves(16)
+    def test_times_of_answers_are_plausible(self, subject: Subject) -> None:
+        """Times in answers are integers of nanoseconds; those of the exchange's present state are
+        within five seconds of its clock, those of the past lie in the past."""
+        if not subject.markets:
+            subject.undeclared("request")
+        line = subject.line()
+        line.venue.advance(line.venue.now_ns + 20 * NS_PER_SECOND)
+        now_ns = line.venue.now_ns
+        for market in subject.markets:
+            for request in requests_of(subject, subject.instrument(market)):
+                name = f"{type(request).__name__} of {market.value}"
+                answer: Any = line.ask(request)
+                if isinstance(request, GetServerTime):
+                    _near(name, "its time", answer, now_ns)
+                if isinstance(request, GetInstruments):
+                    for instrument in answer:
+                        if instrument.expiry_ns is not None:
+                            _within(name, "expiry_ns", instrument.expiry_ns, now_ns, 20 * _YEAR_NS)
+                    continue
+                for event in answer if isinstance(answer, list) else [answer]:
+                    if not isinstance(event, Event):
+                        continue
+                    _near(name, "received_time_ns", event.received_time_ns, now_ns)
+                    at = event.exchange_time_ns
+                    if at is None:
+                        continue
+                    if isinstance(request, GetTopOfBook | GetBook):
+                        _near(name, "exchange_time_ns", at, now_ns)
+                    else:
+                        _within(name, "exchange_time_ns", at, now_ns, 2 * _YEAR_NS)
+                        assert at <= now_ns + 40 * 86_400 * NS_PER_SECOND
+                    _spans(name, event, now_ns)
+
+
+def _plausible(event: AnyEvent, begun_ns: int) -> None:
+    name, received = event.type, event.received_time_ns
+    for field in attrs.fields(type(event)):
+        value = getattr(event, field.name)
+        if field.name.endswith("_ns") and value is not None:
+            assert type(value) is int, (
+                f"{name}: {field.name} is {value!r}: times are integers of nanoseconds"
+            )
+    assert received >= begun_ns, f"{name} was received at {received}, before the client began"
+    at = event.exchange_time_ns
+    if at is not None:
+        live = received - begun_ns > _SETTLED * NS_PER_SECOND
+        if live or at > received:
+            _near(name, "exchange_time_ns", at, received)
+        else:
+            _within(name, "exchange_time_ns", at, received, 2 * _YEAR_NS)
+    _spans(name, event, received)
+
+
+def _spans(name: str, event: object, now_ns: int) -> None:
+    """What else says when something begins or is due."""
+    if isinstance(event, Candle):
+        length = INTERVALS[event.interval] * NS_PER_SECOND
+        _within(name, "open_time_ns", event.open_time_ns, now_ns, 400 * length)
+        span = event.close_time_ns - event.open_time_ns
+        assert abs(span - length) <= length // 10, (
+            f"{name}: a candle of {event.interval} lasts {span} ns: close_time_ns is the first "
+            "nanosecond after it"
+        )
+    if isinstance(event, Funding) and event.funding_time_ns is not None:
+        _within(name, "funding_time_ns", event.funding_time_ns, now_ns, _YEAR_NS)
+    if isinstance(event, Ticker) and event.next_funding_time_ns is not None:
+        _within(name, "next_funding_time_ns", event.next_funding_time_ns, now_ns, _YEAR_NS)
+
+
+def _near(name: str, field: str, value: int, now_ns: int) -> None:
+    _within(name, field, value, now_ns, _NEAR_NS)
+
+
+def _within(name: str, field: str, value: int, now_ns: int, bound_ns: int) -> None:
+    assert type(value) is int, f"{name}: {field} is {value!r}: times are integers of nanoseconds"
+    off = value - now_ns
+    assert abs(off) <= bound_ns, (
+        f"{name}: {field} is {value}, {off / 1e9:+.3f} s off the exchange's clock ({now_ns}); are "
+        "its units (s, ms, µs) read right? See ccrs_core.wire.ns_of_ms and kin"
+    )
+
+
+def _in_order(event: AnyEvent, last: dict[Route, int], route: Route) -> None:
+    before = last.get(route, event.received_time_ns)
+    assert before <= event.received_time_ns, (
+        f"{event.type} of {event.symbol} was received {before - event.received_time_ns} ns before "
+        "what was delivered earlier by the same connection: received_time_ns is decode()'s argument"
+    )
+    last[route] = event.received_time_ns

@@ -1,0 +1,5 @@
+from ccrs_core.conformance import ConformanceSuite
+
+
+class TestConformance(ConformanceSuite):
+    exchange = "kraken"
