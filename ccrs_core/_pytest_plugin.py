@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -63,12 +64,10 @@ def _check(name: str) -> None:
     from ccrs_core import plugins
     from ccrs_core.errors import CcrsError
 
-    try:
-        import hypothesis  # noqa: F401
-    except ImportError:
+    if find_spec("hypothesis") is None:
         raise pytest.UsageError(
             "hypothesis must be installed: pip install 'ccrs-core[conformance]'"
-        ) from None
+        )
     try:
         plugins.load(name)
     except CcrsError as error:
@@ -193,7 +192,7 @@ class _Outcomes:
         )
         for report in found:
             terminalreporter.section(report.title, sep="=")
-            for line, markup in report.lines():
+            for line, markup in report.lines(self.config.get_terminal_writer().fullwidth):
                 terminalreporter.write_line(line, **markup)
         target = option("--ccrs-report")
         if target is not None:

@@ -236,6 +236,8 @@ class Client:
                 feed.end()
             shards = [shard for shards in self._shards.values() for shard in shards]
             self._shards.clear()
+            for shard in shards:
+                shard.end()
             await asyncio.gather(*(shard.aclose() for shard in shards))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.
@@ -373,6 +375,8 @@ class Client:
         if idle:
             for shard in idle:
                 self._spent.add(shard)
+                # Before anything is awaited: a cancellation here must not leave it running.
+                shard.end()
             await asyncio.gather(*(shard.aclose() for shard in idle))
 
     async def ready(self, feed: Feed) -> None:

@@ -194,6 +194,13 @@ class OrderBook:
     def valid(self) -> bool:
         return self.state is BookState.VALID
 
+    def shows(self, snapshot: BookUpdate) -> bool:
+        """Whether the book is valid and a snapshot holds the very same levels."""
+        sides = ((self._bids, snapshot.bids), (self._asks, snapshot.asks))
+        return self.valid and all(
+            half.sizes == {price: size for price, size in levels if size} for half, levels in sides
+        )
+
     def _readable(self) -> None:
         if self.state is not BookState.VALID:
             because = f" ({self.reason.value})" if self.reason is not None else ""

@@ -156,6 +156,12 @@ class Race:
         runner.tops[self.topic] = number
         return True
 
+    def again(self, number: int, runner: Runner) -> None:
+        """Note a connection's copy of the restart that is delivered already."""
+        runner.generations[self.topic] = self.generation
+        runner.tops[self.topic] = number
+        runner.late += 1
+
     def backward(self, number: int, runner: Runner) -> bool:
         """Whether a connection's numbers have fallen, as they do after a restart."""
         top = runner.tops.get(self.topic)

@@ -49,6 +49,8 @@ class Header:
     core_version: str
     environment: str
     subscriptions: tuple[Subscription, ...]
+    connections: int = 1
+    """How many raced for each of them."""
 
 
 @attrs.frozen

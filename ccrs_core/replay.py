@@ -26,12 +26,13 @@ import attrs
 from ccrs_core import plugins
 from ccrs_core.codec import Codec, Data
 from ccrs_core.errors import DecodeError, UsageError
-from ccrs_core.events import AnyEvent, MarketData, Notice, Reason
+from ccrs_core.events import AnyEvent, InstrumentChanged, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange, Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Market, Subscription
 from ccrs_core.orderbook import OrderBook
+from ccrs_core.outstanding import chunks
 from ccrs_core.race import Runner
 from ccrs_core.recording import Closed, End, Header, Opened, Received, Record, lines, read
 from ccrs_core.stream import Topic
@@ -184,16 +185,19 @@ def received_frames(path: str | Path) -> Iterator[tuple[int | None, bytes]]:
         yield from _foreign(Path(path))
         return
     urls: dict[int, str] = {}
+    racing = True
     for record in read(path):
         match record:
-            case Header():
+            case Header(connections=connections):
+                racing = connections > 1
                 urls.clear()
             case Opened(_, number, url):
                 urls[number] = url
             case Closed(_, number):
                 urls.pop(number, None)
             case Received(ns, number, frame) if number in urls:
-                if next(n for n, url in urls.items() if url == urls[number]) == number:
+                first = next(n for n, url in urls.items() if url == urls[number])
+                if not racing or first == number:
                     yield ns, frame
             case _:
                 pass
@@ -211,7 +215,7 @@ class _Tap(Feed):
     def put(self, events: Sequence[MarketData]) -> None:
         self.events.extend(events)
 
-    def notify(self, notice: Notice) -> None:
+    def notify(self, notice: Notice | InstrumentChanged) -> None:
         self.events.append(notice)
 
     def taken(self) -> list[AnyEvent]:
@@ -250,6 +254,7 @@ class _Machine:
         self._frames = frames
         self._tap = _Tap()
         self._lines: dict[int, _Line] = {}
+        self._undecided: dict[int, list[Route]] = {}
         self._epochs = 0
         self._start_ns: int | None = None
 
@@ -291,18 +296,24 @@ class _Machine:
         self._pass_time(record)
         match record:
             case Header():
+                self._undecided.clear()
                 for number in list(self._lines):
                     self._close(number)
                 self.want(record.subscriptions)
             case Opened(_, number, url):
-                route = self._route(url)
-                if route is not None:
-                    self.open(number, route)
+                routes = self._routes_to(url)
+                if len(routes) == 1:
+                    self.open(number, routes[0])
+                elif routes:
+                    self._undecided[number] = routes
             case Received(ns, number, frame):
+                if number in self._undecided:
+                    self._decide(number, frame)
                 line = self._lines.get(number)
                 if line is not None:
                     self._receive(line, frame, timed=ns is not None)
             case Closed(_, number):
+                self._undecided.pop(number, None)
                 self._close(number)
             case _:
                 pass
@@ -338,21 +349,44 @@ class _Machine:
 
     # --- connections ---
 
-    def _route(self, url: str) -> Route | None:
+    def _routes_to(self, url: str) -> list[Route]:
+        """The routes of an address, those with the fewest connections first."""
+        found = []
         for route in self.routes:
             parts = re.split(r"\{\w+\}", route.url)
             if re.fullmatch(".*".join(map(re.escape, parts)) + r"(?:\?.*)?", url):
-                return route
-        return None
+                found.append(route)
+        lines = self._lines.values()
+        return sorted(found, key=lambda route: sum(line.route is route for line in lines))
+
+    def _decide(self, number: int, frame: bytes) -> None:
+        """Several routes share an address: the first data tells which one a connection is of."""
+        for route in self._undecided[number]:
+            codec = self._codec(route)
+            try:
+                if codec.compression is not None:
+                    frame = inflate(frame, codec.compression)
+                messages = codec.decode(frame, self.now_ns)
+            except DecodeError:
+                continue
+            topics = self.routes[route].topics
+            if any(isinstance(m, Data) and m.topic in topics for m in messages):
+                del self._undecided[number]
+                self.open(number, route)
+                return
+
+    def _codec(self, route: Route) -> Codec:
+        """A codec that knows what its connection was subscribed to."""
+        codec = self._exchange.codec(route)
+        wanted = list(self.routes[route].subscriptions)
+        for chunk in chunks(wanted, route.topics_per_request, codec.request_kind):
+            codec.subscribe(chunk, "0")  # what it says was sent long ago
+        return codec
 
     def open(self, number: int, route: Route) -> None:
         self._close(number)
         race = self.routes[route]
-        codec = self._exchange.codec(route)
-        wanted = list(race.subscriptions)
-        for start in range(0, len(wanted), route.topics_per_request):
-            # For what the codec learns from it; what it says was sent long ago.
-            codec.subscribe(wanted[start : start + route.topics_per_request], "0")
+        codec = self._codec(route)
         self._epochs += 1
         self._lines[number] = line = _Line(route, codec, Runner(self._epochs))
         race.runners.append(line.runner)

@@ -55,7 +55,7 @@ def exact(number: Decimal) -> str:
     return format(number, "f")
 
 
-def _unknown(value: object) -> str:
+def _unknown(value: object) -> str | dict[str, Any]:
     if isinstance(value, Decimal):
         return exact(value)
     if isinstance(value, Instrument):

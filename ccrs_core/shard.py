@@ -301,6 +301,7 @@ class Shard:
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
         for stream in self.topics[topic].streams.values() if topic in self.topics else ():
             self.refusals.pop(stream.subscription, None)
+            stream.acknowledged = True
             # Where silence is normal the acknowledgement is what proves that all is well again;
             # elsewhere the data itself does.
             if (
@@ -438,17 +439,21 @@ class Shard:
             topic.tick(self.context.clock.monotonic(), self.context.clock.time_ns())
             self._arm(name)
 
-    async def aclose(self) -> None:
-        """End all connections."""
+    def end(self) -> None:
+        """Let all connections end; nothing can keep them from it any more."""
+        if self._closed:
+            return
         self._closed = True
         for timer in (*self._timers.values(), *self._polls):
             timer.cancel()
         self._timers.clear()
         self._polls.clear()
-        tasks = list(self._tasks.values())
-        for link in self._tasks:
+        for link, task in self._tasks.items():
             link.retired = True
-        for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+
+    async def aclose(self) -> None:
+        """End all connections, and wait until they have."""
+        self.end()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))

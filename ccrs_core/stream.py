@@ -61,6 +61,8 @@ class Stream:
     last_exchange_time_ns: int | None = None
     last_received_ns: int | None = None
     latest: MarketData | None = None
+    acknowledged: bool = False
+    """Whether the exchange has ever accepted the subscription: from then on updates count."""
 
     def put(self, events: Sequence[MarketData]) -> None:
         """Deliver events, after the notices that are due before them."""
@@ -95,8 +97,8 @@ class Stream:
         )
 
     def interrupt(self, reason: Reason) -> None:
-        """Updates may be missing from here on, if there were any before."""
-        if self.delivered and self.interrupted is None:
+        """Updates may be missing from here on, if there can have been any before."""
+        if (self.delivered or self.acknowledged) and self.interrupted is None:
             self.interrupted = reason
 
     def stale(self, reason: Reason, now_ns: int, silent_ns: int | None = None) -> None:
@@ -136,6 +138,16 @@ class Stream:
                 )
             )
             self.stale_since_ns = None
+
+
+def same_content(one: MarketData, other: MarketData | None) -> bool:
+    """Whether two events say the same, whenever they came."""
+    if other is None or one.__class__ is not other.__class__:
+        return False
+    first, second = (
+        attrs.evolve(event, exchange_time_ns=None, received_time_ns=0) for event in (one, other)
+    )
+    return first == second
 
 
 class Topic:
@@ -183,6 +195,8 @@ class Topic:
         self._fallback: BookUpdate | None = None
         self._joined: set[int] = set()
         self._trade_ids: OrderedDict[str, None] = OrderedDict()
+        self._restarted_by: Runner | None = None
+        """Whose announcement that the exchange counts anew was followed last."""
 
     def stream(self, subscription: Subscription) -> Stream:
         """The stream of a subscription, made where there is none yet."""
@@ -227,11 +241,18 @@ class Topic:
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
     ) -> bool:
         """Whether a peeked update was delivered already."""
+        if self._may_be_another(number, restart, runner):
+            return False
         if not self.race.late(number, restart, runner, now):
             return False
         if number == self.race.last:
             self._confirmed(now_ns)
         return True
+
+    def _may_be_another(self, number: int | bytes, restart: bool, runner: Runner) -> bool:
+        """Whether a connection that has announced a restart announces one with the same number:
+        either a repeat, or the exchange has begun anew once more. Only the content tells."""
+        return restart and number == self.race.last and runner is self._restarted_by
 
     def _confirmed(self, now_ns: int) -> None:
         """The last update came again: nothing is missing and it is up to date."""
@@ -258,11 +279,18 @@ class Topic:
                 self._update(update, data.restart, stream, runner, now)
             return
         if isinstance(number, int):
+            if self._may_be_another(number, data.restart, runner) and not same_content(
+                events[-1], stream.latest
+            ):
+                race.reset()
+                stream.interrupt(Reason.RESTART)
             last = race.last
             if not race.take(number, data.restart, runner, now):
                 if number == last:
                     self._confirmed(events[0].received_time_ns)
                 return
+            if data.restart:
+                self._restarted_by = runner
             if last is not None and number <= last:
                 stream.interrupt(Reason.RESTART if data.restart else Reason.SEQUENCE)
         elif number is not None:
@@ -299,10 +327,18 @@ class Topic:
         book, race = self.book, self.race
         assert book is not None
         number = update.sequence
+        if restart and number == race.last and book.shows(update):
+            race.again(number, runner)
+            self._confirmed(update.received_time_ns)
+            return
+        if self._may_be_another(number, restart, runner):
+            race.reset()
         if race.late(number, restart, runner, now):
             if number == race.last:
                 self._confirmed(update.received_time_ns)
             return
+        if restart:
+            self._restarted_by = runner
         if update.snapshot and not restart and book.valid and self._joins(runner):
             # A connection that has just joined shows the state it starts from. The others bring
             # every step up to there: keep it for the case that they don't.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -362,6 +363,56 @@ async def test_a_book_without_numbers_of_the_exchange_is_asked_for_anew_after_an
             assert [s.reason for s in seen.of(Stale)] == [Reason.UNREADABLE] * resyncs
             await market(seen, "book.BTC", 3)
             assert seen.feed.book("BTC/USD").valid
+
+
+@scenario
+async def test_a_connection_lost_before_anything_came_is_a_gap_once_it_was_acknowledged() -> None:
+    async with world(trades("BTC/USD")) as seen:
+        seen.server.open[0].drop()
+        seen.server.tick("trades.BTC")
+        await asyncio.sleep(3.0)
+        await market(seen, "trades.BTC", 1)
+        assert [type(event) for event in seen.events] == [Stale, Gap, Resumed, Trade]
+        assert seen.of(Gap)[0].last_sequence is None
+
+
+@pytest.mark.parametrize("kind", ["top", "book"])
+def test_two_restarts_with_the_same_number_are_told_apart_by_what_they_say(kind: str) -> None:
+    async def main() -> None:
+        interest = top_of_book("BTC/USD") if kind == "top" else book("BTC/USD")
+        topic = f"{kind}.BTC"
+        for connections in (1, 2):
+            async with world(interest, connections=connections) as seen:
+                await market(seen, topic, 3)
+                seen.server.tick(topic, restart=True)
+                await asyncio.sleep(0.1)
+                seen.server.book("BTC")[0][Decimal(98)] = Decimal(77)
+                seen.server.tick(topic, restart=True)
+                await asyncio.sleep(0.1)
+                if kind == "book":
+                    assert dict(seen.feed.book("BTC/USD").bids())[Decimal(98)] == 77
+                    await market(seen, topic, 2)
+                    assert dict(seen.feed.book("BTC/USD").bids()) == seen.server.book("BTC")[0]
+                    assert [g.reason for g in seen.of(Gap)] == [Reason.RESTART] * 2
+                else:
+                    # The toy's top of book follows from its number: the second says the same.
+                    assert [g.reason for g in seen.of(Gap)] == [Reason.RESTART]
+
+    run(main())
+
+
+@scenario
+async def test_a_cancelled_unsubscribe_leaves_no_connection_running() -> None:
+    for rounds in range(8):
+        async with world(trades("BTC/USD")) as seen:
+            task = asyncio.ensure_future(seen.feed.unsubscribe(trades("BTC/USD")))
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            await seen.feed.unsubscribe(trades("BTC/USD"))
+            await asyncio.sleep(1.0)
+            assert not seen.server.open
 
 
 @scenario

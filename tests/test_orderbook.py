@@ -265,7 +265,7 @@ def refuses(book: OrderBook) -> bool:
 
 
 def test_every_public_way_to_read_a_book_is_known_here() -> None:
-    state = {"valid", "apply", "invalidate"}
+    state = {"valid", "apply", "invalidate", "shows"}
     assert {name for name in vars(OrderBook) if not name.startswith("_")} - state == set(accessors)
 
 

@@ -71,6 +71,7 @@ def _record(
                         core_version="1",
                         environment="mainnet",
                         subscriptions=tuple(found),
+                        connections=connections,
                     )
                 )
                 feed = client.subscribe(*interests, connections=connections, callback=live.append)

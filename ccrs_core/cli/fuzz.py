@@ -16,7 +16,6 @@ import attrs
 import click
 
 from ccrs_core.cli.conformance import check_installed
-from ccrs_core.errors import UsageError
 
 _FAILED, _FOUND = 1, 77
 _LIBRARIES = ("pytest", "hypothesis")
@@ -189,5 +188,7 @@ def _figures(log: str) -> str:
 
 def _check(done: subprocess.CompletedProcess[str]) -> None:
     if done.returncode:
-        last = (done.stderr.strip() or "no word").splitlines()[-1]
-        raise UsageError(f"the fuzzer ended with exit code {done.returncode}: {last}")
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise click.ClickException(
+            f"the fuzzer couldn't work: {last}; does `ccrs conformance` pass?"
+        )

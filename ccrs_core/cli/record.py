@@ -77,7 +77,7 @@ def command(
         started_ns = time.time_ns()
         async with options.client(exchange, **where, wrap=wrap) as client:
             with progress(f"asking {exchange} for its instruments"):
-                header = await _header(client, interests, started_ns)
+                header = await _header(client, interests, started_ns, connections)
             writer.begin(header)
             await _record(client, interests, writer, connections, seconds, count)
 
@@ -89,7 +89,9 @@ def command(
             note(f"{form.count(writer.frames)} frames, {_size(writer.bytes)} in {path}")
 
 
-async def _header(client: Client, interests: Sequence[Interest], started_ns: int) -> Header:
+async def _header(
+    client: Client, interests: Sequence[Interest], started_ns: int, connections: int
+) -> Header:
     from ccrs_core import __version__, plugins
     from ccrs_core.exchange import resolve
     from ccrs_core.recording import Header
@@ -107,6 +109,7 @@ async def _header(client: Client, interests: Sequence[Interest], started_ns: int
         core_version=__version__,
         environment=client.environment,
         subscriptions=tuple(found),
+        connections=connections,
     )
 
 

@@ -66,6 +66,8 @@ class Target:
     """Readers of one sort of bytes. ``read`` raises what is a finding, and nothing else."""
 
     name: str
+    package: str
+    """The plugin's, of whose code it is told where a failure comes from."""
     seeds: Sequence[bytes]
     read: Callable[[bytes], None]
 
@@ -87,15 +89,15 @@ def targets(subject: Subject) -> list[Target]:
 def frames(subject: Subject) -> Target:
     """The codecs of all routes, each subscribed to what its samples are of."""
     exchange = subject.exchange
-    merged: dict[Route, dict[str, Subscription]] = {}
+    merged: dict[Route, dict[object, Subscription]] = {}
     for capture in captures(subject):
-        namer = exchange.codec(capture.route)
-        for subscription in (s for request in capture.requests for s in request):
+        for each in (s for request in capture.requests for s in request):
+            key = (each.channel, each.instrument.native, each.depth, each.interval)
             # The samples come first: their instruments are those that their frames are of.
-            merged.setdefault(capture.route, {}).setdefault(namer.topic(subscription), subscription)
+            merged.setdefault(capture.route, {}).setdefault(key, each)
     connections = [
-        Capture("", route, chunks(list(topics.values()), route.topics_per_request), ())
-        for route, topics in merged.items()
+        Capture("", route, chunks(list(subscriptions.values()), route.topics_per_request), ())
+        for route, subscriptions in merged.items()
     ]
 
     def read(data: bytes) -> None:
@@ -111,7 +113,7 @@ def frames(subject: Subject) -> Target:
                 with _refusing():
                     codec.decode(frame, RECEIVED_NS)
 
-    return Target("frames", _usable(_frame_seeds(subject)), read)
+    return Target("frames", subject.package, _usable(_frame_seeds(subject)), read)
 
 
 def _frame_seeds(subject: Subject) -> Iterator[bytes]:
@@ -144,7 +146,7 @@ def answers(subject: Subject) -> Target:
                     with _refusing():
                         exchange.endpoints[type(request)].decode(request, response, RECEIVED_NS)
 
-    return Target("answers", _usable(seeds), read)
+    return Target("answers", subject.package, _usable(seeds), read)
 
 
 def _answers(subject: Subject) -> Iterator[tuple[Request[Any], bytes]]:
@@ -217,30 +219,29 @@ def failure(target: Target, data: bytes) -> Exception | None:
     return None
 
 
-def place(error: Exception) -> str:
-    """Where an error was raised, of the plugin's own code if that takes part: ``file:line``."""
-    steps = traceback.extract_tb(error.__traceback__)
-    own = [s for s in steps if Path(s.filename).name != Path(__file__).name]
-    if not own or isinstance(error, TooMuchError):
-        return ""
-    # The library that raises it matters less than who called it.
-    step = next((s for s in reversed(own) if "ccrs_" in s.filename), own[-1])
-    folder = Path(step.filename)
-    return f"{folder.parent.name}/{folder.name}:{step.lineno} in {step.name}"
+def place(target: Target, error: Exception) -> str:
+    """Where an error comes from, in the plugin's own code: ``file:line in function``."""
+    found = ""
+    for step in traceback.extract_tb(error.__traceback__):
+        path = Path(step.filename)
+        if target.package in path.parts:
+            inside = path.parts[path.parts.index(target.package) :]
+            found = f"{'/'.join(inside)}:{step.lineno} in {step.name}"
+    return found
 
 
 def shrunk(target: Target, data: bytes, error: Exception) -> bytes:
     """The input without what the failure doesn't need, as far as that is found quickly."""
     if isinstance(error, TooMuchError):
         return data
-    wanted, deadline = (type(error), place(error)), time.monotonic() + _SHRINKING_SECONDS
+    wanted, deadline = (type(error), place(target, error)), time.monotonic() + _SHRINKING_SECONDS
     size = len(data) // 2
     while size:
         at = 0
         while at < len(data) and time.monotonic() < deadline:
             less = data[:at] + data[at + size :]
             found = failure(target, less)
-            if found is not None and (type(found), place(found)) == wanted:
+            if found is not None and (type(found), place(target, found)) == wanted:
                 data = less
             else:
                 at += size
@@ -251,7 +252,7 @@ def shrunk(target: Target, data: bytes, error: Exception) -> bytes:
 def finding_of(target: Target, error: Exception, path: Path) -> Finding:
     """What is told of a failure."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Finding(target.name, " ".join(text.split())[:300], place(error), str(path))
+    return Finding(target.name, " ".join(text.split())[:300], place(target, error), str(path))
 
 
 # --- mutation -------------------------------------------------------------------------------
@@ -283,9 +284,11 @@ def mutated(data: bytes, rng: Random) -> bytes | None:
                 new = {key: value for key, value in old.items() if key != gone}
             case 1 if isinstance(old, list) and old:
                 new = [*old, rng.choice(old)] if rng.random() < 0.5 else old[:-1]
+            case 2 if isinstance(old, RawNumber):
+                new = RawNumber(rng.choice("123456789") + "0" * rng.randrange(25))
             case 2 if isinstance(old, str) and old:
                 cut = rng.randrange(len(old))
-                new = type(old)(old[:cut] + rng.choice("0159-.e") + old[cut + 1 :])
+                new = old[:cut] + rng.choice("0159-.e") + old[cut + 1 :]
             case _:
                 new = rng.choice(_ODD)
         parts[at] = spelled(replaced(tree, where, new))
@@ -299,7 +302,7 @@ def dictionary(seeds: Sequence[bytes]) -> str:
     words: dict[str, None] = {}
     for seed in seeds:
         for frame in seed.split(SEPARATOR):
-            for word in re.findall(rb'"[\w.:/-]{1,24}"', frame):
+            for word in re.findall(rb'"\w[\w.:/-]{0,23}"', frame):
                 words[word.decode()] = None
     escaped = (re.sub(r"[^\w.:/-]", lambda m: f"\\x{ord(m[0]):02x}", w) for w in words)
     return "".join(f'"{word}"\n' for word in list(escaped)[:300])

@@ -99,7 +99,7 @@ class IdentityProperties:
             _bijective(found)
 
         flags = st.lists(st.booleans(), min_size=len(some), max_size=len(some))
-        subject.check(check, flags, flags, examples=12)
+        subject.check(check, flags, flags, examples=25)
 
     @proves(17)
     def test_the_samples_symbols_are_named_as_they_say(self, subject: Subject) -> None:

@@ -140,7 +140,7 @@ class QuantityProperties:
         ticks = st.decimals(min_value=-(10**9), max_value=10**9, places=3)
         contexts = st.sampled_from(_HOSTILE)
         drawn = st.sampled_from(listed)
-        subject.check(check, drawn, st.sampled_from(Side), ticks, contexts, examples=200)
+        subject.check(check, drawn, st.sampled_from(Side), ticks, contexts, examples=500)
 
     @proves(15)
     def test_orders_are_refused_by_the_rules_that_the_exchange_refuses_them_by(
@@ -169,7 +169,7 @@ class QuantityProperties:
                     instrument.check_order(side, price, size)
                 assert caught.value.rule == broken[0].rule
 
-        subject.check(check, st.sampled_from(pairs), st.sampled_from(Side), _orders, examples=300)
+        subject.check(check, st.sampled_from(pairs), st.sampled_from(Side), _orders, examples=600)
 
 
 # --- 13 ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ _COLOURS: dict[str, Markup] = {
     "skipped": {"yellow": True},
 }
 _REASON_LINES = 8
+_WIDTH = 100
 _YES = "✓"
 LATER = {Theme.TRADING: "comes with trading"}
 """Themes whose properties can't be declared yet."""
@@ -94,8 +96,8 @@ class Report:
 
     # --- for the terminal ---
 
-    def lines(self) -> Iterator[tuple[str, Markup]]:
-        """The report as lines of text."""
+    def lines(self, width: int = _WIDTH) -> Iterator[tuple[str, Markup]]:
+        """The report as lines of text, none longer than ``width`` but commands to copy."""
         yield circumstances(self.exchange, self.profile, self.seed), {}
         for theme in Theme:
             if theme in LATER and not self.of(theme):
@@ -105,13 +107,13 @@ class Report:
             yield "", {}
             yield theme.value, {"bold": True}
             for each in self.of(theme):
-                sentence = textwrap.shorten(each.sentence or each.test, 110, placeholder=" …")
-                sign, colour = _SIGNS[each.outcome], _COLOURS[each.outcome]
-                line = f"  {sign} {each.property.number:>2}  {sentence} ({each.seconds:.1f} s)"
-                yield line, colour
+                first = f"  {_SIGNS[each.outcome]} {each.property.number:>2}  "
+                text = f"{each.sentence or each.test} ({each.seconds:.1f}\N{NO-BREAK SPACE}s)"
+                for line in _wrapped(text, width, first):
+                    yield line.replace("\N{NO-BREAK SPACE}", " "), _COLOURS[each.outcome]
         yield from self._table()
-        yield from self._skips()
-        yield from self._advice()
+        yield from self._skips(width)
+        yield from self._advice(width)
 
     def _table(self) -> Iterator[tuple[str, Markup]]:
         yield "", {}
@@ -124,23 +126,24 @@ class Report:
             yield row.format(theme.value, *counts), {"red": bool(counts[1])}
         yield row.format("all", *(self.count(o) for o in _SIGNS)), {"bold": True}
 
-    def _skips(self) -> Iterator[tuple[str, Markup]]:
+    def _skips(self, width: int) -> Iterator[tuple[str, Markup]]:
         reasons = Counter(o.reason for o in self.outcomes if o.outcome == "skipped")
         if reasons:
             yield "", {}
             yield "skipped because the capability isn't declared:", {"bold": True}
             for reason, count in reasons.most_common():
-                yield f"  {count:>3} x {' '.join(reason.split())}", {}
+                yield from ((line, {}) for line in _wrapped(reason, width, f"  {count:>3} x "))
 
-    def _advice(self) -> Iterator[tuple[str, Markup]]:
-        failed = [o for o in self.outcomes if o.outcome == "failed"]
+    def _advice(self, width: int) -> Iterator[tuple[str, Markup]]:
+        # By number, since samples have low ones: what they show is the easiest to mend.
+        failed = [o for theme in Theme for o in self.of(theme) if o.outcome == "failed"]
         if failed:
             yield "", {}
             yield "what to do next", {"bold": True}
             for number, each in enumerate(failed, 1):
-                yield f"{number}. {' '.join(each.sentence.split())}", {"red": True}
-                shown = each.reason.strip().splitlines()[:_REASON_LINES]
-                yield from ((f"     {line[:300]}", {}) for line in shown)
+                for line in _wrapped(each.sentence or each.test, width, f"{number}. "):
+                    yield line, {"red": True}
+                yield from ((line, {}) for line in _told(each.reason, width))
                 yield f"   again: {self.reproduce(each)}", {}
         yield "", {}
         yield self.verdict, {"red": True} if failed else {"green": True}
@@ -301,6 +304,30 @@ def circumstances(exchange: str, profile: str, seed: int) -> str:
         f"{distribution} {version} on ccrs-core {ccrs_core.__version__}, "
         f"contract {ccrs_core.CONTRACT}, profile {profile}, seed {seed}"
     )
+
+
+def _wrapped(text: str, width: int, first: str) -> list[str]:
+    """A paragraph in lines, all but the first indented by the width of its beginning."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _told(reason: str, width: int) -> Iterator[str]:
+    """The beginning of why a test failed; all of it stands in pytest's own account."""
+    # The command that follows takes the place of what Hypothesis says of reproducing.
+    told = re.split(r"\n(?:Explanation:|\s*You can reproduce)", reason.strip())[0].rstrip()
+    lines = told.splitlines()
+    for line in lines[:_REASON_LINES]:
+        indent = " " * (len(line) - len(line.lstrip()))
+        yield from _wrapped(line.strip(), width, f"     {indent}") or [""]
+    if len(lines) > _REASON_LINES:
+        yield "     … (the rest is above)"
 
 
 def _cell(text: str) -> str:

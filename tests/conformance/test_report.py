@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,41 @@ def test_each_exchange_of_a_run_has_a_report_of_its_own() -> None:
     mixed = [outcomes("a")[0], outcomes("b")[1], outcomes("a")[2]]
     found = reports(mixed, profile="quick", seed=0)
     assert [(r.exchange, len(r.outcomes)) for r in found] == [("a", 2), ("b", 1)]
+
+
+def test_long_sentences_are_wrapped_to_the_terminal_and_never_cut() -> None:
+    long = {"sentence": " ".join(f"word{n}" for n in range(40)), "reason": "do this " * 60}
+    (report,) = reports([{**o, **long} for o in outcomes("toy")], profile="quick", seed=0)
+    lines = [line for line, _ in report.lines(80) if "again: " not in line]
+    assert max(map(len, lines)) <= 80
+    words = " ".join(lines).split()
+    # Once for each test, and once in the advice for the one that failed.
+    assert words.count("word39") == len(OUTCOMES) + 1
+    assert words.count("do") == 60 + 60 + 1, "the advice, the skips' one reason, and the heading"
+
+
+def test_advice_begins_with_the_lowest_number_and_leaves_out_hypothesis_remedies() -> None:
+    told = "the bid is 1\nFailing test case: check(\n    seed=7,\n)\nExplanation:\n    These lines"
+    told += "\n\nYou can reproduce this test case by temporarily adding @reproduce_failure"
+    found = [{**o, "outcome": "failed", "reason": told} for o in outcomes("toy")]
+    (report,) = reports(found, profile="quick", seed=0)
+    advice = text(report).partition("what to do next")[2]
+    assert re.findall(r"--only (\w+)", advice) == [
+        "test_a",
+        "test_b",
+        "test_c",
+        "test_d",
+        "test_book",
+    ]
+    assert "     Failing test case: check(\n         seed=7,\n     )\n   again: " in advice
+    assert "reproduce_failure" not in advice
+    assert "Explanation" not in advice
+
+
+def test_a_long_failure_is_told_in_part_and_says_so() -> None:
+    reason = "\n".join(f"line {n}" for n in range(30))
+    found = [{**OUTCOMES[0], "exchange": "toy", "offer": None, "reason": reason}]
+    (report,) = reports(found, profile="quick", seed=0)
+    shown = text(report)
+    assert "line 7\n     … (the rest is above)\n   again: " in shown
+    assert "line 8" not in shown

@@ -16,7 +16,10 @@ from tests.mutants.mutant import caught_by
 _DECLARED = Bybit.capabilities
 
 
-@caught_by()
+@caught_by(
+    "test_every_subscribe_request_is_accepted_and_its_answer_matched",
+    "test_everything_declared_is_delivered",
+)
 class ChannelDeclaredThatIsNotThere(Bybit):
     """Liquidations are declared for spot, which has none."""
 
@@ -29,7 +32,7 @@ class ChannelDeclaredThatIsNotThere(Bybit):
     )
 
 
-@caught_by()
+@caught_by("test_no_stream_works_that_is_not_declared")
 class ChannelThatIsThereNotDeclared(Bybit):
     """Trades of spot work and aren't declared."""
 
@@ -42,7 +45,10 @@ class ChannelThatIsThereNotDeclared(Bybit):
     )
 
 
-@caught_by()
+@caught_by(
+    "test_every_subscribe_request_is_accepted_and_its_answer_matched",
+    "test_everything_declared_is_delivered",
+)
 class DepthDeclaredThatIsNotThere(Bybit):
     """A depth of the book is declared that the exchange doesn't have."""
 
@@ -51,7 +57,7 @@ class DepthDeclaredThatIsNotThere(Bybit):
     )
 
 
-@caught_by()
+@caught_by("test_no_stream_works_that_is_not_declared")
 class IntervalThatIsThereNotDeclared(Bybit):
     """Candles of a minute work and aren't declared."""
 
@@ -60,7 +66,7 @@ class IntervalThatIsThereNotDeclared(Bybit):
     )
 
 
-@caught_by()
+@caught_by("test_requests_are_pure", "test_everything_declared_is_answered")
 class RequestDeclaredThatIsNotThere(Bybit):
     """Funding rates are declared for spot, which has none."""
 
@@ -73,7 +79,7 @@ class RequestDeclaredThatIsNotThere(Bybit):
     }
 
 
-@caught_by()
+@caught_by("test_with_a_base_url_nothing_else_is_dialled")
 class AddressHardCoded(Bybit):
     """Streams are dialled at the exchange whatever address the user gives."""
 
@@ -109,21 +115,21 @@ class TooManyConnections(Bybit):
     )
 
 
-@caught_by()
+@caught_by("test_the_plugin_loads_by_its_entry_point")
 class ContractVersionWrong(Bybit):
     """The plugin was written for a contract that this core doesn't serve."""
 
     contract: ClassVar[int] = 99
 
 
-@caught_by()
+@caught_by("test_the_plugin_loads_by_its_entry_point")
 class ContractVersionMissing(Bybit):
     """The plugin doesn't say which contract it was written for."""
 
     contract: ClassVar[int] = None  # type: ignore[assignment]
 
 
-@caught_by()
+@caught_by("test_the_environments_addresses_are_well_formed")
 class NoMainnet(Bybit):
     """There is no environment of the name mainnet."""
 

@@ -87,7 +87,7 @@ class LiquidatedSideInverted(Misread):
         return changed(event, side=_OTHER[event.side]) if isinstance(event, Liquidation) else event
 
 
-@caught_by(SAMPLES, MARKET)
+@caught_by(SAMPLES, "test_times_of_streams_are_of_the_present_and_in_order")
 class MillisecondsTakenForSeconds(Misread):
     """Times in milliseconds are read as seconds."""
 
@@ -119,7 +119,7 @@ class ClockReadInTheCodec(Misread):
         return changed(event, received_time_ns=time.time_ns())
 
 
-@caught_by(SAMPLES, MARKET)
+@caught_by(SAMPLES, "test_no_value_of_the_public_surface_is_a_float")
 class FloatOnTheSurface(Misread):
     """A trade's price is a float."""
 
@@ -127,7 +127,7 @@ class FloatOnTheSurface(Misread):
         return changed(event, price=float(event.price)) if isinstance(event, Trade) else event
 
 
-@caught_by(SAMPLES, MARKET)
+@caught_by(SAMPLES, "test_streamed_decimals_are_the_exact_text_of_the_wire")
 class FloatOnThePath(Misread):
     """Decimals are made of floats, so that their digits differ from those on the wire."""
 
@@ -137,7 +137,7 @@ class FloatOnThePath(Misread):
         return changed(event, price=Decimal(float(event.price)), size=Decimal(float(event.size)))
 
 
-@caught_by(SAMPLES)
+@caught_by(SAMPLES, "test_streamed_decimals_are_the_exact_text_of_the_wire")
 class TrailingZerosLost(Misread):
     """Decimals are normalised: 30050.10 becomes 30050.1."""
 

@@ -18,6 +18,7 @@ from ccrs_bybit.codec import INTERVALS, BybitCodec
 from ccrs_bybit.rest import ENDPOINTS
 from ccrs_bybit.symbols import EXCHANGE
 from ccrs_core.codec import Codec
+from ccrs_core.errors import Unsupported
 from ccrs_core.exchange import (
     Budget,
     Capabilities,
@@ -147,7 +148,13 @@ class Bybit(Exchange):
     )
 
     def route(self, subscription: Subscription) -> Route:
-        return ROUTES[subscription.instrument.market]
+        market = subscription.instrument.market
+        if subscription.channel not in self.capabilities.channels[market]:
+            # Options have tickers as well, but with fields of their own.
+            raise Unsupported(
+                f"Bybit's {market.value} streams have no {subscription.channel.value}"
+            )
+        return ROUTES[market]
 
     def codec(self, route: Route) -> Codec:
         return BybitCodec()
