@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.ccrs_seed = str(secrets.randbelow(2**31))
     elif not (seed.isascii() and seed.isdecimal()):
         raise pytest.UsageError(f"--ccrs-seed must be a number or 'random', not {seed!r}")
+    target = config.getoption("--ccrs-report")
+    if target is not None and not Path(target).absolute().parent.is_dir():
+        raise pytest.UsageError(f"there is no folder {Path(target).parent} for the report")
     name = config.getoption("--ccrs-exchange")
     if name is not None:
         _check(name)

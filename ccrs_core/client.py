@@ -462,9 +462,8 @@ class Client:
     def _instruments_changed(self, changes: Sequence[InstrumentChanged]) -> None:
         for feed, placed in self._placed.items():
             symbols = {interest.symbol for interest in placed}
-            for change in changes:
-                if change.symbol in symbols:
-                    feed.notify(change)
+            for change in (each for each in changes if each.symbol in symbols):
+                feed.notify(change)
 
     async def get_server_time(self) -> int:
         """The exchange's clock, nanoseconds UTC."""

@@ -351,9 +351,7 @@ async def test_an_unreadable_frame_is_confessed_unless_another_connection_brings
 
 
 @scenario
-async def test_a_book_without_numbers_of_the_exchange_is_asked_for_anew_after_an_unreadable_frame() -> (
-    None
-):
+async def test_an_unnumbered_book_is_asked_for_anew_after_an_unreadable_frame() -> None:
     for scope, resyncs in ((SequenceScope.CONNECTION, 1), (SequenceScope.GLOBAL, 0)):
         async with world(book("BTC/USD"), exchange=Toy(scope=scope)) as seen:
             await market(seen, "book.BTC", 3)

@@ -205,6 +205,7 @@ def test_pytest_runs_the_suite_by_the_packages_name(empty: Path) -> None:
         ([], "which exchange?"),
         (["--ccrs-exchange", "bybitt"], "did you mean bybit?"),
         (["--ccrs-exchange", "bybit", "--ccrs-seed", "-1"], "a number or 'random'"),
+        (["--ccrs-exchange", "bybit", "--ccrs-report", "no/such/out"], "no folder no/such"),
     ],
 )
 def test_pytest_refuses_a_wrong_call_before_any_test(
