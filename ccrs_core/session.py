@@ -474,8 +474,7 @@ class Session:
             return effects
         heartbeat = self._codec.heartbeat
         if heartbeat is not None and now >= self._last_ping + heartbeat.interval:
-            self._last_ping = now
-            effects.append(Send(self._codec.ping(self._requests.new_id())))
+            effects += self.probe(now)
         # Answers, too, can't be seen while nothing is read.
         if not self.paused:
             self._missing_answers(now, effects)
@@ -483,6 +482,11 @@ class Session:
                 if now >= self._overdue_at(topic):
                     self._overdue(topic, now, effects)
         return effects
+
+    def probe(self, now: float) -> list[Effect]:
+        """Ask for a sign of life."""
+        self._last_ping = now
+        return [Send(self._codec.ping(self._requests.new_id()))]
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
         for request in self._requests:

@@ -17,6 +17,7 @@ from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Copies, Runner
+from ccrs_core.session import Session
 from ccrs_core.status import LinkState, SubscriptionState
 from ccrs_core.stream import EVENT_OF, Stream, Topic
 from ccrs_core.supervisor import Context, Link
@@ -24,6 +25,8 @@ from ccrs_core.supervisor import Context, Link
 log = logging.getLogger("ccrs.shard")
 
 _SETTLE_POLL = 0.05
+_SIGN_OF_LIFE = 5.0
+"""Seconds in which a connection that is to be retired may answer a ping."""
 
 
 def identity(subscription: Subscription) -> Hashable:
@@ -379,9 +382,40 @@ class Shard:
         elif new.held:
             self._switch(old, new)
         elif session.settled():
-            self._later(self.context.options.rollover_overlap, lambda: self._retire(old))
+            self._later(self.context.options.rollover_overlap, lambda: self._relieve(old))
         else:
             self._later(_SETTLE_POLL, lambda: self._settle(old, new))
+
+    def _relieve(self, old: Link, until: float | None = None) -> None:
+        """Retire a connection once it has given a sign of life since others took over from it.
+
+        Without one it might have been dead when they did, and something missing in between.
+        """
+        session, now = old.session, self.context.clock.monotonic()
+        if old not in self.links:
+            return
+        if session is None or self._relieved(old, session) or (until is not None and now >= until):
+            self._retire(old)
+            return
+        if until is None:
+            until = now + _SIGN_OF_LIFE
+            old.apply(session.probe(now))
+        self._later(_SETTLE_POLL, lambda: self._relieve(old, until))
+
+    def _relieved(self, old: Link, session: Session) -> bool:
+        alive = session.last_received
+        return all(
+            any(
+                link is not old
+                and link.session is not None
+                and not link.retired
+                and (since := link.session.carried_since(name)) is not None
+                and since <= alive
+                for link in self.links
+            )
+            for name in self.topics
+            if session.carried_since(name) is not None
+        )
 
     def _switch(self, old: Link, new: Link) -> None:
         self._retire(old)

@@ -414,6 +414,17 @@ async def test_a_cancelled_unsubscribe_leaves_no_connection_running() -> None:
 
 
 @scenario
+async def test_a_planned_replacement_on_a_silent_market_makes_no_gap() -> None:
+    options = Options(max_connection_age=30.0)
+    async with world(trades("BTC/USD"), options=options) as seen:
+        seen.server.tick("trades.BTC")
+        await asyncio.sleep(100.0)
+        await market(seen, "trades.BTC", 2)
+        assert seen.client.status().rollovers >= 2
+        assert [type(event) for event in seen.events] == [Trade] * 3
+
+
+@scenario
 async def test_a_silent_subscription_turns_stale_is_asked_for_anew_and_then_reconnected() -> None:
     async with world(TOP, top_of_book("ETH/USD")) as seen:
         peer = seen.server.open[0]

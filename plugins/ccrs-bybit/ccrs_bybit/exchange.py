@@ -149,11 +149,9 @@ class Bybit(Exchange):
 
     def route(self, subscription: Subscription) -> Route:
         market = subscription.instrument.market
-        if subscription.channel not in self.capabilities.channels[market]:
-            # Options have tickers as well, but with fields of their own.
-            raise Unsupported(
-                f"Bybit's {market.value} streams have no {subscription.channel.value}"
-            )
+        if market is Market.OPTION and subscription.channel is not Channel.TOP_OF_BOOK:
+            # They have tickers as well, but with fields of their own.
+            raise Unsupported(f"no {subscription.channel.value} of options")
         return ROUTES[market]
 
     def codec(self, route: Route) -> Codec:
