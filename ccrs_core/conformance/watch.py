@@ -177,21 +177,25 @@ def disagreement(
 ) -> str | None:
     """Why all isn't well, or None: every connection is up and subscribed to exactly what is
     wanted, nothing is stale or refused, every book is valid."""
-    wanted: dict[str, set[str]] = {}
+    wanted: dict[str, dict[Route, frozenset[str]]] = {}
     exchange = world.client.exchange
     for sub in subscriptions:
-        path = path_of(exchange, exchange.route(sub))
-        wanted.setdefault(path, set()).update(emulated_topics(subject, sub))
-    for path, topics in wanted.items():
-        peers = peers_of(world, path)
-        if len(peers) != connections:
-            return f"{path} has {len(peers)} connections instead of {connections}"
+        route = exchange.route(sub)
+        routes = wanted.setdefault(path_of(exchange, route), {})
+        routes[route] = routes.get(route, frozenset()) | emulated_topics(subject, sub)
+    for path, routes in wanted.items():
+        peers, due = peers_of(world, path), list(routes.values()) * connections
+        if len(peers) != len(due):
+            return f"{path} has {len(peers)} connections instead of {len(due)}"
         for peer in peers:
             if peer.deaf:
                 return f"{peer} is half open, and nobody has noticed"
-            if (there := set(peer.subscriptions)) != topics:
+            there = frozenset(peer.subscriptions)
+            if there not in due:
+                topics = min(due, key=lambda topics: len(topics ^ there))
                 missing, extra = sorted(topics - there), sorted(there - topics)
                 return f"{peer} serves too little {missing} or too much {extra}"
+            due.remove(there)
     for status in world.client.status().subscriptions:
         if status.state is not SubscriptionState.ACTIVE:
             return f"{status.channel.value} of {status.symbol} is {status.state.value}"
