@@ -34,6 +34,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.one_of([values(part) for part in get_args(hint)])
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return st.sampled_from(hint)
+    if attrs.has(hint):
+        return st.builds(hint, **{name: values(part) for name, part in fields_of(hint).items()})
     if hint is Decimal:
         return st.decimals(allow_nan=False, allow_infinity=False)
     if hint is int:

@@ -121,6 +121,26 @@ class DeclarationProperties:
                     f"the answer to {_shown(request)} is empty"
                 )
 
+    @proves(8)
+    def test_topics_of_one_route_tell_depths_intervals_and_symbols_apart(
+        self, subject: Subject
+    ) -> None:
+        """On one route two subscriptions of a channel that differ in depth, interval or symbol are
+        carried by different topics."""
+        subject.cases()  # skips where nothing is declared
+        known: dict[tuple[Route, Channel, str], Subscription] = {}
+        for one in _declared(subject):
+            for instrument in subject.some_instruments(one.instrument.market, 3):
+                sub = attrs.evolve(one, instrument=instrument)
+                route = subject.exchange.route(sub)
+                topic = subject.exchange.codec(route).topic(sub)
+                other = known.setdefault((route, sub.channel, topic), sub)
+                assert other == sub, (
+                    f"{sub} and {other} have one route and one topic, {topic!r}: name what tells "
+                    "them apart in Codec.topic(); where the exchange's frames don't tell it, give "
+                    "them routes of their own (Route.name)"
+                )
+
     @proves(71)
     def test_what_is_not_declared_is_refused_without_io(self, subject: Subject) -> None:
         """Channels, depths, intervals and requests that aren't declared raise ``Unsupported``, and

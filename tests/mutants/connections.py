@@ -107,7 +107,10 @@ class TooManyTopicsInARequest(Bybit):
         return attrs.evolve(super().route(subscription), topics_per_request=50)
 
 
-@caught_by("test_candles_of_every_interval_are_of_that_interval")
+@caught_by(
+    "test_candles_of_every_interval_are_of_that_interval",
+    "test_topics_of_one_route_tell_depths_intervals_and_symbols_apart",
+)
 class TopicNotUnique(BybitCodec):
     """Candles of all intervals have the same topic."""
 
