@@ -59,9 +59,7 @@ class KrakenCodec(ccrs.Codec):
             if message.get("method") is not None:
                 return (self._answer(message),)
             return self._data(message, received_time_ns)
-        except (ccrs.DecodeError, *MALFORMED) as error:
-            # It may have been an update of any book: let the next one show a hole.
-            self._updates = {topic: count + 1 for topic, count in self._updates.items()}
+        except MALFORMED as error:
             raise ccrs.DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
 
     def _answer(self, message: dict[str, Any]) -> ccrs.Message:

@@ -163,46 +163,19 @@ class KrakenDialect(emu.Dialect):
         return KrakenSession() if path == "/v2" else emu.HttpRefusal(status=404)
 
     def http(self, request: ccrs.HttpRequest, address: str, now_ns: int) -> ccrs.HttpResponse:
-        listings = {
-            old(each.symbol).replace("/", ""): each for each in self.venue.listings.values()
-        }
-        query, method = dict(request.query), request.path.removeprefix("/0/public/")
-        pair, count, most = (
-            query.get("pair"),
-            query.get("count", "100"),
-            {"Depth": 500, "Trades": 1000},
-        )
-        if method == "Time":
+        if request.path == "/0/public/Time":
             return answer(200, result={"unixtime": now_ns // 10**9})
-        if method == "AssetPairs":
-            rows = {
-                name: {"wsname": old(each.symbol), "lot_decimals": emu.Steps(each.lot).digits,
-                       "tick_size": f"{each.tick:f}",
-                       "ordermin": f"{each.min_size:f}",
-                       "status": "online" if each.status.value == "trading" else "cancel_only"}
-                for name, each in listings.items()
-            }  # fmt: skip
-            return answer(200, result=rows)
-        if method not in most:
+        if request.path != "/0/public/AssetPairs":
             return answer(200, "EGeneral:Unknown method")
-        if pair not in listings:
-            return answer(200, "EQuery:Unknown asset pair")
-        if not count.isdecimal() or not 1 <= int(count) <= most[method]:
-            return answer(200, "EGeneral:Invalid arguments")
-        market = self.venue.market(listings[pair])
-        price, size = market.rules.price.fixed, market.rules.size.fixed
-        if method == "Depth":
-            book = {
-                name: [(price(p), size(s), now_ns // 10**9) for p, s in side.top(int(count))]
-                for name, side in (("bids", market.engine.bids), ("asks", market.engine.asks))
-            }
-            return answer(200, result={pair: book})
-        trades = [
-            (price(trade.price), size(trade.size), f"~{Decimal(trade.time_ns).scaleb(-9)}",
-             trade.side[0], "l", "", trade.number)
-            for trade in market.tape.since(0)[-int(count) :]
-        ]  # fmt: skip
-        return answer(200, result={pair: trades, "last": str(now_ns)})
+        rows = {}
+        for each in self.venue.listings.values():
+            name = each.symbol.replace("BTC", "XBT").replace("DOGE", "XDG")
+            status = "online" if each.status.value == "trading" else "cancel_only"
+            rows[name.replace("/", "")] = {
+                "wsname": name, "lot_decimals": emu.decimals(each.lot), "status": status,
+                "tick_size": f"{each.tick:f}", "ordermin": f"{each.min_size:f}",
+            }  # fmt: skip
+        return answer(200, result=rows)
 
     def failure(self, status: int, now_ns: int) -> ccrs.HttpResponse:
         return answer(
@@ -218,10 +191,6 @@ def answer(status: int, *errors: str, **result: Any) -> ccrs.HttpResponse:
 def frame(**message: Any) -> emu.Frame:
     """A message; text that begins with ~ is a number, which keeps its digits."""
     return emu.Frame(re.sub(r'"~([^"]*)"', r"\1", json.dumps(message)).encode())
-
-
-def old(symbol: str) -> str:
-    return symbol.replace("BTC", "XBT").replace("DOGE", "XDG")
 
 
 def rfc3339(time_ns: int) -> str:

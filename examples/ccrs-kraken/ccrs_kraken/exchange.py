@@ -39,13 +39,17 @@ class Kraken(ccrs.Exchange):
     )
 
     def route(self, subscription: ccrs.Subscription) -> ccrs.Route:
-        """One for each channel and depth (routes that are equal share connections): a request has
-        one of either, and a book's frames don't tell its depth."""
-        if subscription.channel is Channel.TRADES:  # ids are the same on all connections
-            scope = ccrs.SequenceScope.GLOBAL
-            return ccrs.Route(url="{public}/v2", sequence_scope=scope, topics_per_request=50)
-        most = 20_000 // subscription.depth if subscription.depth else None
-        return ccrs.Route(url="{public}/v2", topics_per_request=50, topics_per_connection=most)
+        """One for each channel and depth: requests have one of either, and frames of a book don't
+        tell its depth. Ids of trades are the same on all connections."""
+        scopes, depth = ccrs.SequenceScope, subscription.depth
+        trades = subscription.channel is Channel.TRADES
+        return ccrs.Route(
+            url="{public}/v2",
+            name=f"{subscription.channel.value} {depth or ''}",
+            sequence_scope=scopes.GLOBAL if trades else scopes.CONNECTION,
+            topics_per_request=50,
+            topics_per_connection=20_000 // depth if depth else None,
+        )
 
     def codec(self, route: ccrs.Route) -> ccrs.Codec:
         return KrakenCodec()

@@ -10,13 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 import ccrs_core as ccrs
-from ccrs_core import BookUpdate, GetBook, GetTopOfBook, InstrumentStatus, Market, Side, Trade
-from ccrs_core.wire import MALFORMED, decimal, decimal_of_number, decimal_or_none, read_exact_json
+from ccrs_core import InstrumentStatus, Market
+from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, read_exact_json
 from ccrs_kraken.codec import whole
 
 # WebSocket v2 renamed these: https://support.kraken.com/articles/360000920306
 NEW_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
-OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
 
 # By how they start. https://support.kraken.com/articles/360001491786-api-error-messages
 LIMITS = ("EAPI:Rate", "EGeneral:Too many", "EGeneral:Temporary", "EService:Throttled", "HTTP 429")
@@ -48,31 +47,18 @@ def error_of(response: ccrs.HttpResponse) -> ccrs.CcrsError | None:
     return (ccrs.InvalidRequest if code.startswith(INVALID) else ccrs.ExchangeError)(code, text)
 
 
-def _call(
-    path: str, read: Callable[[Any, Any, int], Any], most: int = 0
-) -> ccrs.Endpoint[Any, Any]:
-    """A call; with ``most`` it is about an instrument, and lists at most so many things."""
-
-    def encode(request: Any, cursor: str | None) -> ccrs.HttpRequest:
-        query: tuple[tuple[str, str], ...] = ()
-        if most:  # REST has the old names: XBTUSD
-            count = getattr(request, "depth", 0) or getattr(request, "limit", 0)
-            pair = "".join(OLD_NAMES.get(c, c) for c in request.instrument.native.split("/"))
-            query = (("pair", pair), ("count", str(max(1, min(count, most)))))
-        return ccrs.HttpRequest("GET", f"/0/public/{path}", query)
-
+def _call(path: str, read: Callable[[Any], Any]) -> ccrs.Endpoint[Any, Any]:
     def decode(request: Any, response: ccrs.HttpResponse, received_ns: int) -> ccrs.Answer[Any]:
         try:
-            result = read_exact_json(response.body)["result"]
-            return ccrs.Answer(read(request, result, received_ns))
+            return ccrs.Answer(read(read_exact_json(response.body)["result"]))
         except MALFORMED as error:
             raise ccrs.DecodeError(f"malformed answer: {error!r}"[:200], response.body) from error
 
-    return ccrs.Endpoint(encode=encode, decode=decode, markets=frozenset({Market.SPOT}))
-
-
-def _ns(seconds: Any) -> int:
-    return int(decimal_of_number(seconds) * 10**9)
+    return ccrs.Endpoint(
+        encode=lambda request, cursor: ccrs.HttpRequest("GET", f"/0/public/{path}"),
+        decode=decode,
+        markets=frozenset({Market.SPOT}),
+    )
 
 
 def _instrument(row: Any) -> ccrs.Instrument:
@@ -93,38 +79,9 @@ def _instrument(row: Any) -> ccrs.Instrument:
     )
 
 
-def _book(request: GetBook | GetTopOfBook, result: Any, received_ns: int) -> BookUpdate:
-    (book,) = result.values()
-    bids, asks = (
-        tuple((decimal(price), decimal(size)) for price, size, _ in book[side])
-        for side in ("bids", "asks")
-    )
-    # Neither a time nor a number of the book is given.
-    return BookUpdate("kraken", request.instrument.symbol, None, received_ns, 0, True, bids, asks)
-
-
-def _top(request: GetTopOfBook, result: Any, received_ns: int) -> ccrs.TopOfBook:
-    book = _book(request, result, received_ns)
-    bid, ask = (side[0] if side else (None, None) for side in (book.bids, book.asks))
-    return ccrs.TopOfBook("kraken", book.symbol, None, received_ns, None, *bid, *ask)
-
-
-def _trades(request: ccrs.GetTrades, result: Any, received_ns: int) -> list[Trade]:
-    symbol, sides = request.instrument.symbol, {"b": Side.BUY, "s": Side.SELL}
-    (rows,) = (rows for name, rows in result.items() if name != "last")
-    return [
-        Trade("kraken", symbol, _ns(time), received_ns, whole(number), str(number), decimal(price),
-              decimal(size), sides[side])
-        for price, size, time, side, _, _, number in rows
-    ]  # fmt: skip
-
-
 ENDPOINTS = {
-    ccrs.GetServerTime: _call("Time", lambda _, result, __: _ns(result["unixtime"])),
+    ccrs.GetServerTime: _call("Time", lambda result: whole(result["unixtime"]) * 10**9),
     ccrs.GetInstruments: _call(
-        "AssetPairs", lambda _, r, __: [_instrument(row) for row in r.values() if "wsname" in row]
+        "AssetPairs", lambda result: [_instrument(r) for r in result.values() if "wsname" in r]
     ),
-    GetTopOfBook: _call("Depth", _top, 1),
-    GetBook: _call("Depth", _book, 500),
-    ccrs.GetTrades: _call("Trades", _trades, 1000),
 }

@@ -113,16 +113,6 @@ def test_levels_pushed_out_of_the_depth_are_dropped_before_the_checksum() -> Non
     assert len(book.bids()) == 10
 
 
-def test_a_malformed_frame_shows_as_a_hole_in_the_next_update() -> None:
-    codec, _ = connected(subscription(**PRECISE))
-    first = update(codec, frame("snapshot", levels(BIDS), levels(ASKS), CHECKSUM))
-    with pytest.raises(DecodeError):
-        codec.decode(b'{"channel":"book","type":"update","data":[{"symbol":"BTC/US', 0)
-    after = update(codec, frame("update", [], [], CHECKSUM))
-    assert after.previous_sequence is not None
-    assert after.previous_sequence > first.sequence
-
-
 def test_books_of_different_depths_never_share_a_connection() -> None:
     exchange = Kraken()
     depths = exchange.capabilities.book_depths[Market.SPOT]
