@@ -4,7 +4,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from ccrs_kraken import Kraken
 
 from ccrs_core import (
@@ -12,7 +11,6 @@ from ccrs_core import (
     BookUpdate,
     Channel,
     Data,
-    DecodeError,
     Instrument,
     Market,
     OrderBook,
