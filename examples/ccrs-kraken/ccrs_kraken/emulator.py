@@ -115,12 +115,10 @@ class KrakenSession(emu.Session):
     def subscribe(self, channel: str, symbol: str) -> str | None:
         if ("spot", symbol) not in self.peer.venue.listings:
             return f"Currency pair not supported {symbol}"
-        known = f"{channel}.{symbol}" in self.peer.subscriptions
-        return "Already subscribed" if known else None
+        return "Already subscribed" if f"{channel}.{symbol}" in self.peer.subscriptions else None
 
     def unsubscribe(self, channel: str, symbol: str) -> str | None:
-        known = self.peer.unsubscribe(f"{channel}.{symbol}")
-        return None if known else "Subscription Not Found"
+        return None if self.peer.unsubscribe(f"{channel}.{symbol}") else "Subscription Not Found"
 
     def begin(self, channel: str, symbol: str, depth: int, now_ns: int) -> None:
         venue, topic = self.peer.venue, f"{channel}.{symbol}"

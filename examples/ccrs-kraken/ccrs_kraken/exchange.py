@@ -59,13 +59,11 @@ class Kraken(ccrs.Exchange):
 
     def checksum(self, subscription: ccrs.Subscription) -> ccrs.Checksum:
         """https://docs.kraken.com/exchange/guides/websockets/book-checksum-v2"""
-        instrument = subscription.instrument
+        tick, lot = subscription.instrument.tick_size, subscription.instrument.lot_size
 
         def crc32(book: ccrs.OrderBook) -> int:
             levels = book.asks(10) + book.bids(10)
-            texts = (
-                digits(p, instrument.tick_size) + digits(s, instrument.lot_size) for p, s in levels
-            )
+            texts = [digits(price, tick) + digits(size, lot) for price, size in levels]
             return zlib.crc32("".join(texts).encode())
 
         return crc32

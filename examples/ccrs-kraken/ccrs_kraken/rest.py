@@ -35,16 +35,16 @@ def error_of(response: ccrs.HttpResponse) -> ccrs.CcrsError | None:
             raise ccrs.DecodeError("an answer without a list of errors", response.body) from None
     if not codes:
         return None
-    code = text = codes[0]
+    code = codes[0]  # and text: Kraken has no other
     if code.startswith(LIMITS):
         # A lockout lasts about a quarter of an hour.
         after = response.headers.get("retry-after", "900" if "lockout" in code else "")
-        return ccrs.RateLimited(code, text, float(after) if after.isdecimal() else None)
+        return ccrs.RateLimited(code, code, float(after) if after.isdecimal() else None)
     if code.startswith(UNAVAILABLE):
-        return ccrs.ExchangeUnavailable(code, text)
+        return ccrs.ExchangeUnavailable(code, code)
     if code.startswith(AUTH):
-        return ccrs.AuthError(code, text)
-    return (ccrs.InvalidRequest if code.startswith(INVALID) else ccrs.ExchangeError)(code, text)
+        return ccrs.AuthError(code, code)
+    return (ccrs.InvalidRequest if code.startswith(INVALID) else ccrs.ExchangeError)(code, code)
 
 
 def _call(path: str, read: Callable[[Any], Any]) -> ccrs.Endpoint[Any, Any]:
