@@ -474,9 +474,10 @@ class _Reader:
 
 def _key(event: AnyEvent) -> tuple[str, Channel | None]:
     """The subscription that an event belongs to; what concerns an instrument has no channel."""
-    if isinstance(event, Notice):
-        return event.symbol, event.about
-    return event.symbol, event.channel
+    channel = event.channel
+    if channel is None and isinstance(event, Notice):
+        channel = event.about
+    return event.symbol, channel
 
 
 def _merged(items: Iterable[tuple[object, AnyEvent]]) -> list[tuple[object, AnyEvent]]:

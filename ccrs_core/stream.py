@@ -241,7 +241,7 @@ class Topic:
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
     ) -> bool:
         """Whether a peeked update was delivered already."""
-        if self._may_be_another(number, restart, runner):
+        if restart and self._may_be_another(number, runner):
             return False
         if not self.race.late(number, restart, runner, now):
             return False
@@ -249,10 +249,10 @@ class Topic:
             self._confirmed(now_ns)
         return True
 
-    def _may_be_another(self, number: int | bytes, restart: bool, runner: Runner) -> bool:
+    def _may_be_another(self, number: int | bytes, runner: Runner) -> bool:
         """Whether a connection that has announced a restart announces one with the same number:
         either a repeat, or the exchange has begun anew once more. Only the content tells."""
-        return restart and number == self.race.last and runner is self._restarted_by
+        return number == self.race.last and runner is self._restarted_by
 
     def _confirmed(self, now_ns: int) -> None:
         """The last update came again: nothing is missing and it is up to date."""
@@ -279,8 +279,10 @@ class Topic:
                 self._update(update, data.restart, stream, runner, now)
             return
         if isinstance(number, int):
-            if self._may_be_another(number, data.restart, runner) and not same_content(
-                events[-1], stream.latest
+            if (
+                data.restart
+                and self._may_be_another(number, runner)
+                and not same_content(events[-1], stream.latest)
             ):
                 race.reset()
                 stream.interrupt(Reason.RESTART)
@@ -289,10 +291,10 @@ class Topic:
                 if number == last:
                     self._confirmed(events[0].received_time_ns)
                 return
-            if data.restart:
-                self._restarted_by = runner
             if last is not None and number <= last:
                 stream.interrupt(Reason.RESTART if data.restart else Reason.SEQUENCE)
+            if data.restart:
+                self._restarted_by = runner
         elif number is not None:
             if race.late(number, False, runner, now):
                 return
@@ -327,12 +329,13 @@ class Topic:
         book, race = self.book, self.race
         assert book is not None
         number = update.sequence
-        if restart and number == race.last and book.shows(update):
-            race.again(number, runner)
-            self._confirmed(update.received_time_ns)
-            return
-        if self._may_be_another(number, restart, runner):
-            race.reset()
+        if restart and number == race.last:
+            if book.shows(update):
+                race.again(number, runner)
+                self._confirmed(update.received_time_ns)
+                return
+            if self._may_be_another(number, runner):
+                race.reset()
         if race.late(number, restart, runner, now):
             if number == race.last:
                 self._confirmed(update.received_time_ns)

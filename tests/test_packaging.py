@@ -57,7 +57,7 @@ def test_the_core_depends_on_eight_libraries_and_nothing_else() -> None:
 
 def test_the_extras_bring_what_they_say() -> None:
     extras = project(ROOT)["optional-dependencies"]
-    assert names(extras["conformance"]) == {"pytest", "hypothesis"}
+    assert names(extras["conformance"]) == {"pytest", "hypothesis", "trustme"}
     assert set(extras) == {"conformance", "fuzz", "socks", "tls"}
     assert len(extras["socks"]) == len(extras["tls"]) == 1
 
