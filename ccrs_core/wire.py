@@ -8,14 +8,18 @@ raises one of :data:`MALFORMED` on malformed input, which a codec turns into ``D
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
+from ccrs_core.rest import Answer, HttpResponse
+
+_T = TypeVar("_T")
 
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
 """What reading a malformed frame may raise."""
@@ -53,6 +57,21 @@ def read_exact_json(frame: bytes) -> Any:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def json_answer(read: Callable[[Any], _T]) -> Callable[[Any, HttpResponse, int], Answer[_T]]:
+    """An endpoint's ``decode``, of one page: ``read`` makes the value out of the body's exact JSON.
+
+    What ``read`` raises of :data:`MALFORMED` becomes ``DecodeError``.
+    """
+
+    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[_T]:
+        try:
+            return Answer(read(read_exact_json(response.body)))
+        except MALFORMED as error:
+            raise DecodeError(f"malformed answer: {error!r}"[:200], response.body) from error
+
+    return decode
 
 
 # --- numbers --------------------------------------------------------------------------------
@@ -115,6 +134,13 @@ def decimal_of_number(number: Any) -> Decimal:
     if type(number) is not int:
         raise TypeError(f"{type(number).__name__}, not a number")
     return plausible(Decimal(number))
+
+
+def whole(number: Any) -> int:
+    """A JSON number without a fraction: an id, a sequence number, a count."""
+    if type(number) is not int:
+        raise TypeError(f"{type(number).__name__}, not a whole number")
+    return number
 
 
 # --- times ----------------------------------------------------------------------------------

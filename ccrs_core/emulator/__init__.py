@@ -30,6 +30,16 @@ if TYPE_CHECKING:
         TimeInForce,
         UnknownOrder,
     )
+    from ccrs_core.emulator.plain import (
+        BookFeed,
+        MarketFeed,
+        SpelledLevel,
+        TopFeed,
+        TradeFeed,
+        exact_json,
+        heartbeats,
+        rfc3339,
+    )
     from ccrs_core.emulator.replay import RecordedFrame, Replay, read_recording
     from ccrs_core.emulator.server import EmulatorServer
     from ccrs_core.emulator.streams import BookView, Levels, Stream
@@ -56,6 +66,16 @@ _HOMES = {
         "SelfTrade",
         "TimeInForce",
         "UnknownOrder",
+    ),
+    "plain": (
+        "BookFeed",
+        "MarketFeed",
+        "SpelledLevel",
+        "TopFeed",
+        "TradeFeed",
+        "exact_json",
+        "heartbeats",
+        "rfc3339",
     ),
     "replay": ("RecordedFrame", "Replay", "read_recording"),
     "server": ("EmulatorServer",),
@@ -85,6 +105,14 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Stream",
     "BookView",
     "Levels",
+    "MarketFeed",
+    "TopFeed",
+    "TradeFeed",
+    "BookFeed",
+    "SpelledLevel",
+    "heartbeats",
+    "exact_json",
+    "rfc3339",
     "Listing",
     "Steps",
     "decimals",

@@ -11,7 +11,7 @@ from typing import Any
 
 import ccrs_core as ccrs
 from ccrs_core import Channel, Subscription
-from ccrs_core.wire import MALFORMED, ns_of_rfc3339, read_exact_json
+from ccrs_core.wire import MALFORMED, ns_of_rfc3339, read_exact_json, whole
 from ccrs_core.wire import decimal_of_number as decimal
 
 CHANNELS = {Channel.TOP_OF_BOOK: "ticker", Channel.TRADES: "trade", Channel.BOOK: "book"}
@@ -111,9 +111,3 @@ class KrakenCodec(ccrs.Codec):
             found.setdefault(topic, []).append(event)
         data = [ccrs.Data(topic, rows, self._updates.get(topic)) for topic, rows in found.items()]
         return data or (ccrs.Unrecognised(f"{kind} of channel {channel}"[:200]),)
-
-
-def whole(number: Any) -> int:
-    if type(number) is not int:
-        raise TypeError("not a whole number")
-    return number

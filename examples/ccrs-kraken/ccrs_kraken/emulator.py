@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,61 +17,36 @@ PAIRS = (("BTC", "USD", "0.1", "64000"), ("ETH", "USD", "0.01", "3100"),
 DEPTHS = {"ticker": (1,), "trade": (1,), "book": (10, 25, 100, 500, 1000)}
 
 
-class KrakenStream(emu.Stream):
-    """A channel of a pair, with so many levels of its book."""
+def ticker(feed: emu.TopFeed, snapshot: bool, bid: Any, ask: Any, now_ns: int) -> emu.Frame:
+    row = {"last": Decimal(feed.price(feed.market.tape.last))}
+    for side, best in (("bid", bid), ("ask", ask)):
+        row[side], row[f"{side}_qty"] = map(Decimal, best or (0, 0))
+    return push(feed, snapshot, {"timestamp": emu.rfc3339(now_ns), **row})
 
-    triggers = emu.Changed.BOOK | emu.Changed.TRADES
 
-    def __init__(self, topic: str, market: emu.SimulatedMarket, depth: int) -> None:
-        super().__init__(topic, [market])
-        self.channel, self.symbol = topic.split(".")
-        self.market, self.depth, self.view = market, depth, emu.BookView(market, depth, 0)
-        self.price: Callable[[int], str] = lambda steps: f"~{market.rules.price.fixed(steps)}"
-        self.size: Callable[[int], str] = lambda steps: f"~{market.rules.size.fixed(steps)}"
+def trades(feed: emu.TradeFeed, trades: Sequence[emu.TapeTrade], now_ns: int) -> emu.Frame:
+    rows = [
+        {"side": each.side, "price": Decimal(feed.price(each.price)), "ord_type": "limit",
+         "qty": Decimal(feed.size(each.size)), "trade_id": each.number,
+         "timestamp": emu.rfc3339(each.time_ns)}
+        for each in trades
+    ]  # fmt: skip
+    return push(feed, False, *rows)
 
-    def started(self, now_ns: int) -> None:
-        self.view.refresh()
-        self.printed = self.market.tape.count
 
-    def first(self, now_ns: int) -> Iterable[emu.Frame]:
-        if self.channel != "trade":
-            yield self.quote("snapshot", self.view.bids, self.view.asks, now_ns)
+def book(feed: emu.BookFeed, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> emu.Frame:
+    row: dict[str, Any] = {"timestamp": emu.rfc3339(now_ns)}
+    for side, levels in (("bids", bids), ("asks", asks)):
+        row[side] = [{"price": Decimal(price), "qty": Decimal(qty)} for price, qty in levels]
+    best = feed.levels(feed.view.asks[:10] + feed.view.bids[:10])
+    digits = "".join(text.replace(".", "").lstrip("0") for level in best for text in level)
+    return push(feed, snapshot, {**row, "checksum": zlib.crc32(digits.encode())})
 
-    def update(self, now_ns: int) -> Iterable[emu.Frame]:
-        trades, self.printed = self.market.tape.since(self.printed), self.market.tape.count
-        changes, full = self.view.refresh(), self.depth - 1
-        if self.channel == "trade" and trades:
-            rows = [
-                {"symbol": self.symbol, "side": trade.side, "price": self.price(trade.price),
-                 "qty": self.size(trade.size), "ord_type": "limit", "trade_id": trade.number,
-                 "timestamp": rfc3339(trade.time_ns)}
-                for trade in trades
-            ]  # fmt: skip
-            yield frame(channel="trade", type="update", data=rows)
-        elif self.channel != "trade" and changes is not None:
-            # Nothing is said of levels that fall out of the depth.
-            bid, ask = (side[full:] or [(end, 0)] for side, end in
-                        ((self.view.bids, 0), (self.view.asks, 10**40)))  # fmt: skip
-            bids = [level for level in changes[0] if level[1] or level[0] > bid[0][0]]
-            asks = [level for level in changes[1] if level[1] or level[0] < ask[0][0]]
-            yield self.quote("update", bids, asks, now_ns)
 
-    def quote(self, kind: str, bids: Any, asks: Any, now_ns: int) -> emu.Frame:
-        row: dict[str, Any] = {"symbol": self.symbol, "timestamp": rfc3339(now_ns)}
-        best_bids, best_asks = self.view.bids, self.view.asks
-        if self.channel == "ticker":
-            for side, levels in (("bid", best_bids), ("ask", best_asks)):
-                price, size = levels[0] if levels else (0, 0)
-                row |= {side: self.price(price), f"{side}_qty": self.size(size)}
-            row["last"] = self.price(self.market.tape.last)
-        else:
-            for name, levels in (("bids", bids), ("asks", asks)):
-                row[name] = [{"price": self.price(p), "qty": self.size(s)} for p, s in levels]
-            shown = [*best_asks[:10], *best_bids[:10]]
-            texts = [text for p, s in shown for text in (self.price(p), self.size(s))]
-            digits = "".join(re.sub("[~.]", "", text).lstrip("0") for text in texts)
-            row["checksum"] = zlib.crc32(digits.encode())
-        return frame(channel=self.channel, type=kind, data=[row])
+def push(feed: emu.MarketFeed, snapshot: bool, *rows: dict[str, Any]) -> emu.Frame:
+    channel, symbol = feed.topic.split(".")
+    data = [{"symbol": symbol, **row} for row in rows]
+    return frame(channel=channel, type="snapshot" if snapshot else "update", data=data)
 
 
 class KrakenSession(emu.Session):
@@ -86,7 +59,7 @@ class KrakenSession(emu.Session):
         self.say(channel="status", type="update", data=[{"system": "online", "api_version": "v2"}])
 
     def received(self, text: str | bytes, now_ns: int) -> None:
-        times: dict[str, Any] = {"time_in": rfc3339(now_ns), "time_out": rfc3339(now_ns)}
+        times: dict[str, Any] = dict.fromkeys(("time_in", "time_out"), emu.rfc3339(now_ns))
         try:
             request = json.loads(text)
             method, params = request["method"], request.get("params", {})
@@ -104,35 +77,34 @@ class KrakenSession(emu.Session):
         except (KeyError, TypeError, ValueError, AttributeError):
             self.say(error="Malformed request", success=False, **times)
             return
-        for symbol in symbols:
-            error = act(channel, symbol)
-            result = {"channel": channel, "symbol": symbol}
-            told = {"error": error, "symbol": symbol} if error else {"result": result}
-            self.say(method=method, success=not error, **told, **times)
+        for symbol in map(str, symbols):
+            error = act(f"{channel}.{symbol}", symbol)
+            told = {"symbol": symbol, "channel": channel}
+            outcome = {"error": error, "symbol": symbol} if error else {"result": told}
+            self.say(method=method, success=not error, **outcome, **times)
             if method == "subscribe" and not error:
                 self.begin(channel, symbol, depth, now_ns)
 
-    def subscribe(self, channel: str, symbol: str) -> str | None:
+    def subscribe(self, topic: str, symbol: str) -> str:
         if ("spot", symbol) not in self.peer.venue.listings:
             return f"Currency pair not supported {symbol}"
-        return "Already subscribed" if f"{channel}.{symbol}" in self.peer.subscriptions else None
+        return "Already subscribed" if topic in self.peer.subscriptions else ""
 
-    def unsubscribe(self, channel: str, symbol: str) -> str | None:
-        return None if self.peer.unsubscribe(f"{channel}.{symbol}") else "Subscription Not Found"
+    def unsubscribe(self, topic: str, symbol: str) -> str:
+        return "" if self.peer.unsubscribe(topic) else "Subscription Not Found"
 
     def begin(self, channel: str, symbol: str, depth: int, now_ns: int) -> None:
         venue, topic = self.peer.venue, f"{channel}.{symbol}"
         market = venue.market(venue.listings["spot", symbol])
-        stream = venue.stream(str(depth), topic, lambda: KrakenStream(topic, market, depth))
-        self.peer.subscribe(stream, now_ns)
+        make: dict[str, Callable[[], emu.Stream]] = {
+            "ticker": lambda: emu.TopFeed(topic, market, ticker),
+            "trade": lambda: emu.TradeFeed(topic, market, trades),
+            "book": lambda: emu.BookFeed(topic, market, depth, book, tells_pushed_out=False),
+        }
+        self.peer.subscribe(venue.stream(str(depth), topic, make[channel]), now_ns)
         if not self.beating:
             self.beating = True
-            venue.at(now_ns + 10**9, self.beat)
-
-    def beat(self, now_ns: int) -> None:
-        if self.peer.open:
-            self.say(channel="heartbeat")
-            self.peer.venue.at(now_ns + 10**9, self.beat)
+            emu.heartbeats(self.peer, frame(channel="heartbeat"), 1.0, now_ns)
 
     def say(self, **message: Any) -> None:
         self.peer.reply(frame(**message), ack="success" in message)
@@ -155,9 +127,7 @@ class KrakenDialect(emu.Dialect):
             for base, quote, tick, price in PAIRS
         ]  # fmt: skip
 
-    def open(
-        self, path: str, query: Mapping[str, str], address: str
-    ) -> emu.Session | emu.HttpRefusal:
+    def open(self, path: str, query: Any, address: str) -> emu.Session | emu.HttpRefusal:
         return KrakenSession() if path == "/v2" else emu.HttpRefusal(status=404)
 
     def http(self, request: ccrs.HttpRequest, address: str, now_ns: int) -> ccrs.HttpResponse:
@@ -176,21 +146,14 @@ class KrakenDialect(emu.Dialect):
         return answer(200, result=rows)
 
     def failure(self, status: int, now_ns: int) -> ccrs.HttpResponse:
-        return answer(
-            status, f"E{'Service:Unavailable' if status >= 500 else 'General:Too many requests'}"
-        )
+        code = "EService:Unavailable" if status >= 500 else "EGeneral:Too many requests"
+        return answer(status, code)
 
 
 def answer(status: int, *errors: str, **result: Any) -> ccrs.HttpResponse:
-    body = frame(error=errors, **result).payload
+    body = emu.exact_json({"error": errors, **result})
     return ccrs.HttpResponse(status, {"content-type": "application/json"}, body)
 
 
 def frame(**message: Any) -> emu.Frame:
-    """A message; text that begins with ~ is a number, which keeps its digits."""
-    return emu.Frame(re.sub(r'"~([^"]*)"', r"\1", json.dumps(message)).encode())
-
-
-def rfc3339(time_ns: int) -> str:
-    seconds = datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{seconds}.{time_ns % 10**9 // 1000:06d}Z"
+    return emu.Frame(emu.exact_json(message))

@@ -11,17 +11,18 @@ from typing import Any
 
 import ccrs_core as ccrs
 from ccrs_core import InstrumentStatus, Market
-from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, read_exact_json
-from ccrs_kraken.codec import whole
+from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, json_answer, read_exact_json, whole
 
 # WebSocket v2 renamed these: https://support.kraken.com/articles/360000920306
 NEW_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 
 # By how they start. https://support.kraken.com/articles/360001491786-api-error-messages
 LIMITS = ("EAPI:Rate", "EGeneral:Too many", "EGeneral:Temporary", "EService:Throttled", "HTTP 429")
-UNAVAILABLE = ("EService", "EGeneral:Internal", "HTTP 5")
-AUTH = ("EGeneral:Permission", "EAPI:Invalid")
-INVALID = ("EQuery", "EGeneral:Invalid", "EGeneral:Unknown", "EAPI:Bad", "HTTP 4")
+OTHERS = {
+    ccrs.ExchangeUnavailable: ("EService", "EGeneral:Internal", "HTTP 5"),
+    ccrs.AuthError: ("EGeneral:Permission", "EAPI:Invalid"),
+    ccrs.InvalidRequest: ("EQuery", "EGeneral:Invalid", "EGeneral:Unknown", "EAPI:Bad", "HTTP 4"),
+}
 
 
 def error_of(response: ccrs.HttpResponse) -> ccrs.CcrsError | None:
@@ -40,23 +41,14 @@ def error_of(response: ccrs.HttpResponse) -> ccrs.CcrsError | None:
         # A lockout lasts about a quarter of an hour.
         after = response.headers.get("retry-after", "900" if "lockout" in code else "")
         return ccrs.RateLimited(code, code, float(after) if after.isdecimal() else None)
-    if code.startswith(UNAVAILABLE):
-        return ccrs.ExchangeUnavailable(code, code)
-    if code.startswith(AUTH):
-        return ccrs.AuthError(code, code)
-    return (ccrs.InvalidRequest if code.startswith(INVALID) else ccrs.ExchangeError)(code, code)
+    found = (error for error, starts in OTHERS.items() if code.startswith(starts))
+    return next(found, ccrs.ExchangeError)(code, code)
 
 
-def _call(path: str, read: Callable[[Any], Any]) -> ccrs.Endpoint[Any, Any]:
-    def decode(request: Any, response: ccrs.HttpResponse, received_ns: int) -> ccrs.Answer[Any]:
-        try:
-            return ccrs.Answer(read(read_exact_json(response.body)["result"]))
-        except MALFORMED as error:
-            raise ccrs.DecodeError(f"malformed answer: {error!r}"[:200], response.body) from error
-
+def _get(path: str, read: Callable[[Any], Any]) -> ccrs.Endpoint[Any, Any]:
     return ccrs.Endpoint(
         encode=lambda request, cursor: ccrs.HttpRequest("GET", f"/0/public/{path}"),
-        decode=decode,
+        decode=json_answer(lambda body: read(body["result"])),
         markets=frozenset({Market.SPOT}),
     )
 
@@ -80,8 +72,8 @@ def _instrument(row: Any) -> ccrs.Instrument:
 
 
 ENDPOINTS = {
-    ccrs.GetServerTime: _call("Time", lambda result: whole(result["unixtime"]) * 10**9),
-    ccrs.GetInstruments: _call(
+    ccrs.GetServerTime: _get("Time", lambda result: whole(result["unixtime"]) * 10**9),
+    ccrs.GetInstruments: _get(
         "AssetPairs", lambda result: [_instrument(r) for r in result.values() if "wsname" in r]
     ),
 }
