@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -56,6 +56,11 @@ SYSTEM_CLOCK = SystemClock()
 """The one that clients share, and with it the budgets per host."""
 
 
+Sink = Callable[[Sequence[bytes], int], bool]
+"""Takes frames that have arrived together, in order and at least one, and the moment at which the
+first was read off the socket (``time.monotonic_ns``); True: enough for now."""
+
+
 class Connection(Protocol):
     """One open WebSocket. Only one task may be in ``receive``, only one in ``send``."""
 
@@ -81,6 +86,32 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """Drop the connection at once; ``receive`` then raises ``ConnectionLost``."""
+
+
+@runtime_checkable
+class ServingConnection(Connection, Protocol):
+    """A connection that hands frames over from within its own callbacks: no task has to wake up."""
+
+    async def serve(self, sink: Sink) -> None:
+        """Call ``sink`` with all frames, as they arrive, until it returns True; then return.
+
+        What waits already is handed over first. Frames that arrive while nobody serves or receives
+        wait, as between two calls of ``receive``, which must not run at the same time. What
+        ``sink`` raises is raised here; its frames count as taken. Cancelled, nothing is lost.
+
+        :raises ConnectionLost: once the connection has ended, after its last frames.
+        """
+
+
+async def serve(connection: Connection, sink: Sink) -> None:
+    """:meth:`ServingConnection.serve`, for connections that have only ``receive`` as well."""
+    if isinstance(connection, ServingConnection):
+        await connection.serve(sink)
+        return
+    while True:
+        frames = await connection.receive()
+        if sink(frames, time.monotonic_ns()):
+            return
 
 
 class Transport(Protocol):
