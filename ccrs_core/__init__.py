@@ -83,6 +83,8 @@ if TYPE_CHECKING:
     from ccrs_core.exchange import Route as Route
     from ccrs_core.exchange import SequenceScope as SequenceScope
     from ccrs_core.feed import Feed as Feed
+    from ccrs_core.histogram import Histogram as Histogram
+    from ccrs_core.histogram import LatencySummary as LatencySummary
     from ccrs_core.hooks import hookimpl as hookimpl
     from ccrs_core.inflate import Compression as Compression
     from ccrs_core.model import INTERVALS as INTERVALS
@@ -131,6 +133,7 @@ if TYPE_CHECKING:
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
     from ccrs_core.transport.base import TransportOptions as TransportOptions
+    from ccrs_core.transport.busy import busy_loop as busy_loop
 
 _HOME = {
     name: module
@@ -156,6 +159,7 @@ _HOME = {
         "exchange": "CONTRACT Budget Capabilities Environment Exchange Limits Route SequenceScope",
         "feed": "Feed",
         "policy": "FeedStatus Policy",
+        "histogram": "Histogram LatencySummary",
         "hooks": "hookimpl",
         "inflate": "Compression",
         "model": (
@@ -171,6 +175,7 @@ _HOME = {
         "effects": "Patience",
         "status": "ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus",
         "transport.base": "Clock Connection Transport TransportOptions",
+        "transport.busy": "busy_loop",
     }.items()
     for name in names.split()
 }
@@ -225,6 +230,7 @@ __all__ = [
     "GetTopOfBook",
     "GetTrades",
     "Heartbeat",
+    "Histogram",
     "HttpRequest",
     "HttpResponse",
     "Instrument",
@@ -234,6 +240,7 @@ __all__ = [
     "Interest",
     "InvalidOrder",
     "InvalidRequest",
+    "LatencySummary",
     "Level",
     "Limits",
     "LinkState",
@@ -285,6 +292,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "book",
+    "busy_loop",
     "candles",
     "connect",
     "funding",

@@ -61,7 +61,7 @@ def command(exchange: str, **where: Any) -> int:
         failed = 0
         async with options.client(exchange, **where) as client:
             with progress(f"checking {exchange}"):
-                async for verdict in examine(client, where["proxy"]):
+                async for verdict in examine(client, where["proxy"], where["transport"]):
                     failed += verdict.outcome == FAILED
                     _say(verdict)
         return failed
@@ -79,7 +79,9 @@ def _say(verdict: Verdict) -> None:
     )
 
 
-async def examine(client: Client, proxy: str | None = None) -> AsyncIterator[Verdict]:
+async def examine(
+    client: Client, proxy: str | None = None, transport_name: str | None = None
+) -> AsyncIterator[Verdict]:
     """Check everything, one verdict after the other; what builds on a failed step is left out."""
     addresses, settings = client.addresses, client.options.transport
     assert addresses is not None
@@ -95,10 +97,11 @@ async def examine(client: Client, proxy: str | None = None) -> AsyncIterator[Ver
             yield verdict
         if good:
             reachable.add(host)
-    from ccrs_core.transport.http import HttpTransport
+    from ccrs_core.transport.choice import described, make_transport
 
-    transport = HttpTransport(settings)
+    transport = make_transport(transport_name, settings)
     try:
+        yield Verdict("transport", OK, described(transport))
         if _host(proxy or addresses["rest"])[1] not in reachable:
             return
         async for verdict in _rest(exchange, transport, addresses["rest"]):

@@ -62,6 +62,12 @@ def target(command: F) -> F:
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
                 help="Trust these certificates (PEM) instead of the system's.",
             ),
+            click.option(
+                "--transport",
+                metavar="NAME",
+                help="aiohttp, or that of an installed package (picows). By itself: the only one "
+                "installed besides aiohttp that can do what is asked for.",
+            ),
             click.option("--seed", default=0, help="Of the emulator's market."),
             click.option(
                 "--rate", default=50.0, help="Changes per second of the emulator's market."
@@ -134,6 +140,7 @@ def client(
     base_url: str | None,
     proxy: str | None,
     ca_file: Path | None,
+    transport: str | None,
     seed: int,
     rate: float,
     wrap: Callable[[Transport], Transport] | None = None,
@@ -146,11 +153,11 @@ def client(
     if rate <= 0:
         raise UsageError(f"--rate must be above zero, not {rate:g}")
     settings = TransportOptions(proxy=proxy, ssl=_trust(ca_file))
-    made = None
+    made: Transport | str | None = transport
     if wrap is not None:
-        from ccrs_core.transport.http import HttpTransport
+        from ccrs_core.transport.choice import make_transport
 
-        made = wrap(HttpTransport(settings))
+        made = wrap(make_transport(transport, settings))
     return connect(
         exchange,
         environment=environment,

@@ -14,10 +14,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ccrs_core.cli import form, panels
+from ccrs_core.cli import form, panels, watch_latency
 from ccrs_core.cli.figures import Board
 from ccrs_core.cli.notices import parts
 from ccrs_core.cli.panels import DIM
+from ccrs_core.histogram import LatencySummary
 from ccrs_core.status import ClientStatus, ConnectionStatus, LinkState
 
 _STATES = {
@@ -44,11 +45,15 @@ def draw(
     inner = width - 4
     links = [] if status is None else list(status.connections)
     taken = 6 + (min(len(links), _CONNECTIONS_SHOWN) + 3 if links else 0)
+    latencies = [] if status is None else watch_latency.latencies(status)
+    taken += len(latencies) + 1 if latencies else 0
     notes = _notices(board, 4 if height >= 24 else 2)
     room = max(height - taken - len(notes), 6)
     content: list[RenderableType] = panels.body(board, inner, levels, room)
     if links:
         content += [Text(), _connections(links, inner)]
+    if latencies:
+        content += [Text(), *(_within(latency, inner) for latency in latencies)]
     if notes:
         content += [Text(), *notes]
     skew = board.skew()
@@ -91,6 +96,22 @@ def _summary(board: Board, status: ClientStatus | None) -> Text:
     return Text.assemble(*pieces)
 
 
+def _within(latency: LatencySummary, width: int) -> Text:
+    """How long data take within this process, as much of it as fits into one line."""
+    figures = watch_latency.pieces(latency)
+    for left_out in ("", "p99.9", "p90"):
+        figures = [piece for piece in figures if piece[0] != left_out]
+        line = Text(watch_latency.HEAD, style=DIM)
+        for name, value in figures:
+            line.append(f"   {name} ").append(f"{value:>7}", style="cyan")
+        if len(line) <= width:
+            break
+    count = f"   {form.plural(latency.count, 'sample')}"
+    if len(line) + len(count) <= width:
+        line.append(count)
+    return line
+
+
 def _connections(links: Sequence[ConnectionStatus], width: int) -> RenderableType:
     wide = width >= 96
     columns = ["connection", "epoch", "frames", "wins", "share", "ahead", "behind", "late"]
@@ -129,7 +150,7 @@ def _connections(links: Sequence[ConnectionStatus], width: int) -> RenderableTyp
 
 
 def _lead(seconds: float | None) -> str:
-    return form.NONE if seconds is None else f"{form.ms(seconds * 1000)} ms"
+    return form.NONE if seconds is None else watch_latency.duration(round(seconds * 10**9))
 
 
 def _notices(board: Board, limit: int) -> list[Text]:

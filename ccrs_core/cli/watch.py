@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from ccrs_core.cli import options
+from ccrs_core.cli import options, watch_loop
 from ccrs_core.cli.output import note, progress
-from ccrs_core.errors import ConnectFailed, SubscriptionRefused
+from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.events import AnyEvent
 from ccrs_core.model import Channel
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from ccrs_core.client import Client
     from ccrs_core.feed import Feed
     from ccrs_core.orderbook import OrderBook
+    from ccrs_core.status import ClientStatus
 
 _UNEASY_SECONDS = 5.0
 _PLAIN_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 1.0
+"""For a reader that has stopped to take what is said at the end."""
 
 
 @click.command("watch", short_help="Market data, live: a table for people, or JSON lines.")
@@ -46,6 +50,8 @@ _PLAIN_SECONDS = 1.0
 )
 @options.bounds
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event.")
+@click.option("--status", is_flag=True, help="With --json, a last object: counters and latencies.")
+@watch_loop.option
 @options.target
 def command(
     exchange: str,
@@ -58,17 +64,25 @@ def command(
     seconds: float | None,
     count: int | None,
     as_json: bool,
+    status: bool,
+    loop: str,
+    busy: bool,
     **where: Any,
 ) -> None:
     """Market data of one or more SYMBOLs of EXCHANGE, live, until Ctrl-C.
 
     On a terminal a table, elsewhere a line per second; with --json one object per event. --count
     counts market data, not notices.
+
+    "socket to here" is the time from a frame's arrival to the taking of its event out of the feed.
     """
+    if status and not as_json:
+        raise UsageError("--status goes with --json; the table has it anyway")
+    loop_factory = watch_loop.factory(loop, busy=busy)
     interests = options.interests(symbols, [channel], depth, interval)
     sink: Sink
     if as_json:
-        sink = JsonLines(levels)
+        sink = JsonLines(levels, with_status=status)
     elif sys.stdout.isatty():
         sink = Screen(f"{exchange} · {where['environment']} · {channel.value}", levels)
     else:
@@ -83,7 +97,8 @@ def command(
             async with client.subscribe(*interests, connections=connections) as feed:
                 await consume(client, feed, sink, seconds=seconds, count=count)
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
 
 
 class Sink(Protocol):
@@ -94,7 +109,8 @@ class Sink(Protocol):
     async def idle(self) -> None:
         """Called every now and then."""
 
-    def finish(self) -> None: ...
+    async def finish(self) -> None:
+        """Called once, at the end, while the feed is still open."""
 
     @property
     def pause(self) -> float | None:
@@ -128,7 +144,9 @@ async def consume(
         if not limit.expired():
             raise
     finally:
-        sink.finish()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await sink.finish()
     if not seen:
         _explain(client, seconds)
 
@@ -187,28 +205,34 @@ class JsonLines:
 
     pause: float | None = None
 
-    def __init__(self, levels: int) -> None:
+    def __init__(self, levels: int, *, with_status: bool = False) -> None:
         self._levels = levels
+        self._with_status = with_status
         self._output: Output
         self._books: Books
+        self._whole = True
 
     async def start(self, client: Client, feed: Feed) -> None:
         from ccrs_core.cli.books import Books
         from ccrs_core.cli.output import Output
 
+        self._client = client
         self._output = Output()
         self._books = Books(feed.book)
 
     async def take(self, batch: Sequence[AnyEvent]) -> None:
         lines = encoded(self._books.follow(batch), self._levels)
         if lines:
+            self._whole = False
             await self._output.write(b"".join(lines))
+            self._whole = True
 
     async def idle(self) -> None:
         pass
 
-    def finish(self) -> None:
-        pass
+    async def finish(self) -> None:
+        if self._with_status and self._whole:  # not after half a line
+            await self._output.write(status_line(self._client.status()))
 
 
 def encoded(followed: Any, levels: int) -> list[bytes]:
@@ -220,6 +244,15 @@ def encoded(followed: Any, levels: int) -> list[bytes]:
         content = event if book is None else book_to_dict(book, event, levels)
         lines += (to_json(content), b"\n")
     return lines
+
+
+def status_line(status: ClientStatus) -> bytes:
+    """A client's status as a line of JSON, told from events by its type."""
+    import attrs
+
+    from ccrs_core.serialize import to_json
+
+    return to_json({"type": "status", **attrs.asdict(status)}) + b"\n"
 
 
 class Screen:
@@ -255,7 +288,7 @@ class Screen:
     async def idle(self) -> None:
         self._view.redraw()
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         self._view.redraw()
         self._view.__exit__(None, None, None)
 
@@ -292,5 +325,8 @@ class PlainLines:
     async def _print(self, lines: list[str]) -> None:
         await self._output.write("".join(f"{line}\n" for line in lines).encode())
 
-    def finish(self) -> None:
-        pass
+    async def finish(self) -> None:
+        from ccrs_core.cli import watch_latency
+
+        found = watch_latency.latencies(self._client.status())
+        await self._print([watch_latency.sentence(latency) for latency in found])

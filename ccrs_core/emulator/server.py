@@ -246,7 +246,7 @@ class EmulatorServer:
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:
             return web.Response(status=400)
         query = dict(request.query)
         peer = self.venue.open(request.path, query, self._now(), request.remote or "")

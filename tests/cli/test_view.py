@@ -11,13 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ccrs_core import BookUpdate, Channel, ConnectionStatus, LinkState, OrderBook, TopOfBook
+from ccrs_core import (
+    BookUpdate,
+    Channel,
+    ConnectionStatus,
+    FeedStatus,
+    Histogram,
+    LatencySummary,
+    LinkState,
+    OrderBook,
+    Policy,
+    TopOfBook,
+)
 from ccrs_core.cli import form, plain
 from ccrs_core.cli.figures import Board
 from ccrs_core.cli.view import draw
 from ccrs_core.events import Gap, Reason, Stale
 from ccrs_core.status import ClientStatus
 
+Feeds = tuple[FeedStatus, ...]
 NOW = 1_767_225_600_000_000_000
 
 
@@ -28,7 +40,22 @@ def _top(symbol: str, bid: str, ask: str, latency_ns: int = 1_000_000) -> TopOfB
     )
 
 
-def _status(count: int) -> ClientStatus:
+def _feed(latency: LatencySummary | None) -> FeedStatus:
+    return FeedStatus(
+        policy=Policy.DROP_OLDEST,
+        maxsize=10,
+        waiting=0,
+        offered=1,
+        delivered=1,
+        conflated=0,
+        dropped=0,
+        discarded=0,
+        error=None,
+        latency=latency,
+    )
+
+
+def _status(count: int, *feeds: FeedStatus) -> ClientStatus:
     links = tuple(
         ConnectionStatus(
             number=n,
@@ -47,6 +74,7 @@ def _status(count: int) -> ClientStatus:
             control=1,
             unrecognised=0,
             unwanted=0,
+            superseded=0,
             unreadable=0,
             retired=0,
             wins=1000 * n,
@@ -61,7 +89,7 @@ def _status(count: int) -> ClientStatus:
         environment="mainnet",
         connections=links,
         subscriptions=(),
-        feeds=(),
+        feeds=feeds,
         rollovers=0,
         resubscriptions=0,
         reconnects=2,
@@ -71,10 +99,12 @@ def _status(count: int) -> ClientStatus:
     )
 
 
-def _text(board: Board, width: int, connections: int = 3, height: int = 40) -> str:
+def _text(
+    board: Board, width: int, connections: int = 3, height: int = 40, feeds: Feeds = ()
+) -> str:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
     console.print(
-        draw(board, _status(connections), title="toy", width=width, height=height, levels=5)
+        draw(board, _status(connections, *feeds), title="toy", width=width, height=height, levels=5)
     )
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -94,8 +124,42 @@ def test_everything_fits_and_no_number_is_cut(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     for number in ("104250.5", "104250.6", "3921.34", "0.0123450", "0.01", "1.0", "2,000"):
         assert number in text
-    for head in ("bid size", "bps", "p50", "p99", "wins", "ahead", "behind", "0 gaps"):
+    for head in (
+        "bid size",
+        "bps",
+        "p50",
+        "p99",
+        "wins",
+        "ahead",
+        "behind",
+        "400 µs",
+        "1.20 ms",
+        "0 gaps",
+    ):
         assert head in text
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (60, "p50 44.0 µs p99 999 µs max 12.0 s"),
+        (80, "p50 44.0 µs p90 999 µs p99 999 µs max 12.0 s"),
+        (120, "p50 44.0 µs p90 999 µs p99 999 µs p99.9 12.0 s max 12.0 s 501 samples"),
+    ],
+)
+def test_latency_within_the_process_is_a_line_of_what_fits(width: int, shown: str) -> None:
+    measured = Histogram()
+    measured.record(43_900, 300)
+    measured.record(999_000, 200)
+    measured.record(12_000_000_000)
+    text = _text(Board(), width, feeds=(_feed(measured.summary()),))
+    assert f"socket to here {shown} │" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_before_anything_was_measured_there_is_no_line_for_it() -> None:
+    assert "socket" not in _text(Board(), 100, feeds=(_feed(None),))
+    assert _text(Board(), 100, feeds=(_feed(None),)) == _text(Board(), 100)
 
 
 def test_trouble_is_in_sight() -> None:

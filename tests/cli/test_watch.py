@@ -132,6 +132,74 @@ def test_an_unreachable_stream_is_said_at_the_end(ccrs: Command) -> None:
     assert b"403" in done.stderr
 
 
+# --- Latency --------------------------------------------------------------------------------
+
+
+def test_with_status_the_last_object_tells_of_counters_and_latency(
+    ccrs: Command, emulator: str
+) -> None:
+    arguments = ("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--connections", "2")
+    done = ccrs(*arguments, "--count", "50", "--json", "--status")
+    assert done.returncode == 0, done.stderr
+    *events, status = _lines(done.stdout)
+    assert {event["type"] for event in events} == {"top_of_book"}
+    assert len(events) == 50
+    assert (status["type"], status["exchange"]) == ("status", "bybit")
+    assert len(status["connections"]) == 2
+    assert sum(link["wins"] for link in status["connections"]) >= 50
+    (feed,) = status["feeds"]
+    latency = feed["latency"]
+    assert 1 <= latency["count"] <= feed["delivered"]
+    order = [latency[f"{name}_ns"] for name in ("min", "p50", "p90", "p99", "p999", "max")]
+    assert order == sorted(order)
+    assert 0 <= order[0] <= order[-1] < SECONDS * 10**9
+
+
+def test_interrupted_it_still_says_the_status(ccrs: Command, emulator: str) -> None:
+    arguments = ("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--json", "--status")
+    with ccrs.start(*arguments) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert _interrupted(process) < 2.0
+        out, err = process.communicate()
+    assert (process.returncode, err.strip()) == (130, b"")
+    assert _lines(out)[-1]["type"] == "status"
+
+
+def test_the_last_line_of_plain_text_is_the_latency(ccrs: Command, emulator: str) -> None:
+    done = ccrs("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--count", "20")
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.decode().splitlines()[-1]
+    assert last.startswith("socket to here  p50 ")
+    assert all(word in last for word in (" p99 ", " max ", " sample"))
+
+
+def test_a_busy_loop_brings_the_same(ccrs: Command, emulator: str) -> None:
+    arguments = ("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--connections", "3")
+    done = ccrs(*arguments, "--count", "100", "--json", "--busy")
+    assert (done.returncode, done.stderr) == (0, b"")
+    sequences = [event["sequence"] for event in _lines(done.stdout)]
+    assert len(sequences) == 100
+    assert sequences == sorted(set(sequences))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--busy", "--loop", "uvloop"), b"--busy is for asyncio's loop"),
+        (("--status",), b"--status goes with --json"),
+        (("--loop", "trio"), b"'trio' is not one of"),
+    ],
+)
+def test_options_that_contradict_each_other_are_a_wrong_call(
+    ccrs: Command, wrong: tuple[str, ...], said: bytes
+) -> None:
+    done = ccrs("watch", "bybit", "BTC/USDT", "--environment", "emulator", *wrong)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
 # --- Ends -----------------------------------------------------------------------------------
 
 
@@ -142,7 +210,9 @@ def _interrupted(process: subprocess.Popen[bytes]) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("more", [["--json"], [], ["--json", "--connections", "10"]])
+@pytest.mark.parametrize(
+    "more", [["--json"], [], ["--json", "--connections", "10"], ["--json", "--busy"]]
+)
 def test_ctrl_c_ends_at_once_with_130(ccrs: Command, emulator: str, more: list[str]) -> None:
     with ccrs.start("watch", "bybit", "BTC/USDT", "--base-url", emulator, *more) as process:
         assert process.stdout is not None
@@ -168,7 +238,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(ccrs: Command, emulator: str) -
 
 def test_a_reader_that_stops_costs_no_heartbeat(ccrs: Command, emulator: str) -> None:
     arguments = ("watch", "bybit", "BTC/USDT", "--base-url", emulator, "--channel", "book")
-    with ccrs.start(*arguments, "--levels", "50", "--json") as process:
+    with ccrs.start(*arguments, "--levels", "50", "--json", "--status") as process:
         assert process.stdout is not None
         process.stdout.readline()
         until, waiting = time.monotonic() + SECONDS, 0
@@ -205,7 +275,7 @@ def test_on_a_terminal_it_is_a_table(ccrs: Command, emulator: str) -> None:
             process.wait(SECONDS)
         text = shown.decode()
         assert process.returncode == 130
-        for word in ("BTC/USDT", "ETH/USDT", "bps", "p99", "wins", "0 gaps"):
+        for word in ("BTC/USDT", "ETH/USDT", "bps", "p99", "wins", "0 gaps", "socket to here"):
             assert word in text
         assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text[-200:]  # the cursor is back
     finally:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import importlib.util
 import os
 import socket
 import ssl
@@ -13,12 +14,13 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from ccrs_core.errors import ConnectionLost
-from ccrs_core.transport.base import TransportOptions
-from ccrs_core.transport.http import HttpConnection, HttpTransport
+from ccrs_core.errors import ConnectFailed, ConnectionLost
+from ccrs_core.transport.base import Connection, Transport, TransportOptions
+from ccrs_core.transport.http import HttpTransport
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -222,9 +224,45 @@ def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
+class Make(Protocol):
+    """What makes a transport of options."""
+
+    def __call__(self, options: TransportOptions | None = None) -> Transport: ...
+
+
+def _picows(options: TransportOptions | None = None) -> Transport:
+    from ccrs_picows import PicowsTransport
+
+    return PicowsTransport(options)
+
+
+def _installed(package: str) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"{package} isn't installed")
+
+
+AIOHTTP = pytest.param(HttpTransport, id="aiohttp")
+PICOWS = pytest.param(_picows, id="picows", marks=_installed("ccrs_picows"))
+
+BOTH = pytest.mark.parametrize("make", [AIOHTTP, PICOWS])
+"""For tests that every transport must pass."""
+
+
+async def refused(make: Make, url: str, options: TransportOptions | None = None) -> ConnectFailed:
+    """How a connection fails."""
+    transport = make(options)
+    try:
+        with pytest.raises(ConnectFailed) as failed:
+            await transport.connect(url)
+    finally:
+        await transport.aclose()
+    return failed.value
+
+
 def with_peer(
+    make: Make,
     handler: Callable[[Peer], Awaitable[None]],
-    client: Callable[[HttpConnection], Awaitable[None]],
+    client: Callable[[Connection], Awaitable[None]],
     options: TransportOptions | None = None,
     extensions: str = "",
 ) -> None:
@@ -232,7 +270,7 @@ def with_peer(
 
     async def main() -> None:
         async with websocket(handler, extensions=extensions) as url:
-            transport = HttpTransport(options)
+            transport = make(options)
             connection = await transport.connect(url)
             try:
                 await client(connection)
@@ -242,7 +280,7 @@ def with_peer(
     run(main)
 
 
-async def everything(connection: HttpConnection) -> tuple[list[bytes], ConnectionLost, int]:
+async def everything(connection: Connection) -> tuple[list[bytes], ConnectionLost, int]:
     """All frames to the end, how it ended, and in how many batches they came."""
     frames: list[bytes] = []
     batches = 0

@@ -13,14 +13,28 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ccrs_core.errors import CcrsError, ConnectFailed, TransportError, UsageError
+from ccrs_core.errors import (
+    CcrsError,
+    ConnectFailed,
+    TransportError,
+    UsageError,
+)
 from ccrs_core.rest import HttpRequest
-from ccrs_core.transport.base import TransportOptions
-from ccrs_core.transport.http import HttpTransport
+from ccrs_core.transport.base import Transport, TransportOptions
 from ccrs_core.transport.proxy import parse_proxy
-from tests.transport.servers import Peer, answer, certificates, echo, run, serve, websocket
+from tests.transport.servers import (
+    BOTH,
+    Make,
+    Peer,
+    answer,
+    certificates,
+    echo,
+    run,
+    serve,
+    websocket,
+)
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.sockets, BOTH]
 
 HIDDEN = "venue.test"
 """A name that nobody but the proxies here can resolve."""
@@ -117,13 +131,13 @@ async def time(peer: Peer) -> None:
 
 @contextlib.asynccontextmanager
 async def transport_through(
-    proxy: HttpProxy | SocksProxy, login: str = "", *, source: str | None = None
-) -> AsyncIterator[HttpTransport]:
+    make: Make, proxy: HttpProxy | SocksProxy, login: str = "", *, source: str | None = None
+) -> AsyncIterator[Transport]:
     scheme = "http" if isinstance(proxy, HttpProxy) else "socks5"
     if scheme == "socks5":
         pytest.importorskip("aiohttp_socks")
     async with serve(proxy) as address:
-        transport = HttpTransport(
+        transport = make(
             TransportOptions(
                 proxy=f"{scheme}://{login}{address}",
                 ssl=certificates()[1],
@@ -139,13 +153,13 @@ async def transport_through(
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
 @pytest.mark.parametrize("secure", [True, False])
 def test_streams_and_requests_alike_go_through_the_proxy(
-    kind: type[HttpProxy | SocksProxy], secure: bool
+    make: Make, kind: type[HttpProxy | SocksProxy], secure: bool
 ) -> None:
     async def main() -> None:
         tls = certificates()[0] if secure else None
         proxy = kind()
         async with (
-            transport_through(proxy) as transport,
+            transport_through(make, proxy) as transport,
             websocket(echo, tls=tls) as url,
             serve(time, tls=tls) as address,
         ):
@@ -162,9 +176,9 @@ def test_streams_and_requests_alike_go_through_the_proxy(
 
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
-def test_the_name_is_not_resolvable_without_the_proxy(kind: type[object]) -> None:
+def test_the_name_is_not_resolvable_without_the_proxy(make: Make, kind: type[object]) -> None:
     async def main() -> None:
-        transport = HttpTransport()
+        transport = make()
         with pytest.raises(ConnectFailed):
             await transport.connect(f"ws://{HIDDEN}:9/")
         await transport.aclose()
@@ -172,7 +186,7 @@ def test_the_name_is_not_resolvable_without_the_proxy(kind: type[object]) -> Non
     run(main)
 
 
-def test_an_http_proxy_gets_the_login_and_the_exchange_does_not() -> None:
+def test_an_http_proxy_gets_the_login_and_the_exchange_does_not(make: Make) -> None:
     async def main() -> None:
         heads: list[bytes] = []
 
@@ -181,7 +195,10 @@ def test_an_http_proxy_gets_the_login_and_the_exchange_does_not() -> None:
             await answer(peer)
 
         proxy = HttpProxy()
-        async with transport_through(proxy, f"{LOGIN}@") as transport, serve(exchange) as address:
+        async with (
+            transport_through(make, proxy, f"{LOGIN}@") as transport,
+            serve(exchange) as address,
+        ):
             base_url = "http://" + address.replace("127.0.0.1", HIDDEN)
             await transport.request(base_url, HttpRequest("GET", "/"))
         assert proxy.logins == ["Basic " + base64.b64encode(b"wolf:hunter2@:").decode()]
@@ -190,11 +207,11 @@ def test_an_http_proxy_gets_the_login_and_the_exchange_does_not() -> None:
     run(main)
 
 
-def test_a_socks_proxy_gets_the_login() -> None:
+def test_a_socks_proxy_gets_the_login(make: Make) -> None:
     async def main() -> None:
         proxy = SocksProxy()
         proxy.login = b"wolf:hunter2@:"
-        async with transport_through(proxy, f"{LOGIN}@") as transport, websocket(echo) as url:
+        async with transport_through(make, proxy, f"{LOGIN}@") as transport, websocket(echo) as url:
             connection = await transport.connect(url.replace("127.0.0.1", HIDDEN))
             await connection.close()
 
@@ -212,13 +229,13 @@ def failing() -> list[HttpProxy | SocksProxy]:
 
 @pytest.mark.parametrize("number", range(5))
 def test_a_proxy_that_refuses_is_a_typed_error_without_the_login(
-    number: int, caplog: pytest.LogCaptureFixture
+    make: Make, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     proxy = failing()[number]
 
     async def main() -> None:
-        async with transport_through(proxy, f"{LOGIN}@") as transport:
+        async with transport_through(make, proxy, f"{LOGIN}@") as transport:
             with pytest.raises(ConnectFailed) as failed:
                 await transport.connect(f"wss://{HIDDEN}:443/")
             assert failed.value.status is None  # the exchange has said nothing
@@ -241,16 +258,14 @@ def clean(error: CcrsError) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks4"])
-def test_a_proxy_that_isnt_there_is_a_failed_connection(scheme: str) -> None:
+def test_a_proxy_that_isnt_there_is_a_failed_connection(make: Make, scheme: str) -> None:
     async def main() -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             port = unused.getsockname()[1]
             if scheme.startswith("socks"):
                 pytest.importorskip("aiohttp_socks")
-            transport = HttpTransport(
-                TransportOptions(proxy=f"{scheme}://{LOGIN}@127.0.0.1:{port}")
-            )
+            transport = make(TransportOptions(proxy=f"{scheme}://{LOGIN}@127.0.0.1:{port}"))
             for url in ("ws://venue.test/", "wss://venue.test/"):
                 with pytest.raises(ConnectFailed) as failed:
                     await transport.connect(url)
@@ -264,7 +279,9 @@ def test_a_proxy_that_isnt_there_is_a_failed_connection(scheme: str) -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 403 No\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nbanner"]
 )
-def test_a_proxy_that_does_not_let_through_is_let_go_at_once(scheme: str, answer: bytes) -> None:
+def test_a_proxy_that_does_not_let_through_is_let_go_at_once(
+    make: Make, scheme: str, answer: bytes
+) -> None:
     if scheme == "socks5":
         pytest.importorskip("aiohttp_socks")
 
@@ -279,7 +296,7 @@ def test_a_proxy_that_does_not_let_through_is_let_go_at_once(scheme: str, answer
 
         async with serve(stubborn) as address:
             options = TransportOptions(proxy=f"{scheme}://{address}", connect_timeout=0.05)
-            transport = HttpTransport(options)
+            transport = make(options)
             with pytest.raises(ConnectFailed):
                 await transport.connect(f"wss://{HIDDEN}/")
             assert await gone.get()  # before the transport is closed
@@ -290,6 +307,7 @@ def test_a_proxy_that_does_not_let_through_is_let_go_at_once(scheme: str, answer
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
 def test_a_certificate_is_checked_through_the_proxy_too(
+    make: Make,
     kind: type[HttpProxy | SocksProxy],
 ) -> None:
     if kind is SocksProxy:
@@ -298,7 +316,7 @@ def test_a_certificate_is_checked_through_the_proxy_too(
     async def main() -> None:
         scheme = "http" if kind is HttpProxy else "socks5"
         async with serve(kind()) as proxy, websocket(echo, tls=certificates()[0]) as url:
-            transport = HttpTransport(TransportOptions(proxy=f"{scheme}://{proxy}"))
+            transport = make(TransportOptions(proxy=f"{scheme}://{proxy}"))
             with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
                 await transport.connect(url.replace("127.0.0.1", HIDDEN))
             await transport.aclose()
@@ -306,7 +324,9 @@ def test_a_certificate_is_checked_through_the_proxy_too(
     run(main)
 
 
-def test_a_proxy_is_reached_over_tls_where_its_url_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_reached_over_tls_where_its_url_says_so(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, client = certificates()
     monkeypatch.setattr("ssl.create_default_context", lambda: client)
 
@@ -316,7 +336,7 @@ def test_a_proxy_is_reached_over_tls_where_its_url_says_so(monkeypatch: pytest.M
             websocket(echo, tls=server) as secure,
             websocket(echo) as plain,
         ):
-            transport = HttpTransport(TransportOptions(proxy=f"https://{proxy}"))
+            transport = make(TransportOptions(proxy=f"https://{proxy}"))
             for url in (secure, plain):
                 connection = await transport.connect(url.replace("127.0.0.1", HIDDEN))
                 await connection.send("x")
@@ -327,7 +347,7 @@ def test_a_proxy_is_reached_over_tls_where_its_url_says_so(monkeypatch: pytest.M
     run(main)
 
 
-def test_the_source_address_is_where_the_proxy_is_reached_from() -> None:
+def test_the_source_address_is_where_the_proxy_is_reached_from(make: Make) -> None:
     async def main() -> None:
         seen = []
 
@@ -337,7 +357,7 @@ def test_the_source_address_is_where_the_proxy_is_reached_from() -> None:
                 await super().__call__(peer)
 
         async with (
-            transport_through(Noting(), source="127.0.0.2") as transport,
+            transport_through(make, Noting(), source="127.0.0.2") as transport,
             websocket(echo) as url,
         ):
             await transport.connect(url.replace("127.0.0.1", HIDDEN))
@@ -346,25 +366,25 @@ def test_the_source_address_is_where_the_proxy_is_reached_from() -> None:
     run(main)
 
 
-def test_what_cannot_be_honoured_is_a_usage_error() -> None:
+def test_what_cannot_be_honoured_is_a_usage_error(make: Make) -> None:
     pytest.importorskip("aiohttp_socks")
     with pytest.raises(UsageError, match="source address"):
-        HttpTransport(TransportOptions(proxy="socks5://127.0.0.1:1", source_address="127.0.0.2"))
+        make(TransportOptions(proxy="socks5://127.0.0.1:1", source_address="127.0.0.2"))
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "wolf:hunter2@127.0.0.1:3128", "ftp://wolf:hunter2@127.0.0.1", "http://", "http://h:port"],
 )
-def test_what_is_no_proxy_is_a_usage_error_that_does_not_repeat_it(text: str) -> None:
+def test_what_is_no_proxy_is_a_usage_error_that_does_not_repeat_it(make: Make, text: str) -> None:
     with pytest.raises(UsageError, match="proxy must look like") as wrong:
-        HttpTransport(TransportOptions(proxy=text))
+        make(TransportOptions(proxy=text))
     clean(wrong.value)
 
 
-def test_no_repr_shows_the_login() -> None:
+def test_no_repr_shows_the_login(make: Make) -> None:
     options = TransportOptions(proxy="http://wolf:hunter2@127.0.0.1:3128")
-    assert "hunter2" not in repr(options) + repr(HttpTransport(options))
+    assert "hunter2" not in repr(options) + repr(make(options))
     proxy = parse_proxy("http://wolf:hunter2@127.0.0.1:3128")
     assert proxy.password == "hunter2"
     assert "hunter2" not in repr(proxy) + str(proxy)
@@ -374,11 +394,11 @@ def test_no_repr_shows_the_login() -> None:
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
 @pytest.mark.parametrize("rounds", range(0, 12, 2))
 def test_a_connect_cancelled_on_its_way_leaves_nothing_behind(
-    kind: type[HttpProxy | SocksProxy], rounds: int
+    make: Make, kind: type[HttpProxy | SocksProxy], rounds: int
 ) -> None:
     async def main() -> None:
         tls = certificates()[0]
-        async with transport_through(kind()) as transport, websocket(echo, tls=tls) as url:
+        async with transport_through(make, kind()) as transport, websocket(echo, tls=tls) as url:
             target = url.replace("127.0.0.1", HIDDEN)
             connecting = asyncio.ensure_future(transport.connect(target))
             for _ in range(rounds):

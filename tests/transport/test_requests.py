@@ -1,4 +1,4 @@
-"""The default transport's HTTP requests, on real sockets of the loopback interface."""
+"""HTTP requests, on real sockets of the loopback interface."""
 
 from __future__ import annotations
 
@@ -12,13 +12,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core.errors import ConnectFailed, TimedOut, TransportError, UsageError
+from ccrs_core.errors import (
+    ConnectFailed,
+    TimedOut,
+    TransportError,
+    UsageError,
+)
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
-from ccrs_core.transport.http import HttpTransport
-from tests.transport.servers import MIB, Peer, answer, certificates, run, serve, silent
+from tests.transport.servers import (
+    BOTH,
+    MIB,
+    Make,
+    Peer,
+    answer,
+    certificates,
+    run,
+    serve,
+    silent,
+)
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.sockets, BOTH]
 
 GET = HttpRequest("GET", "/v1/time")
 
@@ -32,19 +46,20 @@ async def head(peer: Peer) -> tuple[str, dict[str, str]]:
 
 
 async def ask(
+    make: Make,
     handler: Callable[[Peer], Awaitable[None]],
     request: HttpRequest = GET,
     options: TransportOptions | None = None,
 ) -> HttpResponse:
     async with serve(handler) as address:
-        transport = HttpTransport(options)
+        transport = make(options)
         try:
             return await transport.request(f"http://{address}", request)
         finally:
             await transport.aclose()
 
 
-def test_a_request_is_sent_as_it_is_and_its_answer_told_whole() -> None:
+def test_a_request_is_sent_as_it_is_and_its_answer_told_whole(make: Make) -> None:
     async def main() -> None:
         async def handle(peer: Peer) -> None:
             line, headers = await head(peer)
@@ -56,7 +71,7 @@ def test_a_request_is_sent_as_it_is_and_its_answer_told_whole() -> None:
 
         headers = {"X-SIGN": "MAC==", "Content-Type": "application/json"}
         request = HttpRequest("POST", "/v1/order", headers=headers, body=b'{"a": 1}')
-        response = await ask(handle, request)
+        response = await ask(make, handle, request)
         assert response.status == 418
         assert response.body == b"\x00short"
         assert response.headers["x-limit"] == "7"
@@ -68,6 +83,7 @@ def test_a_request_is_sent_as_it_is_and_its_answer_told_whole() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1, max_size=5))
 def test_the_query_goes_over_the_wire_exactly_as_it_was_signed(
+    make: Make,
     query: list[tuple[str, str]],
 ) -> None:
     request = HttpRequest("GET", "/v1/a%2Fb", tuple(query))
@@ -80,14 +96,14 @@ def test_the_query_goes_over_the_wire_exactly_as_it_was_signed(
             assert "content-length" not in headers
             await answer(peer)
 
-        await ask(handle, request)
+        await ask(make, handle, request)
 
     run(main)
 
 
-def test_a_query_that_no_encoding_has_is_a_usage_error() -> None:
+def test_a_query_that_no_encoding_has_is_a_usage_error(make: Make) -> None:
     async def main() -> None:
-        transport = HttpTransport()
+        transport = make()
         with pytest.raises(UsageError):
             await transport.request(
                 "http://127.0.0.1:9", HttpRequest("GET", "/", (("a", "\ud800"),))
@@ -99,31 +115,33 @@ def test_a_query_that_no_encoding_has_is_a_usage_error() -> None:
     run(main)
 
 
-def test_redirects_are_answers_and_not_followed() -> None:
+def test_redirects_are_answers_and_not_followed(make: Make) -> None:
     async def main() -> None:
         async def handle(peer: Peer) -> None:
             await head(peer)
             await answer(peer, "302 Found", "Location: http://127.0.0.1:9/\r\n")
 
-        response = await ask(handle)
+        response = await ask(make, handle)
         assert response.status == 302
 
     run(main)
 
 
-def test_a_compressed_answer_is_unpacked() -> None:
+def test_a_compressed_answer_is_unpacked(make: Make) -> None:
     async def main() -> None:
         async def handle(peer: Peer) -> None:
             assert "gzip" in (await head(peer))[1]["accept-encoding"]
             await answer(peer, "200 OK", "Content-Encoding: gzip\r\n", gzip.compress(b"plain"))
 
-        assert (await ask(handle)).body == b"plain"
+        assert (await ask(make, handle)).body == b"plain"
 
     run(main)
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_an_answer_above_the_bound_is_refused_and_one_at_the_bound_is_not(packed: bool) -> None:
+def test_an_answer_above_the_bound_is_refused_and_one_at_the_bound_is_not(
+    make: Make, packed: bool
+) -> None:
     async def main() -> None:
         def zeros(size: int) -> Callable[[Peer], Awaitable[None]]:
             async def handle(peer: Peer) -> None:
@@ -134,15 +152,15 @@ def test_an_answer_above_the_bound_is_refused_and_one_at_the_bound_is_not(packed
             return handle
 
         options = TransportOptions(max_frame_bytes=MIB)
-        assert (await ask(zeros(MIB), GET, options)).body == bytes(MIB)
+        assert (await ask(make, zeros(MIB), GET, options)).body == bytes(MIB)
         for size in (MIB + 1, 256 * MIB if packed else 4 * MIB):
             with pytest.raises(TransportError, match="larger"):
-                await ask(zeros(size), GET, options)
+                await ask(make, zeros(size), GET, options)
 
     run(main)
 
 
-def test_an_endless_answer_is_refused_at_the_bound() -> None:
+def test_an_endless_answer_is_refused_at_the_bound(make: Make) -> None:
     async def main() -> None:
         sent = 0
 
@@ -155,7 +173,7 @@ def test_an_endless_answer_is_refused_at_the_bound() -> None:
                 sent += 65536
 
         with pytest.raises(TransportError, match="larger"):
-            await ask(handle, GET, TransportOptions(max_frame_bytes=MIB))
+            await ask(make, handle, GET, TransportOptions(max_frame_bytes=MIB))
         assert sent < 16 * MIB
 
     run(main)
@@ -174,7 +192,7 @@ def test_an_endless_answer_is_refused_at_the_bound() -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_a_broken_answer_is_a_transport_error_and_nothing_is_sent_twice(
-    reply: bytes, method: str
+    make: Make, reply: bytes, method: str
 ) -> None:
     async def main() -> None:
         requests = []
@@ -184,14 +202,16 @@ def test_a_broken_answer_is_a_transport_error_and_nothing_is_sent_twice(
             await peer.send(reply)
 
         with pytest.raises(TransportError):
-            await ask(handle, HttpRequest(method, "/v1/order"))
+            await ask(make, handle, HttpRequest(method, "/v1/order"))
         assert len(requests) == 1
 
     run(main)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
-def test_a_request_on_a_kept_connection_that_drops_is_not_sent_again(method: str) -> None:
+def test_a_request_on_a_kept_connection_that_drops_is_not_sent_again(
+    make: Make, method: str
+) -> None:
     async def main() -> None:
         requests = []
 
@@ -201,7 +221,7 @@ def test_a_request_on_a_kept_connection_that_drops_is_not_sent_again(method: str
             requests.append((await head(peer))[0])
 
         async with serve(handle) as address:
-            transport = HttpTransport()
+            transport = make()
             await transport.request(f"http://{address}", GET)
             with pytest.raises(TransportError):
                 await transport.request(f"http://{address}", HttpRequest(method, "/v1/order"))
@@ -211,15 +231,15 @@ def test_a_request_on_a_kept_connection_that_drops_is_not_sent_again(method: str
     run(main)
 
 
-def test_no_answer_in_time_is_timed_out() -> None:
+def test_no_answer_in_time_is_timed_out(make: Make) -> None:
     async def main() -> None:
         with pytest.raises(TimedOut, match=r"0\.05 s"):
-            await ask(silent, GET, TransportOptions(request_timeout=0.05))
+            await ask(make, silent, GET, TransportOptions(request_timeout=0.05))
 
     run(main)
 
 
-def test_a_trickling_answer_is_timed_out_too() -> None:
+def test_a_trickling_answer_is_timed_out_too(make: Make) -> None:
     async def main() -> None:
         async def handle(peer: Peer) -> None:
             await head(peer)
@@ -229,16 +249,16 @@ def test_a_trickling_answer_is_timed_out_too() -> None:
                 await asyncio.sleep(0)
 
         with pytest.raises(TimedOut):
-            await ask(handle, GET, TransportOptions(request_timeout=0.1))
+            await ask(make, handle, GET, TransportOptions(request_timeout=0.1))
 
     run(main)
 
 
-def test_where_nobody_listens_the_request_was_not_sent() -> None:
+def test_where_nobody_listens_the_request_was_not_sent(make: Make) -> None:
     async def main() -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            transport = HttpTransport()
+            transport = make()
             with pytest.raises(ConnectFailed):
                 await transport.request(f"http://127.0.0.1:{unused.getsockname()[1]}", GET)
             with pytest.raises(ConnectFailed):
@@ -248,7 +268,7 @@ def test_where_nobody_listens_the_request_was_not_sent() -> None:
     run(main)
 
 
-def test_a_custom_ssl_context_is_used_and_the_default_one_verifies() -> None:
+def test_a_custom_ssl_context_is_used_and_the_default_one_verifies(make: Make) -> None:
     async def main() -> None:
         server, client = certificates()
 
@@ -257,10 +277,10 @@ def test_a_custom_ssl_context_is_used_and_the_default_one_verifies() -> None:
             await answer(peer, body=b"secret")
 
         async with serve(handle, tls=server) as address:
-            trusting = HttpTransport(TransportOptions(ssl=client))
+            trusting = make(TransportOptions(ssl=client))
             assert (await trusting.request(f"https://{address}", GET)).body == b"secret"
             await trusting.aclose()
-            strict = HttpTransport()
+            strict = make()
             with pytest.raises(ConnectFailed, match=r"(?i)certificate"):
                 await strict.request(f"https://{address}", GET)
             await strict.aclose()
@@ -268,7 +288,7 @@ def test_a_custom_ssl_context_is_used_and_the_default_one_verifies() -> None:
     run(main)
 
 
-def test_the_source_address_is_honoured() -> None:
+def test_the_source_address_is_honoured(make: Make) -> None:
     async def main() -> None:
         seen: list[str] = []
 
@@ -277,13 +297,14 @@ def test_the_source_address_is_honoured() -> None:
             await head(peer)
             await answer(peer)
 
-        await ask(handle, GET, TransportOptions(source_address="127.0.0.2"))
+        await ask(make, handle, GET, TransportOptions(source_address="127.0.0.2"))
         assert seen == ["127.0.0.2"]
 
     run(main)
 
 
 def test_cookies_and_proxies_of_the_environment_are_ignored(
+    make: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
@@ -298,7 +319,7 @@ def test_cookies_and_proxies_of_the_environment_are_ignored(
                 await answer(peer, headers="Set-Cookie: track=me\r\n")
 
         async with serve(handle) as address:
-            transport = HttpTransport()
+            transport = make()
             await transport.request(f"http://{address}", GET)
             await transport.request(f"http://{address}", GET)
             await transport.aclose()
@@ -308,10 +329,10 @@ def test_cookies_and_proxies_of_the_environment_are_ignored(
 
 
 @pytest.mark.parametrize("rounds", range(8))
-def test_a_cancelled_request_leaves_nothing_behind(rounds: int) -> None:
+def test_a_cancelled_request_leaves_nothing_behind(make: Make, rounds: int) -> None:
     async def main() -> None:
         async with serve(silent) as address:
-            transport = HttpTransport()
+            transport = make()
             request = HttpRequest("POST", "/", body=bytes(100_000))
             asking = asyncio.ensure_future(transport.request(f"http://{address}", request))
             for _ in range(rounds):
@@ -324,7 +345,7 @@ def test_a_cancelled_request_leaves_nothing_behind(rounds: int) -> None:
     run(main)
 
 
-def test_closing_the_transport_ends_a_request_that_waits() -> None:
+def test_closing_the_transport_ends_a_request_that_waits(make: Make) -> None:
     async def main() -> None:
         arrived = asyncio.Event()
 
@@ -334,7 +355,7 @@ def test_closing_the_transport_ends_a_request_that_waits() -> None:
             await peer.reader.read()
 
         async with serve(handle) as address:
-            transport = HttpTransport()
+            transport = make()
             asking = asyncio.ensure_future(transport.request(f"http://{address}", GET))
             await arrived.wait()
             await transport.aclose()
@@ -346,14 +367,14 @@ def test_closing_the_transport_ends_a_request_that_waits() -> None:
     run(main)
 
 
-def test_messages_show_no_query() -> None:
+def test_messages_show_no_query(make: Make) -> None:
     async def main() -> None:
         async def handle(peer: Peer) -> None:
             await head(peer)
 
         request = HttpRequest("GET", "/v1/x", (("signature", "hunter2"),))
         with pytest.raises(TransportError) as failed:
-            await ask(handle, request)
+            await ask(make, handle, request)
         assert "GET http://127.0.0.1" in str(failed.value)
         assert "/v1/x" in str(failed.value)
         error: BaseException | None = failed.value

@@ -1,4 +1,4 @@
-"""How the default transport's WebSockets are ended from this side, on real sockets."""
+"""How a WebSocket is ended from this side."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import struct
 
 import pytest
 
-from ccrs_core.errors import ConnectionLost
-from ccrs_core.transport.base import TransportOptions
-from ccrs_core.transport.http import HttpConnection
+from ccrs_core.errors import (
+    ConnectionLost,
+)
+from ccrs_core.transport.base import Connection, TransportOptions
 from tests.transport.servers import (
+    BOTH,
     CLOSE,
     GUARD,
     MIB,
     PING,
     TEXT,
+    Make,
     Peer,
     everything,
     frame,
@@ -24,11 +27,11 @@ from tests.transport.servers import (
     with_peer,
 )
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.sockets, BOTH]
 
 
-def test_abort_wakes_a_waiting_receive_at_once() -> None:
-    async def client(connection: HttpConnection) -> None:
+def test_abort_wakes_a_waiting_receive_at_once(make: Make) -> None:
+    async def client(connection: Connection) -> None:
         waiting = asyncio.ensure_future(connection.receive())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -37,11 +40,11 @@ def test_abort_wakes_a_waiting_receive_at_once() -> None:
             await waiting
         connection.abort()
 
-    with_peer(silent, client)
+    with_peer(make, silent, client)
 
 
-def test_after_its_end_a_connection_sends_nothing_and_says_so() -> None:
-    async def client(connection: HttpConnection) -> None:
+def test_after_its_end_a_connection_sends_nothing_and_says_so(make: Make) -> None:
+    async def client(connection: Connection) -> None:
         connection.abort()
         for attempt in (connection.send("x"), connection.send(b"x"), connection.ping()):
             with pytest.raises(ConnectionLost):
@@ -50,23 +53,25 @@ def test_after_its_end_a_connection_sends_nothing_and_says_so() -> None:
         with pytest.raises(ConnectionLost):
             await connection.receive()
 
-    with_peer(silent, client)
+    with_peer(make, silent, client)
 
     async def end(peer: Peer) -> None:
         await peer.send(frame(CLOSE, struct.pack("!H", 1012)))
         await peer.read()
 
-    async def after_theirs(connection: HttpConnection) -> None:
+    async def after_theirs(connection: Connection) -> None:
         await everything(connection)
         with pytest.raises(ConnectionLost) as lost:
             await connection.send("x")
         assert lost.value.code == 1012
 
-    with_peer(end, after_theirs)
+    with_peer(make, end, after_theirs)
 
 
 @pytest.mark.parametrize("code", [1000, 4000])
-def test_closing_in_good_order_sends_the_code_and_waits_for_the_answer(code: int) -> None:
+def test_closing_in_good_order_sends_the_code_and_waits_for_the_answer(
+    make: Make, code: int
+) -> None:
     said: list[tuple[int, bytes]] = []
 
     async def polite(peer: Peer) -> None:
@@ -74,15 +79,17 @@ def test_closing_in_good_order_sends_the_code_and_waits_for_the_answer(code: int
         await peer.send(frame(TEXT, b"still on its way"), frame(CLOSE, said[0][1]))
         assert await peer.reader.read() == b""
 
-    async def client(connection: HttpConnection) -> None:
+    async def client(connection: Connection) -> None:
         await connection.close(code)
 
-    with_peer(polite, client, TransportOptions(close_timeout=10 * GUARD))
+    with_peer(make, polite, client, TransportOptions(close_timeout=10 * GUARD))
     assert said == [(CLOSE, struct.pack("!H", code))]
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
-def test_closing_while_another_task_receives_is_in_good_order_for_both(goes_on: bool) -> None:
+def test_closing_while_another_task_receives_is_in_good_order_for_both(
+    make: Make, goes_on: bool
+) -> None:
     read = asyncio.Event()
     complete: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -93,7 +100,7 @@ def test_closing_while_another_task_receives_is_in_good_order_for_both(goes_on: 
         await peer.send(frame(CLOSE, goodbye[1]))
         complete.put_nowait(await peer.reader.read())
 
-    async def client(connection: HttpConnection) -> None:
+    async def client(connection: Connection) -> None:
         waiting = asyncio.ensure_future(connection.receive())
         await asyncio.sleep(0)
         closing = asyncio.ensure_future(connection.close())
@@ -109,12 +116,14 @@ def test_closing_while_another_task_receives_is_in_good_order_for_both(goes_on: 
                 await waiting
         assert await complete.get() == b""
 
-    with_peer(polite, client, TransportOptions(close_timeout=10 * GUARD))
+    with_peer(make, polite, client, TransportOptions(close_timeout=10 * GUARD))
 
 
 @pytest.mark.parametrize("receiving", [False, True])
-def test_closing_is_bounded_in_time_where_the_peer_never_answers(receiving: bool) -> None:
-    async def client(connection: HttpConnection) -> None:
+def test_closing_is_bounded_in_time_where_the_peer_never_answers(
+    make: Make, receiving: bool
+) -> None:
+    async def client(connection: Connection) -> None:
         waiting = asyncio.ensure_future(connection.receive()) if receiving else None
         await asyncio.sleep(0)
         await connection.close()
@@ -122,22 +131,22 @@ def test_closing_is_bounded_in_time_where_the_peer_never_answers(receiving: bool
             with pytest.raises(ConnectionLost):
                 await waiting
 
-    with_peer(silent, client, TransportOptions(close_timeout=0.05))
+    with_peer(make, silent, client, TransportOptions(close_timeout=0.05))
 
 
-def test_closing_is_bounded_in_time_where_the_peer_floods_instead_of_answering() -> None:
+def test_closing_is_bounded_in_time_where_the_peer_floods_instead_of_answering(make: Make) -> None:
     async def flood(peer: Peer) -> None:
         while True:
             await peer.send(frame(TEXT, bytes(1000)) * 50)
 
-    async def client(connection: HttpConnection) -> None:
+    async def client(connection: Connection) -> None:
         await connection.close()
 
-    with_peer(flood, client, TransportOptions(close_timeout=0.05))
+    with_peer(make, flood, client, TransportOptions(close_timeout=0.05))
 
 
-def test_a_peer_that_reads_nothing_blocks_send_until_abort() -> None:
-    async def client(connection: HttpConnection) -> None:
+def test_a_peer_that_reads_nothing_blocks_send_until_abort(make: Make) -> None:
+    async def client(connection: Connection) -> None:
         async def fill() -> None:
             while True:
                 await connection.send(bytes(MIB))
@@ -149,11 +158,11 @@ def test_a_peer_that_reads_nothing_blocks_send_until_abort() -> None:
         with pytest.raises(ConnectionLost):
             await filling
 
-    with_peer(silent, client)
+    with_peer(make, silent, client)
 
 
-def test_closing_is_bounded_in_time_where_the_peer_reads_nothing() -> None:
-    async def client(connection: HttpConnection) -> None:
+def test_closing_is_bounded_in_time_where_the_peer_reads_nothing(make: Make) -> None:
+    async def client(connection: Connection) -> None:
         async def fill() -> None:
             while True:
                 await connection.send(bytes(MIB))
@@ -164,10 +173,10 @@ def test_closing_is_bounded_in_time_where_the_peer_reads_nothing() -> None:
         with pytest.raises(ConnectionLost):
             await filling
 
-    with_peer(silent, client, TransportOptions(close_timeout=0.05))
+    with_peer(make, silent, client, TransportOptions(close_timeout=0.05))
 
 
-def test_a_cancelled_receive_loses_no_frame() -> None:
+def test_a_cancelled_receive_loses_no_frame(make: Make) -> None:
     async def send(peer: Peer) -> None:
         for n in range(200):
             await peer.send(frame(TEXT, b"%d" % n), frame(PING))
@@ -175,7 +184,7 @@ def test_a_cancelled_receive_loses_no_frame() -> None:
         while (await peer.read())[0] != CLOSE:
             pass
 
-    async def client(connection: HttpConnection) -> None:
+    async def client(connection: Connection) -> None:
         frames: list[bytes] = []
         chance = random.Random(7)
         while True:
@@ -192,10 +201,10 @@ def test_a_cancelled_receive_loses_no_frame() -> None:
                 break
         assert frames == [b"%d" % n for n in range(200)]
 
-    with_peer(send, client)
+    with_peer(make, send, client)
 
 
-def test_a_receive_cancelled_while_it_answers_a_ping_loses_no_frame() -> None:
+def test_a_receive_cancelled_while_it_answers_a_ping_loses_no_frame(make: Make) -> None:
     full = asyncio.Event()
 
     async def send(peer: Peer) -> None:
@@ -203,7 +212,7 @@ def test_a_receive_cancelled_while_it_answers_a_ping_loses_no_frame() -> None:
         await peer.send(frame(TEXT, b"a") + frame(PING, bytes(125)) * 1000)
         await asyncio.Event().wait()
 
-    async def client(connection: HttpConnection) -> None:
+    async def client(connection: Connection) -> None:
         async def fill() -> None:
             while True:
                 await connection.send(bytes(MIB))
@@ -222,4 +231,4 @@ def test_a_receive_cancelled_while_it_answers_a_ping_loses_no_frame() -> None:
             await answering
         assert await connection.receive() == [b"a"]
 
-    with_peer(send, client)
+    with_peer(make, send, client)
