@@ -46,6 +46,7 @@ from ccrs_core.status import ClientStatus, SubscriptionState
 from ccrs_core.supervisor import Context
 from ccrs_core.survey import Totals, survey
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Transport
+from ccrs_core.transport.choice import make_transport
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.server import EmulatorServer
@@ -67,7 +68,7 @@ def connect(
     addresses: Mapping[str, str] | None = None,
     credentials: Credentials | None = None,
     options: Options | None = None,
-    transport: Transport | None = None,
+    transport: Transport | str | None = None,
     clock: Clock | None = None,
     instruments: Iterable[Instrument] = (),
     seed: int = 0,
@@ -82,7 +83,9 @@ def connect(
     :param base_url: one address instead of all of the environment's, such as
         ``http://127.0.0.1:8080``; no other is dialled. Streams use ws:// for http://.
     :param addresses: addresses by name instead of the environment's; all must be named.
-    :param transport: your own; it is closed with the client.
+    :param transport: your own, which is closed with the client, or the name of one: ``"aiohttp"``,
+        or what an installed package offers (``"picows"``). None: that of the only such package
+        that can serve the options, and aiohttp where there is none.
     :param instruments: known instruments; their markets are then not fetched.
     :raises PluginError: where the exchange isn't installed or can't be loaded.
     :raises UsageError: where the environment doesn't exist or the addresses are incomplete.
@@ -117,7 +120,7 @@ class Client:
         addresses: dict[str, str] | None,
         credentials: Credentials | None,
         options: Options,
-        transport: Transport | None,
+        transport: Transport | str | None,
         clock: Clock,
         instruments: Sequence[Instrument],
         seed: int,
@@ -164,11 +167,8 @@ class Client:
         async with contextlib.AsyncExitStack() as undo:
             if self._addresses is None:
                 await self._start_emulator(undo)
-            if transport is None:
-                # aiohttp takes a while to import and isn't needed to list exchanges.
-                from ccrs_core.transport.http import HttpTransport
-
-                transport = HttpTransport(self._options.transport)
+            if transport is None or isinstance(transport, str):
+                transport = make_transport(transport, self._options.transport)
             undo.push_async_callback(transport.aclose)
             self._context = self._new_context(transport)
             addresses = self._addresses
@@ -293,6 +293,7 @@ class Client:
             policy=chosen,
             maxsize=maxsize,
             callback=callback,
+            time_ns=self._clock.time_ns,
         )
 
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:

@@ -8,7 +8,7 @@ matching, resubscription, limits and book assembly are the core's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
@@ -31,13 +31,15 @@ class Data:
     ``sequence`` is the number by which repeats are recognised: within the topic, a frame whose
     number isn't above the last delivered one brings nothing new. None where repeats can't occur or
     are recognised by trade id. (The core puts the bytes of ``Codec.peek`` there.) ``restart`` says
-    that the exchange began to count anew here.
+    that the exchange began to count anew here. ``independent``: ``Codec.peek`` says the same of the
+    frame, so that the core may spare itself asking.
     """
 
     topic: str
     events: Sequence[MarketData]
     sequence: int | bytes | None = None
     restart: bool = False
+    independent: bool = attrs.field(default=False, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -164,6 +166,38 @@ class Codec(ABC):
         earlier frames of the same connection, so that it must be decoded in any case.
         """
         return None
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        """Leave out frames that a later one of the same burst replaces, and count them by topic.
+
+        Only frames of the ``replaceable`` topics may be left out, and only where a later frame with
+        a greater number tells the topic's whole state, with no restart from there to it. What it
+        can't judge, it keeps. By default it goes by ``peek``: override it where the exchange's
+        spelling allows a whole burst to be judged at once.
+        """
+        newest: dict[str, int] = {}
+        superseded: dict[str, int] = {}
+        kept: list[bytes] = []
+        for frame in reversed(frames):
+            peeked = self.peek(frame)
+            if peeked is None:
+                newest.clear()  # it may build on any frame before it
+            else:
+                name, number, restart = peeked
+                if isinstance(number, int) and name in replaceable:
+                    later = newest.get(name)
+                    if restart:
+                        newest.pop(name, None)
+                    elif later is None or number >= later:
+                        newest[name] = number
+                    else:
+                        superseded[name] = superseded.get(name, 0) + 1
+                        continue
+            kept.append(frame)
+        kept.reverse()
+        return kept, superseded
 
     def ping(self, request_id: str) -> Outbound | None:
         """The heartbeat frame, where ``heartbeat`` is set. None sends a protocol-level ping."""

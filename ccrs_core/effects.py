@@ -55,6 +55,14 @@ class Silent:
 
 
 @attrs.frozen
+class Superseded:
+    """So many updates of a topic were replaced by a later one before they were decoded."""
+
+    topic: str
+    count: int
+
+
+@attrs.frozen
 class Unreadable:
     error: DecodeError
 
@@ -74,7 +82,9 @@ class Close:
     fatal: LoginRefused | None = None
 
 
-Effect = Data | Send | Acknowledged | TopicRefused | Silent | Unreadable | Replace | Close
+Effect = (
+    Data | Send | Acknowledged | TopicRefused | Silent | Superseded | Unreadable | Replace | Close
+)
 
 
 class Contest(Protocol):
@@ -83,6 +93,7 @@ class Contest(Protocol):
     def late(
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
     ) -> bool: ...
+    def copied(self, number: int | bytes, runner: Runner, now_ns: int) -> None: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -107,6 +118,9 @@ class Counters:
     """Frames decoded to events."""
     late: int = 0
     """Copies of what another connection brought first, recognised without decoding."""
+    superseded: int = 0
+    """Frames that a later one of the same burst replaces, where only the newest is wanted; not
+    decoded."""
     control: int = 0
     unrecognised: int = 0
     unwanted: int = 0

@@ -9,24 +9,21 @@ channel; None where the exchange gives none. Prices and sizes keep the wire's ex
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, ParamSpec, TypeVar, cast
+from typing import ClassVar
 
 import attrs
 
+from ccrs_core.constructors import Deferrable
 from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Side
-
-P = ParamSpec("P")
-E = TypeVar("E")
 
 Level = tuple[Decimal, Decimal]
 """Price and size of one level of an order book."""
 
 
 @attrs.define(eq=False)
-class Event:
+class Event(Deferrable):
     """What all events have in common. (The kinds of event are frozen.)"""
 
     type: ClassVar[str]
@@ -171,28 +168,6 @@ class Liquidation(Event):
     side: Side
     price: Decimal
     size: Decimal
-
-
-def fast_constructor(event: Callable[P, E]) -> Callable[P, E]:
-    """A constructor of an event class at a third of its cost, for codecs.
-
-    A frozen attrs class assigns each field through ``object.__setattr__``. This one fills an
-    instance of a mutable class of the same layout and then turns it into the frozen one.
-    """
-    kind: Any = event
-    fields = attrs.fields(kind)
-    mutable = type(kind.__name__, kind.__bases__, {"__slots__": kind.__dict__["__slots__"]})
-    parameters = ", ".join(field.name for field in fields)
-    assignments = "".join(f"    made.{field.name} = {field.name}\n" for field in fields)
-    scope: dict[str, Any] = {"new": object.__new__, "mutable": mutable, "frozen": kind}
-    exec(  # noqa: S102 - of nothing but the class's own field names
-        f"def construct({parameters}):\n    made = new(mutable)\n{assignments}"
-        "    made.__class__ = frozen\n    return made\n",
-        scope,
-    )
-    construct = scope["construct"]
-    construct.__defaults__ = tuple(f.default for f in fields if f.default is not attrs.NOTHING)
-    return cast(Callable[P, E], construct)
 
 
 MarketData = TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Liquidation

@@ -17,9 +17,11 @@ import attrs
 
 from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
 from ccrs_core.events import AnyEvent, Candle, Gap, InstrumentChanged, MarketData, Notice, Reason
+from ccrs_core.histogram import Histogram
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.policy import FeedStatus, Policy
+from ccrs_core.transport.base import SYSTEM_CLOCK
 
 log = logging.getLogger("ccrs.feed")
 
@@ -45,6 +47,9 @@ class Feed:
     NOTICES: ClassVar[int] = 4096
     """Notices that may wait unread; beyond, those that nothing happened between are merged."""
 
+    UNTIMED: ClassVar[int] = 15
+    """Events between two whose latency is noted, while the consumer has no need to wait."""
+
     def __init__(
         self,
         owner: FeedOwner,
@@ -54,6 +59,7 @@ class Feed:
         policy: Policy = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
+        time_ns: Callable[[], int] = SYSTEM_CLOCK.time_ns,
     ) -> None:
         self.connections = connections
         self.policy = policy
@@ -75,6 +81,10 @@ class Feed:
         self._notices = 0
         self._notices_limit = self.NOTICES
         self._overflow = 0
+        self.latency = Histogram()
+        """From the arrival of a frame to the consumer, see ``FeedStatus.latency``."""
+        self._time_ns = time_ns
+        self._untimed = 0
         self._offered = self._delivered = self._conflated = self._dropped = self._discarded = 0
 
     # --- life ---
@@ -222,6 +232,7 @@ class Feed:
                 # A reader that was cancelled may end after its follower has begun to wait.
                 if self._wake is wake:
                     self._wake = None
+            self._untimed = 0
         return True
 
     def _pop(self) -> AnyEvent | None:
@@ -250,6 +261,10 @@ class Feed:
         else:
             return None
         self._delivered += 1
+        if self._untimed:
+            self._untimed -= 1
+        else:
+            self._time(event)
         if self._space is not None and len(queue) - self._notices < self.maxsize:
             self._space.set()
         return event
@@ -269,9 +284,16 @@ class Feed:
             self._queue.clear()
         self._notices = 0
         self._delivered += len(batch)
+        if batch:
+            self._time(batch[0])
         if self._space is not None:
             self._space.set()
         return batch
+
+    def _time(self, event: AnyEvent) -> None:
+        """Note how long ago an event's frame arrived."""
+        self._untimed = self.UNTIMED
+        self.latency.record(self._time_ns() - event.received_time_ns)
 
     def _raise_error(self) -> None:
         if self._overflow:
@@ -310,6 +332,12 @@ class Feed:
         wake = self._wake
         if wake is not None and not wake.done():
             wake.set_result(None)
+
+    def superseded(self, count: int) -> None:
+        """Count events that a newer one, about to be put, has replaced before they were made."""
+        if not self._closed:
+            self._offered += count
+            self._conflated += count
 
     def notify(self, notice: Notice | InstrumentChanged) -> None:
         """Offer a notice; notices are neither conflated nor dropped (but see ``NOTICES``)."""
@@ -435,6 +463,7 @@ class Feed:
             dropped=self._dropped,
             discarded=self._discarded,
             error=str(self._errors[0]) if self._errors else None,
+            latency=self.latency.summary(),
         )
 
 

@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from ccrs_core.histogram import LatencySummary
+
 
 class Policy(enum.StrEnum):
     """What happens when a consumer is slower than the market for ``maxsize`` events."""
@@ -37,3 +39,6 @@ class FeedStatus:
     discarded: int
     """Removed unread by an unsubscribe or by closing the feed."""
     error: str | None
+    latency: LatencySummary | None = None
+    """From the arrival of a frame to the consumer's line of code that got its event: of each event
+    that the consumer had waited for, and of samples while it lags behind."""

@@ -7,9 +7,12 @@ the old and the new connection of a planned rollover.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import attrs
+
+from ccrs_core.trail import Trail
 
 Number = int | bytes
 
@@ -29,9 +32,20 @@ class Runner:
     """Summed lead of its wins over the runner-up."""
     ahead_count: int = 0
     behind_total: float = 0.0
-    """Summed lag of its late copies behind the winner."""
+    """Summed lag behind the winner of those late copies that were timed."""
+    behind_count: int = 0
     generations: dict[str, int] = attrs.field(factory=dict, repr=False)
     tops: dict[str, int] = attrs.field(factory=dict, repr=False)
+
+    def timed(self, when: float, winner: Runner | None, now: float) -> None:
+        """Score a late copy of what was won at a time. ``winner`` is None where another one was
+        late before: only the first to arrive after the winner tells its lead."""
+        behind = now - when
+        self.behind_total += behind
+        self.behind_count += 1
+        if winner is not None:
+            winner.ahead_total += behind
+            winner.ahead_count += 1
 
     @property
     def mean_ahead(self) -> float | None:
@@ -39,36 +53,7 @@ class Runner:
 
     @property
     def mean_behind(self) -> float | None:
-        return self.behind_total / self.late if self.late else None
-
-
-Peeked = tuple[str, Number, bool]
-"""What ``Codec.peek`` tells: topic, number, restart."""
-
-
-class Copies:
-    """What recent frames were told to be, for connections that bring the very same bytes.
-
-    Exchanges tend to serialise an update once for all connections. Looking its bytes up costs a
-    fraction of a ``Codec.peek``, which must give the same answer for the same bytes.
-    """
-
-    LIMIT: ClassVar[int] = 2048
-    LONGEST: ClassVar[int] = 1024
-    """Longer frames are not remembered."""
-
-    __slots__ = ("told", "told_before")
-
-    def __init__(self) -> None:
-        self.told: dict[bytes, Peeked] = {}
-        self.told_before: dict[bytes, Peeked] = {}
-
-    def tell(self, frame: bytes, peeked: Peeked | None) -> None:
-        """Remember what a frame is; None is not remembered."""
-        if peeked is not None and len(frame) <= self.LONGEST:
-            self.told[frame] = peeked
-            if len(self.told) >= self.LIMIT:
-                self.told_before, self.told = self.told, {}
+        return self.behind_total / self.behind_count if self.behind_count else None
 
 
 class Race:
@@ -100,10 +85,19 @@ class Race:
         "held",
         "last",
         "topic",
+        "trail",
     )
 
-    def __init__(self, topic: str, runners: list[Runner], *, contiguous: bool = False) -> None:
+    def __init__(
+        self,
+        topic: str,
+        runners: list[Runner],
+        *,
+        contiguous: bool = False,
+        trail: Trail | None = None,
+    ) -> None:
         self.topic = topic
+        self.trail = Trail() if trail is None else trail
         self.contiguous = contiguous
         self.last: int | None = None
         self.held: set[int] = set()
@@ -205,16 +199,18 @@ class Race:
             # The state that a connection starts with says nothing about its speed.
             runner.repeats += 1
             return
-        behind = now - when
         runner.late += 1
-        runner.behind_total += behind
+        runner.timed(when, winner, now)
         if number.__class__ is int:
             runner.tops[self.topic] = number
         if winner is not None:
-            # Only the first to arrive after the winner tells its lead.
-            winner.ahead_total += behind
-            winner.ahead_count += 1
             self._recent[number] = (when, None)
+
+    def copied(self, number: Number, runner: Runner) -> None:
+        """Note that a connection has brought copies of updates that were handed on, up to this."""
+        if number.__class__ is int:
+            assert isinstance(number, int)
+            runner.tops[self.topic] = number
 
     def take(self, number: int, restart: bool, runner: Runner, now: float) -> bool:
         """:meth:`late` and, where it isn't, :meth:`won`: whether an update is to be delivered."""
@@ -232,6 +228,24 @@ class Race:
         if len(self._runners) > 1:
             self.remember(number, runner, now)
         return True
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers above the last one are sure to be new."""
+        return self.last is not None and not (self.generation or self.held)
+
+    def advance(self, numbers: Sequence[int], runner: Runner, now: float) -> None:
+        """Note that updates, all above the last one and rising, are delivered. (``plain``.)"""
+        self.last = last = numbers[-1]
+        self.advanced_at = now
+        self.adrift = False
+        runner.wins += len(numbers)
+        runner.tops[self.topic] = last
+        if len(self._runners) > 1:
+            recent = self._recent
+            recent.update(dict.fromkeys(numbers, (now, runner)))
+            if len(recent) >= self.WINDOW:
+                self._older, self._recent = recent, {}
 
     def won(self, number: Number, restart: bool, runner: Runner, now: float) -> None:
         """Note that an update, found not to be late, was decoded and delivered."""
@@ -273,6 +287,12 @@ class Race:
         self.last = None
         self._forget()
 
+    def drift(self) -> None:
+        """No connection brings the topic any more."""
+        self.adrift = True
+        self.trail.clear()
+
     def _forget(self) -> None:
+        self.trail.clear()
         self.held.clear()
         self._recent, self._older = {}, {}

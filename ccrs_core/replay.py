@@ -35,7 +35,7 @@ from ccrs_core.orderbook import OrderBook
 from ccrs_core.outstanding import chunks
 from ccrs_core.race import Runner
 from ccrs_core.recording import Closed, End, Header, Opened, Received, Record, lines, read
-from ccrs_core.stream import Topic
+from ccrs_core.topic import Topic
 
 
 def replay(

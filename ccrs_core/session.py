@@ -10,10 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ccrs_core.codec import (
     Ack,
-    Alive,
     Closing,
     Codec,
-    Data,
     LoggedIn,
     LoginRefused,
     Message,
@@ -24,7 +22,6 @@ from ccrs_core.codec import (
 from ccrs_core.effects import (
     Acknowledged,
     Close,
-    Contest,
     Counters,
     Effect,
     Patience,
@@ -36,10 +33,10 @@ from ccrs_core.effects import (
     Unreadable,
 )
 from ccrs_core.errors import DecodeError
-from ccrs_core.inflate import inflate
+from ccrs_core.frames import FrameReader
 from ccrs_core.model import Subscription
 from ccrs_core.outstanding import Outstanding, WantedTopic, chunks
-from ccrs_core.race import Copies, Runner
+from ccrs_core.race import Runner
 
 NEVER = float("inf")
 
@@ -66,12 +63,18 @@ class Session:
         self._max_silence = max_silence
         self._patience = patience
         self._login_frame = login_frame
-        self.contests: Mapping[str, Contest] | None = None
-        """By topic, where copies are to be recognised without decoding them."""
-        self.copies = Copies()
         self.runner = runner
         self.counters = Counters()
         self._topics: dict[str, WantedTopic] = {}
+        self.reader = FrameReader(
+            codec,
+            self._topics,
+            runner,
+            self.counters,
+            control=self._control,
+            unreadable=self._undecodable,
+            first=self._first,
+        )
         self._requests = Outstanding()
         self._queue: list[str] = []
         self._logged_in = login_frame is None
@@ -232,77 +235,7 @@ class Session:
     def received(self, frames: Sequence[bytes], now: float, now_ns: int) -> list[Effect]:
         """Frames have arrived, in this order; ``now_ns`` is the wall clock's time."""
         self._last_received = now
-        counters = self.counters
-        counters.frames += len(frames)
-        effects: list[Effect] = []
-        append = effects.append
-        topics = self._topics
-        codec = self._codec
-        decode, peek, compression = codec.decode, codec.peek, codec.compression
-        contests, copies = self.contests, self.copies
-        identity: bytes | None = None
-        runner = self.runner
-        for frame in frames:
-            if compression is not None:
-                try:
-                    frame = inflate(frame, compression)  # noqa: PLW2901
-                except Exception as error:
-                    self._undecodable(error, frame, now, effects)
-                    continue
-            if contests is not None:
-                identity = None
-                peeked = copies.told.get(frame) or copies.told_before.get(frame)
-                if peeked is None:
-                    try:
-                        peeked = peek(frame)
-                    except Exception as error:
-                        self._undecodable(error, frame, now, effects)
-                        continue
-                    copies.tell(frame, peeked)
-                if peeked is not None:
-                    name, number, restart = peeked
-                    contest = contests.get(name) if name in topics else None
-                    if contest is not None and contest.late(number, restart, runner, now, now_ns):
-                        counters.late += 1
-                        late = topics[name]
-                        late.last_data = now
-                        if late.silences or not late.had_data:
-                            self._first(late, now)
-                        continue
-                    if isinstance(number, bytes):
-                        identity = number
-            try:
-                messages = decode(frame, now_ns)
-            except Exception as error:
-                self._undecodable(error, frame, now, effects)
-                continue
-            useful = False
-            for message in messages:
-                if message.__class__ is Data:
-                    assert isinstance(message, Data)
-                    topic = topics.get(message.topic)
-                    if topic is None:
-                        continue
-                    topic.last_data = now
-                    if topic.silences or not topic.had_data:
-                        self._first(topic, now)
-                    if identity is not None:
-                        message.sequence = identity
-                    append(message)
-                    useful = True
-                else:
-                    self._control(message, now, effects)
-            if useful:
-                counters.data += 1
-            elif not messages:
-                counters.unrecognised += 1
-            elif messages[0].__class__ is Data:
-                counters.unwanted += 1
-            elif messages[0].__class__ in _CONTROL:
-                counters.control += 1
-            else:
-                counters.unrecognised += 1
-        return effects
+        return self.reader.read(frames, now, now_ns)
 
     def _first(self, topic: WantedTopic, now: float) -> None:
         topic.had_data = True
@@ -529,6 +462,3 @@ class Session:
         if not self._closed:
             self._closed = True
             effects.append(Close(reason))
-
-
-_CONTROL = frozenset({Ack, Refused, Reply, Alive, Closing, LoggedIn, LoginRefused})

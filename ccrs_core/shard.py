@@ -16,11 +16,13 @@ from ccrs_core.events import Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
-from ccrs_core.race import Copies, Runner
+from ccrs_core.race import Runner
 from ccrs_core.session import Session
 from ccrs_core.status import LinkState, SubscriptionState
-from ccrs_core.stream import EVENT_OF, Stream, Topic
+from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.supervisor import Context, Link
+from ccrs_core.topic import Topic
+from ccrs_core.trail import Trail
 
 log = logging.getLogger("ccrs.shard")
 
@@ -54,7 +56,9 @@ class Shard:
         self.pool = pool
         self.topics: dict[str, Topic] = {}
         self.runners: list[Runner] = []
-        self.copies = Copies()
+        self.trail = Trail()
+        self.replaceable: set[str] = set()
+        """Topics of which nobody wants but the newest state."""
         self.links: list[Link] = []
         self.refusals: dict[Subscription, SubscriptionRefused] = {}
         self.rollovers = 0
@@ -138,7 +142,9 @@ class Shard:
                     resync=self._resync,
                     arm=lambda name=name: self._arm(name),  # type: ignore[misc]
                     checksum=self.context.exchange.checksum,
+                    trail=self.trail,
                 )
+                self.trail.clear()
             stream = topic.stream(subscription)
             topic.attach(stream, feed)
             if subscription not in self._wanted:
@@ -146,6 +152,7 @@ class Shard:
                 new.append(subscription)
             elif subscription in self.refusals:
                 feed.fail(self.refusals[subscription])
+        self._conflate()
         for link in self.links:
             if new and link.session is not None and not link.held:
                 link.apply(link.session.add(new))
@@ -173,10 +180,15 @@ class Shard:
                 timer = self._timers.pop(name, None)
                 if timer is not None:
                     timer.cancel()
+        self._conflate()
         for link in self.links:
             if gone and link.session is not None:
                 link.apply(link.session.remove(gone))
         return gone
+
+    def _conflate(self) -> None:
+        self.replaceable.clear()
+        self.replaceable.update(n for n, topic in self.topics.items() if topic.replaceable)
 
     def stream(self, subscription: Subscription) -> Stream | None:
         name = self._wanted.get(subscription)

@@ -50,6 +50,8 @@ class ConnectionStatus:
     frames: int
     data: int
     late: int
+    superseded: int
+    """Not decoded: a later frame of the burst told more, and only the newest is wanted."""
     control: int
     unrecognised: int
     unwanted: int

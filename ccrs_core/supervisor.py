@@ -26,19 +26,21 @@ from ccrs_core.effects import (
     Replace,
     Send,
     Silent,
+    Superseded,
     TopicRefused,
     Unreadable,
 )
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.limits import HostLimits, Window
-from ccrs_core.model import Subscription
+from ccrs_core.model import NS_PER_SECOND, Subscription
 from ccrs_core.options import Options
-from ccrs_core.race import Copies, Runner
+from ccrs_core.race import Runner
 from ccrs_core.session import NEVER, Session
 from ccrs_core.status import LinkState
-from ccrs_core.stream import Topic
-from ccrs_core.transport.base import Clock, Connection, Transport
+from ccrs_core.topic import Topic
+from ccrs_core.trail import Trail
+from ccrs_core.transport.base import Clock, Connection, Transport, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -77,7 +79,8 @@ class Parent(Protocol):
     route: Route
     topics: dict[str, Topic]
     runners: list[Runner]
-    copies: Copies
+    trail: Trail
+    replaceable: set[str]
 
     def wanted(self) -> Sequence[Subscription]: ...
     def opened(self, link: Link) -> None: ...
@@ -208,14 +211,18 @@ class Link:
         self._apply(session.opened(now), now)
         self._watch_age()
         self._rearm()
+
+        def sink(frames: Sequence[bytes], arrived_ns: int) -> bool:
+            if self.retired:
+                session.counters.frames += len(frames)
+                session.counters.retired += len(frames)
+                return False
+            self._received(session, frames, arrived_ns)
+            return shard.full_feed() is not None
+
         try:
             while True:
-                frames = await connection.receive()
-                if self.retired:
-                    session.counters.frames += len(frames)
-                    session.counters.retired += len(frames)
-                    continue
-                self._received(session, frames)
+                await serve(connection, sink)
                 feed = shard.full_feed()
                 if feed is not None:
                     await self._wait_for(feed, session)
@@ -264,7 +271,7 @@ class Link:
                 now_ms = context.clock.time_ns() // 1_000_000
                 return codec.login(credentials, now_ms, request_id)
 
-        return Session(
+        session = Session(
             codec,
             topics_per_request=route.topics_per_request,
             max_silence=context.exchange.max_silence,
@@ -272,12 +279,14 @@ class Link:
             login_frame=login,
             runner=self.runner,
         )
+        session.reader.trail = self.shard.trail
+        session.reader.replaceable = self.shard.replaceable
+        return session
 
     def compete(self, on: bool) -> None:
         """Recognise copies without decoding them, or (where there is nobody to race) don't."""
         if self.session is not None:
-            self.session.contests = self.shard.topics if on else None
-            self.session.copies = self.shard.copies
+            self.session.reader.contests = self.shard.topics if on else None
 
     def _add_totals(self, counters: Counters) -> None:
         for field in attrs.fields(Counters):
@@ -294,25 +303,43 @@ class Link:
 
     # --- frames and effects ---
 
-    def _received(self, session: Session, frames: Sequence[bytes]) -> None:
+    def _received(self, session: Session, frames: Sequence[bytes], arrived_ns: int) -> None:
         clock = self.context.clock
-        now, now_ns = clock.monotonic(), clock.time_ns()
+        now = clock.monotonic()
+        now_ns = clock.time_ns()
+        if arrived_ns:
+            now_ns -= min(max(int(now * NS_PER_SECOND) - arrived_ns, 0), NS_PER_SECOND)
         self.last_received_ns = now_ns
         topics, runner = self.shard.topics, self.runner
         others = False
+        run: list[Data] = []
+        name = ""
         # In slices: what was decoded is still in the processor's cache when it is delivered.
         for start in range(0, len(frames), _SLICE):
-            for effect in session.received(frames[start : start + _SLICE], now, now_ns):
+            piece = frames if len(frames) <= _SLICE else frames[start : start + _SLICE]
+            for effect in session.received(piece, now, now_ns):
                 if effect.__class__ is Data:
                     assert isinstance(effect, Data)
-                    topic = topics.get(effect.topic)
-                    if topic is not None:
-                        topic.deliver(effect, runner, now)
-                else:
-                    self._carry_out(effect, now_ns)
-                    others = True
+                    if effect.topic is not name and run:
+                        self._deliver(topics.get(name), run, runner, now)
+                        run = []
+                    name = effect.topic
+                    run.append(effect)
+                    continue
+                if run:
+                    self._deliver(topics.get(name), run, runner, now)
+                    run = []
+                self._carry_out(effect, now_ns)
+                others = True
+            if run:
+                self._deliver(topics.get(name), run, runner, now)
+                run = []
         if others:
             self._rearm()
+
+    def _deliver(self, topic: Topic | None, run: list[Data], runner: Runner, now: float) -> None:
+        if topic is not None:
+            topic.deliver_all(run, runner, now)
 
     def _apply(self, effects: Sequence[Effect], now: float) -> None:
         now_ns = self.context.clock.time_ns()
@@ -335,6 +362,9 @@ class Link:
             case Silent():
                 log.info("%s on connection %d is silent", effect.topic, self.number)
                 self.shard.silent(self, effect, now_ns)
+            case Superseded(topic, count):
+                if topic in self.shard.topics:
+                    self.shard.topics[topic].superseded(count)
             case Unreadable(error):
                 log.warning("unreadable frame on connection %d: %s", self.number, error)
                 self.shard.unreadable(self, now_ns)

@@ -16,7 +16,7 @@ from ccrs_core.inflate import inflate
 from ccrs_core.model import NS_PER_SECOND, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.race import Runner
-from ccrs_core.stream import Topic
+from ccrs_core.topic import Topic
 
 
 @attrs.frozen

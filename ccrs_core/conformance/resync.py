@@ -16,7 +16,7 @@ from ccrs_core.conformance.world import World, settle
 from ccrs_core.events import BookUpdate, Gap, Resumed, Stale
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.options import Options
-from ccrs_core.stream import Topic
+from ccrs_core.topic import Topic
 
 _STEP = 0.1
 """Seconds between two looks at the books."""

@@ -58,7 +58,8 @@ SYSTEM_CLOCK = SystemClock()
 
 Sink = Callable[[Sequence[bytes], int], bool]
 """Takes frames that have arrived together, in order and at least one, and the moment at which the
-first was read off the socket (``time.monotonic_ns``); True: enough for now."""
+first was read off the socket (``time.monotonic_ns``), 0 where that isn't known; True: enough for
+now."""
 
 
 class Connection(Protocol):
@@ -110,7 +111,7 @@ async def serve(connection: Connection, sink: Sink) -> None:
         return
     while True:
         frames = await connection.receive()
-        if sink(frames, time.monotonic_ns()):
+        if sink(frames, 0):
             return
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import itertools
 import math
 import os
 from decimal import Decimal
+from typing import Any
 
+import attrs
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from benchmarks.clients import CONTENDERS, Contender
+from benchmarks.clients import BARE, BARE_ORJSON, CONTENDERS, OURS, Contender
+from benchmarks.collector import Watch
 from benchmarks.frames import (
     DEPTH,
     END,
@@ -25,12 +31,13 @@ from benchmarks.frames import (
     stamp_of,
     stamp_text,
 )
-from benchmarks.job import Job
+from benchmarks.job import Collector, Job, Kind
 from benchmarks.measure import Meter, cores, percentile
-from benchmarks.plan import FULL, QUICK, jobs
-from benchmarks.report import OURS, Key, delivered_rate, document, medians, ratios
-from benchmarks.runner import cause, run, source
+from benchmarks.plan import FULL, QUICK, jobs, one_round
+from benchmarks.report import Key, delivered_rate, document, medians, ratios
+from benchmarks.runner import cause, order_of, run, source
 from benchmarks.source import client_frame, instrument, symbols
+from benchmarks.tables import show
 from benchmarks.worker import Arrivals
 
 NOW_MS = 1_700_000_000_000
@@ -202,6 +209,37 @@ def test_a_merging_client_is_credited_with_all_frames_but_delivered_few() -> Non
     assert (figures["events"], figures["delivered"]) == (900, 1)
 
 
+def test_a_run_that_is_over_before_it_was_measured_is_no_measurement() -> None:
+    meter = Meter(frames=1000)
+    meter.woke(1, stamp_text(1))
+    with pytest.raises(ValueError, match="over before"):
+        meter.woke(1, stamp_text(END))
+
+
+def test_a_watch_counts_collections_and_their_pauses() -> None:
+    watch = Watch()
+    watch.begin()
+    gc.collect(0)
+    gc.collect(2)
+    watch.end()
+    gc.collect(2)
+    figures = watch.figures()
+    assert figures["collections_0"] >= 1
+    assert figures["collections_2"] == 1
+    assert figures["longest_2_us"] / 1e6 > 0
+    assert 0 < figures["collecting_share"] < 1
+
+
+def test_a_connection_that_fell_silent_is_noticed() -> None:
+    arrivals = Arrivals()
+    arrivals("A", 1)
+    arrivals("B", 1)
+    arrivals.begin()
+    assert arrivals.silent == 2
+    arrivals("B", 2)
+    assert arrivals.silent == 1
+
+
 def test_lost_repeated_and_swapped_arrivals_are_noticed() -> None:
     for numbers, lost in (((1, 2, 3), 0), ((1, 3), 1), ((2, 3), 1), ((1, 1), 1), ((1, 3, 2), 3)):
         arrivals = Arrivals()
@@ -230,43 +268,113 @@ def paced(client: str, case: str, micros: float, delivered: float) -> tuple[Key,
     return ("latency", case, client, 1), figures | {"delivered": delivered, "cpu_s": 1.0}
 
 
-def test_ratios_are_ours_over_theirs() -> None:
+def test_ratios_are_ours_over_theirs_on_the_same_transport() -> None:
     found = dict(
         [
-            burst_of(OURS, "trades", 200_000),
+            burst_of("aiohttp", "trades", 200_000),
+            burst_of("picows", "trades", 300_000),
             burst_of("ccxt", "trades", 40_000, delivered=0.01),
-            paced(OURS, "trades", 50, 30_000),
+            burst_of("bare_attrs", "trades", 400_000),
+            burst_of("bare_picows_attrs", "trades", 500_000),
+            burst_of("bare_picows", "trades", 600_000),
+            paced("aiohttp", "trades", 50, 30_000),
             paced("ccxt", "trades", 100, 10_000),
-            paced(OURS, "top_of_book", 50, 30_000),
-            paced("bare", "top_of_book", 40, 30_000),
+            paced("picows", "top_of_book", 50, 30_000),
+            paced("bare_attrs", "top_of_book", 10, 30_000),
+            paced("bare_picows_attrs", "top_of_book", 40, 30_000),
         ]
     )
     flat = ratios(found)
     assert flat["trades/aiohttp/handled/vs_ccxt"] == 5.0
     assert flat["trades/aiohttp/vs_ccxt"] == 20.0  # 200,000 delivered at best, and 10,000
-    assert flat["latency/trades/p99/vs_ccxt"] == 0.5
-    assert flat["latency/p999/vs_bare"] == 1.25
+    assert flat["trades/picows/vs_ccxt"] == 30.0
+    assert flat["trades/aiohttp/vs_bare"] == 0.5
+    assert flat["trades/picows/vs_bare"] == 0.6
+    assert flat["trades/picows/vs_bare_orjson"] == 0.5
+    assert flat["latency/trades/aiohttp/p99/vs_ccxt"] == 0.5
+    assert flat["latency/picows/p50/vs_bare"] == 1.25
+    assert "latency/aiohttp/p50/vs_bare" not in flat
     assert not [name for name in flat if "cryptofeed" in name]
     assert delivered_rate(found, "trades", "cryptofeed") is None
 
 
+def test_conflation_and_reading_are_compared_with_the_loop_on_the_same_transport() -> None:
+    found: dict[Key, dict[str, float]] = {
+        (kind, "top_of_book", client, 1): {"events_per_cpu_s": rate, "delivered": 1, "cpu_s": 1}
+        for kind, client, rate in (
+            ("throughput", "bare_attrs", 100.0),
+            ("throughput", "bare_picows_attrs", 200.0),
+            ("conflate", "aiohttp", 300.0),
+            ("conflate", "picows", 800.0),
+            ("throughput_read", "picows", 50.0),
+            ("throughput_read", "bare_picows_attrs", 100.0),
+        )
+    }
+    flat = ratios(found)
+    assert flat["top_of_book/conflate/vs_bare"] == 4.0
+    assert flat["top_of_book/conflate_aiohttp/vs_bare"] == 3.0
+    assert flat["top_of_book/picows/read/vs_bare"] == 0.5
+
+
 def test_a_copys_cost_is_what_further_connections_add() -> None:
     found: dict[Key, dict[str, float]] = {
-        ("racing", "top_of_book", OURS, 1): {"cpu_s": 1.0, "delivered": 1000},
-        ("racing", "top_of_book", OURS, 5): {"cpu_s": 3.0, "delivered": 1000},
+        ("racing", "top_of_book", "picows", 1): {"cpu_s": 1.0, "delivered": 1000},
+        ("racing", "top_of_book", "picows", 5): {"cpu_s": 3.0, "delivered": 1000},
+        ("racing_paced", "top_of_book", "aiohttp", 1): {"cpu_s": 1.0, "delivered": 1000},
+        ("racing_paced", "top_of_book", "aiohttp", 5): {"cpu_s": 5.0, "delivered": 1000},
     }
-    assert ratios(found) == {"racing/duplicate_vs_event": 0.5}
+    assert ratios(found) == {
+        "racing/picows/duplicate_vs_event": 0.5,
+        "racing/paced/aiohttp/duplicate_vs_event": 1.0,
+    }
+
+
+def test_of_both_transports_the_costlier_connections_are_reported() -> None:
+    figures = {"cpu_us_per_event": 50.0, "cpu_s": 1.0}
+    found: dict[Key, dict[str, float]] = {
+        ("connections", "top_of_book", "aiohttp", 9): figures | {"kib_each": 24.0, "lost": 0},
+        ("connections_busy", "top_of_book", "aiohttp", 9): figures | {"kib_each": 25.0, "lost": 0},
+        ("connections_busy", "top_of_book", "picows", 9): figures | {"kib_each": 15.0, "lost": 3},
+    }
+    flat = ratios(found)
+    assert (flat["connections/9/kib_each"], flat["connections/9/lost"]) == (25.0, 3)
+    assert flat["connections/9/picows/kib_each"] == 15.0
+    assert flat["connections/9/aiohttp/lost"] == 0
+
+
+def test_what_any_repetition_lost_stays_visible() -> None:
+    job = Job(kind="connections", client="aiohttp", connections=9)
+    found = medians([(job, {"lost": lost}) for lost in (0, 0, 4)])
+    assert list(found.values()) == [{"lost": 4}]
+
+
+@pytest.mark.parametrize("results", [[], ["throughput"], ["racing", "connections"]])
+def test_tables_of_whatever_was_measured_can_be_shown(results: list[str]) -> None:
+    figures = dict.fromkeys(
+        (
+            *("events", "delivered", "cpu_s", "wall_s", "events_per_cpu_s", "kib_each", "lost"),
+            *("cpu_percent", "cpu_us_per_event", "ready_s"),
+        ),
+        1.0,
+    )
+    console = Console(file=io.StringIO(), width=160)
+    measured = [(job, figures) for job in one_round(QUICK, CONTENDERS) if job.kind in results]
+    show(console, measured, [(Job(kind="latency", client="ccxt"), "why")], {"ccxt": ["ccxt"]})
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "failed: latency top_of_book ccxt (1): why" in text
+    assert ("racing on 5" in text) == ("racing" in results)
+    assert ("not installed" in text) == ("throughput" in results)
 
 
 def test_repetitions_are_reduced_to_their_median() -> None:
-    job = Job(kind="throughput", client=OURS, case="trades")
+    job = Job(kind="throughput", client="aiohttp", case="trades")
     found = medians([(job, {"cpu_s": value}) for value in (3.0, 1.0, 100.0)])
-    assert found == {("throughput", "trades", OURS, 1): {"cpu_s": 3.0}}
+    assert found == {("throughput", "trades", "aiohttp", 1): {"cpu_s": 3.0}}
 
 
 def test_the_document_names_no_machine_and_no_path() -> None:
-    job = Job(kind="throughput", client=OURS, case="trades", port=12345)
-    _, figures = burst_of(OURS, "trades", 200_000)
+    job = Job(kind="throughput", client="aiohttp", case="trades", port=12345)
+    _, figures = burst_of("aiohttp", "trades", 200_000)
     written = document(QUICK, [(job, figures)], [(job, "why")], {"ccxt": ["ccxt"]})
     text = orjson.dumps(written).decode()
     assert "12345" not in text
@@ -277,11 +385,41 @@ def test_the_document_names_no_machine_and_no_path() -> None:
 
 def test_rounds_are_interleaved_and_clients_alternate() -> None:
     planned = jobs(FULL, CONTENDERS)
-    once = len(planned) // FULL.repetitions
-    assert planned[:once] == planned[once : 2 * once]
+    once = one_round(FULL, CONTENDERS)
+    assert planned[: len(once)] == planned[len(once) : 2 * len(once)] == once
     assert [job.client for job in planned[: len(CONTENDERS)]] == list(CONTENDERS)
     assert FULL.repetitions >= 5
+    streams = [job for job in planned if not job.kind.startswith("connections")]
+    assert all(streams.count(job) == FULL.repetitions for job in streams)
     assert {job.connections for job in planned} == {1, 5, 50, 500, 2000}
+    busy = [job for job in once if job.kind == "connections_busy"]
+    assert {(job.client, job.connections, job.rate) for job in busy} >= {
+        ("aiohttp", 2000, 10_000.0),
+        ("picows", 2000, 10_000.0),
+    }
+
+
+def test_the_loop_is_that_of_this_library_and_of_the_bare_loops() -> None:
+    loops = {job.client: job.loop for job in jobs(QUICK, CONTENDERS, "uvloop")}
+    assert {client for client, loop in loops.items() if loop == "asyncio"} == {"ccxt", "cryptofeed"}
+    assert {job.loop for job in jobs(QUICK, CONTENDERS)} == {"asyncio"}
+
+
+def test_what_races_in_bursts_is_numbered_and_what_is_paced_is_clocked() -> None:
+    racing = Job(kind="racing_bursts", client="picows", count=100, rate=20_000.0, connections=5)
+    order = order_of(racing)
+    assert (order.mode, order.rate, order.block) == ("burst", 20_000.0, Bursts.SMALL_BLOCK)
+    assert order_of(attrs.evolve(racing, kind="racing_paced")).mode == "paced"
+    saturated = order_of(attrs.evolve(racing, kind="racing", rate=None))
+    assert (saturated.mode, saturated.rate, saturated.block) == ("burst", 0.0, Bursts.BLOCK)
+
+
+def test_every_client_of_ours_is_compared_with_loops_on_its_own_transport() -> None:
+    assert set(BARE) == set(BARE_ORJSON) == set(OURS)
+    for client in OURS:
+        transport = CONTENDERS[client].transport
+        assert transport in CONTENDERS[BARE[client]].packages
+        assert transport in CONTENDERS[BARE_ORJSON[client]].packages
 
 
 def test_a_peer_that_is_not_installed_is_named() -> None:
@@ -299,8 +437,21 @@ def test_the_cause_of_a_failure_is_found_within_an_exception_group() -> None:
     assert cause(complaint) == "ccrs_core.errors.DecodeError: bad"
 
 
+def installed(*clients: str) -> list[Any]:
+    """Clients as parameters; those that are not installed are skipped."""
+    return [
+        pytest.param(
+            client,
+            marks=pytest.mark.skipif(
+                bool(CONTENDERS[client].missing()), reason=f"{client} is not installed"
+            ),
+        )
+        for client in clients
+    ]
+
+
 @pytest.mark.sockets
-@pytest.mark.parametrize("client", [OURS, "bare"])
+@pytest.mark.parametrize("client", installed(*OURS, *BARE.values(), *BARE_ORJSON.values()))
 @pytest.mark.parametrize("case", MAKERS)
 def test_every_frame_of_a_burst_is_delivered_once(client: str, case: str) -> None:
     with source() as frames:
@@ -309,10 +460,54 @@ def test_every_frame_of_a_burst_is_delivered_once(client: str, case: str) -> Non
 
 
 @pytest.mark.sockets
-def test_connections_bring_everything_and_their_memory_is_counted() -> None:
-    job = Job(kind="connections", client=OURS, connections=20, rate=400.0, seconds=0.2)
+@pytest.mark.parametrize("client", installed(*OURS, *BARE.values()))
+def test_a_consumer_that_reads_every_field_gets_every_event(client: str) -> None:
+    with source() as frames:
+        figures = run(Job(kind="throughput_read", client=client, count=5000), frames)
+    assert figures["events"] == figures["delivered"] > 0
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("client", installed(*OURS))
+def test_the_closing_frame_arrives_even_where_others_are_conflated(client: str) -> None:
+    with source() as frames:
+        figures = run(Job(kind="conflate", client=client, count=50_000), frames)
+    assert 0 < figures["delivered"] < figures["events"]
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("client", installed(*OURS))
+@pytest.mark.parametrize(
+    ("kind", "rate"), [("racing", None), ("racing_bursts", 20_000.0), ("racing_paced", 2000.0)]
+)
+def test_racing_connections_deliver_every_update_once(
+    client: str, kind: Kind, rate: float | None
+) -> None:
+    count = 50_000 if rate is None else 1000
+    job = Job(kind=kind, client=client, count=count, rate=rate, connections=5, seconds=1.0)
+    with source() as frames:
+        figures = run(job, frames)
+    due = job.count - 1 if job.clocked else figures["events"]  # from after the first one on
+    assert figures["delivered"] == due > 0
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("client", installed(*OURS))
+@pytest.mark.parametrize("kind", ["connections", "connections_busy"])
+def test_connections_bring_everything_and_their_memory_is_counted(client: str, kind: Kind) -> None:
+    job = Job(kind=kind, client=client, connections=20, rate=400.0, seconds=0.2)
     with source() as frames:
         figures = run(job, frames)
     assert figures["lost"] == 0
     assert figures["events"] > 0
     assert figures["kib_each"] > 0
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("collector", ["default", "frozen", "off"])
+def test_the_collectors_work_is_counted_in_a_clients_run(collector: Collector) -> None:
+    job = Job(kind="garbage", client="aiohttp", count=50_000, collector=collector)
+    with source() as frames:
+        figures = run(job, frames)
+    assert figures["delivered"] > 0
+    assert (figures["collections_0"] > 0) == (collector == "default")

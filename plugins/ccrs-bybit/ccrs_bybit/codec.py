@@ -85,6 +85,7 @@ _TOPIC_IN_TEXT = re.compile(r"[A-Za-z]\w*(?:\.[\w-]+)+")
 _LONGEST_IDENTITY = 512
 
 Handler = Callable[[Any, int], Sequence[Message]]
+PlainDecoder = Callable[[bytes, int, int], Sequence[Message] | None]
 
 
 class BybitCodec(Codec):
@@ -98,6 +99,7 @@ class BybitCodec(Codec):
         self._handlers: dict[str, Handler] = {}
         self._numbered: dict[bytes, tuple[str, bool]] = {}
         self._identified: dict[bytes, str] = {}
+        self._plain: dict[bytes, PlainDecoder] = {}
 
     # --- Requests ---------------------------------------------------------------------------
 
@@ -142,6 +144,8 @@ class BybitCodec(Codec):
             stream = STREAMS[channel](topic, subscription)
         self._streams[topic] = stream
         self._handlers[topic] = stream.decode
+        if isinstance(stream, (TopOfBookStream, TradeStream)):
+            self._plain[topic.encode()] = stream.decode_plain
         if isinstance(stream, (TopOfBookStream, BookStream)):
             self._numbered[topic.encode()] = topic, isinstance(stream, BookStream)
         elif isinstance(stream, (TradeStream, LiquidationStream)):
@@ -150,12 +154,20 @@ class BybitCodec(Codec):
     def _close(self, topic: str) -> None:
         self._streams.pop(topic, None)
         self._handlers.pop(topic, None)
+        self._plain.pop(topic.encode(), None)
         self._numbered.pop(topic.encode(), None)
         self._identified.pop(topic.encode(), None)
 
     # --- Answers and data -------------------------------------------------------------------
 
     def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        if frame.startswith(b'{"topic":"'):
+            end = frame.find(b'"', 10)
+            plain = self._plain.get(frame[10:end])
+            if plain is not None:
+                messages = plain(frame, end, received_time_ns)
+                if messages is not None:
+                    return messages
         try:
             message = orjson.loads(frame)
             handler = self._handlers[message["topic"]]

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from ccrs_bybit.plain import TOP_OF_BOOK, TRADE, new_top_of_book, new_trade
 from ccrs_core.codec import Data, Message, Unrecognised
-from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade, fast_constructor
+from ccrs_core.constructors import fast_constructor
+from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Side, Subscription
 from ccrs_core.wire import DECIMALS, LEAST, MOST, checked_size, ns_of_ms
 
@@ -56,6 +58,16 @@ class TopOfBookStream(Stream):
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
         self._last: TopOfBook | None = None
+
+    def decode_plain(
+        self, frame: bytes, start: int, received_time_ns: int, match: Any = TOP_OF_BOOK.fullmatch
+    ) -> Sequence[Message] | None:
+        found = match(frame, start)
+        if found is None:
+            return None
+        u = int(found[5])
+        self._last = event = new_top_of_book(self.exchange, self.symbol, received_time_ns, u, found)
+        return (Data(self.topic, (event,), u, u == 1, True),)
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         data = frame["data"]
@@ -148,7 +160,7 @@ class BookStream(Stream):
             tuple([(decimals[price], decimals[size]) for price, size in asks]),
             None if snapshot else u - 1,
         )
-        return (Data(self.topic, (event,), u, u == 1),)
+        return (Data(self.topic, (event,), u, u == 1, True),)
 
 
 class TradeStream(Stream):
@@ -159,6 +171,16 @@ class TradeStream(Stream):
     """
 
     __slots__ = ()
+
+    def decode_plain(
+        self, frame: bytes, start: int, received_time_ns: int, match: Any = TRADE.fullmatch
+    ) -> Sequence[Message] | None:
+        found = match(frame, start)
+        if found is None:
+            return None
+        trade_id = found[5].decode()
+        event = new_trade(self.exchange, self.symbol, received_time_ns, trade_id, found)
+        return (Data(self.topic, (event,)),)
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         events = []
@@ -189,7 +211,7 @@ class TradeStream(Stream):
                 )
             )
         if events:
-            messages.append(Data(self.topic, events))
+            messages.append(Data(self.topic, tuple(events)))
         return messages or self.unknown("no trades")
 
 
