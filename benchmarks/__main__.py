@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -12,25 +13,37 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.clients import CONTENDERS
-from benchmarks.job import Job, Kind
+from benchmarks.job import Job, Kind, Loop
 from benchmarks.measure import cores, pin
 from benchmarks.plan import FULL, QUICK, jobs
-from benchmarks.report import document, show
+from benchmarks.report import document
 from benchmarks.runner import RunFailed, run, source
+from benchmarks.tables import show
+
+KINDS = [kind for kind in get_args(Kind) if kind != "garbage"]
+"""``python -m benchmarks.garbage`` measures that one."""
 
 
 def main() -> int:
     """0 where all that is installed could be measured, 1 otherwise, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="shorter and fewer runs: about 1 min")
+    parser.add_argument("--quick", action="store_true", help="shorter and fewer runs: about 1½ min")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument(
         "--only", nargs="+", choices=list(CONTENDERS), help="measure these clients alone"
     )
     parser.add_argument(
-        "--kinds", nargs="+", choices=get_args(Kind), help="do only these kinds of measurement"
+        "--kinds", nargs="+", choices=KINDS, help="do only these kinds of measurement"
+    )
+    parser.add_argument(
+        "--loop",
+        choices=get_args(Loop),
+        default="asyncio",
+        help="the event loop of this library and the bare loops (the peers keep to asyncio's)",
     )
     options = parser.parse_args()
+    if options.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        parser.error("uvloop is not installed")
     scale = QUICK if options.quick else FULL
     chosen = options.only or list(CONTENDERS)
     absent = {name: gone for name in chosen if (gone := CONTENDERS[name].missing())}
@@ -40,10 +53,10 @@ def main() -> int:
             "see benchmarks/requirements.txt",
             file=sys.stderr,
         )
-    kinds = options.kinds or get_args(Kind)
+    kinds = options.kinds or KINDS
     planned = [
         job
-        for job in jobs(scale, [name for name in chosen if name not in absent])
+        for job in jobs(scale, [name for name in chosen if name not in absent], options.loop)
         if job.kind in kinds
     ]
     client_core, source_core = cores()
@@ -84,7 +97,7 @@ def main() -> int:
         console = Console(width=120)
     show(console, results, failures, absent)
     if options.json is not None:
-        written = document(scale, results, failures, absent)
+        written = document(scale, results, failures, absent, options.loop)
         options.json.write_text(json.dumps(written, indent=1) + "\n")
     if interrupted:
         return 130

@@ -197,18 +197,21 @@ class Bursts:
 
     BLOCK = 250
     """Frames per block: around 60 kB, what a socket takes at once."""
+    SMALL_BLOCK = 25
+    """The same where bursts are paced: some 6 kB."""
 
-    def __init__(self, case: str, now_ms: int, symbol: str = SYMBOL) -> None:
+    def __init__(self, case: str, now_ms: int, symbol: str = SYMBOL, *, block: int = BLOCK) -> None:
         self._make = MAKERS[case](symbol)
+        self._block = block
         self._now_ms = now_ms
         self._blocks: list[bytes] = []
         self._lasts: list[str] = []
 
     def blocks(self, count: int) -> list[bytes]:
-        """``count`` frames, a multiple of ``BLOCK``, as blocks of whole frames."""
-        wanted, rest = divmod(count, self.BLOCK)
+        """``count`` frames, a multiple of the block's, as blocks of whole frames."""
+        wanted, rest = divmod(count, self._block)
         if rest or not wanted:
-            raise ValueError(f"bursts come in multiples of {self.BLOCK} frames, not {count}")
+            raise ValueError(f"bursts come in multiples of {self._block} frames, not {count}")
         while len(self._blocks) < wanted:
             self._encode()
         last = self._lasts[wanted - 1]
@@ -217,9 +220,10 @@ class Bursts:
         return [*self._blocks[: wanted - 1], block + server_frame(closing.encode())]
 
     def _encode(self) -> None:
-        start = len(self._blocks) * self.BLOCK + 1
+        start = len(self._blocks) * self._block + 1
         texts = [
-            self._make(self._now_ms + number, number) for number in range(start, start + self.BLOCK)
+            self._make(self._now_ms + number, number)
+            for number in range(start, start + self._block)
         ]
         self._blocks.append(b"".join(server_frame(text.encode()) for text in texts))
         self._lasts.append(texts[-1])

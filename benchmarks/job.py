@@ -7,7 +7,22 @@ from typing import Literal
 
 import attrs
 
-Kind = Literal["throughput", "latency", "racing", "racing_paced", "connections"]
+Kind = Literal[
+    "throughput",
+    "throughput_read",
+    "conflate",
+    "latency",
+    "racing",
+    "racing_bursts",
+    "racing_paced",
+    "connections",
+    "connections_busy",
+    "garbage",
+]
+"""What is measured; ``benchmarks.garbage`` alone makes jobs of the last kind."""
+
+Loop = Literal["asyncio", "uvloop"]
+Collector = Literal["default", "frozen", "off"]
 
 Take = Callable[[int, object], bool]
 """Called by a client with the number of events received and the last one's size; True: stop."""
@@ -31,6 +46,13 @@ class Job:
     connections: int = 1
     seconds: float = 0.0
     port: int = 0
+    loop: Loop = "asyncio"
+    collector: Collector = "default"
+
+    @property
+    def clocked(self) -> bool:
+        """Whether the stamps are times, of frames that are sent one by one; else numbers."""
+        return self.rate is not None and self.kind != "racing_bursts"
 
     @property
     def url(self) -> str:

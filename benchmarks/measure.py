@@ -115,6 +115,8 @@ class Meter:
         self.delivered += events
         if not self._first:
             stamp = stamp_of(size)
+            if stamp == END:
+                raise ValueError("the run was over before anything could be measured")
             if stamp > self.frames // 50:
                 self._start(stamp)
             return False

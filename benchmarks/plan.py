@@ -6,15 +6,19 @@ from collections.abc import Iterable
 
 import attrs
 
-from benchmarks.clients import CONTENDERS
+from benchmarks.clients import CONTENDERS, OURS
 from benchmarks.frames import MAKERS, Bursts
-from benchmarks.job import Job, Kind
+from benchmarks.job import Job, Kind, Loop
 
 CASES = tuple(MAKERS)
 LATENCY_RATE = 10_000.0
 RACERS = 5
-RACING_RATE = 2_000.0
-"""Frames per second of the races that are not saturated."""
+RACING_RATES: dict[Kind, float] = {"racing_bursts": 20_000.0, "racing_paced": 2_000.0}
+"""Updates per second of the races that are not saturated."""
+HELD_RATE = 1_000.0
+"""Frames per second over all connections of one run."""
+BUSY_RATE = 10_000.0
+"""The same where they are busy."""
 
 
 @attrs.frozen(kw_only=True)
@@ -25,79 +29,127 @@ class Scale:
     saturated: float
     paced: float
     held: float
+    held_repetitions: int
+    """In how many of the rounds connections are held; their figures hardly vary."""
     connections: tuple[int, ...]
-    held_rate: float = 1000.0
+    busy_connections: int
 
 
-FULL = Scale(repetitions=5, saturated=1.0, paced=3.0, held=3.0, connections=(1, 50, 500, 2000))
-QUICK = Scale(repetitions=1, saturated=0.4, paced=1.0, held=1.0, connections=(1, 50, 500))
+FULL = Scale(
+    repetitions=5,
+    saturated=0.8,
+    paced=1.5,
+    held=3.0,
+    held_repetitions=2,
+    connections=(1, 50, 500, 2000),
+    busy_connections=2000,
+)
+QUICK = Scale(
+    repetitions=1,
+    saturated=0.2,
+    paced=0.5,
+    held=0.6,
+    held_repetitions=1,
+    connections=(1, 100),
+    busy_connections=200,
+)
 
 
-def saturated(kind: Kind, client: str, case: str, seconds: float, connections: int = 1) -> Job:
-    """As fast as the client can take it: so many frames as it should handle in ``seconds``."""
-    count = CONTENDERS[client].speed * seconds
-    return Job(
-        kind=kind,
-        client=client,
-        case=case,
-        count=max(1, round(count / Bursts.BLOCK)) * Bursts.BLOCK,
-        connections=connections,
-        seconds=seconds,
-    )
+@attrs.frozen
+class _Round:
+    """Makes the jobs of one round."""
 
+    scale: Scale
+    loop: Loop
 
-def one_round(scale: Scale, clients: Iterable[str]) -> list[Job]:
-    """Every job once. Clients follow one another within a case, so that they share the weather."""
-    clients = list(clients)
-    jobs = [
-        saturated("throughput", client, case, scale.saturated)
-        for case in CASES
-        for client in clients
-    ]
-    jobs += [
-        Job(
-            kind="latency",
+    def saturated(self, kind: Kind, client: str, case: str, connections: int = 1) -> Job:
+        """As fast as the client can take it: as many frames as should keep it busy for the time."""
+        # Five copies of each frame take longer than one, but not five times as long.
+        count = CONTENDERS[client].speed * self.scale.saturated / (1 if connections == 1 else 2)
+        return Job(
+            kind=kind,
             client=client,
             case=case,
-            count=int(LATENCY_RATE * scale.paced),
-            rate=LATENCY_RATE,
-            seconds=scale.paced,
-        )
-        for case in CASES
-        for client in clients
-    ]
-    if "aiohttp" in clients:
-        jobs += [
-            saturated("racing", "aiohttp", "top_of_book", scale.saturated, connections)
-            for connections in (1, RACERS)
-        ]
-        jobs += [
-            Job(
-                kind="racing_paced",
-                client="aiohttp",
-                count=int(RACING_RATE * scale.paced),
-                rate=RACING_RATE,
-                connections=connections,
-                seconds=scale.paced,
-            )
-            for connections in (1, RACERS)
-        ]
-    jobs += [
-        Job(
-            kind="connections",
-            client=client,
-            rate=scale.held_rate,
+            count=max(1, round(count / Bursts.BLOCK)) * Bursts.BLOCK,
             connections=connections,
-            seconds=scale.held,
+            seconds=self.scale.saturated,
+            loop=self._loop(client),
         )
-        for connections in scale.connections
+
+    def paced(self, kind: Kind, client: str, case: str, rate: float, connections: int = 1) -> Job:
+        """At a steady rate."""
+        return Job(
+            kind=kind,
+            client=client,
+            case=case,
+            count=int(rate * self.scale.paced),
+            rate=rate,
+            connections=connections,
+            seconds=self.scale.paced,
+            loop=self._loop(client),
+        )
+
+    def held(self, kind: Kind, client: str, rate: float, connections: int) -> Job:
+        """Many connections, each with a topic of its own."""
+        return Job(
+            kind=kind,
+            client=client,
+            rate=rate,
+            connections=connections,
+            seconds=self.scale.held,
+            loop=self._loop(client),
+        )
+
+    def _loop(self, client: str) -> Loop:
+        return self.loop if CONTENDERS[client].any_loop else "asyncio"
+
+
+def one_round(
+    scale: Scale, clients: Iterable[str], loop: Loop = "asyncio", *, held: bool = True
+) -> list[Job]:
+    """Every job once. Clients follow one another within a case, so that they share the weather."""
+    clients = list(clients)
+    ours = [client for client in clients if client in OURS]
+    make = _Round(scale, loop)
+    jobs = [make.saturated("throughput", client, case) for case in CASES for client in clients]
+    jobs += [
+        make.saturated("throughput_read", client, "top_of_book")
         for client in clients
-        if CONTENDERS[client].holds
+        if CONTENDERS[client].reads
     ]
+    jobs += [make.saturated("conflate", client, "top_of_book") for client in ours]
+    jobs += [
+        make.paced("latency", client, case, LATENCY_RATE) for case in CASES for client in clients
+    ]
+    for client in ours:
+        jobs += [
+            make.saturated("racing", client, "top_of_book", connections)
+            for connections in (1, RACERS)
+        ]
+        jobs += [
+            make.paced(kind, client, "top_of_book", rate, connections)
+            for kind, rate in RACING_RATES.items()
+            for connections in (1, RACERS)
+        ]
+    if held:
+        holders = [client for client in clients if CONTENDERS[client].holds]
+        jobs += [
+            make.held("connections", client, HELD_RATE, connections)
+            for connections in scale.connections
+            for client in holders
+        ]
+        jobs += [
+            make.held("connections_busy", client, BUSY_RATE, scale.busy_connections)
+            for client in holders
+        ]
     return jobs
 
 
-def jobs(scale: Scale, clients: Iterable[str]) -> list[Job]:
+def jobs(scale: Scale, clients: Iterable[str], loop: Loop = "asyncio") -> list[Job]:
     """All repetitions, interleaved: whole rounds, one after the other."""
-    once = one_round(scale, clients)
-    return once * scale.repetitions
+    clients = list(clients)
+    return [
+        job
+        for number in range(scale.repetitions)
+        for job in one_round(scale, clients, loop, held=number < scale.held_repetitions)
+    ]

@@ -1,4 +1,4 @@
-"""From raw figures to medians, ratios, tables and JSON."""
+"""From raw figures to medians and ratios."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from statistics import median
 from typing import Any
 
 import attrs
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.clients import CONTENDERS
-from benchmarks.job import Job
+from benchmarks.clients import BARE, BARE_ORJSON, CONTENDERS, OURS
+from benchmarks.job import Job, Loop
 from benchmarks.measure import QUANTILES, cpu_model
-from benchmarks.plan import CASES, RACERS, RACING_RATE, Scale
+from benchmarks.plan import CASES, RACERS, Scale
 
-OURS = "aiohttp"
-TITLES = {"top_of_book": "top of book", "trades": "trades", "book50": "50-level book"}
-_SAID = ("ccrs-core", "ccrs-bybit", "aiohttp", "orjson", "attrs", "ccxt", "cryptofeed", "picows")
-
-DISTURBED = 5.0
-"""Preemptions per second above which a run's latency isn't to be trusted."""
+_SAID = (
+    "ccrs-core",
+    "ccrs-bybit",
+    "ccrs-picows",
+    "aiohttp",
+    "orjson",
+    "attrs",
+    "ccxt",
+    "cryptofeed",
+    "picows",
+    "uvloop",
+)
+_PEERS = ("ccxt", "cryptofeed")
+RACES = {"racing": "racing", "racing_bursts": "racing/bursts", "racing_paced": "racing/paced"}
+"""By kind: how its ratios begin."""
 
 Key = tuple[str, str, str, int]
 """Kind, case, client, connections: what repetitions have in common."""
@@ -37,12 +44,17 @@ def key_of(job: Job) -> Key:
 
 
 def medians(results: Iterable[tuple[Job, Mapping[str, float]]]) -> dict[Key, dict[str, float]]:
-    """Each figure's median over the repetitions that succeeded."""
+    """Each figure's median over the repetitions that succeeded; of what was lost, the sum."""
     grouped: dict[Key, list[Mapping[str, float]]] = {}
     for job, figures in results:
         grouped.setdefault(key_of(job), []).append(figures)
     return {
-        key: {name: median(run[name] for run in runs) for name in runs[0]}
+        key: {
+            name: sum(run[name] for run in runs)
+            if name == "lost"
+            else median(run[name] for run in runs)
+            for name in runs[0]
+        }
         for key, runs in grouped.items()
     }
 
@@ -61,10 +73,16 @@ def delivered_rate(found: Medians, case: str, client: str) -> float | None:
     return max(rates, default=None)
 
 
-def racing_cost(found: Medians, kind: str) -> float | None:
+def rate_of(found: Medians, kind: str, case: str, client: str) -> float | None:
+    """Frames handled per CPU second."""
+    figures = found.get((kind, case, client, 1))
+    return None if figures is None else figures["events_per_cpu_s"]
+
+
+def racing_cost(found: Medians, kind: str, client: str) -> float | None:
     """What a racing copy costs in units of what a delivered event costs."""
-    alone = found.get((kind, "top_of_book", OURS, 1))
-    together = found.get((kind, "top_of_book", OURS, RACERS))
+    alone = found.get((kind, "top_of_book", client, 1))
+    together = found.get((kind, "top_of_book", client, RACERS))
     if alone is None or together is None:
         return None
     event = alone["cpu_s"] / alone["delivered"]
@@ -72,49 +90,79 @@ def racing_cost(found: Medians, kind: str) -> float | None:
     return (whole - event) / (RACERS - 1) / event
 
 
-def ratios(found: Medians) -> dict[str, float]:
-    """All comparisons, flat.
+def peers_of(client: str) -> dict[str, str]:
+    """Whom a client of ours is compared with, by the name in ratios."""
+    others = {peer: peer for peer in _PEERS}
+    return others | {"bare": BARE[client], "bare_orjson": BARE_ORJSON[client]}
 
-    ``<case>/aiohttp/vs_<peer>`` is ours over theirs, in events per CPU second: above 1 is faster.
-    ``latency/…/vs_<peer>`` is ours over theirs in time: below 1 is faster.
+
+def ratios(found: Medians) -> dict[str, float]:
+    """All comparisons, flat; ``docs/performance.md`` says what each key means.
+
+    Rates are ours over theirs, in events per CPU second: above 1, ours is faster. Latencies are
+    ours over theirs in time: below 1, ours is faster.
     """
     flat: dict[str, float] = {}
-    peers = [client for client in CONTENDERS if client != OURS]
-    for case in CASES:
-        mine = found.get(("throughput", case, OURS, 1))
-        delivered = delivered_rate(found, case, OURS)
-        for peer in peers:
-            theirs = found.get(("throughput", case, peer, 1))
-            if mine is not None and theirs is not None:
-                handled = mine["events_per_cpu_s"] / theirs["events_per_cpu_s"]
-                flat[f"{case}/{OURS}/handled/vs_{peer}"] = handled
-            other = delivered_rate(found, case, peer)
-            if mine and theirs and delivered and other:
-                flat[f"{case}/{OURS}/vs_{peer}"] = delivered / other
-        mine = found.get(("latency", case, OURS, 1))
-        prefix = "latency" if case == "top_of_book" else f"latency/{case}"
-        for peer in peers:
-            theirs = found.get(("latency", case, peer, 1))
-            if mine is not None and theirs is not None:
-                for name in QUANTILES:
-                    flat[f"{prefix}/{name}/vs_{peer}"] = mine[f"{name}_us"] / theirs[f"{name}_us"]
-    for kind, name in (("racing", "racing"), ("racing_paced", "racing/paced")):
-        cost = racing_cost(found, kind)
-        if cost is not None:
-            flat[f"{name}/duplicate_vs_event"] = cost
-    for (kind, _, client, connections), figures in found.items():
-        if kind == "connections":
-            prefix = f"connections/{connections}"
-            if client == OURS:
-                flat[f"{prefix}/kib_each"] = figures["kib_each"]
-                flat[f"{prefix}/lost"] = figures["lost"]
-                bare = found.get((kind, "top_of_book", "bare", connections))
-                if bare is not None and bare["cpu_s"]:
-                    flat[f"{prefix}/cpu/vs_bare"] = figures["cpu_s"] / bare["cpu_s"]
+
+    def compare(name: str, ours: float | None, theirs: float | None) -> None:
+        if ours is not None and theirs:
+            flat[name] = ours / theirs
+
+    for client in OURS:
+        for case in CASES:
+            ours = delivered_rate(found, case, client)
+            for name, peer in peers_of(client).items():
+                compare(f"{case}/{client}/vs_{name}", ours, delivered_rate(found, case, peer))
+                if CONTENDERS[peer].merges:
+                    compare(
+                        f"{case}/{client}/handled/vs_{name}",
+                        rate_of(found, "throughput", case, client),
+                        rate_of(found, "throughput", case, peer),
+                    )
+            prefix = "latency" if case == "top_of_book" else f"latency/{case}"
+            mine = found.get(("latency", case, client, 1), {})
+            for name, peer in peers_of(client).items():
+                theirs = found.get(("latency", case, peer, 1), {})
+                for share in QUANTILES:
+                    micros = f"{share}_us"
+                    compare(
+                        f"{prefix}/{client}/{share}/vs_{name}", mine.get(micros), theirs.get(micros)
+                    )
+        read = rate_of(found, "throughput_read", "top_of_book", client)
+        bare_read = rate_of(found, "throughput_read", "top_of_book", BARE[client])
+        compare(f"top_of_book/{client}/read/vs_bare", read, bare_read)
+        conflated = rate_of(found, "conflate", "top_of_book", client)
+        bare = rate_of(found, "throughput", "top_of_book", BARE[client])
+        key = "conflate" if client == "picows" else f"conflate_{client}"
+        compare(f"top_of_book/{key}/vs_bare", conflated, bare)
+        for kind, name in RACES.items():
+            if (cost := racing_cost(found, kind, client)) is not None:
+                flat[f"{name}/{client}/duplicate_vs_event"] = cost
+    flat |= _held(found)
     return {name: round(value, 4) for name, value in flat.items()}
 
 
-def environment() -> dict[str, Any]:
+def _held(found: Medians) -> dict[str, float]:
+    """What connections cost: of each transport, and the worse of both."""
+    flat: dict[str, float] = {}
+    for (kind, case, client, connections), figures in found.items():
+        if kind not in ("connections", "connections_busy") or client not in OURS:
+            continue
+        for name in ("kib_each", "lost"):
+            for key in (
+                f"connections/{connections}/{name}",
+                f"connections/{connections}/{client}/{name}",
+            ):
+                flat[key] = max(flat.get(key, 0.0), figures[name])
+        bare = found.get((kind, case, "bare", connections))
+        if bare is not None and bare["cpu_s"]:
+            busy = "busy/" if kind == "connections_busy" else ""
+            key = f"connections/{connections}/{client}/{busy}cpu/vs_bare_orjson"
+            flat[key] = figures["cpu_us_per_event"] / bare["cpu_us_per_event"]
+    return flat
+
+
+def environment(loop: Loop = "asyncio") -> dict[str, Any]:
     """The machine and the versions, without anything that identifies the machine."""
     versions = {}
     for name in _SAID:
@@ -129,6 +177,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "pinned": hasattr(os, "sched_setaffinity"),
         "optimised": bool(sys.flags.optimize),
+        "loop": loop,
         "versions": versions,
     }
 
@@ -138,6 +187,7 @@ def document(
     results: list[tuple[Job, dict[str, float]]],
     failures: list[tuple[Job, str]],
     absent: Mapping[str, list[str]],
+    loop: Loop = "asyncio",
 ) -> dict[str, Any]:
     """Everything, ready for JSON."""
     found = medians(results)
@@ -146,7 +196,7 @@ def document(
         return attrs.asdict(job, filter=lambda field, _: field.name != "port")
 
     return {
-        "environment": environment(),
+        "environment": environment(loop),
         "scale": attrs.asdict(scale),
         "not_installed": dict(absent),
         "ratios": ratios(found),
@@ -157,75 +207,3 @@ def document(
         "runs": [described(job) | {"figures": figures} for job, figures in results],
         "failures": [described(job) | {"cause": cause} for job, cause in failures],
     }
-
-
-def _row_or(absent: Mapping[str, list[str]], client: str, filled: list[str]) -> list[str]:
-    if client in absent:
-        return [CONTENDERS[client].title, "not installed", *[""] * (len(filled) - 1)]
-    return [CONTENDERS[client].title, *filled]
-
-
-def _ratio(flat: Mapping[str, float], name: str) -> str:
-    return f"{flat[name]:.2f}" if name in flat else ""
-
-
-def show(
-    console: Console,
-    results: list[tuple[Job, dict[str, float]]],
-    failures: list[tuple[Job, str]],
-    absent: Mapping[str, list[str]],
-) -> None:
-    """Print the tables."""
-    found = medians(results)
-    flat = ratios(found)
-    for case in CASES:
-        table = Table(title=f"{TITLES[case]}: events per CPU second, and latency at 10,000/s")
-        columns = ("handled", "ours/its", "delivered", "ours/its", "p50 µs", "p99 µs", "p99.9 µs")
-        table.add_column("client", no_wrap=True)
-        for column in columns:
-            table.add_column(column, justify="right")
-        for client in CONTENDERS:
-            burst = found.get(("throughput", case, client, 1))
-            paced = found.get(("latency", case, client, 1))
-            rate = delivered_rate(found, case, client)
-            filled = [
-                f"{burst['events_per_cpu_s']:,.0f}" if burst else "",
-                _ratio(flat, f"{case}/{OURS}/handled/vs_{client}"),
-                f"{rate:,.0f}" if rate else "",
-                _ratio(flat, f"{case}/{OURS}/vs_{client}"),
-                *(f"{paced[f'{name}_us']:,.0f}" if paced else "" for name in QUANTILES),
-            ]
-            table.add_row(*_row_or(absent, client, filled))
-        console.print(table)
-    table = Table(title="connections, top of book, 1,000 events/s in all")
-    table.add_column("client", no_wrap=True)
-    for column in ("connections", "KiB each", "CPU %", "CPU µs/event", "ready in s", "lost"):
-        table.add_column(column, justify="right")
-    for (kind, _, client, connections), figures in sorted(found.items(), key=lambda kv: kv[0][2:]):
-        if kind == "connections":
-            table.add_row(
-                CONTENDERS[client].title,
-                f"{connections:,}",
-                f"{figures['kib_each']:.1f}",
-                f"{figures['cpu_percent']:.1f}",
-                f"{figures['cpu_us_per_event']:.1f}",
-                f"{figures['ready_s']:.2f}",
-                f"{figures['lost']:.0f}",
-            )
-    console.print(table)
-    for name, where in (("racing", "saturated"), ("racing/paced", f"at {RACING_RATE:,.0f}/s")):
-        if (cost := flat.get(f"{name}/duplicate_vs_event")) is not None:
-            console.print(
-                f"racing on {RACERS} connections, {where}: a late copy costs {cost:.2f} "
-                "of a delivered event"
-            )
-    disturbed = sum(
-        figures["preempted_per_s"] > DISTURBED for job, figures in results if job.kind == "latency"
-    )
-    if disturbed:
-        console.print(
-            f"{disturbed} of {sum(job.kind == 'latency' for job, _ in results)} latency runs lost "
-            "the processor to other programs time and again: their tails say more about those"
-        )
-    for job, cause in failures:
-        console.print(f"failed: {job.kind} {job.case} {job.client} ({job.connections}): {cause}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from benchmarks.frames import Bursts
 from benchmarks.job import Job
 from benchmarks.measure import cores
 from benchmarks.source import Order
@@ -75,11 +76,25 @@ def source() -> Iterator[SourceProcess]:
 
 def order_of(job: Job) -> Order:
     """What the source has to do for a job."""
-    if job.kind == "connections":
+    if job.kind in ("connections", "connections_busy"):
         assert job.rate is not None
-        return Order(mode="spread", case=job.case, rate=job.rate, instruments=job.connections + 1)
-    if job.rate is None:
-        return Order(mode="burst", case=job.case, count=job.count, connections=job.connections)
+        return Order(
+            mode="spread",
+            case=job.case,
+            rate=job.rate,
+            connections=job.connections,
+            instruments=job.connections + 1,
+        )
+    if not job.clocked:
+        return Order(
+            mode="burst",
+            case=job.case,
+            count=job.count,
+            rate=job.rate or 0.0,
+            connections=job.connections,
+            block=Bursts.SMALL_BLOCK if job.kind == "racing_bursts" else Bursts.BLOCK,
+        )
+    assert job.rate is not None
     return Order(
         mode="paced",
         case=job.case,

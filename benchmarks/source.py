@@ -43,10 +43,11 @@ _LINGER = 120.0
 class Order:
     """What the source is to do next.
 
-    ``burst``: once ``connections`` have subscribed, send ``count`` frames to each of them, block by
-    block in turn, as fast as they are taken. ``paced``: the same, one frame every 1/``rate``
-    seconds, stamped with the time. ``spread``: from the first subscription on, frames at ``rate``
-    in all, one topic after the other, each topic's frames numbered by their stamps.
+    ``burst``: once ``connections`` have subscribed, send ``count`` frames to each of them, blocks
+    of ``block`` frames to one after the other, as fast as they are taken, or ``rate`` frames per
+    second where there is a rate. ``paced``: the same, one frame every 1/``rate`` seconds, stamped
+    with the time. ``spread``: to every topic one frame at once and then its share of ``rate``,
+    which is that of all ``connections`` together; each topic's frames are numbered by their stamps.
     """
 
     mode: Literal["burst", "paced", "spread"]
@@ -55,6 +56,7 @@ class Order:
     rate: float = 0.0
     connections: int = 1
     instruments: int = 1
+    block: int = Bursts.BLOCK
 
 
 def symbols(count: int) -> list[tuple[str, str]]:
@@ -215,6 +217,18 @@ def client_frame(data: bytes) -> tuple[int, bytes, int] | None:
     return data[0] & 0x0F, payload, end
 
 
+@attrs.define
+class Numbered:
+    """One topic's frames, stamped 1, 2, 3 …"""
+
+    frames: Frames
+    count: int = 0
+
+    def __call__(self, now_ms: int) -> str:
+        self.count += 1
+        return self.frames(now_ms, self.count)
+
+
 class Source:
     """Serves one run at a time, as the last order says."""
 
@@ -222,23 +236,27 @@ class Source:
         self.order = Order(mode="spread", case="top_of_book")
         self._peers: list[tuple[Peer, str]] = []
         self._task: asyncio.Task[None] | None = None
-        self._bursts: dict[str, Bursts] = {}
+        self._bursts: dict[tuple[str, int], Bursts] = {}
         self._blocks: list[bytes] = []
+        self._numbered: dict[str, Numbered] = {}
 
     def begin(self, order: Order) -> None:
         """Forget the run before and wait for the next one's subscriptions."""
         self.end()
         self.order = order
         if order.mode == "burst":
-            if order.case not in self._bursts:
-                self._bursts[order.case] = Bursts(order.case, time.time_ns() // 1_000_000)
-            self._blocks = self._bursts[order.case].blocks(order.count)
+            key = order.case, order.block
+            if key not in self._bursts:
+                now_ms = time.time_ns() // 1_000_000
+                self._bursts[key] = Bursts(order.case, now_ms, block=order.block)
+            self._blocks = self._bursts[key].blocks(order.count)
 
     def end(self) -> None:
         """Stop sending and drop every connection."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        self._numbered = {}
         peers, self._peers = self._peers, []
         for peer, _ in peers:
             peer.transport.abort()
@@ -247,6 +265,7 @@ class Source:
         self._peers.append((peer, topic))
         match self.order.mode:
             case "spread":
+                peer.send(self._next(topic, time.time_ns() // 1_000_000))
                 if self._task is None:
                     self._task = asyncio.create_task(self._spread())
             case "burst" if len(self._peers) == self.order.connections:
@@ -258,7 +277,10 @@ class Source:
         self._peers = [entry for entry in self._peers if entry[0] is not peer]
 
     async def _burst(self) -> None:
+        moments = ticks(self.order.rate / self.order.block) if self.order.rate else None
         for block in self._blocks:
+            if moments is not None:
+                await until(next(moments))
             for peer, _ in tuple(self._peers):
                 await peer.can_write.wait()
                 peer.transport.write(block)
@@ -277,19 +299,23 @@ class Source:
                 peer.transport.write(frame)
 
     async def _spread(self) -> None:
-        makers: dict[str, Frames] = {}
-        counts: dict[str, int] = {}
-        turn = 0
+        slots = self.order.connections
         deadline = time.monotonic() + _LINGER
         for number in ticks(self.order.rate):
             now = await until(number)
             if not self._peers or time.monotonic() > deadline:
                 return
-            turn = (turn + 1) % len(self._peers)
-            peer, topic = self._peers[turn]
-            make = makers.setdefault(topic, MAKERS[self.order.case](topic.rpartition(".")[2]))
-            counts[topic] = counts.get(topic, 0) + 1
-            peer.send(make(now, counts[topic]))
+            # Who isn't there yet is passed over: the first ones aren't sent the others' share.
+            if (slot := number.index % slots) < len(self._peers):
+                peer, topic = self._peers[slot]
+                peer.send(self._next(topic, now))
+
+    def _next(self, topic: str, now_ms: int) -> str:
+        numbered = self._numbered.get(topic)
+        if numbered is None:
+            numbered = Numbered(MAKERS[self.order.case](topic.rpartition(".")[2]))
+            self._numbered[topic] = numbered
+        return numbered(now_ms)
 
     def answer(self, target: str) -> dict[str, object]:
         """The answer to a GET request."""

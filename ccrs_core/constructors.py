@@ -41,25 +41,6 @@ _FILL: Any = Deferrable.__dict__["_fill"]
 _WIRE: Any = Deferrable.__dict__["_wire"]
 
 
-def _fill(kind: Any, names: Sequence[str], convert: Callable[[Any], Sequence[Any]]) -> Any:
-    """A function that sets the fields of an event that are still on the wire."""
-    scope: dict[str, Any] = {f"set_{name}": getattr(kind, name).__set__ for name in names}
-    scope |= {"convert": convert, "wire_of": _WIRE.__get__, "forget": _WIRE.__delete__}
-    setting = "".join(f"    set_{name}(event, {name})\n" for name in names)
-    exec(  # noqa: S102 - of nothing but the class's own field names
-        "def fill(event):\n"
-        "    try:\n        wire = wire_of(event)\n"
-        "    except AttributeError:\n        return\n"  # another thread was faster
-        f"    {', '.join(names)}, = convert(wire)\n{setting}"
-        "    try:\n        forget(event)\n"
-        "    except AttributeError:\n        pass\n",
-        scope,
-    )
-    fill = scope["fill"]
-    fill.names = frozenset(names)
-    return fill
-
-
 def _mutable(kind: Any) -> Any:
     """A class of the same layout that is not frozen. (Turning an object of it into the frozen one
     is cheap; assigning each field of the frozen one through ``object.__setattr__`` isn't.)"""
@@ -71,47 +52,129 @@ def fast_constructor(event: Callable[P, E]) -> Callable[P, E]:
     kind: Any = event
     fields = attrs.fields(kind)
     scope: dict[str, Any] = {"new": object.__new__, "mutable": _mutable(kind), "frozen": kind}
-    construct = _compiled([field.name for field in fields], (), scope)
+    construct = _compiled([field.name for field in fields], scope)
     construct.__defaults__ = tuple(f.default for f in fields if f.default is not attrs.NOTHING)
     return cast(Callable[P, E], construct)
 
 
-def deferred_constructor(
+def deferred_constructors(
     event: Callable[..., E], deferred: Sequence[str], convert: Callable[[W], Sequence[Any]]
-) -> Callable[..., E]:
-    """A constructor of an event class that leaves some fields on the wire until one is read.
+) -> Callable[[], Callable[..., E]]:
+    """Constructors of an event class that leave some fields on the wire until one is read.
 
-    It takes the other fields, in their order, and then a value from which ``convert`` makes the
-    deferred ones, in the order of ``deferred``. That happens once, for all of them, when the first
-    is read; comparing, hashing, printing and pickling read them. Check beforehand that the value
-    can be converted: ``convert`` must not raise.
+    What this returns makes one constructor for each stream. It takes the other fields, in their
+    order, and then a value from which ``convert`` makes the deferred ones, in the order of
+    ``deferred``: once, for all of them, when the first is read. (Comparing, hashing, printing and
+    pickling read them.) Check the value beforehand: ``convert`` mustn't raise.
+
+    Converting late costs about twice what converting at once does. So where most events of a stream
+    get read, its constructor converts at once, and leaves just one in :data:`PROBE` for later to
+    see whether that still holds.
     """
     kind: Any = event
     names = [field.name for field in attrs.fields(kind)]
     unknown = set(deferred) - set(names)
     if unknown:
         raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
-    scope: dict[str, Any] = {
+    scope: dict[str, Any] = {f"set_{name}": getattr(kind, name).__set__ for name in deferred}
+    scope |= {
         "new": object.__new__,
         "mutable": _mutable(kind),
         "frozen": kind,
-        "fill": _fill(kind, deferred, convert),
+        "convert": convert,
+        "wire_of": _WIRE.__get__,
+        "forget": _WIRE.__delete__,
+        "names": frozenset(deferred),
+        "Habit": _Habit,
+        "window": _WINDOW,
+        "probe": PROBE - 1,
     }
     eager = [name for name in names if name not in deferred]
-    return cast(Callable[..., E], _compiled(eager, ("_wire",), scope))
-
-
-def _compiled(fields: Sequence[str], hidden: Sequence[str], scope: dict[str, Any]) -> Any:
-    parameters = [*fields, *hidden]
-    lines = [f"    made.{name} = {name}\n" for name in parameters]
-    if hidden:
-        lines.append("    made._fill = fill\n")
     exec(  # noqa: S102 - of nothing but the class's own field names
-        f"def construct({', '.join(parameters)}):\n    made = new(mutable)\n{''.join(lines)}"
+        _DEFERRED.format(
+            values=", ".join(deferred),
+            setting="".join(f"        set_{name}(event, {name})\n" for name in deferred),
+            parameters=", ".join(eager),
+            eager="".join(f"        made.{name} = {name}\n" for name in eager),
+            late="".join(f"            made.{name} = {name}\n" for name in deferred),
+        ),
+        scope,
+    )
+    return cast(Callable[[], Callable[..., E]], scope["constructor"])
+
+
+PROBE = 16
+"""One event in so many is left on the wire where most get read."""
+_WINDOW = 1024
+"""Events left on the wire after which the consumers' habit is judged anew: more than a burst, whose
+events are all made before the first is read."""
+
+
+class _Habit:
+    """Whether the consumers of a stream read most of its events."""
+
+    __slots__ = ("at_once", "left", "read")
+
+    def __init__(self) -> None:
+        self.at_once = -1
+        """Events that are to be converted at once before the next one is left; -1: leave all."""
+        self.left = 0
+        self.read = 0
+
+    def judge(self) -> None:
+        """Enough events were left on the wire to see whether they get read."""
+        reading = 2 * self.read > self.left
+        self.left //= 2
+        self.read //= 2
+        self.at_once = PROBE - 1 if reading else -1
+
+
+_DEFERRED = """\
+def constructor():
+    habit = Habit()
+
+    def fill(event):
+        try:
+            wire = wire_of(event)
+        except AttributeError:  # another thread was faster
+            return
+        habit.read += 1
+        {values}, = convert(wire)
+{setting}        try:
+            forget(event)
+        except AttributeError:
+            pass
+
+    fill.names = names
+
+    def construct({parameters}, wire):
+        made = new(mutable)
+{eager}        if habit.at_once > 0:
+            habit.at_once -= 1
+            {values}, = convert(wire)
+{late}        else:
+            habit.left += 1
+            if habit.left >= window:
+                habit.judge()
+            elif not habit.at_once:
+                habit.at_once = probe
+            made._wire = wire
+            made._fill = fill
+        made.__class__ = frozen
+        return made
+
+    return construct
+"""
+
+
+def _compiled(fields: Sequence[str], scope: dict[str, Any]) -> Any:
+    lines = "".join(f"    made.{name} = {name}\n" for name in fields)
+    exec(  # noqa: S102 - of nothing but the class's own field names
+        f"def construct({', '.join(fields)}):\n    made = new(mutable)\n{lines}"
         "    made.__class__ = frozen\n    return made\n",
         scope,
     )
     return scope["construct"]
 
 
-__all__ = ["Deferrable", "deferred_constructor", "fast_constructor"]
+__all__ = ["PROBE", "Deferrable", "deferred_constructors", "fast_constructor"]

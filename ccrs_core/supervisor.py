@@ -315,8 +315,10 @@ class Link:
         run: list[Data] = []
         name = ""
         # In slices: what was decoded is still in the processor's cache when it is delivered.
-        for start in range(0, len(frames), _SLICE):
-            piece = frames if len(frames) <= _SLICE else frames[start : start + _SLICE]
+        # (Where bursts are conflated, little is decoded.)
+        size = len(frames) if session.reader.replaceable else _SLICE
+        for start in range(0, len(frames), size):
+            piece = frames if len(frames) <= size else frames[start : start + size]
             for effect in session.received(piece, now, now_ns):
                 if effect.__class__ is Data:
                     assert isinstance(effect, Data)

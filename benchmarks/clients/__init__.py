@@ -9,17 +9,25 @@ from typing import Any
 import attrs
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Contender:
     """A client: its module here, what it is, and the packages it needs."""
 
-    module: str
-    title: str
-    packages: tuple[str, ...]
-    speed: int
+    module: str = attrs.field(kw_only=False)
+    title: str = attrs.field(kw_only=False)
+    packages: tuple[str, ...] = attrs.field(kw_only=False)
+    speed: int = attrs.field(kw_only=False)
     """Roughly its events per CPU second, to size the runs alike; no result depends on it."""
+    transport: str | None = None
+    """This library's transport, by its name; None for everybody else."""
     holds: bool = False
     """Takes part in the runs with many connections."""
+    reads: bool = False
+    """Takes part in the runs whose consumer reads every field."""
+    merges: bool = False
+    """Hands over fewer updates than it takes in while it is busy."""
+    any_loop: bool = False
+    """Runs on the event loop that is asked for."""
 
     def missing(self) -> list[str]:
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
@@ -29,13 +37,61 @@ class Contender:
 
 
 CONTENDERS = {
-    "aiohttp": Contender("ours", "ccrs (aiohttp)", ("ccrs_core", "ccrs_bybit"), 200_000, True),
-    "ccxt": Contender("ccxt_pro", "ccxt.pro", ("ccxt",), 40_000),
-    "cryptofeed": Contender("cryptofeed_feed", "cryptofeed", ("cryptofeed",), 100_000),
-    "bare": Contender("bare", "bare aiohttp + orjson", ("aiohttp", "orjson"), 400_000, True),
-    "bare_attrs": Contender(
-        "bare_attrs", "bare aiohttp + orjson + attrs", ("aiohttp", "orjson", "attrs"), 200_000
+    "aiohttp": Contender(
+        "ours",
+        "ccrs (aiohttp)",
+        ("ccrs_core", "ccrs_bybit", "aiohttp"),
+        200_000,
+        transport="aiohttp",
+        holds=True,
+        reads=True,
+        any_loop=True,
     ),
-    "bare_picows": Contender("bare_picows", "bare picows + orjson", ("picows", "orjson"), 400_000),
+    "picows": Contender(
+        "ours",
+        "ccrs (picows)",
+        ("ccrs_core", "ccrs_bybit", "ccrs_picows", "picows"),
+        300_000,
+        transport="picows",
+        holds=True,
+        reads=True,
+        any_loop=True,
+    ),
+    "ccxt": Contender("ccxt_pro", "ccxt.pro", ("ccxt",), 40_000, merges=True),
+    "cryptofeed": Contender("cryptofeed_feed", "cryptofeed", ("cryptofeed",), 100_000),
+    "bare": Contender(
+        "bare",
+        "bare aiohttp + orjson",
+        ("aiohttp", "orjson"),
+        400_000,
+        holds=True,
+        any_loop=True,
+    ),
+    "bare_attrs": Contender(
+        "bare_attrs",
+        "bare aiohttp + orjson + attrs",
+        ("aiohttp", "orjson", "attrs"),
+        250_000,
+        reads=True,
+        any_loop=True,
+    ),
+    "bare_picows": Contender(
+        "bare_picows", "bare picows + orjson", ("picows", "orjson"), 600_000, any_loop=True
+    ),
+    "bare_picows_attrs": Contender(
+        "bare_picows_attrs",
+        "bare picows + orjson + attrs",
+        ("picows", "orjson", "attrs"),
+        350_000,
+        reads=True,
+        any_loop=True,
+    ),
 }
-"""By the name in results. ``aiohttp`` is this library with its aiohttp transport."""
+"""By the name in results. ``aiohttp`` and ``picows`` are this library with that transport."""
+
+OURS = tuple(name for name, contender in CONTENDERS.items() if contender.transport is not None)
+
+BARE = {"aiohttp": "bare_attrs", "picows": "bare_picows_attrs"}
+"""By client of ours: the hand-written loop on the same transport that builds equal values."""
+BARE_ORJSON = {"aiohttp": "bare", "picows": "bare_picows"}
+"""By client of ours: the hand-written loop on the same transport that builds nothing."""

@@ -30,7 +30,7 @@ async def consume(job: Job, take: Take) -> None:
     size_of, loads = SIZES[job.case], orjson.loads
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(job.stream_url, compress=0) as socket,
+        session.ws_connect(job.stream_url, compress=0, decode_text=False) as socket,
     ):
         await socket.send_str(subscribe_text(job.case))
         async for frame in socket:
@@ -46,7 +46,7 @@ async def holder(job: Job, arrived: Arrived) -> AsyncIterator[OpenAll]:
 
     async def watch(session: aiohttp.ClientSession, symbol: str) -> None:
         async with connecting:
-            socket = await session.ws_connect(job.stream_url, compress=0)
+            socket = await session.ws_connect(job.stream_url, compress=0, decode_text=False)
         async with socket:
             await socket.send_str(subscribe_text(job.case, symbol))
             async for frame in socket:

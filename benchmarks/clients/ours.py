@@ -1,4 +1,4 @@
-"""This library through its public API, everything on."""
+"""This library through its public API, everything on; the contender says on which transport."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import attrs
 from ccrs_bybit import Bybit
 
 import ccrs_core
+from benchmarks.clients import CONTENDERS
 from benchmarks.frames import stamp_of
 from benchmarks.job import Arrived, Job, OpenAll, Take
 from ccrs_core.exchange import Budget, Limits, Route
 from ccrs_core.model import Subscription
 
 SYMBOL = "BTC/USDT:USDT"
+
+
+def _client(job: Job, exchange: str | Bybit = "bybit") -> ccrs_core.Client:
+    transport = CONTENDERS[job.client].transport
+    assert transport is not None
+    return ccrs_core.connect(exchange, base_url=job.url, transport=transport)
 
 
 def _interest(case: str, symbol: str) -> Any:
@@ -43,15 +51,30 @@ def _size(event: Any) -> Decimal | None:
             return None
 
 
+_read = attrgetter("bid_price", "bid_size", "ask_price", "ask_size", "sequence", "exchange_time_ns")
+
+
 async def consume(job: Job, take: Take) -> None:
+    policy = ccrs_core.Policy.DROP_OLDEST
+    if job.kind == "conflate":
+        policy = ccrs_core.Policy.CONFLATE
+    interest = _interest(job.case, SYMBOL)
     async with (
-        ccrs_core.connect("bybit", base_url=job.url) as client,
-        client.subscribe(_interest(job.case, SYMBOL), connections=job.connections) as feed,
+        _client(job) as client,
+        client.subscribe(interest, connections=job.connections, policy=policy) as feed,
     ):
-        if job.rate is not None:
+        if job.clocked:
             async for event in feed:
                 size = _size(event)
                 if size is not None and take(1, size):
+                    return
+        elif job.kind == "throughput_read":
+            async for batch in feed.batches():
+                for event in batch:
+                    if isinstance(event, ccrs_core.TopOfBook):
+                        _read(event)
+                size = _size(batch[-1])
+                if size is not None and take(len(batch), size):
                     return
         else:
             async for batch in feed.batches():
@@ -74,7 +97,7 @@ class OneEach(Bybit):
 @contextlib.asynccontextmanager
 async def holder(job: Job, arrived: Arrived) -> AsyncIterator[OpenAll]:
     """One feed over as many connections as there are symbols."""
-    async with ccrs_core.connect(OneEach(), base_url=job.url) as client:
+    async with _client(job, OneEach()) as client:
         listed = await client.get_instruments("linear")
         unified = {each.native: each.symbol for each in listed}
         native = {each.symbol: each.native for each in listed}

@@ -37,6 +37,7 @@ from benchmarks.plan import FULL, QUICK, jobs, one_round
 from benchmarks.report import Key, delivered_rate, document, medians, ratios
 from benchmarks.runner import cause, order_of, run, source
 from benchmarks.source import client_frame, instrument, symbols
+from benchmarks.stages import bench, bursts, within
 from benchmarks.tables import show
 from benchmarks.worker import Arrivals
 
@@ -511,3 +512,9 @@ def test_the_collectors_work_is_counted_in_a_clients_run(collector: Collector) -
         figures = run(job, frames)
     assert figures["delivered"] > 0
     assert (figures["collections_0"] > 0) == (collector == "default")
+
+
+def test_every_stage_within_the_library_takes_time_and_loses_no_event() -> None:
+    found = within(bench(), bursts(1000))
+    assert len(found) >= 4
+    assert all(micros > 0 for micros in found.values())

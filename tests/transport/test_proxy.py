@@ -406,5 +406,7 @@ def test_a_connect_cancelled_on_its_way_leaves_nothing_behind(
             connecting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await connecting
+            for _ in range(50):  # let the servers notice before they are closed themselves
+                await asyncio.sleep(0)
 
     run(main)

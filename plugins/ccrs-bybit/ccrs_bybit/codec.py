@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
 
+from ccrs_bybit.bursts import rising_snapshots
 from ccrs_bybit.streams import (
     BookStream,
     CandleStream,
@@ -83,6 +84,8 @@ LOGIN_VALIDITY_MS = 10_000
 
 _TOPIC_IN_TEXT = re.compile(r"[A-Za-z]\w*(?:\.[\w-]+)+")
 _LONGEST_IDENTITY = 512
+_UNUSED = b"\x00"
+"""What no frame begins with."""
 
 Handler = Callable[[Any, int], Sequence[Message]]
 PlainDecoder = Callable[[bytes, int, int], Sequence[Message] | None]
@@ -100,6 +103,8 @@ class BybitCodec(Codec):
         self._numbered: dict[bytes, tuple[str, bool]] = {}
         self._identified: dict[bytes, str] = {}
         self._plain: dict[bytes, PlainDecoder] = {}
+        self._head = _UNUSED
+        self._plain_decoder: PlainDecoder | None = None
 
     # --- Requests ---------------------------------------------------------------------------
 
@@ -144,6 +149,7 @@ class BybitCodec(Codec):
             stream = STREAMS[channel](topic, subscription)
         self._streams[topic] = stream
         self._handlers[topic] = stream.decode
+        self._head, self._plain_decoder = _UNUSED, None
         if isinstance(stream, (TopOfBookStream, TradeStream)):
             self._plain[topic.encode()] = stream.decode_plain
         if isinstance(stream, (TopOfBookStream, BookStream)):
@@ -155,19 +161,20 @@ class BybitCodec(Codec):
         self._streams.pop(topic, None)
         self._handlers.pop(topic, None)
         self._plain.pop(topic.encode(), None)
+        self._head, self._plain_decoder = _UNUSED, None
         self._numbered.pop(topic.encode(), None)
         self._identified.pop(topic.encode(), None)
 
     # --- Answers and data -------------------------------------------------------------------
 
     def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
-        if frame.startswith(b'{"topic":"'):
-            end = frame.find(b'"', 10)
-            plain = self._plain.get(frame[10:end])
-            if plain is not None:
-                messages = plain(frame, end, received_time_ns)
-                if messages is not None:
-                    return messages
+        # The topic of a frame is often that of the one before.
+        if not frame.startswith(self._head):
+            self._look_up(frame)
+        if self._plain_decoder is not None:
+            messages = self._plain_decoder(frame, len(self._head) - 1, received_time_ns)
+            if messages is not None:
+                return messages
         try:
             message = orjson.loads(frame)
             handler = self._handlers[message["topic"]]
@@ -182,6 +189,15 @@ class BybitCodec(Codec):
             return handler(message, received_time_ns)
         except MALFORMED as error:
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+
+    def _look_up(self, frame: bytes) -> None:
+        """Find the decoder of a frame's topic, for it and those that begin alike."""
+        self._head, self._plain_decoder = _UNUSED, None
+        if frame.startswith(b'{"topic":"'):
+            end = frame.find(b'"', 10)
+            plain = self._plain.get(frame[10:end])
+            if plain is not None:
+                self._head, self._plain_decoder = frame[: end + 1], plain
 
     def _control(self, message: dict[str, Any]) -> Sequence[Message]:
         """What a frame says that belongs to no subscribed topic."""
@@ -253,6 +269,17 @@ class BybitCodec(Codec):
             return None
         u = int(digits)
         return name, u, u == 1
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        last = frames[-1]
+        if last.startswith(b'{"topic":"'):
+            end = last.find(b'"', 10)
+            name, deltas = self._numbered.get(last[10:end], ("", True))
+            if not deltas and name in replaceable and rising_snapshots(frames, last[: end + 1]):
+                return frames[-1:], {name: len(frames) - 1}
+        return super().newest(frames, replaceable)
 
     def _peek_rows(self, topic: bytes, frame: bytes) -> tuple[str, bytes, bool] | None:
         name = self._identified.get(topic)

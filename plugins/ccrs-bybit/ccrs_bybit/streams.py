@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ccrs_bybit.plain import TOP_OF_BOOK, TRADE, new_top_of_book, new_trade
+from ccrs_bybit.plain import TOP_OF_BOOK, TRADE, top_of_book_constructor, trade_constructor
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
@@ -53,20 +53,24 @@ class TopOfBookStream(Stream):
     https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_new")
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
+        self._new = top_of_book_constructor()
         self._last: TopOfBook | None = None
 
     def decode_plain(
         self, frame: bytes, start: int, received_time_ns: int, match: Any = TOP_OF_BOOK.fullmatch
     ) -> Sequence[Message] | None:
-        found = match(frame, start)
+        try:
+            found = match(frame.decode(), start)
+        except UnicodeDecodeError:
+            return None
         if found is None:
             return None
         u = int(found[5])
-        self._last = event = new_top_of_book(self.exchange, self.symbol, received_time_ns, u, found)
+        self._last = event = self._new(self.exchange, self.symbol, received_time_ns, u, found)
         return (Data(self.topic, (event,), u, u == 1, True),)
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
@@ -170,16 +174,23 @@ class TradeStream(Stream):
     trades nor messages. https://bybit-exchange.github.io/docs/v5/websocket/public/trade
     """
 
-    __slots__ = ()
+    __slots__ = ("_new",)
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._new = trade_constructor()
 
     def decode_plain(
         self, frame: bytes, start: int, received_time_ns: int, match: Any = TRADE.fullmatch
     ) -> Sequence[Message] | None:
-        found = match(frame, start)
+        try:
+            found = match(frame.decode(), start)
+        except UnicodeDecodeError:
+            return None
         if found is None:
             return None
-        trade_id = found[5].decode()
-        event = new_trade(self.exchange, self.symbol, received_time_ns, trade_id, found)
+        trade_id = found[5]
+        event = self._new(self.exchange, self.symbol, received_time_ns, trade_id, found)
         return (Data(self.topic, (event,)),)
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:

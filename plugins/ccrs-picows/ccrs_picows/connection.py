@@ -15,6 +15,7 @@ from picows import WSFrame, WSMsgType, WSTransport
 from ccrs_core.codec import Outbound
 from ccrs_core.errors import ConnectionLost
 from ccrs_core.transport.base import Sink, TransportOptions
+from ccrs_picows.bounded import BoundedReads
 
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 _PING, _PONG, _CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
@@ -74,6 +75,8 @@ class PicowsConnection(picows.WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self._registry.add(self)
+        socket = transport.underlying_transport
+        socket.set_protocol(BoundedReads(socket.get_protocol()))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         # A million times a second: every attribute counts.
@@ -284,6 +287,9 @@ class PicowsConnection(picows.WSListener):
             reason, code = self._ended
             raise ConnectionLost(doing + reason, code)
 
+    def _over(self) -> bool:
+        return self._ended is not None
+
     def _closed_by_peer(self, payload: bytes) -> None:
         code = int.from_bytes(payload[:2]) or None
         text = payload[2:].decode(errors="replace")
@@ -331,7 +337,7 @@ class PicowsConnection(picows.WSListener):
             return
         if self._frames and self._sink is not None:
             self._deliver()
-            if self._ended is not None:  # the sink has seen to it
+            if self._over():  # the sink has seen to it
                 return
         self._ended = (reason, code)
         self._last, self._frames = self._frames, []
