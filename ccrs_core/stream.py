@@ -40,7 +40,7 @@ EVENT_OF: dict[Channel, type[MarketData]] = {
     Channel.LIQUIDATIONS: Liquidation,
 }
 
-_STATES = frozenset({Channel.TOP_OF_BOOK, Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE})
+STATES = frozenset({Channel.TOP_OF_BOOK, Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE})
 """Channels whose updates tell the whole state."""
 
 
@@ -81,7 +81,7 @@ class Stream:
     def replaceable(self) -> bool:
         """Whether each update replaces the one before, and all consumers want the newest alone."""
         return (
-            self.subscription.channel in _STATES
+            self.subscription.channel in STATES
             and bool(self.feeds)
             and all(feed.policy is Policy.CONFLATE for feed in self.feeds)
         )

@@ -28,8 +28,9 @@ HEAVY = {
 PLUGINS = [
     path.parent.name
     for path in sorted(ROOT.glob("plugins/*/*/__init__.py"))
-    if path.parent.name.startswith("ccrs_")
+    if path.parent.name.startswith("ccrs_") and path.parent.name != "ccrs_picows"
 ]
+"""Of exchanges."""
 
 
 WATCH_SOCKETS = """

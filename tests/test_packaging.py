@@ -13,10 +13,13 @@ import pytest
 
 import ccrs_core
 from ccrs_core.exchange import CONTRACT
+from ccrs_core.transport.base import TransportOptions
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 PACKAGES = [ROOT, *PLUGINS]
+TRANSPORTS = [path for path in PLUGINS if path.name == "ccrs-picows"]
+EXCHANGES = [path for path in PLUGINS if path not in TRANSPORTS]
 
 CORE_DEPENDENCIES = {
     *("pluggy", "aiohttp", "attrs", "cattrs", "orjson", "tenacity", "click", "rich"),
@@ -48,7 +51,8 @@ def by_name(package: Path) -> str:
 
 
 every_package = pytest.mark.parametrize("package", PACKAGES, ids=by_name)
-every_plugin = pytest.mark.parametrize("package", PLUGINS, ids=by_name)
+every_exchange = pytest.mark.parametrize("package", EXCHANGES, ids=by_name)
+every_transport = pytest.mark.parametrize("package", TRANSPORTS, ids=by_name)
 
 
 def test_the_core_depends_on_eight_libraries_and_nothing_else() -> None:
@@ -62,7 +66,7 @@ def test_the_extras_bring_what_they_say() -> None:
     assert len(extras["socks"]) == len(extras["tls"]) == 1
 
 
-@every_plugin
+@every_exchange
 def test_a_plugin_depends_on_the_core_alone(package: Path) -> None:
     about = project(package)
     assert names(about["dependencies"]) == {"ccrs-core"}
@@ -127,7 +131,16 @@ def test_the_command_is_called_ccrs() -> None:
     assert callable(script.load())
 
 
-@every_plugin
+@every_transport
+def test_a_transports_entry_point_makes_one(package: Path) -> None:
+    assert project(package)["entry-points"]["ccrs.transports"]
+    for entry in distribution(project(package)["name"]).entry_points:
+        transport = entry.load()(TransportOptions())
+        assert callable(transport.connect)
+        assert callable(transport.request)
+
+
+@every_exchange
 def test_a_plugins_entry_point_leads_to_its_exchange(package: Path) -> None:
     offered = project(package)["entry-points"]["ccrs.exchanges"]
     assert offered

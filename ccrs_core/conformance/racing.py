@@ -13,7 +13,9 @@ import attrs
 from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.healing import of_each_route, well
 from ccrs_core.conformance.line import Line, Wire
+from ccrs_core.conformance.material import captures
 from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.spy import SpiedExchange
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import (
@@ -26,11 +28,12 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import World
-from ccrs_core.events import AnyEvent, Gap, Reason, Trade
+from ccrs_core.events import AnyEvent, Gap, MarketData, Reason, Trade
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.model import NS_PER_SECOND as _NS
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.options import Options
+from ccrs_core.stream import STATES
 
 _PROMPT = Options(backoff_initial=0.2, backoff_max=2.0, stable_after=2.0)
 
@@ -183,6 +186,47 @@ class RacingProperties:
             )
 
     @proves(42)
+    def test_a_glance_at_a_frame_says_what_decoding_it_says(self, subject: Subject) -> None:
+        """What ``peek`` tells of a frame is the topic, the number and the restart that decoding it
+        tells, and ``Data.independent`` only says of a frame what ``peek`` says of it."""
+        for capture in captures(subject):
+            codec = capture.codec(subject.make())
+            for frame in capture.frames:
+                told = codec.peek(frame)
+                data = [m for m in codec.decode(frame, RECEIVED_NS) if isinstance(m, Data)]
+                where = f"{capture.name}: peek() of {frame[:300]!r}\n  says    {told}\n"
+                for message in data:
+                    said = message.topic, message.sequence, message.restart
+                    where += f"  decoded {said}"
+                    if told is not None:
+                        assert told[0] == message.topic, where
+                        if isinstance(told[1], int):
+                            assert told[1:] == said[1:], where
+                    if message.independent and isinstance(message.sequence, int):
+                        assert told == said, f"{where}, independent"
+                assert told is None or data, where
+
+    @proves(42)
+    def test_a_burst_keeps_the_newest_state_of_each_topic(self, subject: Subject) -> None:
+        """``newest`` leaves out of a burst nothing but earlier states of the topics that it may
+        take them from, and counts them."""
+        for capture in captures(subject):
+            whole, thinned = capture.codec(subject.make()), capture.codec(subject.make())
+            for start in range(0, len(capture.frames), _BURST):
+                burst = capture.frames[start : start + _BURST]
+                before = [_data(whole.decode(frame, RECEIVED_NS)) for frame in burst]
+                topics = {data.topic for said in before for data in said if _is_state(data)}
+                kept, counts = thinned.newest(burst, topics)
+                after = [_data(thinned.decode(frame, RECEIVED_NS)) for frame in kept]
+                where = f"{capture.name}, frames from {start} on, {len(kept)} kept"
+                assert len(kept) + sum(counts.values()) == len(burst), f"{where}, {counts}"
+                assert set(counts) <= topics, f"{where}, {counts}"
+                assert _ends(after) == _ends(before), f"{where}: other states at the end"
+                others = [[d for said in side for d in said if d.topic not in topics]
+                          for side in (before, after)]  # fmt: skip
+                assert others[0] == others[1], f"{where}: frames of other topics are missing"
+
+    @proves(42)
     def test_racing_connections_deliver_what_one_does(self, subject: Subject) -> None:
         """However late any of several racing connections are, what they deliver together equals
         what the fastest delivers alone, in content and order, and nothing comes later."""
@@ -260,6 +304,23 @@ async def alone_and_racing(
 
 
 # --- what one undisturbed connection brings ---
+
+
+_BURST = 25
+
+
+def _data(messages: Sequence[Message]) -> list[Data]:
+    return [message for message in messages if isinstance(message, Data)]
+
+
+def _is_state(data: Data) -> bool:
+    return data.events[0].channel in STATES
+
+
+def _ends(said: Sequence[Sequence[Data]]) -> dict[tuple[str, type], MarketData]:
+    """The last event of each kind of each topic."""
+    every = [data for messages in said for data in messages]
+    return {(data.topic, type(data.events[-1])): data.events[-1] for data in every}
 
 
 class Reference:

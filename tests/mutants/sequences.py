@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ccrs_bybit import Bybit
@@ -139,7 +139,7 @@ class PeekTakesUpdatesForCopies(BybitCodec):
         return copy[0], copy[1][:5], copy[2]
 
 
-@caught_by("test_racing_connections_deliver_what_one_does")
+@caught_by("test_a_glance_at_a_frame_says_what_decoding_it_says")
 class PeekedNumberIsAnother(BybitCodec):
     """The cheap look at a frame finds another number than decoding it."""
 
@@ -150,13 +150,54 @@ class PeekedNumberIsAnother(BybitCodec):
         return copy[0], copy[1] // 10 * 10, copy[2]
 
 
-@caught_by("test_racing_connections_deliver_what_one_does")
+@caught_by("test_a_glance_at_a_frame_says_what_decoding_it_says")
 class PeekedTopicIsAnother(BybitCodec):
     """The cheap look at a frame finds the topic that was subscribed first."""
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         copy = super().peek(frame)
         return None if copy is None else (next(iter(self._streams)), copy[1], copy[2])
+
+
+@caught_by("test_a_glance_at_a_frame_says_what_decoding_it_says")
+class DeltasCalledIndependent(BybitCodec):
+    """What can't be recognised at a glance is said to be."""
+
+    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
+        return None
+
+
+@caught_by("test_a_burst_keeps_the_newest_state_of_each_topic")
+class BurstKeepsTheOldest(BybitCodec):
+    """Of a burst the first state is kept."""
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        kept, superseded = super().newest(frames, replaceable)
+        first: dict[str, bytes] = {}
+        for frame in frames:
+            copy = self.peek(frame)
+            if copy is not None and copy[0] in superseded:
+                first.setdefault(copy[0], frame)
+        copies = [self.peek(frame) for frame in kept]
+        return [
+            frame if copy is None else first.get(copy[0], frame)
+            for frame, copy in zip(kept, copies, strict=True)
+        ], superseded
+
+
+@caught_by("test_a_burst_keeps_the_newest_state_of_each_topic")
+class BurstLosesOtherTopics(BybitCodec):
+    """Only the last frame of a burst is kept, whatever the others are."""
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        kept, superseded = super().newest(frames, replaceable)
+        if len(superseded) != 1:
+            return kept, superseded
+        return kept[-1:], dict.fromkeys(superseded, len(frames) - 1)
 
 
 @caught_by("test_racing_connections_deliver_what_one_does")
