@@ -30,6 +30,10 @@ def same_content(one: MarketData, other: MarketData | None) -> bool:
     return first == second
 
 
+_ONE_BY_ONE = frozenset({BookUpdate, Trade})
+"""Events that aren't judged by their topic's rising numbers alone."""
+
+
 class Topic:
     """One exchange topic as its connections bring it, merged.
 
@@ -162,8 +166,9 @@ class Topic:
 
     def deliver_all(self, run: Sequence[Data], runner: Runner, now: float) -> None:
         """:meth:`deliver` them one after the other, at less cost where nothing is special."""
-        if len(run) == 1:
-            self.deliver(run[0], runner, now)
+        if len(run) == 1 or run[0].events[0].__class__ in _ONE_BY_ONE:
+            for data in run:
+                self.deliver(data, runner, now)
             return
         events: list[MarketData] = []
         numbers: list[int] = []
@@ -193,8 +198,7 @@ class Topic:
     def _simple(self, kind: type[MarketData], number: int) -> bool:
         race = self.race
         return (
-            kind is not BookUpdate
-            and kind is not Trade
+            kind not in _ONE_BY_ONE
             and kind in self.streams
             and race.plain
             and race.last is not None

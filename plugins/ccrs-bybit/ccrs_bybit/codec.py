@@ -195,9 +195,8 @@ class BybitCodec(Codec):
         self._head, self._plain_decoder = _UNUSED, None
         if frame.startswith(b'{"topic":"'):
             end = frame.find(b'"', 10)
-            plain = self._plain.get(frame[10:end])
-            if plain is not None:
-                self._head, self._plain_decoder = frame[: end + 1], plain
+            self._head = frame[: end + 1] or _UNUSED
+            self._plain_decoder = self._plain.get(frame[10:end])
 
     def _control(self, message: dict[str, Any]) -> Sequence[Message]:
         """What a frame says that belongs to no subscribed topic."""
