@@ -82,9 +82,9 @@ class Bench:
             self.codec().topic(self.subscription),
             [Runner(1)],
             live=lambda _: 1,
-            resync=lambda _: None,
+            resync=lambda _, what: None,
             arm=lambda: None,
-            checksum=self.exchange.checksum,
+            exchange=self.exchange,
         )
         stream = topic.stream(self.subscription)
         if feed is not None:

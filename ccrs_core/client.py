@@ -42,6 +42,7 @@ from ccrs_core.rest import (
     Request,
 )
 from ccrs_core.shard import Shard, identity
+from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import ClientStatus, SubscriptionState
 from ccrs_core.supervisor import Context
 from ccrs_core.survey import Totals, survey
@@ -171,9 +172,7 @@ class Client:
                 transport = make_transport(transport, self._options.transport)
             undo.push_async_callback(transport.aclose)
             self._context = self._new_context(transport)
-            addresses = self._addresses
-            assert addresses is not None
-            self._requester = Requester(self._context, addresses["rest"])
+            self._requester = Requester(self._context)
             self._instruments = InstrumentStore(
                 self.exchange.name,
                 self._requester,
@@ -202,22 +201,31 @@ class Client:
         addresses = self._addresses
         assert addresses is not None
 
-        def limits(url: str) -> HostLimits:
-            budgets = self.exchange.limits
-            host = urlsplit(url).netloc
-            return host_limits(host, budgets.connects, budgets.requests, self._clock)
+        exchange = self.exchange
+
+        def limits(url: str, name: str = "rest") -> HostLimits:
+            host, connects = urlsplit(url).netloc, exchange.limits.connects
+            return host_limits(host, connects, exchange.rest_budget(name), self._clock, name)
+
+        def rest(name: str) -> tuple[str, HostLimits]:
+            return addresses[name], limits(addresses[name], name)
 
         return Context(
-            exchange=self.exchange,
+            exchange=exchange,
             transport=transport,
             clock=self._clock,
             options=self._options,
             credentials=self._credentials,
             address=lambda route: route.url.format(**addresses),
             host_limits=limits,
+            rest=rest,
+            snapshots=SnapshotQueue(self._snapshot, self._clock, self._spawn),
             spawn=self._spawn,
             hook=lambda name, **arguments: plugins.call(self._hooks, name, **arguments),
         )
+
+    def _snapshot(self, request: GetBook, share: float) -> Coroutine[Any, Any, BookUpdate]:
+        return self._ready().ask(request, share=share)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._group is not None

@@ -77,7 +77,9 @@ class BookUpdate(Event):
     """A change of an order book: levels with their new absolute sizes, size zero removes.
 
     A ``snapshot`` replaces the whole book. Otherwise it applies to a book whose sequence lies in
-    ``previous_sequence <= book.sequence < sequence``. The maintained book is ``feed.book(symbol)``.
+    ``previous_sequence <= book.sequence < sequence``; one whose ``sequence`` is below its
+    ``previous_sequence`` begins a new count, and applies where the book is at exactly the latter.
+    The maintained book is ``feed.book(symbol)``.
     """
 
     type: ClassVar[str] = "book"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
     from ccrs_core.orderbook import Checksum
-    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core.rest import Endpoint, GetBook, HttpRequest, HttpResponse, Request
 
 CONTRACT = 1
 """Version of this contract. Plugins written for another one are refused at load time."""
@@ -78,7 +78,7 @@ class Limits:
     connects: Budget = Budget(amount=100, seconds=60.0)
     """WebSocket connection attempts per host."""
     requests: Budget = Budget(amount=100, seconds=10.0)
-    """Summed weight of REST requests per host."""
+    """Summed weight of REST requests per host (but see ``Exchange.rest_budget``)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,6 +134,34 @@ class Exchange(ABC):
 
         It is called after each update that carries one; a book that fails it is asked for anew.
         """
+        return None
+
+    def book_snapshot(self, subscription: Subscription) -> GetBook | None:
+        """The request that a book starts from, where its stream may bring changes alone; None where
+        the stream always begins with the whole book.
+
+        It is asked once changes arrive that no snapshot precedes, and again after a gap; the
+        changes wait meanwhile. The answer's ``sequence`` must be of the stream's count: the first
+        change applied is the one whose numbers enclose it, as told at :class:`BookUpdate`.
+        """
+        return None
+
+    def book_depth(self, subscription: Subscription) -> int | None:
+        """How many levels a side of a book the exchange keeps up to date: what lies beyond is
+        dropped. None where it tells the changes of all levels."""
+        return subscription.depth
+
+    def rest_address(self, request: HttpRequest) -> str:
+        """The name of the environment's address that a request goes to."""
+        return "rest"
+
+    def rest_budget(self, address: str) -> Budget:
+        """What may be asked of an address, as summed weight of requests."""
+        return self.limits.requests
+
+    def weight_used(self, response: HttpResponse) -> int | None:
+        """How much of ``Limits.requests`` is spent already, as far as the exchange says so with its
+        answers; None where it doesn't."""
         return None
 
     def max_silence(self, subscription: Subscription) -> float | None:

@@ -22,43 +22,61 @@ class Window:
         self._clock = clock
         self._granted: deque[tuple[float, int]] = deque()
         self._used = 0
-        self._turn: asyncio.Lock | None = None
+        self._turns: dict[float, asyncio.Lock] = {}
 
     def _expire(self, now: float) -> None:
         granted, seconds = self._granted, self.budget.seconds
         while granted and granted[0][0] + seconds <= now:
             self._used -= granted.popleft()[1]
 
-    def take(self, weight: int = 1) -> float:
-        """Take a grant if there is one: 0.0; else the seconds until there may be one."""
+    def take(self, weight: int = 1, share: float = 1.0) -> float:
+        """Take a grant if there is one: 0.0; else the seconds until there may be one.
+
+        ``share`` is the part of the budget beyond which nothing is taken.
+        """
         now = self._clock.monotonic()
         self._expire(now)
-        weight = min(weight, self.budget.amount)
-        if self._used + weight <= self.budget.amount:
+        amount = max(int(self.budget.amount * share), 1)
+        weight = min(weight, amount)
+        if self._used + weight <= amount:
             self._granted.append((now, weight))
             self._used += weight
             return 0.0
-        excess, when = self._used + weight - self.budget.amount, now
-        for granted_at, amount in self._granted:
-            excess -= amount
+        excess, when = self._used + weight - amount, now
+        for granted_at, granted in self._granted:
+            excess -= granted
             when = granted_at
             if excess <= 0:
                 break
         return max(when + self.budget.seconds - now, 0.001)
 
-    async def acquire(self, weight: int = 1, hold: Callable[[], float] | None = None) -> None:
+    def correct(self, used: int) -> None:
+        """Note that somebody counts more as used than was granted here: other programs of the same
+        address, or another way to count."""
+        now = self._clock.monotonic()
+        self._expire(now)
+        unknown = min(used, self.budget.amount) - self._used
+        if unknown > 0:
+            self._granted.append((now, unknown))
+            self._used += unknown
+
+    async def acquire(
+        self,
+        weight: int = 1,
+        hold: Callable[[], float] | None = None,
+        share: float = 1.0,
+    ) -> None:
         """Wait for a grant and take it.
 
         ``hold`` tells for how many seconds nobody may have one at present; it may also raise, which
-        ends the waiting.
+        ends the waiting. Who takes but a ``share`` of the budget is overtaken by those who may take
+        all of it.
         """
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
+        async with self._turns.setdefault(share, asyncio.Lock()):
             while True:
                 # Asked again after each wait, right before the grant: what is granted leaves now.
                 wait = 0.0 if hold is None else hold()
-                wait = wait or self.take(weight)
+                wait = wait or self.take(weight, share)
                 if not wait:
                     return
                 await asyncio.sleep(wait)
@@ -83,11 +101,16 @@ class HostLimits:
         return max(self._paused_until - self._clock.monotonic(), 0.0)
 
 
-_hosts: dict[asyncio.AbstractEventLoop, dict[tuple[int, str], HostLimits]] = {}
+_hosts: dict[asyncio.AbstractEventLoop, dict[tuple[int, str, str], HostLimits]] = {}
 
 
-def host_limits(host: str, connects: Budget, requests: Budget, clock: Clock) -> HostLimits:
-    """The budgets of a host, one per process (strictly: per clock) and running event loop."""
+def host_limits(
+    host: str, connects: Budget, requests: Budget, clock: Clock, name: str = ""
+) -> HostLimits:
+    """The budgets of a host, one per process (strictly: per clock) and running event loop.
+
+    ``name`` tells budgets apart that an exchange keeps apart, even if they are of one host.
+    """
     loop = asyncio.get_running_loop()
     if loop not in _hosts:
         for ended in [known for known in _hosts if known.is_closed()]:
@@ -95,7 +118,7 @@ def host_limits(host: str, connects: Budget, requests: Budget, clock: Clock) -> 
         _hosts[loop] = {}
     known = _hosts[loop]
     # A budget holds its clock, so the id can't be reused while the entry lives.
-    key = (id(clock), host)
+    key = (id(clock), host, name)
     if key not in known:
         known[key] = HostLimits(connects, requests, clock)
     return known[key]

@@ -152,10 +152,12 @@ class OrderBook:
                 return Applied.UNSYNCED
             held = self.sequence
             assert held is not None
-            if update.sequence <= held:
-                return Applied.OLD
-            if update.previous_sequence is not None and update.previous_sequence > held:
+            before = update.previous_sequence
+            if before is not None and before > held:
                 return Applied.AHEAD
+            # One that begins a new count follows on exactly one state.
+            if update.sequence <= held and not (before == held and update.sequence < before):
+                return Applied.OLD
             put = self._bids.set
             for price, size in update.bids:
                 put(price, size)

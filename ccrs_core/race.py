@@ -84,6 +84,7 @@ class Race:
         "generation",
         "held",
         "last",
+        "restarted_by",
         "topic",
         "trail",
     )
@@ -105,6 +106,8 @@ class Race:
         self.adrift = False
         """No connection brought the topic for a while: the exchange may count anew by now."""
         self.advanced_at = 0.0
+        self.restarted_by: Runner | None = None
+        """Whose announcement that the exchange counts anew was followed last."""
         self._runners = runners
         # Two generations, swapped when full: evicting one by one would cost more than it saves.
         self._recent: dict[Number, tuple[float, Runner | None]] = {}
@@ -155,6 +158,11 @@ class Race:
         runner.generations[self.topic] = self.generation
         runner.tops[self.topic] = number
         runner.late += 1
+
+    def may_be_another(self, number: Number, runner: Runner) -> bool:
+        """Whether a connection that has announced a restart announces one with the same number:
+        either a repeat, or the exchange has begun anew once more. Only the content tells."""
+        return number == self.last and runner is self.restarted_by
 
     def backward(self, number: int, runner: Runner) -> bool:
         """Whether a connection's numbers have fallen, as they do after a restart."""
@@ -258,15 +266,19 @@ class Race:
             if last is not None and number <= last:
                 self._forget()
                 if restart:
-                    # Copies of the former count may still be under way on the other connections.
-                    for other in self._runners:
-                        other.generations.setdefault(self.topic, self.generation)
-                    self.generation += 1
-                    runner.generations[self.topic] = self.generation
+                    self.restarted(runner)
             self.last = number
             runner.tops[self.topic] = number
         if len(self._runners) > 1:
             self.remember(number, runner, now)
+
+    def restarted(self, runner: Runner) -> None:
+        """Note that the exchange counts anew, as a connection was the first to tell."""
+        # Copies of the former count may still be under way on the other connections.
+        for other in self._runners:
+            other.generations.setdefault(self.topic, self.generation)
+        self.generation += 1
+        runner.generations[self.topic] = self.generation
 
     def remember(self, number: Number, runner: Runner, now: float) -> None:
         """Keep time and winner of an update, to measure how far behind its copies come."""
@@ -281,6 +293,13 @@ class Race:
         runner.tops[self.topic] = number
         self.held.add(number)
         self.remember(number, runner, now)
+
+    def begin(self, number: int, now: float) -> None:
+        """Go on from a state that no connection brought: whatever is above its number is new."""
+        self.reset()
+        self.last = number
+        self.advanced_at = now
+        self.adrift = False
 
     def reset(self) -> None:
         """Forget everything: whatever comes next is new."""

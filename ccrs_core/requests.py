@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import tenacity
 
 from ccrs_core.errors import CcrsError, DecodeError, RateLimited, Unsupported, UsageError
+from ccrs_core.limits import HostLimits
 from ccrs_core.model import Instrument, Market
 from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.supervisor import Context
@@ -22,16 +23,16 @@ _UNKNOWN_PAUSE = 60.0
 class Requester:
     """Answers the unified questions of :mod:`ccrs_core.rest` for one exchange."""
 
-    def __init__(self, context: Context, base_url: str) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._base_url = base_url
-        self._limits = context.host_limits(base_url)
+        self._used: dict[str, HostLimits] = {}
+        """Budgets of the addresses that were asked, by name."""
         self.requests = 0
         self.errors = 0
 
     @property
     def paused(self) -> float:
-        return self._limits.paused
+        return max((limits.paused for limits in self._used.values()), default=0.0)
 
     def endpoint(self, request: Request[Any]) -> Endpoint[Any, Any]:
         """The endpoint that answers a question.
@@ -52,10 +53,11 @@ class Requester:
             )
         return endpoint
 
-    async def ask(self, request: Request[T]) -> T:
+    async def ask(self, request: Request[T], *, share: float = 1.0) -> T:
         """The answer, its pages joined and cut to the limit, oldest first where time orders it.
 
-        Passing failures are tried again; everything here only reads.
+        Passing failures are tried again; everything here only reads. ``share`` is the part of the
+        request budget that may be spent.
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
@@ -69,7 +71,7 @@ class Requester:
         seen: set[str] = set()
         while True:
             http = endpoint.encode(request, cursor)
-            answer = await self._read(request, endpoint, http)
+            answer = await self._read(request, endpoint, http, cursor, share)
             pages.append(answer.value)
             cursor = answer.cursor
             if cursor is None:
@@ -90,7 +92,12 @@ class Requester:
         return joined  # type: ignore[return-value]
 
     async def _read(
-        self, request: Request[Any], endpoint: Endpoint[Any, Any], http: HttpRequest
+        self,
+        request: Request[Any],
+        endpoint: Endpoint[Any, Any],
+        http: HttpRequest,
+        cursor: str | None,
+        share: float,
     ) -> Answer[Any]:
         """One page, tried again where its failure may pass."""
         options = self._context.options
@@ -111,14 +118,24 @@ class Requester:
         )
         async for attempt in retrying:
             with attempt:
-                return await self._once(request, endpoint, http)
+                return await self._once(request, endpoint, http, cursor, share)
         raise AssertionError("unreachable")
 
     async def _once(
-        self, request: Request[Any], endpoint: Endpoint[Any, Any], http: HttpRequest
+        self,
+        request: Request[Any],
+        endpoint: Endpoint[Any, Any],
+        http: HttpRequest,
+        cursor: str | None,
+        share: float,
     ) -> Answer[Any]:
         context = self._context
-        await self._limits.requests.acquire(endpoint.weight, self._hold)
+        name = context.exchange.rest_address(http)
+        base_url, limits = context.rest(name)
+        self._used[name] = limits
+        await limits.requests.acquire(
+            endpoint.weight_of(request), lambda: self._hold(limits), share
+        )
         if endpoint.signed:
             assert context.credentials is not None
             now_ms = context.clock.time_ns() // 1_000_000
@@ -127,13 +144,16 @@ class Requester:
         failure: Exception | None = None
         self.requests += 1
         try:
-            response = await context.transport.request(self._base_url, http)
+            response = await context.transport.request(base_url, http)
             now_ns = context.clock.time_ns()
+            used = context.exchange.weight_used(response)
+            if used is not None:
+                limits.requests.correct(used)
             refusal = context.exchange.error_of(response)
             if refusal is not None:
-                self._note_limit(refusal, response)
+                _note_limit(limits, refusal, response)
                 raise refusal
-            return endpoint.decode(request, response, now_ns)
+            return endpoint.decode(request, response, now_ns, cursor)
         except Exception as error:
             failure = error
             self.errors += 1
@@ -147,25 +167,26 @@ class Requester:
                 error=None if failure is None else str(failure) or type(failure).__name__,
             )
 
-    def _hold(self) -> float:
+    def _hold(self, limits: HostLimits) -> float:
         """Seconds that requests must wait because the host has asked for a pause.
 
         :raises RateLimited: where they are more than the caller has patience for.
         """
-        left = self._limits.paused
+        left = limits.paused
         if left > self._context.options.request_patience:
             text = f"the exchange asked for no requests for another {left:.0f} s"
             raise RateLimited("", text, left)
         return left
 
-    def _note_limit(self, refusal: CcrsError, response: HttpResponse) -> None:
-        """Pause the host, for everybody in the process, where that is what the exchange wants."""
-        if isinstance(refusal, RateLimited):
-            pause = refusal.retry_after
-            if pause is None and response.status in _BARRED:
-                pause = _UNKNOWN_PAUSE
-            if pause is not None:
-                self._limits.pause(pause)
+
+def _note_limit(limits: HostLimits, refusal: CcrsError, response: HttpResponse) -> None:
+    """Pause the host, for everybody in the process, where that is what the exchange wants."""
+    if isinstance(refusal, RateLimited):
+        pause = refusal.retry_after
+        if pause is None and response.status in _BARRED:
+            pause = _UNKNOWN_PAUSE
+        if pause is not None:
+            limits.pause(pause)
 
 
 def _market_of(request: Request[Any]) -> Market | None:

@@ -127,14 +127,20 @@ class Endpoint(Generic[R, T]):
     """A REST call as data plus two pure functions.
 
     ``encode(request, cursor)`` builds a page's HTTP request (cursor None: the first page);
-    ``decode(request, response, received_time_ns)`` reads the answer, which ``Exchange.error_of``
-    has already found to be no error. ``newest_first``: each further page is older than the one
-    before, so pages are joined in reverse (items within a page are always oldest first).
+    ``decode(request, response, received_time_ns, cursor)`` reads the answer to that page, which
+    ``Exchange.error_of`` has already found to be no error. ``weight`` is what a page costs of the
+    request budget, a number or a function of the request. ``newest_first``: each further page is
+    older than the one before, so pages are joined in reverse (items within a page are always oldest
+    first).
     """
 
     encode: Callable[[R, str | None], HttpRequest]
-    decode: Callable[[R, HttpResponse, int], Answer[T]]
+    decode: Callable[[R, HttpResponse, int, str | None], Answer[T]]
     markets: frozenset[Market]
     signed: bool = False
-    weight: int = 1
+    weight: int | Callable[[R], int] = 1
     newest_first: bool = False
+
+    def weight_of(self, request: R) -> int:
+        """What a page of the answer costs of ``Limits.requests``."""
+        return self.weight if isinstance(self.weight, int) else self.weight(request)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Hashable, Sequence
 
 from ccrs_core.effects import Silent, TopicRefused, TopicState
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.events import Reason
+from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
+from ccrs_core.keeper import Ask
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Runner
 from ccrs_core.session import Session
@@ -141,7 +142,7 @@ class Shard:
                     live=self._carried,
                     resync=self._resync,
                     arm=lambda name=name: self._arm(name),  # type: ignore[misc]
-                    checksum=self.context.exchange.checksum,
+                    exchange=self.context.exchange,
                     trail=self.trail,
                 )
                 self.trail.clear()
@@ -180,6 +181,8 @@ class Shard:
                 timer = self._timers.pop(name, None)
                 if timer is not None:
                     timer.cancel()
+            if subscription.channel is Channel.BOOK and topic.keeper is not None:
+                self.context.snapshots.drop(topic.keeper)
         self._conflate()
         for link in self.links:
             if gone and link.session is not None:
@@ -314,6 +317,8 @@ class Shard:
                     self.topics[name].doubt(Reason.UNREADABLE, now, now_ns)
 
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
+        if topic in self.topics:
+            self.topics[topic].acknowledged(self.context.clock.monotonic())
         for stream in self.topics[topic].streams.values() if topic in self.topics else ():
             self.refusals.pop(stream.subscription, None)
             stream.acknowledged = True
@@ -351,7 +356,23 @@ class Shard:
             )
         self._changed()
 
-    def _resync(self, name: str) -> None:
+    def _resync(self, name: str, what: Ask) -> None:
+        """Ask for a book, in the way that the exchange has for it."""
+        topic = self.topics[name]
+        stream, keeper = topic.streams[BookUpdate], topic.keeper
+        request = self.context.exchange.book_snapshot(stream.subscription)
+        if request is None or keeper is None:
+            self._resubscribe(name)
+            return
+
+        def failed() -> None:
+            if keeper.told_whole and not self._closed and self.topics.get(name) is topic:
+                # The stream itself may tell the whole book, as it has done before.
+                self._resubscribe(name)
+
+        self.context.snapshots.want(request, keeper, what, failed)
+
+    def _resubscribe(self, name: str) -> None:
         """Have one connection ask for a topic anew."""
         self.resubscriptions += 1
         for link in self.links:
@@ -494,6 +515,9 @@ class Shard:
             timer.cancel()
         self._timers.clear()
         self._polls.clear()
+        for topic in self.topics.values():
+            if topic.keeper is not None:
+                self.context.snapshots.drop(topic.keeper)
         for link, task in self._tasks.items():
             link.retired = True
             task.cancel()

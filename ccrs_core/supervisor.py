@@ -37,6 +37,7 @@ from ccrs_core.model import NS_PER_SECOND, Subscription
 from ccrs_core.options import Options
 from ccrs_core.race import Runner
 from ccrs_core.session import NEVER, Session
+from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import LinkState
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
@@ -67,6 +68,9 @@ class Context:
     credentials: Credentials | None
     address: Callable[[Route], str]
     host_limits: Callable[[str], HostLimits]
+    rest: Callable[[str], tuple[str, HostLimits]]
+    """Address and budgets of REST, by the name that ``Exchange.rest_address`` gives it."""
+    snapshots: SnapshotQueue
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     hook: Callable[..., None]
     epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))

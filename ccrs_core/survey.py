@@ -99,5 +99,5 @@ def _subscriptions(shard: Shard) -> Iterable[SubscriptionStatus]:
             last_exchange_time_ns=stream.last_exchange_time_ns,
             last_received_ns=stream.last_received_ns,
             book=None if book is None else book.state,
-            resyncs=topic.resyncs,
+            resyncs=0 if topic.keeper is None else topic.keeper.resyncs,
         )

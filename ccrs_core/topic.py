@@ -1,6 +1,6 @@
 """One topic of the exchange as several connections bring it: merged, each update once, in order.
 
-Pure. Books are kept here, too.
+Pure.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import attrs
 
 from ccrs_core.codec import Data
 from ccrs_core.events import BookUpdate, Liquidation, MarketData, Reason, Trade
+from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
+from ccrs_core.keeper import Ask, BookKeeper
 from ccrs_core.model import Subscription
-from ccrs_core.orderbook import Applied, BookState, Checksum, OrderBook
+from ccrs_core.orderbook import OrderBook
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.trail import Trail
@@ -37,18 +39,12 @@ _ONE_BY_ONE = frozenset({BookUpdate, Trade})
 class Topic:
     """One exchange topic as its connections bring it, merged.
 
-    ``resync(topic)`` is called when the book has to be asked for anew; ``live()`` tells how many
+    ``resync(topic, what)`` is called when the book has to be asked for; ``live()`` tells how many
     connections carry the topic now; ``arm()`` when ``wake_at`` has moved.
     """
 
-    HOLD = 0.5
-    """Seconds for which a book update waits for what comes before it from another connection."""
-    HOLD_LIMIT = 512
-    """Updates that may wait."""
     TRADE_WINDOW = 8192
     """Trade ids that are remembered, to deliver each trade once."""
-    RESYNC_PATIENCE = 10.0
-    """Seconds after which a book that is asked for is asked for again."""
 
     def __init__(
         self,
@@ -56,32 +52,22 @@ class Topic:
         runners: list[Runner],
         *,
         live: Callable[[str], int],
-        resync: Callable[[str], None],
+        resync: Callable[[str, Ask], None],
         arm: Callable[[], None],
-        checksum: Callable[[Subscription], Checksum | None],
+        exchange: Exchange,
         trail: Trail | None = None,
     ) -> None:
         self.name = name
         self.streams: dict[type[MarketData], Stream] = {}
         self.race = Race(name, runners, trail=trail)
-        self.book: OrderBook | None = None
+        self.keeper: BookKeeper | None = None
         self.repeated_trades = 0
         self.unwanted = 0
-        self.resyncs = 0
-        self.resync_seconds = 0.0
         self._live = live
         self._resync = resync
         self._arm = arm
-        self._checksum = checksum
-        self._invalid_at: float | None = None
-        self._asked_at: float | None = None
-        self._held: dict[int, tuple[BookUpdate, Runner]] = {}
-        self._held_since = 0.0
-        self._fallback: BookUpdate | None = None
-        self._joined: set[int] = set()
+        self._exchange = exchange
         self._trade_ids: OrderedDict[str, None] = OrderedDict()
-        self._restarted_by: Runner | None = None
-        """Whose announcement that the exchange counts anew was followed last."""
 
     def stream(self, subscription: Subscription) -> Stream:
         """The stream of a subscription, made where there is none yet."""
@@ -90,13 +76,27 @@ class Topic:
         if stream is None:
             stream = self.streams[kind] = Stream(subscription)
             if kind is BookUpdate:
-                self.book = OrderBook(
-                    subscription.symbol,
-                    depth=subscription.depth,
-                    checksum=self._checksum(subscription),
-                )
+                self.keeper = self._new_keeper(subscription, stream)
                 self.race.contiguous = True
         return stream
+
+    def _new_keeper(self, subscription: Subscription, stream: Stream) -> BookKeeper:
+        exchange = self._exchange
+        book = OrderBook(
+            subscription.symbol,
+            depth=exchange.book_depth(subscription),
+            checksum=exchange.checksum(subscription),
+        )
+        return BookKeeper(
+            book,
+            self.race,
+            stream,
+            fetched=exchange.book_snapshot(subscription) is not None,
+            live=lambda: self._live(self.name),
+            ask=lambda what: self._resync(self.name, what),
+            arm=self._arm,
+            confirmed=self._confirmed,
+        )
 
     def attach(self, stream: Stream, feed: Feed) -> None:
         """Let a feed take part; it starts with the present state, where there is one."""
@@ -126,7 +126,7 @@ class Topic:
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
     ) -> bool:
         """Whether a peeked update was delivered already."""
-        if restart and self._may_be_another(number, runner):
+        if restart and self.race.may_be_another(number, runner):
             return False
         if not self.race.late(number, restart, runner, now):
             return False
@@ -149,11 +149,6 @@ class Topic:
     def replaceable(self) -> bool:
         """Whether of several updates that arrive together only the last is of use to anybody."""
         return bool(self.streams) and all(s.replaceable for s in self.streams.values())
-
-    def _may_be_another(self, number: int | bytes, runner: Runner) -> bool:
-        """Whether a connection that has announced a restart announces one with the same number:
-        either a repeat, or the exchange has begun anew once more. Only the content tells."""
-        return number == self.race.last and runner is self._restarted_by
 
     def _confirmed(self, now_ns: int) -> None:
         """The last update came again: nothing is missing and it is up to date."""
@@ -226,12 +221,13 @@ class Topic:
         if kind is BookUpdate:
             for update in events:
                 assert isinstance(update, BookUpdate)
-                self._update(update, data.restart, stream, runner, now)
+                assert self.keeper is not None
+                self.keeper.update(update, data.restart, runner, now)
             return
         if isinstance(number, int):
             if (
                 data.restart
-                and self._may_be_another(number, runner)
+                and self.race.may_be_another(number, runner)
                 and not same_content(events[-1], stream.latest)
             ):
                 race.reset()
@@ -244,7 +240,7 @@ class Topic:
             if last is not None and number <= last:
                 stream.interrupt(Reason.RESTART if data.restart else Reason.SEQUENCE)
             if data.restart:
-                self._restarted_by = runner
+                race.restarted_by = runner
         elif number is not None:
             if race.late(number, False, runner, now):
                 return
@@ -271,195 +267,40 @@ class Topic:
             known.popitem(last=False)
         return new
 
-    # --- books ---
+    # --- what only books have ---
 
-    def _update(
-        self, update: BookUpdate, restart: bool, stream: Stream, runner: Runner, now: float
-    ) -> None:
-        book, race = self.book, self.race
-        assert book is not None
-        number = update.sequence
-        if restart and number == race.last:
-            if book.shows(update):
-                race.again(number, runner)
-                self._confirmed(update.received_time_ns)
-                return
-            if self._may_be_another(number, runner):
-                race.reset()
-        if race.late(number, restart, runner, now):
-            if number == race.last:
-                self._confirmed(update.received_time_ns)
-            return
-        if restart:
-            self._restarted_by = runner
-        if update.snapshot and not restart and book.valid and self._joins(runner):
-            # A connection that has just joined shows the state it starts from. The others bring
-            # every step up to there: keep it for the case that they don't.
-            if self._fallback is None or number > self._fallback.sequence:
-                self._fallback = update
-            return
-        if restart and book.valid:
-            stream.interrupt(Reason.RESTART)
-        applied = book.apply(update)
-        if applied is Applied.APPLIED:
-            self._applied(update, restart, stream, runner, now)
-        elif applied is Applied.AHEAD:
-            if self._live(self.name) > 1 and len(self._held) < self.HOLD_LIMIT:
-                self._held[number] = (update, runner)
-                self._wait(number, runner, now)
-            elif self._fall_back(stream, now):
-                self._update(update, restart, stream, runner, now)
-            else:
-                self._broken(Reason.SEQUENCE, stream, now, update.received_time_ns)
-        elif applied is Applied.BROKEN:
-            assert book.reason is not None
-            self._broken(book.reason, stream, now, update.received_time_ns)
-        elif applied is Applied.OLD:
-            # No late copy, yet behind the book: the exchange began to count anew, and what said so
-            # was lost on the way.
-            runner.tops[self.name] = number
-            self._broken(Reason.SEQUENCE, stream, now, update.received_time_ns)
-        elif self._invalid_at is None:
-            # Deltas, but no snapshot before them.
-            self._invalid_at = now
-            self._ask(now)
-
-    def _joins(self, runner: Runner) -> bool:
-        if runner.epoch in self._joined:
-            return False
-        self._joined.add(runner.epoch)
-        return self._live(self.name) > 1
-
-    def _wait(self, number: int, runner: Runner, now: float) -> None:
-        if not self.race.held:
-            self._held_since = now
-        self.race.hold(number, runner, now)
-        self._arm()
-
-    def _applied(
-        self, update: BookUpdate, restart: bool, stream: Stream, runner: Runner, now: float
-    ) -> None:
-        race, number = self.race, update.sequence
-        if update.snapshot:
-            self._joined.add(runner.epoch)
-            if self._invalid_at is not None:
-                self.resync_seconds += now - self._invalid_at
-                self._invalid_at = self._asked_at = None
-        race.won(number, restart, runner, now)
-        stream.put((update,))
-        stream.last_sequence = number
-        if race.held or self._fallback is not None:
-            self._release(stream, now)
-
-    def _release(self, stream: Stream, now: float) -> None:
-        """Apply what waited, as far as it follows now."""
-        book, race = self.book, self.race
-        assert book is not None
-        for number in sorted(self._held):
-            update, _ = self._held[number]
-            applied = book.apply(update)
-            if applied is Applied.AHEAD:
-                break
-            del self._held[number]
-            race.held.discard(number)
-            if applied is Applied.APPLIED:
-                race.last = number
-                stream.put((update,))
-                stream.last_sequence = number
-            elif applied is Applied.BROKEN:
-                assert book.reason is not None
-                self._broken(book.reason, stream, now, update.received_time_ns)
-                return
-        fallback = self._fallback
-        if (
-            fallback is not None
-            and book.sequence is not None
-            and (fallback.sequence <= book.sequence)
-        ):
-            self._fallback = None
-        if race.held:
-            self._held_since = now
-
-    def _broken(self, reason: Reason, stream: Stream, now: float, now_ns: int) -> None:
-        """The book can't be trusted any more: say so and ask for it anew."""
-        book = self.book
-        assert book is not None
-        if book.valid or book.reason is None:
-            book.invalidate(reason)
-        self._held.clear()
-        self._fallback = None
-        self.race.reset()
-        stream.interrupt(reason)
-        stream.stale(reason, now_ns)
-        if self._invalid_at is None:
-            self._invalid_at = now
-        self._ask(now)
+    @property
+    def book(self) -> OrderBook | None:
+        """The book that is kept, where somebody subscribes to one."""
+        return None if self.keeper is None else self.keeper.book
 
     def doubt(self, reason: Reason, now: float, now_ns: int) -> None:
         """An update may have been lost without a trace: a book is not to be trusted any more."""
-        if self.book is not None and self.book.valid:
-            self._broken(reason, self.streams[BookUpdate], now, now_ns)
-
-    def _ask(self, now: float) -> None:
-        self.resyncs += 1
-        self._asked_at = now
-        self._joined.clear()
-        self._resync(self.name)
-        self._arm()
-
-    def _fall_back(self, stream: Stream, now: float) -> bool:
-        """Go on from the state that a joining connection has shown, where it is ahead."""
-        book, fallback = self.book, self._fallback
-        self._fallback = None
-        assert book is not None
-        if fallback is None or not book.valid or fallback.sequence <= (book.sequence or 0):
-            return False
-        stream.interrupt(Reason.SEQUENCE)
-        if book.apply(fallback) is not Applied.APPLIED:
-            return False
-        self.race.held.discard(fallback.sequence)
-        self._held.pop(fallback.sequence, None)
-        self.race.last = fallback.sequence
-        stream.put((fallback,))
-        stream.last_sequence = fallback.sequence
-        self._release(stream, now)
-        return True
+        if self.keeper is not None:
+            self.keeper.doubt(reason, now, now_ns)
 
     def narrowed(self, now: float) -> None:
-        """A connection has gone. Where just one is left, nobody else brings the steps up to the
-        state that it has shown on joining."""
-        if self._fallback is not None and self._live(self.name) <= 1:
-            self._fall_back(self.streams[BookUpdate], now)
+        """A connection has gone."""
+        if self.keeper is not None:
+            self.keeper.narrowed(now)
+
+    def acknowledged(self, now: float) -> None:
+        """The exchange has accepted the subscription on some connection."""
+        if self.keeper is not None:
+            self.keeper.acknowledged(now)
 
     def lost_sync(self, reason: Reason) -> None:
         """No connection brings the topic any more: what is known of it is not up to date."""
         self.race.drift()
-        book = self.book
-        if book is None or book.state is not BookState.VALID:
-            return
-        book.invalidate(reason)
-        self._held.clear()
-        self._fallback = None
-        self._joined.clear()
-        self.race.reset()
-
-    # --- time ---
+        if self.keeper is not None:
+            self.keeper.lost_sync(reason)
 
     @property
     def wake_at(self) -> float | None:
         """When ``tick`` should be called, None for never."""
-        if self.race.held:
-            return self._held_since + self.HOLD
-        if self._asked_at is not None:
-            return self._asked_at + self.RESYNC_PATIENCE
-        return None
+        return None if self.keeper is None else self.keeper.wake_at
 
     def tick(self, now: float, now_ns: int) -> None:
         """What was waited for didn't come in time."""
-        if self.race.held and now >= self._held_since + self.HOLD:
-            stream = self.streams[BookUpdate]
-            if self._fall_back(stream, now):
-                return
-            self._broken(Reason.SEQUENCE, stream, now, now_ns)
-        if self._asked_at is not None and now >= self._asked_at + self.RESYNC_PATIENCE:
-            self._ask(now)
+        if self.keeper is not None:
+            self.keeper.tick(now, now_ns)

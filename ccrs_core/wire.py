@@ -59,13 +59,17 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def json_answer(read: Callable[[Any], _T]) -> Callable[[Any, HttpResponse, int], Answer[_T]]:
+def json_answer(
+    read: Callable[[Any], _T],
+) -> Callable[[Any, HttpResponse, int, str | None], Answer[_T]]:
     """An endpoint's ``decode``, of one page: ``read`` makes the value out of the body's exact JSON.
 
     What ``read`` raises of :data:`MALFORMED` becomes ``DecodeError``.
     """
 
-    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[_T]:
+    def decode(
+        request: Any, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[_T]:
         try:
             return Answer(read(read_exact_json(response.body)))
         except MALFORMED as error:

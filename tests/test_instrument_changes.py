@@ -47,7 +47,7 @@ class Listed(Toy):
         }
 
     def _decode(
-        self, request: GetInstruments, response: HttpResponse, now_ns: int
+        self, request: GetInstruments, response: HttpResponse, now_ns: int, cursor: str | None
     ) -> Answer[list[Instrument]]:
         return Answer([i for i in self.listed if i.market is request.market])
 

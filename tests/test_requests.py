@@ -54,7 +54,7 @@ TIME = b"1700000000000000000"
 BTC = instrument("BTC")
 
 
-def _page(_: Any, response: HttpResponse, now_ns: int) -> Answer[Any]:
+def _page(_: Any, response: HttpResponse, now_ns: int, cursor: str | None) -> Answer[Any]:
     page = orjson.loads(response.body)
     return Answer(page["items"], page["next"])
 
@@ -461,7 +461,9 @@ class Listed(Paged):
     """Instruments come as [native, symbol] pairs."""
 
     @staticmethod
-    def _instruments(_: Any, response: HttpResponse, now_ns: int) -> Answer[list[Instrument]]:
+    def _instruments(
+        _: Any, response: HttpResponse, now_ns: int, cursor: str | None
+    ) -> Answer[list[Instrument]]:
         content = orjson.loads(response.body)
         found = [attrs.evolve(BTC, native=n, symbol=s, base=s) for n, s in content["items"]]
         return Answer(found, content["next"])

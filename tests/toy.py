@@ -146,7 +146,9 @@ class ToyCodec(Codec):
         return Data(topic, (update,), number, restart)
 
 
-def _instruments(_: GetInstruments, response: HttpResponse, now: int) -> Answer[list[Instrument]]:
+def _instruments(
+    _: GetInstruments, response: HttpResponse, now: int, cursor: str | None
+) -> Answer[list[Instrument]]:
     return Answer([instrument(native) for native in orjson.loads(response.body)])
 
 
@@ -167,7 +169,7 @@ class Toy(Exchange):
         ),
         GetServerTime: Endpoint(
             encode=lambda request, cursor: HttpRequest("GET", "/time"),
-            decode=lambda request, response, now: Answer(int(response.body)),
+            decode=lambda request, response, now, cursor: Answer(int(response.body)),
             markets=frozenset(Market),
         ),
     }

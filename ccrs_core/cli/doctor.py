@@ -221,7 +221,7 @@ async def _rest(exchange: Exchange, transport: Transport, base_url: str) -> Asyn
             error = exchange.error_of(response)
             if error is not None:
                 raise error
-            answer: int = endpoint.decode(GetServerTime(), response, time.time_ns()).value
+            answer: int = endpoint.decode(GetServerTime(), response, time.time_ns(), None).value
             trips.append(took)
             # Half the round trip ago is the best guess of when the exchange read its clock.
             offsets.append((took, (answer - sent_ns) / 1e6 - took / 2))

@@ -52,6 +52,13 @@ _CHUNK = 256
     show_default=True,
     help="Levels of books to show, per side.",
 )
+@click.option(
+    "--snapshot",
+    "snapshots",
+    metavar="SYMBOL=FILE",
+    multiple=True,
+    help="The exchange's answer that a book starts from, where the recording lacks it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event.")
 def command(
     exchange: str,
@@ -60,6 +67,7 @@ def command(
     market: str | None,
     channels: Sequence[Channel],
     levels: int,
+    snapshots: Sequence[str],
     as_json: bool,
 ) -> None:
     """Play FILE, recorded from EXCHANGE, back through the same codecs, races and books.
@@ -76,6 +84,7 @@ def command(
         path,
         market=None if market is None else Market(market),
         channels=channels or None,
+        snapshots=_named(snapshots),
     )
     if playing.guessed and market is None:
         found = ", ".join(sorted({s.instrument.market.value for s in playing.guessed}))
@@ -84,6 +93,16 @@ def command(
         asyncio.run(_json(playing, levels, pace))
     else:
         _people(playing, levels, pace)
+
+
+def _named(snapshots: Sequence[str]) -> dict[str, Path]:
+    named = {}
+    for each in snapshots:
+        symbol, equals, path = each.partition("=")
+        if not equals or not symbol or not path:
+            raise UsageError(f"--snapshot is SYMBOL=FILE, such as BTC/USDT=depth.json, not {each}")
+        named[symbol] = Path(path)
+    return named
 
 
 def _pace(speed: str) -> float | None:

@@ -13,6 +13,7 @@ from ccrs_core.conformance.truth import History, Truth
 from ccrs_core.events import AnyEvent, BookUpdate, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange
 from ccrs_core.inflate import inflate
+from ccrs_core.keeper import Ask
 from ccrs_core.model import NS_PER_SECOND, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.race import Runner
@@ -53,7 +54,7 @@ class Bench:
             live=lambda _: len(self.runners),
             resync=self._resync,
             arm=lambda: None,
-            checksum=exchange.checksum,
+            exchange=exchange,
         )
         self.stream = self.topic.stream(sub)
         self.stream.feeds.append(cast(Any, self))
@@ -66,7 +67,7 @@ class Bench:
         codec.subscribe([self.subscription], "1")
         return codec
 
-    def _resync(self, _: str) -> None:
+    def _resync(self, _: str, what: Ask) -> None:
         self.resyncs += 1
 
     # --- as a feed ---

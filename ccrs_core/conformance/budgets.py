@@ -255,7 +255,9 @@ class BudgetProperties:
         requests = list(requests_of(subject, subject.instrument(subject.markets[0])))
         if requests:
             endpoint = subject.exchange.endpoints[type(requests[0])]
-            for number in range(min(limits.requests.amount, _MOST_ATTEMPTS) // endpoint.weight):
+            for number in range(
+                min(limits.requests.amount, _MOST_ATTEMPTS) // endpoint.weight_of(requests[0])
+            ):
                 response = line.http(endpoint.encode(requests[0], None))
                 error = subject.exchange.error_of(response)
                 assert error is None, (

@@ -140,7 +140,7 @@ class DecodingProperties:
                     assert error is None, f"the emulator answers {request} with {error!r}"
                     return [
                         endpoint.encode(request, None),
-                        endpoint.decode(request, response, RECEIVED_NS),
+                        endpoint.decode(request, response, RECEIVED_NS, None),
                     ]
 
                 _is_pure(use, type(request).__name__)
@@ -332,7 +332,7 @@ def _answered(subject: Subject, sample: RequestSample) -> Iterator[str]:
         yield f"{sample.file}: error_of takes the response for {error!r}"
         return
     try:
-        answer = endpoint.decode(request, sample.response, RECEIVED_NS)
+        answer = endpoint.decode(request, sample.response, RECEIVED_NS, sample.cursor)
     except DecodeError as failure:
         yield f"{sample.file}: {failure}"
         return

@@ -144,7 +144,9 @@ def answers(subject: Subject) -> Target:
             if exchange.error_of(response) is None:
                 for request in asked.values():
                     with _refusing():
-                        exchange.endpoints[type(request)].decode(request, response, RECEIVED_NS)
+                        exchange.endpoints[type(request)].decode(
+                            request, response, RECEIVED_NS, None
+                        )
 
     return Target("answers", subject.package, _usable(seeds), read)
 

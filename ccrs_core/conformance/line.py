@@ -124,7 +124,7 @@ class Line:
             error: CcrsError | None = self.exchange.error_of(response)
             if error is not None:
                 raise error
-            answer = endpoint.decode(request, response, self.venue.now_ns)
+            answer = endpoint.decode(request, response, self.venue.now_ns, cursor)
             pages.append(answer.value)
             cursor = answer.cursor
             if cursor is None:

@@ -14,9 +14,9 @@ from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import Order, Watch, healing_time, topic_pattern, watching
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.events import BookUpdate, Gap, Resumed, Stale
+from ccrs_core.keeper import BookKeeper
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.options import Options
-from ccrs_core.topic import Topic
 
 _STEP = 0.1
 """Seconds between two looks at the books."""
@@ -170,7 +170,7 @@ class _Books:
 
     async def converge(self, watch: Watch, world: World) -> None:
         """Fails unless all books are valid and present within the bound."""
-        bound = healing_time(world.exchange, self._subs, Options()) + 2 * Topic.RESYNC_PATIENCE
+        bound = healing_time(world.exchange, self._subs, Options()) + 2 * BookKeeper.PATIENCE
         loop = world.loop
         end = loop.time() + bound
         while loop.time() < end and self._behind(watch):

@@ -147,7 +147,7 @@ class RobustnessProperties:
                 try:
                     error = exchange.error_of(changed)
                     if error is None:
-                        value = endpoint.decode(request, changed, RECEIVED_NS).value
+                        value = endpoint.decode(request, changed, RECEIVED_NS, None).value
                 except DecodeError:
                     return
                 except Exception as failure:
@@ -182,7 +182,7 @@ class RobustnessProperties:
                     endpoint = exchange.endpoints[type(request)]
                     try:
                         if exchange.error_of(response) is None:
-                            endpoint.decode(request, response, RECEIVED_NS)
+                            endpoint.decode(request, response, RECEIVED_NS, None)
                     except DecodeError:
                         return
                     except Exception as failure:

@@ -66,7 +66,7 @@ class TransferProperties:
                         response = await transport.request(base, endpoint.encode(request, None))
                         error = exchange.error_of(response)
                         assert error is None, f"the emulator answers with {error!r}"
-                        found.append(endpoint.decode(request, response, RECEIVED_NS))
+                        found.append(endpoint.decode(request, response, RECEIVED_NS, None))
                 finally:
                     await transport.aclose()
                 assert relay.answers, "nothing went through the relay"

@@ -74,8 +74,10 @@ def test_the_seeds_reach_the_reader_of_every_request() -> None:
     read: set[type[Request[Any]]] = set()
 
     def watched(kind: type[Request[Any]], endpoint: Endpoint[Any, Any]) -> Endpoint[Any, Any]:
-        def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
-            answer: Answer[Any] = endpoint.decode(request, response, received_time_ns)
+        def decode(
+            request: Any, response: HttpResponse, received_time_ns: int, cursor: str | None
+        ) -> Answer[Any]:
+            answer: Answer[Any] = endpoint.decode(request, response, received_time_ns, cursor)
             read.add(kind)
             return answer
 

@@ -54,8 +54,8 @@ def listing(change: Any) -> type[Exchange]:
     """Bybit with changed instruments."""
     known = Bybit.endpoints[GetInstruments]
 
-    def decode(request: Any, response: Any, now_ns: int) -> Any:
-        answer = known.decode(request, response, now_ns)
+    def decode(request: Any, response: Any, now_ns: int, cursor: str | None) -> Any:
+        answer = known.decode(request, response, now_ns, cursor)
         return Answer([change(each) for each in answer.value], answer.cursor)
 
     class Listing(Bybit):

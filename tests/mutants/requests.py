@@ -36,8 +36,10 @@ def answering(
 ) -> dict[type[Request[Any]], Any]:
     """An endpoint whose value is changed, given the request and the value."""
 
-    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
-        answer = original(kind).decode(request, response, received_time_ns)
+    def decode(
+        request: Any, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[Any]:
+        answer = original(kind).decode(request, response, received_time_ns, cursor)
         return Answer(change(request, answer.value), answer.cursor)
 
     return endpoint(kind, decode=decode)
@@ -49,8 +51,10 @@ def each(kind: type[Request[Any]], change: Callable[[Any], Any]) -> dict[type[Re
 
 
 def _one_page(kind: type[Request[Any]]) -> dict[type[Request[Any]], Any]:
-    def decode(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
-        return Answer(original(kind).decode(request, response, received_time_ns).value)
+    def decode(
+        request: Any, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[Any]:
+        return Answer(original(kind).decode(request, response, received_time_ns, cursor).value)
 
     return endpoint(kind, decode=decode)
 
@@ -156,8 +160,8 @@ class BookDeeperThanAsked:
         encode=lambda request, cursor: original(GetBook).encode(
             attrs.evolve(request, depth=200), cursor
         ),
-        decode=lambda request, response, at: original(GetBook).decode(
-            attrs.evolve(request, depth=200), response, at
+        decode=lambda request, response, at, cursor: original(GetBook).decode(
+            attrs.evolve(request, depth=200), response, at, cursor
         ),
     )
 
@@ -341,9 +345,11 @@ class ErrorOfRaisesAnything(Bybit):
             raise KeyError("retCode") from error
 
 
-def _raising(request: Any, response: HttpResponse, received_time_ns: int) -> Answer[Any]:
+def _raising(
+    request: Any, response: HttpResponse, received_time_ns: int, cursor: str | None
+) -> Answer[Any]:
     try:
-        return original(GetTrades).decode(request, response, received_time_ns)
+        return original(GetTrades).decode(request, response, received_time_ns, cursor)
     except CcrsError as error:
         raise (error.__cause__ or error) from None
 

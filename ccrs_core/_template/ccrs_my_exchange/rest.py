@@ -77,10 +77,12 @@ def _get(path: str) -> Callable[[Request[Any], str | None], HttpRequest]:
 
 def _answer(
     read: Callable[[Any], T],
-) -> Callable[[Request[Any], HttpResponse, int], Answer[T]]:
+) -> Callable[[Request[Any], HttpResponse, int, str | None], Answer[T]]:
     """An endpoint's ``decode``, out of what reads a well-formed body."""
 
-    def decode(request: Request[Any], response: HttpResponse, received_time_ns: int) -> Answer[T]:
+    def decode(
+        request: Request[Any], response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[T]:
         try:
             return Answer(read(read_json(response.body)))
         except MALFORMED as error:

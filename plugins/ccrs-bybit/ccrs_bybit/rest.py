@@ -63,10 +63,12 @@ def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
 
 def _decoder(
     read: Callable[[R, Body, int], Answer[T]],
-) -> Callable[[R, HttpResponse, int], Answer[T]]:
+) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
     """A decoder from a function of request, body and time of receipt."""
 
-    def decode(request: R, response: HttpResponse, received_time_ns: int) -> Answer[T]:
+    def decode(
+        request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[T]:
         try:
             return read(request, orjson.loads(response.body), received_time_ns)
         except MALFORMED as error:

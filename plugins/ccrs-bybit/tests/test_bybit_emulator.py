@@ -655,7 +655,7 @@ def test_every_frame_is_recognised_by_the_plugins_codec() -> None:
         market = ccrs_core.Market(category)
         request = GetInstruments(market)
         response = venue.http(endpoint.encode(request, None), venue.now_ns)
-        found = endpoint.decode(request, response, venue.now_ns).value
+        found = endpoint.decode(request, response, venue.now_ns, None).value
         [instrument] = [each for each in found if each.native == symbol]
         client = Client(venue, category)
         subscriptions = []

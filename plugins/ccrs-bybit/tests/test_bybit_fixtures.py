@@ -302,7 +302,7 @@ def test_instruments_have_their_names_and_rules(
     name: str, market: Market, symbols: list[str], cursor: str | None
 ) -> None:
     request = GetInstruments(market)
-    answer = Bybit.endpoints[GetInstruments].decode(request, answered(name), 1)
+    answer = Bybit.endpoints[GetInstruments].decode(request, answered(name), 1, None)
     assert [i.symbol for i in answer.value] == symbols
     assert answer.cursor == cursor
     for instrument in answer.value:
@@ -322,16 +322,16 @@ def test_market_data_answers_are_read() -> None:
     assert spot is not None
     assert inverse is not None
     endpoints = Bybit.endpoints
-    book = endpoints[GetBook].decode(GetBook(spot, 1), answered("doc-orderbook"), 1).value
+    book = endpoints[GetBook].decode(GetBook(spot, 1), answered("doc-orderbook"), 1, None).value
     assert (book.sequence, book.snapshot) == (230704, True)
     assert book.bids == ((Decimal("65485.47"), Decimal("47.081829")),)
     assert book.exchange_time_ns == 1_716_863_718_905_000_000
     (trade,) = (
-        endpoints[GetTrades].decode(GetTrades(spot, 5), answered("doc-recent-trade"), 1).value
+        endpoints[GetTrades].decode(GetTrades(spot, 5), answered("doc-recent-trade"), 1, None).value
     )
     assert (trade.trade_id, trade.sequence, trade.side) == ("2100000000007764263", 123456, Side.BUY)
     candles = endpoints[GetCandles].decode(
-        GetCandles(inverse, "1h", None, None, 3), answered("doc-kline"), 1
+        GetCandles(inverse, "1h", None, None, 3), answered("doc-kline"), 1, None
     )
     opens = [c.open_time_ns for c in candles.value]
     assert opens == sorted(opens)

@@ -55,7 +55,7 @@ def pages(request: Request[Any], serve: Callable[[HttpRequest], dict[str, Any]])
         # Over the wire and back: whatever is in the query must survive.
         assert tuple(parse_qsl(urlencode(http.query, quote_via=quote))) == http.query
         body = {"retCode": 0, "retMsg": "OK", "result": serve(http), "time": NOW_MS}
-        answer = endpoint.decode(request, HttpResponse(200, {}, json.dumps(body).encode()), 1)
+        answer = endpoint.decode(request, HttpResponse(200, {}, json.dumps(body).encode()), 1, None)
         found.append(answer.value)
         cursor = answer.cursor
         if cursor is None:

@@ -1,0 +1,388 @@
+"""The order book of one topic, kept up to date from what several connections bring.
+
+It starts from a snapshot, which the stream itself brings or a request fetches; it waits for what is
+missing where another connection may bring it; and it is asked for anew as soon as it can't be
+trusted. Pure.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from ccrs_core.events import BookUpdate, Reason
+from ccrs_core.orderbook import Applied, BookState, OrderBook
+from ccrs_core.race import Race, Runner
+from ccrs_core.stream import Stream
+
+_Waiting = tuple[BookUpdate, bool, Runner]
+"""An update, whether it begins a new count, and who brought it."""
+
+
+class Ask(enum.Enum):
+    """What a book is asked for."""
+
+    FIRST = enum.auto()
+    """To begin with: nobody has seen it yet."""
+    AGAIN = enum.auto()
+    """It was known, and is lost."""
+
+
+class BookKeeper:
+    """Keeps one book.
+
+    ``ask`` is called when it has to be asked for, and ``fetched`` says that a request may bring it,
+    see :meth:`fetched`. ``live()`` tells how many connections carry the topic now, ``arm()`` that
+    ``wake_at`` has moved, ``confirmed(now_ns)`` that the last update has come once more.
+    """
+
+    HOLD = 0.5
+    """Seconds for which an update waits for what comes before it from another connection."""
+    HOLD_LIMIT = 512
+    """Updates that may wait for that."""
+    PATIENCE = 10.0
+    """Seconds after which a book that is asked for is asked for again."""
+    QUIET = 1.0
+    """Seconds after the exchange's acknowledgement in which no change comes, after which a book
+    that needs a request is asked for all the same."""
+    AGAIN_IN = 0.25
+    """Seconds after which another snapshot is asked for, where one was too old."""
+    WAITING_LIMIT = 8192
+    """Updates that may wait for a snapshot; of more the oldest are dropped."""
+
+    def __init__(
+        self,
+        book: OrderBook,
+        race: Race,
+        stream: Stream,
+        *,
+        fetched: bool,
+        live: Callable[[], int],
+        ask: Callable[[Ask], None],
+        arm: Callable[[], None],
+        confirmed: Callable[[int], None],
+    ) -> None:
+        self.book = book
+        self.resyncs = 0
+        self.resync_seconds = 0.0
+        self.attempt = 0
+        """Counts how often the book began anew, connections and all: a snapshot that was asked for
+        before isn't one for now."""
+        self.told_whole = False
+        """Whether the stream has ever brought a snapshot by itself."""
+        self._race = race
+        self._stream = stream
+        self._fetched = fetched
+        self._live = live
+        self._resync = ask
+        self._arm = arm
+        self._confirmed = confirmed
+        self._invalid_at: float | None = None
+        self._asked_at: float | None = None
+        self._held: dict[int, _Waiting] = {}
+        self._held_since = 0.0
+        self._fallback: BookUpdate | None = None
+        self._joined: set[int] = set()
+        self._waiting: dict[tuple[int | None, int], _Waiting] = {}
+        """Updates since the book was lost, in the order in which they came."""
+        self._waiting_since: dict[tuple[int | None, int], float] = {}
+        self._unproven_until: float | None = None
+        """No change has followed on the fetched snapshot yet; until then, older ones may come."""
+        self._quiet_at: float | None = None
+        """When the exchange will have been quiet for long enough."""
+
+    # --- updates in ---
+
+    def update(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
+        """One update as a connection brought it; ``restart`` says that it begins a new count."""
+        book, race, number = self.book, self._race, update.sequence
+        if self._contained(update, restart, now):
+            return
+        if restart and number == race.last:
+            if book.shows(update):
+                race.again(number, runner)
+                self._confirmed(update.received_time_ns)
+                return
+            if race.may_be_another(number, runner):
+                race.reset()
+        if race.late(number, restart, runner, now):
+            if number == race.last:
+                self._confirmed(update.received_time_ns)
+            return
+        if restart:
+            race.restarted_by = runner
+        if update.snapshot:
+            self.told_whole = True
+            if not restart and book.valid and self._joins(runner):
+                # A connection that has just joined shows the state it starts from. The others bring
+                # every step up to there: keep it for the case that they don't.
+                if self._fallback is None or number > self._fallback.sequence:
+                    self._fallback = update
+                return
+            if restart and book.valid:
+                self._stream.interrupt(Reason.RESTART)
+        applied = book.apply(update)
+        if applied is Applied.APPLIED:
+            self._applied(update, restart, runner, now)
+        elif applied is Applied.AHEAD:
+            self._ahead(update, restart, runner, now)
+        elif applied is Applied.BROKEN:
+            assert book.reason is not None
+            self._broken(book.reason, now, update.received_time_ns)
+        elif applied is Applied.OLD:
+            # No late copy, yet behind the book: the exchange began to count anew, and what said so
+            # was lost on the way.
+            runner.tops[race.topic] = number
+            self._broken(Reason.SEQUENCE, now, update.received_time_ns)
+        else:
+            self._unsynced(update, restart, runner, now)
+
+    def _contained(self, update: BookUpdate, restart: bool, now: float) -> bool:
+        """Whether the snapshot that was fetched holds an update, which was under way meanwhile."""
+        until, held = self._unproven_until, self.book.sequence
+        if until is None or restart or update.snapshot or not self.book.valid:
+            return False
+        if now >= until:
+            self._unproven_until = None
+            return False
+        return held is not None and update.sequence <= held
+
+    def _unsynced(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
+        """A change, but no snapshot before it."""
+        if self._fetched:
+            self._keep(update, restart, runner, now)
+        if self._invalid_at is None:
+            self._invalid_at = now
+            self._ask(Ask.FIRST, now)
+        elif self._fetched and self._asked_at is None:
+            self._ask(Ask.AGAIN, now)
+
+    def _keep(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
+        waiting, numbers = self._waiting, (update.previous_sequence, update.sequence)
+        waiting.setdefault(numbers, (update, restart, runner))
+        self._waiting_since.setdefault(numbers, now)
+        if len(waiting) > self.WAITING_LIMIT:
+            self._leave(next(iter(waiting)))
+
+    def _leave(self, numbers: tuple[int | None, int]) -> None:
+        del self._waiting[numbers], self._waiting_since[numbers]
+
+    def _joins(self, runner: Runner) -> bool:
+        if runner.epoch in self._joined:
+            return False
+        self._joined.add(runner.epoch)
+        return self._live() > 1
+
+    def _ahead(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
+        """Something before it is missing: another connection may still bring it."""
+        race = self._race
+        if self._live() > 1 and len(self._held) < self.HOLD_LIMIT:
+            self._held[update.sequence] = (update, restart, runner)
+            if not race.held:
+                self._held_since = now
+            race.hold(update.sequence, runner, now)
+            self._arm()
+        elif self._fall_back(now):
+            self.update(update, restart, runner, now)
+        else:
+            self._held[update.sequence] = (update, restart, runner)
+            self._broken(Reason.SEQUENCE, now, update.received_time_ns)
+
+    def _applied(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
+        race, number = self._race, update.sequence
+        if update.snapshot:
+            self._joined.add(runner.epoch)
+            self._found(now)
+        self._unproven_until = None
+        race.won(number, restart, runner, now)
+        self._put(update)
+        if race.held or self._fallback is not None:
+            self._release(now)
+
+    def _put(self, update: BookUpdate) -> None:
+        self._stream.put((update,))
+        self._stream.last_sequence = update.sequence
+
+    def _release(self, now: float) -> None:
+        """Apply what waited, as far as it follows now."""
+        book, race = self.book, self._race
+        for number in sorted(self._held):
+            update, _, _ = self._held[number]
+            applied = book.apply(update)
+            if applied is Applied.AHEAD:
+                break
+            del self._held[number]
+            race.held.discard(number)
+            if applied is Applied.APPLIED:
+                race.last = number
+                self._put(update)
+            elif applied is Applied.BROKEN:
+                assert book.reason is not None
+                self._broken(book.reason, now, update.received_time_ns)
+                return
+        fallback = self._fallback
+        if (
+            fallback is not None
+            and book.sequence is not None
+            and (fallback.sequence <= book.sequence)
+        ):
+            self._fallback = None
+        if race.held:
+            self._held_since = now
+
+    # --- snapshots that requests bring ---
+
+    def fetched(self, snapshot: BookUpdate, now: float) -> None:
+        """A snapshot that was asked for has come: apply it, and what has waited for it.
+
+        One that is older than all that waits is of no use, and another one is asked for.
+        """
+        book, race = self.book, self._race
+        if book.valid:
+            return  # the stream was faster
+        later, restarted_by = self._after(snapshot.sequence)
+        too_old = bool(later) and (later[0][0].previous_sequence or 0) > snapshot.sequence
+        if too_old or book.apply(snapshot) is not Applied.APPLIED:
+            # What no snapshot reaches for so long is of a count that has ended unheard.
+            for numbers, since in list(self._waiting_since.items()):
+                if now - since >= self.PATIENCE:
+                    self._leave(numbers)
+            self._asked_at = now - self.PATIENCE + self.AGAIN_IN
+            self._arm()
+            return
+        self._found(now)
+        self._unproven_until = now + self.PATIENCE
+        race.begin(snapshot.sequence, now)
+        if restarted_by is not None:
+            race.restarted(restarted_by)
+        self._put(snapshot)
+        for update, restart, runner in later:
+            self.update(update, restart, runner, now)
+
+    def _after(self, number: int) -> tuple[list[_Waiting], Runner | None]:
+        """What waits, without what belongs to the count before the one of a number; and who told
+        that this one has begun."""
+        waiting = list(self._waiting.values())
+        for place in reversed(range(len(waiting))):
+            update, restart, runner = waiting[place]
+            if restart and update.sequence <= number < (update.previous_sequence or 0):
+                return waiting[place + 1 :], runner
+        return waiting, None
+
+    def acknowledged(self, now: float) -> None:
+        """The exchange will bring every change from now on."""
+        if self._fetched and not self.book.valid and self._asked_at is None:
+            self._quiet_at = now + self.QUIET
+            self._arm()
+
+    def unanswered(self, now: float) -> None:
+        """What was asked for didn't come; :meth:`tick` asks again in a while."""
+        if self._asked_at is not None:
+            self._asked_at = now
+            self._arm()
+
+    # --- trouble ---
+
+    def _found(self, now: float) -> None:
+        """There is a snapshot."""
+        if self._invalid_at is not None:
+            self.resync_seconds += now - self._invalid_at
+        self._invalid_at = self._asked_at = self._quiet_at = None
+        self._waiting.clear()
+        self._waiting_since.clear()
+
+    def _broken(self, reason: Reason, now: float, now_ns: int) -> None:
+        """The book can't be trusted any more: say so and ask for it anew."""
+        book = self.book
+        if book.valid or book.reason is None:
+            book.invalidate(reason)
+        held = [self._held[number] for number in sorted(self._held)]
+        self._forget()
+        if self._fetched:
+            for update, restart, runner in held:
+                self._keep(update, restart, runner, now)
+        self._stream.interrupt(reason)
+        self._stream.stale(reason, now_ns)
+        if self._invalid_at is None:
+            self._invalid_at = now
+        self._ask(Ask.AGAIN, now)
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._fallback = None
+        self._unproven_until = None
+        self._race.reset()
+
+    def doubt(self, reason: Reason, now: float, now_ns: int) -> None:
+        """An update may have been lost without a trace: the book is not to be trusted any more."""
+        if self.book.valid:
+            self._broken(reason, now, now_ns)
+
+    def _ask(self, what: Ask, now: float) -> None:
+        self.resyncs += 1
+        self._asked_at = now
+        self._quiet_at = None
+        self._joined.clear()
+        self._resync(what)
+        self._arm()
+
+    def _fall_back(self, now: float) -> bool:
+        """Go on from the state that a joining connection has shown, where it is ahead."""
+        book, race, fallback = self.book, self._race, self._fallback
+        self._fallback = None
+        if fallback is None or not book.valid or fallback.sequence <= (book.sequence or 0):
+            return False
+        self._stream.interrupt(Reason.SEQUENCE)
+        if book.apply(fallback) is not Applied.APPLIED:
+            return False
+        race.held.discard(fallback.sequence)
+        self._held.pop(fallback.sequence, None)
+        race.last = fallback.sequence
+        self._put(fallback)
+        self._release(now)
+        return True
+
+    def narrowed(self, now: float) -> None:
+        """A connection has gone. Where just one is left, nobody else brings the steps up to the
+        state that it has shown on joining."""
+        if self._fallback is not None and self._live() <= 1:
+            self._fall_back(now)
+
+    def lost_sync(self, reason: Reason) -> None:
+        """No connection brings the topic any more: what is known of it is not up to date."""
+        if self._fetched:
+            # What comes next needs a snapshot of its own; nothing that was asked for is one.
+            self.attempt += 1
+            self._waiting.clear()
+            self._waiting_since.clear()
+            self._asked_at = self._quiet_at = None
+        if self.book.state is not BookState.VALID:
+            return
+        self.book.invalidate(reason)
+        self._joined.clear()
+        self._forget()
+
+    # --- time ---
+
+    @property
+    def wake_at(self) -> float | None:
+        """When ``tick`` should be called, None for never."""
+        if self._race.held:
+            return self._held_since + self.HOLD
+        if self._asked_at is not None:
+            return self._asked_at + self.PATIENCE
+        return self._quiet_at
+
+    def tick(self, now: float, now_ns: int) -> None:
+        """What was waited for didn't come in time."""
+        if self._race.held and now >= self._held_since + self.HOLD:
+            if self._fall_back(now):
+                return
+            self._broken(Reason.SEQUENCE, now, now_ns)
+        if self._asked_at is not None and now >= self._asked_at + self.PATIENCE:
+            self._ask(Ask.AGAIN, now)
+        if self._quiet_at is not None and now >= self._quiet_at:
+            self._quiet_at = None
+            if not self.book.valid:
+                self._invalid_at = now if self._invalid_at is None else self._invalid_at
+                self._ask(Ask.FIRST, now)
