@@ -62,6 +62,8 @@ class FrameReader:
         self._control = control
         self._unreadable = unreadable
         self._first = first
+        self.alone: str | None = None
+        """The topic of all that was read last, where that was nothing but data of one topic."""
         self._place = _NOWHERE
         """How far this connection has followed the trail."""
 
@@ -69,6 +71,7 @@ class FrameReader:
         """What frames say that have arrived in this order; ``now_ns`` is the wall clock's time."""
         self._counters.frames += len(frames)
         effects: list[Effect] = []
+        self.alone = None
         if self._codec.compression is not None:
             frames = self._inflated(frames, now, effects)
         if self.replaceable and len(frames) > 1:
@@ -113,7 +116,8 @@ class FrameReader:
         append, decode, topics = effects.append, self._codec.decode, self._topics
         alive: str | None = None
         """The topic of the frame before, which is known to be wanted and to have been heard of."""
-        data = 0
+        before = len(effects)
+        turns = data = 0
         for frame in frames:
             try:
                 messages = decode(frame, now_ns)
@@ -138,10 +142,13 @@ class FrameReader:
                     append(message)
                     data += 1
                     alive = name
+                    turns += 1
                     continue
             alive = None
             self._several(messages, now, effects)
         self._counters.data += data
+        if turns == 1 and data == len(effects) and not before:
+            self.alone = alive
 
     def _several(self, messages: Sequence[Message], now: float, effects: list[Effect]) -> None:
         """A frame that says anything but one thing about one topic."""

@@ -323,9 +323,13 @@ class Link:
         size = len(frames) if session.reader.replaceable else _SLICE
         for start in range(0, len(frames), size):
             piece = frames if len(frames) <= size else frames[start : start + size]
-            for effect in session.received(piece, now, now_ns):
+            effects: list[Any] = session.received(piece, now, now_ns)
+            alone = session.reader.alone
+            if alone is not None:
+                self._deliver(topics.get(alone), effects, runner, now)
+                continue
+            for effect in effects:
                 if effect.__class__ is Data:
-                    assert isinstance(effect, Data)
                     if effect.topic is not name and run:
                         self._deliver(topics.get(name), run, runner, now)
                         run = []

@@ -8,6 +8,7 @@ long out of the processor's cache, while nothing else gets its turn.
 from __future__ import annotations
 
 import asyncio
+from time import monotonic_ns
 from typing import Any, cast
 
 READ_AT_MOST = 128 * 1024
@@ -15,9 +16,13 @@ READ_AT_MOST = 128 * 1024
 
 
 class BoundedReads(asyncio.BufferedProtocol):
-    """Stands between a socket's transport and picows's protocol, and shortens its buffer."""
+    """Stands between a socket's transport and picows's protocol, and shortens its buffer.
 
-    def __init__(self, inner: Any) -> None:
+    ``read_at`` is given the time of each read, by ``time.monotonic_ns()``.
+    """
+
+    def __init__(self, inner: Any, read_at: list[int]) -> None:
+        self._read_at = read_at
         self._get_buffer = inner.get_buffer
         # As attributes of the instance: each read calls them, and shall call nothing else.
         own = cast(Any, self)
@@ -29,4 +34,5 @@ class BoundedReads(asyncio.BufferedProtocol):
         own.resume_writing = inner.resume_writing
 
     def get_buffer(self, sizehint: int) -> Any:
+        self._read_at[0] = monotonic_ns()
         return self._get_buffer(sizehint)[:READ_AT_MOST]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,10 +38,10 @@ class PicowsConnection(picows.WSListener):
         self._transport: WSTransport | None = None
         watch.connection = weakref.ref(self)
 
+        self._read_at = [0]
+        """When what came last was read."""
         self._frames: list[bytes] = []
         """What waits; of a connection that has ended, what is never to be seen."""
-        self._arrived = 0
-        """When the first of them was read."""
         self._parts: list[bytes] = []
         self._parts_size = 0
         self._counted = 0
@@ -76,15 +75,12 @@ class PicowsConnection(picows.WSListener):
         self._transport = transport
         self._registry.add(self)
         socket = transport.underlying_transport
-        socket.set_protocol(BoundedReads(socket.get_protocol()))
+        socket.set_protocol(BoundedReads(socket.get_protocol(), self._read_at))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         # A million times a second: every attribute counts.
         if frame.msg_type is _TEXT and frame.fin and not frame.rsv1 and not self._parts:
-            frames = self._frames
-            if not frames:
-                self._arrived = time.monotonic_ns()
-            frames.append(frame.get_payload_as_bytes())
+            self._frames.append(frame.get_payload_as_bytes())
             if frame.last_in_buffer:
                 self._deliver()
             return
@@ -163,8 +159,6 @@ class PicowsConnection(picows.WSListener):
                 return
             payload = b"".join(parts)
             self._parts, self._parts_size = [], 0
-        if not self._frames:
-            self._arrived = time.monotonic_ns()
         self._frames.append(payload)
 
     def _deliver(self) -> None:
@@ -182,7 +176,7 @@ class PicowsConnection(picows.WSListener):
         if sink is not None and served is not None and not served.done():
             frames, self._frames = self._frames, []
             try:
-                if sink(frames, self._arrived):
+                if sink(frames, self._read_at[0]):
                     _settle(served, None)
             except (KeyboardInterrupt, SystemExit):
                 raise
@@ -231,7 +225,7 @@ class PicowsConnection(picows.WSListener):
 
     async def serve(self, sink: Sink) -> None:
         frames = self._take()
-        if frames and sink(frames, self._arrived):
+        if frames and sink(frames, self._read_at[0]):
             return
         self._check_open()
         self._sink, self._served = sink, asyncio.get_running_loop().create_future()
