@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ccrs_core.codec import Refused as Refused
     from ccrs_core.codec import Reply as Reply
     from ccrs_core.codec import Unrecognised as Unrecognised
+    from ccrs_core.consolidated import BestPrice as BestPrice
+    from ccrs_core.consolidated import ConsolidatedBBO as ConsolidatedBBO
+    from ccrs_core.consolidated import ExchangeQuote as ExchangeQuote
+    from ccrs_core.consolidated import QuoteState as QuoteState
     from ccrs_core.credentials import Credentials as Credentials
     from ccrs_core.effects import Patience as Patience
     from ccrs_core.errors import AuthError as AuthError
@@ -87,6 +91,11 @@ if TYPE_CHECKING:
     from ccrs_core.histogram import LatencySummary as LatencySummary
     from ccrs_core.hooks import hookimpl as hookimpl
     from ccrs_core.inflate import Compression as Compression
+    from ccrs_core.leadlag import Lead as Lead
+    from ccrs_core.leadlag import LeadLag as LeadLag
+    from ccrs_core.many import Clients as Clients
+    from ccrs_core.many import connect_many as connect_many
+    from ccrs_core.merged import MergedFeed as MergedFeed
     from ccrs_core.model import INTERVALS as INTERVALS
     from ccrs_core.model import Channel as Channel
     from ccrs_core.model import Instrument as Instrument
@@ -144,6 +153,7 @@ _HOME = {
             "Ack Alive Closing Codec Data Heartbeat LoggedIn LoginRefused Message Outbound "
             "Refused Reply Unrecognised"
         ),
+        "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "credentials": "Credentials",
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
@@ -162,6 +172,9 @@ _HOME = {
         "histogram": "Histogram LatencySummary",
         "hooks": "hookimpl",
         "inflate": "Compression",
+        "leadlag": "Lead LeadLag",
+        "many": "Clients connect_many",
+        "merged": "MergedFeed",
         "model": (
             "INTERVALS Channel Instrument InstrumentStatus Interest Market OptionKind Side "
             "Subscription book candles funding liquidations mark_price market_of ticker "
@@ -188,6 +201,7 @@ __all__ = [
     "Answer",
     "AnyEvent",
     "AuthError",
+    "BestPrice",
     "BookInvalid",
     "BookState",
     "BookUpdate",
@@ -199,6 +213,7 @@ __all__ = [
     "Checksum",
     "Client",
     "ClientStatus",
+    "Clients",
     "Clock",
     "Closing",
     "Codec",
@@ -207,6 +222,7 @@ __all__ = [
     "Connection",
     "ConnectionLost",
     "ConnectionStatus",
+    "ConsolidatedBBO",
     "Credentials",
     "Data",
     "DecodeError",
@@ -215,6 +231,7 @@ __all__ = [
     "Event",
     "Exchange",
     "ExchangeError",
+    "ExchangeQuote",
     "ExchangeUnavailable",
     "Feed",
     "FeedClosed",
@@ -241,6 +258,8 @@ __all__ = [
     "InvalidOrder",
     "InvalidRequest",
     "LatencySummary",
+    "Lead",
+    "LeadLag",
     "Level",
     "Limits",
     "LinkState",
@@ -250,6 +269,7 @@ __all__ = [
     "MarkPrice",
     "Market",
     "MarketData",
+    "MergedFeed",
     "Message",
     "OptionKind",
     "Options",
@@ -264,6 +284,7 @@ __all__ = [
     "PluginMismatch",
     "PluginNotInstalled",
     "Policy",
+    "QuoteState",
     "RateLimited",
     "Reason",
     "ReconnectsExhausted",
@@ -295,6 +316,7 @@ __all__ = [
     "busy_loop",
     "candles",
     "connect",
+    "connect_many",
     "funding",
     "hookimpl",
     "liquidations",

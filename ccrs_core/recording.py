@@ -407,6 +407,10 @@ class RecordingConnection:
         self._clock = clock
         self._ended = False
 
+    @property
+    def last_heard(self) -> float:
+        return self._connection.last_heard
+
     async def receive(self) -> Sequence[bytes]:
         try:
             frames = await self._connection.receive()

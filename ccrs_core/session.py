@@ -115,6 +115,10 @@ class Session:
         """Until when the connection is known to have been alive."""
         return self._last_received
 
+    def heard(self, at: float) -> None:
+        """The connection was alive at a time, though nothing was received."""
+        self._last_received = max(self._last_received, at)
+
     def missed(self, now: float) -> None:
         """Something was lost: nothing counts as carried before this moment."""
         for topic in self._topics.values():

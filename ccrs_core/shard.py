@@ -436,6 +436,7 @@ class Shard:
         self._later(_SETTLE_POLL, lambda: self._relieve(old, until))
 
     def _relieved(self, old: Link, session: Session) -> bool:
+        old.note_life(session)
         alive = session.last_received
         return all(
             any(

@@ -443,12 +443,19 @@ class Link:
             delay = max(at - now, 0.0)
             self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
+    def note_life(self, session: Session) -> None:
+        """Let the session know of signs of life below the level of frames."""
+        connection = self._connection
+        if connection is not None and connection.last_heard:
+            session.heard(connection.last_heard)
+
     def _tick(self) -> None:
         self._timer, self._timer_at = None, NEVER
         session = self.session
         if session is None:
             return
         now = self.context.clock.monotonic()
+        self.note_life(session)
         self._apply(session.tick(now), now)
         at = session.wake_at
         if at != NEVER and self._connection is not None:

@@ -13,6 +13,7 @@ from ccrs_core.model import INTERVALS, Channel, Interest, Market
 
 if TYPE_CHECKING:
     from ccrs_core.client import Client
+    from ccrs_core.many import Clients
     from ccrs_core.transport.base import Transport
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -150,8 +151,7 @@ def client(
     from ccrs_core.options import Options
     from ccrs_core.transport.base import TransportOptions
 
-    if rate <= 0:
-        raise UsageError(f"--rate must be above zero, not {rate:g}")
+    _check(rate)
     settings = TransportOptions(proxy=proxy, ssl=_trust(ca_file))
     made: Transport | str | None = transport
     if wrap is not None:
@@ -167,6 +167,40 @@ def client(
         seed=seed,
         rate=rate,
     )
+
+
+def clients(
+    exchanges: Sequence[str],
+    *,
+    environment: str,
+    base_url: str | None,
+    proxy: str | None,
+    ca_file: Path | None,
+    transport: str | None,
+    seed: int,
+    rate: float,
+) -> Clients:
+    """Clients of several exchanges from the options of :func:`target`."""
+    from ccrs_core.many import connect_many
+    from ccrs_core.options import Options
+    from ccrs_core.transport.base import TransportOptions
+
+    _check(rate)
+    if base_url is not None:
+        raise UsageError("--base-url is the address of one exchange: ccrs watch EXCHANGE SYMBOL...")
+    return connect_many(
+        *exchanges,
+        environment=environment,
+        options=Options(transport=TransportOptions(proxy=proxy, ssl=_trust(ca_file))),
+        transport=transport,
+        seed=seed,
+        rate=rate,
+    )
+
+
+def _check(rate: float) -> None:
+    if rate <= 0:
+        raise UsageError(f"--rate must be above zero, not {rate:g}")
 
 
 def _trust(ca_file: Path | None) -> Any:

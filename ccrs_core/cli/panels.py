@@ -21,7 +21,9 @@ UP, DOWN, DIM = "green", "red", "bright_black"
 _FLASH_SECONDS = 0.6
 
 
-_LEFT = frozenset({"symbol", "side", "trend", "time", "connection", "share", "last trouble"})
+_LEFT = frozenset(
+    {"symbol", "side", "trend", "time", "connection", "share", "last trouble", "market", "quote"}
+)
 _LEAST = 8
 """Characters that a column keeps that gives way to the others."""
 

@@ -7,30 +7,56 @@ from collections.abc import Iterator
 
 from ccrs_core.cli import form
 from ccrs_core.cli.figures import Board, Figures
+from ccrs_core.consolidated import BestPrice, ConsolidatedBBO, QuoteState
 from ccrs_core.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model import Channel
+from ccrs_core.qualified import qualified
 
 
-def lines(board: Board) -> Iterator[str]:
-    """One line per symbol and channel that has brought anything."""
+def lines(board: Board, exchange: str | None = None) -> Iterator[str]:
+    """One line per symbol and channel that has brought anything; symbols with their exchange, where
+    one is given."""
     now = time.monotonic()
     for row in board.rows.values():
         if row.latest is None:
-            yield f"{_head(row)} nothing yet"
+            yield f"{_head(row, exchange)} nothing yet"
             continue
         p50, p99 = row.latency(0.5, 0.99)
         marks = "  STALE" if row.stale else ""
         if row.gaps:
             marks += f"  gaps {row.gaps}"
         yield (
-            f"{_head(row)} {_content(row)}  {form.rate(row.rate(now))}/s  "
+            f"{_head(row, exchange)} {_content(row)}  {form.rate(row.rate(now))}/s  "
             f"p50 {form.ms(p50)} ms  p99 {form.ms(p99)} ms{marks}"
         )
 
 
-def _head(row: Figures) -> str:
+def best_line(best: ConsolidatedBBO) -> str:
+    """The best prices of a symbol over several exchanges, and how far each is ahead."""
+    head = f"{form.clock(time.time_ns())} {best.symbol} best"
+    bid, ask, spread, mid = best.best_bid, best.best_ask, best.spread, best.mid
+    text = f"{head} bid {_offer(bid)}  ask {_offer(ask)}"
+    if spread is not None and mid is not None:
+        sign = "-" if spread < 0 else ""
+        text += f"  spread {spread:f} ({sign}{form.bps(abs(spread), mid)} bps)"
+    if best.locked or best.crossed:
+        text += "  CROSSED" if best.crossed else "  LOCKED"
+    for each in best.exchanges:
+        if each.lead.mean_ns is not None:
+            lead = f"{each.lead.mean_ns / 1e6:+.2f} ms ({form.plural(each.lead.samples, 'sample')})"
+            text += f"  {each.exchange} lead {lead}"
+    silent = [e.exchange for e in best.exchanges if e.state is not QuoteState.FRESH]
+    return f"{text}  without {', '.join(silent)}" if silent else text
+
+
+def _offer(best: BestPrice | None) -> str:
+    return form.NONE if best is None else f"{best.price:f} x {best.size:f} {best.exchange}"
+
+
+def _head(row: Figures, exchange: str | None) -> str:
     ns = time.time_ns() if row.latest is None else row.latest.received_time_ns
-    return f"{form.clock(ns)} {row.symbol} {row.channel.value.replace('_', '-')}"
+    symbol = row.symbol if exchange is None else qualified(exchange, row.symbol)
+    return f"{form.clock(ns)} {symbol} {row.channel.value.replace('_', '-')}"
 
 
 def _content(row: Figures) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
+import attrs
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,10 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ccrs_core.cli import form, panels, watch_latency
-from ccrs_core.cli.figures import Board
+from ccrs_core.cli.figures import Board, Figures
 from ccrs_core.cli.notices import parts
 from ccrs_core.cli.panels import DIM
 from ccrs_core.histogram import LatencySummary
+from ccrs_core.qualified import qualified
 from ccrs_core.status import ClientStatus, ConnectionStatus, LinkState
 
 _STATES = {
@@ -42,34 +45,64 @@ def draw(
     levels: int = 10,
 ) -> RenderableType:
     """Everything at this moment, ``width`` characters wide."""
-    inner = width - 4
-    links = [] if status is None else list(status.connections)
-    taken = 6 + (min(len(links), _CONNECTIONS_SHOWN) + 3 if links else 0)
-    latencies = [] if status is None else watch_latency.latencies(status)
-    taken += len(latencies) + 1 if latencies else 0
-    notes = _notices(board, 4 if height >= 24 else 2)
-    room = max(height - taken - len(notes), 6)
-    content: list[RenderableType] = panels.body(board, inner, levels, room)
+    statuses = [] if status is None else [status]
+    below = footer([board], statuses, width, height)
+    room = max(height - 5 - below.lines, 6)
+    above = panels.body(board, width - 4, levels, room)
+    return framed([*above, *below.content], title, summary_line([board], statuses), width)
+
+
+@attrs.frozen
+class Footer:
+    """What stands below the prices."""
+
+    content: list[RenderableType]
+    lines: int
+
+
+def footer(
+    boards: Sequence[Board], statuses: Sequence[ClientStatus], width: int, height: int
+) -> Footer:
+    """Connections, latencies, notices and warnings; of several exchanges with their names."""
+    inner, several = width - 4, len(statuses) > 1
+    content: list[RenderableType] = []
+    lines = 1
+    links = [(each.exchange if several else "", c) for each in statuses for c in each.connections]
     if links:
         content += [Text(), _connections(links, inner)]
+        lines += min(len(links), _CONNECTIONS_SHOWN) + 3
+    # A feed of several exchanges is in the status of each.
+    latencies = dict.fromkeys(one for each in statuses for one in watch_latency.latencies(each))
     if latencies:
         content += [Text(), *(_within(latency, inner) for latency in latencies)]
+        lines += len(latencies) + 1
+    notes = _notices(boards, 4 if height >= 24 else 2, named=several)
     if notes:
         content += [Text(), *notes]
-    skew = board.skew()
-    if skew is not None:
-        content.append(
-            Text(
-                f"⚠ the exchange's clock is at least {form.ms(skew)} ms ahead of this machine's: "
-                "latencies are relative",
-                style="yellow",
+        lines += len(notes)
+    for number, board in enumerate(boards):
+        skew = board.skew()
+        if skew is not None:
+            whose = f"{statuses[number].exchange}'s" if several else "the exchange's"
+            content.append(
+                Text(
+                    f"⚠ {whose} clock is at least {form.ms(skew)} ms ahead of this machine's: "
+                    "latencies are relative",
+                    style="yellow",
+                )
             )
-        )
+    return Footer(content, lines)
+
+
+def framed(
+    content: Sequence[RenderableType], title: str, subtitle: Text, width: int
+) -> RenderableType:
+    """The frame around everything."""
     return Panel(
         Group(*content),
         title=Text(title, style="bold cyan"),
         title_align="left",
-        subtitle=_summary(board, status),
+        subtitle=subtitle,
         subtitle_align="right",
         border_style=DIM,
         box=box.ROUNDED,
@@ -78,19 +111,23 @@ def draw(
     )
 
 
-def _summary(board: Board, status: ClientStatus | None) -> Text:
-    gaps = sum(row.gaps for row in board.rows.values())
-    stales = sum(row.stales for row in board.rows.values())
+def summary_line(boards: Sequence[Board], statuses: Sequence[ClientStatus]) -> Text:
+    """Totals, for the frame's lower edge."""
+    rows = [row for board in boards for row in board.rows.values()]
+    gaps, stales = sum(row.gaps for row in rows), sum(row.stales for row in rows)
+    began = min((board.started_at for board in boards), default=time.monotonic())
     pieces: list[tuple[str, str]] = [
-        (form.span(time.monotonic() - board.started_at), DIM),
-        (f"  {form.plural(board.events, 'event')}", ""),
+        (form.span(time.monotonic() - began), DIM),
+        (f"  {form.plural(sum(board.events for board in boards), 'event')}", ""),
         (f"  {form.plural(gaps, 'gap')}", "bold yellow" if gaps else "green"),
         (f"  {stales} stale", "bold yellow" if stales else "green"),
     ]
-    if status is not None:
-        dropped = sum(feed.dropped for feed in status.feeds)
-        again = form.plural(status.reconnects, "reconnect")
-        pieces.append((f"  {again}", "yellow" if status.reconnects else DIM))
+    if statuses:
+        reconnects = sum(status.reconnects for status in statuses)
+        # A feed of several exchanges is in the status of each.
+        dropped = max(sum(feed.dropped for feed in status.feeds) for status in statuses)
+        again = form.plural(reconnects, "reconnect")
+        pieces.append((f"  {again}", "yellow" if reconnects else DIM))
         if dropped:
             pieces.append((f"  {form.count(dropped)} dropped", "bold red"))
     return Text.assemble(*pieces)
@@ -112,17 +149,21 @@ def _within(latency: LatencySummary, width: int) -> Text:
     return line
 
 
-def _connections(links: Sequence[ConnectionStatus], width: int) -> RenderableType:
+def _connections(links: Sequence[tuple[str, ConnectionStatus]], width: int) -> RenderableType:
+    """Each with its exchange's name, empty where there is but one."""
     wide = width >= 96
     columns = ["connection", "epoch", "frames", "wins", "share", "ahead", "behind", "late"]
-    total = sum(link.wins for link in links) or 1
+    totals: Counter[str] = Counter()
+    for exchange, link in links:
+        totals[exchange] += link.wins
     room = 16 if wide else 8
     rows = []
-    for link in links[:_CONNECTIONS_SHOWN]:
+    for exchange, link in links[:_CONNECTIONS_SHOWN]:
         mark, colour = _STATES[link.state]
-        share = link.wins / total
+        share = link.wins / (totals[exchange] or 1)
+        name = f" {exchange} {link.number} " if exchange else f" {link.number} "
         cells: list[panels.Cell] = [
-            Text.assemble((mark, colour), f" {link.number} ", (link.state.value, DIM)),
+            Text.assemble((mark, colour), name, (link.state.value, DIM)),
             str(link.epoch),
             form.count(link.frames),
             form.count(link.wins),
@@ -138,7 +179,7 @@ def _connections(links: Sequence[ConnectionStatus], width: int) -> RenderableTyp
         made = panels.laid_out([*columns, "last trouble"], rows, width, giving_way=len(columns))
     else:
         made = panels.laid_out(columns, rows, width)
-    hidden = links[_CONNECTIONS_SHOWN:]
+    hidden = [link for _, link in links[_CONNECTIONS_SHOWN:]]
     if not hidden:
         return made
     states = ", ".join(
@@ -153,30 +194,32 @@ def _lead(seconds: float | None) -> str:
     return form.NONE if seconds is None else watch_latency.duration(round(seconds * 10**9))
 
 
-def _notices(board: Board, limit: int) -> list[Text]:
+def _notices(boards: Sequence[Board], limit: int, *, named: bool) -> list[Text]:
+    latest = sorted(
+        (notice for board in boards for notice in board.notices), key=lambda n: n.received_time_ns
+    )
     lines = []
-    for notice in list(board.notices)[-limit:]:
+    for notice in latest[-limit:]:
         at, word, what = parts(notice)
-        lines.append(Text.assemble((at, DIM), " ", (f"{word:<7}", _WORDS[word]), f" {what}"))
+        if named:
+            what = qualified(notice.exchange, what)
+        style = _WORDS.get(word, "bold")
+        lines.append(Text.assemble((at, DIM), " ", (f"{word:<7}", style), f" {what}"))
     return lines
 
 
-class LiveView:
+class Redrawn:
     """Redraws in place, on a terminal."""
 
     def __init__(
         self,
-        board: Board,
-        status: Callable[[], ClientStatus | None],
+        picture: Callable[[int, int], RenderableType],
+        figures: Callable[[], Iterable[Figures]],
         *,
-        title: str,
-        levels: int,
         console: Console | None = None,
     ) -> None:
-        self._board = board
-        self._status = status
-        self._title = title
-        self._levels = levels
+        self._picture = picture
+        self._figures = figures
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
         self._samples = 0
@@ -196,18 +239,28 @@ class LiveView:
     def redraw(self) -> None:
         self._samples += 1
         if self._samples % 2 == 0:
-            for row in self._board.rows.values():
+            for row in self._figures():
                 row.sample()
         size = self._console.size
-        picture = draw(
-            self._board,
-            self._status(),
-            title=self._title,
-            width=min(size.width, 140),
-            height=size.height,
-            levels=self._levels,
-        )
-        self._live.update(picture, refresh=True)
+        self._live.update(self._picture(min(size.width, 140), size.height), refresh=True)
+
+
+class LiveView(Redrawn):
+    """The table of one exchange."""
+
+    def __init__(
+        self,
+        board: Board,
+        status: Callable[[], ClientStatus | None],
+        *,
+        title: str,
+        levels: int,
+        console: Console | None = None,
+    ) -> None:
+        def picture(width: int, height: int) -> RenderableType:
+            return draw(board, status(), title=title, width=width, height=height, levels=levels)
+
+        super().__init__(picture, board.rows.values, console=console)
 
 
 def summary(rows: Sequence[tuple[str, ...]], *columns: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -15,11 +15,12 @@ from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.events import AnyEvent
 from ccrs_core.model import Channel
+from ccrs_core.qualified import is_qualified, qualified, split
 
 if TYPE_CHECKING:
     from ccrs_core.cli.books import Books
     from ccrs_core.cli.output import Output
-    from ccrs_core.client import Client
+    from ccrs_core.cli.several import SeveralBooks
     from ccrs_core.feed import Feed
     from ccrs_core.orderbook import OrderBook
     from ccrs_core.status import ClientStatus
@@ -32,7 +33,7 @@ _LAST_WORDS_SECONDS = 1.0
 
 @click.command("watch", short_help="Market data, live: a table for people, or JSON lines.")
 @click.argument("exchange")
-@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@click.argument("symbols", nargs=-1, metavar="SYMBOL...")
 @click.option(
     "--channel",
     type=options.ChannelType(),
@@ -71,6 +72,9 @@ def command(
 ) -> None:
     """Market data of one or more SYMBOLs of EXCHANGE, live, until Ctrl-C.
 
+    For several exchanges at once, write each symbol with its exchange in front, and no EXCHANGE:
+    ccrs watch bybit:BTC/USDT OTHER:BTC/USDT. Best prices are then compared, and who moves first.
+
     On a terminal a table, elsewhere a line per second; with --json one object per event. --count
     counts market data, not notices.
 
@@ -78,33 +82,67 @@ def command(
     """
     if status and not as_json:
         raise UsageError("--status goes with --json; the table has it anyway")
+    exchanges, wanted = _addressed(exchange, symbols)
     loop_factory = watch_loop.factory(loop, busy=busy)
-    interests = options.interests(symbols, [channel], depth, interval)
+    interests = options.interests(wanted, [channel], depth, interval)
+    several = is_qualified(exchange)
+    title = f"{', '.join(exchanges)} · {where['environment']} · {channel.value}"
     sink: Sink
     if as_json:
         sink = JsonLines(levels, with_status=status)
+    elif several:
+        from ccrs_core.cli import watch_several
+
+        sink = watch_several.sink(title, levels)
     elif sys.stdout.isatty():
-        sink = Screen(f"{exchange} · {where['environment']} · {channel.value}", levels)
+        sink = Screen(title, levels)
     else:
         sink = PlainLines()
 
-    async def main() -> None:
+    async def one() -> None:
         client = options.client(exchange, **where)
         async with client:
             with progress(f"asking {exchange} for its instruments"):
-                for symbol in symbols:
+                for symbol in wanted:
                     await client.instrument(symbol)
             async with client.subscribe(*interests, connections=connections) as feed:
-                await consume(client, feed, sink, seconds=seconds, count=count)
+                await consume(lambda: [client.status()], feed, sink, seconds=seconds, count=count)
+
+    async def many() -> None:
+        clients = options.clients(exchanges, **where)
+        async with clients, contextlib.AsyncExitStack() as opened:
+            with progress(f"asking {', '.join(exchanges)} for their instruments"):
+                feed = clients.subscribe(*interests, connections=connections)
+                await opened.enter_async_context(feed)
+            await consume(
+                lambda: list(clients.status().values()), feed, sink, seconds=seconds, count=count
+            )
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
+        runner.run(many() if several else one())
+
+
+def _addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The exchanges, and the symbols: plain ones of one exchange, or each with its own."""
+    if not is_qualified(exchange):
+        if not symbols:
+            raise click.UsageError("Missing argument 'SYMBOL...'.", click.get_current_context())
+        return [exchange], list(symbols)
+    wanted = list(dict.fromkeys([exchange, *symbols]))
+    for each in wanted:
+        if not is_qualified(each):
+            raise UsageError(f"whose {each}? Say {qualified(split(exchange)[0] or '', each)}")
+    return list(dict.fromkeys(split(each)[0] or "" for each in wanted)), wanted
+
+
+Statuses = Callable[[], "Sequence[ClientStatus]"]
+"""The status of each exchange, now."""
 
 
 class Sink(Protocol):
     """Shows what a feed brings."""
 
-    async def start(self, client: Client, feed: Feed) -> None: ...
+    async def start(self, statuses: Statuses, feed: Feed) -> None: ...
     async def take(self, batch: Sequence[AnyEvent]) -> None: ...
     async def idle(self) -> None:
         """Called every now and then."""
@@ -118,21 +156,21 @@ class Sink(Protocol):
 
 
 async def consume(
-    client: Client, feed: Feed, sink: Sink, *, seconds: float | None, count: int | None
+    statuses: Statuses, feed: Feed, sink: Sink, *, seconds: float | None, count: int | None
 ) -> None:
     """Show a feed's events until there were enough, or the time is over.
 
     :raises SubscriptionRefused: where nothing (more) is subscribed.
     :raises ConnectFailed: where the time passed without any connection.
     """
-    await sink.start(client, feed)
+    await sink.start(statuses, feed)
     seen = 0
     limit = asyncio.timeout(seconds)
     try:
         async with limit, asyncio.TaskGroup() as group:
-            ticker = group.create_task(_tick(client, sink))
+            ticker = group.create_task(_tick(statuses, sink))
             try:
-                async for waiting in batches(feed):
+                async for waiting in batches(feed, statuses):
                     batch = waiting if count is None else _first(waiting, count - seen)
                     seen += sum(event.channel is not None for event in batch)
                     await sink.take(batch)
@@ -148,7 +186,7 @@ async def consume(
             async with asyncio.timeout(_LAST_WORDS_SECONDS):
                 await sink.finish()
     if not seen:
-        _explain(client, seconds)
+        _explain(statuses(), seconds)
 
 
 def _first(batch: list[AnyEvent], wanted: int) -> list[AnyEvent]:
@@ -160,7 +198,7 @@ def _first(batch: list[AnyEvent], wanted: int) -> list[AnyEvent]:
     return batch
 
 
-async def batches(feed: Feed) -> AsyncIterator[list[AnyEvent]]:
+async def batches(feed: Feed, statuses: Statuses | None = None) -> AsyncIterator[list[AnyEvent]]:
     """A feed's batches; subscriptions that are refused are told of, and the others go on."""
     left = len(feed.interests)
     while True:
@@ -171,12 +209,21 @@ async def batches(feed: Feed) -> AsyncIterator[list[AnyEvent]]:
             left -= 1
             if left == 0:
                 raise
-            note(f"Error: {error}")
+            note(f"Error: {_whose(error, statuses)}{error}")
         else:
             return
 
 
-async def _tick(client: Client, sink: Sink) -> None:
+def _whose(error: SubscriptionRefused, statuses: Statuses | None) -> str:
+    """The exchange that refused, where there are several."""
+    known = [] if statuses is None else statuses()
+    for status in known:
+        if len(known) > 1 and any(s.refusal == str(error) for s in status.subscriptions):
+            return f"{status.exchange}: "
+    return ""
+
+
+async def _tick(statuses: Statuses, sink: Sink) -> None:
     pause = sink.pause
     waited = 0.0
     step = pause or 1.0
@@ -186,18 +233,32 @@ async def _tick(client: Client, sink: Sink) -> None:
         if pause is not None:
             await sink.idle()
         elif _UNEASY_SECONDS <= waited < _UNEASY_SECONDS + step:
-            links = client.status().connections
-            if links and not any(link.connects for link in links):
-                trouble = next((x.last_error for x in links if x.last_error), "no answer")
-                note(f"no connection yet, trying on: {trouble}")
+            for status in (present := statuses()):
+                links = status.connections
+                if links and not any(link.connects for link in links):
+                    whom = f" to {status.exchange}" if len(present) > 1 else ""
+                    note(f"no connection{whom} yet, trying on: {_trouble([status])}")
 
 
-def _explain(client: Client, seconds: float | None) -> None:
-    links = client.status().connections
+def _trouble(statuses: Sequence[ClientStatus]) -> str:
+    links = [link for status in statuses for link in status.connections]
+    return next((link.last_error for link in links if link.last_error), "no answer")
+
+
+def _explain(statuses: Sequence[ClientStatus], seconds: float | None) -> None:
+    links = [link for status in statuses for link in status.connections]
     if links and not any(link.connects for link in links):
-        trouble = next((link.last_error for link in links if link.last_error), "no answer")
-        raise ConnectFailed(f"no connection in {seconds:g} s: {trouble}")
+        raise ConnectFailed(f"no connection in {seconds:g} s: {_trouble(statuses)}")
     note(f"nothing was received in {seconds:g} s" if seconds else "nothing was received")
+
+
+def books_of(feed: Feed) -> Books | SeveralBooks:
+    """The books of a feed, of one exchange or of several."""
+    from ccrs_core.cli.books import Books
+    from ccrs_core.cli.several import SeveralBooks
+    from ccrs_core.merged import MergedFeed
+
+    return SeveralBooks(feed) if isinstance(feed, MergedFeed) else Books(feed.book)
 
 
 class JsonLines:
@@ -209,16 +270,15 @@ class JsonLines:
         self._levels = levels
         self._with_status = with_status
         self._output: Output
-        self._books: Books
+        self._books: Books | SeveralBooks
         self._whole = True
 
-    async def start(self, client: Client, feed: Feed) -> None:
-        from ccrs_core.cli.books import Books
+    async def start(self, statuses: Statuses, feed: Feed) -> None:
         from ccrs_core.cli.output import Output
 
-        self._client = client
+        self._statuses = statuses
         self._output = Output()
-        self._books = Books(feed.book)
+        self._books = books_of(feed)
 
     async def take(self, batch: Sequence[AnyEvent]) -> None:
         lines = encoded(self._books.follow(batch), self._levels)
@@ -232,7 +292,7 @@ class JsonLines:
 
     async def finish(self) -> None:
         if self._with_status and self._whole:  # not after half a line
-            await self._output.write(status_line(self._client.status()))
+            await self._output.write(b"".join(map(status_line, self._statuses())))
 
 
 def encoded(followed: Any, levels: int) -> list[bytes]:
@@ -268,7 +328,7 @@ class Screen:
 
         return 1 / REDRAWS_PER_SECOND
 
-    async def start(self, client: Client, feed: Feed) -> None:
+    async def start(self, statuses: Statuses, feed: Feed) -> None:
         from ccrs_core.cli.books import Books
         from ccrs_core.cli.figures import Board
         from ccrs_core.cli.view import LiveView
@@ -278,7 +338,7 @@ class Screen:
             self._board.expect(interest.symbol, interest.channel)
         self._books = Books(feed.book)
         self._view = LiveView(
-            self._board, client.status, title=self._title, levels=self._levels
+            self._board, lambda: statuses()[0], title=self._title, levels=self._levels
         ).__enter__()
         self._view.redraw()
 
@@ -298,12 +358,12 @@ class PlainLines:
 
     pause: float | None = _PLAIN_SECONDS
 
-    async def start(self, client: Client, feed: Feed) -> None:
+    async def start(self, statuses: Statuses, feed: Feed) -> None:
         from ccrs_core.cli.books import Books
         from ccrs_core.cli.figures import Board
         from ccrs_core.cli.output import Output
 
-        self._client = client
+        self._statuses = statuses
         self._board = Board()
         self._output = Output()
         self._books = Books(feed.book)
@@ -328,5 +388,5 @@ class PlainLines:
     async def finish(self) -> None:
         from ccrs_core.cli import watch_latency
 
-        found = watch_latency.latencies(self._client.status())
+        found = watch_latency.latencies(self._statuses()[0])
         await self._print([watch_latency.sentence(latency) for latency in found])

@@ -22,12 +22,17 @@ from ccrs_core.topic import Topic
 
 @attrs.frozen
 class Heard:
-    """A frame and when it came; ``delta`` where it changes a book without replacing it."""
+    """A frame and when it came; ``delta`` where it changes a book without replacing it.
+
+    Where books start from a request, its answer is among them.
+    """
 
     time_ns: int
-    frame: bytes
+    frame: bytes | BookUpdate
     delta: bool
     snapshot: bool
+    previous: int | None = None
+    """Number of the state that it changes."""
 
 
 class Bench:
@@ -70,6 +75,26 @@ class Bench:
     def _resync(self, _: str, what: Ask) -> None:
         self.resyncs += 1
 
+    @property
+    def fetched(self) -> bool:
+        """Whether the book starts from a request."""
+        return self.exchange.book_snapshot(self.subscription) is not None
+
+    def fetch(self, line: Line) -> None:
+        """Answer the request that the book starts from, until it is valid or nothing helps."""
+        for _ in range(20):
+            if self.book.valid or not self.fetched:
+                return
+            self.take(snapshot_of(line, self.subscription), line.venue.now_ns)
+            if not self.book.valid:
+                line.venue.advance(line.venue.now_ns + NS_PER_SECOND // 10)
+
+    def take(self, snapshot: BookUpdate, time_ns: int) -> None:
+        """A snapshot that was asked for comes."""
+        assert self.topic.keeper is not None
+        self.topic.keeper.fetched(snapshot, time_ns / NS_PER_SECOND)
+        self.judge(time_ns)
+
     # --- as a feed ---
 
     def put(self, events: Sequence[MarketData]) -> None:
@@ -81,8 +106,17 @@ class Bench:
 
     # --- frames in ---
 
-    def hear(self, codec: Codec, frame: bytes, time_ns: int, runner: Runner | None = None) -> None:
-        """One frame arrives on a connection."""
+    def hear(
+        self,
+        codec: Codec,
+        frame: bytes | BookUpdate,
+        time_ns: int,
+        runner: Runner | None = None,
+    ) -> None:
+        """One frame arrives on a connection, or a snapshot that was asked for."""
+        if isinstance(frame, BookUpdate):
+            self.take(frame, time_ns)
+            return
         for data in updates(codec, frame, time_ns):
             self.deliver(data, time_ns, runner)
 
@@ -137,7 +171,8 @@ def note(wire: Wire, found: list[Heard]) -> None:
     for frame in wire.raw():
         books = [e for data in updates(wire.codec, frame, now_ns) for e in data.events]
         kinds = {event.snapshot for event in books if isinstance(event, BookUpdate)}
-        found.append(Heard(now_ns, frame, kinds == {False}, True in kinds))
+        previous = next((e.previous_sequence for e in books if isinstance(e, BookUpdate)), None)
+        found.append(Heard(now_ns, frame, kinds == {False}, True in kinds, previous))
 
 
 def recorded(line: Line, subscription: Subscription, seconds: float) -> list[Heard]:
@@ -145,5 +180,29 @@ def recorded(line: Line, subscription: Subscription, seconds: float) -> list[Hea
     wire = line.open(line.exchange.route(subscription))
     found: list[Heard] = []
     wire.peer.received(wire.codec.subscribe([subscription], "1"), line.venue.now_ns)
+    if line.exchange.book_snapshot(subscription) is None:
+        hear(wire, found, seconds)
+        return found
+    while seconds > 0 and not any(each.delta for each in found):
+        hear(wire, found, 0.05)
+        seconds -= 0.05
+    snapshot = snapshot_of(line, subscription)
+    while any(each.delta for each in found) and _too_old(snapshot, found):
+        hear(wire, found, 0.05)
+        snapshot = snapshot_of(line, subscription)
+    found.append(Heard(line.venue.now_ns, snapshot, delta=False, snapshot=True))
     hear(wire, found, seconds)
     return found
+
+
+def _too_old(snapshot: BookUpdate, found: Sequence[Heard]) -> bool:
+    """Whether a snapshot doesn't reach to the first of some changes."""
+    first = next(each for each in found if each.delta)
+    return (first.previous or 0) > snapshot.sequence
+
+
+def snapshot_of(line: Line, subscription: Subscription) -> BookUpdate:
+    """What the exchange answers to the request that a book starts from."""
+    request = line.exchange.book_snapshot(subscription)
+    assert request is not None
+    return line.ask(request)

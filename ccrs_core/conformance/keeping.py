@@ -146,12 +146,15 @@ class KeepingProperties:
         no price twice, is never deeper than subscribed, and is as deep where the market is."""
         for case in subject.cases(Channel.BOOK):
             for depth in subject.exchange.capabilities.book_depths.get(case.market, ()):
+                plain = subject.subscription(Channel.BOOK, subject.instrument(case.market), depth)
+                unbounded = subject.exchange.book_depth(plain) is None
                 line, truth, instrument = vary(
                     subject,
                     case.subscription.instrument,
                     attrs.evolve(_LIVELY, seed=subject.seed),
                     depth=depth,
-                    levels=depth + depth // 10 + 20,
+                    # Of a market deeper than the request's answer the rest isn't known.
+                    levels=depth - depth // 10 if unbounded else depth + depth // 10 + 20,
                 )
                 sub = subject.subscription(Channel.BOOK, instrument, depth)
                 bench = Bench(line.exchange, truth, sub)
@@ -218,6 +221,9 @@ class KeepingProperties:
             bench = Bench(line.exchange, truth, sub)
             codec, spoiled, waiting = bench.codec(), False, 0
             for each in recorded(line, sub, 3.0):
+                if isinstance(each.frame, BookUpdate):
+                    bench.take(each.frame, each.time_ns)
+                    continue
                 for data in updates(codec, each.frame, each.time_ns):
                     if not spoiled and len(bench.delivered) >= 5:
                         spoiled = _spoil(data)
@@ -288,6 +294,7 @@ class _Life:
     def _take(self, wire: Wire) -> None:
         for frame in wire.raw():
             self.bench.hear(wire.codec, frame, self.line.venue.now_ns)
+        self.bench.fetch(self.line)
 
     def act(self, action: Action) -> None:
         """Do something, and hear what comes of it."""
@@ -328,7 +335,7 @@ def _book(
         f"{subject.name} declares books of {market.value} instruments, but no depth of them: set "
         "Capabilities.book_depths"
     )
-    depth = min(depths) if shallow else sorted(depths)[len(depths) // 2]
+    depth = subject.depth(market) if shallow else sorted(depths)[len(depths) // 2]
     line, truth, instrument = vary(subject, subject.instrument(market), kind, depth=depth)
     return line, truth, subject.subscription(Channel.BOOK, instrument, depth)
 

@@ -36,11 +36,26 @@ class Wire:
             raise AssertionError(f"the emulator refuses {url.path} with HTTP {peer.status}")
         self.peer: Peer = peer
         self._number = 0
+        self._limit = route.messages
+        self._sent_ns: list[int] = []
 
     def send(self, frame: Outbound) -> list[Message]:
-        """Send a frame as the client would; what comes back at once."""
+        """Send a frame as the client would, in its turn; what comes back until then."""
+        found = self._wait()
         self.peer.received(frame, self.line.venue.now_ns)
-        return self.take()
+        return found + self.take()
+
+    def _wait(self) -> list[Message]:
+        """Let as much time pass as the route's limit on messages asks for."""
+        if self._limit is None:
+            return []
+        now_ns, length_ns = self.line.venue.now_ns, round(self._limit.seconds * NS_PER_SECOND)
+        self._sent_ns = [at for at in self._sent_ns if at > now_ns - length_ns]
+        found: list[Message] = []
+        if len(self._sent_ns) >= self._limit.amount:
+            found = self.run((self._sent_ns[0] + length_ns - now_ns) / NS_PER_SECOND)
+        self._sent_ns.append(self.line.venue.now_ns)
+        return found
 
     def subscribe(self, *subscriptions: Subscription) -> list[Message]:
         """Subscribe in one request; what comes back at once."""

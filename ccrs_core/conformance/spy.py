@@ -10,10 +10,10 @@ from ccrs_core.codec import Codec, Heartbeat, Message, Outbound
 from ccrs_core.credentials import Credentials
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Exchange, Limits, Route
+from ccrs_core.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.model import Market, Subscription
 from ccrs_core.orderbook import Checksum
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core.rest import GetBook, HttpRequest, HttpResponse
 
 
 @attrs.frozen
@@ -118,6 +118,21 @@ class SpiedExchange(Exchange):
 
     def checksum(self, subscription: Subscription) -> Checksum | None:
         return self._inner.checksum(subscription)
+
+    def book_snapshot(self, subscription: Subscription) -> GetBook | None:
+        return self._inner.book_snapshot(subscription)
+
+    def book_depth(self, subscription: Subscription) -> int | None:
+        return self._inner.book_depth(subscription)
+
+    def rest_address(self, request: HttpRequest) -> str:
+        return self._inner.rest_address(request)
+
+    def rest_budget(self, address: str) -> Budget:
+        return self._inner.rest_budget(address)
+
+    def weight_used(self, response: HttpResponse) -> int | None:
+        return self._inner.weight_used(response)
 
     def max_silence(self, subscription: Subscription) -> float | None:
         return self._inner.max_silence(subscription)

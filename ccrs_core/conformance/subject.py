@@ -127,13 +127,26 @@ class Subject:
         depth: int | None = None,
         interval: str | None = None,
     ) -> Subscription:
-        """A subscription, of the shallowest depth and first interval unless told otherwise."""
+        """A subscription, of :meth:`depth` and the first interval unless told otherwise."""
         capabilities = self.exchange.capabilities
         if channel is Channel.BOOK and depth is None:
-            depth = min(capabilities.book_depths.get(instrument.market, (0,)))
+            depth = self.depth(instrument.market)
         if channel is Channel.CANDLES and interval is None:
             interval = capabilities.intervals[0]
         return Subscription(channel, instrument, depth, interval)
+
+    def depth(self, market: Market) -> int:
+        """The shallowest depth of a market's books that starts from a request; where none does, the
+        shallowest of all. Of such books most can go wrong."""
+        depths: list[int] = sorted(self.exchange.capabilities.book_depths.get(market, (0,)))
+        fetched = (
+            depth
+            for depth in depths
+            if self.exchange.book_snapshot(
+                Subscription(Channel.BOOK, self.instrument(market), depth)
+            )
+        )
+        return next(fetched, depths[0])
 
     # --- the emulated exchange ---
 

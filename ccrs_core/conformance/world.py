@@ -32,6 +32,10 @@ class _TappedConnection:
         self.close = connection.close
         self.abort = connection.abort
 
+    @property
+    def last_heard(self) -> float:
+        return self._connection.last_heard
+
     async def send(self, frame: Outbound) -> None:
         self._tap.sent.append((self._tap.now(), self._number, frame))
         await self._connection.send(frame)

@@ -20,6 +20,7 @@ class EmulatorConnection:
     """The client's end of a WebSocket into the emulator."""
 
     def __init__(self, transport: EmulatorTransport, peer: Peer) -> None:
+        self.last_heard = 0.0
         self._transport = transport
         self._peer = peer
         self._frames: deque[bytes] = deque()
@@ -48,6 +49,8 @@ class EmulatorConnection:
     async def ping(self) -> None:
         if self._lost is not None:
             raise ConnectionLost("can't send: the connection has ended")
+        if not self._peer.deaf:
+            self.last_heard = asyncio.get_running_loop().time()
 
     async def close(self, code: int = 1000) -> None:
         self.abort()

@@ -65,6 +65,13 @@ now."""
 class Connection(Protocol):
     """One open WebSocket. Only one task may be in ``receive``, only one in ``send``."""
 
+    @property
+    def last_heard(self) -> float:
+        """When a protocol-level ping or pong last came, by ``Clock.monotonic``; 0.0: never.
+
+        A connection without data lives by it, where ``Codec.ping`` writes no frame.
+        """
+
     async def receive(self) -> Sequence[bytes]:
         """All frames that have arrived, in order; waits for the first. Never empty.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -195,6 +196,7 @@ class HttpConnection:
         options: TransportOptions,
         registry: set[HttpConnection],
     ) -> None:
+        self.last_heard = 0.0
         self._socket = socket
         self._options = options
         self._registry = registry
@@ -284,10 +286,12 @@ class HttpConnection:
         """Deal with a control frame; False where the connection has ended."""
         kind = message[0]
         if kind is aiohttp.WSMsgType.PING:
+            self.last_heard = time.monotonic()
             with contextlib.suppress(ConnectionError, aiohttp.ClientError):
                 await self._socket.pong(message[1])
             return True
         if kind is aiohttp.WSMsgType.PONG:
+            self.last_heard = time.monotonic()
             return True
         code, text = message[1], message[2]
         said = f" with code {code}" if code else " without a code"

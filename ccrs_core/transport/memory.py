@@ -134,6 +134,7 @@ class MemoryConnection:
         self._peer = peer
         self._server = server
         self.pings = 0
+        self.last_heard = 0.0
 
     async def receive(self) -> Sequence[bytes]:
         peer = self._peer

@@ -7,7 +7,6 @@ numbers as text. https://bybit-exchange.github.io/docs/v5/guide
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -17,6 +16,7 @@ from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
 from ccrs_core import model
+from ccrs_core.candle_times import first_open, later
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
@@ -266,18 +266,6 @@ def _read_trades(request: GetTrades, body: Body, received_time_ns: int) -> Answe
 # page's oldest candle. A cursor is that time and the number of candles still wanted.
 
 
-def later(open_ns: int, interval: str, count: int) -> int:
-    """When the ``count``-th interval after the one that opens at ``open_ns`` opens."""
-    if interval != "1M":
-        return open_ns + count * model.INTERVALS[interval] * NS_PER_SECOND
-    start = datetime.fromtimestamp(open_ns // NS_PER_SECOND, UTC)
-    years, month = divmod(start.year * 12 + start.month - 1 + count, 12)
-    if not 1 <= years <= 9999:
-        raise ValueError("no such month")
-    end = datetime(years, month + 1, 1, tzinfo=UTC)
-    return int(end.timestamp()) * NS_PER_SECOND
-
-
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
     end_ns, wanted = request.end_ns, request.limit
@@ -285,7 +273,7 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
         before, _, rest = cursor.partition(":")
         end_ns, wanted = int(before) * NS_PER_MS, int(rest)
     elif request.start_ns is not None:
-        last = later(_first_open(request.start_ns, request.interval), request.interval, wanted)
+        last = later(first_open(request.start_ns, request.interval), request.interval, wanted)
         end_ns = last if end_ns is None else min(end_ns, last)
     query: list[tuple[str, object]] = [
         ("category", instrument.market.value),
@@ -297,16 +285,6 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
         # Bybit's end is inclusive, and counts the time at which candles open.
         query.append(("end", -(-end_ns // NS_PER_MS) - 1))
     return _get("/v5/market/kline", *query)
-
-
-def _first_open(start_ns: int, interval: str) -> int:
-    """The first candle at or after a time, or some time just before that candle."""
-    if interval != "1M":
-        return start_ns
-    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
-    month = start.replace(day=1, hour=0, minute=0, second=0)
-    month_ns = int(month.timestamp()) * NS_PER_SECOND
-    return month_ns if month_ns == start_ns else later(month_ns, "1M", 1)
 
 
 def _read_candles(request: GetCandles, body: Body, received_time_ns: int) -> Answer[list[Candle]]:

@@ -11,15 +11,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.errors import UsageError
 from ccrs_core.model import (
     Instrument,
     InstrumentStatus,
     Market,
     OptionKind,
-    market_of,
     unified_symbol,
 )
+from ccrs_core.naming import one_to_one
 from ccrs_core.wire import decimal, decimal_or_none, ns_of_ms
 
 EXCHANGE = "bybit"
@@ -41,7 +40,7 @@ def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instr
     """The instruments of one page of ``/v5/market/instruments-info``, each name once.
 
     Closed instruments are left out, and so are those that can't be named one to one: see
-    :func:`one_to_one`. Malformed rows raise KeyError, TypeError or ValueError.
+    :func:`~ccrs_core.naming.one_to_one`. Malformed rows raise KeyError, TypeError or ValueError.
     """
     return one_to_one(
         [
@@ -50,34 +49,6 @@ def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instr
             if (instrument := _instrument(row, market)).status is not InstrumentStatus.CLOSED
         ]
     )
-
-
-def one_to_one(instruments: Iterable[Instrument]) -> list[Instrument]:
-    """Drop the instruments whose unified symbol is taken, or means another market.
-
-    Of several that claim one symbol, the one that trades keeps it, and among equals the one whose
-    native symbol comes first in the alphabet: the same choice whatever order Bybit lists them in.
-    A wrong instrument costs more than a missing one.
-    """
-    claims: dict[str, Instrument] = {}
-    kept = [i for i in instruments if _names_its_market(i)]
-    for instrument in kept:
-        holder = claims.setdefault(instrument.symbol, instrument)
-        if _precedence(instrument) < _precedence(holder):
-            claims[instrument.symbol] = instrument
-    natives = {i.native: i for i in claims.values()}
-    return [i for i in kept if natives.get(i.native) is i]
-
-
-def _precedence(instrument: Instrument) -> tuple[bool, str]:
-    return instrument.status is not InstrumentStatus.TRADING, instrument.native
-
-
-def _names_its_market(instrument: Instrument) -> bool:
-    try:
-        return market_of(instrument.symbol) is instrument.market
-    except UsageError:
-        return False
 
 
 def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:

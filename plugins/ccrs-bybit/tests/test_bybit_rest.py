@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl, quote, urlencode
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.guess import instrument_of
-from ccrs_bybit.rest import OPTION_COINS, later
+from ccrs_bybit.rest import OPTION_COINS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccrs_core.candle_times import later
 from ccrs_core.events import Candle, Funding
 from ccrs_core.model import Instrument, InstrumentStatus, Market
 from ccrs_core.rest import (

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from ccrs_bybit.guess import instrument_of
-from ccrs_bybit.symbols import instruments, one_to_one
+from ccrs_bybit.symbols import instruments
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.model import Instrument, InstrumentStatus, Market, market_of
+from ccrs_core.naming import one_to_one
 
 DECEMBER = "1798185600000"  # 2026-12-25 08:00 UTC
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,6 +34,7 @@ class PicowsConnection(picows.WSListener):
     def __init__(
         self, options: TransportOptions, registry: set[PicowsConnection], watch: Watch
     ) -> None:
+        self.last_heard = 0.0
         self._options = options
         self._registry = registry
         self._transport: WSTransport | None = None
@@ -135,10 +137,13 @@ class PicowsConnection(picows.WSListener):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._refuse(_PROTOCOL_ERROR, "a frame has reserved bits set")
         elif kind is _PING:
+            self.last_heard = time.monotonic()
             self._answer(payload)
         elif kind is _CLOSE:
             self._closed_by_peer(payload)
-        elif kind is not _PONG:
+        elif kind is _PONG:
+            self.last_heard = time.monotonic()
+        else:
             self._data(kind, payload, bool(frame.fin))
 
     def _data(self, kind: WSMsgType, payload: bytes, fin: bool) -> None:

@@ -1,0 +1,291 @@
+"""Several exchanges behind one object: a client of each, and feeds that merge them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from ccrs_core.client import Client, connect
+from ccrs_core.errors import UsageError
+from ccrs_core.events import AnyEvent
+from ccrs_core.exchange import Exchange
+from ccrs_core.feed import Feed
+from ccrs_core.merged import MergedFeed
+from ccrs_core.model import Interest
+from ccrs_core.options import Options
+from ccrs_core.orderbook import OrderBook
+from ccrs_core.policy import Policy
+from ccrs_core.qualified import qualified, split
+from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core.status import ClientStatus
+from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
+from ccrs_core.transport.choice import make_transport
+
+
+def connect_many(
+    *exchanges: str | Exchange | Client,
+    environment: str = "mainnet",
+    options: Options | None = None,
+    transport: Transport | str | None = None,
+    clock: Clock | None = None,
+    seed: int = 0,
+    rate: float = 50.0,
+) -> Clients:
+    """Clients of several exchanges; use them in ``async with``. Nothing is dialled before that.
+
+    :param exchanges: names of installed plugins or ``Exchange`` objects, to which the settings here
+        apply; or clients made by :func:`connect` with settings of their own (credentials, another
+        environment, an address) and not opened yet.
+    :param transport: one for all but the clients that you made: your own, which is closed with
+        them, or the name of one, as in :func:`connect`.
+    :param environment: and all others as in :func:`connect`.
+    :raises PluginError: where an exchange isn't installed or can't be loaded.
+    :raises UsageError: where none is named, one is named twice, or one lacks the environment.
+    """
+    settings = Options() if options is None else options
+    wanted = not all(isinstance(each, Client) for each in exchanges)
+    shared = _SharedTransport(transport, settings, wanted)
+    made: dict[str, Client] = {}
+    for each in exchanges:
+        client = each
+        if not isinstance(client, Client):
+            client = connect(
+                client,
+                environment=environment,
+                options=settings,
+                transport=shared,
+                clock=clock,
+                seed=seed,
+                rate=rate,
+            )
+        name = client.exchange.name
+        if name in made:
+            raise UsageError(f"{name} is named twice; its events couldn't be told apart")
+        made[name] = client
+    if not made:
+        raise UsageError("name at least one exchange")
+    return Clients(made, shared, SYSTEM_CLOCK if clock is None else clock)
+
+
+class Clients:
+    """Several exchanges. Made by :func:`connect_many`; use it in ``async with``, in one task.
+
+    ``clients["name"]`` is the :class:`Client` of one, for its requests and for feeds of its own;
+    :meth:`subscribe` merges. What goes wrong for good at one exchange ends the ``async with`` block
+    as that exchange's own client would, and closes the others.
+    """
+
+    def __init__(self, clients: dict[str, Client], shared: _SharedTransport, clock: Clock) -> None:
+        self._clients = clients
+        self._shared = shared
+        self._clock = clock
+        self._undo: contextlib.AsyncExitStack | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The exchanges, in the order in which they were given."""
+        return tuple(self._clients)
+
+    def __getitem__(self, exchange: str) -> Client:
+        """The client of one exchange.
+
+        :raises UsageError: where it isn't among them.
+        """
+        found = self._clients.get(exchange)
+        if found is None:
+            raise UsageError(f"{exchange!r} is none of {', '.join(self._clients)}")
+        return found
+
+    def __contains__(self, exchange: object) -> bool:
+        return exchange in self._clients
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clients)
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        if self._undo is not None:
+            raise UsageError("clients are opened once; call connect_many() for others")
+        async with contextlib.AsyncExitStack() as undo:
+            await undo.enter_async_context(self._shared)
+            for client in self._clients.values():
+                await undo.enter_async_context(client)
+            self._undo = undo.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._undo is not None
+        await self._undo.__aexit__(kind, error, traceback)
+
+    # --- streams ---
+
+    def subscribe(
+        self,
+        *interests: Interest,
+        connections: int = 1,
+        policy: Policy | str = Policy.DROP_OLDEST,
+        maxsize: int = 65_536,
+        callback: Callable[[AnyEvent], object] | None = None,
+    ) -> MergedFeed:
+        """One feed of several exchanges; it subscribes when entered with ``async with``.
+
+        A symbol with an exchange in front means that one (``top_of_book("name:BTC/USDT")``), a
+        plain symbol means every exchange. Events come in the order in which they arrive here.
+
+        :param connections: and all others as in :meth:`Client.subscribe`, for each exchange.
+        :raises UsageError: where an exchange is named that isn't among these.
+        :raises Unsupported: (on entering) where an exchange doesn't offer it.
+        :raises UnknownInstrument: (on entering) where an exchange lists no such symbol.
+        """
+        if connections < 1:
+            raise UsageError(f"connections must be at least 1, not {connections}")
+        if maxsize < 1:
+            raise UsageError(f"maxsize must be at least 1, not {maxsize}")
+        try:
+            chosen = Policy(policy)
+        except ValueError:
+            known = ", ".join(p.value for p in Policy)
+            raise UsageError(f"no policy {policy!r}; known: {known}") from None
+        return MergedFeed(
+            self,
+            interests,
+            connections=connections,
+            policy=chosen,
+            maxsize=maxsize,
+            callback=callback,
+            time_ns=self._clock.time_ns,
+        )
+
+    def qualify(self, interests: Iterable[Interest]) -> list[Interest]:
+        """One interest for each exchange that is meant, its symbol with the exchange in front.
+
+        :raises UsageError: where an exchange is named that isn't among these.
+        """
+        found: list[Interest] = []
+        for interest in interests:
+            exchange, symbol = split(interest.symbol)
+            names = self.names if exchange is None else (self[exchange].exchange.name,)
+            found += [attrs.evolve(interest, symbol=qualified(name, symbol)) for name in names]
+        return found
+
+    async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
+        """For feeds: have every exchange resolve and place its interests; all or none."""
+        begun: dict[str, list[Interest]] = {}
+
+        async def begin(exchange: str, own: list[Interest]) -> None:
+            await self._clients[exchange].start(feed, own)
+            begun[exchange] = own
+
+        try:
+            # Side by side: each may have to fetch its instruments first.
+            async with asyncio.TaskGroup() as group:
+                for exchange, own in _shares(interests).items():
+                    group.create_task(begin(exchange, own))
+        except BaseException as error:
+            await self._stop(feed, begun)
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
+
+    async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
+        """For feeds: take interests away; connections that nobody needs any more are closed."""
+        await self._stop(feed, _shares(interests))
+
+    async def _stop(self, feed: Feed, shares: dict[str, list[Interest]]) -> None:
+        assert isinstance(feed, MergedFeed)
+        # A cancellation, or an error of one, mustn't leave the others subscribed.
+        async with contextlib.AsyncExitStack() as all_of_them:
+            for exchange, own in shares.items():
+                all_of_them.push_async_callback(self._stop_one, feed, exchange, own)
+
+    async def _stop_one(self, feed: MergedFeed, exchange: str, own: list[Interest]) -> None:
+        for interest in own:
+            feed.withdraw(exchange, interest)
+        # Nothing is written between: it detaches the feed before it waits for anything.
+        await self._clients[exchange].stop(feed, own)
+
+    async def ready(self, feed: Feed) -> None:
+        """For feeds: wait until none of their subscriptions is pending."""
+        for client in self._clients.values():
+            await client.ready(feed)
+
+    def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
+        """For feeds: the live book of one of their subscriptions."""
+        exchange, plain = split(symbol)
+        if exchange is not None:
+            return self[exchange].book(feed, plain, depth)
+        names = [split(i.symbol)[0] for i in feed.interests if split(i.symbol)[1] == symbol]
+        several = list(dict.fromkeys(name for name in names if name is not None))
+        if len(several) > 1:
+            raise UsageError(f"whose book of {symbol}? Say {qualified(several[0], symbol)!r}")
+        return self[several[0] if several else self.names[0]].book(feed, symbol, depth)
+
+    def overflowed(self, feed: Feed, lost: int) -> None:
+        """For feeds: tell the listeners of a loss, by exchange."""
+        assert isinstance(feed, MergedFeed)
+        for exchange, count in feed.losers(lost).items():
+            self._clients[exchange].overflowed(feed, count)
+
+    # --- figures ---
+
+    def status(self) -> dict[str, ClientStatus]:
+        """Each exchange's :meth:`Client.status`. A merged feed is in that of each of its own."""
+        return {name: client.status() for name, client in self._clients.items()}
+
+
+def _shares(interests: Iterable[Interest]) -> dict[str, list[Interest]]:
+    """Qualified interests by exchange, with plain symbols."""
+    found: dict[str, list[Interest]] = {}
+    for interest in interests:
+        exchange, symbol = split(interest.symbol)
+        assert exchange is not None
+        found.setdefault(exchange, []).append(attrs.evolve(interest, symbol=symbol))
+    return found
+
+
+class _SharedTransport:
+    """One transport lent to several clients; it is closed once, after the last of them."""
+
+    def __init__(self, chosen: Transport | str | None, options: Options, wanted: bool) -> None:
+        self._chosen = chosen
+        self._options = options
+        self._wanted = wanted
+        self._real: Transport | None = None
+
+    async def __aenter__(self) -> Self:
+        chosen = self._chosen
+        if chosen is None or isinstance(chosen, str):
+            if self._wanted:
+                self._real = make_transport(chosen, self._options.transport)
+        else:
+            self._real = chosen
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._real is not None:
+            await self._real.aclose()
+
+    async def connect(self, url: str) -> Connection:
+        assert self._real is not None
+        return await self._real.connect(url)
+
+    async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        assert self._real is not None
+        return await self._real.request(base_url, request)
+
+    async def aclose(self) -> None:
+        """Nothing: others may use it still."""

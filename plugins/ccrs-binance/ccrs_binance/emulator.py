@@ -1,0 +1,282 @@
+"""Binance's voice for the emulator: requests read as strictly as Binance reads them.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+import orjson
+
+from ccrs_binance.emulator_listings import SPOT, USDM, listings
+from ccrs_binance.emulator_rest import Rest, Weights, refusal
+from ccrs_binance.emulator_streams import (
+    INTERVALS,
+    BookTicker,
+    DayTicker,
+    DiffDepth,
+    ForceOrder,
+    Klines,
+    MarkPrice,
+    PartialDepth,
+    Trades,
+)
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.streams import Stream
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
+from ccrs_core.rest import HttpRequest, HttpResponse
+
+_WELL_FORMED = re.compile(r"[a-z0-9_]+@[A-Za-z0-9_@+:]+")
+_DEPTH = re.compile(r"depth(5|10|20)?(?:@(100|250|500|1000)ms)?")
+_LIFETIME_NS = 24 * 3600 * NS_PER_SECOND
+
+
+@attrs.frozen
+class Root:
+    """One of the paths under which streams are served."""
+
+    category: str
+    kinds: tuple[str, ...]
+    """What the streams' names begin with, after the symbol; of others nothing comes."""
+    messages: int
+    """Messages that a client may send in a second."""
+    streams: int
+    """Streams that a connection may have."""
+
+
+_PUBLIC = ("bookTicker", "depth")
+_MARKET = ("aggTrade", "ticker", "kline_", "markPrice", "forceOrder")
+ROOTS = {
+    "": Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024),
+    "/public": Root(USDM, _PUBLIC, 10, 1024),
+    "/market": Root(USDM, _MARKET, 10, 1024),
+}
+
+
+class BinanceDialect(Dialect):
+    """Binance's public streams and market data, spot and USD-M.
+
+    :param weight_limits: request weight that an address may spend in a minute, by category; None
+        for no limit.
+    :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
+    """
+
+    name: ClassVar[str] = "binance"
+    announces_shutdown: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        weight_limits: Mapping[str, int | None] | None = None,
+        connect_limit: int | None = 300,
+    ) -> None:
+        limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
+        self.weights = {category: Weights(limits.get(category)) for category in (SPOT, USDM)}
+        self._connect_limit = connect_limit
+        self._connects: dict[str, deque[int]] = {}
+        self._rest = Rest(self)
+
+    # --- what the core asks ---
+
+    def listings(self, start_ns: int) -> Sequence[Listing]:
+        return listings(start_ns)
+
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        root, _, rest = path.removeprefix("/").partition("/")
+        if f"/{root}" in ROOTS and root:
+            prefix, mode = f"/{root}", rest
+        else:
+            prefix, mode = "", path.removeprefix("/")
+        mode, _, names = mode.partition("/")
+        if mode not in {"stream", "ws"}:
+            return HttpRefusal(status=404, body=b"404 page not found")
+        if not self._may_connect(address):
+            return HttpRefusal(status=429, body=b"Too many connections")
+        topics = query.get("streams", "") if mode == "stream" else names
+        return BinanceSession(self, ROOTS[prefix], mode == "stream", topics)
+
+    def _may_connect(self, address: str) -> bool:
+        if self._connect_limit is None:
+            return True
+        now_ns = self.venue.now_ns
+        times = self._connects.setdefault(address, deque())
+        while times and times[0] <= now_ns - 300 * NS_PER_SECOND:
+            times.popleft()
+        if len(times) >= self._connect_limit:
+            return False
+        times.append(now_ns)
+        return True
+
+    def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        return self._rest.answer(request, address, now_ns)
+
+    def failure(self, status: int, now_ns: int) -> HttpResponse:
+        if status in {418, 429}:
+            text = "Too many requests; current limit is 6000 request weight per 1 MINUTE."
+            return refusal(-1003, text, status, {"Retry-After": "10"})
+        if status >= 500:
+            return refusal(-1001, "Internal error; unable to process your request.", status, {})
+        return HttpResponse(status, {"content-type": "text/html"}, b"<html></html>")
+
+    def shutdown_notice(self, peer: Any, now_ns: int) -> Frame | None:
+        data = {"e": "serverShutdown", "E": now_ns // NS_PER_MS}
+        if peer.path.endswith("/stream"):
+            return Frame(orjson.dumps({"stream": "!serverShutdown", "data": data}))
+        return Frame(orjson.dumps(data))
+
+    def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
+        try:
+            frame = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(frame, dict) or not isinstance(frame.get("stream"), str):
+            return None
+        data = frame.get("data")
+        time = data.get("E") if isinstance(data, dict) else None
+        return frame["stream"], time * NS_PER_MS if isinstance(time, int) else None
+
+    # --- what sessions ask ---
+
+    def stream(self, root: Root, topic: str, combined: bool, now_ns: int) -> Stream | None:
+        """The stream of a name; None where there is none, or not under this root."""
+        venue = self.venue
+        if venue.replay is not None:
+            return venue.replay.stream(topic, now_ns)
+        make = self._maker(root, topic, combined)
+        category = f"{root.category}/{'combined' if combined else 'raw'}"
+        return None if make is None else venue.stream(category, topic, make)
+
+    def _maker(self, root: Root, topic: str, combined: bool) -> Callable[[], Stream] | None:
+        venue, seed = self.venue, self.venue.seed
+        name, _, kind = topic.partition("@")
+        listing = venue.listings.get((root.category, name.upper()))
+        if listing is None or listing.status is InstrumentStatus.CLOSED:
+            return None
+        if not kind.startswith(root.kinds):
+            return None
+
+        def head() -> tuple[str, SimulatedMarket, bool, int]:
+            return topic, venue.market(listing), combined, seed
+
+        depth = _DEPTH.fullmatch(kind)
+        if depth is not None:
+            every = int(depth[2] or (1000 if root.category == SPOT else 250))
+            if depth[1]:
+                return lambda: PartialDepth(*head(), int(depth[1]), every)
+            return lambda: DiffDepth(*head(), every)
+        interval = kind.removeprefix("kline_")
+        if interval != kind:
+            return (lambda: Klines(*head(), interval)) if interval in INTERVALS else None
+        match kind:
+            case "bookTicker":
+                return lambda: BookTicker(*head())
+            case "trade" | "aggTrade":
+                return lambda: Trades(*head(), kind == "aggTrade")
+            case "ticker":
+                return lambda: DayTicker(*head())
+            case "markPrice" | "markPrice@1s":
+                return lambda: MarkPrice(*head(), 1 if kind.endswith("@1s") else 3)
+            case "forceOrder":
+                return lambda: ForceOrder(*head())
+        return None
+
+
+class BinanceSession(Session):
+    """One WebSocket. What it subscribes to is checked for its form alone: of a stream that doesn't
+    exist, or not under this root, nothing is ever heard."""
+
+    idle_timeout: ClassVar[float | None] = None
+
+    def __init__(self, dialect: BinanceDialect, root: Root, combined: bool, topics: str) -> None:
+        self._dialect = dialect
+        self._root = root
+        self._combined = combined
+        self._initial = [topic for topic in topics.split("/") if topic]
+        self._wanted: dict[str, None] = {}
+        self._times: deque[int] = deque()
+
+    def opened(self, now_ns: int) -> None:
+        self.peer.venue.at(now_ns + _LIFETIME_NS, lambda _: self.peer.close(1001, ""))
+        for topic in self._initial:
+            self._begin(topic, now_ns)
+
+    def received(self, frame: str | bytes, now_ns: int) -> None:
+        self._times.append(now_ns)
+        while self._times[0] <= now_ns - NS_PER_SECOND:
+            self._times.popleft()
+        if len(self._times) > self._root.messages:
+            self.peer.close(1008, "Too many requests")
+            return
+        try:
+            request = orjson.loads(frame)
+        except orjson.JSONDecodeError as error:
+            self._refuse(None, 3, f"Invalid JSON: {error}")
+            return
+        if not isinstance(request, dict):
+            self._refuse(None, 2, "Invalid request: request must be an object")
+            return
+        number = request.get("id")
+        match request.get("method"):
+            case "SUBSCRIBE":
+                self._subscribe(request.get("params"), number, now_ns)
+            case "UNSUBSCRIBE":
+                self._unsubscribe(request.get("params"), number)
+            case "LIST_SUBSCRIPTIONS":
+                self._say({"result": list(self._wanted), "id": number}, ack=False)
+            case _:
+                self._refuse(number, 2, "Invalid request: unknown variant")
+
+    def _subscribe(self, params: Any, number: Any, now_ns: int) -> None:
+        topics = self._topics(params, number)
+        if topics is None:
+            return
+        if len(self._wanted.keys() | set(topics)) > self._root.streams:
+            self._refuse(number, 2, "Invalid request: too many streams")
+            return
+        self._say({"result": None, "id": number})
+        for topic in topics:
+            if topic not in self._wanted:
+                self._begin(topic, now_ns)
+
+    def _begin(self, topic: str, now_ns: int) -> None:
+        self._wanted[topic] = None
+        stream = self._dialect.stream(self._root, topic, self._combined, now_ns)
+        if stream is not None:
+            self.peer.subscribe(stream, now_ns)
+
+    def _unsubscribe(self, params: Any, number: Any) -> None:
+        topics = self._topics(params, number)
+        if topics is None:
+            return
+        for topic in topics:
+            self._wanted.pop(topic, None)
+            self.peer.unsubscribe(topic)
+        self._say({"result": None, "id": number})
+
+    def _topics(self, params: Any, number: Any) -> list[str] | None:
+        """The request's streams; None once it has been refused."""
+        if not isinstance(number, int | str) and number is not None:
+            self._refuse(None, 2, "Invalid request: request ID must be an integer or a string")
+            return None
+        if not isinstance(params, list):
+            self._refuse(number, 2, "Invalid request: streams must be an array")
+            return None
+        if not all(isinstance(topic, str) and _WELL_FORMED.fullmatch(topic) for topic in params):
+            self._refuse(number, 2, "Invalid request: invalid stream")
+            self.peer.close(1008, "Invalid request")
+            return None
+        return list(dict.fromkeys(params))
+
+    def _refuse(self, number: Any, code: int, text: str) -> None:
+        self._say({"error": {"code": code, "msg": text}, "id": number})
+
+    def _say(self, reply: Mapping[str, Any], *, ack: bool = True) -> None:
+        self.peer.reply(Frame(orjson.dumps(reply)), ack=ack)

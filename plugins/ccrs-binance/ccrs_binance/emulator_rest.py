@@ -1,0 +1,429 @@
+"""The emulated Binance's REST answers, refusals and limits.
+
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import orjson
+
+from ccrs_binance.emulator_listings import SPOT, USDM
+from ccrs_binance.emulator_streams import ALL_LEVELS, INTERVALS, Numbers, ms
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.streams import BookView
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core.rest import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from ccrs_binance.emulator import BinanceDialect
+
+_MINUTE_NS = 60 * NS_PER_SECOND
+_PATIENCE = 5
+"""Requests after a refusal that are refused as well before the address is banned."""
+_BAN_NS = 120 * NS_PER_SECOND
+_CACHE_NS = 200 * NS_PER_MS
+"""Snapshots of books come out of a cache, and may be so old."""
+_FUTURES_LEVELS = frozenset({5, 10, 20, 50, 100, 500, 1000})
+
+STATUSES = {
+    "trading": "TRADING",
+    "prelaunch": "PENDING_TRADING",
+    "halted": "HALT",
+    "settling": "SETTLING",
+    "closed": "CLOSE",
+}
+
+
+class Refused(Exception):
+    """Binance answers with an error code."""
+
+    def __init__(self, code: int, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.status = status
+
+
+def refusal(code: int, text: str, status: int, headers: Mapping[str, str]) -> HttpResponse:
+    body = orjson.dumps({"code": code, "msg": text})
+    return HttpResponse(status, {"Content-Type": "application/json", **headers}, body)
+
+
+@attrs.define
+class _Spender:
+    """What one address has spent this minute, and what it did after it was told to stop."""
+
+    minute: int = -1
+    used: int = 0
+    refused: int = 0
+    banned_until_ns: int = 0
+
+
+class Weights:
+    """Counts request weight per address and minute; who goes on after a refusal is banned."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self._spenders: dict[str, _Spender] = {}
+
+    def spend(self, address: str, weight: int, now_ns: int) -> tuple[int, HttpResponse | None]:
+        """What is used now, and the refusal where it is too much."""
+        spender = self._spenders.setdefault(address, _Spender())
+        minute = now_ns // _MINUTE_NS
+        if minute != spender.minute:
+            spender.minute, spender.used = minute, 0
+        if now_ns < spender.banned_until_ns:
+            return spender.used, self._banned(spender, now_ns)
+        if self.limit is None or spender.used + weight <= self.limit:
+            spender.used += weight
+            spender.refused = 0
+            return spender.used, None
+        spender.refused += 1
+        if spender.refused > _PATIENCE:
+            spender.banned_until_ns = now_ns + _BAN_NS
+            return spender.used, self._banned(spender, now_ns)
+        wait = ((minute + 1) * _MINUTE_NS - now_ns) // NS_PER_SECOND + 1
+        text = (
+            f"Too much request weight used; current limit is {self.limit} request weight per "
+            "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
+        )
+        return spender.used, refusal(-1003, text, 429, {"Retry-After": str(wait)})
+
+    def banned(self, address: str) -> bool:
+        """Whether an address was ever banned."""
+        spender = self._spenders.get(address)
+        return spender is not None and spender.banned_until_ns > 0
+
+    @staticmethod
+    def _banned(spender: _Spender, now_ns: int) -> HttpResponse:
+        wait = (spender.banned_until_ns - now_ns) // NS_PER_SECOND + 1
+        until = ms(spender.banned_until_ns)
+        text = f"Way too much request weight used; IP banned until {until}."
+        return refusal(-1003, text, 418, {"Retry-After": str(wait)})
+
+
+@attrs.frozen
+class Query:
+    """A request's parameters, and how strictly Binance reads them."""
+
+    values: Mapping[str, str]
+
+    def number(self, name: str, default: int, most: int) -> int:
+        text = self.values.get(name)
+        if text is None:
+            return default
+        if not text.isdecimal() or not 0 < int(text) <= most:
+            raise Refused(-1130, f"Data sent for parameter '{name}' is not valid.")
+        return int(text)
+
+    def time_ns(self, name: str) -> int | None:
+        text = self.values.get(name)
+        if text is None:
+            return None
+        if not text.isdecimal():
+            raise Refused(-1100, f"Illegal characters found in parameter '{name}'.")
+        return int(text) * NS_PER_MS
+
+
+_Answer = Callable[[str, Query, int], Any]
+_Weight = Callable[[Query], int]
+
+
+class Rest:
+    """Answers Binance's public market endpoints."""
+
+    def __init__(self, dialect: BinanceDialect) -> None:
+        self._dialect = dialect
+        self._cache: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | _Weight]]] = {
+            "ping": (lambda *_: {}, {SPOT: 1, USDM: 1}),
+            "time": (
+                lambda category, query, now_ns: {"serverTime": ms(now_ns)},
+                {SPOT: 1, USDM: 1},
+            ),
+            "exchangeInfo": (self._exchange_info, {SPOT: 20, USDM: 1}),
+            "depth": (self._depth, {SPOT: _spot_depth_weight, USDM: _usdm_depth_weight}),
+            "ticker/bookTicker": (self._book_ticker, {SPOT: 2, USDM: 2}),
+            "trades": (self._trades, {SPOT: 25, USDM: 5}),
+            "aggTrades": (self._agg_trades, {SPOT: 4, USDM: 20}),
+            "klines": (self._klines, {SPOT: 2, USDM: 5}),
+            "fundingRate": (self._funding, {USDM: 1}),
+        }
+
+    def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        category = USDM if request.path.startswith("/fapi/") else SPOT
+        prefix = "/fapi/v1/" if category == USDM else "/api/v3/"
+        called = request.path.removeprefix(prefix)
+        found = self._endpoints.get(called) if called != request.path else None
+        if found is None or category not in found[1] or request.method != "GET":
+            return HttpResponse(404, {"Content-Type": "text/html"}, b"<html>404</html>")
+        answer, weights = found
+        query = Query(dict(request.query))
+        try:
+            weight = weights[category]
+            spent = weight if isinstance(weight, int) else weight(query)
+            used, refused = self._dialect.weights[category].spend(address, spent, now_ns)
+            headers = {"X-MBX-USED-WEIGHT-1M": str(used), "Content-Type": "application/json"}
+            if refused is not None:
+                return attrs.evolve(refused, headers={**headers, **refused.headers})
+            body = answer(category, query, now_ns)
+        except Refused as error:
+            return refusal(error.code, error.text, error.status, {})
+        return HttpResponse(200, headers, orjson.dumps(body))
+
+    # --- endpoints ---
+
+    def _listing(self, category: str, query: Query) -> Listing:
+        symbol = query.values.get("symbol")
+        if not symbol:
+            text = "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."
+            raise Refused(-1102, text)
+        listing = self._dialect.venue.listings.get((category, symbol))
+        if listing is None:
+            raise Refused(-1121, "Invalid symbol.")
+        return listing
+
+    def _exchange_info(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
+        rows = [
+            (spot_row if category == SPOT else futures_row)(listing)
+            for listing in self._dialect.venue.listings.values()
+            if listing.category == category
+        ]
+        limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
+        limit["limit"] = self._dialect.weights[category].limit or 0
+        head = {"timezone": "UTC", "serverTime": ms(now_ns), "rateLimits": [limit]}
+        return {**head, "exchangeFilters": [], "symbols": rows}
+
+    def _depth(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
+        listing = self._listing(category, query)
+        limit = query.number("limit", 100 if category == SPOT else 500, 5000)
+        if category == USDM and limit not in _FUTURES_LEVELS:
+            raise Refused(-1130, "Data sent for parameter 'limit' is not valid.")
+        market = self._dialect.venue.market(listing)
+        known = self._cache.get(listing.key)
+        # Every other one is as fresh as it can be.
+        rng = random.Random(f"{self._dialect.venue.seed}/cache/{listing.symbol}/{now_ns}")
+        if known is None or now_ns - known[0] > _CACHE_NS or rng.random() < 0.5:
+            known = self._cache[listing.key] = now_ns, self._book(category, market, now_ns)
+        book = known[1]
+        return {**book, "bids": book["bids"][:limit], "asks": book["asks"][:limit]}
+
+    def _book(self, category: str, market: SimulatedMarket, now_ns: int) -> dict[str, Any]:
+        view = BookView(market, ALL_LEVELS, 0)
+        view.refresh()
+        price, size = market.rules.price.fixed, market.rules.size.fixed
+        numbers = Numbers(market, self._dialect.venue.seed)
+        book: dict[str, Any] = {"lastUpdateId": numbers.now}
+        if category == USDM:
+            book |= {"E": ms(now_ns), "T": ms(market.now_ns)}
+        book["bids"] = [(price(p), size(s)) for p, s in view.bids]
+        book["asks"] = [(price(p), size(s)) for p, s in view.asks]
+        return book
+
+    def _book_ticker(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
+        market = self._dialect.venue.market(self._listing(category, query))
+        price, size = market.rules.price.fixed, market.rules.size.fixed
+        row: dict[str, Any] = {"symbol": market.listing.symbol}
+        for side, name in ((Side.BUY, "bid"), (Side.SELL, "ask")):
+            top = market.engine.depth(side, 1)
+            best, quantity = top[0] if top else (0, 0)
+            row |= {f"{name}Price": price(best), f"{name}Qty": size(quantity)}
+        if category == USDM:
+            numbers = Numbers(market, self._dialect.venue.seed)
+            row |= {"time": ms(market.now_ns), "lastUpdateId": numbers.now}
+        return row
+
+    def _trades(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
+        market = self._dialect.venue.market(self._listing(category, query))
+        limit = query.number("limit", 500, 1000)
+        price, size = market.rules.price, market.rules.size
+        return [
+            {
+                "id": trade.number,
+                "price": price.fixed(trade.price),
+                "qty": size.fixed(trade.size),
+                "quoteQty": f"{price.value(trade.price) * size.value(trade.size):.8f}",
+                "time": ms(trade.time_ns),
+                "isBuyerMaker": trade.side is Side.SELL,
+                **({"isBestMatch": True} if category == SPOT else {}),
+            }
+            for trade in list(market.tape.trades)[-limit:]
+        ]
+
+    def _agg_trades(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
+        market = self._dialect.venue.market(self._listing(category, query))
+        limit = query.number("limit", 500, 1000)
+        price, size = market.rules.price, market.rules.size
+        return [
+            {
+                "a": trade.number,
+                "p": price.fixed(trade.price),
+                "q": size.fixed(trade.size),
+                "f": trade.number,
+                "l": trade.number,
+                "T": ms(trade.time_ns),
+                "m": trade.side is Side.SELL,
+            }
+            for trade in list(market.tape.trades)[-limit:]
+        ]
+
+    def _klines(self, category: str, query: Query, now_ns: int) -> list[list[Any]]:
+        listing = self._listing(category, query)
+        interval = INTERVALS.get(query.values.get("interval", ""))
+        if interval is None:
+            raise Refused(-1120, "Invalid interval.")
+        limit = query.number("limit", 500, 1000 if category == SPOT else 1500)
+        start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
+        market = self._dialect.venue.market(listing)
+        last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
+        earliest_ns = max(start_ns or 0, interval.open_of(listing.launch_ns))
+        opens: list[int] = []
+        if start_ns is not None:  # the first ones from there on
+            open_ns = interval.open_of(earliest_ns)
+            if open_ns < earliest_ns:
+                open_ns = interval.next_open(open_ns)
+            while open_ns <= last_ns and len(opens) < limit:
+                opens.append(open_ns)
+                open_ns = interval.next_open(open_ns)
+        else:
+            open_ns = interval.open_of(last_ns)
+            while open_ns >= earliest_ns and len(opens) < limit:
+                opens.append(open_ns)
+                open_ns = interval.open_of(open_ns - 1)
+            opens.reverse()
+        if not opens:
+            return []
+        price, size = market.rules.price.fixed, market.rules.size.fixed
+        unit = listing.tick * listing.lot
+        rows: list[list[Any]] = []
+        for bar in market.tape.candles(interval, opens[0], len(opens), now_ns):
+            prices = [price(each) for each in (bar.open, bar.high, bar.low, bar.close)]
+            close = ms(interval.next_open(bar.open_ns)) - 1
+            turnover = f"{unit * bar.turnover:.8f}"
+            half = size(bar.lots // 2), f"{unit * bar.turnover / 2:.8f}"
+            head = [ms(bar.open_ns), *prices, size(bar.lots), close, turnover]
+            rows.append([*head, bar.lots and 1, *half, "0"])
+        return rows
+
+    def _funding(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
+        listing = self._listing(category, query)
+        limit = query.number("limit", 100, 1000)
+        start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
+        interval = listing.funding_interval_ns
+        if interval is None:
+            return []
+        market = self._dialect.venue.market(listing)
+        newest_ns = min(now_ns if end_ns is None else end_ns, now_ns) // interval * interval
+        first_ns = newest_ns - (limit - 1) * interval
+        if start_ns is not None:
+            first_ns = -(-start_ns // interval) * interval
+        first_ns = max(first_ns, -(-listing.launch_ns // interval) * interval)
+        rows: list[dict[str, Any]] = []
+        while first_ns <= newest_ns and len(rows) < limit:
+            rate = Decimal(market.funding_at(first_ns)).scaleb(-6)
+            rows.append(
+                {
+                    "symbol": listing.symbol,
+                    "fundingTime": ms(first_ns),
+                    "fundingRate": f"{rate:.8f}",
+                    "markPrice": f"{market.rules.price.value(market.mark // 100):.8f}",
+                }
+            )
+            first_ns += interval
+        return rows
+
+
+def _limit_of(query: Query, usual: int) -> int:
+    text = query.values.get("limit", "")
+    return int(text) if text.isdecimal() and len(text) < 9 else usual
+
+
+def _spot_depth_weight(query: Query) -> int:
+    limit = _limit_of(query, 100)
+    return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
+
+
+def _usdm_depth_weight(query: Query) -> int:
+    limit = _limit_of(query, 500)
+    return 2 if limit <= 50 else 5 if limit <= 100 else 10 if limit <= 500 else 20
+
+
+def spot_row(listing: Listing) -> dict[str, Any]:
+    """A spot pair of ``exchangeInfo``."""
+    return {
+        "symbol": listing.symbol,
+        "status": STATUSES[listing.status.value],
+        "baseAsset": listing.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": listing.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "icebergAllowed": True,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": [
+            _price_filter(listing),
+            _lot_filter("LOT_SIZE", listing),
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": f"{listing.min_notional:.8f}",
+                "applyMinToMarket": True,
+                "maxNotional": "9000000.00000000",
+                "applyMaxToMarket": False,
+                "avgPriceMins": 5,
+            },
+        ],
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+    }
+
+
+def futures_row(listing: Listing) -> dict[str, Any]:
+    """A contract of ``exchangeInfo``. A perpetual's delivery is a day far ahead."""
+    dated = listing.expiry_ns is not None
+    delivery = ms(listing.expiry_ns) if listing.expiry_ns is not None else 4_133_404_800_000
+    return {
+        "symbol": listing.symbol,
+        "pair": f"{listing.base}{listing.quote}",
+        "contractType": "CURRENT_QUARTER" if dated else "PERPETUAL",
+        "deliveryDate": delivery,
+        "onboardDate": ms(listing.launch_ns),
+        "status": STATUSES[listing.status.value],
+        "baseAsset": listing.base,
+        "quoteAsset": listing.quote,
+        "marginAsset": listing.settle,
+        "pricePrecision": 8,
+        "quantityPrecision": 8,
+        "underlyingType": "COIN",
+        "filters": [
+            _price_filter(listing),
+            _lot_filter("LOT_SIZE", listing),
+            _lot_filter("MARKET_LOT_SIZE", listing),
+            {"filterType": "MIN_NOTIONAL", "notional": f"{listing.min_notional:f}"},
+        ],
+        "orderTypes": ["LIMIT", "MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
+    }
+
+
+def _price_filter(listing: Listing) -> dict[str, str]:
+    tick = f"{listing.tick:f}"
+    return {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000", "tickSize": tick}
+
+
+def _lot_filter(name: str, listing: Listing) -> dict[str, str]:
+    return {
+        "filterType": name,
+        "minQty": f"{listing.min_size:f}",
+        "maxQty": f"{listing.max_size:f}",
+        "stepSize": f"{listing.lot:f}",
+    }

@@ -1,0 +1,439 @@
+"""The emulated Binance's market streams and the frames in them.
+
+Written from Binance's documents and recorded frames, on purpose without the plugin's codec.
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import orjson
+
+from ccrs_binance.emulator_listings import SPOT
+from ccrs_core.emulator.dialect import Frame
+from ccrs_core.emulator.market import Changed, SimulatedMarket
+from ccrs_core.emulator.plain import MarketFeed
+from ccrs_core.emulator.streams import BookView, Levels
+from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
+
+_DAY = 24 * 60
+INTERVALS: Mapping[str, Interval] = {
+    **{
+        name: Interval(minutes * 60 * NS_PER_SECOND)
+        for name, minutes in {
+            "1m": 1,
+            "3m": 3,
+            "5m": 5,
+            "15m": 15,
+            "30m": 30,
+            "1h": 60,
+            "2h": 120,
+            "4h": 240,
+            "6h": 360,
+            "8h": 480,
+            "12h": 720,
+            "1d": _DAY,
+            "3d": 3 * _DAY,
+            "1w": 7 * _DAY,
+        }.items()
+    },
+    "1M": Interval(None),
+}
+SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
+
+ALL_LEVELS = 100_000
+
+
+def ms(time_ns: int) -> int:
+    return time_ns // NS_PER_MS
+
+
+class Numbers:
+    """A market's update ids, which all of its streams and requests share.
+
+    Spot's rise by one from change to change; of futures' some belong to other symbols.
+    """
+
+    def __init__(self, market: SimulatedMarket, seed: int) -> None:
+        listing = market.listing
+        self._engine = market.engine
+        self._step = 1 if listing.category == SPOT else 3
+        rng = random.Random(f"{seed}/u/{listing.category}/{listing.symbol}")
+        self._base = rng.randrange(10**9, 10**11)
+
+    @property
+    def now(self) -> int:
+        """The id of the last change."""
+        return self._base + self._engine.version * self._step
+
+    def after(self, number: int) -> int:
+        """The id of the first change after the one of a number."""
+        return number + self._step
+
+
+class BinanceFeed(MarketFeed):
+    """A stream of one market; ``combined`` ones wrap their frames."""
+
+    def __init__(self, topic: str, market: SimulatedMarket, combined: bool, seed: int) -> None:
+        super().__init__(topic, market)
+        self.futures = market.listing.category != SPOT
+        self.symbol = market.listing.symbol
+        self.numbers = Numbers(market, seed)
+        self._combined = combined
+
+    def frame(self, data: Mapping[str, Any]) -> Frame:
+        if self._combined:
+            return Frame(orjson.dumps({"stream": self.topic, "data": data}))
+        return Frame(orjson.dumps(data))
+
+    def pair(self) -> dict[str, str]:
+        """What futures name besides the symbol."""
+        listing = self.market.listing
+        return {"ps": f"{listing.base}{listing.quote}"} if self.futures else {}
+
+    def tail(self) -> dict[str, int]:
+        """Futures' symbols come from two markets in one stream of all; 1 is this one."""
+        return {"st": 1} if self.futures else {}
+
+    def value(self, ticks_times_lots: int) -> str:
+        """A turnover."""
+        listing = self.market.listing
+        return f"{listing.tick * listing.lot * ticks_times_lots:.8f}"
+
+
+class BookTicker(BinanceFeed):
+    """``bookTicker``: on every change of the best bid or ask; nothing at first."""
+
+    triggers: ClassVar[Changed] = Changed.BOOK
+
+    def __init__(self, topic: str, market: SimulatedMarket, combined: bool, seed: int) -> None:
+        super().__init__(topic, market, combined, seed)
+        self._view = BookView(market, 1, 0)
+
+    def started(self, now_ns: int) -> None:
+        self._view.refresh()
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        if self._view.refresh() is None:
+            return ()
+        bid, bid_size = self._best(self._view.bids)
+        ask, ask_size = self._best(self._view.asks)
+        quotes = {"b": bid, "B": bid_size, "a": ask, "A": ask_size}
+        head: dict[str, Any] = {"e": "bookTicker"} if self.futures else {}
+        head |= {"u": self.numbers.now, "s": self.symbol, **self.pair(), **quotes}
+        if self.futures:
+            head |= {"T": ms(self._view.time_ns), "E": ms(now_ns), **self.tail()}
+        return (self.frame(head),)
+
+    def _best(self, levels: Levels) -> tuple[str, str]:
+        return (
+            (self.price(levels[0][0]), self.size(levels[0][1]))
+            if levels
+            else (
+                self.price(0),
+                self.size(0),
+            )
+        )
+
+
+class DiffDepth(BinanceFeed):
+    """``depth``: what changed of all levels, at most every so many milliseconds."""
+
+    triggers: ClassVar[Changed] = Changed.BOOK
+
+    def __init__(
+        self, topic: str, market: SimulatedMarket, combined: bool, seed: int, every_ms: int
+    ) -> None:
+        super().__init__(topic, market, combined, seed)
+        self.interval_ns = every_ms * NS_PER_MS
+        self._view = BookView(market, ALL_LEVELS, 0)
+        self._told = 0
+
+    def started(self, now_ns: int) -> None:
+        self._view.refresh()
+        self._told = self.numbers.now
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        changes = self._view.refresh()
+        if changes is None:
+            return ()
+        before, self._told = self._told, self.numbers.now
+        data: dict[str, Any] = {"e": "depthUpdate", "E": ms(now_ns)}
+        if self.futures:
+            data["T"] = ms(self._view.time_ns)
+        data |= {"s": self.symbol, **self.pair()}
+        data |= {"U": self.numbers.after(before), "u": self._told}
+        if self.futures:
+            data["pu"] = before
+        data |= {"b": self.levels(changes[0]), "a": self.levels(changes[1]), **self.tail()}
+        return (self.frame(data),)
+
+
+class PartialDepth(BinanceFeed):
+    """``depth5`` and kin: the best levels, whole, when they have changed."""
+
+    triggers: ClassVar[Changed] = Changed.BOOK
+
+    def __init__(
+        self,
+        topic: str,
+        market: SimulatedMarket,
+        combined: bool,
+        seed: int,
+        depth: int,
+        every_ms: int,
+    ) -> None:
+        super().__init__(topic, market, combined, seed)
+        self.interval_ns = every_ms * NS_PER_MS
+        self._view = BookView(market, depth, 0)
+        self._told = 0
+
+    def started(self, now_ns: int) -> None:
+        self._view.refresh()
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return (self._frame(now_ns),)
+
+    def alarm_ns(self) -> int | None:
+        # Those of a quiet market come, too.
+        return self.last_ns + NS_PER_SECOND
+
+    def alarm(self, now_ns: int) -> Iterable[Frame]:
+        self._view.refresh()
+        return (self._frame(now_ns),)
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        return () if self._view.refresh() is None else (self._frame(now_ns),)
+
+    def _frame(self, now_ns: int) -> Frame:
+        bids, asks = self.levels(self._view.bids), self.levels(self._view.asks)
+        u = self.numbers.now
+        if not self.futures:
+            return self.frame({"lastUpdateId": u, "bids": bids, "asks": asks})
+        before, self._told = self._told or u, u
+        head = {"e": "depthUpdate", "E": ms(now_ns), "T": ms(self._view.time_ns)}
+        numbers = {"U": self.numbers.after(before), "u": u, "pu": before}
+        named = {"s": self.symbol, **self.pair(), **numbers}
+        return self.frame({**head, **named, "b": bids, "a": asks, **self.tail()})
+
+
+class Trades(BinanceFeed):
+    """``trade`` and ``aggTrade``: a frame for each."""
+
+    triggers: ClassVar[Changed] = Changed.TRADES
+
+    def __init__(
+        self, topic: str, market: SimulatedMarket, combined: bool, seed: int, aggregate: bool
+    ) -> None:
+        super().__init__(topic, market, combined, seed)
+        self._aggregate = aggregate
+        self._count = market.tape.count
+
+    def started(self, now_ns: int) -> None:
+        self._count = self.market.tape.count
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        new = self.market.tape.since(self._count)
+        self._count = self.market.tape.count
+        return [self._frame(trade, now_ns) for trade in new]
+
+    def _frame(self, trade: TapeTrade, now_ns: int) -> Frame:
+        price, size, number = self.price(trade.price), self.size(trade.size), trade.number
+        time, maker = ms(trade.time_ns), trade.side is Side.SELL
+        data: dict[str, Any] = {"e": "aggTrade" if self._aggregate else "trade"}
+        data |= {"E": ms(now_ns), "s": self.symbol}
+        if self._aggregate:
+            data |= {"a": number, "p": price, "q": size}
+            data |= {"nq": size} if self.futures else {}
+            data |= {"f": number, "l": number, "T": time, "m": maker}
+        else:
+            data |= {"t": number, "p": price, "q": size, "T": time, "m": maker}
+        return self.frame({**data, **({} if self.futures else {"M": True}), **self.tail()})
+
+
+class DayTicker(BinanceFeed):
+    """``ticker``: the last 24 hours, once a second while they change."""
+
+    triggers: ClassVar[Changed] = Changed.BOOK | Changed.TRADES
+    interval_ns = NS_PER_SECOND
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        return (self.frame(day_fields(self, now_ns)),)
+
+
+def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
+    """The statistics of a stream's market."""
+    tape, price, size = feed.market.tape, feed.price, feed.size
+    day = tape.day(now_ns)
+    change = tape.last - day.open
+    percent = Decimal(change) * 100 / Decimal(max(1, day.open))
+    mean = Decimal(day.turnover) / Decimal(max(1, day.lots))
+    data: dict[str, Any] = {"e": "24hrTicker", "E": ms(now_ns), "s": feed.symbol, **feed.pair()}
+    data |= {"p": price(change), "P": f"{percent:.3f}"}
+    data["w"] = f"{feed.market.listing.tick * mean:.8f}"
+    data["x"] = price(day.open)
+    data |= {"c": price(tape.last), "Q": size(tape.trades[-1].size if tape.trades else 1)}
+    if not feed.futures:
+        for side, name, quantity in ((Side.BUY, "b", "B"), (Side.SELL, "a", "A")):
+            top = feed.market.engine.depth(side, 1)
+            data[name] = price(top[0][0]) if top else price(0)
+            data[quantity] = size(top[0][1]) if top else size(0)
+    else:
+        del data["x"]
+    data |= {"o": price(day.open), "h": price(day.high), "l": price(day.low)}
+    data |= {"v": size(day.lots), "q": feed.value(day.turnover)}
+    data |= {"O": ms(now_ns) - _DAY * 60_000, "C": ms(now_ns)}
+    return {**data, "F": 1, "L": max(1, tape.count), "n": max(1, tape.count), **feed.tail()}
+
+
+class Klines(BinanceFeed):
+    """``kline``: the open candle as it changes, and each candle once more when it closes."""
+
+    triggers: ClassVar[Changed] = Changed.TRADES
+
+    def __init__(
+        self, topic: str, market: SimulatedMarket, combined: bool, seed: int, interval: str
+    ) -> None:
+        super().__init__(topic, market, combined, seed)
+        self.interval_ns = (250 if self.futures else 2000) * NS_PER_MS
+        self._name = interval
+        self._interval = INTERVALS[interval]
+        self._open_ns = 0
+        self._close_ns = 0
+
+    def started(self, now_ns: int) -> None:
+        self._open_ns = self._interval.open_of(now_ns)
+        self._close_ns = self._interval.next_open(self._open_ns)
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        return (self._frame(False, now_ns),)
+
+    def alarm_ns(self) -> int | None:
+        return self._close_ns
+
+    def alarm(self, now_ns: int) -> Iterable[Frame]:
+        closed = self._frame(True, now_ns)
+        self.started(self._close_ns)
+        return (closed,)
+
+    def _frame(self, closed: bool, now_ns: int) -> Frame:
+        bar: Bar = self.market.tape.candle(self._interval, self._open_ns)
+        price = self.price
+        candle = {
+            "t": ms(self._open_ns),
+            "T": ms(self._close_ns) - 1,
+            "s": self.symbol,
+            "i": self._name,
+            "f": 1,
+            "L": max(1, self.market.tape.count),
+            "o": price(bar.open),
+            "c": price(bar.close),
+            "h": price(bar.high),
+            "l": price(bar.low),
+            "v": self.size(bar.lots),
+            "n": bar.lots and 1,
+            "x": closed,
+            "q": self.value(bar.turnover),
+            "V": self.size(bar.lots // 2),
+            "Q": self.value(bar.turnover // 2),
+            "B": "0",
+        }
+        head = {"e": "kline", "E": ms(now_ns), "s": self.symbol, **self.pair()}
+        return self.frame({**head, "k": candle, **self.tail()})
+
+
+class MarkPrice(BinanceFeed):
+    """``markPrice``: every second or every three, whether or not anything changes."""
+
+    def __init__(
+        self, topic: str, market: SimulatedMarket, combined: bool, seed: int, every_s: int
+    ) -> None:
+        super().__init__(topic, market, combined, seed)
+        self._every_ns = every_s * NS_PER_SECOND
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def alarm_ns(self) -> int | None:
+        return self.last_ns + self._every_ns
+
+    def alarm(self, now_ns: int) -> Iterable[Frame]:
+        market = self.market
+        dated = market.listing.funding_interval_ns is None
+        prices = market.rules.price
+        data = {
+            "e": "markPriceUpdate",
+            "E": ms(now_ns),
+            "s": self.symbol,
+            "p": f"{prices.step * market.mark / 100:.8f}",
+            "ap": f"{prices.step * market.mark / 100:.8f}",
+            "P": f"{prices.step * market.index / 100:.8f}",
+            "i": f"{prices.step * market.index / 100:.8f}",
+            "r": "" if dated else f"{Decimal(market.funding_rate).scaleb(-6):.8f}",
+            "T": 0 if dated else ms(market.next_funding_ns or 0),
+            **self.tail(),
+        }
+        return (self.frame(data),)
+
+
+class ForceOrder(BinanceFeed):
+    """``forceOrder``: the latest liquidation of a second; ``S`` is the closing order's side."""
+
+    triggers: ClassVar[Changed] = Changed.LIQUIDATIONS
+    interval_ns = NS_PER_SECOND
+
+    def __init__(self, topic: str, market: SimulatedMarket, combined: bool, seed: int) -> None:
+        super().__init__(topic, market, combined, seed)
+        self._count = market.liquidation_count
+
+    def started(self, now_ns: int) -> None:
+        self._count = self.market.liquidation_count
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return ()
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        market, count = self.market, self._count
+        self._count = market.liquidation_count
+        if self._count == count:
+            return ()
+        last = market.liquidations[-1]
+        price, size = self.price(last.price), self.size(last.size)
+        order = {
+            "s": self.symbol,
+            "S": SIDES[Side.SELL if last.side is Side.BUY else Side.BUY],
+            "o": "LIMIT",
+            "f": "IOC",
+            "q": size,
+            "p": price,
+            "ap": price,
+            "X": "FILLED",
+            "l": size,
+            "z": size,
+            "T": ms(last.time_ns),
+        }
+        return (self.frame({"e": "forceOrder", "E": ms(now_ns), "o": order, **self.tail()}),)

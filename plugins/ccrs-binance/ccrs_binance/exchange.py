@@ -1,0 +1,150 @@
+"""Binance as the core sees it: capabilities, addresses, limits, routes.
+
+https://developers.binance.com/docs/binance-spot-api-docs and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ccrs_binance import error_codes
+from ccrs_binance.codec import FULL_DEPTH, INTERVALS, PARTIAL_DEPTHS, BinanceCodec
+from ccrs_binance.rest import ENDPOINTS
+from ccrs_binance.symbols import EXCHANGE
+from ccrs_core.codec import Codec
+from ccrs_core.exchange import (
+    Budget,
+    Capabilities,
+    Environment,
+    Exchange,
+    Limits,
+    Route,
+    SequenceScope,
+)
+from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
+from ccrs_core.rest import GetBook
+
+if TYPE_CHECKING:
+    from ccrs_core.emulator.dialect import Dialect
+    from ccrs_core.errors import CcrsError
+    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+
+_SPOT = frozenset(
+    {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
+)
+_FUTURES = _SPOT | {Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS}
+
+_DAY = 24 * 3600.0
+
+
+def _route(url: str, messages: int, topics: int) -> Route:
+    return Route(
+        url=url,
+        sequence_scope=SequenceScope.GLOBAL,
+        topics_per_connection=topics,
+        topics_per_request=100,
+        messages=Budget(amount=messages, seconds=1.0),
+        max_age=_DAY,
+    )
+
+
+# Spot takes 5 messages a second and 1,024 streams, futures 10 messages; pings and pongs count, so
+# that room is left for them. Futures once took 200 streams, which all versions of the documents
+# allow. https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+SPOT_ROUTE = _route("{stream}/stream", 3, 1000)
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+PUBLIC_ROUTE = _route("{stream_usdm}/public/stream", 7, 200)
+MARKET_ROUTE = _route("{stream_usdm}/market/stream", 7, 200)
+
+_PUBLIC = frozenset({Channel.TOP_OF_BOOK, Channel.BOOK})
+
+# How long a healthy stream may say nothing, in seconds. Mark prices come every second and tickers
+# of markets that trade too. Everything else comes when something happens, or may be illiquid.
+_SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 15.0, Channel.FUNDING: 15.0}
+
+
+class Binance(Exchange):
+    """Binance: spot and USD-M futures, public market data."""
+
+    name: ClassVar[str] = EXCHANGE
+    contract: ClassVar[int] = 1
+    title: ClassVar[str] = "Binance"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES},
+        book_depths={
+            Market.SPOT: (*PARTIAL_DEPTHS, FULL_DEPTH),
+            Market.LINEAR: (*PARTIAL_DEPTHS, FULL_DEPTH),
+        },
+        intervals=tuple(INTERVALS),
+    )
+    environments: ClassVar[Mapping[str, Environment]] = {
+        "mainnet": Environment(
+            addresses={
+                "rest": "https://api.binance.com",
+                "stream": "wss://stream.binance.com:9443",
+                "rest_usdm": "https://fapi.binance.com",
+                "stream_usdm": "wss://fstream.binance.com",
+            }
+        ),
+        "testnet": Environment(
+            addresses={
+                "rest": "https://testnet.binance.vision",
+                "stream": "wss://stream.testnet.binance.vision",
+                "rest_usdm": "https://demo-fapi.binance.com",
+                "stream_usdm": "wss://fstream.binancefuture.com",
+            }
+        ),
+    }
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
+    # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
+    # 6,000 (spot) and 2,400 (futures) a minute, of which a part is left to them.
+    # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
+    limits: ClassVar[Limits] = Limits(
+        connects=Budget(amount=250, seconds=300.0), requests=Budget(amount=5000, seconds=60.0)
+    )
+
+    def route(self, subscription: Subscription) -> Route:
+        if subscription.instrument.market is Market.SPOT:
+            return SPOT_ROUTE
+        return PUBLIC_ROUTE if subscription.channel in _PUBLIC else MARKET_ROUTE
+
+    def codec(self, route: Route) -> Codec:
+        return BinanceCodec()
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        return error_codes.error_of(response)
+
+    def book_snapshot(self, subscription: Subscription) -> GetBook | None:
+        if subscription.channel is not Channel.BOOK or subscription.depth in PARTIAL_DEPTHS:
+            return None
+        return GetBook(subscription.instrument, FULL_DEPTH)
+
+    def book_depth(self, subscription: Subscription) -> int | None:
+        return subscription.depth if subscription.depth in PARTIAL_DEPTHS else None
+
+    def rest_address(self, request: HttpRequest) -> str:
+        return "rest_usdm" if request.path.startswith("/fapi/") else "rest"
+
+    def rest_budget(self, address: str) -> Budget:
+        return Budget(amount=2000, seconds=60.0) if address == "rest_usdm" else self.limits.requests
+
+    def weight_used(self, response: HttpResponse) -> int | None:
+        used = response.headers.get("x-mbx-used-weight-1m", "")
+        return int(used) if used.isascii() and used.isdigit() and len(used) < 10 else None
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        if subscription.instrument.status is not InstrumentStatus.TRADING:
+            return None
+        return _SILENCE.get(subscription.channel)
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        from ccrs_binance.guess import guess
+
+        return guess(frames, market)
+
+    def dialect(self) -> Dialect:
+        from ccrs_binance.emulator import BinanceDialect
+
+        return BinanceDialect()

@@ -1,0 +1,401 @@
+"""Binance's public REST calls: spot under ``/api/v3``, USD-M futures under ``/fapi/v1``.
+
+Answers are bare objects and lists with prices and sizes as text, oldest first.
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+
+from ccrs_binance.codec import INTERVALS
+from ccrs_binance.streams import levels
+from ccrs_binance.symbols import instruments
+from ccrs_core import model
+from ccrs_core.candle_times import first_open, later
+from ccrs_core.errors import DecodeError
+from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market, Side
+from ccrs_core.rest import (
+    Answer,
+    Endpoint,
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetInstruments,
+    GetServerTime,
+    GetTopOfBook,
+    GetTrades,
+    HttpRequest,
+    HttpResponse,
+    Request,
+)
+from ccrs_core.wire import MALFORMED, decimal, ns_of_ms, ns_or_none, whole
+
+R = TypeVar("R", bound=Request[Any])
+T = TypeVar("T")
+
+ALL = frozenset({Market.SPOT, Market.LINEAR})
+FUTURES = frozenset({Market.LINEAR})
+
+CANDLES_LIMIT = 1000
+TRADES_LIMIT = 1000
+FUNDING_LIMIT = 1000
+SHORTEST_FUNDING_NS = 3600 * NS_PER_SECOND
+LONGEST_FUNDING_NS = 8 * 3600 * NS_PER_SECOND
+FUNDING_WINDOW_NS = FUNDING_LIMIT * SHORTEST_FUNDING_NS
+"""A stretch of time in which no more rates lie than one answer holds."""
+
+SPOT_LEVELS = 5000
+FUTURES_LEVELS = (5, 10, 20, 50, 100, 500, 1000)
+"""Futures take these numbers of levels and no others."""
+
+
+def _spot(instrument: Instrument) -> bool:
+    return instrument.market is Market.SPOT
+
+
+def _get(spot: bool, call: str, *query: tuple[str, object]) -> HttpRequest:
+    path = f"/api/v3/{call}" if spot else f"/fapi/v1/{call}"
+    return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
+
+
+def _decoder(
+    read: Callable[[R, Any, int, str | None], Answer[T]],
+) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
+    """A decoder from a function of request, body, time of receipt and cursor."""
+
+    def decode(
+        request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[T]:
+        try:
+            return read(request, orjson.loads(response.body), received_time_ns, cursor)
+        except MALFORMED as error:
+            message = f"malformed answer to {type(request).__name__}: {error!r}"
+            raise DecodeError(message[:200], response.body) from error
+
+    return decode
+
+
+def _list(body: Any) -> list[Any]:
+    if type(body) is not list:
+        raise TypeError("the answer isn't a list")
+    return body
+
+
+# --- server time, instruments ---------------------------------------------------------------
+
+
+def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
+    return _get(True, "time")
+
+
+def _read_server_time(
+    request: GetServerTime, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[int]:
+    return Answer(ns_of_ms(whole(body["serverTime"])))
+
+
+def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
+    return _get(request.market is Market.SPOT, "exchangeInfo")
+
+
+def _read_instruments(
+    request: GetInstruments, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[list[Instrument]]:
+    return Answer(instruments(_list(body["symbols"]), request.market))
+
+
+# --- books ----------------------------------------------------------------------------------
+
+
+def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    return _get(_spot(instrument), "ticker/bookTicker", ("symbol", instrument.native))
+
+
+def _read_top_of_book(
+    request: GetTopOfBook, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[TopOfBook]:
+    instrument = request.instrument
+    if body["symbol"] != instrument.native:
+        raise ValueError("the answer is of another symbol")
+    bid_size, ask_size = decimal(body["bidQty"]), decimal(body["askQty"])
+    return Answer(
+        TopOfBook(
+            instrument.exchange,
+            instrument.symbol,
+            ns_or_none(body.get("time")),
+            received_time_ns,
+            None,
+            decimal(body["bidPrice"]) if bid_size else None,
+            bid_size or None,
+            decimal(body["askPrice"]) if ask_size else None,
+            ask_size or None,
+        )
+    )
+
+
+def _levels(request: GetBook) -> int:
+    """How many levels to ask for."""
+    if _spot(request.instrument):
+        return max(1, min(request.depth, SPOT_LEVELS))
+    return next((n for n in FUTURES_LEVELS if n >= request.depth), FUTURES_LEVELS[-1])
+
+
+def _book(request: GetBook, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    query = (("symbol", instrument.native), ("limit", _levels(request)))
+    return _get(_spot(instrument), "depth", *query)
+
+
+def book_weight(request: GetBook) -> int:
+    """What a book costs of the budget, by its levels."""
+    count = _levels(request)
+    steps = ((100, 5), (500, 25), (1000, 50), (SPOT_LEVELS, 250))
+    if not _spot(request.instrument):
+        steps = ((50, 2), (100, 5), (500, 10), (1000, 20))
+    return next(weight for most, weight in steps if count <= most)
+
+
+def _read_book(
+    request: GetBook, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[BookUpdate]:
+    """The sequence is that of the stream of changes. Spot says no time."""
+    instrument = request.instrument
+    bids, asks = levels(body["bids"]), levels(body["asks"])
+    return Answer(
+        BookUpdate(
+            instrument.exchange,
+            instrument.symbol,
+            ns_or_none(body.get("T")),
+            received_time_ns,
+            whole(body["lastUpdateId"]),
+            True,
+            tuple([level for level in bids if level[1]])[: request.depth],
+            tuple([level for level in asks if level[1]])[: request.depth],
+        )
+    )
+
+
+# --- trades ---------------------------------------------------------------------------------
+
+
+def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
+    """Futures' are aggregate trades, as in their stream."""
+    instrument = request.instrument
+    spot = _spot(instrument)
+    limit = max(1, min(request.limit, TRADES_LIMIT))
+    query = (("symbol", instrument.native), ("limit", limit))
+    return _get(spot, "trades" if spot else "aggTrades", *query)
+
+
+def _read_trades(
+    request: GetTrades, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[list[Trade]]:
+    instrument = request.instrument
+    names = ("id", "time", "price", "qty", "isBuyerMaker")
+    if not _spot(instrument):
+        names = ("a", "T", "p", "q", "m")
+    trades = []
+    for row in _list(body):
+        number, time, price, size, maker = (row[name] for name in names)
+        if type(maker) is not bool:
+            raise TypeError("the maker's side isn't true or false")
+        trades.append(
+            Trade(
+                instrument.exchange,
+                instrument.symbol,
+                ns_of_ms(time),
+                received_time_ns,
+                whole(number),
+                str(number),
+                decimal(price),
+                decimal(size),
+                Side.SELL if maker else Side.BUY,
+            )
+        )
+    return Answer(trades[-request.limit :])
+
+
+# --- candles --------------------------------------------------------------------------------
+#
+# Pages go back in time, each asking for what opens before the last page's oldest candle. A cursor
+# is that time and the number of candles still wanted.
+
+
+def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    end_ns, wanted = request.end_ns, request.limit
+    if cursor is not None:
+        before, _, rest = cursor.partition(":")
+        end_ns, wanted = int(before) * NS_PER_MS, int(rest)
+    elif request.start_ns is not None:
+        last = later(first_open(request.start_ns, request.interval), request.interval, wanted)
+        end_ns = last if end_ns is None else min(end_ns, last)
+    query: list[tuple[str, object]] = [
+        ("symbol", instrument.native),
+        ("interval", INTERVALS[request.interval]),
+        ("limit", max(1, min(wanted, CANDLES_LIMIT))),
+    ]
+    if end_ns is not None:
+        # Inclusive, and of the time at which candles open.
+        query.append(("endTime", -(-end_ns // NS_PER_MS) - 1))
+    return _get(_spot(instrument), "klines", *query)
+
+
+def candles_weight(request: GetCandles) -> int:
+    """Spot's cost 2; futures' by their number, up to 5 for a thousand."""
+    if _spot(request.instrument):
+        return 2
+    steps = ((99, 1), (499, 2), (CANDLES_LIMIT, 5))
+    return next(weight for most, weight in steps if min(request.limit, CANDLES_LIMIT) <= most)
+
+
+def _read_candles(
+    request: GetCandles, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[list[Candle]]:
+    instrument, interval = request.instrument, request.interval
+    start_ns, end_ns = request.start_ns, request.end_ns
+    rows, candles = _list(body), []
+    for row in rows:
+        open_ns = ns_of_ms(row[0])
+        if (start_ns is not None and open_ns < start_ns) or (
+            end_ns is not None and open_ns >= end_ns
+        ):
+            continue
+        close_ns = ns_of_ms(row[6]) + NS_PER_MS
+        candles.append(
+            Candle(
+                instrument.exchange,
+                instrument.symbol,
+                None,
+                received_time_ns,
+                interval,
+                open_ns,
+                close_ns,
+                decimal(row[1]),
+                decimal(row[2]),
+                decimal(row[3]),
+                decimal(row[4]),
+                decimal(row[5]),
+                decimal(row[7]),
+                # Binance doesn't say; the local clock has to do.
+                close_ns <= received_time_ns,
+            )
+        )
+    return Answer(candles, _next_candles(request, rows, received_time_ns))
+
+
+def _next_candles(request: GetCandles, rows: list[Any], now_ns: int) -> str | None:
+    if not rows or request.limit <= CANDLES_LIMIT or request.interval == "1M":
+        return None
+    length_ns = model.INTERVALS[request.interval] * NS_PER_SECOND
+    oldest_ns = ns_of_ms(rows[0][0])
+    first_ns = request.start_ns
+    if first_ns is None:
+        # The candle that opens this very instant counts.
+        end_ns = now_ns + 1 if request.end_ns is None else min(request.end_ns, now_ns + 1)
+        first_ns = end_ns - request.limit * length_ns
+    wanted = (oldest_ns - first_ns) // length_ns
+    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+
+
+# --- funding history ------------------------------------------------------------------------
+#
+# An answer holds the *first* rates of a stretch of time. So pages go back in stretches in which no
+# more can lie than one answer holds; a cursor is where one ends, and how many rates are wanted.
+
+
+def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
+    query: list[tuple[str, object]] = [("symbol", request.instrument.native)]
+    end_ns = request.end_ns
+    if cursor is not None:
+        end_ns = int(cursor.partition(":")[0]) * NS_PER_MS
+    elif request.start_ns is not None:
+        last_ns = request.start_ns + request.limit * LONGEST_FUNDING_NS
+        end_ns = last_ns if end_ns is None else min(end_ns, last_ns)
+    if end_ns is not None:
+        end_ms = -(-end_ns // NS_PER_MS) - 1
+        first_ms = max(0, end_ms - FUNDING_WINDOW_NS // NS_PER_MS + 1)
+        query += [("startTime", first_ms), ("endTime", end_ms)]
+        query.append(("limit", FUNDING_LIMIT))
+    else:
+        query.append(("limit", max(1, min(request.limit, FUNDING_LIMIT))))
+    return _get(_spot(request.instrument), "fundingRate", *query)
+
+
+def _read_funding(
+    request: GetFundingHistory, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[list[Funding]]:
+    instrument = request.instrument
+    start_ns, end_ns = request.start_ns, request.end_ns
+    rates = []
+    for row in _list(body):
+        time_ns = ns_of_ms(row["fundingTime"])
+        if (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns):
+            rates.append(
+                Funding(
+                    instrument.exchange,
+                    instrument.symbol,
+                    time_ns,
+                    received_time_ns,
+                    decimal(row["fundingRate"]),
+                    time_ns,
+                )
+            )
+    return Answer(rates, _next_funding(request, body, len(rates), cursor))
+
+
+def _next_funding(
+    request: GetFundingHistory, rows: list[Any], found: int, cursor: str | None
+) -> str | None:
+    """The stretch before, as long as rates that are wanted may lie in it."""
+    wanted = request.limit if cursor is None else int(cursor.partition(":")[2])
+    asked = dict(_funding(request, cursor).query)
+    if "startTime" in asked:
+        before_ms = int(asked["startTime"])
+    elif rows:
+        before_ms = ns_of_ms(rows[0]["fundingTime"]) // NS_PER_MS
+    else:
+        return None
+    if request.start_ns is not None:
+        return f"{before_ms}:{wanted}" if before_ms * NS_PER_MS > request.start_ns else None
+    # An empty stretch lies before the instrument was listed.
+    left = wanted - found
+    return f"{before_ms}:{left}" if left > 0 and rows and before_ms > 0 else None
+
+
+ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
+    GetServerTime: Endpoint(encode=_server_time, decode=_decoder(_read_server_time), markets=ALL),
+    GetInstruments: Endpoint(
+        encode=_instruments,
+        decode=_decoder(_read_instruments),
+        markets=ALL,
+        weight=lambda request: 20 if request.market is Market.SPOT else 1,
+    ),
+    GetTopOfBook: Endpoint(
+        encode=_top_of_book, decode=_decoder(_read_top_of_book), markets=ALL, weight=2
+    ),
+    GetBook: Endpoint(encode=_book, decode=_decoder(_read_book), markets=ALL, weight=book_weight),
+    GetTrades: Endpoint(
+        encode=_trades,
+        decode=_decoder(_read_trades),
+        markets=ALL,
+        weight=lambda request: 25 if _spot(request.instrument) else 20,
+    ),
+    GetCandles: Endpoint(
+        encode=_candles,
+        decode=_decoder(_read_candles),
+        markets=ALL,
+        weight=candles_weight,
+        newest_first=True,
+    ),
+    GetFundingHistory: Endpoint(
+        encode=_funding, decode=_decoder(_read_funding), markets=FUTURES, newest_first=True
+    ),
+}

@@ -1,0 +1,332 @@
+"""What the frames of each stream say. One object per subscribed stream of one connection.
+
+``decode`` takes a frame's parsed ``data`` and raises one of ``MALFORMED`` where it is malformed;
+the codec turns that into ``DecodeError``.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from ccrs_core.codec import Data, Message, Unrecognised
+from ccrs_core.constructors import fast_constructor
+from ccrs_core.events import (
+    BookUpdate,
+    Candle,
+    Funding,
+    Level,
+    Liquidation,
+    MarketData,
+    MarkPrice,
+    Ticker,
+    TopOfBook,
+    Trade,
+)
+from ccrs_core.model import NS_PER_MS, Channel, Side, Subscription
+from ccrs_core.wire import (
+    DECIMALS,
+    decimal,
+    decimal_or_none,
+    ns_of_ms,
+    ns_or_none,
+    whole,
+)
+
+_new_top_of_book = fast_constructor(TopOfBook)
+_new_book_update = fast_constructor(BookUpdate)
+_new_trade = fast_constructor(Trade)
+
+SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+
+
+class Stream(ABC):
+    """Decoder of one stream."""
+
+    number: ClassVar[bytes | None] = None
+    """The key of the number that rises from frame to frame, for racing."""
+    name: ClassVar[bytes | None] = None
+    """The key of what identifies a frame, for racing."""
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        self.topic = topic
+        self.exchange = subscription.instrument.exchange
+        self.symbol = subscription.instrument.symbol
+        self.native = subscription.instrument.native
+
+    def add(self, subscription: Subscription) -> None:  # noqa: B027 - most have one only
+        """Another subscription shares the stream."""
+
+    @abstractmethod
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        """The messages of one frame of this stream."""
+
+    def unknown(self, what: object) -> tuple[Unrecognised]:
+        """For frames that say something new, which is not an error."""
+        return (Unrecognised(f"{self.topic}: {what}"[:200]),)
+
+
+class TopOfBookStream(Stream):
+    """``bookTicker``: best bid and ask on every change. Spot says no time.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#individual-symbol-book-ticker-streams
+    """
+
+    number: ClassVar[bytes | None] = b"u"
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        u = whole(data["u"])
+        time = data.get("T")
+        bid_size, ask_size = decimal(data["B"]), decimal(data["A"])
+        event = _new_top_of_book(
+            self.exchange,
+            self.symbol,
+            None if time is None else ns_of_ms(time),
+            received_time_ns,
+            u,
+            decimal(data["b"]) if bid_size else None,
+            bid_size or None,
+            decimal(data["a"]) if ask_size else None,
+            ask_size or None,
+        )
+        return (Data(self.topic, (event,), u, False, True),)
+
+
+class TradeStream(Stream):
+    """``trade`` (spot) and ``aggTrade`` (futures); ``m``: the buyer was the maker, the taker sold.
+
+    An aggregate trade is what one taker order traded at one price.
+    https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#trade-streams
+    """
+
+    name: ClassVar[bytes | None] = b"t"
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._key = "a" if topic.endswith("@aggTrade") else "t"
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        number, maker = whole(data[self._key]), data["m"]
+        if type(maker) is not bool:
+            raise TypeError("m isn't true or false")
+        time = data["T"]
+        event = _new_trade(
+            self.exchange,
+            self.symbol,
+            time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+            received_time_ns,
+            number,
+            str(number),
+            DECIMALS[data["p"]],
+            DECIMALS[data["q"]],
+            Side.SELL if maker else Side.BUY,
+            False,
+        )
+        return (Data(self.topic, (event,)),)
+
+
+class AggregateTradeStream(TradeStream):
+    """``aggTrade``."""
+
+    name: ClassVar[bytes | None] = b"a"
+
+
+def levels(rows: Any) -> tuple[Level, ...]:
+    """Levels as they are sent, size zero for those that are gone."""
+    if type(rows) is not list:
+        raise TypeError("levels aren't a list")
+    decimals = DECIMALS
+    return tuple([(decimals[price], decimals[size]) for price, size in rows])
+
+
+class DiffBookStream(Stream):
+    """``depth@100ms``: changes of all levels. The book starts from a request.
+
+    Spot chains by ``U`` (the first number in a frame, one above the last one of the frame before),
+    futures by ``pu`` (the last number of the frame before).
+    https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#how-to-manage-a-local-order-book-correctly
+    """
+
+    number: ClassVar[bytes | None] = b"u"
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        u = whole(data["u"])
+        previous = whole(data["pu"]) if "pu" in data else whole(data["U"]) - 1
+        event = _new_book_update(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(data["T"] if "T" in data else data["E"]),
+            received_time_ns,
+            u,
+            False,
+            levels(data["b"]),
+            levels(data["a"]),
+            previous,
+        )
+        return (Data(self.topic, (event,), u, False, True),)
+
+
+class PartialBookStream(Stream):
+    """``depth5``, ``depth10``, ``depth20``: the best levels, whole, at most every 100 ms.
+
+    Spot names neither symbol nor time in them, futures spell them as they do changes.
+    """
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._depth = subscription.depth or 0
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        spot = "lastUpdateId" in data
+        u = whole(data["lastUpdateId" if spot else "u"])
+        event = _new_book_update(
+            self.exchange,
+            self.symbol,
+            None if spot else ns_of_ms(data["T"]),
+            received_time_ns,
+            u,
+            True,
+            levels(data["bids" if spot else "b"])[: self._depth],
+            levels(data["asks" if spot else "a"])[: self._depth],
+        )
+        return (Data(self.topic, (event,), u, False, True),)
+
+
+class SpotPartialBookStream(PartialBookStream):
+    """As spot spells them."""
+
+    number: ClassVar[bytes | None] = b"lastUpdateId"
+
+
+class FuturesPartialBookStream(PartialBookStream):
+    """As futures spell them."""
+
+    number: ClassVar[bytes | None] = b"u"
+
+
+class TickerStream(Stream):
+    """``ticker``: the last 24 hours, every second or two. Futures tell no quotes in it."""
+
+    number: ClassVar[bytes | None] = b"E"
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        time = whole(data["E"])
+        bid_size = decimal_or_none(data.get("B"))
+        ask_size = decimal_or_none(data.get("A"))
+        event = Ticker(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(time),
+            received_time_ns,
+            None,
+            last_price=decimal(data["c"]),
+            bid_price=decimal(data["b"]) if bid_size else None,
+            bid_size=bid_size or None,
+            ask_price=decimal(data["a"]) if ask_size else None,
+            ask_size=ask_size or None,
+            open_price=decimal(data["o"]),
+            high_price=decimal(data["h"]),
+            low_price=decimal(data["l"]),
+            volume=decimal(data["v"]),
+            turnover=decimal(data["q"]),
+        )
+        return (Data(self.topic, (event,), time, False, True),)
+
+
+class CandleStream(Stream):
+    """``kline``: the open candle every 0.25 to 2 s while it changes, and once more as it closes."""
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._interval = subscription.interval or ""
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        time, row = whole(data["E"]), data["k"]
+        start, closed = whole(row["t"]), row["x"]
+        if type(closed) is not bool:
+            raise TypeError("x isn't true or false")
+        event = Candle(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(time),
+            received_time_ns,
+            self._interval,
+            ns_of_ms(start),
+            ns_of_ms(row["T"]) + NS_PER_MS,  # T is the candle's last millisecond
+            decimal(row["o"]),
+            decimal(row["h"]),
+            decimal(row["l"]),
+            decimal(row["c"]),
+            decimal(row["v"]),
+            decimal(row["q"]),
+            closed,
+        )
+        # A number that rises from one state of a candle to the next, and stays below 2^63. The
+        # candle after a closed one may be told in the same millisecond.
+        elapsed = min(max(time - start, 0), 2**32 - 1)
+        return (Data(self.topic, (event,), start // 60_000 << 33 | elapsed << 1 | closed),)
+
+
+class MarkPriceStream(Stream):
+    """``markPrice@1s``: mark price and index, and the rate and time of the next funding.
+
+    Dated contracts have an empty rate.
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Mark-Price-Stream
+    """
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._channels = {subscription.channel}
+        self._funding: tuple[Decimal, int | None] | None = None
+
+    def add(self, subscription: Subscription) -> None:
+        self._channels.add(subscription.channel)
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        time = whole(data["E"])
+        head = (self.exchange, self.symbol, ns_of_ms(time), received_time_ns)
+        mark = MarkPrice(*head, decimal(data["p"]), decimal_or_none(data.get("i")))
+        rate = decimal_or_none(data.get("r"))
+        funding = None if rate is None else (rate, ns_or_none(data.get("T")))
+        events: list[tuple[int, MarketData]] = []
+        if Channel.MARK_PRICE in self._channels:
+            events.append((0, mark))
+        if Channel.FUNDING in self._channels and funding and funding != self._funding:
+            events.append((1, Funding(*head, *funding)))
+            self._funding = funding
+        # The last bit tells one frame's events apart.
+        return [Data(self.topic, (event,), time << 1 | place) for place, event in events] or (
+            self.unknown("nothing new")
+        )
+
+
+class LiquidationStream(Stream):
+    """``forceOrder``: at most the latest liquidation of each second.
+
+    ``S`` is the side of the order that closes the position: a SELL liquidates a long.
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Liquidation-Order-Streams
+    """
+
+    number: ClassVar[bytes | None] = b"E"
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        row: Mapping[str, Any] = data["o"]
+        time = whole(data["E"])
+        side = SIDES.get(row["S"])
+        if side is None:
+            return self.unknown(f"side {row['S']}")
+        event = Liquidation(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(row["T"]),
+            received_time_ns,
+            Side.SELL if side is Side.BUY else Side.BUY,
+            decimal(row["p"]),
+            decimal(row["q"]),
+        )
+        return (Data(self.topic, (event,), time, False, True),)

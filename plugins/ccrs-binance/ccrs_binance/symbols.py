@@ -1,0 +1,83 @@
+"""Binance's instruments and their unified names.
+
+The name is derived from the fields of ``exchangeInfo`` (assets, contract type, delivery time),
+never by cutting up the native symbol: ``BTCUSDT`` names both a spot pair and a perpetual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ccrs_core.model import Instrument, InstrumentStatus, Market, unified_symbol
+from ccrs_core.naming import one_to_one
+from ccrs_core.wire import decimal, ns_of_ms
+
+EXCHANGE = "binance"
+
+STATUSES = {
+    "TRADING": InstrumentStatus.TRADING,
+    "PRE_TRADING": InstrumentStatus.PRELAUNCH,
+    "PENDING_TRADING": InstrumentStatus.PRELAUNCH,
+    "PRE_DELIVERING": InstrumentStatus.SETTLING,
+    "DELIVERING": InstrumentStatus.SETTLING,
+    "PRE_SETTLE": InstrumentStatus.SETTLING,
+    "SETTLING": InstrumentStatus.SETTLING,
+    "DELIVERED": InstrumentStatus.CLOSED,
+    "CLOSE": InstrumentStatus.CLOSED,
+}
+"""Any other status is not plain trading: HALT, BREAK, CANCEL_ONLY, or one to come."""
+
+PERPETUALS = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL", "PERPETUAL DELIVERING"})
+
+
+def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instrument]:
+    """The instruments of an ``exchangeInfo``, each name once, those that have closed left out.
+
+    Malformed rows raise KeyError, TypeError or ValueError.
+    """
+    return one_to_one(
+        [
+            instrument
+            for row in rows
+            if (instrument := _instrument(row, market)).status is not InstrumentStatus.CLOSED
+        ]
+    )
+
+
+def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
+    native, base, quote = row["symbol"], row["baseAsset"], row["quoteAsset"]
+    settle = expiry_ns = None
+    if market is not Market.SPOT:
+        settle = row["marginAsset"]
+        if row["contractType"] not in PERPETUALS:
+            expiry_ns = ns_of_ms(row["deliveryDate"])
+    names = (native, base, quote) if settle is None else (native, base, quote, settle)
+    if not all(type(text) is str and text for text in names):
+        raise TypeError("symbol and assets must be text")
+    filters = {each["filterType"]: each for each in row["filters"]}
+    lots = filters.get("LOT_SIZE", {})
+    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+    return Instrument(
+        exchange=EXCHANGE,
+        symbol=unified_symbol(base, quote, settle, expiry_ns),
+        native=native,
+        market=market,
+        base=base,
+        quote=quote,
+        settle=settle,
+        status=STATUSES.get(row["status"], InstrumentStatus.HALTED),
+        tick_size=_step(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        lot_size=_step(lots.get("stepSize")),
+        min_size=_step(lots.get("minQty")),
+        max_size=_step(lots.get("maxQty")),
+        min_notional=_step(notional.get("minNotional", notional.get("notional"))),
+        contract_size=Decimal(1),
+        expiry_ns=expiry_ns,
+    )
+
+
+def _step(text: Any) -> Decimal | None:
+    """A rule's number; zero switches a rule off."""
+    return None if text is None else decimal(text) or None

@@ -1,0 +1,9 @@
+"""Binance satisfies every property that its capabilities imply."""
+
+from __future__ import annotations
+
+from ccrs_core.conformance import ConformanceSuite
+
+
+class TestBinance(ConformanceSuite):
+    exchange = "binance"
