@@ -85,7 +85,7 @@ class Bench:
         for _ in range(20):
             if self.book.valid or not self.fetched:
                 return
-            self.take(snapshot_of(line, self.subscription), line.venue.now_ns)
+            self.take(line.snapshot(self.subscription), line.venue.now_ns)
             if not self.book.valid:
                 line.venue.advance(line.venue.now_ns + NS_PER_SECOND // 10)
 
@@ -186,10 +186,10 @@ def recorded(line: Line, subscription: Subscription, seconds: float) -> list[Hea
     while seconds > 0 and not any(each.delta for each in found):
         hear(wire, found, 0.05)
         seconds -= 0.05
-    snapshot = snapshot_of(line, subscription)
+    snapshot = line.snapshot(subscription)
     while any(each.delta for each in found) and _too_old(snapshot, found):
         hear(wire, found, 0.05)
-        snapshot = snapshot_of(line, subscription)
+        snapshot = line.snapshot(subscription)
     found.append(Heard(line.venue.now_ns, snapshot, delta=False, snapshot=True))
     hear(wire, found, seconds)
     return found
@@ -199,10 +199,3 @@ def _too_old(snapshot: BookUpdate, found: Sequence[Heard]) -> bool:
     """Whether a snapshot doesn't reach to the first of some changes."""
     first = next(each for each in found if each.delta)
     return (first.previous or 0) > snapshot.sequence
-
-
-def snapshot_of(line: Line, subscription: Subscription) -> BookUpdate:
-    """What the exchange answers to the request that a book starts from."""
-    request = line.exchange.book_snapshot(subscription)
-    assert request is not None
-    return line.ask(request)

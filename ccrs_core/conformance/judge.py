@@ -79,6 +79,7 @@ class Judge:
         self.seen: dict[type[Any], list[Any]] = {kind: [] for kind in self.subscriptions}
         self.books: dict[Subscription, OrderBook] = {}
         self._since: dict[type[Any], int] = {}
+        self._fetched: dict[Subscription, int] = {}
 
     def take(self, events: Sequence[MarketData]) -> None:
         """Judge what has just come."""
@@ -118,9 +119,14 @@ class Judge:
     def _book(self, update: BookUpdate, sub: Subscription, since: int) -> int:
         book = self.books.get(sub)
         if book is None:
-            checksum = self.line.exchange.checksum(sub)
-            book = self.books[sub] = OrderBook(sub.symbol, depth=sub.depth, checksum=checksum)
+            exchange = self.line.exchange
+            depth, checksum = exchange.book_depth(sub), exchange.checksum(sub)
+            book = self.books[sub] = OrderBook(sub.symbol, depth=depth, checksum=checksum)
+            if not update.snapshot and exchange.book_snapshot(sub) is not None:
+                self._fetched[sub] = self._fetch(book, update, sub)
         applied = book.apply(update)
+        if applied is Applied.OLD and update.sequence <= self._fetched.get(sub, 0):
+            return since  # the answer holds it
         if applied is not Applied.APPLIED:
             why = applied.name.lower() if book.reason is None else book.reason.value
             self.history.fail(
@@ -132,6 +138,17 @@ class Judge:
         )
         self.history.time_is_true(update, index)
         return index
+
+    def _fetch(self, book: OrderBook, update: BookUpdate, sub: Subscription) -> int:
+        """Begin a book with what the exchange answers; its number."""
+        snapshot = self.line.snapshot(sub)
+        for _ in range(20):
+            if (update.previous_sequence or 0) <= snapshot.sequence:
+                break
+            self.line.venue.advance(self.line.venue.now_ns + NS_PER_SECOND // 10)
+            snapshot = self.line.snapshot(sub)
+        book.apply(snapshot)
+        return snapshot.sequence
 
     def finish(self) -> None:
         """Judge what only the whole tells: trades and liquidations, and whether anything that had

@@ -288,6 +288,8 @@ class _Life:
         return wire
 
     def _send(self, wire: Wire, frame: str | bytes) -> None:
+        if delay := wire.delay():
+            self.act(delay)
         wire.peer.received(frame, self.line.venue.now_ns)
         self._take(wire)
 

@@ -10,7 +10,7 @@ from ccrs_core.addresses import everything_at
 from ccrs_core.codec import Codec, Data, Message, Outbound, Reply
 from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, HttpRefusal, Peer
 from ccrs_core.errors import CcrsError
-from ccrs_core.events import MarketData
+from ccrs_core.events import BookUpdate, MarketData
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.inflate import inflate
 from ccrs_core.model import NS_PER_SECOND, Subscription
@@ -41,21 +41,22 @@ class Wire:
 
     def send(self, frame: Outbound) -> list[Message]:
         """Send a frame as the client would, in its turn; what comes back until then."""
-        found = self._wait()
+        delay = self.delay()
+        found = self.run(delay) if delay else []
         self.peer.received(frame, self.line.venue.now_ns)
         return found + self.take()
 
-    def _wait(self) -> list[Message]:
-        """Let as much time pass as the route's limit on messages asks for."""
+    def delay(self) -> float:
+        """Seconds that a frame which is sent next has to wait by the route's limit on messages."""
         if self._limit is None:
-            return []
+            return 0.0
         now_ns, length_ns = self.line.venue.now_ns, round(self._limit.seconds * NS_PER_SECOND)
         self._sent_ns = [at for at in self._sent_ns if at > now_ns - length_ns]
-        found: list[Message] = []
+        wait_ns = 0
         if len(self._sent_ns) >= self._limit.amount:
-            found = self.run((self._sent_ns[0] + length_ns - now_ns) / NS_PER_SECOND)
-        self._sent_ns.append(self.line.venue.now_ns)
-        return found
+            wait_ns = self._sent_ns[0] + length_ns - now_ns
+        self._sent_ns.append(now_ns + wait_ns)
+        return wait_ns / NS_PER_SECOND
 
     def subscribe(self, *subscriptions: Subscription) -> list[Message]:
         """Subscribe in one request; what comes back at once."""
@@ -125,6 +126,12 @@ class Line:
         response = self.venue.http(request, self.venue.now_ns)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status, headers, response.body)
+
+    def snapshot(self, subscription: Subscription) -> BookUpdate:
+        """What the exchange answers to the request that a book starts from."""
+        request = self.exchange.book_snapshot(subscription)
+        assert request is not None
+        return self.ask(request)
 
     def ask(self, request: Request[T]) -> T:
         """Ask a unified question, all pages of it, joined as the client joins them.

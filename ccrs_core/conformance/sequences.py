@@ -124,7 +124,9 @@ class SequenceProperties:
                     world.quieten()
                     await settle(3.0)
                     for sub in subscriptions:
-                        numbers_rise(watch.of(sub), sub)
+                        # A trade that the faster of two connections has lost comes late.
+                        if connections == 1 or sub.channel is not Channel.TRADES:
+                            numbers_rise(watch.of(sub), sub)
 
             world.run(scenario)
 

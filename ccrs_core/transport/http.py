@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +23,7 @@ from ccrs_core.errors import (
     UsageError,
 )
 from ccrs_core.rest import HttpRequest, HttpResponse
-from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
 from ccrs_core.transport.proxy import SOCKS, Proxy, open_tunnel, parse_proxy, start_tls
 
 _TEXT = aiohttp.WSMsgType.TEXT
@@ -286,12 +285,12 @@ class HttpConnection:
         """Deal with a control frame; False where the connection has ended."""
         kind = message[0]
         if kind is aiohttp.WSMsgType.PING:
-            self.last_heard = time.monotonic()
+            self.last_heard = SYSTEM_CLOCK.monotonic()
             with contextlib.suppress(ConnectionError, aiohttp.ClientError):
                 await self._socket.pong(message[1])
             return True
         if kind is aiohttp.WSMsgType.PONG:
-            self.last_heard = time.monotonic()
+            self.last_heard = SYSTEM_CLOCK.monotonic()
             return True
         code, text = message[1], message[2]
         said = f" with code {code}" if code else " without a code"

@@ -1,0 +1,194 @@
+"""The emulated Binance is strict, and hundreds of books stay within its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from ccrs_binance import Binance
+from ccrs_binance.emulator import BinanceDialect
+
+import ccrs_core
+from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, Peer
+from ccrs_core.emulator.inprocess import EmulatorTransport
+from ccrs_core.events import BookUpdate, Gap, Stale
+from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.rest import HttpRequest
+from ccrs_core.transport.memory import VirtualClock, run
+
+START_NS = 1_767_225_600 * NS_PER_SECOND
+
+
+def venue(dialect: BinanceDialect | None = None, **options: Any) -> EmulatedExchange:
+    return EmulatedExchange(dialect or BinanceDialect(), seed=3, start_ns=START_NS, **options)
+
+
+def opened(at: EmulatedExchange, path: str, query: dict[str, str] | None = None) -> Peer:
+    peer = at.open(path, query or {}, at.now_ns)
+    assert isinstance(peer, Peer)
+    return peer
+
+
+def said(peer: Peer) -> list[Any]:
+    return [json.loads(a.payload) if isinstance(a, Frame) else a for a in peer.take()]
+
+
+def ask(at: EmulatedExchange, path: str, **query: str) -> Any:
+    return at.http(HttpRequest("GET", path, tuple(query.items())), at.now_ns)
+
+
+# --- streams ---
+
+
+def test_a_stream_that_does_not_exist_is_acknowledged_and_silent() -> None:
+    at = venue()
+    peer = opened(at, "/stream")
+    peer.received('{"method":"SUBSCRIBE","params":["nosuch@trade"],"id":7}', at.now_ns)
+    at.advance(at.now_ns + 5 * NS_PER_SECOND)
+    assert said(peer) == [{"result": None, "id": 7}]
+
+
+def test_a_stream_under_the_wrong_root_is_acknowledged_and_silent() -> None:
+    at = venue()
+    peer = opened(at, "/public/stream")
+    peer.received('{"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":7}', at.now_ns)
+    at.advance(at.now_ns + 20 * NS_PER_SECOND)
+    assert said(peer) == [{"result": None, "id": 7}]
+
+
+def test_a_malformed_stream_is_refused_and_ends_the_connection() -> None:
+    at = venue()
+    peer = opened(at, "/stream")
+    peer.received('{"method":"SUBSCRIBE","params":["BTCUSDT@trade"],"id":7}', at.now_ns)
+    refused, closed = said(peer)
+    assert refused["error"]["code"] == 2
+    assert isinstance(closed, CloseAction)
+
+
+def test_more_messages_than_five_in_a_second_end_a_spot_connection() -> None:
+    at = venue()
+    peer = opened(at, "/stream")
+    for number in range(6):
+        peer.received(f'{{"method":"LIST_SUBSCRIPTIONS","id":{number}}}', at.now_ns)
+    assert [type(each) for each in said(peer)] == [dict] * 5 + [CloseAction]
+
+
+def test_streams_may_be_named_in_the_address_and_come_bare_under_ws() -> None:
+    at = venue()
+    combined = opened(at, "/stream", {"streams": "btcusdt@bookTicker/ethusdt@bookTicker"})
+    bare = opened(at, "/ws/btcusdt@bookTicker")
+    at.advance(at.now_ns + 3 * NS_PER_SECOND)
+    assert {frame["stream"] for frame in said(combined)} == {
+        "btcusdt@bookTicker",
+        "ethusdt@bookTicker",
+    }
+    frames = said(bare)
+    assert frames
+    assert all(frame.keys() == {"u", "s", "b", "B", "a", "A"} for frame in frames)
+
+
+def test_a_connection_ends_after_a_day() -> None:
+    at = venue(rate=0.01)
+    peer = opened(at, "/stream")
+    at.advance(at.now_ns + 24 * 3600 * NS_PER_SECOND)
+    assert not peer.open
+
+
+def test_futures_chain_by_pu_and_spot_by_numbers_without_holes() -> None:
+    at = venue()
+    chains = {}
+    for path in ("/stream", "/public/stream"):
+        peer = opened(at, path, {"streams": "btcusdt@depth@100ms"})
+        at.advance(at.now_ns + 3 * NS_PER_SECOND)
+        chains[path] = [frame["data"] for frame in said(peer)]
+    for before, after in pairwise(chains["/stream"]):
+        assert after["U"] == before["u"] + 1
+    futures = chains["/public/stream"]
+    for before, after in pairwise(futures):
+        assert after["pu"] == before["u"] < after["U"] <= after["u"]
+        assert after["U"] != before["u"] + 1
+
+
+# --- requests ---
+
+
+def test_weight_is_counted_and_told_and_too_much_of_it_bans_the_address() -> None:
+    dialect = BinanceDialect(weight_limits={"spot": 120, "usdm": 100})
+    at = venue(dialect)
+    for used in (50, 100):
+        response = ask(at, "/api/v3/depth", symbol="BTCUSDT", limit="1000")
+        assert response.status == 200
+        assert response.headers["X-MBX-USED-WEIGHT-1M"] == str(used)
+    answers = [ask(at, "/api/v3/depth", symbol="BTCUSDT", limit="1000") for _ in range(6)]
+    assert [each.status for each in answers] == [429] * 5 + [418]
+    assert 0 < int(answers[0].headers["Retry-After"]) <= 61
+    at.advance(at.now_ns + 60 * NS_PER_SECOND)
+    assert ask(at, "/api/v3/time").status == 418, "a ban outlasts the minute"
+    assert ask(at, "/fapi/v1/time").status == 200, "futures count for themselves"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "code"),
+    [
+        ("/api/v3/depth", {}, -1102),
+        ("/api/v3/depth", {"symbol": "NOSUCH"}, -1121),
+        ("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": "7"}, -1130),
+        ("/api/v3/klines", {"symbol": "BTCUSDT", "interval": "7m"}, -1120),
+    ],
+)
+def test_wrong_requests_are_refused_with_binances_codes(
+    path: str, query: dict[str, str], code: int
+) -> None:
+    response = ask(venue(), path, **query)
+    assert response.status == 400
+    assert json.loads(response.body)["code"] == code
+
+
+# --- hundreds of books ---
+
+
+def test_300_books_at_once_stay_within_the_limits_and_disturb_nobody() -> None:
+    """Started at once, all become valid; no request is refused, and what runs already loses
+    nothing."""
+    dialect = BinanceDialect()
+    at = venue(dialect, rate=5.0)
+    clock = VirtualClock()
+
+    async def main() -> None:
+        client = ccrs_core.connect(Binance(), transport=EmulatorTransport(at, clock), clock=clock)
+        async with client:
+            listed = await client.get_instruments("spot")
+            symbols = [each.symbol for each in listed if each.status.value == "trading"]
+            running, new = symbols[:5], symbols[5:305]
+            assert len(new) == 300
+            notices: list[Any] = []
+
+            def note(event: ccrs_core.AnyEvent) -> None:
+                if isinstance(event, Gap | Stale):
+                    notices.append(event)
+
+            wanted = (ccrs_core.book(symbol, depth=1000) for symbol in running)
+            async with client.subscribe(*wanted, callback=note) as first:
+                await asyncio.sleep(20.0)
+                assert all(first.book(symbol).valid for symbol in running)
+                books = [ccrs_core.book(symbol, depth=1000) for symbol in new]
+                async with client.subscribe(*books) as feed:
+                    started, valid = clock.monotonic(), 0
+                    while valid < 300 and clock.monotonic() < started + 600.0:
+                        await asyncio.sleep(5.0)
+                        valid = sum(feed.book(symbol).valid for symbol in new)
+                    assert valid == 300
+                    # 300 snapshots of weight 50, four fifths of 5,000 a minute for them.
+                    assert clock.monotonic() - started < 300.0
+                    # The user's own requests go first.
+                    asked = clock.monotonic()
+                    assert isinstance(await client.get_book(running[0]), BookUpdate)
+                    assert clock.monotonic() - asked < 20.0
+            assert not notices
+            assert not dialect.weights["spot"].banned("127.0.0.1")
+            assert client.status().request_errors == 0
+
+    run(main())
