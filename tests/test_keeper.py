@@ -1,4 +1,4 @@
-"""Books that start from a fetched snapshot: never wrong and valid at once, and always valid again."""
+"""Books that start from a request: never wrong and valid at once, and always valid again."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def test_changes_wait_for_the_snapshot_and_those_that_it_contains_are_left_out()
     desk = Desk()
     for number in (11, 12, 13):
         desk.bring(change(number, number - 1, 100, number))
-    assert desk.asked == [Ask.FIRST] and not desk.tap.events
+    assert desk.asked == [Ask.FIRST]
+    assert not desk.tap.events
     desk.keeper.fetched(change(12, None, 99, 1, snapshot=True), 1.1)
     assert [event.sequence for event in desk.tap.events] == [12, 13]  # type: ignore[union-attr]
     assert desk.book.bids() == [level(100, 13), level(99, 1)]
@@ -86,20 +87,24 @@ def test_a_change_whose_numbers_enclose_the_snapshots_is_applied() -> None:
     desk = Desk()
     desk.bring(change(20, 9, 100, 5))
     desk.keeper.fetched(change(15, None, 99, 1, snapshot=True), 1.1)
-    assert desk.book.sequence == 20 and desk.book.valid
+    assert desk.book.sequence == 20
+    assert desk.book.valid
 
 
 def test_a_snapshot_older_than_all_that_waits_is_refused_and_another_one_asked_for() -> None:
     desk = Desk()
     desk.bring(change(11, 10, 100, 5))
     desk.keeper.fetched(change(9, None, 99, 1, snapshot=True), 1.1)
-    assert not desk.book.valid and desk.asked == [Ask.FIRST]
+    assert not desk.book.valid
+    assert desk.asked == [Ask.FIRST]
     due = desk.keeper.wake_at
-    assert due is not None and due < 2.0
+    assert due is not None
+    assert due < 2.0
     desk.keeper.tick(due, 1)
     assert len(desk.asked) == 2
     desk.keeper.fetched(change(10, None, 99, 1, snapshot=True), due)
-    assert desk.book.valid and desk.book.sequence == 11
+    assert desk.book.valid
+    assert desk.book.sequence == 11
 
 
 def test_changes_that_come_after_the_snapshot_but_are_contained_in_it_change_nothing() -> None:
@@ -108,9 +113,11 @@ def test_changes_that_come_after_the_snapshot_but_are_contained_in_it_change_not
     desk.keeper.fetched(change(14, None, 100, 8, snapshot=True), 9.0)
     for number in (12, 13, 14):
         desk.bring(change(number, number - 1, 100, 1), now=9.5)
-    assert desk.book.valid and desk.book.bids() == [level(100, 8)]
+    assert desk.book.valid
+    assert desk.book.bids() == [level(100, 8)]
     desk.bring(change(15, 14, 100, 9), now=9.6)
-    assert desk.book.bids() == [level(100, 9)] and len(desk.asked) == 1
+    assert desk.book.bids() == [level(100, 9)]
+    assert len(desk.asked) == 1
 
 
 def test_numbers_that_stay_below_the_snapshots_make_the_book_invalid_in_time() -> None:
@@ -128,7 +135,8 @@ def test_a_gap_makes_the_book_stale_and_the_change_that_showed_it_waits() -> Non
     desk.bring(change(11, 10, 100, 5))
     desk.keeper.fetched(change(11, None, 100, 5, snapshot=True), 1.0)
     desk.bring(change(13, 12, 101, 7), now=2.0)
-    assert not desk.book.valid and desk.asked == [Ask.FIRST, Ask.AGAIN]
+    assert not desk.book.valid
+    assert desk.asked == [Ask.FIRST, Ask.AGAIN]
     assert isinstance(desk.tap.events[-1], Stale)
     desk.keeper.fetched(change(12, None, 100, 6, snapshot=True), 2.1)
     assert desk.book.bids() == [level(101, 7), level(100, 6)]
@@ -140,7 +148,8 @@ def test_a_quiet_stream_s_book_is_asked_for_after_the_acknowledgement() -> None:
     desk = Desk()
     desk.keeper.acknowledged(5.0)
     due = desk.keeper.wake_at
-    assert due is not None and 5.0 < due < 7.0
+    assert due is not None
+    assert 5.0 < due < 7.0
     desk.keeper.tick(due, 1)
     assert desk.asked == [Ask.FIRST]
     desk.keeper.fetched(change(9, None, 99, 1, snapshot=True), due)
@@ -155,7 +164,8 @@ def test_no_more_updates_wait_than_the_bound() -> None:
     desk.keeper.fetched(change(first_that_waits - 2, None, 99, 1, snapshot=True), 2.0)
     assert not desk.book.valid
     desk.keeper.fetched(change(first_that_waits - 1, None, 99, 1, snapshot=True), 2.0)
-    assert desk.book.valid and desk.book.sequence == number
+    assert desk.book.valid
+    assert desk.book.sequence == number
 
 
 @attrs.define
@@ -241,7 +251,8 @@ class Exchange(RuleBasedStateMachine):
             self.time_passes(11.0)
             if self.desk.asked:
                 self.answer(0)
-        assert self.desk.book.valid and self.desk.book.sequence == self.states[-1].sequence
+        assert self.desk.book.valid
+        assert self.desk.book.sequence == self.states[-1].sequence
 
 
 TestExchange = Exchange.TestCase
