@@ -47,6 +47,8 @@ class BookKeeper:
     that needs a request is asked for all the same."""
     AGAIN_IN = 0.25
     """Seconds after which another snapshot is asked for, where one was too old."""
+    FORMER = 60.0
+    """Seconds after a count has begun in which snapshots of the former one may still come."""
     WAITING_LIMIT = 8192
     """Updates that may wait for a snapshot; of more the oldest are dropped."""
 
@@ -88,6 +90,10 @@ class BookKeeper:
         self._waiting_since: dict[tuple[int | None, int], float] = {}
         self._unproven_until: float | None = None
         """No change has followed on the fetched snapshot yet; until then, older ones may come."""
+        self._former = 0, 0.0
+        """The last number of the count before this one, and until when it may be met again."""
+        self._older_since: float | None = None
+        """Since when snapshots are older than what was shown before."""
         self._quiet_at: float | None = None
         """When the exchange will have been quiet for long enough."""
 
@@ -195,6 +201,8 @@ class BookKeeper:
             self._found(now)
         self._unproven_until = None
         race.won(number, restart, runner, now)
+        if restart:
+            self._counts_anew(update, now)
         self._put(update)
         if race.held or self._fallback is not None:
             self._release(now)
@@ -240,8 +248,11 @@ class BookKeeper:
         book, race = self.book, self._race
         if book.valid:
             return  # the stream was faster
-        later, restarted_by = self._after(snapshot.sequence)
+        later, anew = self._after(snapshot.sequence)
         too_old = bool(later) and (later[0][0].previous_sequence or 0) > snapshot.sequence
+        known = book.sequence or 0
+        if not too_old and (anew is None or _of_new_count(anew[0], known)):
+            too_old = self._goes_back(snapshot, now)
         if too_old or book.apply(snapshot) is not Applied.APPLIED:
             # What no snapshot reaches for so long is of a count that has ended unheard.
             for numbers, since in list(self._waiting_since.items()):
@@ -253,20 +264,38 @@ class BookKeeper:
         self._found(now)
         self._unproven_until = now + self.PATIENCE
         race.begin(snapshot.sequence, now)
-        if restarted_by is not None:
-            race.restarted(restarted_by)
+        if anew is not None:
+            race.restarted(anew[2])
+            self._counts_anew(anew[0], now)
         self._put(snapshot)
         for update, restart, runner in later:
             self.update(update, restart, runner, now)
 
-    def _after(self, number: int) -> tuple[list[_Waiting], Runner | None]:
-        """What waits, without what belongs to the count before the one of a number; and who told
-        that this one has begun."""
+    def _goes_back(self, snapshot: BookUpdate, now: float) -> bool:
+        """Whether a snapshot is older than what was shown before. If all are for long, the exchange
+        counts anew, and nobody heard of it."""
+        known, former, until = self.book.sequence, *self._former
+        if known is None:
+            return False
+        former_count = now < until and 2 * snapshot.sequence > known + former
+        if snapshot.sequence >= known and not former_count:
+            return False
+        if self._older_since is None:
+            self._older_since = now
+        return now - self._older_since < self.PATIENCE
+
+    def _counts_anew(self, update: BookUpdate, now: float) -> None:
+        if not update.snapshot:
+            self._former = update.previous_sequence or 0, now + self.FORMER
+
+    def _after(self, number: int) -> tuple[list[_Waiting], _Waiting | None]:
+        """What waits, without what belongs to the count before the one of a number; and the update
+        by which this one has begun."""
         waiting = list(self._waiting.values())
         for place in reversed(range(len(waiting))):
-            update, restart, runner = waiting[place]
-            if restart and update.sequence <= number < (update.previous_sequence or 0):
-                return waiting[place + 1 :], runner
+            update, restart, _ = waiting[place]
+            if restart and update.sequence <= number and _of_new_count(update, number):
+                return waiting[place + 1 :], waiting[place]
         return waiting, None
 
     def acknowledged(self, now: float) -> None:
@@ -287,7 +316,7 @@ class BookKeeper:
         """There is a snapshot."""
         if self._invalid_at is not None:
             self.resync_seconds += now - self._invalid_at
-        self._invalid_at = self._asked_at = self._quiet_at = None
+        self._invalid_at = self._asked_at = self._quiet_at = self._older_since = None
         self._waiting.clear()
         self._waiting_since.clear()
 
@@ -386,3 +415,9 @@ class BookKeeper:
             if not self.book.valid:
                 self._invalid_at = now if self._invalid_at is None else self._invalid_at
                 self._ask(Ask.FIRST, now)
+
+
+def _of_new_count(update: BookUpdate, number: int) -> bool:
+    """Whether a number belongs to the count that an update begins rather than to the one before:
+    to that whose numbers are nearer."""
+    return 2 * number < update.sequence + (update.previous_sequence or 0)

@@ -184,6 +184,7 @@ class Race:
         # A connection whose numbers fall has restarted, whether or not it was seen to say so.
         if restart or self.backward(number, runner) or self._stuck(number, runner, now):
             runner.generations[self.topic] = self.generation
+            runner.tops.pop(self.topic, None)  # of the former count
             return True
         runner.late += 1
         runner.tops[self.topic] = number
