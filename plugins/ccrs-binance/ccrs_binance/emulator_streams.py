@@ -146,7 +146,10 @@ class BookTicker(BinanceFeed):
 
 
 class DiffDepth(BinanceFeed):
-    """``depth``: what changed of all levels, at most every so many milliseconds."""
+    """``depth``: what changed of all levels, at most every so many milliseconds.
+
+    A level that came and went meanwhile is told as gone: who fetched the book in between knows it.
+    """
 
     triggers: ClassVar[Changed] = Changed.BOOK
 
@@ -157,18 +160,33 @@ class DiffDepth(BinanceFeed):
         self.interval_ns = every_ms * NS_PER_MS
         self._view = BookView(market, ALL_LEVELS, 0)
         self._told = 0
+        self._touched: tuple[dict[int, int], dict[int, int]] = {}, {}
+        """Sizes by price of the levels that changed since the last frame."""
 
     def started(self, now_ns: int) -> None:
         self._view.refresh()
+        self._touched = {}, {}
         self._told = self.numbers.now
 
     def first(self, now_ns: int) -> Iterable[Frame]:
         return ()
 
-    def update(self, now_ns: int) -> Iterable[Frame]:
+    def touch(self, now_ns: int) -> None:
+        self._collect()
+        super().touch(now_ns)
+
+    def _collect(self) -> None:
         changes = self._view.refresh()
-        if changes is None:
+        for touched, side in zip(self._touched, changes or (), strict=False):
+            touched.update(side)
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        self._collect()
+        bids, asks = self._touched
+        if not bids and not asks:
             return ()
+        self._touched = {}, {}
+        changes = sorted(bids.items(), reverse=True), sorted(asks.items())
         before, self._told = self._told, self.numbers.now
         data: dict[str, Any] = {"e": "depthUpdate", "E": ms(now_ns)}
         if self.futures:
