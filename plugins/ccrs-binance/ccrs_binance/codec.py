@@ -6,22 +6,24 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
 
+from ccrs_binance.bursts import rising
 from ccrs_binance.streams import (
     AggregateTradeStream,
     CandleStream,
     DiffBookStream,
     FuturesPartialBookStream,
+    FuturesTopOfBookStream,
     LiquidationStream,
     MarkPriceStream,
     SpotPartialBookStream,
+    SpotTopOfBookStream,
     Stream,
     TickerStream,
-    TopOfBookStream,
     TradeStream,
 )
 from ccrs_core.codec import (
@@ -48,7 +50,12 @@ PARTIAL_DEPTHS = (5, 10, 20)
 FULL_DEPTH = 1000
 """Levels of the snapshot that the stream of changes starts from."""
 
+_START = b'{"stream":"'
+_UNUSED = b"\x00"
+"""What no frame begins with."""
+
 Handler = Callable[[Any, int], Sequence[Message]]
+PlainDecoder = Callable[[bytes, int, int], Sequence[Message] | None]
 
 
 def stream_name(subscription: Subscription) -> str:
@@ -78,7 +85,7 @@ def _kind(subscription: Subscription) -> type[Stream]:
     spot = subscription.instrument.market is Market.SPOT
     match subscription.channel:
         case Channel.TOP_OF_BOOK:
-            return TopOfBookStream
+            return SpotTopOfBookStream if spot else FuturesTopOfBookStream
         case Channel.TRADES:
             return TradeStream if spot else AggregateTradeStream
         case Channel.BOOK:
@@ -105,7 +112,11 @@ class BinanceCodec(Codec):
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
         self._handlers: dict[str, Handler] = {}
-        self._peeks: dict[bytes, tuple[str, re.Pattern[bytes], bool]] = {}
+        self._peeks: dict[bytes, tuple[str, Callable[[bytes], list[bytes]], bool]] = {}
+        self._leads: dict[bytes, tuple[str, bytes]] = {}
+        self._plain: dict[bytes, PlainDecoder] = {}
+        self._head = _UNUSED
+        self._plain_decoder: PlainDecoder | None = None
 
     # --- requests ---
 
@@ -115,32 +126,54 @@ class BinanceCodec(Codec):
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         for subscription in subscriptions:
             topic = stream_name(subscription)
-            stream = self._streams.get(topic)
-            if stream is not None:
-                stream.add(subscription)
-                continue
-            stream = self._streams[topic] = _kind(subscription)(topic, subscription)
-            for name in (topic, *_aliases(topic)):
-                self._handlers[name] = stream.decode
-            key = stream.number or stream.name
-            if key is not None:
-                numbered = stream.number is not None
-                self._peeks[topic.encode()] = topic, _digits_after(key), numbered
+            if topic in self._streams:
+                self._streams[topic].add(subscription)
+            else:
+                self._open(topic, _kind(subscription)(topic, subscription))
         return _request("SUBSCRIBE", map(stream_name, subscriptions), request_id)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         """Ends the streams, with all the channels that they carry."""
         topics = list(map(stream_name, subscriptions))
         for topic in topics:
-            self._streams.pop(topic, None)
-            for name in (topic, *_aliases(topic)):
-                self._handlers.pop(name, None)
-            self._peeks.pop(topic.encode(), None)
+            self._close(topic)
         return _request("UNSUBSCRIBE", topics, request_id)
+
+    def _open(self, topic: str, stream: Stream) -> None:
+        name = topic.encode()
+        self._streams[topic] = stream
+        for alias in (topic, *_aliases(topic)):
+            self._handlers[alias] = stream.decode
+        key = stream.number or stream.name
+        if key is not None:
+            digits_after = re.compile(rb'"' + key + rb'":(\d{1,18})[,}]').findall
+            self._peeks[name] = topic, digits_after, stream.number is not None
+        if stream.lead is not None:
+            self._leads[name] = topic, _START + name + b'"' + stream.lead
+        if isinstance(stream, (SpotTopOfBookStream, FuturesTopOfBookStream, TradeStream)):
+            self._plain[name] = stream.decode_plain
+        self._head, self._plain_decoder = _UNUSED, None
+
+    def _close(self, topic: str) -> None:
+        name = topic.encode()
+        self._streams.pop(topic, None)
+        for alias in (topic, *_aliases(topic)):
+            self._handlers.pop(alias, None)
+        self._peeks.pop(name, None)
+        self._leads.pop(name, None)
+        self._plain.pop(name, None)
+        self._head, self._plain_decoder = _UNUSED, None
 
     # --- answers and data ---
 
     def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        # The stream of a frame is often that of the one before.
+        if not frame.startswith(self._head):
+            self._look_up(frame)
+        if self._plain_decoder is not None:
+            messages = self._plain_decoder(frame, len(self._head), received_time_ns)
+            if messages is not None:
+                return messages
         try:
             message = orjson.loads(frame)
             handler = self._handlers[message["stream"]]
@@ -155,6 +188,14 @@ class BinanceCodec(Codec):
             return handler(message["data"], received_time_ns)
         except MALFORMED as error:
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+
+    def _look_up(self, frame: bytes) -> None:
+        """Find the decoder of a frame's stream, for it and those that begin alike."""
+        self._head, self._plain_decoder = _UNUSED, None
+        if frame.startswith(_START):
+            end = frame.find(b'"', len(_START))
+            self._head = frame[: end + 1] or _UNUSED
+            self._plain_decoder = self._plain.get(frame[len(_START) : end])
 
     def _control(self, message: dict[str, Any]) -> Sequence[Message]:
         """What a frame says that belongs to no subscribed stream."""
@@ -179,16 +220,27 @@ class BinanceCodec(Codec):
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         """See :meth:`Codec.peek`; None where anything is unusual."""
-        if not frame.startswith(b'{"stream":"') or frame[-2:] != b"}}":
+        if not frame.startswith(_START) or frame[-2:] != b"}}":
             return None
         known = self._peeks.get(frame[11 : frame.find(b'"', 11)])
         if known is None:
             return None
         topic, digits_after, numbered = known
-        found = digits_after.findall(frame)
+        found = digits_after(frame)
+        # Were there a second one, this might be the wrong one.
         if len(found) != 1:
             return None
         return topic, int(found[0]) if numbered else found[0], False
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        last = frames[-1]
+        if last.startswith(_START):
+            topic, lead = self._leads.get(last[11 : last.find(b'"', 11)], ("", b""))
+            if lead and topic in replaceable and rising(frames, lead):
+                return frames[-1:], {topic: len(frames) - 1}
+        return super().newest(frames, replaceable)
 
 
 def _aliases(topic: str) -> Iterable[str]:
@@ -197,10 +249,6 @@ def _aliases(topic: str) -> Iterable[str]:
     if speed not in {"100ms", "1s"}:
         return ()
     return (name, *(f"{name}@{other}" for other in ("0ms", "250ms", "500ms", "1000ms")))
-
-
-def _digits_after(key: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb'"' + key + rb'":(\d{1,18})[,}]')
 
 
 def _request(method: str, topics: Iterable[str], request_id: str) -> str:

@@ -59,27 +59,30 @@ def refusal(code: int, text: str, status: int, headers: Mapping[str, str]) -> Ht
 
 @attrs.define
 class _Spender:
-    """What one address has spent this minute, and what it did after it was told to stop."""
+    """What one address has spent in a span of time, and what it did after it was told to stop."""
 
-    minute: int = -1
+    span: int = -1
     used: int = 0
     refused: int = 0
     banned_until_ns: int = 0
 
 
 class Weights:
-    """Counts request weight per address and minute; who goes on after a refusal is banned."""
+    """Counts request weight per address and minute (or several); who goes on after a refusal is
+    banned."""
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, minutes: int = 1) -> None:
         self.limit = limit
+        self._minutes = minutes
+        self._span_ns = minutes * _MINUTE_NS
         self._spenders: dict[str, _Spender] = {}
 
     def spend(self, address: str, weight: int, now_ns: int) -> tuple[int, HttpResponse | None]:
         """What is used now, and the refusal where it is too much."""
         spender = self._spenders.setdefault(address, _Spender())
-        minute = now_ns // _MINUTE_NS
-        if minute != spender.minute:
-            spender.minute, spender.used = minute, 0
+        span = now_ns // self._span_ns
+        if span != spender.span:
+            spender.span, spender.used = span, 0
         if now_ns < spender.banned_until_ns:
             return spender.used, self._banned(spender, now_ns)
         if self.limit is None or spender.used + weight <= self.limit:
@@ -90,10 +93,11 @@ class Weights:
         if spender.refused > _PATIENCE:
             spender.banned_until_ns = now_ns + _BAN_NS
             return spender.used, self._banned(spender, now_ns)
-        wait = ((minute + 1) * _MINUTE_NS - now_ns) // NS_PER_SECOND + 1
+        wait = ((span + 1) * self._span_ns - now_ns) // NS_PER_SECOND + 1
         text = (
             f"Too much request weight used; current limit is {self.limit} request weight per "
-            "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
+            f"{self._minutes} MINUTE. Please use WebSocket Streams for live updates to avoid "
+            "polling the API."
         )
         return spender.used, refusal(-1003, text, 429, {"Retry-After": str(wait)})
 
@@ -143,6 +147,7 @@ class Rest:
     def __init__(self, dialect: BinanceDialect) -> None:
         self._dialect = dialect
         self._cache: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        self._funding_calls = Weights(500, minutes=5)
         self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | _Weight]]] = {
             "ping": (lambda *_: {}, {SPOT: 1, USDM: 1}),
             "time": (
@@ -154,7 +159,7 @@ class Rest:
             "ticker/bookTicker": (self._book_ticker, {SPOT: 2, USDM: 2}),
             "trades": (self._trades, {SPOT: 25, USDM: 5}),
             "aggTrades": (self._agg_trades, {SPOT: 4, USDM: 20}),
-            "klines": (self._klines, {SPOT: 2, USDM: 5}),
+            "klines": (self._klines, {SPOT: 2, USDM: _usdm_klines_weight}),
             "fundingRate": (self._funding, {USDM: 1}),
         }
 
@@ -172,6 +177,8 @@ class Rest:
             spent = weight if isinstance(weight, int) else weight(query)
             used, refused = self._dialect.weights[category].spend(address, spent, now_ns)
             headers = {"X-MBX-USED-WEIGHT-1M": str(used), "Content-Type": "application/json"}
+            if refused is None and called == "fundingRate":
+                _, refused = self._funding_calls.spend(address, 1, now_ns)
             if refused is not None:
                 return attrs.evolve(refused, headers={**headers, **refused.headers})
             body = answer(category, query, now_ns)
@@ -354,6 +361,11 @@ def _spot_depth_weight(query: Query) -> int:
 def _usdm_depth_weight(query: Query) -> int:
     limit = _limit_of(query, 500)
     return 2 if limit <= 50 else 5 if limit <= 100 else 10 if limit <= 500 else 20
+
+
+def _usdm_klines_weight(query: Query) -> int:
+    limit = _limit_of(query, 500)
+    return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
 
 
 def spot_row(listing: Listing) -> dict[str, Any]:

@@ -273,14 +273,15 @@ class Trades(BinanceFeed):
     def _frame(self, trade: TapeTrade, now_ns: int) -> Frame:
         price, size, number = self.price(trade.price), self.size(trade.size), trade.number
         time, maker = ms(trade.time_ns), trade.side is Side.SELL
-        data: dict[str, Any] = {"e": "aggTrade" if self._aggregate else "trade"}
-        data |= {"E": ms(now_ns), "s": self.symbol}
+        data: dict[str, Any] = {"e": "aggTrade" if self._aggregate else "trade", "E": ms(now_ns)}
         if self._aggregate:
-            data |= {"a": number, "p": price, "q": size}
+            # Futures name the trade before the symbol.
+            named = {"a": number, "s": self.symbol} if self.futures else {"s": self.symbol}
+            data |= {**named, "a": number, "p": price, "q": size}
             data |= {"nq": size} if self.futures else {}
             data |= {"f": number, "l": number, "T": time, "m": maker}
         else:
-            data |= {"t": number, "p": price, "q": size, "T": time, "m": maker}
+            data |= {"s": self.symbol, "t": number, "p": price, "q": size, "T": time, "m": maker}
         return self.frame({**data, **({} if self.futures else {"M": True}), **self.tail()})
 
 

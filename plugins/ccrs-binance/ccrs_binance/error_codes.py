@@ -75,6 +75,8 @@ CLASSES: dict[int, type[ExchangeError]] = {
     code: error for error, codes in CODES.items() for code in codes
 }
 
+SHORTEST_BAN = 120.0
+
 STATUSES: dict[int, type[ExchangeError]] = {
     400: InvalidRequest,
     401: AuthError,
@@ -97,7 +99,7 @@ def error_of(response: HttpResponse) -> CcrsError | None:
         said = str(code) if type(code) is int else str(status)
         return RateLimited(said, text or f"HTTP {status}", _retry_after(response))
     if type(code) is int and (code < 0 or status >= 400):
-        error = CLASSES.get(code, ExchangeError)
+        error = CLASSES.get(code, ExchangeError if status < 500 else ExchangeUnavailable)
         if error is RateLimited:
             return RateLimited(str(code), text, _retry_after(response))
         return error(str(code), text)
@@ -119,12 +121,13 @@ def _parsed(body: bytes) -> Any:
 
 
 def _retry_after(response: HttpResponse) -> float | None:
-    """Seconds that Binance asks to wait, with 429 and 418.
+    """Seconds that Binance asks to wait, with 429 and 418; bans last for two minutes at least.
 
     https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
     """
+    usual = SHORTEST_BAN if response.status == 418 else None
     try:
         seconds = float(response.headers["retry-after"])
     except (KeyError, ValueError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+        return usual
+    return seconds if math.isfinite(seconds) and seconds >= 0 else usual

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from ccrs_binance.codec import FULL_DEPTH, INTERVALS, PARTIAL_DEPTHS
+from ccrs_binance.codec import FULL_DEPTH, INTERVALS
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market, Subscription, unified_symbol
 
@@ -70,8 +70,8 @@ def _object(frame: bytes) -> dict[str, Any]:
 
 def _market(stream: str, data: dict[str, Any]) -> Market | None:
     """What one frame tells of its market; None where that is nothing."""
-    kind = stream.partition("@")[2]
-    if "markPrice" in kind or "forceOrder" in kind or "pu" in data or "_" in stream:
+    native, _, kind = stream.partition("@")
+    if "markPrice" in kind or "forceOrder" in kind or "pu" in data or "_" in native:
         return Market.LINEAR
     if kind.startswith("depth") or kind == "trade":
         return Market.SPOT
@@ -84,7 +84,6 @@ def _subscriptions(kind: str, instrument: Instrument) -> Iterable[Subscription]:
     depth = _DEPTH.fullmatch(kind)
     if depth is not None:
         levels = int(depth[1]) if depth[1] else FULL_DEPTH
-        assert levels in (*PARTIAL_DEPTHS, FULL_DEPTH)
         return (Subscription(Channel.BOOK, instrument, depth=levels),)
     if kind.startswith("kline_") and kind[6:] in INTERVALS:
         return (Subscription(Channel.CANDLES, instrument, interval=kind[6:]),)

@@ -396,6 +396,12 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         newest_first=True,
     ),
     GetFundingHistory: Endpoint(
-        encode=_funding, decode=_decoder(_read_funding), markets=FUTURES, newest_first=True
+        encode=_funding,
+        decode=_decoder(_read_funding),
+        markets=FUTURES,
+        newest_first=True,
+        # It has a limit of its own, 500 calls in 5 minutes: as many as the budget gives at 20 each.
+        # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Get-Funding-Rate-History
+        weight=20,
     ),
 }

@@ -9,11 +9,13 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from ccrs_binance import plain
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import (
@@ -52,6 +54,9 @@ class Stream(ABC):
     """The key of the number that rises from frame to frame, for racing."""
     name: ClassVar[bytes | None] = None
     """The key of what identifies a frame, for racing."""
+    lead: ClassVar[bytes | None] = None
+    """What usually stands between the stream's name and the number, where each frame is the whole
+    state."""
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         self.topic = topic
@@ -97,6 +102,60 @@ class TopOfBookStream(Stream):
         return (Data(self.topic, (event,), u, False, True),)
 
 
+class SpotTopOfBookStream(TopOfBookStream):
+    """As spot spells it."""
+
+    lead: ClassVar[bytes | None] = b',"data":{"u":'
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._new = plain.spot_top_of_book()
+
+    def decode_plain(
+        self,
+        frame: bytes,
+        start: int,
+        received_time_ns: int,
+        match: Any = plain.SPOT_TOP_OF_BOOK.fullmatch,
+    ) -> Sequence[Message] | None:
+        try:
+            found = match(frame.decode(), start)
+        except UnicodeDecodeError:
+            return None
+        if found is None:
+            return None
+        u = int(found[1])
+        event = self._new(self.exchange, self.symbol, None, received_time_ns, u, found)
+        return (Data(self.topic, (event,), u, False, True),)
+
+
+class FuturesTopOfBookStream(TopOfBookStream):
+    """As futures spell it, with times."""
+
+    lead: ClassVar[bytes | None] = b',"data":{"e":"bookTicker","u":'
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        self._new = plain.futures_top_of_book()
+
+    def decode_plain(
+        self,
+        frame: bytes,
+        start: int,
+        received_time_ns: int,
+        match: Any = plain.FUTURES_TOP_OF_BOOK.fullmatch,
+    ) -> Sequence[Message] | None:
+        try:
+            found = match(frame.decode(), start)
+        except UnicodeDecodeError:
+            return None
+        if found is None:
+            return None
+        u = int(found[1])
+        event = self._new(self.exchange, self.symbol, received_time_ns, u, found)
+        return (Data(self.topic, (event,), u, False, True),)
+
+
 class TradeStream(Stream):
     """``trade`` (spot) and ``aggTrade`` (futures); ``m``: the buyer was the maker, the taker sold.
 
@@ -105,20 +164,37 @@ class TradeStream(Stream):
     """
 
     name: ClassVar[bytes | None] = b"t"
+    key: ClassVar[str] = "t"
+    spelling: ClassVar[re.Pattern[str]] = plain.SPOT_TRADE
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
-        self._key = "a" if topic.endswith("@aggTrade") else "t"
+        self._new = plain.trade()
+        self._match = self.spelling.fullmatch
+
+    def decode_plain(
+        self, frame: bytes, start: int, received_time_ns: int
+    ) -> Sequence[Message] | None:
+        try:
+            found = self._match(frame.decode(), start)
+        except UnicodeDecodeError:
+            return None
+        if found is None:
+            return None
+        trade_id = found[1]
+        event = self._new(
+            self.exchange, self.symbol, received_time_ns, int(trade_id), trade_id, False, found
+        )
+        return (Data(self.topic, (event,)),)
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
-        number, maker = whole(data[self._key]), data["m"]
+        number, maker = whole(data[self.key]), data["m"]
         if type(maker) is not bool:
             raise TypeError("m isn't true or false")
-        time = data["T"]
         event = _new_trade(
             self.exchange,
             self.symbol,
-            time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+            ns_of_ms(data["T"]),
             received_time_ns,
             number,
             str(number),
@@ -134,6 +210,8 @@ class AggregateTradeStream(TradeStream):
     """``aggTrade``."""
 
     name: ClassVar[bytes | None] = b"a"
+    key: ClassVar[str] = "a"
+    spelling: ClassVar[re.Pattern[str]] = plain.FUTURES_TRADE
 
 
 def levels(rows: Any) -> tuple[Level, ...]:
@@ -155,8 +233,11 @@ class DiffBookStream(Stream):
     number: ClassVar[bytes | None] = b"u"
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
-        u = whole(data["u"])
-        previous = whole(data["pu"]) if "pu" in data else whole(data["U"]) - 1
+        u = data["u"]
+        futures = "pu" in data
+        before = data["pu" if futures else "U"]
+        if type(u) is not int or type(before) is not int:
+            raise TypeError("a number isn't whole")
         event = _new_book_update(
             self.exchange,
             self.symbol,
@@ -166,7 +247,7 @@ class DiffBookStream(Stream):
             False,
             levels(data["b"]),
             levels(data["a"]),
-            previous,
+            before if futures else before - 1,
         )
         return (Data(self.topic, (event,), u, False, True),)
 
@@ -201,6 +282,7 @@ class SpotPartialBookStream(PartialBookStream):
     """As spot spells them."""
 
     number: ClassVar[bytes | None] = b"lastUpdateId"
+    lead: ClassVar[bytes | None] = b',"data":{"lastUpdateId":'
 
 
 class FuturesPartialBookStream(PartialBookStream):

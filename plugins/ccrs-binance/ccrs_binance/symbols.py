@@ -51,7 +51,9 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
     settle = expiry_ns = None
     if market is not Market.SPOT:
         settle = row["marginAsset"]
-        if row["contractType"] not in PERPETUALS:
+        # Before trading and near delivery the type may be empty. A dated contract's symbol is never
+        # just its pair.
+        if row["contractType"] not in PERPETUALS and native != row.get("pair"):
             expiry_ns = ns_of_ms(row["deliveryDate"])
     names = (native, base, quote) if settle is None else (native, base, quote, settle)
     if not all(type(text) is str and text for text in names):

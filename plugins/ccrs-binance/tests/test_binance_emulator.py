@@ -112,6 +112,47 @@ def test_futures_chain_by_pu_and_spot_by_numbers_without_holes() -> None:
         assert after["U"] != before["u"] + 1
 
 
+def test_a_level_that_comes_and_goes_between_two_frames_is_told() -> None:
+    """Who fetched the book in between knows it, and would keep it for ever."""
+    at = venue(BinanceDialect(weight_limits={}), rate=200.0)
+    peer = opened(at, "/stream", {"streams": "btcusdt@depth@100ms"})
+    known: dict[str, dict[str, str]] = {}
+    number = compared = 0
+    for _ in range(200):
+        at.advance(at.now_ns + NS_PER_SECOND // 40)
+        for frame in said(peer):
+            for side, levels in known.items():
+                levels.update(frame["data"][side])
+            number = frame["data"]["u"]
+        book = json.loads(ask(at, "/api/v3/depth", symbol="BTCUSDT", limit="1000").body)
+        fetched = {"b": dict(book["bids"]), "a": dict(book["asks"])}
+        if known and book["lastUpdateId"] == number:
+            for side, levels in known.items():
+                assert {p: q for p, q in levels.items() if float(q)} == fetched[side]
+            compared += 1
+        elif book["lastUpdateId"] > number:
+            known = fetched
+    assert compared > 10
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/stream", ["e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"]),
+        ("/market/stream", ["e", "E", "a", "s", "p", "q", "nq", "f", "l", "T", "m", "st"]),
+    ],
+)
+def test_aggregate_trades_are_spelled_as_each_market_spells_them(
+    path: str, keys: list[str]
+) -> None:
+    at = venue(rate=200.0)
+    peer = opened(at, path, {"streams": "btcusdt@aggTrade"})
+    at.advance(at.now_ns + 2 * NS_PER_SECOND)
+    frames = said(peer)
+    assert frames
+    assert all(list(frame["data"]) == keys for frame in frames)
+
+
 # --- requests ---
 
 
@@ -128,6 +169,20 @@ def test_weight_is_counted_and_told_and_too_much_of_it_bans_the_address() -> Non
     at.advance(at.now_ns + 60 * NS_PER_SECOND)
     assert ask(at, "/api/v3/time").status == 418, "a ban outlasts the minute"
     assert ask(at, "/fapi/v1/time").status == 200, "futures count for themselves"
+
+
+def test_funding_history_has_a_limit_of_its_own() -> None:
+    at = venue(BinanceDialect(weight_limits={}))
+    answers = [ask(at, "/fapi/v1/fundingRate", symbol="BTCUSDT", limit="1") for _ in range(501)]
+    assert [each.status for each in answers] == [200] * 500 + [429]
+    assert 60 < int(answers[-1].headers["Retry-After"]) <= 301
+    assert ask(at, "/fapi/v1/klines", symbol="BTCUSDT", interval="1m").status == 200
+
+
+@pytest.mark.parametrize(("limit", "weight"), [(99, 1), (100, 2), (500, 5), (1000, 5), (1500, 10)])
+def test_candles_of_futures_weigh_by_their_number(limit: int, weight: int) -> None:
+    answer = ask(venue(), "/fapi/v1/klines", symbol="BTCUSDT", interval="1m", limit=str(limit))
+    assert answer.headers["X-MBX-USED-WEIGHT-1M"] == str(weight)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""Native and unified symbols map one to one, or the instrument is left out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from ccrs_binance.guess import instrument_of
+from ccrs_binance.symbols import instruments
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrs_core.model import Instrument, InstrumentStatus, Market, market_of
+from ccrs_core.naming import one_to_one
+
+NEVER = 4_133_404_800_000
+DECEMBER = 1_798_185_600_000  # 2026-12-25 08:00 UTC
+
+
+def filters(minimum: dict[str, str]) -> list[dict[str, str]]:
+    return [
+        {"filterType": "PRICE_FILTER", "minPrice": "0.1", "maxPrice": "9", "tickSize": "0.10"},
+        {"filterType": "LOT_SIZE", "minQty": "0.01", "maxQty": "5", "stepSize": "0.01"},
+        minimum,
+    ]
+
+
+def pair(symbol: str, base: str, quote: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "status": "TRADING",
+        "baseAsset": base,
+        "quoteAsset": quote,
+        "filters": filters({"filterType": "NOTIONAL", "minNotional": "5.0"}),
+        **fields,
+    }
+
+
+def contract(symbol: str, base: str, quote: str, **fields: Any) -> dict[str, Any]:
+    return {
+        **pair(symbol, base, quote),
+        "pair": f"{base}{quote}",
+        "contractType": "PERPETUAL",
+        "deliveryDate": NEVER,
+        "marginAsset": quote,
+        "filters": filters({"filterType": "MIN_NOTIONAL", "notional": "5"}),
+        **fields,
+    }
+
+
+def dated(symbol: str, kind: str = "CURRENT_QUARTER") -> dict[str, Any]:
+    return contract(symbol, "BTC", "USDT", contractType=kind, deliveryDate=DECEMBER)
+
+
+def only(rows: list[dict[str, Any]], market: Market) -> Instrument:
+    (found,) = instruments(rows, market)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("market", "row", "symbol"),
+    [
+        (Market.SPOT, pair("BTCUSDT", "BTC", "USDT"), "BTC/USDT"),
+        (Market.SPOT, pair("ETHBTC", "ETH", "BTC"), "ETH/BTC"),
+        (Market.LINEAR, contract("BTCUSDT", "BTC", "USDT"), "BTC/USDT:USDT"),
+        (Market.LINEAR, contract("1000PEPEUSDC", "1000PEPE", "USDC"), "1000PEPE/USDC:USDC"),
+        (Market.LINEAR, dated("BTCUSDT_261225"), "BTC/USDT:USDT-261225"),
+        (Market.LINEAR, dated("BTCUSDT_261225", "NEXT_QUARTER"), "BTC/USDT:USDT-261225"),
+        (Market.LINEAR, dated("BTCUSDT_261225", ""), "BTC/USDT:USDT-261225"),
+        (
+            Market.LINEAR,
+            contract("TSLAUSDT", "TSLA", "USDT", contractType="TRADIFI_PERPETUAL"),
+            "TSLA/USDT:USDT",
+        ),
+    ],
+)
+def test_every_kind_of_instrument_has_its_unified_name(
+    market: Market, row: dict[str, Any], symbol: str
+) -> None:
+    instrument = only([row], market)
+    assert instrument.symbol == symbol
+    assert instrument.native == row["symbol"]
+    assert market_of(symbol) is market
+    # The guess from the native symbol alone agrees, where the symbol shows it.
+    guessed = instrument_of(instrument.native, market)
+    assert guessed is not None
+    assert guessed.symbol == symbol
+    assert guessed.expiry_ns == instrument.expiry_ns
+
+
+@pytest.mark.parametrize("market", [Market.SPOT, Market.LINEAR])
+def test_rules_are_read_from_the_filters(market: Market) -> None:
+    row = (pair if market is Market.SPOT else contract)("BTCUSDT", "BTC", "USDT")
+    instrument = only([row], market)
+    assert (str(instrument.tick_size), str(instrument.lot_size)) == ("0.10", "0.01")
+    assert (instrument.min_size, instrument.max_size) == (Decimal("0.01"), Decimal(5))
+    assert instrument.min_notional == Decimal(5)
+    assert instrument.contract_size == 1
+
+
+def test_a_rule_that_is_switched_off_is_none() -> None:
+    rules = [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.00000000"},
+        {"filterType": "LOT_SIZE", "minQty": "0.00", "maxQty": "0.00", "stepSize": "1"},
+    ]
+    instrument = only([pair("AB", "A", "B", filters=rules)], Market.SPOT)
+    assert instrument.tick_size is instrument.min_size is instrument.max_size is None
+    assert instrument.min_notional is None
+    assert instrument.lot_size == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"contractType": "", "status": "PENDING_TRADING"},
+        {"contractType": "PERPETUAL DELIVERING", "deliveryDate": DECEMBER},
+        {"contractType": "", "deliveryDate": DECEMBER, "status": "SETTLING"},
+    ],
+)
+def test_a_perpetual_to_come_or_to_go_is_not_dated(fields: dict[str, Any]) -> None:
+    instrument = only([contract("XYZUSDT", "XYZ", "USDT", **fields)], Market.LINEAR)
+    assert instrument.symbol == "XYZ/USDT:USDT"
+    assert instrument.expiry_ns is None
+
+
+def test_closed_instruments_are_left_out_and_unknown_states_do_not_trade() -> None:
+    states = {
+        "TRADING": InstrumentStatus.TRADING,
+        "CLOSE": None,
+        "DELIVERED": None,
+        "PENDING_TRADING": InstrumentStatus.PRELAUNCH,
+        "SETTLING": InstrumentStatus.SETTLING,
+        "BREAK": InstrumentStatus.HALTED,
+        "CANCEL_ONLY": InstrumentStatus.HALTED,
+        "MUSING": InstrumentStatus.HALTED,
+    }
+    rows = [contract(f"C{n}USDT", f"C{n}", "USDT", status=s) for n, s in enumerate(states)]
+    found = {i.native: i.status for i in instruments(rows, Market.LINEAR)}
+    wanted = {f"C{n}USDT": status for n, status in enumerate(states.values()) if status}
+    assert found == wanted
+
+
+def test_a_name_that_means_another_market_is_refused() -> None:
+    # Settled in its base, it would read as inverse.
+    odd = contract("USDCX", "USDC", "USDT", marginAsset="USDC")
+    unreadable = contract("A/BUSDT", "A/B", "USDT")
+    assert instruments([odd, unreadable], Market.LINEAR) == []
+
+
+coins = st.sampled_from(["BTC", "ETH", "USDT", "USDC", "1000PEPE"])
+
+
+def test_what_is_kept_maps_one_to_one() -> None:
+    @given(st.lists(st.tuples(st.text("ABC", min_size=1, max_size=2), coins, coins, coins)))
+    def check(given_rows: list[tuple[str, str, str, str]]) -> None:
+        rows = [contract(s, base, quote, marginAsset=m) for s, base, quote, m in given_rows]
+        found = instruments(rows, Market.LINEAR)
+        assert len({i.symbol for i in found}) == len(found) == len({i.native for i in found})
+        assert {i.symbol for i in found} == {i.symbol for i in one_to_one(reversed(found))}
+
+    check()
