@@ -38,6 +38,8 @@ class OpenRequest:
 
     topics: list[str]
     subscribe: bool
+    place: int
+    """Its place in the order of all requests of the connection."""
     sent_at: float | None = None
     """When it left; answers are awaited only from then on."""
 
@@ -48,6 +50,7 @@ class Outstanding:
     def __init__(self) -> None:
         self._requests: dict[str, OpenRequest] = {}
         self._next_id = 0
+        self._next_place = 0
 
     def __iter__(self) -> Iterator[OpenRequest]:
         return iter(list(self._requests.values()))
@@ -59,7 +62,8 @@ class Outstanding:
 
     def add(self, request_id: str, topics: list[str], *, subscribe: bool) -> None:
         """Expect an answer to a request."""
-        self._requests[request_id] = OpenRequest(list(topics), subscribe)
+        self._requests[request_id] = OpenRequest(list(topics), subscribe, self._next_place)
+        self._next_place += 1
 
     def get(self, request_id: str) -> OpenRequest | None:
         """The request of an id, while it is unanswered."""
@@ -72,6 +76,18 @@ class Outstanding:
     def awaits(self, topic: str) -> bool:
         """Whether an open request subscribes to a topic."""
         return any(r.subscribe and topic in r.topics for r in self._requests.values())
+
+    def ends(self, topic: str) -> bool:
+        """Whether an open request unsubscribes from a topic."""
+        return any(not r.subscribe and topic in r.topics for r in self._requests.values())
+
+    def ended(self, topic: str, before: OpenRequest) -> None:
+        """A topic has ended: the requests for that, up to another one, await no answer any more."""
+        for request in self:
+            if not request.subscribe and request.place < before.place and topic in request.topics:
+                request.topics.remove(topic)
+                if not request.topics:
+                    self.forget(request)
 
     def answered(
         self, request_id: str | None, topics: tuple[str, ...] | None

@@ -66,9 +66,12 @@ class Session:
         self.runner = runner
         self.counters = Counters()
         self._topics: dict[str, WantedTopic] = {}
+        self._heard: dict[str, WantedTopic] = {}
+        """Without those that an unsubscribe request is still open for: what they bring ends when it
+        arrives, and until it begins anew something may be missed."""
         self.reader = FrameReader(
             codec,
-            self._topics,
+            self._heard,
             runner,
             self.counters,
             control=self._control,
@@ -145,7 +148,9 @@ class Session:
             topic = self._topics.get(name)
             silence = self._max_silence(subscription)
             if topic is None:
-                self._topics[name] = WantedTopic(name, {subscription: None}, silence)
+                topic = self._topics[name] = WantedTopic(name, {subscription: None}, silence)
+                if not self._requests.ends(name):
+                    self._heard[name] = topic
                 self._queue.append(name)
             elif subscription not in topic.subscriptions:
                 topic.subscriptions[subscription] = None
@@ -178,6 +183,7 @@ class Session:
                 topic.max_silence = min(left, default=None)
                 continue
             del self._topics[name]
+            self._heard.pop(name, None)
             if name in self._queue:
                 self._queue.remove(name)
             elif topic.state is not TopicState.REFUSED:
@@ -201,10 +207,11 @@ class Session:
             Send(self._codec.unsubscribe(subscriptions, request_id), request_id)
         ]
         self._requests.add(request_id, [name], subscribe=False)
+        self._heard.pop(name, None)
         topic.state = TopicState.PENDING
         topic.attempts, topic.told = 0, False
         topic.had_data = False
-        topic.since = None
+        topic.since = topic.last_data = None
         self._ask([name], effects)
         return effects
 
@@ -292,6 +299,13 @@ class Session:
         for chunk in chunks(queue, self._per_request, self._kind):
             self._ask(chunk, effects)
 
+    def _hear(self, names: Iterable[str]) -> None:
+        """An unsubscribe request is settled: what comes of these now is of a new subscription."""
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is not None and not self._requests.ends(name):
+                self._heard[name] = topic
+
     def _kind(self, name: str) -> Hashable:
         return self._codec.request_kind(next(iter(self._topics[name].subscriptions)))
 
@@ -308,8 +322,15 @@ class Session:
 
     def _acknowledged(self, ack: Ack, now: float, effects: list[Effect]) -> None:
         request, names = self._requests.answered(ack.request_id, ack.topics)
-        if request is None or not request.subscribe:
+        if request is None:
             return
+        if not request.subscribe:
+            self._hear(names)
+            return
+        for name in names:
+            # It can't begin anew before it has ended, whether an answer said so or not.
+            self._requests.ended(name, request)
+        self._hear(names)
         for name in names:
             topic = self._topics.get(name)
             # An earlier request's late answer doesn't speak for one that is still open.
@@ -333,6 +354,7 @@ class Session:
         else:
             named = refused.topics is not None
         if request is None or not request.subscribe:
+            self._hear(names)
             return
         wanted = [n for n in names if n in self._topics]
         if not named and len(names) > 1:
@@ -431,6 +453,7 @@ class Session:
                 continue
             self._requests.forget(request)
             if not request.subscribe:
+                self._hear(request.topics)
                 continue
             again: list[str] = []
             for name in request.topics:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import (
@@ -727,6 +727,97 @@ def test_resubscribing_ends_a_topic_and_asks_for_it_once(asked: list[str]) -> No
     assert [f["unsub"] for f in frames[::2]] == [f["sub"] for f in frames[1::2]] == expected
     assert set(venue.session.topics.values()) == {TopicState.ACTIVE}
     assert venue.session.resubscribe("trades.unknown") == []
+
+
+@attrs.define(eq=False)
+class Budgeted(Exchange):
+    """Requests wait until they may leave; what the exchange says is under way for a while."""
+
+    waiting: list[Send] = attrs.field(factory=list)
+    coming: list[dict[str, Any]] = attrs.field(factory=list)
+
+    def do(self, effects: Sequence[Effect]) -> None:
+        self.waiting += [effect for effect in effects if isinstance(effect, Send)]
+        self.told += [effect for effect in effects if not isinstance(effect, Send)]
+
+    def leave(self, answered: bool) -> None:
+        if self.waiting:
+            request = self.waiting.pop(0)
+            if request.request_id is not None:
+                self.session.sent(request.request_id, self.now)
+            frame = orjson.loads(request.frame or "{}")
+            self.active -= set(frame.get("unsub", ()))
+            self.active |= set(frame.get("sub", ()))
+            if answered:
+                self.coming.append({"ok": frame.get("id", "")})
+
+    def arrive(self) -> None:
+        if self.coming:
+            self.receive(self.coming.pop(0))
+
+
+STEPS = {
+    "drop": ("drop",),
+    "renew": ("drop", "want"),
+    "resubscribe": ("resubscribe",),
+    "leave": ("leave",),
+    "leave unheard": ("leave unheard",),
+    "trade": ("trade",),
+    "arrive": ("arrive",),
+    "flow": ("trade", "arrive", "arrive", "arrive"),
+}
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.sampled_from(list(STEPS)), min_size=6, max_size=40).map(
+        lambda names: [step for name in names for step in STEPS[name]]
+    )
+)
+def test_what_is_told_as_carried_has_no_hole_however_long_requests_wait(steps: list[str]) -> None:
+    venue = Budgeted(exchange().session)
+    session, (subscription,), topic = venue.session, [top("A")], "top.A"
+    venue.do(session.opened(0.0))
+    traded, seen, seen_at = 0, 0, -1.0
+    for now, step in enumerate(["want", "leave", *steps], 1):
+        venue.now = float(now)
+        if step == "want":
+            venue.do(session.add([subscription]))
+        elif step == "drop":
+            venue.do(session.remove([subscription]))
+            seen_at = -1.0
+        elif step == "resubscribe":
+            venue.do(session.resubscribe(topic))
+        elif step.startswith("leave"):
+            venue.leave(answered=step == "leave")
+        elif step == "trade":
+            traded += 1
+            if topic in venue.active:
+                venue.coming.append({"t": topic, "n": traded, "q": ["1", "2"]})
+        else:
+            before = len(venue.of(Data))
+            venue.arrive()
+            for data in venue.of(Data)[before:]:
+                since = session.carried_since(topic)
+                assert since is not None
+                assert data.sequence == seen + 1 or seen_at < since
+                seen, seen_at = data.sequence, venue.now
+
+
+def test_a_topic_is_heard_again_where_the_end_of_the_former_subscription_goes_unanswered() -> None:
+    venue = Budgeted(exchange().session)
+    venue.do(venue.session.opened(0.0))
+    venue.do(venue.session.add([top("A")]))
+    venue.leave(answered=True)
+    venue.arrive()
+    venue.do(venue.session.resubscribe("top.A"))
+    venue.data("top.A")
+    assert venue.of(Data) == []  # what comes before the end belongs to the former one
+    venue.leave(answered=False)
+    venue.leave(answered=True)
+    venue.arrive()
+    venue.data("top.A", 2)
+    assert len(venue.of(Data)) == 1
 
 
 def test_a_reply_of_the_codec_is_sent() -> None:
