@@ -133,8 +133,10 @@ class Replay:
                 machine.open(number, route)
             numbers = range(1, len(machine.routes) + 1)
             for ns, frame in _foreign(self.path):
+                before = self.frames.copy()
                 for number in numbers:
                     yield Received(ns, number, frame)
+                self._count_once(before)
             return
         for record in read(self.path):
             if isinstance(record, Header):
@@ -147,6 +149,15 @@ class Replay:
                 yield attrs.evolve(record, subscriptions=chosen)
             else:
                 yield record
+
+    def _count_once(self, before: Counter[str]) -> None:
+        """A frame of unknown address was shown to every route; it is one frame nevertheless."""
+        became = self.frames - before
+        if became.total() > 1:
+            kind = next(k for k in ("data", "late", "unreadable", "other") if became[k])
+            self.frames.clear()
+            self.frames.update(before)
+            self.frames[kind] += 1
 
     def _chosen(self, subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
         wanted = self._channels

@@ -249,7 +249,7 @@ class BudgetProperties:
     def test_the_declared_budgets_are_within_the_exchanges(self, subject: Subject) -> None:
         """As many requests and connections as ``Exchange.limits`` allows are taken by the exchange
         within one window."""
-        line, limits = subject.line(), subject.exchange.limits
+        line, limits = subject.line(address="192.0.2.1"), subject.exchange.limits
         if not subject.markets:
             subject.undeclared("channel or request")
         requests = list(requests_of(subject, subject.instrument(subject.markets[0])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +19,8 @@ from ccrs_core.rest import HttpRequest, HttpResponse, Request
 
 T = TypeVar("T")
 
+_addresses = count()
+
 
 class Wire:
     """One WebSocket of a line: what the codec reads out of everything that the exchange sends."""
@@ -31,7 +34,8 @@ class Wire:
         self.closed = False
         known = exchange.environments["mainnet"].addresses
         url = urlsplit(route.url.format(**everything_at("http://emulator", known)))
-        peer = venue.open(url.path, dict(parse_qsl(url.query)), venue.now_ns)
+        query = dict(parse_qsl(url.query))
+        peer = venue.open(url.path, query, venue.now_ns, line.address or line.another())
         if isinstance(peer, HttpRefusal):
             raise AssertionError(f"the emulator refuses {url.path} with HTTP {peer.status}")
         self.peer: Peer = peer
@@ -111,11 +115,22 @@ class Wire:
 
 
 class Line:
-    """A fresh plugin and an emulated exchange."""
+    """A fresh plugin and an emulated exchange.
 
-    def __init__(self, exchange: Exchange, venue: EmulatedExchange) -> None:
+    Without an ``address`` each connection and each request comes from one of its own, so that what
+    the exchange allows an address doesn't matter.
+    """
+
+    def __init__(
+        self, exchange: Exchange, venue: EmulatedExchange, address: str | None = None
+    ) -> None:
         self.exchange = exchange
         self.venue = venue
+        self.address = address
+
+    def another(self) -> str:
+        """A network address that nobody else has."""
+        return f"line-{next(_addresses)}"
 
     def open(self, route: Route) -> Wire:
         """Open a WebSocket of a route."""
@@ -123,7 +138,8 @@ class Line:
 
     def http(self, request: HttpRequest) -> HttpResponse:
         """Make one HTTP request."""
-        response = self.venue.http(request, self.venue.now_ns)
+        now_ns = self.venue.now_ns
+        response = self.venue.http(request, now_ns, self.address or self.another())
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status, headers, response.body)
 

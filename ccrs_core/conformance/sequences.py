@@ -316,8 +316,10 @@ def numbers_rise(events: Sequence[AnyEvent], sub: Subscription) -> None:
         number = getattr(event, "sequence", None)
         if number is None:
             continue
+        # A change may say itself that it begins a new count where the former one ended.
+        chained = last is not None and getattr(event, "previous_sequence", None) == last.sequence
         if last is not None and (
-            number < last.sequence
+            (number < last.sequence and not chained)
             or (number == last.sequence and not isinstance(event, _MAY_REPEAT))
         ):
             raise AssertionError(

@@ -204,9 +204,9 @@ class Subject:
 
         return sorted(trading, key=liveliness)[:count]
 
-    def line(self, venue: EmulatedExchange | None = None) -> Line:
+    def line(self, venue: EmulatedExchange | None = None, address: str | None = None) -> Line:
         """A direct line between a fresh plugin and an emulated exchange: no client, no waiting."""
-        return Line(self.make(), self.venue() if venue is None else venue)
+        return Line(self.make(), self.venue() if venue is None else venue, address)
 
     def world(self, **settings: Any) -> World:
         """An emulated exchange and a client of it in virtual time, as :class:`World` takes it."""

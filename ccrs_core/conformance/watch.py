@@ -309,7 +309,8 @@ class Order:
             return
         key = (event.symbol, type(event))
         last = self._numbers.get(key)
-        assert last is None or number > last, (
+        chained = isinstance(event, BookUpdate) and event.previous_sequence == last
+        assert last is None or number > last or chained, (
             f"{event.symbol}'s {event.type} went from number {last} to {number}, no Gap told: "
             "it must rise with every one (is Data.restart set where the exchange begins "
             "to count anew?)"

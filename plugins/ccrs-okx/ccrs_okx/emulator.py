@@ -1,0 +1,299 @@
+"""OKX's voice for the emulator: requests read as strictly as OKX reads them, and its replies.
+
+https://www.okx.com/docs-v5/en/#overview-websocket
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+import orjson
+
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.streams import Stream
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
+from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, listings
+from ccrs_okx.emulator_rest import Rest, Window, failure
+from ccrs_okx.emulator_streams import (
+    INTERVALS,
+    BestFive,
+    BestQuotes,
+    Books,
+    Candles,
+    FundingRates,
+    Liquidations,
+    MarkPrices,
+    Tickers,
+    Trades,
+)
+
+PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
+FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
+_CHARACTERS = 64 * 1024
+_REQUESTS_PER_HOUR = 480
+
+
+class OkxDialect(Dialect):
+    """OKX v5's public streams and market data.
+
+    :param checksums: books carry the CRC-32 that OKX sent until 2026-06-23, so that it is put to
+        the proof; False for the zeros that it sends now.
+    :param snapshots: ``books`` begins with the whole book; False for changes alone, as announced.
+    :param request_limits: whether REST requests are limited per address and call, as OKX does.
+    :param connect_limit: WebSockets that an address may open in a second; None for any number.
+    """
+
+    name: ClassVar[str] = "okx"
+    announces_shutdown: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        checksums: bool = True,
+        snapshots: bool = True,
+        request_limits: bool = True,
+        connect_limit: int | None = 3,
+    ) -> None:
+        self._checksums = checksums
+        self._snapshots = snapshots
+        self._connects = Window(connect_limit, 1.0)
+        self._rest = Rest(self, limited=request_limits)
+        self._quoted: dict[tuple[str, str], SimulatedMarket] = {}
+
+    # --- what the core asks ---
+
+    def listings(self, start_ns: int) -> Sequence[Listing]:
+        return listings(start_ns)
+
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        if path not in {PUBLIC, BUSINESS, PRIVATE}:
+            return HttpRefusal(status=404, body=b"404 page not found")
+        if not self._connects.enter(address, self.venue.now_ns):
+            return HttpRefusal(status=429, body=b"Too Many Requests")
+        return OkxSession(self, path)
+
+    def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        return self._rest.answer(request, address, now_ns)
+
+    def failure(self, status: int, now_ns: int) -> HttpResponse:
+        return failure(status)
+
+    def shutdown_notice(self, peer: Any, now_ns: int) -> Frame | None:
+        notice = {
+            "event": "notice",
+            "code": "64008",
+            "msg": "The connection will soon be closed for a service upgrade. Please reconnect.",
+            "connId": self.connection_id(peer.number),
+        }
+        return Frame(orjson.dumps(notice))
+
+    def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
+        try:
+            frame = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(frame, dict) or "data" not in frame or "arg" not in frame:
+            return None
+        rows = frame["data"]
+        time = rows[0].get("ts") if rows and isinstance(rows[0], dict) else None
+        return topic_of(frame["arg"]), None if time is None else int(time) * NS_PER_MS
+
+    # --- what sessions and endpoints ask ---
+
+    def connection_id(self, number: int) -> str:
+        """What OKX calls a connection."""
+        return f"{random.Random(f'{self.venue.seed}/{number}').getrandbits(32):08x}"
+
+    def of(self, kind: str) -> list[Listing]:
+        """A type's listings, by symbol."""
+        found = (each for each in self.venue.listings.values() if each.category == kind)
+        return sorted(found, key=lambda each: each.symbol)
+
+    def listing(self, symbol: str) -> Listing | None:
+        """The instrument of a name, which no two types share."""
+        return next((each for each in self.venue.listings.values() if each.symbol == symbol), None)
+
+    def quoted(self, listing: Listing) -> SimulatedMarket:
+        """A market to quote in a list of all: the running one, or one that stands still."""
+        running = self.venue.peek(listing)
+        if running is not None:
+            return running
+        market = self._quoted.get(listing.key)
+        if market is None:
+            # A book of one level is enough for that.
+            shallow = attrs.evolve(listing, levels=1)
+            market = self._quoted[listing.key] = SimulatedMarket(
+                shallow, seed=self.venue.seed, rate=self.venue.rate, start_ns=self.venue.now_ns
+            )
+        market.rest_until(self.venue.now_ns)
+        return market
+
+    def books(self, listing: Listing, now_ns: int) -> Books:
+        """The stream of a listing's book, whose numbers REST shares; nothing pending."""
+        stream = self.venue.stream(PUBLIC, f"books:{listing.symbol}", self._books(listing))
+        assert isinstance(stream, Books)
+        stream.flush(now_ns)
+        return stream
+
+    def _books(self, listing: Listing) -> Callable[[], Books]:
+        market = self.venue.market(listing)
+        topic = f"books:{listing.symbol}"
+        return lambda: Books(topic, market, checksums=self._checksums, snapshots=self._snapshots)
+
+    def stream(self, path: str, topic: str, now_ns: int) -> Stream | None:
+        """The stream of a channel; None where OKX has none of that name under a path."""
+        venue = self.venue
+        if venue.replay is not None:
+            return venue.replay.stream(topic, now_ns)
+        make = self._maker(path, topic)
+        return None if make is None else venue.stream(path, topic, make)
+
+    def _maker(self, path: str, topic: str) -> Callable[[], Stream] | None:
+        venue = self.venue
+        channel, _, about = topic.partition(":")
+        if (path, channel) == (PUBLIC, "liquidation-orders"):
+            if about not in {SWAP, FUTURES}:
+                return None
+            trading = [each for each in self.of(about) if each.status is InstrumentStatus.TRADING]
+            return lambda: Liquidations(topic, [venue.market(each) for each in trading])
+        listing = self.listing(about)
+        if listing is None or listing.status is InstrumentStatus.CLOSED:
+            return None
+        if path == BUSINESS:
+            interval = channel.removeprefix("candle")
+            if interval != channel and interval in INTERVALS:
+                return lambda: Candles(topic, venue.market(listing), interval)
+            if channel == "trades-all":
+                return lambda: Trades(topic, venue.market(listing), False)
+            return None
+        match channel:
+            case "bbo-tbt":
+                return lambda: BestQuotes(topic, venue.market(listing))
+            case "books5":
+                return lambda: BestFive(topic, venue.market(listing))
+            case "books":
+                return self._books(listing)
+            case "trades":
+                return lambda: Trades(topic, venue.market(listing), True)
+            case "tickers":
+                return lambda: Tickers(topic, venue.market(listing))
+            case "mark-price" if listing.category in {SWAP, FUTURES, OPTION}:
+                return lambda: MarkPrices(topic, venue.market(listing))
+            case "funding-rate" if listing.funding_interval_ns is not None:
+                return lambda: FundingRates(topic, venue.market(listing))
+        return None
+
+
+def topic_of(arg: Mapping[str, Any]) -> str:
+    """The emulator's name of what an argument asks for."""
+    return f"{arg.get('channel', '')}:{arg.get('instId') or arg.get('instType') or ''}"
+
+
+class OkxSession(Session):
+    """One WebSocket."""
+
+    # https://www.okx.com/docs-v5/en/#overview-websocket-connect
+    idle_timeout: ClassVar[float | None] = 30.0
+
+    def __init__(self, dialect: OkxDialect, path: str) -> None:
+        self._dialect = dialect
+        self._path = path
+        self._times: deque[int] = deque()
+
+    def received(self, frame: str | bytes, now_ns: int) -> None:
+        if frame in {"ping", b"ping"}:
+            self.peer.reply(Frame(b"pong"))
+            return
+        if len(frame) > _CHARACTERS:
+            self.peer.close(1009, "message too big")
+            return
+        try:
+            request = orjson.loads(frame)
+        except orjson.JSONDecodeError:
+            request = None
+        if not isinstance(request, dict):
+            self._refuse({}, "60012", f"Invalid request: {_text(frame)}")
+            return
+        operation = request.get("op")
+        if operation not in {"subscribe", "unsubscribe", "login"}:
+            self._refuse(request, "60012", f"Invalid request: {_text(frame)}")
+        elif not _is_id(request.get("id", "1")):
+            self._refuse({}, "60012", "Invalid request: id must be 1 to 32 letters and digits")
+        elif not self._may_ask(now_ns):
+            self._refuse(request, "60014", "Requests too frequent")
+        elif operation == "login":
+            self._refuse(request, "60032", "API key doesn't exist")
+        else:
+            self._carry_out(request, now_ns)
+
+    def _may_ask(self, now_ns: int) -> bool:
+        times = self._times
+        while times and times[0] <= now_ns - 3600 * NS_PER_SECOND:
+            times.popleft()
+        if len(times) >= _REQUESTS_PER_HOUR:
+            return False
+        times.append(now_ns)
+        return True
+
+    def _carry_out(self, request: Mapping[str, Any], now_ns: int) -> None:
+        arguments = request.get("args")
+        if not isinstance(arguments, list) or not arguments:
+            self._refuse(request, "60013", "Invalid args")
+            return
+        for arg in arguments:
+            if not isinstance(arg, dict) or not all(isinstance(v, str) for v in arg.values()):
+                self._refuse(request, "60013", "Invalid args")
+            elif request["op"] == "subscribe":
+                self._subscribe(request, arg, now_ns)
+            else:
+                self.peer.unsubscribe(topic_of(arg))
+                self._accept(request, arg)
+
+    def _subscribe(self, request: Mapping[str, Any], arg: Mapping[str, str], now_ns: int) -> None:
+        topic = topic_of(arg)
+        if self._path == PRIVATE or arg.get("channel") in FOR_MEMBERS:
+            self._refuse(request, "60011", "Please log in")
+            return
+        stream = self._dialect.stream(self._path, topic, now_ns)
+        if stream is None:
+            named = ",".join(f"{name}:{value}" for name, value in arg.items())
+            text = (
+                f"Wrong URL or {named} doesn't exist. Please use the correct URL, channel and "
+                "parameters referring to API document."
+            )
+            self._refuse(request, "60018", text)
+            return
+        self._accept(request, arg)
+        if topic not in self.peer.subscriptions:
+            self.peer.subscribe(stream, now_ns)
+
+    # --- replies ---
+
+    def _accept(self, request: Mapping[str, Any], arg: Mapping[str, str]) -> None:
+        self._say({**_id_of(request), "event": request["op"], "arg": arg})
+
+    def _refuse(self, request: Mapping[str, Any], code: str, text: str) -> None:
+        self._say({**_id_of(request), "event": "error", "code": code, "msg": text})
+
+    def _say(self, reply: Mapping[str, Any]) -> None:
+        named = {**reply, "connId": self._dialect.connection_id(self.peer.number)}
+        self.peer.reply(Frame(orjson.dumps(named)), ack=True)
+
+
+def _id_of(request: Mapping[str, Any]) -> dict[str, str]:
+    return {"id": request["id"]} if isinstance(request.get("id"), str) else {}
+
+
+def _is_id(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= 32 and text.isascii() and text.isalnum()
+
+
+def _text(frame: str | bytes) -> str:
+    return frame if isinstance(frame, str) else frame.decode("utf-8", "replace")

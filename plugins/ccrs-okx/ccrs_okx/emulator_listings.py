@@ -1,0 +1,227 @@
+"""What the emulated OKX lists: an invented choice of instruments, with plausible rules.
+
+https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import attrs
+
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+
+SPOT, SWAP, FUTURES, OPTION = "SPOT", "SWAP", "FUTURES", "OPTION"
+TYPES = (SPOT, SWAP, FUTURES, OPTION)
+
+_HOUR_NS = 3600 * NS_PER_SECOND
+_LAUNCH_NS = int(datetime(2023, 2, 6, 8, tzinfo=UTC).timestamp()) * NS_PER_SECOND
+
+# Coin, price, spot's tick and lot, contracts' tick and lot in base units, levels.
+_COINS = (
+    ("BTC", "104250.5", "0.1", "0.00000001", "0.1", "0.0001", 450),
+    ("ETH", "3921.37", "0.01", "0.000001", "0.01", "0.001", 450),
+    ("SOL", "187.42", "0.01", "0.000001", "0.01", "0.01", 200),
+    ("XRP", "2.4113", "0.0001", "0.000001", "0.0001", "1", 200),
+    ("DOGE", "0.23781", "0.00001", "0.000001", "0.00001", "10", 150),
+    ("ADA", "0.8125", "0.0001", "0.0001", "0.0001", "1", 100),
+    ("LTC", "112.45", "0.01", "0.000001", "0.01", "0.01", 100),
+    ("LINK", "21.874", "0.001", "0.0001", "0.001", "0.01", 100),
+    ("AVAX", "28.615", "0.001", "0.0001", "0.001", "0.01", 100),
+    ("DOT", "4.1523", "0.0001", "0.0001", "0.0001", "0.01", 100),
+)
+_LIVELY = {"BTC": 1.0, "ETH": 0.8}
+_INVENTED = 60
+_CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
+
+
+def contract_value(listing: Listing) -> Decimal:
+    """What a contract is worth, in base units; of inverse ones in quote units.
+
+    The markets of the core's emulator value inverse contracts at one quote unit.
+    """
+    if listing.market is Market.LINEAR:
+        return listing.lot * 100
+    return listing.lot if listing.market is Market.OPTION else Decimal(1)
+
+
+def step(listing: Listing) -> Decimal:
+    """The lot as OKX counts it: in contracts, of spot in base units."""
+    if listing.market is Market.LINEAR:
+        return Decimal("0.01")
+    return Decimal(1) if listing.market is Market.OPTION else listing.lot
+
+
+def listings(start_ns: int) -> list[Listing]:
+    """The instruments at a time; dated ones expire on the last Fridays of quarters after it."""
+    found = [*_spot(), *_swaps(), *_futures(start_ns), *_options(start_ns)]
+    return sorted(found, key=lambda listing: (TYPES.index(listing.category), listing.symbol))
+
+
+def _spot() -> Iterator[Listing]:
+    for coin, price, tick, lot, _, _, levels in _COINS:
+        for quote in ("USDT", "USDC") if coin in _LIVELY else ("USDT",):
+            yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else 120)
+    yield attrs.evolve(
+        _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120),
+        level_value=Decimal("0.2"),
+    )
+    yield attrs.evolve(
+        _pair("LUNA", "USDT", "0.1842", "0.0001", "0.0001", 60), status=InstrumentStatus.HALTED
+    )
+    yield attrs.evolve(
+        _pair("NOVA", "USDT", "1.25", "0.0001", "0.0001", 60), status=InstrumentStatus.PRELAUNCH
+    )
+    rng = random.Random("okx/coins")
+    names: set[str] = set()
+    while len(names) < _INVENTED:
+        letters = (_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS, _CONSONANTS)
+        name = "".join(rng.choice(each) for each in letters)
+        if name not in names:
+            names.add(name)
+            price = str(Decimal(rng.randrange(1000, 90000)).scaleb(-3))
+            yield attrs.evolve(_pair(name, "USDT", price, "0.001", "0.01", 60), pace=0.2)
+
+
+def _pair(coin: str, quote: str, price: str, tick: str, lot: str, levels: int) -> Listing:
+    step = Decimal(lot)
+    return Listing(
+        category=SPOT,
+        symbol=f"{coin}-{quote}",
+        market=Market.SPOT,
+        base=coin,
+        quote=quote,
+        tick=Decimal(tick),
+        lot=step,
+        min_size=max(step, Decimal("0.00001")),
+        max_size=Decimal(9_999_999_999),
+        price=Decimal(price),
+        levels=levels,
+        level_value=Decimal(9_000),
+        pace=_LIVELY.get(coin, 0.3),
+        launch_ns=_LAUNCH_NS,
+    )
+
+
+def _swaps() -> Iterator[Listing]:
+    for coin, price, _, _, tick, lot, levels in _COINS:
+        yield _linear(coin, "USDT", price, tick, lot, levels)
+    yield attrs.evolve(_linear("BTC", "USDC", "104247.9", "0.1", "0.0001", 120), pace=0.2)
+    for coin, price, tick, levels in (
+        ("BTC", "104250.5", "0.1", 450),
+        ("ETH", "3921.37", "0.01", 200),
+        *((coin, price, tick, 80) for coin, price, _, _, tick, _, _ in _COINS[2:]),
+    ):
+        yield _inverse(coin, price, tick, levels)
+
+
+def _linear(coin: str, quote: str, price: str, tick: str, lot: str, levels: int) -> Listing:
+    step = Decimal(lot)
+    return Listing(
+        category=SWAP,
+        symbol=f"{coin}-{quote}-SWAP",
+        market=Market.LINEAR,
+        base=coin,
+        quote=quote,
+        settle=quote,
+        tick=Decimal(tick),
+        lot=step,
+        min_size=step,
+        max_size=step * 10_000_000,
+        price=Decimal(price),
+        levels=levels,
+        level_value=Decimal(25_000),
+        pace=_LIVELY.get(coin, 0.1),
+        launch_ns=_LAUNCH_NS,
+        funding_interval_ns=8 * _HOUR_NS,
+    )
+
+
+def _inverse(coin: str, price: str, tick: str, levels: int) -> Listing:
+    return Listing(
+        category=SWAP,
+        symbol=f"{coin}-USD-SWAP",
+        market=Market.INVERSE,
+        base=coin,
+        quote="USD",
+        settle=coin,
+        tick=Decimal(tick),
+        lot=Decimal(1),
+        min_size=Decimal(1),
+        max_size=Decimal(100_000_000),
+        price=Decimal(price),
+        levels=levels,
+        level_value=Decimal(12_000),
+        pace=0.6 if coin in _LIVELY else 0.1,
+        launch_ns=_LAUNCH_NS,
+        funding_interval_ns=8 * _HOUR_NS,
+    )
+
+
+def quarters(start_ns: int, count: int) -> list[datetime]:
+    """The coming last Fridays of quarters, 08:00 UTC, at least a week ahead."""
+    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
+    found: list[datetime] = []
+    year, month = start.year, (start.month - 1) // 3 * 3 + 3
+    while len(found) < count:
+        following = datetime(year + month // 12, month % 12 + 1, 1, 8, tzinfo=UTC)
+        last = following - timedelta(days=1)
+        friday = last - timedelta(days=(last.weekday() - 4) % 7)
+        if friday > start + timedelta(days=7):
+            found.append(friday)
+        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
+    return found
+
+
+def _ns(time: datetime) -> int:
+    return int(time.timestamp()) * NS_PER_SECOND
+
+
+def _futures(start_ns: int) -> Iterator[Listing]:
+    for day in quarters(start_ns, 2):
+        for coin, price, _, _, tick, lot, _ in _COINS[:2]:
+            for perpetual in (
+                _linear(coin, "USDT", price, tick, lot, 120),
+                _inverse(coin, price, tick, 120),
+            ):
+                yield attrs.evolve(
+                    perpetual,
+                    category=FUTURES,
+                    symbol=f"{coin}-{perpetual.quote}-{day:%y%m%d}",
+                    price=perpetual.price * Decimal("1.012"),
+                    expiry_ns=_ns(day),
+                    funding_interval_ns=None,
+                    pace=0.05,
+                )
+
+
+def _options(start_ns: int) -> Iterator[Listing]:
+    for coin, middle, between, lot in (("BTC", 104_000, 4_000, "0.01"), ("ETH", 3_900, 200, "0.1")):
+        for day in quarters(start_ns, 2):
+            for offset in (-1, 0, 1):
+                strike = middle + offset * between
+                for kind in OptionKind:
+                    yield Listing(
+                        category=OPTION,
+                        symbol=f"{coin}-USD-{day:%y%m%d}-{strike}-{kind.value[0].upper()}",
+                        market=Market.OPTION,
+                        base=coin,
+                        quote="USD",
+                        settle=coin,
+                        tick=Decimal("0.0005"),
+                        lot=Decimal(lot),
+                        min_size=Decimal(lot),
+                        max_size=Decimal(lot) * 1_000_000,
+                        price=Decimal("0.045") + Decimal("0.005") * offset,
+                        levels=40,
+                        level_value=Decimal("0.2"),
+                        pace=0.5 if offset == 0 else 0.1,
+                        launch_ns=_LAUNCH_NS,
+                        expiry_ns=_ns(day),
+                        strike=Decimal(strike),
+                        option_kind=kind,
+                    )

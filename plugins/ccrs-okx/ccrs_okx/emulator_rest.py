@@ -1,0 +1,310 @@
+"""The emulated OKX's REST answers, refusals and limits.
+
+https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-tickers and the pages beside it
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import orjson
+
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Market, Side
+from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES
+from ccrs_okx.emulator_streams import INTERVALS
+from ccrs_okx.emulator_wire import SIDES, Speller, funding, instrument, ms, ticker
+
+if TYPE_CHECKING:
+    from ccrs_okx.emulator import OkxDialect
+
+PARAMETER = 51000
+_RECENT_CANDLES = 1440
+_LONGEST_BOOK = 400
+_PRIVATE = ("/api/v5/account", "/api/v5/trade", "/api/v5/asset", "/api/v5/users")
+
+
+class Refused(Exception):
+    """OKX answers with an error code of its own."""
+
+    def __init__(self, code: int, text: str, status: int = 200) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.status = status
+
+
+class Window:
+    """Counts what happened in a sliding window of time, per network address."""
+
+    def __init__(self, limit: int | None, seconds: float) -> None:
+        self.limit = limit
+        self._length_ns = round(seconds * NS_PER_SECOND)
+        self._times: dict[str, deque[int]] = {}
+
+    def enter(self, address: str, now_ns: int) -> bool:
+        """Count one more; False where it is one too many, which isn't counted."""
+        if self.limit is None:
+            return True
+        times = self._times.setdefault(address, deque())
+        while times and times[0] <= now_ns - self._length_ns:
+            times.popleft()
+        if len(times) >= self.limit:
+            return False
+        times.append(now_ns)
+        return True
+
+
+@attrs.frozen
+class Query:
+    """A request's parameters, and how strictly OKX reads them."""
+
+    values: Mapping[str, str]
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.values.get(name, "")
+        if not value:
+            raise Refused(50014, f"Parameter {name} can not be empty.", 400)
+        if value not in allowed:
+            raise Refused(PARAMETER, f"Parameter {name} error")
+        return value
+
+    def number(self, name: str, default: int, most: int) -> int:
+        text = self.values.get(name, "")
+        if not text:
+            return default
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise Refused(PARAMETER, f"Parameter {name} error")
+        return int(text)
+
+    def time_ns(self, name: str) -> int | None:
+        text = self.values.get(name, "")
+        if not text:
+            return None
+        if not text.isdecimal():
+            raise Refused(PARAMETER, f"Parameter {name} error")
+        return int(text) * NS_PER_MS
+
+
+class Rest:
+    """Answers OKX's public market endpoints; ``limited`` as OKX does, per address and call."""
+
+    def __init__(self, dialect: OkxDialect, *, limited: bool) -> None:
+        self._dialect = dialect
+        calls: Mapping[str, tuple[int, Callable[[Query, int], list[Any]]]] = {
+            "/api/v5/public/time": (10, self._time),
+            "/api/v5/public/instruments": (20, self._instruments),
+            "/api/v5/public/underlying": (20, self._underlying),
+            "/api/v5/public/funding-rate": (20, self._funding_rate),
+            "/api/v5/public/funding-rate-history": (10, self._funding_history),
+            "/api/v5/public/mark-price": (10, self._mark_price),
+            "/api/v5/market/ticker": (20, self._ticker),
+            "/api/v5/market/tickers": (20, self._tickers),
+            "/api/v5/market/books": (40, self._books),
+            "/api/v5/market/trades": (100, self._trades),
+            "/api/v5/market/candles": (40, lambda q, now: self._candles(q, now, recent=True)),
+            "/api/v5/market/history-candles": (
+                20,
+                lambda q, now: self._candles(q, now, recent=False),
+            ),
+        }
+        self._calls = {path: call for path, (_, call) in calls.items()}
+        self._windows = {
+            path: Window(limit if limited else None, 2.0) for path, (limit, _) in calls.items()
+        }
+
+    def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        call = self._calls.get(request.path)
+        try:
+            if request.path.startswith(_PRIVATE):
+                raise Refused(50103, "Request header OK-ACCESS-KEY can not be empty.", 401)
+            if call is None or request.method != "GET":
+                return failure(404)
+            if not self._windows[request.path].enter(address, now_ns):
+                return failure(429)
+            data = call(Query(dict(request.query)), now_ns)
+        except Refused as refused:
+            return envelope(refused.code, refused.text, [], refused.status)
+        return envelope(0, "", data)
+
+    # --- calls ---
+
+    def _time(self, _: Query, now_ns: int) -> list[Any]:
+        return [{"ts": ms(now_ns)}]
+
+    def _underlying(self, query: Query, now_ns: int) -> list[Any]:
+        kind = query.choice("instType", (SWAP, FUTURES, OPTION))
+        return [sorted({f"{each.base}-{each.quote}" for each in self._dialect.of(kind)})]
+
+    def _instruments(self, query: Query, now_ns: int) -> list[Any]:
+        kind = query.choice("instType", TYPES)
+        family, symbol = query.values.get("instFamily", ""), query.values.get("instId", "")
+        if kind == OPTION and not family:
+            raise Refused(50014, "Parameter instFamily can not be empty.", 400)
+        listed = [each for each in self._dialect.of(kind) if each.status.value != "closed"]
+        if symbol:
+            listed = [each for each in listed if each.symbol == symbol]
+        elif family:
+            listed = [each for each in listed if f"{each.base}-{each.quote}" == family]
+        if (symbol or family) and not listed:
+            raise Refused(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+        return [instrument(each, 1000 + place) for place, each in enumerate(listed)]
+
+    def _ticker(self, query: Query, now_ns: int) -> list[Any]:
+        return [ticker(Speller(self._dialect.quoted(self._listing(query))), now_ns)]
+
+    def _tickers(self, query: Query, now_ns: int) -> list[Any]:
+        kind = query.choice("instType", TYPES)
+        return [
+            ticker(Speller(self._dialect.quoted(each)), now_ns)
+            for each in self._dialect.of(kind)
+            if each.status is InstrumentStatus.TRADING
+        ]
+
+    def _books(self, query: Query, now_ns: int) -> list[Any]:
+        listing, levels = self._listing(query), query.number("sz", 1, _LONGEST_BOOK)
+        stream = self._dialect.books(listing, now_ns)
+        view, rows = stream.view, stream.speller.rows
+        row = {
+            "asks": rows(view.asks[:levels], Side.SELL),
+            "bids": rows(view.bids[:levels], Side.BUY),
+            "ts": ms(view.time_ns),
+            "seqId": stream.number,
+        }
+        return [row]
+
+    def _trades(self, query: Query, now_ns: int) -> list[Any]:
+        listing, limit = self._listing(query), query.number("limit", 100, 500)
+        market = self._dialect.venue.market(listing)
+        speller = Speller(market)
+        return [
+            {
+                "instId": listing.symbol,
+                "side": SIDES[trade.side],
+                "sz": speller.size(trade.size),
+                "source": "0",
+                "px": speller.price(trade.price),
+                "tradeId": speller.trade_id(trade),
+                "ts": ms(trade.time_ns),
+            }
+            for trade in list(market.tape.trades)[: -limit - 1 : -1]
+        ]
+
+    def _candles(self, query: Query, now_ns: int, *, recent: bool) -> list[Any]:
+        listing, limit = self._listing(query), query.number("limit", 100, 300)
+        interval = INTERVALS.get(query.values.get("bar", "1m"))
+        if interval is None:
+            raise Refused(PARAMETER, "Parameter bar error")
+        after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
+        now_open_ns = interval.open_of(now_ns)
+        # "after" asks for what is older: the candle that opens just then isn't meant.
+        open_ns = now_open_ns
+        if after_ns is not None and after_ns <= now_ns:
+            open_ns = min(open_ns, interval.open_of(after_ns - 1))
+        first_ns = interval.open_of(listing.launch_ns)
+        if recent:
+            length_ns = interval.ns or 30 * 86_400 * NS_PER_SECOND
+            first_ns = max(first_ns, now_open_ns - (_RECENT_CANDLES - 1) * length_ns)
+        elif open_ns == now_open_ns:
+            open_ns = interval.open_of(open_ns - 1)
+        opens: list[int] = []
+        while open_ns >= first_ns and len(opens) < limit:
+            if before_ns is not None and open_ns <= before_ns:
+                break
+            opens.append(open_ns)
+            open_ns = interval.open_of(open_ns - 1)
+        if not opens:
+            return []
+        market = self._dialect.venue.market(listing)
+        speller = Speller(market)
+        bars = market.tape.candles(interval, opens[-1], len(opens), now_ns)
+        return [
+            speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns) for bar in reversed(bars)
+        ]
+
+    def _funding_rate(self, query: Query, now_ns: int) -> list[Any]:
+        return [funding(self._dialect.venue.market(self._paying(query)), now_ns)]
+
+    def _funding_history(self, query: Query, now_ns: int) -> list[Any]:
+        listing, limit = self._paying(query), query.number("limit", 100, 400)
+        after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
+        interval = listing.funding_interval_ns
+        assert interval is not None
+        market = self._dialect.venue.market(listing)
+        last_ns = now_ns if after_ns is None else min(now_ns, after_ns - 1)
+        time_ns = last_ns // interval * interval
+        rows: list[dict[str, str]] = []
+        while len(rows) < limit and time_ns >= listing.launch_ns:
+            if before_ns is not None and time_ns <= before_ns:
+                break
+            rate = f"{Decimal(market.funding_at(time_ns)).scaleb(-6):f}"
+            rows.append(
+                {
+                    "formulaType": "noRate",
+                    "fundingRate": rate,
+                    "fundingTime": ms(time_ns),
+                    "instId": listing.symbol,
+                    "instType": listing.category,
+                    "method": "current_period",
+                    "realizedRate": rate,
+                }
+            )
+            time_ns -= interval
+        return rows
+
+    def _mark_price(self, query: Query, now_ns: int) -> list[Any]:
+        kind = query.choice("instType", (SWAP, FUTURES, OPTION))
+        symbol = query.values.get("instId", "")
+        return [
+            {
+                "instId": each.symbol,
+                "instType": kind,
+                "markPx": Speller(market).fine(market.mark),
+                "ts": ms(now_ns),
+            }
+            for each in self._dialect.of(kind)
+            if symbol in {"", each.symbol} and (market := self._dialect.quoted(each)) is not None
+        ]
+
+    def _paying(self, query: Query) -> Listing:
+        listing = self._listing(query)
+        if listing.market is Market.SPOT or listing.funding_interval_ns is None:
+            raise Refused(PARAMETER, "Parameter instId error")
+        return listing
+
+    def _listing(self, query: Query) -> Listing:
+        symbol = query.values.get("instId", "")
+        if not symbol:
+            raise Refused(50014, "Parameter instId can not be empty.", 400)
+        listing = self._dialect.listing(symbol)
+        if listing is None:
+            raise Refused(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+        return listing
+
+
+def envelope(code: int, text: str, data: list[Any], status: int = 200) -> HttpResponse:
+    """OKX's answer around some data; HTTP 200 even for most errors."""
+    body = {"code": str(code), "msg": text, "data": data}
+    return HttpResponse(status, {"Content-Type": "application/json"}, orjson.dumps(body))
+
+
+_FAILURES = {
+    400: (PARAMETER, "Parameter error"),
+    429: (50011, "Too Many Requests"),
+    500: (50026, "System error. Please try again later."),
+    503: (50001, "Service temporarily unavailable. Please try again later."),
+}
+
+
+def failure(status: int) -> HttpResponse:
+    """What comes with an HTTP status of its own; statuses from 10000 on are OKX's codes."""
+    if status >= 10_000:
+        return envelope(status, "Too Many Requests" if status == 50011 else "Refused", [])
+    if status in _FAILURES:
+        return envelope(*_FAILURES[status], [], status)
+    return HttpResponse(status, {"Content-Type": "text/html"}, b"<html></html>")

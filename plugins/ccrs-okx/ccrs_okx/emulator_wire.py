@@ -1,0 +1,203 @@
+"""How the emulated OKX spells numbers, and what it says of a market.
+
+Written from OKX's documents and recorded frames, on purpose without the plugin's codec.
+https://www.okx.com/docs-v5/en/#order-book-trading-market-data
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from ccrs_core.emulator.listing import Listing, Steps
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.streams import Levels
+from ccrs_core.emulator.tape import Bar, TapeTrade
+from ccrs_core.model import NS_PER_MS, Market, Side
+from ccrs_okx.emulator_listings import OPTION, SPOT, contract_value, step
+
+SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
+STATES = {"prelaunch": "preopen", "halted": "suspend", "settling": "settling", "closed": "expired"}
+_CHECKED = 25
+
+Row = list[str]
+"""Price, size, nothing, number of orders."""
+
+
+def ms(time_ns: int) -> str:
+    """A time as OKX writes it: milliseconds, as text."""
+    return str(time_ns // NS_PER_MS)
+
+
+def trimmed(value: Decimal) -> str:
+    """A number without exponent and trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class Speller:
+    """A market's numbers as OKX writes them: sizes in contracts, nothing with trailing zeros."""
+
+    def __init__(self, market: SimulatedMarket) -> None:
+        self.market = market
+        self.listing = market.listing
+        self.price = market.rules.price.trimmed
+        self.size = Steps(step(market.listing)).trimmed
+        rng = random.Random(f"okx/trades/{market.listing.symbol}")
+        self._ids = rng.randrange(10**7, 10**9)
+
+    def trade_id(self, trade: TapeTrade) -> str:
+        return str(self._ids + trade.number)
+
+    def fine(self, hundredths: int) -> str:
+        """A price in hundredths of a tick."""
+        return self.market.rules.price.hundredths(hundredths)
+
+    def rows(self, levels: Levels, side: Side) -> list[Row]:
+        """Levels of a side, best first; those that are gone have size 0."""
+        engine = self.market.engine
+        ladder = engine.bids if side is Side.BUY else engine.asks
+        found = []
+        for price, size in levels:
+            level = ladder.levels.get(price * ladder.sign) if size else None
+            orders = len(level.orders) if level is not None else 0
+            found.append([self.price(price), self.size(size), "0", str(orders)])
+        return found
+
+    def turnover(self, lots: int, units: int) -> tuple[str, str]:
+        """What was traded: in the base currency (spot: the quote currency), and in the quote
+        currency."""
+        listing = self.listing
+        value = listing.tick * listing.lot * units
+        if listing.market is Market.INVERSE:
+            return trimmed(Decimal(units).scaleb(-8)), trimmed(listing.lot * lots)
+        if listing.category == SPOT:
+            return trimmed(value), trimmed(value)
+        return trimmed(listing.lot * lots), trimmed(value)
+
+    def candle(self, bar: Bar, closed: bool) -> list[str]:
+        prices = (self.price(price) for price in (bar.open, bar.high, bar.low, bar.close))
+        volumes = self.size(bar.lots), *self.turnover(bar.lots, bar.turnover)
+        return [ms(bar.open_ns), *prices, *volumes, "1" if closed else "0"]
+
+
+def checksum(bids: Sequence[Row], asks: Sequence[Row]) -> int:
+    """The CRC-32 of a book's best levels, as OKX computed it until 2026."""
+    parts: list[str] = []
+    for place in range(_CHECKED):
+        for side in (bids, asks):
+            if len(side) > place:
+                parts += side[place][:2]
+    value = zlib.crc32(":".join(parts).encode("ascii"))
+    return value if value < 1 << 31 else value - (1 << 32)
+
+
+def ticker(speller: Speller, now_ns: int) -> dict[str, str]:
+    """https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-ticker"""
+    market, listing = speller.market, speller.listing
+    tape = market.tape
+    day = tape.day(now_ns)
+    quotes: list[str] = []
+    for side in (Side.SELL, Side.BUY):
+        top = market.engine.depth(side, 1)
+        quotes += [speller.price(top[0][0]), speller.size(top[0][1])] if top else ["", ""]
+    return {
+        "instType": listing.category,
+        "instId": listing.symbol,
+        "last": speller.price(tape.last),
+        "lastSz": speller.size(tape.trades[-1].size if tape.trades else 1),
+        "askPx": quotes[0],
+        "askSz": quotes[1],
+        "bidPx": quotes[2],
+        "bidSz": quotes[3],
+        "open24h": speller.price(day.open),
+        "high24h": speller.price(day.high),
+        "low24h": speller.price(day.low),
+        "sodUtc0": speller.price(day.open),
+        "sodUtc8": speller.price(day.open),
+        "volCcy24h": speller.turnover(day.lots, day.turnover)[0],
+        "vol24h": speller.size(day.lots),
+        "ts": ms(now_ns),
+    }
+
+
+def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
+    """https://www.okx.com/docs-v5/en/#public-data-rest-api-get-funding-rate"""
+    due_ns = market.next_funding_ns or 0
+    rate = f"{Decimal(market.funding_rate).scaleb(-6):.16f}"
+    return {
+        "formulaType": "noRate",
+        "fundingRate": rate,
+        "fundingTime": ms(due_ns),
+        "impactValue": "20000.0000000000000000",
+        "instId": market.listing.symbol,
+        "instType": market.listing.category,
+        "interestRate": "0.0001000000000000",
+        "maxFundingRate": "0.015",
+        "method": "current_period",
+        "minFundingRate": "-0.015",
+        "nextFundingRate": "",
+        "nextFundingTime": ms(due_ns + (market.listing.funding_interval_ns or 0)),
+        "premium": rate,
+        "settFundingRate": rate,
+        "settState": "settled",
+        "ts": ms(now_ns),
+    }
+
+
+def instrument(listing: Listing, code: int) -> dict[str, Any]:
+    """A row of the instrument list."""
+    spot, inverse = listing.category == SPOT, listing.market is Market.INVERSE
+    option = listing.category == OPTION
+    value = contract_value(listing)
+    family = "" if spot else f"{listing.base}-{listing.quote}"
+    contracts = Decimal(1) if spot else value if not inverse else Decimal(1)
+
+    def size(amount: Decimal) -> str:
+        return trimmed(amount / contracts)
+
+    kind = listing.option_kind
+    return {
+        "alias": "",
+        "auctionEndTime": "",
+        "baseCcy": listing.base if spot else "",
+        "category": "1",
+        "contTdSwTime": "",
+        "ctMult": "" if spot else trimmed(value) if option else "1",
+        "ctType": "" if spot or option else listing.market.value,
+        "ctVal": "" if spot else "1" if option else trimmed(value),
+        "ctValCcy": "" if spot else listing.quote if inverse else listing.base,
+        "expTime": "" if listing.expiry_ns is None else ms(listing.expiry_ns),
+        "futureSettlement": False,
+        "groupId": "1",
+        "instFamily": family,
+        "instId": listing.symbol,
+        "instIdCode": code,
+        "instType": listing.category,
+        "lever": "" if option else "50",
+        "listTime": ms(listing.launch_ns),
+        "lotSz": trimmed(step(listing)),
+        "maxIcebergSz": size(listing.max_size),
+        "maxLmtAmt": "20000000",
+        "maxLmtSz": f"{size(listing.max_size)}",
+        "maxMktAmt": "1000000" if spot else "",
+        "maxMktSz": size(listing.max_size),
+        "maxStopSz": size(listing.max_size),
+        "maxTriggerSz": size(listing.max_size),
+        "maxTwapSz": size(listing.max_size),
+        "minSz": size(listing.min_size),
+        "openType": "fix_price" if spot else "",
+        "optType": "" if kind is None else kind.value[0].upper(),
+        "quoteCcy": listing.quote if spot else "",
+        "ruleType": "normal",
+        "settleCcy": "" if spot else listing.settle,
+        "state": STATES.get(listing.status.value, "live"),
+        "stk": "" if listing.strike is None else trimmed(listing.strike),
+        "tickSz": str(listing.tick),
+        "tradeQuoteCcyList": [listing.quote] if spot else [],
+        "uly": family,
+        "upcChg": [],
+    }

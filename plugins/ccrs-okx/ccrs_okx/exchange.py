@@ -1,0 +1,203 @@
+"""OKX as the core sees it: capabilities, addresses, limits, routes.
+
+https://www.okx.com/docs-v5/en/
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+
+from ccrs_core.codec import Codec
+from ccrs_core.exchange import (
+    Budget,
+    Capabilities,
+    Environment,
+    Exchange,
+    Limits,
+    Route,
+    SequenceScope,
+)
+from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
+from ccrs_core.rest import GetBook
+from ccrs_okx import error_codes
+from ccrs_okx.codec import INTERVALS, OkxCodec
+from ccrs_okx.rest import ENDPOINTS
+from ccrs_okx.sizes import SCALED, crc32
+from ccrs_okx.symbols import EXCHANGE, instrument_type
+
+if TYPE_CHECKING:
+    from ccrs_core.credentials import Credentials
+    from ccrs_core.emulator.dialect import Dialect
+    from ccrs_core.errors import CcrsError
+    from ccrs_core.orderbook import Checksum, OrderBook
+    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+
+FULL_DEPTH = 400
+
+_SPOT = frozenset(
+    {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
+)
+_OPTIONS = _SPOT | {Channel.MARK_PRICE}
+_DERIVATIVES = _OPTIONS | {Channel.FUNDING, Channel.LIQUIDATIONS}
+_DEPTHS = (5, FULL_DEPTH)
+
+# 480 requests to subscribe, unsubscribe or log in per hour and connection; heartbeats, which OKX
+# doesn't count, are in the budget. All arguments of a request may take 64 KB, of which a hundred
+# take a tenth. https://www.okx.com/docs-v5/en/#overview-websocket-connect
+_MESSAGES = Budget(amount=480, seconds=3600.0)
+
+
+def _route(url: str, name: str = "", topics: int | None = None) -> Route:
+    return Route(
+        url=url,
+        name=name,
+        sequence_scope=SequenceScope.GLOBAL,
+        topics_per_connection=topics,
+        topics_per_request=100,
+        messages=_MESSAGES,
+    )
+
+
+PUBLIC = _route("{public}/ws/v5/public")
+BUSINESS = _route("{business}/ws/v5/business")
+# OKX asks for less than 30 channels of deep books on one connection.
+# https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel
+BOOKS = _route("{public}/ws/v5/public", "books", 29)
+# Liquidations come for a whole type of instruments. So that any number of them share one stream,
+# and nothing else shares its requests, each type has a connection of its own.
+LIQUIDATIONS = {
+    kind: _route("{public}/ws/v5/public", f"liquidations {kind}") for kind in ("SWAP", "FUTURES")
+}
+
+_BUSINESS = frozenset({Channel.TRADES, Channel.CANDLES})
+
+# How long a healthy stream may say nothing, in seconds. A book without change is repeated about
+# every 60 s, mark prices come every 10 s at the latest, funding rates every 30 to 90 s. Everything
+# else comes when something happens.
+_SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 40.0, Channel.FUNDING: 240.0}
+_BOOK_SILENCE = 150.0
+
+
+class Okx(Exchange):
+    """OKX v5: public market data of spot, perpetual and dated contracts, linear and inverse, and of
+    options."""
+
+    name: ClassVar[str] = EXCHANGE
+    contract: ClassVar[int] = 1
+    title: ClassVar[str] = "OKX"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        channels={
+            Market.SPOT: _SPOT,
+            Market.LINEAR: _DERIVATIVES,
+            Market.INVERSE: _DERIVATIVES,
+            Market.OPTION: _OPTIONS,
+        },
+        book_depths=dict.fromkeys(Market, _DEPTHS),
+        intervals=tuple(INTERVALS),
+    )
+    # Port 8443 of the streams, which OKX's documents still print, was closed on 2026-10-31.
+    environments: ClassVar[Mapping[str, Environment]] = {
+        "mainnet": Environment(
+            addresses={
+                "rest": "https://openapi.okx.com",
+                "public": "wss://ws.okx.com",
+                "business": "wss://ws.okx.com",
+            }
+        ),
+        "eea": Environment(
+            addresses={
+                "rest": "https://eea.okx.com",
+                "public": "wss://wseea.okx.com",
+                "business": "wss://wseea.okx.com",
+            }
+        ),
+        "us": Environment(
+            addresses={
+                "rest": "https://us.okx.com",
+                "public": "wss://wsus.okx.com",
+                "business": "wss://wsus.okx.com",
+            }
+        ),
+    }
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
+    # Per IP address: three connections a second, and of requests so many of each kind in 2 s, which
+    # their weights tell. https://www.okx.com/docs-v5/en/#overview-rate-limits
+    limits: ClassVar[Limits] = Limits(
+        connects=Budget(amount=3, seconds=1.0), requests=Budget(amount=40, seconds=2.0)
+    )
+
+    def route(self, subscription: Subscription) -> Route:
+        channel = subscription.channel
+        if channel is Channel.LIQUIDATIONS:
+            return LIQUIDATIONS[instrument_type(subscription.instrument)]
+        if channel is Channel.BOOK and subscription.depth != 5:
+            return BOOKS
+        return BUSINESS if channel in _BUSINESS else PUBLIC
+
+    def codec(self, route: Route) -> Codec:
+        return OkxCodec()
+
+    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+        """https://www.okx.com/docs-v5/en/#overview-rest-authentication-signature"""
+        moment = datetime.fromtimestamp(now_ms // 1000, UTC)
+        timestamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ms % 1000:03d}Z"
+        query = f"?{request.query_string}" if request.query else ""
+        text = f"{timestamp}{request.method}{request.path}{query}".encode() + request.body
+        proof = hmac.new(credentials.secret.encode(), text, hashlib.sha256).digest()
+        headers = {
+            **request.headers,
+            "OK-ACCESS-KEY": credentials.key,
+            "OK-ACCESS-SIGN": base64.b64encode(proof).decode(),
+            "OK-ACCESS-TIMESTAMP": timestamp,
+            "OK-ACCESS-PASSPHRASE": credentials.passphrase,
+        }
+        if request.body:
+            headers["Content-Type"] = "application/json"
+        return attrs.evolve(request, headers=headers)
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        return error_codes.error_of(response)
+
+    def checksum(self, subscription: Subscription) -> Checksum | None:
+        """Of the books of 400 levels, as OKX sent it until 2026-06-23; the codec leaves out the
+        zeros that it has sent since."""
+        if subscription.depth == 5:
+            return None
+        instrument = subscription.instrument
+        contract = instrument.contract_size if instrument.market in SCALED else None
+
+        def checksum(book: OrderBook) -> int:
+            return crc32(book, contract)
+
+        return checksum
+
+    def book_snapshot(self, subscription: Subscription) -> GetBook | None:
+        """Of the books of 400 levels: their stream begins with a snapshot, which OKX has announced
+        to leave out; REST numbers the book as the stream does."""
+        if subscription.depth != FULL_DEPTH:
+            return None
+        return GetBook(subscription.instrument, FULL_DEPTH)
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        if subscription.instrument.status is not InstrumentStatus.TRADING:
+            return None
+        if subscription.channel is Channel.BOOK and subscription.depth == FULL_DEPTH:
+            return _BOOK_SILENCE
+        return _SILENCE.get(subscription.channel)
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        from ccrs_okx.guess import guess
+
+        return guess(frames, market)
+
+    def dialect(self) -> Dialect:
+        from ccrs_okx.emulator import OkxDialect
+
+        return OkxDialect()

@@ -1,0 +1,117 @@
+"""What recordings made by other programs hold: their frames name channels and instruments.
+
+Best effort, for replays only: instruments are cut out of their names, and what a contract is worth
+isn't told by frames, so that sizes of contracts stay in contracts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+from ccrs_core.errors import UsageError
+from ccrs_core.model import (
+    NS_PER_SECOND,
+    Channel,
+    Instrument,
+    Market,
+    OptionKind,
+    Subscription,
+    market_of,
+    unified_symbol,
+)
+from ccrs_okx.codec import ALIASES, BOOKS, CHANNELS, INTERVALS
+from ccrs_okx.symbols import EXCHANGE
+
+UNIFIED = {native: channel for channel, native in CHANNELS.items()}
+DEPTHS = {native: depth for depth, native in BOOKS.items()}
+PROPER = {alias: channel for channel, alias in ALIASES.items()}
+UNIFIED_INTERVALS = {native: unified for unified, native in INTERVALS.items()}
+
+_NATIVE = re.compile(
+    r"(?P<base>[^-]+)-(?P<quote>[^-_]+)(?:_[^-]+)?"
+    r"(?:-(?:SWAP|(?P<day>\d{6})(?:-(?P<strike>[\d.]+)-(?P<kind>[CP]))?))?",
+    re.ASCII,
+)
+
+
+def guess(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
+    """The subscriptions that frames belong to, in the order of their first appearance."""
+    found: dict[Subscription, None] = {}
+    for frame in frames:
+        for channel, native in _named(frame):
+            instrument = instrument_of(native)
+            if instrument is None or (market is not None and instrument.market is not market):
+                continue
+            subscription = _subscription(channel, instrument)
+            if subscription is not None:
+                found[subscription] = None
+    return tuple(found)
+
+
+def _named(frame: bytes) -> Iterable[tuple[str, str]]:
+    """The channel and the instruments that a data frame is about."""
+    try:
+        message = orjson.loads(frame)
+    except ValueError:
+        return
+    arg = message.get("arg") if type(message) is dict else None
+    if type(arg) is not dict or "data" not in message or type(arg.get("channel")) is not str:
+        return
+    if type(arg.get("instId")) is str:
+        yield arg["channel"], arg["instId"]
+    elif arg["channel"] == CHANNELS[Channel.LIQUIDATIONS]:
+        for row in message["data"]:
+            if type(row) is dict and type(row.get("instId")) is str:
+                yield arg["channel"], row["instId"]
+
+
+def _subscription(name: str, instrument: Instrument) -> Subscription | None:
+    name = PROPER.get(name, name)
+    if name in DEPTHS:
+        return Subscription(Channel.BOOK, instrument, depth=DEPTHS[name])
+    if name in UNIFIED:
+        return Subscription(UNIFIED[name], instrument)
+    interval = UNIFIED_INTERVALS.get(name.removeprefix("candle"))
+    # Those that begin at midnight in Hong Kong are other candles than the unified ones.
+    if name.startswith("candle") and interval is not None:
+        return Subscription(Channel.CANDLES, instrument, interval=interval)
+    return None
+
+
+def instrument_of(native: str) -> Instrument | None:
+    """The instrument that a native symbol most likely names; None where it looks like none."""
+    match = _NATIVE.fullmatch(native)
+    if match is None:
+        return None
+    base, quote = match["base"], match["quote"]
+    fields: dict[str, Any] = {"base": base, "quote": quote}
+    dated, strike = match["day"], match["strike"]
+    try:
+        if dated or native.endswith("-SWAP"):
+            # Contracts in dollars are settled in the coin.
+            fields["settle"] = base if quote == "USD" else quote
+        if dated:
+            fields["expiry_ns"] = _expiry_ns(dated)
+        if strike:
+            fields["strike"] = Decimal(strike)
+            fields["option_kind"] = OptionKind.CALL if match["kind"] == "C" else OptionKind.PUT
+        symbol = unified_symbol(**fields)
+        market = market_of(symbol)
+    except (UsageError, ValueError, InvalidOperation, OverflowError):
+        return None
+    return Instrument(exchange=EXCHANGE, symbol=symbol, native=native, market=market, **fields)
+
+
+def _expiry_ns(day: str) -> int:
+    """08:00 UTC on a day such as 260327."""
+    moment = datetime.strptime(day, "%y%m%d").replace(hour=8, tzinfo=UTC)
+    return int(moment.timestamp()) * NS_PER_SECOND
+
+
+__all__ = ["guess", "instrument_of"]

@@ -1,0 +1,378 @@
+"""OKX's public REST calls.
+
+Answers are ``{"code":"0","msg":"","data":[…]}`` with all numbers as text, newest first.
+https://www.okx.com/docs-v5/en/#order-book-trading-market-data and
+https://www.okx.com/docs-v5/en/#public-data-rest-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+
+from ccrs_core import model
+from ccrs_core.candle_times import first_open, later
+from ccrs_core.errors import DecodeError
+from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
+from ccrs_core.rest import (
+    Answer,
+    Endpoint,
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetInstruments,
+    GetServerTime,
+    GetTopOfBook,
+    GetTrades,
+    HttpRequest,
+    HttpResponse,
+    Request,
+)
+from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, ns_of_ms, whole
+from ccrs_okx.codec import INTERVALS
+from ccrs_okx.sizes import sizes_of
+from ccrs_okx.streams import SIDES, best, candle_of, levels
+from ccrs_okx.symbols import INSTRUMENT_TYPES, instruments
+
+R = TypeVar("R", bound=Request[Any])
+T = TypeVar("T")
+
+ALL = frozenset(Market)
+CONTRACTS = frozenset({Market.LINEAR, Market.INVERSE})
+
+BOOK_LEVELS = 400
+TRADES_LIMIT = 500
+CANDLES_LIMIT = 300
+FUNDING_LIMIT = 100
+LONGEST_FUNDING_NS = 8 * 3600 * NS_PER_SECOND
+
+
+def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
+    return HttpRequest("GET", f"/api/v5/{path}", tuple((name, str(v)) for name, v in query))
+
+
+def _decoder(
+    read: Callable[[R, list[Any], int, str | None], Answer[T]],
+) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
+    """A decoder from a function of request, data, time of receipt and cursor."""
+
+    def decode(
+        request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[T]:
+        try:
+            data = orjson.loads(response.body)["data"]
+            if type(data) is not list:
+                raise TypeError("data isn't a list")
+            return read(request, data, received_time_ns, cursor)
+        except MALFORMED as error:
+            message = f"malformed answer to {type(request).__name__}: {error!r}"
+            raise DecodeError(message[:200], response.body) from error
+
+    return decode
+
+
+# --- server time ----------------------------------------------------------------------------
+
+
+def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
+    return _get("public/time")
+
+
+def _read_server_time(
+    request: GetServerTime, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[int]:
+    return Answer(ns_of_ms(data[0]["ts"]))
+
+
+# --- instruments ----------------------------------------------------------------------------
+#
+# Pages chain. Perpetuals come before dated contracts, and a cursor is the type that is asked for.
+# Options are listed by family, whose names must be asked for first; a cursor is the names of those
+# that are still to be listed.
+
+
+def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
+    types = INSTRUMENT_TYPES[request.market]
+    if request.market is not Market.OPTION:
+        return _get("public/instruments", ("instType", cursor or types[0]))
+    if cursor is None:
+        return _get("public/underlying", ("instType", "OPTION"))
+    family = cursor.split(",", 1)[0]
+    return _get("public/instruments", ("instType", "OPTION"), ("instFamily", family))
+
+
+def _read_instruments(
+    request: GetInstruments, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[list[Instrument]]:
+    market = request.market
+    if market is Market.OPTION:
+        if cursor is None:
+            families = data[0] if data else []
+            if not all(isinstance(family, str) and "," not in family for family in families):
+                raise TypeError("families must be names")
+            return Answer([], ",".join(families) or None)
+        return Answer(instruments(data, market), cursor.partition(",")[2] or None)
+    types = INSTRUMENT_TYPES[market]
+    place = types.index(cursor or types[0]) + 1
+    return Answer(instruments(data, market), types[place] if place < len(types) else None)
+
+
+# --- books ----------------------------------------------------------------------------------
+
+
+def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
+    return _get("market/books", ("instId", request.instrument.native), ("sz", 1))
+
+
+def _read_top_of_book(
+    request: GetTopOfBook, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[TopOfBook]:
+    instrument, row = request.instrument, data[0]
+    sizes = sizes_of(instrument)
+    return Answer(
+        TopOfBook(
+            instrument.exchange,
+            instrument.symbol,
+            ns_of_ms(row["ts"]),
+            received_time_ns,
+            # Its number is that of the books' stream, not of the best quotes'.
+            None,
+            *best(row["bids"], sizes),
+            *best(row["asks"], sizes),
+        )
+    )
+
+
+def _book(request: GetBook, cursor: str | None) -> HttpRequest:
+    levels = max(1, min(request.depth, BOOK_LEVELS))
+    # As OKX's announced procedure for books without a first snapshot asks.
+    return _get(
+        "market/books", ("instId", request.instrument.native), ("sz", levels), ("source", 0)
+    )
+
+
+def _read_book(
+    request: GetBook, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[BookUpdate]:
+    instrument, row = request.instrument, data[0]
+    sizes = sizes_of(instrument)
+    bids, asks = (
+        tuple(level for level in levels(row[side], sizes) if level[1]) for side in ("bids", "asks")
+    )
+    return Answer(
+        BookUpdate(
+            instrument.exchange,
+            instrument.symbol,
+            ns_of_ms(row["ts"]),
+            received_time_ns,
+            # Until 2023 books had no number.
+            whole(row["seqId"]) if "seqId" in row else 0,
+            True,
+            bids[: request.depth],
+            asks[: request.depth],
+        )
+    )
+
+
+# --- trades ---------------------------------------------------------------------------------
+
+
+def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
+    limit = max(1, min(request.limit, TRADES_LIMIT))
+    return _get("market/trades", ("instId", request.instrument.native), ("limit", limit))
+
+
+def _read_trades(
+    request: GetTrades, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[list[Trade]]:
+    instrument = request.instrument
+    sizes = sizes_of(instrument)
+    trades = []
+    for row in reversed(data):
+        side, trade_id = SIDES.get(row["side"]), row["tradeId"]
+        if side is None:
+            continue
+        if type(trade_id) is not str:
+            raise TypeError("tradeId isn't text")
+        trades.append(
+            Trade(
+                instrument.exchange,
+                instrument.symbol,
+                ns_of_ms(row["ts"]),
+                received_time_ns,
+                None,
+                trade_id,
+                decimal(row["px"]),
+                sizes[row["sz"]],
+                side,
+            )
+        )
+    return Answer(trades[-request.limit :])
+
+
+# --- candles --------------------------------------------------------------------------------
+#
+# OKX lists the newest first, so pages go back in time: each asks for what opens before (in OKX's
+# words "after") a time. "candles" has the last 1,440 with the open one, "history-candles" those
+# that are closed: the first page is of the former, all others of the latter. A cursor is the time
+# and the number of candles still wanted.
+
+
+def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
+    end_ns, wanted = _span(request)
+    path = "market/candles"
+    if cursor is not None:
+        path = "market/history-candles"
+        before, _, rest = cursor.partition(":")
+        end_ns, wanted = int(before) * NS_PER_MS, int(rest)
+    query: list[tuple[str, object]] = [
+        ("instId", request.instrument.native),
+        ("bar", INTERVALS[request.interval]),
+        ("limit", max(1, min(wanted, CANDLES_LIMIT))),
+    ]
+    if end_ns is not None:
+        query.append(("after", -(-end_ns // NS_PER_MS)))
+    return _get(path, *query)
+
+
+def _span(request: GetCandles) -> tuple[int | None, int]:
+    """Where the last candle that is wanted ends, None for now, and how many are wanted."""
+    end_ns = request.end_ns
+    if request.start_ns is not None:
+        last = later(
+            first_open(request.start_ns, request.interval), request.interval, request.limit
+        )
+        end_ns = last if end_ns is None else min(end_ns, last)
+    return end_ns, request.limit
+
+
+def _read_candles(
+    request: GetCandles, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[list[Candle]]:
+    instrument = request.instrument
+    sizes = sizes_of(instrument)
+    start_ns, end_ns = request.start_ns, request.end_ns
+    candles = []
+    for row in reversed(data):
+        candle = candle_of(instrument, request.interval, row, received_time_ns, sizes)
+        if candle is None or (start_ns is not None and candle.open_time_ns < start_ns):
+            continue
+        if end_ns is None or candle.open_time_ns < end_ns:
+            candles.append(candle)
+    return Answer(candles, _next_candles(request, data, cursor))
+
+
+def _next_candles(request: GetCandles, data: list[Any], cursor: str | None) -> str | None:
+    """The next page, as long as candles that are wanted may lie further back."""
+    end_ns, wanted = _span(request)
+    if cursor is not None:
+        wanted = int(cursor.partition(":")[2])
+    if not data:
+        # What "candles" doesn't hold any more may be history; history has an end.
+        if cursor is not None or end_ns is None:
+            return None
+        return f"{-(-end_ns // NS_PER_MS)}:{wanted}"
+    oldest_ns = ns_of_ms(data[-1][0])
+    wanted -= len(data)
+    if request.start_ns is not None:
+        if oldest_ns <= request.start_ns:
+            return None
+        length_ns = model.INTERVALS[request.interval] * NS_PER_SECOND
+        # An end that lies in the future has made for more than there are.
+        wanted = -((request.start_ns - oldest_ns) // length_ns)
+    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+
+
+# --- funding history ------------------------------------------------------------------------
+
+
+def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
+    end_ns = request.end_ns
+    if cursor is not None:
+        end_ns = int(cursor.partition(":")[0]) * NS_PER_MS
+    elif request.start_ns is not None:
+        # The first ones are wanted: those after them needn't be asked for.
+        last = request.start_ns + request.limit * LONGEST_FUNDING_NS
+        end_ns = last if end_ns is None else min(end_ns, last)
+    query: list[tuple[str, object]] = [
+        ("instId", request.instrument.native),
+        ("limit", FUNDING_LIMIT if request.start_ns is not None else _limit(request)),
+    ]
+    if end_ns is not None:
+        query.append(("after", -(-end_ns // NS_PER_MS)))
+    return _get("public/funding-rate-history", *query)
+
+
+def _limit(request: GetFundingHistory) -> int:
+    return max(1, min(request.limit, FUNDING_LIMIT))
+
+
+def _read_funding(
+    request: GetFundingHistory, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[list[Funding]]:
+    instrument = request.instrument
+    start_ns, end_ns = request.start_ns, request.end_ns
+    rates = []
+    for row in reversed(data):
+        time_ns = ns_of_ms(row["fundingTime"])
+        if (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns):
+            paid = decimal_or_none(row.get("realizedRate"))
+            rates.append(
+                Funding(
+                    instrument.exchange,
+                    instrument.symbol,
+                    time_ns,
+                    received_time_ns,
+                    decimal(row["fundingRate"]) if paid is None else paid,
+                    time_ns,
+                )
+            )
+    return Answer(rates, _next_funding(request, data, cursor))
+
+
+def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | None) -> str | None:
+    """The next page, as long as rates that are wanted may lie further back: how many lie between
+    two times can't be told, since OKX pays every 1 to 8 hours. A cursor is the time before which
+    they were paid and the number of rates still wanted."""
+    if len(data) < FUNDING_LIMIT:
+        return None
+    oldest_ns = ns_of_ms(data[-1]["fundingTime"])
+    wanted = request.limit if cursor is None else int(cursor.partition(":")[2])
+    if request.start_ns is None:
+        wanted -= len(data)
+    elif oldest_ns <= request.start_ns:
+        return None
+    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+
+
+# Weights, of 40 in 2 s, keep each kind within OKX's own limit: 10 of server times and funding
+# rates, 20 of instruments and past candles, 40 of books and candles, 100 of trades.
+# https://www.okx.com/docs-v5/en/#overview-rate-limits
+ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
+    GetServerTime: Endpoint(
+        encode=_server_time, decode=_decoder(_read_server_time), markets=ALL, weight=4
+    ),
+    GetInstruments: Endpoint(
+        encode=_instruments, decode=_decoder(_read_instruments), markets=ALL, weight=2
+    ),
+    GetTopOfBook: Endpoint(encode=_top_of_book, decode=_decoder(_read_top_of_book), markets=ALL),
+    GetBook: Endpoint(encode=_book, decode=_decoder(_read_book), markets=ALL),
+    GetTrades: Endpoint(encode=_trades, decode=_decoder(_read_trades), markets=ALL),
+    GetCandles: Endpoint(
+        encode=_candles,
+        decode=_decoder(_read_candles),
+        markets=ALL,
+        weight=2,
+        newest_first=True,
+    ),
+    GetFundingHistory: Endpoint(
+        encode=_funding,
+        decode=_decoder(_read_funding),
+        markets=CONTRACTS,
+        weight=4,
+        newest_first=True,
+    ),
+}
