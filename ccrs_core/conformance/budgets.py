@@ -38,6 +38,8 @@ from ccrs_core.transport.memory import VirtualClock
 _HURRIED = Options(backoff_initial=0.01, backoff_max=0.05, stable_after=1.0)
 _HOUR = 3600.0
 _MOST_ATTEMPTS = 2000
+_LARGE = 1000
+"""Of what requests ask for: large enough to weigh more."""
 """Larger budgets are not filled up in a test."""
 
 
@@ -247,23 +249,16 @@ class BudgetProperties:
 
     @proves(37)
     def test_the_declared_budgets_are_within_the_exchanges(self, subject: Subject) -> None:
-        """As many requests and connections as ``Exchange.limits`` allows are taken by the exchange
-        within one window."""
+        """As many requests of each kind and connections as their weights and ``Exchange.limits``
+        allow are taken by the exchange within one window."""
         line, limits = subject.line(address="192.0.2.1"), subject.exchange.limits
         if not subject.markets:
             subject.undeclared("channel or request")
-        requests = list(requests_of(subject, subject.instrument(subject.markets[0])))
-        if requests:
-            endpoint = subject.exchange.endpoints[type(requests[0])]
-            for number in range(
-                min(limits.requests.amount, _MOST_ATTEMPTS) // endpoint.weight_of(requests[0])
-            ):
-                response = line.http(endpoint.encode(requests[0], None))
-                error = subject.exchange.error_of(response)
-                assert error is None, (
-                    f"after {number} requests in one moment the exchange answers {error!r}: "
-                    f"Exchange.limits.requests ({limits.requests}) must be within its limit"
-                )
+        tried: set[tuple[object, ...]] = set()
+        for market in subject.markets:
+            for size in (5, _LARGE):
+                for request in requests_of(subject, subject.instrument(market), size):
+                    _are_taken(subject, request, tried)
         for route in list(of_each_route(subject))[:1] if subject.channels else ():
             for number in range(min(limits.connects.amount, _MOST_ATTEMPTS)):
                 try:
@@ -431,3 +426,22 @@ def _check_room(peer: Peer, change: dict[str, int]) -> None:
     if chars is not None:
         used = sum(map(len, peer.subscriptions))
         assert used <= chars, f"{used} characters of topics on one connection, {chars} allowed"
+
+
+def _are_taken(subject: Subject, request: Request[Any], tried: set[tuple[object, ...]]) -> None:
+    """As many requests of a kind as their weight allows, from an address that asks nothing else."""
+    line, exchange = subject.line(address="192.0.2.1"), subject.exchange
+    endpoint = exchange.endpoints[type(request)]
+    encoded, weight = endpoint.encode(request, None), endpoint.weight_of(request)
+    address = exchange.rest_address(encoded)
+    budget, most = exchange.rest_budget(address), max(130, subject.profile.examples(400))
+    if (type(request), address, weight) in tried:
+        return
+    tried.add((type(request), address, weight))
+    for number in range(min(budget.amount // weight, most)):
+        error = exchange.error_of(line.http(encoded))
+        if isinstance(error, RateLimited):
+            raise AssertionError(
+                f"after {number} {type(request).__name__} in one moment the exchange answers "
+                f"{error!r}: with a weight of {weight}, {budget} is more than it allows"
+            )

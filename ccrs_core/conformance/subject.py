@@ -249,20 +249,20 @@ class Subject:
         run_state_machine_as_test(factory, settings=settings)
 
 
-def requests_of(subject: Subject, instrument: Instrument) -> Iterator[Request[Any]]:
-    """One request of each declared kind that an instrument's market answers."""
+def requests_of(subject: Subject, instrument: Instrument, size: int = 5) -> Iterator[Request[Any]]:
+    """One request of each declared kind that an instrument's market answers, for so much of it."""
     from ccrs_core import rest
 
     ways: dict[type[Request[Any]], Callable[[], Request[Any]]] = {
         rest.GetServerTime: rest.GetServerTime,
         rest.GetInstruments: lambda: rest.GetInstruments(instrument.market),
         rest.GetTopOfBook: lambda: rest.GetTopOfBook(instrument),
-        rest.GetBook: lambda: rest.GetBook(instrument, 5),
-        rest.GetTrades: lambda: rest.GetTrades(instrument, 5),
+        rest.GetBook: lambda: rest.GetBook(instrument, size),
+        rest.GetTrades: lambda: rest.GetTrades(instrument, size),
         rest.GetCandles: lambda: rest.GetCandles(
-            instrument, subject.exchange.capabilities.intervals[0], None, None, 5
+            instrument, subject.exchange.capabilities.intervals[0], None, None, size
         ),
-        rest.GetFundingHistory: lambda: rest.GetFundingHistory(instrument, None, None, 5),
+        rest.GetFundingHistory: lambda: rest.GetFundingHistory(instrument, None, None, size),
     }
     for kind, endpoint in subject.exchange.endpoints.items():
         if kind in ways and instrument.market in endpoint.markets:

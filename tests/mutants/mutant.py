@@ -37,6 +37,8 @@ class Mutant:
 
 MUTANTS: list[Mutant] = []
 """Filled by :func:`caught_by`."""
+OF_KIND: dict[type[Any], Mutant] = {}
+"""The mutant that a class was entered as."""
 
 
 def caught_by(*tests: str, raises: tuple[type[Exception], ...] = ()) -> Callable[[K], K]:
@@ -48,6 +50,7 @@ def caught_by(*tests: str, raises: tuple[type[Exception], ...] = ()) -> Callable
         assert kind.__doc__, f"{name} doesn't say what it breaks"
         assert all(name != known.name for known in MUTANTS), f"{name} is there already"
         MUTANTS.append(Mutant(name, kind.__doc__, _exchange(kind), tests, raises))
+        OF_KIND[kind] = MUTANTS[-1]
         return kind
 
     return enter

@@ -7,6 +7,7 @@ it, and pass on the plugin as it is. A mutant that survives shows a test that is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources.abc import Traversable
 
 import pytest
 from ccrs_bybit import Bybit
@@ -16,6 +17,7 @@ from ccrs_core.conformance import ConformanceSuite, Profile, Subject
 from ccrs_core.errors import CcrsError
 from tests.mutants.catalogue import MUTANTS, SAMPLES, Mutant
 from tests.mutants.connections import ZippedBybit
+from tests.mutants.elsewhere import ELSEWHERE, PUBLISHED
 from tests.mutants.packages import FOLDER
 
 AIMED = sorted({name for mutant in MUTANTS for name in mutant.aimed_at})
@@ -49,6 +51,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_mutant_is_caught(mutant: Mutant) -> None:
+    _is_caught(mutant, SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "mutant"), ELSEWHERE, ids=[f"{name}-{mutant.name}" for name, mutant in ELSEWHERE]
+)
+def test_a_mutant_of_another_plugin_is_caught(plugin: str, mutant: Mutant) -> None:
+    _is_caught(mutant, PUBLISHED[plugin])
+
+
+def _is_caught(mutant: Mutant, samples: Traversable) -> None:
     assert mutant.aimed_at, "no test is aimed at it"
     findings: tuple[type[BaseException], ...] = (
         AssertionError,
@@ -58,7 +71,7 @@ def test_a_mutant_is_caught(mutant: Mutant) -> None:
     )
     for name in mutant.aimed_at:
         try:
-            _run(name, Subject(mutant.make, samples=SAMPLES, profile=Profile.QUICK))
+            _run(name, Subject(mutant.make, samples=samples, profile=Profile.QUICK))
         except pytest.skip.Exception as skipped:
             pytest.fail(f"{name} is skipped: {skipped}")
         except BaseException as error:

@@ -92,6 +92,8 @@ class MillisecondsTakenForSeconds(Misread):
     """Times in milliseconds are read as seconds."""
 
     def event(self, event: Any) -> Any:
+        if event.exchange_time_ns is None:
+            return event
         return changed(event, exchange_time_ns=event.exchange_time_ns * 1000)
 
 
