@@ -8,6 +8,7 @@ raises one of :data:`MALFORMED` on malformed input, which a codec turns into ``D
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -145,6 +146,19 @@ def whole(number: Any) -> int:
     if type(number) is not int:
         raise TypeError(f"{type(number).__name__}, not a whole number")
     return number
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+
+def retry_after(response: HttpResponse) -> float | None:
+    """The seconds that an HTTP answer asks to wait (``Retry-After``); None where it doesn't, or
+    names a date."""
+    try:
+        seconds = float(response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 # --- times ----------------------------------------------------------------------------------

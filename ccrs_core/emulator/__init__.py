@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
-    from ccrs_core.emulator.listing import Listing, Steps, decimals
+    from ccrs_core.emulator.listing import Listing, Steps, decimals, quarters
     from ccrs_core.emulator.market import Changed, Liquidation, SimulatedMarket
     from ccrs_core.emulator.matching import (
         Broken,
@@ -51,7 +51,7 @@ _HOMES = {
     "fault": ("Fault", "FaultKind", "parse_fault"),
     "faults": ("ActiveFault", "Faults"),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
-    "listing": ("Listing", "Steps", "decimals"),
+    "listing": ("Listing", "Steps", "decimals", "quarters"),
     "market": ("Changed", "Liquidation", "SimulatedMarket"),
     "matching": (
         "Broken",
@@ -116,6 +116,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Listing",
     "Steps",
     "decimals",
+    "quarters",
     "SimulatedMarket",
     "Changed",
     "Liquidation",

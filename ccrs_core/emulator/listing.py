@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import attrs
 
-from ccrs_core.model import InstrumentStatus, Market, OptionKind
+from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +46,21 @@ class Listing:
     @property
     def key(self) -> tuple[str, str]:
         return (self.category, self.symbol)
+
+
+def quarters(start_ns: int, count: int) -> list[datetime]:
+    """The coming last Fridays of quarters, 08:00 UTC, at least a week ahead."""
+    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
+    found: list[datetime] = []
+    year, month = start.year, (start.month - 1) // 3 * 3 + 3
+    while len(found) < count:
+        following = datetime(year + month // 12, month % 12 + 1, 1, 8, tzinfo=UTC)
+        last = following - timedelta(days=1)
+        friday = last - timedelta(days=(last.weekday() - 4) % 7)
+        if friday > start + timedelta(days=7):
+            found.append(friday)
+        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
+    return found
 
 
 def decimals(step: Decimal) -> int:

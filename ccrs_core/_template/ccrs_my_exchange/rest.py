@@ -5,7 +5,6 @@ REPLACE BY YOUR EXCHANGE'S: paths, fields, error codes. Cite the pages that you 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ from ccrs_core import (
     RateLimited,
     Request,
 )
-from ccrs_core.wire import MALFORMED, ns_of_ms, read_json
+from ccrs_core.wire import MALFORMED, ns_of_ms, read_json, retry_after
 
 from .symbols import instrument
 
@@ -59,16 +58,8 @@ def error_of(response: HttpResponse) -> CcrsError | None:
     else:
         kind = ExchangeUnavailable if response.status >= 500 else ExchangeError
     if kind is RateLimited:
-        return RateLimited(code, text, _retry_after(response))
+        return RateLimited(code, text, retry_after(response))
     return kind(code, text)
-
-
-def _retry_after(response: HttpResponse) -> float | None:
-    try:
-        seconds = float(response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _get(path: str) -> Callable[[Request[Any], str | None], HttpRequest]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.listing import Listing, quarters
 from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market
 
 SPOT, USDM = "spot", "usdm"
@@ -106,21 +106,6 @@ def _perpetuals() -> Iterator[Listing]:
     for coin, about in _invented():
         pace = {"levels": 60, "pace": 0.2}
         yield _listing(USDM, coin, "USDT", about, "0.0010", "0.1", **pace)
-
-
-def quarters(start_ns: int, count: int) -> list[datetime]:
-    """The coming last Fridays of quarters, 08:00 UTC, at least a week ahead."""
-    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
-    found: list[datetime] = []
-    year, month = start.year, (start.month - 1) // 3 * 3 + 3
-    while len(found) < count:
-        following = datetime(year + month // 12, month % 12 + 1, 1, 8, tzinfo=UTC)
-        last = following - timedelta(days=1)
-        friday = last - timedelta(days=(last.weekday() - 4) % 7)
-        if friday > start + timedelta(days=7):
-            found.append(friday)
-        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
-    return found
 
 
 def _dated(start_ns: int) -> Iterator[Listing]:

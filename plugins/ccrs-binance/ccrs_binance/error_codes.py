@@ -6,7 +6,6 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import orjson
@@ -24,6 +23,7 @@ from ccrs_core.errors import (
     RateLimited,
 )
 from ccrs_core.rest import HttpResponse
+from ccrs_core.wire import retry_after
 
 CODES: dict[type[ExchangeError], frozenset[int]] = {
     AuthError: frozenset(
@@ -125,9 +125,5 @@ def _retry_after(response: HttpResponse) -> float | None:
 
     https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
     """
-    usual = SHORTEST_BAN if response.status == 418 else None
-    try:
-        seconds = float(response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return usual
-    return seconds if math.isfinite(seconds) and seconds >= 0 else usual
+    seconds = retry_after(response)
+    return SHORTEST_BAN if seconds is None and response.status == 418 else seconds

@@ -15,11 +15,10 @@ import orjson
 from ccrs_binance.codec import INTERVALS
 from ccrs_binance.streams import levels
 from ccrs_binance.symbols import instruments
-from ccrs_core import model
-from ccrs_core.candle_times import first_open, later
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market, Side
+from ccrs_core.paging import candle_page, earlier_candles, within
 from ccrs_core.rest import (
     Answer,
     Endpoint,
@@ -224,27 +223,19 @@ def _read_trades(
 
 # --- candles --------------------------------------------------------------------------------
 #
-# Pages go back in time, each asking for what opens before the last page's oldest candle. A cursor
-# is that time and the number of candles still wanted.
+# Pages go back in time.
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
-    instrument = request.instrument
-    end_ns, wanted = request.end_ns, request.limit
-    if cursor is not None:
-        before, _, rest = cursor.partition(":")
-        end_ns, wanted = int(before) * NS_PER_MS, int(rest)
-    elif request.start_ns is not None:
-        last = later(first_open(request.start_ns, request.interval), request.interval, wanted)
-        end_ns = last if end_ns is None else min(end_ns, last)
+    instrument, page = request.instrument, candle_page(request, cursor)
     query: list[tuple[str, object]] = [
         ("symbol", instrument.native),
         ("interval", INTERVALS[request.interval]),
-        ("limit", max(1, min(wanted, CANDLES_LIMIT))),
+        ("limit", max(1, min(page.count, CANDLES_LIMIT))),
     ]
-    if end_ns is not None:
+    if page.before_ms is not None:
         # Inclusive, and of the time at which candles open.
-        query.append(("endTime", -(-end_ns // NS_PER_MS) - 1))
+        query.append(("endTime", page.before_ms - 1))
     return _get(_spot(instrument), "klines", *query)
 
 
@@ -260,13 +251,10 @@ def _read_candles(
     request: GetCandles, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Candle]]:
     instrument, interval = request.instrument, request.interval
-    start_ns, end_ns = request.start_ns, request.end_ns
     rows, candles = _list(body), []
     for row in rows:
         open_ns = ns_of_ms(row[0])
-        if (start_ns is not None and open_ns < start_ns) or (
-            end_ns is not None and open_ns >= end_ns
-        ):
+        if not within(request, open_ns):
             continue
         close_ns = ns_of_ms(row[6]) + NS_PER_MS
         candles.append(
@@ -288,21 +276,8 @@ def _read_candles(
                 close_ns <= received_time_ns,
             )
         )
-    return Answer(candles, _next_candles(request, rows, received_time_ns))
-
-
-def _next_candles(request: GetCandles, rows: list[Any], now_ns: int) -> str | None:
-    if not rows or request.limit <= CANDLES_LIMIT or request.interval == "1M":
-        return None
-    length_ns = model.INTERVALS[request.interval] * NS_PER_SECOND
-    oldest_ns = ns_of_ms(rows[0][0])
-    first_ns = request.start_ns
-    if first_ns is None:
-        # The candle that opens this very instant counts.
-        end_ns = now_ns + 1 if request.end_ns is None else min(request.end_ns, now_ns + 1)
-        first_ns = end_ns - request.limit * length_ns
-    wanted = (oldest_ns - first_ns) // length_ns
-    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+    oldest_ns = ns_of_ms(rows[0][0]) if rows else None
+    return Answer(candles, earlier_candles(request, cursor, oldest_ns, len(rows)))
 
 
 # --- funding history ------------------------------------------------------------------------
@@ -333,11 +308,10 @@ def _read_funding(
     request: GetFundingHistory, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
     instrument = request.instrument
-    start_ns, end_ns = request.start_ns, request.end_ns
     rates = []
     for row in _list(body):
         time_ns = ns_of_ms(row["fundingTime"])
-        if (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns):
+        if within(request, time_ns):
             rates.append(
                 Funding(
                     instrument.exchange,

@@ -13,7 +13,7 @@ from math import erf, exp, log, sqrt
 
 import attrs
 
-from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.listing import Listing, quarters
 from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
 
 SPOT, LINEAR, INVERSE, OPTION = "spot", "linear", "inverse", "option"
@@ -75,21 +75,6 @@ def listings(start_ns: int) -> list[Listing]:
 
 def _ns(time: datetime) -> int:
     return int(time.timestamp()) * NS_PER_SECOND
-
-
-def quarters(start_ns: int, count: int) -> list[datetime]:
-    """The coming last Fridays of quarters, 08:00 UTC, at least a week ahead."""
-    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
-    found: list[datetime] = []
-    year, month = start.year, (start.month - 1) // 3 * 3 + 3
-    while len(found) < count:
-        following = datetime(year + month // 12, month % 12 + 1, 1, 8, tzinfo=UTC)
-        last = following - timedelta(days=1)
-        friday = last - timedelta(days=(last.weekday() - 4) % 7)
-        if friday > start + timedelta(days=7):
-            found.append(friday)
-        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
-    return found
 
 
 def day_code(time: datetime) -> str:

@@ -5,7 +5,6 @@ https://bybit-exchange.github.io/docs/v5/error
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import orjson
@@ -23,6 +22,7 @@ from ccrs_core.errors import (
     RateLimited,
 )
 from ccrs_core.rest import HttpResponse
+from ccrs_core.wire import retry_after
 
 BAN_SECONDS = 600.0
 """After HTTP 403 all requests must stop for at least ten minutes.
@@ -145,16 +145,8 @@ def _until_reset(body: dict[str, Any], response: HttpResponse) -> float | None:
         reset = int(response.headers["x-bapi-limit-reset-timestamp"])
         now = int(response.headers.get("timenow") or body["time"])
     except (KeyError, TypeError, ValueError):
-        return _retry_after(response)
+        return retry_after(response)
     return max(0, reset - now) / 1000
-
-
-def _retry_after(response: HttpResponse) -> float | None:
-    try:
-        seconds = float(response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _http_error(response: HttpResponse) -> ExchangeError:
@@ -164,8 +156,8 @@ def _http_error(response: HttpResponse) -> ExchangeError:
         # The content network in front refuses whole countries with the same status.
         if b"country" in response.body:
             return ExchangeError(code, text)
-        return RateLimited(code, text, max(BAN_SECONDS, _retry_after(response) or 0.0))
+        return RateLimited(code, text, max(BAN_SECONDS, retry_after(response) or 0.0))
     error = STATUSES.get(status, ExchangeError if status < 500 else ExchangeUnavailable)
     if error is RateLimited:
-        return RateLimited(code, text, _retry_after(response))
+        return RateLimited(code, text, retry_after(response))
     return error(code, text)

@@ -15,11 +15,11 @@ import orjson
 from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
-from ccrs_core import model
-from ccrs_core.candle_times import first_open, later
+from ccrs_core.candle_times import later
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
+from ccrs_core.paging import candle_page, earlier_candles, within
 from ccrs_core.rest import (
     Answer,
     Endpoint,
@@ -62,15 +62,15 @@ def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
 
 
 def _decoder(
-    read: Callable[[R, Body, int], Answer[T]],
+    read: Callable[[R, Body, int, str | None], Answer[T]],
 ) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
-    """A decoder from a function of request, body and time of receipt."""
+    """A decoder from a function of request, body, time of receipt and cursor."""
 
     def decode(
         request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
     ) -> Answer[T]:
         try:
-            return read(request, orjson.loads(response.body), received_time_ns)
+            return read(request, orjson.loads(response.body), received_time_ns, cursor)
         except MALFORMED as error:
             message = f"malformed answer to {type(request).__name__}: {error!r}"
             raise DecodeError(message[:200], response.body) from error
@@ -85,7 +85,9 @@ def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
     return _get("/v5/market/time")
 
 
-def _read_server_time(request: GetServerTime, body: Body, received_time_ns: int) -> Answer[int]:
+def _read_server_time(
+    request: GetServerTime, body: Body, received_time_ns: int, cursor: str | None
+) -> Answer[int]:
     nanos = body["result"]["timeNano"]
     if type(nanos) is not str or not nanos.isdigit():
         raise TypeError("timeNano isn't digits")
@@ -112,7 +114,7 @@ def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
 
 
 def _read_instruments(
-    request: GetInstruments, body: Body, received_time_ns: int
+    request: GetInstruments, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Instrument]]:
     result = body["result"]
     rows = result["list"]
@@ -173,7 +175,7 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
 
 
 def _read_top_of_book(
-    request: GetTopOfBook, body: Body, received_time_ns: int
+    request: GetTopOfBook, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[TopOfBook]:
     instrument, result = request.instrument, body["result"]
     bids, asks = _levels(result["b"]), _levels(result["a"])
@@ -199,7 +201,9 @@ def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     return _book_query(request.instrument, request.depth)
 
 
-def _read_book(request: GetBook, body: Body, received_time_ns: int) -> Answer[BookUpdate]:
+def _read_book(
+    request: GetBook, body: Body, received_time_ns: int, cursor: str | None
+) -> Answer[BookUpdate]:
     """The sequence is that of the 1000-level stream."""
     instrument, result = request.instrument, body["result"]
     if type(result["u"]) is not int:
@@ -233,7 +237,9 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     return _get("/v5/market/recent-trade", *query)
 
 
-def _read_trades(request: GetTrades, body: Body, received_time_ns: int) -> Answer[list[Trade]]:
+def _read_trades(
+    request: GetTrades, body: Body, received_time_ns: int, cursor: str | None
+) -> Answer[list[Trade]]:
     instrument = request.instrument
     trades = []
     for row in reversed(body["result"]["list"]):
@@ -262,43 +268,34 @@ def _read_trades(request: GetTrades, body: Body, received_time_ns: int) -> Answe
 
 # --- Candles --------------------------------------------------------------------------------
 #
-# Bybit lists the newest first, so pages go back in time: each asks for what opens before the last
-# page's oldest candle. A cursor is that time and the number of candles still wanted.
+# Bybit lists the newest first, so pages go back in time.
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
-    instrument = request.instrument
-    end_ns, wanted = request.end_ns, request.limit
-    if cursor is not None:
-        before, _, rest = cursor.partition(":")
-        end_ns, wanted = int(before) * NS_PER_MS, int(rest)
-    elif request.start_ns is not None:
-        last = later(first_open(request.start_ns, request.interval), request.interval, wanted)
-        end_ns = last if end_ns is None else min(end_ns, last)
+    instrument, page = request.instrument, candle_page(request, cursor)
     query: list[tuple[str, object]] = [
         ("category", instrument.market.value),
         ("symbol", instrument.native),
         ("interval", INTERVALS[request.interval]),
-        ("limit", max(1, min(wanted, CANDLES_LIMIT))),
+        ("limit", max(1, min(page.count, CANDLES_LIMIT))),
     ]
-    if end_ns is not None:
+    if page.before_ms is not None:
         # Bybit's end is inclusive, and counts the time at which candles open.
-        query.append(("end", -(-end_ns // NS_PER_MS) - 1))
+        query.append(("end", page.before_ms - 1))
     return _get("/v5/market/kline", *query)
 
 
-def _read_candles(request: GetCandles, body: Body, received_time_ns: int) -> Answer[list[Candle]]:
+def _read_candles(
+    request: GetCandles, body: Body, received_time_ns: int, cursor: str | None
+) -> Answer[list[Candle]]:
     instrument, interval = request.instrument, request.interval
     # The server's clock says which candles are closed; the local one may be wrong.
     now_ns = ns_of_ms(body["time"])
-    start_ns, end_ns = request.start_ns, request.end_ns
     rows = body["result"]["list"]
     candles = []
     for row in reversed(rows):
         open_ns = ns_of_ms(row[0])
-        if (start_ns is not None and open_ns < start_ns) or (
-            end_ns is not None and open_ns >= end_ns
-        ):
+        if not within(request, open_ns):
             continue
         close_ns = later(open_ns, interval, 1)
         candles.append(
@@ -319,21 +316,8 @@ def _read_candles(request: GetCandles, body: Body, received_time_ns: int) -> Ans
                 close_ns <= now_ns,
             )
         )
-    return Answer(candles, _next_candles(request, rows, now_ns))
-
-
-def _next_candles(request: GetCandles, rows: Any, now_ns: int) -> str | None:
-    if not rows or request.limit <= CANDLES_LIMIT or request.interval == "1M":
-        return None
-    length_ns = model.INTERVALS[request.interval] * NS_PER_SECOND
-    oldest_ns = ns_of_ms(rows[-1][0])
-    first_ns = request.start_ns
-    if first_ns is None:
-        # The candle that opens this very instant counts.
-        end_ns = now_ns + 1 if request.end_ns is None else min(request.end_ns, now_ns + 1)
-        first_ns = end_ns - request.limit * length_ns
-    wanted = (oldest_ns - first_ns) // length_ns
-    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+    oldest_ns = ns_of_ms(rows[-1][0]) if rows else None
+    return Answer(candles, earlier_candles(request, cursor, oldest_ns, len(rows)))
 
 
 # --- Funding history ------------------------------------------------------------------------
@@ -360,15 +344,14 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
 
 
 def _read_funding(
-    request: GetFundingHistory, body: Body, received_time_ns: int
+    request: GetFundingHistory, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
     instrument = request.instrument
-    start_ns, end_ns = request.start_ns, request.end_ns
     rows = body["result"]["list"]
     rates = []
     for row in reversed(rows):
         time_ns = ns_of_ms(row["fundingRateTimestamp"])
-        if (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns):
+        if within(request, time_ns):
             rates.append(
                 Funding(
                     instrument.exchange,

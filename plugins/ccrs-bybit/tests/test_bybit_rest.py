@@ -56,7 +56,8 @@ def pages(request: Request[Any], serve: Callable[[HttpRequest], dict[str, Any]])
         # Over the wire and back: whatever is in the query must survive.
         assert tuple(parse_qsl(urlencode(http.query, quote_via=quote))) == http.query
         body = {"retCode": 0, "retMsg": "OK", "result": serve(http), "time": NOW_MS}
-        answer = endpoint.decode(request, HttpResponse(200, {}, json.dumps(body).encode()), 1, None)
+        response = HttpResponse(200, {}, json.dumps(body).encode())
+        answer = endpoint.decode(request, response, 1, cursor)
         found.append(answer.value)
         cursor = answer.cursor
         if cursor is None:

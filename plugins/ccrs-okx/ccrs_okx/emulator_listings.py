@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import attrs
 
-from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.listing import Listing, quarters
 from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
 
 SPOT, SWAP, FUTURES, OPTION = "SPOT", "SWAP", "FUTURES", "OPTION"
@@ -160,21 +160,6 @@ def _inverse(coin: str, price: str, tick: str, levels: int) -> Listing:
         launch_ns=_LAUNCH_NS,
         funding_interval_ns=8 * _HOUR_NS,
     )
-
-
-def quarters(start_ns: int, count: int) -> list[datetime]:
-    """The coming last Fridays of quarters, 08:00 UTC, at least a week ahead."""
-    start = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
-    found: list[datetime] = []
-    year, month = start.year, (start.month - 1) // 3 * 3 + 3
-    while len(found) < count:
-        following = datetime(year + month // 12, month % 12 + 1, 1, 8, tzinfo=UTC)
-        last = following - timedelta(days=1)
-        friday = last - timedelta(days=(last.weekday() - 4) % 7)
-        if friday > start + timedelta(days=7):
-            found.append(friday)
-        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
-    return found
 
 
 def _ns(time: datetime) -> int:

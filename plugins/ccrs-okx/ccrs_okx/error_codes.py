@@ -6,7 +6,6 @@ own ``sCode`` counts. https://www.okx.com/docs-v5/en/#error-code-rest-api
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import orjson
@@ -24,6 +23,7 @@ from ccrs_core.errors import (
     RateLimited,
 )
 from ccrs_core.rest import HttpResponse
+from ccrs_core.wire import retry_after
 
 WINDOW_SECONDS = 2.0
 """OKX counts requests in windows of two seconds, and says no other time to wait.
@@ -157,11 +157,8 @@ def _first_failure(items: Any, code: str, text: str) -> tuple[str, str]:
 
 
 def _retry_after(response: HttpResponse) -> float:
-    try:
-        seconds = float(response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return WINDOW_SECONDS
-    return seconds if math.isfinite(seconds) and seconds >= 0 else WINDOW_SECONDS
+    seconds = retry_after(response)
+    return WINDOW_SECONDS if seconds is None else seconds
 
 
 def _http_error(response: HttpResponse) -> ExchangeError:

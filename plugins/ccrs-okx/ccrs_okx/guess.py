@@ -65,7 +65,7 @@ def _named(frame: bytes) -> Iterable[tuple[str, str]]:
         return
     if type(arg.get("instId")) is str:
         yield arg["channel"], arg["instId"]
-    elif arg["channel"] == CHANNELS[Channel.LIQUIDATIONS]:
+    elif arg["channel"] == CHANNELS[Channel.LIQUIDATIONS] and type(message["data"]) is list:
         for row in message["data"]:
             if type(row) is dict and type(row.get("instId")) is str:
                 yield arg["channel"], row["instId"]

@@ -63,6 +63,8 @@ def _after(frame: bytes, key: bytes) -> bytes | None:
     start = place + len(key)
     tail = frame[start : start + _LONGEST]
     quoted = key[-1:] == b'"'
+    if quoted and b'"' not in tail:
+        return None  # longer than what is looked at
     for stop in (b'"',) if quoted else (b",", b"}"):
         tail = tail.partition(stop)[0]
     if not (tail[1:] if tail[:1] == b"-" else tail).isdigit():

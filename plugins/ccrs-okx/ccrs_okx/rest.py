@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 
 import orjson
 
-from ccrs_core import model
-from ccrs_core.candle_times import first_open, later
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
+from ccrs_core.paging import candle_page, earlier_candles, within
 from ccrs_core.rest import (
     Answer,
     Endpoint,
@@ -217,36 +216,19 @@ def _read_trades(
 #
 # OKX lists the newest first, so pages go back in time: each asks for what opens before (in OKX's
 # words "after") a time. "candles" has the last 1,440 with the open one, "history-candles" those
-# that are closed: the first page is of the former, all others of the latter. A cursor is the time
-# and the number of candles still wanted.
+# that are closed: the first page is of the former, all others of the latter.
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
-    end_ns, wanted = _span(request)
-    path = "market/candles"
-    if cursor is not None:
-        path = "market/history-candles"
-        before, _, rest = cursor.partition(":")
-        end_ns, wanted = int(before) * NS_PER_MS, int(rest)
+    page = candle_page(request, cursor)
     query: list[tuple[str, object]] = [
         ("instId", request.instrument.native),
         ("bar", INTERVALS[request.interval]),
-        ("limit", max(1, min(wanted, CANDLES_LIMIT))),
+        ("limit", max(1, min(page.count, CANDLES_LIMIT))),
     ]
-    if end_ns is not None:
-        query.append(("after", -(-end_ns // NS_PER_MS)))
-    return _get(path, *query)
-
-
-def _span(request: GetCandles) -> tuple[int | None, int]:
-    """Where the last candle that is wanted ends, None for now, and how many are wanted."""
-    end_ns = request.end_ns
-    if request.start_ns is not None:
-        last = later(
-            first_open(request.start_ns, request.interval), request.interval, request.limit
-        )
-        end_ns = last if end_ns is None else min(end_ns, last)
-    return end_ns, request.limit
+    if page.before_ms is not None:
+        query.append(("after", page.before_ms))
+    return _get("market/candles" if cursor is None else "market/history-candles", *query)
 
 
 def _read_candles(
@@ -254,36 +236,17 @@ def _read_candles(
 ) -> Answer[list[Candle]]:
     instrument = request.instrument
     sizes = sizes_of(instrument)
-    start_ns, end_ns = request.start_ns, request.end_ns
     candles = []
     for row in reversed(data):
         candle = candle_of(instrument, request.interval, row, received_time_ns, sizes)
-        if candle is None or (start_ns is not None and candle.open_time_ns < start_ns):
-            continue
-        if end_ns is None or candle.open_time_ns < end_ns:
+        if candle is not None and within(request, candle.open_time_ns):
             candles.append(candle)
-    return Answer(candles, _next_candles(request, data, cursor))
-
-
-def _next_candles(request: GetCandles, data: list[Any], cursor: str | None) -> str | None:
-    """The next page, as long as candles that are wanted may lie further back."""
-    end_ns, wanted = _span(request)
-    if cursor is not None:
-        wanted = int(cursor.partition(":")[2])
-    if not data:
-        # What "candles" doesn't hold any more may be history; history has an end.
-        if cursor is not None or end_ns is None:
-            return None
-        return f"{-(-end_ns // NS_PER_MS)}:{wanted}"
-    oldest_ns = ns_of_ms(data[-1][0])
-    wanted -= len(data)
-    if request.start_ns is not None:
-        if oldest_ns <= request.start_ns:
-            return None
-        length_ns = model.INTERVALS[request.interval] * NS_PER_SECOND
-        # An end that lies in the future has made for more than there are.
-        wanted = -((request.start_ns - oldest_ns) // length_ns)
-    return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
+    page = candle_page(request, cursor)
+    if not data and cursor is None and page.before_ms is not None:
+        # What "candles" doesn't hold any more may be history.
+        return Answer(candles, f"{page.before_ms}:{page.count}")
+    oldest_ns = ns_of_ms(data[-1][0]) if data else None
+    return Answer(candles, earlier_candles(request, cursor, oldest_ns, len(data)))
 
 
 # --- funding history ------------------------------------------------------------------------
@@ -314,11 +277,10 @@ def _read_funding(
     request: GetFundingHistory, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
     instrument = request.instrument
-    start_ns, end_ns = request.start_ns, request.end_ns
     rates = []
     for row in reversed(data):
         time_ns = ns_of_ms(row["fundingTime"])
-        if (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns):
+        if within(request, time_ns):
             paid = decimal_or_none(row.get("realizedRate"))
             rates.append(
                 Funding(

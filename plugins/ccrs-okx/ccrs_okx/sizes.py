@@ -70,7 +70,7 @@ def crc32(book: OrderBook, contract: Decimal | None) -> int:
         for side in (bids, asks):
             if place < len(side):
                 price, size = side[place]
-                if contract is not None:
+                if contract is not None and contract != _ONE:
                     # Dividing what was multiplied gives back every digit.
                     size = _EXACT.divide(size, contract)
                 texts.append(f"{price:f}:{size:f}")

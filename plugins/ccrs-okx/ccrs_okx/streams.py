@@ -423,8 +423,6 @@ class FundingStream(Stream):
     https://www.okx.com/docs-v5/en/#public-data-websocket-funding-rate-channel
     """
 
-    number: ClassVar[bytes | None] = b'"ts":"'
-
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         messages: list[Message] = []
         for row in rows_of(frame):
