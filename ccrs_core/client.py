@@ -237,8 +237,9 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        group = self._group
+        group, context = self._group, self._context
         assert group is not None
+        assert context is not None
         try:
             for feed in list(self._placed):
                 feed.end()
@@ -246,7 +247,7 @@ class Client:
             self._shards.clear()
             for shard in shards:
                 shard.end()
-            await asyncio.gather(*(shard.aclose() for shard in shards))
+            await asyncio.gather(context.snapshots.aclose(), *(each.aclose() for each in shards))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.
             if isinstance(error, asyncio.CancelledError):

@@ -20,12 +20,12 @@ _Waiting = tuple[BookUpdate, bool, Runner]
 
 
 class Ask(enum.Enum):
-    """What a book is asked for."""
+    """Why a book is asked for."""
 
     FIRST = enum.auto()
-    """To begin with: nobody has seen it yet."""
+    """Nobody has seen it yet."""
     AGAIN = enum.auto()
-    """It was known, and is lost."""
+    """It was shown, and is lost: its consumer waits for it."""
 
 
 class BookKeeper:
@@ -41,7 +41,8 @@ class BookKeeper:
     HOLD_LIMIT = 512
     """Updates that may wait for that."""
     PATIENCE = 10.0
-    """Seconds after which a book that is asked for is asked for again."""
+    """Seconds after which a stream is asked for its book again, and after which a request that has
+    failed is made again."""
     QUIET = 1.0
     """Seconds after the exchange's acknowledgement in which no change comes, after which a book
     that needs a request is asked for all the same."""
@@ -80,7 +81,10 @@ class BookKeeper:
         self._arm = arm
         self._confirmed = confirmed
         self._invalid_at: float | None = None
-        self._asked_at: float | None = None
+        self._asked = False
+        """Whether the book was asked for, and isn't there yet."""
+        self._again_at: float | None = None
+        """When it is asked for again; None while a request waits in line or is under way."""
         self._held: dict[int, _Waiting] = {}
         self._held_since = 0.0
         self._fallback: BookUpdate | None = None
@@ -159,9 +163,9 @@ class BookKeeper:
             self._keep(update, restart, runner, now)
         if self._invalid_at is None:
             self._invalid_at = now
-            self._ask(Ask.FIRST, now)
-        elif self._fetched and self._asked_at is None:
-            self._ask(Ask.AGAIN, now)
+            self._ask(now)
+        elif self._fetched and not self._asked:
+            self._ask(now)
 
     def _keep(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         waiting, numbers = self._waiting, (update.previous_sequence, update.sequence)
@@ -196,8 +200,11 @@ class BookKeeper:
 
     def _applied(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         race, number = self._race, update.sequence
+        later: list[_Waiting] = []
         if update.snapshot:
             self._joined.add(runner.epoch)
+            if self._waiting:
+                later = self._after(number)[0]
             self._found(now)
         self._unproven_until = None
         race.won(number, restart, runner, now)
@@ -206,6 +213,8 @@ class BookKeeper:
         self._put(update)
         if race.held or self._fallback is not None:
             self._release(now)
+        for each, anew, by in later:
+            self.update(each, anew, by, now)
 
     def _put(self, update: BookUpdate) -> None:
         self._stream.put((update,))
@@ -258,8 +267,9 @@ class BookKeeper:
             for numbers, since in list(self._waiting_since.items()):
                 if now - since >= self.PATIENCE:
                     self._leave(numbers)
-            self._asked_at = now - self.PATIENCE + self.AGAIN_IN
-            self._arm()
+            if self._asked:
+                self._again_at = now + self.AGAIN_IN
+                self._arm()
             return
         self._found(now)
         self._unproven_until = now + self.PATIENCE
@@ -300,14 +310,14 @@ class BookKeeper:
 
     def acknowledged(self, now: float) -> None:
         """The exchange will bring every change from now on."""
-        if self._fetched and not self.book.valid and self._asked_at is None:
+        if self._fetched and not self.book.valid and not self._asked:
             self._quiet_at = now + self.QUIET
             self._arm()
 
     def unanswered(self, now: float) -> None:
         """What was asked for didn't come; :meth:`tick` asks again in a while."""
-        if self._asked_at is not None:
-            self._asked_at = now
+        if self._asked:
+            self._again_at = now + self.PATIENCE
             self._arm()
 
     # --- trouble ---
@@ -316,7 +326,8 @@ class BookKeeper:
         """There is a snapshot."""
         if self._invalid_at is not None:
             self.resync_seconds += now - self._invalid_at
-        self._invalid_at = self._asked_at = self._quiet_at = self._older_since = None
+        self._asked = False
+        self._invalid_at = self._again_at = self._quiet_at = self._older_since = None
         self._waiting.clear()
         self._waiting_since.clear()
 
@@ -334,7 +345,7 @@ class BookKeeper:
         self._stream.stale(reason, now_ns)
         if self._invalid_at is None:
             self._invalid_at = now
-        self._ask(Ask.AGAIN, now)
+        self._ask(now)
 
     def _forget(self) -> None:
         self._held.clear()
@@ -347,12 +358,14 @@ class BookKeeper:
         if self.book.valid:
             self._broken(reason, now, now_ns)
 
-    def _ask(self, what: Ask, now: float) -> None:
+    def _ask(self, now: float) -> None:
         self.resyncs += 1
-        self._asked_at = now
+        self._asked = True
+        # Whoever makes requests says what becomes of them; a stream may just stay silent.
+        self._again_at = None if self._fetched else now + self.PATIENCE
         self._quiet_at = None
         self._joined.clear()
-        self._resync(what)
+        self._resync(Ask.AGAIN if self.book.snapshots else Ask.FIRST)
         self._arm()
 
     def _fall_back(self, now: float) -> bool:
@@ -384,7 +397,8 @@ class BookKeeper:
             self.attempt += 1
             self._waiting.clear()
             self._waiting_since.clear()
-            self._asked_at = self._quiet_at = None
+            self._asked = False
+            self._again_at = self._quiet_at = None
         if self.book.state is not BookState.VALID:
             return
         self.book.invalidate(reason)
@@ -398,9 +412,7 @@ class BookKeeper:
         """When ``tick`` should be called, None for never."""
         if self._race.held:
             return self._held_since + self.HOLD
-        if self._asked_at is not None:
-            return self._asked_at + self.PATIENCE
-        return self._quiet_at
+        return self._quiet_at if self._again_at is None else self._again_at
 
     def tick(self, now: float, now_ns: int) -> None:
         """What was waited for didn't come in time."""
@@ -408,13 +420,13 @@ class BookKeeper:
             if self._fall_back(now):
                 return
             self._broken(Reason.SEQUENCE, now, now_ns)
-        if self._asked_at is not None and now >= self._asked_at + self.PATIENCE:
-            self._ask(Ask.AGAIN, now)
+        if self._again_at is not None and now >= self._again_at:
+            self._ask(now)
         if self._quiet_at is not None and now >= self._quiet_at:
             self._quiet_at = None
             if not self.book.valid:
                 self._invalid_at = now if self._invalid_at is None else self._invalid_at
-                self._ask(Ask.FIRST, now)
+                self._ask(now)
 
 
 def _of_new_count(update: BookUpdate, number: int) -> bool:

@@ -37,8 +37,9 @@ class Window:
         now = self._clock.monotonic()
         self._expire(now)
         amount = max(int(self.budget.amount * share), 1)
-        weight = min(weight, amount)
-        if self._used + weight <= amount:
+        weight = min(weight, self.budget.amount)
+        # What is heavier than the share alone must have the window to itself.
+        if self._used + weight <= amount or not self._used:
             self._granted.append((now, weight))
             self._used += weight
             return 0.0

@@ -6,6 +6,7 @@ nothing for their user's own requests, nor for a running book that has to heal.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from heapq import heappop, heappush
@@ -48,7 +49,7 @@ class SnapshotQueue:
         self,
         ask: Callable[[GetBook, float], Coroutine[Any, Any, BookUpdate]],
         clock: Clock,
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._ask = ask
         self._clock = clock
@@ -56,7 +57,9 @@ class SnapshotQueue:
         self._waiting: list[tuple[int, int, _Fetch]] = []
         self._order = count()
         self._known: dict[BookKeeper, _Fetch] = {}
-        self._workers = 0
+        self._workers: set[asyncio.Task[None]] = set()
+        self._said: dict[BookKeeper, str] = {}
+        """Which trouble the log was told of, by book."""
 
     def __len__(self) -> int:
         """How many are waited for."""
@@ -74,40 +77,74 @@ class SnapshotQueue:
             known.dropped = True
         fetch = self._known[keeper] = _Fetch(request, keeper, keeper.attempt, failed)
         heappush(self._waiting, (what is Ask.FIRST, next(self._order), fetch))
-        if self._workers < self.AT_ONCE:
-            self._workers += 1
-            self._spawn(self._work())
+        if len(self._workers) < self.AT_ONCE:
+            worker = self._spawn(self._work())
+            if not worker.done():
+                self._workers.add(worker)
 
     def drop(self, keeper: BookKeeper) -> None:
         """Nobody wants a book any more."""
+        self._said.pop(keeper, None)
         fetch = self._known.pop(keeper, None)
         if fetch is not None:
             fetch.dropped = True
+
+    async def aclose(self) -> None:
+        """Ask for nothing more, and give up what is under way or waits for the budget."""
+        for keeper in list(self._known):
+            self.drop(keeper)
+        self._waiting.clear()
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        if workers:
+            await asyncio.wait(workers)
 
     async def _work(self) -> None:
         try:
             while self._waiting:
                 fetch = heappop(self._waiting)[2]
-                if not fetch.dropped:
+                if fetch.dropped:
+                    continue
+                if fetch.attempt == fetch.keeper.attempt:
                     await self._fetch(fetch)
+                else:
+                    # The book has begun anew meanwhile, and will ask by itself.
+                    del self._known[fetch.keeper]
         finally:
-            self._workers -= 1
+            # At once: who wants something now must find that nobody is at work.
+            worker = asyncio.current_task()
+            assert worker is not None
+            self._workers.discard(worker)
 
     async def _fetch(self, fetch: _Fetch) -> None:
+        keeper, symbol = fetch.keeper, fetch.request.instrument.symbol
         snapshot: BookUpdate | None = None
         try:
             snapshot = await self._ask(fetch.request, self.SHARE)
         except CcrsError as error:
-            log.warning("no snapshot of %s: %s", fetch.request.instrument.symbol, error)
-        keeper = fetch.keeper
+            self._tell(fetch, type(error).__name__, f"no snapshot of {symbol}: {error}")
+        except Exception as error:
+            # A plugin's bug: it must not take the client's other books down.
+            self._tell(fetch, repr(error), f"no snapshot of {symbol}", error)
         if fetch.dropped:
             return
         del self._known[keeper]
         if keeper.attempt != fetch.attempt:
             return
         now = self._clock.monotonic()
-        if snapshot is not None:
-            keeper.fetched(snapshot, now)
-        else:
+        if snapshot is None:
             keeper.unanswered(now)
             fetch.failed()
+            return
+        if self._said.pop(keeper, None):
+            log.info("snapshots of %s come again", symbol)
+        keeper.fetched(snapshot, now)
+
+    def _tell(self, fetch: _Fetch, kind: str, text: str, bug: BaseException | None = None) -> None:
+        """Log each new kind of trouble with a book once: it is tried again and again."""
+        if fetch.dropped or self._said.get(fetch.keeper) == kind:
+            log.debug(text)
+            return
+        self._said[fetch.keeper] = kind
+        log.warning(text, exc_info=bug)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ccrs_core import BookUpdate, Channel, Market, OrderBook, Subscription
-from ccrs_core.events import AnyEvent, Gap, Resumed, Stale
+from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale
 from ccrs_core.keeper import Ask, BookKeeper
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
@@ -145,6 +145,41 @@ def test_a_gap_makes_the_book_stale_and_the_change_that_showed_it_waits() -> Non
     assert kinds[-4:] == [Gap, Resumed, BookUpdate, BookUpdate]
 
 
+def test_a_running_book_that_lost_its_connection_asks_as_one_that_is_lost() -> None:
+    desk = Desk()
+    desk.bring(change(11, 10, 100, 5))
+    desk.keeper.fetched(change(11, None, 100, 5, snapshot=True), 1.1)
+    desk.keeper.lost_sync(Reason.DISCONNECTED)
+    desk.bring(change(20, 19, 100, 5), now=2.0)
+    assert desk.asked == [Ask.FIRST, Ask.AGAIN]
+
+
+def test_a_book_never_seen_whose_first_request_failed_still_asks_as_a_new_one() -> None:
+    desk = Desk()
+    desk.bring(change(11, 10, 100, 5))
+    desk.keeper.unanswered(2.0)
+    desk.keeper.tick(12.0, 1)
+    assert desk.asked == [Ask.FIRST, Ask.FIRST]
+
+
+def test_a_book_that_waits_in_line_is_not_asked_for_again_and_again() -> None:
+    desk = Desk()
+    desk.bring(change(11, 10, 100, 5))
+    assert desk.keeper.wake_at is None
+    desk.keeper.tick(1000.0, 1)
+    assert len(desk.asked) == desk.keeper.resyncs == 1
+
+
+def test_changes_that_waited_go_on_from_a_snapshot_which_the_stream_itself_brings() -> None:
+    desk = Desk()
+    for number in (11, 12, 13):
+        desk.bring(change(number, number - 1, 100 + number, number))
+    desk.bring(change(11, None, 99, 1, snapshot=True))
+    assert desk.book.sequence == 13
+    assert desk.book.bids() == [level(113, 13), level(112, 12), level(99, 1)]
+    assert len(desk.asked) == 1
+
+
 def test_a_quiet_stream_s_book_is_asked_for_after_the_acknowledgement() -> None:
     desk = Desk()
     desk.keeper.acknowledged(5.0)
@@ -185,6 +220,7 @@ class Exchange(RuleBasedStateMachine):
         self.states = [_State(100, {Decimal(50): Decimal(1)})]
         self.lines: list[list[tuple[BookUpdate, bool]]] = [[], []]
         self.shown = 0
+        self.epochs = 1
 
     def change(self, price: int, size: int, step: int, *, anew: bool = False) -> None:
         before = self.states[-1]
@@ -220,6 +256,9 @@ class Exchange(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 0.6, 3.5, 11.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
+        if seconds > BookKeeper.PATIENCE:
+            # No snapshot is under way for that long.
+            self.lines = [[each for each in line if not each[0].snapshot] for line in self.lines]
         due = self.desk.keeper.wake_at
         if due is not None and due <= self.now:
             self.desk.keeper.tick(self.now, 1)
@@ -229,12 +268,40 @@ class Exchange(RuleBasedStateMachine):
     def answers(self, age: int) -> None:
         self.answer(age)
 
+    @precondition(lambda self: self.desk.asked)
+    @rule()
+    def fails(self) -> None:
+        self.desk.asked.clear()
+        self.desk.keeper.unanswered(self.now)
+
+    @precondition(lambda self: self.rising())
+    @rule(line=st.integers(0, 1))
+    def tells_the_whole_book(self, line: int) -> None:
+        self.lines[line].append((self.whole(self.states[-1]), False))
+
+    @rule()
+    def all_connections_are_lost(self) -> None:
+        self.lines = [[], []]
+        self.epochs += 2
+        self.desk.runners[:] = [Runner(self.epochs), Runner(self.epochs + 1)]
+        self.desk.race.drift()
+        self.desk.keeper.lost_sync(Reason.DISCONNECTED)
+        # What was asked for before isn't handed over any more.
+        self.desk.asked.clear()
+
+    def rising(self) -> bool:
+        """Whether the exchange never counted anew."""
+        return all(a.sequence < b.sequence for a, b in pairwise(self.states))
+
+    @staticmethod
+    def whole(state: _State) -> BookUpdate:
+        bids = tuple(state.bids.items())
+        return BookUpdate("toy", "BTC/USDT", None, 1, state.sequence, True, bids, ())
+
     def answer(self, age: int) -> None:
         state = self.states[max(len(self.states) - 1 - age, 0)]
-        bids = tuple(state.bids.items())
-        snapshot = BookUpdate("toy", "BTC/USDT", None, 1, state.sequence, True, bids, ())
         self.desk.asked.clear()
-        self.desk.keeper.fetched(snapshot, self.now)
+        self.desk.keeper.fetched(self.whole(state), self.now)
 
     @invariant()
     def a_valid_book_is_right(self) -> None:
@@ -245,8 +312,7 @@ class Exchange(RuleBasedStateMachine):
             # It may show what it has shown before, but nothing older than that. (Where the count
             # began anew and snapshots are older than that, it may for a moment.)
             place = len(self.states) - 1 - self.states[::-1].index(shown)
-            rising = all(a.sequence < b.sequence for a, b in pairwise(self.states))
-            assert place >= self.shown or not rising
+            assert place >= self.shown or not self.rising()
             self.shown = place
 
     def teardown(self) -> None:
