@@ -293,6 +293,19 @@ def test_one_stream_of_json_has_all_exchanges_events(ccrs: Command) -> None:
     assert sequences == sorted(set(sequences))
 
 
+def test_three_exchanges_quote_one_symbol_in_one_stream(ccrs: Command) -> None:
+    names = {"bybit", "binance", "okx"}
+    done = ccrs(
+        "watch",
+        *(f"{name}:BTC/USDT" for name in names),
+        *("--environment", "emulator", "--count", "60", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["exchange"] for event in events} == names
+    assert {event["symbol"] for event in events} == {"BTC/USDT"}
+
+
 def test_books_of_several_exchanges_are_as_they_stand_after_each_update(ccrs: Command) -> None:
     done = ccrs(
         *("watch", *BOTH, *EMULATOR, "--channel", "book", "--levels", "2"),
