@@ -147,6 +147,7 @@ class Client:
         self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
         self._progress: set[asyncio.Future[None]] = set()
         self._hooks = plugins.hook_manager()
+        self._closed = False
         self._spent = Totals()
 
     @property
@@ -240,6 +241,7 @@ class Client:
         group, context = self._group, self._context
         assert group is not None
         assert context is not None
+        self._closed = True
         try:
             for feed in list(self._placed):
                 feed.end()
@@ -286,20 +288,11 @@ class Client:
         :raises Unsupported: (on entering) where the exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where it lists no such symbol.
         """
-        if connections < 1:
-            raise UsageError(f"connections must be at least 1, not {connections}")
-        if maxsize < 1:
-            raise UsageError(f"maxsize must be at least 1, not {maxsize}")
-        try:
-            chosen = Policy(policy)
-        except ValueError:
-            known = ", ".join(p.value for p in Policy)
-            raise UsageError(f"no policy {policy!r}; known: {known}") from None
         return Feed(
             self,
             interests,
             connections=connections,
-            policy=chosen,
+            policy=policy,
             maxsize=maxsize,
             callback=callback,
             time_ns=self._clock.time_ns,
@@ -307,8 +300,8 @@ class Client:
 
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """For feeds: resolve, check and place their interests, all or none."""
-        self._ready()
         resolved = [(i, await self._resolve(i, feed.connections)) for i in interests]
+        self._ready()  # still, after that
         placed = self._placed.setdefault(feed, {})
         batches: dict[Shard, list[Subscription]] = {}
         for interest, (found, route) in resolved:
@@ -429,6 +422,8 @@ class Client:
     def _ready(self) -> Requester:
         if self._requester is None:
             raise UsageError("open the client first: async with ccrs_core.connect(…) as client")
+        if self._closed:
+            raise UsageError("the client is closed; call connect() for another one")
         return self._requester
 
     def _store(self) -> InstrumentStore:

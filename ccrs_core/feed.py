@@ -56,13 +56,17 @@ class Feed:
         interests: Sequence[Interest],
         *,
         connections: int = 1,
-        policy: Policy = Policy.DROP_OLDEST,
+        policy: Policy | str = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
         time_ns: Callable[[], int] = SYSTEM_CLOCK.time_ns,
     ) -> None:
+        if connections < 1:
+            raise UsageError(f"connections must be at least 1, not {connections}")
+        if maxsize < 1:
+            raise UsageError(f"maxsize must be at least 1, not {maxsize}")
         self.connections = connections
-        self.policy = policy
+        self.policy = Policy.named(policy)
         self.maxsize = maxsize
         self._owner = owner
         self._interests = list(dict.fromkeys(interests))
@@ -70,7 +74,7 @@ class Feed:
         self._runner: asyncio.Task[None] | None = None
         self._queue: deque[AnyEvent] = deque()
         self._newest: OrderedDict[object, AnyEvent] = OrderedDict()
-        self._conflating = policy is Policy.CONFLATE
+        self._conflating = self.policy is Policy.CONFLATE
         self._errors: deque[CcrsError] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._space: asyncio.Event | None = None

@@ -151,20 +151,11 @@ class Clients:
         :raises Unsupported: (on entering) where an exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where an exchange lists no such symbol.
         """
-        if connections < 1:
-            raise UsageError(f"connections must be at least 1, not {connections}")
-        if maxsize < 1:
-            raise UsageError(f"maxsize must be at least 1, not {maxsize}")
-        try:
-            chosen = Policy(policy)
-        except ValueError:
-            known = ", ".join(p.value for p in Policy)
-            raise UsageError(f"no policy {policy!r}; known: {known}") from None
         return MergedFeed(
             self,
             interests,
             connections=connections,
-            policy=chosen,
+            policy=policy,
             maxsize=maxsize,
             callback=callback,
             time_ns=self._clock.time_ns,

@@ -6,6 +6,7 @@ import enum
 
 import attrs
 
+from ccrs_core.errors import UsageError
 from ccrs_core.histogram import LatencySummary
 
 
@@ -23,6 +24,18 @@ class Policy(enum.StrEnum):
     RAISE = "raise"
     """``FeedOverflow`` is raised at the place of the loss, once; reading may go on after it. What
     comes until it is raised is lost, too, and counted in it."""
+
+    @classmethod
+    def named(cls, name: str) -> Policy:
+        """The policy of a name.
+
+        :raises UsageError: where there is none.
+        """
+        try:
+            return cls(name)
+        except ValueError:
+            known = ", ".join(policy.value for policy in cls)
+            raise UsageError(f"no policy {name!r}; known: {known}") from None
 
 
 @attrs.frozen(kw_only=True)

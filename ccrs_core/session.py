@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ccrs_core.codec import (
     Ack,
+    Alive,
     Closing,
     Codec,
     LoggedIn,
@@ -85,6 +86,7 @@ class Session:
         self._opened_at = 0.0
         self._last_received = 0.0
         self._last_ping = 0.0
+        self._unanswered = 0
         self._unreadable: list[float] = []
         self._closed = self.paused = False
         self.first_data_at: float | None = None
@@ -113,6 +115,11 @@ class Session:
         entry = self._topics.get(topic)
         return entry.since if entry is not None and entry.silences == 0 else None
 
+    def had_data(self, topic: str) -> bool:
+        """Whether anything has come of a topic since it was last asked for."""
+        entry = self._topics.get(topic)
+        return entry is not None and entry.had_data
+
     @property
     def last_received(self) -> float:
         """Until when the connection is known to have been alive."""
@@ -121,6 +128,14 @@ class Session:
     def heard(self, at: float) -> None:
         """The connection was alive at a time, though nothing was received."""
         self._last_received = max(self._last_received, at)
+        if at >= self._last_ping:
+            self._unanswered = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether all pings were answered. What the exchange had sent before it answered has
+        arrived by then, too."""
+        return not self._unanswered
 
     def missed(self, now: float) -> None:
         """Something was lost: nothing counts as carried before this moment."""
@@ -184,6 +199,7 @@ class Session:
                 continue
             del self._topics[name]
             self._heard.pop(name, None)
+            self.runner.joined.discard(name)
             if name in self._queue:
                 self._queue.remove(name)
             elif topic.state is not TopicState.REFUSED:
@@ -208,6 +224,7 @@ class Session:
         ]
         self._requests.add(request_id, [name], subscribe=False)
         self._heard.pop(name, None)
+        self.runner.joined.discard(name)
         topic.state = TopicState.PENDING
         topic.attempts, topic.told = 0, False
         topic.had_data = False
@@ -287,6 +304,8 @@ class Session:
                 if not self._closed:
                     self._closed = True
                     effects.append(Close(f"login refused: {text} (code {code})", message))
+            case Alive():
+                self._unanswered = max(self._unanswered - 1, 0)
             case Closing(reason):
                 effects.append(Replace(reason))
             case _:
@@ -445,6 +464,7 @@ class Session:
     def probe(self, now: float) -> list[Effect]:
         """Ask for a sign of life."""
         self._last_ping = now
+        self._unanswered += 1
         return [Send(self._codec.ping(self._requests.new_id()))]
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:

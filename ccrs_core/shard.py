@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from ccrs_core.effects import Silent, TopicRefused, TopicState
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.events import BookUpdate, Reason
+from ccrs_core.events import BookUpdate, Liquidation, Reason, Trade
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask
@@ -261,8 +261,7 @@ class Shard:
             now_ns = self.context.clock.time_ns()
             for name in carried:
                 self._interrupted(name, Reason.DISCONNECTED, now_ns)
-                if not self._covered(name, session.last_received):
-                    # The others began to bring it after this one had stopped.
+                if not link.retired and not self._covered(name, link, session):
                     self._missed(name, Reason.RECONNECTED)
             for name in carried:
                 if name in self.topics:
@@ -281,13 +280,25 @@ class Shard:
             stream.interrupt(Reason.RESUBSCRIBED if reason is Reason.SILENT else Reason.RECONNECTED)
             stream.stale(reason, now_ns, silent)
 
-    def _covered(self, name: str, moment: float) -> bool:
-        """Whether some connection brings a topic and has done so since before a moment."""
+    def _covered(self, name: str, old: Link, was: Session, *, answered: bool = False) -> bool:
+        """Whether another connection brings a topic, and nothing is missing between what an old one
+        has brought of it and that.
+
+        It must have begun before the old one stopped. Where every event counts, what the old one
+        brought may have been long under way: then the two must have met, or there was nothing to
+        bring, which the old one's answer to a ping proves, or its own silence.
+        """
+        each_counts = not self.topics[name].streams.keys().isdisjoint((Trade, Liquidation))
         for link in self.links:
-            if link.session is not None and not link.retired:
-                since = link.session.carried_since(name)
-                if since is not None and since <= moment:
-                    return True
+            session = link.session
+            if session is None or link.retired or link is old:
+                continue
+            since = session.carried_since(name)
+            if since is None or since > was.last_received:
+                continue
+            quiet = not was.had_data(name) or (answered and not session.had_data(name))
+            if not each_counts or quiet or name in link.runner.joined:
+                return True
         return False
 
     def _missed(self, name: str, reason: Reason) -> None:
@@ -310,7 +321,7 @@ class Shard:
         carried = [n for n in self.topics if session.carried_since(n) is not None]
         session.missed(now + 1e-9)
         for name in carried:
-            if not self._covered(name, now):
+            if not self._covered(name, link, session):
                 self._missed(name, Reason.UNREADABLE)
                 if self.route.sequence_scope is not SequenceScope.GLOBAL:
                     # The exchange's own numbers may not be there to show a book what it missed.
@@ -420,36 +431,35 @@ class Shard:
             self._later(_SETTLE_POLL, lambda: self._settle(old, new))
 
     def _relieve(self, old: Link, until: float | None = None) -> None:
-        """Retire a connection once it has given a sign of life since others took over from it.
+        """Retire a connection once it has answered a ping that was sent after others took over.
 
-        Without one it might have been dead when they did, and something missing in between.
+        What it brings in order before that is all that was under way. Without an answer it might
+        have been dead when they did, or lag, and something be missing in between.
         """
         session, now = old.session, self.context.clock.monotonic()
         if old not in self.links:
             return
-        if session is None or self._relieved(old, session) or (until is not None and now >= until):
-            self._retire(old)
-            return
         if until is None:
             until = now + _SIGN_OF_LIFE
-            old.apply(session.probe(now))
-        self._later(_SETTLE_POLL, lambda: self._relieve(old, until))
+            if session is not None:
+                old.apply(session.probe(now))
+        waits = [] if session is None else self._unrelieved(old, session)
+        if waits and now < until:
+            self._later(_SETTLE_POLL, lambda: self._relieve(old, until))
+            return
+        for name in waits:
+            self._missed(name, Reason.ROLLOVER)
+        self._retire(old)
 
-    def _relieved(self, old: Link, session: Session) -> bool:
+    def _unrelieved(self, old: Link, session: Session) -> list[str]:
+        """The topics of a connection that others aren't known to have taken over without a hole."""
         old.note_life(session)
-        alive = session.last_received
-        return all(
-            any(
-                link is not old
-                and link.session is not None
-                and not link.retired
-                and (since := link.session.carried_since(name)) is not None
-                and since <= alive
-                for link in self.links
-            )
+        return [
+            name
             for name in self.topics
             if session.carried_since(name) is not None
-        )
+            and not (session.answered and self._covered(name, old, session, answered=True))
+        ]
 
     def _switch(self, old: Link, new: Link) -> None:
         self._retire(old)

@@ -204,7 +204,9 @@ class Link:
         self.connected_at_ns = context.clock.time_ns()
         self._close_reason = ""
         old = self.runner
-        self.runner = attrs.evolve(old, epoch=next(context.epochs), generations={}, tops={})
+        self.runner = attrs.evolve(
+            old, epoch=next(context.epochs), generations={}, tops={}, joined=set()
+        )
         messages = shard.route.messages
         self._messages = None if messages is None else Window(messages, context.clock)
         session = self.session = self._new_session()

@@ -67,7 +67,7 @@ class Topic:
         self._resync = resync
         self._arm = arm
         self._exchange = exchange
-        self._trade_ids: OrderedDict[str, None] = OrderedDict()
+        self._trade_ids: OrderedDict[str, Runner] = OrderedDict()
 
     def stream(self, subscription: Subscription) -> Stream:
         """The stream of a subscription, made where there is none yet."""
@@ -246,22 +246,26 @@ class Topic:
                 return
             race.won(number, False, runner, now)
         if kind is Trade:
-            events = self._new_trades(events)
+            events = self._new_trades(events, runner)
             if not events:
                 return
         stream.put(events)
         if isinstance(number, int):
             stream.last_sequence = number
 
-    def _new_trades(self, events: Sequence[MarketData]) -> Sequence[MarketData]:
+    def _new_trades(self, events: Sequence[MarketData], runner: Runner) -> Sequence[MarketData]:
         known = self._trade_ids
         new = []
         for event in events:
             assert isinstance(event, Trade)
-            if event.trade_id in known:
+            first = known.get(event.trade_id)
+            if first is not None:
                 self.repeated_trades += 1
+                if first is not runner:
+                    runner.joined.add(self.name)
+                    first.joined.add(self.name)
                 continue
-            known[event.trade_id] = None
+            known[event.trade_id] = runner
             new.append(event)
         while len(known) > self.TRADE_WINDOW:
             known.popitem(last=False)

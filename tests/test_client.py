@@ -117,6 +117,21 @@ def scenario(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
     return play
 
 
+@scenario
+async def test_what_is_asked_of_a_client_while_it_closes_is_refused_and_leaves_nothing() -> None:
+    server = ToyServer()
+    transport = MemoryTransport(server, latency=0.05)
+    async with ccrs_core.connect(Toy(), transport=transport, clock=VirtualClock()) as client:
+        # Its instruments are on their way when the client closes.
+        entering = asyncio.ensure_future(client.subscribe(trades("BTC/USD")).__aenter__())
+        await asyncio.sleep(0.01)
+    with pytest.raises(UsageError, match="the client is closed"):
+        await entering
+    with pytest.raises(UsageError, match="the client is closed"):
+        await client.get_server_time()
+    assert not server.peers
+
+
 async def market(seen: World, topic: str, ticks: int, every: float = 0.1) -> None:
     for _ in range(ticks):
         seen.server.tick(topic)

@@ -105,18 +105,31 @@ class Peer:
     def __init__(self, url: str) -> None:
         self.url = url
         self.open = True
+        self.lag = 0.0
+        """Seconds that frames are under way; they stay in order."""
+        self._due = 0.0
         self._frames: deque[bytes] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._lost: ConnectionLost | None = None
 
     def push(self, *frames: bytes | str) -> None:
         """Deliver frames to the client; ignored once the connection has ended."""
+        if self._lost is not None:
+            return
+        if self.lag or self._due:
+            loop = asyncio.get_running_loop()
+            self._due = max(self._due, loop.time() + self.lag)
+            loop.call_at(self._due, self._arrive, frames)
+        else:
+            self._arrive(frames)
+
+    def _arrive(self, frames: Sequence[bytes | str]) -> None:
         if self._lost is None:
             self._frames.extend(f.encode() if isinstance(f, str) else f for f in frames)
             self._notify()
 
     def drop(self, code: int | None = None, reason: str = "connection reset") -> None:
-        """End the connection; what was pushed before still arrives."""
+        """End the connection; what was pushed before still arrives, unless it is under way."""
         if self._lost is None:
             self.open = False
             self._lost = ConnectionLost(reason, code)
