@@ -1,0 +1,627 @@
+"""What OKX's frames say, frame by frame: the cases that the samples don't show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from ccrs_okx import Okx
+from ccrs_okx.codec import INTERVALS, OkxCodec
+from ccrs_okx.guess import instrument_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrs_core.codec import (
+    Ack,
+    Alive,
+    Closing,
+    Codec,
+    Data,
+    LoggedIn,
+    LoginRefused,
+    Refused,
+    Unrecognised,
+)
+from ccrs_core.credentials import Credentials
+from ccrs_core.errors import DecodeError
+from ccrs_core.events import BookUpdate, Candle, Funding, Liquidation, MarkPrice, Ticker, TopOfBook
+from ccrs_core.model import NS_PER_MS, Channel, Instrument, Side, Subscription
+from ccrs_core.orderbook import Applied, OrderBook
+
+NOW = 1_794_000_000_000
+MINUTE = 60_000
+SPOT, LINEAR, INVERSE = "BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP"
+OPTION = "BTC-USD-261225-100000-C"
+
+
+def instrument(native: str = SPOT, contract: str = "1") -> Instrument:
+    found = instrument_of(native)
+    assert found is not None
+    return attrs.evolve(found, contract_size=Decimal(contract))
+
+
+def codec_for(*channels: Channel, of: Instrument | None = None, **options: Any) -> Codec:
+    codec = OkxCodec()
+    codec.subscribe([Subscription(c, of or instrument(), **options) for c in channels], "1")
+    return codec
+
+
+def said(codec: Codec, frame: dict[str, Any]) -> list[Any]:
+    return list(codec.decode(json.dumps(frame).encode(), 7))
+
+
+def told(channel: str, *rows: Any, of: str = SPOT, **more: Any) -> dict[str, Any]:
+    return {"arg": {"channel": channel, "instId": of}, **more, "data": list(rows)}
+
+
+def data_of(codec: Codec, frame: dict[str, Any]) -> Data:
+    (message,) = said(codec, frame)
+    assert isinstance(message, Data)
+    return message
+
+
+def only(codec: Codec, frame: dict[str, Any]) -> Any:
+    """The one event of a frame."""
+    (event,) = data_of(codec, frame).events
+    return event
+
+
+def level(price: str, size: str) -> list[str]:
+    return [price, size, "0", "1"]
+
+
+# --- requests ---
+
+
+def test_a_request_names_each_channel_and_instrument_once() -> None:
+    codec = OkxCodec()
+    btc = instrument()
+    subs = [Subscription(Channel.TRADES, btc), Subscription(Channel.CANDLES, btc, interval="1h")]
+    args = [{"channel": "trades-all", "instId": SPOT}, {"channel": "candle1H", "instId": SPOT}]
+    asked = json.loads(codec.subscribe([*subs, subs[0]], "12"))
+    assert asked == {"id": "12", "op": "subscribe", "args": args}
+    asked = json.loads(codec.unsubscribe(subs, "13"))
+    assert asked == {"id": "13", "op": "unsubscribe", "args": args}
+
+
+def test_every_channel_interval_and_depth_has_its_topic() -> None:
+    codec = OkxCodec()
+    btc = instrument(LINEAR)
+    topics = {
+        Channel.TOP_OF_BOOK: "bbo-tbt",
+        Channel.TRADES: "trades-all",
+        Channel.TICKER: "tickers",
+        Channel.FUNDING: "funding-rate",
+        Channel.MARK_PRICE: "mark-price",
+        Channel.LIQUIDATIONS: "liquidation-orders",
+    }
+    for channel, name in topics.items():
+        assert codec.topic(Subscription(channel, btc)) == f"{name}:{LINEAR}"
+    for depth, name in ((5, "books5"), (400, "books")):
+        assert codec.topic(Subscription(Channel.BOOK, btc, depth=depth)) == f"{name}:{LINEAR}"
+    assert tuple(INTERVALS) == Okx.capabilities.intervals
+    for interval in INTERVALS:
+        topic = codec.topic(Subscription(Channel.CANDLES, btc, interval=interval))
+        name, _, native = topic.partition(":")
+        assert native == LINEAR
+        # Without "utc" those of 6 hours and more begin at midnight in Hong Kong.
+        begins_anywhere = interval[-1] in "mh" and interval not in {"6h", "12h"}
+        assert name.endswith("utc") is not begins_anywhere
+    assert len({INTERVALS[each].casefold() + each for each in INTERVALS}) == len(INTERVALS)
+
+
+def test_a_login_is_signed_over_seconds() -> None:
+    credentials = Credentials(key="k", secret="testsecret", passphrase="p")
+    frame = OkxCodec().login(credentials, 1_700_000_000_999, "5")
+    (argument,) = json.loads(frame)["args"]
+    assert argument == {
+        "apiKey": "k",
+        "passphrase": "p",
+        "timestamp": "1700000000",
+        "sign": "nbqmCslY7ltfyiVOn8iY7qsU13F+ycpPNKvAVTNSMVc=",
+    }
+
+
+# --- answers ---
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (
+            {"id": "7", "event": "subscribe", "arg": {"channel": "books", "instId": SPOT}},
+            Ack("7", (f"books:{SPOT}",)),
+        ),
+        (
+            {"event": "unsubscribe", "arg": {"channel": "bbo-tbt", "instId": LINEAR}},
+            Ack(None, (f"bbo-tbt:{LINEAR}",)),
+        ),
+        (
+            {"id": "", "event": "subscribe", "arg": {"channel": "books5", "instId": SPOT}},
+            Ack(None, (f"books5:{SPOT}",)),
+        ),
+        (
+            {"id": "7", "event": "error", "code": "60012", "msg": "Invalid request: x"},
+            Refused("7", "60012", "Invalid request: x"),
+        ),
+        ({"event": "error", "code": 60014}, Refused(None, "60014", "no reason given")),
+        ({"event": "login", "code": "0", "msg": ""}, LoggedIn()),
+        ({"event": "login", "code": "1", "msg": "no"}, LoginRefused("1", "no")),
+        (
+            {"event": "error", "code": "60009", "msg": "Login failed."},
+            LoginRefused("60009", "Login failed."),
+        ),
+        (
+            {"event": "notice", "code": "64008", "msg": "soon closed", "connId": "a"},
+            Closing("soon closed"),
+        ),
+        ({"event": "notice", "code": "1", "msg": "x"}, Unrecognised("event notice")),
+        (
+            {"event": "channel-conn-count", "channel": "orders", "connCount": "2"},
+            Unrecognised("event channel-conn-count"),
+        ),
+    ],
+)
+def test_answers_and_notices_are_told_apart(frame: dict[str, Any], message: object) -> None:
+    assert said(OkxCodec(), frame) == [message]
+
+
+def test_the_heartbeat_is_bare_text() -> None:
+    codec = OkxCodec()
+    assert codec.ping("3") == "ping"
+    assert list(codec.decode(b"pong", 7)) == [Alive()]
+    heartbeat = codec.heartbeat
+    assert heartbeat is not None
+    assert heartbeat.interval + heartbeat.timeout < 30.0, "OKX ends what is silent for 30 s"
+    for frame in (b"ping", b"pong ", b'"pong', b""):
+        with pytest.raises(DecodeError):
+            codec.decode(frame, 7)
+
+
+def test_a_refusal_names_the_topic_that_does_not_exist() -> None:
+    channels = st.sampled_from(["bbo-tbt", "books", "candle1Dutc", "trades-all", "mark-price"])
+    natives = st.from_regex(r"[A-Z0-9]{1,8}-[A-Z]{1,5}(_UM)?(-SWAP|-26\d{4})?", fullmatch=True)
+    ends = st.sampled_from([" doesn't exist. Please use the correct URL", ".", ", sorry", ""])
+
+    @given(channels, natives, ends)
+    def check(channel: str, native: str, end: str) -> None:
+        text = f"Wrong URL or channel:{channel},instId:{native}{end}"
+        frame = {"id": "7", "event": "error", "code": "60018", "msg": text}
+        assert said(OkxCodec(), frame) == [Refused("7", "60018", text, (f"{channel}:{native}",))]
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["channel:liquidation-orders,instType:MARGIN doesn't exist", "channel:", "no", ",instId:X"],
+)
+def test_a_refusal_that_names_no_topic_is_about_its_request(text: str) -> None:
+    frame = {"id": "7", "event": "error", "code": "60018", "msg": text}
+    assert said(OkxCodec(), frame) == [Refused("7", "60018", text, None)]
+
+
+# --- top of book ---
+
+
+def test_best_prices_have_their_number_and_sizes_in_base_units() -> None:
+    row = {"asks": [level("100.20", "25")], "bids": [level("100.10", "1.50")], "ts": str(NOW)}
+    codec = codec_for(Channel.TOP_OF_BOOK, of=instrument(LINEAR, "0.01"))
+    message = data_of(codec, told("bbo-tbt", {**row, "seqId": 9}, of=LINEAR))
+    (event,) = message.events
+    assert isinstance(event, TopOfBook)
+    assert message.sequence == event.sequence == 9
+    assert (str(event.bid_price), str(event.bid_size)) == ("100.10", "0.0150")
+    assert (str(event.ask_price), str(event.ask_size)) == ("100.20", "0.25")
+    codec = codec_for(Channel.TOP_OF_BOOK, of=instrument(INVERSE, "100"))
+    event = only(codec, told("bbo-tbt", {**row, "seqId": 9}, of=INVERSE))
+    assert (str(event.bid_size), str(event.ask_size)) == ("1.50", "25"), "contracts"
+
+
+@pytest.mark.parametrize("asks", [[], [level("100.20", "0")], [level("100.20", "0.00")]])
+def test_a_side_without_orders_is_none(asks: list[list[str]]) -> None:
+    row = {"asks": asks, "bids": [level("100.10", "1")], "ts": str(NOW), "seqId": 9}
+    event = only(codec_for(Channel.TOP_OF_BOOK), told("bbo-tbt", row))
+    assert event.ask_price is event.ask_size is None
+    assert event.bid_price == Decimal("100.10")
+
+
+# --- books ---
+
+
+def change(
+    number: int | None, before: int | None, bids: Any = (), asks: Any = (), **more: Any
+) -> Any:
+    row = {"asks": list(asks), "bids": list(bids), "ts": str(NOW), **more}
+    numbers = {"prevSeqId": before, "seqId": number}
+    return row | {name: value for name, value in numbers.items() if value is not None}
+
+
+def books() -> Codec:
+    return codec_for(Channel.BOOK, depth=400)
+
+
+def snapshot(row: dict[str, Any]) -> dict[str, Any]:
+    return told("books", row, action="snapshot")
+
+
+def update(row: dict[str, Any]) -> dict[str, Any]:
+    return told("books", row, action="update")
+
+
+def test_changes_name_the_number_before_and_snapshots_none() -> None:
+    codec = books()
+    first = data_of(codec, snapshot(change(100, -1, [level("9.9", "1")], [level("10.1", "2")])))
+    (event,) = first.events
+    assert isinstance(event, BookUpdate)
+    assert (event.snapshot, event.sequence, event.previous_sequence) == (True, 100, None)
+    assert event.bids == ((Decimal("9.9"), Decimal(1)),)
+    second = data_of(codec, update(change(107, 100, [level("9.9", "0")])))
+    (event,) = second.events
+    assert isinstance(event, BookUpdate)
+    assert (event.snapshot, event.sequence, event.previous_sequence) == (False, 107, 100)
+    assert event.bids == ((Decimal("9.9"), Decimal(0)),), "gone"
+    assert (first.sequence, first.restart, second.sequence, second.restart) == (
+        100, False, 107, False,
+    )  # fmt: skip
+
+
+def test_a_lower_number_than_the_one_before_begins_a_new_count() -> None:
+    @given(st.integers(0, 2**53), st.integers(0, 2**53))
+    def check(number: int, before: int) -> None:
+        message = data_of(books(), update(change(number, before)))
+        assert message.restart is (number < before)
+        assert message.sequence == number
+        # A snapshot is whole, however it is numbered.
+        assert not data_of(books(), snapshot(change(number, before))).restart
+
+    check()
+
+
+def test_a_new_count_is_followed_exactly_and_an_empty_change_changes_nothing() -> None:
+    codec, book = books(), OrderBook("BTC/USDT")
+    frames = [
+        (snapshot(change(100, -1, [level("9", "1")], [level("10", "2")])), Applied.APPLIED),
+        (update(change(105, 100, [level("9", "3")])), Applied.APPLIED),
+        (update(change(105, 105)), Applied.OLD),  # said every minute of quiet
+        (update(change(3, 105, [level("8", "1")])), Applied.APPLIED),
+        (update(change(3, 3)), Applied.OLD),
+        (update(change(4, 3, (), [level("10", "5")])), Applied.APPLIED),
+        (update(change(2, 105, [level("1", "1")])), Applied.AHEAD),
+    ]
+    for frame, applied in frames:
+        event = only(codec, frame)
+        assert book.apply(event) is applied
+    assert book.valid
+    assert (book.sequence, book.bids(), book.asks()) == (
+        4,
+        [(Decimal(9), Decimal(3)), (Decimal(8), Decimal(1))],
+        [(Decimal(10), Decimal(5))],
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [({}, None), ({"checksum": 0}, None), ({"checksum": -855196043}, -855196043)],
+)
+def test_only_a_checksum_that_is_one_is_checked(given_: dict[str, int], kept: int | None) -> None:
+    event = only(books(), snapshot(change(5, -1, **given_)))
+    assert event.checksum == kept
+
+
+def test_books_of_before_2023_are_counted_by_connection() -> None:
+    codec = books()
+    frames = [snapshot, update, update, snapshot, update]
+    found = [data_of(codec, kind(change(None, None, checksum=-5))) for kind in frames]
+    events: list[Any] = [event for message in found for event in message.events]
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+    assert [event.previous_sequence for event in events] == [None, 1, 2, None, 4]
+    assert not any(message.restart or message.independent for message in found)
+    assert only(books(), update(change(None, None))).sequence == 1, "each connection for itself"
+
+
+def test_a_change_without_the_number_before_it_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        said(books(), update(change(5, None)))
+    (new,) = said(books(), told("books", change(5, 4), action="merge"))
+    assert isinstance(new, Unrecognised)
+
+
+def test_the_best_five_are_whole_each_time() -> None:
+    rows = [level(str(n), "1") for n in range(1, 6)]
+    codec = codec_for(Channel.BOOK, depth=5)
+    event = only(codec, told("books5", change(7, None, rows[::-1], rows, instId=SPOT)))
+    assert event.snapshot
+    assert (event.sequence, event.previous_sequence, len(event.bids)) == (7, None, 5)
+    old = data_of(codec, told("books5", change(None, None, rows[::-1], rows)))
+    assert old.sequence == NOW, "of 2022: numbered by their time"
+    assert not old.independent
+
+
+def test_books_of_two_depths_are_topics_of_their_own() -> None:
+    codec = OkxCodec()
+    subs = [Subscription(Channel.BOOK, instrument(), depth=depth) for depth in (5, 400)]
+    codec.subscribe(subs, "1")
+    codec.unsubscribe(subs[:1], "2")
+    (gone,) = said(codec, told("books5", change(5, None)))
+    assert isinstance(gone, Unrecognised)
+    assert only(codec, snapshot(change(5, -1))).snapshot
+    # What carries the same under another name is read as well.
+    assert only(codec, told("books-l2-tbt", change(5, -1), action="snapshot")).snapshot
+
+
+# --- trades ---
+
+
+def trade(number: int = 77, **fields: Any) -> dict[str, Any]:
+    row = {"instId": SPOT, "tradeId": str(number), "px": "100.10", "sz": "0.50", "side": "buy"}
+    return row | {"source": "0", "ts": str(NOW)} | fields
+
+
+@pytest.mark.parametrize(("side", "taker"), [("buy", Side.BUY), ("sell", Side.SELL)])
+@pytest.mark.parametrize("channel", ["trades-all", "trades"])
+def test_the_side_of_a_trade_is_the_takers(channel: str, side: str, taker: Side) -> None:
+    codec = codec_for(Channel.TRADES, of=instrument(LINEAR, "0.1"))
+    event = only(codec, told(channel, trade(side=side, count="3", seqId=12), of=LINEAR))
+    assert (event.trade_id, event.side, event.sequence) == ("77", taker, 12)
+    assert (str(event.price), str(event.size)) == ("100.10", "0.050")
+
+
+def test_trades_of_a_new_side_are_told_and_the_others_kept() -> None:
+    rows = [trade(1), trade(2, side="auction"), trade(3, side="sell")]
+    unknown, data = said(codec_for(Channel.TRADES), told("trades-all", *rows))
+    assert isinstance(unknown, Unrecognised)
+    assert isinstance(data, Data)
+    events: Sequence[Any] = data.events
+    assert [event.trade_id for event in events] == ["1", "3"]
+    for number in (7, "", None):
+        with pytest.raises(DecodeError):
+            said(codec_for(Channel.TRADES), told("trades-all", trade(tradeId=number)))
+
+
+# --- tickers ---
+
+TICKER = {
+    "instType": "SPOT", "last": "9999.99", "lastSz": "1", "askPx": "9999.99", "askSz": "11",
+    "bidPx": "8888.88", "bidSz": "5", "open24h": "9000", "high24h": "10000", "low24h": "8888.88",
+    "volCcy24h": "2222", "vol24h": "2300", "sodUtc0": "0.1", "sodUtc8": "0.1", "ts": str(NOW),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("native", "contract", "size", "volume", "turnover"),
+    [
+        (SPOT, "1", "5", "2300", "2222"),
+        (LINEAR, "0.01", "0.05", "23.00", None),
+        (INVERSE, "100", "5", "2300", "2222"),
+        (OPTION, "0.01", "0.05", "23.00", None),
+    ],
+)
+def test_a_tickers_volume_is_counted_as_sizes_are(
+    native: str, contract: str, size: str, volume: str, turnover: str | None
+) -> None:
+    codec = codec_for(Channel.TICKER, of=instrument(native, contract))
+    message = data_of(codec, told("tickers", TICKER, of=native))
+    (event,) = message.events
+    assert isinstance(event, Ticker)
+    assert message.sequence == NOW
+    assert (str(event.bid_size), str(event.volume)) == (size, volume)
+    assert event.turnover == (None if turnover is None else Decimal(turnover))
+
+
+@pytest.mark.parametrize(("price", "size"), [("", ""), ("8888.88", ""), ("", "5"), ("1", "0")])
+def test_a_ticker_without_bids_has_none(price: str, size: str) -> None:
+    row = {**TICKER, "bidPx": price, "bidSz": size, "open24h": "", "volCcy24h": "", "vol24h": ""}
+    event = only(codec_for(Channel.TICKER), told("tickers", row))
+    assert event.bid_price is event.bid_size is event.open_price is event.volume is None
+    assert event.ask_size == 11
+
+
+# --- candles ---
+
+
+def candle(start: int, volume: str, *, confirm: str | None = "0") -> dict[str, Any]:
+    row = [str(start), "1", "3", "0.5", "2", volume, "9"]
+    return told("candle1m", row if confirm is None else [*row, "11", confirm])
+
+
+def test_states_of_candles_have_rising_numbers_and_end_where_the_next_begins() -> None:
+    volumes = st.lists(
+        st.decimals(0, 10**15, places=8).map(lambda volume: f"{volume:f}"), min_size=1, max_size=4
+    )
+
+    @given(volumes, st.integers(0, 40_000_000))
+    def check(volumes: list[str], minute: int) -> None:
+        codec = codec_for(Channel.CANDLES, interval="1m")
+        start = minute * MINUTE
+        rising = sorted(volumes, key=Decimal)
+        frames = [candle(start, volume) for volume in rising]
+        frames.append(candle(start, rising[-1], confirm="1"))
+        frames.append(candle(start + MINUTE, "0"))
+        found = [data_of(codec, frame) for frame in frames]
+        numbers = [message.sequence for message in found]
+        assert all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+        assert numbers == sorted(numbers)  # type: ignore[type-var]
+        # Closing, the next candle and every change in nine digits make a greater number.
+        assert numbers[-3] < numbers[-2] < numbers[-1]  # type: ignore[operator]
+        for place in range(len(rising) - 1):
+            grown = Decimal(rising[place + 1]) > Decimal(rising[place]) * Decimal("1.00000002")
+            assert not grown or numbers[place] < numbers[place + 1]  # type: ignore[operator]
+        closed, following = found[-2].events[0], found[-1].events[0]
+        assert isinstance(closed, Candle)
+        assert isinstance(following, Candle)
+        assert closed.closed
+        assert not following.closed
+        assert closed.close_time_ns == following.open_time_ns == (start + MINUTE) * NS_PER_MS
+
+    check()
+
+
+def test_a_candle_of_2022_is_open_and_one_of_neither_state_is_unrecognised() -> None:
+    codec = codec_for(Channel.CANDLES, interval="1m")
+    event = only(codec, candle(NOW, "5", confirm=None))
+    assert (event.closed, event.volume, event.turnover) == (False, 5, 9)
+    (new,) = said(codec, candle(NOW, "5", confirm="2"))
+    assert isinstance(new, Unrecognised)
+
+
+@pytest.mark.parametrize(
+    ("native", "contract", "volume", "turnover"),
+    [
+        (SPOT, "1", "500", "9"),
+        (LINEAR, "0.01", "5.00", "11"),
+        (INVERSE, "100", "500", "9"),
+        (OPTION, "0.01", "5.00", None),
+    ],
+)
+def test_turnover_is_in_the_quote_currency_and_of_inverse_contracts_in_their_coin(
+    native: str, contract: str, volume: str, turnover: str | None
+) -> None:
+    codec = codec_for(Channel.CANDLES, of=instrument(native, contract), interval="1m")
+    frame = candle(NOW, "500")
+    frame["arg"]["instId"] = native
+    event = only(codec, frame)
+    assert str(event.volume) == volume
+    assert event.turnover == (None if turnover is None else Decimal(turnover))
+
+
+# --- prices and rates of contracts ---
+
+
+def test_funding_is_due_when_it_is_said_to_be_paid() -> None:
+    codec = codec_for(Channel.FUNDING, Channel.MARK_PRICE, of=instrument(LINEAR))
+    row = {"fundingRate": "-0.0001", "fundingTime": str(NOW + 9), "nextFundingRate": ""}
+    message = data_of(codec, told("funding-rate", {**row, "ts": str(NOW)}, of=LINEAR))
+    (event,) = message.events
+    assert isinstance(event, Funding)
+    assert (str(event.rate), event.funding_time_ns) == ("-0.0001", (NOW + 9) * NS_PER_MS)
+    assert (message.sequence, event.exchange_time_ns) == (NOW, NOW * NS_PER_MS)
+    old = data_of(codec, told("funding-rate", row, of=LINEAR))
+    assert old.sequence is None
+    mark = data_of(codec, told("mark-price", {"markPx": "42310.6", "ts": str(NOW)}, of=LINEAR))
+    (event,) = mark.events
+    assert isinstance(event, MarkPrice)
+    assert (str(event.mark_price), event.index_price, mark.sequence) == ("42310.6", None, NOW)
+
+
+# --- liquidations ---
+
+
+def liquidated(*natives: str, side: str = "sell", kind: str = "SWAP") -> dict[str, Any]:
+    detail = {"side": side, "posSide": "net", "bkPx": "99", "sz": "13", "bkLoss": "0", "ccy": ""}
+    rows = [
+        {"instId": n, "instType": kind, "details": [{**detail, "ts": str(NOW)}]} for n in natives
+    ]
+    return {"arg": {"channel": "liquidation-orders", "instType": kind}, "data": rows}
+
+
+def topics_said(codec: Codec, *natives: str) -> list[str]:
+    messages = said(codec, liquidated(*natives))
+    return [message.topic for message in messages if isinstance(message, Data)]
+
+
+ETH = "ETH-USDT-SWAP"
+
+
+@pytest.mark.parametrize(("order", "position"), [("sell", Side.BUY), ("buy", Side.SELL)])
+def test_a_liquidation_is_told_by_the_side_of_the_position(order: str, position: Side) -> None:
+    codec = codec_for(Channel.LIQUIDATIONS, of=instrument(ETH, "0.1"))
+    event = only(codec, liquidated(LINEAR, ETH, side=order))
+    assert isinstance(event, Liquidation)
+    assert (event.side, str(event.size), str(event.price)) == (position, "1.3", "99")
+    assert event.symbol == "ETH/USDT:USDT"
+    (new,) = said(codec, liquidated(ETH, side="adl"))
+    assert isinstance(new, Unrecognised)
+
+
+def test_liquidations_of_a_type_are_shared_and_end_with_the_last_who_wants_them() -> None:
+    codec = OkxCodec()
+    btc, eth = (Subscription(Channel.LIQUIDATIONS, instrument(n)) for n in (LINEAR, ETH))
+    args = [{"channel": "liquidation-orders", "instType": "SWAP"}]
+    assert codec.request_kind(btc) == codec.request_kind(eth) == "SWAP"
+    asked = json.loads(codec.subscribe([btc, eth], "1"))
+    assert asked == {"id": "1", "op": "subscribe", "args": args}, "one argument for both"
+    both = [codec.topic(btc), codec.topic(eth)]
+    assert topics_said(codec, LINEAR, ETH, "XRP-USDT-SWAP") == both
+    ack = {"event": "subscribe", "arg": args[0]}
+    assert said(codec, {"id": "1", **ack}) == [Ack("1", None)]
+    assert said(codec, ack) == [Ack(None, tuple(both))]
+
+    asked = json.loads(codec.unsubscribe([btc], "2"))
+    assert asked["op"] == "subscribe", "the other still wants them"
+    assert topics_said(codec, LINEAR, ETH) == both[1:]
+    (others,) = said(codec, liquidated(LINEAR))
+    assert isinstance(others, Unrecognised)
+
+    asked = json.loads(codec.unsubscribe([eth], "3"))
+    assert asked == {"id": "3", "op": "unsubscribe", "args": args}
+    assert topics_said(codec, LINEAR, ETH) == []
+    codec.subscribe([btc], "4")
+    assert topics_said(codec, LINEAR, ETH) == both[:1]
+
+
+def test_dated_contracts_are_a_type_of_their_own() -> None:
+    codec = codec_for(Channel.LIQUIDATIONS, of=instrument("BTC-USDT-261225"))
+    (unwanted,) = said(codec, liquidated("BTC-USDT-261225"))
+    assert isinstance(unwanted, Unrecognised)
+    event = only(codec, liquidated("BTC-USDT-261225", kind="FUTURES"))
+    assert event.symbol == "BTC/USDT:USDT-261225"
+
+
+def test_several_liquidations_are_told_in_the_order_of_their_times() -> None:
+    frame = liquidated(ETH)
+    (row,) = frame["data"]
+    row["details"] = [{**row["details"][0], "ts": str(NOW + n)} for n in (3, 1, 2)]
+    message = data_of(codec_for(Channel.LIQUIDATIONS, of=instrument(ETH)), frame)
+    times = [event.exchange_time_ns for event in message.events]
+    assert times == [(NOW + n) * NS_PER_MS for n in (1, 2, 3)]
+    assert message.sequence == NOW + 3
+
+
+# --- the rest ---
+
+
+def test_new_fields_and_channels_are_no_errors() -> None:
+    codec = codec_for(Channel.TRADES)
+    assert only(codec, told("trades-all", trade(new={"a": [1]}), extra=1)).trade_id == "77"
+    for other in (told("new"), told("trades-all", of="ETH-USDT"), told("trades-all"), {"x": 1}, {}):
+        (message,) = said(codec, other)
+        assert isinstance(message, Unrecognised)
+
+
+def test_after_unsubscribing_frames_are_unrecognised() -> None:
+    for channel in Okx.capabilities.channels[instrument(LINEAR).market]:
+        options: dict[str, Any] = {}
+        if channel is Channel.BOOK:
+            options["depth"] = 400
+        if channel is Channel.CANDLES:
+            options["interval"] = "1m"
+        subscription = Subscription(channel, instrument(LINEAR), **options)
+        codec = OkxCodec()
+        codec.subscribe([subscription], "1")
+        codec.unsubscribe([subscription], "2")
+        name = codec.topic(subscription).partition(":")[0]
+        frame = told(name, {"instId": LINEAR}, of=LINEAR, action="update")
+        (message,) = said(codec, frame)
+        assert message == Unrecognised(f"channel {name}")
+
+
+def test_prices_keep_the_wires_exact_digits_and_times_are_nanoseconds() -> None:
+    texts = st.from_regex(r"[1-9][0-9]{0,8}(\.[0-9]{1,8})?", fullmatch=True)
+
+    @given(texts, texts, st.integers(10**12, 4 * 10**12), st.sampled_from([(",", ":"), None]))
+    def check(price: str, size: str, time: int, separators: tuple[str, str] | None) -> None:
+        frame = told("trades-all", trade(px=price, sz=size, ts=str(time)))
+        (message,) = codec_for(Channel.TRADES).decode(
+            json.dumps(frame, separators=separators).encode(), 7
+        )
+        assert isinstance(message, Data)
+        (event,) = message.events
+        assert (str(event.price), str(event.size)) == (price, size)  # type: ignore[union-attr]
+        assert event.exchange_time_ns == time * NS_PER_MS
+
+    check()

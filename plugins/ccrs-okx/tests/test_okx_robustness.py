@@ -1,0 +1,184 @@
+"""What the conformance suite can't know to be malformed, since it doesn't know OKX's frames."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from ccrs_okx import Okx
+from ccrs_okx.codec import OkxCodec
+from ccrs_okx.guess import guess, instrument_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrs_core.codec import Codec
+from ccrs_core.errors import DecodeError
+from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.rest import GetBook, GetCandles, GetFundingHistory, GetInstruments, HttpResponse
+
+NATIVE = "BTC-USDT-SWAP"
+
+
+def subscription(channel: Channel) -> Subscription:
+    instrument = instrument_of(NATIVE)
+    assert instrument is not None
+    interval = "1m" if channel is Channel.CANDLES else None
+    depth = 400 if channel is Channel.BOOK else None
+    return Subscription(channel, instrument, depth=depth, interval=interval)
+
+
+def subscribed(*channels: Channel) -> Codec:
+    codec = OkxCodec()
+    codec.subscribe([subscription(channel) for channel in channels or Channel], "1")
+    return codec
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"event":[]}',
+        b'{"event":"subscribe"}',
+        b'{"event":"subscribe","arg":[]}',
+        b'{"event":"subscribe","arg":{"channel":[]}}',
+        b'{"event":"subscribe","arg":{"channel":"liquidation-orders","instType":{}}}',
+        b'{"event":"error","code":{},"msg":[]}',
+        b'{"event":"error","code":"60018","msg":{"channel":"x"},"id":[]}',
+        b'{"arg":null}',
+        b'{"arg":[]}',
+        b'{"arg":{"channel":"books"}}',
+        b'{"arg":{"channel":{},"instId":"BTC-USDT-SWAP"},"data":[]}',
+        b'{"arg":{"channel":"books","instId":["BTC-USDT-SWAP"]},"data":[]}',
+        b'{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"}}',
+        b'{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"},"action":[],"data":[]}',
+        b'{"arg":{"channel":"candle1m","instId":"BTC-USDT-SWAP"},"data":[[]]}',
+        b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[]}]}',
+        b'{"op":"order","code":"0","data":[]}',
+        b"[]",
+        b'["event"]',
+        b'"arg"',
+        b"null",
+        b"7",
+        b"",
+        b"[" * 5000,
+    ],
+)
+def test_malformed_answers_and_data_are_survived(frame: bytes) -> None:
+    codec = subscribed()
+    assert codec.peek(frame) is None
+    with contextlib.suppress(DecodeError):
+        codec.decode(frame, 1)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+ROW: dict[str, Any] = {
+    "asks": [["5", "1", "0", "1"]], "bids": [["4", "1", "0", "1"]], "ts": "1794000000000",
+    "seqId": 5, "prevSeqId": 4, "checksum": 0, "tradeId": "7", "px": "4", "sz": "1", "side": "buy",
+    "last": "5", "bidPx": "4", "bidSz": "1", "askPx": "5", "askSz": "1", "vol24h": "9",
+    "volCcy24h": "9", "open24h": "4", "high24h": "5", "low24h": "4", "fundingRate": "0.1",
+    "fundingTime": "1794000000000", "markPx": "4", "instId": NATIVE, "details":
+    [{"side": "buy", "bkPx": "4", "sz": "1", "ts": "1794000000000"}],
+}  # fmt: skip
+NAMES = ["bbo-tbt", "books", "books5", "trades-all", "tickers", "candle1m", "funding-rate",
+         "mark-price", "liquidation-orders"]  # fmt: skip
+
+
+@given(st.sampled_from(NAMES), st.dictionaries(st.sampled_from(list(ROW)), values, max_size=3))
+def test_any_value_in_any_field_is_read_or_refused(name: str, odd: dict[str, Any]) -> None:
+    arg = {"channel": name, "instId": NATIVE}
+    row: Any = {**ROW, **odd}
+    if name == "candle1m":
+        cells: list[Any] = ["1794000000000", *["5"] * 7, "0"]
+        row = [*odd.values(), *cells[len(odd) :]]
+    if name == "liquidation-orders":
+        arg = {"channel": name, "instType": "SWAP"}
+        row["details"] = [{**ROW["details"][0], **odd}] if odd.get("sz") else row["details"]
+    frame = json.dumps({"arg": arg, "action": "update", "data": [row]}, separators=(",", ":"))
+    codec = subscribed()
+    codec.peek(frame.encode(errors="surrogatepass"))
+    with contextlib.suppress(DecodeError):
+        codec.decode(frame.encode(errors="surrogatepass"), 1)
+
+
+TOP = (
+    b'{"arg":{"channel":"bbo-tbt","instId":"BTC-USDT-SWAP"},"data":[{"asks":[["9","1","0","1"]],'
+    b'"bids":[[%s,%s,"0","1"]],"ts":%s,"seqId":5}]}'
+)
+GOOD = (b'"12.5"', b'"3"', b'"1794000123005"')
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    "number", [b'"NaN"', b'"sNaN"', b'"Infinity"', b'"1e70"', b"12.5", b"12", b"null", b'""']
+)
+def test_a_price_or_size_that_is_no_plausible_number_is_refused(place: int, number: bytes) -> None:
+    codec = subscribed(Channel.TOP_OF_BOOK)
+    assert codec.decode(TOP % GOOD, 1)
+    with pytest.raises(DecodeError):
+        codec.decode(TOP % (*GOOD[:place], number, *GOOD[place + 1 :]), 1)
+
+
+@pytest.mark.parametrize(
+    "time", [b'"-1"', b"1e12", b"true", b"null", b'"99999999999999999"', b'"x"', b'""']
+)
+def test_prices_of_an_impossible_time_are_refused(time: bytes) -> None:
+    with pytest.raises(DecodeError):
+        subscribed().decode(TOP % (*GOOD[:2], time), 1)
+
+
+@pytest.mark.parametrize("number", [b'"5"', b"5.0", b"true", b"null", b"{}"])
+def test_a_sequence_number_is_a_whole_number(number: bytes) -> None:
+    frame = TOP % GOOD
+    with pytest.raises(DecodeError):
+        subscribed().decode(frame.replace(b'"seqId":5', b'"seqId":' + number), 1)
+
+
+# --- REST ---
+
+
+@given(values)
+def test_any_answer_is_read_or_refused(data: Any) -> None:
+    instrument = subscription(Channel.TRADES).instrument
+    requests: list[Any] = [
+        GetInstruments(Market.OPTION),
+        GetInstruments(Market.LINEAR),
+        GetBook(instrument, 5),
+        GetCandles(instrument, "1m", None, None, 5),
+        GetFundingHistory(instrument, None, None, 5),
+    ]
+    for body in ({"data": data}, {"data": [data]}, data):
+        response = HttpResponse(200, {}, json.dumps(body).encode())
+        for request in requests:
+            with contextlib.suppress(DecodeError):
+                Okx.endpoints[type(request)].decode(request, response, 1, None)
+
+
+# --- recordings ---
+
+
+def test_guessing_survives_anything() -> None:
+    markets = st.none() | st.sampled_from(Market)
+
+    @given(st.lists(st.binary(max_size=60)), markets)
+    def check(frames: list[bytes], market: Market | None) -> None:
+        guess(frames, market)
+
+    check()
+    natives = st.text("ABC-USDTWP_.26789Z", max_size=25) | values
+    names = st.sampled_from([*NAMES, "candle1D", "x"]) | values
+
+    @given(names, natives, values, markets)
+    def named(name: Any, native: Any, row: Any, market: Market | None) -> None:
+        arg = {"channel": name, "instId": native}
+        for key, data in (("instId", []), ("instType", [{"instId": native}, row]), ("x", row)):
+            frame = {"arg": {"channel": name, key: native}, "data": data}
+            found = guess([json.dumps(frame).encode(errors="surrogatepass")], market)
+            assert all(market in {None, sub.instrument.market} for sub in found)
+        assert guess([json.dumps({"arg": arg}).encode(errors="surrogatepass")], None) == ()
+
+    named()

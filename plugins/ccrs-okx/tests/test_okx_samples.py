@@ -1,0 +1,44 @@
+"""What the samples hold beyond what the conformance suite asks of them."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+import attrs
+from ccrs_okx import Okx
+from ccrs_okx.error_codes import CODES
+from ccrs_okx.guess import instrument_of
+
+from ccrs_core.conformance.samples import Samples
+from ccrs_core.errors import ExchangeError
+
+SAMPLES = Samples(importlib.resources.files("ccrs_okx") / "samples", "okx")
+
+
+def test_every_kind_of_error_has_a_sample() -> None:
+    shown = {type(Okx().error_of(sample.response)) for sample in SAMPLES.errors}
+    assert shown - {type(None)} == {*CODES, ExchangeError}
+
+
+def test_native_symbols_of_the_samples_are_guessed_rightly() -> None:
+    assert {pair.market for pair in SAMPLES.symbols} == set(Okx.capabilities.channels)
+    for pair in SAMPLES.symbols:
+        instrument = instrument_of(pair.native)
+        assert instrument is not None
+        assert (instrument.symbol, instrument.market) == (pair.symbol, pair.market)
+    for sample in SAMPLES.streams:
+        for instrument in sample.instruments.values():
+            # Frames don't tell what a contract is worth.
+            guessed = instrument_of(instrument.native)
+            assert guessed is not None
+            assert attrs.evolve(guessed, contract_size=instrument.contract_size) == instrument
+
+
+def test_contracts_of_several_values_are_among_the_samples() -> None:
+    sizes = {
+        (instrument.market, instrument.contract_size)
+        for sample in SAMPLES.streams
+        for instrument in sample.instruments.values()
+    }
+    assert len({size for _, size in sizes}) >= 3
+    assert {market for market, _ in sizes} == set(Okx.capabilities.channels)
