@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [--json FILE]``: measure, print tables and ratios."""
+"""``python -m benchmarks [--exchange NAME] [--quick] [--json FILE]``: measure, print tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.clients import CONTENDERS
+from benchmarks.exchanges import NAMES, wire
 from benchmarks.job import Job, Kind, Loop
 from benchmarks.measure import cores, pin
 from benchmarks.plan import FULL, QUICK, jobs
@@ -24,10 +26,31 @@ KINDS = [kind for kind in get_args(Kind) if kind != "garbage"]
 """``python -m benchmarks.garbage`` measures that one."""
 
 
+def lacking(exchange: str, clients: list[str]) -> dict[str, list[str]]:
+    """The clients that can't be measured on an exchange, and what they lack; they are named."""
+    absent = {name: gone for name in clients if (gone := CONTENDERS[name].missing(exchange))}
+    for name, packages in absent.items():
+        print(
+            f"{wire(exchange).title}, {CONTENDERS[name].title}: not installed "
+            f"({', '.join(packages)}); see benchmarks/requirements.txt",
+            file=sys.stderr,
+        )
+    return absent
+
+
 def main() -> int:
     """0 where all that is installed could be measured, 1 otherwise, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="shorter and fewer runs: about 1½ min")
+    parser.add_argument(
+        "--exchange",
+        action="append",
+        choices=[*NAMES, "all"],
+        help=f"whose frames and protocol are measured; may be repeated ({NAMES[0]})",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, to see that all works"
+    )
+    parser.add_argument("--rounds", type=int, help="how often everything is repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument(
         "--only", nargs="+", choices=list(CONTENDERS), help="measure these clients alone"
@@ -45,18 +68,21 @@ def main() -> int:
     if options.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         parser.error("uvloop is not installed")
     scale = QUICK if options.quick else FULL
+    if options.rounds is not None:
+        if options.rounds < 1:
+            parser.error("at least one round")
+        scale = attrs.evolve(scale, repetitions=options.rounds)
+    wanted = options.exchange or [NAMES[0]]
+    exchanges = [name for name in NAMES if name in wanted or "all" in wanted]
     chosen = options.only or list(CONTENDERS)
-    absent = {name: gone for name in chosen if (gone := CONTENDERS[name].missing())}
-    for name, packages in absent.items():
-        print(
-            f"{CONTENDERS[name].title}: not installed ({', '.join(packages)}); "
-            "see benchmarks/requirements.txt",
-            file=sys.stderr,
-        )
     kinds = options.kinds or KINDS
+    absent = {exchange: lacking(exchange, chosen) for exchange in exchanges}
     planned = [
         job
-        for job in jobs(scale, [name for name in chosen if name not in absent], options.loop)
+        for exchange in exchanges
+        for job in jobs(
+            scale, [name for name in chosen if name not in absent[exchange]], options.loop, exchange
+        )
         if job.kind in kinds
     ]
     client_core, source_core = cores()
@@ -67,7 +93,7 @@ def main() -> int:
     failures: list[tuple[Job, str]] = []
     interrupted = False
     progress = Progress(
-        TextColumn("{task.description:<42}"),
+        TextColumn("{task.description:<52}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -78,7 +104,7 @@ def main() -> int:
         with source() as frames, progress:
             task = progress.add_task("", total=len(planned))
             for job in planned:
-                doing = f"{job.kind} {job.case} {job.client} ({job.connections})"
+                doing = f"{job.exchange} {job.kind} {job.case} {job.client} ({job.connections})"
                 progress.update(task, description=doing, refresh=True)
                 if not progress.console.is_terminal:
                     print(

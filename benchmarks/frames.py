@@ -1,4 +1,6 @@
-"""Plausible Bybit v5 frames, made quickly and reproducibly. Pure: no clock, no I/O.
+"""What the made-up frames of all exchanges have in common: stamps, a market, bursts. Pure.
+
+How an exchange spells its frames is in ``benchmarks.exchanges``; there is no clock here and no I/O.
 
 Every frame carries a *stamp* as the size of its best bid (of the trade, for trades), because that
 is the one field which all clients hand to their users without loss: an integer below 10^13,
@@ -10,7 +12,6 @@ floats. The last frame of a run carries ``END``.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol
 
@@ -18,14 +19,14 @@ END = 9_999_999_999_999
 STAMP_MODULUS = 9_000_000_000_000
 """Clock stamps are taken modulo this: 2.5 hours, and never ``END``."""
 
-DEPTH = 50
-SYMBOL = "BTCUSDT"
-
 _DECIMALS = 9
 _UNIT = 10**_DECIMALS
-_FIRST_BID = 1_012_345  # in ticks of 0.1
-_FIRST_UPDATE = 7_003_305
-_FIRST_SEQUENCE = 50_193_540_681
+FIRST_BID = 1_012_345
+"""In ticks of 0.1."""
+LOWEST_BID = 10_000
+
+Level = tuple[int, str]
+"""Price in ticks, and size."""
 
 
 def stamp_text(stamp: int) -> str:
@@ -51,132 +52,92 @@ class Frames(Protocol):
         """The next frame."""
 
 
-class TopOfBookFrames:
-    """``orderbook.1``: every frame a snapshot of one level per side."""
+class Quotes:
+    """A best bid that moves by a tick now and then; the best ask is one tick above it."""
 
-    def __init__(self, symbol: str = SYMBOL, seed: int = 1) -> None:
-        self._symbol = symbol
+    def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        self._bid = _FIRST_BID
-        self._update = _FIRST_UPDATE
-        self._sequence = _FIRST_SEQUENCE
+        self.bid = FIRST_BID
 
-    def __call__(self, now_ms: int, stamp: int) -> str:
+    def step(self) -> int:
+        """Move on; twelve random bits to spell the rest of the frame with."""
         dice = int(self._random.random() * 4096)
-        self._bid = max(10_000, self._bid + (0, 0, 0, 0, 0, 0, 1, -1)[dice & 7])
-        self._update += 1
-        self._sequence += 1 + (dice >> 6)
-        return (
-            f'{{"topic":"orderbook.1.{self._symbol}","ts":{now_ms},"type":"snapshot",'
-            f'"data":{{"s":"{self._symbol}",'
-            f'"b":[["{price_text(self._bid)}","{stamp_text(stamp)}"]],'
-            f'"a":[["{price_text(self._bid + 1)}","{1 + (dice >> 8)}.{dice & 1023:04d}"]],'
-            f'"u":{self._update},"seq":{self._sequence}}},"cts":{now_ms - 2}}}'
-        )
+        self.bid = max(LOWEST_BID, self.bid + (0, 0, 0, 0, 0, 0, 1, -1)[dice & 7])
+        return dice
 
 
-class TradeFrames:
-    """``publicTrade``: one trade per frame."""
+class Ladder:
+    """A book of ``depth`` levels per side and the changes that keep it at that.
 
-    def __init__(self, symbol: str = SYMBOL, seed: int = 2) -> None:
-        self._symbol = symbol
-        self._random = random.Random(seed)
-        self._price = _FIRST_BID
-        self._sequence = _FIRST_SEQUENCE
-        self._count = 0
-
-    def __call__(self, now_ms: int, stamp: int) -> str:
-        dice = int(self._random.random() * 4096)
-        move = (0, 0, 0, 0, 0, 0, 1, -1)[dice & 7]
-        self._price = max(10_000, self._price + move)
-        self._sequence += 1 + (dice >> 6)
-        self._count += 1
-        trade_id = f"{dice:08x}-{self._sequence & 0xFFFF:04x}-5d03-a462-{self._count:012x}"
-        tick = ("ZeroPlusTick", "PlusTick", "MinusTick")[move]
-        return (
-            f'{{"topic":"publicTrade.{self._symbol}","type":"snapshot","ts":{now_ms},'
-            f'"data":[{{"T":{now_ms - 1},"s":"{self._symbol}",'
-            f'"S":"{"Sell" if dice & 8 else "Buy"}","v":"{stamp_text(stamp)}",'
-            f'"p":"{price_text(self._price)}","L":"{tick}","i":"{trade_id}",'
-            f'"BT":false,"RPI":false,"seq":{self._sequence}}}]}}'
-        )
-
-
-class BookFrames:
-    """``orderbook.50``: a snapshot of 50 levels per side, then deltas that keep it at 50.
-
-    A delta changes the best bid's size (the stamp) and a few further levels near the top; now and
-    then the market moves by a tick, which deletes and inserts a level on either side.
+    Each time the best bid's size changes (the stamp), and a few further levels near the top; now
+    and then the market moves by a tick, which deletes and inserts a level on either side. On either
+    side ``further`` levels below those (36 to 76 ticks away) come and go: one that is there is
+    deleted, one that isn't comes back with a size that hardly ever repeats.
     """
 
-    def __init__(self, symbol: str = SYMBOL, seed: int = 3) -> None:
-        self._symbol = symbol
+    def __init__(self, depth: int, further: int = 0, seed: int = 3) -> None:
+        self.depth = depth
+        self.bid = FIRST_BID
+        self._further = further
+        self._gone: tuple[set[int], set[int]] = set(), set()
         self._random = random.Random(seed)
-        self._bid = _FIRST_BID
-        self._update = _FIRST_UPDATE
-        self._sequence = _FIRST_SEQUENCE
-        self._snapshot_due = True
 
-    def __call__(self, now_ms: int, stamp: int) -> str:
-        dice = self._random.getrandbits(40)
-        self._update += 1
-        self._sequence += 1 + (dice & 63)
-        kind, bids, asks = (
-            ("snapshot", *self._all(stamp, dice))
-            if self._snapshot_due
-            else ("delta", *self._changes(stamp, dice))
-        )
-        self._snapshot_due = False
-        return (
-            f'{{"topic":"orderbook.50.{self._symbol}","ts":{now_ms},"type":"{kind}",'
-            f'"data":{{"s":"{self._symbol}","b":[{bids}],"a":[{asks}],'
-            f'"u":{self._update},"seq":{self._sequence}}},"cts":{now_ms - 3}}}'
-        )
+    def dice(self) -> int:
+        """Forty random bits, for :meth:`whole` or :meth:`changes`."""
+        return self._random.getrandbits(40)
 
-    def _all(self, stamp: int, dice: int) -> tuple[str, str]:
-        bids = [_level(self._bid, stamp_text(stamp))]
-        bids += [_level(self._bid - i, _size(dice >> (i % 24))) for i in range(1, DEPTH)]
-        asks = [_level(self._bid + 1 + i, _size(dice >> (i % 23))) for i in range(DEPTH)]
-        return ",".join(bids), ",".join(asks)
+    def whole(self, stamp: int, dice: int) -> tuple[list[Level], list[Level]]:
+        """All bids and asks, the best ones first."""
+        bids = [(self.bid, stamp_text(stamp))]
+        bids += [(self.bid - i, _size(dice >> (i % 24))) for i in range(1, self.depth)]
+        asks = [(self.bid + 1 + i, _size(dice >> (i % 23))) for i in range(self.depth)]
+        return bids, asks
 
-    def _changes(self, stamp: int, dice: int) -> tuple[str, str]:
-        bids, asks = [], []
-        move = (dice >> 6) & 15
+    def changes(self, stamp: int, dice: int) -> tuple[list[Level], list[Level]]:
+        """Changed bids and asks, the best bid first; size ``0`` deletes."""
+        bids: list[Level] = []
+        asks: list[Level] = []
+        depth, move = self.depth, (dice >> 6) & 15
         if move == 0:  # up: the best ask is taken, and the worst bid falls out of the depth
-            self._bid += 1
-            asks = [_level(self._bid, "0"), _level(self._bid + DEPTH, _size(dice))]
-            bids = [_level(self._bid - DEPTH, "0")]
-        elif move == 1 and self._bid > 10_000:
-            self._bid -= 1
-            bids = [_level(self._bid + 1, "0"), _level(self._bid + 1 - DEPTH, _size(dice))]
-            asks = [_level(self._bid + 1 + DEPTH, "0"), _level(self._bid + 1, _size(dice >> 3))]
-        bids.insert(0, _level(self._bid, stamp_text(stamp)))
-        touched = self._bid - 1 - ((dice >> 10) & 15)
-        bids.append(_level(touched, _size(dice >> 14)))
+            self.bid += 1
+            asks = [(self.bid, "0"), (self.bid + depth, _size(dice))]
+            bids = [(self.bid - depth, "0")]
+        elif move == 1 and self.bid > LOWEST_BID:
+            self.bid -= 1
+            bids = [(self.bid + 1, "0"), (self.bid + 1 - depth, _size(dice))]
+            asks = [(self.bid + 1 + depth, "0"), (self.bid + 1, _size(dice >> 3))]
+        bids.insert(0, (self.bid, stamp_text(stamp)))
+        touched = self.bid - 1 - ((dice >> 10) & 15)
+        bids.append((touched, _size(dice >> 14)))
         if dice & 1 << 38:
-            bids.append(_level(touched - 1 - ((dice >> 16) & 7), _size(dice >> 5)))
-        asks.append(_level(self._bid + 2 + ((dice >> 20) & 15), _size(dice >> 9)))
-        asks.append(_level(self._bid + 18 + ((dice >> 24) & 15), _size(dice >> 11)))
-        return ",".join(bids), ",".join(asks)
+            bids.append((touched - 1 - ((dice >> 16) & 7), _size(dice >> 5)))
+        asks.append((self.bid + 2 + ((dice >> 20) & 15), _size(dice >> 9)))
+        asks.append((self.bid + 18 + ((dice >> 24) & 15), _size(dice >> 11)))
+        if self._further:
+            self._touch_further(bids, asks)
+        return bids, asks
+
+    def _touch_further(self, bids: list[Level], asks: list[Level]) -> None:
+        distance = 36  # beyond what was touched already
+        for _ in range(self._further):
+            dice = self._random.getrandbits(40)
+            distance += 1 + (dice & 7)
+            price, other = self.bid - distance, self.bid + distance
+            bids.append((price, _toggled(self._gone[0], price, dice >> 3)))
+            asks.append((other, _toggled(self._gone[1], other, dice >> 9)))
 
 
-def _level(ticks: int, size: str) -> str:
-    return f'["{ticks // 10}.{ticks % 10}","{size}"]'
+def _toggled(gone: set[int], price: int, dice: int) -> str:
+    """The size of a level that comes where it is gone, and else goes."""
+    if price in gone:
+        gone.remove(price)
+        return f"{dice & 3}.{1 + (dice >> 2) % 99_998:05d}"
+    gone.add(price)
+    return "0"
 
 
 def _size(dice: int) -> str:
     return f"{dice & 7}.{1 + (dice >> 3) % 998:03d}"
-
-
-MAKERS: dict[str, Callable[[str], Frames]] = {
-    "top_of_book": TopOfBookFrames,
-    "trades": TradeFrames,
-    "book50": BookFrames,
-}
-"""By case."""
-
-TOPICS = {"top_of_book": "orderbook.1.", "trades": "publicTrade.", "book50": "orderbook.50."}
-"""By case: the topic without its symbol."""
 
 
 def server_frame(payload: bytes, opcode: int = 1) -> bytes:
@@ -190,7 +151,7 @@ def server_frame(payload: bytes, opcode: int = 1) -> bytes:
 
 
 class Bursts:
-    """The frames of one case in wire form, encoded once and reused by bursts of any length.
+    """One topic's frames in wire form, encoded once and reused by bursts of any length.
 
     They are stamped 1, 2, 3 … and a millisecond apart; the last one of a burst has ``END``.
     """
@@ -200,8 +161,8 @@ class Bursts:
     SMALL_BLOCK = 25
     """The same where bursts are paced: some 6 kB."""
 
-    def __init__(self, case: str, now_ms: int, symbol: str = SYMBOL, *, block: int = BLOCK) -> None:
-        self._make = MAKERS[case](symbol)
+    def __init__(self, make: Frames, now_ms: int, *, block: int = BLOCK) -> None:
+        self._make = make
         self._block = block
         self._now_ms = now_ms
         self._blocks: list[bytes] = []

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from benchmarks.clients import CONTENDERS, OURS
 from benchmarks.collector import FROZEN_THRESHOLDS
-from benchmarks.frames import MAKERS, Bursts
+from benchmarks.exchanges import NAMES, wire
+from benchmarks.frames import Bursts
 from benchmarks.job import Collector, Job
 from benchmarks.measure import cores, pin
 from benchmarks.plan import LATENCY_RATE
@@ -97,7 +98,7 @@ def main() -> int:
     """0 where everything could be measured, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.garbage", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short repetition")
-    parser.add_argument("--case", choices=list(MAKERS), default="top_of_book")
+    parser.add_argument("--case", choices=list(wire(NAMES[0]).cases), default="top_of_book")
     parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS), metavar="CLIENT")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()

@@ -7,6 +7,8 @@ from typing import Literal
 
 import attrs
 
+from benchmarks.exchanges import NAMES, wire
+
 Kind = Literal[
     "throughput",
     "throughput_read",
@@ -40,6 +42,7 @@ class Job:
 
     kind: Kind
     client: str
+    exchange: str = NAMES[0]
     case: str = "top_of_book"
     count: int = 0
     rate: float | None = None
@@ -56,9 +59,15 @@ class Job:
 
     @property
     def url(self) -> str:
-        """The address of REST; streams have the same with ``ws``."""
+        """The address of REST."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def stream_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/v5/public/linear"
+        """Where the stream of the measured channel is."""
+        return f"ws://127.0.0.1:{self.port}{wire(self.exchange).stream_path}"
+
+    @property
+    def channel(self) -> str:
+        """What the client subscribes to."""
+        return wire(self.exchange).channel(self.case, self.client)

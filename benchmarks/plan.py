@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import attrs
 
 from benchmarks.clients import CONTENDERS, OURS
-from benchmarks.frames import MAKERS, Bursts
+from benchmarks.exchanges import NAMES, wire
+from benchmarks.frames import Bursts
 from benchmarks.job import Job, Kind, Loop
 
-CASES = tuple(MAKERS)
 LATENCY_RATE = 10_000.0
 RACERS = 5
 RACING_RATES: dict[Kind, float] = {"racing_bursts": 20_000.0, "racing_paced": 2_000.0}
@@ -61,14 +61,17 @@ class _Round:
 
     scale: Scale
     loop: Loop
+    exchange: str
 
     def saturated(self, kind: Kind, client: str, case: str, connections: int = 1) -> Job:
         """As fast as the client can take it: as many frames as should keep it busy for the time."""
         # Five copies of each frame take longer than one, but not five times as long.
         count = CONTENDERS[client].speed * self.scale.saturated / (1 if connections == 1 else 2)
+        count /= wire(self.exchange).effort.get(case, 1.0)
         return Job(
             kind=kind,
             client=client,
+            exchange=self.exchange,
             case=case,
             count=max(1, round(count / Bursts.BLOCK)) * Bursts.BLOCK,
             connections=connections,
@@ -81,6 +84,7 @@ class _Round:
         return Job(
             kind=kind,
             client=client,
+            exchange=self.exchange,
             case=case,
             count=int(rate * self.scale.paced),
             rate=rate,
@@ -94,6 +98,7 @@ class _Round:
         return Job(
             kind=kind,
             client=client,
+            exchange=self.exchange,
             rate=rate,
             connections=connections,
             seconds=self.scale.held,
@@ -105,13 +110,21 @@ class _Round:
 
 
 def one_round(
-    scale: Scale, clients: Iterable[str], loop: Loop = "asyncio", *, held: bool = True
+    scale: Scale,
+    clients: Iterable[str],
+    loop: Loop = "asyncio",
+    *,
+    exchange: str = NAMES[0],
+    held: bool = True,
 ) -> list[Job]:
-    """Every job once. Clients follow one another within a case, so that they share the weather."""
+    """Every job of an exchange once. Clients follow one another within a case, so that they share
+    the weather. What does not depend on the exchange is measured on the first one alone: racing,
+    and what connections cost."""
     clients = list(clients)
     ours = [client for client in clients if client in OURS]
-    make = _Round(scale, loop)
-    jobs = [make.saturated("throughput", client, case) for case in CASES for client in clients]
+    cases = wire(exchange).cases
+    make = _Round(scale, loop, exchange)
+    jobs = [make.saturated("throughput", client, case) for case in cases for client in clients]
     jobs += [
         make.saturated("throughput_read", client, "top_of_book")
         for client in clients
@@ -119,8 +132,10 @@ def one_round(
     ]
     jobs += [make.saturated("conflate", client, "top_of_book") for client in ours]
     jobs += [
-        make.paced("latency", client, case, LATENCY_RATE) for case in CASES for client in clients
+        make.paced("latency", client, case, LATENCY_RATE) for case in cases for client in clients
     ]
+    if exchange != NAMES[0]:
+        return jobs
     for client in ours:
         jobs += [
             make.saturated("racing", client, "top_of_book", connections)
@@ -145,11 +160,15 @@ def one_round(
     return jobs
 
 
-def jobs(scale: Scale, clients: Iterable[str], loop: Loop = "asyncio") -> list[Job]:
+def jobs(
+    scale: Scale, clients: Iterable[str], loop: Loop = "asyncio", exchange: str = NAMES[0]
+) -> list[Job]:
     """All repetitions, interleaved: whole rounds, one after the other."""
     clients = list(clients)
     return [
         job
         for number in range(scale.repetitions)
-        for job in one_round(scale, clients, loop, held=number < scale.held_repetitions)
+        for job in one_round(
+            scale, clients, loop, exchange=exchange, held=number < scale.held_repetitions
+        )
     ]

@@ -13,13 +13,14 @@ from typing import Any
 import attrs
 
 from benchmarks.clients import BARE, BARE_ORJSON, CONTENDERS, OURS
+from benchmarks.exchanges import NAMES, wire
 from benchmarks.job import Job, Loop
 from benchmarks.measure import QUANTILES, cpu_model
-from benchmarks.plan import CASES, RACERS, Scale
+from benchmarks.plan import RACERS, Scale
 
 _SAID = (
     "ccrs-core",
-    "ccrs-bybit",
+    *(f"ccrs-{name}" for name in NAMES),
     "ccrs-picows",
     "aiohttp",
     "orjson",
@@ -37,6 +38,7 @@ Key = tuple[str, str, str, int]
 """Kind, case, client, connections: what repetitions have in common."""
 
 Medians = Mapping[Key, Mapping[str, float]]
+Results = list[tuple[Job, dict[str, float]]]
 
 
 def key_of(job: Job) -> Key:
@@ -44,7 +46,8 @@ def key_of(job: Job) -> Key:
 
 
 def medians(results: Iterable[tuple[Job, Mapping[str, float]]]) -> dict[Key, dict[str, float]]:
-    """Each figure's median over the repetitions that succeeded; of what was lost, the sum."""
+    """One exchange's figures: medians over the repetitions that succeeded; of what was lost, the
+    sum."""
     grouped: dict[Key, list[Mapping[str, float]]] = {}
     for job, figures in results:
         grouped.setdefault(key_of(job), []).append(figures)
@@ -57,6 +60,12 @@ def medians(results: Iterable[tuple[Job, Mapping[str, float]]]) -> dict[Key, dic
         }
         for key, runs in grouped.items()
     }
+
+
+def by_exchange(results: Results) -> dict[str, Results]:
+    """The results of each exchange of which there are some."""
+    found = {name: [entry for entry in results if entry[0].exchange == name] for name in NAMES}
+    return {name: entries for name, entries in found.items() if entries}
 
 
 def delivered_rate(found: Medians, case: str, client: str) -> float | None:
@@ -96,8 +105,9 @@ def peers_of(client: str) -> dict[str, str]:
     return others | {"bare": BARE[client], "bare_orjson": BARE_ORJSON[client]}
 
 
-def ratios(found: Medians) -> dict[str, float]:
-    """All comparisons, flat; ``docs/performance.md`` says what each key means.
+def ratios(found: Medians, exchange: str = NAMES[0]) -> dict[str, float]:
+    """All comparisons, flat; ``docs/performance.md`` says what each key means. Those of other
+    exchanges than the first begin with the name.
 
     Rates are ours over theirs, in events per CPU second: above 1, ours is faster. Latencies are
     ours over theirs in time: below 1, ours is faster.
@@ -109,7 +119,7 @@ def ratios(found: Medians) -> dict[str, float]:
             flat[name] = ours / theirs
 
     for client in OURS:
-        for case in CASES:
+        for case in wire(exchange).cases:
             ours = delivered_rate(found, case, client)
             for name, peer in peers_of(client).items():
                 compare(f"{case}/{client}/vs_{name}", ours, delivered_rate(found, case, peer))
@@ -119,14 +129,16 @@ def ratios(found: Medians) -> dict[str, float]:
                         rate_of(found, "throughput", case, client),
                         rate_of(found, "throughput", case, peer),
                     )
-            prefix = "latency" if case == "top_of_book" else f"latency/{case}"
+            heading = "latency" if case == "top_of_book" else f"latency/{case}"
             mine = found.get(("latency", case, client, 1), {})
             for name, peer in peers_of(client).items():
                 theirs = found.get(("latency", case, peer, 1), {})
                 for share in QUANTILES:
                     micros = f"{share}_us"
                     compare(
-                        f"{prefix}/{client}/{share}/vs_{name}", mine.get(micros), theirs.get(micros)
+                        f"{heading}/{client}/{share}/vs_{name}",
+                        mine.get(micros),
+                        theirs.get(micros),
                     )
         read = rate_of(found, "throughput_read", "top_of_book", client)
         bare_read = rate_of(found, "throughput_read", "top_of_book", BARE[client])
@@ -139,7 +151,8 @@ def ratios(found: Medians) -> dict[str, float]:
             if (cost := racing_cost(found, kind, client)) is not None:
                 flat[f"{name}/{client}/duplicate_vs_event"] = cost
     flat |= _held(found)
-    return {name: round(value, 4) for name, value in flat.items()}
+    prefix = "" if exchange == NAMES[0] else f"{exchange}/"
+    return {prefix + name: round(value, 4) for name, value in flat.items()}
 
 
 def _held(found: Medians) -> dict[str, float]:
@@ -184,13 +197,13 @@ def environment(loop: Loop = "asyncio") -> dict[str, Any]:
 
 def document(
     scale: Scale,
-    results: list[tuple[Job, dict[str, float]]],
+    results: Results,
     failures: list[tuple[Job, str]],
-    absent: Mapping[str, list[str]],
+    absent: Mapping[str, Mapping[str, list[str]]],
     loop: Loop = "asyncio",
 ) -> dict[str, Any]:
-    """Everything, ready for JSON."""
-    found = medians(results)
+    """Everything, ready for JSON. ``absent`` is by exchange."""
+    found = {name: medians(entries) for name, entries in by_exchange(results).items()}
 
     def described(job: Job) -> dict[str, Any]:
         return attrs.asdict(job, filter=lambda field, _: field.name != "port")
@@ -198,11 +211,19 @@ def document(
     return {
         "environment": environment(loop),
         "scale": attrs.asdict(scale),
-        "not_installed": dict(absent),
-        "ratios": ratios(found),
+        "not_installed": {
+            client: packages for each in absent.values() for client, packages in each.items()
+        },
+        "ratios": {
+            name: value
+            for exchange, figures in found.items()
+            for name, value in ratios(figures, exchange).items()
+        },
         "medians": [
-            {"kind": kind, "case": case, "client": client, "connections": connections, **figures}
-            for (kind, case, client, connections), figures in found.items()
+            {"exchange": exchange, "kind": kind, "case": case, "client": client}
+            | {"connections": connections, **figures}
+            for exchange, each in found.items()
+            for (kind, case, client, connections), figures in each.items()
         ],
         "runs": [described(job) | {"figures": figures} for job, figures in results],
         "failures": [described(job) | {"cause": cause} for job, cause in failures],

@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from benchmarks.clients import CONTENDERS
+from benchmarks.exchanges import wire
 from benchmarks.frames import Bursts
 from benchmarks.job import Job
 from benchmarks.measure import cores
@@ -80,27 +82,34 @@ def order_of(job: Job) -> Order:
         assert job.rate is not None
         return Order(
             mode="spread",
-            case=job.case,
+            exchange=job.exchange,
+            channel=job.channel,
             rate=job.rate,
             connections=job.connections,
             instruments=job.connections + 1,
         )
+    asks = CONTENDERS[job.client].books
+    held_back = asks and job.channel in wire(job.exchange).changes
     if not job.clocked:
         return Order(
             mode="burst",
-            case=job.case,
+            exchange=job.exchange,
+            channel=job.channel,
             count=job.count,
             rate=job.rate or 0.0,
             connections=job.connections,
             block=Bursts.SMALL_BLOCK if job.kind == "racing_bursts" else Bursts.BLOCK,
+            held_back=held_back,
         )
     assert job.rate is not None
     return Order(
         mode="paced",
-        case=job.case,
+        exchange=job.exchange,
+        channel=job.channel,
         count=job.count,
         rate=job.rate,
         connections=job.connections,
+        held_back=held_back,
     )
 
 

@@ -1,4 +1,4 @@
-"""The frame source: a small Bybit v5 server for REST and streams on one loopback port.
+"""The frame source: a small server of an exchange's REST and streams on one loopback port.
 
 It runs in a process of its own (``python -m benchmarks.source``), is told what to do by lines of
 JSON on standard input and answers each with one on standard output; it ends with its standard
@@ -12,29 +12,22 @@ import asyncio
 import base64
 import gc
 import hashlib
+import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from benchmarks.frames import (
-    END,
-    MAKERS,
-    STAMP_MODULUS,
-    SYMBOL,
-    TOPICS,
-    Bursts,
-    Frames,
-    server_frame,
-)
+from benchmarks.exchanges import NAMES, wire
+from benchmarks.exchanges.wire import Topic
+from benchmarks.frames import END, STAMP_MODULUS, Bursts, Frames, server_frame
 from benchmarks.measure import pin, raise_file_limit
 
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_PAGE = 1000
 _LINGER = 120.0
 """Seconds after which a run's sending stops, whatever its client does."""
 
@@ -48,53 +41,19 @@ class Order:
     second where there is a rate. ``paced``: the same, one frame every 1/``rate`` seconds, stamped
     with the time. ``spread``: to every topic one frame at once and then its share of ``rate``,
     which is that of all ``connections`` together; each topic's frames are numbered by their stamps.
+
+    Where the rest is ``held_back``, just the first frame is sent until someone asks for the book.
     """
 
     mode: Literal["burst", "paced", "spread"]
-    case: str
+    channel: str
+    exchange: str = NAMES[0]
     count: int = 0
     rate: float = 0.0
     connections: int = 1
     instruments: int = 1
     block: int = Bursts.BLOCK
-
-
-def symbols(count: int) -> list[tuple[str, str]]:
-    """Native symbols with their base coins; the first is BTCUSDT."""
-    return [(SYMBOL, "BTC"), *((f"S{i:04d}USDT", f"S{i:04d}") for i in range(1, count))]
-
-
-def instrument(symbol: str, base: str) -> dict[str, object]:
-    """A linear perpetual as ``/v5/market/instruments-info`` lists it."""
-    return {
-        "symbol": symbol,
-        "contractType": "LinearPerpetual",
-        "status": "Trading",
-        "baseCoin": base,
-        "quoteCoin": "USDT",
-        "settleCoin": "USDT",
-        "launchTime": "1585526400000",
-        "deliveryTime": "0",
-        "deliveryFeeRate": "",
-        "priceScale": "1",
-        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
-        "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
-        "lotSizeFilter": {
-            "maxOrderQty": "1190.000",
-            "maxMktOrderQty": "500.000",
-            "minOrderQty": "0.001",
-            "qtyStep": "0.001",
-            "postOnlyMaxOrderQty": "1190.000",
-            "minNotionalValue": "5",
-        },
-        "unifiedMarginTrade": True,
-        "fundingInterval": 480,
-        "copyTrading": "none",
-        "upperFundingRate": "0.005",
-        "lowerFundingRate": "-0.005",
-        "isPreListing": False,
-        "preListingInfo": None,
-    }
+    held_back: bool = False
 
 
 class Peer(asyncio.Protocol):
@@ -102,7 +61,8 @@ class Peer(asyncio.Protocol):
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.topics: list[str] = []
+        self._topics: list[Topic] = []
+        self._target = ""
         self.can_write = asyncio.Event()
         self.can_write.set()
         self.transport: asyncio.Transport
@@ -145,6 +105,7 @@ class Peer(asyncio.Protocol):
 
     def _request(self, head: str) -> None:
         first, *lines = head.split("\r\n")
+        target = first.split(" ")[1]
         headers = {
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(":") for line in lines)
@@ -157,10 +118,16 @@ class Peer(asyncio.Protocol):
             )
             self.transport.write(b"\r\n\r\n")
             self._upgraded = True
+            self._target = target
+            self._subscribe(self.source.wire.opened(target))
             return
-        body = json.dumps(self.source.answer(first.split(" ")[1])).encode()
+        answer = self.source.answer(target)
+        status = b"404 Not Found" if answer is None else b"200 OK"
+        body = json.dumps({} if answer is None else answer).encode()
         self.transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+            b"HTTP/1.1 "
+            + status
+            + b"\r\nContent-Type: application/json\r\nContent-Length: "
             + str(len(body)).encode()
             + b"\r\n\r\n"
             + body
@@ -169,34 +136,32 @@ class Peer(asyncio.Protocol):
     def _frame(self, opcode: int, payload: bytes) -> None:
         match opcode:
             case 1:
-                self._message(json.loads(payload))
+                heard = self.source.wire.heard(
+                    self._target, payload.decode(), self.source.order.channel
+                )
+                for reply in heard.replies:
+                    self.send(reply)
+                self._subscribe(heard.topics)
             case 8:
                 self.transport.write(server_frame(payload, 8))
                 self.transport.close()
             case 9:
                 self.transport.write(server_frame(payload, 10))
 
-    def _message(self, message: dict[str, Any]) -> None:
-        operation, args = message.get("op"), message.get("args") or []
-        answer = {
-            "success": True,
-            "ret_msg": "pong" if operation == "ping" else "",
-            "conn_id": f"source-{id(self):x}",
-            "req_id": message.get("req_id", ""),
-            "op": operation,
-        }
-        unknown = [topic for topic in args if operation == "subscribe" and not self._offers(topic)]
-        if unknown:
-            answer |= {"success": False, "ret_msg": f"Invalid topic :{unknown}"}
-        self.send(json.dumps(answer))
-        if operation == "subscribe" and not unknown:
-            for topic in args:
-                if topic not in self.topics:
-                    self.topics.append(topic)
-                    self.source.subscribed(self, topic)
+    def _subscribe(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
+            if topic not in self._topics and topic[0] == self.source.order.channel:
+                self._topics.append(topic)
+                self.source.subscribed(self, topic)
 
-    def _offers(self, topic: str) -> bool:
-        return topic.startswith(TOPICS[self.source.order.case])
+
+def first_frame(block: bytes) -> bytes:
+    """The first of a server's frames, header and all."""
+    size, start = block[1], 2
+    if size >= 126:
+        start = 4 if size == 126 else 10
+        size = int.from_bytes(block[2:start], "big")
+    return block[: start + size]
 
 
 def client_frame(data: bytes) -> tuple[int, bytes, int] | None:
@@ -233,22 +198,28 @@ class Source:
     """Serves one run at a time, as the last order says."""
 
     def __init__(self) -> None:
-        self.order = Order(mode="spread", case="top_of_book")
-        self._peers: list[tuple[Peer, str]] = []
+        self.order = Order(mode="spread", channel="")
+        self.wire = wire(self.order.exchange)
+        self._peers: list[tuple[Peer, Topic]] = []
         self._task: asyncio.Task[None] | None = None
         self._bursts: dict[tuple[str, int], Bursts] = {}
         self._blocks: list[bytes] = []
-        self._numbered: dict[str, Numbered] = {}
+        self._numbered: dict[Topic, Numbered] = {}
+        self._asked = asyncio.Event()
+        """Whether somebody asked for the book."""
 
     def begin(self, order: Order) -> None:
         """Forget the run before and wait for the next one's subscriptions."""
         self.end()
-        self.order = order
+        if order.exchange != self.order.exchange:
+            self._bursts = {}  # some hundred megabytes
+        self.order, self.wire = order, wire(order.exchange)
+        self._asked.clear()
         if order.mode == "burst":
-            key = order.case, order.block
+            key = order.channel, order.block
             if key not in self._bursts:
                 now_ms = time.time_ns() // 1_000_000
-                self._bursts[key] = Bursts(order.case, now_ms, block=order.block)
+                self._bursts[key] = Bursts(self._frames(), now_ms, block=order.block)
             self._blocks = self._bursts[key].blocks(order.count)
 
     def end(self) -> None:
@@ -261,7 +232,7 @@ class Source:
         for peer, _ in peers:
             peer.transport.abort()
 
-    def subscribed(self, peer: Peer, topic: str) -> None:
+    def subscribed(self, peer: Peer, topic: Topic) -> None:
         self._peers.append((peer, topic))
         match self.order.mode:
             case "spread":
@@ -278,7 +249,15 @@ class Source:
 
     async def _burst(self) -> None:
         moments = ticks(self.order.rate / self.order.block) if self.order.rate else None
-        for block in self._blocks:
+        blocks = iter(self._blocks)
+        if self.order.held_back:
+            block = next(blocks)
+            first = first_frame(block)
+            for peer, _ in tuple(self._peers):
+                peer.transport.write(first)
+            await self._asked.wait()
+            blocks = itertools.chain([block[len(first) :]], blocks)
+        for block in blocks:
             if moments is not None:
                 await until(next(moments))
             for peer, _ in tuple(self._peers):
@@ -286,17 +265,25 @@ class Source:
                 peer.transport.write(block)
 
     async def _paced(self) -> None:
-        order = self.order
-        make = MAKERS[order.case](SYMBOL)
-        for number in ticks(order.rate):
-            now = await until(number)
-            if number.index == order.count:
-                break
-            last = number.index == order.count - 1
-            stamp = END if last else time.monotonic_ns() % STAMP_MODULUS
+        make, last = self._frames(), self.order.count - 1
+        sent = 0
+
+        def send(now: int) -> None:
+            stamp = END if sent == last else time.monotonic_ns() % STAMP_MODULUS
             frame = server_frame(make(now, stamp).encode())
             for peer, _ in tuple(self._peers):
                 peer.transport.write(frame)
+
+        if self.order.held_back:
+            send(time.time_ns() // 1_000_000)
+            sent = 1
+            await self._asked.wait()
+        for number in ticks(self.order.rate):
+            now = await until(number)
+            if sent > last:
+                break
+            send(now)
+            sent += 1
 
     async def _spread(self) -> None:
         slots = self.order.connections
@@ -310,45 +297,22 @@ class Source:
                 peer, topic = self._peers[slot]
                 peer.send(self._next(topic, now))
 
-    def _next(self, topic: str, now_ms: int) -> str:
+    def _frames(self, native: str | None = None) -> Frames:
+        return self.wire.channels[self.order.channel](native or self.wire.native)
+
+    def _next(self, topic: Topic, now_ms: int) -> str:
         numbered = self._numbered.get(topic)
         if numbered is None:
-            numbered = Numbered(MAKERS[self.order.case](topic.rpartition(".")[2]))
-            self._numbered[topic] = numbered
+            numbered = self._numbered[topic] = Numbered(self._frames(topic[1]))
         return numbered(now_ms)
 
-    def answer(self, target: str) -> dict[str, object]:
-        """The answer to a GET request."""
+    def answer(self, target: str) -> object | None:
+        """The answer to a GET request; None: not found."""
         url = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        now = time.time_ns()
-        envelope: dict[str, object] = {
-            "retCode": 0,
-            "retMsg": "OK",
-            "result": {},
-            "retExtInfo": {},
-            "time": now // 1_000_000,
-        }
-        match url.path:
-            case "/v5/market/time":
-                envelope["result"] = {"timeSecond": str(now // 10**9), "timeNano": str(now)}
-            case "/v5/market/instruments-info":
-                envelope["result"] = self._instruments(query)
-            case _:
-                envelope |= {"retCode": 10001, "retMsg": f"not served here: {url.path}"}
-        return envelope
-
-    def _instruments(self, query: dict[str, str]) -> dict[str, object]:
-        category = query.get("category", "linear")
-        wanted = category == "linear" and query.get("status", "Trading") == "Trading"
-        listed = symbols(self.order.instruments) if wanted else []
-        start, limit = int(query.get("cursor") or 0), int(query.get("limit", 500))
-        end = start + min(limit, _PAGE)
-        return {
-            "category": category,
-            "list": [instrument(*names) for names in listed[start:end]],
-            "nextPageCursor": str(end) if end < len(listed) else "",
-        }
+        if url.path == self.wire.book_path:
+            self._asked.set()  # whoever waits runs after the answer is written
+        return self.wire.answer(url.path, query, self.order.instruments)
 
 
 @attrs.frozen

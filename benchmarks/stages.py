@@ -1,4 +1,4 @@
-"""``python -m benchmarks.stages``: where the microseconds of a top-of-book frame go.
+"""``python -m benchmarks.stages [--exchange NAME]``: where a top-of-book frame's microseconds go.
 
 The stages within the library run on generated frames without any socket, in turns, in one process;
 receiving alone is the transport with a sink that counts, and the whole path is the client on a
@@ -17,19 +17,21 @@ from statistics import median
 from typing import Any
 
 import attrs
-from ccrs_bybit import Bybit
 from rich.console import Console
 from rich.table import Table
 
 import ccrs_core
 from benchmarks.clients import CONTENDERS, OURS
 from benchmarks.clients.bare import subscribe_text
-from benchmarks.frames import END, SYMBOL, TopOfBookFrames, stamp_text
+from benchmarks.exchanges import NAMES, wire
+from benchmarks.frames import END, stamp_text
 from benchmarks.job import Job
 from benchmarks.measure import cores, pin
 from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
+from ccrs_core import plugins
 from ccrs_core.codec import Codec, Data
 from ccrs_core.effects import Patience
+from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Instrument, Market, Subscription
 from ccrs_core.race import Runner
@@ -57,7 +59,7 @@ class Nobody:
 class Bench:
     """The parts of one connection, without the connection."""
 
-    exchange: Bybit
+    exchange: Exchange
     subscription: Subscription
 
     def codec(self) -> Codec:
@@ -92,23 +94,26 @@ class Bench:
         return topic
 
 
-def bench() -> Bench:
+def bench(name: str = NAMES[0]) -> Bench:
     """For the symbol that the frames are of."""
+    said = wire(name)
+    market = Market(said.market)
     instrument = Instrument(
-        exchange="bybit",
-        symbol="BTC/USDT:USDT",
-        native=SYMBOL,
-        market=Market.LINEAR,
+        exchange=name,
+        symbol=said.symbol,
+        native=said.native,
+        market=market,
         base="BTC",
         quote="USDT",
-        settle="USDT",
+        settle=None if market is Market.SPOT else "USDT",
     )
-    return Bench(Bybit(), Subscription(channel=Channel.TOP_OF_BOOK, instrument=instrument))
+    subscription = Subscription(channel=Channel.TOP_OF_BOOK, instrument=instrument)
+    return Bench(plugins.load(name)(), subscription)
 
 
-def bursts(count: int) -> list[list[bytes]]:
+def bursts(count: int, name: str = NAMES[0]) -> list[list[bytes]]:
     """Payloads as they would come off a socket, ``BURST`` at a time."""
-    make = TopOfBookFrames()
+    make = wire(name).channels[wire(name).cases["top_of_book"]](wire(name).native)
     frames = [make(1_700_000_000_000 + number, number).encode() for number in range(count)]
     return [frames[start : start + BURST] for start in range(0, count, BURST)]
 
@@ -175,15 +180,16 @@ def within(parts: Bench, material: list[list[bytes]]) -> dict[str, float]:
     return found
 
 
-async def _receive(at: SourceProcess, transport_name: str, count: int) -> float:
+async def _receive(at: SourceProcess, exchange: str, client: str, count: int) -> float:
     """Microseconds per frame for receiving alone, from the first burst of frames to the last."""
-    transport = make_transport(transport_name, TransportOptions())
+    transport = make_transport(CONTENDERS[client].transport, TransportOptions())
+    key = f'"{wire(exchange).data_key}":'.encode()
     taken, started, spent = 0, 0, 0
 
     def sink(frames: Sequence[bytes], _: int) -> bool:
         nonlocal taken, started, spent
         if not started:
-            started = time.process_time_ns() if b'"topic"' in frames[-1] else 0
+            started = time.process_time_ns() if key in frames[-1] else 0
             return False
         taken += len(frames)
         if _ENDING in frames[-1]:
@@ -191,11 +197,11 @@ async def _receive(at: SourceProcess, transport_name: str, count: int) -> float:
             return True
         return False
 
-    job = Job(kind="throughput", client=transport_name, count=count, port=at.port)
+    job = Job(kind="throughput", client=client, exchange=exchange, count=count, port=at.port)
     at.begin(order_of(job))
     try:
         connection = await transport.connect(job.stream_url)
-        await connection.send(subscribe_text("top_of_book"))
+        await connection.send(subscribe_text(job))
         await serve(connection, sink)
         await connection.close()
     finally:
@@ -203,9 +209,9 @@ async def _receive(at: SourceProcess, transport_name: str, count: int) -> float:
     return spent / 1000 / taken
 
 
-def table(rows: dict[str, list[float]], whole: dict[str, float]) -> Table:
+def table(exchange: str, rows: dict[str, list[float]], whole: dict[str, float]) -> Table:
     """Medians, with each stage's share of every whole path."""
-    shown = Table(title="a top-of-book frame's microseconds, saturated")
+    shown = Table(title=f"{wire(exchange).title}: a top-of-book frame's microseconds, saturated")
     shown.add_column("stage", no_wrap=True)
     shown.add_column("µs", justify="right")
     for client in whole:
@@ -229,23 +235,27 @@ def main() -> int:
     """0 where everything could be measured, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three short turns instead of nine")
+    parser.add_argument("--exchange", choices=NAMES, default=NAMES[0], help="whose frames")
     options = parser.parse_args()
+    exchange = options.exchange
     turns, count = (3, 10_000) if options.quick else (9, 50_000)
-    chosen = [client for client in OURS if not CONTENDERS[client].missing()]
+    chosen = [client for client in OURS if not CONTENDERS[client].missing(exchange)]
     client_core, _ = cores()
     pin(client_core)
-    parts, material = bench(), bursts(count)
+    parts, material = bench(exchange), bursts(count, exchange)
     rows: dict[str, list[float]] = {}
     failures: list[str] = []
     with source() as frames:
         for _ in range(turns):
             for client in chosen:
-                micros = asyncio.run(_receive(frames, client, count))
+                micros = asyncio.run(_receive(frames, exchange, client, count))
                 rows.setdefault(f"receiving ({client})", []).append(micros)
             for name, micros in within(parts, material).items():
                 rows.setdefault(name, []).append(micros)
             for client in chosen:
-                job = Job(kind="throughput", client=client, count=count, seconds=1.0)
+                job = Job(
+                    kind="throughput", client=client, exchange=exchange, count=count, seconds=1.0
+                )
                 try:
                     figures = run(job, frames)
                 except RunFailed as failure:
@@ -259,7 +269,7 @@ def main() -> int:
         if (values := rows.get(f"whole path ({client})"))
     }
     console = Console()
-    console.print(table(rows, wholes))
+    console.print(table(exchange, rows, wholes))
     for line in failures:
         print(line, file=sys.stderr)
     return 1 if failures else 0

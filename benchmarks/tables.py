@@ -8,12 +8,27 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clients import BARE, CONTENDERS, OURS
+from benchmarks.exchanges import wire
 from benchmarks.job import Job
 from benchmarks.measure import QUANTILES
-from benchmarks.plan import BUSY_RATE, CASES, HELD_RATE, RACERS, RACING_RATES
-from benchmarks.report import RACES, Medians, delivered_rate, medians, rate_of, ratios
+from benchmarks.plan import BUSY_RATE, HELD_RATE, RACERS, RACING_RATES
+from benchmarks.report import (
+    RACES,
+    Medians,
+    Results,
+    by_exchange,
+    delivered_rate,
+    medians,
+    rate_of,
+    ratios,
+)
 
-TITLES = {"top_of_book": "top of book", "trades": "trades", "book50": "50-level book"}
+TITLES = {
+    "top_of_book": "top of book",
+    "trades": "trades",
+    "book50": "50-level book",
+    "depth": "diff-depth book",
+}
 
 DISTURBED = 5.0
 """Preemptions per second above which a run's latency isn't to be trusted."""
@@ -21,26 +36,30 @@ DISTURBED = 5.0
 
 def show(
     console: Console,
-    results: list[tuple[Job, dict[str, float]]],
+    results: Results,
     failures: list[tuple[Job, str]],
-    absent: Mapping[str, list[str]],
+    absent: Mapping[str, Mapping[str, list[str]]],
 ) -> None:
-    """Print the tables; those of which nothing was measured are left out."""
-    found = medians(results)
-    kinds = {kind for kind, *_ in found}
-    flat = ratios(found)
-    if kinds & {"throughput", "latency"}:
-        for case in CASES:
-            console.print(_case(found, case, absent))
-    if kinds & {"throughput_read", "conflate"}:
-        console.print(_conditions(found, flat))
-    if kinds & {"connections", "connections_busy"}:
-        console.print(_connections(found))
-    if kinds & set(RACES):
-        console.print(_races(flat))
+    """Print the tables, exchange by exchange; those of which nothing was measured are left out."""
+    for exchange, entries in by_exchange(results).items():
+        found = medians(entries)
+        kinds = {kind for kind, *_ in found}
+        if kinds & {"throughput", "latency"}:
+            for case in wire(exchange).cases:
+                console.print(_case(found, exchange, case, absent.get(exchange, {})))
+        if kinds & {"throughput_read", "conflate"}:
+            console.print(_conditions(found, exchange))
+        if kinds & {"connections", "connections_busy"}:
+            console.print(_connections(found))
+        if kinds & set(RACES):
+            console.print(_races(ratios(found)))
     _remarks(console, results)
     for job, cause in failures:
-        console.print(f"failed: {job.kind} {job.case} {job.client} ({job.connections}): {cause}")
+        console.print(f"failed: {_named(job)}: {cause}")
+
+
+def _named(job: Job) -> str:
+    return f"{job.kind} {job.exchange} {job.case} {job.client} ({job.connections})"
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
@@ -55,9 +74,9 @@ def _number(value: float | None, form: str = ",.0f") -> str:
     return "" if value is None else format(value, form)
 
 
-def _case(found: Medians, case: str, absent: Mapping[str, list[str]]) -> Table:
+def _case(found: Medians, exchange: str, case: str, absent: Mapping[str, list[str]]) -> Table:
     table = _table(
-        f"{TITLES[case]}: events per CPU second, and latency at 10,000/s",
+        f"{wire(exchange).title}, {TITLES[case]}: events per CPU second, and latency at 10,000/s",
         "client",
         "handled",
         "delivered",
@@ -84,12 +103,15 @@ def _case(found: Medians, case: str, absent: Mapping[str, list[str]]) -> Table:
             ),
             *(_number(paced.get(f"{name}_us")) for name in QUANTILES),
         )
+    table.caption = wire(exchange).remarks.get(case)
     return table
 
 
-def _conditions(found: Medians, flat: Mapping[str, float]) -> Table:
+def _conditions(found: Medians, exchange: str) -> Table:
+    flat = ratios(found)
     table = _table(
-        "top of book, saturated, by what the consumer does: frames taken in per CPU second",
+        f"{wire(exchange).title}, top of book, saturated, by what the consumer does: "
+        "frames taken in per CPU second",
         "client",
         "reads one field",
         "reads all fields",
@@ -157,7 +179,7 @@ def _races(flat: Mapping[str, float]) -> Table:
     return table
 
 
-def _remarks(console: Console, results: list[tuple[Job, dict[str, float]]]) -> None:
+def _remarks(console: Console, results: Results) -> None:
     timed = [figures for job, figures in results if job.kind == "latency"]
     disturbed = sum(figures["preempted_per_s"] > DISTURBED for figures in timed)
     if disturbed:

@@ -14,9 +14,9 @@ import attrs
 
 from benchmarks.clients import CONTENDERS
 from benchmarks.collector import Watch, settle
+from benchmarks.exchanges import wire
 from benchmarks.job import Job
 from benchmarks.measure import Meter, pin, raise_file_limit, resident_bytes
-from benchmarks.source import symbols
 
 _PATIENCE = 60.0
 """Seconds for all connections to come up."""
@@ -86,7 +86,7 @@ async def collect(job: Job) -> dict[str, Any]:
 async def hold(job: Job) -> dict[str, Any]:
     """Hold many connections and say what each of them costs."""
     arrivals = Arrivals()
-    listed = symbols(job.connections + 1)[1:]
+    listed = wire(job.exchange).symbols(job.connections + 1)[1:]
     module = CONTENDERS[job.client].load()
     assert job.rate is not None
     async with module.holder(job, arrivals) as open_all:

@@ -8,10 +8,12 @@ from typing import Any
 
 import attrs
 
+from benchmarks.exchanges import NAMES
+
 
 @attrs.frozen(kw_only=True)
 class Contender:
-    """A client: its module here, what it is, and the packages it needs."""
+    """A client: its module here, what it is, and the packages it needs for any exchange."""
 
     module: str = attrs.field(kw_only=False)
     title: str = attrs.field(kw_only=False)
@@ -26,11 +28,16 @@ class Contender:
     """Takes part in the runs whose consumer reads every field."""
     merges: bool = False
     """Hands over fewer updates than it takes in while it is busy."""
+    books: bool = True
+    """Keeps a book, where the case is one."""
     any_loop: bool = False
     """Runs on the event loop that is asked for."""
 
-    def missing(self) -> list[str]:
-        return [name for name in self.packages if importlib.util.find_spec(name) is None]
+    def missing(self, exchange: str = NAMES[0]) -> list[str]:
+        """Packages that it lacks for an exchange."""
+        plugins = () if self.transport is None else (f"ccrs_{exchange}",)
+        needed = (*self.packages, *plugins)
+        return [name for name in needed if importlib.util.find_spec(name) is None]
 
     def load(self) -> Any:
         return importlib.import_module(f"benchmarks.clients.{self.module}")
@@ -40,7 +47,7 @@ CONTENDERS = {
     "aiohttp": Contender(
         "ours",
         "ccrs (aiohttp)",
-        ("ccrs_core", "ccrs_bybit", "aiohttp"),
+        ("ccrs_core", "aiohttp"),
         200_000,
         transport="aiohttp",
         holds=True,
@@ -50,7 +57,7 @@ CONTENDERS = {
     "picows": Contender(
         "ours",
         "ccrs (picows)",
-        ("ccrs_core", "ccrs_bybit", "ccrs_picows", "picows"),
+        ("ccrs_core", "ccrs_picows", "picows"),
         300_000,
         transport="picows",
         holds=True,
@@ -64,6 +71,7 @@ CONTENDERS = {
         "bare aiohttp + orjson",
         ("aiohttp", "orjson"),
         400_000,
+        books=False,
         holds=True,
         any_loop=True,
     ),
@@ -72,17 +80,24 @@ CONTENDERS = {
         "bare aiohttp + orjson + attrs",
         ("aiohttp", "orjson", "attrs"),
         250_000,
+        books=False,
         reads=True,
         any_loop=True,
     ),
     "bare_picows": Contender(
-        "bare_picows", "bare picows + orjson", ("picows", "orjson"), 600_000, any_loop=True
+        "bare_picows",
+        "bare picows + orjson",
+        ("picows", "orjson"),
+        600_000,
+        books=False,
+        any_loop=True,
     ),
     "bare_picows_attrs": Contender(
         "bare_picows_attrs",
         "bare picows + orjson + attrs",
         ("picows", "orjson", "attrs"),
         350_000,
+        books=False,
         reads=True,
         any_loop=True,
     ),

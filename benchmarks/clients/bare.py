@@ -4,51 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import aiohttp
 import orjson
 
-from benchmarks.frames import SYMBOL, TOPICS, stamp_of
+from benchmarks.clients.values import SIZES, Size
+from benchmarks.exchanges import wire
+from benchmarks.frames import stamp_of
 from benchmarks.job import Arrived, Job, OpenAll, Take
 
-SIZES: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "top_of_book": lambda message: message["data"]["b"][0][1],
-    "trades": lambda message: message["data"][-1]["v"],
-    "book50": lambda message: message["data"]["b"][0][1],
-}
-"""Where the stamp is, by case."""
 
-
-def subscribe_text(case: str, symbol: str = SYMBOL) -> str:
-    return json.dumps({"op": "subscribe", "req_id": "1", "args": [TOPICS[case] + symbol]})
+def subscribe_text(job: Job) -> str:
+    exchange = wire(job.exchange)
+    return exchange.subscription(job.channel, exchange.native)
 
 
 async def consume(job: Job, take: Take) -> None:
-    size_of, loads = SIZES[job.case], orjson.loads
+    await read(job, SIZES[job.exchange][job.case], take)
+
+
+async def read(job: Job, size_of: Size, take: Take) -> None:
+    """Call ``take`` with every message's stamp, until it is True."""
+    key, loads = wire(job.exchange).data_key, orjson.loads
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(job.stream_url, compress=0, decode_text=False) as socket,
     ):
-        await socket.send_str(subscribe_text(job.case))
+        await socket.send_str(subscribe_text(job))
         async for frame in socket:
             message = loads(frame.data)
-            if "topic" in message and take(1, size_of(message)):
+            if key in message and take(1, size_of(message)):
                 return
 
 
 @contextlib.asynccontextmanager
 async def holder(job: Job, arrived: Arrived) -> AsyncIterator[OpenAll]:
-    """One connection per symbol, one task each, until the end of the context."""
+    """One connection per symbol, one task each, until the end of the context. For Bybit."""
     connecting = asyncio.Semaphore(50)
+    exchange = wire(job.exchange)
 
     async def watch(session: aiohttp.ClientSession, symbol: str) -> None:
         async with connecting:
             socket = await session.ws_connect(job.stream_url, compress=0, decode_text=False)
         async with socket:
-            await socket.send_str(subscribe_text(job.case, symbol))
+            await socket.send_str(exchange.subscription(job.channel, symbol))
             async for frame in socket:
                 message = orjson.loads(frame.data)
                 if "topic" in message:

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import ccxt.pro
 
+from benchmarks.exchanges import wire
 from benchmarks.job import Job, Take
 
-SYMBOL = "BTC/USDT:USDT"
+MARKETS = {"bybit": "linear", "binance": "spot", "okx": "spot"}
+"""The only kind of markets that it is to load, by its own names."""
+PREFIXES = {"binance": "/stream"}
+"""It takes Binance's streams for spot's by this text in their address, which the real one has in
+its host's name."""
+LIMITS = {"bybit": 50}
+"""Levels of the measured book, where it isn't the one that it takes by itself."""
 
 
 def _pointed_at(job: Job, addresses: Any) -> Any:
-    """The tree of addresses with every leaf replaced."""
+    """The tree of addresses with every leaf's host replaced."""
     if isinstance(addresses, dict):
         return {name: _pointed_at(job, below) for name, below in addresses.items()}
-    is_stream = str(addresses).startswith("ws")
-    return job.stream_url if is_stream else job.url
+    scheme, _, path, *_ = urlsplit(str(addresses))
+    if scheme in {"ws", "wss"}:
+        return f"ws://127.0.0.1:{job.port}{PREFIXES.get(job.exchange, '')}{path}"
+    return job.url + path
 
 
 async def consume(job: Job, take: Take) -> None:
-    exchange = ccxt.pro.bybit({"enableRateLimit": False, "newUpdates": True})
+    symbol = wire(job.exchange).symbol
+    exchange = getattr(ccxt.pro, job.exchange)({"enableRateLimit": False, "newUpdates": True})
     exchange.urls["api"] = _pointed_at(job, exchange.urls["api"])
-    exchange.options["fetchMarkets"] = {"types": ["linear"]}
+    exchange.options["fetchMarkets"] = {"types": [MARKETS[job.exchange]]}
     try:
         await exchange.load_markets()
         match job.case:
             case "top_of_book":
                 while True:
-                    tickers = await exchange.watch_bids_asks([SYMBOL])
-                    if take(1, tickers[SYMBOL]["bidVolume"]):
+                    tickers = await exchange.watch_bids_asks([symbol])
+                    if take(1, tickers[symbol]["bidVolume"]):
                         return
             case "trades":
                 while True:
-                    trades = await exchange.watch_trades(SYMBOL)
+                    trades = await exchange.watch_trades(symbol)
                     if take(len(trades), trades[-1]["amount"]):
                         return
-            case "book50":
+            case _:
+                limit = LIMITS.get(job.exchange)
                 while True:
-                    book = await exchange.watch_order_book(SYMBOL, 50)
+                    book = await exchange.watch_order_book(symbol, limit)
                     if take(1, book["bids"][0][1]):
                         return
     finally:

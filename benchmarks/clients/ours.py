@@ -10,32 +10,31 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 import attrs
-from ccrs_bybit import Bybit
 
 import ccrs_core
 from benchmarks.clients import CONTENDERS
+from benchmarks.exchanges import wire
 from benchmarks.frames import stamp_of
 from benchmarks.job import Arrived, Job, OpenAll, Take
-from ccrs_core.exchange import Budget, Limits, Route
+from ccrs_core.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.model import Subscription
 
-SYMBOL = "BTC/USDT:USDT"
 
-
-def _client(job: Job, exchange: str | Bybit = "bybit") -> ccrs_core.Client:
+def _client(job: Job, exchange: Exchange | None = None) -> ccrs_core.Client:
     transport = CONTENDERS[job.client].transport
     assert transport is not None
-    return ccrs_core.connect(exchange, base_url=job.url, transport=transport)
+    return ccrs_core.connect(exchange or job.exchange, base_url=job.url, transport=transport)
 
 
-def _interest(case: str, symbol: str) -> Any:
-    match case:
+def _interest(job: Job) -> Any:
+    exchange = wire(job.exchange)
+    match job.case:
         case "top_of_book":
-            return ccrs_core.top_of_book(symbol)
+            return ccrs_core.top_of_book(exchange.symbol)
         case "trades":
-            return ccrs_core.trades(symbol)
+            return ccrs_core.trades(exchange.symbol)
         case _:
-            return ccrs_core.book(symbol, depth=50)
+            return ccrs_core.book(exchange.symbol, depth=exchange.book_depth)
 
 
 def _size(event: Any) -> Decimal | None:
@@ -58,7 +57,7 @@ async def consume(job: Job, take: Take) -> None:
     policy = ccrs_core.Policy.DROP_OLDEST
     if job.kind == "conflate":
         policy = ccrs_core.Policy.CONFLATE
-    interest = _interest(job.case, SYMBOL)
+    interest = _interest(job)
     async with (
         _client(job) as client,
         client.subscribe(interest, connections=job.connections, policy=policy) as feed,
@@ -83,21 +82,25 @@ async def consume(job: Job, take: Take) -> None:
                     return
 
 
-class OneEach(Bybit):
+def one_each() -> Exchange:
     """Bybit with one topic per connection, and with leave to open as many as a run asks for."""
+    from ccrs_bybit import Bybit
 
-    limits: ClassVar[Limits] = Limits(
-        connects=Budget(amount=100_000, seconds=1.0), requests=Budget(amount=1000, seconds=1.0)
-    )
+    class OneEach(Bybit):
+        limits: ClassVar[Limits] = Limits(
+            connects=Budget(amount=100_000, seconds=1.0), requests=Budget(amount=1000, seconds=1.0)
+        )
 
-    def route(self, subscription: Subscription) -> Route:
-        return attrs.evolve(super().route(subscription), topics_per_connection=1)
+        def route(self, subscription: Subscription) -> Route:
+            return attrs.evolve(super().route(subscription), topics_per_connection=1)
+
+    return OneEach()
 
 
 @contextlib.asynccontextmanager
 async def holder(job: Job, arrived: Arrived) -> AsyncIterator[OpenAll]:
-    """One feed over as many connections as there are symbols."""
-    async with _client(job, OneEach()) as client:
+    """One feed over as many connections as there are symbols. For Bybit."""
+    async with _client(job, one_each()) as client:
         listed = await client.get_instruments("linear")
         unified = {each.native: each.symbol for each in listed}
         native = {each.symbol: each.native for each in listed}

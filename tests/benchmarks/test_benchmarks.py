@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import io
-import itertools
 import math
 import os
 from decimal import Decimal
@@ -19,24 +18,14 @@ from rich.console import Console
 
 from benchmarks.clients import BARE, BARE_ORJSON, CONTENDERS, OURS, Contender
 from benchmarks.collector import Watch
-from benchmarks.frames import (
-    DEPTH,
-    END,
-    MAKERS,
-    STAMP_MODULUS,
-    TOPICS,
-    BookFrames,
-    Bursts,
-    server_frame,
-    stamp_of,
-    stamp_text,
-)
+from benchmarks.exchanges import wire
+from benchmarks.frames import END, STAMP_MODULUS, Bursts, server_frame, stamp_of, stamp_text
 from benchmarks.job import Collector, Job, Kind
 from benchmarks.measure import Meter, cores, percentile
 from benchmarks.plan import FULL, QUICK, jobs, one_round
 from benchmarks.report import Key, delivered_rate, document, medians, ratios
 from benchmarks.runner import cause, order_of, run, source
-from benchmarks.source import client_frame, instrument, symbols
+from benchmarks.source import client_frame, first_frame
 from benchmarks.stages import bench, bursts, within
 from benchmarks.tables import show
 from benchmarks.worker import Arrivals
@@ -60,6 +49,10 @@ def unframed(data: bytes) -> list[bytes]:
     return payloads
 
 
+def trade_bursts() -> Bursts:
+    return Bursts(wire("bybit").channels["publicTrade"]("BTCUSDT"), NOW_MS)
+
+
 # --- Frames -----------------------------------------------------------------------------------
 
 
@@ -73,50 +66,8 @@ def test_no_clock_stamp_is_the_closing_one() -> None:
     assert STAMP_MODULUS <= END
 
 
-@pytest.mark.parametrize("case", MAKERS)
-def test_frames_decode_and_their_numbers_only_rise(case: str) -> None:
-    wire = b"".join(Bursts(case, NOW_MS).blocks(2000))
-    frames = [orjson.loads(payload) for payload in unframed(wire)]
-    assert len(frames) == 2000
-    assert {frame["topic"] for frame in frames} == {TOPICS[case] + "BTCUSDT"}
-    if case == "trades":
-        rows = [row for frame in frames for row in frame["data"]]
-        assert len({row["i"] for row in rows}) == len(rows)
-        sequences, sizes = [row["seq"] for row in rows], [row["v"] for row in rows]
-    else:
-        assert [frame["data"]["u"] for frame in frames] == list(
-            range(frames[0]["data"]["u"], frames[0]["data"]["u"] + 2000)
-        )
-        sequences = [frame["data"]["seq"] for frame in frames]
-        sizes = [frame["data"]["b"][0][1] for frame in frames]
-    assert all(a < b for a, b in itertools.pairwise(sequences))
-    assert all(a["ts"] < b["ts"] for a, b in itertools.pairwise(frames))
-    assert [stamp_of(size) for size in sizes] == [*range(1, 2000), END]
-
-
-@given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=1, max_value=300))
-def test_the_book_keeps_its_levels_and_is_never_crossed(seed: int, count: int) -> None:
-    make = BookFrames(seed=seed)
-    sides: dict[str, dict[Decimal, Decimal]] = {"b": {}, "a": {}}
-    for number in range(1, count + 1):
-        frame = orjson.loads(make(NOW_MS, number))
-        assert frame["type"] == ("snapshot" if number == 1 else "delta")
-        for side, levels in sides.items():
-            changes = frame["data"][side]
-            assert len({price for price, _ in changes}) == len(changes)
-            for price, size in changes:
-                if Decimal(size):
-                    levels[Decimal(price)] = Decimal(size)
-                else:
-                    del levels[Decimal(price)]  # only what is there is deleted
-            assert len(levels) == DEPTH
-        best = max(sides["b"])
-        assert best < min(sides["a"])
-        assert stamp_of(sides["b"][best]) == number
-
-
 def test_bursts_of_any_length_share_their_frames_and_end_where_they_should() -> None:
-    bursts = Bursts("trades", NOW_MS)
+    bursts = trade_bursts()
     long, short = bursts.blocks(1000), bursts.blocks(500)
     assert (len(long), len(short)) == (4, 2)
     assert long[0] == short[0]
@@ -128,13 +79,15 @@ def test_bursts_of_any_length_share_their_frames_and_end_where_they_should() -> 
 @pytest.mark.parametrize("count", [0, 100, 251])
 def test_a_burst_that_is_no_whole_number_of_blocks_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="multiples of 250"):
-        Bursts("trades", NOW_MS).blocks(count)
+        trade_bursts().blocks(count)
 
 
 @given(st.binary(max_size=200), st.sampled_from([0, 125, 126, 65_535, 65_536]))
 def test_frames_of_every_length_are_told_apart(payload: bytes, size: int) -> None:
     padded = payload.ljust(size, b"x")
-    assert unframed(server_frame(padded) + server_frame(b"next")) == [padded, b"next"]
+    block = server_frame(padded) + server_frame(b"next")
+    assert unframed(block) == [padded, b"next"]
+    assert first_frame(block) == server_frame(padded)
 
 
 @given(st.binary(max_size=70_000), st.binary(min_size=4, max_size=4), st.binary(max_size=9))
@@ -147,12 +100,6 @@ def test_a_clients_frame_is_read_once_it_is_whole(payload: bytes, mask: bytes, r
     whole = header + mask + masked
     assert client_frame(whole + rest) == (1, payload, len(whole))
     assert client_frame(whole[:-1]) is None
-
-
-def test_every_symbol_has_its_instrument() -> None:
-    listed = symbols(3)
-    assert [name for name, _ in listed] == ["BTCUSDT", "S0001USDT", "S0002USDT"]
-    assert instrument(*listed[1])["baseCoin"] == "S0001"
 
 
 # --- Measuring --------------------------------------------------------------------------------
@@ -317,6 +264,28 @@ def test_conflation_and_reading_are_compared_with_the_loop_on_the_same_transport
     assert flat["top_of_book/picows/read/vs_bare"] == 0.5
 
 
+def test_ratios_of_other_exchanges_begin_with_their_name() -> None:
+    def measured(exchange: str, rate: float) -> list[tuple[Job, dict[str, float]]]:
+        figures = {"aiohttp": rate, "ccxt": 100.0}
+        return [
+            (
+                Job(kind="throughput", client=client, exchange=exchange, case="trades"),
+                {"events": of, "delivered": of, "cpu_s": 1.0, "events_per_cpu_s": of},
+            )
+            for client, of in figures.items()
+        ]
+
+    written = document(QUICK, measured("bybit", 200.0) + measured("okx", 300.0), [], {})
+    assert written["ratios"]["trades/aiohttp/vs_ccxt"] == 2.0
+    assert written["ratios"]["okx/trades/aiohttp/vs_ccxt"] == 3.0
+    assert {row["exchange"] for row in written["medians"]} == {"bybit", "okx"}
+    console = Console(file=io.StringIO(), width=160)
+    show(console, measured("okx", 300.0), [], {})
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "OKX, trades" in text
+    assert "Bybit" not in text
+
+
 def test_a_copys_cost_is_what_further_connections_add() -> None:
     found: dict[Key, dict[str, float]] = {
         ("racing", "top_of_book", "picows", 1): {"cpu_s": 1.0, "delivered": 1000},
@@ -360,9 +329,14 @@ def test_tables_of_whatever_was_measured_can_be_shown(results: list[str]) -> Non
     )
     console = Console(file=io.StringIO(), width=160)
     measured = [(job, figures) for job in one_round(QUICK, CONTENDERS) if job.kind in results]
-    show(console, measured, [(Job(kind="latency", client="ccxt"), "why")], {"ccxt": ["ccxt"]})
+    show(
+        console,
+        measured,
+        [(Job(kind="latency", client="ccxt"), "why")],
+        {"bybit": {"ccxt": ["ccxt"]}},
+    )
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "failed: latency top_of_book ccxt (1): why" in text
+    assert "failed: latency bybit top_of_book ccxt (1): why" in text
     assert ("racing on 5" in text) == ("racing" in results)
     assert ("not installed" in text) == ("throughput" in results)
 
@@ -376,7 +350,7 @@ def test_repetitions_are_reduced_to_their_median() -> None:
 def test_the_document_names_no_machine_and_no_path() -> None:
     job = Job(kind="throughput", client="aiohttp", case="trades", port=12345)
     _, figures = burst_of("aiohttp", "trades", 200_000)
-    written = document(QUICK, [(job, figures)], [(job, "why")], {"ccxt": ["ccxt"]})
+    written = document(QUICK, [(job, figures)], [(job, "why")], {"bybit": {"ccxt": ["ccxt"]}})
     text = orjson.dumps(written).decode()
     assert "12345" not in text
     assert "/" not in orjson.dumps(written["environment"]).decode()
@@ -400,6 +374,13 @@ def test_rounds_are_interleaved_and_clients_alternate() -> None:
     }
 
 
+def test_other_exchanges_are_measured_in_what_depends_on_them() -> None:
+    planned = one_round(FULL, CONTENDERS, exchange="binance")
+    assert {job.exchange for job in planned} == {"binance"}
+    assert {job.kind for job in planned} == {"throughput", "throughput_read", "conflate", "latency"}
+    assert {job.case for job in planned} == {"top_of_book", "trades", "depth"}
+
+
 def test_the_loop_is_that_of_this_library_and_of_the_bare_loops() -> None:
     loops = {job.client: job.loop for job in jobs(QUICK, CONTENDERS, "uvloop")}
     assert {client for client, loop in loops.items() if loop == "asyncio"} == {"ccxt", "cryptofeed"}
@@ -421,6 +402,11 @@ def test_every_client_of_ours_is_compared_with_loops_on_its_own_transport() -> N
         transport = CONTENDERS[client].transport
         assert transport in CONTENDERS[BARE[client]].packages
         assert transport in CONTENDERS[BARE_ORJSON[client]].packages
+
+
+def test_this_library_needs_the_exchanges_plugin() -> None:
+    ours = Contender("none", "none", ("json",), 1, transport="aiohttp")
+    assert ours.missing("nowhere") == ["ccrs_nowhere"]
 
 
 def test_a_peer_that_is_not_installed_is_named() -> None:
@@ -453,7 +439,7 @@ def installed(*clients: str) -> list[Any]:
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("client", installed(*OURS, *BARE.values(), *BARE_ORJSON.values()))
-@pytest.mark.parametrize("case", MAKERS)
+@pytest.mark.parametrize("case", wire("bybit").cases)
 def test_every_frame_of_a_burst_is_delivered_once(client: str, case: str) -> None:
     with source() as frames:
         figures = run(Job(kind="throughput", client=client, case=case, count=2000), frames)
