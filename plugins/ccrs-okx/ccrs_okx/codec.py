@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -30,6 +30,7 @@ from ccrs_core.credentials import Credentials
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.wire import MALFORMED
+from ccrs_okx.bursts import rising
 from ccrs_okx.peeking import Peek, peek_of
 from ccrs_okx.streams import (
     BookStream,
@@ -131,6 +132,8 @@ class OkxCodec(Codec):
         self._topics: dict[Key, str] = {}
         self._plain: dict[bytes, PlainDecoder] = {}
         self._peeks: dict[bytes, Peek] = {}
+        self._wholes: dict[bytes, str] = {}
+        """Topics whose frames tell a whole state and its number, by how they begin."""
         self._liquidations: dict[str, dict[str, LiquidationStream]] = {}
         """By type of instrument and topic."""
         self._head = _UNUSED
@@ -201,6 +204,8 @@ class OkxCodec(Codec):
             peek = peek_of(stream)
             if peek is not None:
                 self._peeks[head] = peek
+            if isinstance(stream, TopOfBookStream):
+                self._wholes[head] = topic
 
     def _open_liquidations(self, topic: str, subscription: Subscription) -> None:
         kind = instrument_type(subscription.instrument)
@@ -226,6 +231,7 @@ class OkxCodec(Codec):
             self._topics.pop(key, None)
             self._plain.pop(_head(*key), None)
             self._peeks.pop(_head(*key), None)
+            self._wholes.pop(_head(*key), None)
 
     @staticmethod
     def _keys(subscription: Subscription) -> list[Key]:
@@ -301,6 +307,17 @@ class OkxCodec(Codec):
             return None
         found = self._peeks.get(frame[: frame.find(b"}") + 1])
         return None if found is None else found(frame)
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        last = frames[-1]
+        if last.startswith(_HEAD):
+            head = last[: last.find(b"}") + 1]
+            topic = self._wholes.get(head)
+            if topic is not None and topic in replaceable and rising(frames, head):
+                return frames[-1:], {topic: len(frames) - 1}
+        return super().newest(frames, replaceable)
 
 
 def _key(arg: Any) -> Key:
