@@ -413,9 +413,9 @@ class Client:
                 return found
         raise UsageError(f"the feed has no book of {symbol}; subscribe to book({symbol!r})")
 
-    def overflowed(self, feed: Feed, lost: int) -> None:
+    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         """For feeds: tell the listeners of a loss."""
-        plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=self.exchange.name, lost=lost)
+        plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=exchange, lost=lost)
 
     # --- requests ---
 

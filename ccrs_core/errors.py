@@ -167,13 +167,15 @@ class InvalidRequest(ExchangeError):
 class SubscriptionRefused(ExchangeError):
     """The exchange refused, or never acknowledged, a subscription; the text says which and why."""
 
-    def __init__(self, code: str, text: str, symbol: str, channel: str) -> None:
+    def __init__(self, code: str, text: str, exchange: str, symbol: str, channel: str) -> None:
         super().__init__(code, text)
+        self.exchange = exchange
         self.symbol = symbol
         self.channel = channel
 
     def __str__(self) -> str:
-        return f"{self.channel} of {self.symbol} was refused: {super().__str__()}"
+        what = f"{self.channel} of {self.symbol}"
+        return f"{self.exchange} refused {what}: {super().__str__()}"
 
 
 class OrderRejected(ExchangeError):

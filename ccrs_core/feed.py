@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
@@ -33,7 +33,7 @@ class FeedOwner(Protocol):
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None: ...
     async def ready(self, feed: Feed) -> None: ...
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook: ...
-    def overflowed(self, feed: Feed, lost: int) -> None: ...
+    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None: ...
 
 
 class Feed:
@@ -80,7 +80,7 @@ class Feed:
         self._space: asyncio.Event | None = None
         self._open = False
         self._closed = False
-        self._losses: dict[tuple[str, Channel | None], _Loss] = {}
+        self._losses: dict[tuple[str, str, Channel | None], _Loss] = {}
         self._next: AnyEvent | None = None
         self._notices = 0
         self._notices_limit = self.NOTICES
@@ -320,14 +320,14 @@ class Feed:
         if self._conflating:
             newest = self._newest
             for event in events:
-                key: object = (event.__class__, event.symbol)
+                key: object = (event.__class__, event.exchange, event.symbol)
                 if event.__class__ is Candle:
                     key = (key, event.interval)
                 if newest.pop(key, None) is not None:
                     self._conflated += 1
                 newest[key] = event
         elif self._overflow:
-            self._lost(len(events))
+            self._lost({events[0].exchange: len(events)})
         else:
             queue = self._queue
             queue.extend(events)
@@ -382,9 +382,10 @@ class Feed:
             self._space.clear()
             return
         excess = len(queue) - self._notices - self.maxsize
+        lost: Counter[str] = Counter()
         if self.policy is Policy.RAISE:
             for _ in range(excess):
-                queue.pop()
+                lost[queue.pop().exchange] += 1
         else:
             kept: list[AnyEvent] = []
             for _ in range(excess):
@@ -392,9 +393,10 @@ class Feed:
                 while event.channel is None:
                     kept.append(event)
                     event = queue.popleft()
+                lost[event.exchange] += 1
                 self._count_loss(event)
             queue.extendleft(reversed(kept))
-        self._lost(excess)
+        self._lost(lost)
 
     def _count_loss(self, event: AnyEvent) -> None:
         key = _key(event)
@@ -405,21 +407,27 @@ class Feed:
             loss.last = event
             loss.count += 1
 
-    def _lost(self, count: int) -> None:
-        if self.policy is Policy.RAISE:
-            self._overflow += count
-        self._dropped += count
-        self._owner.overflowed(self, count)
+    def _lost(self, lost: Mapping[str, int]) -> None:
+        for exchange, count in lost.items():
+            if self.policy is Policy.RAISE:
+                self._overflow += count
+            self._dropped += count
+            self._owner.overflowed(self, exchange, count)
 
-    def discard(self, symbol: str, channel: Channel, interval: str | None = None) -> None:
+    def _wants(self, exchange: str, symbol: str) -> bool:
+        """Whether something of an instrument is wanted."""
+        return any(interest.symbol == symbol for interest in self._interests)
+
+    def discard(
+        self, exchange: str, symbol: str, channel: Channel, interval: str | None = None
+    ) -> None:
         """Remove what waits of a subscription (of one interval, for candles) no longer wanted."""
-        unwanted = (symbol, channel)
-
-        elsewhere = any(i.symbol == symbol for i in self._interests)
+        unwanted = exchange, symbol, channel
+        elsewhere = self._wants(exchange, symbol)
 
         def keep(event: AnyEvent) -> bool:
             if event.__class__ is InstrumentChanged:
-                return event.symbol != symbol or elsewhere
+                return (event.exchange, event.symbol) != unwanted[:2] or elsewhere
             if _key(event) != unwanted:
                 return True
             return interval is not None and getattr(event, "interval", None) != interval
@@ -479,7 +487,7 @@ class _Loss:
     count: int = 1
 
     def gap(self) -> Gap:
-        last, (symbol, channel) = self.last, _key(self.last)
+        last, (_, symbol, channel) = self.last, _key(self.last)
         assert channel is not None  # what is about an instrument is never dropped
         now, lost = last.received_time_ns, self.count
         return Gap(last.exchange, symbol, None, now, channel, Reason.OVERFLOW, lost=lost)
@@ -505,18 +513,18 @@ class _Reader:
         return event
 
 
-def _key(event: AnyEvent) -> tuple[str, Channel | None]:
+def _key(event: AnyEvent) -> tuple[str, str, Channel | None]:
     """The subscription that an event belongs to; what concerns an instrument has no channel."""
     channel = event.channel
     if channel is None and isinstance(event, Notice):
         channel = event.about
-    return event.symbol, channel
+    return event.exchange, event.symbol, channel
 
 
 def _merged(items: Iterable[tuple[object, AnyEvent]]) -> list[tuple[object, AnyEvent]]:
     """Without notices that are followed by another one of their kind before any data."""
     kept: list[tuple[object, AnyEvent]] = []
-    later: dict[tuple[str, Channel | None], set[type[AnyEvent]]] = {}
+    later: dict[tuple[str, str, Channel | None], set[type[AnyEvent]]] = {}
     for place, event in reversed(list(items)):
         if event.channel is not None:
             later.pop(_key(event), None)

@@ -197,17 +197,10 @@ class Clients:
         await self._stop(feed, _shares(interests))
 
     async def _stop(self, feed: Feed, shares: dict[str, list[Interest]]) -> None:
-        assert isinstance(feed, MergedFeed)
         # A cancellation, or an error of one, mustn't leave the others subscribed.
         async with contextlib.AsyncExitStack() as all_of_them:
             for exchange, own in shares.items():
-                all_of_them.push_async_callback(self._stop_one, feed, exchange, own)
-
-    async def _stop_one(self, feed: MergedFeed, exchange: str, own: list[Interest]) -> None:
-        for interest in own:
-            feed.withdraw(exchange, interest)
-        # Nothing is written between: it detaches the feed before it waits for anything.
-        await self._clients[exchange].stop(feed, own)
+                all_of_them.push_async_callback(self._clients[exchange].stop, feed, own)
 
     async def ready(self, feed: Feed) -> None:
         """For feeds: wait until none of their subscriptions is pending."""
@@ -225,11 +218,9 @@ class Clients:
             raise UsageError(f"whose book of {symbol}? Say {qualified(several[0], symbol)!r}")
         return self[several[0] if several else self.names[0]].book(feed, symbol, depth)
 
-    def overflowed(self, feed: Feed, lost: int) -> None:
-        """For feeds: tell the listeners of a loss, by exchange."""
-        assert isinstance(feed, MergedFeed)
-        for exchange, count in feed.losers(lost).items():
-            self._clients[exchange].overflowed(feed, count)
+    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
+        """For feeds: tell an exchange's listeners of a loss."""
+        self._clients[exchange].overflowed(feed, exchange, lost)
 
     # --- figures ---
 

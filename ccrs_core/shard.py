@@ -161,14 +161,14 @@ class Shard:
     def detach(self, subscriptions: Sequence[Subscription], feed: Feed) -> list[Subscription]:
         """Take these from a feed, unsubscribing from those (returned) that no feed has any more."""
         gone: list[Subscription] = []
-        for subscription in subscriptions:
-            stream = self.stream(subscription)
+        for each in subscriptions:
+            stream = self.stream(each)
             if stream is None or feed not in stream.feeds:
                 continue
             stream.feeds.remove(feed)
-            feed.discard(subscription.symbol, subscription.channel, subscription.interval)
+            feed.discard(each.instrument.exchange, each.symbol, each.channel, each.interval)
             if not stream.feeds:
-                gone.append(subscription)
+                gone.append(each)
         for subscription in gone:
             name = self._wanted.pop(subscription)
             self.refusals.pop(subscription, None)
@@ -353,18 +353,14 @@ class Shard:
             subscription = stream.subscription
             if subscription in self.refusals:
                 continue
+            exchange, channel = self.context.exchange.name, subscription.channel.value
             error = SubscriptionRefused(
-                effect.code,
-                effect.text,
-                subscription.symbol,
-                subscription.channel.value,
+                effect.code, effect.text, exchange, subscription.symbol, channel
             )
             self.refusals[subscription] = error
             for feed in stream.feeds:
                 feed.fail(error)
-            self.context.hook(
-                "ccrs_subscription_refused", exchange=self.context.exchange.name, error=error
-            )
+            self.context.hook("ccrs_subscription_refused", exchange=exchange, error=error)
         self._changed()
 
     def _resync(self, name: str, what: Ask) -> None:

@@ -56,7 +56,7 @@ class Owner:
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
         self.calls.append(("stop", tuple(interests)))
         for interest in interests:
-            feed.discard(interest.symbol, interest.channel)
+            feed.discard("toy", interest.symbol, interest.channel)
 
     async def ready(self, feed: Feed) -> None:
         await asyncio.sleep(0)
@@ -64,7 +64,7 @@ class Owner:
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
         raise UsageError("no books here")
 
-    def overflowed(self, feed: Feed, lost: int) -> None:
+    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         self.lost += lost
 
 
@@ -160,7 +160,7 @@ class Play:
 
     def discard(self, symbol: str, channel: Channel) -> None:
         self.discarded[symbol, channel] = self.clock
-        self.feed.discard(symbol, channel)
+        self.feed.discard("toy", symbol, channel)
 
     async def read_some(self, batch: bool) -> None:
         """One read; where nothing waits, a read that is cancelled while it waits."""
@@ -604,7 +604,7 @@ async def test_unsubscribing_removes_what_waits_of_it_alone() -> None:
 
 
 def refusal(symbol: str = "A/USD") -> SubscriptionRefused:
-    return SubscriptionRefused("404", "no such topic", symbol, "trades")
+    return SubscriptionRefused("404", "no such topic", "toy", symbol, "trades")
 
 
 @scenario
@@ -613,7 +613,7 @@ async def test_a_refusal_is_raised_once_after_what_came_before_it_and_reading_go
         feed.put([event(1)])
         feed.fail(refusal())
         feed.fail(refusal("B/USD"))
-        assert feed.status().error == "trades of A/USD was refused: no such topic (code 404)"
+        assert feed.status().error == "toy refused trades of A/USD: no such topic (code 404)"
         reader = aiter(feed)
         assert number(await anext(reader)) == 1
         for symbol in ("A/USD", "B/USD"):
@@ -801,7 +801,7 @@ async def test_a_loss_is_not_told_of_what_was_unsubscribed_since() -> None:
     async with opened(maxsize=1) as feed:
         feed.put([event(n) for n in range(3)])
         feed.put([event(3, "B/USD")])
-        feed.discard("A/USD", Channel.TRADES)
+        feed.discard("toy", "A/USD", Channel.TRADES)
         feed.put([event(4), event(5)])
         read = await drained(feed)
         assert [(e.symbol, e.lost) for e in read if isinstance(e, Gap)] == [

@@ -717,9 +717,8 @@ class Owner:
     def book(self, feed: Feed, symbol: str, depth: int | None) -> Any:
         raise UsageError("no books here")
 
-    def overflowed(self, feed: Feed, lost: int) -> None:
-        if isinstance(feed, MergedFeed):
-            assert feed.losers(lost).total() == lost
+    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
+        assert exchange in EXCHANGES
         self.lost += lost
 
     def qualify(self, interests: Iterable[Interest]) -> list[Interest]:
@@ -810,9 +809,8 @@ def test_it_does_what_a_feed_does_whose_symbols_are_all_different(
             assert [apart(each) for each in merged._drain()] == plain._drain()
         else:
             interval = "1m" if channel is Channel.CANDLES and count > 1 else None
-            merged.discard(symbol, channel, interval)  # as the client does
-            merged.withdraw(exchange, Interest(channel, symbol, interval=interval))
-            plain.discard(name, channel, interval)
+            merged.discard(exchange, symbol, channel, interval)
+            plain.discard(exchange, name, channel, interval)
         assert figures(merged) == figures(plain)
         assert merged.full == plain.full
         if not plain.waiting:
