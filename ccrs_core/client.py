@@ -247,6 +247,8 @@ class Client:
                 feed.end()
             shards = [shard for shards in self._shards.values() for shard in shards]
             self._shards.clear()
+            # Before anything is awaited: a cancellation here must not leave it running.
+            context.snapshots.end()
             for shard in shards:
                 shard.end()
             await asyncio.gather(context.snapshots.aclose(), *(each.aclose() for each in shards))

@@ -41,8 +41,8 @@ class BookKeeper:
     HOLD_LIMIT = 512
     """Updates that may wait for that."""
     PATIENCE = 10.0
-    """Seconds after which a stream is asked for its book again, and after which a request that has
-    failed is made again."""
+    """Seconds after which a stream is asked for its book again, and after which a request is made
+    again that has failed, or has brought a book that is wrong in itself."""
     QUIET = 1.0
     """Seconds after the exchange's acknowledgement in which no change comes, after which a book
     that needs a request is asked for all the same."""
@@ -131,6 +131,8 @@ class BookKeeper:
                 return
             if restart and book.valid:
                 self._stream.interrupt(Reason.RESTART)
+            if self._older(update, restart, now):
+                return
         applied = book.apply(update)
         if applied is Applied.APPLIED:
             self._applied(update, restart, runner, now)
@@ -156,6 +158,16 @@ class BookKeeper:
             self._unproven_until = None
             return False
         return held is not None and update.sequence <= held
+
+    def _older(self, update: BookUpdate, restart: bool, now: float) -> bool:
+        """Whether a connection that lags brings a snapshot older than what was shown before, where
+        a request brings a newer one."""
+        if not self._fetched or self.book.valid or restart or not self._goes_back(update, now):
+            return False
+        if not self._asked:
+            self._invalid_at = now if self._invalid_at is None else self._invalid_at
+            self._ask(now)
+        return True
 
     def _unsynced(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         """A change, but no snapshot before it."""
@@ -201,20 +213,27 @@ class BookKeeper:
     def _applied(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         race, number = self._race, update.sequence
         later: list[_Waiting] = []
+        anew: _Waiting | None = None
         if update.snapshot:
             self._joined.add(runner.epoch)
-            if self._waiting:
-                later = self._after(number)[0]
+            if self._waiting and not restart:  # else it is all of a former count
+                later, anew = self._after(number)
+                if self._live() <= 1 and _leaves_hole(later, number):
+                    later = []  # nobody else brings what is missing: of a former count, too
             self._found(now)
         self._unproven_until = None
         race.won(number, restart, runner, now)
         if restart:
             self._counts_anew(update, now)
+        elif anew is not None:
+            race.restarted(anew[2])
+            runner.generations[race.topic] = race.generation
+            self._counts_anew(anew[0], now)
         self._put(update)
         if race.held or self._fallback is not None:
             self._release(now)
-        for each, anew, by in later:
-            self.update(each, anew, by, now)
+        for each, begins, by in later:
+            self.update(each, begins, by, now)
 
     def _put(self, update: BookUpdate) -> None:
         self._stream.put((update,))
@@ -252,15 +271,19 @@ class BookKeeper:
     def fetched(self, snapshot: BookUpdate, now: float) -> None:
         """A snapshot that was asked for has come: apply it, and what has waited for it.
 
-        One that is older than all that waits is of no use, and another one is asked for.
+        One that is older than all that waits is of no use, and another one is asked for soon; one
+        that is wrong in itself may well stay so for a while.
         """
         book, race = self.book, self._race
         if book.valid:
             return  # the stream was faster
         later, anew = self._after(snapshot.sequence)
-        too_old = bool(later) and (later[0][0].previous_sequence or 0) > snapshot.sequence
+        too_old = _leaves_hole(later, snapshot.sequence)
         known = book.sequence or 0
-        if not too_old and (anew is None or _of_new_count(anew[0], known)):
+        if too_old:
+            if snapshot.sequence >= known:
+                self._older_since = None
+        elif anew is None or _of_new_count(anew[0], known):
             too_old = self._goes_back(snapshot, now)
         if too_old or book.apply(snapshot) is not Applied.APPLIED:
             # What no snapshot reaches for so long is of a count that has ended unheard.
@@ -268,7 +291,7 @@ class BookKeeper:
                 if now - since >= self.PATIENCE:
                     self._leave(numbers)
             if self._asked:
-                self._again_at = now + self.AGAIN_IN
+                self._again_at = now + (self.AGAIN_IN if too_old else self.PATIENCE)
                 self._arm()
             return
         self._found(now)
@@ -289,6 +312,7 @@ class BookKeeper:
             return False
         former_count = now < until and 2 * snapshot.sequence > known + former
         if snapshot.sequence >= known and not former_count:
+            self._older_since = None
             return False
         if self._older_since is None:
             self._older_since = now
@@ -299,20 +323,27 @@ class BookKeeper:
             self._former = update.previous_sequence or 0, now + self.FORMER
 
     def _after(self, number: int) -> tuple[list[_Waiting], _Waiting | None]:
-        """What waits, without what belongs to the count before the one of a number; and the update
-        by which this one has begun."""
-        waiting = list(self._waiting.values())
+        """What waits and isn't contained in the state of a number, without what belongs to the
+        count before that one's; and the update by which this count has begun."""
+        waiting, anew = list(self._waiting.values()), None
         for place in reversed(range(len(waiting))):
             update, restart, _ = waiting[place]
             if restart and update.sequence <= number and _of_new_count(update, number):
-                return waiting[place + 1 :], waiting[place]
-        return waiting, None
+                waiting, anew = waiting[place + 1 :], waiting[place]
+                break
+        # Numbers from where a later count begins can't be compared with this one.
+        end = next((place for place, each in enumerate(waiting) if each[1]), len(waiting))
+        return [e for e in waiting[:end] if e[0].sequence > number] + waiting[end:], anew
 
     def acknowledged(self, now: float) -> None:
         """The exchange will bring every change from now on."""
         if self._fetched and not self.book.valid and not self._asked:
             self._quiet_at = now + self.QUIET
             self._arm()
+
+    def wants(self, attempt: int) -> bool:
+        """Whether the snapshot that was asked for in an attempt is still waited for."""
+        return self._asked and attempt == self.attempt
 
     def unanswered(self, now: float) -> None:
         """What was asked for didn't come; :meth:`tick` asks again in a while."""
@@ -359,13 +390,15 @@ class BookKeeper:
             self._broken(reason, now, now_ns)
 
     def _ask(self, now: float) -> None:
+        if self._asked and self._again_at is None:
+            return  # a request waits in line or is under way
         self.resyncs += 1
         self._asked = True
         # Whoever makes requests says what becomes of them; a stream may just stay silent.
         self._again_at = None if self._fetched else now + self.PATIENCE
         self._quiet_at = None
         self._joined.clear()
-        self._resync(Ask.AGAIN if self.book.snapshots else Ask.FIRST)
+        self._resync(Ask.AGAIN if self._stream.delivered else Ask.FIRST)
         self._arm()
 
     def _fall_back(self, now: float) -> bool:
@@ -387,8 +420,11 @@ class BookKeeper:
     def narrowed(self, now: float) -> None:
         """A connection has gone. Where just one is left, nobody else brings the steps up to the
         state that it has shown on joining."""
-        if self._fallback is not None and self._live() <= 1:
-            self._fall_back(now)
+        fallback, book = self._fallback, self.book
+        if fallback is None or self._live() > 1 or self._fall_back(now) or book.valid:
+            return
+        assert book.reason is not None
+        self._broken(book.reason, now, fallback.received_time_ns)
 
     def lost_sync(self, reason: Reason) -> None:
         """No connection brings the topic any more: what is known of it is not up to date."""
@@ -398,7 +434,7 @@ class BookKeeper:
             self._waiting.clear()
             self._waiting_since.clear()
             self._asked = False
-            self._again_at = self._quiet_at = None
+            self._again_at = self._quiet_at = self._older_since = None
         if self.book.state is not BookState.VALID:
             return
         self.book.invalidate(reason)
@@ -427,6 +463,11 @@ class BookKeeper:
             if not self.book.valid:
                 self._invalid_at = now if self._invalid_at is None else self._invalid_at
                 self._ask(now)
+
+
+def _leaves_hole(later: list[_Waiting], number: int) -> bool:
+    """Whether something is missing between the state of a number and the first of what waits."""
+    return bool(later) and (later[0][0].previous_sequence or 0) > number
 
 
 def _of_new_count(update: BookUpdate, number: int) -> bool:

@@ -29,15 +29,22 @@ class _Fetch:
     request: GetBook
     keeper: BookKeeper
     attempt: int
+    what: Ask
     failed: Callable[[], None]
+    worker: asyncio.Task[None] | None = None
+    """Who is at it; None while it waits in line."""
     dropped: bool = False
-    """Nobody wants it any more."""
+
+    @property
+    def wanted(self) -> bool:
+        return not self.dropped and self.keeper.wants(self.attempt)
 
 
 class SnapshotQueue:
     """The snapshots that the books of one client wait for.
 
-    ``ask(request, share)`` asks the exchange, once that much of the budget (1.0: all) isn't spent.
+    ``ask(request, share)`` asks the exchange, once that much of the budget (1.0: all) isn't spent;
+    ``spawn`` starts a task, and raises RuntimeError where no more are to be started.
     """
 
     AT_ONCE = 4
@@ -57,9 +64,11 @@ class SnapshotQueue:
         self._waiting: list[tuple[int, int, _Fetch]] = []
         self._order = count()
         self._known: dict[BookKeeper, _Fetch] = {}
-        self._workers: set[asyncio.Task[None]] = set()
-        self._said: dict[BookKeeper, str] = {}
+        self._workers: dict[asyncio.Task[None], _Fetch | None] = {}
+        """What each is at; None where it hasn't begun yet."""
+        self._said: dict[BookKeeper, tuple[str, str]] = {}
         """Which trouble the log was told of, by book."""
+        self._ended = False
 
     def __len__(self) -> int:
         """How many are waited for."""
@@ -69,68 +78,109 @@ class SnapshotQueue:
         self, request: GetBook, keeper: BookKeeper, what: Ask, failed: Callable[[], None]
     ) -> None:
         """Fetch a book's snapshot in its turn and hand it to its keeper; ``failed`` is called where
-        the exchange didn't give it. What was wanted before, and still is, isn't asked for twice."""
+        the exchange didn't give it. What was wanted before, and still is, isn't asked for twice,
+        but goes forward where it has become urgent."""
+        if self._ended:
+            return
         known = self._known.get(keeper)
         if known is not None:
-            if known.attempt == keeper.attempt:
+            urgent = what is Ask.AGAIN and known.what is Ask.FIRST and known.worker is None
+            if known.attempt == keeper.attempt and not urgent:
                 return
-            known.dropped = True
-        fetch = self._known[keeper] = _Fetch(request, keeper, keeper.attempt, failed)
+            self._give_up(known)
+        fetch = self._known[keeper] = _Fetch(request, keeper, keeper.attempt, what, failed)
         heappush(self._waiting, (what is Ask.FIRST, next(self._order), fetch))
-        if len(self._workers) < self.AT_ONCE:
-            worker = self._spawn(self._work())
-            if not worker.done():
-                self._workers.add(worker)
+        # Answers that may be long in coming must not keep others waiting who are waited for.
+        for each in self._workers.values():
+            if each is not None and not each.dropped and not each.wanted:
+                self._give_up(each)
+        self._start()
 
     def drop(self, keeper: BookKeeper) -> None:
         """Nobody wants a book any more."""
         self._said.pop(keeper, None)
-        fetch = self._known.pop(keeper, None)
+        fetch = self._known.get(keeper)
         if fetch is not None:
-            fetch.dropped = True
+            self._give_up(fetch)
 
-    async def aclose(self) -> None:
+    def _give_up(self, fetch: _Fetch) -> None:
+        self._forget(fetch)
+        fetch.dropped = True
+        if fetch.worker is not None:
+            fetch.worker.cancel()
+
+    def _forget(self, fetch: _Fetch) -> None:
+        if self._known.get(fetch.keeper) is fetch:
+            del self._known[fetch.keeper]
+
+    def end(self) -> None:
         """Ask for nothing more, and give up what is under way or waits for the budget."""
+        self._ended = True
         for keeper in list(self._known):
             self.drop(keeper)
         self._waiting.clear()
-        workers = list(self._workers)
-        for worker in workers:
+        for worker in self._workers:
             worker.cancel()
-        if workers:
-            await asyncio.wait(workers)
+
+    async def aclose(self) -> None:
+        """:meth:`end`, and wait until nothing is under way any more."""
+        self.end()
+        if self._workers:
+            await asyncio.wait(list(self._workers))
+
+    # --- at work ---
+
+    def _start(self) -> None:
+        if not self._waiting or len(self._workers) >= self.AT_ONCE:
+            return
+        work = self._work()
+        try:
+            worker = self._spawn(work)
+        except RuntimeError:
+            # The client's connections are ending for good, and say why.
+            work.close()
+            self.end()
+            return
+        self._workers.setdefault(worker, None)
+        worker.add_done_callback(self._done)
+
+    def _done(self, worker: asyncio.Task[None]) -> None:
+        fetch = self._workers.pop(worker)
+        if fetch is not None and not fetch.dropped and worker.cancelled():
+            # Not by this queue, so that nobody else would ask again.
+            self._forget(fetch)
+            fetch.keeper.unanswered(self._clock.monotonic())
+        self._start()
 
     async def _work(self) -> None:
-        try:
-            while self._waiting:
-                fetch = heappop(self._waiting)[2]
-                if fetch.dropped:
-                    continue
-                if fetch.attempt == fetch.keeper.attempt:
-                    await self._fetch(fetch)
-                else:
-                    # The book has begun anew meanwhile, and will ask by itself.
-                    del self._known[fetch.keeper]
-        finally:
-            # At once: who wants something now must find that nobody is at work.
-            worker = asyncio.current_task()
-            assert worker is not None
-            self._workers.discard(worker)
+        """Fetch the one that is the most urgent now, if any is left."""
+        worker = asyncio.current_task()
+        assert worker is not None
+        while self._waiting:
+            fetch = heappop(self._waiting)[2]
+            if fetch.wanted:
+                fetch.worker = worker
+                self._workers[worker] = fetch
+                await self._fetch(fetch)
+                return
+            # Dropped, or the book has begun anew meanwhile and will ask by itself.
+            self._forget(fetch)
 
     async def _fetch(self, fetch: _Fetch) -> None:
         keeper, symbol = fetch.keeper, fetch.request.instrument.symbol
         snapshot: BookUpdate | None = None
         try:
-            snapshot = await self._ask(fetch.request, self.SHARE)
+            answer: object = await self._ask(fetch.request, self.SHARE)
+            if not isinstance(answer, BookUpdate) or not answer.snapshot:
+                raise TypeError(f"not a whole book: {answer!r:.200}")
+            snapshot = answer
         except CcrsError as error:
-            self._tell(fetch, type(error).__name__, f"no snapshot of {symbol}: {error}")
+            self._tell(fetch, error, f"no snapshot of {symbol}: {error}")
         except Exception as error:
             # A plugin's bug: it must not take the client's other books down.
-            self._tell(fetch, repr(error), f"no snapshot of {symbol}", error)
-        if fetch.dropped:
-            return
-        del self._known[keeper]
-        if keeper.attempt != fetch.attempt:
+            self._tell(fetch, error, f"no snapshot of {symbol}", error)
+        self._forget(fetch)
+        if not fetch.wanted:
             return
         now = self._clock.monotonic()
         if snapshot is None:
@@ -141,9 +191,13 @@ class SnapshotQueue:
             log.info("snapshots of %s come again", symbol)
         keeper.fetched(snapshot, now)
 
-    def _tell(self, fetch: _Fetch, kind: str, text: str, bug: BaseException | None = None) -> None:
-        """Log each new kind of trouble with a book once: it is tried again and again."""
-        if fetch.dropped or self._said.get(fetch.keeper) == kind:
+    def _tell(
+        self, fetch: _Fetch, error: Exception, text: str, bug: Exception | None = None
+    ) -> None:
+        """Log each new kind of trouble with a book once: it is tried again and again, and texts
+        may tell how many seconds are left."""
+        kind = type(error).__name__, str(getattr(error, "code", ""))
+        if not fetch.wanted or self._said.get(fetch.keeper) == kind:
             log.debug(text)
             return
         self._said[fetch.keeper] = kind

@@ -1,14 +1,11 @@
-"""Books that start from a request: never wrong and valid at once, and always valid again."""
+"""Books that start from a request: what waits for it, when it is made again, what is refused."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import pairwise
 
 import attrs
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
 
 from ccrs_core import BookUpdate, Channel, Market, OrderBook, Subscription
 from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale
@@ -68,8 +65,22 @@ class Desk:
             confirmed=lambda now_ns: None,
         )
 
-    def bring(self, update: BookUpdate, now: float = 1.0, connection: int = 0) -> None:
-        self.keeper.update(update, False, self.runners[connection], now)
+    def bring(
+        self, update: BookUpdate, now: float = 1.0, connection: int = 0, *, restart: bool = False
+    ) -> None:
+        self.keeper.update(update, restart, self.runners[connection], now)
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether the book is valid, was asked for once, and its consumer told of no trouble."""
+        told = [event for event in self.tap.events if isinstance(event, Stale)]
+        return self.book.valid and len(self.asked) == 1 and not told
+
+
+def crossed(sequence: int) -> BookUpdate:
+    """A snapshot that no book can be."""
+    snapshot = change(sequence, None, 100, 1, snapshot=True)
+    return attrs.evolve(snapshot, asks=(level(50, 1),))
 
 
 def test_changes_wait_for_the_snapshot_and_those_that_it_contains_are_left_out() -> None:
@@ -180,6 +191,161 @@ def test_changes_that_waited_go_on_from_a_snapshot_which_the_stream_itself_bring
     assert len(desk.asked) == 1
 
 
+@pytest.mark.parametrize("number", [10, 11, 12, 13, 14])
+def test_a_stream_s_snapshot_in_the_midst_of_what_waits_disturbs_nothing(number: int) -> None:
+    desk = Desk()
+    for waiting in (11, 12, 13):
+        desk.bring(change(waiting, waiting - 1, 100 + waiting, waiting))
+    desk.bring(change(number, None, 99, 1, snapshot=True))
+    assert desk.undisturbed
+    assert desk.book.sequence == max(number, 13)
+    assert len(desk.book.bids()) == 1 + max(13 - number, 0)
+
+
+def test_a_stream_s_snapshot_that_begins_a_new_count_leaves_what_waited_of_the_former() -> None:
+    desk = Desk()
+    for number in (1, 2, 5001, 5002):
+        desk.bring(change(number, number - 1, 100, number))
+    desk.bring(change(1, None, 99, 1, snapshot=True), restart=True)
+    assert desk.book.bids() == [level(99, 1)]
+    desk.bring(change(2, 1, 99, 5))
+    assert desk.undisturbed
+    assert desk.book.bids() == [level(99, 5)]
+
+
+def test_a_stream_s_snapshot_after_which_a_lone_connection_s_changes_leave_a_hole_goes_on() -> None:
+    """The exchange counts anew, and what said so was lost."""
+    desk = Desk()
+    for number in (5001, 5002):
+        desk.bring(change(number, number - 1, 100, number))
+    desk.bring(change(1, None, 99, 1, snapshot=True))
+    desk.bring(change(2, 1, 99, 5))
+    assert desk.undisturbed
+
+
+def test_a_snapshot_of_a_count_that_a_waiting_change_began_knows_copies_of_the_former() -> None:
+    desk = Desk(connections=2)
+    desk.bring(change(5001, 5000, 100, 1))
+    desk.bring(change(3, 5001, 100, 2), restart=True)
+    for number in (4, 5):
+        desk.bring(change(number, number - 1, 100, number))
+    desk.bring(change(4, None, 100, 4, snapshot=True))
+    assert desk.book.bids() == [level(100, 5)]
+    for number in (5001, 5002):
+        desk.bring(change(number, number - 1, 100, 7), now=1.1, connection=1)
+    desk.keeper.tick(3.0, 1)
+    assert desk.undisturbed
+    assert desk.book.bids() == [level(100, 5)]
+
+
+def lost_at_ten() -> Desk:
+    """Two connections, of which one lags; the book was shown up to 10, and is lost."""
+    desk = Desk(connections=2)
+    desk.bring(change(10, 9, 100, 10))
+    desk.keeper.fetched(change(10, None, 99, 1, snapshot=True), 1.1)
+    desk.bring(change(13, 12, 100, 3), now=1.2)
+    desk.keeper.tick(2.0, 1)
+    assert not desk.book.valid
+    return desk
+
+
+def test_a_snapshot_of_a_lagging_connection_does_not_lead_back_behind_what_was_shown() -> None:
+    desk = lost_at_ten()
+    desk.bring(change(5, None, 99, 1, snapshot=True), now=2.1, connection=1)
+    assert not desk.book.valid
+    desk.bring(change(12, None, 99, 1, snapshot=True), now=2.2, connection=1)
+    assert desk.book.sequence == 13
+
+
+def test_a_lagging_connection_s_snapshot_has_a_book_asked_for_that_nobody_asks_for_yet() -> None:
+    desk = lost_at_ten()
+    desk.keeper.lost_sync(Reason.DISCONNECTED)
+    for _ in range(3):
+        desk.bring(change(5, None, 99, 1, snapshot=True), now=2.1, connection=1)
+    assert desk.asked == [Ask.FIRST, Ask.AGAIN, Ask.AGAIN]
+
+
+def test_an_older_snapshot_of_long_ago_proves_nothing_after_another_connection_loss() -> None:
+    desk = Desk()
+    desk.bring(change(11, 10, 100, 5))
+    desk.keeper.fetched(change(11, None, 100, 5, snapshot=True), 1.0)
+    for now in (2.0, 30.0):
+        desk.keeper.lost_sync(Reason.DISCONNECTED)
+        desk.keeper.acknowledged(now)
+        desk.keeper.tick(now + 1.0, 1)
+        desk.keeper.fetched(change(9, None, 100, 5, snapshot=True), now + 1.1)
+        assert not desk.book.valid
+
+
+def test_older_snapshots_with_a_newer_one_in_between_do_not_say_that_the_count_began_anew() -> None:
+    desk = Desk()
+    desk.bring(change(20, 19, 100, 5))
+    desk.keeper.fetched(change(20, None, 100, 5, snapshot=True), 1.0)
+    desk.keeper.lost_sync(Reason.DISCONNECTED)
+    desk.keeper.acknowledged(1.0)
+    desk.keeper.tick(2.0, 1)
+    desk.keeper.fetched(change(15, None, 100, 5, snapshot=True), 2.0)
+    desk.bring(change(31, 30, 100, 5), now=2.1)
+    desk.keeper.fetched(change(25, None, 100, 5, snapshot=True), 2.2)  # too old for what waits
+    for now in (13.0, 13.5):
+        desk.keeper.fetched(change(15, None, 100, 5, snapshot=True), now)
+        assert not desk.book.valid
+
+
+def test_snapshots_wrong_in_themselves_are_not_asked_for_in_haste_nor_taken_for_shown() -> None:
+    desk, now = Desk(), 1.0
+    desk.bring(change(11, 10, 100, 5))
+    for _ in range(4):
+        desk.keeper.fetched(crossed(11), now)
+        due = desk.keeper.wake_at
+        assert due == now + BookKeeper.PATIENCE
+        now = due
+        desk.keeper.tick(now, 1)
+    assert desk.asked == [Ask.FIRST] * 5
+    desk.keeper.fetched(change(11, None, 99, 1, snapshot=True), now)
+    assert desk.book.valid
+
+
+def test_a_stream_s_broken_snapshot_asks_for_no_second_one_while_a_request_waits() -> None:
+    desk = Desk()
+    desk.bring(change(11, 10, 100, 5))
+    desk.bring(crossed(11))
+    assert not desk.book.valid
+    assert len(desk.asked) == desk.keeper.resyncs == 1
+    desk.keeper.fetched(change(11, None, 99, 1, snapshot=True), 1.1)
+    assert desk.book.valid
+
+
+def test_a_broken_state_that_the_last_connection_left_behind_makes_the_book_ask() -> None:
+    desk = Desk(connections=2)
+    desk.bring(change(11, 10, 100, 5))
+    desk.keeper.fetched(change(11, None, 99, 1, snapshot=True), 1.0)
+    desk.bring(crossed(20), connection=1)
+    assert desk.undisturbed  # the other one may bring every step up to there
+    del desk.runners[1:]
+    desk.keeper.narrowed(2.0)
+    assert not desk.book.valid
+    assert desk.asked == [Ask.FIRST, Ask.AGAIN]
+    assert isinstance(desk.tap.events[-1], Stale)
+
+
+def test_a_snapshot_is_wanted_from_its_asking_until_there_is_one_or_all_begins_anew() -> None:
+    desk = Desk()
+    keeper = desk.keeper
+    assert not keeper.wants(keeper.attempt)
+    desk.bring(change(11, 10, 100, 5))
+    assert keeper.wants(keeper.attempt)
+    asked_in = keeper.attempt
+    keeper.lost_sync(Reason.DISCONNECTED)
+    assert not keeper.wants(asked_in)
+    assert not keeper.wants(keeper.attempt)
+    desk.bring(change(21, 20, 100, 5), now=2.0)
+    assert keeper.wants(keeper.attempt)
+    assert not keeper.wants(asked_in)
+    desk.bring(change(21, None, 100, 5, snapshot=True), now=2.1)
+    assert not keeper.wants(keeper.attempt)
+
+
 def test_a_quiet_stream_s_book_is_asked_for_after_the_acknowledgement() -> None:
     desk = Desk()
     desk.keeper.acknowledged(5.0)
@@ -202,131 +368,3 @@ def test_no_more_updates_wait_than_the_bound() -> None:
     desk.keeper.fetched(change(first_that_waits - 1, None, 99, 1, snapshot=True), 2.0)
     assert desk.book.valid
     assert desk.book.sequence == number
-
-
-@attrs.define
-class _State:
-    sequence: int
-    bids: dict[Decimal, Decimal]
-
-
-class Exchange(RuleBasedStateMachine):
-    """Connections that lose frames, snapshots that are late, and counts that begin anew."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.desk = Desk(connections=2)
-        self.now = 1.0
-        self.states = [_State(100, {Decimal(50): Decimal(1)})]
-        self.lines: list[list[tuple[BookUpdate, bool]]] = [[], []]
-        self.shown = 0
-        self.epochs = 1
-
-    def change(self, price: int, size: int, step: int, *, anew: bool = False) -> None:
-        before = self.states[-1]
-        sequence = step if anew else before.sequence + step
-        bids = {**before.bids, Decimal(price): Decimal(size)}
-        if not size:
-            del bids[Decimal(price)]
-        self.states.append(_State(sequence, bids))
-        update = change(sequence, before.sequence, price, size)
-        for line in self.lines:
-            line.append((update, anew))
-
-    @rule(price=st.integers(1, 5), size=st.integers(0, 3), step=st.integers(1, 3))
-    def changes(self, price: int, size: int, step: int) -> None:
-        self.change(price, size, step)
-
-    @precondition(lambda self: self.states[-1].sequence > 50)
-    @rule(step=st.integers(1, 3))
-    def counts_anew(self, step: int) -> None:
-        self.change(3, 2, step, anew=True)
-
-    @rule(line=st.integers(0, 1), count=st.integers(1, 4))
-    def arrives(self, line: int, count: int) -> None:
-        for _ in range(min(count, len(self.lines[line]))):
-            update, anew = self.lines[line].pop(0)
-            self.desk.keeper.update(update, anew, self.desk.runners[line], self.now)
-
-    @rule(line=st.integers(0, 1))
-    def is_lost(self, line: int) -> None:
-        if self.lines[line]:
-            self.lines[line].pop(0)
-
-    @rule(seconds=st.sampled_from([0.1, 0.6, 3.5, 11.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-        if seconds > BookKeeper.PATIENCE:
-            # No snapshot is under way for that long.
-            self.lines = [[each for each in line if not each[0].snapshot] for line in self.lines]
-        due = self.desk.keeper.wake_at
-        if due is not None and due <= self.now:
-            self.desk.keeper.tick(self.now, 1)
-
-    @precondition(lambda self: self.desk.asked)
-    @rule(age=st.integers(0, 6))
-    def answers(self, age: int) -> None:
-        self.answer(age)
-
-    @precondition(lambda self: self.desk.asked)
-    @rule()
-    def fails(self) -> None:
-        self.desk.asked.clear()
-        self.desk.keeper.unanswered(self.now)
-
-    @precondition(lambda self: self.rising())
-    @rule(line=st.integers(0, 1))
-    def tells_the_whole_book(self, line: int) -> None:
-        self.lines[line].append((self.whole(self.states[-1]), False))
-
-    @rule()
-    def all_connections_are_lost(self) -> None:
-        self.lines = [[], []]
-        self.epochs += 2
-        self.desk.runners[:] = [Runner(self.epochs), Runner(self.epochs + 1)]
-        self.desk.race.drift()
-        self.desk.keeper.lost_sync(Reason.DISCONNECTED)
-        # What was asked for before isn't handed over any more.
-        self.desk.asked.clear()
-
-    def rising(self) -> bool:
-        """Whether the exchange never counted anew."""
-        return all(a.sequence < b.sequence for a, b in pairwise(self.states))
-
-    @staticmethod
-    def whole(state: _State) -> BookUpdate:
-        bids = tuple(state.bids.items())
-        return BookUpdate("toy", "BTC/USDT", None, 1, state.sequence, True, bids, ())
-
-    def answer(self, age: int) -> None:
-        state = self.states[max(len(self.states) - 1 - age, 0)]
-        self.desk.asked.clear()
-        self.desk.keeper.fetched(self.whole(state), self.now)
-
-    @invariant()
-    def a_valid_book_is_right(self) -> None:
-        book = self.desk.book
-        if book.valid:
-            shown = _State(book.sequence or 0, dict(book.bids()))
-            assert shown in self.states
-            # It may show what it has shown before, but nothing older than that. (Where the count
-            # began anew and snapshots are older than that, it may for a moment.)
-            place = len(self.states) - 1 - self.states[::-1].index(shown)
-            assert place >= self.shown or not self.rising()
-            self.shown = place
-
-    def teardown(self) -> None:
-        for _ in range(12):
-            self.change(4, 1, 1)
-            self.change(4, 2, 1)
-            for line in (0, 1):
-                self.arrives(line, 1000)
-            self.time_passes(11.0)
-            if self.desk.asked:
-                self.answer(0)
-        assert self.desk.book.valid
-        assert self.desk.book.sequence == self.states[-1].sequence
-
-
-TestExchange = Exchange.TestCase
-TestExchange.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -227,3 +228,119 @@ def test_budgets_of_ended_loops_are_forgotten() -> None:
     for _ in range(5):
         run(main())
     assert len(limits._hosts) <= 1
+
+
+def test_who_takes_but_a_share_of_a_budget_leaves_the_rest_and_is_overtaken() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(Budget(amount=100, seconds=10.0), clock)
+        for _ in range(8):
+            await window.acquire(10, share=0.8)
+        assert clock.monotonic() == 0.0
+        waiting = asyncio.ensure_future(window.acquire(10, share=0.8))
+        await asyncio.sleep(0.1)
+        await window.acquire(20)
+        assert clock.monotonic() < 0.2
+        assert not waiting.done()
+        await waiting
+        assert clock.monotonic() >= 10.0
+
+    run(main())
+
+
+def test_of_what_the_exchange_counts_only_what_was_not_known_is_added() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(Budget(amount=100, seconds=10.0), clock)
+        await window.acquire(30)
+        await asyncio.sleep(4.0)
+        window.correct(50)
+        await window.acquire(50)
+        assert clock.monotonic() == 4.0
+        # What was known leaves the window before what was heard of later.
+        await window.acquire(30)
+        assert 9.9 < clock.monotonic() < 10.1
+        await window.acquire(20)
+        assert 13.9 < clock.monotonic() < 14.1
+
+    run(main())
+
+
+def test_a_budget_is_corrected_by_what_the_exchange_counts() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(Budget(amount=100, seconds=10.0), clock)
+        await window.acquire(10)
+        window.correct(95)
+        window.correct(40)  # it counts less: another program's share has expired
+        await window.acquire(10)
+        assert clock.monotonic() >= 10.0
+
+    run(main())
+
+
+SHARES = st.lists(
+    st.tuples(
+        st.sampled_from((0.0, 0.0, 0.01, 0.7, 4.0)),
+        st.integers(1, 8),
+        st.sampled_from((1.0, 0.8, 0.8, 0.5)),
+    ),
+    max_size=30,
+)
+
+
+@given(st.integers(20, 30), SHARES)
+def test_no_share_of_a_budget_is_exceeded_whoever_asks_when(
+    amount: int, arrivals: list[tuple[float, int, float]]
+) -> None:
+    async def main() -> None:
+        clock, seconds = VirtualClock(), 10.0
+        window = Window(Budget(amount=amount, seconds=seconds), clock)
+        grants: list[tuple[float, int]] = []
+
+        async def caller(weight: int, share: float) -> None:
+            await window.acquire(weight, share=share)
+            now = clock.monotonic()
+            grants.append((now, weight))
+            assert spent(grants, now, seconds) <= int(amount * share)
+
+        async with asyncio.TaskGroup() as group:
+            for pause, weight, share in arrivals:
+                await asyncio.sleep(pause)
+                group.create_task(caller(weight, share))
+
+    run(main())
+
+
+def spent(grants: Iterable[tuple[float, int]], now: float, seconds: float) -> int:
+    """What was granted in the window that ends now."""
+    return sum(weight for when, weight in grants if now - when < seconds * (1 - 1e-9))
+
+
+def test_a_request_heavier_than_its_share_is_counted_with_its_whole_weight() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        window = Window(Budget(amount=10, seconds=10.0), clock)
+        await window.acquire(10, share=0.8)
+        await window.acquire(2)
+        assert clock.monotonic() >= 10.0
+
+    run(main())
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.sampled_from([0.5, 0.8, 1.0])), max_size=20))
+def test_no_window_grants_more_than_the_budget_however_heavy_a_request(
+    wanted: list[tuple[int, float]],
+) -> None:
+    async def main() -> None:
+        clock, grants = VirtualClock(), []
+        window = Window(Budget(amount=10, seconds=10.0), clock)
+
+        async def one(weight: int, share: float) -> None:
+            await window.acquire(weight, share=share)
+            grants.append((clock.monotonic(), min(weight, 10)))
+            assert spent(grants, clock.monotonic(), 10.0) <= 10
+
+        await asyncio.gather(*(one(*each) for each in wanted))
+
+    run(main())

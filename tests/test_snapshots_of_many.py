@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 import orjson
+import pytest
 
 import ccrs_core
 from ccrs_core import (
@@ -34,7 +35,7 @@ from ccrs_core.exchange import Budget
 from ccrs_core.rest import GetBook
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
-from tests.test_snapshots import spent
+from tests.test_limits import spent
 from tests.toy import Toy, ToyServer
 
 # --- a hundred books at once, through the client ------------------------------------------------
@@ -344,3 +345,39 @@ async def test_a_book_that_waits_in_line_is_not_counted_as_asked_for_again() -> 
     async with world() as seen:
         await seen.all_valid(within=70.0)
         assert {each.resyncs for each in seen.client.status().subscriptions} == {1}
+
+
+@pytest.mark.parametrize("moment", range(-1, 4))
+def test_a_cancelled_closing_leaves_nothing_running_and_asks_for_no_more_books(moment: int) -> None:
+    async def cancelled() -> BareServer:
+        loop, me = asyncio.get_running_loop(), asyncio.current_task()
+        assert me is not None
+
+        def cancel_in(turns: int) -> None:
+            if turns > 0:
+                loop.call_soon(cancel_in, turns - 1)
+            else:
+                me.cancel()
+
+        async with world() as seen:
+            servers.append(seen.server)
+            await asyncio.sleep(5.0)
+            # The feed ends by itself, the client is cancelled a few turns of the loop after that.
+            await seen.feed.aclose()
+            if moment < 0:
+                me.cancel()
+            else:
+                cancel_in(moment)
+        return seen.server
+
+    servers: list[BareServer] = []
+
+    async def main() -> None:
+        await asyncio.wait([asyncio.ensure_future(cancelled())])
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert not servers[0].open
+        asked = len(servers[0].books_asked)
+        await asyncio.sleep(30.0)
+        assert len(servers[0].books_asked) == asked
+
+    run(main())
