@@ -37,7 +37,8 @@ class Runner:
     generations: dict[str, int] = attrs.field(factory=dict, repr=False)
     tops: dict[str, int] = attrs.field(factory=dict, repr=False)
     joined: set[str] = attrs.field(factory=set, repr=False)
-    """Topics in which what it brings is known to overlap with what others brought before it."""
+    """Topics in which what it brings is known to overlap with what others brought before it: copies
+    were seen, and each brings things in order, so that nothing is missing between."""
 
     def timed(self, when: float, winner: Runner | None, now: float) -> None:
         """Score a late copy of what was won at a time. ``winner`` is None where another one was
@@ -151,17 +152,10 @@ class Race:
         elif runner.tops.get(self.topic) == number:
             runner.repeats += 1
         else:
-            self._overlap(runner, None)
+            runner.joined.add(self.topic)
             runner.late += 1
         runner.tops[self.topic] = number
         return True
-
-    def _overlap(self, runner: Runner, winner: Runner | None) -> None:
-        """One has brought what another one brought: each brings things in order, so that between
-        what either began with and what was there before nothing is missing."""
-        runner.joined.add(self.topic)
-        if winner is not None:
-            winner.joined.add(self.topic)
 
     def again(self, number: int, runner: Runner) -> None:
         """Note a connection's copy of the restart that is delivered already."""
@@ -214,7 +208,9 @@ class Race:
         if winner is runner:
             runner.repeats += 1
             return
-        self._overlap(runner, winner)
+        runner.joined.add(self.topic)
+        if winner is not None:
+            winner.joined.add(self.topic)
         if number.__class__ is int and self.topic not in runner.tops:
             # The state that a connection starts with says nothing about its speed.
             runner.repeats += 1
@@ -228,8 +224,10 @@ class Race:
 
     def copied(self, number: Number, runner: Runner) -> None:
         """Note that a connection has brought copies of updates that were handed on, up to this."""
+        runner.joined.add(self.topic)
         seen = self._recent.get(number) or self._older.get(number)
-        self._overlap(runner, None if seen is None else seen[1])
+        if seen is not None and seen[1] is not None:
+            seen[1].joined.add(self.topic)
         if number.__class__ is int:
             assert isinstance(number, int)
             runner.tops[self.topic] = number

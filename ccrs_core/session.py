@@ -87,6 +87,8 @@ class Session:
         self._last_received = 0.0
         self._last_ping = 0.0
         self._unanswered = 0
+        self._pings_below = False
+        """Whether pings are the protocol's own, whose pongs are told by :meth:`heard`."""
         self._unreadable: list[float] = []
         self._closed = self.paused = False
         self.first_data_at: float | None = None
@@ -128,7 +130,7 @@ class Session:
     def heard(self, at: float) -> None:
         """The connection was alive at a time, though nothing was received."""
         self._last_received = max(self._last_received, at)
-        if at >= self._last_ping:
+        if self._pings_below and at >= self._last_ping:
             self._unanswered = 0
 
     @property
@@ -465,7 +467,9 @@ class Session:
         """Ask for a sign of life."""
         self._last_ping = now
         self._unanswered += 1
-        return [Send(self._codec.ping(self._requests.new_id()))]
+        frame = self._codec.ping(self._requests.new_id())
+        self._pings_below = frame is None
+        return [Send(frame)]
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
         for request in self._requests:

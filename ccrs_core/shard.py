@@ -280,13 +280,13 @@ class Shard:
             stream.interrupt(Reason.RESUBSCRIBED if reason is Reason.SILENT else Reason.RECONNECTED)
             stream.stale(reason, now_ns, silent)
 
-    def _covered(self, name: str, old: Link, was: Session, *, answered: bool = False) -> bool:
+    def _covered(self, name: str, old: Link, was: Session, *, planned: bool = False) -> bool:
         """Whether another connection brings a topic, and nothing is missing between what an old one
         has brought of it and that.
 
         It must have begun before the old one stopped. Where every event counts, what the old one
         brought may have been long under way: then the two must have met, or there was nothing to
-        bring, which the old one's answer to a ping proves, or its own silence.
+        bring. Where an end is planned, the answer to a ping must say so.
         """
         each_counts = not self.topics[name].streams.keys().isdisjoint((Trade, Liquidation))
         for link in self.links:
@@ -296,7 +296,9 @@ class Shard:
             since = session.carried_since(name)
             if since is None or since > was.last_received:
                 continue
-            quiet = not was.had_data(name) or (answered and not session.had_data(name))
+            quiet = not was.had_data(name)
+            if planned:
+                quiet = was.answered and (quiet or not session.had_data(name))
             if not each_counts or quiet or name in link.runner.joined:
                 return True
         return False
@@ -454,7 +456,7 @@ class Shard:
             name
             for name in self.topics
             if session.carried_since(name) is not None
-            and not (session.answered and self._covered(name, old, session, answered=True))
+            and not self._covered(name, old, session, planned=True)
         ]
 
     def _switch(self, old: Link, new: Link) -> None:

@@ -21,6 +21,7 @@ from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import Answer, HttpResponse
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
 """What reading a malformed frame may raise."""
@@ -60,6 +61,28 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def json_pages(
+    read: Callable[[_R, Any, int, str | None], Answer[_T]],
+    parse: Callable[[bytes], Any] = orjson.loads,
+) -> Callable[[_R, HttpResponse, int, str | None], Answer[_T]]:
+    """An endpoint's ``decode``: ``read`` makes a page out of the request, the parsed body, the time
+    of receipt and the cursor.
+
+    What ``read`` or ``parse`` raises of :data:`MALFORMED` becomes ``DecodeError``.
+    """
+
+    def decode(
+        request: _R, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[_T]:
+        try:
+            return read(request, parse(response.body), received_time_ns, cursor)
+        except MALFORMED as error:
+            message = f"malformed answer to {type(request).__name__}: {error!r}"
+            raise DecodeError(message[:200], response.body) from error
+
+    return decode
+
+
 def json_answer(
     read: Callable[[Any], _T],
 ) -> Callable[[Any, HttpResponse, int, str | None], Answer[_T]]:
@@ -67,16 +90,7 @@ def json_answer(
 
     What ``read`` raises of :data:`MALFORMED` becomes ``DecodeError``.
     """
-
-    def decode(
-        request: Any, response: HttpResponse, received_time_ns: int, cursor: str | None
-    ) -> Answer[_T]:
-        try:
-            return Answer(read(read_exact_json(response.body)))
-        except MALFORMED as error:
-            raise DecodeError(f"malformed answer: {error!r}"[:200], response.body) from error
-
-    return decode
+    return json_pages(lambda request, body, ns, cursor: Answer(read(body)), read_exact_json)
 
 
 # --- numbers --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import AnyEvent, Gap, Trade, connect, trades
@@ -65,6 +65,7 @@ def _number(trade: Trade) -> int:
     ending=st.sampled_from(["notice", "drop"]),
     more=st.sampled_from([0.2, 1.0, 2.0, 5.0]),
 )
+@example(2.5, [0.01, 0.01, 0.01, 0.01, 0.7, 0.01], 4, "drop", 2.0)
 def test_every_trade_is_delivered_once_or_its_absence_told(
     lag: float, pauses: list[float], at: int, ending: str, more: float
 ) -> None:

@@ -820,6 +820,18 @@ def test_a_topic_is_heard_again_where_the_end_of_the_former_subscription_goes_un
     assert len(venue.of(Data)) == 1
 
 
+@pytest.mark.parametrize("again", ["resubscribe", "remove"])
+def test_what_begins_anew_is_not_known_to_overlap_with_what_others_bring(again: str) -> None:
+    venue = opened(tape("A"), tape("B"))
+    session = venue.session
+    session.runner.joined |= {"trades.A", "trades.B"}
+    if again == "remove":
+        venue.do(session.remove([tape("A")]))
+    else:
+        venue.do(session.resubscribe("trades.A"))
+    assert session.runner.joined == {"trades.B"}
+
+
 def test_a_reply_of_the_codec_is_sent() -> None:
     from ccrs_core import Reply
 

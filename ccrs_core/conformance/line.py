@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ccrs_core.addresses import everything_at
 from ccrs_core.codec import Codec, Data, Message, Outbound, Reply
-from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, HttpRefusal, Peer
+from ccrs_core.emulator import EmulatedExchange, Frame, HttpRefusal, Peer, PingAction
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import BookUpdate, MarketData
 from ccrs_core.exchange import Exchange, Route
@@ -78,10 +78,10 @@ class Wire:
         for action in self.peer.take():
             if isinstance(action, Frame):
                 found.append(action.payload)
+            elif isinstance(action, PingAction):
+                self.peer.ponged(action.payload, self.line.venue.now_ns)
             else:
                 self.closed = True
-                reason = action.reason if isinstance(action, CloseAction) else "aborted"
-                assert reason is not None
         self.frames += found
         return found
 

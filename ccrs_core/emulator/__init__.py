@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.server import EmulatorServer
     from ccrs_core.emulator.streams import BookView, Levels, Stream
     from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
-    from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer
+    from ccrs_core.emulator.venue import (
+        AbortAction,
+        CloseAction,
+        EmulatedExchange,
+        Peer,
+        PingAction,
+    )
 
 _HOMES = {
     "dialect": ("Dialect", "Frame", "HttpRefusal", "Session"),
@@ -81,7 +87,7 @@ _HOMES = {
     "server": ("EmulatorServer",),
     "streams": ("BookView", "Levels", "Stream"),
     "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
-    "venue": ("AbortAction", "CloseAction", "EmulatedExchange", "Peer"),
+    "venue": ("AbortAction", "CloseAction", "EmulatedExchange", "Peer", "PingAction"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -93,6 +99,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Peer",
     "CloseAction",
     "AbortAction",
+    "PingAction",
     "Fault",
     "FaultKind",
     "Faults",

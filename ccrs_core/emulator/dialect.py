@@ -50,6 +50,10 @@ class Session(ABC):
 
     idle_timeout: ClassVar[float | None] = None
     """Seconds without any frame in either direction after which the exchange hangs up."""
+    ping_interval: float | None = None
+    """Seconds between the WebSocket pings that the exchange sends; None where it sends none."""
+    pong_timeout: float = 60.0
+    """Seconds without the pong of a ping after which the exchange hangs up."""
 
     peer: Peer
 
@@ -59,6 +63,9 @@ class Session(ABC):
     @abstractmethod
     def received(self, frame: str | bytes, now_ns: int) -> None:
         """The client sent a frame; answer by the peer's methods."""
+
+    def heartbeat(self, now_ns: int) -> None:  # noqa: B027 - most exchanges don't count them
+        """The client sent a WebSocket ping, which is answered already, or a pong."""
 
 
 class Dialect(ABC):

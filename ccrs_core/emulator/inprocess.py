@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ccrs_core.codec import Outbound
 from ccrs_core.emulator.dialect import Frame, HttpRefusal
-from ccrs_core.emulator.venue import CloseAction, EmulatedExchange, Peer
+from ccrs_core.emulator.venue import CloseAction, EmulatedExchange, Peer, PingAction
 from ccrs_core.errors import ConnectFailed, ConnectionLost, TransportError
 from ccrs_core.model import NS_PER_SECOND
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -51,6 +51,8 @@ class EmulatorConnection:
             raise ConnectionLost("can't send: the connection has ended")
         if not self._peer.deaf:
             self.last_heard = asyncio.get_running_loop().time()
+            self._peer.pinged(self._transport._now())
+            self._transport._deliver()
 
     async def close(self, code: int = 1000) -> None:
         self.abort()
@@ -71,6 +73,9 @@ class EmulatorConnection:
                         f"closed by the exchange with code {action.code}{text}", action.code
                     )
                 )
+            elif isinstance(action, PingAction):
+                self.last_heard = asyncio.get_running_loop().time()
+                self._peer.ponged(action.payload, self._transport._now())
             else:
                 self._end(ConnectionLost("connection reset"))
         self._notify()

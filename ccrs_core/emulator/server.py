@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 import zlib
@@ -14,7 +15,7 @@ from aiohttp import WSMsgType, web
 
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal
 from ccrs_core.emulator.fault import Fault
-from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer
+from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer, PingAction
 from ccrs_core.errors import UsageError
 from ccrs_core.model import NS_PER_SECOND
 from ccrs_core.rest import HttpRequest
@@ -207,6 +208,9 @@ class EmulatorServer:
                 self._write(link, parts)
                 parts = []
                 link.closing = self._close(link, action.code, action.reason)
+            elif isinstance(action, PingAction):
+                # RFC 6455: a final frame of opcode 9; a server's is not masked.
+                parts.append(bytes((0x89, len(action.payload))) + action.payload)
             elif isinstance(action, AbortAction):
                 transport.abort()
                 return
@@ -262,7 +266,7 @@ class EmulatorServer:
             if wait_ns > 0:
                 await asyncio.sleep(wait_ns / NS_PER_SECOND)
             socket = web.WebSocketResponse(
-                timeout=_CLOSE_TIMEOUT, autoclose=True, max_msg_size=1024 * 1024
+                timeout=_CLOSE_TIMEOUT, autoclose=True, autoping=False, max_msg_size=1024 * 1024
             )
             await socket.prepare(request)
             link = _Link(peer, socket, transport)
@@ -280,6 +284,14 @@ class EmulatorServer:
             message = await receive()
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 peer.received(message.data, self._now())
+                self._flush()
+            elif message.type is WSMsgType.PING:
+                with contextlib.suppress(ConnectionError):
+                    await link.socket.pong(message.data)
+                peer.pinged(self._now())
+                self._flush()
+            elif message.type is WSMsgType.PONG:
+                peer.ponged(bytes(message.data), self._now())
                 self._flush()
             elif message.type in _ENDS:
                 break

@@ -22,7 +22,7 @@ from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.matching import Outcome, TimeInForce
 from ccrs_core.emulator.replay import Replay
 from ccrs_core.emulator.streams import Stream
-from ccrs_core.model import NS_PER_SECOND, Side
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 _UNWATCHED_NS = 60 * NS_PER_SECOND
@@ -41,14 +41,21 @@ class AbortAction:
     """Drop the TCP connection."""
 
 
-Action = Frame | CloseAction | AbortAction
+@attrs.frozen
+class PingAction:
+    """Send a WebSocket ping, whose pong must have the same payload."""
+
+    payload: bytes
+
+
+Action = Frame | CloseAction | AbortAction | PingAction
 
 
 class Peer:
     """The exchange's end of one WebSocket.
 
-    The driver calls ``received`` and ``gone`` and carries out ``outbox``, in order; while ``deaf``
-    it reads nothing more. The dialect's session calls the rest.
+    The driver calls ``received``, ``pinged``, ``ponged`` and ``gone`` and carries out ``outbox``,
+    in order; while ``deaf`` it reads nothing more. The dialect's session calls the rest.
     """
 
     def __init__(
@@ -67,6 +74,8 @@ class Peer:
         self.subscriptions: dict[str, Stream] = {}
         self._session = session
         self._active_ns = now_ns
+        self._pings: dict[bytes, int] = {}
+        """When those were sent that have no pong yet, by their payload."""
         session.peer = self
 
     def __repr__(self) -> str:
@@ -80,6 +89,18 @@ class Peer:
         if self.open and not self.deaf:
             self._active_ns = now_ns
             self._session.received(frame, now_ns)
+
+    def pinged(self, now_ns: int) -> None:
+        """The client sent a ping, which the driver answers."""
+        if self.open and not self.deaf:
+            self._session.heartbeat(now_ns)
+
+    def ponged(self, payload: bytes, now_ns: int) -> None:
+        """The client sent a pong. Of a ping's payload, it answers that ping and those before it."""
+        if self.open and not self.deaf:
+            sent_ns = self._pings.get(payload, 0)
+            self._pings = {of: at_ns for of, at_ns in self._pings.items() if at_ns > sent_ns}
+            self._session.heartbeat(now_ns)
 
     def gone(self) -> None:
         """The connection has ended, from whichever side."""
@@ -150,6 +171,26 @@ class Peer:
         if not self.outbox:
             self.venue._ready[self] = None
         self.outbox.append(action)
+
+    def _watch_pongs(self) -> None:
+        seconds = self._session.ping_interval
+        if seconds is None:
+            return
+        interval_ns = round(seconds * NS_PER_SECOND)
+        limit_ns = round(self._session.pong_timeout * NS_PER_SECOND)
+
+        def ping(now_ns: int) -> None:
+            if not self.open or self.deaf:
+                return
+            if now_ns - next(iter(self._pings.values()), now_ns) >= limit_ns:
+                self.close(1008, "no pong")
+                return
+            payload = str(now_ns // NS_PER_MS).encode()
+            self._pings[payload] = now_ns
+            self._queue(PingAction(payload))
+            self.venue.at(now_ns + interval_ns, ping)
+
+        self.venue.at(self._active_ns + interval_ns, ping)
 
     def _watch_idleness(self) -> None:
         timeout = self._session.idle_timeout
@@ -239,6 +280,7 @@ class EmulatedExchange:
         peer = Peer(self, next(self._numbers), path, session, now_ns)
         self.peers[peer] = None
         peer._watch_idleness()
+        peer._watch_pongs()
         session.opened(now_ns)
         self.faults.opened(peer)
         return peer

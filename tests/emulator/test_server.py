@@ -7,18 +7,20 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from unittest import mock
 
+import aiohttp
 import pytest
 
 from ccrs_core import ConnectFailed, ConnectionLost, TransportError, UsageError
-from ccrs_core.emulator import EmulatedExchange, EmulatorServer
+from ccrs_core.emulator import EmulatedExchange, EmulatorServer, HttpRefusal, Session
 from ccrs_core.rest import HttpRequest
 from ccrs_core.transport.base import Connection, TransportOptions
 from ccrs_core.transport.http import HttpTransport
-from tests.emulator.plain import START_NS, PlainDialect
+from tests.emulator.plain import START_NS, PlainDialect, PlainSession
+from tests.transport.servers import BOTH, Make
 
 pytestmark = pytest.mark.sockets
 
@@ -45,9 +47,9 @@ async def running(
             await transport.aclose()
 
 
-async def heard(connection: Connection, count: int) -> list[str]:
+async def heard(connection: Connection, count: int, seconds: float = 5) -> list[str]:
     frames: list[str] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(seconds):
         while len(frames) < count:
             frames.extend(frame.decode() for frame in await connection.receive())
     return frames
@@ -337,6 +339,70 @@ def test_an_exchange_of_ones_own_keeps_its_time() -> None:
             answer = await transport.request(server.url, HttpRequest("GET", "/"))
             assert 0 <= int(answer.body) - START_NS < 5_000_000_000
             assert server.venue is venue
+
+    asyncio.run(main())
+
+
+class Pinging(PlainSession):
+    ping_interval = 0.05
+    pong_timeout = 0.4
+    pings = 0
+
+    def heartbeat(self, now_ns: int) -> None:
+        type(self).pings += 1
+
+
+class PingingDialect(PlainDialect):
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        return Pinging(self)
+
+
+@BOTH
+def test_our_transports_answer_the_exchanges_pings(make: Make) -> None:
+    async def main() -> None:
+        async with EmulatorServer(PingingDialect()) as server:
+            transport = make()
+            connection = await transport.connect(f"{server.ws_url}/ws")
+            answer = asyncio.create_task(heard(connection, 1, 10))  # whoever reads answers pings
+            Pinging.pings = 0
+            await eventually(lambda: Pinging.pings > 20)  # far beyond the timeout
+            await connection.send("?")
+            assert await answer == ["!"]
+            assert server.connections == 1
+            await transport.aclose()
+
+    asyncio.run(main())
+
+
+@BOTH
+def test_the_emulator_answers_pings(make: Make) -> None:
+    async def main() -> None:
+        async with EmulatorServer(PlainDialect()) as server:
+            transport = make()
+            connection = await transport.connect(f"{server.ws_url}/ws")
+            answer = asyncio.create_task(heard(connection, 1))
+            before = connection.last_heard
+            await connection.ping()
+            await eventually(lambda: connection.last_heard > before)
+            await connection.send("?")
+            assert await answer == ["!"]
+            await transport.aclose()
+
+    asyncio.run(main())
+
+
+def test_who_never_answers_pings_is_closed() -> None:
+    async def main() -> None:
+        async with (
+            EmulatorServer(PingingDialect()) as server,
+            aiohttp.ClientSession() as client,
+            client.ws_connect(f"{server.ws_url}/ws", autoping=False) as socket,
+            asyncio.timeout(5),
+        ):
+            heard = [message async for message in socket]
+            assert {message.type for message in heard} == {aiohttp.WSMsgType.PING}
+            assert len(heard) >= 8
+            assert socket.close_code == 1008
 
     asyncio.run(main())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Peer,
+    PingAction,
     Replay,
+    Session,
     read_recording,
 )
 from ccrs_core.model import NS_PER_SECOND, Side
 from ccrs_core.transport.memory import run
-from tests.emulator.plain import START_NS, PlainDialect
+from tests.emulator.plain import START_NS, PlainDialect, PlainSession
 
 TOPIC = "book.AB"
 
@@ -155,6 +158,61 @@ def test_a_close_follows_what_was_said_before() -> None:
     actions = peer.take()
     assert isinstance(actions[0], Frame)
     assert actions[1:] == [CloseAction(1001, "so long")]
+
+
+class Pinging(PlainSession):
+    idle_timeout = None
+    ping_interval = 5.0
+    pong_timeout = 12.0
+
+
+class PingingDialect(PlainDialect):
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        return Pinging(self)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.sampled_from(["pong", "pong of the oldest", "another pong", "ping", "mute"])),
+)
+def test_a_connection_without_pongs_is_ended_when_the_timeout_is_over(turns: list[str]) -> None:
+    venue = EmulatedExchange(PingingDialect(), start_ns=START_NS)
+    peer = connect(venue)
+    unanswered: list[tuple[int, bytes]] = []
+    for turn in [*turns, "mute", "mute", "mute", "mute"]:
+        venue.advance(venue.now_ns + 5 * NS_PER_SECOND)
+        if unanswered and venue.now_ns - unanswered[0][0] >= 12 * NS_PER_SECOND:
+            assert peer.take() == [CloseAction(1008, "no pong")]
+            assert not peer.open
+            return
+        (ping,) = peer.take()
+        assert isinstance(ping, PingAction)
+        assert ping.payload not in {payload for _, payload in unanswered}
+        unanswered.append((venue.now_ns, ping.payload))
+        if turn == "pong":
+            peer.ponged(ping.payload, venue.now_ns)
+            unanswered.clear()
+        elif turn == "pong of the oldest":
+            peer.ponged(unanswered.pop(0)[1], venue.now_ns)
+        elif turn == "another pong":
+            peer.ponged(b"unsolicited", venue.now_ns)
+        elif turn == "ping":
+            peer.pinged(venue.now_ns)
+    raise AssertionError("the connection was never ended")
+
+
+def test_the_in_process_transport_answers_pings() -> None:
+    async def main() -> None:
+        venue = EmulatedExchange(PingingDialect(), start_ns=START_NS)
+        transport = EmulatorTransport(venue)
+        connection = await transport.connect("ws://x/ws")
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(51)
+        assert [peer.open for peer in venue.peers] == [True]
+        assert loop.time() - connection.last_heard == pytest.approx(1)
+        await transport.aclose()
+
+    run(main())
 
 
 def test_unknown_paths_are_refused_by_the_dialect() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ccrs_core import (
-    Answer,
     AuthError,
     CcrsError,
     DecodeError,
@@ -25,7 +24,7 @@ from ccrs_core import (
     RateLimited,
     Request,
 )
-from ccrs_core.wire import MALFORMED, ns_of_ms, read_json, retry_after
+from ccrs_core.wire import MALFORMED, json_answer, ns_of_ms, read_json, retry_after
 
 from .symbols import instrument
 
@@ -66,31 +65,15 @@ def _get(path: str) -> Callable[[Request[Any], str | None], HttpRequest]:
     return lambda request, cursor: HttpRequest("GET", path)
 
 
-def _answer(
-    read: Callable[[Any], T],
-) -> Callable[[Request[Any], HttpResponse, int, str | None], Answer[T]]:
-    """An endpoint's ``decode``, out of what reads a well-formed body."""
-
-    def decode(
-        request: Request[Any], response: HttpResponse, received_time_ns: int, cursor: str | None
-    ) -> Answer[T]:
-        try:
-            return Answer(read(read_json(response.body)))
-        except MALFORMED as error:
-            raise DecodeError(f"{type(request).__name__}: {error!r}", response.body) from error
-
-    return decode
-
-
 ENDPOINTS: Mapping[type[Request[Any]], Endpoint[Any, Any]] = {
     GetServerTime: Endpoint(
         encode=_get("/time"),
-        decode=_answer(lambda body: ns_of_ms(body["time"])),
+        decode=json_answer(lambda body: ns_of_ms(body["time"])),
         markets=frozenset(Market),
     ),
     GetInstruments: Endpoint(
         encode=_get("/instruments"),
-        decode=_answer(lambda body: [instrument(row) for row in body["instruments"]]),
+        decode=json_answer(lambda body: [instrument(row) for row in body["instruments"]]),
         markets=frozenset({Market.SPOT}),
     ),
 }

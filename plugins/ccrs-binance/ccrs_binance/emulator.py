@@ -50,14 +50,16 @@ class Root:
     """Messages that a client may send in a second."""
     streams: int
     """Streams that a connection may have."""
+    pings: tuple[float, float]
+    """Seconds between pings, and until a pong must have come."""
 
 
 _PUBLIC = ("bookTicker", "depth")
 _MARKET = ("aggTrade", "ticker", "kline_", "markPrice", "forceOrder")
 ROOTS = {
-    "": Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024),
-    "/public": Root(USDM, _PUBLIC, 10, 1024),
-    "/market": Root(USDM, _MARKET, 10, 1024),
+    "": Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024, (20.0, 60.0)),
+    "/public": Root(USDM, _PUBLIC, 10, 1024, (180.0, 600.0)),
+    "/market": Root(USDM, _MARKET, 10, 1024, (180.0, 600.0)),
 }
 
 
@@ -198,6 +200,8 @@ class BinanceSession(Session):
     def __init__(self, dialect: BinanceDialect, root: Root, combined: bool, topics: str) -> None:
         self._dialect = dialect
         self._root = root
+        # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+        self.ping_interval, self.pong_timeout = root.pings
         self._combined = combined
         self._initial = [topic for topic in topics.split("/") if topic]
         self._wanted: dict[str, None] = {}
@@ -208,12 +212,19 @@ class BinanceSession(Session):
         for topic in self._initial:
             self._begin(topic, now_ns)
 
-    def received(self, frame: str | bytes, now_ns: int) -> None:
+    def heartbeat(self, now_ns: int) -> None:
+        self._count(now_ns)  # pings and pongs are messages, too
+
+    def _count(self, now_ns: int) -> None:
         self._times.append(now_ns)
         while self._times[0] <= now_ns - NS_PER_SECOND:
             self._times.popleft()
         if len(self._times) > self._root.messages:
             self.peer.close(1008, "Too many requests")
+
+    def received(self, frame: str | bytes, now_ns: int) -> None:
+        self._count(now_ns)
+        if not self.peer.open:
             return
         try:
             request = orjson.loads(frame)

@@ -7,15 +7,11 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/market-dat
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
-
-import orjson
 
 from ccrs_binance.codec import INTERVALS
 from ccrs_binance.streams import levels
 from ccrs_binance.symbols import instruments
-from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market, Side
 from ccrs_core.paging import candle_page, earlier_candles, within
@@ -30,10 +26,9 @@ from ccrs_core.rest import (
     GetTopOfBook,
     GetTrades,
     HttpRequest,
-    HttpResponse,
     Request,
 )
-from ccrs_core.wire import MALFORMED, decimal, ns_of_ms, ns_or_none, whole
+from ccrs_core.wire import decimal, json_pages, ns_of_ms, ns_or_none, whole
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -61,23 +56,6 @@ def _spot(instrument: Instrument) -> bool:
 def _get(spot: bool, call: str, *query: tuple[str, object]) -> HttpRequest:
     path = f"/api/v3/{call}" if spot else f"/fapi/v1/{call}"
     return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
-
-
-def _decoder(
-    read: Callable[[R, Any, int, str | None], Answer[T]],
-) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
-    """A decoder from a function of request, body, time of receipt and cursor."""
-
-    def decode(
-        request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
-    ) -> Answer[T]:
-        try:
-            return read(request, orjson.loads(response.body), received_time_ns, cursor)
-        except MALFORMED as error:
-            message = f"malformed answer to {type(request).__name__}: {error!r}"
-            raise DecodeError(message[:200], response.body) from error
-
-    return decode
 
 
 def _list(body: Any) -> list[Any]:
@@ -345,33 +323,33 @@ def _next_funding(
 
 
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
-    GetServerTime: Endpoint(encode=_server_time, decode=_decoder(_read_server_time), markets=ALL),
+    GetServerTime: Endpoint(encode=_server_time, decode=json_pages(_read_server_time), markets=ALL),
     GetInstruments: Endpoint(
         encode=_instruments,
-        decode=_decoder(_read_instruments),
+        decode=json_pages(_read_instruments),
         markets=ALL,
         weight=lambda request: 20 if request.market is Market.SPOT else 1,
     ),
     GetTopOfBook: Endpoint(
-        encode=_top_of_book, decode=_decoder(_read_top_of_book), markets=ALL, weight=2
+        encode=_top_of_book, decode=json_pages(_read_top_of_book), markets=ALL, weight=2
     ),
-    GetBook: Endpoint(encode=_book, decode=_decoder(_read_book), markets=ALL, weight=book_weight),
+    GetBook: Endpoint(encode=_book, decode=json_pages(_read_book), markets=ALL, weight=book_weight),
     GetTrades: Endpoint(
         encode=_trades,
-        decode=_decoder(_read_trades),
+        decode=json_pages(_read_trades),
         markets=ALL,
         weight=lambda request: 25 if _spot(request.instrument) else 20,
     ),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=_decoder(_read_candles),
+        decode=json_pages(_read_candles),
         markets=ALL,
         weight=candles_weight,
         newest_first=True,
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,
-        decode=_decoder(_read_funding),
+        decode=json_pages(_read_funding),
         markets=FUTURES,
         newest_first=True,
         # It has a limit of its own, 500 calls in 5 minutes: as many as the budget gives at 20 each.

@@ -12,7 +12,7 @@ from ccrs_binance import Binance
 from ccrs_binance.emulator import BinanceDialect
 
 import ccrs_core
-from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, Peer
+from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, Peer, PingAction
 from ccrs_core.emulator.inprocess import EmulatorTransport
 from ccrs_core.events import BookUpdate, Gap, Stale
 from ccrs_core.model import NS_PER_SECOND
@@ -76,6 +76,36 @@ def test_more_messages_than_five_in_a_second_end_a_spot_connection() -> None:
     assert [type(each) for each in said(peer)] == [dict] * 5 + [CloseAction]
 
 
+@pytest.mark.parametrize(("path", "allowed"), [("/stream", 5), ("/market/stream", 10)])
+def test_pings_and_pongs_are_messages_too(path: str, allowed: int) -> None:
+    at = venue()
+    peer = opened(at, path)
+    for number in range(allowed):
+        peer.pinged(at.now_ns) if number % 2 else peer.ponged(b"", at.now_ns)
+    assert peer.open
+    at.advance(at.now_ns + NS_PER_SECOND)
+    for _ in range(allowed + 1):
+        peer.pinged(at.now_ns)
+    assert [type(each) for each in peer.take()] == [CloseAction]
+
+
+@pytest.mark.parametrize(
+    ("path", "interval", "timeout"), [("/stream", 20, 60), ("/public/stream", 180, 600)]
+)
+def test_pings_come_and_want_their_pongs(path: str, interval: int, timeout: int) -> None:
+    at = venue()
+    mute, alive = opened(at, path), opened(at, path)
+    for turn in range(1, 20):
+        at.advance(START_NS + turn * interval * NS_PER_SECOND - 1)
+        assert alive.take() == []
+        at.advance(at.now_ns + 1)
+        assert mute.open == (turn * interval < interval + timeout)
+        (ping,) = alive.take()
+        assert isinstance(ping, PingAction)
+        alive.ponged(ping.payload, at.now_ns)
+    assert alive.open
+
+
 def test_streams_may_be_named_in_the_address_and_come_bare_under_ws() -> None:
     at = venue()
     combined = opened(at, "/stream", {"streams": "btcusdt@bookTicker/ethusdt@bookTicker"})
@@ -92,9 +122,15 @@ def test_streams_may_be_named_in_the_address_and_come_bare_under_ws() -> None:
 
 def test_a_connection_ends_after_a_day() -> None:
     at = venue(rate=0.01)
-    peer = opened(at, "/stream")
-    at.advance(at.now_ns + 24 * 3600 * NS_PER_SECOND)
+    peer = opened(at, "/public/stream")
+    for _ in range(24 * 60):
+        assert peer.open
+        at.advance(at.now_ns + 60 * NS_PER_SECOND)
+        for action in peer.take():
+            if isinstance(action, PingAction):
+                peer.ponged(action.payload, at.now_ns)
     assert not peer.open
+    assert peer.take() == []
 
 
 def test_futures_chain_by_pu_and_spot_by_numbers_without_holes() -> None:

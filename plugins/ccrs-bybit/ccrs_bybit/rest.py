@@ -6,17 +6,14 @@ numbers as text. https://bybit-exchange.github.io/docs/v5/guide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
-
-import orjson
 
 from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
 from ccrs_core.candle_times import later
-from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
 from ccrs_core.paging import candle_page, earlier_candles, within
@@ -31,10 +28,9 @@ from ccrs_core.rest import (
     GetTopOfBook,
     GetTrades,
     HttpRequest,
-    HttpResponse,
     Request,
 )
-from ccrs_core.wire import MALFORMED, decimal, ns_of_ms
+from ccrs_core.wire import decimal, json_pages, ns_of_ms
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -59,23 +55,6 @@ Body = Mapping[str, Any]
 
 def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
     return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
-
-
-def _decoder(
-    read: Callable[[R, Body, int, str | None], Answer[T]],
-) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
-    """A decoder from a function of request, body, time of receipt and cursor."""
-
-    def decode(
-        request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
-    ) -> Answer[T]:
-        try:
-            return read(request, orjson.loads(response.body), received_time_ns, cursor)
-        except MALFORMED as error:
-            message = f"malformed answer to {type(request).__name__}: {error!r}"
-            raise DecodeError(message[:200], response.body) from error
-
-    return decode
 
 
 # --- Server time ----------------------------------------------------------------------------
@@ -382,18 +361,20 @@ def _next_funding(request: GetFundingHistory, rows: Any, now_ns: int) -> str | N
 
 
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
-    GetServerTime: Endpoint(encode=_server_time, decode=_decoder(_read_server_time), markets=ALL),
-    GetInstruments: Endpoint(encode=_instruments, decode=_decoder(_read_instruments), markets=ALL),
-    GetTopOfBook: Endpoint(encode=_top_of_book, decode=_decoder(_read_top_of_book), markets=ALL),
-    GetBook: Endpoint(encode=_book, decode=_decoder(_read_book), markets=ALL),
-    GetTrades: Endpoint(encode=_trades, decode=_decoder(_read_trades), markets=ALL),
+    GetServerTime: Endpoint(encode=_server_time, decode=json_pages(_read_server_time), markets=ALL),
+    GetInstruments: Endpoint(
+        encode=_instruments, decode=json_pages(_read_instruments), markets=ALL
+    ),
+    GetTopOfBook: Endpoint(encode=_top_of_book, decode=json_pages(_read_top_of_book), markets=ALL),
+    GetBook: Endpoint(encode=_book, decode=json_pages(_read_book), markets=ALL),
+    GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades), markets=ALL),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=_decoder(_read_candles),
+        decode=json_pages(_read_candles),
         markets=ALL - {Market.OPTION},
         newest_first=True,
     ),
     GetFundingHistory: Endpoint(
-        encode=_funding, decode=_decoder(_read_funding), markets=CONTRACTS, newest_first=True
+        encode=_funding, decode=json_pages(_read_funding), markets=CONTRACTS, newest_first=True
     ),
 }

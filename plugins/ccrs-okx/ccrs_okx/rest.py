@@ -7,12 +7,10 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
 
-from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
 from ccrs_core.paging import candle_page, earlier_candles, within
@@ -27,10 +25,9 @@ from ccrs_core.rest import (
     GetTopOfBook,
     GetTrades,
     HttpRequest,
-    HttpResponse,
     Request,
 )
-from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, ns_of_ms, whole
+from ccrs_core.wire import decimal, decimal_or_none, json_pages, ns_of_ms, whole
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import sizes_of
 from ccrs_okx.streams import SIDES, best, candle_of, levels
@@ -53,24 +50,12 @@ def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
     return HttpRequest("GET", f"/api/v5/{path}", tuple((name, str(v)) for name, v in query))
 
 
-def _decoder(
-    read: Callable[[R, list[Any], int, str | None], Answer[T]],
-) -> Callable[[R, HttpResponse, int, str | None], Answer[T]]:
-    """A decoder from a function of request, data, time of receipt and cursor."""
-
-    def decode(
-        request: R, response: HttpResponse, received_time_ns: int, cursor: str | None
-    ) -> Answer[T]:
-        try:
-            data = orjson.loads(response.body)["data"]
-            if type(data) is not list:
-                raise TypeError("data isn't a list")
-            return read(request, data, received_time_ns, cursor)
-        except MALFORMED as error:
-            message = f"malformed answer to {type(request).__name__}: {error!r}"
-            raise DecodeError(message[:200], response.body) from error
-
-    return decode
+def _data(body: bytes) -> list[Any]:
+    """The part of an answer that holds what was asked for."""
+    data = orjson.loads(body)["data"]
+    if type(data) is not list:
+        raise TypeError("data isn't a list")
+    return data
 
 
 # --- server time ----------------------------------------------------------------------------
@@ -315,24 +300,26 @@ def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | Non
 # https://www.okx.com/docs-v5/en/#overview-rate-limits
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetServerTime: Endpoint(
-        encode=_server_time, decode=_decoder(_read_server_time), markets=ALL, weight=4
+        encode=_server_time, decode=json_pages(_read_server_time, _data), markets=ALL, weight=4
     ),
     GetInstruments: Endpoint(
-        encode=_instruments, decode=_decoder(_read_instruments), markets=ALL, weight=2
+        encode=_instruments, decode=json_pages(_read_instruments, _data), markets=ALL, weight=2
     ),
-    GetTopOfBook: Endpoint(encode=_top_of_book, decode=_decoder(_read_top_of_book), markets=ALL),
-    GetBook: Endpoint(encode=_book, decode=_decoder(_read_book), markets=ALL),
-    GetTrades: Endpoint(encode=_trades, decode=_decoder(_read_trades), markets=ALL),
+    GetTopOfBook: Endpoint(
+        encode=_top_of_book, decode=json_pages(_read_top_of_book, _data), markets=ALL
+    ),
+    GetBook: Endpoint(encode=_book, decode=json_pages(_read_book, _data), markets=ALL),
+    GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades, _data), markets=ALL),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=_decoder(_read_candles),
+        decode=json_pages(_read_candles, _data),
         markets=ALL,
         weight=2,
         newest_first=True,
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,
-        decode=_decoder(_read_funding),
+        decode=json_pages(_read_funding, _data),
         markets=CONTRACTS,
         weight=4,
         newest_first=True,
