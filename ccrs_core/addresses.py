@@ -23,7 +23,7 @@ def resolve_addresses(
     if base_url is not None and addresses is not None:
         raise UsageError("give either base_url or addresses, not both")
     if base_url is not None:
-        return everything_at(base_url, known)
+        return everything_at(base_url, exchange)
     if addresses is not None:
         if set(addresses) != set(known):
             raise UsageError(
@@ -41,7 +41,8 @@ def resolve_addresses(
     return dict(exchange.environments[environment].addresses)
 
 
-def everything_at(base_url: str, known: Mapping[str, str]) -> dict[str, str]:
+def everything_at(base_url: str, exchange: Exchange) -> dict[str, str]:
+    """The addresses of an exchange all of whose hosts are one, such as its emulator."""
     parts = urlsplit(base_url)
     plain = {"http": False, "ws": False, "https": True, "wss": True}
     if parts.scheme not in plain or not parts.netloc:
@@ -50,5 +51,6 @@ def everything_at(base_url: str, known: Mapping[str, str]) -> dict[str, str]:
     rest = parts.netloc + parts.path.rstrip("/")
     return {
         name: f"{'ws' if url.startswith('ws') else 'http'}{secure}://{rest}"
-        for name, url in known.items()
+        + exchange.base_url_paths.get(name, "")
+        for name, url in exchange.environments["mainnet"].addresses.items()
     }

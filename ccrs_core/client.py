@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from ccrs_core import plugins
 from ccrs_core.addresses import everything_at, resolve_addresses
@@ -26,7 +25,7 @@ from ccrs_core.events import (
 from ccrs_core.exchange import Exchange, Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
-from ccrs_core.limits import HostLimits, host_limits
+from ccrs_core.limits import HostLimits, limits_of
 from ccrs_core.model import Channel, Instrument, Interest, Market, Subscription
 from ccrs_core.options import Options
 from ccrs_core.orderbook import OrderBook
@@ -195,8 +194,7 @@ class Client:
         seed, rate = self._emulation
         emulator = EmulatorServer(dialect, seed=seed, rate=rate)
         self.emulator = await undo.enter_async_context(emulator)
-        known = self.exchange.environments["mainnet"].addresses
-        self._addresses = everything_at(emulator.url, known)
+        self._addresses = everything_at(emulator.url, self.exchange)
 
     def _new_context(self, transport: Transport) -> Context:
         addresses = self._addresses
@@ -204,12 +202,9 @@ class Client:
 
         exchange = self.exchange
 
-        def limits(url: str, name: str = "rest") -> HostLimits:
-            host, connects = urlsplit(url).netloc, exchange.limits.connects
-            return host_limits(host, connects, exchange.rest_budget(name), self._clock, name)
-
         def rest(name: str) -> tuple[str, HostLimits]:
-            return addresses[name], limits(addresses[name], name)
+            pool = exchange.rest_pool(name)
+            return addresses[name], limits_of(exchange, addresses[pool], self._clock, pool)
 
         return Context(
             exchange=exchange,
@@ -218,7 +213,7 @@ class Client:
             options=self._options,
             credentials=self._credentials,
             address=lambda route: route.url.format(**addresses),
-            host_limits=limits,
+            host_limits=lambda url: limits_of(exchange, url, self._clock),
             rest=rest,
             snapshots=SnapshotQueue(self._snapshot, self._clock, self._spawn),
             spawn=self._spawn,

@@ -106,6 +106,9 @@ class Exchange(ABC):
     """By name; ``mainnet`` is always there, ``testnet`` and ``demo`` where they exist."""
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {}
     limits: ClassVar[Limits] = Limits()
+    base_url_paths: ClassVar[Mapping[str, str]] = {}
+    """Paths, such as ``/inverse``, by the names of addresses: where a ``base_url`` (the emulator, a
+    relay) serves these, because they have paths in common with others."""
 
     @abstractmethod
     def route(self, subscription: Subscription) -> Route:
@@ -155,8 +158,14 @@ class Exchange(ABC):
         """The name of the environment's address that a request goes to."""
         return "rest"
 
+    def rest_pool(self, address: str) -> str:
+        """The name of the address whose budget, and whose pauses, requests to an address share: its
+        own, unless the exchange counts several hosts together."""
+        return address
+
     def rest_budget(self, address: str) -> Budget:
-        """What may be asked of an address, as summed weight of requests."""
+        """What may be asked of an address, as summed weight of requests; of those that share one,
+        it is that of ``rest_pool``."""
         return self.limits.requests
 
     def weight_used(self, response: HttpResponse) -> int | None:

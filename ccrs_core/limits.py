@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from ccrs_core.exchange import Budget
+from ccrs_core.exchange import Budget, Exchange
 from ccrs_core.transport.base import Clock
 
 
@@ -103,6 +104,12 @@ class HostLimits:
 
 
 _hosts: dict[asyncio.AbstractEventLoop, dict[tuple[int, str, str], HostLimits]] = {}
+
+
+def limits_of(exchange: Exchange, url: str, clock: Clock, name: str = "rest") -> HostLimits:
+    """The budgets of an address of an exchange; ``name`` is the address's, where it is for REST."""
+    host, connects = urlsplit(url).netloc, exchange.limits.connects
+    return host_limits(host, connects, exchange.rest_budget(name), clock, name)
 
 
 def host_limits(

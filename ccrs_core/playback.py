@@ -72,6 +72,7 @@ class Playback:
         self.now_ns = 0
         self.routes: dict[Route, _Race] = {}
         self._exchange = exchange
+        self._addresses: Mapping[str, str] = {}
         self._frames = frames
         self._tap = _Tap()
         self._lines: dict[int, _Line] = {}
@@ -123,6 +124,7 @@ class Playback:
         match record:
             case Header():
                 self._undecided.clear()
+                self._addresses = record.addresses
                 for number in list(self._lines):
                     self._close(number)
                 self.want(record.subscriptions)
@@ -223,13 +225,22 @@ class Playback:
 
     def _routes_to(self, url: str) -> list[Route]:
         """The routes of an address, those with the fewest connections first."""
-        found = []
-        for route in self.routes:
-            parts = re.split(r"\{\w+\}", route.url)
-            if re.fullmatch(".*".join(map(re.escape, parts)) + r"(?:\?.*)?", url):
-                found.append(route)
-        lines = self._lines.values()
+        bare, lines = url.partition("?")[0], self._lines.values()
+        patterns = {route: self._pattern(route) for route in self.routes}
+        found = [route for route, pattern in patterns.items() if re.fullmatch(pattern, bare)]
+        # One route's path may be the end of another's.
+        telling = max((len(patterns[route]) for route in found), default=0)
+        found = [route for route in found if len(patterns[route]) == telling]
         return sorted(found, key=lambda route: sum(line.route is route for line in lines))
+
+    def _pattern(self, route: Route) -> str:
+        """What a route's addresses look like; a host may be any where the recording doesn't say."""
+        literals = re.split(r"\{(\w+)\}", route.url.partition("?")[0])
+        parts = [re.escape(each) for each in literals]
+        for place, name in enumerate(literals[1::2]):
+            known = self._addresses.get(name)
+            parts[2 * place + 1] = ".*" if known is None else re.escape(known)
+        return "".join(parts)
 
     def _decide(self, number: int, frame: bytes) -> None:
         """Several routes share an address: the first data tells which one a connection is of."""

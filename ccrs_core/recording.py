@@ -35,6 +35,19 @@ FORMAT = 1
 MASK = "***"
 
 
+_TOKEN = re.compile(r"([?&](?:\w*token|listenKey|\w*sign\w*|\w*key)=)[^&]*", re.IGNORECASE)
+_USERINFO = re.compile(r"(://)[^/@]+@")
+
+
+def _shown(url: str) -> str:
+    """An address without what is secret in it."""
+    return _TOKEN.sub(rf"\1{MASK}", _USERINFO.sub(r"\1", url))
+
+
+def _all_shown(urls: Mapping[str, str]) -> dict[str, str]:
+    return {name: _shown(url) for name, url in urls.items()}
+
+
 @attrs.frozen(kw_only=True)
 class Header:
     """What a recording (or a part that was appended to one) holds, and where it comes from."""
@@ -51,6 +64,8 @@ class Header:
     subscriptions: tuple[Subscription, ...]
     connections: int = 1
     """How many raced for each of them."""
+    addresses: Mapping[str, str] = attrs.field(factory=dict, converter=_all_shown)
+    """What was dialled, by name (see :class:`Environment`); empty where it isn't known."""
 
 
 @attrs.frozen
@@ -228,8 +243,6 @@ _LOGIN = re.compile(
     rb'(?:auth\w*|log[io]n|session\.log[io]n|signin|userDataStream[^"]*|user\.auth\w*)"',
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"([?&](?:\w*token|listenKey|\w*sign\w*|\w*key)=)[^&]*", re.IGNORECASE)
-_USERINFO = re.compile(r"(://)[^/@]+@")
 
 
 class RecordingWriter:
@@ -366,7 +379,7 @@ class RecordingTransport:
     async def connect(self, url: str) -> RecordingConnection:
         connection = await self._transport.connect(url)
         self._connections += 1
-        shown = _TOKEN.sub(rf"\1{MASK}", _USERINFO.sub(r"\1", url))
+        shown = _shown(url)
         self._writer.write(Opened(self._clock.time_ns(), self._connections, shown))
         return RecordingConnection(connection, self._connections, self._writer, self._clock)
 
@@ -383,7 +396,7 @@ class RecordingTransport:
             Http(
                 self._clock.time_ns(),
                 request.method,
-                _TOKEN.sub(rf"\1{MASK}", _USERINFO.sub(r"\1", url)),
+                _shown(url),
                 response.status,
                 MASK.encode() if secret else self._writer.cleaned(response.body),
                 secret,

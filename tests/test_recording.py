@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,15 @@ def test_a_record_comes_back_from_its_line_to_the_byte(record: Record) -> None:
 
 def test_a_header_comes_back_with_its_instruments() -> None:
     assert decode(encode(HEADER)) == HEADER
+
+
+def test_a_header_keeps_addresses_without_what_is_secret_in_them() -> None:
+    addresses = {"rest": "http://me:secret@box.test/api", "stream": "ws://box.test?apiKey=secret"}
+    header = attrs.evolve(HEADER, addresses=addresses)
+    line = encode(header)
+    assert b"secret" not in line
+    assert decode(line) == header
+    assert header.addresses["rest"] == "http://box.test/api"
 
 
 def test_a_cut_at_any_byte_loses_at_most_the_last_record(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,9 +27,9 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.client import connect
-from ccrs_core.exchange import resolve
+from ccrs_core.exchange import Environment, Route, resolve
 from ccrs_core.model import Subscription
-from ccrs_core.recording import Header, RecordingTransport, RecordingWriter
+from ccrs_core.recording import Header, Opened, Received, RecordingTransport, RecordingWriter
 from ccrs_core.replay import Replay, received_frames, replay
 from ccrs_core.serialize import to_json
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
@@ -72,6 +73,7 @@ def _record(
                         environment="mainnet",
                         subscriptions=tuple(found),
                         connections=connections,
+                        addresses=client.addresses,
                     )
                 )
                 feed = client.subscribe(*interests, connections=connections, callback=live.append)
@@ -142,6 +144,59 @@ def test_copies_of_racing_connections_are_recognised(tmp_path: Path) -> None:
     assert sequences == sorted(set(sequences))
     assert playing.frames["late"] >= 40
     assert sum(1 for _ in received_frames(path)) < sum(playing.frames.values()) / 2
+
+
+class Forked(Toy):
+    """What is quoted in euros comes from another host, by the same names."""
+
+    environments: ClassVar = {
+        "mainnet": Environment(
+            addresses={"rest": "https://rest.toy", "stream": "wss://a.toy", "euro": "wss://b.toy"}
+        )
+    }
+    euro_url = "{euro}/v1"
+
+    def route(self, subscription: Subscription) -> Route:
+        route = super().route(subscription)
+        euro = subscription.instrument.quote == "EUR"
+        return attrs.evolve(route, url=self.euro_url) if euro else route
+
+
+def _forked(folder: Path, *urls: str, addresses: dict[str, str] | None = None) -> Path:
+    """A recording of connections that have one frame each."""
+    dollar = instrument("BTC")
+    euro = attrs.evolve(dollar, symbol="BTC/EUR", quote="EUR")
+    header = Header(
+        ns=1,
+        exchange="toy",
+        exchange_version="1",
+        core_version="1",
+        environment="mainnet",
+        subscriptions=tuple(Subscription(Channel.TOP_OF_BOOK, each) for each in (dollar, euro)),
+        addresses=addresses or {},
+    )
+    with RecordingWriter(folder / "r.jsonl") as writer:
+        writer.begin(header)
+        for number, url in enumerate(urls, start=1):
+            writer.write(Opened(2, number, url))
+            writer.write(Received(3, number, _top(number).encode()))
+    return folder / "r.jsonl"
+
+
+def test_hosts_tell_connections_apart_whose_paths_and_topics_are_alike(tmp_path: Path) -> None:
+    addresses = {"rest": "http://x", "stream": "ws://me:secret@one.test", "euro": "ws://two.test"}
+    urls = ("ws://two.test/v1?token=***", "ws://one.test/v1", "ws://two.test/v1")
+    path = _forked(tmp_path, *urls, addresses=addresses)
+    symbols = [event.symbol for event in replay(Forked(), path) if event.channel is not None]
+    assert symbols == ["BTC/EUR", "BTC/USD", "BTC/EUR"]
+
+
+def test_where_hosts_are_not_told_the_most_telling_path_counts(tmp_path: Path) -> None:
+    exchange = Forked()
+    exchange.euro_url = "{euro}/euro/v1"
+    path = _forked(tmp_path, "ws://x.test/euro/v1", "ws://x.test/v1")
+    symbols = [event.symbol for event in replay(exchange, path) if event.channel is not None]
+    assert symbols == ["BTC/EUR", "BTC/USD"]
 
 
 def test_channels_can_be_chosen(tmp_path: Path) -> None:

@@ -321,6 +321,69 @@ def test_who_waits_for_the_budget_when_a_long_pause_begins_is_told_and_sends_not
     assert len(rest.asked) == 10
 
 
+class TwoHosts(Paged):
+    """Trades are of another host, which is counted with the first one or by itself."""
+
+    environments: ClassVar = {
+        "mainnet": attrs.evolve(
+            Toy.environments["mainnet"],
+            addresses={**Toy.environments["mainnet"].addresses, "trades": "https://trades.toy"},
+        )
+    }
+    shared = True
+
+    def rest_address(self, request: HttpRequest) -> str:
+        return "trades" if request.path == "/trades" else "rest"
+
+    def rest_pool(self, address: str) -> str:
+        return "rest" if self.shared else address
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_hosts_that_the_exchange_counts_together_share_their_budget(shared: bool) -> None:
+    rest = _two_hosts(shared)
+    rest.server.respond = lambda request: _by_path(rest, request)
+
+    async def use(client: Client) -> None:
+        times = [client.get_server_time() for _ in range(6)]
+        trades = [client.get_trades("BTC/USD") for _ in range(6)]
+        await asyncio.gather(*times, *trades)
+
+    rest.play(use)
+    assert len(rest.times) == 12
+    assert sum(when < 0.5 for when in rest.times) == (10 if shared else 12)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_hosts_that_the_exchange_counts_together_pause_together(shared: bool) -> None:
+    rest = _two_hosts(shared)
+    rest.server.respond = lambda request: _by_path(rest, request, barred=not rest.asked)
+
+    async def use(client: Client) -> None:
+        first = asyncio.ensure_future(client.get_server_time())
+        await asyncio.sleep(0.5)
+        await client.get_trades("BTC/USD")
+        await first
+
+    rest.play(use)
+    trades = next(when for when, http in rest.asked if http.path == "/trades")
+    assert (trades > 5.0) is shared
+
+
+def _two_hosts(shared: bool) -> Rest:
+    rest, exchange = Rest(), TwoHosts()
+    exchange.shared = shared
+    rest.exchange = exchange
+    return rest
+
+
+def _by_path(rest: Rest, request: HttpRequest, barred: bool = False) -> HttpResponse:
+    rest.asked.append((rest.clock.monotonic(), request))
+    if barred:
+        return status(429, retry_after="5")
+    return HttpResponse(200, {}, page([]) if request.path == "/trades" else TIME)
+
+
 @given(st.integers(1, 40), st.integers(1, 4))
 def test_requests_of_all_clients_together_stay_within_the_hosts_budget(
     requests: int, clients: int
@@ -640,6 +703,16 @@ def dialled_by(**settings: Any) -> set[str]:
 )
 def test_with_a_base_url_no_other_address_is_dialled(base_url: str, expected: set[str]) -> None:
     assert dialled_by(base_url=base_url) == expected
+
+
+def test_a_base_url_tells_hosts_with_the_same_paths_apart() -> None:
+    exchange = Toy()
+    exchange.base_url_paths = {"rest": "/other"}  # type: ignore[misc]
+    client = ccrs_core.connect(exchange, base_url="http://box.test/api/")
+    assert client.addresses == {
+        "rest": "http://box.test/api/other",
+        "stream": "ws://box.test/api",
+    }
 
 
 def test_with_addresses_no_other_one_is_dialled() -> None:

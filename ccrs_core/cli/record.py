@@ -110,6 +110,7 @@ async def _header(
         environment=client.environment,
         subscriptions=tuple(found),
         connections=connections,
+        addresses=client.addresses,
     )
 
 

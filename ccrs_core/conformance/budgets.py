@@ -434,7 +434,8 @@ def _are_taken(subject: Subject, request: Request[Any], tried: set[tuple[object,
     endpoint = exchange.endpoints[type(request)]
     encoded, weight = endpoint.encode(request, None), endpoint.weight_of(request)
     address = exchange.rest_address(encoded)
-    budget, most = exchange.rest_budget(address), max(130, subject.profile.examples(400))
+    budget = exchange.rest_budget(exchange.rest_pool(address))
+    most = max(130, subject.profile.examples(400))
     if not tried:
         most = _MOST_ATTEMPTS
     if (type(request), address, weight) in tried:

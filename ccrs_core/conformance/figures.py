@@ -8,7 +8,7 @@ from decimal import Decimal
 import attrs
 
 from ccrs_core.conformance.truth import RESOLUTION_NS, History, Moment, Print, clock
-from ccrs_core.emulator import Bar, Interval, SimulatedMarket
+from ccrs_core.emulator import Bar, Interval, Listing, SimulatedMarket
 from ccrs_core.events import Candle, Event, Funding, MarkPrice, Ticker
 from ccrs_core.model import INTERVALS, NS_PER_SECOND, Market
 
@@ -54,7 +54,7 @@ def candle_is_true(history: History, market: SimulatedMarket, candle: Candle) ->
     if before is None:
         before = history.moments[0].last
     told = _told(candle)
-    states = list(_growing(prints, before, market.listing.market))
+    states = list(_growing(prints, before, market.listing))
     true = [states[-1]] if candle.closed else states
     if not any(_equal(told, each) for each in true):
         last = states[-1]
@@ -91,7 +91,7 @@ def _told(candle: Candle) -> _Figures:
     )
 
 
-def _growing(prints: Sequence[Print], before: Decimal, market: Market) -> Iterator[_Figures]:
+def _growing(prints: Sequence[Print], before: Decimal, listing: Listing) -> Iterator[_Figures]:
     """The candle after each of its trades; the one without any first."""
     zero = Decimal(0)
     now = _Figures(before, before, before, before, zero, zero)
@@ -99,7 +99,8 @@ def _growing(prints: Sequence[Print], before: Decimal, market: Market) -> Iterat
     first: _Figures | None = None
     for each in prints:
         price, size = each.price, each.size
-        value = size / price if market is Market.INVERSE else size * price
+        amount = size * listing.contract_size
+        value = amount / price if listing.market is Market.INVERSE else amount * price
         bare = first or _Figures(price, price, price, price, zero, zero)
         first = _add(bare, price, size, value)
         now = attrs.evolve(_add(now, price, size, value), first=first)
@@ -190,7 +191,7 @@ def turnover_of(market: SimulatedMarket, units: int) -> Decimal:
     """A turnover in the emulator's units as a decimal."""
     if market.listing.market is Market.INVERSE:
         return Decimal(units).scaleb(-8)
-    return market.listing.tick * market.listing.lot * units
+    return market.listing.tick * market.listing.lot * market.listing.contract_size * units
 
 
 def past_candle_is_true(history: History, market: SimulatedMarket, candle: Candle) -> None:

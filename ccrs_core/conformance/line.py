@@ -32,8 +32,7 @@ class Wire:
         self.frames: list[bytes] = []
         """Every frame so far, as it came."""
         self.closed = False
-        known = exchange.environments["mainnet"].addresses
-        url = urlsplit(route.url.format(**everything_at("http://emulator", known)))
+        url = urlsplit(route.url.format(**everything_at("http://emulator", exchange)))
         query = dict(parse_qsl(url.query))
         peer = venue.open(url.path, query, venue.now_ns, line.address or line.another())
         if isinstance(peer, HttpRefusal):

@@ -168,8 +168,9 @@ async def _send_signed(subject: Subject, world: World) -> list[str]:
     route = exchange.route(case.subscription)
     frame = exchange.codec(route).login(_CREDENTIALS, _NOW_MS, "1")
     if frame is not None:
-        known = exchange.environments["mainnet"].addresses
-        connection = await world.transport.connect(route.url.format(**everything_at(HOST, known)))
+        connection = await world.transport.connect(
+            route.url.format(**everything_at(HOST, exchange))
+        )
         await connection.send(frame)
         await settle(0.5)
         connection.abort()

@@ -98,6 +98,7 @@ class SpiedExchange(Exchange):
         self.capabilities = inner.capabilities  # type: ignore[misc]
         self.environments = inner.environments  # type: ignore[misc]
         self.endpoints = inner.endpoints  # type: ignore[misc]
+        self.base_url_paths = inner.base_url_paths  # type: ignore[misc]
         self.limits = limits or inner.limits  # type: ignore[misc]
 
     def route(self, subscription: Subscription) -> Route:
@@ -127,6 +128,9 @@ class SpiedExchange(Exchange):
 
     def rest_address(self, request: HttpRequest) -> str:
         return self._inner.rest_address(request)
+
+    def rest_pool(self, address: str) -> str:
+        return self._inner.rest_pool(address)
 
     def rest_budget(self, address: str) -> Budget:
         return self._inner.rest_budget(address)

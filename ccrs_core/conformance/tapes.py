@@ -189,6 +189,7 @@ def _record(
                 environment="emulator",
                 subscriptions=tuple(subscriptions),
                 connections=connections,
+                addresses=world.client.addresses,
             )
         )
         async with watching(world, *subscriptions, connections=connections) as watch:

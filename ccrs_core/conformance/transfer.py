@@ -159,8 +159,7 @@ async def _exchange_frames(
         EmulatorServer(subject.venue(rate=200.0)) as server,
         Relay(server.url, rng) as relay,
     ):
-        known = exchange.environments["mainnet"].addresses
-        url = route.url.format(**everything_at(f"http://{relay.netloc}", known))
+        url = route.url.format(**everything_at(f"http://{relay.netloc}", exchange))
         transport = HttpTransport(TransportOptions(compression=compression))
         try:
             connection = await transport.connect(url)

@@ -17,7 +17,8 @@ class Listing:
     ``category`` and ``symbol`` are the exchange's own words and identify the listing. ``price`` is
     about where its market starts, ``levels`` about how many price levels a side of its book has,
     ``level_value`` the value in quote units of an ordinary level, and ``pace`` how lively it is
-    compared with the emulator's rate.
+    compared with the emulator's rate. ``contract_size`` is what a size of 1 is worth in base units,
+    of inverse ones in quote units.
     """
 
     category: str
@@ -29,6 +30,7 @@ class Listing:
     status: InstrumentStatus = InstrumentStatus.TRADING
     tick: Decimal
     lot: Decimal
+    contract_size: Decimal = Decimal(1)
     min_size: Decimal
     max_size: Decimal
     min_notional: Decimal = Decimal(0)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import attrs
 import orjson
 
-from ccrs_binance.emulator_listings import SPOT, USDM, listings
+from ccrs_binance.emulator_listings import COINM, SPOT, USDM, listings
 from ccrs_binance.emulator_rest import Rest, Weights, refusal
 from ccrs_binance.emulator_streams import (
     INTERVALS,
@@ -60,14 +60,15 @@ ROOTS = {
     "": Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024, (20.0, 60.0)),
     "/public": Root(USDM, _PUBLIC, 10, 1024, (180.0, 600.0)),
     "/market": Root(USDM, _MARKET, 10, 1024, (180.0, 600.0)),
+    "/dstream": Root(COINM, (*_PUBLIC, *_MARKET), 10, 1024, (180.0, 600.0)),
 }
 
 
 class BinanceDialect(Dialect):
-    """Binance's public streams and market data, spot and USD-M.
+    """Binance's public streams and market data, spot, USD-M and COIN-M.
 
     :param weight_limits: request weight that an address may spend in a minute, by category; None
-        for no limit.
+        for no limit. COIN-M's is USD-M's.
     :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
     """
 
@@ -82,6 +83,7 @@ class BinanceDialect(Dialect):
     ) -> None:
         limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
         self.weights = {category: Weights(limits.get(category)) for category in (SPOT, USDM)}
+        self.weights[COINM] = self.weights[USDM]
         self._connect_limit = connect_limit
         self._connects: dict[str, deque[int]] = {}
         self._rest = Rest(self)

@@ -9,11 +9,13 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from ccrs_core.emulator.listing import Listing, quarters
 from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market
 
-SPOT, USDM = "spot", "usdm"
+SPOT, USDM, COINM = "spot", "usdm", "coinm"
+MARKETS = {SPOT: Market.SPOT, USDM: Market.LINEAR, COINM: Market.INVERSE}
 
 _HOUR_NS = 3600 * NS_PER_SECOND
 _LAUNCH_NS = int(datetime(2022, 9, 5, 8, tzinfo=UTC).timestamp()) * NS_PER_SECOND
@@ -37,7 +39,7 @@ _CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 def listings(start_ns: int) -> list[Listing]:
     """The instruments at a time; dated ones expire on the last Fridays of the quarters after it."""
-    found = [*_spot(), *_perpetuals(), *_dated(start_ns)]
+    found = [*_spot(), *_perpetuals(), *_dated(start_ns), *_coin_margined(start_ns)]
     return sorted(found, key=lambda listing: listing.key)
 
 
@@ -45,11 +47,11 @@ def _listing(
     category: str, coin: str, quote: str, price: Decimal, tick: str, lot: str, **rest: object
 ) -> Listing:
     step = Decimal(lot)
-    futures = category == USDM
+    futures = category != SPOT
     values: dict[str, object] = {
         "category": category,
         "symbol": f"{coin}{quote}",
-        "market": Market.LINEAR if futures else Market.SPOT,
+        "market": MARKETS[category],
         "base": coin,
         "quote": quote,
         "settle": quote if futures else None,
@@ -117,4 +119,24 @@ def _dated(start_ns: int) -> Iterator[Listing]:
                 expiry_ns=int(day.timestamp()) * NS_PER_SECOND,
                 funding_interval_ns=None,
                 pace=0.5,
+            )
+
+
+def _coin_margined(start_ns: int) -> Iterator[Listing]:
+    for coin, price, tick in (("BTC", "104238.7", "0.1"), ("ETH", "3920.88", "0.01")):
+        rules: dict[str, Any] = {
+            "settle": coin,
+            "contract_size": Decimal(100 if coin == "BTC" else 10),
+            "max_size": Decimal(1_000_000),
+            "min_notional": Decimal(0),
+        }
+        head = (COINM, coin, "USD", Decimal(price), tick, "1")
+        yield _listing(*head, symbol=f"{coin}USD_PERP", **rules)
+        for day in quarters(start_ns, 2):
+            yield _listing(
+                *head,
+                symbol=f"{coin}USD_{day:%y%m%d}",
+                expiry_ns=int(day.timestamp()) * NS_PER_SECOND,
+                pace=0.5,
+                **{**rules, "funding_interval_ns": None},
             )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 
-from ccrs_binance.emulator_listings import SPOT, USDM
-from ccrs_binance.emulator_streams import ALL_LEVELS, INTERVALS, Numbers, ms
+from ccrs_binance.emulator_listings import COINM, SPOT, USDM
+from ccrs_binance.emulator_streams import ALL_LEVELS, INTERVALS, Numbers, ms, spelled_turnover
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import BookView
@@ -31,6 +31,9 @@ _PATIENCE = 5
 _BAN_NS = 120 * NS_PER_SECOND
 _CACHE_NS = 200 * NS_PER_MS
 """Snapshots of books come out of a cache, and may be so old."""
+_PREFIXES = {"/fapi/": (USDM, "/fapi/v1/"), "/dapi/": (COINM, "/dapi/v1/")}
+_COINM_SPAN_NS = 200 * 24 * 60 * _MINUTE_NS
+"""Candles of COIN-M are answered of so long a time at once."""
 _FUTURES_LEVELS = frozenset({5, 10, 20, 50, 100, 500, 1000})
 
 STATUSES = {
@@ -149,23 +152,22 @@ class Rest:
         self._cache: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._funding_calls = Weights(500, minutes=5)
         self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | _Weight]]] = {
-            "ping": (lambda *_: {}, {SPOT: 1, USDM: 1}),
+            "ping": (lambda *_: {}, _each(1, 1)),
             "time": (
                 lambda category, query, now_ns: {"serverTime": ms(now_ns)},
-                {SPOT: 1, USDM: 1},
+                _each(1, 1),
             ),
-            "exchangeInfo": (self._exchange_info, {SPOT: 20, USDM: 1}),
-            "depth": (self._depth, {SPOT: _spot_depth_weight, USDM: _usdm_depth_weight}),
-            "ticker/bookTicker": (self._book_ticker, {SPOT: 2, USDM: 2}),
-            "trades": (self._trades, {SPOT: 25, USDM: 5}),
-            "aggTrades": (self._agg_trades, {SPOT: 4, USDM: 20}),
-            "klines": (self._klines, {SPOT: 2, USDM: _usdm_klines_weight}),
-            "fundingRate": (self._funding, {USDM: 1}),
+            "exchangeInfo": (self._exchange_info, _each(20, 1)),
+            "depth": (self._depth, _each(_spot_depth_weight, _futures_depth_weight)),
+            "ticker/bookTicker": (self._book_ticker, _each(2, 2)),
+            "trades": (self._trades, _each(25, 5)),
+            "aggTrades": (self._agg_trades, _each(4, 20)),
+            "klines": (self._klines, _each(2, _futures_klines_weight)),
+            "fundingRate": (self._funding, {USDM: 1, COINM: 1}),
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
-        category = USDM if request.path.startswith("/fapi/") else SPOT
-        prefix = "/fapi/v1/" if category == USDM else "/api/v3/"
+        category, prefix = _PREFIXES.get(request.path[:6], (SPOT, "/api/v3/"))
         called = request.path.removeprefix(prefix)
         found = self._endpoints.get(called) if called != request.path else None
         if found is None or category not in found[1] or request.method != "GET":
@@ -212,7 +214,7 @@ class Rest:
     def _depth(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
         listing = self._listing(category, query)
         limit = query.number("limit", 100 if category == SPOT else 500, 5000)
-        if category == USDM and limit not in _FUTURES_LEVELS:
+        if category != SPOT and limit not in _FUTURES_LEVELS:
             raise Refused(-1130, "Data sent for parameter 'limit' is not valid.")
         market = self._dialect.venue.market(listing)
         known = self._cache.get(listing.key)
@@ -229,13 +231,15 @@ class Rest:
         price, size = market.rules.price.fixed, market.rules.size.fixed
         numbers = Numbers(market, self._dialect.venue.seed)
         book: dict[str, Any] = {"lastUpdateId": numbers.now}
-        if category == USDM:
+        if category != SPOT:
             book |= {"E": ms(now_ns), "T": ms(market.now_ns)}
+        if category == COINM:
+            book |= names(market.listing)
         book["bids"] = [(price(p), size(s)) for p, s in view.bids]
         book["asks"] = [(price(p), size(s)) for p, s in view.asks]
         return book
 
-    def _book_ticker(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
+    def _book_ticker(self, category: str, query: Query, now_ns: int) -> Any:
         market = self._dialect.venue.market(self._listing(category, query))
         price, size = market.rules.price.fixed, market.rules.size.fixed
         row: dict[str, Any] = {"symbol": market.listing.symbol}
@@ -243,21 +247,22 @@ class Rest:
             top = market.engine.depth(side, 1)
             best, quantity = top[0] if top else (0, 0)
             row |= {f"{name}Price": price(best), f"{name}Qty": size(quantity)}
-        if category == USDM:
+        if category != SPOT:
             numbers = Numbers(market, self._dialect.venue.seed)
             row |= {"time": ms(market.now_ns), "lastUpdateId": numbers.now}
-        return row
+        return [{**row, **names(market.listing)}] if category == COINM else row
 
     def _trades(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
         market = self._dialect.venue.market(self._listing(category, query))
         limit = query.number("limit", 500, 1000)
-        price, size = market.rules.price, market.rules.size
+        price, size, listing = market.rules.price, market.rules.size, market.listing
+        worth = "baseQty" if category == COINM else "quoteQty"
         return [
             {
                 "id": trade.number,
                 "price": price.fixed(trade.price),
                 "qty": size.fixed(trade.size),
-                "quoteQty": f"{price.value(trade.price) * size.value(trade.size):.8f}",
+                worth: spelled_turnover(listing, market.tape.turnover(trade.price, trade.size)),
                 "time": ms(trade.time_ns),
                 "isBuyerMaker": trade.side is Side.SELL,
                 **({"isBestMatch": True} if category == SPOT else {}),
@@ -292,6 +297,12 @@ class Rest:
         market = self._dialect.venue.market(listing)
         last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
         earliest_ns = max(start_ns or 0, interval.open_of(listing.launch_ns))
+        if category == COINM:
+            if start_ns is not None and last_ns - start_ns > _COINM_SPAN_NS:
+                if end_ns is not None:
+                    raise Refused(-1127, "More than 4800 hours between startTime and endTime.")
+                last_ns = start_ns + _COINM_SPAN_NS
+            earliest_ns = max(earliest_ns, last_ns - _COINM_SPAN_NS)
         opens: list[int] = []
         if start_ns is not None:  # the first ones from there on
             open_ns = interval.open_of(earliest_ns)
@@ -309,13 +320,12 @@ class Rest:
         if not opens:
             return []
         price, size = market.rules.price.fixed, market.rules.size.fixed
-        unit = listing.tick * listing.lot
         rows: list[list[Any]] = []
         for bar in market.tape.candles(interval, opens[0], len(opens), now_ns):
             prices = [price(each) for each in (bar.open, bar.high, bar.low, bar.close)]
             close = ms(interval.next_open(bar.open_ns)) - 1
-            turnover = f"{unit * bar.turnover:.8f}"
-            half = size(bar.lots // 2), f"{unit * bar.turnover / 2:.8f}"
+            turnover = spelled_turnover(listing, bar.turnover)
+            half = size(bar.lots // 2), spelled_turnover(listing, bar.turnover // 2)
             head = [ms(bar.open_ns), *prices, size(bar.lots), close, turnover]
             rows.append([*head, bar.lots and 1, *half, "0"])
         return rows
@@ -328,6 +338,7 @@ class Rest:
         if interval is None:
             return []
         market = self._dialect.venue.market(listing)
+        mark = f"{market.rules.price.value(market.mark // 100):.8f}"
         newest_ns = min(now_ns if end_ns is None else end_ns, now_ns) // interval * interval
         first_ns = newest_ns - (limit - 1) * interval
         if start_ns is not None:
@@ -341,11 +352,20 @@ class Rest:
                     "symbol": listing.symbol,
                     "fundingTime": ms(first_ns),
                     "fundingRate": f"{rate:.8f}",
-                    "markPrice": f"{market.rules.price.value(market.mark // 100):.8f}",
+                    **({} if category == COINM else {"markPrice": mark}),
                 }
             )
             first_ns += interval
         return rows
+
+
+def _each(spot: int | _Weight, futures: int | _Weight) -> dict[str, int | _Weight]:
+    return {SPOT: spot, USDM: futures, COINM: futures}
+
+
+def names(listing: Listing) -> dict[str, str]:
+    """What COIN-M's answers say besides."""
+    return {"symbol": listing.symbol, "pair": f"{listing.base}{listing.quote}"}
 
 
 def _limit_of(query: Query, usual: int) -> int:
@@ -358,12 +378,12 @@ def _spot_depth_weight(query: Query) -> int:
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
 
-def _usdm_depth_weight(query: Query) -> int:
+def _futures_depth_weight(query: Query) -> int:
     limit = _limit_of(query, 500)
     return 2 if limit <= 50 else 5 if limit <= 100 else 10 if limit <= 500 else 20
 
 
-def _usdm_klines_weight(query: Query) -> int:
+def _futures_klines_weight(query: Query) -> int:
     limit = _limit_of(query, 500)
     return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
 
@@ -401,7 +421,7 @@ def spot_row(listing: Listing) -> dict[str, Any]:
 
 def futures_row(listing: Listing) -> dict[str, Any]:
     """A contract of ``exchangeInfo``. A perpetual's delivery is a day far ahead."""
-    dated = listing.expiry_ns is not None
+    dated, coin_margined = listing.expiry_ns is not None, listing.category == COINM
     delivery = ms(listing.expiry_ns) if listing.expiry_ns is not None else 4_133_404_800_000
     return {
         "symbol": listing.symbol,
@@ -409,7 +429,8 @@ def futures_row(listing: Listing) -> dict[str, Any]:
         "contractType": "CURRENT_QUARTER" if dated else "PERPETUAL",
         "deliveryDate": delivery,
         "onboardDate": ms(listing.launch_ns),
-        "status": STATUSES[listing.status.value],
+        "contractStatus" if coin_margined else "status": STATUSES[listing.status.value],
+        **({"contractSize": int(listing.contract_size)} if coin_margined else {}),
         "baseAsset": listing.base,
         "quoteAsset": listing.quote,
         "marginAsset": listing.settle,
@@ -420,11 +441,15 @@ def futures_row(listing: Listing) -> dict[str, Any]:
             _price_filter(listing),
             _lot_filter("LOT_SIZE", listing),
             _lot_filter("MARKET_LOT_SIZE", listing),
-            {"filterType": "MIN_NOTIONAL", "notional": f"{listing.min_notional:f}"},
+            *([] if coin_margined else [_notional(listing)]),
         ],
         "orderTypes": ["LIMIT", "MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }
+
+
+def _notional(listing: Listing) -> dict[str, str]:
+    return {"filterType": "MIN_NOTIONAL", "notional": f"{listing.min_notional:f}"}
 
 
 def _price_filter(listing: Listing) -> dict[str, str]:

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_binance.emulator_listings import SPOT
+from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_core.emulator.dialect import Frame
+from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.plain import MarketFeed
 from ccrs_core.emulator.streams import BookView, Levels
@@ -77,6 +78,12 @@ class Numbers:
         return number + self._step
 
 
+def spelled_turnover(listing: Listing, turnover: int) -> str:
+    """In the quote currency; COIN-M's in the coin."""
+    unit = Decimal("1e-8") if listing.category == COINM else listing.tick * listing.lot
+    return f"{unit * turnover:.8f}"
+
+
 class BinanceFeed(MarketFeed):
     """A stream of one market; ``combined`` ones wrap their frames."""
 
@@ -98,13 +105,14 @@ class BinanceFeed(MarketFeed):
         return {"ps": f"{listing.base}{listing.quote}"} if self.futures else {}
 
     def tail(self) -> dict[str, int]:
-        """Futures' symbols come from two markets in one stream of all; 1 is this one."""
-        return {"st": 1} if self.futures else {}
+        """Which of futures' two markets a symbol is of."""
+        if not self.futures:
+            return {}
+        return {"st": 2 if self.market.listing.category == COINM else 1}
 
-    def value(self, ticks_times_lots: int) -> str:
-        """A turnover."""
-        listing = self.market.listing
-        return f"{listing.tick * listing.lot * ticks_times_lots:.8f}"
+    def value(self, turnover: int) -> str:
+        """A turnover of the market's tape."""
+        return spelled_turnover(self.market.listing, turnover)
 
 
 class BookTicker(BinanceFeed):
@@ -278,7 +286,7 @@ class Trades(BinanceFeed):
             # Futures name the trade before the symbol.
             named = {"a": number, "s": self.symbol} if self.futures else {"s": self.symbol}
             data |= {**named, "a": number, "p": price, "q": size}
-            data |= {"nq": size} if self.futures else {}
+            data |= {"nq": size} if self.market.listing.category == USDM else {}
             data |= {"f": number, "l": number, "T": time, "m": maker}
         else:
             data |= {"s": self.symbol, "t": number, "p": price, "q": size, "T": time, "m": maker}
@@ -298,16 +306,22 @@ class DayTicker(BinanceFeed):
         return (self.frame(day_fields(self, now_ns)),)
 
 
+def _mean_price(listing: Listing, bar: Bar) -> Decimal:
+    lots, turnover = Decimal(max(1, bar.lots)), Decimal(max(1, bar.turnover))
+    if listing.category == COINM:
+        return lots * listing.lot * listing.contract_size / turnover.scaleb(-8)
+    return listing.tick * turnover / lots
+
+
 def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
     """The statistics of a stream's market."""
     tape, price, size = feed.market.tape, feed.price, feed.size
     day = tape.day(now_ns)
     change = tape.last - day.open
     percent = Decimal(change) * 100 / Decimal(max(1, day.open))
-    mean = Decimal(day.turnover) / Decimal(max(1, day.lots))
     data: dict[str, Any] = {"e": "24hrTicker", "E": ms(now_ns), "s": feed.symbol, **feed.pair()}
     data |= {"p": price(change), "P": f"{percent:.3f}"}
-    data["w"] = f"{feed.market.listing.tick * mean:.8f}"
+    data["w"] = f"{_mean_price(feed.market.listing, day):.8f}"
     data["x"] = price(day.open)
     data |= {"c": price(tape.last), "Q": size(tape.trades[-1].size if tape.trades else 1)}
     if not feed.futures:

@@ -1,7 +1,8 @@
 """Binance as the core sees it: capabilities, addresses, limits, routes.
 
-https://developers.binance.com/docs/binance-spot-api-docs and
-https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info
+https://developers.binance.com/docs/binance-spot-api-docs,
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info and
+https://developers.binance.com/docs/derivatives/coin-margined-futures/general-info
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ccrs_binance import error_codes
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, PARTIAL_DEPTHS, BinanceCodec
-from ccrs_binance.rest import ENDPOINTS
+from ccrs_binance.rest import ENDPOINTS, PATHS
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core.codec import Codec
 from ccrs_core.exchange import (
@@ -57,7 +58,10 @@ SPOT_ROUTE = _route("{stream}/stream", 3, 1000)
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 PUBLIC_ROUTE = _route("{stream_usdm}/public/stream", 7, 200)
 MARKET_ROUTE = _route("{stream_usdm}/market/stream", 7, 200)
+# https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams/Connect
+COINM_ROUTE = _route("{stream_coinm}/stream", 7, 200)
 
+_ADDRESSES = {"/fapi/": "rest_usdm", "/dapi/": "rest_coinm"}
 _PUBLIC = frozenset({Channel.TOP_OF_BOOK, Channel.BOOK})
 
 # How long a healthy stream may say nothing, in seconds. Mark prices come every second and tickers
@@ -66,17 +70,14 @@ _SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 15.0, Channel.FUNDING: 
 
 
 class Binance(Exchange):
-    """Binance: spot and USD-M futures, public market data."""
+    """Binance: spot, USD-M and COIN-M futures, public market data."""
 
     name: ClassVar[str] = EXCHANGE
     contract: ClassVar[int] = 1
     title: ClassVar[str] = "Binance"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES},
-        book_depths={
-            Market.SPOT: (*PARTIAL_DEPTHS, FULL_DEPTH),
-            Market.LINEAR: (*PARTIAL_DEPTHS, FULL_DEPTH),
-        },
+        channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES, Market.INVERSE: _FUTURES},
+        book_depths=dict.fromkeys(PATHS, (*PARTIAL_DEPTHS, FULL_DEPTH)),
         intervals=tuple(INTERVALS),
     )
     environments: ClassVar[Mapping[str, Environment]] = {
@@ -86,6 +87,8 @@ class Binance(Exchange):
                 "stream": "wss://stream.binance.com:9443",
                 "rest_usdm": "https://fapi.binance.com",
                 "stream_usdm": "wss://fstream.binance.com",
+                "rest_coinm": "https://dapi.binance.com",
+                "stream_coinm": "wss://dstream.binance.com",
             }
         ),
         "testnet": Environment(
@@ -94,13 +97,17 @@ class Binance(Exchange):
                 "stream": "wss://stream.testnet.binance.vision",
                 "rest_usdm": "https://demo-fapi.binance.com",
                 "stream_usdm": "wss://fstream.binancefuture.com",
+                "rest_coinm": "https://testnet.binancefuture.com",
+                "stream_coinm": "wss://dstream.binancefuture.com",
             }
         ),
     }
+    # Spot has the same paths.
+    base_url_paths: ClassVar[Mapping[str, str]] = {"stream_coinm": "/dstream"}
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
     # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
-    # 6,000 (spot) and 2,400 (futures) a minute, of which a part is left to them.
-    # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
+    # 6,000 (spot) and 2,400 (both kinds of futures together) a minute, of which a part is left to
+    # them. https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
     limits: ClassVar[Limits] = Limits(
         connects=Budget(amount=250, seconds=300.0), requests=Budget(amount=5000, seconds=60.0)
     )
@@ -108,6 +115,8 @@ class Binance(Exchange):
     def route(self, subscription: Subscription) -> Route:
         if subscription.instrument.market is Market.SPOT:
             return SPOT_ROUTE
+        if subscription.instrument.market is Market.INVERSE:
+            return COINM_ROUTE
         return PUBLIC_ROUTE if subscription.channel in _PUBLIC else MARKET_ROUTE
 
     def codec(self, route: Route) -> Codec:
@@ -125,7 +134,11 @@ class Binance(Exchange):
         return subscription.depth if subscription.depth in PARTIAL_DEPTHS else None
 
     def rest_address(self, request: HttpRequest) -> str:
-        return "rest_usdm" if request.path.startswith("/fapi/") else "rest"
+        return _ADDRESSES.get(request.path[:6], "rest")
+
+    def rest_pool(self, address: str) -> str:
+        # https://developers.binance.com/docs/derivatives/coin-margined-futures (since 2026-06-30)
+        return "rest_usdm" if address == "rest_coinm" else address
 
     def rest_budget(self, address: str) -> Budget:
         return Budget(amount=2000, seconds=60.0) if address == "rest_usdm" else self.limits.requests

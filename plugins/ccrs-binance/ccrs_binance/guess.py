@@ -26,6 +26,7 @@ QUOTES = (
 
 _DEPTH = re.compile(r"depth(5|10|20)?(?:@\d+ms)?")
 _DATED = re.compile(r"(\w+)_(\d{6})", re.ASCII)
+_COIN_MARGINED = re.compile(r"\w+USD_(?:PERP|\d{6})", re.ASCII)
 
 _CHANNELS = {
     "bookTicker": Channel.TOP_OF_BOOK,
@@ -71,6 +72,8 @@ def _object(frame: bytes) -> dict[str, Any]:
 def _market(stream: str, data: dict[str, Any]) -> Market | None:
     """What one frame tells of its market; None where that is nothing."""
     native, _, kind = stream.partition("@")
+    if _COIN_MARGINED.fullmatch(native.upper()):
+        return Market.INVERSE
     if "markPrice" in kind or "forceOrder" in kind or "pu" in data or "_" in native:
         return Market.LINEAR
     if kind.startswith("depth") or kind == "trade":
@@ -93,6 +96,10 @@ def _subscriptions(kind: str, instrument: Instrument) -> Iterable[Subscription]:
 
 def instrument_of(native: str, market: Market) -> Instrument | None:
     """The instrument that a native symbol most likely names; None where it looks like none."""
+    if _COIN_MARGINED.fullmatch(native):
+        market = Market.INVERSE
+    elif market is Market.INVERSE:
+        return None
     dated = _DATED.fullmatch(native)
     name, expiry_ns = native, None
     if dated is not None:
@@ -102,10 +109,12 @@ def instrument_of(native: str, market: Market) -> Instrument | None:
         except ValueError:
             return None
         expiry_ns = int(day.timestamp()) * NS_PER_SECOND
+    name = name.removesuffix("_PERP")
     quote = next((q for q in QUOTES if name.endswith(q) and len(name) > len(q)), None)
     if quote is None or (dated is not None and market is Market.SPOT):
         return None
-    base, settle = name[: -len(quote)], None if market is Market.SPOT else quote
+    base = name[: -len(quote)]
+    settle = {Market.SPOT: None, Market.INVERSE: base}.get(market, quote)
     return Instrument(
         exchange=EXCHANGE,
         symbol=unified_symbol(base, quote, settle, expiry_ns),

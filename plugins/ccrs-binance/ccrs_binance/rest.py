@@ -1,8 +1,9 @@
-"""Binance's public REST calls: spot under ``/api/v3``, USD-M futures under ``/fapi/v1``.
+"""Binance's public REST calls: spot, USD-M futures, COIN-M futures.
 
 Answers are bare objects and lists with prices and sizes as text, oldest first.
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
-https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api and
+https://developers.binance.com/docs/derivatives/coin-margined-futures/market-data/rest-api
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from ccrs_core.wire import decimal, json_pages, ns_of_ms, ns_or_none, whole
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
 
-ALL = frozenset({Market.SPOT, Market.LINEAR})
-FUTURES = frozenset({Market.LINEAR})
+PATHS = {Market.SPOT: "/api/v3", Market.LINEAR: "/fapi/v1", Market.INVERSE: "/dapi/v1"}
+ALL = frozenset(PATHS)
+FUTURES = ALL - {Market.SPOT}
 
 CANDLES_LIMIT = 1000
 TRADES_LIMIT = 1000
@@ -53,8 +55,8 @@ def _spot(instrument: Instrument) -> bool:
     return instrument.market is Market.SPOT
 
 
-def _get(spot: bool, call: str, *query: tuple[str, object]) -> HttpRequest:
-    path = f"/api/v3/{call}" if spot else f"/fapi/v1/{call}"
+def _get(market: Market, call: str, *query: tuple[str, object]) -> HttpRequest:
+    path = f"{PATHS[market]}/{call}"
     return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
 
 
@@ -68,7 +70,7 @@ def _list(body: Any) -> list[Any]:
 
 
 def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
-    return _get(True, "time")
+    return _get(Market.SPOT, "time")
 
 
 def _read_server_time(
@@ -78,7 +80,7 @@ def _read_server_time(
 
 
 def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
-    return _get(request.market is Market.SPOT, "exchangeInfo")
+    return _get(request.market, "exchangeInfo")
 
 
 def _read_instruments(
@@ -92,13 +94,15 @@ def _read_instruments(
 
 def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
-    return _get(_spot(instrument), "ticker/bookTicker", ("symbol", instrument.native))
+    return _get(instrument.market, "ticker/bookTicker", ("symbol", instrument.native))
 
 
 def _read_top_of_book(
     request: GetTopOfBook, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[TopOfBook]:
     instrument = request.instrument
+    if instrument.market is Market.INVERSE:
+        (body,) = _list(body)
     if body["symbol"] != instrument.native:
         raise ValueError("the answer is of another symbol")
     bid_size, ask_size = decimal(body["bidQty"]), decimal(body["askQty"])
@@ -127,7 +131,7 @@ def _levels(request: GetBook) -> int:
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
     query = (("symbol", instrument.native), ("limit", _levels(request)))
-    return _get(_spot(instrument), "depth", *query)
+    return _get(instrument.market, "depth", *query)
 
 
 def book_weight(request: GetBook) -> int:
@@ -165,10 +169,10 @@ def _read_book(
 def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     """Futures' are aggregate trades, as in their stream."""
     instrument = request.instrument
-    spot = _spot(instrument)
     limit = max(1, min(request.limit, TRADES_LIMIT))
     query = (("symbol", instrument.native), ("limit", limit))
-    return _get(spot, "trades" if spot else "aggTrades", *query)
+    call = "trades" if _spot(instrument) else "aggTrades"
+    return _get(instrument.market, call, *query)
 
 
 def _read_trades(
@@ -201,7 +205,8 @@ def _read_trades(
 
 # --- candles --------------------------------------------------------------------------------
 #
-# Pages go back in time.
+# Pages go back in time. Those of COIN-M reach back by 200 days at most, and so may bring fewer than
+# asked for although there are more.
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
@@ -214,7 +219,7 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     if page.before_ms is not None:
         # Inclusive, and of the time at which candles open.
         query.append(("endTime", page.before_ms - 1))
-    return _get(_spot(instrument), "klines", *query)
+    return _get(instrument.market, "klines", *query)
 
 
 def candles_weight(request: GetCandles) -> int:
@@ -279,7 +284,7 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
         query.append(("limit", FUNDING_LIMIT))
     else:
         query.append(("limit", max(1, min(request.limit, FUNDING_LIMIT))))
-    return _get(_spot(request.instrument), "fundingRate", *query)
+    return _get(request.instrument.market, "fundingRate", *query)
 
 
 def _read_funding(

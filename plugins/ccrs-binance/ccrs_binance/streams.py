@@ -3,8 +3,9 @@
 ``decode`` takes a frame's parsed ``data`` and raises one of ``MALFORMED`` where it is malformed;
 the codec turns that into ``DecodeError``.
 
-https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
-https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams,
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams and
+https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams
 """
 
 from __future__ import annotations
@@ -292,7 +293,11 @@ class FuturesPartialBookStream(PartialBookStream):
 
 
 class TickerStream(Stream):
-    """``ticker``: the last 24 hours, every second or two. Futures tell no quotes in it."""
+    """``ticker``: the last 24 hours, every second or two. Futures tell no quotes in it.
+
+    COIN-M counts the volume in contracts and the turnover in the coin that settles them; so do its
+    candles.
+    """
 
     number: ClassVar[bytes | None] = b"E"
 

@@ -1,7 +1,8 @@
 """Binance's instruments and their unified names.
 
 The name is derived from the fields of ``exchangeInfo`` (assets, contract type, delivery time),
-never by cutting up the native symbol: ``BTCUSDT`` names both a spot pair and a perpetual.
+never by cutting up the native symbol: ``BTCUSDT`` names both a spot pair and a perpetual. USD-M
+contracts are of one base unit, COIN-M's of as many quote units as ``contractSize`` says.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from ccrs_core.model import Instrument, InstrumentStatus, Market, unified_symbol
 from ccrs_core.naming import one_to_one
-from ccrs_core.wire import decimal, ns_of_ms
+from ccrs_core.wire import decimal, ns_of_ms, whole
 
 EXCHANGE = "binance"
 
@@ -51,13 +52,15 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
     settle = expiry_ns = None
     if market is not Market.SPOT:
         settle = row["marginAsset"]
-        # Before trading and near delivery the type may be empty. A dated contract's symbol is never
-        # just its pair.
-        if row["contractType"] not in PERPETUALS and native != row.get("pair"):
+        # Before trading and near delivery the type may be empty; but the symbols of perpetuals are
+        # their pairs, or say so.
+        pair = row.get("pair")
+        if row["contractType"] not in PERPETUALS and native not in {pair, f"{pair}_PERP"}:
             expiry_ns = ns_of_ms(row["deliveryDate"])
     names = (native, base, quote) if settle is None else (native, base, quote, settle)
     if not all(type(text) is str and text for text in names):
         raise TypeError("symbol and assets must be text")
+    inverse = market is Market.INVERSE
     filters = {each["filterType"]: each for each in row["filters"]}
     lots = filters.get("LOT_SIZE", {})
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
@@ -69,15 +72,24 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
         base=base,
         quote=quote,
         settle=settle,
-        status=STATUSES.get(row["status"], InstrumentStatus.HALTED),
+        status=STATUSES.get(
+            row["contractStatus" if inverse else "status"], InstrumentStatus.HALTED
+        ),
         tick_size=_step(filters.get("PRICE_FILTER", {}).get("tickSize")),
         lot_size=_step(lots.get("stepSize")),
         min_size=_step(lots.get("minQty")),
         max_size=_step(lots.get("maxQty")),
         min_notional=_step(notional.get("minNotional", notional.get("notional"))),
-        contract_size=Decimal(1),
+        contract_size=_contract_size(row) if inverse else Decimal(1),
         expiry_ns=expiry_ns,
     )
+
+
+def _contract_size(row: Mapping[str, Any]) -> Decimal:
+    size = whole(row["contractSize"])
+    if size < 1:
+        raise ValueError("a contract is worth nothing")
+    return Decimal(size)
 
 
 def _step(text: Any) -> Decimal | None:

@@ -176,13 +176,15 @@ def test_a_level_that_comes_and_goes_between_two_frames_is_told() -> None:
     [
         ("/stream", ["e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"]),
         ("/market/stream", ["e", "E", "a", "s", "p", "q", "nq", "f", "l", "T", "m", "st"]),
+        ("/dstream/stream", ["e", "E", "a", "s", "p", "q", "f", "l", "T", "m", "st"]),
     ],
 )
 def test_aggregate_trades_are_spelled_as_each_market_spells_them(
     path: str, keys: list[str]
 ) -> None:
     at = venue(rate=200.0)
-    peer = opened(at, path, {"streams": "btcusdt@aggTrade"})
+    symbol = "btcusd_perp" if path.startswith("/dstream") else "btcusdt"
+    peer = opened(at, path, {"streams": f"{symbol}@aggTrade"})
     at.advance(at.now_ns + 2 * NS_PER_SECOND)
     frames = said(peer)
     assert frames
@@ -205,6 +207,51 @@ def test_weight_is_counted_and_told_and_too_much_of_it_bans_the_address() -> Non
     at.advance(at.now_ns + 60 * NS_PER_SECOND)
     assert ask(at, "/api/v3/time").status == 418, "a ban outlasts the minute"
     assert ask(at, "/fapi/v1/time").status == 200, "futures count for themselves"
+
+
+def test_both_kinds_of_futures_are_counted_as_one() -> None:
+    at = venue(BinanceDialect(weight_limits={"usdm": 5}))
+    calls = ["/fapi/v1/time", "/dapi/v1/time"] * 3
+    answers = [ask(at, call) for call in calls]
+    used = [int(each.headers["X-MBX-USED-WEIGHT-1M"]) for each in answers]
+    assert used == [1, 2, 3, 4, 5, 5]
+    assert [each.status for each in answers] == [200] * 5 + [429]
+
+
+def test_candles_of_coin_margined_futures_reach_back_200_days_at_a_time() -> None:
+    at = venue(BinanceDialect(weight_limits={}))
+    day_ms = 24 * 3600 * 1000
+    end_ms = START_NS // 1_000_000 - 50 * day_ms
+    query = {"symbol": "BTCUSD_PERP", "interval": "1d", "limit": "1000"}
+
+    def opens(**times: int) -> list[int]:
+        response = ask(at, "/dapi/v1/klines", **query, **{k: str(v) for k, v in times.items()})
+        return [row[0] for row in json.loads(response.body)]
+
+    last = opens(endTime=end_ms)
+    assert last == [end_ms - day * day_ms for day in range(200, -1, -1)]
+    first = opens(startTime=end_ms - 900 * day_ms)
+    assert first == [end_ms + (day - 900) * day_ms for day in range(201)]
+    times = {"startTime": str(end_ms - 201 * day_ms), "endTime": str(end_ms)}
+    refused = ask(at, "/dapi/v1/klines", **query, **times)
+    assert json.loads(refused.body)["code"] == -1127
+
+
+def test_long_histories_of_coin_margined_candles_are_whole() -> None:
+    async def main() -> None:
+        at = venue()
+        transport, clock = EmulatorTransport(at), VirtualClock(START_NS)
+        settings = {"base_url": "ws://binance.emulator", "transport": transport, "clock": clock}
+        async with ccrs_core.connect("binance", **settings) as client:
+            for interval, count, day in (("1d", 700, 1), ("1w", 100, 7)):
+                candles = await client.get_candles("BTC/USD:BTC", interval, limit=count)
+                opens = [candle.open_time_ns for candle in candles]
+                assert len(opens) == count
+                assert {b - a for a, b in pairwise(opens)} == {day * 24 * 3600 * NS_PER_SECOND}
+                mean = candles[0].volume * 100 / candles[0].turnover
+                assert candles[0].low <= mean <= candles[0].high
+
+    run(main())
 
 
 def test_funding_history_has_a_limit_of_its_own() -> None:

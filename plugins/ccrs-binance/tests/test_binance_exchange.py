@@ -23,7 +23,7 @@ FUTURES_ONLY = (Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS)
 def subscription(
     channel: Channel, market: Market, depth: int | None = None, status: str = "trading"
 ) -> Subscription:
-    instrument = instrument_of("BTCUSDT", market)
+    instrument = instrument_of("BTCUSD_PERP" if market is Market.INVERSE else "BTCUSDT", market)
     assert instrument is not None
     instrument = attrs.evolve(instrument, status=InstrumentStatus(status))
     interval = "1m" if channel is Channel.CANDLES else None
@@ -63,7 +63,18 @@ def test_futures_have_a_root_for_books_and_one_for_the_rest() -> None:
         assert exchange.codec(route) is not exchange.codec(route)
 
 
-@pytest.mark.parametrize(("market", "most"), [(Market.SPOT, 5), (Market.LINEAR, 10)])
+def test_coin_margined_futures_have_one_root() -> None:
+    exchange = Binance()
+    routes = {
+        exchange.route(subscription(channel, Market.INVERSE, 5))
+        for channel in Binance.capabilities.channels[Market.INVERSE]
+    }
+    assert {route.url for route in routes} == {"{stream_coinm}/stream"}
+
+
+@pytest.mark.parametrize(
+    ("market", "most"), [(Market.SPOT, 5), (Market.LINEAR, 10), (Market.INVERSE, 10)]
+)
 def test_connections_are_replaced_within_a_day_and_leave_room_for_pings(
     market: Market, most: int
 ) -> None:
@@ -77,7 +88,8 @@ def test_connections_are_replaced_within_a_day_and_leave_room_for_pings(
 
 def test_every_address_is_a_host_without_a_path() -> None:
     for environment in Binance.environments.values():
-        assert set(environment.addresses) == {"rest", "stream", "rest_usdm", "stream_usdm"}
+        names = {f"{kind}{of}" for kind in ("rest", "stream") for of in ("", "_usdm", "_coinm")}
+        assert set(environment.addresses) == names
         for name, address in environment.addresses.items():
             scheme, _, host = address.partition("://")
             assert scheme == ("https" if name.startswith("rest") else "wss")
@@ -96,7 +108,7 @@ def test_only_what_comes_every_second_can_be_too_silent() -> None:
 # --- books that start from a request ---
 
 
-@pytest.mark.parametrize("market", [Market.SPOT, Market.LINEAR])
+@pytest.mark.parametrize("market", Binance.capabilities.channels)
 def test_only_books_of_changes_start_from_a_request_and_are_never_cut(market: Market) -> None:
     exchange = Binance()
     full = subscription(Channel.BOOK, market, 1000)
@@ -115,13 +127,16 @@ def test_only_books_of_changes_start_from_a_request_and_are_never_cut(market: Ma
 def test_spot_and_futures_are_hosts_with_budgets_of_their_own() -> None:
     exchange = Binance()
     budgets = {}
-    for market, name in ((Market.SPOT, "rest"), (Market.LINEAR, "rest_usdm")):
+    hosts = {Market.SPOT: "rest", Market.LINEAR: "rest_usdm", Market.INVERSE: "rest_coinm"}
+    for market, name in hosts.items():
         request = GetTopOfBook(subscription(Channel.TRADES, market).instrument)
         http = Binance.endpoints[GetTopOfBook].encode(request, None)
         assert exchange.rest_address(http) == name
         budgets[name] = exchange.rest_budget(name)
     assert budgets["rest"].amount < 6000
     assert budgets["rest_usdm"].amount < 2400
+    pools = {name: exchange.rest_pool(name) for name in budgets}
+    assert pools == {"rest": "rest", "rest_usdm": "rest_usdm", "rest_coinm": "rest_usdm"}
     assert exchange.rest_address(HttpRequest("GET", "/api/v3/fapi/")) == "rest"
 
 

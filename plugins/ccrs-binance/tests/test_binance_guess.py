@@ -26,6 +26,7 @@ def frame(stream: str, **data: Any) -> bytes:
         ("spot", Market.SPOT),
         ("usdm-public", Market.LINEAR),
         ("usdm-market", Market.LINEAR),
+        ("coinm", Market.INVERSE),
     ],
 )
 def test_the_market_of_a_recording_is_guessed_from_its_frames(name: str, market: Market) -> None:
@@ -46,6 +47,12 @@ def test_the_users_word_about_the_market_counts() -> None:
     assert (sub.channel, sub.interval) == (Channel.CANDLES, "1h")
     (sub,) = guess([kline], None)
     assert sub.symbol == "ETH/USDT"
+
+
+def test_coin_margined_symbols_are_known_whatever_else_a_recording_holds() -> None:
+    streams = ("ethusdt@trade", "btcusd_perp@trade", "ethusd_261225@trade")
+    found = guess([frame(stream, e="trade") for stream in streams], Market.LINEAR)
+    assert [sub.symbol for sub in found] == ["ETH/USDT:USDT", "BTC/USD:BTC", "ETH/USD:ETH-261225"]
 
 
 @pytest.mark.parametrize("speed", ["", "@0ms", "@100ms", "@250ms", "@500ms", "@1000ms"])
@@ -71,7 +78,8 @@ def test_what_belongs_to_no_stream_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("native", "market"),
     [("", Market.SPOT), ("USDT", Market.SPOT), ("XYZ", Market.LINEAR),
-     ("BTCUSDT_261225", Market.SPOT), ("BTCUSDT_261332", Market.LINEAR)],
+     ("BTCUSDT_261225", Market.SPOT), ("BTCUSDT_261332", Market.LINEAR),
+     ("BTCUSDT", Market.INVERSE), ("BTCUSD", Market.INVERSE), ("USD_PERP", Market.INVERSE)],
 )  # fmt: skip
 def test_what_looks_like_no_instrument_is_left_out(native: str, market: Market) -> None:
     assert instrument_of(native, market) is None

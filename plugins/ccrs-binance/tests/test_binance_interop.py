@@ -29,6 +29,37 @@ async def _sockets(client: Any, url: str) -> dict[str, Any]:
     return found
 
 
+def test_python_binance_gets_coin_margined_futures() -> None:
+    async def main() -> None:
+        async with EmulatorServer(BinanceDialect(), seed=5) as server:
+            client = binance.AsyncClient()
+            client.FUTURES_COIN_URL = f"{server.url}/dapi"
+            manager = binance.BinanceSocketManager(client)
+            manager.DSTREAM_URL = f"{server.ws_url}/dstream/"
+            try:
+                info = await client.futures_coin_exchange_info()
+                sizes = {each["symbol"]: each["contractSize"] for each in info["symbols"]}
+                assert sizes["BTCUSD_PERP"] == 100
+                book = await client.futures_coin_order_book(symbol="BTCUSD_PERP", limit=5)
+                assert len(book["bids"]) == len(book["asks"]) == 5
+                (ticker,) = await client.futures_coin_orderbook_ticker(symbol="BTCUSD_PERP")
+                assert ticker["pair"] == "BTCUSD"
+                candles = await client.futures_coin_klines(symbol="BTCUSD_PERP", interval="1m")
+                assert len(candles) == 500
+                streams = ["btcusd_perp@depth@100ms", "btcusd_perp@aggTrade"]
+                kind = binance.enums.FuturesType.COIN_M
+                found = set()
+                async with manager.futures_multiplex_socket(streams, kind) as stream:
+                    while found != set(streams):
+                        message = await asyncio.wait_for(stream.recv(), _PATIENCE)
+                        found.add(message["stream"])
+                        assert message["data"]["s"] == "BTCUSD_PERP"
+            finally:
+                await client.close_connection()
+
+    asyncio.run(main())
+
+
 def test_python_binance_gets_instruments_books_trades_and_streams() -> None:
     async def main() -> None:
         async with EmulatorServer(BinanceDialect(), seed=5) as server:

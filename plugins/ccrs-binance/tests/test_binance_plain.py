@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model import Channel, Instrument, Market, Subscription
 
 SPOT_TOP = (
     '{"stream":"btcusdt@bookTicker","data":{"u":51234567890,"s":"BTCUSDT","b":"64350.10000000",'
@@ -38,9 +38,18 @@ OLDER = [
     FUTURES_TRADE.replace('"nq":"0.250",', "").replace(',"st":1', ""),
     FUTURES_TRADE.replace('"a":3312345678,"s":"BTCUSDT"', '"s":"BTCUSDT","a":3312345678'),
 ]
+COIN_MARGINED = [
+    text.replace("btcusdt@", "btcusd_perp@")
+    .replace("BTCUSDT", "BTCUSD_PERP")
+    .replace('"ps":"BTCUSD_PERP"', '"ps":"BTCUSD"')
+    .replace('"nq":"0.250",', "")
+    .replace('"st":1', '"st":2')
+    for text in (FUTURES_TOP, FUTURES_TRADE)
+]
 FRAMES = {
     Market.SPOT: [SPOT_TOP, SPOT_TRADE],
     Market.LINEAR: [FUTURES_TOP, FUTURES_TRADE, *OLDER],
+    Market.INVERSE: COIN_MARGINED,
 }
 USUAL = [(market, text) for market, texts in FRAMES.items() for text in texts]
 NUMBERS = st.one_of(
@@ -53,12 +62,16 @@ BREAKS = st.sampled_from(
 )
 
 
+def instrument(market: Market) -> Instrument:
+    found = instrument_of("BTCUSD_PERP" if market is Market.INVERSE else "BTCUSDT", market)
+    assert found is not None
+    return found
+
+
 def codec(market: Market) -> Codec:
-    instrument = instrument_of("BTCUSDT", market)
-    assert instrument is not None
     made = BinanceCodec()
     channels = (Channel.TOP_OF_BOOK, Channel.TRADES)
-    made.subscribe([Subscription(channel, instrument) for channel in channels], "1")
+    made.subscribe([Subscription(channel, instrument(market)) for channel in channels], "1")
     return made
 
 
@@ -123,20 +136,18 @@ def test_interleaved_streams_and_streams_that_are_gone_are_told_apart() -> None:
         for _ in range(3):
             for text in (top, trade):
                 assert said(mixed, text.encode()) == general(market, text.encode())
-        instrument = instrument_of("BTCUSDT", market)
-        assert instrument is not None
         mixed.decode(top.encode(), 5)
-        mixed.unsubscribe([Subscription(Channel.TOP_OF_BOOK, instrument)], "2")
+        mixed.unsubscribe([Subscription(Channel.TOP_OF_BOOK, instrument(market))], "2")
         (gone,) = mixed.decode(top.encode(), 5)
         assert not isinstance(gone, Data)
 
 
 def test_streams_of_symbols_that_are_not_ascii_are_read() -> None:
     text = SPOT_TOP.replace("btcusdt", "币usdt").replace("BTCUSDT", "币USDT")
-    instrument = instrument_of("币USDT", Market.SPOT)
-    assert instrument is not None
+    odd = instrument_of("币USDT", Market.SPOT)
+    assert odd is not None
     made = BinanceCodec()
-    made.subscribe([Subscription(Channel.TOP_OF_BOOK, instrument)], "1")
+    made.subscribe([Subscription(Channel.TOP_OF_BOOK, odd)], "1")
     (message,) = made.decode(text.encode(), 5)
     assert isinstance(message, Data)
     assert message.events[0].symbol == "币/USDT"
@@ -145,8 +156,9 @@ def test_streams_of_symbols_that_are_not_ascii_are_read() -> None:
 
 # --- bursts ---------------------------------------------------------------------------------
 
-REPLACEABLE = {"btcusdt@bookTicker"}
-NUMBER = {Market.SPOT: "51234567890", Market.LINEAR: "9012345678901"}
+REPLACEABLE = {"btcusdt@bookTicker", "btcusd_perp@bookTicker"}
+FUTURES_NUMBER = "9012345678901"
+NUMBER = {**dict.fromkeys(FRAMES, FUTURES_NUMBER), Market.SPOT: "51234567890"}
 
 
 @st.composite
@@ -194,7 +206,8 @@ def test_a_usual_burst_is_judged_as_a_whole(market: Market) -> None:
     frames = [text.replace(number, str(int(number) + n)).encode() for n in range(50)]
     lead = frames[0][: frames[0].index(b'"u":') + 4]
     assert rising(frames, lead)
-    assert codec(market).newest(frames, REPLACEABLE) == (frames[-1:], {"btcusdt@bookTicker": 49})
+    topic = f"{instrument(market).native.lower()}@bookTicker"
+    assert codec(market).newest(frames, REPLACEABLE) == (frames[-1:], {topic: 49})
     lower = text.replace(number, str(int(number) - 1)).encode()
     for place in range(50):
         assert rising([*frames[:place], lower, *frames[place:]], lead) is (place == 0)
@@ -204,10 +217,8 @@ def test_a_usual_burst_is_judged_as_a_whole(market: Market) -> None:
 
 
 def test_bursts_of_spots_partial_books_are_judged_as_a_whole() -> None:
-    instrument = instrument_of("BTCUSDT", Market.SPOT)
-    assert instrument is not None
     made = BinanceCodec()
-    made.subscribe([Subscription(Channel.BOOK, instrument, depth=5)], "1")
+    made.subscribe([Subscription(Channel.BOOK, instrument(Market.SPOT), depth=5)], "1")
     frames = [
         b'{"stream":"btcusdt@depth5@100ms","data":{"lastUpdateId":%d,"bids":[["1","2"]],"asks":[]}}'
         % number

@@ -35,7 +35,7 @@ NOW_MS = 1_794_000_030_000
 
 
 def instrument(market: Market = Market.LINEAR) -> Instrument:
-    found = instrument_of("BTCUSDT", market)
+    found = instrument_of("BTCUSD_PERP" if market is Market.INVERSE else "BTCUSDT", market)
     assert found is not None
     return found
 
@@ -90,6 +90,11 @@ def pages(request: Request[Any], serve: Callable[[dict[str, str]], Any]) -> list
         (GetCandles(instrument(), "1m", None, None, 100), "/fapi/v1/klines", 2),
         (GetCandles(instrument(), "1m", None, None, 2000), "/fapi/v1/klines", 5),
         (GetFundingHistory(instrument(), None, None, 10), "/fapi/v1/fundingRate", 20),
+        (GetInstruments(Market.INVERSE), "/dapi/v1/exchangeInfo", 1),
+        (GetTopOfBook(instrument(Market.INVERSE)), "/dapi/v1/ticker/bookTicker", 2),
+        (GetTrades(instrument(Market.INVERSE), 10), "/dapi/v1/aggTrades", 20),
+        (GetCandles(instrument(Market.INVERSE), "1m", None, None, 100), "/dapi/v1/klines", 2),
+        (GetFundingHistory(instrument(Market.INVERSE), None, None, 10), "/dapi/v1/fundingRate", 20),
     ],
 )
 def test_every_request_has_its_call_and_its_weight(
@@ -112,6 +117,7 @@ def test_every_request_has_its_call_and_its_weight(
         (Market.LINEAR, 51, 100, 5),
         (Market.LINEAR, 500, 500, 10),
         (Market.LINEAR, 9999, 1000, 20),
+        (Market.INVERSE, 51, 100, 5),
     ],
 )
 def test_books_have_the_levels_that_a_market_allows_and_cost_by_them(

@@ -18,11 +18,11 @@ NEVER = 4_133_404_800_000
 DECEMBER = 1_798_185_600_000  # 2026-12-25 08:00 UTC
 
 
-def filters(minimum: dict[str, str]) -> list[dict[str, str]]:
+def filters(*minimum: dict[str, str]) -> list[dict[str, str]]:
     return [
         {"filterType": "PRICE_FILTER", "minPrice": "0.1", "maxPrice": "9", "tickSize": "0.10"},
         {"filterType": "LOT_SIZE", "minQty": "0.01", "maxQty": "5", "stepSize": "0.01"},
-        minimum,
+        *minimum,
     ]
 
 
@@ -53,6 +53,12 @@ def dated(symbol: str, kind: str = "CURRENT_QUARTER") -> dict[str, Any]:
     return contract(symbol, "BTC", "USDT", contractType=kind, deliveryDate=DECEMBER)
 
 
+def coin_margined(symbol: str, kind: str = "PERPETUAL", **fields: Any) -> dict[str, Any]:
+    row = contract(symbol, "BTC", "USD", marginAsset="BTC", contractType=kind, filters=filters())
+    row["contractStatus"] = row.pop("status")
+    return {**row, "contractSize": 100, **fields}
+
+
 def only(rows: list[dict[str, Any]], market: Market) -> Instrument:
     (found,) = instruments(rows, market)
     return found
@@ -73,6 +79,13 @@ def only(rows: list[dict[str, Any]], market: Market) -> Instrument:
             contract("TSLAUSDT", "TSLA", "USDT", contractType="TRADIFI_PERPETUAL"),
             "TSLA/USDT:USDT",
         ),
+        (Market.INVERSE, coin_margined("BTCUSD_PERP"), "BTC/USD:BTC"),
+        (Market.INVERSE, coin_margined("BTCUSD_PERP", ""), "BTC/USD:BTC"),
+        (
+            Market.INVERSE,
+            coin_margined("BTCUSD_261225", "NEXT_QUARTER", deliveryDate=DECEMBER),
+            "BTC/USD:BTC-261225",
+        ),
     ],
 )
 def test_every_kind_of_instrument_has_its_unified_name(
@@ -87,6 +100,17 @@ def test_every_kind_of_instrument_has_its_unified_name(
     assert guessed is not None
     assert guessed.symbol == symbol
     assert guessed.expiry_ns == instrument.expiry_ns
+
+
+def test_contracts_of_coin_margined_futures_are_worth_quote_units() -> None:
+    instrument = only([coin_margined("BTCUSD_PERP")], Market.INVERSE)
+    assert (instrument.contract_size, instrument.settle) == (100, "BTC")
+    assert instrument.min_notional is None
+    halted = only([coin_margined("BTCUSD_PERP", contractStatus="SETTLING")], Market.INVERSE)
+    assert halted.status is InstrumentStatus.SETTLING
+    for size in (None, "100", 0.5, True, 0):
+        with pytest.raises((TypeError, ValueError)):
+            instruments([coin_margined("BTCUSD_PERP", contractSize=size)], Market.INVERSE)
 
 
 @pytest.mark.parametrize("market", [Market.SPOT, Market.LINEAR])
