@@ -31,7 +31,7 @@ from ccrs_core.exchange import Budget, Limits, Route
 from ccrs_core.model import Channel, Market, Subscription
 from ccrs_core.options import Options
 from ccrs_core.policy import Policy
-from ccrs_core.rest import HttpResponse, Request
+from ccrs_core.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.status import SubscriptionState
 from ccrs_core.transport.memory import VirtualClock
 
@@ -255,10 +255,13 @@ class BudgetProperties:
         if not subject.markets:
             subject.undeclared("channel or request")
         tried: set[tuple[object, ...]] = set()
+        requests: list[Request[Any]] = []
         for market in subject.markets:
             for size in (5, _LARGE):
-                for request in requests_of(subject, subject.instrument(market), size):
-                    _are_taken(subject, request, tried)
+                requests += requests_of(subject, subject.instrument(market), size)
+        for request in requests:
+            _are_taken(subject, request, tried)
+        _are_taken_together(subject, requests)
         for route in list(of_each_route(subject))[:1] if subject.channels else ():
             for number in range(min(limits.connects.amount, _MOST_ATTEMPTS)):
                 try:
@@ -426,6 +429,31 @@ def _check_room(peer: Peer, change: dict[str, int]) -> None:
     if chars is not None:
         used = sum(map(len, peer.subscriptions))
         assert used <= chars, f"{used} characters of topics on one connection, {chars} allowed"
+
+
+def _are_taken_together(subject: Subject, requests: Sequence[Request[Any]]) -> None:
+    """All that all hosts allow, from one address: some may be counted together."""
+    line, exchange = subject.line(address="192.0.2.2"), subject.exchange
+    heaviest: dict[str, tuple[int, HttpRequest]] = {}
+    for request in requests:
+        endpoint = exchange.endpoints[type(request)]
+        encoded = endpoint.encode(request, None)
+        name, weight = exchange.rest_address(encoded), endpoint.weight_of(request)
+        if weight > heaviest.get(name, (0, encoded))[0]:
+            heaviest[name] = weight, encoded
+    left = {pool: exchange.rest_budget(pool).amount for pool in map(exchange.rest_pool, heaviest)}
+    for _ in range(_MOST_ATTEMPTS):
+        for name, (weight, encoded) in list(heaviest.items()):
+            pool = exchange.rest_pool(name)
+            left[pool] -= weight
+            if left[pool] < 0:
+                del heaviest[name]
+                continue
+            error = exchange.error_of(line.http(encoded))
+            assert not isinstance(error, RateLimited), (
+                f"where the budgets of all hosts are spent at once, {name} answers {error!r}: if "
+                "the exchange counts it together with another one, Exchange.rest_pool must say so"
+            )
 
 
 def _are_taken(subject: Subject, request: Request[Any], tried: set[tuple[object, ...]]) -> None:

@@ -34,8 +34,8 @@ class Kind:
         """A listing changed accordingly."""
         price, lot = self.tick * self.ticks, self.lot
         if listing.market is Market.INVERSE:
-            lot = max(lot, Decimal(1))  # whole contracts of one quote unit
-            value = lot * 500
+            lot = max(lot, Decimal(1))  # whole contracts
+            value = lot * 500 * listing.contract_size
         else:
             value = price * lot * 500
         return attrs.evolve(

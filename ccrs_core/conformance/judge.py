@@ -12,7 +12,7 @@ from ccrs_core.conformance.figures import (
     now_is_true,
     ticker_is_true,
 )
-from ccrs_core.conformance.line import Line, Wire, events_of
+from ccrs_core.conformance.line import Line, Wire, events_of, next_due_ns
 from ccrs_core.conformance.truth import History, Truth, clock
 from ccrs_core.events import (
     BookUpdate,
@@ -58,7 +58,7 @@ class Capture:
         """Let time pass; what comes, moment by moment."""
         venue = self.line.venue
         end_ns = venue.now_ns + round(seconds * NS_PER_SECOND)
-        while (due := venue.next_wake_ns) is not None and due <= end_ns:
+        while (due := next_due_ns(venue, self.wires.values())) is not None and due <= end_ns:
             venue.advance(due)
             yield self.take()
         venue.advance(end_ns)

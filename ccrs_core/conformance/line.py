@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -41,6 +41,16 @@ class Wire:
         self._number = 0
         self._limit = route.messages
         self._sent_ns: list[int] = []
+        self.ping_due_ns: int | None = None
+        """When the exchange is due a ping, without which it may hang up."""
+        self._ping_later()
+
+    def _ping_later(self) -> None:
+        heartbeat = self.codec.heartbeat
+        if heartbeat is not None and not self.closed:
+            self.ping_due_ns = self.line.venue.now_ns + round(heartbeat.interval * NS_PER_SECOND)
+        else:
+            self.ping_due_ns = None
 
     def send(self, frame: Outbound) -> list[Message]:
         """Send a frame as the client would, in its turn; what comes back until then."""
@@ -85,8 +95,17 @@ class Wire:
         return found
 
     def take(self) -> list[Message]:
-        """What the frames say that have come since the last call. Replies are sent."""
+        """What the frames say that have come since the last call. Replies are sent, and a ping
+        where one is due."""
         found: list[Message] = []
+        if self.ping_due_ns is not None and self.line.venue.now_ns >= self.ping_due_ns:
+            self._ping_later()
+            self._number += 1
+            ping = self.codec.ping(str(self._number))
+            if ping is not None:
+                found += self.send(ping)
+            else:
+                self.peer.pinged(self.line.venue.now_ns)
         for frame in self.raw():
             found += self.decode(frame)
         for message in found:
@@ -106,11 +125,17 @@ class Wire:
         venue = self.line.venue
         end_ns = venue.now_ns + round(seconds * NS_PER_SECOND)
         found: list[Message] = []
-        while (due := venue.next_wake_ns) is not None and due <= end_ns:
+        while (due := next_due_ns(venue, [self])) is not None and due <= end_ns:
             venue.advance(due)
             found += self.take()
         venue.advance(end_ns)
         return found + self.take()
+
+
+def next_due_ns(venue: EmulatedExchange, wires: Iterable[Wire]) -> int | None:
+    """When something happens next, at the exchange or on a wire."""
+    due = [wire.ping_due_ns for wire in wires]
+    return min((at for at in (venue.next_wake_ns, *due) if at is not None), default=None)
 
 
 class Line:

@@ -338,7 +338,9 @@ class _At:
 
     def size_of(self, listing: Listing) -> Decimal:
         lot, price = Fraction(listing.lot), Fraction(listing.price) * self.price
-        worth = Fraction(1) if listing.market is Market.INVERSE or not price else price
+        worth = Fraction(listing.contract_size)
+        if listing.market is not Market.INVERSE and price:
+            worth *= price
         about = {
             "min": Fraction(listing.min_size),
             "max": Fraction(listing.max_size),
@@ -398,8 +400,6 @@ def _as_stated(instrument: Instrument, listing: Listing) -> Listing:
     changes: dict[str, Any] = {}
     if instrument.min_notional is None:
         changes["min_notional"] = Decimal(0)
-    elif instrument.market is Market.INVERSE:
-        changes["min_notional"] = listing.min_notional / instrument.contract_size
     if instrument.min_size is None:
         changes["min_size"] = instrument.lot_size or Decimal("1e-20")
     if instrument.max_size is None:

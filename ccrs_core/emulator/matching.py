@@ -145,9 +145,9 @@ class Rules:
                 raise RuleBroken(Broken.PRICE_MIN, f"price {price} is not above zero")
             if self.price.count(price) is None:
                 raise RuleBroken(Broken.PRICE_STEP, f"price {price} is no multiple of the tick")
-        # Sizes of inverse instruments are contracts of one quote unit, so that size is value.
-        inverse = listing.market is Market.INVERSE
-        value = size if inverse else size * (reference if price is None else price)
+        value = size * listing.contract_size
+        if listing.market is not Market.INVERSE:
+            value *= reference if price is None else price
         if value < listing.min_notional:
             raise RuleBroken(Broken.NOTIONAL_MIN, f"value {value} is below {listing.min_notional}")
 

@@ -47,6 +47,7 @@ READING: tuple[type[Misread], ...] = (
     values.CandleEndsTooEarly,
     values.FundingRateAsPercentage,
     values.TickerFieldsForgotten,
+    values.InverseContractSizeIgnored,
     values.IdsAsNumbers,
     values.TradeIdsReused,
     values.SymbolAsTheExchangeSpellsIt,
@@ -58,12 +59,9 @@ READING: tuple[type[Misread], ...] = (
 """Those that fit both."""
 
 ONLY: dict[str, tuple[type[Misread], ...]] = {
-    # OKX trims its numbers; Binance has no inverse contracts, and no pong of its own.
+    # OKX trims its numbers; Binance has no pong of its own.
     "binance": (values.TrailingZerosLost,),
-    "okx": (
-        values.InverseContractSizeIgnored,
-        connections.PongTakenForAnError,
-    ),
+    "okx": (connections.PongTakenForAnError,),
 }
 
 
@@ -119,6 +117,28 @@ class WeightsForgotten(Binance):
 
     endpoints: ClassVar[Any] = {
         kind: attrs.evolve(endpoint, weight=1) for kind, endpoint in Binance.endpoints.items()
+    }
+
+
+class BudgetsOfTheirOwn(Binance):
+    """Each host has a budget, although two of them are counted as one."""
+
+    def rest_pool(self, address: str) -> str:
+        return address
+
+
+class ContractsOfOneDollar(Binance):
+    """Inverse contracts are said to be worth one quote unit."""
+
+    @staticmethod
+    def _unscaled(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
+        answer = Binance.endpoints[GetInstruments].decode(request, response, now_ns, cursor)
+        found: list[Instrument] = [attrs.evolve(i, contract_size=1) for i in answer.value]
+        return attrs.evolve(answer, value=found)
+
+    endpoints: ClassVar[Any] = {
+        **Binance.endpoints,
+        GetInstruments: attrs.evolve(Binance.endpoints[GetInstruments], decode=_unscaled),
     }
 
 
@@ -216,6 +236,8 @@ OWN: tuple[tuple[str, type[Exchange], str], ...] = (
         "test_a_valid_book_is_well_formed_and_as_deep_as_subscribed",
     ),
     ("binance", WeightsForgotten, "test_the_declared_budgets_are_within_the_exchanges"),
+    ("binance", BudgetsOfTheirOwn, "test_the_declared_budgets_are_within_the_exchanges"),
+    ("binance", ContractsOfOneDollar, "test_instruments_say_what_the_exchange_lists"),
     ("binance", OneRootForAll, "test_everything_declared_is_delivered"),
     ("okx", ContractsTakenForBaseUnits, MARKET),
     ("okx", ChecksumOfAnotherOrder, "test_the_plugins_checksum_is_the_exchanges"),

@@ -40,13 +40,10 @@ _CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 
 def contract_value(listing: Listing) -> Decimal:
-    """What a contract is worth, in base units; of inverse ones in quote units.
-
-    The markets of the core's emulator value inverse contracts at one quote unit.
-    """
+    """What a contract is worth, in base units; of inverse ones in quote units."""
     if listing.market is Market.LINEAR:
         return listing.lot * 100
-    return listing.lot if listing.market is Market.OPTION else Decimal(1)
+    return listing.lot if listing.market is Market.OPTION else listing.contract_size
 
 
 def step(listing: Listing) -> Decimal:
@@ -151,11 +148,12 @@ def _inverse(coin: str, price: str, tick: str, levels: int) -> Listing:
         settle=coin,
         tick=Decimal(tick),
         lot=Decimal(1),
+        contract_size=Decimal(100 if coin == "BTC" else 10),
         min_size=Decimal(1),
         max_size=Decimal(100_000_000),
         price=Decimal(price),
         levels=levels,
-        level_value=Decimal(12_000),
+        level_value=Decimal(120_000),
         pace=0.6 if coin in _LIVELY else 0.1,
         launch_ns=_LAUNCH_NS,
         funding_interval_ns=8 * _HOUR_NS,
