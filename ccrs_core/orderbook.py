@@ -66,19 +66,17 @@ class _Half:
         sign = self.sign
         self.prices = sorted(self.sizes if sign > 0 else (p.copy_negate() for p in self.sizes))
 
-    def set(self, price: Decimal, size: Decimal) -> None:
-        sizes = self.sizes
-        key = price if self.sign > 0 else price.copy_negate()
-        if size:
-            if price not in sizes:
-                prices = self.prices
-                if not prices or key > prices[-1]:
-                    prices.append(key)
-                else:
-                    insort(prices, key)
-            sizes[price] = size
-        elif sizes.pop(price, None) is not None:
-            del self.prices[bisect_left(self.prices, key)]
+    def change(self, levels: tuple[Level, ...]) -> None:
+        sizes, prices, positive = self.sizes, self.prices, self.sign > 0
+        for price, size in levels:
+            if size:
+                count = len(sizes)
+                sizes[price] = size
+                if len(sizes) != count:
+                    insort(prices, price if positive else price.copy_negate())
+            elif sizes.pop(price, None) is not None:
+                key = price if positive else price.copy_negate()
+                del prices[bisect_left(prices, key)]
 
     def trim(self, depth: int) -> None:
         excess = len(self.prices) - depth
@@ -158,12 +156,8 @@ class OrderBook:
             # One that begins a new count follows on exactly one state.
             if update.sequence <= held and not (before == held and update.sequence < before):
                 return Applied.OLD
-            put = self._bids.set
-            for price, size in update.bids:
-                put(price, size)
-            put = self._asks.set
-            for price, size in update.asks:
-                put(price, size)
+            self._bids.change(update.bids)
+            self._asks.change(update.asks)
         if self.depth is not None:
             self._bids.trim(self.depth)
             self._asks.trim(self.depth)

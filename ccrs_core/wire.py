@@ -102,7 +102,10 @@ class _Decimals(dict[str, Decimal]):
     def __missing__(self, text: str) -> Decimal:
         if type(text) is not str:
             raise TypeError(f"number as {type(text).__name__}, not text")
-        number = plausible(Decimal(text))
+        number = Decimal(text)
+        # As :func:`plausible`, without a call.
+        if not number.is_finite() or not -64 < number.adjusted() < 64:
+            raise ValueError("not a plausible number")
         if len(self) >= 16384:
             self.clear()
         self[text] = number
