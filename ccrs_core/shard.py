@@ -18,18 +18,15 @@ from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Runner
+from ccrs_core.rollover import Rollover
 from ccrs_core.session import Session
-from ccrs_core.status import LinkState, SubscriptionState
+from ccrs_core.status import SubscriptionState
 from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.supervisor import Context, Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
 
 log = logging.getLogger("ccrs.shard")
-
-_SETTLE_POLL = 0.05
-_SIGN_OF_LIFE = 5.0
-"""Seconds in which a connection that is to be retired may answer a ping."""
 
 
 def identity(subscription: Subscription) -> Hashable:
@@ -62,7 +59,7 @@ class Shard:
         """Topics of which nobody wants but the newest state."""
         self.links: list[Link] = []
         self.refusals: dict[Subscription, SubscriptionRefused] = {}
-        self.rollovers = 0
+        self.rollover = Rollover(self)
         self.resubscriptions = 0
         self._past_reconnects = 0
         self._wanted: dict[Subscription, str] = {}
@@ -74,12 +71,11 @@ class Shard:
         self._tasks: dict[Link, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._polls: set[asyncio.TimerHandle] = set()
-        self._score: dict[Link, int] = {}
-        self._closed = False
+        self.closed = False
         for _ in range(connections):
-            self._start(Link(self, context))
+            self.start(Link(self, context))
         if context.options.replace_losers and connections > 1:
-            self._later(context.options.loser_window, self._replace_loser)
+            self.rollover.replace_losers()
 
     # --- what is wanted ---
 
@@ -228,7 +224,7 @@ class Shard:
 
     # --- connections ---
 
-    def _start(self, link: Link) -> None:
+    def start(self, link: Link) -> None:
         self.links.append(link)
         task = self.context.spawn(link.run())
         self._tasks[link] = task
@@ -239,7 +235,6 @@ class Shard:
         if link in self.links:
             self.links.remove(link)
             self._past_reconnects += max(link.connects - 1, 0)
-        self._score.pop(link, None)
 
     def _racing(self) -> None:
         on = len(self.runners) > 1 and self.route.sequence_scope is SequenceScope.GLOBAL
@@ -261,8 +256,8 @@ class Shard:
             now_ns = self.context.clock.time_ns()
             for name in carried:
                 self._interrupted(name, Reason.DISCONNECTED, now_ns)
-                if not link.retired and not self._covered(name, link, session):
-                    self._missed(name, Reason.RECONNECTED)
+                if not link.retired and not self.covered(name, link, session):
+                    self.missed(name, Reason.RECONNECTED)
             for name in carried:
                 if name in self.topics:
                     self.topics[name].narrowed(self.context.clock.monotonic())
@@ -272,7 +267,7 @@ class Shard:
     def _interrupted(
         self, name: str, reason: Reason, now_ns: int, silent: int | None = None
     ) -> None:
-        if self._carried(name) or self._closed:
+        if self._carried(name) or self.closed:
             return
         topic = self.topics[name]
         topic.lost_sync(reason)
@@ -280,7 +275,7 @@ class Shard:
             stream.interrupt(Reason.RESUBSCRIBED if reason is Reason.SILENT else Reason.RECONNECTED)
             stream.stale(reason, now_ns, silent)
 
-    def _covered(self, name: str, old: Link, was: Session, *, planned: bool = False) -> bool:
+    def covered(self, name: str, old: Link, was: Session, *, planned: bool = False) -> bool:
         """Whether another connection brings a topic, and nothing is missing between what an old one
         has brought of it and that.
 
@@ -303,7 +298,7 @@ class Shard:
                 return True
         return False
 
-    def _missed(self, name: str, reason: Reason) -> None:
+    def missed(self, name: str, reason: Reason) -> None:
         """Updates of a topic may have been missed. Books see that for themselves."""
         for stream in self.topics[name].streams.values():
             if stream.subscription.channel is not Channel.BOOK:
@@ -323,8 +318,8 @@ class Shard:
         carried = [n for n in self.topics if session.carried_since(n) is not None]
         session.missed(now + 1e-9)
         for name in carried:
-            if not self._covered(name, link, session):
-                self._missed(name, Reason.UNREADABLE)
+            if not self.covered(name, link, session):
+                self.missed(name, Reason.UNREADABLE)
                 if self.route.sequence_scope is not SequenceScope.GLOBAL:
                     # The exchange's own numbers may not be there to show a book what it missed.
                     self.topics[name].doubt(Reason.UNREADABLE, now, now_ns)
@@ -375,7 +370,7 @@ class Shard:
             return
 
         def failed() -> None:
-            if keeper.told_whole and not self._closed and self.topics.get(name) is topic:
+            if keeper.told_whole and not self.closed and self.topics.get(name) is topic:
                 # The stream itself may tell the whole book, as it has done before.
                 self._resubscribe(name)
 
@@ -397,102 +392,19 @@ class Shard:
     # --- planned replacement ---
 
     def replace(self, link: Link, reason: str) -> None:
-        """Open a connection in place of another one, which goes on until the new one delivers."""
-        if link.successor is not None or link.retired or self._closed:
-            return
-        log.info("replacing connection %d: %s", link.number, reason)
-        new = Link(self, self.context)
-        # Without global sequence numbers two deliveries can't be merged: the old connection ends
-        # in the moment in which the new one subscribes.
-        new.held = self.route.sequence_scope is not SequenceScope.GLOBAL
-        link.successor = new
-        self._start(new)
-        self._later(_SETTLE_POLL, lambda: self._settle(link, new))
+        self.rollover.replace(link, reason)
 
-    def _settle(self, old: Link, new: Link) -> None:
-        if old not in self.links:
-            return
-        if new not in self.links:
-            # Replaced in its turn before it took over, or gone altogether.
-            old.successor = new.successor
-            if new.successor is not None:
-                self._settle(old, new.successor)
-            return
-        session = new.session
-        if session is None or new.state is not LinkState.OPEN:
-            self._later(_SETTLE_POLL, lambda: self._settle(old, new))
-        elif new.held:
-            self._switch(old, new)
-        elif session.settled():
-            self._later(self.context.options.rollover_overlap, lambda: self._relieve(old))
-        else:
-            self._later(_SETTLE_POLL, lambda: self._settle(old, new))
-
-    def _relieve(self, old: Link, until: float | None = None) -> None:
-        """Retire a connection once it has answered a ping that was sent after others took over.
-
-        What it brings in order before that is all that was under way. Without an answer it might
-        have been dead when they did, or lag, and something be missing in between.
-        """
-        session, now = old.session, self.context.clock.monotonic()
-        if old not in self.links:
-            return
-        if until is None:
-            until = now + _SIGN_OF_LIFE
-            if session is not None:
-                old.apply(session.probe(now))
-        waits = [] if session is None else self._unrelieved(old, session)
-        if waits and now < until:
-            self._later(_SETTLE_POLL, lambda: self._relieve(old, until))
-            return
-        for name in waits:
-            self._missed(name, Reason.ROLLOVER)
-        self._retire(old)
-
-    def _unrelieved(self, old: Link, session: Session) -> list[str]:
-        """The topics of a connection that others aren't known to have taken over without a hole."""
-        old.note_life(session)
-        return [
-            name
-            for name in self.topics
-            if session.carried_since(name) is not None
-            and not self._covered(name, old, session, planned=True)
-        ]
-
-    def _switch(self, old: Link, new: Link) -> None:
-        self._retire(old)
-        new.held = False
-        for topic in self.topics.values():
-            topic.lost_sync(Reason.ROLLOVER)
-            topic.race.reset()
-            for stream in topic.streams.values():
-                stream.interrupt(Reason.ROLLOVER)
-        if new.session is not None:
-            new.apply(new.session.add(self.wanted()))
-
-    def _retire(self, link: Link) -> None:
-        if link in self.links:
-            self.rollovers += 1
-            if not link.retire():
-                self._tasks[link].cancel()
-
-    def _replace_loser(self) -> None:
-        options = self.context.options
-        wins = {link: link.runner.wins - self._score.get(link, 0) for link in self.links}
-        total = sum(wins.values())
-        if total >= 100 and len(wins) > 1:
-            loser = min(wins, key=lambda link: wins[link])
-            if wins[loser] < options.loser_share * total and loser.state is LinkState.OPEN:
-                self.replace(loser, f"it won {wins[loser]} of the last {total} races")
-        self._score = {link: link.runner.wins for link in self.links}
-        self._later(options.loser_window, self._replace_loser)
+    def retire(self, link: Link) -> None:
+        """Let a connection that has been replaced end."""
+        if not link.retire():
+            self._tasks[link].cancel()
 
     # --- timers and the end ---
 
-    def _later(self, delay: float, call: Callable[[], None]) -> None:
+    def later(self, delay: float, call: Callable[[], None]) -> None:
         def fire() -> None:
             self._polls.discard(handle)
-            if not self._closed:
+            if not self.closed:
                 call()
 
         handle = asyncio.get_running_loop().call_later(delay, fire)
@@ -503,7 +415,7 @@ class Shard:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
-        if topic is None or topic.wake_at is None or self._closed:
+        if topic is None or topic.wake_at is None or self.closed:
             return
         delay = max(topic.wake_at - self.context.clock.monotonic(), 0.0)
         self._timers[name] = asyncio.get_running_loop().call_later(delay, self._tick, name)
@@ -517,9 +429,9 @@ class Shard:
 
     def end(self) -> None:
         """Let all connections end; nothing can keep them from it any more."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         for timer in (*self._timers.values(), *self._polls):
             timer.cancel()
         self._timers.clear()

@@ -21,7 +21,7 @@ class Totals:
     reconnects: int = 0
 
     def add(self, shard: Shard) -> None:
-        self.rollovers += shard.rollovers
+        self.rollovers += shard.rollover.count
         self.resubscriptions += shard.resubscriptions
         self.reconnects += shard.reconnects
 

@@ -1,0 +1,144 @@
+"""Planned replacement: a connection that is to end is replaced first, so that nothing is missing.
+
+The old connection goes on until the new one delivers and all that was under way on it has arrived.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from ccrs_core.events import Reason
+from ccrs_core.exchange import SequenceScope
+from ccrs_core.session import Session
+from ccrs_core.status import LinkState
+from ccrs_core.supervisor import Context, Link, Parent
+
+log = logging.getLogger("ccrs.rollover")
+
+_POLL = 0.05
+_SIGN_OF_LIFE = 5.0
+"""Seconds in which a connection that is to be retired may answer a ping."""
+
+
+class Owner(Parent, Protocol):
+    """What a rollover asks of the shard whose connections it replaces."""
+
+    context: Context
+    links: list[Link]
+    closed: bool
+
+    def start(self, link: Link) -> None: ...
+    def retire(self, link: Link) -> None: ...
+    def later(self, delay: float, call: Callable[[], None]) -> None: ...
+    def covered(self, name: str, old: Link, was: Session, *, planned: bool) -> bool: ...
+    def missed(self, name: str, reason: Reason) -> None: ...
+
+
+class Rollover:
+    """Replaces a shard's connections: old ones, announced ends, and those that never win a race."""
+
+    def __init__(self, shard: Owner) -> None:
+        self.count = 0
+        """Connections retired so far."""
+        self._shard = shard
+        self._score: dict[Link, int] = {}
+
+    def replace(self, link: Link, reason: str) -> None:
+        """Open a connection in place of another one, which goes on until the new one delivers."""
+        shard = self._shard
+        if link.successor is not None or link.retired or shard.closed:
+            return
+        log.info("replacing connection %d: %s", link.number, reason)
+        new = Link(shard, shard.context)
+        # Without global sequence numbers two deliveries can't be merged: the old connection ends
+        # in the moment in which the new one subscribes.
+        new.held = shard.route.sequence_scope is not SequenceScope.GLOBAL
+        link.successor = new
+        shard.start(new)
+        shard.later(_POLL, lambda: self._settle(link, new))
+
+    def _settle(self, old: Link, new: Link) -> None:
+        shard = self._shard
+        if old not in shard.links:
+            return
+        if new not in shard.links:
+            # Replaced in its turn before it took over, or gone altogether.
+            old.successor = new.successor
+            if new.successor is not None:
+                self._settle(old, new.successor)
+            return
+        session = new.session
+        if session is None or new.state is not LinkState.OPEN:
+            shard.later(_POLL, lambda: self._settle(old, new))
+        elif new.held:
+            self._switch(old, new)
+        elif session.settled():
+            shard.later(shard.context.options.rollover_overlap, lambda: self._relieve(old))
+        else:
+            shard.later(_POLL, lambda: self._settle(old, new))
+
+    def _relieve(self, old: Link, until: float | None = None) -> None:
+        """Retire a connection once it has answered a ping that was sent after others took over.
+
+        What it brings in order before that is all that was under way. Without an answer it might
+        have been dead when they did, or lag, and something be missing in between.
+        """
+        shard = self._shard
+        session, now = old.session, shard.context.clock.monotonic()
+        if old not in shard.links:
+            return
+        if until is None:
+            until = now + _SIGN_OF_LIFE
+            if session is not None:
+                old.apply(session.probe(now))
+        waits = [] if session is None else self._unrelieved(old, session)
+        if waits and now < until:
+            shard.later(_POLL, lambda: self._relieve(old, until))
+            return
+        for name in waits:
+            shard.missed(name, Reason.ROLLOVER)
+        self._retire(old)
+
+    def _unrelieved(self, old: Link, session: Session) -> list[str]:
+        """The topics of a connection that others aren't known to have taken over without a hole."""
+        old.note_life(session)
+        return [
+            name
+            for name in self._shard.topics
+            if session.carried_since(name) is not None
+            and not self._shard.covered(name, old, session, planned=True)
+        ]
+
+    def _switch(self, old: Link, new: Link) -> None:
+        self._retire(old)
+        new.held = False
+        for topic in self._shard.topics.values():
+            topic.lost_sync(Reason.ROLLOVER)
+            topic.race.reset()
+            for stream in topic.streams.values():
+                stream.interrupt(Reason.ROLLOVER)
+        if new.session is not None:
+            new.apply(new.session.add(self._shard.wanted()))
+
+    def _retire(self, link: Link) -> None:
+        if link in self._shard.links:
+            self.count += 1
+            self._shard.retire(link)
+
+    def replace_losers(self) -> None:
+        """Now and then replace the connection that wins the fewest races, if it wins too few."""
+        options = self._shard.context.options
+        self._shard.later(options.loser_window, self._replace_loser)
+
+    def _replace_loser(self) -> None:
+        options, links = self._shard.context.options, self._shard.links
+        wins = {link: link.runner.wins - self._score.get(link, 0) for link in links}
+        total = sum(wins.values())
+        if total >= 100 and len(wins) > 1:
+            loser = min(wins, key=lambda link: wins[link])
+            if wins[loser] < options.loser_share * total and loser.state is LinkState.OPEN:
+                self.replace(loser, f"it won {wins[loser]} of the last {total} races")
+        self._score = {link: link.runner.wins for link in links}
+        self.replace_losers()
