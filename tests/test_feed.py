@@ -35,6 +35,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.backlog import Backlog
 from ccrs_core.events import MarketData
 from ccrs_core.transport.memory import run
 
@@ -232,7 +233,7 @@ def played(
                     await result
                 play.adds_up()
                 check(play)
-            while drain and (feed.waiting or play.feed._losses or play.feed._overflow):
+            while drain and (not feed._backlog.empty or feed._backlog.overflow):
                 await play.read_some(False)
                 play.adds_up()
                 check(play)
@@ -763,7 +764,7 @@ def test_notices_that_nobody_reads_do_not_pile_up_for_ever(policy: Policy, count
                 symbol = SYMBOLS[n % 3]
                 feed.notify(stale(n, symbol))
                 feed.notify(Resumed("toy", symbol, None, n, Channel.TRADES))
-                assert feed.waiting <= Feed.NOTICES
+                assert feed.waiting <= Backlog.NOTICES
             status = feed.status()
             assert status.offered == 2 * count == status.waiting + status.conflated
             last = {(key(e), type(e)): number(e) for e in await drained(feed)}

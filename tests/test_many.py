@@ -788,8 +788,8 @@ def test_it_does_what_a_feed_does_whose_symbols_are_all_different(
     merged = MergedFeed(owners[0], [], policy=policy, maxsize=maxsize)
     plain = Feed(owners[1], [], policy=policy, maxsize=maxsize)
     for feed in (merged, plain):
-        feed._notices_limit = notices
-        feed.__dict__["NOTICES"] = notices  # merging begins early
+        feed._backlog._notices_limit = notices
+        feed._backlog.__dict__["NOTICES"] = notices  # merging begins early
     number = 0
     for what, exchange, symbol, channel, count in story:
         name = qualified(exchange, symbol)
@@ -804,9 +804,9 @@ def test_it_does_what_a_feed_does_whose_symbols_are_all_different(
             merged.notify(notice)
             plain.notify(apart(notice))  # type: ignore[arg-type]
         elif what == "pop":
-            assert apart(merged._pop()) == plain._pop()
+            assert apart(merged._backlog.pop()) == plain._backlog.pop()
         elif what == "drain":
-            assert [apart(each) for each in merged._drain()] == plain._drain()
+            assert [apart(each) for each in merged._backlog.drain()] == plain._backlog.drain()
         else:
             interval = "1m" if channel is Channel.CANDLES and count > 1 else None
             merged.discard(exchange, symbol, channel, interval)
@@ -816,7 +816,7 @@ def test_it_does_what_a_feed_does_whose_symbols_are_all_different(
         if not plain.waiting:
             assert overflow(merged) == overflow(plain)
     assert owners[0].lost == owners[1].lost
-    assert [apart(each) for each in merged._drain()] == plain._drain()
+    assert [apart(each) for each in merged._backlog.drain()] == plain._backlog.drain()
 
 
 # --- types ----------------------------------------------------------------------------------------
