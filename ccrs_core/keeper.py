@@ -12,11 +12,9 @@ from collections.abc import Callable
 
 from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.orderbook import Applied, BookState, OrderBook
+from ccrs_core.pending import Pending, Waiting, leaves_hole, of_new_count
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
-
-_Waiting = tuple[BookUpdate, bool, Runner]
-"""An update, whether it begins a new count, and who brought it."""
 
 
 class Ask(enum.Enum):
@@ -50,8 +48,6 @@ class BookKeeper:
     """Seconds after which another snapshot is asked for, where one was too old."""
     FORMER = 60.0
     """Seconds after a count has begun in which snapshots of the former one may still come."""
-    WAITING_LIMIT = 8192
-    """Updates that may wait for a snapshot; of more the oldest are dropped."""
 
     def __init__(
         self,
@@ -85,13 +81,11 @@ class BookKeeper:
         """Whether the book was asked for, and isn't there yet."""
         self._again_at: float | None = None
         """When it is asked for again; None while a request waits in line or is under way."""
-        self._held: dict[int, _Waiting] = {}
+        self._held: dict[int, Waiting] = {}
         self._held_since = 0.0
         self._fallback: BookUpdate | None = None
         self._joined: set[int] = set()
-        self._waiting: dict[tuple[int | None, int], _Waiting] = {}
-        """Updates since the book was lost, in the order in which they came."""
-        self._waiting_since: dict[tuple[int | None, int], float] = {}
+        self._pending = Pending()
         self._unproven_until: float | None = None
         """No change has followed on the fetched snapshot yet; until then, older ones may come."""
         self._former = 0, 0.0
@@ -172,22 +166,12 @@ class BookKeeper:
     def _unsynced(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         """A change, but no snapshot before it."""
         if self._fetched:
-            self._keep(update, restart, runner, now)
+            self._pending.add(update, restart, runner, now)
         if self._invalid_at is None:
             self._invalid_at = now
             self._ask(now)
         elif self._fetched and not self._asked:
             self._ask(now)
-
-    def _keep(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
-        waiting, numbers = self._waiting, (update.previous_sequence, update.sequence)
-        waiting.setdefault(numbers, (update, restart, runner))
-        self._waiting_since.setdefault(numbers, now)
-        if len(waiting) > self.WAITING_LIMIT:
-            self._leave(next(iter(waiting)))
-
-    def _leave(self, numbers: tuple[int | None, int]) -> None:
-        del self._waiting[numbers], self._waiting_since[numbers]
 
     def _joins(self, runner: Runner) -> bool:
         if runner.epoch in self._joined:
@@ -212,13 +196,13 @@ class BookKeeper:
 
     def _applied(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         race, number = self._race, update.sequence
-        later: list[_Waiting] = []
-        anew: _Waiting | None = None
+        later: list[Waiting] = []
+        anew: Waiting | None = None
         if update.snapshot:
             self._joined.add(runner.epoch)
-            if self._waiting and not restart:  # else it is all of a former count
-                later, anew = self._after(number)
-                if self._live() <= 1 and _leaves_hole(later, number):
+            if self._pending and not restart:  # else it is all of a former count
+                later, anew = self._pending.after(number)
+                if self._live() <= 1 and leaves_hole(later, number):
                     later = []  # nobody else brings what is missing: of a former count, too
             self._found(now)
         self._unproven_until = None
@@ -277,19 +261,17 @@ class BookKeeper:
         book, race = self.book, self._race
         if book.valid:
             return  # the stream was faster
-        later, anew = self._after(snapshot.sequence)
-        too_old = _leaves_hole(later, snapshot.sequence)
+        later, anew = self._pending.after(snapshot.sequence)
+        too_old = leaves_hole(later, snapshot.sequence)
         known = book.sequence or 0
         if too_old:
             if snapshot.sequence >= known:
                 self._older_since = None
-        elif anew is None or _of_new_count(anew[0], known):
+        elif anew is None or of_new_count(anew[0], known):
             too_old = self._goes_back(snapshot, now)
         if too_old or book.apply(snapshot) is not Applied.APPLIED:
             # What no snapshot reaches for so long is of a count that has ended unheard.
-            for numbers, since in list(self._waiting_since.items()):
-                if now - since >= self.PATIENCE:
-                    self._leave(numbers)
+            self._pending.expire(now - self.PATIENCE)
             if self._asked:
                 self._again_at = now + (self.AGAIN_IN if too_old else self.PATIENCE)
                 self._arm()
@@ -322,19 +304,6 @@ class BookKeeper:
         if not update.snapshot:
             self._former = update.previous_sequence or 0, now + self.FORMER
 
-    def _after(self, number: int) -> tuple[list[_Waiting], _Waiting | None]:
-        """What waits and isn't contained in the state of a number, without what belongs to the
-        count before that one's; and the update by which this count has begun."""
-        waiting, anew = list(self._waiting.values()), None
-        for place in reversed(range(len(waiting))):
-            update, restart, _ = waiting[place]
-            if restart and update.sequence <= number and _of_new_count(update, number):
-                waiting, anew = waiting[place + 1 :], waiting[place]
-                break
-        # Numbers from where a later count begins can't be compared with this one.
-        end = next((place for place, each in enumerate(waiting) if each[1]), len(waiting))
-        return [e for e in waiting[:end] if e[0].sequence > number] + waiting[end:], anew
-
     def acknowledged(self, now: float) -> None:
         """The exchange will bring every change from now on."""
         if self._fetched and not self.book.valid and not self._asked:
@@ -359,8 +328,7 @@ class BookKeeper:
             self.resync_seconds += now - self._invalid_at
         self._asked = False
         self._invalid_at = self._again_at = self._quiet_at = self._older_since = None
-        self._waiting.clear()
-        self._waiting_since.clear()
+        self._pending.clear()
 
     def _broken(self, reason: Reason, now: float, now_ns: int) -> None:
         """The book can't be trusted any more: say so and ask for it anew."""
@@ -371,7 +339,7 @@ class BookKeeper:
         self._forget()
         if self._fetched:
             for update, restart, runner in held:
-                self._keep(update, restart, runner, now)
+                self._pending.add(update, restart, runner, now)
         self._stream.interrupt(reason)
         self._stream.stale(reason, now_ns)
         if self._invalid_at is None:
@@ -431,8 +399,7 @@ class BookKeeper:
         if self._fetched:
             # What comes next needs a snapshot of its own; nothing that was asked for is one.
             self.attempt += 1
-            self._waiting.clear()
-            self._waiting_since.clear()
+            self._pending.clear()
             self._asked = False
             self._again_at = self._quiet_at = self._older_since = None
         if self.book.state is not BookState.VALID:
@@ -463,14 +430,3 @@ class BookKeeper:
             if not self.book.valid:
                 self._invalid_at = now if self._invalid_at is None else self._invalid_at
                 self._ask(now)
-
-
-def _leaves_hole(later: list[_Waiting], number: int) -> bool:
-    """Whether something is missing between the state of a number and the first of what waits."""
-    return bool(later) and (later[0][0].previous_sequence or 0) > number
-
-
-def _of_new_count(update: BookUpdate, number: int) -> bool:
-    """Whether a number belongs to the count that an update begins rather than to the one before:
-    to that whose numbers are nearer."""
-    return 2 * number < update.sequence + (update.previous_sequence or 0)

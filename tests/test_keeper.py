@@ -10,6 +10,7 @@ import pytest
 from ccrs_core import BookUpdate, Channel, Market, OrderBook, Subscription
 from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale
 from ccrs_core.keeper import Ask, BookKeeper
+from ccrs_core.pending import Pending
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
 from tests.toy import instrument
@@ -360,9 +361,9 @@ def test_a_quiet_stream_s_book_is_asked_for_after_the_acknowledgement() -> None:
 
 def test_no_more_updates_wait_than_the_bound() -> None:
     desk = Desk()
-    for number in range(1, BookKeeper.WAITING_LIMIT + 100):
+    for number in range(1, Pending.LIMIT + 100):
         desk.bring(change(number, number - 1, 100, number))
-    first_that_waits = number - BookKeeper.WAITING_LIMIT + 1
+    first_that_waits = number - Pending.LIMIT + 1
     desk.keeper.fetched(change(first_that_waits - 2, None, 99, 1, snapshot=True), 2.0)
     assert not desk.book.valid
     desk.keeper.fetched(change(first_that_waits - 1, None, 99, 1, snapshot=True), 2.0)
