@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -22,13 +22,13 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.exchange import Exchange, Route, SequenceScope, resolve, unsupported_reason
+from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.limits import HostLimits, limits_of
-from ccrs_core.model import Channel, Instrument, Interest, Market, Subscription
+from ccrs_core.model import Instrument, Interest, Market
 from ccrs_core.options import Options
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.placement import Placement
 from ccrs_core.policy import Policy
 from ccrs_core.requests import Requester
 from ccrs_core.rest import (
@@ -40,11 +40,10 @@ from ccrs_core.rest import (
     GetTrades,
     Request,
 )
-from ccrs_core.shard import Shard, identity
 from ccrs_core.snapshots import SnapshotQueue
-from ccrs_core.status import ClientStatus, SubscriptionState
+from ccrs_core.status import ClientStatus
 from ccrs_core.supervisor import Context
-from ccrs_core.survey import Totals, survey
+from ccrs_core.survey import survey
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Transport
 from ccrs_core.transport.choice import make_transport
 
@@ -55,9 +54,6 @@ T = TypeVar("T")
 
 # Quiet unless the application configures logging.
 logging.getLogger("ccrs").addHandler(logging.NullHandler())
-
-_Pool = tuple[Route, int, int]
-"""What shards have in common: route, number of racing connections, feed they are reserved for."""
 
 
 def connect(
@@ -141,13 +137,10 @@ class Client:
         self._requester: Requester | None = None
         self._instruments: InstrumentStore | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._shards: dict[_Pool, list[Shard]] = {}
-        self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Shard]] = {}
-        self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
-        self._progress: set[asyncio.Future[None]] = set()
         self._hooks = plugins.hook_manager()
         self._closed = False
-        self._spent = Totals()
+        self.placement = Placement(self._opened, self.instrument, self._overflowed)
+        """Which connections carry what; for feeds."""
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -179,7 +172,7 @@ class Client:
                 self._clock,
                 self._options.instruments_max_age,
                 self._known,
-                self._instruments_changed,
+                self.placement.changed,
             )
             self._group = asyncio.TaskGroup()
             await self._group.__aenter__()
@@ -238,14 +231,9 @@ class Client:
         assert context is not None
         self._closed = True
         try:
-            for feed in list(self._placed):
-                feed.end()
-            shards = [shard for shards in self._shards.values() for shard in shards]
-            self._shards.clear()
             # Before anything is awaited: a cancellation here must not leave it running.
+            shards = self.placement.end()
             context.snapshots.end()
-            for shard in shards:
-                shard.end()
             await asyncio.gather(context.snapshots.aclose(), *(each.aclose() for each in shards))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.
@@ -286,7 +274,7 @@ class Client:
         :raises UnknownInstrument: (on entering) where it lists no such symbol.
         """
         return Feed(
-            self,
+            self.placement,
             interests,
             connections=connections,
             policy=policy,
@@ -295,126 +283,15 @@ class Client:
             time_ns=self._clock.time_ns,
         )
 
-    async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
-        """For feeds: resolve, check and place their interests, all or none."""
-        resolved = [(i, await self._resolve(i, feed.connections)) for i in interests]
-        self._ready()  # still, after that
-        placed = self._placed.setdefault(feed, {})
-        batches: dict[Shard, list[Subscription]] = {}
-        for interest, (found, route) in resolved:
-            if interest not in placed:
-                placed[interest] = subscription, shard = self._place(found, route, feed)
-                batches.setdefault(shard, []).append(subscription)
-        for shard, subscriptions in batches.items():
-            shard.attach(subscriptions, feed)
-
-    async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
-        instrument = await self._store().find(interest.symbol)
-        subscription = resolve(
-            self.exchange, interest.channel, instrument, interest.depth, interest.interval
-        )
-        reason = unsupported_reason(self.exchange, subscription)
-        if reason is not None:
-            raise Unsupported(reason)
-        route = self.exchange.route(subscription)
-        if route.private and self._credentials is None:
-            raise UsageError(f"{subscription} needs credentials")
-        if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
-            raise Unsupported(
-                f"{self.exchange.name} numbers {subscription} per connection, so that copies can't "
-                "be recognised: connections must be 1"
-            )
-        return subscription, route
-
-    def _place(
-        self, subscription: Subscription, route: Route, feed: Feed
-    ) -> tuple[Subscription, Shard]:
-        """The shard that has it, else the last one if it has room, else a new one.
-
-        Room that removals leave in earlier shards is used once the last one is full. What is
-        subscribed to already stays what it was, even if the instrument's rules have changed since.
-        """
-        assert self._context is not None
-        exclusive = feed if feed.policy is Policy.BLOCK else None
-        key = (route, feed.connections, id(exclusive))
-        known = self._homes.get((key, identity(subscription)))
-        if known is not None:
-            return known
-        shards = self._shards.setdefault(key, [])
-        for shard in (*shards[-1:], *(s for s in shards if s.thinned)):
-            if shard.reserve(subscription):
-                break
-        else:
-            shard = Shard(self._context, route, feed.connections, exclusive, key, self._moved)
-            shard.reserve(subscription)
-            shards.append(shard)
-        self._homes[key, identity(subscription)] = subscription, shard
-        return subscription, shard
-
-    async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
-        """For feeds: take interests away; connections that nobody needs any more are closed."""
-        placed = self._placed.get(feed, {})
-        batches: dict[Shard, list[Subscription]] = {}
-        for interest in interests:
-            if interest in placed:
-                subscription, shard = placed.pop(interest)
-                batches.setdefault(shard, []).append(subscription)
-        if not placed:
-            self._placed.pop(feed, None)
-        for shard, subscriptions in batches.items():
-            for gone in shard.detach(subscriptions, feed):
-                self._homes.pop((shard.pool, identity(gone)), None)
-        idle: list[Shard] = []
-        for key, shards in list(self._shards.items()):
-            for shard in [s for s in shards if s.empty]:
-                shards.remove(shard)
-                idle.append(shard)
-            if not shards:
-                del self._shards[key]
-        self._moved()
-        if idle:
-            for shard in idle:
-                self._spent.add(shard)
-                # Before anything is awaited: a cancellation here must not leave it running.
-                shard.end()
-            await asyncio.gather(*(shard.aclose() for shard in idle))
-
-    async def ready(self, feed: Feed) -> None:
-        """For feeds: wait until none of their subscriptions is pending."""
-        while any(
-            shard.state(subscription) is SubscriptionState.PENDING
-            for subscription, shard in self._placed.get(feed, {}).values()
-        ):
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._progress.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._progress.discard(waiter)
-
-    def _moved(self) -> None:
-        for waiter in self._progress:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
-        """For feeds: the live book of one of their subscriptions."""
-        for subscription, shard in self._placed.get(feed, {}).values():
-            if (
-                subscription.channel is Channel.BOOK
-                and subscription.symbol == symbol
-                and depth in (None, subscription.depth)
-            ):
-                found = shard.topic(subscription).book
-                assert found is not None
-                return found
-        raise UsageError(f"the feed has no book of {symbol}; subscribe to book({symbol!r})")
-
-    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
-        """For feeds: tell the listeners of a loss."""
-        plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=exchange, lost=lost)
-
     # --- requests ---
+
+    def _opened(self) -> Context:
+        self._ready()
+        assert self._context is not None
+        return self._context
+
+    def _overflowed(self, exchange: str, lost: int) -> None:
+        plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=exchange, lost=lost)
 
     def _ready(self) -> Requester:
         if self._requester is None:
@@ -460,12 +337,6 @@ class Client:
         for each in markets_of(self.exchange, market):
             found.extend(await store.refresh(each))
         return found
-
-    def _instruments_changed(self, changes: Sequence[InstrumentChanged]) -> None:
-        for feed, placed in self._placed.items():
-            symbols = {interest.symbol for interest in placed}
-            for change in (each for each in changes if each.symbol in symbols):
-                feed.notify(change)
 
     async def get_server_time(self) -> int:
         """The exchange's clock, nanoseconds UTC."""
@@ -518,14 +389,13 @@ class Client:
 
     def status(self) -> ClientStatus:
         """Connections, subscriptions, feeds and counters at this moment."""
-        shards = [shard for shards in self._shards.values() for shard in shards]
-        requester = self._requester
+        requester, placement = self._requester, self.placement
         return survey(
             self.exchange.name,
             self.environment,
-            shards,
-            list(self._placed),
-            self._spent,
+            placement.shards,
+            placement.feeds,
+            placement.spent,
             requests=0 if requester is None else requester.requests,
             request_errors=0 if requester is None else requester.errors,
             host_paused=0.0 if requester is None else requester.paused,

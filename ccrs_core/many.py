@@ -178,7 +178,7 @@ class Clients:
         begun: dict[str, list[Interest]] = {}
 
         async def begin(exchange: str, own: list[Interest]) -> None:
-            await self._clients[exchange].start(feed, own)
+            await self._clients[exchange].placement.start(feed, own)
             begun[exchange] = own
 
         try:
@@ -200,27 +200,27 @@ class Clients:
         # A cancellation, or an error of one, mustn't leave the others subscribed.
         async with contextlib.AsyncExitStack() as all_of_them:
             for exchange, own in shares.items():
-                all_of_them.push_async_callback(self._clients[exchange].stop, feed, own)
+                all_of_them.push_async_callback(self._clients[exchange].placement.stop, feed, own)
 
     async def ready(self, feed: Feed) -> None:
         """For feeds: wait until none of their subscriptions is pending."""
         for client in self._clients.values():
-            await client.ready(feed)
+            await client.placement.ready(feed)
 
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
         """For feeds: the live book of one of their subscriptions."""
         exchange, plain = split(symbol)
         if exchange is not None:
-            return self[exchange].book(feed, plain, depth)
+            return self[exchange].placement.book(feed, plain, depth)
         names = [split(i.symbol)[0] for i in feed.interests if split(i.symbol)[1] == symbol]
         several = list(dict.fromkeys(name for name in names if name is not None))
         if len(several) > 1:
             raise UsageError(f"whose book of {symbol}? Say {qualified(several[0], symbol)!r}")
-        return self[several[0] if several else self.names[0]].book(feed, symbol, depth)
+        return self[several[0] if several else self.names[0]].placement.book(feed, symbol, depth)
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         """For feeds: tell an exchange's listeners of a loss."""
-        self._clients[exchange].overflowed(feed, exchange, lost)
+        self._clients[exchange].placement.overflowed(feed, exchange, lost)
 
     # --- figures ---
 

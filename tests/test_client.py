@@ -264,7 +264,7 @@ async def test_where_numbers_count_per_connection_a_replacement_tells_of_a_gap()
 @scenario
 async def test_frames_of_a_retired_connection_are_dropped_and_counted() -> None:
     async with world(TOP) as seen:
-        (shard,) = (each for shards in seen.client._shards.values() for each in shards)
+        (shard,) = seen.client.placement.shards
         (link,) = shard.links
         seen.server.tick("top.BTC")
         link.retire()

@@ -1,0 +1,197 @@
+"""Which connections carry what: a client's feeds, their subscriptions and the shards they share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+from ccrs_core.errors import Unsupported, UsageError
+from ccrs_core.events import InstrumentChanged
+from ccrs_core.exchange import Route, SequenceScope, resolve, unsupported_reason
+from ccrs_core.feed import Feed
+from ccrs_core.model import Channel, Instrument, Interest, Subscription
+from ccrs_core.orderbook import OrderBook
+from ccrs_core.policy import Policy
+from ccrs_core.shard import Shard, identity
+from ccrs_core.status import SubscriptionState
+from ccrs_core.supervisor import Context
+from ccrs_core.survey import Totals
+
+_Pool = tuple[Route, int, int]
+"""What shards have in common: route, number of racing connections, feed they are reserved for."""
+
+
+class Placement:
+    """Places what feeds are interested in, and lets go of what nobody wants any more.
+
+    :param context: what connections of the client share; raises ``UsageError`` unless it is open.
+    :param find: the instrument of a symbol.
+    :param overflowed: called with an exchange and how many of its events a feed has lost.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], Context],
+        find: Callable[[str], Awaitable[Instrument]],
+        overflowed: Callable[[str, int], None],
+    ) -> None:
+        self.spent = Totals()
+        """What connections did that are there no more."""
+        self._context = context
+        self._find = find
+        self._overflowed = overflowed
+        self._shards: dict[_Pool, list[Shard]] = {}
+        self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Shard]] = {}
+        self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
+        self._progress: set[asyncio.Future[None]] = set()
+
+    @property
+    def shards(self) -> list[Shard]:
+        """All that carry something."""
+        return [shard for shards in self._shards.values() for shard in shards]
+
+    @property
+    def feeds(self) -> list[Feed]:
+        """All that are open."""
+        return list(self._placed)
+
+    # --- what feeds ask for ---
+
+    async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
+        """Resolve, check and place a feed's interests, all or none."""
+        resolved = [(i, await self._resolve(i, feed.connections)) for i in interests]
+        self._context()  # still open, after that
+        placed = self._placed.setdefault(feed, {})
+        batches: dict[Shard, list[Subscription]] = {}
+        for interest, (found, route) in resolved:
+            if interest not in placed:
+                placed[interest] = subscription, shard = self._place(found, route, feed)
+                batches.setdefault(shard, []).append(subscription)
+        for shard, subscriptions in batches.items():
+            shard.attach(subscriptions, feed)
+
+    async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
+        instrument = await self._find(interest.symbol)
+        context = self._context()
+        exchange = context.exchange
+        subscription = resolve(
+            exchange, interest.channel, instrument, interest.depth, interest.interval
+        )
+        reason = unsupported_reason(exchange, subscription)
+        if reason is not None:
+            raise Unsupported(reason)
+        route = exchange.route(subscription)
+        if route.private and context.credentials is None:
+            raise UsageError(f"{subscription} needs credentials")
+        if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
+            raise Unsupported(
+                f"{exchange.name} numbers {subscription} per connection, so that copies can't "
+                "be recognised: connections must be 1"
+            )
+        return subscription, route
+
+    def _place(
+        self, subscription: Subscription, route: Route, feed: Feed
+    ) -> tuple[Subscription, Shard]:
+        """The shard that has it, else the last one if it has room, else a new one.
+
+        Room that removals leave in earlier shards is used once the last one is full. What is
+        subscribed to already stays what it was, even if the instrument's rules have changed since.
+        """
+        exclusive = feed if feed.policy is Policy.BLOCK else None
+        key = (route, feed.connections, id(exclusive))
+        known = self._homes.get((key, identity(subscription)))
+        if known is not None:
+            return known
+        shards = self._shards.setdefault(key, [])
+        for shard in (*shards[-1:], *(s for s in shards if s.thinned)):
+            if shard.reserve(subscription):
+                break
+        else:
+            shard = Shard(self._context(), route, feed.connections, exclusive, key, self._moved)
+            shard.reserve(subscription)
+            shards.append(shard)
+        self._homes[key, identity(subscription)] = subscription, shard
+        return subscription, shard
+
+    async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
+        """Take a feed's interests away; connections that nobody needs any more are closed."""
+        placed = self._placed.get(feed, {})
+        batches: dict[Shard, list[Subscription]] = {}
+        for interest in interests:
+            if interest in placed:
+                subscription, shard = placed.pop(interest)
+                batches.setdefault(shard, []).append(subscription)
+        if not placed:
+            self._placed.pop(feed, None)
+        for shard, subscriptions in batches.items():
+            for gone in shard.detach(subscriptions, feed):
+                self._homes.pop((shard.pool, identity(gone)), None)
+        idle: list[Shard] = []
+        for key, shards in list(self._shards.items()):
+            for shard in [s for s in shards if s.empty]:
+                shards.remove(shard)
+                idle.append(shard)
+            if not shards:
+                del self._shards[key]
+        self._moved()
+        if idle:
+            for shard in idle:
+                self.spent.add(shard)
+                # Before anything is awaited: a cancellation here must not leave it running.
+                shard.end()
+            await asyncio.gather(*(shard.aclose() for shard in idle))
+
+    async def ready(self, feed: Feed) -> None:
+        """Wait until none of a feed's subscriptions is pending."""
+        while any(
+            shard.state(subscription) is SubscriptionState.PENDING
+            for subscription, shard in self._placed.get(feed, {}).values()
+        ):
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._progress.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._progress.discard(waiter)
+
+    def _moved(self) -> None:
+        for waiter in self._progress:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
+        """The live book of one of a feed's subscriptions."""
+        for subscription, shard in self._placed.get(feed, {}).values():
+            if (
+                subscription.channel is Channel.BOOK
+                and subscription.symbol == symbol
+                and depth in (None, subscription.depth)
+            ):
+                found = shard.topic(subscription).book
+                assert found is not None
+                return found
+        raise UsageError(f"the feed has no book of {symbol}; subscribe to book({symbol!r})")
+
+    def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
+        """A feed has lost events."""
+        self._overflowed(exchange, lost)
+
+    # --- what the client asks for ---
+
+    def changed(self, changes: Sequence[InstrumentChanged]) -> None:
+        """Tell feeds of changed instruments that concern them."""
+        for feed, placed in self._placed.items():
+            symbols = {interest.symbol for interest in placed}
+            for change in (each for each in changes if each.symbol in symbols):
+                feed.notify(change)
+
+    def end(self) -> list[Shard]:
+        """End all feeds and connections; those that have yet to be waited for."""
+        for feed in self.feeds:
+            feed.end()
+        shards = self.shards
+        self._shards.clear()
+        for shard in shards:
+            shard.end()
+        return shards
