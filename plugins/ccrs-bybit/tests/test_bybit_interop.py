@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +68,12 @@ def http(server: EmulatorServer) -> Iterator[Any]:
     session.client.close()
 
 
+def kept(messages: queue.Queue[dict[str, Any]]) -> Callable[[dict[str, Any]], None]:
+    """A callback that keeps messages as they are now: pybit goes on changing its books and tickers
+    in its own thread."""
+    return lambda message: messages.put(copy.deepcopy(message))
+
+
 def stream(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch, category: str) -> Any:
     url = f"{server.ws_url}/v5/public/{{CHANNEL_TYPE}}"
     monkeypatch.setattr(unified_trading, "PUBLIC_WSS", url)
@@ -87,7 +94,7 @@ def test_pybit_assembles_an_order_book(
     books: queue.Queue[dict[str, Any]] = queue.Queue()
     socket = stream(server, monkeypatch, category)
     try:
-        socket.orderbook_stream(depth, symbol, books.put)
+        socket.orderbook_stream(depth, symbol, kept(books))
         numbers = []
         for _ in range(25):
             message = books.get(timeout=_PATIENCE)
@@ -109,9 +116,9 @@ def test_pybit_receives_trades_tickers_and_candles(
     candles: queue.Queue[dict[str, Any]] = queue.Queue()
     socket = stream(server, monkeypatch, "linear")
     try:
-        socket.trade_stream("BTCUSDT", trades.put)
-        socket.ticker_stream("BTCUSDT", tickers.put)
-        socket.kline_stream(1, "BTCUSDT", candles.put)
+        socket.trade_stream("BTCUSDT", kept(trades))
+        socket.ticker_stream("BTCUSDT", kept(tickers))
+        socket.kline_stream(1, "BTCUSDT", kept(candles))
         for _ in range(5):
             for trade in trades.get(timeout=_PATIENCE)["data"]:
                 assert trade["s"] == "BTCUSDT"
