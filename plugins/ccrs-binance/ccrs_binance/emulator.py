@@ -244,6 +244,10 @@ class BinanceSession(Session):
                 self._unsubscribe(request.get("params"), number)
             case "LIST_SUBSCRIPTIONS":
                 self._say({"result": list(self._wanted), "id": number}, ack=False)
+            case "GET_PROPERTY" if request.get("params") == ["combined"]:
+                self._say({"result": self._combined, "id": number}, ack=False)
+            case "SET_PROPERTY":
+                self._set_property(request.get("params"), number, now_ns)
             case _:
                 self._refuse(number, 2, "Invalid request: unknown variant")
 
@@ -273,6 +277,19 @@ class BinanceSession(Session):
             self._wanted.pop(topic, None)
             self.peer.unsubscribe(topic)
         self._say({"result": None, "id": number})
+
+    def _set_property(self, params: Any, number: Any, now_ns: int) -> None:
+        """Whether frames name their stream is up to the client, and may change at any time."""
+        # In Python 1 is True, too.
+        if params not in (["combined", True], ["combined", False]) or type(params[1]) is int:
+            self._refuse(number, 2, "Invalid request: unknown property")
+            return
+        self._say({"result": None, "id": number})
+        if params[1] is not self._combined:
+            self._combined = params[1]
+            for topic in list(self._wanted):
+                self.peer.unsubscribe(topic)
+                self._begin(topic, now_ns)
 
     def _topics(self, params: Any, number: Any) -> list[str] | None:
         """The request's streams; None once it has been refused."""

@@ -120,6 +120,30 @@ def test_streams_may_be_named_in_the_address_and_come_bare_under_ws() -> None:
     assert all(frame.keys() == {"u", "s", "b", "B", "a", "A"} for frame in frames)
 
 
+def test_whether_frames_name_their_streams_can_be_changed() -> None:
+    at = venue()
+    peer = opened(at, "/ws")
+
+    def call(number: int, method: str, *params: Any) -> list[Any]:
+        request = {"method": method, "params": list(params), "id": number}
+        peer.received(json.dumps(request), at.now_ns)
+        answers = said(peer)
+        at.advance(at.now_ns + 2 * NS_PER_SECOND)
+        return answers
+
+    call(1, "SUBSCRIBE", "btcusdt@bookTicker")
+    assert all("stream" not in frame for frame in said(peer))
+    assert call(2, "GET_PROPERTY", "combined") == [{"result": False, "id": 2}]
+    assert {"result": None, "id": 3} in call(3, "SET_PROPERTY", "combined", True)
+    frames = said(peer)
+    assert frames
+    assert all(frame["stream"] == "btcusdt@bookTicker" for frame in frames)
+    assert {"result": True, "id": 4} in call(4, "GET_PROPERTY", "combined")
+    refused = [frame for frame in call(5, "SET_PROPERTY", "combined", 1) if "error" in frame]
+    assert refused[0]["error"]["code"] == 2
+    assert peer.open
+
+
 def test_a_connection_ends_after_a_day() -> None:
     at = venue(rate=0.01)
     peer = opened(at, "/public/stream")
