@@ -161,11 +161,14 @@ class Playback:
                 self._begin(topic, body)
 
     def _answered(self, url: str, body: bytes) -> None:
-        parts = urlsplit(url)
+        bare, _, query = url.partition("?")
         for race in self.routes.values():
             for topic in race.topics.values():
                 http = self._request(topic)
-                if http is None or http.path != parts.path or http.query_string != parts.query:
+                if http is None or http.query_string != query:
+                    continue
+                host = self._addresses.get(self._exchange.rest_address(http))
+                if http.path != urlsplit(bare).path if host is None else host + http.path != bare:
                     continue
                 if topic.book is not None and not topic.book.valid:
                     self._begin(topic, body)

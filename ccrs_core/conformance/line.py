@@ -7,6 +7,8 @@ from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+import attrs
+
 from ccrs_core.addresses import everything_at
 from ccrs_core.codec import Codec, Data, Message, Outbound, Reply
 from ccrs_core.emulator import EmulatedExchange, Frame, HttpRefusal, Peer, PingAction
@@ -162,8 +164,12 @@ class Line:
 
     def http(self, request: HttpRequest) -> HttpResponse:
         """Make one HTTP request."""
-        now_ns = self.venue.now_ns
-        response = self.venue.http(request, now_ns, self.address or self.another())
+        name = self.exchange.rest_address(request)
+        asked = attrs.evolve(
+            request, path=self.exchange.base_url_paths.get(name, "") + request.path
+        )
+        address = self.address or self.another()
+        response = self.venue.http(asked, self.venue.now_ns, address)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status, headers, response.body)
 

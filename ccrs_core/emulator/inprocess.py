@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
+import attrs
+
 from ccrs_core.codec import Outbound
 from ccrs_core.emulator.dialect import Frame, HttpRefusal
 from ccrs_core.emulator.venue import CloseAction, EmulatedExchange, Peer, PingAction
@@ -142,7 +144,8 @@ class EmulatorTransport:
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith("/"):
             raise TransportError(f"{request.path!r} is no path")
-        response = self.venue.http(request, self._now())
+        asked = attrs.evolve(request, path=urlsplit(base_url).path.rstrip("/") + request.path)
+        response = self.venue.http(asked, self._now())
         self._deliver()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status, headers, response.body)

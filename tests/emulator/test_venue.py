@@ -24,6 +24,7 @@ from ccrs_core.emulator import (
     read_recording,
 )
 from ccrs_core.model import NS_PER_SECOND, Side
+from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.memory import run
 from tests.emulator.plain import START_NS, PlainDialect, PlainSession
 
@@ -210,6 +211,22 @@ def test_the_in_process_transport_answers_pings() -> None:
         await asyncio.sleep(51)
         assert [peer.open for peer in venue.peers] == [True]
         assert loop.time() - connection.last_heard == pytest.approx(1)
+        await transport.aclose()
+
+    run(main())
+
+
+class Echo(PlainDialect):
+    def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        return HttpResponse(200, {}, request.path.encode())
+
+
+def test_dialects_see_the_path_of_the_address_too() -> None:
+    async def main() -> None:
+        transport = EmulatorTransport(EmulatedExchange(Echo(), start_ns=START_NS))
+        for base, path in (("http://x", "/time"), ("http://x/other/", "/other/time")):
+            answer = await transport.request(base, HttpRequest("GET", "/time"))
+            assert answer.body.decode() == path
         await transport.aclose()
 
     run(main())
