@@ -1,163 +1,42 @@
-"""REST through the client: retries, pauses, pages, instruments and addresses, in virtual time."""
+"""REST through the client: retries, pauses, budgets and pages, in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
-from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 import attrs
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import ccrs_core
 from ccrs_core import (
-    Answer,
     AuthError,
-    Budget,
     Client,
     ConnectFailed,
     Credentials,
     DecodeError,
-    Endpoint,
     ExchangeError,
     ExchangeUnavailable,
     GetCandles,
     GetFundingHistory,
-    GetInstruments,
     GetServerTime,
     GetTrades,
     HttpRequest,
     HttpResponse,
-    Instrument,
-    Limits,
     Market,
     Options,
-    PluginBroken,
     RateLimited,
-    Request,
     TimedOut,
     TransportError,
     UnknownInstrument,
     Unsupported,
     UsageError,
-    top_of_book,
 )
-from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-from tests.toy import Toy, ToyServer, instrument
-
-TIME = b"1700000000000000000"
-BTC = instrument("BTC")
-
-
-def _page(_: Any, response: HttpResponse, now_ns: int, cursor: str | None) -> Answer[Any]:
-    page = orjson.loads(response.body)
-    return Answer(page["items"], page["next"])
-
-
-def _encode(path: str) -> Callable[[Any, str | None], HttpRequest]:
-    def encode(_: Any, cursor: str | None) -> HttpRequest:
-        return HttpRequest("GET", path, () if cursor is None else (("cursor", cursor),))
-
-    return encode
-
-
-def _error_of(response: HttpResponse) -> ExchangeError | None:
-    match response.status:
-        case 429 | 403:
-            after = response.headers.get("retry-after")
-            return RateLimited("429", "slow down", None if after is None else float(after))
-        case 503:
-            return ExchangeUnavailable("503", "maintenance")
-        case 401:
-            return AuthError("401", "bad key")
-        case 200:
-            return None
-        case other:
-            return ExchangeError(str(other), "failed")
-
-
-class Paged(Toy):
-    """The toy exchange with pages of trades (newest first) and candles, and a signed endpoint."""
-
-    endpoints: ClassVar[dict[type[Request[Any]], Endpoint[Any, Any]]] = {
-        **Toy.endpoints,
-        GetInstruments: attrs.evolve(
-            Toy.endpoints[GetInstruments], encode=_encode("/instruments"), decode=_page
-        ),
-        GetTrades: Endpoint(
-            encode=_encode("/trades"),
-            decode=_page,
-            markets=frozenset({Market.SPOT}),
-            newest_first=True,
-        ),
-        GetCandles: Endpoint(
-            encode=_encode("/candles"), decode=_page, markets=frozenset({Market.SPOT})
-        ),
-        GetFundingHistory: Endpoint(
-            encode=_encode("/private"), decode=_page, markets=frozenset(Market), signed=True
-        ),
-    }
-    limits = Limits(requests=Budget(amount=10, seconds=1.0))
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.signed: list[tuple[str, int]] = []
-
-    def error_of(self, response: HttpResponse) -> ExchangeError | None:
-        return _error_of(response)
-
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        self.signed.append((credentials.key, now_ms))
-        return attrs.evolve(request, headers={"X-SIGN": "mac"})
-
-
-class Rest:
-    """A scripted exchange: what it answers in turn, and when it was asked what."""
-
-    def __init__(self, *answers: HttpResponse | Exception | bytes) -> None:
-        self.server = ToyServer()
-        self.server.respond = self.respond
-        self.answers = list(answers)
-        self.asked: list[tuple[float, HttpRequest]] = []
-        self.clock = VirtualClock()
-        self.exchange = Paged()
-        self.transport = MemoryTransport(self.server, latency=0.01)
-
-    def respond(self, request: HttpRequest) -> HttpResponse:
-        self.asked.append((self.clock.monotonic(), request))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return HttpResponse(200, {}, answer) if isinstance(answer, bytes) else answer
-
-    @property
-    def times(self) -> list[float]:
-        return [when for when, _ in self.asked]
-
-    def client(self, **settings: Any) -> Client:
-        given: dict[str, Any] = {"instruments": [BTC], "transport": self.transport}
-        return ccrs_core.connect(self.exchange, clock=self.clock, **given | settings)
-
-    def play(self, use: Callable[[Client], Awaitable[None]], **settings: Any) -> None:
-        async def main() -> None:
-            async with self.client(**settings) as client:
-                await use(client)
-
-        run(main())
-
-
-def status(code: int, **headers: str) -> HttpResponse:
-    return HttpResponse(code, {k.replace("_", "-"): v for k, v in headers.items()}, b"")
-
-
-def page(items: list[Any], cursor: str | None = None) -> bytes:
-    return orjson.dumps({"items": items, "next": cursor})
-
+from ccrs_core.transport.memory import MemoryTransport, run
+from tests.scripted import BTC, TIME, Paged, Rest, page, status
+from tests.toy import Toy
 
 # --- retries ---
 
@@ -515,229 +394,6 @@ def test_a_client_that_is_not_open_asks_nothing() -> None:
             await rest.client().get_server_time()
 
     run(main())
-
-
-# --- instruments ---
-
-
-class Listed(Paged):
-    """Instruments come as [native, symbol] pairs."""
-
-    @staticmethod
-    def _instruments(
-        _: Any, response: HttpResponse, now_ns: int, cursor: str | None
-    ) -> Answer[list[Instrument]]:
-        content = orjson.loads(response.body)
-        found = [attrs.evolve(BTC, native=n, symbol=s, base=s) for n, s in content["items"]]
-        return Answer(found, content["next"])
-
-    endpoints: ClassVar[dict[type[Request[Any]], Endpoint[Any, Any]]] = {
-        **Paged.endpoints,
-        GetInstruments: attrs.evolve(Paged.endpoints[GetInstruments], decode=_instruments),
-    }
-
-
-def listing(*answers: HttpResponse | Exception | bytes) -> Rest:
-    rest = Rest(*answers)
-    rest.exchange = Listed()
-    return rest
-
-
-PAIRS = [["BTCUSDT", "BTC/USDT"], ["ETHUSDT", "ETH/USDT"], ["ETHUSDC", "ETH/USDC"]]
-
-
-def test_an_unknown_symbol_names_its_near_misses() -> None:
-    rest = listing(page(PAIRS))
-
-    async def use(client: Client) -> None:
-        for wrong, near in (
-            ("BTC/USDTT", "BTC/USDT"),
-            ("btc/usdt", "BTC/USDT"),
-            ("ETH/", None),
-            ("ETH/USD", "ETH/USDT"),
-        ):
-            with pytest.raises((UnknownInstrument, UsageError)) as unknown:
-                await client.instrument(wrong)
-            if near is not None:
-                assert isinstance(unknown.value, UnknownInstrument)
-                assert near in unknown.value.near
-                assert f"did you mean {unknown.value.near[0]}" in str(unknown.value)
-        with pytest.raises(UnknownInstrument) as own:
-            await client.instrument("BTCUSDT")  # the exchange's own name
-        assert own.value.near[0] == "BTC/USDT"
-        with pytest.raises(UnknownInstrument) as far:
-            await client.instrument("DOGE/EUR")
-        assert far.value.near == ()
-        assert "did you mean" not in str(far.value)
-
-    rest.play(use, instruments=())
-
-
-@pytest.mark.parametrize(
-    "pairs",
-    [
-        [["BTCUSDT", "BTC/USDT"], ["XBTUSDT", "BTC/USDT"]],
-        [["BTCUSDT", "BTC/USDT"], ["BTCUSDT", "XBT/USDT"]],
-    ],
-)
-def test_instruments_whose_names_are_not_one_to_one_are_refused_and_the_others_kept(
-    pairs: list[list[str]], caplog: pytest.LogCaptureFixture
-) -> None:
-    rest = listing(page([*pairs, ["ETHUSDT", "ETH/USDT"]]))
-
-    async def use(client: Client) -> None:
-        for _, symbol in pairs:
-            with pytest.raises(PluginBroken, match="ambiguous"):
-                await client.instrument(symbol)
-        assert (await client.instrument("ETH/USDT")).native == "ETHUSDT"
-        found = await client.get_instruments("spot")
-        assert [i.symbol for i in found] == ["ETH/USDT"]
-
-    with caplog.at_level(logging.WARNING, "ccrs"):
-        rest.play(use, instruments=())
-    assert "ambiguous" in caplog.text
-
-
-def test_the_same_instrument_on_two_pages_is_no_conflict() -> None:
-    rest = listing(page(PAIRS, "more"), page(PAIRS))
-
-    async def use(client: Client) -> None:
-        assert len(await client.get_instruments()) == 3
-
-    rest.play(use, instruments=())
-
-
-def test_concurrent_callers_share_one_fetch_and_its_failure() -> None:
-    rest = listing(status(400), page(PAIRS))
-
-    async def use(client: Client) -> None:
-        outcomes = await asyncio.gather(
-            *(client.instrument("BTC/USDT") for _ in range(20)), return_exceptions=True
-        )
-        assert all(isinstance(outcome, ExchangeError) for outcome in outcomes)
-        assert len(rest.asked) == 1
-        found = await asyncio.gather(
-            *(client.instrument("BTC/USDT") for _ in range(20)),
-            *(client.get_instruments("spot") for _ in range(5)),
-        )
-        assert len(rest.asked) == 2
-        assert found[0] == found[19]
-
-    rest.play(use, instruments=())
-
-
-def test_where_the_caller_who_fetches_is_cancelled_another_takes_over() -> None:
-    rest = listing(page(PAIRS))
-
-    async def use(client: Client) -> None:
-        callers = [asyncio.ensure_future(client.instrument("BTC/USDT")) for _ in range(4)]
-        await asyncio.sleep(0.005)
-        callers[0].cancel()
-        callers[2].cancel()
-        outcomes = await asyncio.gather(*callers, return_exceptions=True)
-        cancelled = [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes]
-        assert cancelled == [True, False, True, False]
-        assert isinstance(outcomes[1], Instrument)
-
-    rest.play(use, instruments=())
-
-
-def test_instruments_are_fetched_when_needed_and_again_when_they_are_old() -> None:
-    rest = listing(page(PAIRS[:1]), page(PAIRS))
-
-    async def use(client: Client) -> None:
-        assert not rest.asked
-        await client.instrument("BTC/USDT")
-        await client.instrument("BTC/USDT")
-        assert len(rest.asked) == 1
-        await asyncio.sleep(101.0)
-        await client.instrument("ETH/USDT")
-        assert len(rest.asked) == 2
-        await client.get_instruments()  # always anew
-        assert len(rest.asked) == 3
-
-    rest.play(use, instruments=(), options=Options(instruments_max_age=100.0))
-
-
-def test_instruments_that_the_user_hands_in_are_not_fetched() -> None:
-    rest = listing(page(PAIRS))
-
-    async def use(client: Client) -> None:
-        await asyncio.sleep(10_000.0)
-        assert await client.instrument("BTC/USD") == BTC
-        assert not rest.asked
-
-    rest.play(use)
-
-
-# --- addresses ---
-
-
-def dialled_by(**settings: Any) -> set[str]:
-    """All addresses that a request and a stream with these settings dial."""
-    rest = Rest(TIME)
-    urls: set[str] = set()
-
-    def reachable(url: str) -> bool:
-        urls.add(url)
-        return True
-
-    rest.transport = MemoryTransport(rest.server, reachable=reachable)
-
-    async def use(client: Client) -> None:
-        await client.get_server_time()
-        async with client.subscribe(top_of_book("BTC/USD")) as feed:
-            await feed.ready()
-
-    rest.play(use, **settings)
-    return urls
-
-
-@pytest.mark.parametrize(
-    ("base_url", "expected"),
-    [
-        ("http://127.0.0.1:8080", {"http://127.0.0.1:8080", "ws://127.0.0.1:8080/v1"}),
-        ("ws://127.0.0.1:8080/", {"http://127.0.0.1:8080", "ws://127.0.0.1:8080/v1"}),
-        ("https://box.test/api", {"https://box.test/api", "wss://box.test/api/v1"}),
-    ],
-)
-def test_with_a_base_url_no_other_address_is_dialled(base_url: str, expected: set[str]) -> None:
-    assert dialled_by(base_url=base_url) == expected
-
-
-def test_a_base_url_tells_hosts_with_the_same_paths_apart() -> None:
-    exchange = Toy()
-    exchange.base_url_paths = {"rest": "/other"}  # type: ignore[misc]
-    client = ccrs_core.connect(exchange, base_url="http://box.test/api/")
-    assert client.addresses == {
-        "rest": "http://box.test/api/other",
-        "stream": "ws://box.test/api",
-    }
-
-
-def test_with_addresses_no_other_one_is_dialled() -> None:
-    addresses = {"rest": "http://a.test/", "stream": "ws://b.test"}
-    assert dialled_by(addresses=addresses) == {"http://a.test", "ws://b.test/v1"}
-    assert dialled_by() == {"https://rest.toy", "wss://ws.toy/v1"}
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"addresses": {"rest": "http://a.test"}},
-        {"addresses": {}},
-        {"addresses": {"rest": "http://a", "stream": "ws://a", "more": "ws://a"}},
-        {"addresses": {"rest": "http://a", "stream": "ws://a"}, "base_url": "http://a"},
-        {"base_url": "127.0.0.1:8080"},
-        {"base_url": "ftp://a.test"},
-        {"base_url": "http://"},
-        {"environment": "moon"},
-        {"environment": "emulator"},
-    ],
-)
-def test_incomplete_or_contradictory_addresses_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        ccrs_core.connect(Toy(), **settings)
 
 
 # --- listeners ---

@@ -1,0 +1,84 @@
+"""Which addresses a client dials, and that it dials no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import ccrs_core
+from ccrs_core import (
+    Client,
+    UsageError,
+    top_of_book,
+)
+from ccrs_core.transport.memory import MemoryTransport
+from tests.scripted import TIME, Rest
+from tests.toy import Toy
+
+
+def dialled_by(**settings: Any) -> set[str]:
+    """All addresses that a request and a stream with these settings dial."""
+    rest = Rest(TIME)
+    urls: set[str] = set()
+
+    def reachable(url: str) -> bool:
+        urls.add(url)
+        return True
+
+    rest.transport = MemoryTransport(rest.server, reachable=reachable)
+
+    async def use(client: Client) -> None:
+        await client.get_server_time()
+        async with client.subscribe(top_of_book("BTC/USD")) as feed:
+            await feed.ready()
+
+    rest.play(use, **settings)
+    return urls
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("http://127.0.0.1:8080", {"http://127.0.0.1:8080", "ws://127.0.0.1:8080/v1"}),
+        ("ws://127.0.0.1:8080/", {"http://127.0.0.1:8080", "ws://127.0.0.1:8080/v1"}),
+        ("https://box.test/api", {"https://box.test/api", "wss://box.test/api/v1"}),
+    ],
+)
+def test_with_a_base_url_no_other_address_is_dialled(base_url: str, expected: set[str]) -> None:
+    assert dialled_by(base_url=base_url) == expected
+
+
+def test_a_base_url_tells_hosts_with_the_same_paths_apart() -> None:
+    exchange = Toy()
+    exchange.base_url_paths = {"rest": "/other"}  # type: ignore[misc]
+    client = ccrs_core.connect(exchange, base_url="http://box.test/api/")
+    assert client.addresses == {
+        "rest": "http://box.test/api/other",
+        "stream": "ws://box.test/api",
+    }
+
+
+def test_with_addresses_no_other_one_is_dialled() -> None:
+    addresses = {"rest": "http://a.test/", "stream": "ws://b.test"}
+    assert dialled_by(addresses=addresses) == {"http://a.test", "ws://b.test/v1"}
+    assert dialled_by() == {"https://rest.toy", "wss://ws.toy/v1"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"addresses": {"rest": "http://a.test"}},
+        {"addresses": {}},
+        {"addresses": {"rest": "http://a", "stream": "ws://a", "more": "ws://a"}},
+        {"addresses": {"rest": "http://a", "stream": "ws://a"}, "base_url": "http://a"},
+        {"base_url": "127.0.0.1:8080"},
+        {"base_url": "ftp://a.test"},
+        {"base_url": "http://"},
+        {"environment": "moon"},
+        {"environment": "emulator"},
+    ],
+)
+def test_incomplete_or_contradictory_addresses_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        ccrs_core.connect(Toy(), **settings)

@@ -1,0 +1,98 @@
+"""A client of the toy exchange whose feed is read all the while, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+
+import ccrs_core
+from ccrs_core import (
+    AnyEvent,
+    Client,
+    Credentials,
+    Feed,
+    Interest,
+    Options,
+    SubscriptionRefused,
+    TopOfBook,
+    top_of_book,
+)
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
+from tests.toy import Toy, ToyServer
+
+TOP = top_of_book("BTC/USD")
+
+
+@attrs.define
+class World:
+    """A running client with one feed, everything it delivered, and the exchange's side."""
+
+    server: ToyServer
+    client: Client
+    feed: Feed
+    events: list[AnyEvent]
+    refusals: list[SubscriptionRefused]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def sequences(self) -> list[int | None]:
+        return [event.sequence for event in self.of(TopOfBook)]
+
+
+@asynccontextmanager
+async def world(
+    *interests: Interest,
+    exchange: Toy | None = None,
+    options: Options | None = None,
+    credentials: Credentials | None = None,
+    latency: float = 0.01,
+    **how: Any,
+) -> AsyncIterator[World]:
+    server = ToyServer()
+    server.now = asyncio.get_running_loop().time
+    client = ccrs_core.connect(
+        Toy() if exchange is None else exchange,
+        transport=MemoryTransport(server, latency=latency),
+        clock=VirtualClock(),
+        options=options,
+        credentials=credentials,
+    )
+    async with client, client.subscribe(*interests, **how) as feed:
+        seen = World(server, client, feed, [], [])
+        reader = asyncio.ensure_future(_read(seen))
+        try:
+            await asyncio.sleep(1.0)
+            yield seen
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+
+
+async def _read(seen: World) -> None:
+    while True:
+        try:
+            async for event in seen.feed:
+                seen.events.append(event)
+        except SubscriptionRefused as error:
+            seen.refusals.append(error)
+
+
+def scenario(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Run an async test in virtual time."""
+
+    def play() -> None:
+        run(test())  # type: ignore[arg-type]
+
+    play.__name__, play.__doc__ = test.__name__, test.__doc__
+    return play
+
+
+async def market(seen: World, topic: str, ticks: int, every: float = 0.1) -> None:
+    for _ in range(ticks):
+        seen.server.tick(topic)
+        await asyncio.sleep(every)
