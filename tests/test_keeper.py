@@ -369,3 +369,25 @@ def test_no_more_updates_wait_than_the_bound() -> None:
     desk.keeper.fetched(change(first_that_waits - 1, None, 99, 1, snapshot=True), 2.0)
     assert desk.book.valid
     assert desk.book.sequence == number
+
+
+def test_changes_that_no_snapshot_reaches_for_long_are_of_a_count_that_has_ended_unheard() -> None:
+    desk = Desk()
+    desk.bring(change(1001, 1000, 100, 5), now=1.0)
+    desk.bring(change(1002, 1001, 100, 6), now=5.0)
+    for now in (1.1, 10.9):
+        desk.keeper.fetched(change(7, None, 99, 1, snapshot=True), now)
+        assert not desk.book.valid
+    # The first change has waited for long enough, the other hasn't.
+    desk.bring(change(8, 7, 98, 1), now=10.95)
+    desk.keeper.fetched(change(7, None, 99, 1, snapshot=True), 11.0)
+    desk.keeper.fetched(change(1001, None, 99, 1, snapshot=True), 11.1)
+    assert desk.book.sequence == 1002
+    desk = Desk()
+    desk.bring(change(1001, 1000, 100, 5), now=1.0)
+    desk.bring(change(1001, 1000, 100, 5), now=9.0)  # a copy makes it no younger
+    desk.keeper.fetched(change(7, None, 99, 1, snapshot=True), 11.0)
+    assert not desk.book.valid
+    desk.keeper.fetched(change(7, None, 99, 1, snapshot=True), 11.1)
+    assert desk.book.valid
+    assert desk.book.sequence == 7
