@@ -73,7 +73,7 @@ def _market(stream: str, data: dict[str, Any]) -> Market | None:
     """What one frame tells of its market; None where that is nothing."""
     native, _, kind = stream.partition("@")
     if _COIN_MARGINED.fullmatch(native.upper()):
-        return Market.INVERSE
+        return None  # it is said by the symbol, and says nothing of others
     if "markPrice" in kind or "forceOrder" in kind or "pu" in data or "_" in native:
         return Market.LINEAR
     if kind.startswith("depth") or kind == "trade":
@@ -99,7 +99,7 @@ def instrument_of(native: str, market: Market) -> Instrument | None:
     if _COIN_MARGINED.fullmatch(native):
         market = Market.INVERSE
     elif market is Market.INVERSE:
-        return None
+        return None  # no symbol of COIN-M looks like this
     dated = _DATED.fullmatch(native)
     name, expiry_ns = native, None
     if dated is not None:

@@ -55,6 +55,12 @@ def test_coin_margined_symbols_are_known_whatever_else_a_recording_holds() -> No
     assert [sub.symbol for sub in found] == ["ETH/USDT:USDT", "BTC/USD:BTC", "ETH/USD:ETH-261225"]
 
 
+def test_coin_margined_symbols_say_nothing_of_the_others_market() -> None:
+    change = frame("btcusd_perp@depth@100ms", e="depthUpdate", pu=1)
+    found = guess([change, change, frame("ethusdt@kline_1h", e="kline")], None)
+    assert [sub.symbol for sub in found] == ["BTC/USD:BTC", "ETH/USDT"]
+
+
 @pytest.mark.parametrize("speed", ["", "@0ms", "@100ms", "@250ms", "@500ms", "@1000ms"])
 def test_books_of_every_speed_are_read(speed: str) -> None:
     change = frame(
