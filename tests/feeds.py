@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,6 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.events import MarketData
-from ccrs_core.transport.memory import run
 
 SYMBOLS = ("A/USD", "B/USD", "C/USD")
 KINDS = (Channel.TRADES, Channel.TOP_OF_BOOK)
@@ -75,14 +74,6 @@ def key(each: AnyEvent) -> Key:
 def number(each: AnyEvent) -> int:
     """Events carry the place at which they were written."""
     return each.received_time_ns
-
-
-def scenario(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def play() -> None:
-        run(test())
-
-    play.__name__, play.__doc__ = test.__name__, test.__doc__
-    return play
 
 
 def opened(policy: Policy = Policy.DROP_OLDEST, maxsize: int = 4, **how: Any) -> Feed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -31,8 +31,9 @@ from ccrs_core import (
 )
 from ccrs_core.codec import Data
 from ccrs_core.rest import Answer
-from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
+from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock
 from tests.toy import Toy, ToyCodec, ToyServer
+from tests.virtual import follow
 
 TOP = top_of_book("BTC/USD")
 
@@ -156,7 +157,9 @@ async def world(
     internet, transport, clients = laid(names, options=options)
     async with clients, clients.subscribe(*interests, **how) as feed:
         seen = World(internet.servers, transport, clients, feed, [], [])
-        reader = asyncio.ensure_future(_read(seen)) if reading else None
+        reader = (
+            asyncio.ensure_future(follow(feed, seen.events, seen.refusals)) if reading else None
+        )
         try:
             await asyncio.sleep(1.0)
             yield seen
@@ -164,22 +167,3 @@ async def world(
             if reader is not None:
                 reader.cancel()
                 await asyncio.wait([reader])
-
-
-async def _read(seen: World) -> None:
-    while True:
-        try:
-            async for event in seen.feed:
-                seen.events.append(event)
-        except SubscriptionRefused as error:
-            seen.refusals.append(error)
-
-
-def scenario(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Run an async test in virtual time."""
-
-    def play() -> None:
-        run(test())  # type: ignore[arg-type]
-
-    play.__name__, play.__doc__ = test.__name__, test.__doc__
-    return play

@@ -13,7 +13,8 @@ from ccrs_core import (
     Reason,
     book,
 )
-from tests.watching import TOP, market, scenario, world
+from tests.virtual import scenario
+from tests.watching import TOP, market, world
 
 
 @scenario

@@ -27,7 +27,8 @@ from ccrs_core import (
 )
 from ccrs_core.backlog import Backlog
 from ccrs_core.transport.memory import run
-from tests.feeds import SYMBOLS, Owner, drained, event, key, number, opened, scenario, stale
+from tests.feeds import SYMBOLS, Owner, drained, event, key, number, opened, stale
+from tests.virtual import scenario
 
 # --- errors --------------------------------------------------------------------------------------
 

@@ -30,9 +30,9 @@ from tests.feeds import (
     is_full,
     number,
     opened,
-    scenario,
     stale,
 )
+from tests.virtual import scenario
 
 # --- leaving, cancelling, several readers ---------------------------------------------------------
 

@@ -32,7 +32,8 @@ from ccrs_core import (
 )
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer
-from tests.watching import TOP, market, scenario, world
+from tests.virtual import scenario
+from tests.watching import TOP, market, world
 
 # --- racing and replacement --------------------------------------------------------------------
 

@@ -34,8 +34,9 @@ from ccrs_core import (
 from ccrs_core.qualified import is_qualified, qualified, split
 from ccrs_core.rest import Endpoint
 from ccrs_core.transport.memory import run
-from tests.several import TOP, laid, scenario, toy, world
+from tests.several import TOP, laid, toy, world
 from tests.toy import Toy
+from tests.virtual import scenario
 
 # --- names ------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ from ccrs_core import (
 )
 from ccrs_core.hooks import new_manager
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-from tests.several import TOP, CountingTransport, Internet, laid, scenario, toy, world
+from tests.several import TOP, CountingTransport, Internet, laid, toy, world
+from tests.virtual import scenario
 
 # --- slow consumers -----------------------------------------------------------------------------
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 import attrs
 from hypothesis import example, given
@@ -24,32 +23,22 @@ from ccrs_core import (
     Stale,
     TopOfBook,
     Trade,
-    UsageError,
 )
 from ccrs_core.events import MarketData
 from ccrs_core.qualified import qualified
+from tests import feeds
 
 EXCHANGES = ("ant", "bee")
 SYMBOLS = ("A/USD", "B/USD")
 CHANNELS = (Channel.TRADES, Channel.TOP_OF_BOOK, Channel.CANDLES)
 
 
-@attrs.define(eq=False)
-class Owner:
-    """A client that does nothing."""
-
-    lost: int = 0
-
-    async def start(self, feed: Feed, interests: Sequence[Interest]) -> None: ...
-    async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None: ...
-    async def ready(self, feed: Feed) -> None: ...
-
-    def book(self, feed: Feed, symbol: str, depth: int | None) -> Any:
-        raise UsageError("no books here")
+class Owner(feeds.Owner):
+    """A merged feed's, which knows these exchanges."""
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         assert exchange in EXCHANGES
-        self.lost += lost
+        super().overflowed(feed, exchange, lost)
 
     def qualify(self, interests: Iterable[Interest]) -> list[Interest]:
         return list(interests)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -37,6 +37,7 @@ from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 from tests.test_limits import spent
 from tests.toy import Toy, ToyServer
+from tests.virtual import scenario
 
 # --- a hundred books at once, through the client ------------------------------------------------
 
@@ -190,16 +191,6 @@ async def world() -> AsyncIterator[World]:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-
-
-def scenario(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Run an async test in virtual time."""
-
-    def play() -> None:
-        run(test())  # type: ignore[arg-type]
-
-    play.__name__, play.__doc__ = test.__name__, test.__doc__
-    return play
 
 
 @scenario

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,8 +21,9 @@ from ccrs_core import (
     TopOfBook,
     top_of_book,
 )
-from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock
 from tests.toy import Toy, ToyServer
+from tests.virtual import follow
 
 TOP = top_of_book("BTC/USD")
 
@@ -64,32 +65,13 @@ async def world(
     )
     async with client, client.subscribe(*interests, **how) as feed:
         seen = World(server, client, feed, [], [])
-        reader = asyncio.ensure_future(_read(seen))
+        reader = asyncio.ensure_future(follow(seen.feed, seen.events, seen.refusals))
         try:
             await asyncio.sleep(1.0)
             yield seen
         finally:
             reader.cancel()
             await asyncio.wait([reader])
-
-
-async def _read(seen: World) -> None:
-    while True:
-        try:
-            async for event in seen.feed:
-                seen.events.append(event)
-        except SubscriptionRefused as error:
-            seen.refusals.append(error)
-
-
-def scenario(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Run an async test in virtual time."""
-
-    def play() -> None:
-        run(test())  # type: ignore[arg-type]
-
-    play.__name__, play.__doc__ = test.__name__, test.__doc__
-    return play
 
 
 async def market(seen: World, topic: str, ticks: int, every: float = 0.1) -> None:

@@ -250,7 +250,7 @@ class BudgetProperties:
     @proves(37)
     def test_the_declared_budgets_are_within_the_exchanges(self, subject: Subject) -> None:
         """As many requests of each kind and connections as their weights and ``Exchange.limits``
-        allow are taken by the exchange within one window."""
+        allow are taken by the exchange within one window, also by all of its hosts at once."""
         line, limits = subject.line(address="192.0.2.1"), subject.exchange.limits
         if not subject.markets:
             subject.undeclared("channel or request")

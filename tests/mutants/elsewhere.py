@@ -127,19 +127,22 @@ class BudgetsOfTheirOwn(Binance):
         return address
 
 
-class ContractsOfOneDollar(Binance):
-    """Inverse contracts are said to be worth one quote unit."""
+def _of_size_one(plugin: type[Exchange]) -> dict[Any, Any]:
+    """A plugin's endpoints, by which all contracts are worth one."""
+    right = plugin.endpoints[GetInstruments]
 
-    @staticmethod
-    def _unscaled(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
-        answer = Binance.endpoints[GetInstruments].decode(request, response, now_ns, cursor)
+    def decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
+        answer = right.decode(request, response, now_ns, cursor)
         found: list[Instrument] = [attrs.evolve(i, contract_size=1) for i in answer.value]
         return attrs.evolve(answer, value=found)
 
-    endpoints: ClassVar[Any] = {
-        **Binance.endpoints,
-        GetInstruments: attrs.evolve(Binance.endpoints[GetInstruments], decode=_unscaled),
-    }
+    return {**plugin.endpoints, GetInstruments: attrs.evolve(right, decode=decode)}
+
+
+class ContractsOfOneDollar(Binance):
+    """Inverse contracts are said to be worth one quote unit."""
+
+    endpoints: ClassVar[Any] = _of_size_one(Binance)
 
 
 class OneRootForAll(Binance):
@@ -153,16 +156,7 @@ class OneRootForAll(Binance):
 class ContractsTakenForBaseUnits(Okx):
     """Sizes stay in contracts."""
 
-    @staticmethod
-    def _unscaled(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
-        answer = Okx.endpoints[GetInstruments].decode(request, response, now_ns, cursor)
-        found: list[Instrument] = [attrs.evolve(i, contract_size=1) for i in answer.value]
-        return attrs.evolve(answer, value=found)
-
-    endpoints: ClassVar[Any] = {
-        **Okx.endpoints,
-        GetInstruments: attrs.evolve(Okx.endpoints[GetInstruments], decode=_unscaled),
-    }
+    endpoints: ClassVar[Any] = _of_size_one(Okx)
 
 
 class ChecksumOfAnotherOrder(Okx):
