@@ -18,7 +18,9 @@ class Listing:
     about where its market starts, ``levels`` about how many price levels a side of its book has,
     ``level_value`` the value in quote units of an ordinary level, and ``pace`` how lively it is
     compared with the emulator's rate. ``contract_size`` is what a size of 1 is worth in base units,
-    of inverse ones in quote units.
+    of inverse ones in quote units. ``halts`` are stretches of the past, (from, to) in nanoseconds
+    UTC, ascending and apart, in which nothing was traded: no candle lies within them, and no
+    funding is paid.
     """
 
     category: str
@@ -39,6 +41,7 @@ class Listing:
     level_value: Decimal = Decimal(20_000)
     pace: float = 1.0
     launch_ns: int = 0
+    halts: tuple[tuple[int, int], ...] = ()
     expiry_ns: int | None = None
     strike: Decimal | None = None
     option_kind: OptionKind | None = None
@@ -48,6 +51,13 @@ class Listing:
     @property
     def key(self) -> tuple[str, str]:
         return (self.category, self.symbol)
+
+    def halted(self, from_ns: int, to_ns: int) -> tuple[int, int] | None:
+        """The halt in which a stretch of time lies as a whole; None where there was trading."""
+        for halt in self.halts:
+            if halt[0] <= from_ns and to_ns <= halt[1]:
+                return halt
+        return None
 
 
 def quarters(start_ns: int, count: int) -> list[datetime]:

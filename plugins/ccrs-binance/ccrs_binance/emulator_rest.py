@@ -16,6 +16,13 @@ import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_binance.emulator_streams import ALL_LEVELS, INTERVALS, Numbers, ms, spelled_turnover
+from ccrs_core.emulator.history import (
+    bars,
+    first_opens,
+    first_payments,
+    newest_opens,
+    newest_payments,
+)
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import BookView
@@ -296,32 +303,20 @@ class Rest:
         start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
         market = self._dialect.venue.market(listing)
         last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
-        earliest_ns = max(start_ns or 0, interval.open_of(listing.launch_ns))
+        earliest_ns = start_ns or 0
         if category == COINM:
             if start_ns is not None and last_ns - start_ns > _COINM_SPAN_NS:
                 if end_ns is not None:
                     raise Refused(-1127, "More than 4800 hours between startTime and endTime.")
                 last_ns = start_ns + _COINM_SPAN_NS
             earliest_ns = max(earliest_ns, last_ns - _COINM_SPAN_NS)
-        opens: list[int] = []
         if start_ns is not None:  # the first ones from there on
-            open_ns = interval.open_of(earliest_ns)
-            if open_ns < earliest_ns:
-                open_ns = interval.next_open(open_ns)
-            while open_ns <= last_ns and len(opens) < limit:
-                opens.append(open_ns)
-                open_ns = interval.next_open(open_ns)
+            opens = first_opens(listing, interval, earliest_ns, last_ns + 1, limit)
         else:
-            open_ns = interval.open_of(last_ns)
-            while open_ns >= earliest_ns and len(opens) < limit:
-                opens.append(open_ns)
-                open_ns = interval.open_of(open_ns - 1)
-            opens.reverse()
-        if not opens:
-            return []
+            opens = newest_opens(listing, interval, last_ns + 1, limit, earliest_ns)
         price, size = market.rules.price.fixed, market.rules.size.fixed
         rows: list[list[Any]] = []
-        for bar in market.tape.candles(interval, opens[0], len(opens), now_ns):
+        for bar in bars(market, interval, opens, now_ns):
             prices = [price(each) for each in (bar.open, bar.high, bar.low, bar.close)]
             close = ms(interval.next_open(bar.open_ns)) - 1
             turnover = spelled_turnover(listing, bar.turnover)
@@ -334,29 +329,22 @@ class Rest:
         listing = self._listing(category, query)
         limit = query.number("limit", 100, 1000)
         start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
-        interval = listing.funding_interval_ns
-        if interval is None:
-            return []
         market = self._dialect.venue.market(listing)
         mark = f"{market.rules.price.value(market.mark // 100):.8f}"
-        newest_ns = min(now_ns if end_ns is None else end_ns, now_ns) // interval * interval
-        first_ns = newest_ns - (limit - 1) * interval
-        if start_ns is not None:
-            first_ns = -(-start_ns // interval) * interval
-        first_ns = max(first_ns, -(-listing.launch_ns // interval) * interval)
-        rows: list[dict[str, Any]] = []
-        while first_ns <= newest_ns and len(rows) < limit:
-            rate = Decimal(market.funding_at(first_ns)).scaleb(-6)
-            rows.append(
-                {
-                    "symbol": listing.symbol,
-                    "fundingTime": ms(first_ns),
-                    "fundingRate": f"{rate:.8f}",
-                    **({} if category == COINM else {"markPrice": mark}),
-                }
-            )
-            first_ns += interval
-        return rows
+        until_ns = min(now_ns if end_ns is None else end_ns, now_ns)
+        if start_ns is None:
+            times = newest_payments(listing, until_ns, limit)
+        else:
+            times = first_payments(listing, start_ns, until_ns, limit)
+        return [
+            {
+                "symbol": listing.symbol,
+                "fundingTime": ms(time_ns),
+                "fundingRate": f"{Decimal(market.funding_at(time_ns)).scaleb(-6):.8f}",
+                **({} if category == COINM else {"markPrice": mark}),
+            }
+            for time_ns in times
+        ]
 
 
 def _each(spot: int | _Weight, futures: int | _Weight) -> dict[str, int | _Weight]:

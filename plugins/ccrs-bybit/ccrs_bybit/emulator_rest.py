@@ -27,8 +27,8 @@ from ccrs_bybit.emulator_wire import (
     spot_ticker,
     status_name,
 )
+from ccrs_core.emulator.history import bars, newest_opens, newest_payments
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.tape import Bar
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import HttpRequest, HttpResponse
 
@@ -290,19 +290,11 @@ class Rest:
         start_ns, end_ns = query.time_ns("start"), query.time_ns("end")
         last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
         # Without a start, the newest ones; with one and more than fit, the newest of those too.
-        first_ns = interval.open_of(last_ns)
-        opens: list[int] = []
-        earliest_ns = max(start_ns or 0, interval.open_of(listing.launch_ns))
-        while first_ns >= earliest_ns and len(opens) < limit:
-            opens.append(first_ns)
-            first_ns = interval.open_of(first_ns - 1)
-        bars: list[Bar] = []
+        opens = newest_opens(listing, interval, last_ns + 1, limit, start_ns or 0)
         market = self._dialect.venue.market(listing)
         speller = Speller(market)
-        if opens:
-            bars = market.tape.candles(interval, opens[-1], len(opens), now_ns)
         rows = []
-        for bar in reversed(bars):
+        for bar in reversed(bars(market, interval, opens, now_ns)):
             open_, high, low, close, volume, turnover = speller.bar(bar)
             start = str(milliseconds(bar.open_ns))
             rows.append([start, open_, high, low, close, volume, turnover])
@@ -317,21 +309,17 @@ class Rest:
         start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
         if start_ns is not None and end_ns is None:
             raise Refused(PARAMETER, "params error: endTime can't be empty when startTime is set")
-        rows: list[dict[str, str]] = []
-        interval = listing.funding_interval_ns
-        if interval is not None:
-            market = self._dialect.venue.market(listing)
-            time_ns = min(now_ns if end_ns is None else end_ns, now_ns) // interval * interval
-            while len(rows) < limit and time_ns >= max(start_ns or 0, listing.launch_ns):
-                rate = Decimal(market.funding_at(time_ns)).scaleb(-6)
-                row = {
-                    "symbol": listing.symbol,
-                    "fundingRate": f"{rate:f}",
-                    "fundingRateTimestamp": str(milliseconds(time_ns)),
-                }
-                rows.append(row)
-                time_ns -= interval
-        return {"category": category, "list": rows}
+        until_ns = min(now_ns if end_ns is None else end_ns, now_ns)
+        market = self._dialect.venue.market(listing)
+        rows = [
+            {
+                "symbol": listing.symbol,
+                "fundingRate": f"{Decimal(market.funding_at(time_ns)).scaleb(-6):f}",
+                "fundingRateTimestamp": str(milliseconds(time_ns)),
+            }
+            for time_ns in newest_payments(listing, until_ns, limit, start_ns or 0)
+        ]
+        return {"category": category, "list": rows[::-1]}
 
     def _listing(
         self,

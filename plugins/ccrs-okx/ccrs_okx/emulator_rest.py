@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 
+from ccrs_core.emulator.history import bars, newest_opens, newest_payments
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Market, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -202,29 +203,21 @@ class Rest:
             raise Refused(PARAMETER, "Parameter bar error")
         after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
         now_open_ns = interval.open_of(now_ns)
-        # "after" asks for what is older: the candle that opens just then isn't meant.
-        open_ns = now_open_ns
-        if after_ns is not None and after_ns <= now_ns:
-            open_ns = min(open_ns, interval.open_of(after_ns - 1))
-        first_ns = interval.open_of(listing.launch_ns)
+        # The open candle is among the recent ones alone. "after" asks for what is older: the candle
+        # that opens just then isn't meant.
+        end_ns = now_ns + 1 if recent else now_open_ns
+        if after_ns is not None:
+            end_ns = min(end_ns, after_ns)
+        first_ns = 0 if before_ns is None else before_ns + 1
         if recent:
             length_ns = interval.ns or 30 * 86_400 * NS_PER_SECOND
             first_ns = max(first_ns, now_open_ns - (_RECENT_CANDLES - 1) * length_ns)
-        elif open_ns == now_open_ns:
-            open_ns = interval.open_of(open_ns - 1)
-        opens: list[int] = []
-        while open_ns >= first_ns and len(opens) < limit:
-            if before_ns is not None and open_ns <= before_ns:
-                break
-            opens.append(open_ns)
-            open_ns = interval.open_of(open_ns - 1)
-        if not opens:
-            return []
+        opens = newest_opens(listing, interval, end_ns, limit, first_ns)
         market = self._dialect.venue.market(listing)
         speller = Speller(market)
-        bars = market.tape.candles(interval, opens[-1], len(opens), now_ns)
         return [
-            speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns) for bar in reversed(bars)
+            speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns)
+            for bar in reversed(bars(market, interval, opens, now_ns))
         ]
 
     def _funding_rate(self, query: Query, now_ns: int) -> list[Any]:
@@ -233,15 +226,11 @@ class Rest:
     def _funding_history(self, query: Query, now_ns: int) -> list[Any]:
         listing, limit = self._paying(query), query.number("limit", 100, 400)
         after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
-        interval = listing.funding_interval_ns
-        assert interval is not None
         market = self._dialect.venue.market(listing)
         last_ns = now_ns if after_ns is None else min(now_ns, after_ns - 1)
-        time_ns = last_ns // interval * interval
+        first_ns = 0 if before_ns is None else before_ns + 1
         rows: list[dict[str, str]] = []
-        while len(rows) < limit and time_ns >= listing.launch_ns:
-            if before_ns is not None and time_ns <= before_ns:
-                break
+        for time_ns in reversed(newest_payments(listing, last_ns, limit, first_ns)):
             rate = f"{Decimal(market.funding_at(time_ns)).scaleb(-6):f}"
             rows.append(
                 {
@@ -254,7 +243,6 @@ class Rest:
                     "realizedRate": rate,
                 }
             )
-            time_ns -= interval
         return rows
 
     def _mark_price(self, query: Query, now_ns: int) -> list[Any]:

@@ -1,0 +1,92 @@
+"""Which candles and funding payments a listing's past has: none before its launch, none in its
+halts. For dialects, which differ in how they page through them.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.tape import Bar, Interval
+
+
+def newest_opens(
+    listing: Listing, interval: Interval, before_ns: int, count: int, since_ns: int = 0
+) -> list[int]:
+    """When the last ``count`` candles before a time open, oldest first: all that open in
+    ``since_ns <= open < before_ns``, where that are fewer."""
+    earliest_ns = max(since_ns, interval.open_of(listing.launch_ns))
+    found: list[int] = []
+    open_ns = interval.open_of(before_ns - 1)
+    while open_ns >= earliest_ns and len(found) < count:
+        halt = listing.halted(open_ns, interval.next_open(open_ns))
+        if halt is None:
+            found.append(open_ns)
+            open_ns = interval.open_of(open_ns - 1)
+        else:
+            # A candle that a halt begins in has been traded in.
+            open_ns = min(interval.open_of(halt[0] - 1), interval.open_of(open_ns - 1))
+    found.reverse()
+    return found
+
+
+def first_opens(
+    listing: Listing, interval: Interval, since_ns: int, before_ns: int, count: int
+) -> list[int]:
+    """When the first ``count`` candles that open in ``since_ns <= open < before_ns`` do so."""
+    since_ns = max(since_ns, interval.open_of(listing.launch_ns))
+    open_ns = interval.open_of(since_ns)
+    if open_ns < since_ns:
+        open_ns = interval.next_open(open_ns)
+    found: list[int] = []
+    while open_ns < before_ns and len(found) < count:
+        halt = listing.halted(open_ns, interval.next_open(open_ns))
+        if halt is None:
+            found.append(open_ns)
+            open_ns = interval.next_open(open_ns)
+        else:
+            open_ns = max(interval.open_of(halt[1]), interval.next_open(open_ns))
+    return found
+
+
+def bars(market: SimulatedMarket, interval: Interval, opens: list[int], now_ns: int) -> list[Bar]:
+    """The candles that open at these times, which rise."""
+    found: list[Bar] = []
+    first = 0
+    for place, (one, other) in enumerate(pairwise([*opens, -1]), start=1):
+        if interval.next_open(one) != other:
+            run = market.tape.candles(interval, opens[first], place - first, now_ns)
+            found.extend(run)
+            first = place
+    return found
+
+
+def newest_payments(listing: Listing, until_ns: int, count: int, since_ns: int = 0) -> list[int]:
+    """When the last ``count`` funding payments in ``since_ns <= time <= until_ns`` were made,
+    oldest first."""
+    interval_ns = listing.funding_interval_ns
+    if interval_ns is None:
+        return []
+    found: list[int] = []
+    time_ns = until_ns // interval_ns * interval_ns
+    while time_ns >= max(since_ns, listing.launch_ns) and len(found) < count:
+        if listing.halted(time_ns, time_ns + 1) is None:
+            found.append(time_ns)
+        time_ns -= interval_ns
+    found.reverse()
+    return found
+
+
+def first_payments(listing: Listing, since_ns: int, until_ns: int, count: int) -> list[int]:
+    """When the first ``count`` funding payments in ``since_ns <= time <= until_ns`` were made."""
+    interval_ns = listing.funding_interval_ns
+    if interval_ns is None:
+        return []
+    found: list[int] = []
+    time_ns = -(-max(since_ns, listing.launch_ns) // interval_ns) * interval_ns
+    while time_ns <= until_ns and len(found) < count:
+        if listing.halted(time_ns, time_ns + 1) is None:
+            found.append(time_ns)
+        time_ns += interval_ns
+    return found

@@ -1,0 +1,101 @@
+"""The past of emulated listings: what a halt, or a late launch, leaves of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ccrs_core.emulator import Listing
+from ccrs_core.emulator.history import (
+    bars,
+    first_opens,
+    first_payments,
+    newest_opens,
+    newest_payments,
+)
+from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.tape import DAY_NS, HOUR_NS, MINUTE_NS, Interval
+from ccrs_core.model import Market
+
+NOW_NS = 1_764_000_000_000_000_000
+START_NS = NOW_NS - 40 * DAY_NS
+INTERVALS = [Interval(n * MINUTE_NS) for n in (15, 60, 240)] + [
+    Interval(DAY_NS),
+    Interval(7 * DAY_NS),
+    Interval(None),
+]
+
+moments = st.integers(0, 40 * 24 * 6 - 1).map(lambda n: START_NS + n * 10 * MINUTE_NS)
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> Listing:
+    ends = sorted(draw(st.lists(moments, max_size=6, unique=True)))
+    return Listing(
+        category="spot",
+        symbol="AB",
+        market=Market.LINEAR,
+        base="A",
+        quote="B",
+        tick=Decimal("0.1"),
+        lot=Decimal("0.1"),
+        min_size=Decimal("0.1"),
+        max_size=Decimal(1000),
+        price=Decimal(100),
+        levels=4,
+        launch_ns=draw(moments),
+        funding_interval_ns=draw(st.sampled_from([HOUR_NS, 8 * HOUR_NS])),
+        halts=tuple(zip(ends[::2], ends[1::2], strict=False)),
+    )
+
+
+def all_opens(listing: Listing, interval: Interval) -> list[int]:
+    """The opens of all candles that hold a moment of trading, looked at in steps of ten minutes."""
+    found = set()
+    for at in range(max(START_NS, listing.launch_ns), NOW_NS, 5 * MINUTE_NS):
+        if not any(from_ns <= at < to_ns for from_ns, to_ns in listing.halts):
+            found.add(interval.open_of(at))
+    return sorted(found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(listings(), st.sampled_from(INTERVALS), moments, moments, st.integers(1, 300))
+def test_pages_hold_the_candles_in_which_something_was_traded_and_no_others(
+    listing: Listing, interval: Interval, since_ns: int, before_ns: int, count: int
+) -> None:
+    there = [t for t in all_opens(listing, interval) if since_ns <= t < before_ns]
+    assert newest_opens(listing, interval, before_ns, count, since_ns) == there[-count:]
+    assert first_opens(listing, interval, since_ns, before_ns, count) == there[:count]
+
+
+@settings(max_examples=40, deadline=None)
+@given(listings(), moments, moments, st.integers(1, 300))
+def test_no_funding_is_paid_in_a_halt_or_before_the_launch(
+    listing: Listing, since_ns: int, until_ns: int, count: int
+) -> None:
+    every = listing.funding_interval_ns
+    assert every is not None
+    there = [
+        at
+        for at in range(START_NS // every * every, NOW_NS + 1, every)
+        if max(since_ns, listing.launch_ns) <= at <= until_ns
+        and not any(from_ns <= at < to_ns for from_ns, to_ns in listing.halts)
+    ]
+    assert newest_payments(listing, until_ns, count, since_ns) == there[-count:]
+    assert first_payments(listing, since_ns, until_ns, count) == there[:count]
+
+
+@settings(max_examples=40, deadline=None)
+@given(listings(), st.sampled_from(INTERVALS), st.integers(1, 50))
+def test_a_candle_is_the_same_on_whichever_page_it_comes(
+    listing: Listing, interval: Interval, count: int
+) -> None:
+    market = SimulatedMarket(listing, seed=1, rate=1.0, start_ns=NOW_NS)
+    opens = newest_opens(listing, interval, NOW_NS, count)
+    found = bars(market, interval, opens, NOW_NS)
+    assert [bar.open_ns for bar in found] == opens
+    later = bars(market, interval, opens[len(opens) // 2 :], NOW_NS)
+    told = [(b.close, b.lots) for b in found[len(opens) // 2 :]]
+    assert [(b.close, b.lots) for b in later] == told
