@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from ccrs_core.conformance.declared import DeclarationProperties
 from ccrs_core.conformance.network import NetworkProperties
+from ccrs_core.conformance.oddities import OddityProperties
 from ccrs_core.conformance.packaging import PackagingProperties
 from ccrs_core.conformance.tapes import TapeProperties
 
 
 class OperationProperties(
-    TapeProperties, DeclarationProperties, PackagingProperties, NetworkProperties
+    TapeProperties,
+    DeclarationProperties,
+    OddityProperties,
+    PackagingProperties,
+    NetworkProperties,
 ):
     """Every property of the theme of operation."""

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+    from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
     from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "dialect": ("Dialect", "Frame", "HttpRefusal", "Session"),
+    "dialect": ("Dialect", "Frame", "HttpRefusal", "Oddity", "Session"),
     "fault": ("Fault", "FaultKind", "parse_fault"),
     "faults": ("ActiveFault", "Faults"),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
@@ -109,6 +109,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Session",
     "Frame",
     "HttpRefusal",
+    "Oddity",
     "Stream",
     "BookView",
     "Levels",

@@ -8,6 +8,7 @@ prove each other.
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -45,6 +46,29 @@ class HttpRefusal:
     body: bytes = b""
 
 
+class Oddity(enum.StrEnum):
+    """What exchanges do all the time that a client written from examples doesn't expect."""
+
+    PRELAUNCH = "prelaunch"
+    """An instrument is listed that doesn't trade yet."""
+    DEAD = "dead"
+    """An instrument is listed that doesn't trade any more: halted, settling, closed, expired."""
+    UNREADABLE_ROW = "unreadable_row"
+    """A list of instruments has a row that lacks what every instrument must have."""
+    BLANK_FIELDS = "blank_fields"
+    """Optional fields are blank, null or absent (``EmulatedExchange.blank``)."""
+    DEEP_BOOK = "deep_book"
+    """A book has a thousand levels a side, or more."""
+    MANY_COINS = "many_coins"
+    """There are options of three coins, or more."""
+    NON_ASCII = "non_ascii"
+    """A symbol has characters beyond ASCII."""
+    HOLES = "holes"
+    """Histories have holes where nothing was traded (``Listing.halts``)."""
+    NEW_LISTING = "new_listing"
+    """An instrument is listed while the exchange runs (``EmulatedExchange.relist``)."""
+
+
 class Session(ABC):
     """One client's connection, as the dialect hears it. ``peer`` is what it answers to."""
 
@@ -74,6 +98,9 @@ class Dialect(ABC):
     name: ClassVar[str]
     announces_shutdown: ClassVar[bool] = False
     """Whether ``shutdown_notice`` ever has something to say."""
+    lacks: ClassVar[Mapping[Oddity, str]] = {}
+    """What this exchange never does, and how one knows. All else the suite asks the emulator to
+    show, since what an emulator never says is proved by nothing."""
     venue: EmulatedExchange
 
     def attach(self, venue: EmulatedExchange) -> None:

@@ -48,7 +48,16 @@ class FaultKind(enum.StrEnum):
     """Don't acknowledge subscriptions, but serve them."""
     HTTP = "http"
     """Answer REST requests with ``status``."""
+    GARBLE = "garble"
+    """Answer REST requests as something between client and exchange does: ``how`` is ``empty``,
+    ``html``, ``cut`` (half of the answer), ``gzip`` (half of it, compressed) or ``redirect``."""
+    BLANK = "blank"
+    """Leave optional fields of matching topics blank, null or absent, as the exchange may; of
+    answers to requests, too, whose topics are their paths."""
 
+
+GARBLED = frozenset({"empty", "html", "cut", "gzip", "redirect"})
+"""What an answer may be turned into on its way."""
 
 _PER_FRAME = frozenset(
     {
@@ -104,6 +113,7 @@ class Fault:
     status: int | None = None
     code: int = 1001
     reason: str = ""
+    how: str = "html"
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.target, int):
@@ -113,6 +123,8 @@ class Fault:
             raise UsageError(f"target={self.target} must be all, random or a number")
         if self.kind is FaultKind.HTTP and self.status is None:
             raise UsageError("http needs a status, such as http,status=429")
+        if self.how not in GARBLED:
+            raise UsageError(f"how={self.how} must be one of {', '.join(sorted(GARBLED))}")
 
     @property
     def hits_per_turn(self) -> int | None:
@@ -132,7 +144,7 @@ _NUMBERS: Mapping[str, Callable[[str], float]] = {
     "status": int,
     "code": int,
 }
-_TEXTS = frozenset({"target", "path", "topic", "reason"})
+_TEXTS = frozenset({"target", "path", "topic", "reason", "how"})
 
 
 def parse_fault(text: str) -> Fault:

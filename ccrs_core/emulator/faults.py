@@ -18,7 +18,9 @@ from ccrs_core.model import NS_PER_SECOND
 if TYPE_CHECKING:
     from ccrs_core.emulator.venue import EmulatedExchange, Peer
 
-_OPENING = frozenset({FaultKind.REFUSE, FaultKind.SLOW_HANDSHAKE, FaultKind.HTTP})
+_OPENING = frozenset(
+    {FaultKind.REFUSE, FaultKind.SLOW_HANDSHAKE, FaultKind.HTTP, FaultKind.GARBLE, FaultKind.BLANK}
+)
 _MOMENT = frozenset(
     {
         FaultKind.DROP,
@@ -103,6 +105,10 @@ class ActiveFault:
         return (
             self.active and fnmatchcase(topic, fault.topic) and self._concerns(peer) and self._hit()
         )
+
+    def written(self, topic: str) -> bool:
+        """Whether it hits what is being written for a topic, whoever will read it."""
+        return self.active and fnmatchcase(topic, self.fault.topic) and self._hit()
 
     def answer(self, peer: Peer) -> bool:
         """Whether it hits an answer to a request."""
@@ -250,6 +256,17 @@ class Faults:
             if active.attempt(path):
                 return active.fault.status
         return None
+
+    def garbled(self, path: str) -> str | None:
+        """What becomes of the answer to a request on its way to the client."""
+        for active in self._of(FaultKind.GARBLE):
+            if active.attempt(path):
+                return active.fault.how
+        return None
+
+    def blank(self, topic: str) -> bool:
+        """Whether the optional fields of a topic are left blank."""
+        return any(active.written(topic) for active in self._of(FaultKind.BLANK))
 
     def data(self, peer: Peer, frame: Frame, topic: str) -> None:
         """Send a data frame through the faults."""

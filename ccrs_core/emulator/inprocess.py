@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
@@ -148,7 +150,13 @@ class EmulatorTransport:
         response = self.venue.http(asked, self._now())
         self._deliver()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(response.status, headers, response.body)
+        body = response.body
+        if headers.pop("content-encoding", None) == "gzip":
+            try:
+                body = gzip.decompress(body)
+            except (EOFError, OSError, zlib.error) as error:
+                raise TransportError(f"{base_url}: the answer's gzip is broken: {error}") from error
+        return HttpResponse(response.status, headers, body)
 
     async def aclose(self) -> None:
         for connection in tuple(self._connections.values()):

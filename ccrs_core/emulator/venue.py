@@ -17,6 +17,7 @@ import attrs
 
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.faults import Faults
+from ccrs_core.emulator.intermediary import NEVER_ASKED, garbled
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.matching import Outcome, TimeInForce
@@ -291,7 +292,11 @@ class EmulatedExchange:
         status = self.faults.http_status(request.path)
         if status is not None:
             return self.dialect.failure(status, now_ns)
-        return self.dialect.http(request, address, now_ns)
+        how = self.faults.garbled(request.path)
+        if how is not None and how in NEVER_ASKED:
+            return garbled(how, None)
+        answer = self.dialect.http(request, address, now_ns)
+        return answer if how is None else garbled(how, answer)
 
     def relist(self, listings: Sequence[Listing]) -> None:
         """List these from now on. Markets and streams that run go on by the rules that they began
@@ -354,6 +359,12 @@ class EmulatedExchange:
     def market(self, listing: Listing) -> SimulatedMarket:
         """The running market of a listing."""
         return self._run(listing).market
+
+    def blank(self, topic: str) -> bool:
+        """Whether what is written now of a topic, or as the answer of a path, leaves its optional
+        fields blank, null or absent: whichever of it the exchange may (``FaultKind.BLANK``)."""
+        faults = self.faults
+        return not faults.quiet and faults.blank(topic)
 
     def peek(self, listing: Listing) -> SimulatedMarket | None:
         """The market of a listing if it has ever been started; it is not woken."""

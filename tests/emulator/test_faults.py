@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from ccrs_core import ConnectFailed, ConnectionLost, Unsupported, UsageError
+from ccrs_core import ConnectFailed, ConnectionLost, TransportError, Unsupported, UsageError
 from ccrs_core.emulator import (
     EmulatedExchange,
     EmulatorConnection,
@@ -417,11 +417,55 @@ def test_a_silent_client_is_cut_after_the_idle_timeout() -> None:
         ("gap,probability=2", "probability=2"),
         ("drop,after=-1", "must not be negative"),
         ("http", "http needs a status"),
+        ("garble,how=gently", "how=gently must be one of cut, empty, gzip, html, redirect"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_told_why(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         parse_fault(text)
+
+
+@pytest.mark.parametrize("how", ["empty", "html", "redirect"])
+def test_what_stands_before_the_exchange_answers_in_its_place(how: str) -> None:
+    async def act(world: World) -> None:
+        asked = HttpRequest("GET", "/time")
+        plain = await world.transport.request("http://e.invalid", asked)
+        world.venue.faults.add(f"garble,how={how},count=1")
+        spoiled = await world.transport.request("http://e.invalid", asked)
+        assert spoiled.status == (302 if how == "redirect" else 200)
+        assert spoiled.body.startswith(b"" if how == "empty" else b"<!DOCTYPE html>")
+        assert plain.body not in spoiled.body
+        assert ("location" in spoiled.headers) is (how == "redirect")
+        assert (await world.transport.request("http://e.invalid", asked)).status == plain.status
+
+    scene(act)
+
+
+def test_an_answer_is_cut_on_its_way() -> None:
+    async def act(world: World) -> None:
+        asked = HttpRequest("GET", "/time")
+        plain = await world.transport.request("http://e.invalid", asked)
+        world.venue.faults.add("garble,how=cut,path=/time")
+        spoiled = await world.transport.request("http://e.invalid", asked)
+        assert spoiled.body
+        assert spoiled.body == plain.body[: len(plain.body) // 2]
+        world.venue.faults.clear()
+        world.venue.faults.add("garble,how=gzip")
+        with pytest.raises(TransportError, match="gzip"):
+            await world.transport.request("http://e.invalid", asked)
+
+    scene(act)
+
+
+def test_optional_fields_of_matching_topics_are_blank_while_the_fault_lasts() -> None:
+    venue = EmulatedExchange(PlainDialect(), start_ns=START_NS)
+    assert not venue.blank(TOPIC)
+    venue.faults.add("blank,topic=book.*,after=1,duration=2")
+    seen = []
+    for second in range(5):
+        venue.advance(START_NS + second * 10**9)
+        seen.append((venue.blank(TOPIC), venue.blank("/time")))
+    assert seen == [(second in {1, 2}, False) for second in range(5)]
 
 
 def test_faults_are_read_from_text() -> None:

@@ -20,6 +20,7 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Listing,
+    Oddity,
     Session,
     SimulatedMarket,
     Steps,
@@ -53,6 +54,14 @@ class MyExchangeDialect(Dialect):
     """What the core asks of the exchange."""
 
     name: ClassVar[str] = "my-exchange"
+    lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.PRELAUNCH: "not shown yet: let the emulator show it, or say how you know",
+        Oddity.DEAD: "not shown yet: let the emulator show it, or say how you know",
+        Oddity.UNREADABLE_ROW: "not shown yet: let the emulator show it, or say how you know",
+        Oddity.BLANK_FIELDS: "not shown yet: let the emulator show it, or say how you know",
+        Oddity.DEEP_BOOK: "not shown yet: let the emulator show it, or say how you know",
+        Oddity.NON_ASCII: "not shown yet: let the emulator show it, or say how you know",
+    }
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return [

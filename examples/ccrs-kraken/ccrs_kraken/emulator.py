@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import ccrs_core as ccrs
 from ccrs_core import emulator as emu
@@ -114,6 +114,13 @@ class KrakenDialect(emu.Dialect):
     """Kraken's public streams and market data."""
 
     name = "kraken"
+    lacks: ClassVar[Mapping[emu.Oddity, str]] = {
+        emu.Oddity.PRELAUNCH: "to be shown",
+        emu.Oddity.UNREADABLE_ROW: "to be shown",
+        emu.Oddity.BLANK_FIELDS: "to be shown",
+        emu.Oddity.DEEP_BOOK: "to be shown",
+        emu.Oddity.NON_ASCII: "to be shown",
+    }
 
     def listings(self, start_ns: int) -> Sequence[emu.Listing]:
         status = {"LUNA": ccrs.InstrumentStatus.HALTED}

@@ -27,7 +27,7 @@ from ccrs_binance.emulator_streams import (
     PartialDepth,
     Trades,
 )
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
@@ -74,6 +74,13 @@ class BinanceDialect(Dialect):
 
     name: ClassVar[str] = "binance"
     announces_shutdown: ClassVar[bool] = True
+    lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.PRELAUNCH: "to be shown",
+        Oddity.UNREADABLE_ROW: "to be shown",
+        Oddity.BLANK_FIELDS: "to be shown",
+        Oddity.DEEP_BOOK: "to be shown",
+        Oddity.NON_ASCII: "to be shown",
+    }
 
     def __init__(
         self,
