@@ -275,16 +275,19 @@ def _streams_blank(subject: Subject, subscription: Subscription) -> None:
     other.subscribe(subscription)  # who joins meanwhile begins with what is blank
     _read(other, subscription)
     line.venue.faults.clear()
-    for each in (wire, other):
-        assert not each.closed, f"the connection of {subscription} was closed"
-        waited, heard = 0, len(each.frames)
-        while lively and not events_of(each.run(1.0)):
-            waited += 1
-            if waited > patience / 2 and len(each.frames) > heard:
-                break  # it may have nothing new to tell
-            assert waited < patience, (
-                f"{subscription} brings nothing any more once its fields have values again"
-            )
+    waiting, waited = [wire, other] if lively else [], 0
+    while waiting:
+        heard = {each: len(each.frames) for each in waiting}
+        told = {each: bool(events_of(each.run(0.5))) for each in (wire, other)}
+        closed = wire.closed or other.closed
+        assert not closed, f"the connection of {subscription} was closed"
+        waited += 1
+        # Halfway, a frame without events will do: there may be nothing new to tell.
+        late = waited > patience / 2
+        waiting = [e for e in waiting if not (told[e] or (late and len(e.frames) > heard[e]))]
+        assert waited < patience or not waiting, (
+            f"{subscription} brings nothing any more once its fields have values again"
+        )
 
 
 def _read(wire: Wire, subscription: Subscription) -> None:
