@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from tests.mutants import connections, declarations, packages, requests, sequences, values
+from tests.mutants import (
+    connections,
+    declarations,
+    oddities,
+    packages,
+    requests,
+    sequences,
+    values,
+)
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
 
-THEMES = (values, sequences, connections, requests, declarations, packages)
+THEMES = (values, sequences, connections, requests, declarations, oddities, packages)
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

@@ -1,0 +1,153 @@
+"""Emulators that are kinder than the exchange, and plugins that stand nothing strange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from ccrs_binance import Binance
+from ccrs_bybit import Bybit
+
+from ccrs_core.emulator import Dialect, Listing, Oddity
+from ccrs_core.exchange import Exchange
+from ccrs_core.model import InstrumentStatus
+from ccrs_core.rest import HttpRequest, HttpResponse
+from tests.mutants.mutant import caught_by
+
+ODD = "test_the_emulator_is_as_odd_as_the_exchange"
+BLANK = "test_optional_fields_may_be_blank"
+
+Change = Callable[[Dialect], None]
+
+
+def speaking(plugin: type[Exchange], change: Change) -> Callable[[Exchange], Dialect | None]:
+    """A plugin's ``dialect`` with something about it changed."""
+
+    def dialect(self: Exchange) -> Dialect | None:
+        found = plugin.dialect(self)
+        assert found is not None
+        change(found)
+        return found
+
+    return dialect
+
+
+def listing(change: Callable[[Sequence[Listing]], Sequence[Listing]]) -> Change:
+    """Let a dialect list other things."""
+
+    def apply(dialect: Dialect) -> None:
+        listings = dialect.listings
+        dialect.listings = lambda start_ns: change(listings(start_ns))  # type: ignore[method-assign]
+
+    return apply
+
+
+def without_halts(dialect: Dialect) -> None:
+    """Let a dialect answer as if all had been traded all the time."""
+    http = dialect.http
+
+    def answer(request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        venue = dialect.venue
+        listed = venue.listings
+        venue.listings = {key: attrs.evolve(each, halts=()) for key, each in listed.items()}
+        try:
+            return http(request, address, now_ns)
+        finally:
+            venue.listings = listed
+
+    dialect.http = answer  # type: ignore[method-assign]
+
+
+def listed_once(dialect: Dialect) -> None:
+    """Let a dialect answer by what was listed when it was first asked."""
+    http = dialect.http
+    first: list[Mapping[tuple[str, str], Listing]] = []
+
+    def answer(request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        venue = dialect.venue
+        listed = venue.listings
+        first.append(listed)
+        venue.listings = dict(first[0])
+        try:
+            return http(request, address, now_ns)
+        finally:
+            venue.listings = listed
+
+    dialect.http = answer  # type: ignore[method-assign]
+
+
+def _trading(listings: Sequence[Listing]) -> Sequence[Listing]:
+    return [each for each in listings if each.status is InstrumentStatus.TRADING]
+
+
+def _shallow(listings: Sequence[Listing]) -> Sequence[Listing]:
+    return [attrs.evolve(each, levels=min(each.levels, 200)) for each in listings]
+
+
+def _excuse(reason: str, *oddities: Oddity) -> Change:
+    def apply(dialect: Dialect) -> None:
+        lacks = {**dialect.lacks, **dict.fromkeys(oddities, reason)}
+        dialect.lacks = lacks  # type: ignore[misc]
+
+    return apply
+
+
+@caught_by(ODD)
+class HistoryWithoutHoles(Bybit):
+    """The emulator has candles of when nothing was traded."""
+
+    dialect = speaking(Bybit, without_halts)
+
+
+@caught_by(ODD)
+class NothingIsListedAnew(Bybit):
+    """The emulator lists what it listed in the beginning, whatever comes."""
+
+    dialect = speaking(Bybit, listed_once)
+
+
+@caught_by(ODD)
+class EverythingTrades(Bybit):
+    """The emulator lists nothing that is announced or over."""
+
+    dialect = speaking(Bybit, listing(_trading))
+
+
+@caught_by(ODD)
+class ShallowBooks(Bybit):
+    """No emulated book is deeper than 200 levels."""
+
+    dialect = speaking(Bybit, listing(_shallow))
+
+
+@caught_by(ODD)
+class ExcuseWithoutReason(Bybit):
+    """The dialect says that the exchange never does something, but not how one knows."""
+
+    dialect = speaking(Bybit, _excuse(" ", *Oddity))
+
+
+@caught_by(ODD)
+class ExcuseForWhatIsShown(Bybit):
+    """The dialect says that histories have no holes; they do."""
+
+    dialect = speaking(Bybit, _excuse("none were seen", Oddity.HOLES))
+
+
+class BinanceWithoutHoles(Binance):
+    """The emulator has candles of when nothing was traded."""
+
+    dialect = speaking(Binance, without_halts)
+
+
+class BinanceListsNothingAnew(Binance):
+    """The emulator lists what it listed in the beginning, whatever comes."""
+
+    dialect = speaking(Binance, listed_once)
+
+
+ELSEWHERE: tuple[tuple[str, type[Any], str], ...] = (
+    ("binance", BinanceWithoutHoles, ODD),
+    ("binance", BinanceListsNothingAnew, ODD),
+)
