@@ -41,6 +41,17 @@ def resolve_addresses(
     return dict(exchange.environments[environment].addresses)
 
 
+def named(environment: str, base_url: str | None, addresses: Mapping[str, str] | None) -> str:
+    """What to call the place that is dialled: the environment, or the host that takes its place.
+
+    Without user name and password, wherever they may stand.
+    """
+    override = base_url or next(iter((addresses or {}).values()), None)
+    if override is None:
+        return environment
+    return urlsplit(override).netloc.rpartition("@")[2]
+
+
 def everything_at(base_url: str, exchange: Exchange) -> dict[str, str]:
     """The addresses of an exchange all of whose hosts are one, such as its emulator."""
     parts = urlsplit(base_url)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core import plugins
-from ccrs_core.addresses import everything_at, resolve_addresses
+from ccrs_core.addresses import everything_at, named, resolve_addresses
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.events import (
@@ -89,7 +89,7 @@ def connect(
     found: Exchange = plugins.load(exchange)() if isinstance(exchange, str) else exchange
     return Client(
         found,
-        environment=environment,
+        environment=named(environment, base_url, addresses),
         addresses=resolve_addresses(found, environment, base_url, addresses),
         credentials=credentials,
         options=Options() if options is None else options,
@@ -124,6 +124,7 @@ class Client:
     ) -> None:
         self.exchange = exchange
         self.environment = environment
+        """Its name, or the host that was given in place of all of its addresses."""
         self.emulator: EmulatorServer | None = None
         """The running emulator of the environment ``emulator``, for its faults and its address."""
         self._addresses = addresses

@@ -21,7 +21,7 @@ class Options:
     stable_after: float = 10.0
     """A connection that brought data for so long resets the back-off."""
     max_failures: int | None = None
-    """Consecutive failures of one connection after which ``ReconnectsExhausted`` ends the client;
+    """With so many failures in a row of one connection ``ReconnectsExhausted`` ends the client;
     None: try for ever."""
 
     max_connection_age: float | None = None

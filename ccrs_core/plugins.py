@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
@@ -100,10 +99,9 @@ def _not_installed(name: str, known: set[str]) -> PluginNotInstalled:
     near = difflib.get_close_matches(name.lower(), names, n=1)
     if near:
         hint = f"; did you mean {near[0]}?"
-    elif re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        hint = f"; try: pip install ccrs-{name}"
     else:
-        hint = ""
+        # No command to install a package of that name: whoever has taken it would be trusted.
+        hint = ". Exchanges come in packages of their own; this one's author says what it is called"
     return PluginNotInstalled(
         f"no exchange {name!r} is installed; installed: {', '.join(names) or 'none'}{hint}"
     )

@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from ccrs_core.model import Channel
+from ccrs_core.model import Channel, Market
 from ccrs_core.orderbook import BookState
 from ccrs_core.policy import FeedStatus
 
@@ -37,6 +37,8 @@ class ConnectionStatus:
     number: int
     """Its place in the client, from 1, kept over reconnects."""
     url: str
+    markets: tuple[Market, ...]
+    """Those of the instruments that it is subscribed to."""
     state: LinkState
     epoch: int
     """Rises with every connection opened by the client."""

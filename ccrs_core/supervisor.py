@@ -178,7 +178,7 @@ class Link:
         self.error = reason
         log.info("connection %d to %s failed: %s", self.number, self.url, reason)
         limit = self.context.options.max_failures
-        if limit is not None and self.failures > limit:
+        if limit is not None and self.failures >= limit:
             raise ReconnectsExhausted(
                 f"{self.url}: gave up after {self.failures} failures in a row, last: {reason}"
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from ccrs_core.feed import Feed
+from ccrs_core.model import Market
 from ccrs_core.shard import Shard
 from ccrs_core.status import ClientStatus, ConnectionStatus, SubscriptionStatus
 from ccrs_core.supervisor import Link
@@ -41,11 +42,16 @@ def survey(
     totals = attrs.evolve(spent)
     for shard in shards:
         totals.add(shard)
-    links = [link for shard in shards for link in shard.links]
+    links: list[tuple[Link, tuple[Market, ...]]] = []
+    for shard in shards:
+        markets = _markets(shard)
+        links += [(link, markets) for link in shard.links]
     return ClientStatus(
         exchange=exchange,
         environment=environment,
-        connections=tuple(map(_connection, sorted(links, key=lambda link: link.number))),
+        connections=tuple(
+            _connection(link, markets) for link, markets in sorted(links, key=lambda x: x[0].number)
+        ),
         subscriptions=tuple(s for shard in shards for s in _subscriptions(shard)),
         feeds=tuple(feed.status() for feed in feeds),
         rollovers=totals.rollovers,
@@ -57,11 +63,17 @@ def survey(
     )
 
 
-def _connection(link: Link) -> ConnectionStatus:
+def _markets(shard: Shard) -> tuple[Market, ...]:
+    found = {subscription.instrument.market for subscription in shard.subscriptions()}
+    return tuple(market for market in Market if market in found)
+
+
+def _connection(link: Link, markets: tuple[Market, ...]) -> ConnectionStatus:
     runner = link.runner
     return ConnectionStatus(
         number=link.number,
         url=link.url,
+        markets=markets,
         state=link.state,
         epoch=runner.epoch,
         topics=0 if link.session is None else len(link.session.topics),

@@ -391,7 +391,7 @@ async def test_back_off_is_jittered_capped_and_reset_only_by_stable_data() -> No
 
 @scenario
 async def test_a_limit_of_failures_that_is_reached_raises_out_of_the_client() -> None:
-    with pytest.raises(ReconnectsExhausted, match="4 failures in a row"):  # noqa: PT012
+    with pytest.raises(ReconnectsExhausted, match="3 failures in a row"):  # noqa: PT012
         async with world(TOP, options=Options(max_failures=3)) as seen:
             seen.server.refuse_connects = 100
             seen.server.open[0].drop()

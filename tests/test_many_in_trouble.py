@@ -155,7 +155,7 @@ async def test_a_refused_login_ends_the_block_with_it() -> None:
 
 @scenario
 async def test_two_exchanges_that_fail_at_once_are_both_told_of() -> None:
-    internet, _, clients = laid(options=Options(max_failures=0))
+    internet, _, clients = laid(options=Options(max_failures=1))
 
     async def block() -> None:
         async with clients, clients.subscribe(TOP):

@@ -226,7 +226,7 @@ def test_an_exchange_that_two_packages_offer_is_refused(site: Site) -> None:
     [
         ("alhpa", "did you mean alpha?"),
         ("Alpha", "did you mean alpha?"),
-        ("zzz", "try: pip install ccrs-zzz"),
+        ("zzz", "this one's author says what it is called"),
     ],
 )
 def test_an_unknown_name_names_the_installed_ones_and_what_to_do(

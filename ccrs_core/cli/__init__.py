@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,7 +13,8 @@ from typing import Any, NoReturn
 import click
 
 from ccrs_core import __version__
-from ccrs_core.errors import CcrsError, PluginBroken, PluginError, UsageError
+from ccrs_core.cli import form
+from ccrs_core.errors import CcrsError, PluginBroken, PluginError, TransportError, UsageError
 
 COMMANDS = {
     "exchanges": "The installed exchanges and what they offer.",
@@ -102,6 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 well, 1 failed, 2 wrong call, 130 interrupted."""
     # As Ctrl-C does, so that recordings and temporary files are finished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal has no character for is shown as a question mark.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     code = run(arguments)
     try:
         sys.stdout.flush()
@@ -153,10 +159,13 @@ def _failed(*errors: BaseException) -> int:
         error = errors[0]
         text = f"unexpected {type(error).__name__}: {error} (a bug? CCRS_DEBUG=1 shows more)"
         return _say(text, FAILURE)
+    text = "; ".join(dict.fromkeys(map(str, known)))
+    if any(isinstance(error, TransportError) for error in known):
+        text += " (ccrs doctor EXCHANGE tells where on the way it fails)"
     wrong = isinstance(known[0], UsageError) or (
         isinstance(known[0], PluginError) and not isinstance(known[0], PluginBroken)
     )
-    return _say("; ".join(dict.fromkeys(map(str, known))), USAGE if wrong else FAILURE)
+    return _say(text, USAGE if wrong else FAILURE)
 
 
 def _one_line(error: click.ClickException) -> str:
@@ -171,5 +180,5 @@ def _say(text: str, code: int, ctx: click.Context | None = None) -> int:
         click.echo(text, err=True)
         return code
     hint = f" (see {ctx.command_path} --help)" if ctx is not None else ""
-    click.echo(f"Error: {' '.join(text.split())}{hint}", err=True)
+    click.echo(f"Error: {form.printable(' '.join(text.split()))}{hint}", err=True)
     return code

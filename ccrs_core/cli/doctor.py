@@ -75,7 +75,7 @@ def _say(verdict: Verdict) -> None:
     mark, colour = _MARKS[verdict.outcome]
     click.echo(
         f"{click.style(mark, colour)} {verdict.what:<20} "
-        f"{click.style(f'{verdict.outcome:<8}', colour)}  {verdict.text}"
+        f"{click.style(f'{verdict.outcome:<8}', colour)}  {form.printable(verdict.text)}"
     )
 
 

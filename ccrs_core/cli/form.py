@@ -31,6 +31,24 @@ def size(value: Decimal | None, width: int = 8) -> str:
     return f"{value / limit:,.2f}{unit}"
 
 
+def aligned(values: Sequence[Decimal], width: int = 20) -> list[str]:
+    """Numbers as they stand below one another: points below points, in equally many characters.
+
+    With as many digits behind the point as any of them has, or as ``width`` allows.
+    """
+    digits = max((-int(v.as_tuple().exponent) for v in values), default=0)
+    whole = max((len(f"{abs(int(v))}") for v in values), default=1)
+    digits = max(min(digits, width - whole - 1), 0)
+    texts = [f"{value:.{digits}f}" for value in values]
+    widest = max(map(len, texts), default=0)
+    return [text.rjust(widest) for text in texts]
+
+
+def printable(text: str) -> str:
+    """Text of others, on one line and without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def count(value: int) -> str:
     return f"{value:,}" if value < 10**7 else f"{value / 10**6:,.1f}M"
 

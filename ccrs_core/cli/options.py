@@ -118,6 +118,13 @@ market_option = click.option(
 )
 
 
+def place(environment: str, base_url: str | None = None, **_: Any) -> str:
+    """What to call the place that the options of :func:`target` lead to."""
+    from ccrs_core.addresses import named
+
+    return named(environment, base_url, None)
+
+
 def interests(
     symbols: Sequence[str], channels: Sequence[Channel], depth: int | None, interval: str
 ) -> list[Interest]:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ccrs_core.cli import form
+
 _ATOM = 4096
 """A pipe that polls writable takes so much at once (PIPE_BUF) without making the writer wait."""
 
@@ -81,4 +83,4 @@ def progress(what: str) -> Iterator[Any]:
 
 def note(text: str) -> None:
     """One line for people, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(form.printable(text), file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 from rich import box
 from rich.columns import Columns
@@ -17,6 +18,8 @@ from ccrs_core.cli.figures import Board, Figures
 from ccrs_core.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model import Channel, Side
 
+T = TypeVar("T")
+
 UP, DOWN, DIM = "green", "red", "bright_black"
 _FLASH_SECONDS = 0.6
 
@@ -24,8 +27,11 @@ _FLASH_SECONDS = 0.6
 _LEFT = frozenset(
     {"symbol", "side", "trend", "time", "connection", "share", "last trouble", "market", "quote"}
 )
-_LEAST = 8
+_LEAST = 10
 """Characters that a column keeps that gives way to the others."""
+
+LAG = ("p50 ms", "p99 ms")
+"""Percentiles of the time from the exchange's own time to the arrival here."""
 
 Cell = str | Text
 
@@ -44,14 +50,32 @@ def table() -> Table:
 
 
 def laid_out(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, giving_way: int = 0
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    width: int,
+    giving_way: int = 0,
+    left_out: Sequence[str] = (),
 ) -> Table:
-    """A table in which one column is cut where there isn't room for all; the others are whole."""
-    widths = needed(columns, rows)
-    room = width - sum(widths) - len(columns) + widths[giving_way]
-    widths[giving_way] = min(widths[giving_way], max(room, _LEAST))
+    """A table in which one column is cut where there isn't room for all; the others are whole.
+
+    Before it is cut to less than what it must keep, those of ``left_out`` go, in this order.
+    """
+    names, cut = list(columns), columns[giving_way]
+    lines = [list(row) for row in rows]
+    for name in (*left_out, ""):
+        widths = needed(names, lines)
+        at = names.index(cut)
+        room = width - sum(widths) - len(names) + widths[at]
+        if room >= min(widths[at], _LEAST) or not name:
+            break
+        if name in names:
+            gone = names.index(name)
+            del names[gone]
+            for line in lines:
+                del line[gone]
+    widths[at] = min(widths[at], max(room, _LEAST))
     made = table()
-    for name, least in zip(columns, widths, strict=True):
+    for name, least in zip(names, widths, strict=True):
         made.add_column(
             name,
             justify="left" if name in _LEFT else "right",
@@ -59,9 +83,9 @@ def laid_out(
             min_width=least,
             overflow="ellipsis",
         )
-    for row in rows:
+    for row in lines:
         cells = [Text(cell) if isinstance(cell, str) else cell.copy() for cell in row]
-        cells[giving_way].truncate(widths[giving_way], overflow="ellipsis")
+        cells[at].truncate(widths[at], overflow="ellipsis")
         made.add_row(*cells)
     return made
 
@@ -103,23 +127,19 @@ def _spread(bid: Decimal | None, ask: Decimal | None) -> tuple[str, str]:
 
 def quotes(rows: Sequence[Figures], width: int) -> Table:
     """Best bid and ask per symbol, with as many digits of the sizes as there is room for."""
-    names = ("symbol", "bid size", "bid", "ask", "ask size", "spread", "bps", "/s", "p50", "p99")
-    for digits, left_out in ((10, ""), (8, ""), (6, ""), (5, ""), (6, "spread"), (5, "spread")):
-        columns = [name for name in names if name != left_out]
-        cells = [
-            [cell for name, cell in zip(names, _quote(row, digits), strict=True) if name in columns]
-            for row in rows
-        ]
+    columns = ["symbol", "bid size", "bid", "ask", "ask size", "spread", "bps", "/s", *LAG]
+    for digits in (10, 8, 6, 5):
+        cells = [_quote(row, digits) for row in rows]
         room = width - sum(needed(columns, cells)) - len(columns)
-        # Symbols may be cut, once everything else was made short; bps tell what the spread does.
-        cut = max((len(line[0]) for line in cells), default=0) - _LEAST if digits == 5 else 0
-        if room + cut >= 0:
+        if room >= 0:
             break
     if room > _LEAST + 6:
         columns.append("trend")
         for row, line in zip(rows, cells, strict=True):
             line.append(Text(form.sparkline(row.prices, min(room - 6, 48)), style="cyan"))
-    return laid_out(columns, cells, width)
+    # bps tell what the spread does; sizes go before prices.
+    left_out = ("spread", LAG[1], LAG[0], "/s", "bps", "bid size", "ask size")
+    return laid_out(columns, cells, width, left_out=left_out)
 
 
 def _quote(row: Figures, digits: int) -> list[Cell]:
@@ -140,7 +160,7 @@ def ladder(row: Figures, levels: int, width: int) -> RenderableType:
     made = Table(
         box=None, expand=True, show_header=False, pad_edge=False, padding=(0, 1, 0, 0), width=width
     )
-    for justify in ("right", "right", "right", "left", "left", "left"):
+    for justify in ("right", "right", "right", "left", "right", "left"):
         made.add_column(justify=justify, no_wrap=True)
     book = row.book
     if book is None or not book.valid:
@@ -148,36 +168,40 @@ def ladder(row: Figures, levels: int, width: int) -> RenderableType:
         return Text(f"  {row.symbol}: the book is {state}", style="yellow")
     bids, asks = book.bids(levels), book.asks(levels)
     largest = max((size for _, size in [*bids, *asks]), default=Decimal(1))
-    room = max((width - 46) // 2, 4)
+    prices = form.aligned([price for price, _ in [*bids, *asks]])
+    sizes = form.aligned([size for _, size in [*bids, *asks]], 9)
+    # Whatever the figures leave is for the bars.
+    used = 2 * (len(prices[0]) + len(sizes[0])) + 6 if prices else 0
+    room = max((width - used) // 2, 0)
     for i in range(max(len(bids), len(asks))):
         cells: list[Text] = []
         if i < len(bids):
-            price, size = bids[i]
-            length = float(size / largest)
+            share = float(bids[i][1] / largest)
             cells += [
-                Text(form.bar(length, room, mirrored=True), style=UP),
-                Text(form.size(size)),
-                Text(form.price(price), style=f"bold {UP}" if i == 0 else UP),
+                Text(form.bar(share, room, mirrored=True), style=UP),
+                Text(sizes[i]),
+                Text(prices[i], style=f"bold {UP}" if i == 0 else UP),
             ]
         else:
             cells += [Text("")] * 3
         if i < len(asks):
-            price, size = asks[i]
+            share, at = float(asks[i][1] / largest), len(bids) + i
             cells += [
-                Text(form.price(price), style=f"bold {DOWN}" if i == 0 else DOWN),
-                Text(form.size(size)),
-                Text(form.bar(float(size / largest), room), style=DOWN),
+                Text(prices[at], style=f"bold {DOWN}" if i == 0 else DOWN),
+                Text(sizes[at]),
+                Text(form.bar(share, room), style=DOWN),
             ]
         made.add_row(*cells)
     title = Text.assemble(
         (f"{row.symbol}", "bold"),
         (f"  sequence {book.sequence}  {len(book.bids())}/{len(book.asks())} levels", DIM),
     )
+    title.truncate(width, overflow="ellipsis")
     return Group(title, made)
 
 
 def trades(rows: Sequence[Figures], width: int) -> Table:
-    columns = ["symbol", "price", "size", "side", "/s", "p50", "p99", "trend"]
+    columns = ["symbol", "price", "size", "side", "/s", *LAG, "trend"]
     cells: list[list[Cell]] = []
     for row in rows:
         event = row.latest if isinstance(row.latest, Trade | Liquidation) else None
@@ -191,7 +215,7 @@ def trades(rows: Sequence[Figures], width: int) -> Table:
                 Text(form.sparkline(row.prices, max(width - 66, 6)), style="cyan"),
             ]
         )
-    return laid_out(columns, cells, width)
+    return laid_out(columns, cells, width, left_out=("trend", LAG[1], LAG[0], "/s"))
 
 
 def _side(side: Side) -> Text:
@@ -218,13 +242,9 @@ def tape(board: Board, lines: int) -> RenderableType:
 def tickers(rows: Sequence[Figures], width: int) -> Table:
     columns = ["symbol", "last", "24 h", "high", "low", "volume"]
     extra = ["mark", "funding", "open int."]
-    pace = ["/s", "p50"]
     cells = [_ticker(row) for row in rows]
-    everything = [*columns, *extra, *pace]
-    if sum(needed(everything, cells)) + len(everything) <= width:
-        return laid_out(everything, cells, width)
-    cells = [row[: len(columns)] + row[-len(pace) :] for row in cells]
-    return laid_out([*columns, *pace], cells, width)
+    left_out = ("open int.", "mark", "funding", LAG[0], "volume", "/s", "low", "high")
+    return laid_out([*columns, *extra, "/s", LAG[0]], cells, width, left_out=left_out)
 
 
 def _ticker(row: Figures) -> list[Cell]:
@@ -253,7 +273,8 @@ def _percent(value: Decimal | None) -> str:
 
 def candles(rows: Sequence[Figures], width: int) -> Table:
     columns = ["symbol", "time", "open", "high", "low", "close", "volume", "state"]
-    return laid_out(columns, [_candle(row) for row in rows], width)
+    cells = [_candle(row) for row in rows]
+    return laid_out(columns, cells, width, left_out=("volume", "open", "high", "low"))
 
 
 def _candle(row: Figures) -> list[Cell]:
@@ -273,8 +294,9 @@ def _candle(row: Figures) -> list[Cell]:
 
 
 def marks(rows: Sequence[Figures], width: int) -> Table:
-    columns = ["symbol", "mark", "index", "basis bps", "/s", "p50", "p99"]
-    return laid_out(columns, [_mark(row) for row in rows], width)
+    columns = ["symbol", "mark", "index", "basis bps", "/s", *LAG]
+    cells = [_mark(row) for row in rows]
+    return laid_out(columns, cells, width, left_out=(LAG[1], LAG[0], "/s", "basis bps"))
 
 
 def _mark(row: Figures) -> list[Cell]:
@@ -308,27 +330,44 @@ PANELS: dict[Channel, Callable[[Sequence[Figures], int], Table]] = {
 }
 
 
+HEAD = 2
+"""Lines of a table above its rows."""
+
+
 def body(board: Board, width: int, levels: int, room: int) -> list[RenderableType]:
-    """All channels that a board has, one under the other, in about ``room`` lines."""
+    """All channels that a board has, one under the other, in ``room`` lines if it can be done."""
     parts: list[RenderableType] = []
+    left = room
     for channel in Channel:
         rows = board.of(channel)
         if not rows:
             continue
-        shown = rows[: max(room - 4, 4)]
+        shown = some(rows, left - HEAD)
         parts.append(PANELS[channel](shown, width))
+        left -= HEAD + len(shown)
         if len(shown) < len(rows):
             parts.append(Text(f"… and {len(rows) - len(shown)} more", style=DIM))
+            left -= 1
         if channel is Channel.BOOK:
-            depth = max(min(levels, room - len(shown) - 5), 3)
+            depth = min(levels, left - 2)  # below a blank line and a title
             if len(rows) == 1:
-                parts += [Text(), ladder(rows[0], depth, width)]
-            elif width >= 100:
+                parts += [Text(), ladder(rows[0], max(depth, 1), width)]
+                left -= depth + 2
+            elif width >= 100 and depth >= 3:
                 half = (width - 2) // 2
                 parts += [
                     Text(),
                     Columns([ladder(r, depth, half) for r in rows[:2]], padding=(0, 1)),
                 ]
-        elif channel in {Channel.TRADES, Channel.LIQUIDATIONS}:
-            parts += [Text(), tape(board, max(min(12, room - len(shown) - 4), 3))]
+                left -= depth + 2
+        elif channel in {Channel.TRADES, Channel.LIQUIDATIONS} and left > 3:
+            lines = min(12, left - 1)
+            parts += [Text(), tape(board, lines)]
+            left -= lines + 1
     return parts
+
+
+def some(rows: Sequence[T], lines: int) -> Sequence[T]:
+    """The rows for which there are lines, at least three; where not for all, a line less, since
+    another one tells how many are missing."""
+    return rows if len(rows) <= max(lines, 3) else rows[: max(lines - 1, 3)]

@@ -13,7 +13,7 @@ from ccrs_core.cli import form, panels, watch_latency
 from ccrs_core.cli.figures import Figures
 from ccrs_core.cli.panels import DIM, DOWN, UP, Cell
 from ccrs_core.cli.several import Boards
-from ccrs_core.cli.view import footer, framed, summary_line
+from ccrs_core.cli.view import footer, framed, room_above, summary_line
 from ccrs_core.consolidated import BestPrice, ConsolidatedBBO, ExchangeQuote, QuoteState
 from ccrs_core.model import Channel
 from ccrs_core.status import ClientStatus
@@ -29,7 +29,7 @@ Written = Callable[[Decimal | None], str]
 
 _COLUMNS = (
     *("market", "bid size", "bid", "ask", "ask size", "spread", "bps"),
-    *("lead", "first", "age", "/s", "p50", "quote"),
+    *("lead", "first", "age", "/s", "p50 ms", "quote"),
 )
 _NARROWER: tuple[tuple[int, frozenset[str]], ...] = tuple(
     (digits, frozenset(left_out.split()))
@@ -37,12 +37,12 @@ _NARROWER: tuple[tuple[int, frozenset[str]], ...] = tuple(
         (10, ""),
         (8, ""),
         (6, ""),
-        (6, "p50"),
-        (6, "p50 first"),
-        (5, "p50 first spread"),
-        (5, "p50 first spread /s"),
-        (5, "p50 first spread /s bps"),
-        (5, "p50 first spread /s bps bid-size ask-size"),
+        (6, "p50-ms"),
+        (6, "p50-ms first"),
+        (5, "p50-ms first spread"),
+        (5, "p50-ms first spread /s"),
+        (5, "p50-ms first spread /s bps"),
+        (5, "p50-ms first spread /s bps bid-size ask-size"),
     )
 )
 """What goes first where there isn't room for all: digits of sizes, then columns."""
@@ -60,7 +60,7 @@ def draw(
     """Everything at this moment, ``width`` characters wide."""
     each = list(boards.boards.values())
     below = footer(each, statuses, width, height)
-    room = max(height - 5 - below.lines, 6)
+    room = room_above(below, height)
     above: list[RenderableType] = []
     if boards.best:
         above.append(best_prices(boards, width - 4, room))
@@ -84,7 +84,7 @@ def best_prices(boards: Boards, width: int, room: int) -> RenderableType:
         ]
         if sum(panels.needed(columns, rows)) + len(columns) <= width:
             break
-    shown = rows[: max(room - 2, 4)]
+    shown = panels.some(rows, room - panels.HEAD)
     table = panels.laid_out(columns, shown, width)
     if len(shown) == len(rows):
         return table

@@ -31,7 +31,9 @@ _STATES = {
     LinkState.CLOSED: ("✕", "red"),
 }
 _WORDS = {"gap": "bold yellow", "stale": "bold red", "resumed": "bold green"}
-_CONNECTIONS_SHOWN = 10
+_MOST_CONNECTIONS = 10
+_REST = 10
+"""Lines that the footer needs besides those of connections, when all goes well or nearly so."""
 REDRAWS_PER_SECOND = 8
 
 
@@ -47,8 +49,7 @@ def draw(
     """Everything at this moment, ``width`` characters wide."""
     statuses = [] if status is None else [status]
     below = footer([board], statuses, width, height)
-    room = max(height - 5 - below.lines, 6)
-    above = panels.body(board, width - 4, levels, room)
+    above = panels.body(board, width - 4, levels, room_above(below, height))
     return framed([*above, *below.content], title, summary_line([board], statuses), width)
 
 
@@ -60,38 +61,53 @@ class Footer:
     lines: int
 
 
+def room_above(below: Footer, height: int) -> int:
+    """Lines that are left for the prices: without the frame, and one that stays free, so that
+    nothing scrolls."""
+    return height - 3 - below.lines
+
+
 def footer(
     boards: Sequence[Board], statuses: Sequence[ClientStatus], width: int, height: int
 ) -> Footer:
     """Connections, latencies, notices and warnings; of several exchanges with their names."""
     inner, several = width - 4, len(statuses) > 1
     content: list[RenderableType] = []
-    lines = 1
+    lines = 0
     links = [(each.exchange if several else "", c) for each in statuses for c in each.connections]
     if links:
-        content += [Text(), _connections(links, inner)]
-        lines += min(len(links), _CONNECTIONS_SHOWN) + 3
+        # What the prices don't need, and a fifth of the screen in any case.
+        prices = panels.HEAD + sum(len(board.rows) for board in boards)
+        spare = height - 3 - prices - _REST
+        shown = panels.some(links, min(_MOST_CONNECTIONS, max(height // 5, spare)))
+        content += [Text(), _connections(links, len(shown), inner)]
+        lines += 1 + panels.HEAD + len(shown) + (len(shown) < len(links))
     # A feed of several exchanges is in the status of each.
     latencies = dict.fromkeys(one for each in statuses for one in watch_latency.latencies(each))
     if latencies:
         content += [Text(), *(_within(latency, inner) for latency in latencies)]
-        lines += len(latencies) + 1
+        lines += 1 + len(latencies)
     notes = _notices(boards, 4 if height >= 24 else 2, named=several)
     if notes:
+        for note in notes:
+            note.truncate(inner, overflow="ellipsis")
         content += [Text(), *notes]
-        lines += len(notes)
+        lines += 1 + len(notes)
     for number, board in enumerate(boards):
         skew = board.skew()
         if skew is not None:
             whose = f"{statuses[number].exchange}'s" if several else "the exchange's"
-            content.append(
-                Text(
-                    f"⚠ {whose} clock is at least {form.ms(skew)} ms ahead of this machine's: "
-                    "latencies are relative",
-                    style="yellow",
-                )
+            warning = Text(
+                f"⚠ {whose} clock is at least {form.ms(skew)} ms ahead of this machine's: "
+                "latencies are relative",
+                style="yellow",
             )
+            content.append(warning)
+            lines += len(warning.wrap(_MEASURE, inner))
     return Footer(content, lines)
+
+
+_MEASURE = Console()
 
 
 def framed(
@@ -149,37 +165,51 @@ def _within(latency: LatencySummary, width: int) -> Text:
     return line
 
 
-def _connections(links: Sequence[tuple[str, ConnectionStatus]], width: int) -> RenderableType:
-    """Each with its exchange's name, empty where there is but one."""
-    wide = width >= 96
-    columns = ["connection", "epoch", "frames", "wins", "share", "ahead", "behind", "late"]
-    totals: Counter[str] = Counter()
+def _connections(
+    links: Sequence[tuple[str, ConnectionStatus]], most: int, width: int
+) -> RenderableType:
+    """Each with its exchange's name, empty where there is but one; its market where there are
+    several; and how it races, where any has somebody to race."""
+    groups: Counter[tuple[str, str]] = Counter()
     for exchange, link in links:
-        totals[exchange] += link.wins
-    room = 16 if wide else 8
+        groups[exchange, _market(link)] += link.wins
+    several = len({market for _, market in groups}) > 1
+    racing = any(link.late or link.mean_ahead is not None for _, link in links)
+    columns = ["connection", *(["market"] if several else []), "epoch", "frames"]
+    if racing:
+        columns += ["wins", "share", "ahead", "behind", "late"]
+    columns.append("last trouble")
+    bars = 16 if width >= 96 else 8
     rows = []
-    for exchange, link in links[:_CONNECTIONS_SHOWN]:
+    for exchange, link in links[:most]:
         mark, colour = _STATES[link.state]
-        share = link.wins / (totals[exchange] or 1)
         name = f" {exchange} {link.number} " if exchange else f" {link.number} "
-        cells: list[panels.Cell] = [
-            Text.assemble((mark, colour), name, (link.state.value, DIM)),
-            str(link.epoch),
-            form.count(link.frames),
-            form.count(link.wins),
-            Text.assemble((form.bar(share, room).ljust(room), "cyan"), f"{share:5.0%}"),
-            _lead(link.mean_ahead),
-            _lead(link.mean_behind),
-            form.count(link.late + link.repeats),
-        ]
-        if wide:
-            cells.append(Text(link.last_error or "", style=DIM))
+        cells: list[panels.Cell] = [Text.assemble((mark, colour), name, (link.state.value, DIM))]
+        if several:
+            cells.append(_market(link))
+        cells += [str(link.epoch), form.count(link.frames)]
+        if racing:
+            share = link.wins / (groups[exchange, _market(link)] or 1)
+            cells += [
+                form.count(link.wins),
+                Text.assemble((form.bar(share, bars).ljust(bars), "cyan"), f"{share:5.0%}"),
+                _lead(link.mean_ahead),
+                _lead(link.mean_behind),
+                form.count(link.late + link.repeats),
+            ]
+        cells.append(Text(form.printable(link.last_error or ""), style=DIM))
         rows.append(cells)
-    if wide:
-        made = panels.laid_out([*columns, "last trouble"], rows, width, giving_way=len(columns))
-    else:
-        made = panels.laid_out(columns, rows, width)
-    hidden = [link for _, link in links[_CONNECTIONS_SHOWN:]]
+    if not any(link.last_error for _, link in links):
+        columns.pop()
+        rows = [row[:-1] for row in rows]
+    made = panels.laid_out(
+        columns,
+        rows,
+        width,
+        giving_way=len(columns) - 1 if columns[-1] == "last trouble" else 0,
+        left_out=("epoch", "late", "frames", "share", "behind"),
+    )
+    hidden = [link for _, link in links[most:]]
     if not hidden:
         return made
     states = ", ".join(
@@ -188,6 +218,10 @@ def _connections(links: Sequence[tuple[str, ConnectionStatus]], width: int) -> R
         if any(link.state is state for link in hidden)
     )
     return Group(made, Text(f"… and {len(hidden)} more: {states}", style=DIM))
+
+
+def _market(link: ConnectionStatus) -> str:
+    return " ".join(market.value for market in link.markets)
 
 
 def _lead(seconds: float | None) -> str:

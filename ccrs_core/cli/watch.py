@@ -78,7 +78,9 @@ def command(
     On a terminal a table, elsewhere a line per second; with --json one object per event. --count
     counts market data, not notices.
 
-    "socket to here" is the time from a frame's arrival to the taking of its event out of the feed.
+    "p50 ms" and "p99 ms" are percentiles of the time from the exchange's own time of an event to
+    the arrival of its frame, in milliseconds; "socket to here" is the time from that arrival to the
+    taking of the event out of the feed.
     """
     if status and not as_json:
         raise UsageError("--status goes with --json; the table has it anyway")
@@ -86,7 +88,7 @@ def command(
     loop_factory = watch_loop.factory(loop, busy=busy)
     interests = options.interests(wanted, [channel], depth, interval)
     several = is_qualified(exchange)
-    title = f"{', '.join(exchanges)} · {where['environment']} · {channel.value}"
+    title = f"{', '.join(exchanges)} · {options.place(**where)} · {channel.value}"
     sink: Sink
     if as_json:
         sink = JsonLines(levels, with_status=status)
@@ -365,6 +367,7 @@ class PlainLines:
 
         self._statuses = statuses
         self._board = Board()
+        self._told = 0
         self._output = Output()
         self._books = Books(feed.book)
 
@@ -381,6 +384,7 @@ class PlainLines:
         from ccrs_core.cli import plain
 
         await self._print(list(plain.lines(self._board)))
+        self._told = self._board.events
 
     async def _print(self, lines: list[str]) -> None:
         await self._output.write("".join(f"{line}\n" for line in lines).encode())
@@ -388,5 +392,7 @@ class PlainLines:
     async def finish(self) -> None:
         from ccrs_core.cli import watch_latency
 
+        if self._told != self._board.events:
+            await self.idle()  # what came since the last second
         found = watch_latency.latencies(self._statuses()[0])
         await self._print([watch_latency.sentence(latency) for latency in found])

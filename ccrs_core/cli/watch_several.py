@@ -76,6 +76,7 @@ class SeveralLines:
         assert isinstance(feed, MergedFeed)
         self._statuses = statuses
         self._boards = Boards(feed)
+        self._told = 0
         self._output = Output()
 
     async def take(self, batch: Sequence[AnyEvent]) -> None:
@@ -86,6 +87,10 @@ class SeveralLines:
 
     async def idle(self) -> None:
         await self._print(list(self._lines()))
+        self._told = self._events()
+
+    def _events(self) -> int:
+        return sum(board.events for board in self._boards.boards.values())
 
     def _lines(self) -> Iterator[str]:
         for exchange, board in self._boards.boards.items():
@@ -98,6 +103,8 @@ class SeveralLines:
         await self._output.write("".join(f"{line}\n" for line in lines).encode())
 
     async def finish(self) -> None:
+        if self._told != self._events():
+            await self.idle()  # what came since the last second
         # The feed is in the status of each exchange.
         found = (one for status in self._statuses() for one in watch_latency.latencies(status))
         await self._print([watch_latency.sentence(one) for one in dict.fromkeys(found)])

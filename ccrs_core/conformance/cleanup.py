@@ -298,7 +298,7 @@ class CleanupProperties:
         with pytest.raises(_Mistake):
             subject.world().run(with_callback)
 
-        options = Options(max_failures=0)
+        options = Options(max_failures=1)
 
         async def unreachable(world: World) -> None:
             world.fault("refuse,status=503")

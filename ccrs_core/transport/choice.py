@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +93,4 @@ def _made(entry: EntryPoint, options: TransportOptions) -> Transport:
 
 def _not_installed(name: str) -> PluginNotInstalled:
     known = sorted({DEFAULT, *(entry.name for entry in plugins._entries(GROUP))})
-    hint = ""
-    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        hint = f"; try: pip install ccrs-{name}"
-    return PluginNotInstalled(
-        f"no transport {name!r} is installed; installed: {', '.join(known)}{hint}"
-    )
+    return PluginNotInstalled(f"no transport {name!r} is installed; installed: {', '.join(known)}")

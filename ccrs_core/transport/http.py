@@ -25,6 +25,7 @@ from ccrs_core.errors import (
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
 from ccrs_core.transport.proxy import SOCKS, Proxy, open_tunnel, parse_proxy, start_tls
+from ccrs_core.transport.trouble import said
 
 _TEXT = aiohttp.WSMsgType.TEXT
 _BINARY = aiohttp.WSMsgType.BINARY
@@ -125,7 +126,7 @@ class HttpTransport:
         if isinstance(error, CcrsError):
             return ConnectFailed(f"{where}: {error}")
         if self._is_network(error):
-            return ConnectFailed(f"{where}: {_text(error)}")
+            return ConnectFailed(f"{where}: {said(error)}")
         raise error
 
     def _is_network(self, error: Exception) -> bool:
@@ -165,11 +166,11 @@ class HttpTransport:
         if isinstance(error, TimeoutError):
             return TimedOut(f"{where}: no answer within {self._options.request_timeout:g} s")
         if isinstance(error, ConnectFailed | aiohttp.ClientConnectorError):
-            return ConnectFailed(f"{where}: {_text(error)}")
+            return ConnectFailed(f"{where}: {said(error)}")
         if isinstance(error, CcrsError):
             return error
         if self._is_network(error):
-            return TransportError(f"{where}: {_text(error)}")
+            return TransportError(f"{where}: {said(error)}")
         raise error
 
     async def aclose(self) -> None:
@@ -279,7 +280,7 @@ class HttpConnection:
         elif isinstance(error, aiohttp.EofStream):
             self._end("the connection ended without a close frame")
         else:
-            self._end(_text(error))
+            self._end(said(error))
 
     async def _control(self, message: Any) -> bool:
         """Deal with a control frame; False where the connection has ended."""
@@ -306,14 +307,14 @@ class HttpConnection:
             else:
                 await self._socket.send_bytes(frame)
         except (OSError, aiohttp.ClientError, RuntimeError) as error:
-            raise ConnectionLost(f"can't send: {_text(error)}") from error
+            raise ConnectionLost(f"can't send: {said(error)}") from error
 
     async def ping(self) -> None:
         self._check_open()
         try:
             await self._socket.ping()
         except (OSError, aiohttp.ClientError, RuntimeError) as error:
-            raise ConnectionLost(f"can't send: {_text(error)}") from error
+            raise ConnectionLost(f"can't send: {said(error)}") from error
 
     def _check_open(self) -> None:
         if self._ended is not None:
@@ -453,7 +454,3 @@ def _where(url: str) -> str:
 
 def _drop(frame: bytes) -> None:
     """Takes what is not to be taken."""
-
-
-def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -15,6 +15,7 @@ import pytest
 from ccrs_core import plugins
 from ccrs_core.cli import Commands, cli, run
 from ccrs_core.hooks import Specs, hookimpl
+from tests.cli.conftest import Command
 
 IMPORTS = """
 import sys
@@ -166,3 +167,27 @@ def test_plugins_add_commands(
     assert "o/" in out
     assert "Wave at somebody." in out
     assert "watch" in out
+
+
+def test_characters_that_the_terminal_lacks_are_no_error(ccrs: Command) -> None:
+    ccrs.environment["PYTHONIOENCODING"] = "cp1252"
+    for arguments in (
+        ("exchanges",),
+        ("doctor", "bybit", "--environment", "emulator"),
+        ("watch", "bybit", "BTC/USDT", "--environment", "emulator", "--seconds", "1"),
+    ):
+        done = ccrs(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert b"Unicode" not in done.stderr
+
+
+def test_a_network_that_fails_is_told_in_words_with_what_to_do(ccrs: Command) -> None:
+    done = ccrs("instruments", "bybit", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert b"connection refused (ccrs doctor EXCHANGE tells" in done.stderr
+    assert b"ssl:default" not in done.stderr
+
+
+def test_one_count_in_a_pipe_prints_its_quote(ccrs: Command) -> None:
+    done = ccrs("watch", "bybit", "BTC/USDT", "--environment", "emulator", "--count", "1")
+    assert b"BTC/USDT top-of-book bid " in done.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ccrs_core.cli import doctor
 from tests.cli.conftest import SECONDS, Command
 
 
@@ -101,3 +102,11 @@ def test_instruments_are_listed_and_searched(ccrs: Command, emulator: str) -> No
     assert all(isinstance(row["tick_size"], str) for row in rows)
     plain = ccrs("instruments", "bybit", "--base-url", emulator, "--search", "BTC/USDT")
     assert b"BTC/USDT\tBTCUSDT\tspot\ttrading" in plain.stdout
+
+
+def test_what_a_server_says_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor._say(doctor.Verdict("websocket", doctor.FAILED, "closed: \x1b[2J\x1b]0;mine\x07 bye"))
+    shown = capsys.readouterr().out
+    assert "closed:  [2J ]0;mine  bye" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown

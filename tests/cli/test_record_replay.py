@@ -51,7 +51,7 @@ def test_recording_goes_on_in_the_same_file(ccrs: Command, emulator: str, tmp_pa
     headers = [record for record in read(path) if isinstance(record, Header)]
     assert len(headers) == 2
     assert headers[0].exchange_version
-    assert headers[0].environment == "mainnet"
+    assert headers[0].environment == emulator.removeprefix("http://")
     assert run(["replay", "bybit", str(path)]) == 0
 
 

@@ -7,7 +7,7 @@ import time
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -19,6 +19,7 @@ from ccrs_core import (
     Histogram,
     LatencySummary,
     LinkState,
+    Market,
     OrderBook,
     Policy,
     TopOfBook,
@@ -55,11 +56,12 @@ def _feed(latency: LatencySummary | None) -> FeedStatus:
     )
 
 
-def _status(count: int, *feeds: FeedStatus) -> ClientStatus:
+def _status(count: int, *feeds: FeedStatus, late: int = 1) -> ClientStatus:
     links = tuple(
         ConnectionStatus(
             number=n,
             url="wss://toy",
+            markets=(Market.SPOT,) if n % 2 else (Market.LINEAR,),
             state=LinkState.OPEN if n % 4 else LinkState.WAITING,
             epoch=n,
             topics=1,
@@ -70,7 +72,7 @@ def _status(count: int, *feeds: FeedStatus) -> ClientStatus:
             last_received_ns=1,
             frames=123_456,
             data=1,
-            late=1,
+            late=late,
             control=1,
             unrecognised=0,
             unwanted=0,
@@ -79,8 +81,8 @@ def _status(count: int, *feeds: FeedStatus) -> ClientStatus:
             retired=0,
             wins=1000 * n,
             repeats=0,
-            mean_ahead=0.0004,
-            mean_behind=0.0012,
+            mean_ahead=0.0004 if late else None,
+            mean_behind=0.0012 if late else None,
         )
         for n in range(1, count + 1)
     )
@@ -111,32 +113,99 @@ def _text(
     return file.getvalue()
 
 
+SYMBOLS = {
+    "BTC/USDT": ("104250.5", "104250.6"),
+    "ETH/USDT:USDT": ("3921.33", "3921.34"),
+    "1000PEPE/USDT:USDT": ("0.0123450", "0.0123451"),
+}
+
+
+def _tops(count: int) -> Board:
+    board = Board()
+    for symbol, (bid, ask) in list(SYMBOLS.items())[:count]:
+        board.take([(_top(symbol, bid, ask), None)])
+    for number in range(count - len(SYMBOLS)):
+        board.take([(_top(f"COIN{number}/USDT", "1.5", "1.6"), None)])
+    return board
+
+
 @pytest.mark.parametrize("width", [80, 100, 120, 140])
 def test_everything_fits_and_no_number_is_cut(width: int) -> None:
-    board = Board()
-    for symbol, bid, ask in [
-        ("BTC/USDT", "104250.5", "104250.6"),
-        ("ETH/USDT:USDT", "3921.33", "3921.34"),
-        ("1000PEPE/USDT:USDT", "0.0123450", "0.0123451"),
-    ]:
-        board.take([(_top(symbol, bid, ask), None)])
-    text = _text(board, width)
+    text = _text(_tops(3), width)
     assert max(map(len, text.splitlines())) <= width
-    for number in ("104250.5", "104250.6", "3921.34", "0.0123450", "0.01", "1.0", "2,000"):
+    for number in ("104250.5", "104250.6", "3921.34", "0.0123450", "1.0", "2,000"):
         assert number in text
-    for head in (
-        "bid size",
-        "bps",
-        "p50",
-        "p99",
-        "wins",
-        "ahead",
-        "behind",
-        "400 µs",
-        "1.20 ms",
-        "0 gaps",
-    ):
+    for head in ("bid size", "bps", "p50 ms", "p99 ms", "wins", "ahead", "400 µs", "0 gaps"):
         assert head in text
+
+
+@given(
+    st.integers(56, 150), st.integers(20, 60), st.integers(1, 45), st.integers(1, 15), st.booleans()
+)
+@settings(deadline=None, max_examples=60)
+@example(60, 24, 40, 5, True)
+@example(80, 24, 40, 10, True)
+@example(120, 50, 40, 10, False)
+def test_whatever_the_terminals_size_a_figure_is_whole_or_its_column_is_not_there(
+    width: int, height: int, symbols: int, connections: int, racing: bool
+) -> None:
+    board, status = _tops(symbols), _status(connections, late=int(racing))
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    console.print(draw(board, status, title="toy", width=width, height=height, levels=5))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= height
+    figures = {"104250.5", "104250.6", "3921.33", "3921.34", "0.0123450", "0.0123451", "1.5", "1.6"}
+    table = lines[3 : 3 + min(symbols, 3)]
+    for line in table:
+        cells = [
+            cell for cell in line.strip("│ ").split() if cell[:1].isdigit() and "/" not in cell
+        ]
+        prices = figures & set(cells)
+        assert len(prices) == 2, line
+        assert "…" not in line.partition("/")[2].partition(" ")[2], line
+
+
+def test_as_many_symbols_are_shown_as_there_are_lines_for() -> None:
+    for height in (24, 30, 50):
+        lines = _text(_tops(40), 100, connections=1, height=height).splitlines()
+        shown = sum("/USDT" in line for line in lines)
+        assert any(f"… and {40 - shown} more" in line for line in lines) or shown == 40
+        assert len(lines) >= min(height - 1, 48)
+
+
+def test_without_anybody_to_race_nobody_wins() -> None:
+    console = Console(file=io.StringIO(), width=100, height=40)
+    console.print(draw(_tops(1), _status(1, late=0), title="toy", width=100, height=40))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "frames" in text
+    assert "wins" not in text
+
+
+def test_connections_of_several_markets_say_which_and_win_among_themselves() -> None:
+    text = _text(_tops(1), 120, connections=4)
+    rows = [line for line in text.splitlines() if " open" in line or " waiting" in line]
+    assert [word for row in rows for word in row.split() if word in {"spot", "linear"}] == [
+        "spot",
+        "linear",
+        "spot",
+        "linear",
+    ]
+    shares = [word for row in rows for word in row.split() if word.endswith("%")]
+    assert shares == ["25%", "33%", "75%", "67%"]
+
+
+def test_what_others_say_is_shown_without_obeying_it() -> None:
+    assert form.printable("bye\x1b[2J\x07\r\nnow\u202e!") == "bye [2J   now !"
+
+
+def test_points_stand_below_points() -> None:
+    values = [Decimal("9.5"), Decimal(10), Decimal("123.125")]
+    assert form.aligned(values) == ["  9.500", " 10.000", "123.125"]
+    assert form.aligned(values, 5) == ["  9.5", " 10.0", "123.1"]
+    assert form.aligned([]) == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +238,7 @@ def test_trouble_is_in_sight() -> None:
     stale = Stale("toy", "BTC/USDT", NOW, NOW, Channel.TOP_OF_BOOK, Reason.DISCONNECTED, None)
     board.take([(gap, None), (stale, None)])
     text = _text(board, 100, connections=13)
-    for word in ("1 gap ", "1 stale", "2 reconnects", "reconnected", "7 → 9", "… and 3 more"):
+    for word in ("1 gap ", "1 stale", "2 reconnects", "reconnected", "7 → 9", "… and 4 more"):
         assert word in text
     assert "✕" in text
     assert "STALE" in "".join(plain.lines(board))

@@ -21,6 +21,7 @@ from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
 from ccrs_core.transport.proxy import SOCKS, Proxy, parse_proxy
+from ccrs_core.transport.trouble import said
 from ccrs_picows.connection import PicowsConnection, Watch
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -119,7 +120,7 @@ class PicowsTransport:
                 return ConnectFailed(f"{where}: handshake refused with HTTP {status}", status)
             return ConnectFailed(f"{where}: no WebSocket handshake: {error.args[0]}")
         if isinstance(error, CcrsError | picows.WSError | OSError | ValueError):
-            return ConnectFailed(f"{where}: {str(error) or type(error).__name__}")
+            return ConnectFailed(f"{where}: {said(error)}")
         raise error
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
@@ -223,7 +224,7 @@ async def _plain(host: str, port: int, source: str | None, where: str) -> socket
             happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
         )
     except OSError as error:
-        raise ConnectFailed(f"{where}{error}") from error
+        raise ConnectFailed(f"{where}{said(error)}") from error
 
 
 async def _addresses(host: str, port: int) -> Any:
