@@ -52,13 +52,7 @@ class OkxDialect(Dialect):
 
     name: ClassVar[str] = "okx"
     announces_shutdown: ClassVar[bool] = True
-    lacks: ClassVar[Mapping[Oddity, str]] = {
-        Oddity.UNREADABLE_ROW: "to be shown",
-        Oddity.BLANK_FIELDS: "to be shown",
-        Oddity.DEEP_BOOK: "to be shown",
-        Oddity.MANY_COINS: "to be shown",
-        Oddity.NON_ASCII: "to be shown",
-    }
+    lacks: ClassVar[Mapping[Oddity, str]] = {Oddity.UNREADABLE_ROW: "to be shown"}
 
     def __init__(
         self,
@@ -173,12 +167,16 @@ class OkxDialect(Dialect):
         listing = self.listing(about)
         if listing is None or listing.status is InstrumentStatus.CLOSED:
             return None
+
+        def blank() -> bool:
+            return venue.blank(topic)
+
         if path == BUSINESS:
             interval = channel.removeprefix("candle")
             if interval != channel and interval in INTERVALS:
-                return lambda: Candles(topic, venue.market(listing), interval)
+                return lambda: Candles(topic, venue.market(listing), interval, blank)
             if channel == "trades-all":
-                return lambda: Trades(topic, venue.market(listing), False)
+                return lambda: Trades(topic, venue.market(listing), False, blank)
             return None
         match channel:
             case "bbo-tbt":
@@ -188,13 +186,13 @@ class OkxDialect(Dialect):
             case "books":
                 return self._books(listing)
             case "trades":
-                return lambda: Trades(topic, venue.market(listing), True)
+                return lambda: Trades(topic, venue.market(listing), True, blank)
             case "tickers":
-                return lambda: Tickers(topic, venue.market(listing))
+                return lambda: Tickers(topic, venue.market(listing), blank)
             case "mark-price" if listing.category in {SWAP, FUTURES, OPTION}:
-                return lambda: MarkPrices(topic, venue.market(listing))
+                return lambda: MarkPrices(topic, venue.market(listing), blank)
             case "funding-rate" if listing.funding_interval_ns is not None:
-                return lambda: FundingRates(topic, venue.market(listing))
+                return lambda: FundingRates(topic, venue.market(listing), blank)
         return None
 
 

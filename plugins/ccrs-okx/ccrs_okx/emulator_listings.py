@@ -53,6 +53,19 @@ def step(listing: Listing) -> Decimal:
     return Decimal(1) if listing.market is Market.OPTION else listing.lot
 
 
+def family(listing: Listing) -> str:
+    """``instFamily``: that of the unified margin has a name of its own; spot has none."""
+    if listing.category == SPOT:
+        return ""
+    margin = "_UM" if listing.market is not Market.INVERSE and listing.settle == "USD" else ""
+    return f"{listing.base}-{listing.quote}{margin}"
+
+
+def is_x_perp(listing: Listing) -> bool:
+    """Perpetuals that are listed as futures, whose expiry is a formality."""
+    return "_XPERP-" in listing.symbol
+
+
 def listings(start_ns: int) -> list[Listing]:
     """The instruments at a time; dated ones expire on the last Fridays of quarters after it."""
     found = [*_spot(), *_swaps(), *_futures(start_ns), *_options(start_ns)]
@@ -62,7 +75,7 @@ def listings(start_ns: int) -> list[Listing]:
 def _spot() -> Iterator[Listing]:
     for coin, price, tick, lot, _, _, levels in _COINS:
         for quote in ("USDT", "USDC") if coin in _LIVELY else ("USDT",):
-            yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else 120)
+            yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else 1_500)
     yield attrs.evolve(
         _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120),
         level_value=Decimal("0.2"),
@@ -73,6 +86,7 @@ def _spot() -> Iterator[Listing]:
     yield attrs.evolve(
         _pair("NOVA", "USDT", "1.25", "0.0001", "0.0001", 60), status=InstrumentStatus.PRELAUNCH
     )
+    yield attrs.evolve(_pair("龙虾", "USDT", "0.0142", "0.00001", "0.01", 60), pace=0.1)
     rng = random.Random("okx/coins")
     names: set[str] = set()
     while len(names) < _INVENTED:
@@ -165,44 +179,71 @@ def _ns(time: datetime) -> int:
 
 
 def _futures(start_ns: int) -> Iterator[Listing]:
-    for day in quarters(start_ns, 2):
+    dates = quarters(start_ns, 2)
+    for day in dates:
         for coin, price, _, _, tick, lot, _ in _COINS[:2]:
-            for perpetual in (
-                _linear(coin, "USDT", price, tick, lot, 120),
-                _inverse(coin, price, tick, 120),
-            ):
+            for perpetual in (_unified(coin, price, tick, lot), _inverse(coin, price, tick, 120)):
                 yield attrs.evolve(
                     perpetual,
                     category=FUTURES,
-                    symbol=f"{coin}-{perpetual.quote}-{day:%y%m%d}",
+                    symbol=f"{family(perpetual)}-{day:%y%m%d}",
                     price=perpetual.price * Decimal("1.012"),
                     expiry_ns=_ns(day),
                     funding_interval_ns=None,
                     pace=0.05,
                 )
+    coin, price, _, _, tick, lot, _ = _COINS[0]
+    yield attrs.evolve(
+        _unified(coin, price, tick, lot), category=FUTURES, symbol=f"{coin}-USD_UM_XPERP-310404"
+    )
+    coin, price, _, _, tick, _, _ = _COINS[2]
+    yield attrs.evolve(
+        _inverse(coin, price, tick, 60),
+        category=FUTURES,
+        symbol=f"{coin}-USD-{dates[0]:%y%m%d}",
+        expiry_ns=_ns(dates[0]),
+        funding_interval_ns=None,
+        status=InstrumentStatus.SETTLING,
+    )
+
+
+def _unified(coin: str, price: str, tick: str, lot: str) -> Listing:
+    """A linear contract of the unified margin, counted and settled in dollars."""
+    return attrs.evolve(_linear(coin, "USD", price, tick, lot, 120), pace=0.2)
+
+
+# Coin, middle strike, distance of strikes, lot, margin.
+_CHAINS = (
+    ("BTC", 104_000, 4_000, "0.01", ""),
+    ("ETH", 3_900, 200, "0.1", ""),
+    ("SOL", 190, 10, "1", ""),
+    ("BTC", 104_000, 4_000, "0.01", "_UM"),
+)
 
 
 def _options(start_ns: int) -> Iterator[Listing]:
-    for coin, middle, between, lot in (("BTC", 104_000, 4_000, "0.01"), ("ETH", 3_900, 200, "0.1")):
+    for coin, middle, between, lot, margin in _CHAINS:
+        dollars = bool(margin)
         for day in quarters(start_ns, 2):
             for offset in (-1, 0, 1):
                 strike = middle + offset * between
+                worth = Decimal("0.045") + Decimal("0.005") * offset
                 for kind in OptionKind:
                     yield Listing(
                         category=OPTION,
-                        symbol=f"{coin}-USD-{day:%y%m%d}-{strike}-{kind.value[0].upper()}",
+                        symbol=f"{coin}-USD{margin}-{day:%y%m%d}-{strike}-{kind.value[0].upper()}",
                         market=Market.OPTION,
                         base=coin,
                         quote="USD",
-                        settle=coin,
-                        tick=Decimal("0.0005"),
+                        settle="USD" if dollars else coin,
+                        tick=Decimal(5) if dollars else Decimal("0.0005"),
                         lot=Decimal(lot),
                         min_size=Decimal(lot),
                         max_size=Decimal(lot) * 1_000_000,
-                        price=Decimal("0.045") + Decimal("0.005") * offset,
+                        price=worth * middle if dollars else worth,
                         levels=40,
-                        level_value=Decimal("0.2"),
-                        pace=0.5 if offset == 0 else 0.1,
+                        level_value=Decimal(20_000) if dollars else Decimal("0.2"),
+                        pace=0.05 if dollars else 0.5 if offset == 0 else 0.1,
                         launch_ns=_LAUNCH_NS,
                         expiry_ns=_ns(day),
                         strike=Decimal(strike),

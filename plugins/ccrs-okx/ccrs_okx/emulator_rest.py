@@ -17,9 +17,18 @@ from ccrs_core.emulator.history import bars, newest_opens, newest_payments
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Market, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
-from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES
+from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
 from ccrs_okx.emulator_streams import INTERVALS
-from ccrs_okx.emulator_wire import SIDES, Speller, funding, instrument, ms, ticker
+from ccrs_okx.emulator_wire import (
+    SIDES,
+    Speller,
+    funding,
+    instrument,
+    ms,
+    placeholders,
+    ticker,
+    trimmed,
+)
 
 if TYPE_CHECKING:
     from ccrs_okx.emulator import OkxDialect
@@ -27,6 +36,8 @@ if TYPE_CHECKING:
 PARAMETER = 51000
 _RECENT_CANDLES = 1440
 _LONGEST_BOOK = 400
+_UNTOLD = ("maxLmtSz", "maxMktSz", "minSz", "lever", "listTime", "ruleType", "groupId")
+"""What an instrument's row may leave blank."""
 _PRIVATE = ("/api/v5/account", "/api/v5/trade", "/api/v5/asset", "/api/v5/users")
 
 
@@ -100,6 +111,7 @@ class Rest:
         calls: Mapping[str, tuple[int, Callable[[Query, int], list[Any]]]] = {
             "/api/v5/public/time": (10, self._time),
             "/api/v5/public/instruments": (20, self._instruments),
+            "/api/v5/public/instrument-tick-bands": (5, self._tick_bands),
             "/api/v5/public/underlying": (20, self._underlying),
             "/api/v5/public/funding-rate": (20, self._funding_rate),
             "/api/v5/public/funding-rate-history": (10, self._funding_history),
@@ -142,19 +154,37 @@ class Rest:
         kind = query.choice("instType", (SWAP, FUTURES, OPTION))
         return [sorted({f"{each.base}-{each.quote}" for each in self._dialect.of(kind)})]
 
+    def _tick_bands(self, query: Query, now_ns: int) -> list[Any]:
+        kind = query.choice("instType", (OPTION,))
+        wanted = query.values.get("instFamily", "")
+        ticks = {family(each): each.tick for each in self._dialect.of(kind)}
+        return [
+            {
+                "instFamily": name,
+                "instType": kind,
+                "tickBand": [{"maxPx": "", "minPx": "0", "tickSz": trimmed(tick)}],
+            }
+            for name, tick in sorted(ticks.items())
+            if wanted in {"", name}
+        ]
+
     def _instruments(self, query: Query, now_ns: int) -> list[Any]:
         kind = query.choice("instType", TYPES)
-        family, symbol = query.values.get("instFamily", ""), query.values.get("instId", "")
-        if kind == OPTION and not family:
+        wanted, symbol = query.values.get("instFamily", ""), query.values.get("instId", "")
+        if kind == OPTION and not wanted:
             raise Refused(50014, "Parameter instFamily can not be empty.", 400)
         listed = [each for each in self._dialect.of(kind) if each.status.value != "closed"]
         if symbol:
             listed = [each for each in listed if each.symbol == symbol]
-        elif family:
-            listed = [each for each in listed if f"{each.base}-{each.quote}" == family]
-        if (symbol or family) and not listed:
+        elif wanted:
+            listed = [each for each in listed if family(each) == wanted]
+        if (symbol or wanted) and not listed:
             raise Refused(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
-        return [instrument(each, 1000 + place) for place, each in enumerate(listed)]
+        rows = [instrument(each, 1000 + place) for place, each in enumerate(listed)]
+        if self._dialect.venue.blank("/api/v5/public/instruments"):
+            rows = [{**row, **dict.fromkeys(_UNTOLD, "")} for row in rows]
+        # Where nothing of a type is listed, nothing is announced either.
+        return [*placeholders(kind), *rows] if rows and not (symbol or wanted) else rows
 
     def _ticker(self, query: Query, now_ns: int) -> list[Any]:
         return [ticker(Speller(self._dialect.quoted(self._listing(query))), now_ns)]
@@ -183,12 +213,13 @@ class Rest:
         listing, limit = self._listing(query), query.number("limit", 100, 500)
         market = self._dialect.venue.market(listing)
         speller = Speller(market)
+        source = {} if self._dialect.venue.blank("/api/v5/market/trades") else {"source": "0"}
         return [
             {
                 "instId": listing.symbol,
                 "side": SIDES[trade.side],
                 "sz": speller.size(trade.size),
-                "source": "0",
+                **source,
                 "px": speller.price(trade.price),
                 "tradeId": speller.trade_id(trade),
                 "ts": ms(trade.time_ns),
@@ -215,10 +246,14 @@ class Rest:
         opens = newest_opens(listing, interval, end_ns, limit, first_ns)
         market = self._dialect.venue.market(listing)
         speller = Speller(market)
-        return [
+        rows = [
             speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns)
             for bar in reversed(bars(market, interval, opens, now_ns))
         ]
+        path = f"/api/v5/market/{'candles' if recent else 'history-candles'}"
+        if self._dialect.venue.blank(path):
+            return [[*row[:6], "", "", row[8]] for row in rows]
+        return rows
 
     def _funding_rate(self, query: Query, now_ns: int) -> list[Any]:
         return [funding(self._dialect.venue.market(self._paying(query)), now_ns)]
@@ -243,6 +278,8 @@ class Rest:
                     "realizedRate": rate,
                 }
             )
+        if self._dialect.venue.blank("/api/v5/public/funding-rate-history"):
+            return [{**row, "realizedRate": "", "method": "", "formulaType": ""} for row in rows]
         return rows
 
     def _mark_price(self, query: Query, now_ns: int) -> list[Any]:

@@ -6,7 +6,7 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -17,7 +17,8 @@ from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.streams import BookView, Stream
 from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
-from ccrs_okx.emulator_wire import SIDES, Row, Speller, checksum, funding, ms, ticker
+from ccrs_okx.emulator_listings import family
+from ccrs_okx.emulator_wire import SIDES, Row, Speller, blanked, checksum, funding, ms, ticker
 
 _MINUTE_NS = 60 * NS_PER_SECOND
 INTERVALS: Mapping[str, Interval] = {
@@ -163,14 +164,19 @@ class Books(_Viewing):
         return self.frame(row, action=action)
 
 
+Blank = Callable[[], bool]
+"""Whether optional fields are left blank at present."""
+
+
 class Trades(OkxStream):
     """``trades-all``: each trade by itself; ``trades``: what a taker order traded at one price."""
 
     triggers: ClassVar[Changed] = Changed.TRADES
 
-    def __init__(self, topic: str, market: SimulatedMarket, together: bool) -> None:
+    def __init__(self, topic: str, market: SimulatedMarket, together: bool, blank: Blank) -> None:
         super().__init__(topic, market)
         self._together = together
+        self._blank = blank
         self._count = market.tape.count
 
     def started(self, now_ns: int) -> None:
@@ -199,34 +205,43 @@ class Trades(OkxStream):
         if self._together:
             counted = {"ts": ms(last.time_ns), "count": str(len(trades)), "source": "0"}
             return self.frame({**row, **counted, "seqId": last.sequence})
-        return self.frame({**row, "source": "0", "ts": ms(last.time_ns)})
+        source = {} if self._blank() else {"source": "0"}
+        return self.frame({**row, **source, "ts": ms(last.time_ns)})
 
 
 class _Stating(OkxStream):
     """A channel that tells a state; a new subscriber hears what was last told."""
 
-    def __init__(self, topic: str, market: SimulatedMarket) -> None:
+    always: ClassVar[frozenset[str]] = frozenset({"instType", "instId", "ts"})
+    """Fields that are never blank."""
+
+    def __init__(self, topic: str, market: SimulatedMarket, blank: Blank) -> None:
         super().__init__(topic, market)
         self._row: dict[str, str] = {}
+        self._blank = blank
+
+    def _present(self, now_ns: int) -> dict[str, str]:
+        row = self.state(now_ns)
+        return blanked(row, self.always) if self._blank() else row
 
     def state(self, now_ns: int) -> dict[str, str]:
         raise AssertionError("each channel has a state")
 
     def started(self, now_ns: int) -> None:
-        self._row = self.state(now_ns)
+        self._row = self._present(now_ns)
 
     def first(self, now_ns: int) -> Iterable[Frame]:
         return (self.frame(self._row),)
 
     def update(self, now_ns: int) -> Iterable[Frame]:
-        before, self._row = self._row, self.state(now_ns)
+        before, self._row = self._row, self._present(now_ns)
         if {**before, "ts": ""} == {**self._row, "ts": ""}:
             self._row = before
             return ()
         return (self.frame(self._row),)
 
     def alarm(self, now_ns: int) -> Iterable[Frame]:
-        self._row = self.state(now_ns)
+        self._row = self._present(now_ns)
         return (self.frame(self._row),)
 
 
@@ -272,8 +287,9 @@ class Candles(OkxStream):
     triggers: ClassVar[Changed] = Changed.TRADES
     interval_ns = NS_PER_SECOND
 
-    def __init__(self, topic: str, market: SimulatedMarket, interval: str) -> None:
+    def __init__(self, topic: str, market: SimulatedMarket, interval: str, blank: Blank) -> None:
         super().__init__(topic, market)
+        self._blank = blank
         self._interval = INTERVALS[interval]
         self._open_ns = 0
         self._close_ns = 0
@@ -298,7 +314,8 @@ class Candles(OkxStream):
 
     def _told(self, closed: bool) -> Frame:
         bar: Bar = self.market.tape.candle(self._interval, self._open_ns)
-        return self.frame(self.speller.candle(bar, closed))
+        row = self.speller.candle(bar, closed)
+        return self.frame([*row[:6], "", "", row[8]] if self._blank() else row)
 
 
 class Liquidations(Stream):
@@ -342,12 +359,11 @@ class Liquidations(Stream):
     def _told(self, speller: Speller, details: Sequence[Mapping[str, str]]) -> Frame:
         channel, _, kind = self.topic.partition(":")
         listing = speller.listing
-        family = f"{listing.base}-{listing.quote}"
         row = {
             "details": details,
-            "instFamily": family,
+            "instFamily": family(listing),
             "instId": listing.symbol,
             "instType": kind,
-            "uly": family,
+            "uly": f"{listing.base}-{listing.quote}",
         }
         return Frame(orjson.dumps({"arg": {"channel": channel, "instType": kind}, "data": [row]}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,11 +17,12 @@ from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Levels
 from ccrs_core.emulator.tape import Bar, TapeTrade
 from ccrs_core.model import NS_PER_MS, Market, Side
-from ccrs_okx.emulator_listings import OPTION, SPOT, contract_value, step
+from ccrs_okx.emulator_listings import OPTION, SPOT, contract_value, family, is_x_perp, step
 
 SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
 STATES = {"prelaunch": "preopen", "halted": "suspend", "settling": "settling", "closed": "expired"}
 _CHECKED = 25
+_X_PERP_EXPIRY = "1933056000000"  # 2031-04-04 08:00 UTC
 
 Row = list[str]
 """Price, size, nothing, number of orders."""
@@ -153,7 +154,10 @@ def instrument(listing: Listing, code: int) -> dict[str, Any]:
     spot, inverse = listing.category == SPOT, listing.market is Market.INVERSE
     option = listing.category == OPTION
     value = contract_value(listing)
-    family = "" if spot else f"{listing.base}-{listing.quote}"
+    x_perp = is_x_perp(listing)
+    expiry = (
+        _X_PERP_EXPIRY if x_perp else "" if listing.expiry_ns is None else ms(listing.expiry_ns)
+    )
     contracts = Decimal(1) if spot else value if not inverse else Decimal(1)
 
     def size(amount: Decimal) -> str:
@@ -170,10 +174,10 @@ def instrument(listing: Listing, code: int) -> dict[str, Any]:
         "ctType": "" if spot or option else listing.market.value,
         "ctVal": "" if spot else "1" if option else trimmed(value),
         "ctValCcy": "" if spot else listing.quote if inverse else listing.base,
-        "expTime": "" if listing.expiry_ns is None else ms(listing.expiry_ns),
+        "expTime": _X_PERP_EXPIRY if x_perp else expiry,
         "futureSettlement": False,
         "groupId": "1",
-        "instFamily": family,
+        "instFamily": family(listing),
         "instId": listing.symbol,
         "instIdCode": code,
         "instType": listing.category,
@@ -192,12 +196,45 @@ def instrument(listing: Listing, code: int) -> dict[str, Any]:
         "openType": "fix_price" if spot else "",
         "optType": "" if kind is None else kind.value[0].upper(),
         "quoteCcy": listing.quote if spot else "",
-        "ruleType": "normal",
+        "ruleType": "xperp" if x_perp else "normal",
         "settleCcy": "" if spot else listing.settle,
         "state": STATES.get(listing.status.value, "live"),
         "stk": "" if listing.strike is None else trimmed(listing.strike),
         "tickSz": str(listing.tick),
         "tradeQuoteCcyList": [listing.quote] if spot else [],
-        "uly": family,
+        "uly": "" if spot else f"{listing.base}-{listing.quote}",
         "upcChg": [],
     }
+
+
+def placeholders(kind: str) -> list[dict[str, Any]]:
+    """What stands for instruments that are only announced, as was seen since June 2026: rows
+    without a name, or with little else."""
+    row = instrument(_ANNOUNCED, 0)
+    coming = {
+        **{name: "" if isinstance(value, str) else value for name, value in row.items()},
+        "instType": kind,
+        "instFamily": "" if kind == SPOT else "ADA-USD_UM",
+        "instIdCode": None,
+        "state": "preopen",
+    }
+    return [coming, {"instType": kind, "instId": "NEW-USD_UM-261225"}]
+
+
+_ANNOUNCED = Listing(
+    category=SPOT,
+    symbol="",
+    market=Market.SPOT,
+    base="",
+    quote="",
+    tick=Decimal(1),
+    lot=Decimal(1),
+    min_size=Decimal(1),
+    max_size=Decimal(1),
+    price=Decimal(1),
+)
+
+
+def blanked(row: Mapping[str, str], kept: Container[str]) -> dict[str, str]:
+    """A row whose text is blank but for what is always there."""
+    return {name: value if name in kept else "" for name, value in row.items()}

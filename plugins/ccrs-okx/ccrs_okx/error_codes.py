@@ -44,7 +44,15 @@ def _codes(*numbers: int | range) -> frozenset[str]:
 
 CODES: dict[type[ExchangeError], frozenset[str]] = {
     AuthError: _codes(
+        50007,  # account blocked
+        50009,  # account frozen by liquidation
+        50027,  # restricted from trading
         50030,  # no permission to use this endpoint
+        50033,  # pair restricted
+        50035,  # endpoint needs a binding to an address
+        50051,  # country
+        50052,  # country
+        50060,  # terms not accepted
         50100,  # key frozen
         50101,  # key of the other environment
         50102,  # timestamp expired
@@ -56,51 +64,97 @@ CODES: dict[type[ExchangeError], frozenset[str]] = {
         50114,  # authorisation
         50119,  # no such key
         50120,  # permission
+        51024,  # account blocked
+        51155,  # pair not allowed here
     ),
-    RateLimited: _codes(50011, 50061, 60014),
+    RateLimited: _codes(50011, 50040, 50061, 60014, 60023),
     # What became of a state-changing request is unknown after some of these; reads may be repeated.
-    ExchangeUnavailable: _codes(50001, 50004, 50013, 50026, 51054, 51149),
+    ExchangeUnavailable: _codes(
+        50001, 50004, 50005, 50013, 50026, 51054, 51149, 51412, 52912, 63999
+    ),
     InvalidRequest: _codes(
         50000,  # empty body
         50002,  # JSON
-        50005,  # offline endpoint
         50006,  # content type
         50014,  # parameter missing
         50015,
         50016,
+        50024,  # one of two parameters
+        50025,  # too many of a parameter
         50036,  # expTime
         50037,
         51000,  # parameter
         51001,  # instrument
+        51003,  # ordId or clOrdId
         51014,  # index
         51015,  # instrument and type
+        51111,  # too many orders at once
+        51150,  # decimals
+        51175,  # parameters that exclude each other
+        51176,
+        51180,  # range
+        range(51407, 51410),  # ids of cancellations
+        51501,  # ids of amendments
         range(60011, 60014),
         60018,  # channel
+        range(64001, 64005),  # channels that have moved or need something
     ),
-    OrderNotFound: _codes(51400, 51401, 51402, 51503, 51603),
-    InsufficientBalance: _codes(51008, 51119, 51127, 51131, 58350),
+    OrderNotFound: _codes(51063, range(51400, 51403), 51503, 51509, 51510, 51603),
+    InsufficientBalance: _codes(
+        51008, 51119, 51127, 51131, 51502, 51736, 51764, 58350, 59108, 59303
+    ),
     OrderRejected: _codes(
+        range(50017, 50023),  # frozen: deleveraging or liquidation under way
         50071,  # clOrdId repeated
+        51004,  # caps of positions
+        51005,  # size
         51006,  # price outside the limits
         51010,  # account mode
         51011,  # ordId repeated
         51016,  # clOrdId repeated
+        51019,  # no cross margin for options
         51020,  # below the minimum
         51021,  # not listed yet
         51022,  # suspended
+        51023,  # no position
         51025,  # too many orders
-        51027,  # expired
-        51028,  # in delivery
-        51030,  # in settlement
+        range(51027, 51031),  # expired, in delivery, settlement or funding
+        51031,  # price outside the limits
+        51043,  # no position
+        range(51046, 51054),  # take-profit and stop-loss
+        51065,  # clOrdId repeated
         range(51101, 51108),  # caps of size and position
         51112,  # more than the position
         51116,
-        51120,
-        51121,  # no multiple of the lot
-        51137,
-        51138,
+        range(51120, 51123),  # minimum, multiple of the lot, price
+        51129,
+        range(51135, 51139),  # price outside the limits
         51169,
-        range(51509, 51514),  # amendments
+        51174,  # too many orders
+        51182,
+        51185,  # size
+        51187,
+        51194,  # price outside the limits
+        51195,
+        range(51201, 51206),  # value, price, reduce-only
+        range(51260, 51264),  # too many orders
+        range(51277, 51281),  # take-profit and stop-loss
+        51286,
+        51311,
+        51312,
+        51403,  # can't be cancelled now
+        51404,
+        51410,  # being cancelled already
+        51416,
+        51506,  # can't be amended now
+        51508,
+        range(51511, 51514),
+        54008,  # mass cancellation under way
+        54030,  # caps of positions
+        54031,
+        54051,  # below the minimum of price improvement
+        54084,  # slippage
+        54085,
     ),
 }
 

@@ -26,6 +26,7 @@ from ccrs_core.model import (
     unified_symbol,
 )
 from ccrs_okx.codec import ALIASES, BOOKS, CHANNELS, INTERVALS
+from ccrs_okx.exchange import Okx
 from ccrs_okx.symbols import EXCHANGE
 
 UNIFIED = {native: channel for channel, native in CHANNELS.items()}
@@ -34,7 +35,7 @@ PROPER = {alias: channel for channel, alias in ALIASES.items()}
 UNIFIED_INTERVALS = {native: unified for unified, native in INTERVALS.items()}
 
 _NATIVE = re.compile(
-    r"(?P<base>[^-]+)-(?P<quote>[^-_]+)(?:_[^-]+)?"
+    r"(?P<base>[^-]+)-(?P<quote>[^-_]+)(?P<unified>_UM(?P<perpetual>_XPERP)?)?"
     r"(?:-(?:SWAP|(?P<day>\d{6})(?:-(?P<strike>[\d.]+)-(?P<kind>[CP]))?))?",
     re.ASCII,
 )
@@ -72,6 +73,13 @@ def _named(frame: bytes) -> Iterable[tuple[str, str]]:
 
 
 def _subscription(name: str, instrument: Instrument) -> Subscription | None:
+    found = _named_subscription(name, instrument)
+    # What can't be subscribed to, such as liquidations of spot margin, has no route either.
+    offered = Okx.capabilities.channels[instrument.market]
+    return found if found is not None and found.channel in offered else None
+
+
+def _named_subscription(name: str, instrument: Instrument) -> Subscription | None:
     name = PROPER.get(name, name)
     if name in DEPTHS:
         return Subscription(Channel.BOOK, instrument, depth=DEPTHS[name])
@@ -94,13 +102,15 @@ def instrument_of(native: str) -> Instrument | None:
     dated, strike = match["day"], match["strike"]
     try:
         if dated or native.endswith("-SWAP"):
-            # Contracts in dollars are settled in the coin.
-            fields["settle"] = base if quote == "USD" else quote
-        if dated:
+            # Contracts in dollars are settled in the coin, those of the unified margin in dollars.
+            fields["settle"] = base if quote == "USD" and not match["unified"] else quote
+        if dated and not match["perpetual"]:
             fields["expiry_ns"] = _expiry_ns(dated)
         if strike:
             fields["strike"] = Decimal(strike)
             fields["option_kind"] = OptionKind.CALL if match["kind"] == "C" else OptionKind.PUT
+        if match["unified"] and "settle" not in fields:
+            return None
         symbol = unified_symbol(**fields)
         market = market_of(symbol)
     except (UsageError, ValueError, InvalidOperation, OverflowError):

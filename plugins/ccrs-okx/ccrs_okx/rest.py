@@ -74,8 +74,9 @@ def _read_server_time(
 # --- instruments ----------------------------------------------------------------------------
 #
 # Pages chain. Perpetuals come before dated contracts, and a cursor is the type that is asked for.
-# Options are listed by family, whose names must be asked for first; a cursor is the names of those
-# that are still to be listed.
+# Options are listed by family, whose names must be asked for first: those of the tick bands, since
+# "public/underlying" names none of the unified margin. A cursor is the names of those that are
+# still to be listed.
 
 
 def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
@@ -83,7 +84,7 @@ def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
     if request.market is not Market.OPTION:
         return _get("public/instruments", ("instType", cursor or types[0]))
     if cursor is None:
-        return _get("public/underlying", ("instType", "OPTION"))
+        return _get("public/instrument-tick-bands", ("instType", "OPTION"))
     family = cursor.split(",", 1)[0]
     return _get("public/instruments", ("instType", "OPTION"), ("instFamily", family))
 
@@ -94,14 +95,28 @@ def _read_instruments(
     market = request.market
     if market is Market.OPTION:
         if cursor is None:
-            families = data[0] if data else []
-            if not all(isinstance(family, str) and "," not in family for family in families):
-                raise TypeError("families must be names")
-            return Answer([], ",".join(families) or None)
+            return Answer([], ",".join(_families(data)) or None)
         return Answer(instruments(data, market), cursor.partition(",")[2] or None)
     types = INSTRUMENT_TYPES[market]
     place = types.index(cursor or types[0]) + 1
     return Answer(instruments(data, market), types[place] if place < len(types) else None)
+
+
+def _families(data: list[Any]) -> list[str]:
+    """The families that are named, each once; blank names belong to nothing yet."""
+    found: dict[str, None] = {}
+    for row in data:
+        family = row["instFamily"]
+        if type(family) is not str or "," in family:
+            raise TypeError("families must be names")
+        if family:
+            found[family] = None
+    return list(found)
+
+
+def _weight_of_instruments(request: GetInstruments) -> int:
+    # Of tick bands 5 may be asked for in 2 s.
+    return 8 if request.market is Market.OPTION else 2
 
 
 # --- books ----------------------------------------------------------------------------------
@@ -295,15 +310,18 @@ def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | Non
     return f"{oldest_ns // NS_PER_MS}:{wanted}" if wanted > 0 else None
 
 
-# Weights, of 40 in 2 s, keep each kind within OKX's own limit: 10 of server times and funding
-# rates, 20 of instruments and past candles, 40 of books and candles, 100 of trades.
+# Weights, of 40 in 2 s, keep each kind within OKX's own limit: 5 of tick bands, 10 of server times
+# and funding rates, 20 of instruments and past candles, 40 of books and candles, 100 of trades.
 # https://www.okx.com/docs-v5/en/#overview-rate-limits
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetServerTime: Endpoint(
         encode=_server_time, decode=json_pages(_read_server_time, _data), markets=ALL, weight=4
     ),
     GetInstruments: Endpoint(
-        encode=_instruments, decode=json_pages(_read_instruments, _data), markets=ALL, weight=2
+        encode=_instruments,
+        decode=json_pages(_read_instruments, _data),
+        markets=ALL,
+        weight=_weight_of_instruments,
     ),
     GetTopOfBook: Endpoint(
         encode=_top_of_book, decode=json_pages(_read_top_of_book, _data), markets=ALL

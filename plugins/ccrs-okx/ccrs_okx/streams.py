@@ -7,6 +7,7 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -314,25 +315,30 @@ class TickerStream(Stream):
             time_ns,
             received_time_ns,
             None,
-            last_price=decimal_or_none(row["last"]),
+            last_price=_price_or_none(row.get("last")),
             bid_price=bid_price,
             bid_size=bid_size,
             ask_price=ask_price,
             ask_size=ask_size,
-            open_price=decimal_or_none(row.get("open24h")),
-            high_price=decimal_or_none(row.get("high24h")),
-            low_price=decimal_or_none(row.get("low24h")),
+            open_price=_price_or_none(row.get("open24h")),
+            high_price=_price_or_none(row.get("high24h")),
+            low_price=_price_or_none(row.get("low24h")),
             volume=None if volume in {None, ""} else self.sizes[volume],
             turnover=turnover_of(self.instrument, row.get("volCcy24h"), None),
         )
         return Data(self.topic, (event,), time_ns // NS_PER_MS, False, alone)
 
     def _quote(self, row: Any, side: str) -> tuple[Decimal, Decimal] | tuple[None, None]:
-        price, size = row[f"{side}Px"], row[f"{side}Sz"]
-        if price == "" or size == "":
+        price, size = row.get(f"{side}Px"), row.get(f"{side}Sz")
+        if price in {None, ""} or size in {None, ""}:
             return None, None
         number = self.sizes[size]
         return (decimal(price), number) if number else (None, None)
+
+
+def _price_or_none(text: Any) -> Decimal | None:
+    """A price; None where none is told, for which OKX writes nothing or zero."""
+    return decimal_or_none(text) or None
 
 
 def turnover_of(instrument: Instrument, in_currency: Any, in_quote: Any) -> Decimal | None:
@@ -356,6 +362,9 @@ class CandleStream(Stream):
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
         self._interval = subscription.interval or ""
+        self._top = -1
+        self._last: list[Any] | None = None
+        """The state that has grown furthest on this connection."""
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         messages: list[Message] = []
@@ -364,8 +373,17 @@ class CandleStream(Stream):
             if candle is None:
                 messages += self.unknown("a candle neither open nor closed")
             else:
-                messages.append(Data(self.topic, (candle,), _state_number(candle)))
+                messages.append(Data(self.topic, (candle,), self._identity(candle, row)))
         return messages or self.unknown("no candles")
+
+    def _identity(self, candle: Candle, row: list[Any]) -> int | bytes:
+        """What tells a state of a candle from others. OKX numbers none, so that growth orders them;
+        a state that hasn't grown beyond those before it but differs is told by all that it says."""
+        growth = _growth(candle)
+        if growth > self._top or row == self._last:
+            self._top, self._last = growth, row
+            return growth
+        return _digest(row)
 
 
 CLOSED = {"0": False, "1": True}
@@ -403,18 +421,22 @@ def candle_of(
     )
 
 
-def _state_number(candle: Candle) -> int:
-    """A number that rises from one state of a candle to the next, equal on all connections.
-
-    OKX numbers none. Its volume grows with each trade, and closing changes it once more: the
-    volume's magnitude and its first nine digits keep the number below 2^63.
-    """
+def _growth(candle: Candle) -> int:
+    """A number that rises as a candle grows, the same on all connections: its open time, about its
+    volume, and whether it is closed. States that differ a little may share one."""
     grown = 0
     if candle.volume > 0:
         text = "".join(map(str, candle.volume.as_tuple().digits[:9]))
         grown = (candle.volume.adjusted() + 20) * 10**9 + int(text.ljust(9, "0"))
+    # Notices show it: it must fit 63 bits.
     grown = min(max(grown, 0), 2**36 - 1)
     return candle.open_time_ns // (60_000 * NS_PER_MS) << 37 | grown << 1 | candle.closed
+
+
+def _digest(values: Iterable[Any]) -> bytes:
+    """What tells a state from all others, the same on all connections."""
+    text = "\x00".join(map(str, values))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class FundingStream(Stream):
@@ -427,13 +449,18 @@ class FundingStream(Stream):
         messages: list[Message] = []
         for row in rows_of(frame):
             time_ns = ns_or_none(row.get("ts"))
+            rate = decimal_or_none(row.get("fundingRate"))
+            if rate is None:
+                # A contract that has just been listed.
+                messages += self.unknown("no rate yet")
+                continue
             event = Funding(
                 self.exchange,
                 self.symbol,
                 time_ns,
                 received_time_ns,
-                decimal(row["fundingRate"]),
-                ns_or_none(row["fundingTime"]),
+                rate,
+                ns_or_none(row.get("fundingTime")),
             )
             number = None if time_ns is None else time_ns // NS_PER_MS
             messages.append(Data(self.topic, (event,), number))
@@ -452,9 +479,11 @@ class MarkPriceStream(Stream):
         messages: list[Message] = []
         for row in rows_of(frame):
             time_ns = ns_of_ms(row["ts"])
-            event = MarkPrice(
-                self.exchange, self.symbol, time_ns, received_time_ns, decimal(row["markPx"]), None
-            )
+            price = decimal_or_none(row.get("markPx"))
+            if price is None:
+                messages += self.unknown("no price yet")
+                continue
+            event = MarkPrice(self.exchange, self.symbol, time_ns, received_time_ns, price, None)
             messages.append(Data(self.topic, (event,), time_ns // NS_PER_MS))
         return messages or self.unknown("no data")
 
@@ -462,14 +491,15 @@ class MarkPriceStream(Stream):
 class LiquidationStream(Stream):
     """The part of ``liquidation-orders`` that is about one instrument; OKX sends a whole type's.
 
-    ``side`` is that of the order that closes the position: a buy liquidates a short. There is at
-    most one a second of each contract, so that their times tell copies.
+    ``side`` is that of the order that closes the position: a buy liquidates a short. OKX numbers
+    none, and several may share a time: copies are told by all that is said of one.
     https://www.okx.com/docs-v5/en/#public-data-websocket-liquidation-orders-channel
     """
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        events: list[Liquidation] = []
+        found: list[tuple[Liquidation, bytes]] = []
         messages: list[Message] = []
+        times: dict[bytes, int] = {}
         for row in rows_of(frame):
             if row["instId"] != self.instrument.native:
                 continue
@@ -478,26 +508,28 @@ class LiquidationStream(Stream):
                 if side is None:
                     messages += self.unknown(f"side {detail['side']}")
                     continue
-                events.append(
-                    Liquidation(
-                        self.exchange,
-                        self.symbol,
-                        ns_of_ms(detail["ts"]),
-                        received_time_ns,
-                        Side.SELL if side is Side.BUY else Side.BUY,
-                        decimal(detail["bkPx"]),
-                        self.sizes[detail["sz"]],
-                    )
+                event = Liquidation(
+                    self.exchange,
+                    self.symbol,
+                    ns_of_ms(detail["ts"]),
+                    received_time_ns,
+                    Side.SELL if side is Side.BUY else Side.BUY,
+                    decimal(detail["bkPx"]),
+                    self.sizes[detail["sz"]],
                 )
-        if events:
-            events.sort(key=_time_of)
-            messages.append(Data(self.topic, events, _time_of(events[-1]) // NS_PER_MS))
+                said = _digest((detail["ts"], detail["side"], detail["bkPx"], detail["sz"]))
+                # What one frame says twice has happened twice.
+                times[said] = again = times.get(said, -1) + 1
+                found.append((event, said + again.to_bytes(2, "big")))
+        found.sort(key=_time_of)
+        messages += [Data(self.topic, (event,), identity) for event, identity in found]
         return messages
 
 
-def _time_of(event: Liquidation) -> int:
-    assert event.exchange_time_ns is not None
-    return event.exchange_time_ns
+def _time_of(found: tuple[Liquidation, bytes]) -> int:
+    time_ns = found[0].exchange_time_ns
+    assert time_ns is not None
+    return time_ns
 
 
 def liquidations(

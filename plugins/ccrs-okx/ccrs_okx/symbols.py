@@ -18,7 +18,7 @@ from ccrs_core.model import (
     unified_symbol,
 )
 from ccrs_core.naming import one_to_one
-from ccrs_core.wire import decimal, decimal_or_none, ns_of_ms
+from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, ns_of_ms
 from ccrs_okx.sizes import SCALED, product, shortest
 
 EXCHANGE = "okx"
@@ -34,6 +34,8 @@ STATUSES = {
     "expired": InstrumentStatus.CLOSED,
 }
 
+X_PERP = "xperp"
+
 OPTION_KINDS = {"C": OptionKind.CALL, "P": OptionKind.PUT}
 
 INSTRUMENT_TYPES: Mapping[Market, tuple[str, ...]] = {
@@ -46,18 +48,31 @@ INSTRUMENT_TYPES: Mapping[Market, tuple[str, ...]] = {
 
 
 def instrument_type(instrument: Instrument) -> str:
-    """OKX's ``instType`` of an instrument."""
+    """OKX's ``instType`` of an instrument. Its X-Perps are perpetuals, listed as futures."""
     types = INSTRUMENT_TYPES[instrument.market]
-    return types[0] if instrument.expiry_ns is None else types[-1]
+    return types[0] if len(types) == 1 or instrument.native.endswith("-SWAP") else types[-1]
 
 
 def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instrument]:
     """The instruments of a market on one page of ``/api/v5/public/instruments``, each name once.
 
     Those of other markets, closed ones and those that can't be named one to one are left out: see
-    :func:`~ccrs_core.naming.one_to_one`. Malformed rows raise KeyError, TypeError or ValueError.
+    :func:`~ccrs_core.naming.one_to_one`. So are rows that can't be read, such as those of contracts
+    that are only announced; where no row can, the last one's KeyError, TypeError or ValueError is
+    raised.
     """
-    found = [instrument for row in rows if (instrument := _instrument(row, market)) is not None]
+    found, readable, error = [], 0, None
+    for row in rows:
+        try:
+            instrument = _instrument(row, market)
+        except MALFORMED as failure:
+            error = failure
+            continue
+        readable += 1
+        if instrument is not None:
+            found.append(instrument)
+    if error is not None and not readable:
+        raise error
     return one_to_one(i for i in found if i.status is not InstrumentStatus.CLOSED)
 
 
@@ -82,7 +97,9 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
         contract = product(decimal(row["ctVal"]), decimal(row["ctMult"]))
     if not all(type(text) is str and text for text in (base, quote, settle or "none")):
         raise TypeError("currencies must be text")
-    expiry_ns = ns_of_ms(row["expTime"]) if kind in {"FUTURES", "OPTION"} else None
+    # X-Perps pay funding as perpetuals do; the expiry of some years ahead is a formality.
+    dated = kind in {"FUTURES", "OPTION"} and row.get("ruleType") != X_PERP
+    expiry_ns = ns_of_ms(row["expTime"]) if dated else None
     strike = decimal(row["stk"]) if kind == "OPTION" else None
     option_kind = OPTION_KINDS[row["optType"]] if kind == "OPTION" else None
 

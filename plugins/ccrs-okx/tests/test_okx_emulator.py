@@ -390,7 +390,7 @@ def test_funding_is_paged_back_in_time() -> None:
         ("public/instruments", {"instType": "OPTION"}, 400, "50014"),
         ("public/instruments", {"instType": "OPTION", "instFamily": "X-Y"}, 200, "51001"),
         ("public/funding-rate", {"instId": BTC}, 200, "51000"),
-        ("public/funding-rate-history", {"instId": "BTC-USDT-260327"}, 200, "51000"),
+        ("public/funding-rate-history", {"instId": "BTC-USD_UM-260327"}, 200, "51000"),
         ("account/balance", {}, 401, "50103"),
     ],
 )
@@ -505,7 +505,7 @@ def test_every_frame_is_recognised_by_the_plugin() -> None:
 
     listed = {each.native: each for each in run(instruments())}
     heard: defaultdict[str, set[Channel]] = defaultdict(set)
-    for native in (BTC, SWAP, "BTC-USD-SWAP", "BTC-USDT-260327", "BTC-USD-260327-104000-C"):
+    for native in (BTC, SWAP, "BTC-USD-SWAP", "BTC-USD_UM-260327", "BTC-USD-260327-104000-C"):
         each = listed[native]
         for channel in sorted(exchange.capabilities.channels[each.market]):
             if channel in {Channel.FUNDING, Channel.LIQUIDATIONS} and each.expiry_ns is not None:
@@ -532,7 +532,7 @@ def test_every_frame_is_recognised_by_the_plugin() -> None:
     always = {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
     assert heard[BTC] == always
     assert heard[SWAP] == heard["BTC-USD-SWAP"] == set(Channel)
-    assert heard["BTC-USDT-260327"] == always | {Channel.MARK_PRICE}
+    assert heard["BTC-USD_UM-260327"] == always | {Channel.MARK_PRICE}
     assert heard["BTC-USD-260327-104000-C"] == always | {Channel.MARK_PRICE}
 
 

@@ -17,7 +17,14 @@ from ccrs_core import errors
 from ccrs_core.credentials import Credentials
 from ccrs_core.exchange import CONTRACT, SequenceScope
 from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
-from ccrs_core.rest import GetBook, GetServerTime, HttpRequest, HttpResponse, Request
+from ccrs_core.rest import (
+    GetBook,
+    GetInstruments,
+    GetServerTime,
+    HttpRequest,
+    HttpResponse,
+    Request,
+)
 
 NATIVES = {
     Market.SPOT: "BTC-USDT",
@@ -167,7 +174,7 @@ def test_milliseconds_of_the_time_are_signed() -> None:
 # https://www.okx.com/docs-v5/en/#overview-rate-limits: requests in 2 s, by address and call.
 LIMITS = {
     "GetServerTime": 10,
-    "GetInstruments": 20,
+    "GetInstruments": 5,
     "GetTopOfBook": 40,
     "GetBook": 40,
     "GetTrades": 100,
@@ -181,7 +188,9 @@ def test_the_budget_allows_no_more_of_any_call_than_okx() -> None:
     assert budget.seconds == 2.0
     assert {kind.__name__ for kind in Okx.endpoints} == set(LIMITS)
     for kind, endpoint in Okx.endpoints.items():
-        request: Request[Any] = GetServerTime()
+        # Of options the tick bands are asked for first, of which OKX allows the fewest.
+        options = GetInstruments(Market.OPTION)
+        request: Request[Any] = options if kind is GetInstruments else GetServerTime()
         assert budget.amount // endpoint.weight_of(request) <= LIMITS[kind.__name__]
     connects = Okx.limits.connects
     assert connects.amount / connects.seconds <= 3
@@ -204,12 +213,12 @@ EXPECTED = {
     errors.AuthError: "50030 50100 50101 50102 50103 50104 50105 50106 50107 50110 50111 50112 "
     "50113 50114 50119 50120",
     errors.RateLimited: "50011 50061 60014",
-    errors.ExchangeUnavailable: "50001 50004 50013 50026 51054 51149",
+    errors.ExchangeUnavailable: "50001 50004 50005 50013 50026 51054 51149 51412 52912 63999",
     errors.InvalidRequest: "50014 50015 51000 51001 60012 60013 60018 50036 50037",
-    errors.OrderNotFound: "51400 51401 51402 51503 51603",
-    errors.InsufficientBalance: "51008 51119 51127 51131 58350",
+    errors.OrderNotFound: "51063 51400 51401 51402 51503 51509 51510 51603",
+    errors.InsufficientBalance: "51008 51119 51127 51131 51502 58350 59108",
     errors.OrderRejected: "50071 51006 51010 51016 51020 51021 51022 51025 51027 51028 51030 51101 "
-    "51107 51112 51116 51120 51121 51137 51138 51169 51509 51513",
+    "51107 51112 51116 51120 51121 51137 51138 51169 51410 51513 50020 51031 51204",
 }
 
 

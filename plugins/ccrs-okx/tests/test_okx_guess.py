@@ -51,6 +51,9 @@ def test_all_frames_of_a_recording_find_their_subscription(name: str) -> None:
         ("BTC-USD-SWAP", "BTC/USD:BTC"),
         ("BTC-USDT-261225", "BTC/USDT:USDT-261225"),
         ("ETH-USD-261225", "ETH/USD:ETH-261225"),
+        ("ETH-USD_UM-261225", "ETH/USD:USD-261225"),
+        ("BTC-USD_UM_XPERP-310404", "BTC/USD:USD"),
+        ("BTC-USD_UM-261225-100000-C", "BTC/USD:USD-261225-100000-C"),
         ("BTC-USD-261225-100000-C", "BTC/USD:BTC-261225-100000-C"),
     ],
 )
@@ -72,7 +75,8 @@ def test_a_put_has_its_strike_and_expires_in_the_morning() -> None:
 @pytest.mark.parametrize(
     "native",
     ["", "BTC", "BTC-", "-USDT", "BTC-USDT-", "BTC-USDT-PERP", "BTC-USDT-261332", "BTC-USDT-2612",
-     "BTC-USD-261225-1-X", "BTC-USD-261225-.-C", "BTC-USD-261225--C", "BTC/X-USDT", "A-B-SWAP-C"],
+     "BTC-USD_UM", "BTC-USD_X-261225", "BTC-USD-261225-1-X",
+     "BTC-USD-261225-.-C", "BTC-USD-261225--C", "BTC/X-USDT", "A-B-SWAP-C"],
 )  # fmt: skip
 def test_what_looks_like_no_instrument_is_left_out(native: str) -> None:
     assert instrument_of(native) is None
@@ -114,6 +118,20 @@ def test_the_instruments_of_a_type_are_those_that_are_liquidated() -> None:
     found = guess([json.dumps(message).encode()], None)
     assert [sub.symbol for sub in found] == ["BTC/USDT:USDT", "ETH/USD:ETH"]
     assert {sub.channel for sub in found} == {Channel.LIQUIDATIONS}
+
+
+@pytest.mark.parametrize("native", ["BTC-USDT", "BTC-USDT-SWAP", "BTC-USD_UM-261225-100000-C"])
+def test_what_is_guessed_has_a_route_and_is_offered(native: str) -> None:
+    names = ["bbo-tbt", "trades", "books", "tickers", "candle1m", "funding-rate", "mark-price"]
+    liquidated = {"arg": {"channel": "liquidation-orders", "instType": "MARGIN"}, "data": [
+        {"instId": native, "details": []}
+    ]}  # fmt: skip
+    frames = [*(frame(name, native) for name in names), json.dumps(liquidated).encode()]
+    exchange = Okx()
+    for sub in guess(frames, None):
+        assert sub.channel in exchange.capabilities.channels[sub.instrument.market]
+        codec = exchange.codec(exchange.route(sub))
+        assert codec.subscribe([sub], "1")
 
 
 def test_what_belongs_to_no_channel_is_passed_over() -> None:

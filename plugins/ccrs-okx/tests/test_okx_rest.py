@@ -94,7 +94,7 @@ def pages(request: Request[Any], serve: Serve, most: int = 200) -> list[Any]:
         (GetServerTime(), "public/time", {}),
         (GetInstruments(Market.SPOT), "public/instruments", {"instType": "SPOT"}),
         (GetInstruments(Market.INVERSE), "public/instruments", {"instType": "SWAP"}),
-        (GetInstruments(Market.OPTION), "public/underlying", {"instType": "OPTION"}),
+        (GetInstruments(Market.OPTION), "public/instrument-tick-bands", {"instType": "OPTION"}),
         (GetTopOfBook(instrument()), "market/books", {"instId": NATIVE, "sz": "1"}),
         (GetBook(instrument(), 50), "market/books", {"instId": NATIVE, "sz": "50", "source": "0"}),
         (GetTrades(instrument(), 10), "market/trades", {"instId": NATIVE, "limit": "10"}),
@@ -213,8 +213,8 @@ def test_options_are_listed_family_by_family(coins: list[str]) -> None:
 
     def serve(path: str, query: dict[str, str]) -> Any:
         assert query["instType"] == "OPTION"
-        if path == "public/underlying":
-            return [[f"{coin}-USD" for coin in coins]]
+        if path == "public/instrument-tick-bands":
+            return [{"instType": "OPTION", "instFamily": f"{coin}-USD"} for coin in coins * 2]
         assert path == "public/instruments"
         calls.append(query["instFamily"])
         coin = query["instFamily"].removesuffix("-USD")
@@ -230,9 +230,12 @@ def test_options_are_listed_family_by_family(coins: list[str]) -> None:
 
 
 def test_families_that_are_no_names_are_refused() -> None:
-    for families in ([[5]], [["A,B"]], [[None]], [5], {"a": 1}):
+    for families in ([5], ["A,B"], [None], [[]]):
         with pytest.raises(DecodeError):
-            read(GetInstruments(Market.OPTION), families)
+            read(GetInstruments(Market.OPTION), [{"instFamily": each} for each in families])
+    for answer in ([5], {"a": 1}, [{"a": 1}]):
+        with pytest.raises(DecodeError):
+            read(GetInstruments(Market.OPTION), answer)
     assert read(GetInstruments(Market.OPTION), []).cursor is None
 
 

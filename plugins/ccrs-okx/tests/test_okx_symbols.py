@@ -81,6 +81,9 @@ def only(found: dict[str, Any], market: Market) -> Instrument:
 
 
 OPTION = "BTC-USD-261225-100000-C"
+UNIFIED = {"uly": "BTC-USD", "instFamily": "BTC-USD_UM", "settleCcy": "USD"}
+X_PERP = {**UNIFIED, "ruleType": "xperp"}
+IN_2031 = "1933056000000"
 KINDS = [
     (Market.SPOT, pair("BTC", "USDT"), "BTC/USDT", "SPOT"),
     (Market.SPOT, pair("ETH", "BTC"), "ETH/BTC", "SPOT"),
@@ -93,6 +96,18 @@ KINDS = [
         "BTC/USDT:USDT-261225",
         "FUTURES",
     ),
+    (
+        Market.LINEAR,
+        linear("BTC-USD_UM-261225", "FUTURES", expTime=DECEMBER, **UNIFIED),
+        "BTC/USD:USD-261225",
+        "FUTURES",
+    ),
+    (
+        Market.LINEAR,
+        linear("BTC-USD_UM_XPERP-310404", "FUTURES", expTime=IN_2031, **X_PERP),
+        "BTC/USD:USD",
+        "FUTURES",
+    ),
     (Market.INVERSE, inverse("BTC-USD-SWAP"), "BTC/USD:BTC", "SWAP"),
     (
         Market.INVERSE,
@@ -101,6 +116,12 @@ KINDS = [
         "FUTURES",
     ),
     (Market.OPTION, option(OPTION), "BTC/USD:BTC-261225-100000-C", "OPTION"),
+    (
+        Market.OPTION,
+        option("BTC-USD_UM-261225-100000-C", **UNIFIED),
+        "BTC/USD:USD-261225-100000-C",
+        "OPTION",
+    ),
 ]
 
 
@@ -128,6 +149,39 @@ def test_an_option_has_its_strike_and_side() -> None:
     assert (instrument.strike, instrument.option_kind) == (Decimal("97500.5"), OptionKind.PUT)
     assert instrument.expiry_ns == int(DECEMBER) * 1_000_000
     assert instrument.settle == "BTC"
+
+
+NAMELESS = {
+    "instType": "FUTURES", "instId": "", "instIdCode": None, "instFamily": "ADA-USD_UM", "uly": "",
+    "state": "preopen", "ctType": "", "ctVal": "", "ctMult": "", "ctValCcy": "", "settleCcy": "",
+    "tickSz": "", "lotSz": "", "minSz": "", "maxLmtSz": "", "expTime": "", "baseCcy": "",
+    "quoteCcy": "", "alias": "", "optType": "", "stk": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        NAMELESS,
+        {"instType": "SWAP", "instId": "ADA-USD_UM-SWAP"},
+        {"instType": "SWAP"},
+        linear("ADA-USDT-SWAP", ctVal=""),
+        linear("ADA-USDT-SWAP", uly=None),
+        linear("ADA-USDT-SWAP", tickSz="x"),
+        linear("ADA-USDT-261225", "FUTURES"),
+        None,
+        7,
+    ],
+)
+def test_an_unreadable_row_takes_no_other_away(strange: Any) -> None:
+    usual = linear("BTC-USDT-SWAP")
+    for rows in ([usual, strange], [strange, usual]):
+        assert [each.symbol for each in instruments(rows, Market.LINEAR)] == ["BTC/USDT:USDT"]
+
+
+def test_a_list_of_which_nothing_can_be_read_is_an_error() -> None:
+    with pytest.raises(MALFORMED):
+        instruments([NAMELESS, NAMELESS], Market.LINEAR)
 
 
 def test_names_are_made_of_the_fields_and_not_of_the_native_symbol() -> None:
@@ -195,6 +249,8 @@ def test_rows_of_2022_have_fewer_fields() -> None:
         "settleCcy", "state", "stk", "tickSz", "uly",
     )  # fmt: skip
     for market, found, symbol, _ in KINDS:
+        if found["ruleType"] == "xperp":
+            continue  # there were none
         old = only({name: found[name] for name in names}, market)
         assert old == attrs.evolve(only(found, market), max_size=None)
         assert old.symbol == symbol
