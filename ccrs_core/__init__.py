@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ccrs_core.codec import LoginRefused as LoginRefused
     from ccrs_core.codec import Message as Message
     from ccrs_core.codec import Outbound as Outbound
+    from ccrs_core.codec import Pong as Pong
     from ccrs_core.codec import Refused as Refused
     from ccrs_core.codec import Reply as Reply
     from ccrs_core.codec import Unrecognised as Unrecognised
@@ -151,7 +152,7 @@ _HOME = {
         "client": "Client connect",
         "codec": (
             "Ack Alive Closing Codec Data Heartbeat LoggedIn LoginRefused Message Outbound "
-            "Refused Reply Unrecognised"
+            "Pong Refused Reply Unrecognised"
         ),
         "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "credentials": "Credentials",
@@ -284,6 +285,7 @@ __all__ = [
     "PluginMismatch",
     "PluginNotInstalled",
     "Policy",
+    "Pong",
     "QuoteState",
     "RateLimited",
     "Reason",

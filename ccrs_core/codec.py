@@ -85,7 +85,19 @@ class Reply:
 
 @attrs.frozen
 class Alive:
-    """A sign of life without data, such as a pong."""
+    """A sign of life without data, which nobody has asked for."""
+
+
+@attrs.frozen
+class Pong(Alive):
+    """The answer to :meth:`Codec.ping` or :meth:`Codec.probe`: what the exchange had sent before it
+    has arrived. Never what it sends of its own accord, which is :class:`Alive`.
+
+    ``request_id`` is that of the ping, where the exchange repeats it; without one, answers are
+    taken to come in the order of the pings.
+    """
+
+    request_id: str | None = None
 
 
 @attrs.frozen
@@ -102,7 +114,9 @@ class Unrecognised:
     what: str
 
 
-Message = Data | Ack | Refused | LoggedIn | LoginRefused | Reply | Alive | Closing | Unrecognised
+Message = (
+    Data | Ack | Refused | LoggedIn | LoginRefused | Reply | Alive | Pong | Closing | Unrecognised
+)
 """What a codec reads out of a frame."""
 
 
@@ -202,6 +216,13 @@ class Codec(ABC):
     def ping(self, request_id: str) -> Outbound | None:
         """The heartbeat frame, where ``heartbeat`` is set. None sends a protocol-level ping."""
         return None
+
+    def probe(self, request_id: str) -> Outbound | None:
+        """A frame that the exchange answers at once, by :class:`Pong` or by an :class:`Ack` of this
+        request. What it had sent before has arrived then, so that nothing is missing between two
+        connections. By default :meth:`ping`: override it where that writes no frame.
+        """
+        return self.ping(request_id)
 
     def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound | None:
         """The frame that logs in a private connection; None where the handshake did."""

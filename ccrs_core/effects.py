@@ -68,6 +68,14 @@ class Unreadable:
 
 
 @attrs.frozen
+class Answered:
+    """The exchange has answered what it was asked at a time (s): what it had sent before that on
+    this connection has arrived."""
+
+    asked_at: float
+
+
+@attrs.frozen
 class Replace:
     """The exchange will end this connection: open another one before that."""
 
@@ -83,7 +91,16 @@ class Close:
 
 
 Effect = (
-    Data | Send | Acknowledged | TopicRefused | Silent | Superseded | Unreadable | Replace | Close
+    Data
+    | Send
+    | Acknowledged
+    | TopicRefused
+    | Silent
+    | Superseded
+    | Unreadable
+    | Answered
+    | Replace
+    | Close
 )
 
 

@@ -178,6 +178,13 @@ class Exchange(ABC):
         cadence (trades of an illiquid instrument), so that silence proves nothing."""
         return None
 
+    def consecutive(self, subscription: Subscription) -> bool:
+        """Whether the exchange counts the trades of a subscription one by one: each
+        ``Trade.trade_id`` is a number, one above that of the trade before it. Then a hole is a gap,
+        and a number that follows proves that nothing is missing. Only where the exchange says so.
+        """
+        return False
+
     def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
         """The subscriptions that recorded frames belong to, for replaying recordings made by other
         programs, which don't say. ``market`` is the user's word, where given."""

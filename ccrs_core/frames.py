@@ -17,6 +17,7 @@ from ccrs_core.codec import (
     LoggedIn,
     LoginRefused,
     Message,
+    Pong,
     Refused,
     Reply,
 )
@@ -26,7 +27,7 @@ from ccrs_core.outstanding import WantedTopic
 from ccrs_core.race import Race, Runner
 from ccrs_core.trail import Trail
 
-_CONTROL = frozenset({Ack, Refused, Reply, Alive, Closing, LoggedIn, LoginRefused})
+_CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
 _NOWHERE = -1
 
 
@@ -255,8 +256,8 @@ class FrameReader:
             return False
         for name, number in last.items():
             # What a connection begins with says nothing about its speed.
-            joined = number.__class__ is bytes or name in runner.tops
-            if not joined or name not in topics or name not in contests:
+            started = number.__class__ is bytes or name in runner.tops
+            if not started or name in runner.apart or name not in topics or name not in contests:
                 return False
         for name, number in last.items():
             topic = topics[name]
@@ -297,7 +298,13 @@ class FrameReader:
             if identity.__class__ is bytes:
                 for message in data:
                     message.sequence = identity
-            if identity is not None and len(messages) == 1 and not first.restart:
+            # What isn't known to follow on may have to wait: nobody's copy of it is one yet.
+            apart = self._runner.apart
+            if (
+                identity is not None
+                and len(messages) == 1
+                and not (first.restart or (apart and first.topic in apart))
+            ):
                 self.trail.add(frame, (first.topic, identity), stamp)
                 self._place = self.trail.end
         self._several(messages, now, effects)

@@ -52,6 +52,11 @@ class Window:
                 break
         return max(when + self.budget.seconds - now, 0.001)
 
+    def spare(self, share: float) -> bool:
+        """Whether less than a share of the budget is used."""
+        self._expire(self._clock.monotonic())
+        return self._used < self.budget.amount * share
+
     def correct(self, used: int) -> None:
         """Note that somebody counts more as used than was granted here: other programs of the same
         address, or another way to count."""

@@ -36,9 +36,10 @@ class Runner:
     behind_count: int = 0
     generations: dict[str, int] = attrs.field(factory=dict, repr=False)
     tops: dict[str, int] = attrs.field(factory=dict, repr=False)
-    joined: set[str] = attrs.field(factory=set, repr=False)
-    """Topics in which what it brings is known to overlap with what others brought before it: copies
-    were seen, and each brings things in order, so that nothing is missing between."""
+    opened_at: float = 0.0
+    apart: set[str] = attrs.field(factory=set, repr=False)
+    """Topics in which what it brings isn't known to follow on what was delivered (see
+    ``coverage``)."""
 
     def timed(self, when: float, winner: Runner | None, now: float) -> None:
         """Score a late copy of what was won at a time. ``winner`` is None where another one was
@@ -152,10 +153,14 @@ class Race:
         elif runner.tops.get(self.topic) == number:
             runner.repeats += 1
         else:
-            runner.joined.add(self.topic)
             runner.late += 1
         runner.tops[self.topic] = number
         return True
+
+    def brought_at(self, number: Number) -> float | None:
+        """When an update was brought first, as far as that is remembered."""
+        seen = self._recent.get(number) or self._older.get(number)
+        return None if seen is None else seen[0]
 
     def again(self, number: int, runner: Runner) -> None:
         """Note a connection's copy of the restart that is delivered already."""
@@ -208,9 +213,6 @@ class Race:
         if winner is runner:
             runner.repeats += 1
             return
-        runner.joined.add(self.topic)
-        if winner is not None:
-            winner.joined.add(self.topic)
         if number.__class__ is int and self.topic not in runner.tops:
             # The state that a connection starts with says nothing about its speed.
             runner.repeats += 1
@@ -224,10 +226,6 @@ class Race:
 
     def copied(self, number: Number, runner: Runner) -> None:
         """Note that a connection has brought copies of updates that were handed on, up to this."""
-        runner.joined.add(self.topic)
-        seen = self._recent.get(number) or self._older.get(number)
-        if seen is not None and seen[1] is not None:
-            seen[1].joined.add(self.topic)
         if number.__class__ is int:
             assert isinstance(number, int)
             runner.tops[self.topic] = number

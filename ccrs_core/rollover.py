@@ -11,7 +11,6 @@ from typing import Protocol
 
 from ccrs_core.events import Reason
 from ccrs_core.exchange import SequenceScope
-from ccrs_core.session import Session
 from ccrs_core.status import LinkState
 from ccrs_core.supervisor import Context, Link, Parent
 
@@ -32,8 +31,6 @@ class Owner(Parent, Protocol):
     def start(self, link: Link) -> None: ...
     def retire(self, link: Link) -> None: ...
     def later(self, delay: float, call: Callable[[], None]) -> None: ...
-    def covered(self, name: str, old: Link, was: Session, *, planned: bool) -> bool: ...
-    def missed(self, name: str, reason: Reason) -> None: ...
 
 
 class Rollover:
@@ -80,36 +77,23 @@ class Rollover:
             shard.later(_POLL, lambda: self._settle(old, new))
 
     def _relieve(self, old: Link, until: float | None = None) -> None:
-        """Retire a connection once it has answered a ping that was sent after others took over.
+        """Retire a connection once others are proved to bring all that it would.
 
-        What it brings in order before that is all that was under way. Without an answer it might
-        have been dead when they did, or lag, and something be missing in between.
+        Without a proof it might have been dead when they began, or lag, and something be missing in
+        between: that is told.
         """
         shard = self._shard
-        session, now = old.session, shard.context.clock.monotonic()
+        now = shard.context.clock.monotonic()
         if old not in shard.links:
             return
-        if until is None:
-            until = now + _SIGN_OF_LIFE
-            if session is not None:
-                old.apply(session.probe(now))
-        waits = [] if session is None else self._unrelieved(old, session)
-        if waits and now < until:
+        until = now + _SIGN_OF_LIFE if until is None else until
+        needed = old.session is not None and not all(
+            topic.coverage.makes_up(old.runner) for topic in shard.topics.values()
+        )
+        if needed and now < until:
             shard.later(_POLL, lambda: self._relieve(old, until))
             return
-        for name in waits:
-            shard.missed(name, Reason.ROLLOVER)
         self._retire(old)
-
-    def _unrelieved(self, old: Link, session: Session) -> list[str]:
-        """The topics of a connection that others aren't known to have taken over without a hole."""
-        old.note_life(session)
-        return [
-            name
-            for name in self._shard.topics
-            if session.carried_since(name) is not None
-            and not self._shard.covered(name, old, session, planned=True)
-        ]
 
     def _switch(self, old: Link, new: Link) -> None:
         self._retire(old)

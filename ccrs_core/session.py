@@ -10,18 +10,19 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ccrs_core.codec import (
     Ack,
-    Alive,
     Closing,
     Codec,
     LoggedIn,
     LoginRefused,
     Message,
     Outbound,
+    Pong,
     Refused,
     Reply,
 )
 from ccrs_core.effects import (
     Acknowledged,
+    Answered,
     Close,
     Counters,
     Effect,
@@ -36,10 +37,11 @@ from ccrs_core.effects import (
 from ccrs_core.errors import DecodeError
 from ccrs_core.frames import FrameReader
 from ccrs_core.model import Subscription
-from ccrs_core.outstanding import Outstanding, WantedTopic, chunks
+from ccrs_core.outstanding import Asked, Outstanding, WantedTopic, chunks
 from ccrs_core.race import Runner
 
 NEVER = float("inf")
+NEVER_YET = float("-inf")
 
 
 class Session:
@@ -86,9 +88,9 @@ class Session:
         self._opened_at = 0.0
         self._last_received = 0.0
         self._last_ping = 0.0
-        self._unanswered = 0
-        self._pings_below = False
-        """Whether pings are the protocol's own, whose pongs are told by :meth:`heard`."""
+        self._asked = Asked()
+        self.probed_at = NEVER_YET
+        """When the exchange was last asked what it answers at once."""
         self._unreadable: list[float] = []
         self._closed = self.paused = False
         self.first_data_at: float | None = None
@@ -130,14 +132,6 @@ class Session:
     def heard(self, at: float) -> None:
         """The connection was alive at a time, though nothing was received."""
         self._last_received = max(self._last_received, at)
-        if self._pings_below and at >= self._last_ping:
-            self._unanswered = 0
-
-    @property
-    def answered(self) -> bool:
-        """Whether all pings were answered. What the exchange had sent before it answered has
-        arrived by then, too."""
-        return not self._unanswered
 
     def missed(self, now: float) -> None:
         """Something was lost: nothing counts as carried before this moment."""
@@ -201,7 +195,6 @@ class Session:
                 continue
             del self._topics[name]
             self._heard.pop(name, None)
-            self.runner.joined.discard(name)
             if name in self._queue:
                 self._queue.remove(name)
             elif topic.state is not TopicState.REFUSED:
@@ -226,7 +219,6 @@ class Session:
         ]
         self._requests.add(request_id, [name], subscribe=False)
         self._heard.pop(name, None)
-        self.runner.joined.discard(name)
         topic.state = TopicState.PENDING
         topic.attempts, topic.told = 0, False
         topic.had_data = False
@@ -306,8 +298,8 @@ class Session:
                 if not self._closed:
                     self._closed = True
                     effects.append(Close(f"login refused: {text} (code {code})", message))
-            case Alive():
-                self._unanswered = max(self._unanswered - 1, 0)
+            case Pong(request_id):
+                self._answered(request_id, effects)
             case Closing(reason):
                 effects.append(Replace(reason))
             case _:
@@ -344,6 +336,8 @@ class Session:
     def _acknowledged(self, ack: Ack, now: float, effects: list[Effect]) -> None:
         request, names = self._requests.answered(ack.request_id, ack.topics)
         if request is None:
+            if ack.request_id is not None:
+                self._answered(ack.request_id, effects)
             return
         if not request.subscribe:
             self._hear(names)
@@ -454,7 +448,7 @@ class Session:
             return effects
         heartbeat = self._codec.heartbeat
         if heartbeat is not None and now >= self._last_ping + heartbeat.interval:
-            effects += self.probe(now)
+            effects += self._ping(now)
         # Answers, too, can't be seen while nothing is read.
         if not self.paused:
             self._missing_answers(now, effects)
@@ -463,13 +457,34 @@ class Session:
                     self._overdue(topic, now, effects)
         return effects
 
-    def probe(self, now: float) -> list[Effect]:
+    def _ping(self, now: float) -> list[Effect]:
         """Ask for a sign of life."""
         self._last_ping = now
-        self._unanswered += 1
-        frame = self._codec.ping(self._requests.new_id())
-        self._pings_below = frame is None
+        request_id = self._requests.new_id()
+        frame = self._codec.ping(request_id)
+        if frame is not None:
+            self._expect(request_id, now)
         return [Send(frame)]
+
+    def probe(self, now: float) -> list[Effect]:
+        """Ask what the exchange answers at once, after all that it has sent before."""
+        if not self._logged_in or self._closed:
+            return []
+        request_id = self._requests.new_id()
+        frame = self._codec.probe(request_id)
+        if frame is None:
+            return []  # nothing answers in the order of what is sent
+        self._expect(request_id, now)
+        return [Send(frame)]
+
+    def _expect(self, request_id: str, now: float) -> None:
+        self.probed_at = now
+        self._asked.add(request_id, now)
+
+    def _answered(self, request_id: str | None, effects: list[Effect]) -> None:
+        asked_at = self._asked.answered(request_id)
+        if asked_at is not None:
+            effects.append(Answered(asked_at))
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
         for request in self._requests:

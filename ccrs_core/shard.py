@@ -10,16 +10,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
+from ccrs_core.coverage import Coverage
 from ccrs_core.effects import Silent, TopicRefused, TopicState
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.events import BookUpdate, Liquidation, Reason, Trade
+from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Rollover
-from ccrs_core.session import Session
 from ccrs_core.status import SubscriptionState
 from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.supervisor import Context, Link
@@ -27,6 +27,9 @@ from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
 
 log = logging.getLogger("ccrs.shard")
+
+PROBE_EVERY = 0.25
+"""Seconds between two probes of a connection, at least."""
 
 
 def identity(subscription: Subscription) -> Hashable:
@@ -71,6 +74,9 @@ class Shard:
         self._tasks: dict[Link, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._polls: set[asyncio.TimerHandle] = set()
+        self._doubtful: set[str] = set()
+        """Topics of which connections are to be asked whether nothing is missing between them."""
+        self._proving = False
         self.closed = False
         for _ in range(connections):
             self.start(Link(self, context))
@@ -140,8 +146,12 @@ class Shard:
                     arm=lambda name=name: self._arm(name),  # type: ignore[misc]
                     exchange=self.context.exchange,
                     trail=self.trail,
+                    unproved=self._unproved,
+                    relieved=self._relieved,
                 )
                 self.trail.clear()
+                for link in self.links:
+                    link.runner.apart.add(name)
             stream = topic.stream(subscription)
             topic.attach(stream, feed)
             if subscription not in self._wanted:
@@ -242,6 +252,7 @@ class Shard:
             link.compete(on)
 
     def opened(self, link: Link) -> None:
+        link.runner.apart.update(self.topics)
         self.runners.append(link.runner)
         self._racing()
 
@@ -256,8 +267,7 @@ class Shard:
             now_ns = self.context.clock.time_ns()
             for name in carried:
                 self._interrupted(name, Reason.DISCONNECTED, now_ns)
-                if not link.retired and not self.covered(name, link, session):
-                    self.missed(name, Reason.RECONNECTED)
+            self._leaves(link, Reason.RECONNECTED)
             for name in carried:
                 if name in self.topics:
                     self.topics[name].narrowed(self.context.clock.monotonic())
@@ -275,39 +285,75 @@ class Shard:
             stream.interrupt(Reason.RESUBSCRIBED if reason is Reason.SILENT else Reason.RECONNECTED)
             stream.stale(reason, now_ns, silent)
 
-    def covered(self, name: str, old: Link, was: Session, *, planned: bool = False) -> bool:
-        """Whether another connection brings a topic, and nothing is missing between what an old one
-        has brought of it and that.
+    def _leaves(self, link: Link, reason: Reason) -> None:
+        """A connection brings nothing any more."""
+        now = self.context.clock.monotonic()
+        for topic in list(self.topics.values()):
+            topic.coverage.leaves(link.runner, reason, now)
 
-        It must have begun before the old one stopped. Where every event counts, what the old one
-        brought may have been long under way: then the two must have met, or there was nothing to
-        bring. Where an end is planned, the answer to a ping must say so.
-        """
-        each_counts = not self.topics[name].streams.keys().isdisjoint((Trade, Liquidation))
+    # --- who is to prove that nothing is missing ---
+
+    def answered(self, link: Link, asked_at: float) -> None:
+        """What the exchange had sent on a connection before it was asked at a time has arrived."""
+        now = self.context.clock.monotonic()
+        for name in list(self._doubtful):
+            topic = self.topics.get(name)
+            if topic is not None:
+                topic.coverage.answered(link.runner, asked_at, now)
+
+    def _unproved(self, name: str) -> None:
+        self._doubtful.add(name)
+        if not self._proving:
+            self._proving = True
+            self.later(0.0, self._prove)
+
+    def _relieved(self) -> bool:
+        """Whether a connection is being replaced that still brings things."""
+        now = self.context.clock.monotonic()
+        return len(self.runners) > self.connections and any(
+            link.successor is not None
+            and link.session is not None
+            and now - link.session.last_received < Coverage.BOUND
+            for link in self.links
+        )
+
+    def _prove(self) -> None:
+        """Ask those connections whose answer proves something, each at most so often."""
+        self._proving = False
+        wanted: dict[Runner, float] = {}
+        for name in list(self._doubtful):
+            topic = self.topics.get(name)
+            if topic is None or not topic.coverage.apart:
+                self._doubtful.discard(name)
+                continue
+            for runner, at in topic.coverage.unproved():
+                wanted[runner] = max(at, wanted.get(runner, at))
+        now, again = self.context.clock.monotonic(), 0.0
         for link in self.links:
-            session = link.session
-            if session is None or link.retired or link is old:
+            session, since = link.session, wanted.get(link.runner)
+            if session is None or since is None or link.retired or session.probed_at >= since:
                 continue
-            since = session.carried_since(name)
-            if since is None or since > was.last_received:
-                continue
-            quiet = not was.had_data(name)
-            if planned:
-                quiet = was.answered and (quiet or not session.had_data(name))
-            if not each_counts or quiet or name in link.runner.joined:
-                return True
-        return False
+            wait = session.probed_at + self._probe_every - now
+            if wait > 0 or not link.ask(now):
+                again = max(again, wait, PROBE_EVERY)
+        if again and not self._proving:
+            self._proving = True
+            self.later(again, self._prove)
 
-    def missed(self, name: str, reason: Reason) -> None:
-        """Updates of a topic may have been missed. Books see that for themselves."""
-        for stream in self.topics[name].streams.values():
-            if stream.subscription.channel is not Channel.BOOK:
-                stream.interrupt(reason)
+    @property
+    def _probe_every(self) -> float:
+        """Seconds between two probes of a connection, which leave most of its budget to others."""
+        budget = self.route.messages
+        if budget is None or budget.seconds > 10.0:
+            return PROBE_EVERY
+        return max(PROBE_EVERY, 2 * budget.seconds / budget.amount)
 
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None:
         self.resubscriptions += 1
         if effect.topic in self.topics:
             self._interrupted(effect.topic, Reason.SILENT, now_ns, round(effect.seconds * 1e9))
+            now = self.context.clock.monotonic()
+            self.topics[effect.topic].coverage.leaves(link.runner, Reason.SILENT, now, ended=False)
 
     def unreadable(self, link: Link, now_ns: int) -> None:
         """A frame of whatever topic was lost. Where no other connection brings its copy, say so."""
@@ -315,18 +361,21 @@ class Shard:
         if session is None:
             return
         now = session.last_received
-        carried = [n for n in self.topics if session.carried_since(n) is not None]
-        session.missed(now + 1e-9)
-        for name in carried:
-            if not self.covered(name, link, session):
-                self.missed(name, Reason.UNREADABLE)
-                if self.route.sequence_scope is not SequenceScope.GLOBAL:
-                    # The exchange's own numbers may not be there to show a book what it missed.
-                    self.topics[name].doubt(Reason.UNREADABLE, now, now_ns)
+        # Copies of what comes next must not be taken for copies of what was lost.
+        self.trail.clear()
+        for name, topic in list(self.topics.items()):
+            if session.carried_since(name) is None:
+                continue
+            topic.coverage.misses(link.runner, Reason.UNREADABLE, now)
+            if self.route.sequence_scope is not SequenceScope.GLOBAL:
+                # The exchange's own numbers may not be there to show a book what it missed.
+                topic.doubt(Reason.UNREADABLE, now, now_ns)
 
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
         if topic in self.topics:
-            self.topics[topic].acknowledged(self.context.clock.monotonic())
+            now = self.context.clock.monotonic()
+            self.topics[topic].carried(link.runner, now)
+            self.topics[topic].acknowledged(now)
         for stream in self.topics[topic].streams.values() if topic in self.topics else ():
             self.refusals.pop(stream.subscription, None)
             stream.acknowledged = True
@@ -336,7 +385,7 @@ class Shard:
                 stream.subscription.channel is not Channel.BOOK
                 and self.context.exchange.max_silence(stream.subscription) is None
             ):
-                stream.resume(now_ns, None)
+                self.topics[topic].resume(stream, now_ns)
         self._changed()
 
     def refused(self, link: Link, effect: TopicRefused) -> None:
@@ -396,6 +445,8 @@ class Shard:
 
     def retire(self, link: Link) -> None:
         """Let a connection that has been replaced end."""
+        link.retired = True
+        self._leaves(link, Reason.ROLLOVER)
         if not link.retire():
             self._tasks[link].cancel()
 

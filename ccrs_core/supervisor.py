@@ -20,6 +20,7 @@ from ccrs_core.codec import Data, Outbound
 from ccrs_core.credentials import Credentials
 from ccrs_core.effects import (
     Acknowledged,
+    Answered,
     Close,
     Counters,
     Effect,
@@ -93,6 +94,7 @@ class Parent(Protocol):
     def refused(self, link: Link, effect: TopicRefused) -> None: ...
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None: ...
     def unreadable(self, link: Link, now_ns: int) -> None: ...
+    def answered(self, link: Link, asked_at: float) -> None: ...
     def replace(self, link: Link, reason: str) -> None: ...
     def full_feed(self) -> Feed | None: ...
 
@@ -205,7 +207,12 @@ class Link:
         self._close_reason = ""
         old = self.runner
         self.runner = attrs.evolve(
-            old, epoch=next(context.epochs), generations={}, tops={}, joined=set()
+            old,
+            epoch=next(context.epochs),
+            generations={},
+            tops={},
+            opened_at=context.clock.monotonic(),
+            apart=set(),
         )
         messages = shard.route.messages
         self._messages = None if messages is None else Window(messages, context.clock)
@@ -380,6 +387,8 @@ class Link:
             case Unreadable(error):
                 log.warning("unreadable frame on connection %d: %s", self.number, error)
                 self.shard.unreadable(self, now_ns)
+            case Answered(asked_at):
+                self.shard.answered(self, asked_at)
             case Replace(reason):
                 self.shard.replace(self, reason)
             case Close(reason, fatal):
@@ -390,6 +399,15 @@ class Link:
                     self._connection.abort()
             case _:
                 pass
+
+    def ask(self, now: float) -> bool:
+        """Ask the exchange what it answers at once; False where that would take more than half of
+        the budget of messages."""
+        if self._messages is not None and not self._messages.spare(0.5):
+            return False
+        if self.session is not None:
+            self.apply(self.session.probe(now))
+        return True
 
     # --- sending ---
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ccrs_core.codec import Data
-from ccrs_core.events import BookUpdate, Liquidation, MarketData, Reason, Trade
+from ccrs_core.counted import Counted, Run
+from ccrs_core.coverage import Coverage
+from ccrs_core.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
 from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask, BookKeeper
@@ -35,12 +37,17 @@ def same_content(one: MarketData, other: MarketData | None) -> bool:
 _ONE_BY_ONE = frozenset({BookUpdate, Trade})
 """Events that aren't judged by their topic's rising numbers alone."""
 
+_EACH_COUNTS = frozenset({Trade, Liquidation, Candle})
+"""Events that no later one makes up for."""
+
 
 class Topic:
     """One exchange topic as its connections bring it, merged.
 
     ``resync(topic, what)`` is called when the book has to be asked for; ``live()`` tells how many
-    connections carry the topic now; ``arm()`` when ``wake_at`` has moved.
+    connections carry the topic now; ``arm()`` when ``wake_at`` has moved; ``unproved(topic)`` when
+    connections have to be asked whether nothing is missing between them; ``relieved()`` tells
+    whether one is being replaced that still brings things.
     """
 
     TRADE_WINDOW = 8192
@@ -56,18 +63,30 @@ class Topic:
         arm: Callable[[], None],
         exchange: Exchange,
         trail: Trail | None = None,
+        unproved: Callable[[str], None] | None = None,
+        relieved: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self.streams: dict[type[MarketData], Stream] = {}
         self.race = Race(name, runners, trail=trail)
         self.keeper: BookKeeper | None = None
+        self.coverage = Coverage(self, self._uncertain, relieved)
+        self.counted: Counted | None = None
+        """Where the exchange counts its trades one by one."""
         self.repeated_trades = 0
         self.unwanted = 0
+        self.waits = False
+        self.confesses = False
+        self._floor: int | None = None
+        """Numbers up to this are from before the last gap between connections."""
+        self._unproved = unproved
         self._live = live
         self._resync = resync
         self._arm = arm
         self._exchange = exchange
-        self._trade_ids: OrderedDict[str, Runner] = OrderedDict()
+        self._trade_ids: OrderedDict[str, None] = OrderedDict()
+        self._former_ids: OrderedDict[str, None] = OrderedDict()
+        """Those from before the last gap between connections."""
 
     def stream(self, subscription: Subscription) -> Stream:
         """The stream of a subscription, made where there is none yet."""
@@ -78,6 +97,10 @@ class Topic:
             if kind is BookUpdate:
                 self.keeper = self._new_keeper(subscription, stream)
                 self.race.contiguous = True
+            elif kind is Trade and self._exchange.consecutive(subscription):
+                self.counted = Counted()
+            self.waits |= kind in _EACH_COUNTS and self.counted is None
+            self.confesses |= kind is not BookUpdate
         return stream
 
     def _new_keeper(self, subscription: Subscription, stream: Stream) -> BookKeeper:
@@ -126,6 +149,8 @@ class Topic:
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
     ) -> bool:
         """Whether a peeked update was delivered already."""
+        if runner.apart and self.name in runner.apart:
+            return False  # whether it meets what was delivered is for :meth:`deliver` to find
         if restart and self.race.may_be_another(number, runner):
             return False
         if not self.race.late(number, restart, runner, now):
@@ -161,7 +186,12 @@ class Topic:
 
     def deliver_all(self, run: Sequence[Data], runner: Runner, now: float) -> None:
         """:meth:`deliver` them one after the other, at less cost where nothing is special."""
-        if len(run) == 1 or run[0].events[0].__class__ in _ONE_BY_ONE:
+        if (
+            len(run) == 1
+            or run[0].events[0].__class__ in _ONE_BY_ONE
+            or self.coverage.apart
+            or (runner.apart and self.name in runner.apart)
+        ):
             for data in run:
                 self.deliver(data, runner, now)
             return
@@ -210,6 +240,11 @@ class Topic:
 
     def deliver(self, data: Data, runner: Runner, now: float) -> None:
         """Decoded data from one of the connections."""
+        if runner.apart and self.name in runner.apart:
+            if not self.coverage.brings(data, runner, now):
+                return
+        elif self.coverage.apart:
+            self.coverage.delivered(data, now)
         events = data.events
         stream = self.streams.get(events[0].__class__)
         if stream is None:
@@ -246,30 +281,142 @@ class Topic:
                 return
             race.won(number, False, runner, now)
         if kind is Trade:
-            events = self._new_trades(events, runner)
+            counted = self.counted
+            if counted is not None:
+                self._count(counted, events, stream, runner, now)
+                return
+            events = self._new_trades(events)
             if not events:
                 return
         stream.put(events)
         if isinstance(number, int):
             stream.last_sequence = number
 
-    def _new_trades(self, events: Sequence[MarketData], runner: Runner) -> Sequence[MarketData]:
-        known = self._trade_ids
+    def _new_trades(self, events: Sequence[MarketData]) -> Sequence[MarketData]:
+        known, former = self._trade_ids, self._former_ids
         new = []
         for event in events:
             assert isinstance(event, Trade)
-            first = known.get(event.trade_id)
-            if first is not None:
+            trade_id = event.trade_id
+            if trade_id in known or (former and trade_id in former):
                 self.repeated_trades += 1
-                if first is not runner:
-                    runner.joined.add(self.name)
-                    first.joined.add(self.name)
                 continue
-            known[event.trade_id] = runner
+            known[trade_id] = None
             new.append(event)
         while len(known) > self.TRADE_WINDOW:
             known.popitem(last=False)
         return new
+
+    def _count(
+        self,
+        counted: Counted,
+        events: Sequence[MarketData],
+        stream: Stream,
+        runner: Runner,
+        now: float,
+    ) -> None:
+        """Deliver trades by their numbers, which say whether any is missing."""
+        first = events[0]
+        assert isinstance(first, Trade)
+        number, last = first.sequence, counted.last
+        if len(events) == 1 and last is not None and number == last + 1 and not counted.ahead:
+            counted.last = number
+            runner.tops[self.name] = number
+            known = self._trade_ids
+            known[first.trade_id] = None
+            if len(known) > self.TRADE_WINDOW:
+                known.popitem(last=False)
+            stream.interrupted = None  # whatever happened, nothing is missing
+            stream.put(events)
+            stream.last_sequence = number
+            return
+        trades = [event for event in events if isinstance(event, Trade)]
+        before, top = counted.since, runner.tops.get(self.name)
+        alone = self._live(self.name) <= 1
+        self._put_runs(counted.take(trades, top, self._trade_ids, now, alone=alone), stream)
+        number = trades[-1].sequence
+        if number is not None:
+            runner.tops[self.name] = number
+        if counted.since != before:
+            self._arm()
+
+    def _put_runs(self, runs: Sequence[Run], stream: Stream) -> None:
+        for run in runs:
+            if run.hole:
+                stream.interrupt(Reason.SEQUENCE)
+            elif run.follows:
+                stream.interrupted = None
+            new = self._new_trades(run.trades)
+            if new:
+                stream.put(new)
+            stream.last_sequence = run.trades[-1].sequence
+
+    # --- which connections follow on ---
+
+    def carried(self, runner: Runner, now: float) -> None:
+        """A connection brings everything of the topic from now on."""
+        self.coverage.carries(runner, now)
+
+    def resume(self, stream: Stream, now_ns: int) -> None:
+        """Data will flow again."""
+        reason = stream.interrupted
+        if self.counted is not None:
+            stream.interrupted = None  # the next number says whether anything is missing
+        stream.resume(now_ns, None)
+        if self.counted is not None:
+            stream.interrupted = reason
+
+    def interrupt(self, reason: Reason) -> None:
+        """Updates may be missing before the next one. Books see that for themselves."""
+        for kind, stream in self.streams.items():
+            if kind is not BookUpdate:
+                stream.interrupt(reason)
+
+    def begin_stretch(self) -> None:
+        """What was delivered so far is before a gap: nobody goes on from there."""
+        self._former_ids, self._trade_ids = self._trade_ids, OrderedDict()
+        self._floor = self.race.last
+        self.race.trail.clear()
+
+    @property
+    def delivered(self) -> int:
+        """How many events were delivered, of all kinds."""
+        return sum(stream.delivered for stream in self.streams.values())
+
+    def met(self, data: Data) -> int | None:
+        """See :class:`~ccrs_core.coverage.Delivery`."""
+        number = data.sequence
+        if data.events[0].__class__ is Trade:
+            if self.counted is not None:
+                return 0 if self.counted.follows(data.events[0]) else None
+            known = self._trade_ids
+            for place in range(len(data.events) - 1, -1, -1):
+                event = data.events[place]
+                assert isinstance(event, Trade)
+                if event.trade_id in known:
+                    return place + 1
+            return None
+        if isinstance(number, int):
+            last, floor = self.race.last, self._floor
+            if last is None or number > last or data.restart:
+                return None
+            return 0 if floor is None or floor > last or number > floor else None
+        if number is None:
+            return None
+        brought_at = self.race.brought_at(number)
+        return 0 if brought_at is not None and brought_at >= self.coverage.began else None
+
+    def keys(self, data: Data) -> Sequence[object]:
+        """See :class:`~ccrs_core.coverage.Delivery`."""
+        if data.events[0].__class__ is Trade:
+            return [event.trade_id for event in data.events if isinstance(event, Trade)]
+        return () if data.sequence is None else (data.sequence,)
+
+    def _uncertain(self) -> None:
+        """Who follows on has changed, or who is to be asked for proof."""
+        self._arm()
+        if self._unproved is not None and self.coverage.apart:
+            self._unproved(self.name)
 
     # --- what only books have ---
 
@@ -302,9 +449,22 @@ class Topic:
     @property
     def wake_at(self) -> float | None:
         """When ``tick`` should be called, None for never."""
-        return None if self.keeper is None else self.keeper.wake_at
+        times = [self.coverage.wake_at]
+        if self.keeper is not None:
+            times.append(self.keeper.wake_at)
+        if self.counted is not None and self.counted.since is not None:
+            times.append(self.counted.since + self.counted.BOUND)
+        return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float, now_ns: int) -> None:
         """What was waited for didn't come in time."""
+        self.coverage.tick(now)
+        counted = self.counted
+        if (
+            counted is not None
+            and counted.since is not None
+            and (now >= counted.since + counted.BOUND)
+        ):
+            self._put_runs(counted.release(), self.streams[Trade])
         if self.keeper is not None:
             self.keeper.tick(now, now_ns)

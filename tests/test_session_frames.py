@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 import orjson
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -259,18 +258,6 @@ def test_a_topic_is_heard_again_where_the_end_of_the_former_subscription_goes_un
     venue.arrive()
     venue.data("top.A", 2)
     assert len(venue.of(Data)) == 1
-
-
-@pytest.mark.parametrize("again", ["resubscribe", "remove"])
-def test_what_begins_anew_is_not_known_to_overlap_with_what_others_bring(again: str) -> None:
-    venue = opened(tape("A"), tape("B"))
-    session = venue.session
-    session.runner.joined |= {"trades.A", "trades.B"}
-    if again == "remove":
-        venue.do(session.remove([tape("A")]))
-    else:
-        venue.do(session.resubscribe("trades.A"))
-    assert session.runner.joined == {"trades.B"}
 
 
 def test_a_reply_of_the_codec_is_sent() -> None:

@@ -14,7 +14,6 @@ import orjson
 
 from ccrs_core import (
     Ack,
-    Alive,
     Answer,
     BookUpdate,
     Budget,
@@ -41,6 +40,7 @@ from ccrs_core import (
     Market,
     Message,
     Outbound,
+    Pong,
     RateLimited,
     Refused,
     Route,
@@ -119,7 +119,7 @@ class ToyCodec(Codec):
             bad = message.get("bad")
             return Refused(message["no"], "404", message["why"], tuple(bad) if bad else None)
         if "pong" in message:
-            return Alive()
+            return Pong()
         if "bye" in message:
             return Closing(message["bye"])
         if "login" in message:

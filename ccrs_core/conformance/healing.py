@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ccrs_core.codec import Alive, Reply
+from ccrs_core.codec import Ack, Pong
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.spy import SpiedExchange
 from ccrs_core.conformance.subject import Case, Subject
@@ -25,7 +25,7 @@ from ccrs_core.conformance.world import World
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import AuthError, SubscriptionRefused
 from ccrs_core.events import Reason, Resumed, Stale
-from ccrs_core.exchange import Route
+from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.model import Subscription
 from ccrs_core.options import Options
 from ccrs_core.status import SubscriptionState
@@ -221,7 +221,7 @@ class HealingProperties:
     @proves(34)
     def test_the_answer_to_a_heartbeat_is_a_sign_of_life(self, subject: Subject) -> None:
         """``Codec.ping()`` writes a frame that the exchange answers, and the answer decodes to
-        ``Alive``."""
+        ``Pong``."""
         for sub in one_of_each_route(subject):
             route = subject.exchange.route(sub)
             wire = subject.line().open(route)
@@ -230,12 +230,37 @@ class HealingProperties:
             if wire.codec.heartbeat is None or frame is None:
                 continue  # protocol-level pings are the transport's
             answer = wire.send(frame)
-            alive = any(isinstance(m, Alive | Reply) for m in answer)
-            assert alive, (
+            assert any(isinstance(m, Pong) for m in answer), (
                 f"the exchange answers the heartbeat {frame!r} on {route.url} with "
                 f"{wire.frames[-1:]!r}, which decodes to {answer}: the frame must be the "
-                "exchange's ping, and its pong decode to Alive()"
+                "exchange's ping, and its pong decode to Pong()"
             )
+
+    @proves(43)
+    def test_a_probe_is_answered_after_all_that_was_sent_before(self, subject: Subject) -> None:
+        """Where several connections can be merged, ``Codec.probe()`` writes a frame that the
+        exchange answers, once, and the answer decodes to ``Pong`` or to the ``Ack`` of it: by that
+        alone the core knows that the loss of a connection cost nothing."""
+        for sub in one_of_each_route(subject):
+            route = subject.exchange.route(sub)
+            if route.sequence_scope is not SequenceScope.GLOBAL:
+                continue
+            wire = subject.line().open(route)
+            wire.subscribe(sub)
+            wire.take()
+            frame = wire.codec.probe("17")
+            assert frame is not None, (
+                f"Codec.probe() writes nothing on {route.url}: where ping() stands for the "
+                "WebSocket's own frame, let probe() write a small request that is answered at once"
+            )
+            answer = wire.send(frame)
+            proofs = [m for m in answer if isinstance(m, Pong) or m == Ack("17")]
+            assert len(proofs) == 1, (
+                f"the exchange answers the probe {frame!r} on {route.url} with "
+                f"{wire.frames[-1:]!r}, which decodes to {answer}, not to one Pong or Ack('17')"
+            )
+            unasked = [m for m in wire.run(4.0) if isinstance(m, Pong)]
+            assert not unasked, f"{unasked[0]} came unasked: only answers are a Pong"
 
     @proves(36)
     def test_pauses_between_attempts_are_random_and_bounded(self, subject: Subject) -> None:

@@ -178,7 +178,8 @@ class SequenceProperties:
     @proves(28)
     def test_a_lost_connection_is_told_before_what_follows(self, subject: Subject) -> None:
         """Where a connection is lost, a Gap comes before the next trade and the next update of a
-        book, and bounds what may be missing."""
+        book, and bounds what may be missing; but where the exchange counts trades one by one and
+        the number says that none is."""
         channels = (Channel.BOOK, Channel.TRADES)
         subscriptions = [case.subscription for case in subject.cases(*channels)]
         world = subject.world(seed=subject.seed, rate=8.0)
@@ -195,8 +196,11 @@ class SequenceProperties:
                     later = [e for e in watch.events[before:] if about(e, sub)]
                     if not any(e.channel for e in later):
                         continue
-                    if any(e.channel for e in watch.events[:before] if about(e, sub)):
+                    known = [e for e in watch.events[:before] if about(e, sub) and e.channel]
+                    if known:
                         first = next(e for e in later if e.channel or isinstance(e, Gap))
+                        if world.exchange.consecutive(sub) and _next(known[-1], first):
+                            continue
                         assert isinstance(first, Gap), (
                             f"the connection was lost, and the first of {sub} after it is {first} "
                             "instead of a Gap"
@@ -205,6 +209,36 @@ class SequenceProperties:
                         _gaps_bound(events, sub)
 
         world.run(scenario)
+
+    @proves(28)
+    def test_trades_that_are_counted_are_complete_or_their_hole_is_told(
+        self, subject: Subject
+    ) -> None:
+        """Where ``Exchange.consecutive`` says that the exchange counts trades one by one, so it
+        does; a frame that an undisturbed connection leaves out is a Gap, and a connection lost and
+        back before the next trade is none."""
+        counted = [
+            case.subscription
+            for case in subject.cases(Channel.TRADES)
+            if subject.exchange.consecutive(case.subscription)
+        ]
+        if not counted:
+            subject.undeclared("count of trades one by one (Exchange.consecutive)")
+
+        async def scenario(world: World) -> None:
+            async with watching(world, *counted) as watch:
+                await watch.feed.ready()
+                await settle(6.0)
+                watch.no_notices("six undisturbed seconds: are trades really numbered one by one?")
+                world.fault("gap,count=1")
+                await settle(6.0)
+                world.quieten()
+                world.fault("drop")
+                await settle(healing_time(world.exchange, counted, Options()))
+                for sub in counted:
+                    _holes_are_told(watch.of(sub), sub)
+
+        subject.world(seed=subject.seed, rate=2.0).run(scenario)
 
     # --- candles ---
 
@@ -371,3 +405,30 @@ def _closed_once(
         f"{', '.join(map(clock, found)) or 'none'}: each must come once more as it closes, with "
         "Candle.closed True"
     )
+
+
+def _next(one: AnyEvent, other: AnyEvent) -> bool:
+    """Whether a trade is the one after another by its number."""
+    return (
+        isinstance(one, Trade)
+        and isinstance(other, Trade)
+        and one.sequence is not None
+        and other.sequence == one.sequence + 1
+    )
+
+
+def _holes_are_told(events: Sequence[AnyEvent], sub: Subscription) -> None:
+    last: AnyEvent | None = None
+    told = False
+    for event in events:
+        if isinstance(event, Gap):
+            told = True
+        if not isinstance(event, Trade):
+            continue
+        if last is not None:
+            follows = _next(last, event)
+            assert follows or told, (
+                f"{sub}: {event} came after {last}, with others missing between them, and no Gap"
+            )
+            assert not (follows and told), f"{sub}: a Gap was told before {event}, after {last}"
+        last, told = event, False

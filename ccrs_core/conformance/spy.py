@@ -46,6 +46,9 @@ class SpiedCodec(Codec):
     def ping(self, request_id: str) -> Outbound | None:
         return self._codec.ping(request_id)
 
+    def probe(self, request_id: str) -> Outbound | None:
+        return self._codec.probe(request_id)
+
     def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound | None:
         return self._codec.login(credentials, now_ms, request_id)
 
@@ -140,6 +143,9 @@ class SpiedExchange(Exchange):
 
     def max_silence(self, subscription: Subscription) -> float | None:
         return self._inner.max_silence(subscription)
+
+    def consecutive(self, subscription: Subscription) -> bool:
+        return self._inner.consecutive(subscription)
 
     def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
         return self._inner.guess(frames, market)

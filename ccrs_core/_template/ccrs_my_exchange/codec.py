@@ -19,7 +19,6 @@ import orjson
 
 from ccrs_core import (
     Ack,
-    Alive,
     BookUpdate,
     Channel,
     Codec,
@@ -28,6 +27,7 @@ from ccrs_core import (
     Heartbeat,
     Message,
     Outbound,
+    Pong,
     Refused,
     Side,
     Subscription,
@@ -98,7 +98,7 @@ class MyExchangeCodec(Codec):
             code, text = _text(message["code"]), _text(message["text"])
             return Refused(_text(message["id"]), code, text, _texts(message["topics"]))
         if kind == "pong":
-            return Alive()
+            return Pong()
         topic = message.get("topic")
         if kind not in _READERS or topic not in self._symbols:
             # Something new, or late data of a topic that was unsubscribed.

@@ -66,7 +66,7 @@ class KrakenCodec(ccrs.Codec):
         """What Kraken answers to a request: to each of its symbols separately."""
         method, number, text = message["method"], message.get("req_id"), message.get("error", "")
         if method == "pong":
-            return ccrs.Alive()
+            return ccrs.Pong()
         if method not in ("subscribe", "unsubscribe"):
             return ccrs.Unrecognised(f"method {method}"[:200])
         request_id = str(number) if type(number) is int else None

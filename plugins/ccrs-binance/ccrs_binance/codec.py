@@ -139,6 +139,12 @@ class BinanceCodec(Codec):
             self._close(topic)
         return _request("UNSUBSCRIBE", topics, request_id)
 
+    def probe(self, request_id: str) -> Outbound:
+        """A small request: pings are the WebSocket's own, whose pongs aren't frames.
+        https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#retrieving-properties
+        """
+        return f'{{"method":"GET_PROPERTY","params":["combined"],"id":{int(request_id)}}}'
+
     def _open(self, topic: str, stream: Stream) -> None:
         name = topic.encode()
         self._streams[topic] = stream

@@ -152,6 +152,12 @@ class Binance(Exchange):
             return None
         return _SILENCE.get(subscription.channel)
 
+    def consecutive(self, subscription: Subscription) -> bool:
+        """Trades of spot symbols, and aggregate trades of contracts, are numbered one by one.
+        https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+        """
+        return subscription.channel is Channel.TRADES
+
     def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
         from ccrs_binance.guess import guess
 

@@ -25,13 +25,13 @@ from ccrs_bybit.streams import (
 from ccrs_bybit.tickers import OptionTopOfBookStream, TickerStream
 from ccrs_core.codec import (
     Ack,
-    Alive,
     Codec,
     Heartbeat,
     LoggedIn,
     LoginRefused,
     Message,
     Outbound,
+    Pong,
     Refused,
     Unrecognised,
 )
@@ -207,7 +207,7 @@ class BybitCodec(Codec):
         op = message.get("op")
         text = str(message.get("ret_msg") or message.get("retMsg") or "")
         if op == "pong" or (op == "ping" and message.get("success") is not False):
-            return (Alive(),)
+            return (Pong(),)
         code = message.get("retCode", 0)
         refused = message.get("success") is False or code != 0
         accepted = not refused and ("success" in message or "retCode" in message)

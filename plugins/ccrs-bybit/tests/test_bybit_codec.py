@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from ccrs_core.codec import (
     Ack,
-    Alive,
     Codec,
     Data,
     LoggedIn,
     LoginRefused,
+    Pong,
     Refused,
     Unrecognised,
 )
@@ -120,7 +120,7 @@ def test_the_login_frame_equals_the_published_vector() -> None:
     ],
 )
 def test_every_form_of_pong_is_a_sign_of_life(frame: dict[str, Any]) -> None:
-    assert said(BybitCodec(), frame) == [Alive()]
+    assert said(BybitCodec(), frame) == [Pong()]
 
 
 def test_a_refusal_without_request_id_names_the_topics_in_its_text() -> None:

@@ -17,7 +17,7 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.guess import guess, instrument_of
 
 from ccrs_core import errors
-from ccrs_core.codec import Ack, Alive, Data, LoggedIn, Refused
+from ccrs_core.codec import Ack, Data, LoggedIn, Pong, Refused
 from ccrs_core.events import BookUpdate, Ticker, TopOfBook, Trade
 from ccrs_core.model import Channel, Market, Side, Subscription
 from ccrs_core.rest import (
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 
 # What each file must decode to, as counts of (message or event, topic's kind).
 FILES: dict[str, dict[str, int]] = {
-    "acks-auth-pong-errors": {"Ack": 3, "Refused": 1, "LoggedIn": 2, "Alive": 1},
+    "acks-auth-pong-errors": {"Ack": 3, "Refused": 1, "LoggedIn": 2, "Pong": 1},
     "allLiquidation": {"Liquidation": 1},
     "doc-kline": {"Candle": 1},
     "doc-private-execution": {"Unrecognised": 1},
@@ -45,7 +45,7 @@ FILES: dict[str, dict[str, int]] = {
     "doc-private-position": {"Unrecognised": 1},
     "doc-private-wallet": {"Unrecognised": 1},
     "doc-tickers-linear": {"Ticker": 2},
-    "doc-trade-pong": {"Alive": 1},
+    "doc-trade-pong": {"Pong": 1},
     "options": {"Unrecognised": 1, "BookUpdate": 1, "TopOfBook": 1},
     "orderbook1": {"TopOfBook": 2, "Unrecognised": 1},
     "orderbook50-spot-2024": {"BookUpdate": 2},
@@ -56,7 +56,7 @@ FILES: dict[str, dict[str, int]] = {
     "publicTrade": {"Trade": 4},
     "recording-orderbook500-linear-XRPUSDT-2024": {"BookUpdate": 34},
     "session-spot-testnet-2026-09": {
-        "Ack": 1, "Alive": 1, "Refused": 1, "BookUpdate": 19, "TopOfBook": 14, "Trade": 8,
+        "Ack": 1, "Pong": 1, "Refused": 1, "BookUpdate": 19, "TopOfBook": 14, "Trade": 8,
     },
     "tickers-linear": {"Ticker": 2},
     "tickers-option": {"TopOfBook": 1},
@@ -121,7 +121,7 @@ def test_control_frames_answer_as_bybit_meant_them() -> None:
     assert len(option.topics) == 3
     assert refused == Refused("2000001", "", "args size >10")
     assert login == trade_login == LoggedIn()
-    assert pong == Alive()
+    assert pong == Pong()
     last = decoded("session-spot-testnet-2026-09")[-1]
     text = "Invalid symbol :[orderbook.50.NOSUCHSYM]"
     assert last == Refused(None, "", text, ("orderbook.50.NOSUCHSYM",))

@@ -15,7 +15,6 @@ import orjson
 
 from ccrs_core.codec import (
     Ack,
-    Alive,
     Closing,
     Codec,
     Heartbeat,
@@ -23,6 +22,7 @@ from ccrs_core.codec import (
     LoginRefused,
     Message,
     Outbound,
+    Pong,
     Refused,
     Unrecognised,
 )
@@ -102,7 +102,7 @@ LOGIN_ERRORS = frozenset(
 _UNUSED = b"\x00"
 """What no frame begins with."""
 _HEAD = b'{"arg":{"channel":"'
-_PONG = (Alive(),)
+_PONG = (Pong(),)
 
 Key = tuple[str, str]
 """A channel, and the instrument (or type of instruments) that it is about."""

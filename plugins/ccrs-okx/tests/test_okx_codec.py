@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from ccrs_core.codec import (
     Ack,
-    Alive,
     Closing,
     Codec,
     Data,
     LoggedIn,
     LoginRefused,
+    Pong,
     Refused,
     Unrecognised,
 )
@@ -205,7 +205,7 @@ def test_answers_and_notices_are_told_apart(frame: dict[str, Any], message: obje
 def test_the_heartbeat_is_bare_text() -> None:
     codec = OkxCodec()
     assert codec.ping("3") == "ping"
-    assert list(codec.decode(b"pong", 7)) == [Alive()]
+    assert list(codec.decode(b"pong", 7)) == [Pong()]
     heartbeat = codec.heartbeat
     assert heartbeat is not None
     assert heartbeat.interval + heartbeat.timeout < 30.0, "OKX ends what is silent for 30 s"
