@@ -176,6 +176,7 @@ class KeepingProperties:
     def test_the_plugins_checksum_is_the_exchanges(self, subject: Subject) -> None:
         """Each book update that carries a checksum passes it, for any ticks, lots and orders; where
         the plugin computes one, updates carry one, and nowhere else."""
+        subject = subject.checked()
         computed = False
         for case in subject.cases(Channel.BOOK):
             if subject.exchange.checksum(case.subscription) is not None:
@@ -220,6 +221,7 @@ class KeepingProperties:
     ) -> None:
         """An update whose checksum the book fails makes it invalid at once, is not delivered, and
         has the book asked for exactly once; what follows is ignored until a snapshot comes."""
+        subject = subject.checked()
         cases = [
             case
             for case in subject.cases(Channel.BOOK)

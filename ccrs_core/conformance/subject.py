@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import resources
@@ -67,6 +68,7 @@ class Subject:
         self.profile = profile
         self.seed = seed
         self._samples = samples
+        self._checked = False
 
     def __repr__(self) -> str:
         return f"<Subject {self.name}>"
@@ -160,7 +162,13 @@ class Subject:
                     "emulator dialect, so that they can be tested"
                 )
             self.undeclared("capability")
-        return dialect
+        return dialect.checked() if self._checked else dialect
+
+    def checked(self) -> Subject:
+        """The same exchange, its emulated books with checksums (``Dialect.checked``)."""
+        found = copy.copy(self)
+        found._checked = True
+        return found
 
     def venue(
         self, *, seed: int = 0, rate: float = 20.0, listings: Sequence[Listing] | None = None

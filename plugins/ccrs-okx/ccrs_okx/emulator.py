@@ -43,8 +43,8 @@ _REQUESTS_PER_HOUR = 480
 class OkxDialect(Dialect):
     """OKX v5's public streams and market data.
 
-    :param checksums: books carry the CRC-32 that OKX sent until 2026-06-23, so that it is put to
-        the proof; False for the zeros that it sends now.
+    :param checksums: books carry the CRC-32 that OKX sent until 2026-06-23, instead of the zeros that
+        it sends now.
     :param snapshots: ``books`` begins with the whole book; False for changes alone, as announced.
     :param request_limits: whether REST requests are limited per address and call, as OKX does.
     :param connect_limit: WebSockets that an address may open in a second; None for any number.
@@ -57,7 +57,7 @@ class OkxDialect(Dialect):
     def __init__(
         self,
         *,
-        checksums: bool = True,
+        checksums: bool = False,
         snapshots: bool = True,
         request_limits: bool = True,
         connect_limit: int | None = 3,
@@ -69,6 +69,9 @@ class OkxDialect(Dialect):
         self._quoted: dict[tuple[str, str], SimulatedMarket] = {}
 
     # --- what the core asks ---
+
+    def checked(self) -> Dialect:
+        return OkxDialect(checksums=True)
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)

@@ -243,7 +243,7 @@ class Mirror:
 def test_changes_chain_to_the_book_that_a_request_brings_and_have_its_checksum(
     symbol: str,
 ) -> None:
-    at = venue(rate=50.0)
+    at = venue(OkxDialect(checksums=True), rate=50.0)
     line, mirror = Line(at), Mirror()
     frames = rows(line.ask("books", symbol))
     assert [row["action"] for row in frames] == ["snapshot"]
@@ -284,8 +284,8 @@ def test_a_quiet_book_is_repeated_every_minute_and_maintenance_lowers_its_number
     assert row["seqId"] < row["prevSeqId"] == found[-1]["seqId"]
 
 
-def test_checksums_may_be_zero_and_the_snapshot_may_be_missing() -> None:
-    at = venue(OkxDialect(checksums=False, snapshots=False))
+def test_checksums_are_zero_and_the_snapshot_may_be_missing() -> None:
+    at = venue(OkxDialect(snapshots=False))
     line = Line(at)
     (ack,) = line.ask("books")
     assert ack["event"] == "subscribe"

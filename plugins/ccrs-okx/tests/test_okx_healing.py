@@ -323,7 +323,7 @@ def test_a_book_with_a_wrong_checksum_is_not_trusted_and_heals() -> None:
             assert feed.book(LINEAR).valid
             assert judge.compared > before + 10
 
-    play_virtually(scene)
+    play_virtually(scene, checksums=True)
 
 
 @pytest.mark.parametrize(
