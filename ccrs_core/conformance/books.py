@@ -6,7 +6,10 @@ from ccrs_core.conformance.keeping import KeepingProperties
 from ccrs_core.conformance.oracle import OracleProperties
 from ccrs_core.conformance.resync import ResyncProperties
 from ccrs_core.conformance.sequences import SequenceProperties
+from ccrs_core.conformance.states import StateProperties
 
 
-class BookProperties(OracleProperties, KeepingProperties, ResyncProperties, SequenceProperties):
+class BookProperties(
+    OracleProperties, KeepingProperties, ResyncProperties, SequenceProperties, StateProperties
+):
     """All properties of sequences and books."""

@@ -43,8 +43,8 @@ _REQUESTS_PER_HOUR = 480
 class OkxDialect(Dialect):
     """OKX v5's public streams and market data.
 
-    :param checksums: books carry the CRC-32 that OKX sent until 2026-06-23, instead of the zeros that
-        it sends now.
+    :param checksums: books carry the CRC-32 that OKX sent until 2026-06-23, instead of today's
+        zeros.
     :param snapshots: ``books`` begins with the whole book; False for changes alone, as announced.
     :param request_limits: whether REST requests are limited per address and call, as OKX does.
     :param connect_limit: WebSockets that an address may open in a second; None for any number.

@@ -74,8 +74,10 @@ def listings(start_ns: int) -> list[Listing]:
 
 def _spot() -> Iterator[Listing]:
     for coin, price, tick, lot, _, _, levels in _COINS:
+        # Deeper than any stream shows.
+        deep = 120 if coin == "BTC" else 1_500
         for quote in ("USDT", "USDC") if coin in _LIVELY else ("USDT",):
-            yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else 1_500)
+            yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else deep)
     yield attrs.evolve(
         _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120),
         level_value=Decimal("0.2"),

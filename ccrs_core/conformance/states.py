@@ -1,0 +1,109 @@
+"""Whether states that differ are told apart, however little they do (26)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+
+from ccrs_core.codec import Data
+from ccrs_core.conformance.line import Line
+from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.emulator import Listing
+from ccrs_core.model import Channel, Market, Side
+from ccrs_core.race import Runner
+from ccrs_core.topic import Topic
+
+_CHANNELS = tuple(channel for channel in Channel if channel not in (Channel.BOOK, Channel.TRADES))
+_LOT = Decimal("1E-8")
+_TURNS, _PAUSE = 12, 1.1
+
+
+class StateProperties:
+    """Channels that tell one state after the other."""
+
+    @proves(26)
+    def test_states_that_differ_are_all_delivered(self, subject: Subject) -> None:
+        """Of the states that a connection tells of a channel each that differs from the one before
+        is delivered, however little they differ: whatever number ``Data.sequence`` is made of, no
+        two of them share it, and it doesn't fall."""
+        for case in subject.cases(*_CHANNELS):
+            told, delivered = _followed(subject, case)
+            missing = [event for event in told if event not in delivered]
+            assert not missing, (
+                f"{case.subscription} told {len(told)} states, of which {len(missing)} were taken "
+                f"for repeats, such as {missing[0]}: the number in Data.sequence must tell all "
+                "states apart (where nothing does, put bytes that say all of it)"
+            )
+
+
+def _followed(subject: Subject, case: Case) -> tuple[list[Any], list[Any]]:
+    """What the frames of a market say that changes by single lots after much was traded, without
+    immediate repeats; and what is delivered of it."""
+    symbol = case.subscription.instrument.native
+    listings = [
+        _finely(each) if each.symbol == symbol and each.market is case.market else each
+        for each in subject.venue().listings.values()
+    ]
+    listing = next(e for e in listings if e.symbol == symbol and e.market is case.market)
+    line = subject.line(subject.venue(rate=0.001, listings=listings))
+    runner = Runner(0)
+    topic, delivered = _topic(line, case, runner)
+    wire = line.open(line.exchange.route(case.subscription))
+    messages = wire.subscribe(case.subscription) + wire.run(_PAUSE)
+    told: list[Any] = []
+
+    def take() -> None:
+        for message in messages:
+            if isinstance(message, Data) and message.topic == topic.name:
+                for event in message.events:
+                    state = _state(event)
+                    if not told or told[-1] != state:
+                        told.append(state)
+                topic.deliver(message, runner, line.venue.now_ns / 1e9)
+
+    take()
+    lots = 0
+    for turn in range(_TURNS):
+        side = (Side.BUY, Side.SELL)[turn % 2]
+        if turn == 0:
+            depth = line.venue.market(listing).engine.depth(Side.SELL, 1000)
+            lots = sum(size for _, size in depth) // 2
+        line.venue.submit(listing, side, listing.lot * max(1, lots), owner="somebody")
+        lots = 1
+        messages = wire.run(_PAUSE)
+        take()
+    return told, [_state(event) for event in delivered]
+
+
+def _finely(listing: Listing) -> Listing:
+    """A listing in which single lots are next to nothing."""
+    lot = listing.lot if listing.market is Market.INVERSE else _LOT
+    return attrs.evolve(
+        listing, lot=lot, min_size=lot, max_size=lot * 10**15, min_notional=Decimal(0)
+    )
+
+
+def _topic(line: Line, case: Case, runner: Runner) -> tuple[Topic, list[Any]]:
+    """A topic that one connection carries, and what its feed gets."""
+    delivered: list[Any] = []
+    name = line.exchange.codec(line.exchange.route(case.subscription)).topic(case.subscription)
+    topic = Topic(
+        name,
+        [runner],
+        live=lambda _: 1,
+        resync=lambda *_: None,
+        arm=lambda: None,
+        exchange=line.exchange,
+    )
+    feed: Any = SimpleNamespace(put=delivered.extend, notify=lambda _: None)
+    topic.stream(case.subscription).feeds.append(feed)
+    return topic, delivered
+
+
+def _state(event: Any) -> Any:
+    """An event without the time of its receipt."""
+    return attrs.evolve(event, received_time_ns=0)
