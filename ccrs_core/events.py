@@ -70,6 +70,10 @@ class Trade(Event):
     side: Side
     block: bool = False
     """Negotiated off the book; its price says little about the market."""
+    rpi: bool | None = None
+    """Made by an order of a retail price improvement programme; None where nobody says.
+
+    Public books leave such orders out, so that the price may lie inside their spread."""
 
 
 @attrs.frozen

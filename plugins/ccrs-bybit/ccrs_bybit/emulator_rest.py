@@ -24,6 +24,7 @@ from ccrs_bybit.emulator_wire import (
     contract_ticker,
     milliseconds,
     option_ticker,
+    retail,
     spot_ticker,
     status_name,
 )
@@ -273,7 +274,7 @@ class Rest:
                     "side": SIDES[trade.side],
                     "time": str(milliseconds(trade.time_ns)),
                     "isBlockTrade": False,
-                    "isRPITrade": False,
+                    "isRPITrade": listing.category != OPTION and retail(trade),
                     "seq": str(trade.sequence),
                 }
                 rows.append((trade.time_ns, trade.number, row))

@@ -20,6 +20,7 @@ from ccrs_bybit.emulator_wire import (
     contract_ticker,
     milliseconds,
     option_ticker,
+    retail,
     spot_ticker,
 )
 from ccrs_core.emulator.dialect import Frame
@@ -184,7 +185,7 @@ def _spot_trade(speller: Speller, trade: TapeTrade) -> dict[str, Any]:
         "seq": trade.sequence,
         "s": speller.listing.symbol,
         "BT": False,
-        "RPI": False,
+        "RPI": retail(trade),
     }
 
 
@@ -198,7 +199,7 @@ def _contract_trade(speller: Speller, trade: TapeTrade) -> dict[str, Any]:
         "L": speller.direction(trade.rising, trade.repeated),
         "i": speller.trade_id(trade),
         "BT": False,
-        "RPI": False,
+        "RPI": retail(trade),
         "seq": trade.sequence,
     }
 

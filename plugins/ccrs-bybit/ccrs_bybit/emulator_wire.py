@@ -71,6 +71,11 @@ class Speller:
         return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def retail(trade: TapeTrade) -> bool:
+    """Whether a trade was made by an order of the retail price improvement programme."""
+    return trade.nonce % 16 == 0
+
+
 def milliseconds(time_ns: int) -> int:
     return time_ns // NS_PER_MS
 

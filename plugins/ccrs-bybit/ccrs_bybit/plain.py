@@ -31,13 +31,23 @@ TOP_OF_BOOK = re.compile(
 )  # fmt: skip
 """What follows the topic. Groups: bid and ask, each price and size; u; cts."""
 
-TRADE = re.compile(
-    r'","type":"snapshot","ts":' + _TIME + r',"data":\[\{"T":(' + _TIME + r'),"s":' + _NAME
+_CONTRACT_TRADE = (
+    r'ype":"snapshot","ts":' + _TIME + r',"data":\[\{"T":(' + _TIME + r'),"s":' + _NAME
     + r',"S":"(Buy|Sell)","v":' + _NUMBER + r',"p":' + _NUMBER + r',"L":' + _NAME
-    + r',"i":"([\w-]++)","BT":(true|false),"RPI":(?:true|false),"seq":(' + _COUNT + r")\}\]\}",
-    re.ASCII,
+    + r',"i":"([\w-]++)","BT":(true|false),"RPI":(true|false),"seq":(' + _COUNT + r")"
 )  # fmt: skip
-"""What follows the topic, for a frame of a single trade. Groups: T, S, v, p, i, BT, seq."""
+_SPOT_TRADE = (
+    r's":' + _TIME + r',"type":"snapshot","data":\[\{"i":"([\w-]++)","T":(' + _TIME
+    + r'),"p":' + _NUMBER + r',"v":' + _NUMBER + r',"S":"(Buy|Sell)","seq":(' + _COUNT
+    + r'),"s":' + _NAME + r',"BT":(true|false),"RPI":(true|false)'
+)  # fmt: skip
+
+TRADE = re.compile(
+    r'","t(?:' + _CONTRACT_TRADE + "|" + _SPOT_TRADE + r")\}\]\}",
+    re.ASCII,
+)
+"""What follows the topic, for a frame of a single trade. Groups, as contracts spell it: T, S, v, p,
+i, BT, RPI, seq; as spot does: i, T, p, v, S, seq, BT, RPI."""
 
 
 def _top_of_book(match: re.Match[str]) -> tuple[Any, ...]:
@@ -50,7 +60,9 @@ def _top_of_book(match: re.Match[str]) -> tuple[Any, ...]:
 
 
 def _trade(match: re.Match[str]) -> tuple[Any, ...]:
-    time, side, size, price, _, block, seq = match.groups()
+    time, side, size, price, _, block, rpi, seq, *spot = match.groups()
+    if time is None:
+        _, time, price, size, side, seq, block, rpi = spot
     return (
         int(time) * NS_PER_MS,
         int(seq),
@@ -58,6 +70,7 @@ def _trade(match: re.Match[str]) -> tuple[Any, ...]:
         DECIMALS[size],
         Side.BUY if side == "Buy" else Side.SELL,
         block == "true",
+        rpi == "true",
     )
 
 
@@ -69,6 +82,6 @@ top_of_book_constructor = deferred_constructors(
 """Makes constructors; they take exchange, symbol, time of receipt, sequence and the match."""
 
 trade_constructor = deferred_constructors(
-    Trade, ["exchange_time_ns", "sequence", "price", "size", "side", "block"], _trade
+    Trade, ["exchange_time_ns", "sequence", "price", "size", "side", "block", "rpi"], _trade
 )
 """Makes constructors; they take exchange, symbol, time of receipt, trade id and the match."""

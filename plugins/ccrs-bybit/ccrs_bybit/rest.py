@@ -225,7 +225,7 @@ def _read_trades(
         side = SIDES.get(row["side"])
         if side is None or row["symbol"] != instrument.native:
             continue
-        trade_id, seq = row["execId"], row.get("seq")
+        trade_id, seq, rpi = row["execId"], row.get("seq"), row.get("isRPITrade")
         if type(trade_id) is not str:
             raise TypeError("execId isn't text")
         trades.append(
@@ -240,6 +240,7 @@ def _read_trades(
                 decimal(row["size"]),
                 side,
                 row.get("isBlockTrade") is True,
+                rpi if type(rpi) is bool else None,
             )
         )
     return Answer(trades[-request.limit :])

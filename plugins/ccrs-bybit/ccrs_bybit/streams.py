@@ -189,7 +189,7 @@ class TradeStream(Stream):
             return None
         if found is None:
             return None
-        trade_id = found[5]
+        trade_id = found[5] or found[9]
         event = self._new(self.exchange, self.symbol, received_time_ns, trade_id, found)
         return (Data(self.topic, (event,)),)
 
@@ -202,6 +202,7 @@ class TradeStream(Stream):
             trade_id = row["i"]
             seq = row.get("seq")
             time = row["T"]
+            rpi = row.get("RPI")
             if side is None:
                 messages += self.unknown(f"side {row['S']}")
                 continue
@@ -219,6 +220,7 @@ class TradeStream(Stream):
                     decimals[row["v"]],
                     side,
                     row.get("BT") is True,
+                    rpi if type(rpi) is bool else None,
                 )
             )
         if events:

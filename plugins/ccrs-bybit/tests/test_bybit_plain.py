@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.errors import DecodeError
+from ccrs_core.events import Trade
 from ccrs_core.model import Channel, Market, Subscription
 
 TOP = (
@@ -25,6 +26,12 @@ TRADE = (
     '"T":1672304486865,"s":"BTCUSDT","S":"Buy","v":"0.001","p":"16578.50","L":"PlusTick",'
     '"i":"20f43950-d8dd-5b31-9112-a178eb6023af","BT":false,"RPI":false,"seq":1783284617}]}'
 )
+SPOT_TRADE = (
+    '{"topic":"publicTrade.BTCUSDT","ts":1672304486868,"type":"snapshot","data":[{'
+    '"i":"2100000000188691524","T":1672304486865,"p":"16578.50","v":"0.001","S":"Sell",'
+    '"seq":1783284617,"s":"BTCUSDT","BT":false,"RPI":true}]}'
+)
+USUAL = [TOP, TRADE, SPOT_TRADE]
 NUMBERS = st.one_of(
     st.decimals(0, 10**9, places=6).map(lambda d: f"{d:f}"),
     st.sampled_from(["0", "0.000", "1e5", "007", "1_0", "NaN", "-1", "", ".5", "\uff11", " 1"]),
@@ -63,7 +70,7 @@ def general(frame: bytes) -> tuple[str, list[Message]] | str:
 @st.composite
 def spellings(draw: st.DrawFn) -> bytes:
     """A frame with other numbers in it, and something out of place now and then."""
-    text = draw(st.sampled_from([TOP, TRADE]))
+    text = draw(st.sampled_from(USUAL))
     for value in ('"16493.50"', '"0.006"', '"16611.00"', '"0.029"', '"0.001"', '"16578.50"'):
         if draw(st.booleans()):
             text = text.replace(value, f'"{draw(NUMBERS)}"')
@@ -80,13 +87,14 @@ def spellings(draw: st.DrawFn) -> bytes:
 @given(spellings())
 @example(TOP.encode())
 @example(TRADE.encode())
+@example(SPOT_TRADE.encode())
 @example(TOP.replace("18521288", "1").encode())
 @example(TOP.replace('"0.006"', '"0.000"').encode())
 def test_plain_frames_say_what_parsing_them_says(frame: bytes) -> None:
     assert said(codec(), frame) == general(frame)
 
 
-@pytest.mark.parametrize("text", [TOP, TRADE])
+@pytest.mark.parametrize("text", USUAL)
 def test_the_usual_spelling_is_plain(text: str) -> None:
     quick: Any = codec()
     quick._handlers.clear()  # so that the general decoder knows no topic
@@ -95,10 +103,23 @@ def test_the_usual_spelling_is_plain(text: str) -> None:
     assert len(message.events) == 1
 
 
+def test_plain_trades_say_whether_they_improved_a_retail_price() -> None:
+    for text in (TRADE, SPOT_TRADE):
+        for spelled, expected in (("true", True), ("false", False)):
+            changed = text.replace('"RPI":true', '"RPI":false').replace(
+                '"RPI":false', f'"RPI":{spelled}'
+            )
+            (message,) = codec().decode(changed.encode(), 5)
+            assert isinstance(message, Data)
+            (event,) = message.events
+            assert isinstance(event, Trade)
+            assert (event.rpi, event.block) == (expected, False)
+
+
 def test_interleaved_topics_and_topics_that_are_gone_are_told_apart() -> None:
     mixed: Any = codec()
     for _ in range(3):
-        for text in (TOP, TRADE):
+        for text in USUAL:
             assert said(mixed, text.encode()) == general(text.encode())
     instrument = instrument_of("BTCUSDT", Market.LINEAR)
     assert instrument is not None
