@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ccrs_core.errors import Unsupported, UsageError
-from ccrs_core.exchange import Exchange
+from ccrs_core.exchange import Environment, Exchange
 
 EMULATOR = "emulator"
 """The environment that runs inside the process."""
@@ -19,26 +19,42 @@ def resolve_addresses(
     addresses: Mapping[str, str] | None,
 ) -> dict[str, str] | None:
     """The addresses to dial, None for those of the emulator, which has yet to be started."""
-    known = exchange.environments["mainnet"].addresses
     if base_url is not None and addresses is not None:
         raise UsageError("give either base_url or addresses, not both")
     if base_url is not None:
         return everything_at(base_url, exchange)
-    if addresses is not None:
-        if set(addresses) != set(known):
-            raise UsageError(
-                f"addresses must name all of {', '.join(sorted(known))} (so that nothing else is "
-                f"dialled), not {', '.join(sorted(addresses)) or 'none'}"
-            )
-        return {name: url.rstrip("/") for name, url in addresses.items()}
-    if environment == EMULATOR:
+    if environment == EMULATOR and addresses is None:
         if exchange.dialect() is None:
             raise Unsupported(f"{exchange.name} ships no emulator")
         return None
-    if environment not in exchange.environments:
+    known = {} if environment == EMULATOR else _environment(exchange, environment).addresses
+    if addresses is None:
+        return dict(known)
+    names = exchange.environments["mainnet"].addresses
+    if not addresses or not set(addresses) <= set(names):
+        raise UsageError(
+            f"addresses may name {', '.join(sorted(names))}, not "
+            f"{', '.join(sorted(set(addresses) - set(names))) or 'none of them'}"
+        )
+    if not set(names) <= {*known, *addresses}:
+        raise UsageError(
+            f"addresses must name all of {', '.join(sorted(names))}: the emulator is started only "
+            "where none is named"
+        )
+    return {**known, **{name: url.rstrip("/") for name, url in addresses.items()}}
+
+
+def _environment(exchange: Exchange, name: str) -> Environment:
+    if name not in exchange.environments:
         names = ", ".join([*exchange.environments, EMULATOR])
-        raise UsageError(f"{exchange.name} has no environment {environment!r}; it has {names}")
-    return dict(exchange.environments[environment].addresses)
+        raise UsageError(f"{exchange.name} has no environment {name!r}; it has {names}")
+    return exchange.environments[name]
+
+
+def headers_of(exchange: Exchange, environment: str) -> Mapping[str, str]:
+    """What each request of an environment carries, whatever host takes its place."""
+    found = exchange.environments.get(environment)
+    return {} if found is None else found.headers
 
 
 def named(environment: str, base_url: str | None, addresses: Mapping[str, str] | None) -> str:

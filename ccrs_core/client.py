@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core import plugins
-from ccrs_core.addresses import everything_at, named, resolve_addresses
+from ccrs_core.addresses import everything_at, headers_of, named, resolve_addresses
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.events import (
@@ -78,19 +78,21 @@ def connect(
         with ``seed`` and ``rate`` (changes per second and instrument).
     :param base_url: one address instead of all of the environment's, such as
         ``http://127.0.0.1:8080``; no other is dialled. Streams use ws:// for http://.
-    :param addresses: addresses by name instead of the environment's; all must be named.
+    :param addresses: addresses by name instead of the environment's; those that aren't named are
+        the environment's.
     :param transport: your own, which is closed with the client, or the name of one: ``"aiohttp"``,
         or what an installed package offers (``"picows"``). None: that of the only such package
         that can serve the options, and aiohttp where there is none.
     :param instruments: known instruments; their markets are then not fetched.
     :raises PluginError: where the exchange isn't installed or can't be loaded.
-    :raises UsageError: where the environment doesn't exist or the addresses are incomplete.
+    :raises UsageError: where the environment doesn't exist, or has no address of such a name.
     """
     found: Exchange = plugins.load(exchange)() if isinstance(exchange, str) else exchange
     return Client(
         found,
         environment=named(environment, base_url, addresses),
         addresses=resolve_addresses(found, environment, base_url, addresses),
+        headers=headers_of(found, environment),
         credentials=credentials,
         options=Options() if options is None else options,
         transport=transport,
@@ -114,6 +116,7 @@ class Client:
         *,
         environment: str,
         addresses: dict[str, str] | None,
+        headers: Mapping[str, str],
         credentials: Credentials | None,
         options: Options,
         transport: Transport | str | None,
@@ -128,6 +131,7 @@ class Client:
         self.emulator: EmulatorServer | None = None
         """The running emulator of the environment ``emulator``, for its faults and its address."""
         self._addresses = addresses
+        self._headers = headers
         self._credentials = credentials
         self._options = options
         self._transport = transport
@@ -212,6 +216,7 @@ class Client:
             snapshots=SnapshotQueue(self._snapshot, self._clock, self._spawn),
             spawn=self._spawn,
             hook=lambda name, **arguments: plugins.call(self._hooks, name, **arguments),
+            headers=self._headers,
         )
 
     def _snapshot(self, request: GetBook, share: float) -> Coroutine[Any, Any, BookUpdate]:

@@ -69,6 +69,8 @@ class Environment:
     """Addresses by name: ``rest`` and those that route templates mention. No trailing slashes."""
 
     addresses: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    """HTTP headers of every request, where the environment is told by those."""
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import attrs
 import tenacity
 
 from ccrs_core.errors import CcrsError, DecodeError, RateLimited, Unsupported, UsageError
@@ -136,6 +137,8 @@ class Requester:
         await limits.requests.acquire(
             endpoint.weight_of(request), lambda: self._hold(limits), share
         )
+        if context.headers:
+            http = attrs.evolve(http, headers={**context.headers, **http.headers})
         if endpoint.signed:
             assert context.credentials is not None
             now_ms = context.clock.time_ns() // 1_000_000

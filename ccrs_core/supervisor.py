@@ -45,7 +45,7 @@ from ccrs_core.trail import Trail
 from ccrs_core.transport.base import Clock, Connection, Transport, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from ccrs_core.feed import Feed
 
@@ -74,6 +74,8 @@ class Context:
     snapshots: SnapshotQueue
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     hook: Callable[..., None]
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    """Of every request (``Environment.headers``)."""
     epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
     numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 import ccrs_core
@@ -65,11 +66,34 @@ def test_with_addresses_no_other_one_is_dialled() -> None:
     assert dialled_by() == {"https://rest.toy", "wss://ws.toy/v1"}
 
 
+def test_the_addresses_that_are_not_named_are_the_environments() -> None:
+    assert dialled_by(addresses={"rest": "http://a.test/"}) == {"http://a.test", "wss://ws.toy/v1"}
+    assert dialled_by(addresses={"stream": "ws://b.test"}) == {"https://rest.toy", "ws://b.test/v1"}
+
+
+def test_every_request_carries_the_headers_of_its_environment() -> None:
+    exchange = Rest(TIME).exchange
+    live = exchange.environments["mainnet"]
+    demo = attrs.evolve(live, headers={"x-simulated": "1"})
+    exchange.environments = {"mainnet": live, "demo": demo}  # type: ignore[misc]
+    for environment, expected in (("mainnet", None), ("demo", "1")):
+        rest = Rest(TIME)
+
+        async def use(client: Client) -> None:
+            await client.get_server_time()
+
+        rest.exchange = exchange
+        rest.play(use, environment=environment)
+        assert [each.headers.get("x-simulated") for _, each in rest.asked] == [expected]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        {"addresses": {"rest": "http://a.test"}},
         {"addresses": {}},
+        {"addresses": {"other": "http://a.test"}},
+        {"addresses": {"rest": "http://a.test"}, "environment": "emulator"},
+        {"addresses": {"rest": "http://a.test"}, "environment": "moon"},
         {"addresses": {"rest": "http://a", "stream": "ws://a", "more": "ws://a"}},
         {"addresses": {"rest": "http://a", "stream": "ws://a"}, "base_url": "http://a"},
         {"base_url": "127.0.0.1:8080"},

@@ -65,6 +65,15 @@ def _route(url: str, name: str = "", topics: int | None = None) -> Route:
     )
 
 
+def _environment(rest: str, stream: str, *, demo: bool = False) -> Environment:
+    streams = f"wss://{stream}.okx.com"
+    return Environment(
+        addresses={"rest": f"https://{rest}.okx.com", "public": streams, "business": streams},
+        # https://www.okx.com/docs-v5/en/#overview-demo-trading-services
+        headers={"x-simulated-trading": "1"} if demo else {},
+    )
+
+
 PUBLIC = _route("{public}/ws/v5/public")
 BUSINESS = _route("{business}/ws/v5/business")
 # OKX asks for less than 30 channels of deep books on one connection.
@@ -103,28 +112,14 @@ class Okx(Exchange):
         intervals=tuple(INTERVALS),
     )
     # Port 8443 of the streams, which OKX's documents still print, was closed on 2026-10-31.
+    # https://www.okx.com/docs-v5/en/#overview-production-trading-services
     environments: ClassVar[Mapping[str, Environment]] = {
-        "mainnet": Environment(
-            addresses={
-                "rest": "https://openapi.okx.com",
-                "public": "wss://ws.okx.com",
-                "business": "wss://ws.okx.com",
-            }
-        ),
-        "eea": Environment(
-            addresses={
-                "rest": "https://eea.okx.com",
-                "public": "wss://wseea.okx.com",
-                "business": "wss://wseea.okx.com",
-            }
-        ),
-        "us": Environment(
-            addresses={
-                "rest": "https://us.okx.com",
-                "public": "wss://wsus.okx.com",
-                "business": "wss://wsus.okx.com",
-            }
-        ),
+        "mainnet": _environment("openapi", "ws"),
+        "demo": _environment("openapi", "wspap", demo=True),
+        "eea": _environment("eea", "wseea"),
+        "eea-demo": _environment("eea", "wseeapap", demo=True),
+        "us": _environment("us", "wsus"),
+        "us-demo": _environment("us", "wsuspap", demo=True),
     }
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
     # Per IP address: three connections a second, and of requests so many of each kind in 2 s, which
