@@ -26,6 +26,7 @@ from ccrs_okx.emulator_wire import (
     instrument,
     ms,
     placeholders,
+    source,
     ticker,
     trimmed,
 )
@@ -213,13 +214,13 @@ class Rest:
         listing, limit = self._listing(query), query.number("limit", 100, 500)
         market = self._dialect.venue.market(listing)
         speller = Speller(market)
-        source = {} if self._dialect.venue.blank("/api/v5/market/trades") else {"source": "0"}
+        blank = self._dialect.venue.blank("/api/v5/market/trades")
         return [
             {
                 "instId": listing.symbol,
                 "side": SIDES[trade.side],
                 "sz": speller.size(trade.size),
-                **source,
+                **({} if blank else {"source": source(trade)}),
                 "px": speller.price(trade.price),
                 "tradeId": speller.trade_id(trade),
                 "ts": ms(trade.time_ns),

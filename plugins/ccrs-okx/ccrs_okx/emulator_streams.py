@@ -18,7 +18,17 @@ from ccrs_core.emulator.streams import BookView, Stream
 from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
 from ccrs_okx.emulator_listings import family
-from ccrs_okx.emulator_wire import SIDES, Row, Speller, blanked, checksum, funding, ms, ticker
+from ccrs_okx.emulator_wire import (
+    SIDES,
+    Row,
+    Speller,
+    blanked,
+    checksum,
+    funding,
+    ms,
+    source,
+    ticker,
+)
 
 _MINUTE_NS = 60 * NS_PER_SECOND
 INTERVALS: Mapping[str, Interval] = {
@@ -190,7 +200,9 @@ class Trades(OkxStream):
         self._count = self.market.tape.count
         if not self._together:
             return [self._told([trade]) for trade in new]
-        grouped = groupby(new, key=lambda trade: (trade.sequence, trade.price, trade.side))
+        grouped = groupby(
+            new, key=lambda trade: (trade.sequence, trade.price, trade.side, source(trade))
+        )
         return [self._told(list(trades)) for _, trades in grouped]
 
     def _told(self, trades: Sequence[TapeTrade]) -> Frame:
@@ -203,10 +215,10 @@ class Trades(OkxStream):
             "side": SIDES[last.side],
         }
         if self._together:
-            counted = {"ts": ms(last.time_ns), "count": str(len(trades)), "source": "0"}
+            counted = {"ts": ms(last.time_ns), "count": str(len(trades)), "source": source(last)}
             return self.frame({**row, **counted, "seqId": last.sequence})
-        source = {} if self._blank() else {"source": "0"}
-        return self.frame({**row, **source, "ts": ms(last.time_ns)})
+        told = {} if self._blank() else {"source": source(last)}
+        return self.frame({**row, **told, "ts": ms(last.time_ns)})
 
 
 class _Stating(OkxStream):

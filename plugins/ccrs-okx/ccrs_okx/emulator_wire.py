@@ -39,6 +39,11 @@ def trimmed(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def source(trade: TapeTrade) -> str:
+    """Whose order traded: "1" where it was one of the retail price improvement programme."""
+    return "1" if trade.nonce % 16 == 0 else "0"
+
+
 class Speller:
     """A market's numbers as OKX writes them: sizes in contracts, nothing with trailing zeros."""
 

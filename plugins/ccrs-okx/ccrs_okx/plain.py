@@ -19,26 +19,34 @@ from ccrs_core.wire import DECIMALS
 
 # Sizes may be multiplied with a contract's value: short enough to stay plausible then.
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
+# A price of nothing is none.
+_PRICE = r'"(?!0(?:\.0*+)?")' + _NUMBER[1:]
 _TIME = r'"([1-9]\d{12})"'
 _COUNT = r"([1-9]\d{0,17}+)"
 _NAME = r'"[\w.-]*+"'
 
-_LEVEL = r"\[\[" + _NUMBER + r"," + _NUMBER + r',"0","\d{1,9}+"\]\]'
+_LEVEL = r"\[(?:\[" + _PRICE + r"," + _NUMBER + r',"0","\d{1,9}+"\])?\]'
 
 TOP_OF_BOOK = re.compile(
     r',"data":\[\{"asks":' + _LEVEL + r',"bids":' + _LEVEL + r',"ts":' + _TIME
     + r',"seqId":' + _COUNT + r"\}\]\}",
     re.ASCII,
 )  # fmt: skip
-"""What follows ``arg``. Groups: ask and bid, each price and size; ts; seqId."""
+"""What follows ``arg``. Groups: ask and bid, each price and size, None where a side has none; ts;
+seqId."""
 
 TRADE = re.compile(
-    r',"data":\[\{"instId":' + _NAME + r',"tradeId":"([1-9]\d{0,24}+)","px":' + _NUMBER
-    + r',"sz":' + _NUMBER + r',"side":"(buy|sell)","source":"\d{1,4}+","ts":' + _TIME
-    + r"\}\]\}",
+    r',"data":\[\{"instId":' + _NAME + r',"tradeId":"([1-9]\d{0,24}+)","px":' + _PRICE
+    + r',"sz":' + _NUMBER + r',"side":"(buy|sell)"(?:,"source":"(\d{1,4}+)")?,"ts":' + _TIME
+    + r'(?:,"count":"\d{1,9}+")?(?:,"source":"(\d{1,4}+)")?(?:,"seqId":' + _COUNT
+    + r")?\}\]\}",
     re.ASCII,
 )  # fmt: skip
-"""What follows ``arg``, for a frame of a single trade. Groups: tradeId, px, sz, side, ts."""
+"""What follows ``arg``, for a frame of a single trade: of ``trades-all``, and of ``trades`` as it
+has been spelled since 2022. Groups: tradeId, px, sz, side, source, ts, source, seqId."""
+
+RETAIL = "1"
+"""The ``source`` of trades with orders of the retail price improvement programme."""
 
 _Wire = tuple[re.Match[str], Mapping[str, Decimal]]
 """A match, and the sizes by their text."""
@@ -47,21 +55,23 @@ _Wire = tuple[re.Match[str], Mapping[str, Decimal]]
 def _top_of_book(wire: _Wire) -> tuple[Any, ...]:
     match, sizes = wire
     ask, ask_size, bid, bid_size, time, _ = match.groups()
-    size = sizes[bid_size]
+    size = sizes[bid_size] if bid else None
     best_bid = (DECIMALS[bid], size) if size else (None, None)
-    size = sizes[ask_size]
+    size = sizes[ask_size] if ask else None
     best_ask = (DECIMALS[ask], size) if size else (None, None)
     return int(time) * NS_PER_MS, *best_bid, *best_ask
 
 
 def _trade(wire: _Wire) -> tuple[Any, ...]:
     match, sizes = wire
-    _, price, size, side, time = match.groups()
+    _, price, size, side, source, time, later, _ = match.groups()
+    source = later or source
     return (
         int(time) * NS_PER_MS,
         DECIMALS[price],
         sizes[size],
         Side.BUY if side == "buy" else Side.SELL,
+        None if source is None else source == RETAIL,
     )
 
 
@@ -73,7 +83,7 @@ top_of_book_constructor = deferred_constructors(
 """Makes constructors; they take exchange, symbol, time of receipt, sequence and the match."""
 
 trade_constructor = deferred_constructors(
-    Trade, ["exchange_time_ns", "price", "size", "side"], _trade
+    Trade, ["exchange_time_ns", "price", "size", "side", "rpi"], _trade
 )
 """Makes constructors; they take exchange, symbol, time of receipt, sequence, trade id, whether it
 is a block trade, and the match."""

@@ -30,7 +30,7 @@ from ccrs_core.rest import (
 from ccrs_core.wire import decimal, decimal_or_none, json_pages, ns_of_ms, whole
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import sizes_of
-from ccrs_okx.streams import SIDES, best, candle_of, levels
+from ccrs_okx.streams import SIDES, best, candle_of, levels, retail
 from ccrs_okx.symbols import INSTRUMENT_TYPES, instruments
 
 R = TypeVar("R", bound=Request[Any])
@@ -207,6 +207,8 @@ def _read_trades(
                 decimal(row["px"]),
                 sizes[row["sz"]],
                 side,
+                False,
+                retail(row),
             )
         )
     return Answer(trades[-request.limit :])

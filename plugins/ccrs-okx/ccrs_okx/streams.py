@@ -29,7 +29,13 @@ from ccrs_core.events import (
 )
 from ccrs_core.model import NS_PER_MS, Instrument, Market, Side, Subscription
 from ccrs_core.wire import DECIMALS, decimal, decimal_or_none, ns_of_ms, ns_or_none, whole
-from ccrs_okx.plain import TOP_OF_BOOK, TRADE, top_of_book_constructor, trade_constructor
+from ccrs_okx.plain import (
+    RETAIL,
+    TOP_OF_BOOK,
+    TRADE,
+    top_of_book_constructor,
+    trade_constructor,
+)
 from ccrs_okx.sizes import sizes_of
 
 _new_top_of_book = fast_constructor(TopOfBook)
@@ -256,8 +262,15 @@ class TradeStream(Stream):
             return None
         if found is None:
             return None
+        number = found[8]
         event = self._new(
-            self.exchange, self.symbol, received_time_ns, None, found[1], False, (found, self.sizes)
+            self.exchange,
+            self.symbol,
+            received_time_ns,
+            None if number is None else int(number),
+            found[1],
+            False,
+            (found, self.sizes),
         )
         return (Data(self.topic, (event,)),)
 
@@ -282,11 +295,20 @@ class TradeStream(Stream):
                     DECIMALS[row["px"]],
                     self.sizes[row["sz"]],
                     side,
+                    False,
+                    retail(row),
                 )
             )
         if events:
             messages.append(Data(self.topic, tuple(events)))
         return messages or self.unknown("no trades")
+
+
+def retail(row: Mapping[str, Any]) -> bool | None:
+    """Whether a trade was made by an order of the retail price improvement programme, which public
+    books leave out; None where OKX doesn't say, as in frames of 2022."""
+    source = row.get("source")
+    return None if source is None or source == "" else source == RETAIL
 
 
 class TickerStream(Stream):

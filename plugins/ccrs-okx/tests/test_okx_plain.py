@@ -32,7 +32,18 @@ TRADE = (
     '"tradeId":"734864333","px":"64350.1","sz":"0.075","side":"buy","source":"0",'
     '"ts":"1794000123011"}]}'
 )
-USUAL = [text.replace("BTC-USDT", native) for text in (TOP, TRADE) for native in CONTRACTS]
+# As "trades" has spelled them in the course of time, and as a side of a book may be empty.
+LATER = TRADE.replace('"source":"0",', "").replace(
+    '"}]}', '","count":"1","source":"1","seqId":279183506666}]}'
+)
+COUNTED = TRADE.replace('"source":"0",', "").replace('"}]}', '","count":"1"}]}')
+OLD = TRADE.replace('"source":"0",', "")
+ONE_SIDED = TOP.replace('[["64350.1","1.250","0","2"]]', "[]")
+USUAL = [
+    text.replace("BTC-USDT", native)
+    for text in (TOP, TRADE, LATER, COUNTED, OLD, ONE_SIDED)
+    for native in CONTRACTS
+]
 VALUES = ["64350.1", "64350.2", "1.250", "0.075", "1794000123005", "1794000123011", "13", "0"]
 NAMES = ["734864333", "buy", "BTC-USDT"]
 
@@ -103,6 +114,9 @@ def spellings(draw: st.DrawFn) -> bytes:
 @example(TRADE.replace('"side":"buy"', '"side":"other"').encode())
 @example(TRADE.replace('"source":"0",', '"count":"3","source":"0","seqId":7,').encode())
 @example(TOP.replace("1794000123005", "0794000123005").encode())
+@example(TOP.replace("64350.1", "0.00").encode())
+@example(TRADE.replace("64350.1", "0").encode())
+@example(LATER.replace('"count":"1",', '"count":"1","source":"0",').encode())
 def test_plain_frames_say_what_parsing_them_says(frame: bytes) -> None:
     assert said(codec(), frame) == general(frame)
 
@@ -133,6 +147,14 @@ def test_the_usual_spelling_is_plain(text: str) -> None:
     assert isinstance(message, Data)
     assert len(message.events) == 1
     assert said(codec(), text.encode()) == general(text.encode())
+
+
+def test_trades_tell_whether_they_improved_a_retail_price() -> None:
+    for text, expected in ((TRADE, False), (LATER, True), (COUNTED, None), (OLD, None)):
+        (message,) = codec().decode(text.encode(), 5)
+        assert isinstance(message, Data)
+        (trade,) = message.events
+        assert trade.rpi is expected  # type: ignore[union-attr]
 
 
 def test_interleaved_topics_and_topics_that_are_gone_are_told_apart() -> None:
