@@ -279,7 +279,7 @@ class Race:
                     self.restarted(runner)
             self.last = number
             runner.tops[self.topic] = number
-        if len(self._runners) > 1:
+        if len(self._runners) > 1 or number.__class__ is bytes:
             self.remember(number, runner, now)
 
     def restarted(self, runner: Runner) -> None:

@@ -9,7 +9,7 @@ once the faults stop, all must be well again in time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from hypothesis import strategies as st
@@ -42,10 +42,8 @@ from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
 from ccrs_core.options import Options
 
 _LOSSY = frozenset({"gap", "stall", "stall_all", "reorder", "corrupt"})
-"""Faults after which trades may be missing or out of order without anyone being able to know."""
-_LOSSY_RACING = frozenset({"half_open", "delay"})
-"""The same for racing connections: one that is dead or late without anyone knowing counts as
-bringing what is missing."""
+"""Faults after which events may be missing or out of order without anyone being able to know, but
+where the exchange counts them one by one."""
 
 _TOP = Channel.TOP_OF_BOOK
 
@@ -74,7 +72,8 @@ class FaultMachine(RuleBasedStateMachine):
 
     subject: ClassVar[Subject]
     routes: ClassVar[Mapping[Route, Sequence[Subscription]]]
-    connections: ClassVar[int] = 1
+    counts: ClassVar[Sequence[int]] = (1,)
+    """How many connections race: one of these."""
     times: ClassVar[Sequence[float]] = (0.02, 0.3, 1.0, 4.0, 10.0, 25.0)
     """Steps of time, in seconds."""
     moments: ClassVar[Sequence[str]] = ("drop", "close", "half_open")
@@ -86,6 +85,7 @@ class FaultMachine(RuleBasedStateMachine):
     options: ClassVar[Options] = OPTIONS
 
     world: SteppedWorld | None = None
+    connections: int = 1
 
     # --- the beginning ---
 
@@ -101,6 +101,7 @@ class FaultMachine(RuleBasedStateMachine):
         self.wanted = list(self.all)
         self.struck: set[str] = set()
         self.unproven = False
+        self.connections = data.draw(st.sampled_from(self.counts), "connections")
         world = self.make_world(seed + 1000 * self.subject.seed)
         depths = [sub.depth or 1 for sub in self.all]
         truth = Truth(world.venue, depth=max(depths))
@@ -332,36 +333,58 @@ class FaultMachine(RuleBasedStateMachine):
                 history.book_is_true(bids, asks, 1, since=recent)
 
     def _complete(self) -> None:
-        """Trades are the tape's, or a Gap tells that some are missing."""
-        lossy = _LOSSY | _LOSSY_RACING if self.connections > 1 else _LOSSY
-        if self.struck & lossy:
-            return
+        """Trades and liquidations are the tape's, in its order, or a Gap tells that some are
+        missing: whatever else has struck."""
         for sub in self.wanted:
+            counted = self.subject.exchange.consecutive(sub)
+            if self.struck & (frozenset({"corrupt"}) if counted else _LOSSY):
+                continue
+            history = self.histories[sub.instrument]
             if sub.channel is Channel.TRADES:
-                self.histories[sub.instrument].trades_are_true(self.watch.of(sub))
+                history.trades_are_true(self.watch.of(sub))
+            elif sub.channel is Channel.LIQUIDATIONS and "duplicate" not in self.struck:
+                # Nobody numbers them: what is sent twice may have happened twice.
+                history.liquidations_are_true(self.watch.of(sub))
+
+
+class CompletenessMachine(FaultMachine):
+    """Faults after which somebody can know whether anything is missing, and much to miss."""
+
+    counts = (1, 2, 3, 5)
+    times = (0.02, 0.3, 1.0, 2.0, 5.0, 25.0)
+    spells = ("delay", "no_ack", "slow_ack", "refuse", "slow_handshake")
+    frames = ("duplicate", "truncate")
+    rate = 12.0
 
 
 def machine(
-    subject: Subject, base: type[FaultMachine] = FaultMachine, **settings: Any
+    subject: Subject,
+    base: type[FaultMachine] = FaultMachine,
+    channels: Container[Channel] = tuple(Channel),
+    **settings: Any,
 ) -> type[FaultMachine]:
     """The machine for one exchange, with other class attributes where given.
 
     Skips the test where no route fits.
     """
     routes: dict[Route, list[Subscription]] = {}
-    for market, channels in subject.channels.items():
+    for market, declared in subject.channels.items():
         for instrument in subject.some_instruments(market, 2):
             for channel in Channel:
-                if channel in channels:
+                if channel in declared and channel in channels:
                     sub = subject.subscription(channel, instrument)
                     route = subject.exchange.route(sub)
                     routes.setdefault(route, []).append(sub)
-    racing = settings.get("connections", 1) > 1
+    counts: Sequence[int] = settings.get("counts", base.counts)
+    public = {route: subs for route, subs in routes.items() if not route.private}
     fitting = {
         route: subs
-        for route, subs in routes.items()
-        if not route.private and (route.sequence_scope is SequenceScope.GLOBAL or not racing)
+        for route, subs in public.items()
+        if route.sequence_scope is SequenceScope.GLOBAL or max(counts) == 1
     }
+    if public and not fitting and 1 in counts:
+        fitting, settings["counts"] = public, (1,)
+    racing = max(counts) > 1
     if not fitting:
         subject.undeclared("public route" + " with the same numbers everywhere" * racing)
     attributes = {"subject": subject, "routes": fitting, **settings}

@@ -9,7 +9,13 @@ import hypothesis
 from hypothesis.stateful import run_state_machine_as_test
 
 from ccrs_core.conformance.healing import of_each_route
-from ccrs_core.conformance.machine import FaultMachine, SteppedWorld, machine
+from ccrs_core.conformance.machine import (
+    CompletenessMachine,
+    FaultMachine,
+    SteppedWorld,
+    machine,
+)
+from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.sockets import SocketWorld
 from ccrs_core.conformance.subject import Subject
@@ -17,6 +23,7 @@ from ccrs_core.conformance.watch import watching, world_of
 from ccrs_core.conformance.world import World
 from ccrs_core.effects import Patience
 from ccrs_core.emulator import EmulatedExchange
+from ccrs_core.model import Channel
 from ccrs_core.options import Options
 
 
@@ -32,8 +39,19 @@ class MachineProperties:
     @proves(31)
     def test_racing_connections_survive_any_schedule_of_faults(self, subject: Subject) -> None:
         """The same holds for three racing connections."""
-        racing = machine(subject, connections=3)
+        racing = machine(subject, counts=(3,))
         subject.check_machine(racing, examples=12, steps=25)
+
+    @proves(43)
+    def test_nothing_is_lost_in_silence_however_many_connections_race(
+        self, subject: Subject
+    ) -> None:
+        """Half-open, late, replaced and joining connections, one, two, three or five of them: what
+        is delivered of trades and liquidations is the tape, in its order, or a Gap stands at the
+        place of what is missing."""
+        found = machine(subject, CompletenessMachine, (Channel.TRADES, Channel.LIQUIDATIONS))
+        thorough = subject.profile is Profile.THOROUGH
+        subject.check_machine(found, examples=84 if thorough else 20, steps=20)
 
     @proves(31)
     def test_connections_over_real_sockets_survive_faults(self, subject: Subject) -> None:
