@@ -47,8 +47,14 @@ class Rollover:
         shard = self._shard
         if link.successor is not None or link.retired or shard.closed:
             return
+        if any(other.successor is link for other in shard.links):
+            # It has not taken over yet: no third connection, this one is opened anew.
+            log.info("connection %d is to end before it has taken over: %s", link.number, reason)
+            link.fail(reason)
+            return
         log.info("replacing connection %d: %s", link.number, reason)
         new = Link(shard, shard.context)
+        new.inherit(link, reason)
         # Without global sequence numbers two deliveries can't be merged: the old connection ends
         # in the moment in which the new one subscribes.
         new.held = shard.route.sequence_scope is not SequenceScope.GLOBAL
@@ -72,11 +78,11 @@ class Rollover:
         elif new.held:
             self._switch(old, new)
         elif session.settled():
-            shard.later(shard.context.options.rollover_overlap, lambda: self._relieve(old))
+            shard.later(shard.context.options.rollover_overlap, lambda: self._relieve(old, new))
         else:
             shard.later(_POLL, lambda: self._settle(old, new))
 
-    def _relieve(self, old: Link, until: float | None = None) -> None:
+    def _relieve(self, old: Link, new: Link, until: float | None = None) -> None:
         """Retire a connection once others are proved to bring all that it would.
 
         Without a proof it might have been dead when they began, or lag, and something be missing in
@@ -86,12 +92,15 @@ class Rollover:
         now = shard.context.clock.monotonic()
         if old not in shard.links:
             return
+        if new not in shard.links or new.session is None or not new.session.settled():
+            self._settle(old, new)  # it was lost meanwhile, and begins anew
+            return
         until = now + _SIGN_OF_LIFE if until is None else until
         needed = old.session is not None and not all(
             topic.coverage.makes_up(old.runner) for topic in shard.topics.values()
         )
         if needed and now < until:
-            shard.later(_POLL, lambda: self._relieve(old, until))
+            shard.later(_POLL, lambda: self._relieve(old, new, until))
             return
         self._retire(old)
 

@@ -118,6 +118,8 @@ class Link:
         self.successor: Link | None = None
         self.connects = 0
         self.failures = 0
+        self.heir = False
+        """Whether it was opened in place of another one."""
         self.error: str | None = None
         self.connected_at_ns: int | None = None
         self.last_received_ns: int | None = None
@@ -147,6 +149,8 @@ class Link:
         :raises ReconnectsExhausted: where the limit of failures is reached.
         """
         try:
+            if self._last_words:
+                self._failed(self._last_words)
             while not self._done():
                 if self.failures:
                     self._change(LinkState.WAITING)
@@ -176,6 +180,20 @@ class Link:
         state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = self.failures
         return self._backoff(state)
+
+    def inherit(self, old: Link, reason: str) -> None:
+        """Take the place of another one. Where that had done so itself, and didn't last, this is a
+        failure: what is replaced over and over waits as long as what is lost over and over."""
+        lasted = self.context.clock.monotonic() - old.runner.opened_at
+        self.heir = True
+        if (old.heir or old.failures) and lasted < self.context.options.stable_after:
+            self.failures, self._last_words = old.failures, reason
+
+    def fail(self, reason: str) -> None:
+        """Give this connection up and open it anew, as if it had been lost."""
+        self._close_reason = self._close_reason or reason
+        if self._connection is not None:
+            self._connection.abort()
 
     def _failed(self, reason: str) -> None:
         self.failures += 1

@@ -109,6 +109,31 @@ async def test_a_replacement_that_is_replaced_in_its_turn_leaves_one_connection(
 
 
 @scenario
+async def test_ends_announced_over_and_over_are_followed_as_slowly_as_losses() -> None:
+    async with world(TOP) as seen:
+        most = 0
+        for _ in range(1200):
+            for peer in seen.server.open:
+                peer.push('{"bye":"maintenance"}')
+            await asyncio.sleep(0.1)
+            most = max(most, len(seen.server.open))
+            seen.server.tick("top.BTC")
+        assert most == 2
+        assert 4 <= len(seen.server.attempts) <= 40
+        assert not seen.of(Gap)
+
+
+@scenario
+async def test_ends_announced_over_and_over_exhaust_the_limit_of_failures() -> None:
+    with pytest.raises(ReconnectsExhausted, match="4 failures in a row"):  # noqa: PT012
+        async with world(TOP, options=Options(max_failures=4)) as seen:
+            for _ in range(1200):
+                for peer in seen.server.open:
+                    peer.push('{"bye":"maintenance"}')
+                await asyncio.sleep(0.1)
+
+
+@scenario
 async def test_a_joining_connection_that_is_ahead_takes_no_step_from_the_one_behind() -> None:
     async with world(book("BTC/USD")) as seen:
         await market(seen, "book.BTC", 3)

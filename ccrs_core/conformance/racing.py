@@ -88,6 +88,52 @@ class RacingProperties:
         world.run(scenario)
 
     @proves(40)
+    def test_an_undisturbed_connection_is_not_replaced(self, subject: Subject) -> None:
+        """No answer and no data of an undisturbed connection decodes to ``Closing``: for half a
+        minute the client opens one connection to each route, and no other."""
+        for route, subs in of_each_route(subject).items():
+            self._left_alone(subject, route, subs)
+
+    def _left_alone(self, subject: Subject, route: Route, subs: list[Subscription]) -> None:
+        async def scenario(world: World) -> None:
+            async with watching(world, *subs):
+                await asyncio.sleep(30.0)
+            times = [f"{at:.2f}" for at, _ in world.tap.attempts]
+            assert len(times) == 1, (
+                f"{len(times)} connections were opened to {route.url} in 30 undisturbed s, at "
+                f"{', '.join(times[:8])} s: only an announcement of the exchange that it will end "
+                "the connection may decode to Closing()"
+            )
+
+        world_of(subject, rate=3.0, options=_PROMPT).run(scenario)
+
+    @proves(36)
+    def test_ends_announced_over_and_over_lead_to_few_connections(self, subject: Subject) -> None:
+        """Where each new connection, too, is announced to end, replacements back off as after
+        losses do, and never are more than two connections open in place of one."""
+        if not subject.dialect().announces_shutdown:
+            subject.undeclared("notice of a shutdown (Dialect.announces_shutdown)")
+        for route, subs in of_each_route(subject).items():
+            self._announced_over_and_over(subject, route, subs)
+
+    def _announced_over_and_over(
+        self, subject: Subject, route: Route, subs: list[Subscription]
+    ) -> None:
+        async def scenario(world: World) -> None:
+            path = path_of(world.exchange, route)
+            async with watching(world, *subs):
+                await asyncio.sleep(3.0)
+                world.fault("shutdown_notice,every=0.05")
+                for _ in range(1200):
+                    await asyncio.sleep(0.1)
+                    there = peers_of(world, path)
+                    assert len(there) <= 2, f"{len(there)} connections are open in place of one"
+            attempts = len(world.tap.attempts)
+            assert attempts <= 40, f"{attempts} connections were opened in 120 s"
+
+        world_of(subject, rate=1.0).run(scenario)
+
+    @proves(40)
     def test_a_shutdown_notice_leads_to_a_rollover(self, subject: Subject) -> None:
         """After the exchange announces that it ends a connection, another one takes over before
         that, without an interruption."""

@@ -12,12 +12,22 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.emulator import BybitDialect
 
-from ccrs_core.codec import Ack, Alive, Heartbeat, Message, Outbound, Refused, Unrecognised
+from ccrs_core.codec import (
+    Ack,
+    Alive,
+    Closing,
+    Heartbeat,
+    Message,
+    Outbound,
+    Pong,
+    Refused,
+    Unrecognised,
+)
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Route
 from ccrs_core.inflate import Compression
-from ccrs_core.model import Subscription
+from ccrs_core.model import Channel, Subscription
 from ccrs_core.wire import MALFORMED
 from tests.mutants.mutant import Misread, caught_by
 
@@ -172,6 +182,30 @@ class PongTakenForAnError(Misread):
 
 
 # --- unknown and malformed frames -----------------------------------------------------------
+
+
+@caught_by("test_a_probe_is_answered_after_all_that_was_sent_before")
+class PongIsMereLife(Misread):
+    """The answer to a ping is read as a sign of life that nobody asked for."""
+
+    def message(self, message: Message) -> Message | None:
+        return Alive() if isinstance(message, Pong) else super().message(message)
+
+
+@caught_by("test_an_undisturbed_connection_is_not_replaced")
+class AcksAnnounceTheEnd(Misread):
+    """Every answer to a subscribe request is read as the announcement of the connection's end."""
+
+    def message(self, message: Message) -> Message | None:
+        return Closing("done") if isinstance(message, Ack) else super().message(message)
+
+
+@caught_by("test_trades_that_are_counted_are_complete_or_their_hole_is_told")
+class TradesSaidToBeCounted(Bybit):
+    """Trades are said to be counted one by one, and aren't."""
+
+    def consecutive(self, subscription: Subscription) -> bool:
+        return subscription.channel is Channel.TRADES
 
 
 @caught_by("test_unknown_messages_are_unrecognised")

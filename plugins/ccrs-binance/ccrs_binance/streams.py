@@ -184,7 +184,14 @@ class TradeStream(Stream):
             return None
         trade_id = found[1]
         event = self._new(
-            self.exchange, self.symbol, received_time_ns, int(trade_id), trade_id, False, found
+            self.exchange,
+            self.symbol,
+            received_time_ns,
+            int(trade_id),
+            trade_id,
+            False,
+            None,
+            found,
         )
         return (Data(self.topic, (event,)),)
 
