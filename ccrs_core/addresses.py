@@ -36,7 +36,7 @@ def resolve_addresses(
             f"addresses may name {', '.join(sorted(names))}, not "
             f"{', '.join(sorted(set(addresses) - set(names))) or 'none of them'}"
         )
-    if not set(names) <= {*known, *addresses}:
+    if environment == EMULATOR and set(names) != set(addresses):
         raise UsageError(
             f"addresses must name all of {', '.join(sorted(names))}: the emulator is started only "
             "where none is named"

@@ -30,7 +30,7 @@ BAN_SECONDS = 600.0
 https://bybit-exchange.github.io/docs/v5/rate-limit
 """
 
-UNCHANGED = frozenset({110025, 110026, 110043})
+UNCHANGED = frozenset({34040, 110025, 110026, 110027, 110043})
 """The setting already has the value asked for: a success."""
 
 CODES: dict[type[ExchangeError], frozenset[int]] = {
@@ -50,9 +50,15 @@ CODES: dict[type[ExchangeError], frozenset[int]] = {
             -2015,  # key expired (spot)
         }
     ),
-    RateLimited: frozenset({429, 10006, 10018, 10403, 10429, 20003}),
-    # What became of a state-changing request is unknown after these two; reads may be repeated.
-    ExchangeUnavailable: frozenset({10000, 10016, 10019, 110079}),
+    RateLimited: frozenset({429, 10006, 10018, 10403, 10429, 20003, 30035, 170005, 170222}),
+    # What became of a state-changing request is unknown after these; reads may be repeated.
+    ExchangeUnavailable: frozenset(
+        {
+            *(5004, 10000, 10016, 10019, 40004, 110079, 500000),
+            *(170001, 170007, 170032, 170035, 170146, 170147, 170149, 170150),  # timeouts of spot
+            *(170212, 170234, 170310),
+        }
+    ),
     InvalidRequest: frozenset(
         {
             -1,  # expired on the way
@@ -64,10 +70,17 @@ CODES: dict[type[ExchangeError], frozenset[int]] = {
             10404,  # operation or category
             20006,  # reqId repeated
             170121,  # symbol (spot)
+            *(110018, 110019, 110108, 110109),  # ids, slippage
+            *(170105, 170115, 170116, 170117, 170130, 170201),  # parameters (spot)
         }
     ),
-    OrderNotFound: frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170213}),
-    InsufficientBalance: frozenset({110004, 110006, 110007, 110012, 110014, 170131}),
+    OrderNotFound: frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170190, 170213}),
+    InsufficientBalance: frozenset(
+        {
+            *(110004, 110006, 110007, 110012, 110014, 110044, 110045, 110051, 110052, 110053),
+            *(170033, 170131, 3200300),
+        }
+    ),
     OrderRejected: frozenset(
         {
             110003,  # price out of range
@@ -90,6 +103,14 @@ CODES: dict[type[ExchangeError], frozenset[int]] = {
             170194,
             170217,  # only limit-maker orders for now
             170218,  # post-only would take
+            *(30208, 30209, 110120, 110121, 170195, 170196, 170371, 170372),  # price out of range
+            *(170148, 170341, 170381, 170382),  # size
+            *(110009, 110021, 110090, 170228, 170229, 170810),  # too many orders, too large
+            *(170203, 170204),  # trigger price on the wrong side
+            *(110064, 170312, 170313),  # no more to amend
+            *(30228, 110022, 110023, 110042, 110066, 110074, *range(110095, 110101)),  # not now
+            *(110103, 110118, 170151, 170157, 170206),
+            *(110119, 170355),  # retail price improvement is for its makers
         }
     ),
 }
@@ -105,6 +126,7 @@ STATUSES: dict[int, type[ExchangeError]] = {
     405: InvalidRequest,
     418: RateLimited,
     429: RateLimited,
+    451: AuthError,  # a country
 }
 
 
@@ -155,7 +177,7 @@ def _http_error(response: HttpResponse) -> ExchangeError:
     if status == 403:
         # The content network in front refuses whole countries with the same status.
         if b"country" in response.body:
-            return ExchangeError(code, text)
+            return AuthError(code, text)
         return RateLimited(code, text, max(BAN_SECONDS, retry_after(response) or 0.0))
     error = STATUSES.get(status, ExchangeError if status < 500 else ExchangeUnavailable)
     if error is RateLimited:

@@ -92,6 +92,12 @@ _SILENCE: Mapping[Channel, float] = {
 _QUIET_TICKER = 120.0
 
 
+def _environment(rest: str, stream: str) -> Environment:
+    streams = f"wss://{stream}"
+    addresses = {"rest": f"https://{rest}", "public": streams, "private": streams, "trade": streams}
+    return Environment(addresses=addresses)
+
+
 class Bybit(Exchange):
     """Bybit v5: spot, linear and inverse market data, options' instruments and top of book."""
 
@@ -112,25 +118,15 @@ class Bybit(Exchange):
         },
         intervals=tuple(INTERVALS),
     )
+    # Each country's customers have hosts of their own, and keys that count only there.
+    # https://bybit-exchange.github.io/docs/v5/guide, https://bybit-exchange.github.io/docs/v5/demo
     environments: ClassVar[Mapping[str, Environment]] = {
-        "mainnet": Environment(
-            addresses={
-                "rest": "https://api.bybit.com",
-                "public": "wss://stream.bybit.com",
-                "private": "wss://stream.bybit.com",
-                "trade": "wss://stream.bybit.com",
-            }
-        ),
-        "testnet": Environment(
-            addresses={
-                "rest": "https://api-testnet.bybit.com",
-                "public": "wss://stream-testnet.bybit.com",
-                "private": "wss://stream-testnet.bybit.com",
-                "trade": "wss://stream-testnet.bybit.com",
-            }
-        ),
+        "mainnet": _environment("api.bybit.com", "stream.bybit.com"),
+        # The same exchange under another name, for networks that don't reach the first.
+        "bytick": _environment("api.bytick.com", "stream.bybit.com"),
+        "testnet": _environment("api-testnet.bybit.com", "stream-testnet.bybit.com"),
         # Demo accounts trade at mainnet's prices: its public streams are mainnet's, and there is
-        # no order entry over WebSocket. https://bybit-exchange.github.io/docs/v5/demo
+        # no order entry over WebSocket.
         "demo": Environment(
             addresses={
                 "rest": "https://api-demo.bybit.com",
@@ -138,6 +134,13 @@ class Bybit(Exchange):
                 "private": "wss://stream-demo.bybit.com",
             }
         ),
+        "ae": _environment("api.bybit.ae", "stream.bybit.ae"),
+        "ge": _environment("api.bybitgeorgia.ge", "stream.bybitgeorgia.ge"),
+        "hk": _environment("api.spark-fintech.com", "stream.spark-fintech.com"),
+        "id": _environment("api.bybit.id", "stream.bybit.id"),
+        "jp": _environment("api.manepa.jp", "stream.manepa.jp"),
+        "kz": _environment("api.bybit.kz", "stream.bybit.kz"),
+        "nl": _environment("api.bybit.nl", "stream.bybit.nl"),
     }
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
     # Both limits are per IP address, which other programs may share. Exceeding the one on requests

@@ -82,6 +82,28 @@ def test_every_address_is_a_host_without_a_path() -> None:
     assert "trade" not in demo
 
 
+def test_customers_of_a_country_name_it_and_one_address_can_be_named_alone() -> None:
+    from ccrs_core.addresses import resolve_addresses
+
+    hosts = {
+        "mainnet": ("api.bybit.com", "stream.bybit.com"),
+        "bytick": ("api.bytick.com", "stream.bybit.com"),
+        "kz": ("api.bybit.kz", "stream.bybit.kz"),
+        "jp": ("api.manepa.jp", "stream.manepa.jp"),
+        "hk": ("api.spark-fintech.com", "stream.spark-fintech.com"),
+    }
+    for name, (rest, stream) in hosts.items():
+        found = resolve_addresses(Bybit(), name, None, None)
+        assert found is not None
+        assert (found["rest"], found["public"]) == (f"https://{rest}", f"wss://{stream}")
+    for name in Bybit.environments:
+        found = resolve_addresses(Bybit(), name, None, {"rest": "https://api.bybit-tr.com"})
+        assert found == {
+            **Bybit.environments[name].addresses,
+            "rest": "https://api.bybit-tr.com",
+        }
+
+
 def test_only_streams_with_a_cadence_can_be_too_silent() -> None:
     exchange = Bybit()
     for market in (Market.SPOT, Market.LINEAR, Market.INVERSE):
@@ -202,7 +224,7 @@ def test_a_forbidden_address_keeps_still_for_ten_minutes() -> None:
     assert limited(HttpResponse(403, {"retry-after": "900"}, b"")) == 900.0
     assert limited(answer(10006, status=403)) == 600.0
     blocked = b"configured to block access from your country"
-    assert type(Bybit().error_of(HttpResponse(403, {}, blocked))) is errors.ExchangeError
+    assert type(Bybit().error_of(HttpResponse(403, {}, blocked))) is errors.AuthError
 
 
 def test_http_errors_need_no_readable_body() -> None:
@@ -214,6 +236,7 @@ def test_http_errors_need_no_readable_body() -> None:
         (500, errors.ExchangeUnavailable),
         (503, errors.ExchangeUnavailable),
         (418, errors.RateLimited),
+        (451, errors.AuthError),
         (409, errors.ExchangeError),
     ):
         assert type(Bybit().error_of(HttpResponse(status, {}, b"<html>\xff"))) is kind
