@@ -40,6 +40,7 @@ MONTHS = {code: month for month, code in enumerate("FGHJKMNQUVXZ", start=1)}
 
 UNIFIED_INTERVALS = {native: unified for unified, native in INTERVALS.items()}
 
+_DEPTH = re.compile(r"[1-9]\d{0,5}", re.ASCII)
 _OPTION = re.compile(r"(\w+)-(\d+[A-Z]{3}\d\d)-([\d.]+)-([CP])(?:-(\w+))?", re.ASCII)
 _DATED = re.compile(r"(\w+)-(\d+[A-Z]{3}\d\d)", re.ASCII)
 _INVERSE = re.compile(r"(\w+)USD(?:([FGHJKMNQUVXZ])(\d\d))?", re.ASCII)
@@ -66,7 +67,7 @@ def guess(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscripti
         likely = votes[native].most_common(1)[0][0] if native in votes else usual
         instrument = instrument_of(native, likely)
         if instrument is not None:
-            found.update(dict.fromkeys(_subscription(kind, detail, instrument)))
+            found.update(dict.fromkeys(_subscriptions(kind, detail, instrument)))
     return tuple(found)
 
 
@@ -92,23 +93,34 @@ def _parts(topic: object) -> tuple[str, str, str] | None:
     return (kind, detail, native) if native else None
 
 
-def _subscription(kind: str, detail: str, instrument: Instrument) -> Iterable[Subscription]:
-    option = instrument.market is Market.OPTION
+def _subscriptions(kind: str, detail: str, instrument: Instrument) -> Iterable[Subscription]:
+    """What the plugin reads of a topic; nothing where it reads none of it."""
+    if instrument.market is Market.OPTION:
+        # Of options nothing else is read: their books and trades have other forms and numbers.
+        return (Subscription(Channel.TOP_OF_BOOK, instrument),) if kind == "tickers" else ()
     if kind == "orderbook" and detail == "1":
         return (Subscription(Channel.TOP_OF_BOOK, instrument),)
-    if kind == "orderbook" and detail.isascii() and detail.isdigit():
-        return (Subscription(Channel.BOOK, instrument, depth=int(detail[:9])),)
+    if kind == "orderbook" and _DEPTH.fullmatch(detail):
+        return (Subscription(Channel.BOOK, instrument, depth=int(detail)),)
     if kind == "kline" and detail in UNIFIED_INTERVALS:
         interval = UNIFIED_INTERVALS[detail]
         return (Subscription(Channel.CANDLES, instrument, interval=interval),)
     if kind == "publicTrade":
         return (Subscription(Channel.TRADES, instrument),)
     if kind == "tickers":
-        channel = Channel.TOP_OF_BOOK if option else Channel.TICKER
-        return (Subscription(channel, instrument),)
-    if kind == "allLiquidation":
+        # One topic, of which each channel takes its part.
+        return tuple(Subscription(c, instrument) for c in _in_tickers(instrument))
+    if kind == "allLiquidation" and instrument.market is not Market.SPOT:
         return (Subscription(Channel.LIQUIDATIONS, instrument),)
     return ()
+
+
+def _in_tickers(instrument: Instrument) -> Iterable[Channel]:
+    yield Channel.TICKER
+    if instrument.market is not Market.SPOT:
+        yield Channel.MARK_PRICE
+        if instrument.expiry_ns is None:
+            yield Channel.FUNDING
 
 
 # --- Which market ---------------------------------------------------------------------------

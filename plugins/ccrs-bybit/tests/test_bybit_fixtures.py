@@ -17,7 +17,7 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.guess import guess, instrument_of
 
 from ccrs_core import errors
-from ccrs_core.codec import Ack, Data, LoggedIn, Pong, Refused
+from ccrs_core.codec import Ack, Data, LoggedIn, Pong, Refused, Unrecognised
 from ccrs_core.events import BookUpdate, Ticker, TopOfBook, Trade
 from ccrs_core.model import Channel, Market, Side, Subscription
 from ccrs_core.rest import (
@@ -44,9 +44,9 @@ FILES: dict[str, dict[str, int]] = {
     "doc-private-order": {"Unrecognised": 1},
     "doc-private-position": {"Unrecognised": 1},
     "doc-private-wallet": {"Unrecognised": 1},
-    "doc-tickers-linear": {"Ticker": 2},
+    "doc-tickers-linear": {"Ticker": 2, "MarkPrice": 2, "Funding": 1},
     "doc-trade-pong": {"Pong": 1},
-    "options": {"Unrecognised": 1, "BookUpdate": 1, "TopOfBook": 1},
+    "options": {"Unrecognised": 2, "TopOfBook": 1},
     "orderbook1": {"TopOfBook": 2, "Unrecognised": 1},
     "orderbook50-spot-2024": {"BookUpdate": 2},
     "private-execution": {"Unrecognised": 1},
@@ -58,9 +58,9 @@ FILES: dict[str, dict[str, int]] = {
     "session-spot-testnet-2026-09": {
         "Ack": 1, "Pong": 1, "Refused": 1, "BookUpdate": 19, "TopOfBook": 14, "Trade": 8,
     },
-    "tickers-linear": {"Ticker": 2},
+    "tickers-linear": {"Ticker": 2, "MarkPrice": 2, "Funding": 1},
     "tickers-option": {"TopOfBook": 1},
-    "tickers-other": {"Ticker": 4},
+    "tickers-other": {"Ticker": 4, "MarkPrice": 2},
     "trade-api-replies": {"Unrecognised": 4},
 }  # fmt: skip
 
@@ -125,6 +125,26 @@ def test_single_trades_and_tops_of_today_take_the_quick_way() -> None:
         assert isinstance(message, Data), frame
 
 
+def test_no_frame_of_a_file_is_claimed_and_then_unreadable() -> None:
+    """Nor dropped without its topic being named."""
+    for name in FILES:
+        raw = frames(name)
+        exchange, codec = Bybit(), BybitCodec()
+        found = guess(raw, None)
+        for sub in found:
+            exchange.route(sub)
+        if found:
+            codec.subscribe(found, "1")
+        for frame in raw:
+            topic = orjson.loads(frame).get("topic")
+            for message in codec.decode(frame, 1):
+                assert (
+                    not isinstance(message, Unrecognised)
+                    or topic is None
+                    or (topic in message.what)
+                )
+
+
 # --- values ---
 
 
@@ -166,7 +186,7 @@ def test_the_level_one_delta_of_2023_keeps_the_other_side() -> None:
 
 
 def test_tickers_are_completed_by_their_deltas() -> None:
-    whole, partial = events(decoded("tickers-linear"))
+    whole, partial = (e for e in events(decoded("tickers-linear")) if isinstance(e, Ticker))
     assert isinstance(whole, Ticker)
     assert (str(partial.bid_size), str(partial.ask_size)) == ("3.543", "16.278")
     assert (str(whole.mark_price), str(partial.mark_price)) == ("61875.25", "61875.06")

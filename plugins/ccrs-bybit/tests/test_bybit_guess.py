@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib.resources
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.guess import guess, instrument_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccrs_core.codec import Data
 from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.replay import Replay
 
 SAMPLES = importlib.resources.files("ccrs_bybit") / "samples" / "streams"
 
@@ -50,6 +54,54 @@ def test_depths_that_are_offered_no_longer_are_still_read() -> None:
     (data,) = codec.decode(frame, 1)
     assert isinstance(data, Data)
     assert data.sequence == 5
+
+
+def test_a_ticker_holds_funding_rates_and_mark_prices_too() -> None:
+    def channels(topic: str, market: Market) -> set[Channel]:
+        return {s.channel for s in guess([json.dumps({"topic": topic}).encode()], market)}
+
+    assert channels("tickers.BTCUSDT", Market.SPOT) == {Channel.TICKER}
+    everything = {Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING}
+    assert channels("tickers.BTCUSDT", Market.LINEAR) == everything
+    assert channels("tickers.BTCUSD", Market.INVERSE) == everything
+    # Nobody pays for holding what has an end.
+    assert channels("tickers.BTC-25DEC26", Market.LINEAR) == {Channel.TICKER, Channel.MARK_PRICE}
+
+
+def test_what_is_not_read_of_options_ends_no_replay_of_the_rest(tmp_path: Path) -> None:
+    option = "ABC-25DEC26-100-C"
+    topics = [
+        *(f"publicTrade.{option}", "publicTrade.ABC", f"orderbook.25.{option}"),
+        *(f"orderbook.1.{option}", f"kline.1.{option}", f"tickers.{option}", "tickers.BTCUSDT"),
+    ]
+    frames = [json.dumps({"topic": topic, "data": {}}).encode() for topic in topics]
+    found = guess(frames, None)
+    assert {(s.channel, s.instrument.native) for s in found if s.channel is not Channel.TICKER} == {
+        (Channel.TOP_OF_BOOK, option)
+    }
+    linear = (SAMPLES / "linear.jsonl").read_bytes().splitlines()
+    path = tmp_path / "recording.jsonl"
+    path.write_bytes(b"\n".join([*linear, *frames]))
+    kinds = {type(e).__name__ for s in Replay("bybit", path).steps() for e in s.events}
+    assert kinds >= {"Trade", "TopOfBook", "BookUpdate", "Ticker", "Funding", "MarkPrice"}
+
+
+symbols = st.sampled_from(["BTCUSDT", "BTCPERP", "BTCUSDH26", "BTC-25DEC26", "BTC-25DEC26-1-C"])
+kinds = st.sampled_from(
+    ["publicTrade.", "tickers.", "allLiquidation.", "kline.1.", "kline.7.", "orderbook.1."]
+    + [f"orderbook.{depth}." for depth in ("25", "50", "0", "007", "rpi", "full", "1" * 30)]
+)
+
+
+@given(st.lists(st.tuples(kinds, symbols), max_size=8), st.sampled_from([None, *Market]))
+def test_what_is_guessed_has_a_route_and_is_the_topic_of_its_frame(
+    named: list[tuple[str, str]], market: Market | None
+) -> None:
+    exchange = Bybit()
+    topics = [kind + symbol for kind, symbol in named]
+    for sub in guess([json.dumps({"topic": topic}).encode() for topic in topics], market):
+        codec = exchange.codec(exchange.route(sub))
+        assert codec.topic(sub) in topics
 
 
 def test_inverse_futures_are_delivered_on_the_last_friday_of_their_month() -> None:
