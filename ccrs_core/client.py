@@ -404,5 +404,6 @@ class Client:
             placement.spent,
             requests=0 if requester is None else requester.requests,
             request_errors=0 if requester is None else requester.errors,
+            rows_left_out=0 if requester is None else requester.left_out,
             host_paused=0.0 if requester is None else requester.paused,
         )

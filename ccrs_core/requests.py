@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypeVar
 
 import attrs
@@ -14,6 +15,8 @@ from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.supervisor import Context
 
 T = TypeVar("T")
+
+log = logging.getLogger("ccrs.requests")
 
 _BARRED = frozenset({403, 418, 429})
 """HTTP statuses of a rate limit that concern the host, not one kind of request alone."""
@@ -30,6 +33,9 @@ class Requester:
         """Budgets of the addresses that were asked, by name."""
         self.requests = 0
         self.errors = 0
+        self.left_out = 0
+        """Rows of answers that couldn't be read."""
+        self._told: dict[tuple[str, Market | None], int] = {}
 
     @property
     def paused(self) -> float:
@@ -73,6 +79,8 @@ class Requester:
         while True:
             http = endpoint.encode(request, cursor)
             answer = await self._read(request, endpoint, http, cursor, share)
+            if answer.left_out:
+                self._tell(request, answer)
             pages.append(answer.value)
             cursor = answer.cursor
             if cursor is None:
@@ -91,6 +99,23 @@ class Requester:
             from_start = getattr(request, "start_ns", None) is not None
             joined = joined[:limit] if from_start else joined[-limit:]
         return joined  # type: ignore[return-value]
+
+    def _tell(self, request: Request[Any], answer: Answer[Any]) -> None:
+        """Count rows that couldn't be read; tell of each kind once, and whenever there are more."""
+        kind, count = type(request).__name__, answer.left_out
+        self.left_out += count
+        market = _market_of(request)
+        key = kind, market
+        if count > self._told.get(key, 0):
+            self._told[key] = count
+            log.warning(
+                "%s: %d rows of %s%s can't be read and are left out: %s",
+                self._context.exchange.name,
+                count,
+                kind,
+                "" if market is None else f" ({market.value})",
+                answer.reason,
+            )
 
     async def _read(
         self,

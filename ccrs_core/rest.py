@@ -116,10 +116,16 @@ class GetFundingHistory(Request[list[Funding]]):
 
 @attrs.frozen
 class Answer(Generic[T]):
-    """A decoded response. ``cursor`` asks for the next page; None means that this was the last."""
+    """A decoded response. ``cursor`` asks for the next page; None means that this was the last.
+
+    ``left_out`` is how many rows of the page couldn't be read, and ``reason`` why not (see
+    :func:`ccrs_core.wire.read_rows`): the client tells of them, and goes on without.
+    """
 
     value: T
     cursor: str | None = None
+    left_out: int = 0
+    reason: str = ""
 
 
 @attrs.frozen(kw_only=True)

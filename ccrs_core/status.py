@@ -102,5 +102,7 @@ class ClientStatus:
     reconnects: int
     requests: int
     request_errors: int
+    rows_left_out: int
+    """Rows of answers that couldn't be read: each kind is told in the log."""
     host_paused: float
     """Seconds for which no REST request will leave, because the exchange said so."""

@@ -36,6 +36,7 @@ def survey(
     *,
     requests: int,
     request_errors: int,
+    rows_left_out: int,
     host_paused: float,
 ) -> ClientStatus:
     """Everything at this moment."""
@@ -59,6 +60,7 @@ def survey(
         reconnects=totals.reconnects,
         requests=requests,
         request_errors=request_errors,
+        rows_left_out=rows_left_out,
         host_paused=host_paused,
     )
 

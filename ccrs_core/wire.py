@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+import attrs
 import orjson
 
 from ccrs_core.errors import DecodeError
@@ -93,55 +95,166 @@ def json_answer(
     return json_pages(lambda request, body, ns, cursor: Answer(read(body)), read_exact_json)
 
 
+# --- rows -----------------------------------------------------------------------------------
+
+
+def read_rows(rows: Any, read: Callable[[Any], _T | None]) -> Rows[_T]:
+    """What ``read`` makes of each row of a list: those that it can't read are left out and counted.
+
+    One announced contract without a name must not take a list of a thousand away. ``read`` raises
+    one of :data:`MALFORMED` where a row can't be read, and gives None where it isn't wanted.
+
+    :raises TypeError: where ``rows`` is no list.
+    :raises ValueError: where it has rows, and none of them can be read.
+    """
+    if type(rows) is not list:
+        raise TypeError(f"{type(rows).__name__}, not a list of rows")
+    found: list[_T] = []
+    left_out, reason = 0, ""
+    for row in rows:
+        try:
+            value = read(row)
+        except MALFORMED as error:
+            left_out += 1
+            reason = reason or f"{error!r} in {row!r}"[:300]
+            continue
+        if value is not None:
+            found.append(value)
+    if left_out and left_out == len(rows):
+        raise ValueError(f"none of {left_out} rows can be read: {reason}")
+    return Rows(found, left_out, reason)
+
+
+@attrs.frozen
+class Rows(Generic[_T]):
+    """The rows of a list that could be read, in order, and what became of the others."""
+
+    values: list[_T]
+    left_out: int = 0
+    """How many couldn't be read."""
+    reason: str = ""
+    """Why the first of them couldn't."""
+
+    def answer(self, values: list[_T] | None = None, cursor: str | None = None) -> Answer[list[_T]]:
+        """A page of these rows, or of what has become of them."""
+        shown = self.values if values is None else values
+        return Answer(shown, cursor, self.left_out, self.reason)
+
+
 # --- numbers --------------------------------------------------------------------------------
+
+LONGEST = 64
+"""Characters that a number may have. Exchanges need 30 or so; a thousand times as many would cost
+memory and time with every one of them."""
+
+_spelled = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 
 
 class _Decimals(dict[str, Decimal]):
     """Decimals by their text. Prices and sizes repeat, and a look-up is cheaper than parsing."""
 
+    kind: ClassVar[str] = "plausible number"
+
+    def check(self, number: Decimal) -> bool:
+        """Whether a number may be one of these."""
+        return True
+
     def __missing__(self, text: str) -> Decimal:
         if type(text) is not str:
             raise TypeError(f"number as {type(text).__name__}, not text")
+        # Decimal() takes spaces, underscores, digits of other scripts, NaN.
+        if len(text) > LONGEST or _spelled(text) is None:
+            raise ValueError(f"{text[:LONGEST]!r} spells no number")
         number = Decimal(text)
-        # As :func:`plausible`, without a call.
-        if not number.is_finite() or not -64 < number.adjusted() < 64:
-            raise ValueError("not a plausible number")
+        if not -64 < number.adjusted() < 64 or not self.check(number):
+            raise ValueError(f"{text} is no {self.kind}")
         if len(self) >= 16384:
             self.clear()
         self[text] = number
         return number
 
 
-LEAST, MOST = Decimal("1e-63"), Decimal("1e63")
+class _Prices(_Decimals):
+    kind: ClassVar[str] = "price"
+
+    def check(self, number: Decimal) -> bool:
+        return number > 0
+
+
+class _Sizes(_Decimals):
+    kind: ClassVar[str] = "size"
+
+    def check(self, number: Decimal) -> bool:
+        return number >= 0
 
 
 def plausible(number: Decimal) -> Decimal:
-    """A number, if it can be a price or a size.
+    """A number, if it can be a price or a size, and has no more digits than that needs.
 
     NaN and infinity parse, and an exponent in the millions would explode in arithmetic.
     """
-    if not number.is_finite() or not -64 < number.adjusted() < 64:
+    if (
+        not number.is_finite()
+        or not -64 < number.adjusted() < 64
+        or len(number.as_tuple().digits) > 2 * LONGEST
+    ):
         raise ValueError("not a plausible number")
     return number
 
 
-def checked_size(size: Decimal) -> Decimal:
-    """A size that was parsed without a look-up, because sizes seldom repeat, if it is plausible.
-
-    Comparing NaN raises; infinity is above every bound.
-    """
-    if LEAST <= size <= MOST or not size:
-        return size
-    raise ValueError("not a plausible number")
-
-
 DECIMALS = _Decimals()
 """``DECIMALS[text]`` is ``decimal(text)``, for the hot path."""
+PRICES = _Prices()
+"""``PRICES[text]`` is ``price(text)``."""
+SIZES = _Sizes()
+"""``SIZES[text]`` is ``size(text)``."""
 
 
 def decimal(text: Any) -> Decimal:
-    """The exact decimal that a text spells."""
+    """The exact decimal that a text spells: digits, perhaps a sign, a point and an exponent, of at
+    most :data:`LONGEST` characters.
+
+    Prices and sizes have readers of their own, which know what a price can't be.
+    """
     return DECIMALS[text]
+
+
+def price(text: Any) -> Decimal:
+    """A price: above zero. (Where a market has negative ones use :func:`decimal`.)"""
+    return PRICES[text]
+
+
+def size(text: Any) -> Decimal:
+    """A size, a volume, a count of contracts: not below zero."""
+    return SIZES[text]
+
+
+def fresh_size(text: Any) -> Decimal:
+    """Like :func:`size`, without a look-up: those of best prices seldom repeat."""
+    if type(text) is not str:
+        raise TypeError(f"number as {type(text).__name__}, not text")
+    if len(text) > LONGEST or _spelled(text) is None:
+        raise ValueError(f"{text[:LONGEST]!r} spells no number")
+    number = Decimal(text)
+    if number and not _LEAST <= number < _MOST:
+        raise ValueError(f"{text} is no size")
+    return number
+
+
+_LEAST, _MOST = Decimal("1e-63"), Decimal("1e64")
+
+
+def price_or_none(text: Any) -> Decimal | None:
+    """Like :func:`price`; None for an absent, empty or zero field, by which exchanges say that
+    there is none: before the first trade, where a side of the book is empty."""
+    if text is None or text == "":
+        return None
+    return SIZES[text] or None
+
+
+def size_or_none(text: Any) -> Decimal | None:
+    """Like :func:`size`; None for an absent or empty field."""
+    return None if text is None or text == "" else SIZES[text]
 
 
 def decimal_or_none(text: Any) -> Decimal | None:
@@ -181,18 +294,56 @@ def retry_after(response: HttpResponse) -> float | None:
 # --- times ----------------------------------------------------------------------------------
 
 
+EARLIEST_MS, LATEST_MS = 10**12, 5 * 10**12
+"""Times of exchanges lie between these, in milliseconds: from 2001 to 2128. Seconds or microseconds
+taken for milliseconds don't; 64 bits hold all of them in nanoseconds."""
+
+
 def ns_of_ms(ms: Any) -> int:
-    """Nanoseconds of a time in milliseconds, a number or its digits."""
+    """Nanoseconds of a time in milliseconds, a number or its digits.
+
+    Times before :data:`EARLIEST_MS` or after :data:`LATEST_MS` are none.
+    """
     if type(ms) is str and len(ms) <= 16 and ms.isascii() and ms.isdigit():
         ms = int(ms)
-    if type(ms) is not int or not 0 <= ms < 10**16:
+    if type(ms) is not int:
         raise TypeError("not a time in milliseconds")
+    if not EARLIEST_MS <= ms < LATEST_MS:
+        raise ValueError(f"{ms} ms is no time of today's exchanges")
     return ms * NS_PER_MS
+
+
+def ns_of_us(us: Any) -> int:
+    """Like :func:`ns_of_ms`, of a time in microseconds."""
+    if type(us) is str and len(us) <= 19 and us.isascii() and us.isdigit():
+        us = int(us)
+    if type(us) is not int:
+        raise TypeError("not a time in microseconds")
+    return plausible_ns(us * 1000)
+
+
+def ns_of_seconds(seconds: Any) -> int:
+    """Like :func:`ns_of_ms`, of a whole number of seconds."""
+    if type(seconds) is str and len(seconds) <= 13 and seconds.isascii() and seconds.isdigit():
+        seconds = int(seconds)
+    if type(seconds) is not int:
+        raise TypeError("not a time in seconds")
+    return plausible_ns(seconds * NS_PER_SECOND)
+
+
+def plausible_ns(ns: int) -> int:
+    """A time in nanoseconds, if exchanges can mean it."""
+    if not EARLIEST_MS * NS_PER_MS <= ns < LATEST_MS * NS_PER_MS:
+        raise ValueError(f"{ns} ns is no time of today's exchanges")
+    return ns
 
 
 def ns_or_none(ms: Any) -> int | None:
     """Like :func:`ns_of_ms`; None for an absent, empty or zero field."""
-    return None if ms is None or ms == "" else ns_of_ms(ms) or None
+    return None if ms in _NO_TIME else ns_of_ms(ms)
+
+
+_NO_TIME = frozenset({None, "", 0, "0"})
 
 
 def ns_of_rfc3339(text: Any) -> int:
@@ -206,4 +357,4 @@ def ns_of_rfc3339(text: Any) -> int:
     if not rest and head[-1:] not in {"Z", "z"}:
         raise ValueError("not a time in RFC 3339, UTC")
     moment = datetime.strptime(head.rstrip("Zz"), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
-    return int(moment.timestamp()) * NS_PER_SECOND + int(digits.ljust(9, "0") or 0)
+    return plausible_ns(int(moment.timestamp()) * NS_PER_SECOND + int(digits.ljust(9, "0") or 0))

@@ -102,7 +102,7 @@ def _left_out(subject: Subject, market: Market) -> bool:
     while True:
         response = line.http(endpoint.encode(request, cursor))
         answer = endpoint.decode(request, response, line.venue.now_ns, cursor)
-        if getattr(answer, "left_out", 0):
+        if answer.left_out:
             return True
         cursor = answer.cursor
         if cursor is None:

@@ -97,6 +97,7 @@ def _status(count: int, *feeds: FeedStatus, late: int = 1) -> ClientStatus:
         reconnects=2,
         requests=0,
         request_errors=0,
+        rows_left_out=0,
         host_paused=0.0,
     )
 

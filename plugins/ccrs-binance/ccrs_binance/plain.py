@@ -17,14 +17,15 @@ from ccrs_core.model import NS_PER_MS, Side
 from ccrs_core.wire import DECIMALS
 
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
+_PRICE = r'"((?!0(?:\.0++)?+")(?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
 _UNREAD = r'"[\d.]*+"'
-_TIME = r"[1-9]\d{12}"
+_TIME = r"[1-4]\d{12}"
 _COUNT = r"[1-9]\d{0,17}+"
 _NAME = r'"\w*+"'
 _MARKET = r'(?:,"st":\d)?'
 """Futures say by it which of their two markets a symbol is of."""
 
-_QUOTES = r',"b":' + _NUMBER + r',"B":' + _NUMBER + r',"a":' + _NUMBER + r',"A":' + _NUMBER
+_QUOTES = r',"b":' + _PRICE + r',"B":' + _NUMBER + r',"a":' + _PRICE + r',"A":' + _NUMBER
 
 SPOT_TOP_OF_BOOK = re.compile(
     r',"data":\{"u":(' + _COUNT + r'),"s":' + _NAME + _QUOTES + r"\}\}", re.ASCII
@@ -40,7 +41,7 @@ FUTURES_TOP_OF_BOOK = re.compile(
 
 SPOT_TRADE = re.compile(
     r',"data":\{"e":"trade","E":' + _TIME + r',"s":' + _NAME + r',"t":(' + _COUNT + r'),"p":'
-    + _NUMBER + r',"q":' + _NUMBER + r',"T":(' + _TIME + r'),"m":(true|false),"M":(?:true|false)'
+    + _PRICE + r',"q":' + _NUMBER + r',"T":(' + _TIME + r'),"m":(true|false),"M":(?:true|false)'
     + r"\}\}",
     re.ASCII,
 )  # fmt: skip
@@ -48,7 +49,7 @@ SPOT_TRADE = re.compile(
 
 FUTURES_TRADE = re.compile(
     r',"data":\{"e":"aggTrade","E":' + _TIME + r'(?:,"s":' + _NAME + r')?,"a":(' + _COUNT
-    + r')(?:,"s":' + _NAME + r')?,"p":' + _NUMBER + r',"q":' + _NUMBER + r'(?:,"nq":' + _UNREAD
+    + r')(?:,"s":' + _NAME + r')?,"p":' + _PRICE + r',"q":' + _NUMBER + r'(?:,"nq":' + _UNREAD
     + r')?,"f":' + _COUNT + r',"l":' + _COUNT + r',"T":(' + _TIME + r'),"m":(true|false)'
     + _MARKET + r"\}\}",
     re.ASCII,

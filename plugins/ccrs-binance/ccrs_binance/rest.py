@@ -29,7 +29,16 @@ from ccrs_core.rest import (
     HttpRequest,
     Request,
 )
-from ccrs_core.wire import decimal, json_pages, ns_of_ms, ns_or_none, whole
+from ccrs_core.wire import (
+    decimal,
+    json_pages,
+    ns_of_ms,
+    ns_or_none,
+    price,
+    read_rows,
+    size,
+    whole,
+)
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -86,7 +95,7 @@ def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
 def _read_instruments(
     request: GetInstruments, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Instrument]]:
-    return Answer(instruments(_list(body["symbols"]), request.market))
+    return instruments(body["symbols"], request.market).answer()
 
 
 # --- books ----------------------------------------------------------------------------------
@@ -105,7 +114,7 @@ def _read_top_of_book(
         (body,) = _list(body)
     if body["symbol"] != instrument.native:
         raise ValueError("the answer is of another symbol")
-    bid_size, ask_size = decimal(body["bidQty"]), decimal(body["askQty"])
+    bid_size, ask_size = size(body["bidQty"]), size(body["askQty"])
     return Answer(
         TopOfBook(
             instrument.exchange,
@@ -113,9 +122,9 @@ def _read_top_of_book(
             ns_or_none(body.get("time")),
             received_time_ns,
             None,
-            decimal(body["bidPrice"]) if bid_size else None,
+            price(body["bidPrice"]) if bid_size else None,
             bid_size or None,
-            decimal(body["askPrice"]) if ask_size else None,
+            price(body["askPrice"]) if ask_size else None,
             ask_size or None,
         )
     )
@@ -182,25 +191,25 @@ def _read_trades(
     names = ("id", "time", "price", "qty", "isBuyerMaker")
     if not _spot(instrument):
         names = ("a", "T", "p", "q", "m")
-    trades = []
-    for row in _list(body):
-        number, time, price, size, maker = (row[name] for name in names)
+
+    def trade(row: Any) -> Trade:
+        number, time, at, much, maker = (row[name] for name in names)
         if type(maker) is not bool:
             raise TypeError("the maker's side isn't true or false")
-        trades.append(
-            Trade(
-                instrument.exchange,
-                instrument.symbol,
-                ns_of_ms(time),
-                received_time_ns,
-                whole(number),
-                str(number),
-                decimal(price),
-                decimal(size),
-                Side.SELL if maker else Side.BUY,
-            )
+        return Trade(
+            instrument.exchange,
+            instrument.symbol,
+            ns_of_ms(time),
+            received_time_ns,
+            whole(number),
+            str(number),
+            price(at),
+            size(much),
+            Side.SELL if maker else Side.BUY,
         )
-    return Answer(trades[-request.limit :])
+
+    found = read_rows(body, trade)
+    return found.answer(found.values[-request.limit :])
 
 
 # --- candles --------------------------------------------------------------------------------
@@ -249,12 +258,12 @@ def _read_candles(
                 interval,
                 open_ns,
                 close_ns,
-                decimal(row[1]),
-                decimal(row[2]),
-                decimal(row[3]),
-                decimal(row[4]),
-                decimal(row[5]),
-                decimal(row[7]),
+                price(row[1]),
+                price(row[2]),
+                price(row[3]),
+                price(row[4]),
+                size(row[5]),
+                size(row[7]),
                 # Binance doesn't say; the local clock has to do.
                 close_ns <= received_time_ns,
             )

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from ccrs_binance import plain
+from ccrs_core.candle_times import later
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import (
@@ -31,13 +32,17 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.model import NS_PER_MS, Channel, Side, Subscription
+from ccrs_core.model import Channel, Side, Subscription
 from ccrs_core.wire import (
-    DECIMALS,
-    decimal,
+    PRICES,
+    SIZES,
     decimal_or_none,
     ns_of_ms,
     ns_or_none,
+    price,
+    price_or_none,
+    size,
+    size_or_none,
     whole,
 )
 
@@ -88,16 +93,16 @@ class TopOfBookStream(Stream):
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         u = whole(data["u"])
         time = data.get("T")
-        bid_size, ask_size = decimal(data["B"]), decimal(data["A"])
+        bid_size, ask_size = size(data["B"]), size(data["A"])
         event = _new_top_of_book(
             self.exchange,
             self.symbol,
             None if time is None else ns_of_ms(time),
             received_time_ns,
             u,
-            decimal(data["b"]) if bid_size else None,
+            price(data["b"]) if bid_size else None,
             bid_size or None,
-            decimal(data["a"]) if ask_size else None,
+            price(data["a"]) if ask_size else None,
             ask_size or None,
         )
         return (Data(self.topic, (event,), u, False, True),)
@@ -206,8 +211,8 @@ class TradeStream(Stream):
             received_time_ns,
             number,
             str(number),
-            DECIMALS[data["p"]],
-            DECIMALS[data["q"]],
+            PRICES[data["p"]],
+            SIZES[data["q"]],
             Side.SELL if maker else Side.BUY,
             False,
         )
@@ -226,8 +231,8 @@ def levels(rows: Any) -> tuple[Level, ...]:
     """Levels as they are sent, size zero for those that are gone."""
     if type(rows) is not list:
         raise TypeError("levels aren't a list")
-    decimals = DECIMALS
-    return tuple([(decimals[price], decimals[size]) for price, size in rows])
+    prices, sizes = PRICES, SIZES
+    return tuple([(prices[at], sizes[much]) for at, much in rows])
 
 
 class DiffBookStream(Stream):
@@ -310,24 +315,24 @@ class TickerStream(Stream):
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         time = whole(data["E"])
-        bid_size = decimal_or_none(data.get("B"))
-        ask_size = decimal_or_none(data.get("A"))
+        bid_size = size_or_none(data.get("B"))
+        ask_size = size_or_none(data.get("A"))
         event = Ticker(
             self.exchange,
             self.symbol,
             ns_of_ms(time),
             received_time_ns,
             None,
-            last_price=decimal(data["c"]),
-            bid_price=decimal(data["b"]) if bid_size else None,
+            last_price=price_or_none(data.get("c")),
+            bid_price=price(data["b"]) if bid_size else None,
             bid_size=bid_size or None,
-            ask_price=decimal(data["a"]) if ask_size else None,
+            ask_price=price(data["a"]) if ask_size else None,
             ask_size=ask_size or None,
-            open_price=decimal(data["o"]),
-            high_price=decimal(data["h"]),
-            low_price=decimal(data["l"]),
-            volume=decimal(data["v"]),
-            turnover=decimal(data["q"]),
+            open_price=price_or_none(data.get("o")),
+            high_price=price_or_none(data.get("h")),
+            low_price=price_or_none(data.get("l")),
+            volume=size_or_none(data.get("v")),
+            turnover=size_or_none(data.get("q")),
         )
         return (Data(self.topic, (event,), time, False, True),)
 
@@ -351,13 +356,13 @@ class CandleStream(Stream):
             received_time_ns,
             self._interval,
             ns_of_ms(start),
-            ns_of_ms(row["T"]) + NS_PER_MS,  # T is the candle's last millisecond
-            decimal(row["o"]),
-            decimal(row["h"]),
-            decimal(row["l"]),
-            decimal(row["c"]),
-            decimal(row["v"]),
-            decimal(row["q"]),
+            later(ns_of_ms(start), self._interval, 1),
+            price(row["o"]),
+            price(row["h"]),
+            price(row["l"]),
+            price(row["c"]),
+            size(row["v"]),
+            size(row["q"]),
             closed,
         )
         # A number that rises from one state of a candle to the next, and stays below 2^63. The
@@ -384,7 +389,7 @@ class MarkPriceStream(Stream):
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         time = whole(data["E"])
         head = (self.exchange, self.symbol, ns_of_ms(time), received_time_ns)
-        mark = MarkPrice(*head, decimal(data["p"]), decimal_or_none(data.get("i")))
+        mark = MarkPrice(*head, price(data["p"]), price_or_none(data.get("i")))
         rate = decimal_or_none(data.get("r"))
         funding = None if rate is None else (rate, ns_or_none(data.get("T")))
         events: list[tuple[int, MarketData]] = []
@@ -420,7 +425,7 @@ class LiquidationStream(Stream):
             ns_of_ms(row["T"]),
             received_time_ns,
             Side.SELL if side is Side.BUY else Side.BUY,
-            decimal(row["p"]),
-            decimal(row["q"]),
+            price(row["p"]),
+            size(row["q"]),
         )
         return (Data(self.topic, (event,), time, False, True),)

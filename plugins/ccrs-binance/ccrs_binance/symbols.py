@@ -7,13 +7,15 @@ contracts are of one base unit, COIN-M's of as many quote units as ``contractSiz
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import attrs
+
 from ccrs_core.model import Instrument, InstrumentStatus, Market, unified_symbol
 from ccrs_core.naming import one_to_one
-from ccrs_core.wire import decimal, ns_of_ms, whole
+from ccrs_core.wire import Rows, ns_of_ms, price_or_none, read_rows, whole
 
 EXCHANGE = "binance"
 
@@ -33,18 +35,14 @@ STATUSES = {
 PERPETUALS = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL", "PERPETUAL DELIVERING"})
 
 
-def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instrument]:
+def instruments(rows: Any, market: Market) -> Rows[Instrument]:
     """The instruments of an ``exchangeInfo``, each name once, those that have closed left out.
 
-    Malformed rows raise KeyError, TypeError or ValueError.
+    Rows that can't be read are counted: see :func:`~ccrs_core.wire.read_rows`.
     """
-    return one_to_one(
-        [
-            instrument
-            for row in rows
-            if (instrument := _instrument(row, market)).status is not InstrumentStatus.CLOSED
-        ]
-    )
+    found = read_rows(rows, lambda row: _instrument(row, market))
+    listed = [i for i in found.values if i.status is not InstrumentStatus.CLOSED]
+    return attrs.evolve(found, values=one_to_one(listed))
 
 
 def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
@@ -94,4 +92,4 @@ def _contract_size(row: Mapping[str, Any]) -> Decimal:
 
 def _step(text: Any) -> Decimal | None:
     """A rule's number; zero switches a rule off."""
-    return None if text is None else decimal(text) or None
+    return price_or_none(text)

@@ -63,9 +63,8 @@ def test_coin_margined_symbols_say_nothing_of_the_others_market() -> None:
 
 @pytest.mark.parametrize("speed", ["", "@0ms", "@100ms", "@250ms", "@500ms", "@1000ms"])
 def test_books_of_every_speed_are_read(speed: str) -> None:
-    change = frame(
-        f"xrpusdt@depth{speed}", e="depthUpdate", E=2, s="XRPUSDT", U=5, u=6, b=[["1", "2"]], a=[]
-    )
+    fields = {"e": "depthUpdate", "E": 1764364800002, "s": "XRPUSDT", "U": 5, "u": 6}
+    change = frame(f"xrpusdt@depth{speed}", **fields, b=[["1", "2"]], a=[])
     (sub,) = guess([change], None)
     assert sub == Subscription(Channel.BOOK, sub.instrument, depth=1000)
     assert sub.symbol == "XRP/USDT"

@@ -60,7 +60,7 @@ def coin_margined(symbol: str, kind: str = "PERPETUAL", **fields: Any) -> dict[s
 
 
 def only(rows: list[dict[str, Any]], market: Market) -> Instrument:
-    (found,) = instruments(rows, market)
+    (found,) = instruments(rows, market).values
     return found
 
 
@@ -160,7 +160,7 @@ def test_closed_instruments_are_left_out_and_unknown_states_do_not_trade() -> No
         "MUSING": InstrumentStatus.HALTED,
     }
     rows = [contract(f"C{n}USDT", f"C{n}", "USDT", status=s) for n, s in enumerate(states)]
-    found = {i.native: i.status for i in instruments(rows, Market.LINEAR)}
+    found = {i.native: i.status for i in instruments(rows, Market.LINEAR).values}
     wanted = {f"C{n}USDT": status for n, status in enumerate(states.values()) if status}
     assert found == wanted
 
@@ -169,7 +169,7 @@ def test_a_name_that_means_another_market_is_refused() -> None:
     # Settled in its base, it would read as inverse.
     odd = contract("USDCX", "USDC", "USDT", marginAsset="USDC")
     unreadable = contract("A/BUSDT", "A/B", "USDT")
-    assert instruments([odd, unreadable], Market.LINEAR) == []
+    assert instruments([odd, unreadable], Market.LINEAR).values == []
 
 
 coins = st.sampled_from(["BTC", "ETH", "USDT", "USDC", "1000PEPE"])
@@ -179,7 +179,7 @@ def test_what_is_kept_maps_one_to_one() -> None:
     @given(st.lists(st.tuples(st.text("ABC", min_size=1, max_size=2), coins, coins, coins)))
     def check(given_rows: list[tuple[str, str, str, str]]) -> None:
         rows = [contract(s, base, quote, marginAsset=m) for s, base, quote, m in given_rows]
-        found = instruments(rows, Market.LINEAR)
+        found = instruments(rows, Market.LINEAR).values
         assert len({i.symbol for i in found}) == len(found) == len({i.native for i in found})
         assert {i.symbol for i in found} == {i.symbol for i in one_to_one(reversed(found))}
 

@@ -17,11 +17,12 @@ from ccrs_core.model import NS_PER_MS, Side
 from ccrs_core.wire import DECIMALS
 
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
-_TIME = r"[1-9]\d{12}"
+_PRICE = r'"((?!0(?:\.0++)?+")(?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
+_TIME = r"[1-4]\d{12}"
 _COUNT = r"[1-9]\d{0,17}+"
 _NAME = r'"[\w.-]*+"'
 
-_LEVEL = r"\[\[" + _NUMBER + r"," + _NUMBER + r"\]\]"
+_LEVEL = r"\[\[" + _PRICE + r"," + _NUMBER + r"\]\]"
 
 TOP_OF_BOOK = re.compile(
     r'","ts":' + _TIME + r',"type":"snapshot","data":\{"s":' + _NAME + r',"b":' + _LEVEL
@@ -33,12 +34,12 @@ TOP_OF_BOOK = re.compile(
 
 _CONTRACT_TRADE = (
     r'ype":"snapshot","ts":' + _TIME + r',"data":\[\{"T":(' + _TIME + r'),"s":' + _NAME
-    + r',"S":"(Buy|Sell)","v":' + _NUMBER + r',"p":' + _NUMBER + r',"L":' + _NAME
+    + r',"S":"(Buy|Sell)","v":' + _NUMBER + r',"p":' + _PRICE + r',"L":' + _NAME
     + r',"i":"([\w-]++)","BT":(true|false),"RPI":(true|false),"seq":(' + _COUNT + r")"
 )  # fmt: skip
 _SPOT_TRADE = (
     r's":' + _TIME + r',"type":"snapshot","data":\[\{"i":"([\w-]++)","T":(' + _TIME
-    + r'),"p":' + _NUMBER + r',"v":' + _NUMBER + r',"S":"(Buy|Sell)","seq":(' + _COUNT
+    + r'),"p":' + _PRICE + r',"v":' + _NUMBER + r',"S":"(Buy|Sell)","seq":(' + _COUNT
     + r'),"s":' + _NAME + r',"BT":(true|false),"RPI":(true|false)'
 )  # fmt: skip
 

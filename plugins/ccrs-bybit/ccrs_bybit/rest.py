@@ -30,7 +30,7 @@ from ccrs_core.rest import (
     HttpRequest,
     Request,
 )
-from ccrs_core.wire import decimal, json_pages, ns_of_ms
+from ccrs_core.wire import decimal, json_pages, ns_of_ms, plausible_ns, price, read_rows, size
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -68,9 +68,9 @@ def _read_server_time(
     request: GetServerTime, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[int]:
     nanos = body["result"]["timeNano"]
-    if type(nanos) is not str or not nanos.isdigit():
+    if type(nanos) is not str or not (nanos.isascii() and nanos.isdigit() and len(nanos) < 20):
         raise TypeError("timeNano isn't digits")
-    return Answer(int(nanos))
+    return Answer(plausible_ns(int(nanos)))
 
 
 # --- Instruments ----------------------------------------------------------------------------
@@ -96,34 +96,30 @@ def _read_instruments(
     request: GetInstruments, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Instrument]]:
     result = body["result"]
-    rows = result["list"]
-    return Answer(instruments(rows, request.market), _next_instruments(request.market, result))
+    found = instruments(result["list"], request.market)
+    return found.answer(cursor=_next_instruments(request.market, result, cursor))
 
 
-def _next_instruments(market: Market, result: Body) -> str | None:
+def _next_instruments(market: Market, result: Body, cursor: str | None) -> str | None:
+    """The page after a cursor's: more of the same, or what comes after that."""
     rows, more = result["list"], result.get("nextPageCursor")
-    if market is Market.SPOT or not rows:
+    if market is Market.SPOT:
         return None
     if type(more) is not str and more is not None:
         raise TypeError("nextPageCursor isn't text")
-    # Bybit gives a cursor even with the last of the rows, and an empty page wouldn't tell whose
-    # last it is. Pages are as long as asked for, or as Bybit's default should it ignore that.
-    if len(rows) not in {INSTRUMENTS_LIMIT, DEFAULT_INSTRUMENTS_LIMIT}:
-        more = ""
-    extra = ""
+    asked = dict(pair.split("=", 1) for pair in (cursor or "").split("&") if pair)
+    # Bybit gives a cursor even with the last of the rows. Pages are as long as asked for, or as
+    # Bybit's default should it ignore that; one of just that length may be the last all the same.
+    if more and len(rows) in {INSTRUMENTS_LIMIT, DEFAULT_INSTRUMENTS_LIMIT}:
+        # Bybit's cursors come percent-encoded, but whoever sends a query encodes it anyhow.
+        kept = [f"{name}={value}" for name, value in asked.items() if name != "cursor"]
+        return "&".join([f"cursor={quote(unquote(more), safe='')}", *kept])
     if market is Market.OPTION:
-        coin = rows[0]["baseCoin"]
-        if not more:
-            after = OPTION_COINS[OPTION_COINS.index(coin) + 1 :] if coin in OPTION_COINS else ()
-            return f"baseCoin={after[0]}" if after else None
-        extra = f"&baseCoin={coin}"
-    elif all(row["status"] == "PreLaunch" for row in rows):
-        extra = "&status=PreLaunch"
-    elif not more:
-        # Only what trades is listed unless asked for.
-        return "status=PreLaunch"
-    # Bybit's cursors come percent-encoded, but whoever sends a query encodes it anyhow.
-    return f"cursor={quote(unquote(more), safe='')}{extra}" if more else None
+        coin = asked.get("baseCoin", OPTION_COINS[0])
+        after = OPTION_COINS[OPTION_COINS.index(coin) + 1 :]
+        return f"baseCoin={after[0]}" if after else None
+    # Only what trades is listed unless asked for.
+    return None if "status" in asked else "status=PreLaunch"
 
 
 # --- Books ----------------------------------------------------------------------------------
@@ -141,8 +137,7 @@ def _book_query(instrument: Instrument, levels: int) -> HttpRequest:
 def _levels(rows: Any) -> tuple[Level, ...]:
     if type(rows) is not list:
         raise TypeError("levels aren't a list")
-    levels = [(decimal(price), decimal(size)) for price, size in rows]
-    return tuple([level for level in levels if level[1]])
+    return tuple([(price(at), much) for at, text in rows if (much := size(text))])
 
 
 def _time_of(result: Body) -> int:
@@ -220,30 +215,30 @@ def _read_trades(
     request: GetTrades, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Trade]]:
     instrument = request.instrument
-    trades = []
-    for row in reversed(body["result"]["list"]):
+
+    def trade(row: Any) -> Trade | None:
         side = SIDES.get(row["side"])
         if side is None or row["symbol"] != instrument.native:
-            continue
+            return None
         trade_id, seq, rpi = row["execId"], row.get("seq"), row.get("isRPITrade")
         if type(trade_id) is not str:
             raise TypeError("execId isn't text")
-        trades.append(
-            Trade(
-                instrument.exchange,
-                instrument.symbol,
-                ns_of_ms(row["time"]),
-                received_time_ns,
-                None if seq is None else int(seq),
-                trade_id,
-                decimal(row["price"]),
-                decimal(row["size"]),
-                side,
-                row.get("isBlockTrade") is True,
-                rpi if type(rpi) is bool else None,
-            )
+        return Trade(
+            instrument.exchange,
+            instrument.symbol,
+            ns_of_ms(row["time"]),
+            received_time_ns,
+            None if seq is None else int(seq),
+            trade_id,
+            price(row["price"]),
+            size(row["size"]),
+            side,
+            row.get("isBlockTrade") is True,
+            rpi if type(rpi) is bool else None,
         )
-    return Answer(trades[-request.limit :])
+
+    found = read_rows(body["result"]["list"], trade)
+    return found.answer(found.values[::-1][-request.limit :])
 
 
 # --- Candles --------------------------------------------------------------------------------
@@ -287,12 +282,12 @@ def _read_candles(
                 interval,
                 open_ns,
                 close_ns,
-                decimal(row[1]),
-                decimal(row[2]),
-                decimal(row[3]),
-                decimal(row[4]),
-                decimal(row[5]),
-                decimal(row[6]),
+                price(row[1]),
+                price(row[2]),
+                price(row[3]),
+                price(row[4]),
+                size(row[5]),
+                size(row[6]),
                 close_ns <= now_ns,
             )
         )

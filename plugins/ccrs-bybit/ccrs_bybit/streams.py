@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from ccrs_bybit.plain import TOP_OF_BOOK, TRADE, top_of_book_constructor, trade_constructor
+from ccrs_core.candle_times import later
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Side, Subscription
-from ccrs_core.wire import DECIMALS, LEAST, MOST, checked_size, ns_of_ms
+from ccrs_core.wire import PRICES, SIZES, fresh_size, ns_of_ms, price
 
 _new_top_of_book = fast_constructor(TopOfBook)
 _new_book_update = fast_constructor(BookUpdate)
@@ -92,27 +92,21 @@ class TopOfBookStream(Stream):
                     return self.unknown("delta without the update before it")
         # Both sides alike, spelled out: a call per side would cost more than what it does.
         if bids:
-            price, size = bids[0]
-            if type(size) is not str:
-                raise TypeError("size isn't text")
-            bid_price: Any = DECIMALS[price]
-            bid_size: Any = Decimal(size)
-            if not LEAST <= bid_size <= MOST:
-                checked_size(bid_size)
-                bid_price = bid_size = None
+            text, size = bids[0]
+            bid_size: Any = fresh_size(size)
+            bid_price: Any = price(text) if bid_size else None
+            if not bid_size:
+                bid_size = None
         elif last is None:
             bid_price = bid_size = None
         else:
             bid_price, bid_size = last.bid_price, last.bid_size
         if asks:
-            price, size = asks[0]
-            if type(size) is not str:
-                raise TypeError("size isn't text")
-            ask_price: Any = DECIMALS[price]
-            ask_size: Any = Decimal(size)
-            if not LEAST <= ask_size <= MOST:
-                checked_size(ask_size)
-                ask_price = ask_size = None
+            text, size = asks[0]
+            ask_size: Any = fresh_size(size)
+            ask_price: Any = price(text) if ask_size else None
+            if not ask_size:
+                ask_size = None
         elif last is None:
             ask_price = ask_size = None
         else:
@@ -120,7 +114,7 @@ class TopOfBookStream(Stream):
         self._last = event = _new_top_of_book(
             self.exchange,
             self.symbol,
-            time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+            ns_of_ms(time),
             received_time_ns,
             u,
             bid_price,
@@ -152,16 +146,16 @@ class BookStream(Stream):
         snapshot = frame["type"] == "snapshot" or u == 1
         if not snapshot and frame["type"] != "delta":
             return self.unknown(f"type {frame['type']}")
-        decimals = DECIMALS
+        prices, sizes = PRICES, SIZES
         event = _new_book_update(
             self.exchange,
             self.symbol,
-            time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+            ns_of_ms(time),
             received_time_ns,
             u,
             snapshot,
-            tuple([(decimals[price], decimals[size]) for price, size in bids]),
-            tuple([(decimals[price], decimals[size]) for price, size in asks]),
+            tuple([(prices[at], sizes[much]) for at, much in bids]),
+            tuple([(prices[at], sizes[much]) for at, much in asks]),
             None if snapshot else u - 1,
         )
         return (Data(self.topic, (event,), u, u == 1, True),)
@@ -196,7 +190,7 @@ class TradeStream(Stream):
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         events = []
         messages: list[Message] = []
-        decimals = DECIMALS
+        prices, sizes = PRICES, SIZES
         for row in frame["data"]:
             side = SIDES.get(row["S"])
             trade_id = row["i"]
@@ -212,12 +206,12 @@ class TradeStream(Stream):
                 _new_trade(
                     self.exchange,
                     self.symbol,
-                    time * NS_PER_MS if type(time) is int else ns_of_ms(time),
+                    ns_of_ms(time),
                     received_time_ns,
                     seq,
                     trade_id,
-                    decimals[row["p"]],
-                    decimals[row["v"]],
+                    prices[row["p"]],
+                    sizes[row["v"]],
                     side,
                     row.get("BT") is True,
                     rpi if type(rpi) is bool else None,
@@ -252,8 +246,8 @@ class LiquidationStream(Stream):
                     ns_of_ms(row["T"]),
                     received_time_ns,
                     side,
-                    DECIMALS[row["p"]],
-                    DECIMALS[row["v"]],
+                    PRICES[row["p"]],
+                    SIZES[row["v"]],
                 )
             )
         if events:
@@ -290,14 +284,13 @@ class CandleStream(Stream):
                     received_time_ns,
                     self._interval,
                     start,
-                    # Bybit's end is the candle's last millisecond.
-                    ns_of_ms(row["end"]) + NS_PER_MS,
-                    DECIMALS[row["open"]],
-                    DECIMALS[row["high"]],
-                    DECIMALS[row["low"]],
-                    DECIMALS[row["close"]],
-                    DECIMALS[row["volume"]],
-                    DECIMALS[row["turnover"]],
+                    later(start, self._interval, 1),
+                    PRICES[row["open"]],
+                    PRICES[row["high"]],
+                    PRICES[row["low"]],
+                    PRICES[row["close"]],
+                    SIZES[row["volume"]],
+                    SIZES[row["turnover"]],
                     closed,
                 )
             )

@@ -7,9 +7,11 @@ length of a coin's name can't be told from it. Only an option's strike is stated
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+
+import attrs
 
 from ccrs_core.model import (
     Instrument,
@@ -19,7 +21,7 @@ from ccrs_core.model import (
     unified_symbol,
 )
 from ccrs_core.naming import one_to_one
-from ccrs_core.wire import decimal, decimal_or_none, ns_of_ms
+from ccrs_core.wire import Rows, ns_of_ms, price, price_or_none, read_rows, size_or_none
 
 EXCHANGE = "bybit"
 
@@ -36,19 +38,16 @@ DATED = frozenset({"LinearFutures", "InverseFutures"})
 OPTION_KINDS = {"Call": OptionKind.CALL, "Put": OptionKind.PUT}
 
 
-def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instrument]:
+def instruments(rows: Any, market: Market) -> Rows[Instrument]:
     """The instruments of one page of ``/v5/market/instruments-info``, each name once.
 
     Closed instruments are left out, and so are those that can't be named one to one: see
-    :func:`~ccrs_core.naming.one_to_one`. Malformed rows raise KeyError, TypeError or ValueError.
+    :func:`~ccrs_core.naming.one_to_one`. Rows that can't be read are counted: see
+    :func:`~ccrs_core.wire.read_rows`.
     """
-    return one_to_one(
-        [
-            instrument
-            for row in rows
-            if (instrument := _instrument(row, market)).status is not InstrumentStatus.CLOSED
-        ]
-    )
+    found = read_rows(rows, lambda row: _instrument(row, market))
+    listed = [i for i in found.values if i.status is not InstrumentStatus.CLOSED]
+    return attrs.evolve(found, values=one_to_one(listed))
 
 
 def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
@@ -63,7 +62,7 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
     if market is Market.OPTION or row.get("contractType") in DATED:
         expiry_ns = ns_of_ms(row["deliveryTime"])
     if market is Market.OPTION:
-        strike = decimal(native.split("-")[2])
+        strike = price(native.split("-")[2])
         option_kind = OPTION_KINDS[row["optionsType"]]
     lots, prices = row["lotSizeFilter"], row["priceFilter"]
     spot = market is Market.SPOT
@@ -77,13 +76,13 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
         settle=settle,
         # A status that Bybit adds one day surely isn't plain trading.
         status=STATUSES.get(row["status"], InstrumentStatus.HALTED),
-        tick_size=decimal_or_none(prices.get("tickSize")),
-        lot_size=decimal_or_none(lots.get("basePrecision" if spot else "qtyStep")),
-        min_size=decimal_or_none(lots.get("minOrderQty")),
-        max_size=decimal_or_none(
+        tick_size=price_or_none(prices.get("tickSize")),
+        lot_size=price_or_none(lots.get("basePrecision" if spot else "qtyStep")),
+        min_size=size_or_none(lots.get("minOrderQty")),
+        max_size=price_or_none(
             (lots.get("maxLimitOrderQty") if spot else None) or lots.get("maxOrderQty")
         ),
-        min_notional=decimal_or_none(lots.get("minOrderAmt" if spot else "minNotionalValue")),
+        min_notional=size_or_none(lots.get("minOrderAmt" if spot else "minNotionalValue")),
         # Inverse contracts are worth one quote unit each.
         contract_size=Decimal(1),
         expiry_ns=expiry_ns,

@@ -12,8 +12,8 @@ from typing import Any
 from ccrs_bybit.streams import Stream
 from ccrs_core.codec import Data, Message
 from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
-from ccrs_core.model import Channel, Subscription
-from ccrs_core.wire import decimal_or_none, ns_of_ms, ns_or_none
+from ccrs_core.model import NS_PER_MS, Channel, Subscription
+from ccrs_core.wire import decimal_or_none, ns_of_ms, ns_or_none, price_or_none, size_or_none
 
 
 class TickerStream(Stream):
@@ -102,19 +102,19 @@ class OptionTopOfBookStream(Stream):
 
 def _best(fields: Mapping[str, Any], side: str) -> tuple[Decimal | None, Decimal | None]:
     """Best price and size of a side; both are "0", empty or absent where it has no orders."""
-    price = decimal_or_none(fields.get(f"{side}Price"))
-    size = decimal_or_none(fields.get(f"{side}Size"))
+    price = price_or_none(fields.get(f"{side}Price"))
+    size = size_or_none(fields.get(f"{side}Size"))
     return (price, size) if price is not None and size else (None, None)
 
 
 def _sequence(cross: int | None, ts_ns: int) -> int | None:
     """A number that rises from one ticker to the next, equal on all connections, below 2^63.
 
-    ``cs`` counts what the matching engine did. A mark or index price may move while that does
-    nothing, so that the time, in hundredths of a second, decides between tickers of equal ``cs``.
-    The last two bits are left free for telling one frame's events apart.
+    A mark or index price may move while the matching engine, which ``cs`` counts, does nothing; the
+    time always goes on. Tickers are a tenth of a second apart: ``cs`` is there for tickers of one
+    millisecond. The last two bits are left free for telling one frame's events apart.
     """
-    return None if cross is None else cross << 23 | (ts_ns // 10_000_000 & 0x1FFFFF) << 2
+    return None if cross is None else ts_ns // NS_PER_MS << 20 | (cross & 0x3FFFF) << 2
 
 
 def _funding(fields: Mapping[str, Any]) -> tuple[Decimal, int | None] | None:
@@ -124,34 +124,39 @@ def _funding(fields: Mapping[str, Any]) -> tuple[Decimal, int | None] | None:
 
 
 def _mark(fields: Mapping[str, Any]) -> tuple[Decimal, Decimal | None] | None:
-    mark = decimal_or_none(fields.get("markPrice"))
-    return None if mark is None else (mark, decimal_or_none(fields.get("indexPrice")))
+    mark = price_or_none(fields.get("markPrice"))
+    return None if mark is None else (mark, price_or_none(fields.get("indexPrice")))
 
 
 def _ticker(
     head: tuple[str, str, int, int], cross: int | None, fields: Mapping[str, Any]
 ) -> Ticker:
-    def number(name: str) -> Decimal | None:
-        return decimal_or_none(fields.get(name))
+    def price(name: str) -> Decimal | None:
+        return price_or_none(fields.get(name))
+
+    def size(name: str) -> Decimal | None:
+        return size_or_none(fields.get(name))
 
     bid_price, bid_size = _best(fields, "bid1")
     ask_price, ask_size = _best(fields, "ask1")
+    # Since 2026-06 ``openInterest`` counts both sides of each contract, as no other exchange does.
+    one_sided = size("singleOpenInterest")
     return Ticker(
         *head,
         cross,
-        last_price=number("lastPrice"),
+        last_price=price("lastPrice"),
         bid_price=bid_price,
         bid_size=bid_size,
         ask_price=ask_price,
         ask_size=ask_size,
-        open_price=number("prevPrice24h"),
-        high_price=number("highPrice24h"),
-        low_price=number("lowPrice24h"),
-        volume=number("volume24h"),
-        turnover=number("turnover24h"),
-        mark_price=number("markPrice"),
-        index_price=number("indexPrice"),
-        open_interest=number("openInterest"),
-        funding_rate=number("fundingRate"),
+        open_price=price("prevPrice24h"),
+        high_price=price("highPrice24h"),
+        low_price=price("lowPrice24h"),
+        volume=size("volume24h"),
+        turnover=size("turnover24h"),
+        mark_price=price("markPrice"),
+        index_price=price("indexPrice"),
+        open_interest=size("openInterest") if one_sided is None else one_sided,
+        funding_rate=decimal_or_none(fields.get("fundingRate")),
         next_funding_time_ns=ns_or_none(fields.get("nextFundingTime")),
     )

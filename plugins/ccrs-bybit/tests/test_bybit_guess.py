@@ -43,8 +43,8 @@ def test_the_users_word_about_the_market_counts() -> None:
 
 def test_depths_that_are_offered_no_longer_are_still_read() -> None:
     frame = (
-        b'{"topic":"orderbook.500.XRPUSDT","type":"snapshot","ts":1,'
-        b'"data":{"s":"XRPUSDT","b":[["1","2"]],"a":[],"u":5,"seq":6},"cts":1}'
+        b'{"topic":"orderbook.500.XRPUSDT","type":"snapshot","ts":1764364800000,'
+        b'"data":{"s":"XRPUSDT","b":[["1","2"]],"a":[],"u":5,"seq":6},"cts":1764364800000}'
     )
     (sub,) = guess([frame], None)
     assert sub == Subscription(Channel.BOOK, sub.instrument, depth=500)

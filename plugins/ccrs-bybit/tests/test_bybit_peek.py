@@ -41,8 +41,9 @@ def in_any_order(fields: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.permutations(list(fields.items())).map(dict)
 
 
-prices = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
-levels = st.lists(st.tuples(prices, prices), max_size=3)
+sizes = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
+prices = st.decimals(min_value="0.01", max_value=10**6, places=2).map(str)
+levels = st.lists(st.tuples(prices, sizes), max_size=3)
 numbers = st.one_of(st.integers(1, 3), st.integers(1, 2**53))
 times = st.integers(10**12, 2 * 10**12)
 
@@ -77,7 +78,7 @@ def row_frames(draw: st.DrawFn) -> dict[str, Any]:
                     "T": draw(times),
                     "s": "BTCUSDT",
                     "S": draw(st.sampled_from(["Buy", "Sell"])),
-                    "v": draw(prices),
+                    "v": draw(sizes),
                     "p": draw(prices),
                     "i": draw(st.uuids().map(str)),
                     "BT": draw(st.booleans()),
@@ -161,8 +162,8 @@ def test_a_frame_that_peeks_is_never_mistaken_for_another_when_it_is_damaged() -
 
 def test_a_frame_cut_short_is_not_told_as_a_copy() -> None:
     frame = (
-        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1,'
-        b'"data":{"s":"BTCUSDT","b":[],"a":[],"u":77,"seq":5},"cts":1}'
+        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1764364800000,'
+        b'"data":{"s":"BTCUSDT","b":[],"a":[],"u":77,"seq":5},"cts":1764364800000}'
     )
     codec = subscribed()
     assert codec.peek(frame) == ("orderbook.50.BTCUSDT", 77, False)
@@ -183,7 +184,7 @@ def test_tickers_candles_and_unsubscribed_topics_are_always_decoded() -> None:
 
 def test_two_update_numbers_in_one_frame_are_one_too_many() -> None:
     frame = (
-        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1,"u":9,'
+        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1764364800000,"u":9,'
         b'"data":{"s":"BTCUSDT","b":[],"a":[],"u":77,"seq":5}}'
     )
     assert subscribed().peek(frame) is None
@@ -191,7 +192,7 @@ def test_two_update_numbers_in_one_frame_are_one_too_many() -> None:
 
 def test_a_number_too_large_to_be_one_is_left_to_the_decoder() -> None:
     frame = (
-        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1,'
+        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1764364800000,'
         b'"data":{"s":"BTCUSDT","b":[],"a":[],"u":%s}}'
     )
     codec = subscribed()
@@ -203,8 +204,8 @@ def test_a_number_too_large_to_be_one_is_left_to_the_decoder() -> None:
 def test_after_unsubscribing_nothing_is_told_as_a_copy() -> None:
     codec = subscribed()
     frame = (
-        b'{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1,'
-        b'"data":[{"T":1,"s":"BTCUSDT","S":"Buy","v":"1","p":"1","i":"a","BT":false}]}'
+        b'{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1764364800000,'
+        b'"data":[{"T":1764364800000,"s":"BTCUSDT","S":"Buy","v":"1","p":"1","i":"a","BT":false}]}'
     )
     assert codec.peek(frame) is not None
     codec.unsubscribe([Subscription(Channel.TRADES, instrument(market=Market.LINEAR))], "2")

@@ -52,8 +52,10 @@ def test_malformed_answers_and_topics_are_survived(frame: bytes) -> None:
 
 def test_a_price_that_is_no_plausible_number_is_refused() -> None:
     codec = codec_for(Market.SPOT)
-    frame = b'{"topic":"orderbook.1.BTCUSDT","type":"snapshot","ts":1,"data":{"s":"BTCUSDT",\
+    frame = (
+        b'{"topic":"orderbook.1.BTCUSDT","type":"snapshot","ts":1764364800000,"data":{"s":"BTCUSDT",\
 "b":[[%s,"1"]],"a":[],"u":5,"seq":5}}'
+    )
     assert codec.decode(frame % b'"12.5"', 1)
     for price in (b'"NaN"', b'"sNaN"', b'"Infinity"', b'"1e70"', b"12.5", b"12", b"null", b'""'):
         with pytest.raises(DecodeError):

@@ -35,7 +35,7 @@ def perpetual(symbol: str, base: str, quote: str, settle: str, **fields: Any) ->
 
 
 def only(rows: list[dict[str, Any]], market: Market) -> Instrument:
-    (found,) = instruments(rows, market)
+    (found,) = instruments(rows, market).values
     return found
 
 
@@ -112,7 +112,7 @@ def test_closed_instruments_are_left_out_and_unknown_states_do_not_trade() -> No
         perpetual("BUSDT", "B", "USDT", "USDT", status="PreLaunch"),
         perpetual("CUSDT", "C", "USDT", "USDT", status="Musing"),
     ]
-    found = {i.native: i.status for i in instruments(rows, Market.LINEAR)}
+    found = {i.native: i.status for i in instruments(rows, Market.LINEAR).values}
     assert found == {"BUSDT": InstrumentStatus.PRELAUNCH, "CUSDT": InstrumentStatus.HALTED}
 
 
@@ -134,7 +134,7 @@ def test_a_name_that_means_another_market_is_refused() -> None:
     # Settled in its base, it would read as inverse.
     odd = perpetual("USDCX", "USDC", "USDT", "USDC", contractType="LinearPerpetual")
     unreadable = perpetual("A/BUSDT", "A/B", "USDT", "USDT")
-    assert instruments([odd, unreadable], Market.LINEAR) == []
+    assert instruments([odd, unreadable], Market.LINEAR).values == []
 
 
 coins = st.sampled_from(["BTC", "ETH", "USDT", "USDC", "1000PEPE"])
@@ -144,7 +144,7 @@ def test_what_is_kept_maps_one_to_one() -> None:
     @given(st.lists(st.tuples(st.text("ABC", min_size=1, max_size=2), coins, coins, coins)))
     def check(given_rows: list[tuple[str, str, str, str]]) -> None:
         rows = [perpetual(*fields) for fields in given_rows]
-        found = instruments(rows, Market.LINEAR)
+        found = instruments(rows, Market.LINEAR).values
         assert len({i.symbol for i in found}) == len(found) == len({i.native for i in found})
         assert {i.symbol for i in found} == {i.symbol for i in one_to_one(reversed(found))}
 

@@ -21,7 +21,7 @@ from ccrs_core.wire import DECIMALS
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
 # A price of nothing is none.
 _PRICE = r'"(?!0(?:\.0*+)?")' + _NUMBER[1:]
-_TIME = r'"([1-9]\d{12})"'
+_TIME = r'"([1-4]\d{12})"'
 _COUNT = r"([1-9]\d{0,17}+)"
 _NAME = r'"[\w.-]*+"'
 

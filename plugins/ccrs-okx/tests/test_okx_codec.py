@@ -466,7 +466,7 @@ def test_states_of_candles_have_rising_numbers_and_end_where_the_next_begins() -
         st.decimals(0, 10**15, places=8).map(lambda volume: f"{volume:f}"), min_size=1, max_size=4
     )
 
-    @given(volumes, st.integers(0, 40_000_000))
+    @given(volumes, st.integers(20_000_000, 60_000_000))
     def check(volumes: list[str], minute: int) -> None:
         codec = codec_for(Channel.CANDLES, interval="1m")
         start = minute * MINUTE
