@@ -134,6 +134,10 @@ class OkxCodec(Codec):
         self._peeks: dict[bytes, Peek] = {}
         self._wholes: dict[bytes, str] = {}
         """Topics whose frames tell a whole state and its number, by how they begin."""
+        self._twins: dict[Key, Key] = {}
+        """Of channels that say the same, the other one, until either is heard."""
+        self._undecided: dict[bytes, Key] = {}
+        """These channels, by how their frames begin."""
         self._liquidations: dict[str, dict[str, LiquidationStream]] = {}
         """By type of instrument and topic."""
         self._head = _UNUSED
@@ -195,7 +199,11 @@ class OkxCodec(Codec):
             kind = STREAMS[subscription.channel]
         stream = self._streams[topic] = kind(topic, subscription)
         self._head, self._plain_decoder = _UNUSED, None
-        for key in self._keys(subscription):
+        keys = self._keys(subscription)
+        if len(keys) > 1:
+            self._twins.update(zip(keys, reversed(keys), strict=True))
+            self._undecided.update((_head(*key), key) for key in keys)
+        for key in keys:
             self._handlers[key] = stream.decode
             self._topics[key] = topic
             head = _head(*key)
@@ -227,11 +235,29 @@ class OkxCodec(Codec):
             return
         self._streams.pop(topic, None)
         for key in self._keys(subscription):
-            self._handlers.pop(key, None)
             self._topics.pop(key, None)
-            self._plain.pop(_head(*key), None)
-            self._peeks.pop(_head(*key), None)
-            self._wholes.pop(_head(*key), None)
+            self._decided(key)
+            self._deafen(key)
+
+    def _deafen(self, key: Key) -> None:
+        """Take no more frames of a channel."""
+        self._handlers.pop(key, None)
+        head = _head(*key)
+        self._plain.pop(head, None)
+        self._peeks.pop(head, None)
+        self._wholes.pop(head, None)
+
+    def _heard(self, key: Key) -> None:
+        """Of channels that say the same the one that is heard first counts: a recording that holds
+        both says nothing twice."""
+        other = self._twins[key]
+        self._decided(key)
+        self._decided(other)
+        self._deafen(other)
+
+    def _decided(self, key: Key) -> None:
+        self._twins.pop(key, None)
+        self._undecided.pop(_head(*key), None)
 
     @staticmethod
     def _keys(subscription: Subscription) -> list[Key]:
@@ -258,7 +284,10 @@ class OkxCodec(Codec):
             if "arg" not in message:
                 return (Unrecognised(f"a frame with {', '.join(map(str, message))}"[:200]),)
             arg = message["arg"]
-            handler = self._handlers.get(_key(arg))
+            key = _key(arg)
+            if key in self._twins:
+                self._heard(key)
+            handler = self._handlers.get(key)
             if handler is None:
                 return (Unrecognised(f"channel {arg['channel']}"[:200]),)
             return handler(message, received_time_ns)
@@ -271,6 +300,8 @@ class OkxCodec(Codec):
         if frame.startswith(_HEAD):
             self._head = frame[: frame.find(b"}") + 1] or _UNUSED
             self._plain_decoder = self._plain.get(self._head)
+            if self._head in self._undecided:
+                self._heard(self._undecided[self._head])
 
     def _control(self, message: dict[str, Any]) -> Sequence[Message]:
         """What a frame says that is an event of the connection."""

@@ -382,7 +382,8 @@ def test_books_of_two_depths_are_topics_of_their_own() -> None:
     (gone,) = said(codec, told("books5", change(5, None)))
     assert isinstance(gone, Unrecognised)
     assert only(codec, snapshot(change(5, -1))).snapshot
-    # What carries the same under another name is read as well.
+    # What carries the same under another name is read as well, where it is heard first.
+    codec.subscribe(subs[1:], "3")
     assert only(codec, told("books-l2-tbt", change(5, -1), action="snapshot")).snapshot
 
 
@@ -688,6 +689,41 @@ def test_each_liquidation_is_delivered_once_whatever_its_time() -> None:
     assert sorted((str(e.size), str(e.price)) for e in heard) == [
         ("13", "98"), ("13", "99"), ("13", "99"), ("14", "99")
     ]  # fmt: skip
+
+
+# --- channels that say the same ---
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("channel", "names", "options"),
+    [
+        (Channel.TRADES, ("trades-all", "trades"), {}),
+        (Channel.BOOK, ("books", "books-l2-tbt"), {"depth": 400}),
+    ],
+)
+@pytest.mark.parametrize("spaced", [False, True])
+def test_of_channels_that_say_the_same_the_first_one_counts(
+    order: tuple[int, int],
+    channel: Channel,
+    names: tuple[str, str],
+    options: dict[str, Any],
+    spaced: bool,
+) -> None:
+    levels = {"asks": [], "bids": [level("1", "2")], "ts": str(NOW), "prevSeqId": 5, "seqId": 6}
+    row = trade() if channel is Channel.TRADES else levels
+    more = {} if channel is Channel.TRADES else {"action": "update"}
+    first, second = (told(names[place], row, **more) for place in order)
+    separators = None if spaced else (",", ":")
+    codec = codec_for(channel, **options)
+
+    def heard(frame: dict[str, Any]) -> Any:
+        (message,) = codec.decode(json.dumps(frame, separators=separators).encode(), 7)
+        return type(message)
+
+    assert [heard(first), heard(second), heard(first)] == [Data, Unrecognised, Data]
+    codec.subscribe([Subscription(channel, instrument(), **options)], "2")
+    assert [heard(second), heard(first)] == [Data, Unrecognised]
 
 
 # --- the rest ---
