@@ -18,10 +18,9 @@ from ccrs_core.wire import DECIMALS
 
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
 _PRICE = r'"((?!0(?:\.0++)?+")(?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
-_UNREAD = r'"[\d.]*+"'
 _TIME = r"[1-4]\d{12}"
 _COUNT = r"[1-9]\d{0,17}+"
-_NAME = r'"\w*+"'
+_NAME = r'"[^"\\]*+"'
 _MARKET = r'(?:,"st":\d)?'
 """Futures say by it which of their two markets a symbol is of."""
 
@@ -49,12 +48,12 @@ SPOT_TRADE = re.compile(
 
 FUTURES_TRADE = re.compile(
     r',"data":\{"e":"aggTrade","E":' + _TIME + r'(?:,"s":' + _NAME + r')?,"a":(' + _COUNT
-    + r')(?:,"s":' + _NAME + r')?,"p":' + _PRICE + r',"q":' + _NUMBER + r'(?:,"nq":' + _UNREAD
+    + r')(?:,"s":' + _NAME + r')?,"p":' + _PRICE + r',"q":' + _NUMBER + r'(?:,"nq":' + _NUMBER
     + r')?,"f":' + _COUNT + r',"l":' + _COUNT + r',"T":(' + _TIME + r'),"m":(true|false)'
     + _MARKET + r"\}\}",
     re.ASCII,
 )  # fmt: skip
-"""As for spot, of aggregate trades; the symbol stands before or after the number."""
+"""What follows the stream. Groups: a, p, q, nq, T, m; the symbol stands before or after a."""
 
 
 def _quotes(match: re.Match[str]) -> tuple[Any, ...]:
@@ -80,6 +79,18 @@ def _trade(match: re.Match[str]) -> tuple[Any, ...]:
     )
 
 
+def _aggregate_trade(match: re.Match[str]) -> tuple[Any, ...]:
+    _, price, size, plain, time, maker = match.groups()
+    number = DECIMALS[size]
+    return (
+        int(time) * NS_PER_MS,
+        DECIMALS[price],
+        number,
+        Side.SELL if maker == "true" else Side.BUY,
+        None if plain is None else DECIMALS[plain] != number,
+    )
+
+
 _QUOTED = ["bid_price", "bid_size", "ask_price", "ask_size"]
 
 spot_top_of_book = deferred_constructors(TopOfBook, _QUOTED, _quotes)
@@ -91,6 +102,11 @@ futures_top_of_book = deferred_constructors(
 )
 """Makes constructors; they take exchange, symbol, time of receipt, sequence and the match."""
 
-trade = deferred_constructors(Trade, ["exchange_time_ns", "price", "size", "side"], _trade)
+_TRADED = ["exchange_time_ns", "price", "size", "side"]
+
+trade = deferred_constructors(Trade, _TRADED, _trade)
 """Makes constructors; they take exchange, symbol, time of receipt, sequence, trade id, False for
-block trades and the match."""
+block trades, None for price improvement and the match."""
+
+aggregate_trade = deferred_constructors(Trade, [*_TRADED, "rpi"], _aggregate_trade)
+"""As for trades, without price improvement."""

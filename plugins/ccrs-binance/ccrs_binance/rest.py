@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ccrs_binance.codec import INTERVALS
-from ccrs_binance.streams import levels
+from ccrs_binance.streams import improves_price, levels
 from ccrs_binance.symbols import instruments
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market, Side
@@ -95,7 +95,8 @@ def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
 def _read_instruments(
     request: GetInstruments, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Instrument]]:
-    return instruments(body["symbols"], request.market).answer()
+    now_ns = ns_or_none(body.get("serverTime")) or received_time_ns
+    return instruments(body["symbols"], request.market, now_ns).answer()
 
 
 # --- books ----------------------------------------------------------------------------------
@@ -196,6 +197,7 @@ def _read_trades(
         number, time, at, much, maker = (row[name] for name in names)
         if type(maker) is not bool:
             raise TypeError("the maker's side isn't true or false")
+        traded = size(much)
         return Trade(
             instrument.exchange,
             instrument.symbol,
@@ -204,8 +206,9 @@ def _read_trades(
             whole(number),
             str(number),
             price(at),
-            size(much),
+            traded,
             Side.SELL if maker else Side.BUY,
+            rpi=improves_price(row, traded),
         )
 
     found = read_rows(body, trade)

@@ -10,7 +10,6 @@ https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -163,26 +162,90 @@ class FuturesTopOfBookStream(TopOfBookStream):
 
 
 class TradeStream(Stream):
-    """``trade`` (spot) and ``aggTrade`` (futures); ``m``: the buyer was the maker, the taker sold.
+    """``trade`` of spot; ``m``: the buyer was the maker, the taker sold.
 
-    An aggregate trade is what one taker order traded at one price.
     https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#trade-streams
     """
 
     name: ClassVar[bytes | None] = b"t"
     key: ClassVar[str] = "t"
-    spelling: ClassVar[re.Pattern[str]] = plain.SPOT_TRADE
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
-        self._new = plain.trade()
-        self._match = self.spelling.fullmatch
+        self._new = self._constructor()
+
+    def _constructor(self) -> Any:
+        return plain.trade()
 
     def decode_plain(
-        self, frame: bytes, start: int, received_time_ns: int
+        self,
+        frame: bytes,
+        start: int,
+        received_time_ns: int,
+        match: Any = plain.SPOT_TRADE.fullmatch,
     ) -> Sequence[Message] | None:
         try:
-            found = self._match(frame.decode(), start)
+            found = match(frame.decode(), start)
+        except UnicodeDecodeError:
+            return None
+        if found is None:
+            return None
+        trade_id = found[1]
+        event = self._new(
+            *(self.exchange, self.symbol, received_time_ns, int(trade_id), trade_id),
+            *(False, None, found),
+        )
+        return (Data(self.topic, (event,)),)
+
+    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        number, maker = whole(data[self.key]), data["m"]
+        if type(maker) is not bool:
+            raise TypeError("m isn't true or false")
+        size = SIZES[data["q"]]
+        event = _new_trade(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(data["T"]),
+            received_time_ns,
+            number,
+            str(number),
+            PRICES[data["p"]],
+            size,
+            Side.SELL if maker else Side.BUY,
+            False,
+            improves_price(data, size),
+        )
+        return (Data(self.topic, (event,)),)
+
+
+def improves_price(row: Mapping[str, Any], size: Decimal) -> bool | None:
+    """Whether a part of an aggregate trade was made by orders of retail price improvement: its
+    normal quantity leaves them out."""
+    normal = size_or_none(row.get("nq"))
+    return None if normal is None else normal != size
+
+
+class AggregateTradeStream(TradeStream):
+    """``aggTrade`` of futures: what one taker order traded at one price.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Aggregate-Trade-Streams
+    """
+
+    name: ClassVar[bytes | None] = b"a"
+    key: ClassVar[str] = "a"
+
+    def _constructor(self) -> Any:
+        return plain.aggregate_trade()
+
+    def decode_plain(
+        self,
+        frame: bytes,
+        start: int,
+        received_time_ns: int,
+        match: Any = plain.FUTURES_TRADE.fullmatch,
+    ) -> Sequence[Message] | None:
+        try:
+            found = match(frame.decode(), start)
         except UnicodeDecodeError:
             return None
         if found is None:
@@ -195,36 +258,9 @@ class TradeStream(Stream):
             int(trade_id),
             trade_id,
             False,
-            None,
             found,
         )
         return (Data(self.topic, (event,)),)
-
-    def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
-        number, maker = whole(data[self.key]), data["m"]
-        if type(maker) is not bool:
-            raise TypeError("m isn't true or false")
-        event = _new_trade(
-            self.exchange,
-            self.symbol,
-            ns_of_ms(data["T"]),
-            received_time_ns,
-            number,
-            str(number),
-            PRICES[data["p"]],
-            SIZES[data["q"]],
-            Side.SELL if maker else Side.BUY,
-            False,
-        )
-        return (Data(self.topic, (event,)),)
-
-
-class AggregateTradeStream(TradeStream):
-    """``aggTrade``."""
-
-    name: ClassVar[bytes | None] = b"a"
-    key: ClassVar[str] = "a"
-    spelling: ClassVar[re.Pattern[str]] = plain.FUTURES_TRADE
 
 
 def levels(rows: Any) -> tuple[Level, ...]:

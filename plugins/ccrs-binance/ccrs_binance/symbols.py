@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import attrs
-
-from ccrs_core.model import Instrument, InstrumentStatus, Market, unified_symbol
+from ccrs_core.model import NS_PER_MS, Instrument, InstrumentStatus, Market, unified_symbol
 from ccrs_core.naming import one_to_one
 from ccrs_core.wire import Rows, ns_of_ms, price_or_none, read_rows, whole
 
@@ -30,19 +28,38 @@ STATUSES = {
     "DELIVERED": InstrumentStatus.CLOSED,
     "CLOSE": InstrumentStatus.CLOSED,
 }
-"""Any other status is not plain trading: HALT, BREAK, CANCEL_ONLY, or one to come."""
+"""Any other status is not plain trading: HALT, CANCEL_ONLY, or one to come."""
+
+DELISTED = "BREAK"
+"""What delisted spot pairs are for ever, and all pairs during maintenance."""
 
 PERPETUALS = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL", "PERPETUAL DELIVERING"})
 
 
-def instruments(rows: Any, market: Market) -> Rows[Instrument]:
+def instruments(rows: Any, market: Market, now_ns: int = 0) -> Rows[Instrument]:
     """The instruments of an ``exchangeInfo``, each name once, those that have closed left out.
 
-    Rows that can't be read are counted: see :func:`~ccrs_core.wire.read_rows`.
+    Rows that can't be read are counted: see :func:`~ccrs_core.wire.read_rows`. ``now_ns`` is the
+    exchange's time: delisted contracts are said to be settling for years after their delivery.
     """
-    found = read_rows(rows, lambda row: _instrument(row, market))
-    listed = [i for i in found.values if i.status is not InstrumentStatus.CLOSED]
-    return attrs.evolve(found, values=one_to_one(listed))
+    found = read_rows(rows, lambda row: (_instrument(row, market), row))
+    # Where nothing trades at all, a break isn't the end.
+    delisted = market is Market.SPOT and any(
+        each.status is InstrumentStatus.TRADING for each, _ in found.values
+    )
+    listed = [
+        instrument
+        for instrument, row in found.values
+        if instrument.status is not InstrumentStatus.CLOSED
+        and not (delisted and row["status"] == DELISTED)
+        and not (instrument.status is InstrumentStatus.SETTLING and _delivered(row, now_ns))
+    ]
+    return Rows(one_to_one(listed), found.left_out, found.reason)
+
+
+def _delivered(row: Mapping[str, Any], now_ns: int) -> bool:
+    delivery = row.get("deliveryDate")
+    return type(delivery) is int and delivery * NS_PER_MS <= now_ns
 
 
 def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
@@ -53,13 +70,14 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
         # Before trading and near delivery the type may be empty; but the symbols of perpetuals are
         # their pairs, or say so.
         pair = row.get("pair")
-        if row["contractType"] not in PERPETUALS and native not in {pair, f"{pair}_PERP"}:
+        perpetual = row.get("contractType") in PERPETUALS
+        if not perpetual and native not in {pair, f"{pair}_PERP"}:
             expiry_ns = ns_of_ms(row["deliveryDate"])
     names = (native, base, quote) if settle is None else (native, base, quote, settle)
     if not all(type(text) is str and text for text in names):
         raise TypeError("symbol and assets must be text")
     inverse = market is Market.INVERSE
-    filters = {each["filterType"]: each for each in row["filters"]}
+    filters = {each["filterType"]: each for each in row.get("filters") or () if each}
     lots = filters.get("LOT_SIZE", {})
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
     return Instrument(

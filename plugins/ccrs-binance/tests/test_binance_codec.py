@@ -183,6 +183,29 @@ def test_where_the_buyer_was_the_maker_the_taker_has_sold(maker: bool, side: Sid
         said(codec, stream("aggTrade", a=78, f=1, l=3, **{**trade, "m": 1}))
 
 
+def test_a_trade_says_whether_a_part_of_it_improved_a_retail_price() -> None:
+    """``nq`` leaves out what such orders made; spot and COIN-M don't say."""
+    trade = {"E": NOW + 1, "a": 78, "p": "100.10", "q": "0.50", "f": 1, "l": 3, "T": NOW, "m": True}
+    for extra in ({}, {"odd": 1}):  # the usual spelling, and another one
+        codec = codec_for(Channel.TRADES, market=Market.LINEAR)
+        for normal, improved in {"0.5": False, "0.4": True, "0": True}.items():
+            frame = json.dumps(stream("aggTrade", **_ordered(trade, nq=normal), **extra))
+            (message,) = codec.decode(frame.replace(" ", "").encode(), 7)
+            assert isinstance(message, Data)
+            assert [t.rpi for t in message.events if isinstance(t, Trade)] == [improved]
+        assert only(codec, stream("aggTrade", **trade)).rpi is None
+    spot = {"E": NOW + 1, "t": 7, "p": "1.0", "q": "1.0", "T": NOW, "m": True, "M": True}
+    assert only(codec_for(Channel.TRADES), stream("trade", **spot)).rpi is None
+
+
+def _ordered(trade: dict[str, Any], **after_q: Any) -> dict[str, Any]:
+    """A trade as Binance spells it, with more after its quantity."""
+    fields = {"e": "aggTrade"}
+    for name, value in trade.items():
+        fields |= {name: value, **(after_q if name == "q" else {})}
+    return fields
+
+
 # --- candles ---
 
 

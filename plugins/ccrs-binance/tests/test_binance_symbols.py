@@ -11,7 +11,7 @@ from ccrs_binance.symbols import instruments
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.model import Instrument, InstrumentStatus, Market, market_of
+from ccrs_core.model import NS_PER_MS, Instrument, InstrumentStatus, Market, market_of
 from ccrs_core.naming import one_to_one
 
 NEVER = 4_133_404_800_000
@@ -163,6 +163,59 @@ def test_closed_instruments_are_left_out_and_unknown_states_do_not_trade() -> No
     found = {i.native: i.status for i in instruments(rows, Market.LINEAR).values}
     wanted = {f"C{n}USDT": status for n, status in enumerate(states.values()) if status}
     assert found == wanted
+
+
+def test_delisted_spot_pairs_are_left_out_unless_nothing_trades_at_all() -> None:
+    gone, traded = (
+        pair("BCCBTC", "BCC", "BTC", status="BREAK"),
+        pair("ETHBTC", "ETH", "BTC"),
+    )
+    assert [i.native for i in instruments([gone, traded], Market.SPOT).values] == ["ETHBTC"]
+    paused = pair("ETHBTC", "ETH", "BTC", status="BREAK")
+    found = instruments([gone, paused], Market.SPOT).values
+    assert {i.status for i in found} == {InstrumentStatus.HALTED}
+
+
+def test_contracts_that_settle_after_their_delivery_are_over() -> None:
+    rows = [
+        contract("OMGUSDT", "OMG", "USDT", status="SETTLING", deliveryDate=DECEMBER),
+        contract("BTCUSDT", "BTC", "USDT", status="SETTLING"),
+        contract("ETHUSDT", "ETH", "USDT", deliveryDate=DECEMBER),
+    ]
+    before, after = (DECEMBER - 1) * NS_PER_MS, DECEMBER * NS_PER_MS
+    assert len(instruments(rows, Market.LINEAR, before).values) == 3
+    found = {i.native: i.status for i in instruments(rows, Market.LINEAR, after).values}
+    assert found == {"BTCUSDT": InstrumentStatus.SETTLING, "ETHUSDT": InstrumentStatus.TRADING}
+    row = coin_margined("BTCUSD_PERP", contractStatus="SETTLING", deliveryDate=DECEMBER)
+    assert instruments([row], Market.INVERSE, after).values == []
+
+
+def test_a_row_that_cannot_be_read_takes_no_other_away() -> None:
+    good = contract("BTCUSDT", "BTC", "USDT")
+    nameless = contract("", "", "", pair="", contractType="", status="PENDING_TRADING")
+    unsettled = {k: v for k, v in contract("XYZUSDT", "XYZ", "USDT").items() if k != "marginAsset"}
+    bad = [nameless, unsettled, {}, None, contract("QUSDT", "Q", "USDT", filters=[1])]
+    found = instruments([*bad, good], Market.LINEAR)
+    assert ([i.native for i in found.values], found.left_out) == (["BTCUSDT"], len(bad))
+    with pytest.raises(ValueError, match="none of 5 rows"):
+        instruments(bad, Market.LINEAR)
+
+
+def test_rules_that_are_blank_or_absent_are_none() -> None:
+    blank = [
+        {"filterType": "PRICE_FILTER", "tickSize": ""},
+        {"filterType": "LOT_SIZE", "minQty": None},
+        None,
+    ]
+    for rules in (None, [], blank):
+        instrument = only([contract("BTCUSDT", "BTC", "USDT", filters=rules)], Market.LINEAR)
+        assert instrument.tick_size is instrument.lot_size is instrument.min_size is None
+
+
+def test_names_may_have_any_characters() -> None:
+    instrument = only([contract("币安人生USDT", "币安人生", "USDT")], Market.LINEAR)
+    assert instrument.symbol == "币安人生/USDT:USDT"
+    assert market_of(instrument.symbol) is Market.LINEAR
 
 
 def test_a_name_that_means_another_market_is_refused() -> None:
