@@ -115,6 +115,8 @@ class BinanceCodec(Codec):
         self._peeks: dict[bytes, tuple[str, Callable[[bytes], list[bytes]], bool]] = {}
         self._leads: dict[bytes, tuple[str, bytes]] = {}
         self._plain: dict[bytes, PlainDecoder] = {}
+        self._undecided: dict[bytes, str] = {}
+        """Streams that say the same as others, until one of them is heard: their topics by name."""
         self._head = _UNUSED
         self._plain_decoder: PlainDecoder | None = None
 
@@ -148,8 +150,13 @@ class BinanceCodec(Codec):
     def _open(self, topic: str, stream: Stream) -> None:
         name = topic.encode()
         self._streams[topic] = stream
-        for alias in (topic, *_aliases(topic)):
+        self._handlers[topic] = stream.decode
+        for alias in _aliases(topic):
             self._handlers[alias] = stream.decode
+        if isinstance(stream, TradeStream):
+            self._handlers[stream.twin] = stream.decode_twin
+        for alias in _names(stream):
+            self._undecided[alias.encode()] = topic
         key = stream.number or stream.name
         if key is not None:
             digits_after = re.compile(rb'"' + key + rb'":(\d{1,18})[,}]').findall
@@ -161,14 +168,26 @@ class BinanceCodec(Codec):
         self._head, self._plain_decoder = _UNUSED, None
 
     def _close(self, topic: str) -> None:
-        name = topic.encode()
-        self._streams.pop(topic, None)
-        for alias in (topic, *_aliases(topic)):
-            self._handlers.pop(alias, None)
-        self._peeks.pop(name, None)
-        self._leads.pop(name, None)
-        self._plain.pop(name, None)
+        stream = self._streams.pop(topic, None)
+        for alias in () if stream is None else _names(stream):
+            self._undecided.pop(alias.encode(), None)
+            self._deafen(alias)
         self._head, self._plain_decoder = _UNUSED, None
+
+    def _deafen(self, name: str) -> None:
+        """Take no more frames of a stream."""
+        self._handlers.pop(name, None)
+        for known in (self._peeks, self._leads, self._plain):
+            known.pop(name.encode(), None)
+
+    def _heard(self, name: bytes) -> None:
+        """Of streams that say the same, the one that is heard first counts: a recording that holds
+        several says nothing twice."""
+        for alias in _names(self._streams[self._undecided[name]]):
+            other = alias.encode()
+            del self._undecided[other]
+            if other != name:
+                self._deafen(alias)
 
     # --- answers and data ---
 
@@ -182,7 +201,10 @@ class BinanceCodec(Codec):
                 return messages
         try:
             message = orjson.loads(frame)
-            handler = self._handlers[message["stream"]]
+            stream = message["stream"]
+            if self._undecided and type(stream) is str and stream.encode() in self._undecided:
+                self._heard(stream.encode())
+            handler = self._handlers[stream]
         except KeyError:
             try:
                 return self._control(message)
@@ -200,8 +222,11 @@ class BinanceCodec(Codec):
         self._head, self._plain_decoder = _UNUSED, None
         if frame.startswith(_START):
             end = frame.find(b'"', len(_START))
+            name = frame[len(_START) : end]
+            if name in self._undecided:
+                self._heard(name)
             self._head = frame[: end + 1] or _UNUSED
-            self._plain_decoder = self._plain.get(frame[len(_START) : end])
+            self._plain_decoder = self._plain.get(name)
 
     def _control(self, message: dict[str, Any]) -> Sequence[Message]:
         """What a frame says that belongs to no subscribed stream."""
@@ -249,12 +274,24 @@ class BinanceCodec(Codec):
         return super().newest(frames, replaceable)
 
 
+SPEEDS = ("0ms", "100ms", "250ms", "500ms", "1000ms")
+"""Speeds at which books have been sent."""
+
+
 def _aliases(topic: str) -> Iterable[str]:
     """The same stream at other speeds, as recordings of other programs hold it."""
     name, speed = topic.rsplit("@", 1)
-    if speed not in {"100ms", "1s"}:
+    if speed == "1s":
+        return (name, f"{name}@3s")
+    if speed != "100ms":
         return ()
-    return (name, *(f"{name}@{other}" for other in ("0ms", "250ms", "500ms", "1000ms")))
+    return (name, *(f"{name}@{other}" for other in SPEEDS if other != speed))
+
+
+def _names(stream: Stream) -> Sequence[str]:
+    """All streams that say what a topic does: at other speeds, or trades aggregated or singly."""
+    twins = (stream.twin,) if isinstance(stream, TradeStream) else ()
+    return (stream.topic, *_aliases(stream.topic), *twins)
 
 
 def _request(method: str, topics: Iterable[str], request_id: str) -> str:

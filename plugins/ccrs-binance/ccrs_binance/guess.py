@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from ccrs_binance.codec import FULL_DEPTH, INTERVALS
+from ccrs_binance.codec import FULL_DEPTH, INTERVALS, SPEEDS
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market, Subscription, unified_symbol
 
@@ -24,7 +24,7 @@ QUOTES = (
 )
 """Quote assets; one that ends like another comes first."""
 
-_DEPTH = re.compile(r"depth(5|10|20)?(?:@\d+ms)?")
+_DEPTH = re.compile(rf"depth(5|10|20)?(?:@(?:{'|'.join(SPEEDS)}))?", re.ASCII)
 _DATED = re.compile(r"(\w+)_(\d{6})", re.ASCII)
 _COIN_MARGINED = re.compile(r"\w+USD_(?:PERP|\d{6})", re.ASCII)
 
@@ -33,29 +33,31 @@ _CHANNELS = {
     "trade": Channel.TRADES,
     "aggTrade": Channel.TRADES,
     "ticker": Channel.TICKER,
-    "markPrice": Channel.MARK_PRICE,
-    "markPrice@1s": Channel.MARK_PRICE,
     "forceOrder": Channel.LIQUIDATIONS,
 }
+_MARK_PRICES = frozenset({"markPrice", "markPrice@1s", "markPrice@3s"})
+_OF_FUTURES = frozenset({"forceOrder", *_MARK_PRICES})
 
 
 def guess(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
     """The subscriptions that frames belong to, in the order of their first appearance."""
-    streams: dict[str, None] = {}
+    streams: dict[str, Counter[Market]] = {}
     votes: Counter[Market] = Counter()
     for frame in frames:
         message = _object(frame)
         stream, data = message.get("stream"), message.get("data")
         if isinstance(stream, str) and isinstance(data, dict):
-            streams[stream] = None
+            said = streams.setdefault(stream, Counter())
             vote = _market(stream, data)
             if vote is not None:
                 votes[vote] += 1
-    usual = market or (votes.most_common(1)[0][0] if votes else Market.SPOT)
+                said[vote] += 1
+    usual = votes.most_common(1)[0][0] if votes else Market.SPOT
     found: dict[Subscription, None] = {}
-    for stream in streams:
+    for stream, said in streams.items():
         native, _, kind = stream.partition("@")
-        instrument = instrument_of(native.upper(), usual)
+        likely = market or (said.most_common(1)[0][0] if said else usual)
+        instrument = instrument_of(native.upper(), likely)
         if instrument is not None:
             found.update(dict.fromkeys(_subscriptions(kind, instrument)))
     return tuple(found)
@@ -70,26 +72,38 @@ def _object(frame: bytes) -> dict[str, Any]:
 
 
 def _market(stream: str, data: dict[str, Any]) -> Market | None:
-    """What one frame tells of its market; None where that is nothing."""
+    """The market that one frame proves to be of; None where it proves none."""
     native, _, kind = stream.partition("@")
     if _COIN_MARGINED.fullmatch(native.upper()):
         return None  # it is said by the symbol, and says nothing of others
-    if "markPrice" in kind or "forceOrder" in kind or "pu" in data or "_" in native:
+    if kind in _OF_FUTURES or "_" in native or not data.keys().isdisjoint(("pu", "X", "st", "ps")):
         return Market.LINEAR
-    if kind.startswith("depth") or kind == "trade":
+    if kind in {"trade", "aggTrade"}:
+        if "M" in data:
+            return Market.SPOT
+        return Market.LINEAR if kind == "aggTrade" and "p" in data else None
+    if kind.startswith("depth"):
         return Market.SPOT
     if kind == "bookTicker":
         return Market.LINEAR if "T" in data else Market.SPOT
+    if kind == "ticker" and "c" in data:
+        return Market.SPOT if "b" in data else Market.LINEAR
     return None
 
 
 def _subscriptions(kind: str, instrument: Instrument) -> Iterable[Subscription]:
+    if kind in _OF_FUTURES and instrument.market is Market.SPOT:
+        return ()
     depth = _DEPTH.fullmatch(kind)
     if depth is not None:
         levels = int(depth[1]) if depth[1] else FULL_DEPTH
         return (Subscription(Channel.BOOK, instrument, depth=levels),)
     if kind.startswith("kline_") and kind[6:] in INTERVALS:
         return (Subscription(Channel.CANDLES, instrument, interval=kind[6:]),)
+    if kind in _MARK_PRICES:
+        mark = Subscription(Channel.MARK_PRICE, instrument)
+        dated = instrument.expiry_ns is not None
+        return (mark,) if dated else (mark, Subscription(Channel.FUNDING, instrument))
     channel = _CHANNELS.get(kind)
     return () if channel is None else (Subscription(channel, instrument),)
 

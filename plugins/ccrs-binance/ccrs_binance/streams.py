@@ -40,7 +40,6 @@ from ccrs_core.wire import (
     ns_or_none,
     price,
     price_or_none,
-    size,
     size_or_none,
     whole,
 )
@@ -81,6 +80,12 @@ class Stream(ABC):
         return (Unrecognised(f"{self.topic}: {what}"[:200]),)
 
 
+def best(at: Any, much: Any) -> tuple[Decimal, Decimal] | tuple[None, None]:
+    """Price and size of a side's best level; None where it has none, which is told by zeros."""
+    quantity = size_or_none(much)
+    return (price(at), quantity) if quantity else (None, None)
+
+
 class TopOfBookStream(Stream):
     """``bookTicker``: best bid and ask on every change. Spot says no time.
 
@@ -91,18 +96,14 @@ class TopOfBookStream(Stream):
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         u = whole(data["u"])
-        time = data.get("T")
-        bid_size, ask_size = size(data["B"]), size(data["A"])
         event = _new_top_of_book(
             self.exchange,
             self.symbol,
-            None if time is None else ns_of_ms(time),
+            ns_or_none(data.get("T")),
             received_time_ns,
             u,
-            price(data["b"]) if bid_size else None,
-            bid_size or None,
-            price(data["a"]) if ask_size else None,
-            ask_size or None,
+            *best(data["b"], data["B"]),
+            *best(data["a"], data["A"]),
         )
         return (Data(self.topic, (event,), u, False, True),)
 
@@ -169,10 +170,13 @@ class TradeStream(Stream):
 
     name: ClassVar[bytes | None] = b"t"
     key: ClassVar[str] = "t"
+    other: ClassVar[tuple[str, str]] = "aggTrade", "a"
+    """The stream that tells the same trades otherwise, and the key of its numbers."""
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
         self._new = self._constructor()
+        self.twin = f"{topic.partition('@')[0]}@{self.other[0]}"
 
     def _constructor(self) -> Any:
         return plain.trade()
@@ -198,10 +202,19 @@ class TradeStream(Stream):
         return (Data(self.topic, (event,)),)
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
-        number, maker = whole(data[self.key]), data["m"]
+        return self._decode(data, whole(data[self.key]), received_time_ns)
+
+    def decode_twin(self, data: Any, received_time_ns: int) -> Sequence[Message]:
+        """The messages of a frame of the other stream, as recordings of other programs hold it."""
+        return self._decode(data, whole(data[self.other[1]]), received_time_ns)
+
+    def _decode(self, data: Any, number: int, received_time_ns: int) -> Sequence[Message]:
+        maker = data["m"]
         if type(maker) is not bool:
             raise TypeError("m isn't true or false")
-        size = SIZES[data["q"]]
+        at, size = price_or_none(data["p"]), SIZES[data["q"]]
+        if at is None:
+            return self.unknown("no trade of the book")
         event = _new_trade(
             self.exchange,
             self.symbol,
@@ -209,7 +222,7 @@ class TradeStream(Stream):
             received_time_ns,
             number,
             str(number),
-            PRICES[data["p"]],
+            at,
             size,
             Side.SELL if maker else Side.BUY,
             False,
@@ -233,6 +246,7 @@ class AggregateTradeStream(TradeStream):
 
     name: ClassVar[bytes | None] = b"a"
     key: ClassVar[str] = "a"
+    other: ClassVar[tuple[str, str]] = "trade", "t"
 
     def _constructor(self) -> Any:
         return plain.aggregate_trade()
@@ -351,8 +365,8 @@ class TickerStream(Stream):
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         time = whole(data["E"])
-        bid_size = size_or_none(data.get("B"))
-        ask_size = size_or_none(data.get("A"))
+        bid_price, bid_size = best(data.get("b"), data.get("B"))
+        ask_price, ask_size = best(data.get("a"), data.get("A"))
         event = Ticker(
             self.exchange,
             self.symbol,
@@ -360,10 +374,10 @@ class TickerStream(Stream):
             received_time_ns,
             None,
             last_price=price_or_none(data.get("c")),
-            bid_price=price(data["b"]) if bid_size else None,
-            bid_size=bid_size or None,
-            ask_price=price(data["a"]) if ask_size else None,
-            ask_size=ask_size or None,
+            bid_price=bid_price,
+            bid_size=bid_size,
+            ask_price=ask_price,
+            ask_size=ask_size,
             open_price=price_or_none(data.get("o")),
             high_price=price_or_none(data.get("h")),
             low_price=price_or_none(data.get("l")),
@@ -385,6 +399,10 @@ class CandleStream(Stream):
         start, closed = whole(row["t"]), row["x"]
         if type(closed) is not bool:
             raise TypeError("x isn't true or false")
+        opened, high, low, last = [price_or_none(row[name]) for name in ("o", "h", "l", "c")]
+        volume = size_or_none(row["v"])
+        if opened is None or high is None or low is None or last is None or volume is None:
+            return self.unknown("no candle before the first trade")
         event = Candle(
             self.exchange,
             self.symbol,
@@ -393,12 +411,12 @@ class CandleStream(Stream):
             self._interval,
             ns_of_ms(start),
             later(ns_of_ms(start), self._interval, 1),
-            price(row["o"]),
-            price(row["h"]),
-            price(row["l"]),
-            price(row["c"]),
-            size(row["v"]),
-            size(row["q"]),
+            opened,
+            high,
+            low,
+            last,
+            volume,
+            size_or_none(row.get("q")),
             closed,
         )
         # A number that rises from one state of a candle to the next, and stays below 2^63. The
@@ -425,12 +443,12 @@ class MarkPriceStream(Stream):
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         time = whole(data["E"])
         head = (self.exchange, self.symbol, ns_of_ms(time), received_time_ns)
-        mark = MarkPrice(*head, price(data["p"]), price_or_none(data.get("i")))
+        mark = price_or_none(data["p"])
         rate = decimal_or_none(data.get("r"))
         funding = None if rate is None else (rate, ns_or_none(data.get("T")))
         events: list[tuple[int, MarketData]] = []
-        if Channel.MARK_PRICE in self._channels:
-            events.append((0, mark))
+        if Channel.MARK_PRICE in self._channels and mark is not None:
+            events.append((0, MarkPrice(*head, mark, price_or_none(data.get("i")))))
         if Channel.FUNDING in self._channels and funding and funding != self._funding:
             events.append((1, Funding(*head, *funding)))
             self._funding = funding
@@ -443,25 +461,27 @@ class MarkPriceStream(Stream):
 class LiquidationStream(Stream):
     """``forceOrder``: at most the latest liquidation of each second.
 
-    ``S`` is the side of the order that closes the position: a SELL liquidates a long.
+    ``S`` is the side of the order that closes the position: a SELL liquidates a long. Copies are
+    told by all that is said of an order: the time of the frame is the server's.
     https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Liquidation-Order-Streams
     """
 
-    number: ClassVar[bytes | None] = b"E"
-
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         row: Mapping[str, Any] = data["o"]
-        time = whole(data["E"])
         side = SIDES.get(row["S"])
         if side is None:
             return self.unknown(f"side {row['S']}")
+        at, much = price_or_none(row["p"]), size_or_none(row["q"])
+        if at is None or not much:
+            return self.unknown("an order without price or size")
         event = Liquidation(
             self.exchange,
             self.symbol,
             ns_of_ms(row["T"]),
             received_time_ns,
             Side.SELL if side is Side.BUY else Side.BUY,
-            price(row["p"]),
-            size(row["q"]),
+            at,
+            much,
         )
-        return (Data(self.topic, (event,), time, False, True),)
+        told = f"{row['T']} {side.value} {at} {much} {row.get('z')}"
+        return (Data(self.topic, (event,), told.encode()),)

@@ -206,6 +206,78 @@ def _ordered(trade: dict[str, Any], **after_q: Any) -> dict[str, Any]:
     return fields
 
 
+# --- what may be blank ---
+
+
+@pytest.mark.parametrize("blank", ["", None, "0.00000000"])
+def test_a_ticker_before_the_first_trade_has_no_prices(blank: str | None) -> None:
+    fields = {"e": "24hrTicker", "E": NOW, "s": "BTCUSDT", "v": "0.00000000", "q": "0.00000000"}
+    names = ("c", "o", "h", "l", "b", "B", "a", "A")
+    event = only(
+        codec_for(Channel.TICKER), stream("ticker", **fields, **dict.fromkeys(names, blank))
+    )
+    told = (event.last_price, event.open_price, event.high_price, event.low_price)
+    assert told == (None,) * 4
+    assert (event.bid_price, event.bid_size, event.ask_price, event.ask_size) == (None,) * 4
+    assert (event.volume, event.turnover) == (0, 0)
+
+
+@pytest.mark.parametrize("blank", ["", None, "0.00000000"])
+def test_a_side_that_is_blank_is_none(blank: str | None) -> None:
+    codec = codec_for(Channel.TOP_OF_BOOK)
+    event = only(codec, stream("bookTicker", u=5, b=blank, B=blank, a="2.0", A="1.0"))
+    assert (event.bid_price, event.bid_size) == (None, None)
+    assert (str(event.ask_price), str(event.ask_size)) == ("2.0", "1.0")
+
+
+@pytest.mark.parametrize("blank", ["", None, "0.00000000"])
+def test_what_is_blank_where_a_price_belongs_is_no_event(blank: str | None) -> None:
+    """Of a market that has never traded; the connection is unharmed."""
+    row = {
+        "t": NOW,
+        "T": NOW + MINUTE - 1,
+        "x": False,
+        "v": "0",
+        "q": "0",
+        **dict.fromkeys("ohlc", blank),
+    }
+    codec = codec_for(Channel.CANDLES, interval="1m")
+    assert all(isinstance(m, Unrecognised) for m in said(codec, stream("kline_1m", E=NOW, k=row)))
+    codec = codec_for(Channel.MARK_PRICE, Channel.FUNDING, market=Market.LINEAR)
+    mark = {"E": NOW, "p": blank, "i": blank, "r": "", "T": 0}
+    assert all(isinstance(m, Unrecognised) for m in said(codec, stream("markPrice@1s", **mark)))
+    funding = only(codec, stream("markPrice@1s", **{**mark, "r": "-0.0001"}))
+    assert isinstance(funding, Funding)
+    assert (str(funding.rate), funding.funding_time_ns) == ("-0.0001", None)
+    codec = codec_for(Channel.LIQUIDATIONS, market=Market.LINEAR)
+    order = {"S": "SELL", "p": blank, "q": "1", "T": NOW}
+    assert all(
+        isinstance(m, Unrecognised) for m in said(codec, stream("forceOrder", E=NOW, o=order))
+    )
+
+
+def test_an_index_that_is_not_told_is_none() -> None:
+    codec = codec_for(Channel.MARK_PRICE, market=Market.LINEAR)
+    for index in ("", "0.00000000", None):
+        event = only(codec, stream("markPrice@1s", E=NOW, p="10.5", i=index, r="", T=0))
+        assert (str(event.mark_price), event.index_price) == ("10.5", None)
+
+
+def test_liquidations_are_told_by_all_that_is_said_of_them() -> None:
+    """Not by the time of the frame, which is the server's."""
+    codec = codec_for(Channel.LIQUIDATIONS, market=Market.LINEAR)
+    order = {"s": "BTCUSDT", "S": "SELL", "p": "10.5", "q": "1", "z": "1", "T": NOW}
+
+    def told(time: int, **changes: Any) -> Any:
+        (message,) = said(codec, stream("forceOrder", E=time, o={**order, **changes}))
+        assert isinstance(message, Data)
+        return message.sequence
+
+    assert told(NOW) == told(NOW + 3)
+    others = [told(NOW, **change) for change in ({"T": NOW + 1}, {"q": "2"}, {"S": "BUY"})]
+    assert len({told(NOW), *others}) == 4
+
+
 # --- candles ---
 
 

@@ -209,6 +209,54 @@ def test_every_public_frame_is_understood(folder: Path) -> None:
         assert found[kind], found
 
 
+def _recorded(path: Path) -> list[bytes]:
+    frames = []
+    for line in path.read_bytes().splitlines():
+        content = orjson.loads(line)
+        wrapped = type(content) is dict and "raw" in content
+        frames.append(content["raw"].encode() if wrapped else line)
+    return frames
+
+
+@pytest.mark.parametrize("folder", [SPOT, USDM], ids=lambda folder: folder.name)
+def test_whatever_is_guessed_of_a_stream_reads_its_frames(folder: Path) -> None:
+    """Of streams of one symbol none is passed over without a subscription that reads it."""
+    exchange, kinds = Binance(), set()
+    for path in sorted((folder / "ws").glob("*.jsonl")):
+        frames = _recorded(path)
+        codecs: dict[str, Any] = {}
+        for sub in guess(frames, None):
+            assert sub.channel in Binance.capabilities.channels[sub.instrument.market]
+            route = exchange.route(sub)
+            codecs.setdefault(route.url, exchange.codec(route)).subscribe([sub], "1")
+        for frame in frames:
+            stream = orjson.loads(frame).get("stream", "!")
+            native, _, kind = stream.partition("@")
+            if kind and not native.startswith("!") and kind != "miniTicker":
+                messages = [m for codec in codecs.values() for m in codec.decode(frame, 1)]
+                assert any(isinstance(m, Data) for m in messages), (path.name, frame[:200])
+                kinds.add(kind)
+    assert len(kinds) >= 6
+
+
+@pytest.mark.parametrize("folder", [SPOT, USDM], ids=lambda folder: folder.name)
+def test_usual_frames_take_the_quick_way(folder: Path) -> None:
+    taken: Counter[bool] = Counter()
+    for path in sorted((folder / "ws").glob("*.jsonl")):
+        frames = _recorded(path)
+        codec = BinanceCodec()
+        subs = guess(frames, None)
+        if subs:
+            codec.subscribe(subs, "1")
+        for frame in frames:
+            name, _, rest = frame.removeprefix(b'{"stream":"').partition(b'"')
+            quick = codec._plain.get(name)
+            if quick is not None:
+                taken[quick(frame, len(frame) - len(rest), 1) is not None] += 1
+    assert taken[True] > 1000
+    assert not taken[False]
+
+
 def test_answers_and_notices_are_told_apart() -> None:
     lines = (SPOT / "ws" / "acks-errors.jsonl").read_bytes().splitlines()
     messages = [message for line in lines for message in BinanceCodec().decode(line, 1)]

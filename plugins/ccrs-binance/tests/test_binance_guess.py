@@ -10,7 +10,7 @@ import pytest
 from ccrs_binance import Binance
 from ccrs_binance.guess import guess, instrument_of
 
-from ccrs_core.codec import Data
+from ccrs_core.codec import Data, Unrecognised
 from ccrs_core.model import Channel, Market, Subscription
 
 SAMPLES = importlib.resources.files("ccrs_binance") / "samples" / "streams"
@@ -88,3 +88,94 @@ def test_what_belongs_to_no_stream_is_passed_over() -> None:
 )  # fmt: skip
 def test_what_looks_like_no_instrument_is_left_out(native: str, market: Market) -> None:
     assert instrument_of(native, market) is None
+
+
+TRADE = {"e": "trade", "E": 1794000000001, "T": 1794000000000, "s": "BTCUSDT", "t": 5}
+TRADED = {"p": "10.5", "q": "2", "m": True}
+SINGLE = frame("btcusdt@trade", **TRADE, **TRADED)
+AGGREGATE = frame("btcusdt@aggTrade", e="aggTrade", E=1794000000001, T=1794000000000, a=9, **TRADED)
+
+
+def played(frames: list[bytes], market: Market | None = None) -> tuple[list[Any], list[str]]:
+    """The events of frames, by what is guessed of them, and what the others are called."""
+    events: list[Any] = []
+    others: list[str] = []
+    exchange = Binance()
+    codecs: dict[str, Any] = {}
+    for sub in guess(frames, market):
+        route = exchange.route(sub)
+        codecs.setdefault(route.url, exchange.codec(route)).subscribe([sub], "1")
+    for each in frames:
+        messages = [m for codec in codecs.values() for m in codec.decode(each, 1)]
+        found = [event for m in messages if isinstance(m, Data) for event in m.events]
+        events += found
+        others += [m.what for m in messages if isinstance(m, Unrecognised)][: not found]
+    return events, others
+
+
+@pytest.mark.parametrize("market", [Market.SPOT, Market.LINEAR])
+@pytest.mark.parametrize("frames", [[SINGLE], [AGGREGATE]], ids=["trade", "aggTrade"])
+def test_trades_are_read_singly_or_aggregated(market: Market, frames: list[bytes]) -> None:
+    (trade,), others = played(frames, market)
+    assert (str(trade.price), str(trade.size), trade.side.value) == ("10.5", "2", "sell")
+    assert trade.trade_id == ("5" if frames == [SINGLE] else "9")
+    assert not others
+
+
+@pytest.mark.parametrize("market", [Market.SPOT, Market.LINEAR])
+def test_what_says_the_same_is_read_once(market: Market) -> None:
+    """The stream that comes first counts; the other one is named."""
+    for one, other, name in ((SINGLE, AGGREGATE, "aggTrade"), (AGGREGATE, SINGLE, "trade")):
+        events, others = played([one, other, one, other], market)
+        assert len(events) == 2
+        assert len({event.trade_id for event in events}) == 1
+        assert others == [f"stream btcusdt@{name}"] * 2
+
+
+def test_a_book_of_two_speeds_is_read_once() -> None:
+    fields = {"e": "depthUpdate", "E": 1764364800002, "s": "XRPUSDT", "b": [["1", "2"]], "a": []}
+    quick = [frame("xrpusdt@depth@100ms", **fields, U=n, u=n) for n in (5, 6)]
+    slow = frame("xrpusdt@depth", **fields, U=5, u=6)
+    events, others = played([*quick, slow])
+    assert [event.sequence for event in events] == [5, 6]
+    assert others == ["stream xrpusdt@depth"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "data", "market"),
+    [
+        ("trade", {**TRADE, **TRADED, "X": "MARKET"}, Market.LINEAR),
+        ("trade", {**TRADE, **TRADED, "M": True}, Market.SPOT),
+        ("aggTrade", TRADED, Market.LINEAR),
+        ("aggTrade", {**TRADED, "M": True}, Market.SPOT),
+        ("depth@100ms", {"U": 1, "u": 2, "pu": 0}, Market.LINEAR),
+        ("depth@100ms", {"U": 1, "u": 2}, Market.SPOT),
+        ("ticker", {"c": "1"}, Market.LINEAR),
+        ("ticker", {"c": "1", "b": "1"}, Market.SPOT),
+        ("bookTicker", {"st": 1}, Market.LINEAR),
+    ],
+)
+def test_fields_prove_the_market_of_their_stream_against_a_majority(
+    stream: str, data: dict[str, Any], market: Market
+) -> None:
+    other = (
+        frame("ethusdt@depth", U=1, u=2)
+        if market is Market.LINEAR
+        else frame("ethusdt@depth", U=1, u=2, pu=0)
+    )
+    found = guess([other] * 5 + [frame(f"btcusdt@{stream}", **data)], None)
+    assert [s.instrument.market for s in found if s.instrument.native == "BTCUSDT"] == [market]
+
+
+@pytest.mark.parametrize("speed", ["", "@1s", "@3s"])
+def test_mark_prices_of_every_speed_bring_funding_rates_too(speed: str) -> None:
+    mark = {"e": "markPriceUpdate", "E": 1794000000000, "p": "10", "i": "10", "r": "0.0001"}
+    events, others = played([frame(f"btcusdt@markPrice{speed}", **mark, T=1794000060000)])
+    assert {event.type for event in events} == {"mark_price", "funding"}
+    assert not others
+    dated = frame(f"btcusdt_261225@markPrice{speed}", **{**mark, "r": ""}, T=0)
+    assert [sub.channel for sub in guess([dated], None)] == [Channel.MARK_PRICE]
+
+
+def test_what_spot_has_not_is_not_guessed_of_it() -> None:
+    assert guess([frame("btcusdt@markPrice"), frame("btcusdt@forceOrder")], Market.SPOT) == ()
