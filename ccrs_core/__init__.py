@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ccrs_core.errors import ExchangeUnavailable as ExchangeUnavailable
     from ccrs_core.errors import FeedClosed as FeedClosed
     from ccrs_core.errors import FeedOverflow as FeedOverflow
+    from ccrs_core.errors import GarbledAnswer as GarbledAnswer
     from ccrs_core.errors import InsufficientBalance as InsufficientBalance
     from ccrs_core.errors import InvalidOrder as InvalidOrder
     from ccrs_core.errors import InvalidRequest as InvalidRequest
@@ -158,10 +159,11 @@ _HOME = {
         "credentials": "Credentials",
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
-            "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow InsufficientBalance "
-            "InvalidOrder InvalidRequest OrderNotFound OrderRejected OutcomeUnknown PluginBroken "
-            "PluginError PluginMismatch PluginNotInstalled RateLimited ReconnectsExhausted "
-            "SubscriptionRefused TimedOut TransportError UnknownInstrument Unsupported UsageError"
+            "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow GarbledAnswer "
+            "InsufficientBalance InvalidOrder InvalidRequest OrderNotFound OrderRejected "
+            "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled RateLimited "
+            "ReconnectsExhausted SubscriptionRefused TimedOut TransportError UnknownInstrument "
+            "Unsupported UsageError"
         ),
         "events": (
             "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
@@ -240,6 +242,7 @@ __all__ = [
     "FeedStatus",
     "Funding",
     "Gap",
+    "GarbledAnswer",
     "GetBook",
     "GetCandles",
     "GetFundingHistory",

@@ -5,16 +5,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
 
 class CcrsError(Exception):
-    """Base of all errors that this library raises."""
+    """Base of all errors that this library raises. They can be copied and pickled, so that workers
+    in other processes may raise them."""
 
     retryable: ClassVar[bool] = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls the class with ``args``, which only hold the message.
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[CcrsError], args: tuple[Any, ...]) -> CcrsError:
+    return kind.__new__(kind, *args)
 
 
 # --- Fix the installation -------------------------------------------------------------------
@@ -99,6 +108,18 @@ class TimedOut(TransportError):
     """No answer within the time allowed."""
 
 
+class GarbledAnswer(TransportError):
+    """What came isn't the exchange's answer: nothing, a part, a page for people, a redirect.
+
+    Content delivery networks, firewalls and proxies answer so in the exchange's place, with a
+    status of success; asking again may reach the exchange. ``status`` is the HTTP status.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class ReconnectsExhausted(TransportError):
     """The limit of consecutive failed connection attempts that the user set was reached."""
 
@@ -109,11 +130,15 @@ class ReconnectsExhausted(TransportError):
 
 
 class DecodeError(CcrsError):
-    """Bytes from the exchange that its plugin can't read; ``frame`` holds (the start of) them."""
+    """Bytes from the exchange that its plugin can't read; ``frame`` holds (the start of) them.
 
-    def __init__(self, message: str, frame: bytes = b"") -> None:
+    ``topic`` is the one whose values can't be read, None where the bytes are no message at all.
+    """
+
+    def __init__(self, message: str, frame: bytes = b"", topic: str | None = None) -> None:
         super().__init__(message)
         self.frame = frame[:2048]
+        self.topic = topic
 
 
 class BookInvalid(CcrsError):

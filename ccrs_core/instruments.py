@@ -21,6 +21,8 @@ from ccrs_core.transport.base import Clock
 log = logging.getLogger("ccrs.instruments")
 
 _FOREVER = float("inf")
+NEWS_AFTER = 10.0
+"""Seconds after which a list is fetched anew for the sake of a symbol that isn't in it."""
 
 
 @attrs.frozen
@@ -56,6 +58,7 @@ class InstrumentStore:
         self._changed = changed
         self._listings: dict[Market, Listing] = {}
         self._fetches: dict[Market, asyncio.Future[Listing]] = {}
+        self._looked_again: dict[Market, float] = {}
         given: dict[Market, list[Instrument]] = {}
         for instrument in known:
             given.setdefault(instrument.market, []).append(instrument)
@@ -113,6 +116,9 @@ class InstrumentStore:
     async def find(self, symbol: str) -> Instrument:
         """The instrument of a unified symbol.
 
+        One that isn't listed may have been listed since: the list is fetched anew for it, at most
+        once in :data:`NEWS_AFTER` seconds.
+
         :raises UsageError: where the text isn't a unified symbol.
         :raises UnknownInstrument: where the exchange lists no such one; ``near`` has suggestions.
         :raises PluginBroken: where the plugin gives several instruments this name.
@@ -126,18 +132,30 @@ class InstrumentStore:
             raise
         try:
             listing = await self._listing(market, refresh=False)
+            if symbol not in listing.instruments and symbol not in listing.refused:
+                listing = await self._news(market, listing)
         except Unsupported:
-            listing = Listing({}, {}, 0.0)
+            listing = Listing({}, {}, self._clock.monotonic())
         if symbol in listing.refused:
             raise PluginBroken(listing.refused[symbol])
         found = listing.instruments.get(symbol)
         if found is None:
             near = self._near(symbol)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
+            age = self._clock.monotonic() - listing.fetched_at
+            when = f", by its list of {age:.0f} s ago" if age >= 1.0 else ""
             raise UnknownInstrument(
-                f"{self._exchange} lists no {market.value} instrument {symbol}{hint}", near
+                f"{self._exchange} lists no {market.value} instrument {symbol}{when}{hint}", near
             )
         return found
+
+    async def _news(self, market: Market, listing: Listing) -> Listing:
+        """A list that is fresh enough to say that something isn't listed."""
+        looked_at = max(listing.fetched_at, self._looked_again.get(market, 0.0))
+        if self._clock.monotonic() - looked_at < NEWS_AFTER and market not in self._fetches:
+            return listing
+        self._looked_again[market] = self._clock.monotonic()
+        return await self._listing(market, refresh=True)
 
     def _near(self, symbol: str) -> tuple[str, ...]:
         """Up to three symbols that look alike, among those known, by either of their names."""

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import logging
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
+import orjson
 import tenacity
 
-from ccrs_core.errors import CcrsError, DecodeError, RateLimited, Unsupported, UsageError
+from ccrs_core.errors import (
+    CcrsError,
+    DecodeError,
+    GarbledAnswer,
+    RateLimited,
+    Unsupported,
+    UsageError,
+)
 from ccrs_core.limits import HostLimits
 from ccrs_core.model import Instrument, Market
 from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
@@ -68,7 +77,8 @@ class Requester:
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
-        :raises TransportError: where no answer comes.
+        :raises TransportError: where no answer comes; ``GarbledAnswer`` where what comes isn't the
+            exchange's.
         """
         endpoint = self.endpoint(request)
         if endpoint.signed and self._context.credentials is None:
@@ -177,11 +187,21 @@ class Requester:
             used = context.exchange.weight_used(response)
             if used is not None:
                 limits.requests.correct(used)
-            refusal = context.exchange.error_of(response)
-            if refusal is not None:
-                _note_limit(limits, refusal, response)
-                raise refusal
-            return endpoint.decode(request, response, now_ns, cursor)
+            try:
+                if 300 <= response.status < 400:
+                    raise DecodeError("a redirect", response.body)
+                refusal = context.exchange.error_of(response)
+                if refusal is not None:
+                    _note_limit(limits, refusal, response)
+                    raise refusal
+                return endpoint.decode(request, response, now_ns, cursor)
+            except DecodeError as error:
+                what = _garbled(response)
+                if what is None:
+                    raise
+                target = f"{http.method} {urlsplit(base_url).hostname}{http.path}"
+                text = f"{target}: {what} instead of an answer (HTTP {response.status})"
+                raise GarbledAnswer(text, response.status) from error
         except Exception as error:
             failure = error
             self.errors += 1
@@ -205,6 +225,25 @@ class Requester:
             text = f"the exchange asked for no requests for another {left:.0f} s"
             raise RateLimited("", text, left)
         return left
+
+
+def _garbled(response: HttpResponse) -> str | None:
+    """What a response is that can't be read, where it isn't the exchange's; None where it may be.
+
+    Which answers of its own an exchange spoils is for its plugin to say; but all are JSON.
+    """
+    if 300 <= response.status < 400:
+        return "a redirect"
+    body = response.body.strip()
+    if 400 <= response.status < 500:
+        return None
+    if not body:
+        return "nothing"
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return "a page for people" if body.startswith(b"<") else "a part, or no JSON"
+    return None
 
 
 def _note_limit(limits: HostLimits, refusal: CcrsError, response: HttpResponse) -> None:

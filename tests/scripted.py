@@ -15,6 +15,7 @@ from ccrs_core import (
     Budget,
     Client,
     Credentials,
+    DecodeError,
     Endpoint,
     ExchangeError,
     ExchangeUnavailable,
@@ -37,8 +38,11 @@ BTC = instrument("BTC")
 
 
 def _page(_: Any, response: HttpResponse, now_ns: int, cursor: str | None) -> Answer[Any]:
-    page = orjson.loads(response.body)
-    return Answer(page["items"], page["next"])
+    try:
+        page = orjson.loads(response.body)
+        return Answer(page["items"], page["next"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DecodeError(str(error), response.body) from error
 
 
 def _encode(path: str) -> Callable[[Any, str | None], HttpRequest]:

@@ -12,6 +12,7 @@ import pytest
 
 from ccrs_core import (
     Answer,
+    AuthError,
     Client,
     Endpoint,
     ExchangeError,
@@ -24,6 +25,7 @@ from ccrs_core import (
     UnknownInstrument,
     UsageError,
 )
+from ccrs_core.instruments import NEWS_AFTER
 from tests.scripted import BTC, Paged, Rest, page, status
 
 
@@ -175,3 +177,42 @@ def test_instruments_that_the_user_hands_in_are_not_fetched() -> None:
         assert not rest.asked
 
     rest.play(use)
+
+
+def test_an_unknown_symbol_has_the_list_fetched_anew_at_most_once_in_some_seconds() -> None:
+    rest = listing(page(PAIRS), page([*PAIRS, ["NEWUSDT", "NEW/USDT"]]))
+
+    async def use(client: Client) -> None:
+        await client.instrument("BTC/USDT")
+        for _ in range(3):
+            with pytest.raises(UnknownInstrument, match="lists no spot instrument NEW/USDT"):
+                await client.instrument("NEW/USDT")
+        assert len(rest.asked) == 1  # the list is as fresh as can be
+        await asyncio.sleep(NEWS_AFTER / 2)
+        with pytest.raises(UnknownInstrument, match="by its list of 5 s ago"):
+            await client.instrument("NEW/USDT")
+        await asyncio.sleep(NEWS_AFTER / 2)
+        found = await asyncio.gather(*(client.instrument("NEW/USDT") for _ in range(5)))
+        assert {each.native for each in found} == {"NEWUSDT"}
+        assert len(rest.asked) == 2
+        await asyncio.sleep(NEWS_AFTER)
+        await client.instrument("BTC/USDT")
+        assert len(rest.asked) == 2
+
+    rest.play(use, instruments=())
+
+
+def test_a_list_that_cannot_be_fetched_anew_is_not_asked_for_again_and_again() -> None:
+    rest = listing(page(PAIRS), status(401))
+
+    async def use(client: Client) -> None:
+        await client.instrument("BTC/USDT")
+        await asyncio.sleep(NEWS_AFTER)
+        with pytest.raises(AuthError):
+            await client.instrument("NEW/USDT")
+        for _ in range(3):
+            with pytest.raises(UnknownInstrument, match="by its list of 10 s ago"):
+                await client.instrument("NEW/USDT")
+        assert len(rest.asked) == 2
+
+    rest.play(use, instruments=())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from ccrs_core import limits
 from ccrs_core.errors import RateLimited
 from ccrs_core.exchange import Budget
 from ccrs_core.limits import HostLimits, Window, host_limits
+from ccrs_core.transport.base import SYSTEM_CLOCK
 from ccrs_core.transport.memory import VirtualClock, run
 
 BUDGETS = st.builds(
@@ -228,6 +231,48 @@ def test_budgets_of_ended_loops_are_forgotten() -> None:
     for _ in range(5):
         run(main())
     assert len(limits._hosts) <= 1
+
+
+def test_threads_and_their_event_loops_share_a_hosts_budgets() -> None:
+    budget, host = Budget(amount=4, seconds=3600.0), "threads.test"
+    start, together = threading.Barrier(8), []
+
+    async def take() -> int:
+        own = host_limits(host, budget, budget, SYSTEM_CLOCK)
+        together.append(own)
+        taken = 0
+        while own.requests.take() == 0.0:
+            taken += 1
+            await asyncio.sleep(0)
+        return taken
+
+    def work(_: int) -> int:
+        start.wait(30.0)
+        return asyncio.run(take())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) == 4
+    assert len(set(map(id, together))) == 1
+    assert asyncio.run(take()) == 0, "what ended loops have used is still counted"
+
+
+def test_a_window_may_be_waited_for_on_several_event_loops() -> None:
+    window = Window(Budget(amount=1, seconds=0.02), SYSTEM_CLOCK)
+    grants: list[float] = []
+
+    async def wait() -> None:
+        async def one() -> None:
+            await window.acquire()
+            grants.append(SYSTEM_CLOCK.monotonic())
+
+        await asyncio.gather(*(one() for _ in range(3)))
+
+    with ThreadPoolExecutor(3) as pool:
+        for each in [pool.submit(asyncio.run, wait()) for _ in range(3)]:
+            each.result(30.0)
+    grants.sort()
+    assert len(grants) == 9
+    assert grants[-1] - grants[0] >= 8 * 0.02 * 0.99
 
 
 def test_who_takes_but_a_share_of_a_budget_leaves_the_rest_and_is_overtaken() -> None:

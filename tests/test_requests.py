@@ -19,6 +19,7 @@ from ccrs_core import (
     DecodeError,
     ExchangeError,
     ExchangeUnavailable,
+    GarbledAnswer,
     GetCandles,
     GetFundingHistory,
     GetServerTime,
@@ -61,6 +62,40 @@ def test_a_passing_failure_is_tried_again(failure: HttpResponse | Exception) -> 
 
     rest.play(use)
     assert len(rest.asked) == 3
+
+
+PAGE = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"
+
+
+@pytest.mark.parametrize(
+    "garbled",
+    [
+        b"",
+        b"  \n",
+        PAGE,
+        page([1, 2, 3])[:-4],
+        HttpResponse(302, {"location": "http://192.0.2.1/"}, PAGE),
+        HttpResponse(307, {}, page([1, 2, 3])),
+        b"\x1f\x8b\x08\x00",
+    ],
+)
+def test_an_answer_of_what_stands_before_the_exchange_is_asked_for_again(
+    garbled: HttpResponse | bytes,
+) -> None:
+    rest = Rest(garbled, garbled, page([1, 2, 3]))
+
+    async def use(client: Client) -> None:
+        assert await client.request(GetTrades(BTC, 3)) == [1, 2, 3]
+        assert client.status().request_errors == 2
+
+    rest.play(use)
+    assert len(rest.asked) == 3
+
+    async def fail(client: Client) -> None:
+        with pytest.raises(GarbledAnswer, match=r"GET .*/trades: .* instead of an answer \(HTTP"):
+            await client.request(GetTrades(BTC, 3))
+
+    Rest(garbled).play(fail)
 
 
 @pytest.mark.parametrize(

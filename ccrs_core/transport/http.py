@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from ccrs_core.errors import (
     CcrsError,
     ConnectFailed,
     ConnectionLost,
+    GarbledAnswer,
     TimedOut,
     TransportError,
     UsageError,
@@ -150,9 +152,10 @@ class HttpTransport:
                 self._client().request(
                     request.method,
                     target,
-                    headers=dict(request.headers),
+                    headers={"Accept-Encoding": "gzip, deflate", **request.headers},
                     data=request.body or None,
                     allow_redirects=False,
+                    auto_decompress=False,
                 ) as response,
             ):
                 body = await _read_body(response, options.max_frame_bytes, where)
@@ -417,11 +420,64 @@ async def _refuse_redirects(
 
 async def _read_body(response: aiohttp.ClientResponse, limit: int, where: str) -> bytes:
     body = bytearray()
+    # Not by aiohttp, which takes a compressed body that is cut short for a whole one.
+    machine = _inflating(response.headers.get("Content-Encoding", ""), where)
     while chunk := await response.content.readany():
+        if machine is not None:
+            try:
+                chunk = machine.decompress(chunk, limit + 1 - len(body))
+            except zlib.error as error:
+                text = f"{where}: the compressed answer is damaged: {error}"
+                raise GarbledAnswer(text, response.status) from None
         body += chunk
         if len(body) > limit:
             raise TransportError(f"{where}: the answer is larger than {limit} bytes")
+    if machine is not None and not machine.eof and (machine.started or body):
+        raise GarbledAnswer(f"{where}: the compressed answer is cut short", response.status)
     return bytes(body)
+
+
+class _Inflating:
+    """Inflates a body piece by piece. As deflate, servers send what has a header, or hasn't."""
+
+    def __init__(self, windows: Sequence[int]) -> None:
+        self._windows = windows
+        self._machine: Any = None
+        self.started = False
+
+    @property
+    def eof(self) -> bool:
+        return self._machine is not None and self._machine.eof
+
+    def decompress(self, piece: bytes, most: int) -> bytes:
+        """What a piece adds, or as much of it as is bearable."""
+        if self._machine is not None:
+            return self._more(piece, most)
+        self.started = True
+        for window in self._windows[:-1]:
+            self._machine = zlib.decompressobj(window)
+            with contextlib.suppress(zlib.error):
+                return self._more(piece, most)
+        self._machine = zlib.decompressobj(self._windows[-1])
+        return self._more(piece, most)
+
+    def _more(self, piece: bytes, most: int) -> bytes:
+        found: bytes = self._machine.decompress(piece, most)
+        return found
+
+
+def _inflating(encoding: str, where: str) -> _Inflating | None:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip":
+            return _Inflating((31,))
+        case "deflate":
+            return _Inflating((zlib.MAX_WBITS, -zlib.MAX_WBITS))
+        case other:
+            raise TransportError(
+                f"{where}: an answer in an encoding that wasn't asked for: {other}"
+            )
 
 
 def _check_socks(options: TransportOptions) -> None:

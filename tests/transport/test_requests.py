@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import zlib
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.errors import (
     ConnectFailed,
+    GarbledAnswer,
     TimedOut,
     TransportError,
     UsageError,
@@ -134,6 +136,46 @@ def test_a_compressed_answer_is_unpacked(make: Make) -> None:
             await answer(peer, "200 OK", "Content-Encoding: gzip\r\n", gzip.compress(b"plain"))
 
         assert (await ask(make, handle)).body == b"plain"
+
+    run(main)
+
+
+@pytest.mark.parametrize("deflate", [zlib.MAX_WBITS, -zlib.MAX_WBITS])
+def test_a_deflated_answer_is_unpacked_with_and_without_a_header(make: Make, deflate: int) -> None:
+    async def main() -> None:
+        async def handle(peer: Peer) -> None:
+            await head(peer)
+            packing = zlib.compressobj(wbits=deflate)
+            body = packing.compress(b"plain") + packing.flush()
+            await answer(peer, "200 OK", "Content-Encoding: deflate\r\n", body)
+
+        assert (await ask(make, handle)).body == b"plain"
+
+    run(main)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 12, 40])
+def test_a_compressed_answer_that_is_cut_short_or_damaged_is_no_answer(
+    make: Make, missing: int
+) -> None:
+    async def main() -> None:
+        whole = gzip.compress(bytes(range(256)) * 4)
+
+        def sends(body: bytes) -> Callable[[Peer], Awaitable[None]]:
+            async def handle(peer: Peer) -> None:
+                await head(peer)
+                await answer(peer, "200 OK", "Content-Encoding: gzip\r\n", body)
+
+            return handle
+
+        damaged = whole[:20] + bytes(20) + whole[40:]
+        for body in (whole[:-missing], damaged):
+            with pytest.raises(
+                GarbledAnswer, match=r"GET .*/v1/time: the compressed answer"
+            ) as told:
+                await ask(make, sends(body))
+            assert told.value.status == 200
+            assert told.value.retryable
 
     run(main)
 
