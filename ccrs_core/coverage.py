@@ -74,6 +74,8 @@ class Apart:
     behind: bool
     """It may bring what is older than what was delivered: until it has answered itself, so that
     this is over, what it brings is left out."""
+    older: bool = False
+    """It may bring what is older than what the others begin with: until it has answered itself."""
     waiting: list[Data] = attrs.field(factory=list)
     since: float | None = None
     """When it brought first what may not follow on."""
@@ -136,7 +138,8 @@ class Coverage:
             self._begin(runner, now)
             return True
         runner.apart.add(self._topic.name)
-        self.apart[runner] = Apart(now, behind=self._older(runner) and not self._fresh)
+        older = self._older(runner)
+        self.apart[runner] = Apart(now, behind=older and not self._fresh, older=older)
         self._changed()
         return False
 
@@ -209,6 +212,8 @@ class Coverage:
         keys = self._topic.keys
         found = set(keys(data))
         for runner, entry in list(self.apart.items()):
+            if self.apart.get(runner) is not entry:
+                continue  # what another one had waiting has met it already
             for place, waiting in enumerate(entry.waiting):
                 if not found.isdisjoint(keys(waiting)):
                     if not self._fresh:
@@ -218,8 +223,8 @@ class Coverage:
                     break
         if fresh:
             # From now on there is something that others may bring what is older than.
-            for runner, entry in self.apart.items():
-                if self._older(runner) and not entry.behind:
+            for entry in self.apart.values():
+                if entry.older and not entry.behind:
                     self._leave_out(entry)
                     entry.behind, entry.at = True, now
             self._changed()
@@ -227,20 +232,23 @@ class Coverage:
     def answered(self, runner: Runner, asked_at: float, now: float) -> None:
         """What the exchange had sent to a connection before it was asked at a time has arrived."""
         entry = self.apart.get(runner)
-        if entry is not None and entry.behind and asked_at >= entry.at:
-            entry.behind, entry.at = False, now
+        if entry is not None and (entry.behind or entry.older) and asked_at >= entry.at:
+            entry.behind, entry.older, entry.at = False, False, now
             if not self.following:
                 self._take_over(runner, Reason.RECONNECTED, now)
             self._changed()
         elif runner in self.following:
-            proved = [r for r, a in self.apart.items() if not a.behind and a.at <= asked_at]
+            proved = [
+                r for r, a in self.apart.items() if not (a.behind or a.older) and a.at <= asked_at
+            ]
             for other in sorted(proved, key=self._order):
-                self._admit(other, now)
+                if other in self.apart:  # what the one before had waiting may have met it already
+                    self._admit(other, now)
 
     def unproved(self) -> Iterator[tuple[Runner, float]]:
         """The connections to be asked for a proof, and since when an answer is one."""
         for runner, entry in self.apart.items():
-            if entry.behind:
+            if entry.behind or entry.older:
                 yield runner, entry.at
             else:
                 for other in self.following:

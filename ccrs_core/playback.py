@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ccrs_core.codec import Codec, Data
-from ccrs_core.errors import CcrsError, DecodeError
+from ccrs_core.codec import Ack, Codec, Data, Message, Pong
+from ccrs_core.coverage import Coverage
+from ccrs_core.errors import CcrsError
 from ccrs_core.events import AnyEvent, BookUpdate, InstrumentChanged, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange, Route, SequenceScope
 from ccrs_core.feed import Feed
@@ -19,8 +20,9 @@ from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.outstanding import chunks
+from ccrs_core.questions import Questions
 from ccrs_core.race import Runner
-from ccrs_core.recording import Closed, End, Header, Http, Opened, Received, Record
+from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
 from ccrs_core.rest import GetBook, HttpRequest, HttpResponse
 from ccrs_core.topic import Topic
 
@@ -49,8 +51,9 @@ class _Line:
     route: Route
     codec: Codec
     runner: Runner
-    carried: dict[str, float] = attrs.field(factory=dict)
-    """Topics, and since when it has brought them."""
+    questions: Questions
+    carried: set[str] = attrs.field(factory=set)
+    """Topics that it brings."""
     last_received: float = 0.0
 
 
@@ -81,6 +84,8 @@ class Playback:
         self._start_ns: int | None = None
         self._given = dict(snapshots)
         """Snapshots that the recording lacks, by symbol, as the exchange answered."""
+        self._connections = 1
+        """How many are wanted for each route; there are more while one is being replaced."""
         self._asked: list[Topic] = []
         """Topics whose book has just been found to need one."""
 
@@ -115,7 +120,10 @@ class Playback:
                     resync=lambda name, what, race=race: self._asked.append(race.topics[name]),  # type: ignore[misc]
                     arm=lambda: None,
                     exchange=self._exchange,
+                    relieved=lambda route=route: self._relieved(route),  # type: ignore[misc]
                 )
+                for runner in race.runners:
+                    runner.apart.add(name)
             topic.attach(topic.stream(subscription), self._tap)
 
     def play(self, record: Record) -> list[AnyEvent]:
@@ -124,6 +132,7 @@ class Playback:
         match record:
             case Header():
                 self._undecided.clear()
+                self._connections = record.connections
                 self._addresses = record.addresses
                 for number in list(self._lines):
                     self._close(number)
@@ -140,9 +149,11 @@ class Playback:
                 line = self._lines.get(number)
                 if line is not None:
                     self._receive(line, frame, timed=ns is not None)
-            case Closed(_, number):
+            case Sent(_, number, frame) if number in self._lines:
+                self._lines[number].questions.sent(frame, self._now())
+            case Closed(_, number, reason):
                 self._undecided.pop(number, None)
-                self._close(number)
+                self._close(number, ours=reason == ABORTED)
             case Http(_, "GET", url, status, body) if 200 <= status < 300:
                 self._answered(url, body)
             case _:
@@ -252,10 +263,11 @@ class Playback:
         for route in self._undecided[number]:
             codec = self._codec(route)
             try:
+                content = frame
                 if codec.compression is not None:
-                    frame = inflate(frame, codec.compression)
-                messages = codec.decode(frame, self.now_ns)
-            except DecodeError:
+                    content = inflate(frame, codec.compression)
+                messages = codec.decode(content, self.now_ns)
+            except Exception:  # noqa: S112  (a frame of another route, as far as anybody can say)
                 continue
             topics = self.routes[route].topics
             if any(isinstance(m, Data) and m.topic in topics for m in messages):
@@ -276,34 +288,43 @@ class Playback:
         race = self.routes[route]
         codec = self._codec(route)
         self._epochs += 1
-        self._lines[number] = line = _Line(route, codec, Runner(self._epochs))
-        race.runners.append(line.runner)
+        runner = Runner(self._epochs, opened_at=self._now(), apart=set(race.topics))
+        questions = Questions(lambda: self._exchange.codec(route), route, list(race.subscriptions))
+        self._lines[number] = line = _Line(route, codec, runner, questions)
+        line.last_received = self._now()
+        race.runners.append(runner)
 
     def _carrying(self, route: Route, topic: str) -> list[_Line]:
         return [x for x in self._lines.values() if x.route is route and topic in x.carried]
 
-    def _close(self, number: int) -> None:
+    def _close(self, number: int, *, ours: bool = False) -> None:
         line = self._lines.pop(number, None)
         if line is None:
             return
-        race = self.routes[line.route]
+        race, now = self.routes[line.route], self._now()
+        left = [other for other in self._lines.values() if other.route is line.route]
+        # What the client ends while as many are open as are wanted has been replaced.
+        planned = ours and len(left) >= self._connections
         race.runners.remove(line.runner)
         for name in line.carried:
-            topic = race.topics[name]
-            others = self._carrying(line.route, name)
-            if not others:
+            if not self._carrying(line.route, name):
+                topic = race.topics[name]
                 topic.lost_sync(Reason.DISCONNECTED)
                 for stream in topic.streams.values():
-                    stream.interrupt(Reason.RECONNECTED)
+                    stream.interrupt(Reason.ROLLOVER if planned else Reason.RECONNECTED)
                     stream.stale(Reason.DISCONNECTED, self.now_ns)
-            elif not any(other.carried[name] <= line.last_received for other in others):
-                # The others began to bring it after this one had stopped.
-                self._missed(topic, Reason.RECONNECTED)
+        for topic in race.topics.values():
+            reason = Reason.ROLLOVER if planned else Reason.RECONNECTED
+            topic.coverage.leaves(line.runner, reason, now)
+        for name in line.carried:
+            race.topics[name].narrowed(now)
 
-    def _missed(self, topic: Topic, reason: Reason) -> None:
-        for stream in topic.streams.values():
-            if stream.subscription.channel is not Channel.BOOK:
-                stream.interrupt(reason)
+    def _relieved(self, route: Route) -> bool:
+        """Whether a connection is being replaced that still brings things."""
+        lines = [line for line in self._lines.values() if line.route is route]
+        return len(lines) > self._connections and (
+            self._now() - lines[0].last_received < Coverage.BOUND
+        )
 
     # --- frames ---
 
@@ -314,15 +335,15 @@ class Playback:
         if codec.compression is not None:
             try:
                 frame = inflate(frame, codec.compression)
-            except DecodeError:
+            except Exception:
                 self._frames["unreadable"] += 1
                 self._unreadable(line, now)
                 return
         if len(race.runners) > 1 and line.route.sequence_scope is SequenceScope.GLOBAL:
-            peeked = codec.peek(frame)
+            peeked = _peek(codec, frame)
             topic = None if peeked is None else race.topics.get(peeked[0])
             if peeked is not None and topic is not None:
-                line.carried.setdefault(peeked[0], now)
+                line.carried.add(peeked[0])
                 if topic.late(peeked[1], peeked[2], runner, now, self.now_ns):
                     self._frames["late"] += 1
                     return
@@ -330,13 +351,16 @@ class Playback:
                     identity = peeked[1]
         try:
             messages = codec.decode(frame, self.now_ns)
-        except DecodeError:
+        except Exception:  # a codec's bug costs a frame, as it does live
             self._frames["unreadable"] += 1
             self._unreadable(line, now)
             return
         useful = False
         for message in messages:
-            if not isinstance(message, Data) or message.topic not in race.topics:
+            if not isinstance(message, Data):
+                self._control(line, message, now)
+                continue
+            if message.topic not in race.topics:
                 continue
             useful = True
             if identity is not None:
@@ -344,9 +368,30 @@ class Playback:
             if not timed:
                 message.events = [self._dated(event) for event in message.events]
                 now = line.last_received = self._now()
-            line.carried.setdefault(message.topic, now)
+            line.carried.add(message.topic)
             race.topics[message.topic].deliver(message, runner, now)
         self._frames["data" if useful else "other"] += 1
+
+    def _control(self, line: _Line, message: Message, now: float) -> None:
+        """What a connection was told that is no data, as far as it matters for what is missing."""
+        match message:
+            case Ack(request_id, topics):
+                names = line.questions.subscribed(request_id, topics)
+                for name in names:
+                    topic = self.routes[line.route].topics.get(name)
+                    if topic is not None:
+                        line.carried.add(name)
+                        topic.acknowledged(line.runner, now, self.now_ns)
+                if names or request_id is None:
+                    return
+                asked_at = line.questions.answered(request_id)
+            case Pong(request_id):
+                asked_at = line.questions.answered(request_id)
+            case _:
+                return
+        if asked_at is not None:
+            for topic in self.routes[line.route].topics.values():
+                topic.coverage.answered(line.runner, asked_at, now)
 
     def _dated(self, event: Any) -> Any:
         """An event of unknown receive time, as if it had arrived at the exchange's time."""
@@ -357,9 +402,14 @@ class Playback:
 
     def _unreadable(self, line: _Line, now: float) -> None:
         for name in line.carried:
-            line.carried[name] = now
-            if len(self._carrying(line.route, name)) < 2:
-                topic = self.routes[line.route].topics[name]
-                self._missed(topic, Reason.UNREADABLE)
-                if line.route.sequence_scope is not SequenceScope.GLOBAL:
-                    topic.doubt(Reason.UNREADABLE, now, self.now_ns)
+            topic = self.routes[line.route].topics[name]
+            topic.coverage.misses(line.runner, Reason.UNREADABLE, now)
+            if line.route.sequence_scope is not SequenceScope.GLOBAL:
+                topic.doubt(Reason.UNREADABLE, now, self.now_ns)
+
+
+def _peek(codec: Codec, frame: bytes) -> tuple[str, int | bytes, bool] | None:
+    try:
+        return codec.peek(frame)
+    except Exception:
+        return None  # decoding says what is wrong with it

@@ -33,6 +33,8 @@ FORMAT = 1
 """Version of the format that this module writes."""
 
 MASK = "***"
+ABORTED = "aborted by the client"
+"""How the end of a connection is told that the client has dropped."""
 
 
 _TOKEN = re.compile(r"([?&](?:\w*token|listenKey|\w*sign\w*|\w*key)=)[^&]*", re.IGNORECASE)
@@ -450,7 +452,7 @@ class RecordingConnection:
         await self._connection.close(code)
 
     def abort(self) -> None:
-        self._end("aborted by the client", None)
+        self._end(ABORTED, None)
         self._connection.abort()
 
     def _end(self, reason: str, code: int | None) -> None:

@@ -372,20 +372,11 @@ class Shard:
                 topic.doubt(Reason.UNREADABLE, now, now_ns)
 
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
-        if topic in self.topics:
-            now = self.context.clock.monotonic()
-            self.topics[topic].carried(link.runner, now)
-            self.topics[topic].acknowledged(now)
-        for stream in self.topics[topic].streams.values() if topic in self.topics else ():
-            self.refusals.pop(stream.subscription, None)
-            stream.acknowledged = True
-            # Where silence is normal the acknowledgement is what proves that all is well again;
-            # elsewhere the data itself does.
-            if (
-                stream.subscription.channel is not Channel.BOOK
-                and self.context.exchange.max_silence(stream.subscription) is None
-            ):
-                self.topics[topic].resume(stream, now_ns)
+        found = self.topics.get(topic)
+        if found is not None:
+            found.acknowledged(link.runner, self.context.clock.monotonic(), now_ns)
+            for stream in found.streams.values():
+                self.refusals.pop(stream.subscription, None)
         self._changed()
 
     def refused(self, link: Link, effect: TopicRefused) -> None:

@@ -17,7 +17,7 @@ from ccrs_core.events import BookUpdate, Candle, Liquidation, MarketData, Reason
 from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask, BookKeeper
-from ccrs_core.model import Subscription
+from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import EVENT_OF, Stream
@@ -353,11 +353,7 @@ class Topic:
 
     # --- which connections follow on ---
 
-    def carried(self, runner: Runner, now: float) -> None:
-        """A connection brings everything of the topic from now on."""
-        self.coverage.carries(runner, now)
-
-    def resume(self, stream: Stream, now_ns: int) -> None:
+    def _resume(self, stream: Stream, now_ns: int) -> None:
         """Data will flow again."""
         reason = stream.interrupted
         if self.counted is not None:
@@ -435,10 +431,21 @@ class Topic:
         if self.keeper is not None:
             self.keeper.narrowed(now)
 
-    def acknowledged(self, now: float) -> None:
-        """The exchange has accepted the subscription on some connection."""
+    def acknowledged(self, runner: Runner, now: float, now_ns: int) -> None:
+        """The exchange has accepted the subscription on a connection, which brings everything of
+        the topic from now on."""
+        self.coverage.carries(runner, now)
         if self.keeper is not None:
             self.keeper.acknowledged(now)
+        for stream in self.streams.values():
+            stream.acknowledged = True
+            # Where silence is normal the acknowledgement is what proves that all is well again;
+            # elsewhere the data itself does.
+            if (
+                stream.subscription.channel is not Channel.BOOK
+                and self._exchange.max_silence(stream.subscription) is None
+            ):
+                self._resume(stream, now_ns)
 
     def lost_sync(self, reason: Reason) -> None:
         """No connection brings the topic any more: what is known of it is not up to date."""
