@@ -48,13 +48,7 @@ class BybitDialect(Dialect):
     """
 
     name: ClassVar[str] = "bybit"
-    lacks: ClassVar[Mapping[Oddity, str]] = {
-        Oddity.DEAD: "to be shown",
-        Oddity.UNREADABLE_ROW: "to be shown",
-        Oddity.BLANK_FIELDS: "to be shown",
-        Oddity.MANY_COINS: "to be shown",
-        Oddity.NON_ASCII: "to be shown",
-    }
+    lacks: ClassVar[Mapping[Oddity, str]] = {Oddity.UNREADABLE_ROW: "to be shown"}
 
     def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:
         self.requests = Window(request_limit, 5.0)
@@ -125,7 +119,9 @@ class BybitDialect(Dialect):
         topic = f"orderbook.{depth}.{listing.symbol}"
         market, seed = self.venue.market(listing), self.venue.seed
         stream = self.venue.stream(
-            listing.category, topic, lambda: BookStream(topic, market, depth, seed)
+            listing.category,
+            topic,
+            lambda: BookStream(topic, market, depth, seed, lambda: self.venue.blank(topic)),
         )
         assert isinstance(stream, BookStream)
         stream.flush(now_ns)
@@ -152,24 +148,28 @@ class BybitDialect(Dialect):
         venue, seed = self.venue, self.venue.seed
         kind, *rest = topic.split(".", 2 if topic.startswith(("orderbook.", "kline.")) else 1)
         symbol = rest[-1] if rest else ""
+
+        def blank() -> bool:
+            return venue.blank(topic)
+
         if kind == "publicTrade" and category == OPTION:
             of_base = [each for each in self.of(category) if each.base == symbol]
             if not of_base:
                 return None
-            return lambda: TradeStream(topic, [venue.market(each) for each in of_base])
+            return lambda: TradeStream(topic, [venue.market(each) for each in of_base], blank)
         listing = venue.listings.get((category, symbol))
         if listing is None or listing.status is InstrumentStatus.CLOSED:
             return None
         match kind, rest:
             case "orderbook", [depth, _] if depth in _DEPTHS[category]:
                 make = TopStream if depth == "1" else BookStream
-                return lambda: make(topic, venue.market(listing), int(depth), seed)
+                return lambda: make(topic, venue.market(listing), int(depth), seed, blank)
             case "publicTrade", [_]:
-                return lambda: TradeStream(topic, [venue.market(listing)])
+                return lambda: TradeStream(topic, [venue.market(listing)], blank)
             case "tickers", [_]:
                 option = category == OPTION
                 underlying = (lambda: self.underlying(listing)) if option else None
-                return lambda: TickerStream(topic, venue.market(listing), underlying)
+                return lambda: TickerStream(topic, venue.market(listing), underlying, blank)
             case "kline", [interval, _] if interval in INTERVALS and category != OPTION:
                 return lambda: KlineStream(topic, venue.market(listing), interval)
             case "allLiquidation", [_] if category in {LINEAR, INVERSE}:

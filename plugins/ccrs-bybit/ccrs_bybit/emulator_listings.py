@@ -120,6 +120,21 @@ def _spot() -> Iterator[Listing]:
         pace=0.3,
         launch_ns=_ns(_LAUNCH),
     )
+    yield Listing(
+        category=SPOT,
+        symbol="龙虾USDT",
+        market=Market.SPOT,
+        base="龙虾",
+        quote="USDT",
+        tick=Decimal("0.00001"),
+        lot=Decimal("0.01"),
+        min_size=Decimal("0.01"),
+        max_size=Decimal(500_000),
+        min_notional=Decimal(5),
+        price=Decimal("0.0142"),
+        pace=0.1,
+        launch_ns=_ns(_LAUNCH),
+    )
 
 
 def _multiple(value: Decimal, step: Decimal) -> Decimal:
@@ -146,7 +161,25 @@ def _linear(start_ns: int) -> Iterator[Listing]:
                     funding_interval_ns=None,
                     pace=0.4,
                 )
+    # Delivered this morning, and gone from the lists that one gets without asking.
+    coin, delivered = _COINS[0], _this_morning(start_ns)
+    yield attrs.evolve(
+        _perpetual(coin, f"{coin.name}USDT-{day_code(delivered)}", "USDT", 150),
+        expiry_ns=_ns(delivered),
+        funding_interval_ns=None,
+        status=InstrumentStatus.SETTLING,
+    )
+    yield attrs.evolve(
+        _perpetual(coin, "OLDUSDT", "USDT", 150), base="OLD", status=InstrumentStatus.CLOSED
+    )
     yield from _invented()
+
+
+def _this_morning(start_ns: int) -> datetime:
+    """The last time at which dated contracts were delivered, 08:00 UTC."""
+    now = datetime.fromtimestamp(start_ns // NS_PER_SECOND, UTC)
+    morning = now.replace(hour=8, minute=0, second=0, microsecond=0)
+    return morning if morning <= now else morning - timedelta(days=1)
 
 
 def _perpetual(coin: _Coin, symbol: str, quote: str, levels: int) -> Listing:
@@ -251,40 +284,67 @@ def _inverse(start_ns: int) -> Iterator[Listing]:
                 )
 
 
+# Coin, price, tick, lot, distance of strikes. (MNT has options now and then.)
+_CHAINS = (
+    ("BTC", "104250.5", "5", "0.01", 5_000),
+    ("ETH", "3921.37", "0.1", "0.1", 250),
+    ("SOL", "187.42", "0.01", "1", 10),
+    ("XRP", "2.4113", "0.0001", "100", Decimal("0.1")),
+    ("DOGE", "0.23781", "0.00001", "1000", Decimal("0.01")),
+)
+
+
 def _options(start_ns: int) -> Iterator[Listing]:
-    for base, spot, tick, lot, step in (
-        ("BTC", "104250.5", "5", "0.01", 5_000),
-        ("ETH", "3921.37", "0.1", "0.1", 250),
-    ):
-        middle = round(float(spot) / step) * step
-        for expiry in quarters(start_ns, 2):
+    delivered = _this_morning(start_ns)
+    for base, spot, tick, lot, step in _CHAINS:
+        small = base not in {"BTC", "ETH"}
+        middle = round(Decimal(spot) / step) * step
+        for expiry in quarters(start_ns, 1 if small else 2):
             years = (_ns(expiry) - start_ns) / NS_PER_SECOND / 31_557_600
-            for offset in (-2, -1, 0, 1, 2):
-                strike = middle + offset * step
+            for offset in (-1, 0, 1) if small else (-2, -1, 0, 1, 2):
+                strike = Decimal(middle + offset * step)
                 for kind in OptionKind:
-                    call = kind is OptionKind.CALL
-                    value = Greeks.of(float(spot), strike, years, call).price
-                    letter = "C" if call else "P"
-                    yield Listing(
-                        category=OPTION,
-                        symbol=f"{base}-{day_code(expiry)}-{strike}-{letter}-USDT",
-                        market=Market.OPTION,
-                        base=base,
-                        quote="USDT",
-                        settle="USDT",
-                        tick=Decimal(tick),
-                        lot=Decimal(lot),
-                        min_size=Decimal(lot),
-                        max_size=Decimal(500),
-                        price=max(Decimal(tick), Decimal(round(value, 1))),
-                        levels=110,
-                        level_value=Decimal(8_000),
-                        pace=0.1,
-                        launch_ns=_ns(_LAUNCH),
-                        expiry_ns=_ns(expiry),
-                        strike=Decimal(strike),
-                        option_kind=kind,
-                    )
+                    yield _option(base, expiry, strike, kind, Decimal(tick), Decimal(lot), years)
+        if not small:
+            # In its last minutes nobody trades it; unlike contracts, it is listed all the same.
+            gone = _option(
+                base, delivered, Decimal(middle), OptionKind.CALL, Decimal(tick), Decimal(lot), 0.0
+            )
+            yield attrs.evolve(gone, status=InstrumentStatus.SETTLING)
+
+
+def _option(
+    base: str,
+    expiry: datetime,
+    strike: Decimal,
+    kind: OptionKind,
+    tick: Decimal,
+    lot: Decimal,
+    years: float,
+) -> Listing:
+    spot = next(float(price) for coin, price, *_ in _CHAINS if coin == base)
+    value = Greeks.of(spot, float(strike), years, kind is OptionKind.CALL).price
+    letter = "C" if kind is OptionKind.CALL else "P"
+    return Listing(
+        category=OPTION,
+        symbol=f"{base}-{day_code(expiry)}-{strike:f}-{letter}-USDT",
+        market=Market.OPTION,
+        base=base,
+        quote="USDT",
+        settle="USDT",
+        tick=tick,
+        lot=lot,
+        min_size=lot,
+        max_size=lot * 50_000,
+        price=max(tick, Decimal(str(round(value, 5))) // tick * tick),
+        levels=110,
+        level_value=Decimal(8_000),
+        pace=0.1,
+        launch_ns=_ns(_LAUNCH),
+        expiry_ns=_ns(expiry),
+        strike=strike,
+        option_kind=kind,
+    )
 
 
 @attrs.frozen

@@ -174,10 +174,12 @@ class Rest:
             base = "BTC"  # the documented default
         if base:
             found = [each for each in found if each.base == base]
-        # Without a wish Bybit lists what trades; by name it finds the others too.
+        # Without a wish Bybit lists what trades, of options also what will or did just now; by name
+        # it finds the others too.
         if status or not symbol:
-            wanted = status or "Trading"
-            found = [each for each in found if status_name(each) == wanted]
+            usual = {"Trading", "PreLaunch", "Delivering"} if category == OPTION else {"Trading"}
+            wanted = {status} if status else usual
+            found = [each for each in found if status_name(each) in wanted]
         rows: list[dict[str, Any]]
         if category == SPOT:
             return {"category": category, "list": [spot_row(each) for each in found]}

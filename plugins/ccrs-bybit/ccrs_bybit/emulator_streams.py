@@ -22,12 +22,15 @@ from ccrs_bybit.emulator_wire import (
     option_ticker,
     retail,
     spot_ticker,
+    untold_of_contracts,
+    untold_of_options,
+    untold_of_spot,
 )
 from ccrs_core.emulator.dialect import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.streams import BookView, Levels, Stream
 from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
 
 _REPEAT_NS = 3 * NS_PER_SECOND
 _TRADES_PER_FRAME = 1024
@@ -52,6 +55,10 @@ INTERVALS: Mapping[str, Interval] = {
 }
 
 
+Blank = Callable[[], bool]
+"""Whether what is written now leaves out what Bybit may leave out."""
+
+
 def _json(value: Mapping[str, Any]) -> Frame:
     return Frame(orjson.dumps(value))
 
@@ -59,8 +66,11 @@ def _json(value: Mapping[str, Any]) -> Frame:
 class _Books:
     """The two ways in which Bybit writes a book; their keys differ in order."""
 
-    def __init__(self, topic: str, market: SimulatedMarket, depth: int, seed: int) -> None:
+    def __init__(
+        self, topic: str, market: SimulatedMarket, depth: int, seed: int, blank: Blank
+    ) -> None:
         self.topic = topic
+        self._blank = blank
         self.speller = Speller(market)
         first = random.Random(f"{seed}/u/{market.listing.category}/{topic}").randrange(10**5, 10**7)
         self.view = BookView(market, depth, first)
@@ -76,18 +86,22 @@ class _Books:
             "b": [(price(p), size(s) if s else zero) for p, s in bids],
             "a": [(price(p), size(s) if s else zero) for p, s in asks],
             "u": view.update,
-            "seq": view.sequence,
         }
-        ts, cts = milliseconds(now_ns), milliseconds(view.time_ns)
+        # Frames of 2023 told neither.
+        told: dict[str, Any] = {}
+        if not self._blank():
+            data["seq"] = view.sequence
+            told["cts"] = milliseconds(view.time_ns)
+        ts = milliseconds(now_ns)
         if self._option:
             name = f"{self.topic}-{view.sequence}-{ts}"
             head = {"id": name, "topic": self.topic, "ts": ts, "data": data, "type": kind}
-            return _json({**head, "cts": cts})
+            return _json({**head, **told})
         if self._type_first:
             head = {"topic": self.topic, "type": kind, "ts": ts}
         else:
             head = {"topic": self.topic, "ts": ts, "type": kind}
-        return _json({**head, "data": data, "cts": cts})
+        return _json({**head, "data": data, **told})
 
     def snapshot(self, now_ns: int) -> Frame:
         return self.frame("snapshot", self.view.bids, self.view.asks, now_ns)
@@ -98,10 +112,12 @@ class BookStream(Stream):
 
     triggers: ClassVar[Changed] = Changed.BOOK
 
-    def __init__(self, topic: str, market: SimulatedMarket, depth: int, seed: int) -> None:
+    def __init__(
+        self, topic: str, market: SimulatedMarket, depth: int, seed: int, blank: Blank
+    ) -> None:
         super().__init__(topic, [market])
         self.interval_ns = BOOK_SPEEDS[market.listing.category][depth] * NS_PER_MS
-        self._books = _Books(topic, market, depth, seed)
+        self._books = _Books(topic, market, depth, seed, blank)
 
     @property
     def view(self) -> BookView:
@@ -142,8 +158,9 @@ class TradeStream(Stream):
 
     triggers: ClassVar[Changed] = Changed.TRADES
 
-    def __init__(self, topic: str, markets: Sequence[SimulatedMarket]) -> None:
+    def __init__(self, topic: str, markets: Sequence[SimulatedMarket], blank: Blank) -> None:
         super().__init__(topic, markets)
+        self._blank = blank
         self._spellers = [Speller(market) for market in markets]
         self._counts = [market.tape.count for market in markets]
 
@@ -164,6 +181,8 @@ class TradeStream(Stream):
     def _frame(self, speller: Speller, trades: Sequence[TapeTrade], now_ns: int) -> Frame:
         write = _TRADES[speller.listing.category]
         rows = [write(speller, trade) for trade in trades]
+        if self._blank():  # as until 2023
+            rows = [{k: v for k, v in row.items() if k not in {"RPI", "seq"}} for row in rows]
         ts = milliseconds(now_ns)
         match speller.listing.category:
             case "option":
@@ -240,11 +259,13 @@ class TickerStream(Stream):
         topic: str,
         market: SimulatedMarket,
         underlying: Callable[[], Decimal] | None,
+        blank: Blank,
     ) -> None:
         super().__init__(topic, [market])
         self._speller = Speller(market)
         self._category = market.listing.category
         self._underlying = underlying
+        self._blank = blank
         self.interval_ns = (50 if self._category == SPOT else 100) * NS_PER_MS
         self._told: dict[str, str] = {}
         self._sequence = 0
@@ -273,11 +294,15 @@ class TickerStream(Stream):
         return (self._frame("delta", delta, now_ns),)
 
     def _fields(self, now_ns: int) -> dict[str, str]:
+        blank = self._blank() or self._speller.listing.status is InstrumentStatus.PRELAUNCH
         if self._category == SPOT:
-            return spot_ticker(self._speller, now_ns)
-        if self._underlying is not None:
-            return option_ticker(self._speller, self._underlying(), now_ns)
-        return contract_ticker(self._speller, now_ns)
+            fields, untold = spot_ticker(self._speller, now_ns), untold_of_spot
+        elif self._underlying is not None:
+            fields = option_ticker(self._speller, self._underlying(), now_ns)
+            untold = untold_of_options
+        else:
+            fields, untold = contract_ticker(self._speller, now_ns), untold_of_contracts
+        return {**fields, **untold(fields)} if blank else fields
 
     def _frame(self, kind: str, data: dict[str, str], now_ns: int) -> Frame:
         topic, ts, cs = self.topic, milliseconds(now_ns), self._sequence

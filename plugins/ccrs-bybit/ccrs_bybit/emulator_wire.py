@@ -6,6 +6,7 @@ Written from Bybit's documents and recorded frames, on purpose without the plugi
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -134,8 +135,10 @@ def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "prevPrice1h": speller.price(tape.hour_ago(now_ns)),
         "markPrice": speller.fine(market.mark),
         "indexPrice": speller.fine(market.index),
-        "openInterest": speller.size(market.open_interest),
-        "openInterestValue": speller.turnover(value, 2),
+        # Both sides of each contract since June 2026, and what others call open interest.
+        "openInterest": speller.size(2 * market.open_interest),
+        "openInterestValue": speller.turnover(2 * value, 2),
+        "singleOpenInterest": speller.size(market.open_interest),
         "turnover24h": speller.turnover(day.turnover, 4),
         "volume24h": f"{listing.lot * day.lots:.4f}",
     }
@@ -207,6 +210,34 @@ def option_ticker(speller: Speller, underlying: Decimal, now_ns: int) -> dict[st
         "theta": f"{greeks.theta:.8f}",
         "predictedDeliveryPrice": "0",
         "change24h": _share(tape.last - day.open, day.open, 8),
+    }
+
+
+def untold_of_spot(fields: Mapping[str, str]) -> dict[str, str]:
+    """What a pair's ticker says before its first trade."""
+    prices = dict.fromkeys(("lastPrice", "highPrice24h", "lowPrice24h", "prevPrice24h"), "0")
+    return {**prices, "usdIndexPrice": ""}
+
+
+def untold_of_contracts(fields: Mapping[str, str]) -> dict[str, str]:
+    """What a contract's ticker says before its market opens, and where a side has no orders."""
+    zeros = ("lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "prevPrice1h")
+    blanks = (
+        *("markPrice", "indexPrice", "fundingRate", "nextFundingTime", "openInterest"),
+        *("singleOpenInterest", "openInterestValue", "bid1Price", "bid1Size"),
+    )
+    added = ("preOpenPrice", "preQty", "curPreListingPhase")
+    return {**dict.fromkeys(zeros, "0"), **dict.fromkeys((*blanks, *added), "")}
+
+
+def untold_of_options(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the ticker of an option says in which nobody has an interest."""
+    return {name: "0" for name in fields if name.startswith("bid")} | {
+        "lastPrice": "0",
+        "highPrice24h": "",
+        "lowPrice24h": "",
+        "openInterest": "",
+        "predictedDeliveryPrice": "",
     }
 
 
