@@ -28,7 +28,7 @@ from ccrs_bybit.emulator_streams import (
     TradeStream,
 )
 from ccrs_bybit.emulator_wire import milliseconds
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
@@ -48,7 +48,6 @@ class BybitDialect(Dialect):
     """
 
     name: ClassVar[str] = "bybit"
-    lacks: ClassVar[Mapping[Oddity, str]] = {Oddity.UNREADABLE_ROW: "to be shown"}
 
     def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:
         self.requests = Window(request_limit, 5.0)

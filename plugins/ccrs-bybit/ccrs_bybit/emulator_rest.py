@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import attrs
 import orjson
 
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
-from ccrs_bybit.emulator_rows import contract_row, option_row, spot_row
+from ccrs_bybit.emulator_rows import announced, contract_row, option_row, sparse, spot_row
 from ccrs_bybit.emulator_streams import INTERVALS
 from ccrs_bybit.emulator_wire import (
     SIDES,
@@ -180,14 +180,21 @@ class Rest:
             usual = {"Trading", "PreLaunch", "Delivering"} if category == OPTION else {"Trading"}
             wanted = {status} if status else usual
             found = [each for each in found if status_name(each) in wanted]
-        rows: list[dict[str, Any]]
-        if category == SPOT:
-            return {"category": category, "list": [spot_row(each) for each in found]}
-        limit = query.number("limit", 500, 1, 1000)
-        found, cursor = _page(found, limit, query.values.get("cursor", ""))
-        write = option_row if category == OPTION else contract_row
+        page = query.values.get("cursor", "")
+        write = _ROWS[category]
+        # Without asking for a part one gets what is only announced, too.
+        whole = not (symbol or page or status) and (category == OPTION or not base)
+        strange = announced(category, write(found[0])) if whole and found else []
+        cursor = None
+        if category != SPOT:
+            limit = query.number("limit", 500, 1, 1000)
+            strange = strange[: limit - 1]
+            found, cursor = _page(found, limit - len(strange), page, category == OPTION)
         rows = [write(each) for each in found]
-        return {"category": category, "list": rows, "nextPageCursor": cursor}
+        if self._dialect.venue.blank("/v5/market/instruments-info"):
+            rows = [sparse(row) for row in rows]
+        listed = {"category": category, "list": [*strange, *rows]}
+        return listed if cursor is None else {**listed, "nextPageCursor": cursor}
 
     def _tickers(self, query: Query, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)
@@ -242,15 +249,16 @@ class Rest:
         view = self._dialect.deepest_book(listing, now_ns).view
         speller = Speller(self._dialect.venue.market(listing))
         price, size = speller.price, speller.size
-        return {
+        book = {
             "s": listing.symbol,
             "b": [(price(p), size(s)) for p, s in view.bids[:limit]],
             "a": [(price(p), size(s)) for p, s in view.asks[:limit]],
             "ts": milliseconds(now_ns),
             "u": view.update,
-            "seq": view.sequence,
-            "cts": milliseconds(view.time_ns),
         }
+        if self._dialect.venue.blank("/v5/market/orderbook"):
+            return book
+        return {**book, "seq": view.sequence, "cts": milliseconds(view.time_ns)}
 
     def _recent_trades(self, query: Query, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)
@@ -280,6 +288,12 @@ class Rest:
                     "seq": str(trade.sequence),
                 }
                 rows.append((trade.time_ns, trade.number, row))
+        if self._dialect.venue.blank("/v5/market/recent-trade"):
+            untold = {"isRPITrade", "isBlockTrade"}
+            rows = [
+                (ns, number, {k: v for k, v in row.items() if k not in untold} | {"seq": ""})
+                for ns, number, row in rows
+            ]
         rows.sort(key=lambda each: each[:2], reverse=True)
         return {"category": category, "list": [row for _, _, row in rows[:limit]]}
 
@@ -384,8 +398,11 @@ def failure(status: int, now_ns: int) -> HttpResponse:
     return HttpResponse(status, {"Content-Type": "text/plain"}, text.encode())
 
 
-def _page(found: list[Listing], limit: int, cursor: str) -> tuple[list[Listing], str]:
-    """One page, and the cursor of the next: percent-encoded, as Bybit hands it out."""
+def _page(found: list[Listing], limit: int, cursor: str, always: bool) -> tuple[list[Listing], str]:
+    """One page, and the cursor of the next: percent-encoded, as Bybit hands it out.
+
+    :param always: a cursor comes even with the last rows; an empty page follows.
+    """
     # Clients send it back as it came, or encoded once more.
     text = unquote(cursor)
     first = 0
@@ -396,6 +413,14 @@ def _page(found: list[Listing], limit: int, cursor: str) -> tuple[list[Listing],
             raise Refused(PARAMETER, "params error: cursor invalid")
         first = names.index(parts["last"]) + 1
     page = found[first : first + limit]
-    if first + limit >= len(found):
+    if not page or (first + limit >= len(found) and not always):
         return page, ""
-    return page, f"first%3D{page[0].symbol}%26last%3D{page[-1].symbol}"
+    return page, f"first%3D{quote(page[0].symbol)}%26last%3D{quote(page[-1].symbol)}"
+
+
+_ROWS: Mapping[str, Callable[[Listing], dict[str, Any]]] = {
+    SPOT: spot_row,
+    LINEAR: contract_row,
+    INVERSE: contract_row,
+    OPTION: option_row,
+}

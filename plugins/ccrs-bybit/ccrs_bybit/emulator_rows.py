@@ -5,9 +5,11 @@ https://bybit-exchange.github.io/docs/v5/market/instrument
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from ccrs_bybit.emulator_listings import INVERSE, OPTION, SPOT
 from ccrs_bybit.emulator_wire import contract_type, milliseconds, status_name
 from ccrs_core.emulator.listing import Listing, decimals
 from ccrs_core.model import NS_PER_SECOND, OptionKind
@@ -127,3 +129,30 @@ def option_row(listing: Listing) -> dict[str, Any]:
         },
         "displayName": listing.symbol,
     }
+
+
+UNTOLD = ("deliveryFeeRate", "settleCoin", "displayName", "launchTime", "copyTrading", "fullName")
+"""What a row may leave blank."""
+UNTOLD_SIZES = ("maxOrderQty", "maxMktOrderQty", "maxLimitOrderQty", "minNotionalValue")
+"""What its sizes may leave out."""
+
+
+def sparse(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that tells no more than it must."""
+    lots = {k: "" if k in UNTOLD_SIZES else v for k, v in row["lotSizeFilter"].items()}
+    blank = {name: "" for name in UNTOLD if name in row}
+    return {**row, **blank, "lotSizeFilter": lots, "riskParameters": None}
+
+
+def announced(category: str, template: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of what is only announced, or being taken off: without a coin, filters or a date."""
+    bare = {**template, "symbol": f"BARE-{template['symbol']}", "priceFilter": None}
+    if category == OPTION:  # which are listed by their coin
+        return [bare]
+    nameless = {**template, "symbol": f"NEW{category.upper()}", "baseCoin": "", "quoteCoin": ""}
+    rows = [nameless, {**bare, "baseCoin": "BARE"}]
+    if category != SPOT:
+        kind = "InverseFutures" if category == INVERSE else "LinearFutures"
+        dateless = {"symbol": "NEXT-31DEC99", "contractType": kind, "deliveryTime": ""}
+        rows.append({**template, **dateless, "baseCoin": "NEXT"})
+    return rows

@@ -43,7 +43,6 @@ TRADES_LIMIT = {Market.SPOT: 60, Market.LINEAR: 1000, Market.INVERSE: 1000, Mark
 CANDLES_LIMIT = 1000
 FUNDING_LIMIT = 200
 INSTRUMENTS_LIMIT = 1000
-DEFAULT_INSTRUMENTS_LIMIT = 500
 LONGEST_FUNDING_NS = 8 * 3600 * NS_PER_SECOND
 
 OPTION_COINS = ("BTC", "ETH", "SOL", "XRP", "MNT", "DOGE")
@@ -79,7 +78,8 @@ def _read_server_time(
 def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
     """A cursor is a query string: the extra parameters that ask for its page.
 
-    Pages chain: those that trade, then those before launch; for options, one coin's after another.
+    Pages chain: those that trade, those before launch, those being delivered; for options, one
+    coin's after another.
     """
     pairs = [("category", str(request.market.value))]
     if request.market is not Market.SPOT:  # which has no pages
@@ -96,8 +96,16 @@ def _read_instruments(
     request: GetInstruments, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Instrument]]:
     result = body["result"]
-    found = instruments(result["list"], request.market)
-    return found.answer(cursor=_next_instruments(request.market, result, cursor))
+    following = _next_instruments(request.market, result, cursor)
+    try:
+        found = instruments(result["list"], request.market)
+    except ValueError as error:
+        if cursor is None:
+            raise
+        # A page of just what is announced, or of a coin that is named in a new way: what trades
+        # has been read.
+        return Answer([], following, len(result["list"]), str(error))
+    return found.answer(cursor=following)
 
 
 def _next_instruments(market: Market, result: Body, cursor: str | None) -> str | None:
@@ -108,18 +116,22 @@ def _next_instruments(market: Market, result: Body, cursor: str | None) -> str |
     if type(more) is not str and more is not None:
         raise TypeError("nextPageCursor isn't text")
     asked = dict(pair.split("=", 1) for pair in (cursor or "").split("&") if pair)
-    # Bybit gives a cursor even with the last of the rows. Pages are as long as asked for, or as
-    # Bybit's default should it ignore that; one of just that length may be the last all the same.
-    if more and len(rows) in {INSTRUMENTS_LIMIT, DEFAULT_INSTRUMENTS_LIMIT}:
-        # Bybit's cursors come percent-encoded, but whoever sends a query encodes it anyhow.
-        kept = [f"{name}={value}" for name, value in asked.items() if name != "cursor"]
-        return "&".join([f"cursor={quote(unquote(more), safe='')}", *kept])
     if market is Market.OPTION:
-        coin = asked.get("baseCoin", OPTION_COINS[0])
-        after = OPTION_COINS[OPTION_COINS.index(coin) + 1 :]
+        asked.setdefault("baseCoin", OPTION_COINS[0])
+    # Bybit's cursors come percent-encoded, but whoever sends a query encodes it anyhow. One comes
+    # even with the last of the rows, so that only an empty page, or none, is the end.
+    further = quote(unquote(more or ""), safe="")
+    if rows and further and further != asked.get("cursor"):
+        kept = [f"{name}={value}" for name, value in asked.items() if name != "cursor"]
+        return "&".join([f"cursor={further}", *kept])
+    if market is Market.OPTION:
+        after = OPTION_COINS[OPTION_COINS.index(asked["baseCoin"]) + 1 :]
         return f"baseCoin={after[0]}" if after else None
     # Only what trades is listed unless asked for.
-    return None if "status" in asked else "status=PreLaunch"
+    return _AFTER.get(asked.get("status", "Trading"))
+
+
+_AFTER = {"Trading": "status=PreLaunch", "PreLaunch": "status=Delivering"}
 
 
 # --- Books ----------------------------------------------------------------------------------
@@ -228,7 +240,7 @@ def _read_trades(
             instrument.symbol,
             ns_of_ms(row["time"]),
             received_time_ns,
-            None if seq is None else int(seq),
+            int(seq) if seq else None,
             trade_id,
             price(row["price"]),
             size(row["size"]),

@@ -294,17 +294,20 @@ class CandleStream(Stream):
                     closed,
                 )
             )
-            sequence = max(sequence, _candle_sequence(start, row, closed))
+            sequence = max(sequence, _candle_sequence(start, row, time, closed))
         return (Data(self.topic, events, sequence),) if events else self.unknown("no candles")
 
 
-def _candle_sequence(start_ns: int, row: Any, closed: bool) -> int:
+def _candle_sequence(start_ns: int, row: Any, time_ns: int, closed: bool) -> int:
     """A number that rises from one state of a candle to the next, equal on all connections.
 
-    Bybit doesn't number candles. Their state follows from the last trade in them, whose time
-    ``timestamp`` is; closing changes it once more. All intervals are whole minutes, and the longest
-    has fewer than 2^32 milliseconds, so that this stays below 2^63.
+    Bybit doesn't number candles. A state is later than another one where ``timestamp``, the time of
+    the last trade in it, or the time of the frame is, and neither falls: so their sum tells states
+    apart, even where several trades of one millisecond are told in two frames. Closing comes last.
+    All intervals are whole minutes, and the longest has fewer than 2^32 milliseconds, so that this
+    stays below 2^63.
     """
     start_ms = start_ns // NS_PER_MS
-    elapsed = min(max(ns_of_ms(row["timestamp"]) // NS_PER_MS - start_ms, 0), 2**32 - 1)
-    return start_ms // 60_000 << 33 | elapsed << 1 | closed
+    last, told = ns_of_ms(row["timestamp"]) // NS_PER_MS, time_ns // NS_PER_MS
+    elapsed = min(max(last + told - 2 * start_ms, 0), 2**33 - 1)
+    return start_ms // 60_000 << 34 | elapsed << 1 | closed

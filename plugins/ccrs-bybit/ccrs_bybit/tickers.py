@@ -15,6 +15,9 @@ from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
 from ccrs_core.model import NS_PER_MS, Channel, Subscription
 from ccrs_core.wire import decimal_or_none, ns_of_ms, ns_or_none, price_or_none, size_or_none
 
+_LIMIT = 2**50
+"""More than any count of Bybit's; its numbers still fit 63 bits."""
+
 
 class TickerStream(Stream):
     """Tickers of spot, linear and inverse, with funding rate and mark price on their changes.
@@ -23,12 +26,13 @@ class TickerStream(Stream):
     which are completed here from what this connection has seen.
     """
 
-    __slots__ = ("_channels", "_fields", "_funding", "_mark")
+    __slots__ = ("_channels", "_cross", "_fields", "_funding", "_mark", "_time_ns")
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
         self._channels = {subscription.channel}
         self._fields: dict[str, Any] | None = None
+        self._cross = self._time_ns = 0
         self._funding: tuple[Decimal, int | None] | None = None
         self._mark: tuple[Decimal, Decimal | None] | None = None
 
@@ -51,8 +55,8 @@ class TickerStream(Stream):
             fields = {**self._fields, **data}
         ts = ns_of_ms(frame["ts"])
         cross = frame.get("cs")
-        if type(cross) is not int and cross is not None:
-            raise TypeError("cs isn't an integer")
+        if cross is not None and (type(cross) is not int or not 0 <= cross < _LIMIT):
+            raise TypeError("cs isn't a count")
         funding, mark = _funding(fields), _mark(fields)
         events: list[tuple[int, MarketData]] = []
         head = (self.exchange, self.symbol, ts, received_time_ns)
@@ -66,9 +70,18 @@ class TickerStream(Stream):
             self._mark = mark
         # Only now, so that a malformed frame leaves no trace.
         self._fields = fields
-        sequence = _sequence(cross, ts)
+        sequence, restart = _sequence(cross, ts), False
+        if cross is not None:
+            # Later and yet less: no frame that was late, but another count.
+            restart = cross < self._cross and ts > self._time_ns
+            self._cross, self._time_ns = cross, ts
         return [
-            Data(self.topic, (event,), None if sequence is None else sequence + place)
+            Data(
+                self.topic,
+                (event,),
+                None if sequence is None else sequence + place,
+                restart and event is events[0][1],
+            )
             for place, event in events
         ]
 
@@ -110,11 +123,12 @@ def _best(fields: Mapping[str, Any], side: str) -> tuple[Decimal | None, Decimal
 def _sequence(cross: int | None, ts_ns: int) -> int | None:
     """A number that rises from one ticker to the next, equal on all connections, below 2^63.
 
-    A mark or index price may move while the matching engine, which ``cs`` counts, does nothing; the
-    time always goes on. Tickers are a tenth of a second apart: ``cs`` is there for tickers of one
-    millisecond. The last two bits are left free for telling one frame's events apart.
+    ``cs`` counts what the matching engine did. A mark or index price may move while that does
+    nothing, and several tickers may share a millisecond. Neither falls, so that their sum rises
+    whenever one of them does. ``cs`` weighs more, because of two machines' clocks one may be ahead.
+    The last two bits are left free for telling one frame's events apart.
     """
-    return None if cross is None else ts_ns // NS_PER_MS << 20 | (cross & 0x3FFFF) << 2
+    return None if cross is None else ((cross << 10) + ts_ns // NS_PER_MS) << 2
 
 
 def _funding(fields: Mapping[str, Any]) -> tuple[Decimal, int | None] | None:

@@ -10,7 +10,7 @@ import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.guess import instrument_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccrs_core.codec import (
@@ -258,14 +258,112 @@ def test_a_partial_ticker_before_its_snapshot_says_nothing() -> None:
     assert isinstance(message, Unrecognised)
 
 
-def test_ticker_numbers_rise_with_time_and_with_the_engine() -> None:
-    codec = codec_for(Channel.TICKER)
+def test_ticker_numbers_rise_whenever_the_engine_or_the_time_goes_on() -> None:
+    steps = st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, 6 * 3_600_000)).filter(any), max_size=30
+    )
+
+    @given(st.integers(0, 2**45), steps)
     # An illiquid contract's engine does nothing for days.
-    days = [(5, 1_700_000_000_000 + 3_600_000 * hour) for hour in range(100)]
-    times = [*days, (6, days[-1][1] + 100), (7, days[-1][1] + 100), (2**40, days[-1][1] + 101)]
-    numbers = [said(codec, ticker("snapshot", c, t, lastPrice="1"))[0].sequence for c, t in times]
-    assert numbers == sorted(set(numbers))
-    assert all(0 < n < 2**63 for n in numbers)
+    @example(5, [(0, 3_600_000)] * 100)
+    @example(5, [(1, 0)] * 5)
+    def check(cross: int, gone: list[tuple[int, int]]) -> None:
+        codec, time = codec_for(Channel.TICKER), NOW_MS
+        numbers = []
+        for engine, ms in [(0, 0), *gone]:
+            cross, time = cross + engine, time + ms
+            (data,) = said(codec, ticker("snapshot", cross, time, lastPrice="1"))
+            numbers.append(data.sequence)
+            assert not data.restart
+        assert numbers == sorted(set(numbers))
+        assert all(0 < n < 2**63 for n in numbers)
+
+    check()
+
+
+def test_a_machine_whose_clock_is_ahead_does_not_outweigh_the_engine() -> None:
+    codec = codec_for(Channel.TICKER)
+    (ahead,) = said(codec, ticker("snapshot", 5, NOW_MS + 900, lastPrice="1"))
+    (later,) = said(codec, ticker("snapshot", 6, NOW_MS + 100, lastPrice="1"))
+    assert later.sequence > ahead.sequence
+    assert not later.restart
+
+
+def test_an_engine_that_counts_anew_is_told_and_a_late_frame_is_not_taken_for_one() -> None:
+    codec = codec_for(Channel.TICKER, Channel.MARK_PRICE)
+    said(codec, ticker("snapshot", 500, NOW_MS, lastPrice="1", markPrice="1"))
+    late = said(codec, ticker("delta", 499, NOW_MS - 100, lastPrice="2"))
+    assert not any(d.restart for d in late)
+    said(codec, ticker("delta", 500, NOW_MS, lastPrice="1"))
+    anew = said(codec, ticker("delta", 3, NOW_MS + 100, lastPrice="3", markPrice="3"))
+    assert [d.restart for d in anew] == [True, False]
+
+
+@pytest.mark.parametrize("count", [-1, 2**50, "5", 5.0])
+def test_a_count_that_is_none_is_refused(count: Any) -> None:
+    with pytest.raises(DecodeError):
+        said(codec_for(Channel.TICKER), ticker("snapshot", count, lastPrice="1"))
+
+
+def test_what_is_blank_or_zero_before_the_first_trade_is_none() -> None:
+    (data,) = said(
+        codec_for(Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE),
+        ticker("snapshot", 5, lastPrice="0", highPrice24h="0.00", lowPrice24h="", volume24h="0",
+               markPrice="", fundingRate="", nextFundingTime="0", bid1Price="", bid1Size="",
+               ask1Price="0", ask1Size="0"),
+    )  # fmt: skip
+    event = data.events[0]
+    assert (event.last_price, event.high_price, event.low_price) == (None, None, None)
+    assert (event.volume, event.open_price, event.mark_price) == (Decimal(0), None, None)
+    assert (event.bid_price, event.ask_price, event.next_funding_time_ns) == (None, None, None)
+
+
+def test_open_interest_counts_one_side() -> None:
+    """Since 2026-06-09 ``openInterest`` counts both."""
+    codec = codec_for(Channel.TICKER)
+    (data,) = said(codec, ticker("snapshot", 5, openInterest="20.5", singleOpenInterest="10.25"))
+    assert data.events[0].open_interest == Decimal("10.25")
+    (before,) = said(codec_for(Channel.TICKER), ticker("snapshot", 5, openInterest="10.25"))
+    assert before.events[0].open_interest == Decimal("10.25")
+
+
+# --- candles ---
+
+
+def candle(trade_ms: int, told_ms: int, closed: bool = False, volume: str = "2") -> dict[str, Any]:
+    row = {
+        "start": NOW_MS - NOW_MS % 60_000,
+        "end": NOW_MS - NOW_MS % 60_000 + 59_999,
+        "interval": "1",
+        **dict.fromkeys(("open", "close", "high", "low"), "100"),
+        "volume": volume,
+        "turnover": "200",
+        "confirm": closed,
+        "timestamp": NOW_MS + trade_ms,
+    }
+    return {"topic": "kline.1.BTCUSDT", "data": [row], "ts": NOW_MS + told_ms, "type": "snapshot"}
+
+
+def test_states_of_a_candle_that_differ_have_numbers_that_rise() -> None:
+    steps = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3000)).filter(any), max_size=20)
+
+    @given(steps)
+    # Trades of one millisecond that are told in two frames; and then the candle is closed.
+    @example([(0, 1000), (0, 1000), (1, 0)])
+    def check(gone: list[tuple[int, int]]) -> None:
+        codec = codec_for(Channel.CANDLES, interval="1m")
+        trade = told = 0
+        numbers = []
+        for ms, later in [(0, 0), *gone]:
+            trade, told = trade + ms, told + later
+            (data,) = said(codec, candle(trade, told, volume=str(len(numbers))))
+            numbers.append(data.sequence)
+        (closed,) = said(codec, candle(trade, told, closed=True))
+        numbers.append(closed.sequence)
+        assert numbers == sorted(set(numbers))
+        assert all(0 < n < 2**63 for n in numbers)
+
+    check()
 
 
 def test_a_malformed_ticker_leaves_no_trace() -> None:

@@ -26,7 +26,14 @@ from ccrs_core.emulator import (
     Replay,
     read_recording,
 )
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Side, Subscription
+from ccrs_core.model import (
+    NS_PER_MS,
+    NS_PER_SECOND,
+    Channel,
+    InstrumentStatus,
+    Side,
+    Subscription,
+)
 from ccrs_core.rest import GetInstruments, HttpRequest
 from ccrs_core.transport.memory import VirtualClock, run
 
@@ -154,7 +161,8 @@ def test_subscribing_twice_is_an_error_on_futures_and_harmless_on_spot() -> None
 def test_topics_of_a_connection_have_at_most_21000_characters() -> None:
     venue = exchange()
     client = Client(venue, "linear")
-    symbols = [s for c, s in venue.listings if c == "linear"]
+    listed = [each for each in venue.listings.values() if each.category == "linear"]
+    symbols = [each.symbol for each in listed if each.status is not InstrumentStatus.CLOSED]
     topics = [
         f"{kind}.{s}" for kind in ("tickers", "publicTrade", "allLiquidation") for s in symbols
     ]

@@ -322,11 +322,13 @@ def answered(name: str) -> HttpResponse:
             ["10000NFT/USDT:USDT", "1000BONK/USDT:USDT"], "status=PreLaunch",
         ),
         ("doc-instruments-info-linear-0", Market.LINEAR, ["BTC/USDT:USDT"], "status=PreLaunch"),
-        ("doc-instruments-info-linear-1", Market.LINEAR, ["BIO/USDT:USDT"], "status=PreLaunch"),
+        ("doc-instruments-info-linear-1", Market.LINEAR, ["BIO/USDT:USDT"],
+            "cursor=first%3DBIOUSDT%26last%3DBIOUSDT",
+        ),
         (
             "instruments-info-option", Market.OPTION,
             ["BTC/USD:USDC-230929-80000-C", "BTC/USD:USDC-230929-80000-P"],
-            "baseCoin=ETH",
+            "cursor=0%2C500&baseCoin=BTC",
         ),
         (
             "doc-instruments-info-option", Market.OPTION,

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.candle_times import later
+from ccrs_core.errors import DecodeError
 from ccrs_core.events import Candle, Funding
 from ccrs_core.model import Instrument, InstrumentStatus, Market
 from ccrs_core.rest import (
@@ -94,12 +95,13 @@ def test_all_pages_of_what_trades_and_what_will_are_listed(
 ) -> None:
     trading = [contract(f"C{n}USDT") for n in range(2300)]
     soon = [contract(f"P{n}USDT", "PreLaunch") for n in range(launching)]
+    over = [contract("OVERUSDT", "Delivering")]
 
     def serve(http: HttpRequest) -> dict[str, Any]:
         asked = dict(http.query)
         assert asked["category"] == "linear"
         assert asked.keys() <= {"category", "limit", "status", "cursor"}
-        rows = soon if asked.get("status") == "PreLaunch" else trading
+        rows = {None: trading, "PreLaunch": soon, "Delivering": over}[asked.get("status")]
         at = int(dict(parse_qsl(asked["cursor"]))["n"]) if "cursor" in asked else 0
         size = min(int(asked["limit"]), most)
         # Cursors look like query strings, so that a careless client cuts them up; and there is one
@@ -109,15 +111,21 @@ def test_all_pages_of_what_trades_and_what_will_are_listed(
         return {"list": page, "nextPageCursor": quote(more, safe="") if encoded else more}
 
     found = pages(GetInstruments(Market.LINEAR), serve)
-    assert [i.native for i in found] == [r["symbol"] for r in trading + soon]
+    assert [i.native for i in found] == [r["symbol"] for r in trading + soon + over]
     assert [i.status for i in found].count(InstrumentStatus.PRELAUNCH) == launching
 
 
-def test_options_are_listed_for_every_coin() -> None:
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("always", [True, False])
+def test_options_are_listed_for_every_coin(whole: bool, always: bool) -> None:
+    """However many there are of a coin (none, too, and just as many as a page holds), whether or
+    not a cursor comes with the last of them, and where pages aren't filled."""
+    counts = dict(zip(OPTION_COINS, (3, 1200, 0, 1000, 2000, 1), strict=True))
+    size = 1000 if whole else 700
+
     def serve(http: HttpRequest) -> dict[str, Any]:
         asked = dict(http.query)
         coin = asked["baseCoin"]
-        count = 1200 if coin == "ETH" else 3
         at = int(asked["cursor"].split(",")[0]) if "cursor" in asked else 0
         rows = [
             {
@@ -126,14 +134,51 @@ def test_options_are_listed_for_every_coin() -> None:
                 "optionsType": "Call",
                 "deliveryTime": "1798185600000",
             }
-            for strike in range(1, count + 1)[at : at + 1000]
+            for strike in range(1, counts[coin] + 1)[at : at + size]
         ]
-        return {"list": rows, "nextPageCursor": f"{at + len(rows)}%2C1000"}
+        end = at + len(rows)
+        more = f"{end}%2C1000" if rows and (always or end < counts[coin]) else ""
+        return {"list": rows, "nextPageCursor": more}
 
     found = pages(GetInstruments(Market.OPTION), serve)
-    assert [i.base for i in found] == [
-        coin for coin in OPTION_COINS for _ in range(1200 if coin == "ETH" else 3)
-    ]
+    assert [i.base for i in found] == [coin for coin in OPTION_COINS for _ in range(counts[coin])]
+
+
+def test_nothing_that_trades_is_no_reason_not_to_ask_what_will() -> None:
+    def serve(http: HttpRequest) -> dict[str, Any]:
+        status = dict(http.query).get("status")
+        return {"list": [contract(f"{status}USDT", status)] if status else []}
+
+    found = pages(GetInstruments(Market.LINEAR), serve)
+    assert [i.native for i in found] == ["PreLaunchUSDT", "DeliveringUSDT"]
+
+
+def test_a_page_of_what_is_only_announced_takes_nothing_away() -> None:
+    bare = {**contract("NEWUSDT", "PreLaunch"), "baseCoin": ""}
+
+    def serve(http: HttpRequest) -> dict[str, Any]:
+        launching = "status" in dict(http.query)
+        return {"list": [bare] if launching else [contract("AUSDT"), bare]}
+
+    assert [i.native for i in pages(GetInstruments(Market.LINEAR), serve)] == ["AUSDT"]
+    endpoint = Bybit.endpoints[GetInstruments]
+    request = GetInstruments(Market.LINEAR)
+    body = {"retCode": 0, "result": {"list": [bare, contract("AUSDT")]}, "time": NOW_MS}
+    answer = endpoint.decode(request, HttpResponse(200, {}, json.dumps(body).encode()), 1, None)
+    assert (answer.left_out, "coins" in answer.reason) == (1, True)
+    nothing = {**body, "result": {"list": [bare]}}
+    with pytest.raises(DecodeError):
+        endpoint.decode(request, HttpResponse(200, {}, json.dumps(nothing).encode()), 1, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"priceFilter": None}, {"deliveryTime": "", "contractType": "LinearFutures"}, {"symbol": ""}],
+)
+def test_a_row_without_filters_or_date_is_left_out(change: dict[str, Any]) -> None:
+    rows = [contract("AUSDT"), {**contract("BUSDT"), **change}]
+    found = pages(GetInstruments(Market.LINEAR), lambda _: {"list": rows})
+    assert {i.native for i in found} == {"AUSDT"}
 
 
 def test_spot_has_one_page() -> None:
