@@ -44,6 +44,20 @@ def resolve_addresses(
     return {**known, **{name: url.rstrip("/") for name, url in addresses.items()}}
 
 
+class Reachable(dict[str, str]):
+    """Addresses by name; to ask for one that the environment hasn't is a mistake of the user's."""
+
+    def __init__(self, addresses: Mapping[str, str], where: str) -> None:
+        super().__init__(addresses)
+        self._where = where
+
+    def __missing__(self, name: str) -> str:
+        raise Unsupported(
+            f"{self._where} has no address {name!r}, only {', '.join(sorted(self))}: choose "
+            "another environment, or name the address (addresses={...})"
+        )
+
+
 def _environment(exchange: Exchange, name: str) -> Environment:
     if name not in exchange.environments:
         names = ", ".join([*exchange.environments, EMULATOR])

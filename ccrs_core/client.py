@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core import plugins
-from ccrs_core.addresses import everything_at, headers_of, named, resolve_addresses
+from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.events import (
@@ -195,10 +195,9 @@ class Client:
         self._addresses = everything_at(emulator.url, self.exchange)
 
     def _new_context(self, transport: Transport) -> Context:
-        addresses = self._addresses
-        assert addresses is not None
-
+        assert self._addresses is not None
         exchange = self.exchange
+        addresses = Reachable(self._addresses, f"{exchange.name} ({self.environment})")
 
         def rest(name: str) -> tuple[str, HostLimits]:
             pool = exchange.rest_pool(name)
@@ -210,7 +209,7 @@ class Client:
             clock=self._clock,
             options=self._options,
             credentials=self._credentials,
-            address=lambda route: route.url.format(**addresses),
+            address=lambda route: route.url.format_map(addresses),
             host_limits=lambda url: limits_of(exchange, url, self._clock),
             rest=rest,
             snapshots=SnapshotQueue(self._snapshot, self._clock, self._spawn),
@@ -328,19 +327,19 @@ class Client:
         return await self._store().find(symbol)
 
     async def get_instruments(self, market: Market | str | None = None) -> list[Instrument]:
-        """All instruments of a market (None: of all that the exchange has), fetched anew."""
+        """All instruments of a market (None: of all that the environment has), fetched anew."""
         store, found = self._store(), list[Instrument]()
-        for each in markets_of(self.exchange, market):
+        for each in markets_of(self.exchange, market, self._addresses):
             found.extend((await store.market(each, refresh=True)).values())
         return found
 
     async def refresh_instruments(
         self, market: Market | str | None = None
     ) -> list[InstrumentChanged]:
-        """Fetch the instruments of a market (None: of all that the exchange has) anew, and tell
+        """Fetch the instruments of a market (None: of all that the environment has) anew, and tell
         what has changed since they were last fetched; feeds are told what concerns them."""
         store, found = self._store(), list[InstrumentChanged]()
-        for each in markets_of(self.exchange, market):
+        for each in markets_of(self.exchange, market, self._addresses):
             found.extend(await store.refresh(each))
         return found
 

@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 import attrs
 
@@ -211,8 +211,20 @@ def _changes(
             yield InstrumentChanged(exchange, symbol, None, now_ns, None, new)
 
 
-def markets_of(exchange: Exchange, market: Market | str | None) -> list[Market]:
-    """This market alone; where None is given all that the exchange lists instruments of."""
+def markets_of(
+    exchange: Exchange,
+    market: Market | str | None,
+    addresses: Container[str] | None = None,
+) -> list[Market]:
+    """This market alone; where None is given all that the exchange lists instruments of, at those
+    ``addresses``."""
+    if market:
+        return [Market(market)]
     endpoint = exchange.endpoints.get(GetInstruments)
-    offered = frozenset() if endpoint is None else endpoint.markets
-    return [Market(market)] if market else [m for m in Market if m in offered]
+    if endpoint is None:
+        return []
+    listed = [m for m in Market if m in endpoint.markets]
+    if addresses is None:
+        return listed
+    requests = {m: endpoint.encode(GetInstruments(m), None) for m in listed}
+    return [m for m in listed if exchange.rest_address(requests[m]) in addresses]

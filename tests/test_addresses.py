@@ -10,6 +10,7 @@ import pytest
 import ccrs_core
 from ccrs_core import (
     Client,
+    Unsupported,
     UsageError,
     top_of_book,
 )
@@ -106,3 +107,23 @@ def test_every_request_carries_the_headers_of_its_environment() -> None:
 def test_incomplete_or_contradictory_addresses_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ccrs_core.connect(Toy(), **settings)
+
+
+def test_what_an_environment_has_no_address_for_is_told_before_anything_is_dialled() -> None:
+    exchange = Rest(TIME).exchange
+    live = exchange.environments["mainnet"]
+    bare = attrs.evolve(live, addresses={"other": "https://other.toy"})
+    exchange.environments = {"mainnet": live, "bare": bare}  # type: ignore[misc]
+    rest = Rest(TIME)
+    rest.exchange = exchange
+
+    async def use(client: Client) -> None:
+        with pytest.raises(Unsupported, match=r"toy \(bare\) has no address 'rest', only other"):
+            await client.get_server_time()
+        with pytest.raises(Unsupported, match="has no address 'stream'"):
+            async with client.subscribe(top_of_book("BTC/USD")):
+                pass
+        assert await client.get_instruments() == []
+
+    rest.play(use, environment="bare")
+    assert not rest.asked

@@ -61,6 +61,17 @@ MARKET_ROUTE = _route("{stream_usdm}/market/stream", 7, 200)
 # https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams/Connect
 COINM_ROUTE = _route("{stream_coinm}/stream", 7, 200)
 
+_KINDS = ("", "_usdm", "_coinm")
+
+
+def _environment(*hosts: tuple[str, str]) -> Environment:
+    """Hosts of requests and of streams: of spot, and of both kinds of futures where there are."""
+    addresses: dict[str, str] = {}
+    for kind, (rest, stream) in zip(_KINDS, hosts, strict=False):
+        addresses |= {f"rest{kind}": f"https://{rest}", f"stream{kind}": f"wss://{stream}"}
+    return Environment(addresses=addresses)
+
+
 _ADDRESSES = {"/fapi/": "rest_usdm", "/dapi/": "rest_coinm"}
 _PUBLIC = frozenset({Channel.TOP_OF_BOOK, Channel.BOOK})
 
@@ -81,26 +92,28 @@ class Binance(Exchange):
         intervals=tuple(INTERVALS),
     )
     environments: ClassVar[Mapping[str, Environment]] = {
-        "mainnet": Environment(
-            addresses={
-                "rest": "https://api.binance.com",
-                "stream": "wss://stream.binance.com:9443",
-                "rest_usdm": "https://fapi.binance.com",
-                "stream_usdm": "wss://fstream.binance.com",
-                "rest_coinm": "https://dapi.binance.com",
-                "stream_coinm": "wss://dstream.binance.com",
-            }
+        "mainnet": _environment(
+            ("api.binance.com", "stream.binance.com:9443"),
+            ("fapi.binance.com", "fstream.binance.com"),
+            ("dapi.binance.com", "dstream.binance.com"),
         ),
-        "testnet": Environment(
-            addresses={
-                "rest": "https://testnet.binance.vision",
-                "stream": "wss://stream.testnet.binance.vision",
-                "rest_usdm": "https://demo-fapi.binance.com",
-                "stream_usdm": "wss://fstream.binancefuture.com",
-                "rest_coinm": "https://testnet.binancefuture.com",
-                "stream_coinm": "wss://dstream.binancefuture.com",
-            }
+        # The same, of spot, for who wants no more than market data, and from where the others are
+        # out of reach. https://developers.binance.com/docs/binance-spot-api-docs/faqs/market_data_only
+        "data": _environment(("data-api.binance.vision", "data-stream.binance.vision")),
+        "testnet": _environment(
+            ("testnet.binance.vision", "stream.testnet.binance.vision"),
+            ("testnet.binancefuture.com", "fstream.binancefuture.com"),
+            ("testnet.binancefuture.com", "dstream.binancefuture.com"),
         ),
+        # Mainnet's prices, with money of its own.
+        # https://developers.binance.com/docs/binance-spot-api-docs/demo-mode/general-info
+        "demo": _environment(
+            ("demo-api.binance.com", "demo-stream.binance.com"),
+            ("demo-fapi.binance.com", "demo-fstream.binance.com"),
+            ("demo-dapi.binance.com", "demo-dstream.binance.com"),
+        ),
+        # Another exchange, of spot, that speaks alike. https://docs.binance.us
+        "us": _environment(("api.binance.us", "stream.binance.us:9443")),
     }
     # Spot has the same paths.
     base_url_paths: ClassVar[Mapping[str, str]] = {"stream_coinm": "/dstream"}
@@ -144,6 +157,10 @@ class Binance(Exchange):
         return Budget(amount=2000, seconds=60.0) if address == "rest_usdm" else self.limits.requests
 
     def weight_used(self, response: HttpResponse) -> int | None:
+        # What futures say with their best prices isn't accurate.
+        # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Symbol-Order-Book-Ticker
+        if b'"bidPrice"' in response.body[:200]:
+            return None
         used = response.headers.get("x-mbx-used-weight-1m", "")
         return int(used) if used.isascii() and used.isdigit() and len(used) < 10 else None
 

@@ -87,8 +87,11 @@ def test_connections_are_replaced_within_a_day_and_leave_room_for_pings(
 
 
 def test_every_address_is_a_host_without_a_path() -> None:
-    for environment in Binance.environments.values():
-        names = {f"{kind}{of}" for kind in ("rest", "stream") for of in ("", "_usdm", "_coinm")}
+    spot_alone = {"data", "us"}
+    assert {"mainnet", "testnet", "demo", *spot_alone} == set(Binance.environments)
+    for which, environment in Binance.environments.items():
+        kinds = ("",) if which in spot_alone else ("", "_usdm", "_coinm")
+        names = {f"{kind}{of}" for kind in ("rest", "stream") for of in kinds}
         assert set(environment.addresses) == names
         for name, address in environment.addresses.items():
             scheme, _, host = address.partition("://")
@@ -150,7 +153,57 @@ def test_spent_weight_is_what_the_header_says(text: str, used: int | None) -> No
     assert Binance().weight_used(HttpResponse(200, {}, b"{}")) is None
 
 
+def test_the_weight_that_is_told_with_futures_best_prices_is_passed_over() -> None:
+    body = b'{"symbol":"BTCUSDT","bidPrice":"1","bidQty":"1","askPrice":"2","askQty":"1","time":1}'
+    headers = {"x-mbx-used-weight-1m": "1"}
+    for each in (body, b"[" + body + b"]"):
+        assert Binance().weight_used(HttpResponse(200, headers, each)) is None
+
+
 # --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (-4021, errors.InvalidRequest),
+        (-4166, errors.InvalidRequest),
+        (-5028, errors.InvalidRequest),
+        (-1151, errors.InvalidRequest),
+        (-4402, errors.AuthError),
+        (-4192, errors.AuthError),
+        (-1034, errors.RateLimited),
+        (-4001, errors.OrderRejected),
+        (-5027, errors.OrderRejected),
+        (-2028, errors.InsufficientBalance),
+        (-2026, errors.OrderNotFound),
+        # Something else on COIN-M.
+        (-4088, errors.ExchangeError),
+    ],
+)
+def test_codes_of_futures_and_of_late_are_typed(code: int, kind: type[Exception]) -> None:
+    error = Binance().error_of(answer(code))
+    assert type(error) is kind
+
+
+def test_a_country_that_is_not_served_is_told_by_type() -> None:
+    for body in (
+        b"<html>",
+        b"",
+        b'{"code":0,"msg":"Service unavailable from a restricted location"}',
+    ):
+        error = Binance().error_of(HttpResponse(451, {}, body))
+        assert type(error) is errors.AuthError
+
+
+def test_an_order_that_lacks_money_is_told_by_its_text() -> None:
+    text = "Account has insufficient balance for requested action."
+    for said, kind in (
+        (text, errors.InsufficientBalance),
+        ("Market is closed.", errors.OrderRejected),
+    ):
+        body = json.dumps({"code": -2010, "msg": said}).encode()
+        assert type(Binance().error_of(HttpResponse(400, {}, body))) is kind
 
 
 def answer(code: int, status: int = 400, **headers: str) -> HttpResponse:
