@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import attrs
 import orjson
 
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
@@ -52,7 +52,6 @@ class OkxDialect(Dialect):
 
     name: ClassVar[str] = "okx"
     announces_shutdown: ClassVar[bool] = True
-    lacks: ClassVar[Mapping[Oddity, str]] = {Oddity.UNREADABLE_ROW: "to be shown"}
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from typing import Any
 from ccrs_core.constructors import deferred_constructors
 from ccrs_core.events import TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Side
-from ccrs_core.wire import DECIMALS
+from ccrs_core.wire import PRICES
 
 # Sizes may be multiplied with a contract's value: short enough to stay plausible then.
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
@@ -56,9 +56,9 @@ def _top_of_book(wire: _Wire) -> tuple[Any, ...]:
     match, sizes = wire
     ask, ask_size, bid, bid_size, time, _ = match.groups()
     size = sizes[bid_size] if bid else None
-    best_bid = (DECIMALS[bid], size) if size else (None, None)
+    best_bid = (PRICES[bid], size) if size else (None, None)
     size = sizes[ask_size] if ask else None
-    best_ask = (DECIMALS[ask], size) if size else (None, None)
+    best_ask = (PRICES[ask], size) if size else (None, None)
     return int(time) * NS_PER_MS, *best_bid, *best_ask
 
 
@@ -68,7 +68,7 @@ def _trade(wire: _Wire) -> tuple[Any, ...]:
     source = later or source
     return (
         int(time) * NS_PER_MS,
-        DECIMALS[price],
+        PRICES[price],
         sizes[size],
         Side.BUY if side == "buy" else Side.SELL,
         None if source is None else source == RETAIL,

@@ -27,7 +27,15 @@ from ccrs_core.rest import (
     HttpRequest,
     Request,
 )
-from ccrs_core.wire import decimal, decimal_or_none, json_pages, ns_of_ms, whole
+from ccrs_core.wire import (
+    decimal,
+    decimal_or_none,
+    json_pages,
+    ns_of_ms,
+    price,
+    read_rows,
+    whole,
+)
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import sizes_of
 from ccrs_okx.streams import SIDES, best, candle_of, levels, retail
@@ -95,23 +103,21 @@ def _read_instruments(
     market = request.market
     if market is Market.OPTION:
         if cursor is None:
-            return Answer([], ",".join(_families(data)) or None)
-        return Answer(instruments(data, market), cursor.partition(",")[2] or None)
+            found = read_rows(data, _family)
+            families = ",".join(dict.fromkeys(found.values))
+            return Answer([], families or None, found.left_out, found.reason)
+        return instruments(data, market).answer(cursor=cursor.partition(",")[2] or None)
     types = INSTRUMENT_TYPES[market]
     place = types.index(cursor or types[0]) + 1
-    return Answer(instruments(data, market), types[place] if place < len(types) else None)
+    return instruments(data, market).answer(cursor=types[place] if place < len(types) else None)
 
 
-def _families(data: list[Any]) -> list[str]:
-    """The families that are named, each once; blank names belong to nothing yet."""
-    found: dict[str, None] = {}
-    for row in data:
-        family = row["instFamily"]
-        if type(family) is not str or "," in family:
-            raise TypeError("families must be names")
-        if family:
-            found[family] = None
-    return list(found)
+def _family(row: Any) -> str | None:
+    """The family that a row names; None where the name is to come."""
+    family = row["instFamily"]
+    if type(family) is not str or "," in family:
+        raise TypeError("families must be names")
+    return family or None
 
 
 def _weight_of_instruments(request: GetInstruments) -> int:
@@ -189,29 +195,29 @@ def _read_trades(
 ) -> Answer[list[Trade]]:
     instrument = request.instrument
     sizes = sizes_of(instrument)
-    trades = []
-    for row in reversed(data):
+
+    def trade(row: Any) -> Trade | None:
         side, trade_id = SIDES.get(row["side"]), row["tradeId"]
         if side is None:
-            continue
-        if type(trade_id) is not str:
+            return None
+        if type(trade_id) is not str or not trade_id:
             raise TypeError("tradeId isn't text")
-        trades.append(
-            Trade(
-                instrument.exchange,
-                instrument.symbol,
-                ns_of_ms(row["ts"]),
-                received_time_ns,
-                None,
-                trade_id,
-                decimal(row["px"]),
-                sizes[row["sz"]],
-                side,
-                False,
-                retail(row),
-            )
+        return Trade(
+            instrument.exchange,
+            instrument.symbol,
+            ns_of_ms(row["ts"]),
+            received_time_ns,
+            None,
+            trade_id,
+            price(row["px"]),
+            sizes[row["sz"]],
+            side,
+            False,
+            retail(row),
         )
-    return Answer(trades[-request.limit :])
+
+    found = read_rows(data[::-1], trade)
+    return found.answer(found.values[-request.limit :])
 
 
 # --- candles --------------------------------------------------------------------------------
@@ -238,17 +244,18 @@ def _read_candles(
 ) -> Answer[list[Candle]]:
     instrument = request.instrument
     sizes = sizes_of(instrument)
-    candles = []
-    for row in reversed(data):
+
+    def wanted(row: Any) -> Candle | None:
         candle = candle_of(instrument, request.interval, row, received_time_ns, sizes)
-        if candle is not None and within(request, candle.open_time_ns):
-            candles.append(candle)
+        return candle if candle is not None and within(request, candle.open_time_ns) else None
+
+    candles = read_rows(data[::-1], wanted)
     page = candle_page(request, cursor)
     if not data and cursor is None and page.before_ms is not None:
         # What "candles" doesn't hold any more may be history.
-        return Answer(candles, f"{page.before_ms}:{page.count}")
+        return candles.answer(cursor=f"{page.before_ms}:{page.count}")
     oldest_ns = ns_of_ms(data[-1][0]) if data else None
-    return Answer(candles, earlier_candles(request, cursor, oldest_ns, len(data)))
+    return candles.answer(cursor=earlier_candles(request, cursor, oldest_ns, len(data)))
 
 
 # --- funding history ------------------------------------------------------------------------
@@ -279,22 +286,22 @@ def _read_funding(
     request: GetFundingHistory, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
     instrument = request.instrument
-    rates = []
-    for row in reversed(data):
+
+    def wanted(row: Any) -> Funding | None:
         time_ns = ns_of_ms(row["fundingTime"])
-        if within(request, time_ns):
-            paid = decimal_or_none(row.get("realizedRate"))
-            rates.append(
-                Funding(
-                    instrument.exchange,
-                    instrument.symbol,
-                    time_ns,
-                    received_time_ns,
-                    decimal(row["fundingRate"]) if paid is None else paid,
-                    time_ns,
-                )
-            )
-    return Answer(rates, _next_funding(request, data, cursor))
+        if not within(request, time_ns):
+            return None
+        paid = decimal_or_none(row.get("realizedRate"))
+        return Funding(
+            instrument.exchange,
+            instrument.symbol,
+            time_ns,
+            received_time_ns,
+            decimal(row["fundingRate"]) if paid is None else paid,
+            time_ns,
+        )
+
+    return read_rows(data[::-1], wanted).answer(cursor=_next_funding(request, data, cursor))
 
 
 def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | None) -> str | None:

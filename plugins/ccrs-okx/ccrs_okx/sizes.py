@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 
 from ccrs_core.model import Instrument, Market
 from ccrs_core.orderbook import OrderBook
-from ccrs_core.wire import DECIMALS, decimal, plausible
+from ccrs_core.wire import SIZES, plausible
 
 SCALED = frozenset({Market.LINEAR, Market.OPTION})
 """Markets whose sizes are converted from contracts to base units."""
@@ -43,7 +43,7 @@ class _BaseUnits(dict[str, Decimal]):
         self._contract = contract
 
     def __missing__(self, text: str) -> Decimal:
-        size = product(decimal(text), self._contract)
+        size = product(SIZES[text], self._contract)
         if len(self) >= 4096:
             self.clear()
         self[text] = size
@@ -54,7 +54,7 @@ def sizes_of(instrument: Instrument) -> Mapping[str, Decimal]:
     """The sizes of an instrument by their text on the wire; what is no number raises."""
     if instrument.market in SCALED and instrument.contract_size != _ONE:
         return _BaseUnits(instrument.contract_size)
-    return DECIMALS
+    return SIZES
 
 
 def crc32(book: OrderBook, contract: Decimal | None) -> int:

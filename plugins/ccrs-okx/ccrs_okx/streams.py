@@ -28,7 +28,17 @@ from ccrs_core.events import (
     Trade,
 )
 from ccrs_core.model import NS_PER_MS, Instrument, Market, Side, Subscription
-from ccrs_core.wire import DECIMALS, decimal, decimal_or_none, ns_of_ms, ns_or_none, whole
+from ccrs_core.wire import (
+    MALFORMED,
+    PRICES,
+    decimal_or_none,
+    ns_of_ms,
+    ns_or_none,
+    price,
+    price_or_none,
+    size_or_none,
+    whole,
+)
 from ccrs_okx.plain import (
     RETAIL,
     TOP_OF_BOOK,
@@ -50,18 +60,25 @@ def levels(rows: Any, sizes: Mapping[str, Decimal]) -> tuple[Level, ...]:
     if type(rows) is not list:
         raise TypeError("levels aren't a list")
     found = []
-    decimals = DECIMALS
+    prices = PRICES
     for row in rows:
         if type(row) is not list:
             raise TypeError("a level isn't a list")
-        found.append((decimals[row[0]], sizes[row[1]]))
+        found.append((prices[row[0]], sizes[row[1]]))
     return tuple(found)
 
 
 def best(rows: Any, sizes: Mapping[str, Decimal]) -> tuple[Decimal, Decimal] | tuple[None, None]:
-    """The first of some levels; nothing where a side has none."""
-    found = levels(rows[:1], sizes)
-    return found[0] if found and found[0][1] else (None, None)
+    """The first of some levels; nothing where a side has none, or one of size zero."""
+    if type(rows) is not list:
+        raise TypeError("levels aren't a list")
+    if not rows:
+        return None, None
+    row = rows[0]
+    if type(row) is not list:
+        raise TypeError("a level isn't a list")
+    size = sizes[row[1]]
+    return (PRICES[row[0]], size) if size else (None, None)
 
 
 class Stream(ABC):
@@ -292,7 +309,7 @@ class TradeStream(Stream):
                     received_time_ns,
                     number_of(row, "seqId"),
                     trade_id,
-                    DECIMALS[row["px"]],
+                    PRICES[row["px"]],
                     self.sizes[row["sz"]],
                     side,
                     False,
@@ -337,14 +354,14 @@ class TickerStream(Stream):
             time_ns,
             received_time_ns,
             None,
-            last_price=_price_or_none(row.get("last")),
+            last_price=price_or_none(row.get("last")),
             bid_price=bid_price,
             bid_size=bid_size,
             ask_price=ask_price,
             ask_size=ask_size,
-            open_price=_price_or_none(row.get("open24h")),
-            high_price=_price_or_none(row.get("high24h")),
-            low_price=_price_or_none(row.get("low24h")),
+            open_price=price_or_none(row.get("open24h")),
+            high_price=price_or_none(row.get("high24h")),
+            low_price=price_or_none(row.get("low24h")),
             volume=None if volume in {None, ""} else self.sizes[volume],
             turnover=turnover_of(self.instrument, row.get("volCcy24h"), None),
         )
@@ -355,12 +372,7 @@ class TickerStream(Stream):
         if price in {None, ""} or size in {None, ""}:
             return None, None
         number = self.sizes[size]
-        return (decimal(price), number) if number else (None, None)
-
-
-def _price_or_none(text: Any) -> Decimal | None:
-    """A price; None where none is told, for which OKX writes nothing or zero."""
-    return decimal_or_none(text) or None
+        return (PRICES[price], number) if number else (None, None)
 
 
 def turnover_of(instrument: Instrument, in_currency: Any, in_quote: Any) -> Decimal | None:
@@ -370,8 +382,8 @@ def turnover_of(instrument: Instrument, in_currency: Any, in_quote: Any) -> Deci
     ``volCcyQuote`` is in the quote currency. Of options neither is what was paid.
     """
     if instrument.market in {Market.SPOT, Market.INVERSE}:
-        return decimal_or_none(in_currency)
-    return decimal_or_none(in_quote) if instrument.market is Market.LINEAR else None
+        return size_or_none(in_currency)
+    return size_or_none(in_quote) if instrument.market is Market.LINEAR else None
 
 
 class CandleStream(Stream):
@@ -433,10 +445,10 @@ def candle_of(
         interval,
         open_ns,
         later(open_ns, interval, 1),
-        decimal(row[1]),
-        decimal(row[2]),
-        decimal(row[3]),
-        decimal(row[4]),
+        price(row[1]),
+        price(row[2]),
+        price(row[3]),
+        price(row[4]),
         sizes[row[5]],
         turnover_of(instrument, row[6], row[7] if len(row) > 8 else None),
         closed,
@@ -497,15 +509,21 @@ class MarkPriceStream(Stream):
 
     number: ClassVar[bytes | None] = b'"ts":"'
 
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        super().__init__(topic, subscription)
+        # An option may be worth nothing; nothing else is.
+        option = self.instrument.market is Market.OPTION
+        self._read = size_or_none if option else price_or_none
+
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         messages: list[Message] = []
         for row in rows_of(frame):
             time_ns = ns_of_ms(row["ts"])
-            price = decimal_or_none(row.get("markPx"))
-            if price is None:
+            marked = self._read(row.get("markPx"))
+            if marked is None:
                 messages += self.unknown("no price yet")
                 continue
-            event = MarkPrice(self.exchange, self.symbol, time_ns, received_time_ns, price, None)
+            event = MarkPrice(self.exchange, self.symbol, time_ns, received_time_ns, marked, None)
             messages.append(Data(self.topic, (event,), time_ns // NS_PER_MS))
         return messages or self.unknown("no data")
 
@@ -526,19 +544,15 @@ class LiquidationStream(Stream):
             if row["instId"] != self.instrument.native:
                 continue
             for detail in row["details"]:
-                side = SIDES.get(detail["side"])
-                if side is None:
+                try:
+                    event = self._told(detail, received_time_ns)
+                except MALFORMED as error:
+                    # It takes none of the others away, which may be of other instruments.
+                    messages += self.unknown(f"a liquidation that can't be read: {error!r}")
+                    continue
+                if event is None:
                     messages += self.unknown(f"side {detail['side']}")
                     continue
-                event = Liquidation(
-                    self.exchange,
-                    self.symbol,
-                    ns_of_ms(detail["ts"]),
-                    received_time_ns,
-                    Side.SELL if side is Side.BUY else Side.BUY,
-                    decimal(detail["bkPx"]),
-                    self.sizes[detail["sz"]],
-                )
                 said = _digest((detail["ts"], detail["side"], detail["bkPx"], detail["sz"]))
                 # What one frame says twice has happened twice.
                 times[said] = again = times.get(said, -1) + 1
@@ -546,6 +560,20 @@ class LiquidationStream(Stream):
         found.sort(key=_time_of)
         messages += [Data(self.topic, (event,), identity) for event, identity in found]
         return messages
+
+    def _told(self, detail: Any, received_time_ns: int) -> Liquidation | None:
+        side = SIDES.get(detail["side"])
+        if side is None:
+            return None
+        return Liquidation(
+            self.exchange,
+            self.symbol,
+            ns_of_ms(detail["ts"]),
+            received_time_ns,
+            Side.SELL if side is Side.BUY else Side.BUY,
+            price(detail["bkPx"]),
+            self.sizes[detail["sz"]],
+        )
 
 
 def _time_of(found: tuple[Liquidation, bytes]) -> int:

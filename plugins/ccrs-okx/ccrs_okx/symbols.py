@@ -6,9 +6,11 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+
+import attrs
 
 from ccrs_core.model import (
     Instrument,
@@ -18,7 +20,7 @@ from ccrs_core.model import (
     unified_symbol,
 )
 from ccrs_core.naming import one_to_one
-from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, ns_of_ms
+from ccrs_core.wire import Rows, ns_of_ms, price, price_or_none, read_rows
 from ccrs_okx.sizes import SCALED, product, shortest
 
 EXCHANGE = "okx"
@@ -53,27 +55,27 @@ def instrument_type(instrument: Instrument) -> str:
     return types[0] if len(types) == 1 or instrument.native.endswith("-SWAP") else types[-1]
 
 
-def instruments(rows: Iterable[Mapping[str, Any]], market: Market) -> list[Instrument]:
+def instruments(rows: Any, market: Market) -> Rows[Instrument]:
     """The instruments of a market on one page of ``/api/v5/public/instruments``, each name once.
 
     Those of other markets, closed ones and those that can't be named one to one are left out: see
-    :func:`~ccrs_core.naming.one_to_one`. So are rows that can't be read, such as those of contracts
-    that are only announced; where no row can, the last one's KeyError, TypeError or ValueError is
-    raised.
+    :func:`~ccrs_core.naming.one_to_one`. Rows that can't be read are left out and counted, such as
+    those of contracts that are only announced, of which a page may have no others.
     """
-    found, readable, error = [], 0, None
-    for row in rows:
-        try:
-            instrument = _instrument(row, market)
-        except MALFORMED as failure:
-            error = failure
-            continue
-        readable += 1
-        if instrument is not None:
-            found.append(instrument)
-    if error is not None and not readable:
-        raise error
-    return one_to_one(i for i in found if i.status is not InstrumentStatus.CLOSED)
+    if type(rows) is list and rows and all(map(_is_announced, rows)):
+        return Rows([], len(rows), "announced")
+    found = read_rows(rows, lambda row: _instrument(row, market))
+    kept = one_to_one(i for i in found.values if i.status is not InstrumentStatus.CLOSED)
+    return attrs.evolve(found, values=kept)
+
+
+def _is_announced(row: Any) -> bool:
+    """Whether a row stands for something of which all but the name, or that too, is to come."""
+    if type(row) is not dict:
+        return False
+    return row.get("state", "preopen") == "preopen" and not (
+        row.get("instId") and row.get("tickSz")
+    )
 
 
 def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
@@ -83,7 +85,7 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
     if kind not in INSTRUMENT_TYPES[market]:
         return None
     if row["state"] == "preopen" and not row["tickSz"]:
-        return None  # announced, and all but its name still to come
+        raise ValueError("announced, and all but its name still to come")
     if market is Market.SPOT:
         base, quote, settle, contract = row["baseCcy"], row["quoteCcy"], None, Decimal(1)
     else:
@@ -94,17 +96,17 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
         # What a contract's value is counted in: a stray one would make all its sizes wrong.
         if row["ctValCcy"] != (quote if market is Market.INVERSE else base):
             return None
-        contract = product(decimal(row["ctVal"]), decimal(row["ctMult"]))
+        contract = product(price(row["ctVal"]), price(row["ctMult"]))
     if not all(type(text) is str and text for text in (base, quote, settle or "none")):
         raise TypeError("currencies must be text")
     # X-Perps pay funding as perpetuals do; the expiry of some years ahead is a formality.
     dated = kind in {"FUTURES", "OPTION"} and row.get("ruleType") != X_PERP
     expiry_ns = ns_of_ms(row["expTime"]) if dated else None
-    strike = decimal(row["stk"]) if kind == "OPTION" else None
+    strike = price(row["stk"]) if kind == "OPTION" else None
     option_kind = OPTION_KINDS[row["optType"]] if kind == "OPTION" else None
 
     def size(name: str) -> Decimal | None:
-        found = decimal_or_none(row.get(name))
+        found = price_or_none(row.get(name))
         if found is None or market not in SCALED:
             return found
         return shortest(product(found, contract))
@@ -119,7 +121,7 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
         settle=settle,
         # A state that OKX adds one day surely isn't plain trading.
         status=STATUSES.get(row["state"], InstrumentStatus.HALTED),
-        tick_size=decimal_or_none(row.get("tickSz")),
+        tick_size=price_or_none(row.get("tickSz")),
         lot_size=size("lotSz"),
         min_size=size("minSz"),
         max_size=size("maxLmtSz"),

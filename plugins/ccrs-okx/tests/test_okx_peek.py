@@ -43,8 +43,9 @@ def in_any_order(fields: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.permutations(list(fields.items())).map(dict)
 
 
-prices = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
-levels = st.lists(st.tuples(prices, prices, st.just("0"), st.just("3")).map(list), max_size=3)
+prices = st.decimals(min_value="0.01", max_value=10**6, places=2).map(str)
+sizes = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
+levels = st.lists(st.tuples(prices, sizes, st.just("0"), st.just("3")).map(list), max_size=3)
 numbers = st.one_of(st.integers(1, 3), st.integers(1, 2**53))
 digits = st.one_of(
     st.integers(1, 3).map(str),

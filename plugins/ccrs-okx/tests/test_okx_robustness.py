@@ -13,10 +13,17 @@ from ccrs_okx.guess import guess, instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec
+from ccrs_core.codec import Codec, Data
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Channel, Market, Subscription
-from ccrs_core.rest import GetBook, GetCandles, GetFundingHistory, GetInstruments, HttpResponse
+from ccrs_core.rest import (
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetInstruments,
+    GetTrades,
+    HttpResponse,
+)
 
 NATIVE = "BTC-USDT-SWAP"
 
@@ -112,6 +119,43 @@ TOP = (
 GOOD = (b'"12.5"', b'"3"', b'"1794000123005"')
 
 
+NO_PRICES = ["0", "-1", "1_000", " 1.5", "+1", "\uff11", "1" * 65, "0x1", "1,5", "1e999"]
+NO_TIMES = ["1794000000", "1794000000000000", "9000000000000000000", "-1"]
+TOLD: dict[str, Any] = {
+    "bbo-tbt": {"bids": [["$price", "1", "0", "1"]], "asks": [], "ts": "$time", "seqId": 1},
+    "books": {
+        "bids": [["$price", "1", "0", "1"]],
+        "asks": [],
+        "ts": "$time",
+        "seqId": 2,
+        "prevSeqId": 1,
+    },
+    "trades-all": {"tradeId": "1", "px": "$price", "sz": "1", "side": "buy", "ts": "$time"},
+    "candle1m": ["$time", "$price", "2", "1", "2", "5", "9", "9", "0"],
+    "mark-price": {"markPx": "$price", "ts": "$time"},
+}
+
+
+@pytest.mark.parametrize("name", list(TOLD))
+def test_no_channel_takes_for_a_price_or_a_time_what_can_be_none(name: str) -> None:
+    def said(price: str, time: str) -> list[Any]:
+        row = json.dumps(TOLD[name]).replace("$price", price).replace("$time", time)
+        arg = f'"arg":{{"channel":"{name}","instId":"{NATIVE}"}}'
+        frame = f'{{{arg},"action":"update","data":[{row}]}}'
+        return list(subscribed().decode(frame.encode(), 1))
+
+    (message,) = said("1.5", "1794000123005")
+    assert isinstance(message, Data)
+    for price in NO_PRICES:
+        if (name, price) == ("mark-price", "0"):
+            continue  # none yet
+        with pytest.raises(DecodeError):
+            said(price, "1794000123005")
+    for time in NO_TIMES:
+        with pytest.raises(DecodeError):
+            said("1.5", time)
+
+
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize(
     "number", [b'"NaN"', b'"sNaN"', b'"Infinity"', b'"1e70"', b"12.5", b"12", b"null", b'""']
@@ -156,6 +200,40 @@ def test_any_answer_is_read_or_refused(data: Any) -> None:
         for request in requests:
             with contextlib.suppress(DecodeError):
                 Okx.endpoints[type(request)].decode(request, response, 1, None)
+
+
+TRADE = {"tradeId": "7", "px": "1.5", "sz": "1", "side": "buy", "ts": "1794000000000"}
+CANDLE = ["1793999940000", "1", "2", "1", "2", "5", "9", "9", "1"]
+RATE = {"fundingRate": "0.1", "realizedRate": "", "fundingTime": "1793980800000"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "usual", "strange"),
+    [
+        (GetTrades, TRADE, [{**TRADE, "px": "0"}, {**TRADE, "ts": "1"}, {**TRADE, "tradeId": ""}]),
+        (GetCandles, CANDLE, [["1793999880000", *["x"] * 7, "1"], [], "", ["1", *CANDLE[1:]]]),
+        (GetFundingHistory, RATE, [{**RATE, "fundingRate": ""}, {**RATE, "fundingTime": ""}, 5]),
+    ],
+)
+def test_a_strange_row_of_history_is_left_out_and_counted(
+    request_: Any, usual: Any, strange: list[Any]
+) -> None:
+    instrument = subscription(Channel.TRADES).instrument
+    requests = {
+        GetTrades: GetTrades(instrument, 5),
+        GetCandles: GetCandles(instrument, "1m", None, None, 5),
+        GetFundingHistory: GetFundingHistory(instrument, None, None, 5),
+    }
+
+    def read(rows: list[Any]) -> Any:
+        response = HttpResponse(200, {}, json.dumps({"code": "0", "data": rows}).encode())
+        return Okx.endpoints[request_].decode(requests[request_], response, 1, None)
+
+    for row in strange:
+        answer = read([row, usual])
+        assert len(answer.value) == answer.left_out == 1
+        with pytest.raises(DecodeError):
+            read([row])
 
 
 # --- recordings ---

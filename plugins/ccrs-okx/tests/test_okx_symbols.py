@@ -13,7 +13,8 @@ from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
 from ccrs_okx.guess import instrument_of
 from ccrs_okx.sizes import product, shortest, sizes_of
-from ccrs_okx.symbols import instrument_type, instruments
+from ccrs_okx.symbols import instrument_type
+from ccrs_okx.symbols import instruments as read_instruments
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -73,6 +74,10 @@ def option(native: str, **fields: Any) -> dict[str, Any]:
     values = {"ctType": "", "ctVal": "1", "ctMult": "0.01", "ctValCcy": base, "expTime": DECEMBER}
     said = {"stk": strike, "optType": kind, "settleCcy": base, "uly": f"{base}-{quote}"}
     return row(native, "OPTION", **{**values, **said, **fields})
+
+
+def instruments(rows: Any, market: Market) -> list[Instrument]:
+    return read_instruments(rows, market).values
 
 
 def only(found: dict[str, Any], market: Market) -> Instrument:
@@ -176,12 +181,20 @@ NAMELESS = {
 def test_an_unreadable_row_takes_no_other_away(strange: Any) -> None:
     usual = linear("BTC-USDT-SWAP")
     for rows in ([usual, strange], [strange, usual]):
-        assert [each.symbol for each in instruments(rows, Market.LINEAR)] == ["BTC/USDT:USDT"]
+        found = read_instruments(rows, Market.LINEAR)
+        assert [each.symbol for each in found.values] == ["BTC/USDT:USDT"]
+        assert found.left_out == 1
+        assert found.reason
 
 
-def test_a_list_of_which_nothing_can_be_read_is_an_error() -> None:
-    with pytest.raises(MALFORMED):
-        instruments([NAMELESS, NAMELESS], Market.LINEAR)
+def test_a_list_of_which_nothing_can_be_read_is_an_error_unless_all_is_only_announced() -> None:
+    broken = linear("ADA-USDT-SWAP", ctVal="")
+    for rows in ([broken], [NAMELESS, broken], [7], [None]):
+        with pytest.raises(MALFORMED):
+            instruments(rows, Market.LINEAR)
+    announced = read_instruments([NAMELESS, NAMELESS], Market.LINEAR)
+    assert (announced.values, announced.left_out) == ([], 2)
+    assert instruments([], Market.LINEAR) == []
 
 
 def test_names_are_made_of_the_fields_and_not_of_the_native_symbol() -> None:
