@@ -197,6 +197,10 @@ class Reason(enum.StrEnum):
     ROLLOVER = "rollover"
     RESTART = "restart"
     UNREADABLE = "unreadable"
+    RANGE = "range"
+    """The market has left the prices at which a book knows all levels."""
+    CLOSED = "closed"
+    """Its subscription has ended."""
 
 
 @attrs.frozen

@@ -151,9 +151,18 @@ class Exchange(ABC):
         """
         return None
 
+    def wider_snapshot(self, subscription: Subscription) -> GetBook | None:
+        """The request by which a running book that starts from one is made to know more, before the
+        market leaves the levels that it knows: ``book_snapshot`` unless a deeper one is worth its
+        weight. Only of books with ``book_depth`` None; an answer with fewer levels in a side than
+        the request's ``depth`` holds all that there are."""
+        return self.book_snapshot(subscription)
+
     def book_depth(self, subscription: Subscription) -> int | None:
         """How many levels a side of a book the exchange keeps up to date: what lies beyond is
-        dropped. None where it tells the changes of all levels."""
+        dropped, since nothing tells when it changes. None where the stream tells the changes of all
+        levels, however far from the best: the book keeps more than it shows, and shows the
+        subscription's ``depth``."""
         return subscription.depth
 
     def rest_address(self, request: HttpRequest) -> str:

@@ -15,6 +15,7 @@ from ccrs_core.orderbook import Applied, BookState, OrderBook
 from ccrs_core.pending import Pending, Waiting, leaves_hole, of_new_count
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
+from ccrs_core.widening import Widened, Widening
 
 
 class Ask(enum.Enum):
@@ -24,6 +25,8 @@ class Ask(enum.Enum):
     """Nobody has seen it yet."""
     AGAIN = enum.auto()
     """It was shown, and is lost: its consumer waits for it."""
+    WIDER = enum.auto()
+    """It is right, but the market comes near to the edge of what it knows."""
 
 
 class BookKeeper:
@@ -94,6 +97,10 @@ class BookKeeper:
         """Since when snapshots are older than what was shown before."""
         self._quiet_at: float | None = None
         """When the exchange will have been quiet for long enough."""
+        self._widening: Widening | None = None
+        """The request for more of a valid book that is under way, or was just fulfilled."""
+        self._wide_until = 0.0
+        """When a book that was widened may be widened again."""
 
     # --- updates in ---
 
@@ -134,6 +141,11 @@ class BookKeeper:
             self._ahead(update, restart, runner, now)
         elif applied is Applied.BROKEN:
             assert book.reason is not None
+            if book.reason is Reason.RANGE and self._fetched:
+                # Nothing is wrong with it: a snapshot of before may still need it.
+                for each in () if self._widening is None else self._widening.since:
+                    self._pending.add(each, False, runner, now)
+                self._pending.add(update, restart, runner, now)
             self._broken(book.reason, now, update.received_time_ns)
         elif applied is Applied.OLD:
             # No late copy, yet behind the book: the exchange began to count anew, and what said so
@@ -208,20 +220,47 @@ class BookKeeper:
         self._unproven_until = None
         race.won(number, restart, runner, now)
         if restart:
+            self._narrow_still()
             self._counts_anew(update, now)
         elif anew is not None:
             race.restarted(anew[2])
             runner.generations[race.topic] = race.generation
             self._counts_anew(anew[0], now)
-        self._put(update)
+        self._put(update, now)
         if race.held or self._fallback is not None:
             self._release(now)
         for each, begins, by in later:
             self.update(each, begins, by, now)
 
-    def _put(self, update: BookUpdate) -> None:
+    def _put(self, update: BookUpdate, now: float) -> None:
+        book = self.book
+        if book.every_level and (
+            self._widening is not None or book.narrow or book.cut is not None or book.trimmed
+        ):
+            told = self._told(update, now)
+            if told is None:
+                return
+            update = told
         self._stream.put((update,))
         self._stream.last_sequence = update.sequence
+
+    def _told(self, update: BookUpdate, now: float) -> BookUpdate | None:
+        """What to tell of an applied update to those who rebuild the book: without the levels
+        beyond its edge, or the whole book where that has moved. None where it is found wrong."""
+        book, widening = self.book, self._widening
+        if widening is None:
+            if book.narrow and now >= self._wide_until:
+                self._widen(now)
+        elif not widening.done and self._fetched:
+            widening.note(update)
+            self._judge(widening.attempt(), now, update.received_time_ns)
+            if not book.valid:
+                return None
+        if widening is not None and widening.done:
+            self._widening = None
+        elif not book.trimmed:
+            return update if book.cut is None else book.cut
+        return book.snapshot(update)
 
     def _release(self, now: float) -> None:
         """Apply what waited, as far as it follows now."""
@@ -235,7 +274,7 @@ class BookKeeper:
             race.held.discard(number)
             if applied is Applied.APPLIED:
                 race.last = number
-                self._put(update)
+                self._put(update, now)
             elif applied is Applied.BROKEN:
                 assert book.reason is not None
                 self._broken(book.reason, now, update.received_time_ns)
@@ -252,15 +291,21 @@ class BookKeeper:
 
     # --- snapshots that requests bring ---
 
-    def fetched(self, snapshot: BookUpdate, now: float) -> None:
-        """A snapshot that was asked for has come: apply it, and what has waited for it.
+    def fetched(self, snapshot: BookUpdate, now: float, reach: int | None = None) -> None:
+        """A snapshot that was asked for has come: apply it, and what has waited for it. ``reach``
+        is how many levels a side were asked for (None: as many as for a book that begins).
 
         One that is older than all that waits is of no use, and another one is asked for soon; one
         that is wrong in itself may well stay so for a while.
         """
         book, race = self.book, self._race
         if book.valid:
-            return  # the stream was faster
+            if self._widens:
+                assert self._widening is not None
+                self._widening.answered(snapshot, reach or book.reach)
+                self._again_at = now + self.PATIENCE
+                self._judge(self._widening.attempt(), now, snapshot.received_time_ns)
+            return  # else the stream was faster
         later, anew = self._pending.after(snapshot.sequence)
         too_old = leaves_hole(later, snapshot.sequence)
         known = book.sequence or 0
@@ -269,7 +314,7 @@ class BookKeeper:
                 self._older_since = None
         elif anew is None or of_new_count(anew[0], known):
             too_old = self._goes_back(snapshot, now)
-        if too_old or book.apply(snapshot) is not Applied.APPLIED:
+        if too_old or book.apply(snapshot, reach) is not Applied.APPLIED:
             # What no snapshot reaches for so long is of a count that has ended unheard.
             self._pending.expire(now - self.PATIENCE)
             if self._asked:
@@ -282,7 +327,7 @@ class BookKeeper:
         if anew is not None:
             race.restarted(anew[2])
             self._counts_anew(anew[0], now)
-        self._put(snapshot)
+        self._put(snapshot, now)
         for update, restart, runner in later:
             self.update(update, restart, runner, now)
 
@@ -312,13 +357,46 @@ class BookKeeper:
 
     def wants(self, attempt: int) -> bool:
         """Whether the snapshot that was asked for in an attempt is still waited for."""
-        return self._asked and attempt == self.attempt
+        return (self._asked or self._widens) and attempt == self.attempt
 
     def unanswered(self, now: float) -> None:
         """What was asked for didn't come; :meth:`tick` asks again in a while."""
-        if self._asked:
+        if self._asked or self._widens:
             self._again_at = now + self.PATIENCE
             self._arm()
+
+    # --- a book that is right, but comes near to the edge of what it knows ---
+
+    @property
+    def _widens(self) -> bool:
+        """Whether more of a valid book is waited for."""
+        return self._widening is not None and not self._widening.done
+
+    def _widen(self, now: float) -> None:
+        if self._widening is None:
+            self._widening = Widening(self.book)
+        self._again_at = None if self._fetched else now + self.PATIENCE
+        self._resync(Ask.WIDER)
+        self._arm()
+
+    def _judge(self, outcome: Widened, now: float, now_ns: int) -> None:
+        if outcome is Widened.WAITS:
+            return
+        if outcome is Widened.DIFFERS:
+            self._broken(Reason.SEQUENCE, now, now_ns)
+            return
+        if outcome is Widened.DONE:
+            self._again_at = None
+            self._wide_until = now + self.QUIET
+        else:
+            self._again_at = now + (self.AGAIN_IN if outcome is Widened.TOO_OLD else self.PATIENCE)
+        self._arm()
+
+    def _narrow_still(self) -> None:
+        """Numbers can't be compared any more, and what was asked for to widen the book is void."""
+        if self._widens:
+            self.attempt += 1
+            self._widening = self._again_at = None
 
     # --- trouble ---
 
@@ -328,6 +406,7 @@ class BookKeeper:
             self.resync_seconds += now - self._invalid_at
         self._asked = False
         self._invalid_at = self._again_at = self._quiet_at = self._older_since = None
+        self._widening = None
         self._pending.clear()
 
     def _broken(self, reason: Reason, now: float, now_ns: int) -> None:
@@ -348,7 +427,7 @@ class BookKeeper:
 
     def _forget(self) -> None:
         self._held.clear()
-        self._fallback = None
+        self._fallback = self._widening = None
         self._unproven_until = None
         self._race.reset()
 
@@ -375,13 +454,14 @@ class BookKeeper:
         self._fallback = None
         if fallback is None or not book.valid or fallback.sequence <= (book.sequence or 0):
             return False
+        self._narrow_still()
         self._stream.interrupt(Reason.SEQUENCE)
         if book.apply(fallback) is not Applied.APPLIED:
             return False
         race.held.discard(fallback.sequence)
         self._held.pop(fallback.sequence, None)
         race.last = fallback.sequence
-        self._put(fallback)
+        self._put(fallback, now)
         self._release(now)
         return True
 
@@ -408,6 +488,13 @@ class BookKeeper:
         self._joined.clear()
         self._forget()
 
+    def end(self) -> None:
+        """Nobody wants the book any more: whoever still holds it must not take it for fresh."""
+        self._asked = False
+        self._again_at = self._quiet_at = self._invalid_at = None
+        self._forget()
+        self.book.invalidate(Reason.CLOSED)
+
     # --- time ---
 
     @property
@@ -424,7 +511,10 @@ class BookKeeper:
                 return
             self._broken(Reason.SEQUENCE, now, now_ns)
         if self._again_at is not None and now >= self._again_at:
-            self._ask(now)
+            if self._widens:
+                self._widen(now)
+            else:
+                self._ask(now)
         if self._quiet_at is not None and now >= self._quiet_at:
             self._quiet_at = None
             if not self.book.valid:

@@ -23,7 +23,7 @@ from ccrs_core.outstanding import chunks
 from ccrs_core.questions import Questions
 from ccrs_core.race import Runner
 from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
-from ccrs_core.rest import GetBook, HttpRequest, HttpResponse
+from ccrs_core.rest import GetBook, HttpResponse
 from ccrs_core.topic import Topic
 
 
@@ -167,37 +167,37 @@ class Playback:
         """Let books that have begun to wait have what was given along with the recording."""
         while self._asked:
             topic = self._asked.pop()
+            requests = self._requests(topic)
             body = self._given.pop(topic.streams[BookUpdate].subscription.symbol, None)
-            if body is not None:
-                self._begin(topic, body)
+            if body is not None and requests:
+                self._begin(topic, requests[0], body, given=True)
 
     def _answered(self, url: str, body: bytes) -> None:
         bare, _, query = url.partition("?")
         for race in self.routes.values():
             for topic in race.topics.values():
-                http = self._request(topic)
-                if http is None or http.query_string != query:
-                    continue
-                host = self._addresses.get(self._exchange.rest_address(http))
-                # Old recordings don't tell where the host's address ends.
-                asked = urlsplit(bare).path if host is None else bare
-                if asked != (host or "") + http.path:
-                    continue
-                if topic.book is not None and not topic.book.valid:
-                    self._begin(topic, body)
+                for request in self._requests(topic):
+                    http = self._exchange.endpoints[GetBook].encode(request, None)
+                    if http.query_string != query:
+                        continue
+                    host = self._addresses.get(self._exchange.rest_address(http))
+                    # Old recordings don't tell where the host's address ends.
+                    asked = urlsplit(bare).path if host is None else bare
+                    if asked == (host or "") + http.path:
+                        self._begin(topic, request, body)
+                        break
 
-    def _request(self, topic: Topic) -> HttpRequest | None:
-        """The request that a topic's book starts from."""
-        stream = topic.streams.get(BookUpdate)
-        request = None if stream is None else self._exchange.book_snapshot(stream.subscription)
-        if request is None:
-            return None
-        return self._exchange.endpoints[GetBook].encode(request, None)
+    def _requests(self, topic: Topic) -> list[GetBook]:
+        """The requests that a topic's book starts from, and is widened by."""
+        stream, exchange = topic.streams.get(BookUpdate), self._exchange
+        if stream is None:
+            return []
+        asked = (f(stream.subscription) for f in (exchange.book_snapshot, exchange.wider_snapshot))
+        return list(dict.fromkeys(request for request in asked if request is not None))
 
-    def _begin(self, topic: Topic, body: bytes) -> None:
-        request = self._exchange.book_snapshot(topic.streams[BookUpdate].subscription)
+    def _begin(self, topic: Topic, request: GetBook, body: bytes, *, given: bool = False) -> None:
         response = HttpResponse(200, {}, body)
-        if request is None or topic.keeper is None:
+        if topic.keeper is None:
             return
         try:
             if self._exchange.error_of(response) is not None:
@@ -207,7 +207,9 @@ class Playback:
         except CcrsError:
             self._frames["unreadable"] += 1
             return
-        topic.keeper.fetched(snapshot, self._now())
+        # Nobody knows how much was asked for in what was given along with the recording.
+        levels = max(len(snapshot.bids), len(snapshot.asks), 1)
+        topic.keeper.fetched(snapshot, self._now(), levels if given else request.depth)
 
     # --- time ---
 

@@ -189,6 +189,7 @@ class Shard:
                     timer.cancel()
             if subscription.channel is Channel.BOOK and topic.keeper is not None:
                 self.context.snapshots.drop(topic.keeper)
+                topic.keeper.end()
         self._conflate()
         for link in self.links:
             if gone and link.session is not None:
@@ -404,12 +405,16 @@ class Shard:
         """Ask for a book, in the way that the exchange has for it."""
         topic = self.topics[name]
         stream, keeper = topic.streams[BookUpdate], topic.keeper
-        request = self.context.exchange.book_snapshot(stream.subscription)
+        exchange, subscription = self.context.exchange, stream.subscription
+        wider = what is Ask.WIDER
+        request = (exchange.wider_snapshot if wider else exchange.book_snapshot)(subscription)
         if request is None or keeper is None:
             self._resubscribe(name)
             return
 
         def failed() -> None:
+            if wider:
+                return  # the book is right meanwhile
             if keeper.told_whole and not self.closed and self.topics.get(name) is topic:
                 # The stream itself may tell the whole book, as it has done before.
                 self._resubscribe(name)
@@ -481,6 +486,7 @@ class Shard:
         for topic in self.topics.values():
             if topic.keeper is not None:
                 self.context.snapshots.drop(topic.keeper)
+                topic.keeper.end()
         for link, task in self._tasks.items():
             link.retired = True
             task.cancel()

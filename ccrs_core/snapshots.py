@@ -23,6 +23,9 @@ from ccrs_core.transport.base import Clock
 
 log = logging.getLogger("ccrs.snapshots")
 
+_RANK = {Ask.AGAIN: 0, Ask.WIDER: 1, Ask.FIRST: 2}
+"""What goes first: books that are lost, then those that soon would be, then new ones."""
+
 
 @attrs.define(eq=False)
 class _Fetch:
@@ -84,12 +87,12 @@ class SnapshotQueue:
             return
         known = self._known.get(keeper)
         if known is not None:
-            urgent = what is Ask.AGAIN and known.what is Ask.FIRST and known.worker is None
+            urgent = _RANK[what] < _RANK[known.what] and known.worker is None
             if known.attempt == keeper.attempt and not urgent:
                 return
             self._give_up(known)
         fetch = self._known[keeper] = _Fetch(request, keeper, keeper.attempt, what, failed)
-        heappush(self._waiting, (what is Ask.FIRST, next(self._order), fetch))
+        heappush(self._waiting, (_RANK[what], next(self._order), fetch))
         # Answers that may be long in coming must not keep others waiting who are waited for.
         for each in self._workers.values():
             if each is not None and not each.dropped and not each.wanted:
@@ -189,7 +192,7 @@ class SnapshotQueue:
             return
         if self._said.pop(keeper, None):
             log.info("snapshots of %s come again", symbol)
-        keeper.fetched(snapshot, now)
+        keeper.fetched(snapshot, now, fetch.request.depth)
 
     def _tell(
         self, fetch: _Fetch, error: Exception, text: str, bug: Exception | None = None

@@ -34,6 +34,18 @@ def same_content(one: MarketData, other: MarketData | None) -> bool:
     return first == second
 
 
+def new_book(exchange: Exchange, subscription: Subscription) -> OrderBook:
+    """An empty book, as an exchange tells the one of a subscription."""
+    request, kept = exchange.book_snapshot(subscription), exchange.book_depth(subscription)
+    return OrderBook(
+        subscription.symbol,
+        depth=subscription.depth if kept is None else kept,
+        checksum=exchange.checksum(subscription),
+        every_level=kept is None,
+        reach=None if request is None else request.depth,
+    )
+
+
 _ONE_BY_ONE = frozenset({BookUpdate, Trade})
 """Events that aren't judged by their topic's rising numbers alone."""
 
@@ -105,13 +117,8 @@ class Topic:
 
     def _new_keeper(self, subscription: Subscription, stream: Stream) -> BookKeeper:
         exchange = self._exchange
-        book = OrderBook(
-            subscription.symbol,
-            depth=exchange.book_depth(subscription),
-            checksum=exchange.checksum(subscription),
-        )
         return BookKeeper(
-            book,
+            new_book(exchange, subscription),
             self.race,
             stream,
             fetched=exchange.book_snapshot(subscription) is not None,
@@ -130,16 +137,8 @@ class Topic:
         if latest.__class__ is BookUpdate:
             book = self.book
             if book is not None and book.valid and book.sequence is not None:
-                state = attrs.evolve(
-                    latest,
-                    sequence=book.sequence,
-                    snapshot=True,
-                    bids=tuple(book.bids()),
-                    asks=tuple(book.asks()),
-                    previous_sequence=None,
-                    checksum=None,
-                )
-                feed.put((state,))
+                assert isinstance(latest, BookUpdate)
+                feed.put((book.snapshot(latest),))
         elif latest.__class__ not in (Trade, Liquidation):
             feed.put((latest,))
 

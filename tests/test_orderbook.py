@@ -254,6 +254,7 @@ accessors: dict[str, Callable[[OrderBook], object]] = {
     "spread": lambda book: book.spread,
     "size_to": lambda book: book.size_to(Side.BUY, Decimal(1)),
     "vwap": lambda book: book.vwap(Side.SELL, Decimal(1)),
+    "known": lambda book: book.known,
 }
 
 
@@ -265,7 +266,7 @@ def refuses(book: OrderBook) -> bool:
 
 
 def test_every_public_way_to_read_a_book_is_known_here() -> None:
-    state = {"valid", "apply", "invalidate", "shows"}
+    state = {"valid", "apply", "invalidate", "shows", "twin", "adopt", "snapshot", "MOST"}
     assert {name for name in vars(OrderBook) if not name.startswith("_")} - state == set(accessors)
 
 

@@ -32,7 +32,7 @@ class Book:
     def wants(self, attempt: int) -> bool:
         return attempt == self.attempt and not self.served
 
-    def fetched(self, snapshot: BookUpdate, now: float) -> None:
+    def fetched(self, snapshot: BookUpdate, now: float, reach: int) -> None:
         self.handed.append(snapshot)
 
     def unanswered(self, now: float) -> None:
@@ -205,7 +205,7 @@ class Wanted(Book):
         assert self.wanted == self.attempt == attempt
         self.wanted = None
 
-    def fetched(self, snapshot: BookUpdate, now: float) -> None:
+    def fetched(self, snapshot: BookUpdate, now: float, reach: int) -> None:
         self.take(snapshot.sequence)
 
     def unanswered(self, now: float) -> None:

@@ -24,7 +24,7 @@ class Books:
     def __getitem__(self, symbol: str) -> OrderBook:
         book = self._books.get(symbol)
         if book is None:
-            book = self._books[symbol] = OrderBook(symbol, depth=self._live(symbol).depth)
+            book = self._books[symbol] = self._live(symbol).twin()
         return book
 
     def follow(self, batch: Sequence[AnyEvent]) -> Iterator[tuple[AnyEvent, OrderBook | None]]:
@@ -64,8 +64,9 @@ class Books:
             live.received_time_ns,
             live.sequence,
             True,
-            tuple(live.bids()),
-            tuple(live.asks()),
+            (),
+            (),
         )
+        state = live.snapshot(state)
         if book.apply(state) is Applied.APPLIED:
             yield state, book

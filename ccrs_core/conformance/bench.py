@@ -130,12 +130,8 @@ class Bench:
     def judge(self, time_ns: int) -> None:
         """Fails where the book is valid and wrong."""
         if self.book.valid:
-            self.since = self.history.book_is_true(
-                self.book.bids(),
-                self.book.asks(),
-                self.subscription.depth,
-                since=self.since,
-                until_ns=time_ns,
+            self.since = self.history.kept_is_true(
+                self.book, self.subscription.depth, since=self.since, until_ns=time_ns
             )
 
     def reconnected(self) -> None:

@@ -347,7 +347,7 @@ class BudgetProperties:
         async def scenario(world: World) -> None:
             bound = healing_time(world.exchange, subs, Options())
             async with watching(world, *subs) as watch:
-                order = Order(subs)
+                order = Order(subs, world.exchange)
                 await asyncio.sleep(5.0)
                 for jump in (_HOUR, -_HOUR, -_HOUR, _HOUR):
                     before = len(watch.notices())

@@ -55,7 +55,7 @@ class HealingProperties:
         async def scenario(world: World) -> None:
             bound = healing_time(world.exchange, subscriptions, _IMPATIENT)
             async with watching(world, *subscriptions) as watch:
-                order = Order(subscriptions)
+                order = Order(subscriptions, world.exchange)
                 await well(world, subject, watch, subscriptions, bound, "the start")
                 left = subscriptions[1::2]
                 await watch.feed.unsubscribe(*map(interest_of, left))

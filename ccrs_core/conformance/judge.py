@@ -27,6 +27,7 @@ from ccrs_core.exchange import Route
 from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
 from ccrs_core.orderbook import Applied, OrderBook
 from ccrs_core.stream import EVENT_OF
+from ccrs_core.topic import new_book
 
 FRESH_NS = 2 * NS_PER_SECOND
 """A state that lasts longer must have been told."""
@@ -120,8 +121,7 @@ class Judge:
         book = self.books.get(sub)
         if book is None:
             exchange = self.line.exchange
-            depth, checksum = exchange.book_depth(sub), exchange.checksum(sub)
-            book = self.books[sub] = OrderBook(sub.symbol, depth=depth, checksum=checksum)
+            book = self.books[sub] = new_book(exchange, sub)
             if not update.snapshot and exchange.book_snapshot(sub) is not None:
                 self._fetched[sub] = self._fetch(book, update, sub)
         applied = book.apply(update)
@@ -133,8 +133,8 @@ class Judge:
                 f"an undisturbed connection brought an update of {sub} that does not apply: "
                 f"{why}. {_ADVICE.get(why, '')} It is {told(update)}"
             )
-        index = self.history.book_is_true(
-            book.bids(), book.asks(), sub.depth, since=since, until_ns=update.received_time_ns
+        index = self.history.kept_is_true(
+            book, sub.depth, since=since, until_ns=update.received_time_ns
         )
         self.history.time_is_true(update, index)
         return index

@@ -113,7 +113,7 @@ class FaultMachine(RuleBasedStateMachine):
         feed = world.client.subscribe(*interests, connections=self.connections, maxsize=10**6)
         world.do(feed.__aenter__())
         self.watch = Watch(feed)
-        self.order = Order(self.all)
+        self.order = Order(self.all, self.subject.exchange)
         self.reader = world.loop.create_task(self.watch.read())
         self.world = world
         world.pass_time(self.times[2])
@@ -227,9 +227,7 @@ class FaultMachine(RuleBasedStateMachine):
                 if book.valid:
                     history = self.histories[sub.instrument]
                     since = self.since.get(sub, 0)
-                    self.since[sub] = history.book_is_true(
-                        book.bids(), book.asks(), sub.depth, since=since
-                    )
+                    self.since[sub] = history.kept_is_true(book, sub.depth, since=since)
 
     @invariant()
     def nothing_comes_after_unsubscribe(self) -> None:
@@ -320,7 +318,7 @@ class FaultMachine(RuleBasedStateMachine):
             if sub.channel is Channel.BOOK:
                 book = self.watch.feed.book(sub.symbol, sub.depth)
                 assert book.valid, f"the book of {sub.symbol} is {book.state.value} again"
-                history.book_is_true(book.bids(), book.asks(), sub.depth, since=recent)
+                history.kept_is_true(book, sub.depth, since=recent)
             elif sub.channel is Channel.TOP_OF_BOOK:
                 tops = [e for e in self.watch.of(sub) if isinstance(e, TopOfBook)]
                 assert tops, f"{sub} brought nothing"

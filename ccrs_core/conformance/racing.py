@@ -77,7 +77,7 @@ class RacingProperties:
                             f"a connection of age {age:.1f} s is still open, with {why}"
                         )
                 assert world.client.status().rollovers >= 2, f"no two rollovers in 45 s with {why}"
-                Order(subs).take(watch.events)
+                Order(subs, subject.exchange).take(watch.events)
                 if lossless:
                     watch.no_notices(f"rollovers ({why})")
                     same(watch.events, other.events, world, 3.0)
@@ -165,7 +165,7 @@ class RacingProperties:
                 assert len(world.tap.attempts) == 2, "more than one connection was opened"
                 if route.sequence_scope is SequenceScope.GLOBAL:
                     watch.no_notices("a shutdown notice")
-                Order(subs).take(watch.events)
+                Order(subs, subject.exchange).take(watch.events)
 
         world_of(subject, rate=5.0, options=_PROMPT).run(scenario)
 
@@ -193,7 +193,7 @@ class RacingProperties:
                         break
                 switched_ns, before = world.clock.time_ns(), len(watch.events)
                 await asyncio.sleep(5.0)
-                Order(subs).take(watch.events)
+                Order(subs, subject.exchange).take(watch.events)
                 other.look()
                 # The reference is read every 50 ms.
                 due = [e for e in other.events if e.received_time_ns >= switched_ns - _NS // 10]
@@ -317,7 +317,7 @@ class RacingProperties:
                 await asyncio.sleep(5.0)
                 w.no_notices(f"{fault} of 2 of 3 racing connections")
                 same(w.events, lone.events, world, 2.5)
-                Order(subs).take(w.events)
+                Order(subs, subject.exchange).take(w.events)
                 assert len(world.tap.attempts) == 6, "both lost connections must be replaced"
 
         world_of(subject, rate=3.0, options=_PROMPT).run(scenario)

@@ -147,7 +147,7 @@ class _Books:
         self._truth = Truth(world.venue, depth=max(sub.depth or 1 for sub in subs))
         self._subs = subs
         self._since = [0] * len(subs)
-        self._order = Order(subs)
+        self._order = Order(subs, world.exchange)
 
     async def look(self, watch: Watch, seconds: float) -> None:
         """Let time pass, and look at the books again and again."""
@@ -164,9 +164,7 @@ class _Books:
             book = watch.feed.book(sub.symbol, sub.depth)
             if book.valid:
                 history = self._truth.of(sub.instrument)
-                self._since[at] = history.book_is_true(
-                    book.bids(), book.asks(), sub.depth, since=self._since[at]
-                )
+                self._since[at] = history.kept_is_true(book, sub.depth, since=self._since[at])
 
     async def converge(self, watch: Watch, world: World) -> None:
         """Fails unless all books are valid and present within the bound."""

@@ -126,6 +126,9 @@ class SpiedExchange(Exchange):
     def book_snapshot(self, subscription: Subscription) -> GetBook | None:
         return self._inner.book_snapshot(subscription)
 
+    def wider_snapshot(self, subscription: Subscription) -> GetBook | None:
+        return self._inner.wider_snapshot(subscription)
+
     def book_depth(self, subscription: Subscription) -> int | None:
         return self._inner.book_depth(subscription)
 

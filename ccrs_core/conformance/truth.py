@@ -18,6 +18,7 @@ from ccrs_core.emulator import EmulatedExchange, Listing, SimulatedMarket
 from ccrs_core.emulator.matching import Rules
 from ccrs_core.events import AnyEvent, Gap, Level, Liquidation, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Side
+from ccrs_core.orderbook import OrderBook
 
 Steps = tuple[tuple[int, int], ...]
 """Levels as numbers of ticks and lots, best first."""
@@ -214,6 +215,24 @@ class History:
         if index is None:
             self._no_such_book(list(bids), list(asks), depth, since, end)
         return index
+
+    def kept_is_true(
+        self, book: OrderBook, depth: int | None, *, since: int = 0, until_ns: int | None = None
+    ) -> int:
+        """As :meth:`book_is_true`, for a valid book as far as it is known: of a market deeper than
+        a snapshot, the book may know less than ``depth``."""
+        bids, asks = book.bids(), book.asks()
+        most = self._depth if depth is None else depth
+        known = [
+            len(s) for s, edge in zip((bids, asks), book.known, strict=True) if edge is not None
+        ]
+        count = min([most, *known])
+        assert 2 * count >= min(most, book.reach or most), (
+            f"the book of {book.symbol} knows no more than {count} of {most} levels and is valid"
+        )
+        if count < most:
+            bids, asks = bids[:count], asks[:count]
+        return self.book_is_true(bids, asks, count, since=since, until_ns=until_ns)
 
     def book_is_present(
         self, bids: Sequence[Level], asks: Sequence[Level], depth: int | None = None

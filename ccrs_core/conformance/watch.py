@@ -26,6 +26,7 @@ from ccrs_core.options import Options
 from ccrs_core.orderbook import Applied, OrderBook
 from ccrs_core.policy import Policy
 from ccrs_core.status import SubscriptionState
+from ccrs_core.topic import new_book
 
 
 class Watched(Protocol):
@@ -233,10 +234,11 @@ class Order:
     each step.
     """
 
-    def __init__(self, subscriptions: Iterable[Subscription] = ()) -> None:
+    def __init__(self, subscriptions: Iterable[Subscription], exchange: Exchange) -> None:
         self._numbers: dict[tuple[str, type], int] = {}
         self._trades: dict[tuple[str, str], Trade] = {}
-        self._depths = {s.symbol: s.depth for s in subscriptions if s.channel is Channel.BOOK}
+        kept = [s for s in subscriptions if s.channel is Channel.BOOK]
+        self._empty = {s.symbol: new_book(exchange, s) for s in kept}
         self.books: dict[str, OrderBook] = {}
         self._stale: dict[tuple[str, Channel], Stale] = {}
         self.seen = 0
@@ -322,8 +324,7 @@ class Order:
             assert update.snapshot, (
                 f"the first update of {update.symbol}'s book is no snapshot: {update}"[:400]
             )
-            book = OrderBook(update.symbol, depth=self._depths.get(update.symbol))
-            self.books[update.symbol] = book
+            book = self.books[update.symbol] = self._empty[update.symbol].twin()
         applied = book.apply(update)
         assert applied is Applied.APPLIED, (
             f"whoever rebuilds the book of {update.symbol} from the feed fails at sequence "

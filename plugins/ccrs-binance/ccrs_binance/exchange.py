@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ccrs_binance import error_codes
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, PARTIAL_DEPTHS, BinanceCodec
-from ccrs_binance.rest import ENDPOINTS, PATHS
+from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core.codec import Codec
 from ccrs_core.exchange import (
@@ -142,6 +142,13 @@ class Binance(Exchange):
         if subscription.channel is not Channel.BOOK or subscription.depth in PARTIAL_DEPTHS:
             return None
         return GetBook(subscription.instrument, FULL_DEPTH)
+
+    def wider_snapshot(self, subscription: Subscription) -> GetBook | None:
+        # The deepest there is, of spot at five times the weight: a lively market leaves 1,000
+        # levels within minutes, and few markets are so lively.
+        if self.book_snapshot(subscription) is None:
+            return None
+        return GetBook(subscription.instrument, most_levels(subscription.instrument))
 
     def book_depth(self, subscription: Subscription) -> int | None:
         return subscription.depth if subscription.depth in PARTIAL_DEPTHS else None

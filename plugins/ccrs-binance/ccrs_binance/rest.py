@@ -131,6 +131,14 @@ def _read_top_of_book(
     )
 
 
+def most_levels(instrument: Instrument) -> int:
+    """The levels of the deepest book that can be asked for.
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Order-Book
+    """
+    return SPOT_LEVELS if _spot(instrument) else FUTURES_LEVELS[-1]
+
+
 def _levels(request: GetBook) -> int:
     """How many levels to ask for."""
     if _spot(request.instrument):
