@@ -13,6 +13,7 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.emulator import Listing
+from ccrs_core.exchange import SequenceScope
 from ccrs_core.model import Channel, Market, Side
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
@@ -20,6 +21,9 @@ from ccrs_core.topic import Topic
 _CHANNELS = tuple(channel for channel in Channel if channel not in (Channel.BOOK, Channel.TRADES))
 _LOT = Decimal("1E-8")
 _TURNS, _PAUSE = 12, 1.1
+_STILL = 1e-7
+"""Changes a second where nothing happens."""
+_HOURS = (1, 2, 4)
 
 
 class StateProperties:
@@ -38,6 +42,33 @@ class StateProperties:
                 f"for repeats, such as {missing[0]}: the number in Data.sequence must tell all "
                 "states apart (where nothing does, put bytes that say all of it)"
             )
+
+    @proves(26)
+    def test_numbers_do_not_wrap_while_nothing_is_traded(self, subject: Subject) -> None:
+        """In markets where nothing happens for hours, numbers go on rising: what is told later has
+        no smaller number than what was told before, on whichever connection."""
+        for case in subject.cases(*_CHANNELS):
+            route = subject.exchange.route(case.subscription)
+            if route.sequence_scope is not SequenceScope.GLOBAL:
+                continue
+            line = subject.line(subject.venue(rate=_STILL))
+            last: tuple[int, Any] | None = None
+            for hours in (*_HOURS, 0):
+                wire = line.open(route)
+                for message in wire.subscribe(case.subscription) + wire.run(_PAUSE):
+                    if not isinstance(message, Data) or message.restart:
+                        continue
+                    number, state = message.sequence, _state(message.events[-1])
+                    if not isinstance(number, int) or state.channel is not case.channel:
+                        continue
+                    assert last is None or number >= last[0], (
+                        f"{case.subscription} told {state} with the number {number}, after "
+                        f"{last[1]} with {last[0]}: what rises with time mustn't wrap"
+                    )
+                    last = number, state
+                wire.peer.gone()
+                # Nothing is subscribed, so that hours cost little.
+                line.venue.advance(line.venue.now_ns + hours * 3600 * 10**9)
 
 
 def _followed(subject: Subject, case: Case) -> tuple[list[Any], list[Any]]:

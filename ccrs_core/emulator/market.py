@@ -62,7 +62,7 @@ class SimulatedMarket:
         self._rng = rng = random.Random(f"{seed}/{listing.category}/{listing.symbol}")
         self.sequence = rng.randrange(10**9, 10**11)
         """Rises with every step: the exchange's number of the matching engine's state."""
-        self._event_ns = NS_PER_SECOND / max(rate * listing.pace, 1e-3)
+        self._event_ns = NS_PER_SECOND / max(rate * listing.pace, 1e-9)
         self._trading = listing.status is InstrumentStatus.TRADING
         price = self.rules.price.nearest(listing.price)
         self._anchor = price

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    bybit,
     connections,
     declarations,
     oddities,
@@ -13,6 +14,6 @@ from tests.mutants import (
 )
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
 
-THEMES = (values, sequences, connections, requests, declarations, oddities, packages)
+THEMES = (bybit, values, sequences, connections, requests, declarations, oddities, packages)
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

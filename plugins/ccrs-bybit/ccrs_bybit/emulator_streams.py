@@ -249,6 +249,13 @@ _TRADES: Mapping[str, Callable[[Speller, TapeTrade], dict[str, Any]]] = {
 }
 
 
+_ENGINES = (
+    *("lastPrice", "bid1Price", "bid1Size", "ask1Price", "ask1Size"),
+    *("bidPrice", "bidSize", "askPrice", "askSize"),
+)
+"""What a ticker says of the matching engine."""
+
+
 class TickerStream(Stream):
     """``tickers``: whole on spot and options, elsewhere whole once and then what changed."""
 
@@ -271,8 +278,7 @@ class TickerStream(Stream):
         self._sequence = 0
 
     def started(self, now_ns: int) -> None:
-        self._told = self._fields(now_ns)
-        self._sequence = self._speller.market.sequence
+        self._tell(self._fields(now_ns))
 
     def first(self, now_ns: int) -> Iterable[Frame]:
         return (self._frame("snapshot", self._told, now_ns),)
@@ -281,7 +287,7 @@ class TickerStream(Stream):
         fields, told = self._fields(now_ns), self._told
         if fields == told:
             return ()
-        self._told, self._sequence = fields, self._speller.market.sequence
+        self._tell(fields)
         if self._category in {SPOT, OPTION}:
             return (self._frame("snapshot", fields, now_ns),)
         changed = {key: value for key, value in fields.items() if told.get(key) != value}
@@ -292,6 +298,12 @@ class TickerStream(Stream):
                     changed[key] = fields[key]
         delta = {key: fields[key] for key in fields if key in changed or key == "symbol"}
         return (self._frame("delta", delta, now_ns),)
+
+    def _tell(self, fields: dict[str, str]) -> None:
+        # It counts what the matching engine does, which sets no mark price and no day's high.
+        if not self._told or any(fields.get(key) != self._told.get(key) for key in _ENGINES):
+            self._sequence = self._speller.market.sequence
+        self._told = fields
 
     def _fields(self, now_ns: int) -> dict[str, str]:
         blank = self._blank() or self._speller.listing.status is InstrumentStatus.PRELAUNCH

