@@ -17,7 +17,7 @@ from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Side, Subscription
-from ccrs_core.wire import PRICES, SIZES, fresh_size, ns_of_ms, price
+from ccrs_core.wire import MALFORMED, PRICES, SIZES, fresh_size, ns_of_ms, price
 
 _new_top_of_book = fast_constructor(TopOfBook)
 _new_book_update = fast_constructor(BookUpdate)
@@ -235,12 +235,12 @@ class LiquidationStream(Stream):
         events = []
         messages: list[Message] = []
         for row in frame["data"]:
-            side = SIDES.get(row["S"])
-            if side is None:
-                messages += self.unknown(f"side {row['S']}")
-                continue
-            events.append(
-                Liquidation(
+            try:
+                side = SIDES.get(row["S"])
+                if side is None:
+                    messages += self.unknown(f"side {row['S']}")
+                    continue
+                event = Liquidation(
                     self.exchange,
                     self.symbol,
                     ns_of_ms(row["T"]),
@@ -249,7 +249,11 @@ class LiquidationStream(Stream):
                     PRICES[row["p"]],
                     SIZES[row["v"]],
                 )
-            )
+            except MALFORMED as error:
+                # Nothing follows from one to the next: it takes none of the others away.
+                messages += self.unknown(f"a liquidation that can't be read: {error!r}")
+                continue
+            events.append(event)
         if events:
             messages.append(Data(self.topic, events))
         return messages or self.unknown("no liquidations")

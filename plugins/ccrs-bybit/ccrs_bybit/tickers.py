@@ -5,7 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,14 @@ from ccrs_bybit.streams import Stream
 from ccrs_core.codec import Data, Message
 from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
 from ccrs_core.model import NS_PER_MS, Channel, Subscription
-from ccrs_core.wire import decimal_or_none, ns_of_ms, ns_or_none, price_or_none, size_or_none
+from ccrs_core.wire import (
+    MALFORMED,
+    decimal_or_none,
+    ns_of_ms,
+    ns_or_none,
+    price_or_none,
+    size_or_none,
+)
 
 _LIMIT = 2**50
 """More than any count of Bybit's; its numbers still fit 63 bits."""
@@ -53,6 +60,14 @@ class TickerStream(Stream):
             return self.unknown("delta before its snapshot")
         else:
             fields = {**self._fields, **data}
+        try:
+            return self._told(frame, fields, received_time_ns)
+        except MALFORMED:
+            # What else a delta changed isn't told again: only what can't be read is forgotten.
+            self._fields = {name: value for name, value in fields.items() if _readable(name, value)}
+            raise
+
+    def _told(self, frame: Any, fields: dict[str, Any], received_time_ns: int) -> Sequence[Message]:
         ts = ns_of_ms(frame["ts"])
         cross = frame.get("cs")
         if cross is not None and (type(cross) is not int or not 0 <= cross < _LIMIT):
@@ -68,7 +83,6 @@ class TickerStream(Stream):
         if Channel.MARK_PRICE in self._channels and mark and mark != self._mark:
             events.append((2, MarkPrice(*head, *mark)))
             self._mark = mark
-        # Only now, so that a malformed frame leaves no trace.
         self._fields = fields
         sequence, restart = _sequence(cross, ts), False
         if cross is not None:
@@ -118,6 +132,35 @@ def _best(fields: Mapping[str, Any], side: str) -> tuple[Decimal | None, Decimal
     price = price_or_none(fields.get(f"{side}Price"))
     size = size_or_none(fields.get(f"{side}Size"))
     return (price, size) if price is not None and size else (None, None)
+
+
+def _readable(name: str, value: Any) -> bool:
+    """Whether a field has a value that the codec can read, or is none that it reads."""
+    try:
+        _READERS.get(name, str)(value)
+    except MALFORMED:
+        return False
+    return True
+
+
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    **dict.fromkeys(
+        (
+            *("lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "markPrice"),
+            *("indexPrice", "bid1Price", "ask1Price"),
+        ),
+        price_or_none,
+    ),
+    **dict.fromkeys(
+        (
+            *("bid1Size", "ask1Size", "volume24h", "turnover24h", "openInterest"),
+            "singleOpenInterest",
+        ),
+        size_or_none,
+    ),
+    "fundingRate": decimal_or_none,
+    "nextFundingTime": ns_or_none,
+}
 
 
 def _sequence(cross: int | None, ts_ns: int) -> int | None:

@@ -366,13 +366,30 @@ def test_states_of_a_candle_that_differ_have_numbers_that_rise() -> None:
     check()
 
 
-def test_a_malformed_ticker_leaves_no_trace() -> None:
+def test_a_ticker_with_an_unreadable_value_forgets_that_value_and_no_other() -> None:
+    """A delta tells what changed once: what else it said must not be lost, nor what it replaced be
+    told as if it were still so."""
     codec = codec_for(Channel.TICKER)
-    said(codec, ticker("snapshot", 5, lastPrice="10"))
-    with pytest.raises(DecodeError):
-        said(codec, ticker("delta", 6, lastPrice="ten"))
-    (data,) = said(codec, ticker("delta", 7, markPrice="9"))
-    assert data.events[0].last_price == Decimal(10)
+    said(codec, ticker("snapshot", 5, lastPrice="10", bid1Price="9", bid1Size="1"))
+    for strange in ("ten", "-1", "1" * 100, 10):
+        with pytest.raises(DecodeError):
+            said(codec, ticker("delta", 6, lastPrice=strange, bid1Price="8", markPrice="7"))  # type: ignore[arg-type]
+        (data,) = said(codec, ticker("delta", 7, indexPrice="9"))
+        event = data.events[0]
+        assert (event.last_price, event.bid_price, event.mark_price) == (None, 8, 7)
+    (data,) = said(codec, ticker("delta", 8, lastPrice="11"))
+    assert data.events[0].last_price == Decimal(11)
+
+
+def test_a_strange_liquidation_takes_no_other_away() -> None:
+    codec = codec_for(Channel.LIQUIDATIONS)
+    row = {"T": NOW_MS, "s": "BTCUSDT", "S": "Buy", "v": "1", "p": "100"}
+    rows = [row, {**row, "p": "0"}, {**row, "T": 1}, {**row, "v": "2"}, {"S": "Buy"}]
+    frame = {"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": NOW_MS, "data": rows}
+    *strange, data = said(codec, frame)
+    assert [e.size for e in data.events] == [1, 2]
+    assert len(strange) == 3
+    assert all(isinstance(m, Unrecognised) and "allLiquidation" in m.what for m in strange)
 
 
 def test_dated_contracts_have_no_funding() -> None:
