@@ -29,7 +29,7 @@ from ccrs_core.limits import HostLimits, limits_of
 from ccrs_core.model import Instrument, Interest, Market
 from ccrs_core.options import Options
 from ccrs_core.placement import Placement
-from ccrs_core.policy import Policy
+from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.requests import Requester
 from ccrs_core.rest import (
     GetBook,
@@ -264,7 +264,7 @@ class Client:
         self,
         *interests: Interest,
         connections: int = 1,
-        policy: Policy | str = Policy.DROP_OLDEST,
+        policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
     ) -> Feed:
@@ -273,8 +273,10 @@ class Client:
         :param connections: redundant connections to race; each update is delivered once, from
             whichever brought it first.
         :param policy: what happens where the consumer falls ``maxsize`` events behind.
-        :param callback: called with every event instead of iterating; what it raises ends the feed
-            and is raised when the ``async with`` block ends.
+        :param callback: called with every event instead of iterating; what it raises ends the
+            ``async with`` block, wherever it is, with that error. A coroutine function is awaited,
+            one event after the other, and cancelled where the block ends before it does.
+        :raises UsageError: where the arguments can't work.
         :raises Unsupported: (on entering) where the exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where it lists no such symbol.
         """

@@ -7,11 +7,12 @@ reading instead.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from ccrs_core.backlog import Backlog
 from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
@@ -19,7 +20,7 @@ from ccrs_core.events import AnyEvent, InstrumentChanged, MarketData, Notice
 from ccrs_core.histogram import Histogram
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
-from ccrs_core.policy import FeedStatus, Policy
+from ccrs_core.policy import FeedStatus, Policy, PolicyName
 from ccrs_core.transport.base import SYSTEM_CLOCK
 
 log = logging.getLogger("ccrs.feed")
@@ -49,23 +50,28 @@ class Feed:
         interests: Sequence[Interest],
         *,
         connections: int = 1,
-        policy: Policy | str = Policy.DROP_OLDEST,
+        policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
         time_ns: Callable[[], int] = SYSTEM_CLOCK.time_ns,
     ) -> None:
-        if connections < 1:
-            raise UsageError(f"connections must be at least 1, not {connections}")
-        if maxsize < 1:
-            raise UsageError(f"maxsize must be at least 1, not {maxsize}")
+        check_count("connections", connections)
+        check_count("maxsize", maxsize)
+        if callback is not None:
+            _check_callable(callback)
         self.connections = connections
         self.policy = Policy.named(policy)
         self.maxsize = maxsize
         self._backlog = Backlog(self.policy, maxsize, time_ns, self._overflowed, self._relieved)
         self._owner = owner
-        self._interests = list(dict.fromkeys(interests))
+        self._interests = list(dict.fromkeys(checked(interests)))
         self._callback = callback
         self._runner: asyncio.Task[None] | None = None
+        self._block: tuple[asyncio.Task[Any], int] | None = None
+        """The task that holds the feed open, and its cancellations when it did so."""
+        self._interrupted = False
+        self._awaiting = False
+        self._failure: BaseException | None = None
         self._errors: deque[CcrsError] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._space: asyncio.Event | None = None
@@ -84,6 +90,9 @@ class Feed:
             self.end()
             raise
         if self._callback is not None:
+            task = asyncio.current_task()
+            if task is not None:
+                self._block = task, task.cancelling()
             self._runner = asyncio.ensure_future(self._run(self._callback))
         return self
 
@@ -94,14 +103,34 @@ class Feed:
         traceback: TracebackType | None,
     ) -> None:
         runner, self._runner = self._runner, None
+        block, self._block = self._block, None  # from here on nothing interrupts it
+        ours = block is not None and self._interrupted and await self._uninterrupt(*block, error)
         failed: BaseException | None = None
         await self.aclose()
         if runner is not None:
-            # It ends by itself now that the feed is closed.
+            # It ends by itself now that the feed is closed, unless a callback is being awaited.
+            if self._awaiting:
+                runner.cancel()
             await asyncio.wait([runner])
             failed = None if runner.cancelled() else runner.exception()
-        if failed is not None and error is None:
+        if failed is not None and (error is None or ours):
             raise failed
+
+    @staticmethod
+    async def _uninterrupt(
+        task: asyncio.Task[Any], before: int, error: BaseException | None
+    ) -> bool:
+        """Take back the cancellation that ended the block; whether nobody else has cancelled it."""
+        alone = task.uncancel() <= before
+        if not isinstance(error, asyncio.CancelledError):
+            # The block has ended by itself before it took effect: that must not happen elsewhere.
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                if not alone:
+                    raise
+            return False
+        return alone
 
     async def aclose(self) -> None:
         """Unsubscribe from everything; what was not read is discarded. Idempotent."""
@@ -130,7 +159,7 @@ class Feed:
 
         :raises UnknownInstrument: (and kin) where one is wrong; then none is added.
         """
-        new = [i for i in dict.fromkeys(interests) if i not in self._interests]
+        new = [i for i in dict.fromkeys(checked(interests)) if i not in self._interests]
         if self._closed:
             raise FeedClosed("the feed is closed")
         if new and self._open:
@@ -139,7 +168,7 @@ class Feed:
 
     async def unsubscribe(self, *interests: Interest) -> None:
         """Take away from the feed. Once this returns, nothing of them is delivered any more."""
-        gone = [i for i in dict.fromkeys(interests) if i in self._interests]
+        gone = [i for i in dict.fromkeys(checked(interests)) if i in self._interests]
         self._interests = [i for i in self._interests if i not in gone]
         if gone and self._open:
             await self._owner.stop(self, gone)
@@ -166,17 +195,30 @@ class Feed:
     def __aiter__(self) -> AsyncIterator[AnyEvent]:
         return _Reader(self)
 
-    async def batches(self) -> AsyncIterator[list[AnyEvent]]:
-        """All events that have arrived, at one wake-up, in order; never an empty list."""
-        while await self._wait():
-            yield self._backlog.drain()
+    def batches(self) -> AsyncIterator[list[AnyEvent]]:
+        """All events that have arrived, at one wake-up, in order; never an empty list.
+
+        As with single events, a read that was cancelled, by a timeout say, can be tried again.
+        """
+        return _Batches(self)
 
     async def each(self, callback: Callable[[AnyEvent], object]) -> None:
-        """Call a plain function with every event, until the feed ends. What it raises ends this."""
+        """Call a function with every event, until the feed ends. What it raises ends this.
+
+        What it returns is awaited where it can be, as that of an ``async def`` function, before
+        the next event is taken: meanwhile events wait in the feed, under its policy.
+        """
+        _check_callable(callback)
         pop = self._backlog.pop
         while await self._wait():
             while (event := pop()) is not None:
-                callback(event)
+                result = callback(event)
+                if result is not None and inspect.isawaitable(result):
+                    self._awaiting = True
+                    try:
+                        await result
+                    finally:
+                        self._awaiting = False
 
     async def _run(self, callback: Callable[[AnyEvent], object]) -> None:
         refused: list[SubscriptionRefused] = []
@@ -188,7 +230,13 @@ class Feed:
                 refused.append(error)
             except Exception as error:
                 log.error("the callback of a feed failed, the feed ends: %r", error)
-                await self.aclose()
+                self._failure = error
+                try:
+                    await self.aclose()
+                finally:
+                    # As a task group does: nobody waits for what never comes any more.
+                    if self._block is not None:
+                        self._interrupted = self._block[0].cancel()
                 raise
         if refused:
             raise refused[0]
@@ -297,7 +345,58 @@ class Feed:
         return self._backlog.latency
 
     def status(self) -> FeedStatus:
-        return self._backlog.status(str(self._errors[0]) if self._errors else None)
+        error = self._failure or (self._errors[0] if self._errors else None)
+        if error is None or isinstance(error, CcrsError):
+            return self._backlog.status(None if error is None else str(error))
+        return self._backlog.status(repr(error))
+
+
+def checked(interests: Iterable[Any]) -> list[Interest]:
+    """What is asked for, as given.
+
+    :raises UsageError: where something is none of it.
+    """
+    found: list[Interest] = []
+    for interest in interests:
+        if not isinstance(interest, Interest):
+            if isinstance(interest, str):
+                hint = f"which channel of it? Say trades({interest!r}), for one"
+            elif isinstance(interest, Iterable):
+                hint = "write each by itself, or a star before the list: subscribe(*interests)"
+            else:
+                hint = "make it by top_of_book(), trades(), order_book() and kin"
+            raise UsageError(f"can't subscribe to {interest!r:.200}: {hint}")
+        found.append(interest)
+    return found
+
+
+def check_count(what: str, value: Any) -> None:
+    """:raises UsageError: unless it is a whole number above zero."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{what} must be a whole number, at least 1, not {value!r}")
+
+
+def _check_callable(callback: Any) -> None:
+    if not callable(callback):
+        raise UsageError(f"a callback must be a function of one event, not {callback!r:.200}")
+
+
+class _Batches:
+    """Takes all that waits at a time; leaving the loop or cancelling it loses nothing."""
+
+    __slots__ = ("_drain", "_wait")
+
+    def __init__(self, feed: Feed) -> None:
+        self._drain = feed._backlog.drain
+        self._wait = feed._wait
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[AnyEvent]:
+        if not await self._wait():
+            raise StopAsyncIteration
+        return self._drain()
 
 
 class _Reader:

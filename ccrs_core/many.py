@@ -19,7 +19,7 @@ from ccrs_core.merged import MergedFeed
 from ccrs_core.model import Interest
 from ccrs_core.options import Options
 from ccrs_core.orderbook import OrderBook
-from ccrs_core.policy import Policy
+from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.qualified import qualified, split
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.status import ClientStatus
@@ -137,7 +137,7 @@ class Clients:
         self,
         *interests: Interest,
         connections: int = 1,
-        policy: Policy | str = Policy.DROP_OLDEST,
+        policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
     ) -> MergedFeed:

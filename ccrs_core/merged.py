@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ccrs_core.feed import Feed, FeedOwner
+from ccrs_core.feed import Feed, FeedOwner, checked
 from ccrs_core.model import Interest
 from ccrs_core.qualified import qualified
 
@@ -27,13 +27,13 @@ class MergedFeed(Feed):
 
     def __init__(self, owner: MergedFeedOwner, interests: Iterable[Interest], **how: Any) -> None:
         self._qualify = owner.qualify
-        super().__init__(owner, owner.qualify(interests), **how)
+        super().__init__(owner, owner.qualify(checked(interests)), **how)
 
     async def subscribe(self, *interests: Interest) -> None:
-        await super().subscribe(*self._qualify(interests))
+        await super().subscribe(*self._qualify(checked(interests)))
 
     async def unsubscribe(self, *interests: Interest) -> None:
-        await super().unsubscribe(*self._qualify(interests))
+        await super().unsubscribe(*self._qualify(checked(interests)))
 
     def _wants(self, exchange: str, symbol: str) -> bool:
         return super()._wants(exchange, qualified(exchange, symbol))

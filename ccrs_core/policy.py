@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
+from typing import Literal
 
 import attrs
 
 from ccrs_core.errors import UsageError
 from ccrs_core.histogram import LatencySummary
+
+PolicyName = Literal["drop_oldest", "conflate", "block", "raise"]
+"""The names of the policies, which do for them."""
 
 
 class Policy(enum.StrEnum):
@@ -35,7 +40,9 @@ class Policy(enum.StrEnum):
             return cls(name)
         except ValueError:
             known = ", ".join(policy.value for policy in cls)
-            raise UsageError(f"no policy {name!r}; known: {known}") from None
+            near = difflib.get_close_matches(str(name), [p.value for p in cls], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"no policy {name!r}; known: {known}{hint}") from None
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -115,7 +116,7 @@ async def test_a_callback_sees_every_event_in_order() -> None:
 
 
 @scenario
-async def test_a_callback_that_raises_ends_the_feed_and_surfaces_at_the_end_of_the_block() -> None:
+async def test_a_callback_that_raises_ends_the_block_with_that_error_wherever_it_waits() -> None:
     seen: list[AnyEvent] = []
 
     def picky(each: AnyEvent) -> None:
@@ -124,15 +125,121 @@ async def test_a_callback_that_raises_ends_the_feed_and_surfaces_at_the_end_of_t
         seen.append(each)
 
     owner = Owner()
+    feed = Feed(owner, [trades("A/USD")], callback=picky)
     with pytest.raises(ZeroDivisionError, match="two"):  # noqa: PT012
-        async with Feed(owner, [trades("A/USD")], callback=picky) as feed:
+        async with asyncio.timeout(10.0), feed:
             feed.put([event(1), event(2), event(3)])
-            await asyncio.sleep(0.001)
-            assert owner.calls[-1] == ("stop", (trades("A/USD"),))
-            assert feed.status().waiting == 0
-            feed.put([event(4)])
-            await asyncio.sleep(0.001)
+            await asyncio.Event().wait()
     assert list(map(number, seen)) == [1]
+    assert owner.calls[-1] == ("stop", (trades("A/USD"),))
+    assert feed.status().waiting == 0
+    assert feed.status().error == "ZeroDivisionError('two')"
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+    await asyncio.sleep(0.001)  # nothing of the interruption is left
+
+
+@scenario
+async def test_a_block_that_ends_as_its_callback_fails_raises_that_error_alone() -> None:
+    class Slow(Owner):
+        async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
+            await asyncio.sleep(0.001)
+
+    def bad(_: AnyEvent) -> None:
+        raise ZeroDivisionError
+
+    for steps in range(6):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012
+            async with Feed(Slow(), [trades("A/USD")], callback=bad) as feed:
+                feed.put([event(1)])
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0.001 if steps % 2 else 0)
+        await asyncio.sleep(0.01)
+
+
+@scenario
+async def test_a_cancelled_program_is_cancelled_even_if_its_callback_fails() -> None:
+    def bad(_: AnyEvent) -> None:
+        raise ZeroDivisionError
+
+    async def program() -> None:
+        async with opened(callback=bad) as feed:
+            feed.put([event(1)])
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().call_soon(task.cancel)
+            await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(program())
+    await asyncio.wait([running])
+    assert running.cancelled()
+
+
+@scenario
+async def test_a_coroutine_function_is_awaited_before_the_next_event_is_taken() -> None:
+    seen: list[int] = []
+
+    async def slow(each: AnyEvent) -> None:
+        await asyncio.sleep(1.0)
+        seen.append(number(each))
+
+    async with opened(callback=slow) as feed:
+        feed.put([event(n) for n in range(1, 4)])
+        await asyncio.sleep(1.5)
+        assert seen == [1]
+        assert feed.waiting == 1
+        await asyncio.sleep(1.0)
+    # The one that was still at work when the block ended was cancelled.
+    assert seen == [1, 2]
+
+
+@scenario
+async def test_a_coroutine_function_that_raises_ends_the_block() -> None:
+    async def bad(_: AnyEvent) -> None:
+        await asyncio.sleep(1.0)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
+        async with asyncio.timeout(10.0), opened(callback=bad) as feed:
+            feed.put([event(1)])
+            await asyncio.Event().wait()
+
+
+def test_arguments_that_cant_work_are_refused_at_once() -> None:
+    interest: Any = trades("A/USD")
+    wrong: Any
+    for wrong, said in (
+        ("BTC/USDT", r"which channel of it.*trades\('BTC/USDT'\)"),
+        ([interest], "a star before the list"),
+        (None, "make it by"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            Feed(Owner(), [wrong])
+    for policy, said in (("dropoldest", "did you mean drop_oldest"), (3, "known"), ([], "known")):
+        wrong = policy
+        with pytest.raises(UsageError, match=said):
+            Feed(Owner(), [interest], policy=wrong)
+    for wrong in (0, -1, 1.5, "2", True, None):
+        with pytest.raises(UsageError, match="whole number"):
+            Feed(Owner(), [interest], connections=wrong)
+        with pytest.raises(UsageError, match="whole number"):
+            Feed(Owner(), [interest], maxsize=wrong)
+    wrong = "print"
+    with pytest.raises(UsageError, match="function of one event"):
+        Feed(Owner(), [interest], callback=wrong)
+
+
+@scenario
+async def test_what_is_added_to_a_feed_is_looked_at_as_well() -> None:
+    wrong: Any = ["BTC/USDT"]
+    async with opened() as feed:
+        for change in (feed.subscribe, feed.unsubscribe):
+            with pytest.raises(UsageError, match="which channel"):
+                await change(*wrong)
+        with pytest.raises(UsageError, match="function of one event"):
+            await feed.each(wrong)
 
 
 @scenario
@@ -163,8 +270,10 @@ async def test_an_error_of_the_block_is_not_replaced_by_that_of_the_callback() -
     with pytest.raises(KeyError):  # noqa: PT012
         async with opened(callback=bad) as feed:
             feed.put([event(1)])
-            await asyncio.sleep(0.001)
-            raise KeyError
+            try:
+                await asyncio.sleep(0.001)
+            finally:
+                raise KeyError
 
 
 @scenario

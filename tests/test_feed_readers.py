@@ -37,6 +37,18 @@ from tests.virtual import scenario
 # --- leaving, cancelling, several readers ---------------------------------------------------------
 
 
+@scenario
+async def test_batches_go_on_after_a_timeout() -> None:
+    async with opened() as feed:
+        batches = feed.batches()
+        for count in range(1, 5):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(batches), 0.05)
+            feed.put([event(n) for n in range(count)])
+            assert len(await anext(batches)) == count
+    assert [batch async for batch in batches] == []
+
+
 @given(
     st.sampled_from([Policy.BLOCK, Policy.DROP_OLDEST, Policy.RAISE]),
     st.lists(st.integers(1, 4), min_size=1, max_size=10),

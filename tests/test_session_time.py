@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import (
@@ -200,3 +200,8 @@ def test_where_the_handshake_logs_in_no_frame_is_needed() -> None:
     venue.do(venue.session.add([tape("A")]))
     venue.do(venue.session.opened(0.0))
     assert venue.requests() == [["trades.A"]]
+
+
+def test_no_property_of_this_repository_depends_on_how_busy_the_machine_is() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ccrs_core.transport.base import Connection, Transport, TransportOptions
 
 _REQUESTS = 10
+_REQUEST = "1"
+"""Ids of requests are decimal digits."""
 _PINGS = 5
 _STEP_SECONDS = 10.0
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -106,11 +108,15 @@ async def examine(
             return
         async for verdict in _rest(exchange, transport, addresses["rest"]):
             yield verdict
+        market = next((m for m in Market if exchange.capabilities.channels.get(m)), None)
+        if market is None:
+            yield Verdict("market data", UNUSED, f"{exchange.name} declares no channels")
+            return
         try:
-            instrument = await _instrument(client)
+            instrument = await _instrument(client, market)
             yield Verdict("instruments", OK, f"{instrument.symbol} stands for all in what follows")
-        except CcrsError as error:
-            yield Verdict("instruments", FAILED, str(error))
+        except Exception as error:  # the plugin's own mistakes are verdicts, too
+            yield Verdict("instruments", FAILED, _text(error))
             return
         async for verdict in _stream(exchange, transport, instrument, addresses):
             yield verdict
@@ -225,8 +231,8 @@ async def _rest(exchange: Exchange, transport: Transport, base_url: str) -> Asyn
             trips.append(took)
             # Half the round trip ago is the best guess of when the exchange read its clock.
             offsets.append((took, (answer - sent_ns) / 1e6 - took / 2))
-    except CcrsError as failure:
-        yield Verdict("REST round trip", FAILED, str(failure))
+    except Exception as failure:  # the plugin's own mistakes are verdicts, too
+        yield Verdict("REST round trip", FAILED, _text(failure))
         return
     # The first one pays for the connection.
     yield Verdict(
@@ -243,9 +249,8 @@ async def _rest(exchange: Exchange, transport: Transport, base_url: str) -> Asyn
     yield Verdict("clock", OK if fine else FAILED, text)
 
 
-async def _instrument(client: Client) -> Instrument:
+async def _instrument(client: Client, market: Market) -> Instrument:
     """A lively one: its market's first, unless there is a well-known one."""
-    market = next(m for m in Market if m in client.exchange.capabilities.channels)
     found = await client.get_instruments(market)
     trading = [i for i in found if i.status is InstrumentStatus.TRADING]
     if not trading:
@@ -275,8 +280,8 @@ async def _stream(
     try:
         yield await line.pings()
         yield await line.data(subscription)
-    except (CcrsError, TimeoutError) as error:
-        yield Verdict("WebSocket", FAILED, _text(error) or "no answer")
+    except Exception as error:  # the plugin's own mistakes are verdicts, too
+        yield Verdict("WebSocket", FAILED, _text(error))
     finally:
         await connection.close()
 
@@ -318,7 +323,7 @@ class _Line:
     async def data(self, subscription: Subscription) -> Verdict:
         what = "market data"
         began = time.perf_counter()
-        await self._connection.send(self._codec.subscribe([subscription], "doctor"))
+        await self._connection.send(self._codec.subscribe([subscription], _REQUEST))
         try:
             message = await self._await(Data, Refused)
             if isinstance(message, Refused):
@@ -349,4 +354,6 @@ def _text(error: BaseException) -> str:
         return f"no answer in {_STEP_SECONDS:g} s"
     if isinstance(error, TimedOut | CcrsError):
         return str(error)
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}"

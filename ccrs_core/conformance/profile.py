@@ -9,9 +9,10 @@ class Profile(enum.StrEnum):
     """How many examples properties are tried with."""
 
     QUICK = "quick"
-    """Under half a minute: while writing a plugin."""
+    """About half a minute of processor time, over a minute on a busy machine: while writing a
+    plugin."""
     DEFAULT = "default"
-    """Under three minutes: in continuous integration."""
+    """Under three minutes of it: in continuous integration."""
     THOROUGH = "thorough"
     """As long as it takes: before a release."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ccrs_core import plugins
 from ccrs_core.cli import doctor
 from tests.cli.conftest import SECONDS, Command
 
@@ -110,3 +111,11 @@ def test_what_a_server_says_cannot_drive_the_terminal(capsys: pytest.CaptureFixt
     assert "closed:  [2J ]0;mine  bye" in shown
     assert "\x1b[2J" not in shown
     assert "\x07" not in shown
+
+
+@pytest.mark.parametrize("exchange", sorted(info.name for info in plugins.installed()))
+def test_the_doctor_finds_every_installed_exchange_well(ccrs: Command, exchange: str) -> None:
+    done = ccrs("doctor", exchange, "--environment", "emulator")
+    text = done.stdout.decode()
+    assert done.returncode == 0, text + done.stderr.decode()
+    assert re.search(r"✓ market data +ok ", text)

@@ -179,6 +179,16 @@ def test_the_package_is_found_and_declares_no_channel(package: Path) -> None:
     assert "✓ my-toy  My Toy  ccrs-my-toy 0.1.0" in done.stdout
 
 
+def test_the_doctor_finds_a_new_package_well_with_channels_and_without(package: Path) -> None:
+    done = run_beside(package, "doctor", "my-toy", "--environment", "emulator")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"market data +not used +my-toy declares no channels", done.stdout)
+    switch_on(package, *CHANNELS)
+    done = run_beside(package, "doctor", "my-toy", "--environment", "emulator")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"✓ market data +ok ", done.stdout)
+
+
 def test_a_new_package_passes_the_suite(package: Path) -> None:
     done = run_beside(package, "conformance", "my-toy", "--profile", "quick")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
