@@ -21,6 +21,7 @@ from ccrs_core.conformance.watch import interest_of, watching
 from ccrs_core.conformance.world import HOST, World, settle
 from ccrs_core.emulator.server import EmulatorServer
 from ccrs_core.errors import ConnectFailed, TransportError
+from ccrs_core.exchange import Route
 from ccrs_core.options import Options
 from ccrs_core.transport.base import TransportOptions
 
@@ -31,27 +32,37 @@ _HIDDEN = "exchange.invalid"
 _GUARD = 20.0
 
 
+def _mentioned(route: Route) -> set[str]:
+    """The names of the addresses that a route's template holds."""
+    return {field for _, field, _, _ in Formatter().parse(route.url) if field}
+
+
 class NetworkProperties:
     """Properties 74 and 75."""
 
     @proves(74)
     def test_the_environments_addresses_are_well_formed(self, subject: Subject) -> None:
         """Every environment, of which ``mainnet`` is one, names ``rest`` and all addresses that
-        routes lead to, encrypted and without a trailing slash."""
+        routes lead to, encrypted and without a trailing slash. One other than ``mainnet`` may lack
+        a market as a whole."""
         environments = subject.exchange.environments
         assert "mainnet" in environments, (
             f"{subject.name} has no environment mainnet, only {', '.join(environments) or 'none'}"
         )
         cases = subject.cases() if subject.channels else []
-        routes = [subject.exchange.route(case.subscription) for case in cases]
+        routes = [(case.market, subject.exchange.route(case.subscription)) for case in cases]
         for environment, each in environments.items():
             names = each.addresses.keys()
             assert "rest" in names, f"{environment}: the address of requests must be called rest"
-            known = {name: f"wss://{name}.invalid" for name in names}
-            for route in routes:
-                mentioned = {field for _, field, _, _ in Formatter().parse(route.url) if field}
-                assert mentioned <= names, (
-                    f"{environment} lacks the addresses {sorted(mentioned - names)} of {route.url}"
+            known = {name: f"wss://{name}.invalid" for name in environments["mainnet"].addresses}
+            assert names <= known.keys(), f"{environment} has addresses that mainnet hasn't"
+            served = {market for market, route in routes if _mentioned(route) <= names}
+            assert served or not routes, f"{environment} has the addresses of no market"
+            for market, route in routes:
+                lacking = _mentioned(route) - names
+                absent = environment != "mainnet" and market not in served
+                assert absent or not lacking, (
+                    f"{environment} lacks the addresses {sorted(lacking)} of {route.url}"
                 )
                 host = urlsplit(route.url.format(**known)).netloc
                 assert host.endswith(".invalid"), (

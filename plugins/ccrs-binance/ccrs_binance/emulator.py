@@ -18,6 +18,7 @@ from ccrs_binance.emulator_listings import COINM, SPOT, USDM, listings
 from ccrs_binance.emulator_rest import Rest, Weights, refusal
 from ccrs_binance.emulator_streams import (
     INTERVALS,
+    BinanceFeed,
     BookTicker,
     DayTicker,
     DiffDepth,
@@ -27,15 +28,17 @@ from ccrs_binance.emulator_streams import (
     PartialDepth,
     Trades,
 )
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
 from ccrs_core.rest import HttpRequest, HttpResponse
 
-_WELL_FORMED = re.compile(r"[a-z0-9_]+@[A-Za-z0-9_@+:]+")
+# Symbols may have letters of any alphabet.
+_WELL_FORMED = re.compile(r"[^\W_A-Z][^\WA-Z]*@[A-Za-z0-9_@+:]+")
 _DEPTH = re.compile(r"depth(5|10|20)?(?:@(100|250|500|1000)ms)?")
+_SILENT = frozenset({InstrumentStatus.CLOSED, InstrumentStatus.PRELAUNCH})
 _LIFETIME_NS = 24 * 3600 * NS_PER_SECOND
 
 
@@ -74,13 +77,6 @@ class BinanceDialect(Dialect):
 
     name: ClassVar[str] = "binance"
     announces_shutdown: ClassVar[bool] = True
-    lacks: ClassVar[Mapping[Oddity, str]] = {
-        Oddity.PRELAUNCH: "to be shown",
-        Oddity.UNREADABLE_ROW: "to be shown",
-        Oddity.BLANK_FIELDS: "to be shown",
-        Oddity.DEEP_BOOK: "to be shown",
-        Oddity.NON_ASCII: "to be shown",
-    }
 
     def __init__(
         self,
@@ -163,15 +159,23 @@ class BinanceDialect(Dialect):
             return venue.replay.stream(topic, now_ns)
         make = self._maker(root, topic, combined)
         category = f"{root.category}/{'combined' if combined else 'raw'}"
-        return None if make is None else venue.stream(category, topic, make)
+        if make is None:
+            return None
 
-    def _maker(self, root: Root, topic: str, combined: bool) -> Callable[[], Stream] | None:
+        def made() -> Stream:
+            stream = make()
+            stream.blank = lambda: venue.blank(topic)
+            return stream
+
+        return venue.stream(category, topic, made)
+
+    def _maker(self, root: Root, topic: str, combined: bool) -> Callable[[], BinanceFeed] | None:
         venue, seed = self.venue, self.venue.seed
         name, _, kind = topic.partition("@")
         listing = venue.listings.get((root.category, name.upper()))
-        if listing is None or listing.status is InstrumentStatus.CLOSED:
+        if listing is None or listing.status in _SILENT:
             return None
-        if not kind.startswith(root.kinds):
+        if name != name.lower() or not kind.startswith(root.kinds):
             return None
 
         def head() -> tuple[str, SimulatedMarket, bool, int]:
@@ -179,7 +183,11 @@ class BinanceDialect(Dialect):
 
         depth = _DEPTH.fullmatch(kind)
         if depth is not None:
-            every = int(depth[2] or (1000 if root.category == SPOT else 250))
+            spot = root.category == SPOT
+            # What comes unasked can't be asked for by its name.
+            if depth[2] in (("250", "500") if spot else ("250", "1000")):
+                return None
+            every = int(depth[2] or (1000 if spot else 250))
             if depth[1]:
                 return lambda: PartialDepth(*head(), int(depth[1]), every)
             return lambda: DiffDepth(*head(), every)
@@ -263,7 +271,8 @@ class BinanceSession(Session):
         if topics is None:
             return
         if len(self._wanted.keys() | set(topics)) > self._root.streams:
-            self._refuse(number, 2, "Invalid request: too many streams")
+            self._say({"error": {"code": 4, "msg": "Too many subscriptions"}})
+            self.peer.close(1008, "Too many subscriptions")
             return
         self._say({"result": None, "id": number})
         for topic in topics:
@@ -306,7 +315,12 @@ class BinanceSession(Session):
         if not isinstance(params, list):
             self._refuse(number, 2, "Invalid request: streams must be an array")
             return None
-        if not all(isinstance(topic, str) and _WELL_FORMED.fullmatch(topic) for topic in params):
+        # Capitals are an error on spot; of futures nothing comes.
+        folded = [
+            topic.lower() if self._root.category != SPOT and isinstance(topic, str) else topic
+            for topic in params
+        ]
+        if not all(isinstance(topic, str) and _WELL_FORMED.fullmatch(topic) for topic in folded):
             self._refuse(number, 2, "Invalid request: invalid stream")
             self.peer.close(1008, "Invalid request")
             return None

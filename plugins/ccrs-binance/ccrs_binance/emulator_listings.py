@@ -34,6 +34,7 @@ _COINS = (
     ("AVAX", "28.615", "0.00100000", "0.01000000", "0.0010", "1"),
 )
 _INVENTED = 330
+_DEEP: dict[str, Any] = {"levels": 3000, "pace": 0.02}
 _CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 
@@ -90,6 +91,13 @@ def _spot() -> Iterator[Listing]:
         *(SPOT, "LUNA", "USDT", Decimal("0.1842"), "0.00010000", "0.01000000"),
         status=InstrumentStatus.HALTED,
     )
+    yield _listing(
+        *(SPOT, "BCC", "BTC", Decimal("0.0813"), "0.00000100", "0.00100000"),
+        status=InstrumentStatus.CLOSED,
+    )
+    yield _listing(
+        *(SPOT, "PEPE", "USDT", Decimal("0.08412345"), "0.00000001", "1.00000000"), **_DEEP
+    )
     for coin, about in _invented():
         pace = {"levels": 60, "pace": 0.2}
         yield _listing(SPOT, coin, "USDT", about, "0.00100000", "0.10000000", **pace)
@@ -105,6 +113,14 @@ def _perpetuals() -> Iterator[Listing]:
         *(USDM, "SETTLED", "USDT", Decimal("1.5"), "0.0001", "1"),
         status=InstrumentStatus.SETTLING,
     )
+    yield _listing(
+        *(USDM, "OMG", "USDT", Decimal("0.2412"), "0.0001", "0.1"), status=InstrumentStatus.CLOSED
+    )
+    yield _listing(
+        *(USDM, "SOON", "USDT", Decimal("3.1"), "0.0001", "0.1"), status=InstrumentStatus.PRELAUNCH
+    )
+    yield _listing(USDM, "1000PEPE", "USDT", Decimal("84.1234567"), "0.0000001", "1", **_DEEP)
+    yield _listing(USDM, "币安人生", "USDT", Decimal("0.1532"), "0.00001", "1", pace=0.5)
     for coin, about in _invented():
         pace = {"levels": 60, "pace": 0.2}
         yield _listing(USDM, coin, "USDT", about, "0.0010", "0.1", **pace)

@@ -26,7 +26,7 @@ from ccrs_core.emulator.history import (
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import BookView
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ STATUSES = {
     "prelaunch": "PENDING_TRADING",
     "halted": "HALT",
     "settling": "SETTLING",
-    "closed": "CLOSE",
+    "closed": "BREAK",
 }
+"""Delisted pairs stay listed for ever; delisted contracts are said to be settling."""
 
 
 class Refused(Exception):
@@ -181,18 +182,23 @@ class Rest:
             return HttpResponse(404, {"Content-Type": "text/html"}, b"<html>404</html>")
         answer, weights = found
         query = Query(dict(request.query))
+        headers: dict[str, str] = {}
         try:
             weight = weights[category]
             spent = weight if isinstance(weight, int) else weight(query)
             used, refused = self._dialect.weights[category].spend(address, spent, now_ns)
-            headers = {"X-MBX-USED-WEIGHT-1M": str(used), "Content-Type": "application/json"}
+            headers |= {"X-MBX-USED-WEIGHT-1M": str(used), "Content-Type": "application/json"}
             if refused is None and called == "fundingRate":
                 _, refused = self._funding_calls.spend(address, 1, now_ns)
             if refused is not None:
                 return attrs.evolve(refused, headers={**headers, **refused.headers})
+            if category == USDM and called == "ticker/bookTicker":
+                headers["X-MBX-USED-WEIGHT-1M"] = "1"  # which isn't accurate
             body = answer(category, query, now_ns)
         except Refused as error:
-            return refusal(error.code, error.text, error.status, {})
+            return refusal(error.code, error.text, error.status, headers)
+        if self._dialect.venue.blank(request.path):
+            body = _blank(called, body)
         return HttpResponse(200, headers, orjson.dumps(body))
 
     # --- endpoints ---
@@ -213,6 +219,8 @@ class Rest:
             for listing in self._dialect.venue.listings.values()
             if listing.category == category
         ]
+        if category == USDM:
+            rows.append(ANNOUNCED)
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
         limit["limit"] = self._dialect.weights[category].limit or 0
         head = {"timezone": "UTC", "serverTime": ms(now_ns), "rateLimits": [limit]}
@@ -222,7 +230,7 @@ class Rest:
         listing = self._listing(category, query)
         limit = query.number("limit", 100 if category == SPOT else 500, 5000)
         if category != SPOT and limit not in _FUTURES_LEVELS:
-            raise Refused(-1130, "Data sent for parameter 'limit' is not valid.")
+            raise Refused(-4021, f"{limit} is not valid depth limit.")
         market = self._dialect.venue.market(listing)
         known = self._cache.get(listing.key)
         # Every other one is as fresh as it can be.
@@ -341,7 +349,7 @@ class Rest:
                 "symbol": listing.symbol,
                 "fundingTime": ms(time_ns),
                 "fundingRate": f"{Decimal(market.funding_at(time_ns)).scaleb(-6):.8f}",
-                **({} if category == COINM else {"markPrice": mark}),
+                **({} if category == COINM else {"markPrice": mark, "rateType": "Regular"}),
             }
             for time_ns in times
         ]
@@ -374,6 +382,40 @@ def _futures_depth_weight(query: Query) -> int:
 def _futures_klines_weight(query: Query) -> int:
     limit = _limit_of(query, 500)
     return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
+
+
+NEVER = 4_133_404_800_000
+"""When perpetuals are delivered."""
+_LISTED_NS = 90 * 24 * 60 * _MINUTE_NS
+"""How long delisted contracts were traded."""
+
+ANNOUNCED: dict[str, Any] = {
+    "symbol": "LATERUSDT",
+    "pair": "LATERUSDT",
+    "contractType": "",
+    "deliveryDate": NEVER,
+    "onboardDate": NEVER,
+    "status": "PENDING_TRADING",
+    "baseAsset": "LATER",
+    "quoteAsset": "USDT",
+    "underlyingType": "COIN",
+    "filters": None,
+}
+"""A contract of which little is known yet: neither its margin nor its rules."""
+
+
+def _blank(called: str, body: Any) -> Any:
+    """An answer without what Binance may leave blank or absent."""
+    if called == "exchangeInfo":
+        return {**body, "symbols": [{**row, "filters": None} for row in body["symbols"]]}
+    if called == "fundingRate":
+        return [{**row, "markPrice": ""} for row in body]
+    if called == "ticker/bookTicker":
+        if isinstance(body, list):
+            return [_blank(called, row) for row in body]
+        numbers = ("bidPrice", "bidQty", "askPrice", "askQty")
+        return {**body, **dict.fromkeys(numbers, "0.00000000")}
+    return body
 
 
 def spot_row(listing: Listing) -> dict[str, Any]:
@@ -410,14 +452,19 @@ def spot_row(listing: Listing) -> dict[str, Any]:
 def futures_row(listing: Listing) -> dict[str, Any]:
     """A contract of ``exchangeInfo``. A perpetual's delivery is a day far ahead."""
     dated, coin_margined = listing.expiry_ns is not None, listing.category == COINM
-    delivery = ms(listing.expiry_ns) if listing.expiry_ns is not None else 4_133_404_800_000
+    closed = listing.status is InstrumentStatus.CLOSED
+    delivery = ms(listing.expiry_ns) if listing.expiry_ns is not None else NEVER
+    if closed:
+        delivery = ms(listing.launch_ns + _LISTED_NS)
+    status = "SETTLING" if closed else STATUSES[listing.status.value]
+    announced = listing.status is InstrumentStatus.PRELAUNCH
     return {
         "symbol": listing.symbol,
         "pair": f"{listing.base}{listing.quote}",
-        "contractType": "CURRENT_QUARTER" if dated else "PERPETUAL",
+        "contractType": "CURRENT_QUARTER" if dated else "" if announced else "PERPETUAL",
         "deliveryDate": delivery,
         "onboardDate": ms(listing.launch_ns),
-        "contractStatus" if coin_margined else "status": STATUSES[listing.status.value],
+        "contractStatus" if coin_margined else "status": status,
         **({"contractSize": int(listing.contract_size)} if coin_margined else {}),
         "baseAsset": listing.base,
         "quoteAsset": listing.quote,

@@ -8,7 +8,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -93,6 +93,8 @@ class BinanceFeed(MarketFeed):
         self.symbol = market.listing.symbol
         self.numbers = Numbers(market, seed)
         self._combined = combined
+        self.blank: Callable[[], bool] = lambda: False
+        """Whether what Binance may leave blank or absent is so now."""
 
     def frame(self, data: Mapping[str, Any]) -> Frame:
         if self._combined:
@@ -102,11 +104,13 @@ class BinanceFeed(MarketFeed):
     def pair(self) -> dict[str, str]:
         """What futures name besides the symbol."""
         listing = self.market.listing
-        return {"ps": f"{listing.base}{listing.quote}"} if self.futures else {}
+        if not self.futures or self.blank():  # as until 2026
+            return {}
+        return {"ps": f"{listing.base}{listing.quote}"}
 
     def tail(self) -> dict[str, int]:
         """Which of futures' two markets a symbol is of."""
-        if not self.futures:
+        if not self.futures or self.blank():
             return {}
         return {"st": 2 if self.market.listing.category == COINM else 1}
 
@@ -286,11 +290,16 @@ class Trades(BinanceFeed):
             # Futures name the trade before the symbol.
             named = {"a": number, "s": self.symbol} if self.futures else {"s": self.symbol}
             data |= {**named, "a": number, "p": price, "q": size}
-            data |= {"nq": size} if self.market.listing.category == USDM else {}
+            if self.market.listing.category == USDM and not self.blank():
+                data["nq"] = self._normal(trade)
             data |= {"f": number, "l": number, "T": time, "m": maker}
         else:
             data |= {"s": self.symbol, "t": number, "p": price, "q": size, "T": time, "m": maker}
         return self.frame({**data, **({} if self.futures else {"M": True}), **self.tail()})
+
+    def _normal(self, trade: TapeTrade) -> str:
+        """What of a trade wasn't made by orders of retail price improvement."""
+        return self.size(trade.size // 2 if trade.number % 7 == 0 else trade.size)
 
 
 class DayTicker(BinanceFeed):
@@ -333,6 +342,8 @@ def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
         del data["x"]
     data |= {"o": price(day.open), "h": price(day.high), "l": price(day.low)}
     data |= {"v": size(day.lots), "q": feed.value(day.turnover)}
+    if feed.blank():  # as before the first trade
+        data |= dict.fromkeys(data.keys() & set("pPwxcQbBaAohlvq"), "0.00000000")
     data |= {"O": ms(now_ns) - _DAY * 60_000, "C": ms(now_ns)}
     return {**data, "F": 1, "L": max(1, tape.count), "n": max(1, tape.count), **feed.tail()}
 
@@ -392,8 +403,9 @@ class Klines(BinanceFeed):
             "Q": self.value(bar.turnover // 2),
             "B": "0",
         }
-        head = {"e": "kline", "E": ms(now_ns), "s": self.symbol, **self.pair()}
-        return self.frame({**head, "k": candle, **self.tail()})
+        if self.blank() and not closed:  # as before the first trade
+            candle |= dict.fromkeys("ochlvqVQ", "0.00000000")
+        return self.frame({"e": "kline", "E": ms(now_ns), "s": self.symbol, "k": candle})
 
 
 class MarkPrice(BinanceFeed):
@@ -430,6 +442,8 @@ class MarkPrice(BinanceFeed):
             "T": 0 if dated else ms(market.next_funding_ns or 0),
             **self.tail(),
         }
+        if self.blank():  # as before trading
+            data |= {"i": "", "r": "", "T": 0}
         return (self.frame(data),)
 
 
@@ -469,4 +483,4 @@ class ForceOrder(BinanceFeed):
             "z": size,
             "T": ms(last.time_ns),
         }
-        return (self.frame({"e": "forceOrder", "E": ms(now_ns), "o": order, **self.tail()}),)
+        return (self.frame({"e": "forceOrder", "E": ms(now_ns), "o": order}),)

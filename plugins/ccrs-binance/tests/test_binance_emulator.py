@@ -68,6 +68,95 @@ def test_a_malformed_stream_is_refused_and_ends_the_connection() -> None:
     assert isinstance(closed, CloseAction)
 
 
+def heard(at: EmulatedExchange, path: str, *streams: str) -> list[Any]:
+    """What comes of streams in some seconds, without the answer to the request."""
+    peer = opened(at, path)
+    request = {"method": "SUBSCRIBE", "params": streams, "id": 7}
+    peer.received(json.dumps(request), at.now_ns)
+    at.advance(at.now_ns + 6 * NS_PER_SECOND)
+    answer, *frames = said(peer)
+    assert answer == {"result": None, "id": 7}
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("path", "stream"),
+    [
+        ("/public/stream", "btcusdt@depth@250ms"),
+        ("/public/stream", "BTCUSDT@depth@100ms"),
+        ("/stream", "btcusdt@depth@250ms"),
+        ("/market/stream", "soonusdt@markPrice@1s"),
+    ],
+)
+def test_some_streams_are_acknowledged_and_silent(path: str, stream: str) -> None:
+    assert heard(venue(), path, stream) == []
+
+
+@pytest.mark.parametrize("speed", ["", "@100ms", "@500ms"])
+def test_books_of_futures_come_at_the_speeds_that_are_documented(speed: str) -> None:
+    assert heard(venue(), "/public/stream", f"btcusdt@depth{speed}")
+
+
+def test_symbols_may_have_letters_of_any_alphabet() -> None:
+    frames = heard(venue(), "/market/stream", "币安人生usdt@markPrice@1s")
+    assert {frame["data"]["s"] for frame in frames} == {"币安人生USDT"}
+
+
+def test_one_stream_too_many_ends_the_connection_with_all_others() -> None:
+    at = venue()
+    peer = opened(at, "/public/stream")
+    streams = [f"s{number}usdt@depth" for number in range(1025)]
+    for number, some in enumerate((streams[:1024], streams[1024:])):
+        request = {"method": "SUBSCRIBE", "params": some, "id": number}
+        peer.received(json.dumps(request), at.now_ns)
+    _, refused, closed = said(peer)
+    assert refused == {"error": {"code": 4, "msg": "Too many subscriptions"}}
+    assert isinstance(closed, CloseAction)
+
+
+def test_candles_and_liquidations_say_neither_pair_nor_market() -> None:
+    at = venue(rate=50.0)
+    streams = ("btcusdt@kline_1m", "btcusdt@forceOrder", "btcusdt@aggTrade")
+    seen = {}
+    for frame in heard(at, "/market/stream", *streams):
+        seen[frame["data"]["e"]] = frame["data"].keys()
+    assert seen["kline"] == {"e", "E", "s", "k"}
+    assert {"nq", "st"} <= seen["aggTrade"]
+    assert seen.get("forceOrder", {"e", "E", "o"}) == {"e", "E", "o"}
+
+
+def test_strange_rows_are_listed() -> None:
+    at = venue()
+    rows = {
+        path: {row["symbol"]: row for row in json.loads(ask(at, path).body)["symbols"]}
+        for path in ("/api/v3/exchangeInfo", "/fapi/v1/exchangeInfo")
+    }
+    spot, futures = rows.values()
+    assert spot["BCCBTC"]["status"] == "BREAK"
+    delisted, announced = futures["OMGUSDT"], futures["LATERUSDT"]
+    assert delisted["status"] == "SETTLING"
+    assert delisted["deliveryDate"] * 1_000_000 < at.now_ns
+    assert "marginAsset" not in announced
+    assert announced["filters"] is None
+    assert (futures["SOONUSDT"]["status"], futures["SOONUSDT"]["contractType"]) == (
+        "PENDING_TRADING",
+        "",
+    )
+
+
+def test_books_have_thousands_of_levels() -> None:
+    found = json.loads(ask(venue(), "/api/v3/depth", symbol="PEPEUSDT", limit="5000").body)
+    assert min(len(found["bids"]), len(found["asks"])) > 2500
+
+
+def test_refusals_say_the_weight_and_best_prices_of_futures_a_wrong_one() -> None:
+    at = venue()
+    refused = ask(at, "/fapi/v1/depth", symbol="BTCUSDT", limit="7")
+    assert refused.headers["X-MBX-USED-WEIGHT-1M"] == "2"
+    best = ask(at, "/fapi/v1/ticker/bookTicker", symbol="BTCUSDT")
+    assert best.headers["X-MBX-USED-WEIGHT-1M"] == "1"
+
+
 def test_more_messages_than_five_in_a_second_end_a_spot_connection() -> None:
     at = venue()
     peer = opened(at, "/stream")
@@ -297,7 +386,7 @@ def test_candles_of_futures_weigh_by_their_number(limit: int, weight: int) -> No
     [
         ("/api/v3/depth", {}, -1102),
         ("/api/v3/depth", {"symbol": "NOSUCH"}, -1121),
-        ("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": "7"}, -1130),
+        ("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": "7"}, -4021),
         ("/api/v3/klines", {"symbol": "BTCUSDT", "interval": "7m"}, -1120),
     ],
 )
