@@ -64,7 +64,14 @@ class Superseded:
 
 @attrs.frozen
 class Unreadable:
+    """A frame couldn't be read: one of ``topics``, or, where none is named, of nobody knows which.
+
+    ``lasting`` are those topics of which several in a row couldn't.
+    """
+
     error: DecodeError
+    topics: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
 
 
 @attrs.frozen

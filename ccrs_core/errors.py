@@ -132,13 +132,13 @@ class ReconnectsExhausted(TransportError):
 class DecodeError(CcrsError):
     """Bytes from the exchange that its plugin can't read; ``frame`` holds (the start of) them.
 
-    ``topic`` is the one whose values can't be read, None where the bytes are no message at all.
+    ``topics`` are those whose values can't be read, none where the bytes are no message at all.
     """
 
-    def __init__(self, message: str, frame: bytes = b"", topic: str | None = None) -> None:
+    def __init__(self, message: str, frame: bytes = b"", topics: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.frame = frame[:2048]
-        self.topic = topic
+        self.topics = topics
 
 
 class BookInvalid(CcrsError):

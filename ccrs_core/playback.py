@@ -25,6 +25,7 @@ from ccrs_core.race import Runner
 from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
 from ccrs_core.rest import GetBook, HttpResponse
 from ccrs_core.topic import Topic
+from ccrs_core.unread import topics_of
 
 
 class _Tap(Feed):
@@ -353,9 +354,9 @@ class Playback:
                     identity = peeked[1]
         try:
             messages = codec.decode(frame, self.now_ns)
-        except Exception:  # a codec's bug costs a frame, as it does live
+        except Exception as error:  # a codec's bug costs a frame, as it does live
             self._frames["unreadable"] += 1
-            self._unreadable(line, now)
+            self._unreadable(line, now, topics_of(codec, error, frame))
             return
         useful = False
         for message in messages:
@@ -402,8 +403,12 @@ class Playback:
             return attrs.evolve(event, received_time_ns=event.exchange_time_ns)
         return attrs.evolve(event, received_time_ns=self.now_ns)
 
-    def _unreadable(self, line: _Line, now: float) -> None:
+    def _unreadable(self, line: _Line, now: float, of: tuple[str, ...] = ()) -> None:
+        """A frame was lost, of some topics or of whatever one; see ``Shard.unreadable``."""
+        known = [name for name in of if name in self.routes[line.route].topics]
         for name in line.carried:
+            if known and name not in known:
+                continue
             topic = self.routes[line.route].topics[name]
             topic.coverage.misses(line.runner, Reason.UNREADABLE, now)
             if line.route.sequence_scope is not SequenceScope.GLOBAL:

@@ -37,8 +37,9 @@ from ccrs_core.effects import (
 from ccrs_core.errors import DecodeError
 from ccrs_core.frames import FrameReader
 from ccrs_core.model import Subscription
-from ccrs_core.outstanding import Asked, Outstanding, WantedTopic, chunks
+from ccrs_core.outstanding import MISREAD, Asked, Outstanding, WantedTopic, chunks
 from ccrs_core.race import Runner
+from ccrs_core.unread import topics_of
 
 NEVER = float("inf")
 NEVER_YET = float("-inf")
@@ -117,7 +118,7 @@ class Session:
     def carried_since(self, topic: str) -> float | None:
         """From when on this connection has brought everything of a topic; None where it doesn't."""
         entry = self._topics.get(topic)
-        return entry.since if entry is not None and entry.silences == 0 else None
+        return entry.since if entry is not None and entry.carried else None
 
     def had_data(self, topic: str) -> bool:
         """Whether anything has come of a topic since it was last asked for."""
@@ -276,7 +277,12 @@ class Session:
             error = DecodeError(f"the codec failed: {type(cause).__name__}: {cause}", frame)
             error.__cause__ = cause
         self.counters.unreadable += 1
-        effects.append(Unreadable(error))
+        named = topics_of(self._codec, error, frame)
+        names = tuple(name for name in named if name in self._topics)
+        found = [name for name in names if self._topics[name].misread(now) >= MISREAD]
+        effects.append(Unreadable(error, names, tuple(found)))
+        if names:
+            return  # the connection works, and carries others
         recent = [t for t in self._unreadable if now - t < self.UNREADABLE_SECONDS]
         self._unreadable = [*recent, now]
         if len(self._unreadable) >= self.UNREADABLE_LIMIT:
@@ -517,7 +523,7 @@ class Session:
         assert topic.last_data is not None
         silent = now - topic.last_data
         topic.silences += 1
-        if topic.silences > 1:
+        if topic.silences > 1 and topic.unread_at < topic.last_data:
             self._close(f"{topic.name} stayed silent after it was asked for anew", effects)
             return
         effects.append(Silent(topic.name, silent))

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Hashable, Sequence
 
 from ccrs_core.coverage import Coverage
-from ccrs_core.effects import Silent, TopicRefused, TopicState
+from ccrs_core.effects import Silent, TopicRefused, TopicState, Unreadable
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.exchange import Route, SequenceScope
@@ -356,8 +356,9 @@ class Shard:
             now = self.context.clock.monotonic()
             self.topics[effect.topic].coverage.leaves(link.runner, Reason.SILENT, now, ended=False)
 
-    def unreadable(self, link: Link, now_ns: int) -> None:
-        """A frame of whatever topic was lost. Where no other connection brings its copy, say so."""
+    def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None:
+        """A frame was lost, of some topics or of whatever one. Where no other connection brings its
+        copy, say so."""
         session = link.session
         if session is None:
             return
@@ -365,12 +366,18 @@ class Shard:
         # Copies of what comes next must not be taken for copies of what was lost.
         self.trail.clear()
         for name, topic in list(self.topics.items()):
-            if session.carried_since(name) is None:
+            if effect.topics and name not in effect.topics:
                 continue
-            topic.coverage.misses(link.runner, Reason.UNREADABLE, now)
-            if self.route.sequence_scope is not SequenceScope.GLOBAL:
-                # The exchange's own numbers may not be there to show a book what it missed.
-                topic.doubt(Reason.UNREADABLE, now, now_ns)
+            if session.carried_since(name) is not None:
+                topic.coverage.misses(link.runner, Reason.UNREADABLE, now)
+                if self.route.sequence_scope is not SequenceScope.GLOBAL:
+                    # The exchange's own numbers may not be there to show a book what it missed.
+                    topic.doubt(Reason.UNREADABLE, now, now_ns)
+            if name in effect.lasting and not self._carried(name):
+                # Books know it by themselves.
+                for kind, stream in topic.streams.items():
+                    if kind is not BookUpdate:
+                        stream.stale(Reason.UNREADABLE, now_ns)
 
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None:
         found = self.topics.get(topic)

@@ -43,6 +43,7 @@ from ccrs_core.status import LinkState
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
 from ccrs_core.transport.base import Clock, Connection, Transport, serve
+from ccrs_core.unread import UnreadLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -95,7 +96,7 @@ class Parent(Protocol):
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None: ...
     def refused(self, link: Link, effect: TopicRefused) -> None: ...
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None: ...
-    def unreadable(self, link: Link, now_ns: int) -> None: ...
+    def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None: ...
     def answered(self, link: Link, asked_at: float) -> None: ...
     def replace(self, link: Link, reason: str) -> None: ...
     def full_feed(self) -> Feed | None: ...
@@ -134,6 +135,7 @@ class Link:
         self._fatal: AuthError | None = None
         self._close_reason = ""
         self._last_words = ""
+        self._unread = UnreadLog(f"connection {self.number}")
         options = context.options
         # Full jitter: uniformly random between nothing and an exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(
@@ -404,9 +406,9 @@ class Link:
             case Superseded(topic, count):
                 if topic in self.shard.topics:
                     self.shard.topics[topic].superseded(count)
-            case Unreadable(error):
-                log.warning("unreadable frame on connection %d: %s", self.number, error)
-                self.shard.unreadable(self, now_ns)
+            case Unreadable():
+                self._unread.tell(effect, self.context.clock.monotonic())
+                self.shard.unreadable(self, effect, now_ns)
             case Answered(asked_at):
                 self.shard.answered(self, asked_at)
             case Replace(reason):

@@ -22,7 +22,7 @@ SAMPLES: dict[type[CcrsError], CcrsError] = {
     errors.ConnectFailed: errors.ConnectFailed("refused", 451),
     errors.ConnectionLost: errors.ConnectionLost("gone", 1006),
     errors.GarbledAnswer: errors.GarbledAnswer("a page for people", 200),
-    errors.DecodeError: errors.DecodeError("no price", b"\x00\xff", "trade.BTC"),
+    errors.DecodeError: errors.DecodeError("no price", b"\x00\xff", ("trade.BTC",)),
     errors.FeedOverflow: errors.FeedOverflow("too slow", 7),
     errors.RateLimited: errors.RateLimited("-1003", "too many", 3.0),
     errors.SubscriptionRefused: errors.SubscriptionRefused("1", "no", "toy", "BTC/USD", "trades"),

@@ -13,6 +13,7 @@ from ccrs_core import (
     AuthError,
     BookUpdate,
     Budget,
+    Channel,
     Credentials,
     Gap,
     LinkState,
@@ -290,6 +291,26 @@ async def test_an_unreadable_frame_is_confessed_unless_another_connection_brings
             await market(seen, "trades.BTC", 3)
             assert [g.reason for g in seen.of(Gap)] == confessed
             assert garbled.open
+
+
+@scenario
+async def test_a_topics_strange_values_are_told_of_that_topic_and_leave_the_others_alone() -> None:
+    async with world(trades("BTC/USD"), trades("ETH/USD"), TOP) as seen:
+        for topic in ("trades.BTC", "trades.ETH", "top.BTC"):
+            await market(seen, topic, 1)
+        for _ in range(7):
+            seen.server.open[0].push(b'{"t":"top.BTC","n":7000,"q":["x","2"]}')
+            await asyncio.sleep(1.0)
+        await market(seen, "trades.ETH", 1)
+        assert len(seen.server.attempts) == 1
+        assert [(s.reason, s.symbol, s.about) for s in seen.of(Stale)] == [
+            (Reason.UNREADABLE, "BTC/USD", Channel.TOP_OF_BOOK)
+        ]
+        assert not seen.of(Gap)
+        await market(seen, "top.BTC", 1)
+        assert [type(event) for event in seen.events[-2:]] == [Resumed, TopOfBook]
+        await market(seen, "trades.BTC", 1)
+        assert {gap.symbol for gap in seen.of(Gap) if gap.about is Channel.TRADES} == set()
 
 
 @scenario

@@ -24,12 +24,13 @@ from ccrs_core.effects import (
     Counters,
     Effect,
     Send,
+    Silent,
     TopicState,
     Unreadable,
 )
 from ccrs_core.race import Runner
 from ccrs_core.session import Session
-from tests.sessions import NATIVES, Exchange, exchange, max_silence, opened, tape, top
+from tests.sessions import NATIVES, SILENCE, Exchange, exchange, max_silence, opened, tape, top
 from tests.toy import ToyCodec
 
 FRAMES: dict[str, bytes] = {
@@ -139,6 +140,45 @@ def test_three_unreadable_frames_within_a_minute_end_the_connection(waits: list[
         assert len(venue.of(Close)) == expected
         if expected:
             return
+
+
+@given(st.lists(st.sampled_from(["bad", "good", "other"]), max_size=20))
+def test_a_topics_values_never_end_the_connection_and_concern_that_topic_alone(
+    frames: list[str],
+) -> None:
+    codec = ToyCodec()
+    codec.__class__ = type("Quiet", (ToyCodec,), {"heartbeat": None})
+    venue = opened(top("A"), top("B"), codec=codec, patience=Patience(idle=1e9))
+    venue.data("top.A", 1)
+    venue.data("top.B", 1)
+    told = row = 0
+    for number, frame in enumerate(frames, start=2):
+        venue.until(venue.now + 0.1)
+        row = row + 1 if frame == "bad" else 0 if frame == "good" else row
+        if frame == "bad":
+            venue.receive({"t": "top.A", "n": number, "q": ["x", "2"]})
+            told += 1
+            found = venue.of(Unreadable)[-1]
+            assert found.topics == ("top.A",)
+            assert found.lasting == (("top.A",) if row >= 3 else ())
+        venue.data("top.A" if frame == "good" else "top.B", number)
+        assert (venue.session.carried_since("top.A") is None) == (row >= 3)
+        assert venue.session.carried_since("top.B") is not None
+        assert len(venue.of(Unreadable)) == venue.session.counters.unreadable == told
+    assert not venue.of(Close)
+
+
+def test_a_topic_whose_values_stay_unreadable_falls_silent_over_and_over() -> None:
+    venue = opened(top("A"), codec=ToyCodec())
+    venue.data("top.A", 1)
+    for number in range(2, 60):
+        venue.until(venue.now + 1.0)
+        venue.receive({"t": "top.A", "n": number, "q": ["x", "2"]})
+    assert not venue.of(Close)
+    assert len(venue.of(Silent)) >= 3
+    venue.session.resumed(venue.now)
+    venue.until(venue.now + 3 * SILENCE)  # now it is silence, indeed
+    assert venue.of(Close)
 
 
 def test_what_is_carried_begins_with_the_first_data_or_the_acknowledgement() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -193,6 +194,21 @@ class RobustnessProperties:
             assert kind in exchange.endpoints
 
     @proves(1)
+    def test_strange_values_name_the_topic_that_they_are_of(self, subject: Subject) -> None:
+        """Where a number in a frame of data is none, ``DecodeError.topics`` names the topics of the
+        frame, or ``peek`` does: only they are doubted, and the connection goes on."""
+        found, rng = False, Random(subject.seed)
+        for capture in captures(subject):
+            for frame, topics in _shown(subject, capture):
+                tree = parsed(frame)
+                numbers = [place for place, value in places(tree) if _is_number(value)]
+                for place in rng.sample(numbers, min(len(numbers), 8)):
+                    strange = spelled(replaced(tree, place, "x"))
+                    found |= _names_topics(subject, capture, strange, topics)
+        if not found:
+            subject.undeclared("JSON frames with numbers")
+
+    @proves(1)
     def test_an_unreadable_frame_is_counted_and_survived(self, subject: Subject) -> None:
         """A frame that can't be read is counted, and the connection goes on delivering."""
         case = subject.cases()[0]
@@ -213,6 +229,47 @@ class RobustnessProperties:
                 assert after.data > before.data, "after an unreadable frame nothing is delivered"
 
         subject.world().run(scenario)
+
+
+def _shown(subject: Subject, capture: Capture) -> Iterator[tuple[bytes, frozenset[str]]]:
+    """A frame of each set of topics and fields that a capture brings, and these topics."""
+    codec, seen = capture.codec(subject.make()), set()
+    for frame in capture.frames:
+        messages = codec.decode(frame, RECEIVED_NS)
+        topics = frozenset(m.topic for m in messages if isinstance(m, Data))
+        tree = parsed(frame)
+        kind = topics, frozenset(str(place[-1]) for place, _ in places(tree) if place)
+        if topics and tree is not None and kind not in seen:
+            seen.add(kind)
+            yield frame, topics
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, RawNumber):
+        return True
+    return isinstance(value, str) and _SPELLED.fullmatch(value) is not None
+
+
+_SPELLED = re.compile(r"-?[0-9]+\.[0-9]+")
+
+
+def _names_topics(subject: Subject, capture: Capture, frame: bytes, topics: frozenset[str]) -> bool:
+    """Whether a frame can't be read; then it fails unless its topics are named."""
+    codec = capture.codec(subject.make())
+    try:
+        codec.decode(frame, RECEIVED_NS)
+    except DecodeError as error:
+        failure = error
+    else:
+        return False
+    told = codec.peek(frame)
+    named = set(failure.topics) or ({told[0]} if told else set())
+    assert named & topics, (
+        f"a strange value makes {failure!r}, which names {sorted(named) or 'no topic'}: give "
+        f"DecodeError the topics of the frame ({', '.join(sorted(topics))}), or three such frames "
+        f"cost the connection\n  it was: {frame[:500]!r}"
+    )
+    return True
 
 
 def _keys(subject: Subject) -> list[str]:

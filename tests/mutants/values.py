@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
-from ccrs_bybit.codec import INTERVALS
+from ccrs_bybit.codec import INTERVALS, BybitCodec
 
+from ccrs_core.codec import Message
+from ccrs_core.errors import DecodeError
 from ccrs_core.events import BookUpdate, Candle, Funding, Liquidation, Ticker, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Channel, Market, Side, Subscription, market_of
 from tests.mutants.mutant import Misread, Tampered, caught_by, changed
@@ -298,3 +301,15 @@ class WrongInterval(Misread):
         if subscription.channel is Channel.CANDLES and subscription.interval == "1h":
             return f"kline.{INTERVALS['2h']}.{subscription.instrument.native}"
         return super().topic(subscription)
+
+
+@caught_by("test_strange_values_name_the_topic_that_they_are_of")
+class StrangeValuesOfNoTopic(BybitCodec):
+    """What can't be read is told without the topic that it is of: every topic of the connection is
+    doubted, and the third such frame ends it."""
+
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        try:
+            return super().decode(frame, received_time_ns)
+        except DecodeError as error:
+            raise DecodeError(str(error), error.frame) from error

@@ -85,10 +85,14 @@ class MyExchangeCodec(Codec):
 
     def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
         message = read_json(frame)
+        topics: tuple[str, ...] = ()
         try:
+            topic = message.get("topic")
+            topics = () if topic is None else (str(topic),)
             return (self._message(message, received_time_ns),)
         except MALFORMED as error:
-            raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+            # Where it is known whose values are strange, the others aren't doubted.
+            raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
     def _message(self, message: Mapping[str, Any], now_ns: int) -> Message:
         kind = message.get("type")

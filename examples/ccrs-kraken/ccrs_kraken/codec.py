@@ -54,13 +54,16 @@ class KrakenCodec(ccrs.Codec):
         return json.dumps({"method": "ping", "req_id": int(request_id)})
 
     def decode(self, frame: bytes, received_time_ns: int) -> Sequence[ccrs.Message]:
+        topics: tuple[str, ...] = ()
         try:
             message = read_exact_json(frame)
             if message.get("method") is not None:
                 return (self._answer(message),)
+            channel, rows = message.get("channel"), message.get("data", ())
+            topics = tuple(f"{channel}.{row.get('symbol')}" for row in rows)
             return self._data(message, received_time_ns)
         except MALFORMED as error:
-            raise ccrs.DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+            raise ccrs.DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
     def _answer(self, message: dict[str, Any]) -> ccrs.Message:
         """What Kraken answers to a request: to each of its symbols separately."""

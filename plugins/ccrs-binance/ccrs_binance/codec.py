@@ -215,7 +215,15 @@ class BinanceCodec(Codec):
         try:
             return handler(message["data"], received_time_ns)
         except MALFORMED as error:
-            raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+            text = f"malformed frame: {error!r}"[:200]
+            raise DecodeError(text, frame, self._carried(handler)) from error
+
+    def _carried(self, handler: Handler) -> tuple[str, ...]:
+        """The topic whose frames a handler reads; they may come by other names."""
+        streams = self._streams.items()
+        return tuple(
+            t for t, s in streams if handler in (s.decode, getattr(s, "decode_twin", None))
+        )
 
     def _look_up(self, frame: bytes) -> None:
         """Find the decoder of a frame's stream, for it and those that begin alike."""

@@ -188,7 +188,8 @@ class BybitCodec(Codec):
         try:
             return handler(message, received_time_ns)
         except MALFORMED as error:
-            raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+            text = f"malformed frame: {error!r}"[:200]
+            raise DecodeError(text, frame, (message["topic"],)) from error
 
     def _look_up(self, frame: bytes) -> None:
         """Find the decoder of a frame's topic, for it and those that begin alike."""

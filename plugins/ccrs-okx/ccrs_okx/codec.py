@@ -277,6 +277,7 @@ class OkxCodec(Codec):
                 return messages
         if frame == b"pong":
             return _PONG
+        topics: tuple[str, ...] = ()
         try:
             message = orjson.loads(frame)
             if "event" in message:
@@ -290,9 +291,17 @@ class OkxCodec(Codec):
             handler = self._handlers.get(key)
             if handler is None:
                 return (Unrecognised(f"channel {arg['channel']}"[:200]),)
+            topics = self._carried(key)
             return handler(message, received_time_ns)
         except MALFORMED as error:
-            raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
+            raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
+
+    def _carried(self, key: Key) -> tuple[str, ...]:
+        """The topics that a channel's frames may bring."""
+        channel, about = key
+        if channel == CHANNELS[Channel.LIQUIDATIONS]:
+            return tuple(self._liquidations.get(about, ()))
+        return (self._topics[key],)
 
     def _look_up(self, frame: bytes) -> None:
         """Find the decoder of a frame's topic, for it and those that begin alike."""

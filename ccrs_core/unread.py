@@ -1,0 +1,47 @@
+"""Frames that can't be read: of which topics they are, and how the log is told."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+
+from ccrs_core.codec import Codec
+from ccrs_core.effects import Unreadable
+from ccrs_core.errors import DecodeError
+
+log = logging.getLogger("ccrs.supervisor")
+
+AGAIN = 60.0
+"""Seconds after which the log is told anew that a topic's values can't be read."""
+
+
+def topics_of(codec: Codec, error: Exception, frame: bytes) -> tuple[str, ...]:
+    """Whose values couldn't be read, where a frame is a message but for those."""
+    if isinstance(error, DecodeError) and error.topics:
+        return error.topics
+    try:
+        orjson.loads(frame)
+        told = codec.peek(frame)
+    except Exception:
+        return ()
+    return () if told is None else (told[0],)
+
+
+class UnreadLog:
+    """Tells the log of one connection's unreadable frames: of a topic, whose every frame may be
+    unreadable, once in a while."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._told: dict[tuple[str, ...], float] = {}
+
+    def tell(self, effect: Unreadable, now: float) -> None:
+        topics, level, what = effect.topics, logging.WARNING, "frame"
+        if topics:
+            what = f"frame of {', '.join(topics)}"[:200]
+            if now - self._told.get(topics, -AGAIN) < AGAIN:
+                level = logging.DEBUG
+            else:
+                self._told[topics] = now
+        log.log(level, "unreadable %s on %s: %s", what, self._where, effect.error)
