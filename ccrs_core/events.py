@@ -38,8 +38,12 @@ class Event(Deferrable):
     def time(self) -> datetime:
         """The exchange's time (the local one where there is none) for people: microseconds, UTC."""
         ns = self.received_time_ns if self.exchange_time_ns is None else self.exchange_time_ns
-        seconds, rest = divmod(ns, NS_PER_SECOND)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+        return _moment(ns)
+
+
+def _moment(ns: int) -> datetime:
+    seconds, rest = divmod(ns, NS_PER_SECOND)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
 
 
 @attrs.frozen
@@ -140,6 +144,13 @@ class Candle(Event):
     volume: Decimal
     turnover: Decimal | None
     closed: bool
+
+    @property
+    def time(self) -> datetime:
+        """The exchange's time of this state; of candles that were asked for, which have none, the
+        time at which they open."""
+        ns = self.open_time_ns if self.exchange_time_ns is None else self.exchange_time_ns
+        return _moment(ns)
 
 
 @attrs.frozen

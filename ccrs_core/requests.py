@@ -100,7 +100,7 @@ class Requester:
             seen.add(cursor)
         if len(pages) == 1 and not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
-        if endpoint.newest_first:
+        if endpoint.goes_back(request):
             pages.reverse()
         joined = [item for page in pages for item in page]
         limit = getattr(request, "limit", None)

@@ -135,9 +135,9 @@ class Endpoint(Generic[R, T]):
     ``encode(request, cursor)`` builds a page's HTTP request (cursor None: the first page);
     ``decode(request, response, received_time_ns, cursor)`` reads the answer to that page, which
     ``Exchange.error_of`` has already found to be no error. ``weight`` is what a page costs of the
-    request budget, a number or a function of the request. ``newest_first``: each further page is
-    older than the one before, so pages are joined in reverse (items within a page are always oldest
-    first).
+    request budget, a number or a function of the request.
+    ``newest_first`` (a truth, or a function of the request): each further page is older than the
+    one before, so pages are joined in reverse (items within a page are always oldest first).
     """
 
     encode: Callable[[R, str | None], HttpRequest]
@@ -145,7 +145,12 @@ class Endpoint(Generic[R, T]):
     markets: frozenset[Market]
     signed: bool = False
     weight: int | Callable[[R], int] = 1
-    newest_first: bool = False
+    newest_first: bool | Callable[[R], bool] = False
+
+    def goes_back(self, request: R) -> bool:
+        """Whether each further page of the answer is older than the one before."""
+        back = self.newest_first
+        return back if isinstance(back, bool) else back(request)
 
     def weight_of(self, request: R) -> int:
         """What a page of the answer costs of ``Limits.requests``."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 import attrs
@@ -83,6 +84,37 @@ def json_pages(
             raise DecodeError(message[:200], response.body) from error
 
     return decode
+
+
+def timed_pages(
+    read: Callable[[_R, Any, int, str | None, int], Answer[_T]],
+    parse: Callable[[bytes], Any] = orjson.loads,
+) -> Callable[[_R, HttpResponse, int, str | None], Answer[_T]]:
+    """Like :func:`json_pages`; ``read`` also gets the exchange's time, by :func:`answered_at`."""
+
+    def decode(
+        request: _R, response: HttpResponse, received_time_ns: int, cursor: str | None
+    ) -> Answer[_T]:
+        now_ns = answered_at(response, received_time_ns)
+
+        def read_now(
+            request: _R, body: Any, received_time_ns: int, cursor: str | None
+        ) -> Answer[_T]:
+            return read(request, body, received_time_ns, cursor, now_ns)
+
+        return json_pages(read_now, parse)(request, response, received_time_ns, cursor)
+
+    return decode
+
+
+def answered_at(response: HttpResponse, received_time_ns: int) -> int:
+    """The exchange's clock as it answered, nanoseconds UTC, in whole seconds (RFC 9110's ``Date``);
+    ours, where the answer doesn't say. A candle that has ended by then has ended for good."""
+    try:
+        moment = parsedate_to_datetime(response.headers["date"])
+        return plausible_ns(int(moment.timestamp()) * NS_PER_SECOND)
+    except MALFORMED:
+        return received_time_ns
 
 
 def json_answer(

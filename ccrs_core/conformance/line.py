@@ -199,7 +199,7 @@ class Line:
                 break
         if not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
-        if endpoint.newest_first:
+        if endpoint.goes_back(request):
             pages.reverse()
         return [item for page in pages for item in page]  # type: ignore[return-value]
 

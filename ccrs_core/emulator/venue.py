@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from email.utils import formatdate
 from heapq import heappop, heappush
 from itertools import count
 
@@ -296,6 +297,9 @@ class EmulatedExchange:
         if how is not None and how in NEVER_ASKED:
             return garbled(how, None)
         answer = self.dialect.http(request, address, now_ns)
+        if not any(name.lower() == "date" for name in answer.headers):
+            date = formatdate(now_ns / NS_PER_SECOND, usegmt=True)
+            answer = attrs.evolve(answer, headers={**answer.headers, "Date": date})
         return answer if how is None else garbled(how, answer)
 
     def relist(self, listings: Sequence[Listing]) -> None:

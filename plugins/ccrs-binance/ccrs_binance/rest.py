@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 from ccrs_binance.codec import INTERVALS
 from ccrs_binance.streams import improves_price, levels
 from ccrs_binance.symbols import instruments
+from ccrs_core.candle_times import later
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.model import INTERVALS as INTERVAL_SECONDS
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market, Side
-from ccrs_core.paging import candle_page, earlier_candles, within
+from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
 from ccrs_core.rest import (
     Answer,
     Endpoint,
@@ -37,6 +39,7 @@ from ccrs_core.wire import (
     price,
     read_rows,
     size,
+    timed_pages,
     whole,
 )
 
@@ -51,7 +54,6 @@ CANDLES_LIMIT = 1000
 TRADES_LIMIT = 1000
 FUNDING_LIMIT = 1000
 SHORTEST_FUNDING_NS = 3600 * NS_PER_SECOND
-LONGEST_FUNDING_NS = 8 * 3600 * NS_PER_SECOND
 FUNDING_WINDOW_NS = FUNDING_LIMIT * SHORTEST_FUNDING_NS
 """A stretch of time in which no more rates lie than one answer holds."""
 
@@ -225,17 +227,29 @@ def _read_trades(
 
 # --- candles --------------------------------------------------------------------------------
 #
-# Pages go back in time. Those of COIN-M reach back by 200 days at most, and so may bring fewer than
+# See ccrs_core.paging. Answers of COIN-M reach over 200 days at most, and so may bring fewer than
 # asked for although there are more.
+
+COINM_SPAN_S = 200 * 86_400
+
+
+def _longest(request: GetCandles) -> int:
+    """Intervals that a stretch may have."""
+    if request.instrument.market is not Market.INVERSE:
+        return 2**40
+    return max(1, COINM_SPAN_S // INTERVAL_SECONDS[request.interval])
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
-    instrument, page = request.instrument, candle_page(request, cursor)
+    instrument = request.instrument
+    page = candle_page(request, cursor, CANDLES_LIMIT, _longest(request))
     query: list[tuple[str, object]] = [
         ("symbol", instrument.native),
         ("interval", INTERVALS[request.interval]),
-        ("limit", max(1, min(page.count, CANDLES_LIMIT))),
+        ("limit", max(1, page.count)),
     ]
+    if page.since_ms is not None:
+        query.append(("startTime", page.since_ms))
     if page.before_ms is not None:
         # Inclusive, and of the time at which candles open.
         query.append(("endTime", page.before_ms - 1))
@@ -251,100 +265,114 @@ def candles_weight(request: GetCandles) -> int:
 
 
 def _read_candles(
-    request: GetCandles, body: Any, received_time_ns: int, cursor: str | None
+    request: GetCandles, body: Any, received_time_ns: int, cursor: str | None, now_ns: int
 ) -> Answer[list[Candle]]:
     instrument, interval = request.instrument, request.interval
-    rows, candles = _list(body), []
-    for row in rows:
+
+    def candle(row: Any) -> Candle:
         open_ns = ns_of_ms(row[0])
-        if not within(request, open_ns):
-            continue
-        close_ns = ns_of_ms(row[6]) + NS_PER_MS
-        candles.append(
-            Candle(
-                instrument.exchange,
-                instrument.symbol,
-                None,
-                received_time_ns,
-                interval,
-                open_ns,
-                close_ns,
-                price(row[1]),
-                price(row[2]),
-                price(row[3]),
-                price(row[4]),
-                size(row[5]),
-                size(row[7]),
-                # Binance doesn't say; the local clock has to do.
-                close_ns <= received_time_ns,
-            )
+        # What Binance tells as its end is earlier where an outage has cut a candle.
+        close_ns = later(open_ns, interval, 1)
+        return Candle(
+            instrument.exchange,
+            instrument.symbol,
+            None,
+            received_time_ns,
+            interval,
+            open_ns,
+            close_ns,
+            price(row[1]),
+            price(row[2]),
+            price(row[3]),
+            price(row[4]),
+            size(row[5]),
+            size(row[7]),
+            close_ns <= now_ns,
         )
-    oldest_ns = ns_of_ms(rows[0][0]) if rows else None
-    return Answer(candles, earlier_candles(request, cursor, oldest_ns, len(rows)))
+
+    found = read_rows(body, candle)
+    wanted, further = candles_of_page(
+        request,
+        cursor,
+        CANDLES_LIMIT,
+        found.values,
+        now_ns,
+        rows=len(body),
+        longest=_longest(request),
+    )
+    return found.answer(wanted, further)
 
 
 # --- funding history ------------------------------------------------------------------------
 #
-# An answer holds the *first* rates of a stretch of time. So pages go back in stretches in which no
-# more can lie than one answer holds; a cursor is where one ends, and how many rates are wanted.
+# With a start an answer holds the *first* rates from there on; so pages go forward, and a cursor is
+# where the next one begins. Without one it holds the last ones before an end; so pages go back, in
+# stretches in which no more can lie than one answer holds, and a cursor is where one ends. Both say
+# how many rates are still wanted.
 
 
 def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
     query: list[tuple[str, object]] = [("symbol", request.instrument.native)]
-    end_ns = request.end_ns
-    if cursor is not None:
-        end_ns = int(cursor.partition(":")[0]) * NS_PER_MS
-    elif request.start_ns is not None:
-        last_ns = request.start_ns + request.limit * LONGEST_FUNDING_NS
-        end_ns = last_ns if end_ns is None else min(end_ns, last_ns)
-    if end_ns is not None:
-        end_ms = -(-end_ns // NS_PER_MS) - 1
-        first_ms = max(0, end_ms - FUNDING_WINDOW_NS // NS_PER_MS + 1)
-        query += [("startTime", first_ms), ("endTime", end_ms)]
-        query.append(("limit", FUNDING_LIMIT))
+    at, left = _place(request, cursor)
+    if request.start_ns is not None:
+        query.append(("startTime", at))
+        if request.end_ns is not None:
+            query.append(("endTime", -(-request.end_ns // NS_PER_MS) - 1))
+        query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
+    elif at is not None:
+        first_ms = max(0, at - FUNDING_WINDOW_NS // NS_PER_MS)
+        query += [("startTime", first_ms), ("endTime", at - 1), ("limit", FUNDING_LIMIT)]
     else:
-        query.append(("limit", max(1, min(request.limit, FUNDING_LIMIT))))
+        query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
     return _get(request.instrument.market, "fundingRate", *query)
+
+
+def _place(request: GetFundingHistory, cursor: str | None) -> tuple[int | None, int]:
+    """Where a page begins (or, without a start, ends: None for now), and what is still wanted."""
+    if cursor is not None:
+        at, _, left = cursor.partition(":")
+        return int(at), int(left)
+    bound_ns = request.end_ns if request.start_ns is None else request.start_ns
+    return None if bound_ns is None else -(-bound_ns // NS_PER_MS), request.limit
 
 
 def _read_funding(
     request: GetFundingHistory, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
     instrument = request.instrument
-    rates = []
-    for row in _list(body):
+
+    def funding(row: Any) -> Funding:
         time_ns = ns_of_ms(row["fundingTime"])
-        if within(request, time_ns):
-            rates.append(
-                Funding(
-                    instrument.exchange,
-                    instrument.symbol,
-                    time_ns,
-                    received_time_ns,
-                    decimal(row["fundingRate"]),
-                    time_ns,
-                )
-            )
-    return Answer(rates, _next_funding(request, body, len(rates), cursor))
+        return Funding(
+            instrument.exchange,
+            instrument.symbol,
+            time_ns,
+            received_time_ns,
+            decimal(row["fundingRate"]),
+            time_ns,
+        )
+
+    found = read_rows(body, funding)
+    wanted = [each for each in found.values if within(request, each.funding_time_ns or 0)]
+    return found.answer(wanted, _next_funding(request, body, found.values, cursor))
 
 
 def _next_funding(
-    request: GetFundingHistory, rows: list[Any], found: int, cursor: str | None
+    request: GetFundingHistory, rows: list[Any], rates: list[Funding], cursor: str | None
 ) -> str | None:
-    """The stretch before, as long as rates that are wanted may lie in it."""
-    wanted = request.limit if cursor is None else int(cursor.partition(":")[2])
-    asked = dict(_funding(request, cursor).query)
-    if "startTime" in asked:
-        before_ms = int(asked["startTime"])
-    elif rows:
-        before_ms = ns_of_ms(rows[0]["fundingTime"]) // NS_PER_MS
-    else:
+    """The page after (or before) one, as long as rates that are wanted may lie in it."""
+    at, left = _place(request, cursor)
+    left -= len(rows)
+    if not rates or left <= 0:
         return None
     if request.start_ns is not None:
-        return f"{before_ms}:{wanted}" if before_ms * NS_PER_MS > request.start_ns else None
+        asked = min(left + len(rows), FUNDING_LIMIT)
+        last_ns = rates[-1].funding_time_ns or 0
+        return f"{last_ns // NS_PER_MS + 1}:{left}" if len(rows) >= asked else None
+    first_ms = (rates[0].funding_time_ns or 0) // NS_PER_MS
+    before_ms = first_ms if at is None else max(0, at - FUNDING_WINDOW_NS // NS_PER_MS)
     # An empty stretch lies before the instrument was listed.
-    left = wanted - found
-    return f"{before_ms}:{left}" if left > 0 and rows and before_ms > 0 else None
+    return f"{before_ms}:{left}" if before_ms > 0 else None
 
 
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
@@ -367,16 +395,16 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=json_pages(_read_candles),
+        decode=timed_pages(_read_candles),
         markets=ALL,
         weight=candles_weight,
-        newest_first=True,
+        newest_first=goes_back,
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,
         decode=json_pages(_read_funding),
         markets=FUTURES,
-        newest_first=True,
+        newest_first=goes_back,
         # It has a limit of its own, 500 calls in 5 minutes: as many as the budget gives at 20 each.
         # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Get-Funding-Rate-History
         weight=20,

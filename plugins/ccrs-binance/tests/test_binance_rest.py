@@ -50,7 +50,7 @@ def read(request: Request[Any], body: Any, cursor: str | None = None) -> Any:
 
 
 def pages(request: Request[Any], serve: Callable[[dict[str, str]], Any]) -> list[Any]:
-    """All pages joined, as the core does it."""
+    """All pages joined and cut, as the core does it."""
     endpoint = Binance.endpoints[type(request)]
     found: list[list[Any]] = []
     cursor: str | None = None
@@ -67,9 +67,13 @@ def pages(request: Request[Any], serve: Callable[[dict[str, str]], Any]) -> list
             break
     else:
         raise AssertionError("the pages repeat")
-    if endpoint.newest_first:
+    if endpoint.goes_back(request):
         found.reverse()
-    return [item for page in found for item in page]
+    joined = [item for page in found for item in page]
+    limit = getattr(request, "limit", None)
+    if limit is None:
+        return joined
+    return joined[:limit] if getattr(request, "start_ns", None) is not None else joined[-limit:]
 
 
 # --- which call, and what it costs ---
@@ -163,14 +167,19 @@ def test_trades_of_both_markets_have_the_ids_of_their_streams() -> None:
 
 
 def served_candles(first_ms: int) -> Callable[[dict[str, str]], Any]:
-    """What klines answer for an instrument listed at ``first_ms``: the newest up to ``endTime``."""
+    """What klines answer for an instrument listed at ``first_ms``: the first from ``startTime`` on,
+    or the newest up to ``endTime``."""
 
     def serve(query: dict[str, str]) -> Any:
-        assert query.keys() <= {"symbol", "interval", "limit", "endTime"}
+        assert query.keys() <= {"symbol", "interval", "limit", "startTime", "endTime"}
         limit = int(query["limit"])
         assert 1 <= limit <= 1000
         newest = min(int(query.get("endTime", NOW_MS)), NOW_MS) // MINUTE_MS * MINUTE_MS
-        opens = [newest - n * MINUTE_MS for n in reversed(range(limit))]
+        if "startTime" in query:
+            since = max(-(-int(query["startTime"]) // MINUTE_MS) * MINUTE_MS, first_ms)
+            opens = list(range(since, newest + 1, MINUTE_MS))[:limit]
+        else:
+            opens = [newest - n * MINUTE_MS for n in reversed(range(limit))]
         rest = ["1", "2", "0.5", "1.5", "10"]
         return [[o, *rest, o + MINUTE_MS - 1, "15", 1] for o in opens if o >= first_ms]
 
@@ -194,10 +203,6 @@ def test_candles_are_those_that_were_asked_for() -> None:
             and (end_ms is None or m * MINUTE_MS < end_ms)
         ]
         wanted = wanted[-limit:] if start_ms is None else wanted[:limit]
-        if start_ms is not None and start_ms < first * MINUTE_MS:
-            # Before the listing there is nothing; the first ones count from the start asked for.
-            last = -(-start_ms // MINUTE_MS) + limit
-            wanted = [m for m in wanted if m < last]
         request = GetCandles(
             instrument(),
             "1m",
@@ -241,7 +246,7 @@ def test_funding_rates_are_those_that_were_asked_for() -> None:
             if "startTime" not in query:
                 rows = sorted(times)[-most:]
             else:
-                first, last = int(query["startTime"]), int(query["endTime"])
+                first, last = int(query["startTime"]), int(query.get("endTime", NOW_MS))
                 rows = [t for t in sorted(times) if first <= t <= last][:most]
             return [{"symbol": "BTCUSDT", "fundingRate": "-0.0001", "fundingTime": t} for t in rows]
 

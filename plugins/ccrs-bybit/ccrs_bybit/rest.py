@@ -16,7 +16,7 @@ from ccrs_bybit.symbols import instruments
 from ccrs_core.candle_times import later
 from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
-from ccrs_core.paging import candle_page, earlier_candles, within
+from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
 from ccrs_core.rest import (
     Answer,
     Endpoint,
@@ -255,17 +255,19 @@ def _read_trades(
 
 # --- Candles --------------------------------------------------------------------------------
 #
-# Bybit lists the newest first, so pages go back in time.
+# Bybit lists the newest first of a stretch of time: see ccrs_core.paging.
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
-    instrument, page = request.instrument, candle_page(request, cursor)
+    instrument, page = request.instrument, candle_page(request, cursor, CANDLES_LIMIT)
     query: list[tuple[str, object]] = [
         ("category", instrument.market.value),
         ("symbol", instrument.native),
         ("interval", INTERVALS[request.interval]),
-        ("limit", max(1, min(page.count, CANDLES_LIMIT))),
+        ("limit", max(1, page.count)),
     ]
+    if page.since_ms is not None:
+        query.append(("start", page.since_ms))
     if page.before_ms is not None:
         # Bybit's end is inclusive, and counts the time at which candles open.
         query.append(("end", page.before_ms - 1))
@@ -278,33 +280,33 @@ def _read_candles(
     instrument, interval = request.instrument, request.interval
     # The server's clock says which candles are closed; the local one may be wrong.
     now_ns = ns_of_ms(body["time"])
-    rows = body["result"]["list"]
-    candles = []
-    for row in reversed(rows):
+
+    def candle(row: Any) -> Candle:
         open_ns = ns_of_ms(row[0])
-        if not within(request, open_ns):
-            continue
         close_ns = later(open_ns, interval, 1)
-        candles.append(
-            Candle(
-                instrument.exchange,
-                instrument.symbol,
-                None,
-                received_time_ns,
-                interval,
-                open_ns,
-                close_ns,
-                price(row[1]),
-                price(row[2]),
-                price(row[3]),
-                price(row[4]),
-                size(row[5]),
-                size(row[6]),
-                close_ns <= now_ns,
-            )
+        return Candle(
+            instrument.exchange,
+            instrument.symbol,
+            None,
+            received_time_ns,
+            interval,
+            open_ns,
+            close_ns,
+            price(row[1]),
+            price(row[2]),
+            price(row[3]),
+            price(row[4]),
+            size(row[5]),
+            size(row[6]),
+            close_ns <= now_ns,
         )
-    oldest_ns = ns_of_ms(rows[-1][0]) if rows else None
-    return Answer(candles, earlier_candles(request, cursor, oldest_ns, len(rows)))
+
+    rows = body["result"]["list"]
+    found = read_rows(rows, candle)
+    wanted, further = candles_of_page(
+        request, cursor, CANDLES_LIMIT, found.values[::-1], now_ns, rows=len(rows)
+    )
+    return found.answer(wanted, further)
 
 
 # --- Funding history ------------------------------------------------------------------------
@@ -380,7 +382,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         encode=_candles,
         decode=json_pages(_read_candles),
         markets=ALL - {Market.OPTION},
-        newest_first=True,
+        newest_first=goes_back,
     ),
     GetFundingHistory: Endpoint(
         encode=_funding, decode=json_pages(_read_funding), markets=CONTRACTS, newest_first=True

@@ -11,9 +11,17 @@ from typing import Any, TypeVar
 
 import orjson
 
+from ccrs_core.candle_times import later
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
-from ccrs_core.paging import candle_page, earlier_candles, within
+from ccrs_core.model import NS_PER_MS, Instrument, Market
+from ccrs_core.paging import (
+    CandlePage,
+    candle_page,
+    candles_of_page,
+    from_start,
+    goes_back,
+    within,
+)
 from ccrs_core.rest import (
     Answer,
     Endpoint,
@@ -34,6 +42,7 @@ from ccrs_core.wire import (
     ns_of_ms,
     price,
     read_rows,
+    timed_pages,
     whole,
 )
 from ccrs_okx.codec import INTERVALS
@@ -51,7 +60,6 @@ BOOK_LEVELS = 400
 TRADES_LIMIT = 500
 CANDLES_LIMIT = 300
 FUNDING_LIMIT = 100
-LONGEST_FUNDING_NS = 8 * 3600 * NS_PER_SECOND
 
 
 def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
@@ -222,40 +230,63 @@ def _read_trades(
 
 # --- candles --------------------------------------------------------------------------------
 #
-# OKX lists the newest first, so pages go back in time: each asks for what opens before (in OKX's
-# words "after") a time. "candles" has the last 1,440 with the open one, "history-candles" those
-# that are closed: the first page is of the former, all others of the latter.
+# OKX lists the newest first: see ccrs_core.paging. "candles" has the last 1,440 with the open one,
+# "history-candles" those that are closed. Going back, the first page is of the former and all
+# others of the latter; going forward, the last page, with the open candle, is of the former: its
+# cursor begins with a word.
+
+_RECENT = "recent:"
+
+
+def _page(request: GetCandles, cursor: str | None) -> CandlePage:
+    if cursor is not None and cursor.startswith(_RECENT):
+        since_ns = int(cursor.removeprefix(_RECENT)) * NS_PER_MS
+        return CandlePage(since_ns, request.end_ns, CANDLES_LIMIT)
+    return candle_page(request, cursor, CANDLES_LIMIT)
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
-    page = candle_page(request, cursor)
+    page = _page(request, cursor)
     query: list[tuple[str, object]] = [
         ("instId", request.instrument.native),
         ("bar", INTERVALS[request.interval]),
-        ("limit", max(1, min(page.count, CANDLES_LIMIT))),
+        ("limit", max(1, page.count)),
     ]
     if page.before_ms is not None:
         query.append(("after", page.before_ms))
-    return _get("market/candles" if cursor is None else "market/history-candles", *query)
+    if page.since_ms is not None:
+        query.append(("before", page.since_ms - 1))
+    back = cursor is None and not from_start(request)
+    recent = back or (cursor or "").startswith(_RECENT)
+    return _get("market/candles" if recent else "market/history-candles", *query)
 
 
 def _read_candles(
-    request: GetCandles, data: list[Any], received_time_ns: int, cursor: str | None
+    request: GetCandles, data: list[Any], received_time_ns: int, cursor: str | None, now_ns: int
 ) -> Answer[list[Candle]]:
     instrument = request.instrument
     sizes = sizes_of(instrument)
-
-    def wanted(row: Any) -> Candle | None:
-        candle = candle_of(instrument, request.interval, row, received_time_ns, sizes)
-        return candle if candle is not None and within(request, candle.open_time_ns) else None
-
-    candles = read_rows(data[::-1], wanted)
-    page = candle_page(request, cursor)
-    if not data and cursor is None and page.before_ms is not None:
+    found = read_rows(
+        data, lambda row: candle_of(instrument, request.interval, row, received_time_ns, sizes)
+    )
+    candles = found.values[::-1]
+    if cursor is not None and cursor.startswith(_RECENT):
+        return found.answer([c for c in candles if within(request, c.open_time_ns)])
+    page = candle_page(request, cursor, CANDLES_LIMIT)
+    if not data and cursor is None and not from_start(request) and page.before_ms is not None:
         # What "candles" doesn't hold any more may be history.
-        return candles.answer(cursor=f"{page.before_ms}:{page.count}")
-    oldest_ns = ns_of_ms(data[-1][0]) if data else None
-    return candles.answer(cursor=earlier_candles(request, cursor, oldest_ns, len(data)))
+        return found.answer([], f"{page.before_ms}:{request.limit}")
+    wanted, further = candles_of_page(
+        request, cursor, CANDLES_LIMIT, candles, now_ns, rows=len(data)
+    )
+    # What is open now opened less than an interval ago.
+    open_ns = 2 * now_ns - later(now_ns, request.interval, 1)
+    before_ns = page.before_ns
+    if further is None and from_start(request) and before_ns is not None and before_ns > open_ns:
+        if wanted:
+            open_ns = max(open_ns, wanted[-1].open_time_ns + 1)
+        further = f"{_RECENT}{-(-open_ns // NS_PER_MS)}"
+    return found.answer(wanted, further)
 
 
 # --- funding history ------------------------------------------------------------------------
@@ -265,10 +296,6 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
     end_ns = request.end_ns
     if cursor is not None:
         end_ns = int(cursor.partition(":")[0]) * NS_PER_MS
-    elif request.start_ns is not None:
-        # The first ones are wanted: those after them needn't be asked for.
-        last = request.start_ns + request.limit * LONGEST_FUNDING_NS
-        end_ns = last if end_ns is None else min(end_ns, last)
     query: list[tuple[str, object]] = [
         ("instId", request.instrument.native),
         ("limit", FUNDING_LIMIT if request.start_ns is not None else _limit(request)),
@@ -339,10 +366,10 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades, _data), markets=ALL),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=json_pages(_read_candles, _data),
+        decode=timed_pages(_read_candles, _data),
         markets=ALL,
         weight=2,
-        newest_first=True,
+        newest_first=goes_back,
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,
