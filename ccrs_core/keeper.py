@@ -8,6 +8,7 @@ trusted. Pure.
 from __future__ import annotations
 
 import enum
+from collections import deque
 from collections.abc import Callable
 
 from ccrs_core.events import BookUpdate, Reason
@@ -89,6 +90,9 @@ class BookKeeper:
         self._fallback: BookUpdate | None = None
         self._joined: set[int] = set()
         self._pending = Pending()
+        self._snapshots: deque[int] = deque(maxlen=64)
+        """Numbers of the latest snapshots that a connection brought, to know them when they are
+        repeated."""
         self._unproven_until: float | None = None
         """No change has followed on the fetched snapshot yet; until then, older ones may come."""
         self._former = 0, 0.0
@@ -130,8 +134,15 @@ class BookKeeper:
                 if self._fallback is None or number > self._fallback.sequence:
                     self._fallback = update
                 return
-            if restart and book.valid:
-                self._stream.interrupt(Reason.RESTART)
+            if book.valid:
+                if restart:
+                    self._stream.interrupt(Reason.RESTART)
+                elif number <= (book.sequence or 0):
+                    if number in self._snapshots and now - race.advanced_at <= race.STUCK:
+                        runner.repeats += 1
+                        return
+                    # Of a state that nobody has seen, or of a count that has begun unheard.
+                    self._stream.interrupt(Reason.SEQUENCE)
             if self._older(update, restart, now):
                 return
         applied = book.apply(update)
@@ -141,11 +152,6 @@ class BookKeeper:
             self._ahead(update, restart, runner, now)
         elif applied is Applied.BROKEN:
             assert book.reason is not None
-            if book.reason is Reason.RANGE and self._fetched:
-                # Nothing is wrong with it: a snapshot of before may still need it.
-                for each in () if self._widening is None else self._widening.since:
-                    self._pending.add(each, False, runner, now)
-                self._pending.add(update, restart, runner, now)
             self._broken(book.reason, now, update.received_time_ns)
         elif applied is Applied.OLD:
             # No late copy, yet behind the book: the exchange began to count anew, and what said so
@@ -211,6 +217,9 @@ class BookKeeper:
         later: list[Waiting] = []
         anew: Waiting | None = None
         if update.snapshot:
+            if restart:
+                self._snapshots.clear()
+            self._snapshots.append(number)
             self._joined.add(runner.epoch)
             if self._pending and not restart:  # else it is all of a former count
                 later, anew = self._pending.after(number)

@@ -40,11 +40,6 @@ class Widening:
         self.done = False
         """Whether the book has been widened, and who follows its updates not yet been told."""
 
-    @property
-    def since(self) -> list[BookUpdate]:
-        """What was applied since, as it came."""
-        return list(self._since)
-
     def note(self, update: BookUpdate) -> None:
         """An update was applied to the book."""
         self._since.append(update)

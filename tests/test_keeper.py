@@ -47,14 +47,14 @@ class Tap:
 class Desk:
     """A keeper of one book with ``connections``, and what it asked for."""
 
-    def __init__(self, connections: int = 1) -> None:
+    def __init__(self, connections: int = 1, book: OrderBook | None = None) -> None:
         self.runners = [Runner(number) for number in range(1, connections + 1)]
         self.race = Race("book", self.runners, contiguous=True)
         self.tap = Tap()
         stream = Stream(_SUBSCRIPTION, feeds=[self.tap])  # type: ignore[list-item]
         stream.acknowledged = True
         self.asked: list[Ask] = []
-        self.book = OrderBook("BTC/USDT")
+        self.book = OrderBook("BTC/USDT") if book is None else book
         self.keeper = BookKeeper(
             self.book,
             self.race,

@@ -45,6 +45,11 @@ class Stream(ABC):
         return (Unrecognised(f"{self.topic}: {what}"[:200]),)
 
 
+def left(rows: list[Any]) -> list[Any]:
+    """Of a side's levels, best first, those that aren't deleted; all where none is left."""
+    return [row for row in rows if fresh_size(row[1])] or rows
+
+
 class TopOfBookStream(Stream):
     """``orderbook.1``: snapshots, repeated with the same ``u`` every 3 s while nothing changes.
 
@@ -90,6 +95,11 @@ class TopOfBookStream(Stream):
                 last = None
                 if not (bids and asks):
                     return self.unknown("delta without the update before it")
+        # A delta may delete the best level and bring the next one in the same side.
+        if len(bids) > 1:
+            bids = left(bids)
+        if len(asks) > 1:
+            asks = left(asks)
         # Both sides alike, spelled out: a call per side would cost more than what it does.
         if bids:
             text, size = bids[0]

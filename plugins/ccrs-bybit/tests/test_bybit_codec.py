@@ -195,6 +195,20 @@ def test_a_delta_is_not_completed_from_any_but_the_update_before() -> None:
     assert data.events[0].ask_price == Decimal(103)
 
 
+def test_a_delta_that_deletes_the_best_and_brings_the_next_shows_the_next() -> None:
+    """As recordings of 2023 have it."""
+    codec = codec_for(Channel.TOP_OF_BOOK)
+    said(codec, top("snapshot", 10, [["100", "1"]], [["101", "2"]]))
+    (data,) = said(codec, top("delta", 11, [["100", "0"], ["99", "3"]], []))
+    assert (data.events[0].bid_price, data.events[0].bid_size) == (Decimal(99), Decimal(3))
+    assert data.events[0].ask_price == Decimal(101)
+    (data,) = said(codec, top("delta", 12, [], [["100.5", "4"], ["101", "0"]]))
+    assert (data.events[0].ask_price, data.events[0].ask_size) == (Decimal("100.5"), Decimal(4))
+    assert data.events[0].bid_price == Decimal(99)
+    (data,) = said(codec, top("delta", 13, [["99", "0"]], []))
+    assert data.events[0].bid_price is None
+
+
 def test_a_side_without_orders_is_none_in_every_spelling() -> None:
     codec = codec_for(Channel.TOP_OF_BOOK)
     for empty in ([], [["0", "0"]], [["100", "0.000"]]):
