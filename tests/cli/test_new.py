@@ -65,7 +65,7 @@ def run_beside(package: Path, *arguments: str) -> subprocess.CompletedProcess[st
         cwd=empty,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert not list(empty.iterdir()), "something was left behind"

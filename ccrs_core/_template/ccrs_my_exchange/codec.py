@@ -35,7 +35,7 @@ from ccrs_core import (
     Trade,
     Unrecognised,
 )
-from ccrs_core.wire import MALFORMED, decimal, ns_of_ms, read_json
+from ccrs_core.wire import MALFORMED, ns_of_ms, price, read_json, size
 
 # Switch channels on one by one. Each needs a sample as well: they wait in samples/later.
 CHANNELS: Mapping[Channel, str] = {
@@ -132,8 +132,8 @@ def _trades(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) ->
             now_ns,
             None,
             _text(row["id"]),
-            decimal(row["price"]),
-            decimal(row["size"]),
+            price(row["price"]),
+            size(row["size"]),
             SIDES[row["side"]],
         )
         for row in message["trades"]
@@ -187,5 +187,5 @@ def _number(value: Any) -> int:
 
 
 def _level(value: Any) -> Any:
-    price, size = value
-    return decimal(price), decimal(size)
+    at, left = value
+    return price(at), size(left)

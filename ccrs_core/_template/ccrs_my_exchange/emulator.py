@@ -1,7 +1,9 @@
 """My Exchange's voice for the emulator: reads requests as strictly as the exchange, and answers.
 
-REPLACE BY YOUR EXCHANGE'S, from its documents and not from codec.py: the two prove each other.
-Markets, connections, clock and faults are the core's.
+REPLACE BY YOUR EXCHANGE'S, from its documents and not from codec.py: the two prove each other. This
+is half of the work, and what the plugin's quality rests on: what the emulator never says is proved
+by nothing. Markets, connections, clock and faults are the core's, and so are the streams that most
+exchanges have (``TopFeed``, ``TradeFeed``, ``BookFeed``): only their frames are written here.
 """
 
 from __future__ import annotations
@@ -12,31 +14,34 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_core import HttpRequest, HttpResponse, Market, Side
+from ccrs_core import HttpRequest, HttpResponse, InstrumentStatus, Market, Side
 from ccrs_core.emulator import (
-    BookView,
-    Changed,
+    BookFeed,
     Dialect,
     Frame,
     HttpRefusal,
     Listing,
-    Oddity,
     Session,
-    SimulatedMarket,
-    Steps,
     Stream,
+    TapeTrade,
+    TopFeed,
+    TradeFeed,
 )
 
 MS = 1_000_000
 SECOND = 1_000 * MS
 
-# native, base, quote, tick, lot, price at the start, liveliness
+# native, base, quote, tick, lot, price at the start, liveliness, levels of a side, status
 LISTED = (
-    ("BTC-USD", "BTC", "USD", "0.10", "0.0001", "65000", 1.0),
-    ("ETH-USD", "ETH", "USD", "0.01", "0.001", "3200", 0.6),
-    ("SOL-USD", "SOL", "USD", "0.01", "0.01", "150", 0.3),
-    ("ETH-BTC", "ETH", "BTC", "0.00001", "0.001", "0.05", 0.1),
+    ("BTC-USD", "BTC", "USD", "0.10", "0.0001", "65000", 1.0, 150, "trading"),
+    ("ETH-USD", "ETH", "USD", "0.01", "0.001", "3200", 0.6, 150, "trading"),
+    ("SOL-USD", "SOL", "USD", "0.01", "0.01", "150", 0.3, 1200, "trading"),
+    ("ETH-BTC", "ETH", "BTC", "0.00001", "0.001", "0.05", 0.1, 150, "trading"),
+    ("龙-USD", "龙", "USD", "0.001", "1", "0.25", 0.1, 150, "trading"),
+    ("OLD-USD", "OLD", "USD", "0.001", "1", "0.5", 0.1, 50, "halted"),
+    ("NEW-USD", "NEW", "USD", "0.001", "1", "2", 0.1, 50, "prelaunch"),
 )
+STATUSES = {"trading": "open", "halted": "halted", "prelaunch": "soon"}
 DEPTHS = ("10", "50")
 CODES = {
     403: "bad_key",
@@ -54,14 +59,6 @@ class MyExchangeDialect(Dialect):
     """What the core asks of the exchange."""
 
     name: ClassVar[str] = "my-exchange"
-    lacks: ClassVar[Mapping[Oddity, str]] = {
-        Oddity.PRELAUNCH: "not shown yet: let the emulator show it, or say how you know",
-        Oddity.DEAD: "not shown yet: let the emulator show it, or say how you know",
-        Oddity.UNREADABLE_ROW: "not shown yet: let the emulator show it, or say how you know",
-        Oddity.BLANK_FIELDS: "not shown yet: let the emulator show it, or say how you know",
-        Oddity.DEEP_BOOK: "not shown yet: let the emulator show it, or say how you know",
-        Oddity.NON_ASCII: "not shown yet: let the emulator show it, or say how you know",
-    }
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return [
@@ -78,8 +75,10 @@ class MyExchangeDialect(Dialect):
                 price=Decimal(price),
                 level_value=Decimal(1 if quote == "BTC" else 20_000),
                 pace=pace,
+                levels=levels,
+                status=InstrumentStatus(status),
             )
-            for native, base, quote, tick, lot, price, pace in LISTED
+            for native, base, quote, tick, lot, price, pace, levels, status in LISTED
         ]
 
     def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
@@ -89,7 +88,10 @@ class MyExchangeDialect(Dialect):
         if (request.method, request.path) == ("GET", "/time"):
             return _json(200, {"time": now_ns // MS})
         if (request.method, request.path) == ("GET", "/instruments"):
-            rows = [_row(listing) for listing in self.venue.listings.values()]
+            blank = self.venue.blank(request.path)
+            rows = [_row(listing, blank) for listing in self.venue.listings.values()]
+            # What is announced has no more than a name.
+            rows.append({"name": "LATER-USD", "status": "soon"})
             return _json(200, {"instruments": rows})
         return _json(404, {"code": "not_found", "text": f"no {request.path}"})
 
@@ -115,23 +117,23 @@ class MyExchangeDialect(Dialect):
         listing = self.venue.listings.get(("spot", native))
         if listing is None:
             return None
-        make: type[MarketStream] | None = None
-        if not depth:
-            make = {"top": TopStream, "trades": TradeStream}.get(kind)
-        elif kind == "book" and len(depth) == 1 and depth[0] in DEPTHS:
-            make = BookStream
-        if make is None:
-            return None
-        size = int(depth[0]) if depth else 1
-        market = self.venue.market(listing)
-        return self.venue.stream("spot", topic, lambda: make(topic, market, size))
+        venue = self.venue
+        market = venue.market(listing)
+        if kind == "book" and len(depth) == 1 and depth[0] in DEPTHS:
+            levels = int(depth[0])
+            return venue.stream("spot", topic, lambda: BookFeed(topic, market, levels, _book))
+        if kind == "top" and not depth:
+            return venue.stream("spot", topic, lambda: Repeated(topic, market, _top))
+        if kind == "trades" and not depth:
+            return venue.stream("spot", topic, lambda: TradeFeed(topic, market, _trades))
+        return None
 
 
 def _json(status: int, body: Any) -> HttpResponse:
     return HttpResponse(status, {"Content-Type": "application/json"}, orjson.dumps(body))
 
 
-def _row(listing: Listing) -> dict[str, str]:
+def _row(listing: Listing, blank: bool) -> dict[str, str | None]:
     return {
         "name": listing.symbol,
         "base": listing.base,
@@ -139,8 +141,8 @@ def _row(listing: Listing) -> dict[str, str]:
         "tick": str(listing.tick),
         "lot": str(listing.lot),
         "min": str(listing.min_size),
-        "max": str(listing.max_size),
-        "status": "open",
+        "max": None if blank else str(listing.max_size),
+        "status": STATUSES.get(listing.status.value, "halted"),
     }
 
 
@@ -189,100 +191,39 @@ class MyExchangeSession(Session):
 # --- what subscribers of a topic receive; the same frame for all of them ---
 
 
-class MarketStream(Stream):
-    """A topic of one market; spells its numbers of ticks and lots."""
-
-    def __init__(self, topic: str, market: SimulatedMarket, depth: int) -> None:
-        super().__init__(topic, [market])
-        self.market = market
-        self.view = BookView(market, depth, 0)
-        self.price = Steps(market.listing.tick).fixed
-        self.size = Steps(market.listing.lot).trimmed
-
-    def levels(self, levels: Iterable[tuple[int, int]]) -> list[list[str]]:
-        return [[self.price(price), self.size(size)] for price, size in levels]
-
-
-class BookStream(MarketStream):
+def _book(feed: BookFeed, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Frame:
     """``book.10.BTC-USD``: the whole book once, then what changed."""
-
-    triggers: ClassVar[Changed] = Changed.BOOK
-    interval_ns = 20 * MS
-
-    def started(self, now_ns: int) -> None:
-        self.view.refresh()
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return (self._book(True, self.view.bids, self.view.asks),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        changes = self.view.refresh()
-        return () if changes is None else (self._book(False, *changes),)
-
-    def _book(self, snapshot: bool, *sides: Iterable[tuple[int, int]]) -> Frame:
-        bids, asks = map(self.levels, sides)
-        view = self.view
-        return _frame(
-            type="book",
-            topic=self.topic,
-            n=view.update,
-            time=view.time_ns // MS,
-            snapshot=snapshot,
-            bids=bids,
-            asks=asks,
-        )
+    n, time_ms = feed.view.update, feed.view.time_ns // MS
+    told = {"snapshot": snapshot, "bids": bids, "asks": asks}
+    return _frame(type="book", topic=feed.topic, n=n, time=time_ms, **told)
 
 
-class TopStream(MarketStream):
-    """``top.BTC-USD``: best bid and ask on every change, and again after 5 quiet seconds."""
+def _top(feed: TopFeed, snapshot: bool, bid: Any, ask: Any, now_ns: int) -> Frame:
+    """``top.BTC-USD``: best bid and ask; null on a side without orders."""
+    n, time_ms = feed.view.update, feed.view.time_ns // MS
+    return _frame(type="top", topic=feed.topic, n=n, time=time_ms, bid=bid, ask=ask)
 
-    triggers: ClassVar[Changed] = Changed.BOOK
 
-    def started(self, now_ns: int) -> None:
-        self.view.refresh()
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return (self._top(),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        return () if self.view.refresh() is None else (self._top(),)
+class Repeated(TopFeed):
+    """Best bid and ask on every change, and again after 5 quiet seconds."""
 
     def alarm_ns(self) -> int | None:
         return self.last_ns + 5 * SECOND
 
     def alarm(self, now_ns: int) -> Iterable[Frame]:
-        self.view.refresh()
-        return (self._top(),)
-
-    def _top(self) -> Frame:
-        view = self.view
-        bid, ask = (next(iter(self.levels(side)), None) for side in (view.bids, view.asks))
-        time_ms = view.time_ns // MS
-        return _frame(type="top", topic=self.topic, n=view.update, time=time_ms, bid=bid, ask=ask)
+        return tuple(self.update(now_ns)) or tuple(self.first(now_ns))
 
 
-class TradeStream(MarketStream):
+def _trades(feed: TradeFeed, trades: Sequence[TapeTrade], now_ns: int) -> Frame:
     """``trades.BTC-USD``: trades as they happen, oldest first."""
-
-    triggers: ClassVar[Changed] = Changed.TRADES
-
-    def started(self, now_ns: int) -> None:
-        self._count = self.market.tape.count
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return ()
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        tape = self.market.tape
-        rows = [
-            {
-                "id": str(trade.number),
-                "time": trade.time_ns // MS,
-                "side": "buy" if trade.side is Side.BUY else "sell",
-                "price": self.price(trade.price),
-                "size": self.size(trade.size),
-            }
-            for trade in tape.since(self._count)
-        ]
-        self._count = tape.count
-        return (_frame(type="trades", topic=self.topic, trades=rows),) if rows else ()
+    rows = [
+        {
+            "id": str(trade.number),
+            "time": trade.time_ns // MS,
+            "side": "buy" if trade.side is Side.BUY else "sell",
+            "price": feed.price(trade.price),
+            "size": feed.size(trade.size),
+        }
+        for trade in trades
+    ]
+    return _frame(type="trades", topic=feed.topic, trades=rows)

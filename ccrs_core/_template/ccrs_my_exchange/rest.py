@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ccrs_core import (
+    Answer,
     AuthError,
     CcrsError,
     DecodeError,
@@ -19,12 +20,21 @@ from ccrs_core import (
     GetServerTime,
     HttpRequest,
     HttpResponse,
+    Instrument,
     InvalidRequest,
     Market,
     RateLimited,
     Request,
 )
-from ccrs_core.wire import MALFORMED, json_answer, ns_of_ms, read_json, retry_after
+from ccrs_core.wire import (
+    MALFORMED,
+    json_answer,
+    json_pages,
+    ns_of_ms,
+    read_json,
+    read_rows,
+    retry_after,
+)
 
 from .symbols import instrument
 
@@ -65,6 +75,13 @@ def _get(path: str) -> Callable[[Request[Any], str | None], HttpRequest]:
     return lambda request, cursor: HttpRequest("GET", path)
 
 
+def _instruments(
+    request: GetInstruments, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[list[Instrument]]:
+    # A row that can't be read takes no other away: it is left out, counted and told.
+    return read_rows(body["instruments"], instrument).answer()
+
+
 ENDPOINTS: Mapping[type[Request[Any]], Endpoint[Any, Any]] = {
     GetServerTime: Endpoint(
         encode=_get("/time"),
@@ -73,7 +90,7 @@ ENDPOINTS: Mapping[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetInstruments: Endpoint(
         encode=_get("/instruments"),
-        decode=json_answer(lambda body: [instrument(row) for row in body["instruments"]]),
+        decode=json_pages(_instruments),
         markets=frozenset({Market.SPOT}),
     ),
 }

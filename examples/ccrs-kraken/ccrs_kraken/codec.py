@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import ccrs_core as ccrs
@@ -16,6 +17,20 @@ from ccrs_core.wire import decimal_of_number as decimal
 
 CHANNELS = {Channel.TOP_OF_BOOK: "ticker", Channel.TRADES: "trade", Channel.BOOK: "book"}
 SIDES = {"buy": ccrs.Side.BUY, "sell": ccrs.Side.SELL}
+
+
+def price(number: Any) -> Decimal:
+    found = decimal(number)
+    if found <= 0:
+        raise ValueError("a price must be above zero")
+    return found
+
+
+def size(number: Any) -> Decimal:
+    found = decimal(number)
+    if found < 0:
+        raise ValueError("a size can't be below zero")
+    return found
 
 
 class KrakenCodec(ccrs.Codec):
@@ -93,18 +108,21 @@ class KrakenCodec(ccrs.Codec):
             head = ("kraken", subscription.symbol, time_ns, received_time_ns)
             event: ccrs.AnyEvent
             if channel == "ticker":
-                best = [decimal(row[name]) for name in ("bid", "bid_qty", "ask", "ask_qty")]
-                bid, ask = (side if side[1] else (None, None) for side in (best[:2], best[2:]))
+                sizes = {name: size(row[f"{name}_qty"]) for name in ("bid", "ask")}
+                bid, ask = (
+                    (price(row[name]), left) if left else (None, None)
+                    for name, left in sizes.items()
+                )
                 event = ccrs.TopOfBook(*head, None, *bid, *ask)
             elif channel == "trade":
                 number, side = whole(row["trade_id"]), SIDES[row["side"]]
-                price, size = decimal(row["price"]), decimal(row["qty"])
-                event = ccrs.Trade(*head, number, str(number), price, size, side)
+                paid, traded = price(row["price"]), size(row["qty"])
+                event = ccrs.Trade(*head, number, str(number), paid, traded, side)
             else:
                 before = self._updates.get(topic, 0)
                 self._updates[topic] = number = before + 1
                 bids, asks = (
-                    tuple((decimal(level["price"]), decimal(level["qty"])) for level in row[side])
+                    tuple((price(level["price"]), size(level["qty"])) for level in row[side])
                     for side in ("bids", "asks")
                 )
                 previous, check = None if kind == "snapshot" else before, whole(row["checksum"])

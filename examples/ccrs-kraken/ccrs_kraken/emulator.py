@@ -114,12 +114,10 @@ class KrakenDialect(emu.Dialect):
     """Kraken's public streams and market data."""
 
     name = "kraken"
+    # https://docs.kraken.com/api/docs/rest-api/get-tradable-asset-pairs
     lacks: ClassVar[Mapping[emu.Oddity, str]] = {
-        emu.Oddity.PRELAUNCH: "to be shown",
-        emu.Oddity.UNREADABLE_ROW: "to be shown",
-        emu.Oddity.BLANK_FIELDS: "to be shown",
-        emu.Oddity.DEEP_BOOK: "to be shown",
-        emu.Oddity.NON_ASCII: "to be shown",
+        emu.Oddity.PRELAUNCH: "AssetPairs knows no status of pairs that are to come",
+        emu.Oddity.NON_ASCII: "assets are named in capital letters and digits",
     }
 
     def listings(self, start_ns: int) -> Sequence[emu.Listing]:
@@ -130,6 +128,7 @@ class KrakenDialect(emu.Dialect):
                 quote=quote, tick=Decimal(tick), lot=Decimal("1e-8"), min_size=Decimal("0.0001"),
                 max_size=Decimal(10**9), price=Decimal(price),
                 status=status.get(base, ccrs.InstrumentStatus.TRADING),
+                levels=1200 if base == "ADA" else 150,
             )
             for base, quote, tick, price in PAIRS
         ]  # fmt: skip
@@ -150,6 +149,10 @@ class KrakenDialect(emu.Dialect):
                 "wsname": name, "lot_decimals": emu.decimals(each.lot), "status": status,
                 "tick_size": f"{each.tick:f}", "ordermin": f"{each.min_size:f}",
             }  # fmt: skip
+            if self.venue.blank(request.path):
+                del rows[name.replace("/", "")]["ordermin"]
+        # A pair of which little more than its name is known yet, and one of a dark pool.
+        rows |= {"SOONUSD": {"wsname": "SOON/USD", "status": "online"}, "XBTUSD.d": {}}
         return answer(200, result=rows)
 
     def failure(self, status: int, now_ns: int) -> ccrs.HttpResponse:

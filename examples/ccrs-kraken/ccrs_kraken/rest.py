@@ -11,7 +11,15 @@ from typing import Any
 
 import ccrs_core as ccrs
 from ccrs_core import InstrumentStatus, Market
-from ccrs_core.wire import MALFORMED, decimal, decimal_or_none, json_answer, read_exact_json, whole
+from ccrs_core.wire import (
+    MALFORMED,
+    json_pages,
+    ns_of_seconds,
+    price,
+    read_exact_json,
+    read_rows,
+    size_or_none,
+)
 
 # WebSocket v2 renamed these: https://support.kraken.com/articles/360000920306
 NEW_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
@@ -45,15 +53,20 @@ def error_of(response: ccrs.HttpResponse) -> ccrs.CcrsError | None:
     return next(found, ccrs.ExchangeError)(code, code)
 
 
-def _get(path: str, read: Callable[[Any], Any]) -> ccrs.Endpoint[Any, Any]:
+def _get(path: str, read: Callable[[Any], ccrs.Answer[Any]]) -> ccrs.Endpoint[Any, Any]:
+    def page(request: Any, body: Any, received_time_ns: int, cursor: str | None) -> Any:
+        return read(body["result"])
+
     return ccrs.Endpoint(
         encode=lambda request, cursor: ccrs.HttpRequest("GET", f"/0/public/{path}"),
-        decode=json_answer(lambda body: read(body["result"])),
+        decode=json_pages(page, read_exact_json),
         markets=frozenset({Market.SPOT}),
     )
 
 
-def _instrument(row: Any) -> ccrs.Instrument:
+def _instrument(row: Any) -> ccrs.Instrument | None:
+    if "wsname" not in row:
+        return None  # a dark pool's
     base, quote = (NEW_NAMES.get(coin, coin) for coin in row["wsname"].split("/"))
     trading = row["status"] in ("online", "limit_only", "reduce_only")
     return ccrs.Instrument(
@@ -64,16 +77,17 @@ def _instrument(row: Any) -> ccrs.Instrument:
         base=base,
         quote=quote,
         status=InstrumentStatus.TRADING if trading else InstrumentStatus.HALTED,
-        tick_size=decimal(row["tick_size"]),
+        tick_size=price(row["tick_size"]),
         lot_size=Decimal(1).scaleb(-row["lot_decimals"]),
-        min_size=decimal_or_none(row.get("ordermin")),
-        min_notional=decimal_or_none(row.get("costmin")),
+        min_size=size_or_none(row.get("ordermin")),
+        min_notional=size_or_none(row.get("costmin")),
     )
 
 
 ENDPOINTS = {
-    ccrs.GetServerTime: _get("Time", lambda result: whole(result["unixtime"]) * 10**9),
+    ccrs.GetServerTime: _get("Time", lambda result: ccrs.Answer(ns_of_seconds(result["unixtime"]))),
+    # A pair that can't be read is left out, counted and told: it takes no other away.
     ccrs.GetInstruments: _get(
-        "AssetPairs", lambda result: [_instrument(r) for r in result.values() if "wsname" in r]
+        "AssetPairs", lambda result: read_rows(list(result.values()), _instrument).answer()
     ),
 }
