@@ -231,7 +231,7 @@ class BinanceCodec(Codec):
         if frame.startswith(_START):
             end = frame.find(b'"', len(_START))
             name = frame[len(_START) : end]
-            if name in self._undecided:
+            if self._undecided and name in self._undecided:
                 self._heard(name)
             self._head = frame[: end + 1] or _UNUSED
             self._plain_decoder = self._plain.get(name)
