@@ -250,9 +250,15 @@ class SimulatedMarket:
         size = total + self._size() // 8 if sweeps else 1 + int(rng.random() ** 2 * (total - 1))
         outcome = self.engine.submit(side, max(1, size), time_in_force=TimeInForce.IOC)
         changed = self._print(outcome)
-        if self.listing.market in _LIQUIDATED and rng.random() < 0.02:
+        if self.listing.market in _LIQUIDATED and rng.random() < 0.02 and not self._one_just_was():
             changed |= self._liquidated(outcome.order)
         return changed
+
+    def _one_just_was(self) -> bool:
+        """Whether there was a liquidation within the last second: exchanges that tell no more than
+        one a second would leave out what nobody could miss."""
+        last = self.liquidations[-1].time_ns if self.liquidations else None
+        return last is not None and self.now_ns < last + NS_PER_SECOND
 
     def _liquidated(self, taker: Order) -> Changed:
         self.liquidation_count += 1
