@@ -17,13 +17,14 @@ from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.relay import Relay, messages_in
-from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.emulator import EmulatorServer, Frame
-from ccrs_core.errors import DecodeError
+from ccrs_core.emulator.fault import GARBLED
+from ccrs_core.errors import CcrsError, DecodeError
 from ccrs_core.inflate import LARGEST, Compression, inflate
-from ccrs_core.rest import GetInstruments
+from ccrs_core.rest import GetInstruments, Request
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
 
@@ -74,6 +75,23 @@ class TransferProperties:
 
         direct, relayed = _run(main())
         assert relayed == direct
+
+    @proves(3)
+    def test_what_comes_instead_of_answers_is_asked_for_again(self, subject: Subject) -> None:
+        """Where something before the exchange answers in its place or spoils its answers (nothing,
+        a page of HTML, a redirect, half of an answer), the request is made again, and answered."""
+        if not any(
+            True for m in subject.markets for _ in requests_of(subject, subject.instrument(m))
+        ):
+            subject.undeclared("request")
+
+        async def scenario(world: World) -> None:
+            for market in subject.markets:
+                for request in requests_of(subject, subject.instrument(market)):
+                    for how in sorted(GARBLED):
+                        await _asked_again(world, request, how)
+
+        subject.world().run(scenario)
 
     # --- 6 ---
 
@@ -133,6 +151,22 @@ class TransferProperties:
                 assert after.data > before.data
 
         subject.world().run(scenario)
+
+
+async def _asked_again(world: World, request: Request[Any], how: str) -> None:
+    """Fails unless a request is made again whose first answer is garbled."""
+    what = f"{type(request).__name__}, first answered with {how!r}"
+    before = world.client.status().request_errors
+    world.venue.faults.add(f"garble,how={how},count=1")
+    try:
+        answer = await world.client.request(request)
+    except CcrsError as error:
+        raise AssertionError(
+            f"{what}, fails: {error!r}. What isn't JSON is no answer of the exchange: error_of and "
+            "decode raise DecodeError for it, and the client asks again"
+        ) from error
+    world.venue.faults.clear()
+    assert world.client.status().request_errors == before + 1, f"{what}, is answered with {answer}"
 
 
 def _liveliest(subject: Subject) -> Case:

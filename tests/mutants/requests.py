@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import attrs
 from ccrs_bybit import Bybit
 
 from ccrs_core.credentials import Credentials
-from ccrs_core.errors import CcrsError, ExchangeError, InvalidRequest, RateLimited
+from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, InvalidRequest, RateLimited
 from ccrs_core.model import Market
 from ccrs_core.rest import (
     Answer,
@@ -359,3 +359,34 @@ class MalformedAnswerRaisesAnything:
     """What reading a malformed answer raises isn't turned into DecodeError."""
 
     endpoints = endpoint(GetTrades, decode=_raising)
+
+
+@caught_by("test_what_comes_instead_of_answers_is_asked_for_again")
+class PagesTakenForRefusals(Bybit):
+    """What isn't JSON is taken for what the exchange refuses, once and for all."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        try:
+            return super().error_of(response)
+        except DecodeError:
+            return InvalidRequest(str(response.status), response.body[:80].decode(errors="replace"))
+
+
+@caught_by("test_what_comes_instead_of_answers_is_asked_for_again")
+class NothingTakenForAnAnswer(Bybit):
+    """An empty answer is taken for one that says nothing."""
+
+    def error_of(self, response: HttpResponse) -> CcrsError | None:
+        return super().error_of(response) if response.body else None
+
+    endpoints: ClassVar[Any] = {
+        **Bybit.endpoints,
+        **endpoint(
+            GetTrades,
+            decode=lambda request, response, ns, cursor: (
+                original(GetTrades).decode(request, response, ns, cursor)
+                if response.body
+                else Answer([])
+            ),
+        ),
+    }
