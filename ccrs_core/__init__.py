@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ccrs_core.errors import PluginNotInstalled as PluginNotInstalled
     from ccrs_core.errors import RateLimited as RateLimited
     from ccrs_core.errors import ReconnectsExhausted as ReconnectsExhausted
+    from ccrs_core.errors import RecordingFailed as RecordingFailed
     from ccrs_core.errors import SubscriptionRefused as SubscriptionRefused
     from ccrs_core.errors import TimedOut as TimedOut
     from ccrs_core.errors import TransportError as TransportError
@@ -162,8 +163,8 @@ _HOME = {
             "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow GarbledAnswer "
             "InsufficientBalance InvalidOrder InvalidRequest OrderNotFound OrderRejected "
             "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled RateLimited "
-            "ReconnectsExhausted SubscriptionRefused TimedOut TransportError UnknownInstrument "
-            "Unsupported UsageError"
+            "ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut TransportError "
+            "UnknownInstrument Unsupported UsageError"
         ),
         "events": (
             "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
@@ -293,6 +294,7 @@ __all__ = [
     "RateLimited",
     "Reason",
     "ReconnectsExhausted",
+    "RecordingFailed",
     "Refused",
     "Reply",
     "Request",

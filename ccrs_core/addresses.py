@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.exchange import Environment, Exchange
+from ccrs_core.masking import shown_url
 
 EMULATOR = "emulator"
 """The environment that runs inside the process."""
@@ -87,7 +88,9 @@ def everything_at(base_url: str, exchange: Exchange) -> dict[str, str]:
     parts = urlsplit(base_url)
     plain = {"http": False, "ws": False, "https": True, "wss": True}
     if parts.scheme not in plain or not parts.netloc:
-        raise UsageError(f"base_url must look like http://127.0.0.1:8080, not {base_url!r}")
+        raise UsageError(
+            f"base_url must look like http://127.0.0.1:8080, not {shown_url(base_url)!r}"
+        )
     secure = "s" if plain[parts.scheme] else ""
     rest = parts.netloc + parts.path.rstrip("/")
     return {

@@ -26,6 +26,7 @@ from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.limits import HostLimits, limits_of
+from ccrs_core.masking import all_shown
 from ccrs_core.model import Instrument, Interest, Market
 from ccrs_core.options import Options
 from ccrs_core.placement import Placement
@@ -149,8 +150,9 @@ class Client:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """What is dialled, by name; empty for an emulator that hasn't been started yet."""
-        return dict(self._addresses or {})
+        """What is dialled, by name, without user, password and tokens; empty for an emulator that
+        hasn't been started yet."""
+        return all_shown(self._addresses or {})
 
     @property
     def options(self) -> Options:

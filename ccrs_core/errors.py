@@ -78,6 +78,10 @@ class InvalidOrder(UsageError):
         self.nearest = nearest
 
 
+class RecordingFailed(CcrsError):
+    """A recording can't be written any more, its disk being full, say; what was written stays."""
+
+
 # --- The network ----------------------------------------------------------------------------
 
 

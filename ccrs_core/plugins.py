@@ -87,7 +87,9 @@ def load(name: str) -> Any:
     ((origin, entry),) = entries.items()
     try:
         loaded = entry.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and CancelledError, too
         raise PluginBroken(
             f"the exchange {name!r} of {origin} can't be loaded: {type(error).__name__}: {error}"
         ) from error
@@ -127,11 +129,14 @@ def _checked(loaded: Any, name: str, origin: str) -> Any:
         raise PluginBroken(f"{origin} lacks {', '.join(missing)}")
     if loaded.name != name:
         raise PluginBroken(f"{origin} calls itself {loaded.name!r}, not {name!r}")
-    if "mainnet" not in loaded.environments:
+    environments: Any = loaded.environments
+    if not isinstance(environments, Mapping) or "mainnet" not in environments:
         raise PluginBroken(f"{origin} has no environment 'mainnet'")
     try:
         loaded()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and CancelledError, too
         raise PluginBroken(
             f"{origin} can't be instantiated: {type(error).__name__}: {error}"
         ) from error
@@ -174,7 +179,9 @@ def _register(manager: Any, entry: EntryPoint) -> None:
     name = f"{info.distribution}:{info.name}"
     try:
         manager.register(entry.load(), name=name)
-    except (Exception, SystemExit) as error:  # a broken plugin never stops the others
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken plugin never stops the others
         if manager.has_plugin(name):  # half of it, where one of its hooks is wrong
             manager.unregister(name=name)
         log.warning(
@@ -215,9 +222,13 @@ def _results(manager: Any, hook: str, arguments: Mapping[str, Any]) -> Iterator[
     """
     for listener in reversed(getattr(manager.hook, hook).get_hookimpls()):
         try:
-            yield listener.function(*(arguments[name] for name in listener.argnames))
-        except Exception:
+            result = listener.function(*(arguments[name] for name in listener.argnames))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # SystemExit and CancelledError, too
             log.exception("the listener of %s in the plugin %s failed", hook, listener.plugin_name)
+        else:
+            yield result
 
 
 def _registered() -> dict[str, Any]:
@@ -226,7 +237,11 @@ def _registered() -> dict[str, Any]:
     if manager is not None:
         for offered in _results(manager, "ccrs_register_exchanges", {}):
             if isinstance(offered, Mapping):
-                found.update(offered)
+                for name, exchange in offered.items():
+                    if isinstance(name, str):
+                        found[name] = exchange
+                    else:
+                        log.error("ccrs_register_exchanges names an exchange %r: no text", name)
             elif offered is not None:
                 log.error("ccrs_register_exchanges must return a mapping, not %r", offered)
     return found

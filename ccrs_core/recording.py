@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +26,8 @@ import orjson
 
 from ccrs_core.codec import Outbound
 from ccrs_core.credentials import Credentials
-from ccrs_core.errors import ConnectionLost, TransportError, UsageError
+from ccrs_core.errors import ConnectionLost, RecordingFailed, TransportError, UsageError
+from ccrs_core.masking import MASK, all_shown, shown_url, spellings
 from ccrs_core.model import Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
@@ -32,22 +35,10 @@ from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 FORMAT = 1
 """Version of the format that this module writes."""
 
-MASK = "***"
+log = logging.getLogger("ccrs.recording")
+
 ABORTED = "aborted by the client"
 """How the end of a connection is told that the client has dropped."""
-
-
-_TOKEN = re.compile(r"([?&](?:\w*token|listenKey|\w*sign\w*|\w*key)=)[^&]*", re.IGNORECASE)
-_USERINFO = re.compile(r"(://)[^/@]+@")
-
-
-def _shown(url: str) -> str:
-    """An address without what is secret in it."""
-    return _TOKEN.sub(rf"\1{MASK}", _USERINFO.sub(r"\1", url))
-
-
-def _all_shown(urls: Mapping[str, str]) -> dict[str, str]:
-    return {name: _shown(url) for name, url in urls.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +57,7 @@ class Header:
     subscriptions: tuple[Subscription, ...]
     connections: int = 1
     """How many raced for each of them."""
-    addresses: Mapping[str, str] = attrs.field(factory=dict, converter=_all_shown)
+    addresses: Mapping[str, str] = attrs.field(factory=dict, converter=all_shown)
     """What was dialled, by name (see :class:`Environment`); empty where it isn't known."""
 
 
@@ -143,6 +134,17 @@ Record = Header | Opened | Received | Sent | Closed | Http | End
 
 _KINDS: dict[str, type[Any]] = {k.kind: k for k in (Opened, Received, Sent, Closed, Http, End)}
 _BYTES = {"frame": "raw", "body": "body"}
+_TYPES: dict[str, tuple[type[Any], bool]] = {
+    "ns": (int, True),
+    "connection": (int, False),
+    "url": (str, False),
+    "masked": (bool, False),
+    "reason": (str, False),
+    "code": (int, True),
+    "method": (str, False),
+    "status": (int, False),
+}
+"""What the fields of records hold, and whether it may be null."""
 
 
 def encode(record: Record) -> bytes:
@@ -175,7 +177,7 @@ def decode(line: bytes) -> Record:
     kind = content.pop("kind", None) if isinstance(content, dict) else None
     if kind == Header.kind:
         return _header(content)
-    found = _KINDS.get(kind or "")
+    found = _KINDS.get(kind) if isinstance(kind, str) else None
     if found is None:
         raise ValueError(f"no kind of record: {kind!r}")
     values: dict[str, Any] = {}
@@ -190,8 +192,21 @@ def decode(line: bytes) -> Record:
                 values[field.name] = content[_BYTES[field.name]].encode()
     except (KeyError, AttributeError, TypeError, binascii.Error) as error:
         raise ValueError(f"incomplete record: {error!r}") from error
+    for name, value in values.items():
+        _check(name, value)
     record: Record = found(**values)
     return record
+
+
+def _check(name: str, value: Any) -> None:
+    """:raises ValueError: where a field holds what is none of its values."""
+    kind, optional = _TYPES.get(name, (None, False))
+    if kind is None or (optional and value is None):
+        return
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{name} can't be {value!r:.100}")
+    if kind is int and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name} is out of range: {value}")
 
 
 def _header(content: Mapping[str, Any]) -> Header:
@@ -253,6 +268,9 @@ class RecordingWriter:
     What comes before :meth:`begin` is kept back until then; what comes after :meth:`close` is
     ignored. A torn last line that an earlier run left is removed first.
 
+    Where a file can't be written any more, a full disk say, recording ends and ``failure`` says so,
+    with one warning; what is recorded goes on undisturbed, and what was written stays readable.
+
     :raises UsageError: where the file can't be written, or exists and is no recording.
     """
 
@@ -261,16 +279,14 @@ class RecordingWriter:
         """Frames received and written."""
         self.bytes = 0
         """Bytes written."""
+        self.failure: RecordingFailed | None = None
+        """Why recording ended before it was closed; None where it goes on, or ended well."""
         self._clock: Clock = SYSTEM_CLOCK
-        self._secrets = [
-            secret
-            for secret in (
-                (credentials.key, credentials.secret, credentials.passphrase) if credentials else ()
-            )
-            if secret
-        ]
+        self._secrets = spellings(credentials)
+        self._path = path
         self._early: list[Record] | None = []
         self._file: IO[bytes] | None = None
+        self._told = False
         try:
             self._file = _continued(Path(path))
         except OSError as error:
@@ -288,17 +304,42 @@ class RecordingWriter:
         if self._file is None:
             return
         text = b"".join(map(encode, records))
-        self._file.write(text)
-        self._file.flush()
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            self._fail(error)
+            return
         self.bytes += len(text)
+        self.frames += sum(isinstance(record, Received) for record in records)
+
+    def _fail(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        self.failure = RecordingFailed(
+            f"can't write {self._path} any more: {reason}; {self.frames} frames are safe in it"
+        )
+        self.failure.__cause__ = error
+        log.warning("recording ends: %s", self.failure)
+        self._drop()
+
+    def _drop(self) -> None:
+        """Close the file; what it couldn't take is in its buffer, and gone."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
     def close(self) -> None:
-        """End the recording. Idempotent."""
-        if self._file is not None:
-            if self._early is None:
-                self.write(End(self._clock.time_ns()))
-            self._file.close()
-            self._file = None
+        """End the recording. Idempotent.
+
+        :raises RecordingFailed: once, where it had ended before because it couldn't be written.
+        """
+        if self._file is not None and self._early is None:
+            self.write(End(self._clock.time_ns()))
+        self._drop()
+        if self.failure is not None and not self._told:
+            self._told = True
+            raise self.failure
 
     def __enter__(self) -> Self:
         return self
@@ -309,19 +350,22 @@ class RecordingWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except RecordingFailed:
+            if error is None:
+                raise
 
     # --- secrets ---
 
     def holds_secret(self, *texts: bytes) -> bool:
-        return any(secret.encode() in text for secret in self._secrets for text in texts)
+        return any(secret in text for secret in self._secrets for text in texts)
 
     def cleaned(self, text: bytes) -> bytes:
         """Received text without the secrets that it repeats; its length stays."""
         for secret in self._secrets:
-            known = secret.encode()
-            if known in text:
-                text = text.replace(known, b"X" * len(known))
+            if secret in text:
+                text = text.replace(secret, b"X" * len(secret))
         return text
 
 
@@ -381,7 +425,7 @@ class RecordingTransport:
     async def connect(self, url: str) -> RecordingConnection:
         connection = await self._transport.connect(url)
         self._connections += 1
-        shown = _shown(url)
+        shown = shown_url(url)
         self._writer.write(Opened(self._clock.time_ns(), self._connections, shown))
         return RecordingConnection(connection, self._connections, self._writer, self._clock)
 
@@ -398,7 +442,7 @@ class RecordingTransport:
             Http(
                 self._clock.time_ns(),
                 request.method,
-                _shown(url),
+                shown_url(url),
                 response.status,
                 MASK.encode() if secret else self._writer.cleaned(response.body),
                 secret,
@@ -434,7 +478,6 @@ class RecordingConnection:
             raise
         now_ns, writer, number = self._clock.time_ns(), self._writer, self._number
         writer.write(*(Received(now_ns, number, writer.cleaned(frame)) for frame in frames))
-        writer.frames += len(frames)
         return frames
 
     async def send(self, frame: Outbound) -> None:

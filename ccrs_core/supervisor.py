@@ -34,6 +34,7 @@ from ccrs_core.effects import (
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.limits import HostLimits, Window
+from ccrs_core.masking import shown_url
 from ccrs_core.model import NS_PER_SECOND, Subscription
 from ccrs_core.options import Options
 from ccrs_core.race import Runner
@@ -109,7 +110,9 @@ class Link:
         self.shard = shard
         self.context = context
         self.number = next(context.numbers)
-        self.url = context.address(shard.route)
+        self._address = context.address(shard.route)
+        self.url = shown_url(self._address)
+        """What is dialled, without what is secret in it."""
         self.state = LinkState.WAITING
         self.session: Session | None = None
         self.runner = Runner(0)
@@ -157,10 +160,10 @@ class Link:
                 if self.failures:
                     self._change(LinkState.WAITING)
                     await asyncio.sleep(self._pause())
-                await self.context.host_limits(self.url).connects.acquire()
+                await self.context.host_limits(self._address).connects.acquire()
                 self._change(LinkState.CONNECTING)
                 try:
-                    connection = await self.context.transport.connect(self.url)
+                    connection = await self.context.transport.connect(self._address)
                 except TransportError as error:
                     self._failed(str(error))
                     continue

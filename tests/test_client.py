@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import attrs
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 import ccrs_core
 from ccrs_core import (
     Budget,
+    ConnectFailed,
+    Options,
     Policy,
+    ReconnectsExhausted,
     SubscriptionRefused,
     SubscriptionState,
     TopOfBook,
@@ -23,8 +27,8 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-from tests.toy import Toy, ToyServer
+from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
+from tests.toy import Toy, ToyServer, instrument
 from tests.virtual import scenario
 from tests.watching import TOP, market, world
 
@@ -264,3 +268,38 @@ async def test_what_is_asked_of_a_client_while_it_closes_is_refused_and_leaves_n
     with pytest.raises(UsageError, match="the client is closed"):
         await client.get_server_time()
     assert not server.peers
+
+
+class _Refusing(ToyServer):
+    def opened(self, peer: Peer) -> None:
+        raise ConnectFailed("refused")
+
+
+def test_a_password_in_an_address_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    texts: list[str] = []
+
+    async def main() -> None:
+        clock = VirtualClock()
+        client = ccrs_core.connect(
+            Toy(),
+            base_url="http://me:hunter2@box.test",
+            transport=MemoryTransport(_Refusing()),
+            clock=clock,
+            options=Options(max_failures=2),
+            instruments=[instrument("BTC")],
+        )
+        async with client:
+            texts.append(f"{client.addresses}")
+            async with client.subscribe(top_of_book("BTC/USD")):
+                await asyncio.sleep(5.0)
+                texts.append(f"{client.status()}")
+                await asyncio.sleep(1000.0)
+
+    with pytest.raises(ReconnectsExhausted) as raised:
+        run(main())
+    with pytest.raises(UsageError) as refused:
+        ccrs_core.connect(Toy(), base_url="ftp://me:hunter2@box.test")
+    texts += [str(raised.value), str(refused.value), caplog.text]
+    assert "hunter2" not in "".join(texts)
+    assert all("box.test" in text for text in texts[:1])

@@ -165,6 +165,15 @@ BROKEN = {
         GOOD.format(cls="It", name="bad") + "        def __init__(self, key): pass\n",
         "can't be instantiated: TypeError",
     ),
+    "exits when made": (
+        GOOD.format(cls="It", name="bad") + "        def __init__(self): raise SystemExit(3)\n",
+        "can't be instantiated: SystemExit",
+    ),
+    "cancelled at import": ("import asyncio; raise asyncio.CancelledError", "CancelledError"),
+    "environments of nothing": (
+        GOOD.format(cls="It", name="bad") + "        environments = None\n",
+        "no environment 'mainnet'",
+    ),
 }
 
 
@@ -350,6 +359,9 @@ def test_a_plugin_can_register_exchanges(site: Site) -> None:
     """
     site.install("aa-many", GOOD.format(cls="It", name="extra") + register, plugins="m = aa_many")
     for name, body in (
+        ("ab", "raise SystemExit(3)"),
+        ("ac", "import asyncio; raise asyncio.CancelledError"),
+        ("ad", "return {1: int, None: int}"),
         ("bb", "raise RuntimeError('broken')"),
         ("cc", "return 7"),
         ("dd", "return"),
@@ -368,7 +380,8 @@ def test_a_plugin_can_register_exchanges(site: Site) -> None:
     assert answer[0] == answer[3] == "extra"
     assert answer[1]
     assert "no subclass" in answer[2]
-    assert "bb-bad" in logged
+    assert all(f"{name}-bad" in logged for name in ("ab", "ac", "bb"))
+    assert "names an exchange 1" in logged
     assert "mapping" in logged
     assert site.error("extr")[1].endswith("did you mean extra?")
 

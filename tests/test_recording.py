@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import re
 from pathlib import Path
+from urllib.parse import quote, quote_plus, urlencode
 
 import attrs
 import pytest
@@ -11,7 +16,8 @@ from hypothesis import strategies as st
 
 from ccrs_core import Credentials, HttpRequest, UsageError, top_of_book
 from ccrs_core.client import connect
-from ccrs_core.errors import ConnectionLost
+from ccrs_core.errors import ConnectionLost, RecordingFailed
+from ccrs_core.masking import shown_url
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.recording import (
     Closed,
@@ -50,6 +56,9 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(Http, NS, st.just("GET"), st.text(max_size=20), st.integers(100, 599), FRAMES),
     st.builds(End, NS),
 )
+
+
+needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
 
 
 def _written(path: Path, *records: Record) -> None:
@@ -262,3 +271,133 @@ def test_a_secret_that_the_exchange_repeats_is_crossed_out(tmp_path: Path) -> No
     assert "https://x/c?sum=2" in text
     received = next(r for r in read(path) if isinstance(r, Received))
     assert received.frame == b'{"apiKey":"XXXXXXXXXXXX"}'
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['pass"phrase \\ 1', "gr\u00fc\u00df Gott \u20ac", "a+b/c=d&e", "100%~(x)", "sl/ash\n\t2"],
+)
+def test_a_secret_is_hidden_however_it_is_spelled(tmp_path: Path, secret: str) -> None:
+    credentials = Credentials("the-key-0123", "the-secret-4567", secret)
+    spelled = [
+        json.dumps({"p": secret}),
+        json.dumps({"p": secret}, ensure_ascii=False),
+        json.dumps({"p": secret}).replace("/", "\\/"),
+        f"p={quote(secret, safe='')}",
+        f"p={quote(secret)}",
+        f"p={quote_plus(secret)}",
+        "p=" + re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
+        urlencode({"p": secret}),
+        HttpRequest("GET", "/", (("p", secret),)).query_string,
+        secret,
+    ]
+    with RecordingWriter(tmp_path / "r", credentials=credentials) as writer:
+        for text in spelled:
+            raw = text.encode()
+            assert writer.holds_secret(raw), text
+            cleaned = writer.cleaned(raw)
+            assert len(cleaned) == len(raw)
+            assert not writer.holds_secret(cleaned), text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://x.test/y?auth=SECRET",
+        "wss://x.test/y?a=1&jwt=SECRET&b=2",
+        "wss://x.test/y?access-token=SECRET",
+        "wss://x.test/y?X-Amz-Signature=SECRET",
+        "wss://x.test/y?passphrase=SECRET",
+        "wss://x.test/y#apiKey=SECRET",
+        "https://user:SECRET@x.test/y",
+        "https://user:SE@SECRET@x.test/y",
+        "https://SECRET@x.test",
+    ],
+)
+def test_addresses_are_shown_without_what_is_secret_in_them(url: str) -> None:
+    assert "SECRET" not in shown_url(url)
+    assert "x.test" in shown_url(url)
+
+
+@needs_full
+def test_a_full_disk_ends_the_recording_with_one_warning_and_the_feed_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = ToyServer()
+    writer = RecordingWriter("/dev/full")
+
+    async def main() -> None:
+        clock = VirtualClock()
+        transport = RecordingTransport(MemoryTransport(server), writer, clock=clock)
+        async with (
+            connect(Toy(), transport=transport, clock=clock) as client,
+            client.subscribe(top_of_book("BTC/USD")) as feed,
+        ):
+            await feed.ready()
+            writer.begin(HEADER)
+            reader = aiter(feed)
+            for _ in range(3):
+                server.tick("top.BTC")
+                assert (await anext(reader)).type == "top_of_book"
+
+    run(main())
+    assert isinstance(writer.failure, RecordingFailed)
+    assert "can't write /dev/full any more: No space left" in str(writer.failure)
+    assert "0 frames are safe" in str(writer.failure)
+    told = [r for r in caplog.records if r.name == "ccrs.recording"]
+    assert [record.levelname for record in told] == ["WARNING"]
+    with pytest.raises(RecordingFailed):
+        writer.close()
+    writer.close()  # it was told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind":["in"]}',
+        '{"kind":{}}',
+        '{"kind":null}',
+        "[1]",
+        "3",
+        '{"kind":"in","ns":"A","connection":1,"raw":"x"}',
+        '{"kind":"in","ns":1.5,"connection":1,"raw":"x"}',
+        '{"kind":"in","ns":true,"connection":1,"raw":"x"}',
+        '{"kind":"in","ns":99999999999999999999,"connection":1,"raw":"x"}',
+        '{"kind":"in","ns":18446744073709551615,"connection":1,"raw":"x"}',
+        '{"kind":"in","ns":1,"connection":{},"raw":"x"}',
+        '{"kind":"in","ns":1,"connection":1,"raw":[]}',
+        '{"kind":"in","ns":1,"connection":1,"base64":[]}',
+        '{"kind":"in","ns":1,"connection":1,"base64":"\\u00e9"}',
+        '{"kind":"open","ns":1,"connection":1,"url":{}}',
+        '{"kind":"close","ns":1,"connection":1,"reason":1}',
+        '{"kind":"close","ns":1,"connection":1,"reason":"x","code":"1000"}',
+        '{"kind":"http","ns":1,"method":1,"url":"x","status":200,"body":""}',
+        '{"kind":"http","ns":1,"method":"GET","url":[],"status":200,"body":""}',
+        '{"kind":"http","ns":1,"method":"GET","url":"x","status":"200","body":""}',
+        '{"kind":"out","ns":1,"connection":1,"raw":"x","masked":"no"}',
+        '{"kind":"header"}',
+        '{"kind":"header","format":1,"ns":"A"}',
+    ],
+)
+def test_a_malformed_record_is_named_with_file_and_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(encode(HEADER) + line.encode() + b"\n" + encode(End(1)))
+    with pytest.raises(UsageError, match=":2: "):
+        list(read(path))
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(RECORDS, st.data())
+def test_a_record_with_any_field_replaced_is_read_or_refused(
+    record: Record, data: st.DataObject
+) -> None:
+    content = json.loads(encode(record))
+    content[data.draw(st.sampled_from(sorted(content)))] = data.draw(JSONS)
+    with contextlib.suppress(ValueError):
+        assert decode(encode(decode(json.dumps(content).encode())))

@@ -21,6 +21,7 @@ from ccrs_core.codec import Alive, Data, Refused
 from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
 from ccrs_core.exchange import Exchange, resolve
 from ccrs_core.inflate import inflate
+from ccrs_core.masking import shown_url
 from ccrs_core.model import Channel, Instrument, InstrumentStatus, Market, Subscription
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ async def examine(
     client: Client, proxy: str | None = None, transport_name: str | None = None
 ) -> AsyncIterator[Verdict]:
     """Check everything, one verdict after the other; what builds on a failed step is left out."""
-    addresses, settings = client.addresses, client.options.transport
+    addresses, settings = client._addresses, client.options.transport
     assert addresses is not None
     exchange = client.exchange
     reachable: set[str] = set()
@@ -127,7 +128,7 @@ async def examine(
 def _host(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     if parts.hostname is None:
-        raise UsageError(f"{url} names no host")
+        raise UsageError(f"{shown_url(url)} names no host")
     # REST and streams of one host share a line.
     scheme = "tls" if parts.scheme in {"https", "wss"} else "plain"
     return scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme, 1080)
@@ -275,7 +276,7 @@ async def _stream(
     except ConnectFailed as error:
         yield Verdict("WebSocket handshake", FAILED, str(error))
         return
-    yield Verdict("WebSocket handshake", OK, f"{url} in {_since(began)}")
+    yield Verdict("WebSocket handshake", OK, f"{shown_url(url)} in {_since(began)}")
     line = _Line(exchange.codec(route), connection)
     try:
         yield await line.pings()

@@ -151,7 +151,7 @@ async def _follow(
                 f"recording  {form.span(now - started)}  {form.count(writer.frames)} frames  "
                 f"{_size(writer.bytes)}  {len(client.status().connections)} connections"
             )
-        if count is not None and writer.frames >= count:
+        if writer.failure is not None or (count is not None and writer.frames >= count):
             return
 
 

@@ -147,3 +147,14 @@ def test_a_replay_for_people_ends_with_a_summary(capsys: pytest.CaptureFixture[s
     assert err == ""
     for word in ("valid", "77140.5 x 0.236197", "77140.7 x 0.240076", "50/50", "book", "trade"):
         assert word in out
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
+def test_a_full_disk_is_named_in_one_line_with_the_frames_that_are_safe(
+    ccrs: Command, emulator: str
+) -> None:
+    done = ccrs("record", "bybit", "BTC/USDT", "--base-url", emulator, "-o", "/dev/full")
+    assert done.returncode == 1
+    error = done.stderr.decode().splitlines()[-1]
+    assert error.startswith("Error: can't write /dev/full any more: No space left on device; 0 ")
+    assert "bug" not in done.stderr.decode()
