@@ -20,6 +20,7 @@ from ccrs_core.client import Client, connect
 from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
+from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.errors import ReconnectsExhausted
@@ -211,7 +212,7 @@ class CleanupProperties:
                 client = world.client
                 kept = client.subscribe(case.interest)
                 async with kept, client.subscribe(case.interest, more) as feed:
-                    await kept.ready()
+                    await subscribed(kept)
                     task = asyncio.ensure_future(call(client, feed))
                     await _until(seconds, steps)
                     await _cancel(task, name)
@@ -227,7 +228,9 @@ class CleanupProperties:
                         f"subscriptions remain after {name} was cancelled and repeated: "
                         f"{client.status().subscriptions}"
                     )
-                    feed_notices = [e for e in await anext(kept.batches()) if e.channel is None]
+                    async with asyncio.timeout(30.0):
+                        batch = await anext(kept.batches())
+                    feed_notices = [e for e in batch if e.channel is None]
                     assert not feed_notices, (
                         f"another feed was told {feed_notices[0]} because {name} was cancelled"
                     )

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ccrs_core.conformance.cleanup import CleanupProperties, first_events, lively
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.errors import FeedOverflow
 from ccrs_core.events import AnyEvent, Gap, Reason
@@ -206,11 +207,11 @@ class FeedProperties(CleanupProperties):
                 client = world.client
                 # The blocking feed has a connection of its own, which begins a moment later.
                 async with client.subscribe(*interests, maxsize=10**6) as tape:
-                    await tape.ready()
+                    await subscribed(tape)
                     async with client.subscribe(
                         *interests, policy=Policy.BLOCK, maxsize=maxsize
                     ) as feed:
-                        await feed.ready()
+                        await subscribed(feed)
                         given: list[AnyEvent] = []
                         for pause, reads in [*steps, (2.0, 0)]:
                             await asyncio.sleep(pause)
@@ -259,7 +260,7 @@ class FeedProperties(CleanupProperties):
                 client.subscribe(*interests) as good,
             ):
                 broken = await client.subscribe(*interests, callback=fails).__aenter__()
-                await good.ready()
+                await subscribed(good)
                 begin, begin_ns = world.tap.now(), world.clock.time_ns()
                 seen = 0
                 with contextlib.suppress(TimeoutError):
@@ -451,7 +452,7 @@ def _held_for(subject: Subject, cases: Sequence[Case]) -> Held:
 
     async def scenario(world: World) -> Held:
         async with world.client.subscribe(*(case.interest for case in cases)) as feed:
-            await feed.ready()
+            await subscribed(feed)
             held = _held(world)
             _compare(held, set(held))
             return set(held)

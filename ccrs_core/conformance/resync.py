@@ -10,6 +10,7 @@ from ccrs_core.conformance.generated import explore
 from ccrs_core.conformance.judge import FRESH_NS
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import Order, Watch, healing_time, topic_pattern, watching
 from ccrs_core.conformance.world import World, settle
@@ -50,7 +51,7 @@ class ResyncProperties:
 
             async def scenario(world: World) -> None:
                 async with watching(world, *subs) as watch:
-                    await watch.feed.ready()
+                    await subscribed(watch.feed)
                     for fault in faults:
                         world.fault(fault)
                         await books.look(watch, 1.5)
@@ -82,7 +83,7 @@ class ResyncProperties:
 
         async def scenario(world: World) -> None:
             async with watching(world, *subs) as watch:
-                await watch.feed.ready()
+                await subscribed(watch.feed)
                 await books.look(watch, 1.0)
                 hits = world.venue.faults.add(f"gap,every=1,topic={topic_pattern(subject, victim)}")
                 await books.look(watch, 5.0)
@@ -120,7 +121,7 @@ class ResyncProperties:
 
             async def scenario(world: World) -> None:
                 async with watching(world, *subs) as watch:
-                    await watch.feed.ready()
+                    await subscribed(watch.feed)
                     for kind in ("gap", "corrupt", "truncate", "reorder"):
                         world.fault(f"{kind},probability={probability}")
                     world.fault("restart,every=3")

@@ -13,6 +13,7 @@ from ccrs_core.conformance.generated import explore
 from ccrs_core.conformance.judge import FRESH_NS
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.truth import Truth, clock
 from ccrs_core.conformance.watch import Watch, about, healing_time, topic_pattern, watching
 from ccrs_core.conformance.world import World, settle
@@ -49,7 +50,7 @@ class SequenceProperties:
 
         async def scenario(world: World) -> None:
             async with watching(world, *subscriptions, connections=connections) as watch:
-                await watch.feed.ready()
+                await subscribed(watch.feed)
                 begin_ns = world.venue.now_ns
                 world.fault(*faults)
                 await settle(12.0)
@@ -83,7 +84,7 @@ class SequenceProperties:
 
             async def scenario(world: World) -> None:
                 async with watching(world, *subscriptions) as watch:
-                    await watch.feed.ready()
+                    await subscribed(watch.feed)
                     begin_ns = world.venue.now_ns
                     await settle(2.0)
                     for step in script:
@@ -117,7 +118,7 @@ class SequenceProperties:
 
             async def scenario(world: World) -> None:
                 async with watching(world, *subscriptions, connections=connections) as watch:
-                    await watch.feed.ready()
+                    await subscribed(watch.feed)
                     for fault in faults:
                         world.fault(fault)
                         await settle(1.5)
@@ -157,7 +158,7 @@ class SequenceProperties:
 
         async def scenario(world: World) -> None:
             async with watching(world, *subscriptions) as watch:
-                await watch.feed.ready()
+                await subscribed(watch.feed)
                 await settle(1.0)
                 hits = [
                     world.venue.faults.add(f"gap,every=2,topic={topic_pattern(subject, sub)}")
@@ -186,7 +187,7 @@ class SequenceProperties:
 
         async def scenario(world: World) -> None:
             async with watching(world, *subscriptions) as watch:
-                await watch.feed.ready()
+                await subscribed(watch.feed)
                 await settle(3.0)
                 before = len(watch.events)
                 world.fault("drop")
@@ -227,7 +228,7 @@ class SequenceProperties:
 
         async def scenario(world: World) -> None:
             async with watching(world, *counted) as watch:
-                await watch.feed.ready()
+                await subscribed(watch.feed)
                 await settle(6.0)
                 watch.no_notices("six undisturbed seconds: are trades really numbered one by one?")
                 world.fault("gap,count=1")
@@ -266,7 +267,7 @@ class SequenceProperties:
 
         async def scenario(world: World) -> None:
             async with watching(world, *subscriptions, connections=connections) as watch:
-                await watch.feed.ready()
+                await subscribed(watch.feed)
                 begin_ns = world.venue.now_ns
                 interval = interval_of(subscriptions[0].interval or "1m")
                 length = (interval.ns or 0) / NS_PER_SECOND

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
+
+import pytest
 
 from ccrs_core.client import Client, connect
 from ccrs_core.codec import Outbound
@@ -82,6 +85,31 @@ class Tap:
         return {urlsplit(url).netloc for url in urls}
 
 
+_LONGEST = 90.0
+"""Seconds of work that one world may take; what goes on after that waits for what never comes."""
+
+
+class _BoundedLoop(VirtualTimeLoop):
+    """A loop that goes round for ever in virtual time is ended: first its tasks, then itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overdue = False
+        # The process's own time: a busy machine makes nothing overdue.
+        self._until = time.process_time() + _LONGEST
+        self._turns = 0
+
+    def _run_once(self) -> None:
+        self._turns += 1
+        if not self._turns % 512 and time.process_time() > self._until:
+            assert not self.overdue, f"a scenario went on after {_LONGEST:g} s of work"
+            self.overdue = True
+            self._until += 10.0
+            for task in asyncio.all_tasks(self):
+                task.cancel()
+        super()._run_once()  # type: ignore[misc]
+
+
 class World:
     """One emulated exchange, one client of it, one virtual-time loop.
 
@@ -99,7 +127,7 @@ class World:
     ) -> None:
         self.exchange = exchange
         self.venue = venue
-        self.loop = VirtualTimeLoop()
+        self.loop = _BoundedLoop()
         self.clock = VirtualClock(venue.start_ns)
         self.tap = Tap(venue, self.clock)
         self.client: Client
@@ -133,6 +161,14 @@ class World:
             result = self.loop.run_until_complete(main())
             self._nothing_remains()
             return result
+        except asyncio.CancelledError:
+            if self.loop.overdue:
+                pytest.fail(
+                    f"a scenario took more than {_LONGEST:g} s of work, and had come to second "
+                    f"{self.loop.now:.0f} of its own time: it waits for what never comes, such as "
+                    "an acknowledgement, data or an answer"
+                )
+            raise
         finally:
             self._close()
 

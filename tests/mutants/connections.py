@@ -44,6 +44,14 @@ class AckOfAnotherRequest(Misread):
         return super().message(message)
 
 
+@caught_by("test_cancelling_any_call_at_any_point_leaves_everything_consistent")
+class AcksEndConnections(Misread):
+    """Answers to subscribe requests are read as the end of the connection: none is ever ready."""
+
+    def message(self, message: Message) -> Message | None:
+        return Closing("answered") if isinstance(message, Ack) else super().message(message)
+
+
 @caught_by("test_answers_to_requests_in_flight_are_told_apart")
 class RequestsNotNumbered(BybitCodec):
     """All requests carry the same number."""

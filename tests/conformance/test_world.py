@@ -1,0 +1,24 @@
+"""The suite's scenarios end, whatever the plugin under test does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ccrs_core.conformance import world as worlds
+from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.world import World
+
+
+def test_a_scenario_that_waits_for_what_never_comes_is_a_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worlds, "_LONGEST", 0.3)
+
+    async def never(world: World) -> None:
+        while True:  # noqa: ASYNC110  (it never comes)
+            await asyncio.sleep(1.0)
+
+    with pytest.raises(pytest.fail.Exception, match="waits for what never comes"):
+        Subject("bybit").world().run(never)
