@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ccrs_core.conformance.declared import DeclarationProperties
+from ccrs_core.conformance.foreign import ForeignProperties
 from ccrs_core.conformance.network import NetworkProperties
 from ccrs_core.conformance.oddities import OddityProperties
 from ccrs_core.conformance.packaging import PackagingProperties
@@ -11,6 +12,7 @@ from ccrs_core.conformance.tapes import TapeProperties
 
 class OperationProperties(
     TapeProperties,
+    ForeignProperties,
     DeclarationProperties,
     OddityProperties,
     PackagingProperties,

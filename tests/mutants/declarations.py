@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -144,3 +144,45 @@ class NoDialect(Bybit):
 
     def dialect(self) -> Any:
         return None
+
+
+# --- what is guessed of recordings ---------------------------------------------------------------
+
+GUESSED = "test_what_is_guessed_of_frames_has_a_route_and_is_read"
+
+
+@caught_by(GUESSED)
+class TradesTakenForQuotes(Bybit):
+    """Trades in a recording of another program are claimed as quotes, and every one vanishes."""
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        return [
+            attrs.evolve(each, channel=Channel.TOP_OF_BOOK)
+            if each.channel is Channel.TRADES
+            else each
+            for each in super().guess(frames, market)
+        ]
+
+
+@caught_by(GUESSED)
+class ClaimedByAnotherName(Bybit):
+    """Streams in a recording of another program are claimed by names that their frames lack."""
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        return [
+            attrs.evolve(
+                each, instrument=attrs.evolve(each.instrument, native=f"1{each.instrument.native}")
+            )
+            for each in super().guess(frames, market)
+        ]
+
+
+@caught_by(GUESSED)
+class RoutedNowhere(Bybit):
+    """Streams in a recording of another program are claimed that can't be subscribed to."""
+
+    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+        return [
+            attrs.evolve(each, channel=Channel.CANDLES, interval="7 fortnights")
+            for each in super().guess(frames, market)
+        ] + list(super().guess(frames, market))
