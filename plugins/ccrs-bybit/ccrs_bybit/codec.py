@@ -150,7 +150,8 @@ class BybitCodec(Codec):
         self._streams[topic] = stream
         self._handlers[topic] = stream.decode
         self._head, self._plain_decoder = _UNUSED, None
-        if isinstance(stream, (TopOfBookStream, TradeStream)):
+        # Patterns count characters and topics bytes.
+        if isinstance(stream, (TopOfBookStream, TradeStream)) and topic.isascii():
             self._plain[topic.encode()] = stream.decode_plain
         if isinstance(stream, (TopOfBookStream, BookStream)):
             self._numbered[topic.encode()] = topic, isinstance(stream, BookStream)

@@ -32,23 +32,22 @@ TOP_OF_BOOK = re.compile(
 )  # fmt: skip
 """What follows the topic. Groups: bid and ask, each price and size; u; cts."""
 
-_CONTRACT_TRADE = (
-    r'ype":"snapshot","ts":' + _TIME + r',"data":\[\{"T":(' + _TIME + r'),"s":' + _NAME
+CONTRACT_TRADE = re.compile(
+    r'","type":"snapshot","ts":' + _TIME + r',"data":\[\{"T":(' + _TIME + r'),"s":' + _NAME
     + r',"S":"(Buy|Sell)","v":' + _NUMBER + r',"p":' + _PRICE + r',"L":' + _NAME
-    + r',"i":"([\w-]++)","BT":(true|false),"RPI":(true|false),"seq":(' + _COUNT + r")"
-)  # fmt: skip
-_SPOT_TRADE = (
-    r's":' + _TIME + r',"type":"snapshot","data":\[\{"i":"([\w-]++)","T":(' + _TIME
-    + r'),"p":' + _PRICE + r',"v":' + _NUMBER + r',"S":"(Buy|Sell)","seq":(' + _COUNT
-    + r'),"s":' + _NAME + r',"BT":(true|false),"RPI":(true|false)'
-)  # fmt: skip
-
-TRADE = re.compile(
-    r'","t(?:' + _CONTRACT_TRADE + "|" + _SPOT_TRADE + r")\}\]\}",
+    + r',"i":"([\w-]++)","BT":(true|false),"RPI":(true|false),"seq":(' + _COUNT + r")\}\]\}",
     re.ASCII,
-)
-"""What follows the topic, for a frame of a single trade. Groups, as contracts spell it: T, S, v, p,
-i, BT, RPI, seq; as spot does: i, T, p, v, S, seq, BT, RPI."""
+)  # fmt: skip
+"""What follows the topic, for a frame of a single trade of a contract. Groups: T, S, v, p, i, BT,
+RPI, seq."""
+
+SPOT_TRADE = re.compile(
+    r'","ts":' + _TIME + r',"type":"snapshot","data":\[\{"i":"([\w-]++)","T":(' + _TIME
+    + r'),"p":' + _PRICE + r',"v":' + _NUMBER + r',"S":"(Buy|Sell)","seq":(' + _COUNT
+    + r'),"s":' + _NAME + r',"BT":(true|false),"RPI":(true|false)\}\]\}',
+    re.ASCII,
+)  # fmt: skip
+"""The same as spot spells it. Groups: i, T, p, v, S, seq, BT, RPI."""
 
 
 def _top_of_book(match: re.Match[str]) -> tuple[Any, ...]:
@@ -60,10 +59,21 @@ def _top_of_book(match: re.Match[str]) -> tuple[Any, ...]:
     return int(time) * NS_PER_MS, *best_bid, *best_ask
 
 
-def _trade(match: re.Match[str]) -> tuple[Any, ...]:
-    time, side, size, price, _, block, rpi, seq, *spot = match.groups()
-    if time is None:
-        _, time, price, size, side, seq, block, rpi = spot
+def _contract_trade(match: re.Match[str]) -> tuple[Any, ...]:
+    time, side, size, price, _, block, rpi, seq = match.groups()
+    return (
+        int(time) * NS_PER_MS,
+        int(seq),
+        DECIMALS[price],
+        DECIMALS[size],
+        Side.BUY if side == "Buy" else Side.SELL,
+        block == "true",
+        rpi == "true",
+    )
+
+
+def _spot_trade(match: re.Match[str]) -> tuple[Any, ...]:
+    _, time, price, size, side, seq, block, rpi = match.groups()
     return (
         int(time) * NS_PER_MS,
         int(seq),
@@ -82,7 +92,10 @@ top_of_book_constructor = deferred_constructors(
 )
 """Makes constructors; they take exchange, symbol, time of receipt, sequence and the match."""
 
-trade_constructor = deferred_constructors(
-    Trade, ["exchange_time_ns", "sequence", "price", "size", "side", "block", "rpi"], _trade
-)
+_TRADE_FIELDS = ["exchange_time_ns", "sequence", "price", "size", "side", "block", "rpi"]
+
+contract_trade_constructor = deferred_constructors(Trade, _TRADE_FIELDS, _contract_trade)
 """Makes constructors; they take exchange, symbol, time of receipt, trade id and the match."""
+
+spot_trade_constructor = deferred_constructors(Trade, _TRADE_FIELDS, _spot_trade)
+"""The same for spot's spelling."""

@@ -11,7 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from ccrs_bybit.plain import TOP_OF_BOOK, TRADE, top_of_book_constructor, trade_constructor
+from ccrs_bybit.plain import (
+    CONTRACT_TRADE,
+    SPOT_TRADE,
+    TOP_OF_BOOK,
+    contract_trade_constructor,
+    spot_trade_constructor,
+    top_of_book_constructor,
+)
 from ccrs_core.candle_times import later
 from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
@@ -178,23 +185,34 @@ class TradeStream(Stream):
     trades nor messages. https://bybit-exchange.github.io/docs/v5/websocket/public/trade
     """
 
-    __slots__ = ("_new",)
+    __slots__ = ("_new", "_new_of_spot")
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
-        self._new = trade_constructor()
+        self._new = contract_trade_constructor()
+        self._new_of_spot = spot_trade_constructor()
 
     def decode_plain(
-        self, frame: bytes, start: int, received_time_ns: int, match: Any = TRADE.fullmatch
+        self,
+        frame: bytes,
+        start: int,
+        received_time_ns: int,
+        contract: Any = CONTRACT_TRADE.fullmatch,
+        spot: Any = SPOT_TRADE.fullmatch,
     ) -> Sequence[Message] | None:
         try:
-            found = match(frame.decode(), start)
+            text = frame.decode()
         except UnicodeDecodeError:
             return None
+        # The wrong one of the two fails within five characters.
+        found = contract(text, start)
+        if found is not None:
+            event = self._new(self.exchange, self.symbol, received_time_ns, found[5], found)
+            return (Data(self.topic, (event,)),)
+        found = spot(text, start)
         if found is None:
             return None
-        trade_id = found[5] or found[9]
-        event = self._new(self.exchange, self.symbol, received_time_ns, trade_id, found)
+        event = self._new_of_spot(self.exchange, self.symbol, received_time_ns, found[1], found)
         return (Data(self.topic, (event,)),)
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:

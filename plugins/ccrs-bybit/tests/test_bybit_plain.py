@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from ccrs_bybit.bursts import rising_snapshots
 from ccrs_bybit.codec import BybitCodec
@@ -114,6 +115,23 @@ def test_plain_trades_say_whether_they_improved_a_retail_price() -> None:
             (event,) = message.events
             assert isinstance(event, Trade)
             assert (event.rpi, event.block) == (expected, False)
+
+
+@pytest.mark.parametrize("text", USUAL)
+def test_symbols_beyond_ascii_are_read_as_others_are(text: str) -> None:
+    instrument = instrument_of("BTCUSDT", Market.LINEAR)
+    assert instrument is not None
+    named = attrs.evolve(instrument, native="龙虾USDT")
+    strange = BybitCodec()
+    strange.subscribe([Subscription(c, named) for c in (Channel.TOP_OF_BOOK, Channel.TRADES)], "1")
+    frame = text.replace("BTCUSDT", "龙虾USDT").encode()
+    (message,), (usual,) = strange.decode(frame, 5), codec().decode(text.encode(), 5)
+    assert isinstance(message, Data)
+    assert isinstance(usual, Data)
+    assert message.events == usual.events
+    # What stands where a pattern that counts bytes would begin is no part of a frame.
+    with pytest.raises(DecodeError):
+        strange.decode(frame.replace(b'USDT","t', b'USDT","t0","t', 1), 5)
 
 
 def test_interleaved_topics_and_topics_that_are_gone_are_told_apart() -> None:
