@@ -27,6 +27,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.emulator.fault import GARBLED
 from ccrs_core.emulator.server import EmulatorServer
 
 pytestmark = pytest.mark.sockets
@@ -215,3 +216,18 @@ def test_planned_replacements_over_real_sockets_miss_and_repeat_nothing() -> Non
         assert chained(events)
 
     play(scene, options=Options(max_connection_age=1.5, rollover_overlap=0.2))
+
+
+@pytest.mark.parametrize("how", sorted(GARBLED))
+def test_a_book_whose_first_snapshot_is_garbled_on_its_way_asks_for_it_again(how: str) -> None:
+    async def scene(server: EmulatorServer, client: Client) -> None:
+        await client.instrument(SPOT)
+        server.venue.faults.add(f"garble,how={how},path=*depth*,count=1")
+        async with asyncio.timeout(5), client.subscribe(book(SPOT, depth=1000)) as feed:
+            (first,) = await read(feed, 1, BookUpdate)
+            assert isinstance(first, BookUpdate)
+            assert first.snapshot
+            assert feed.book(SPOT, depth=1000).valid
+        assert client.status().request_errors == 1
+
+    play(scene)
