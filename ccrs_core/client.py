@@ -89,6 +89,14 @@ def connect(
     :raises UsageError: where the environment doesn't exist, or has no address of such a name.
     """
     found: Exchange = plugins.load(exchange)() if isinstance(exchange, str) else exchange
+    for what, value, kind in (
+        ("exchange", found, Exchange),
+        ("options", options, Options),
+        ("credentials", credentials, Credentials),
+    ):
+        if value is not None and not isinstance(value, kind):
+            shown = "that" if kind is Credentials else repr(value)[:100]
+            raise UsageError(f"{what} must be of the type {kind.__name__}, not {shown}")
     return Client(
         found,
         environment=named(environment, base_url, addresses),

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import attrs
 
+from ccrs_core import checks
 from ccrs_core.codec import Data, LoginRefused, Outbound
 from ccrs_core.errors import DecodeError
 from ccrs_core.race import Runner
@@ -124,12 +125,12 @@ class Contest(Protocol):
 class Patience:
     """How long to wait for what, in seconds."""
 
-    ack: float = 5.0
+    ack: float = attrs.field(default=5.0, validator=checks.positive_seconds)
     """For an acknowledgement, before the request is repeated."""
-    ack_attempts: int = 3
+    ack_attempts: int = attrs.field(default=3, validator=checks.count)
     """Requests without acknowledgement after which a topic counts as refused."""
-    login: float = 10.0
-    idle: float = 60.0
+    login: float = attrs.field(default=10.0, validator=checks.positive_seconds)
+    idle: float = attrs.field(default=60.0, validator=checks.positive_seconds)
     """For any frame at all, where the codec declares no heartbeat."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ccrs_core import checks
 from ccrs_core.effects import Patience
 from ccrs_core.transport.base import TransportOptions
 
@@ -12,31 +13,37 @@ from ccrs_core.transport.base import TransportOptions
 class Options:
     """How a client connects, heals and waits. All times are seconds."""
 
-    transport: TransportOptions = attrs.field(factory=TransportOptions)
-    patience: Patience = attrs.field(factory=Patience)
+    transport: TransportOptions = attrs.field(
+        factory=TransportOptions, validator=checks.of(TransportOptions)
+    )
+    patience: Patience = attrs.field(factory=Patience, validator=checks.of(Patience))
 
-    backoff_initial: float = 0.5
+    backoff_initial: float = attrs.field(default=0.5, validator=checks.seconds)
     """The first reconnect waits a random time up to this; each further one up to twice as long."""
-    backoff_max: float = 30.0
-    stable_after: float = 10.0
+    backoff_max: float = attrs.field(default=30.0, validator=checks.positive_seconds)
+    stable_after: float = attrs.field(default=10.0, validator=checks.seconds)
     """A connection that brought data for so long resets the back-off."""
-    max_failures: int | None = None
+    max_failures: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.count)
+    )
     """With so many failures in a row of one connection ``ReconnectsExhausted`` ends the client;
     None: try for ever."""
 
-    max_connection_age: float | None = None
+    max_connection_age: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.positive_seconds)
+    )
     """Replace connections at this age, or before the exchange's own limit where that is lower."""
-    rollover_overlap: float = 1.0
+    rollover_overlap: float = attrs.field(default=1.0, validator=checks.seconds)
     """Both connections of a planned replacement deliver for so long."""
-    replace_losers: bool = False
+    replace_losers: bool = attrs.field(default=False, validator=checks.of(bool))
     """Replace a racing connection that won less than ``loser_share`` of ``loser_window``."""
-    loser_window: float = 60.0
-    loser_share: float = 0.02
+    loser_window: float = attrs.field(default=60.0, validator=checks.positive_seconds)
+    loser_share: float = attrs.field(default=0.02, validator=checks.seconds)
 
-    send_timeout: float = 10.0
-    request_attempts: int = 3
+    send_timeout: float = attrs.field(default=10.0, validator=checks.positive_seconds)
+    request_attempts: int = attrs.field(default=3, validator=checks.count)
     """Tries of a REST read that fails for a passing reason."""
-    request_patience: float = 10.0
+    request_patience: float = attrs.field(default=10.0, validator=checks.seconds)
     """A rate limit that lasts longer is raised at once instead of waited for."""
-    instruments_max_age: float = 3600.0
+    instruments_max_age: float = attrs.field(default=3600.0, validator=checks.seconds)
     """Instrument lists older than this are fetched anew when they are needed."""

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
+from ccrs_core import checks
 from ccrs_core.codec import Outbound
 from ccrs_core.rest import HttpRequest, HttpResponse
 
@@ -24,12 +25,14 @@ class TransportOptions:
 
     proxy: str | None = attrs.field(default=None, repr=False)
     ssl: ssl.SSLContext | None = None
-    source_address: str | None = None
-    compression: bool = False
-    max_frame_bytes: int = 16 * 1024 * 1024
-    connect_timeout: float = 10.0
-    request_timeout: float = 10.0
-    close_timeout: float = 2.0
+    source_address: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.of(str))
+    )
+    compression: bool = attrs.field(default=False, validator=checks.of(bool))
+    max_frame_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=checks.count)
+    connect_timeout: float = attrs.field(default=10.0, validator=checks.positive_seconds)
+    request_timeout: float = attrs.field(default=10.0, validator=checks.positive_seconds)
+    close_timeout: float = attrs.field(default=2.0, validator=checks.seconds)
 
 
 class Clock(Protocol):

@@ -1,0 +1,67 @@
+"""Settings that can't work are told where they are given."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+from ccrs_core.errors import UsageError
+
+
+def seconds(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """For times and shares: a number that isn't below zero, and isn't infinite.
+
+    :raises UsageError: where it is none.
+    """
+    _number(instance, field, value, (int, float))
+    if not 0 <= value < math.inf:
+        raise UsageError(f"{_named(instance, field)} must not be below zero, not {value!r}")
+
+
+def positive_seconds(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """For times without which nothing would work: a number above zero.
+
+    :raises UsageError: where it is none.
+    """
+    _number(instance, field, value, (int, float))
+    if not 0 < value < math.inf:
+        raise UsageError(f"{_named(instance, field)} must be above zero, not {value!r}")
+
+
+def count(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """For how many there are: a whole number, at least 1.
+
+    :raises UsageError: where it is none.
+    """
+    _number(instance, field, value, (int,))
+    if value < 1:
+        raise UsageError(f"{_named(instance, field)} must be at least 1, not {value!r}")
+
+
+def of(kind: type[Any]) -> Any:
+    """For what must be of a type.
+
+    :raises UsageError: where it isn't.
+    """
+
+    def check(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, kind):
+            raise UsageError(
+                f"{_named(instance, field)} must be of the type {kind.__name__}, not {value!r:.100}"
+            )
+
+    return check
+
+
+def _number(
+    instance: Any, field: attrs.Attribute[Any], value: Any, kinds: tuple[type[Any], ...]
+) -> None:
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        word = "a number of seconds" if float in kinds else "a whole number"
+        raise UsageError(f"{_named(instance, field)} must be {word}, not {value!r:.100}")
+
+
+def _named(instance: Any, field: attrs.Attribute[Any]) -> str:
+    return f"{type(instance).__name__}.{field.name}"
