@@ -17,6 +17,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
+from ccrs_core.client import Client
 from ccrs_core.conformance.cleanup import CleanupProperties, first_events, lively
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Case, Subject
@@ -250,6 +251,11 @@ class FeedProperties(CleanupProperties):
         def fails(event: AnyEvent) -> NoReturn:
             raise _Broken
 
+        async def breaks(client: Client) -> None:
+            with pytest.raises(_Broken):
+                async with client.subscribe(*interests, callback=fails):
+                    await asyncio.Event().wait()
+
         async def scenario(world: World) -> None:
             client = world.client
             late = 0.0
@@ -259,7 +265,8 @@ class FeedProperties(CleanupProperties):
                 client.subscribe(*interests, maxsize=1),
                 client.subscribe(*interests) as good,
             ):
-                broken = await client.subscribe(*interests, callback=fails).__aenter__()
+                # In a task of its own, which the failure ends.
+                broken = asyncio.ensure_future(breaks(client))
                 await subscribed(good)
                 begin, begin_ns = world.tap.now(), world.clock.time_ns()
                 seen = 0
@@ -272,8 +279,8 @@ class FeedProperties(CleanupProperties):
                             late = max(late, waited / 1e9)
                 end = world.tap.now()
                 assert end - begin >= duration, "a feed ended because of another one's consumer"
-                with pytest.raises(_Broken):
-                    await broken.__aexit__(None, None, None)
+                async with asyncio.timeout(1.0):
+                    await broken
                 assert len(client.status().connections) == len(world.tap.attempts), (
                     "a connection was lost because of a consumer"
                 )
