@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ccrs_core.codec import Pong as Pong
     from ccrs_core.codec import Refused as Refused
     from ccrs_core.codec import Reply as Reply
+    from ccrs_core.codec import Unchanged as Unchanged
     from ccrs_core.codec import Unrecognised as Unrecognised
     from ccrs_core.consolidated import BestPrice as BestPrice
     from ccrs_core.consolidated import ConsolidatedBBO as ConsolidatedBBO
@@ -154,7 +155,7 @@ _HOME = {
         "client": "Client connect",
         "codec": (
             "Ack Alive Closing Codec Data Heartbeat LoggedIn LoginRefused Message Outbound "
-            "Pong Refused Reply Unrecognised"
+            "Pong Refused Reply Unchanged Unrecognised"
         ),
         "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "credentials": "Credentials",
@@ -314,6 +315,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "TransportOptions",
+    "Unchanged",
     "UnknownInstrument",
     "Unrecognised",
     "Unsupported",

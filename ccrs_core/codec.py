@@ -43,6 +43,17 @@ class Data:
 
 
 @attrs.frozen
+class Unchanged:
+    """A frame of a topic that says what is known already: the topic lives, and there is no event.
+
+    For streams that repeat themselves, such as a funding rate that is told every second. Without
+    it they would count as silent.
+    """
+
+    topic: str
+
+
+@attrs.frozen
 class Ack:
     """The exchange accepted the request, or just the named topics of it.
 
@@ -115,7 +126,17 @@ class Unrecognised:
 
 
 Message = (
-    Data | Ack | Refused | LoggedIn | LoginRefused | Reply | Alive | Pong | Closing | Unrecognised
+    Data
+    | Unchanged
+    | Ack
+    | Refused
+    | LoggedIn
+    | LoginRefused
+    | Reply
+    | Alive
+    | Pong
+    | Closing
+    | Unrecognised
 )
 """What a codec reads out of a frame."""
 

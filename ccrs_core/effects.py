@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from ccrs_core import checks
-from ccrs_core.codec import Data, LoginRefused, Outbound
+from ccrs_core.codec import Data, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
 from ccrs_core.race import Runner
 
@@ -100,6 +100,7 @@ class Close:
 
 Effect = (
     Data
+    | Unchanged
     | Send
     | Acknowledged
     | TopicRefused
@@ -130,6 +131,9 @@ class Patience:
     ack_attempts: int = attrs.field(default=3, validator=checks.count)
     """Requests without acknowledgement after which a topic counts as refused."""
     login: float = attrs.field(default=10.0, validator=checks.positive_seconds)
+    first: float = attrs.field(default=20.0, validator=checks.positive_seconds)
+    """For the first acknowledgement of a subscription from the wish on, connected or not, before
+    the feed is told."""
     idle: float = attrs.field(default=60.0, validator=checks.positive_seconds)
     """For any frame at all, where the codec declares no heartbeat."""
 

@@ -31,7 +31,7 @@ class FeedOwner(Protocol):
 
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None: ...
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None: ...
-    async def ready(self, feed: Feed) -> None: ...
+    async def ready(self, feed: Feed, everywhere: bool) -> None: ...
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook: ...
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None: ...
 
@@ -173,12 +173,15 @@ class Feed:
         if gone and self._open:
             await self._owner.stop(self, gone)
 
-    async def ready(self) -> None:
-        """Wait until the exchange has acknowledged every subscription.
+    async def ready(self, *, everywhere: bool = False) -> None:
+        """Wait until the exchange has acknowledged every subscription, and every book is valid.
 
+        :param everywhere: on all racing connections, not just on one of them.
         :raises SubscriptionRefused: where it refused one.
+        :raises ConnectFailed: where no connection has come about within ``Patience.first`` (the
+            feed was told, by ``Stale``). Connecting goes on: call it again to wait on.
         """
-        await self._owner.ready(self)
+        await self._owner.ready(self, everywhere)
         if self._errors:
             raise self._errors.popleft()
 

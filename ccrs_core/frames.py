@@ -20,6 +20,7 @@ from ccrs_core.codec import (
     Pong,
     Refused,
     Reply,
+    Unchanged,
 )
 from ccrs_core.effects import Contest, Counters, Effect, Superseded
 from ccrs_core.inflate import inflate
@@ -155,12 +156,19 @@ class FrameReader:
         """A frame that says anything but one thing about one topic."""
         counters, useful = self._counters, False
         for message in messages:
-            if message.__class__ is not Data:
+            if message.__class__ is not Data and message.__class__ is not Unchanged:
                 self._control(message, now, effects)
                 continue
-            assert isinstance(message, Data)
+            assert isinstance(message, Data | Unchanged)
             topic = self._topics.get(message.topic)
             if topic is None:
+                continue
+            if isinstance(message, Unchanged):
+                topic.last_data = now
+                if topic.silences:
+                    self._first(topic, now)
+                    effects.append(message)
+                useful = True
                 continue
             topic.last_data = now
             if topic.silences or not topic.had_data:

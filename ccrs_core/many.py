@@ -202,10 +202,10 @@ class Clients:
             for exchange, own in shares.items():
                 all_of_them.push_async_callback(self._clients[exchange].placement.stop, feed, own)
 
-    async def ready(self, feed: Feed) -> None:
+    async def ready(self, feed: Feed, everywhere: bool) -> None:
         """For feeds: wait until none of their subscriptions is pending."""
         for client in self._clients.values():
-            await client.placement.ready(feed)
+            await client.placement.ready(feed, everywhere)
 
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
         """For feeds: the live book of one of their subscriptions."""

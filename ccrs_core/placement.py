@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
-from ccrs_core.errors import Unsupported, UsageError
+from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
 from ccrs_core.events import InstrumentChanged
 from ccrs_core.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.feed import Feed
@@ -142,18 +142,31 @@ class Placement:
                 shard.end()
             await asyncio.gather(*(shard.aclose() for shard in idle))
 
-    async def ready(self, feed: Feed) -> None:
-        """Wait until none of a feed's subscriptions is pending."""
-        while any(
-            shard.state(subscription) is SubscriptionState.PENDING
+    async def ready(self, feed: Feed, everywhere: bool = False) -> None:
+        """Wait until none of a feed's subscriptions is pending, and its books are valid.
+
+        :raises ConnectFailed: where no connection has come about within ``Patience.first``.
+        """
+        while pending := [
+            (subscription, shard)
             for subscription, shard in self._placed.get(feed, {}).values()
-        ):
+            if _pending(subscription, shard, everywhere)
+        ]:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._progress.add(waiter)
+            # Books, and the other racing connections, are ready without anybody being told.
+            quiet = all(s.state(sub) is not SubscriptionState.PENDING for sub, s in pending)
             try:
-                await waiter
+                async with asyncio.timeout(_LOOK_AGAIN if quiet else None):
+                    await waiter
+            except TimeoutError:
+                pass
             finally:
                 self._progress.discard(waiter)
+        for subscription, shard in self._placed.get(feed, {}).values():
+            stream = shard.stream(subscription)
+            if stream is not None and stream.stale_since_ns is not None and not stream.acknowledged:
+                raise ConnectFailed(f"{subscription}: nothing yet; {shard.trouble}")
 
     def _moved(self) -> None:
         for waiter in self._progress:
@@ -195,3 +208,20 @@ class Placement:
         for shard in shards:
             shard.end()
         return shards
+
+
+_LOOK_AGAIN = 0.05
+"""Seconds between looks at what nobody tells of."""
+
+
+def _pending(subscription: Subscription, shard: Shard, everywhere: bool) -> bool:
+    """Whether a subscription is still waited for: on all racing connections, if asked."""
+    state = shard.state(subscription)
+    if state is SubscriptionState.PENDING:
+        return True
+    if state is not SubscriptionState.ACTIVE:
+        return False
+    if everywhere and shard.carried_by(subscription) < shard.connections:
+        return True
+    book = shard.topic(subscription).book if subscription.channel is Channel.BOOK else None
+    return book is not None and not book.valid

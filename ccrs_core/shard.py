@@ -21,7 +21,7 @@ from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState
-from ccrs_core.stream import EVENT_OF, Stream
+from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.supervisor import Context, Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
@@ -163,6 +163,30 @@ class Shard:
         for link in self.links:
             if new and link.session is not None and not link.held:
                 link.apply(link.session.add(new))
+        if new:
+            self.later(self.context.options.patience.first, lambda: self._unheard(new))
+
+    def _unheard(self, subscriptions: Sequence[Subscription]) -> None:
+        """The time for a first acknowledgement is over: tell of those that have none, and why."""
+        now_ns, told = self.context.clock.time_ns(), []
+        for subscription in subscriptions:
+            stream = self.stream(subscription)
+            if stream is None or stream.acknowledged or stream.delivered:
+                continue
+            if subscription in self.refusals or self.carried_by(subscription):
+                continue
+            stream.stale(Reason.DISCONNECTED, now_ns)
+            told.append(subscription)
+        if told:
+            more = "" if len(told) == 1 else f" and {len(told) - 1} more"
+            log.warning("%s%s: nothing yet; %s", told[0], more, self.trouble)
+            self._changed()
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the connections from being open."""
+        errors = [link.error for link in self.links if link.error]
+        return errors[-1] if errors else "the exchange has not answered"
 
     def detach(self, subscriptions: Sequence[Subscription], feed: Feed) -> list[Subscription]:
         """Take these from a feed, unsubscribing from those (returned) that no feed has any more."""
@@ -355,6 +379,13 @@ class Shard:
             self._interrupted(effect.topic, Reason.SILENT, now_ns, round(effect.seconds * 1e9))
             now = self.context.clock.monotonic()
             self.topics[effect.topic].coverage.leaves(link.runner, Reason.SILENT, now, ended=False)
+
+    def unchanged(self, name: str, now_ns: int) -> None:
+        """A topic that had fallen silent says that what is known still holds."""
+        topic = self.topics.get(name)
+        for stream in () if topic is None else topic.streams.values():
+            if stream.subscription.channel in STATES:
+                stream.resume(now_ns, None)
 
     def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None:
         """A frame was lost, of some topics or of whatever one. Where no other connection brings its

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import tenacity
 
-from ccrs_core.codec import Data, Outbound
+from ccrs_core.codec import Data, Outbound, Unchanged
 from ccrs_core.credentials import Credentials
 from ccrs_core.effects import (
     Acknowledged,
@@ -97,6 +97,7 @@ class Parent(Protocol):
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None: ...
     def refused(self, link: Link, effect: TopicRefused) -> None: ...
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None: ...
+    def unchanged(self, topic: str, now_ns: int) -> None: ...
     def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None: ...
     def answered(self, link: Link, asked_at: float) -> None: ...
     def replace(self, link: Link, reason: str) -> None: ...
@@ -406,9 +407,10 @@ class Link:
             case Silent():
                 log.info("%s on connection %d is silent", effect.topic, self.number)
                 self.shard.silent(self, effect, now_ns)
-            case Superseded(topic, count):
-                if topic in self.shard.topics:
-                    self.shard.topics[topic].superseded(count)
+            case Unchanged(topic):
+                self.shard.unchanged(topic, now_ns)
+            case Superseded(topic, count) if topic in self.shard.topics:
+                self.shard.topics[topic].superseded(count)
             case Unreadable():
                 self._unread.tell(effect, self.context.clock.monotonic())
                 self.shard.unreadable(self, effect, now_ns)
@@ -422,8 +424,6 @@ class Link:
                     self._fatal = AuthError(fatal.code, fatal.text)
                 if self._connection is not None:
                     self._connection.abort()
-            case _:
-                pass
 
     def ask(self, now: float) -> bool:
         """Ask the exchange what it answers at once; False where that would take more than half of

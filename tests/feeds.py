@@ -46,7 +46,7 @@ class Owner:
         for interest in interests:
             feed.discard("toy", interest.symbol, interest.channel)
 
-    async def ready(self, feed: Feed) -> None:
+    async def ready(self, feed: Feed, everywhere: bool) -> None:
         await asyncio.sleep(0)
 
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:

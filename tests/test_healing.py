@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from ccrs_core import (
     BookUpdate,
     Budget,
     Channel,
+    ConnectFailed,
     Credentials,
     Gap,
     LinkState,
@@ -24,6 +26,7 @@ from ccrs_core import (
     Resumed,
     SequenceScope,
     Stale,
+    SubscriptionState,
     TopOfBook,
     Trade,
     Unsupported,
@@ -33,7 +36,7 @@ from ccrs_core import (
 )
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer
-from tests.virtual import scenario
+from tests.virtual import follow, scenario
 from tests.watching import TOP, market, world
 
 # --- racing and replacement --------------------------------------------------------------------
@@ -503,3 +506,44 @@ async def test_mass_resubscription_keeps_to_the_message_budget_and_heartbeats_go
             for i in range(len(times) - 2):
                 assert times[i + 2] - times[i] >= 9.999
         assert any("ping" in m for _, _, m in seen.server.sent)
+
+
+# --- subscriptions that nothing was ever heard of ---------------------------------------------
+
+
+@scenario
+async def test_a_subscription_that_is_never_connected_is_told_of_and_heals() -> None:
+    server = ToyServer()
+    server.now = asyncio.get_running_loop().time
+    server.refuse_connects = 10**6
+    client = ccrs_core.connect(Toy(), transport=MemoryTransport(server), clock=VirtualClock())
+    async with client, client.subscribe(TOP, trades("BTC/USD")) as feed:
+        told: list[Any] = []
+        reader = asyncio.ensure_future(follow(feed, told, []))
+        with pytest.raises(ConnectFailed, match="refused"):
+            await feed.ready()
+        await asyncio.sleep(100.0)
+        assert [(type(e), e.about) for e in told] == [
+            (Stale, Channel.TOP_OF_BOOK),
+            (Stale, Channel.TRADES),
+        ]
+        states = {s.channel: s.state for s in client.status().subscriptions}
+        assert set(states.values()) == {SubscriptionState.STALE}
+        server.refuse_connects = 0
+        await asyncio.sleep(40.0)
+        await feed.ready()
+        server.tick("top:BTC")
+        await asyncio.sleep(1.0)
+        assert {type(e) for e in told[2:]} >= {Resumed, TopOfBook}
+        assert not [e for e in told if isinstance(e, Gap)]
+        reader.cancel()
+        await asyncio.wait([reader])
+
+
+@scenario
+async def test_a_connection_that_comes_in_time_is_nothing_to_tell() -> None:
+    async with world(TOP) as seen:
+        await seen.feed.ready(everywhere=True)
+        await market(seen, "top:BTC", 3)
+        await asyncio.sleep(1.0)
+        assert not seen.of(Stale)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from ccrs_binance import plain
 from ccrs_core.candle_times import later
-from ccrs_core.codec import Data, Message, Unrecognised
+from ccrs_core.codec import Data, Message, Unchanged, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import (
     BookUpdate,
@@ -453,9 +453,9 @@ class MarkPriceStream(Stream):
             events.append((1, Funding(*head, *funding)))
             self._funding = funding
         # The last bit tells one frame's events apart.
-        return [Data(self.topic, (event,), time << 1 | place) for place, event in events] or (
-            self.unknown("nothing new")
-        )
+        return [Data(self.topic, (event,), time << 1 | place) for place, event in events] or [
+            Unchanged(self.topic)
+        ]
 
 
 class LiquidationStream(Stream):

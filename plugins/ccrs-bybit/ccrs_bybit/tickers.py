@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ccrs_bybit.streams import Stream
-from ccrs_core.codec import Data, Message
+from ccrs_core.codec import Data, Message, Unchanged
 from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
 from ccrs_core.model import NS_PER_MS, Channel, Subscription
 from ccrs_core.wire import (
@@ -89,6 +89,8 @@ class TickerStream(Stream):
             # Later and yet less: no frame that was late, but another count.
             restart = cross < self._cross and ts > self._time_ns
             self._cross, self._time_ns = cross, ts
+        if not events:
+            return (Unchanged(self.topic),)
         return [
             Data(
                 self.topic,

@@ -21,6 +21,7 @@ from ccrs_core.codec import (
     LoginRefused,
     Pong,
     Refused,
+    Unchanged,
     Unrecognised,
 )
 from ccrs_core.credentials import Credentials
@@ -408,7 +409,8 @@ def test_a_strange_liquidation_takes_no_other_away() -> None:
 
 def test_dated_contracts_have_no_funding() -> None:
     codec = codec_for(Channel.FUNDING)
-    assert said(codec, ticker("snapshot", 5, fundingRate="", nextFundingTime="")) == []
+    told = said(codec, ticker("snapshot", 5, fundingRate="", nextFundingTime=""))
+    assert told == [Unchanged("tickers.BTCUSDT")]
 
 
 # --- the rest ---
