@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ccrs_core.conformance.alone import AloneProperties
 from ccrs_core.conformance.budgets import BudgetProperties
 from ccrs_core.conformance.healing import HealingProperties
 from ccrs_core.conformance.racing import RacingProperties
@@ -9,6 +10,6 @@ from ccrs_core.conformance.schedules import MachineProperties
 
 
 class SupervisorProperties(
-    HealingProperties, BudgetProperties, RacingProperties, MachineProperties
+    AloneProperties, HealingProperties, BudgetProperties, RacingProperties, MachineProperties
 ):
     """All properties of supervised connections."""

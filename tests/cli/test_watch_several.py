@@ -100,6 +100,7 @@ def status(exchange: str) -> ClientStatus:
         reconnects=1,
         requests=0,
         request_errors=0,
+        rows_left_out=0,
         host_paused=0.0,
     )
 

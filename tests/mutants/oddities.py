@@ -8,10 +8,12 @@ from typing import Any
 import attrs
 from ccrs_binance import Binance
 from ccrs_bybit import Bybit
+from ccrs_okx import Okx
 
+from ccrs_core.codec import Codec, Message, Unchanged
 from ccrs_core.emulator import Dialect, Listing, Oddity
-from ccrs_core.exchange import Exchange
-from ccrs_core.model import InstrumentStatus
+from ccrs_core.exchange import Exchange, Route
+from ccrs_core.model import Channel, InstrumentStatus, Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 
@@ -147,7 +149,45 @@ class BinanceListsNothingAnew(Binance):
     dialect = speaking(Binance, listed_once)
 
 
+# --- what repeats itself --------------------------------------------------------------------------
+
+
+ALONE = "test_a_stream_that_lives_alone_is_never_called_silent"
+
+
+def _new_alone(messages: Sequence[Message]) -> Sequence[Message]:
+    return [message for message in messages if not isinstance(message, Unchanged)]
+
+
+class BinanceRepetitionsUntold(Binance):
+    """A mark price frame without a new funding rate says nothing at all."""
+
+    def codec(self, route: Route) -> Codec:
+        codec = super().codec(route)
+        decode = codec.decode
+        codec.decode = lambda frame, ns: _new_alone(decode(frame, ns))  # type: ignore[method-assign]
+        return codec
+
+
+@caught_by(ALONE)
+class ImpatientCandles(Bybit):
+    """Candles are expected as often as trades come in a lively market."""
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        return 2.0 if subscription.channel is Channel.CANDLES else super().max_silence(subscription)
+
+
+class ImpatientFunding(Okx):
+    """Funding rates are expected ten times as often as they are told."""
+
+    def max_silence(self, subscription: Subscription) -> float | None:
+        usual = super().max_silence(subscription)
+        return 20.0 if subscription.channel is Channel.FUNDING else usual
+
+
 ELSEWHERE: tuple[tuple[str, type[Any], str], ...] = (
     ("binance", BinanceWithoutHoles, ODD),
     ("binance", BinanceListsNothingAnew, ODD),
+    ("binance", BinanceRepetitionsUntold, ALONE),
+    ("okx", ImpatientFunding, ALONE),
 )
