@@ -196,10 +196,10 @@ class _Decimals(dict[str, Decimal]):
             raise TypeError(f"number as {type(text).__name__}, not text")
         # Decimal() takes spaces, underscores, digits of other scripts, NaN.
         if len(text) > LONGEST or _spelled(text) is None:
-            raise ValueError(f"{text[:LONGEST]!r} spells no number")
+            raise ValueError("a text that spells no number")
         number = Decimal(text)
         if not -64 < number.adjusted() < 64 or not self.check(number):
-            raise ValueError(f"{text} is no {self.kind}")
+            raise ValueError(f"a number that is no {self.kind}")
         if len(self) >= 16384:
             self.clear()
         self[text] = number
@@ -266,10 +266,10 @@ def fresh_size(text: Any) -> Decimal:
     if type(text) is not str:
         raise TypeError(f"number as {type(text).__name__}, not text")
     if len(text) > LONGEST or _spelled(text) is None:
-        raise ValueError(f"{text[:LONGEST]!r} spells no number")
+        raise ValueError("a text that spells no number")
     number = Decimal(text)
     if number and not _LEAST <= number < _MOST:
-        raise ValueError(f"{text} is no size")
+        raise ValueError("a number that is no size")
     return number
 
 
@@ -341,7 +341,7 @@ def ns_of_ms(ms: Any) -> int:
     if type(ms) is not int:
         raise TypeError("not a time in milliseconds")
     if not EARLIEST_MS <= ms < LATEST_MS:
-        raise ValueError(f"{ms} ms is no time of today's exchanges")
+        raise ValueError("no time of today's exchanges, in milliseconds")
     return ms * NS_PER_MS
 
 
@@ -366,7 +366,7 @@ def ns_of_seconds(seconds: Any) -> int:
 def plausible_ns(ns: int) -> int:
     """A time in nanoseconds, if exchanges can mean it."""
     if not EARLIEST_MS * NS_PER_MS <= ns < LATEST_MS * NS_PER_MS:
-        raise ValueError(f"{ns} ns is no time of today's exchanges")
+        raise ValueError("no time of today's exchanges")
     return ns
 
 

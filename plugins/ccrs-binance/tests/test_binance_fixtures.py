@@ -66,7 +66,7 @@ BOOKS: list[tuple[Path, dict[str, tuple[str, int, int, int, tuple[str, ...], tup
                 50093247361,
                 185,
                 ("61830.00", "2.194", "61830.01", "2.32387"),
-                (1120, 1085),
+                (1000, 1000),
             )
         },
     ),
@@ -108,7 +108,7 @@ BOOKS: list[tuple[Path, dict[str, tuple[str, int, int, int, tuple[str, ...], tup
                 5123108627564,
                 187,
                 ("61811.30", "0.777", "61811.40", "3.043"),
-                (1376, 1172),
+                (1000, 949),
             )
         },
     ),
