@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ccrs_core.codec import Ack, Codec, Data, Message, Pong
+from ccrs_core.codec import Ack, Codec, Data, Message, Pong, Refused
 from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import AnyEvent, BookUpdate, InstrumentChanged, MarketData, Notice, Reason
@@ -388,7 +388,9 @@ class Playback:
                 if names or request_id is None:
                     return
                 asked_at = line.questions.answered(request_id)
-            case Pong(request_id):
+            case Refused(request_id) if request_id is None:
+                return
+            case Pong(request_id) | Refused(request_id):
                 asked_at = line.questions.answered(request_id)
             case _:
                 return

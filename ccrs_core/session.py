@@ -367,6 +367,8 @@ class Session:
 
     def _refused(self, refused: Refused, effects: list[Effect]) -> None:
         request, names = self._requests.answered(refused.request_id, refused.topics)
+        if request is None and refused.request_id is not None:
+            self._answered(refused.request_id, effects)  # a refusal is an answer, too
         if request is not None and not names:
             # It names nothing that was asked for: as good as naming nothing.
             names, request.topics = request.topics, []
