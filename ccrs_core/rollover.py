@@ -47,7 +47,7 @@ class Rollover:
         shard = self._shard
         if link.successor is not None or link.retired or shard.closed:
             return
-        if any(other.successor is link for other in shard.links):
+        if any(other.successor is link and not other.retired for other in shard.links):
             # It has not taken over yet: no third connection, this one is opened anew.
             log.info("connection %d is to end before it has taken over: %s", link.number, reason)
             link.fail(reason)
