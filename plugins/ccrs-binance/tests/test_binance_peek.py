@@ -44,8 +44,9 @@ def in_any_order(fields: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.permutations(list(fields.items())).map(dict)
 
 
-prices = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
-levels = st.lists(st.tuples(prices, prices), max_size=3)
+prices = st.decimals(min_value="0.01", max_value=10**6, places=2).map(str)
+sizes = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
+levels = st.lists(st.tuples(prices, sizes), max_size=3)
 numbers = st.one_of(st.integers(1, 3), st.integers(1, 2**53))
 times = st.integers(10**12, 2 * 10**12)
 
@@ -55,7 +56,7 @@ def frames(draw: st.DrawFn) -> tuple[Market, dict[str, Any]]:
     """Any numbered frame, its keys in any order."""
     market = draw(st.sampled_from([Market.SPOT, Market.LINEAR]))
     futures = market is Market.LINEAR
-    quote = {"b": draw(prices), "B": draw(prices), "a": draw(prices), "A": draw(prices)}
+    quote = {"b": draw(prices), "B": draw(sizes), "a": draw(prices), "A": draw(sizes)}
     change: dict[str, Any] = {"e": "depthUpdate", "E": draw(times), "U": draw(numbers)}
     change |= {"u": draw(numbers), "b": draw(levels), "a": draw(levels)}
     whole = {"lastUpdateId": draw(numbers), "bids": draw(levels), "asks": draw(levels)}
@@ -63,7 +64,7 @@ def frames(draw: st.DrawFn) -> tuple[Market, dict[str, Any]]:
         quote |= {"e": "bookTicker", "T": draw(times), "E": draw(times)}
         change |= {"T": draw(times), "pu": draw(numbers), "st": 1}
     trade: dict[str, Any] = {"E": draw(times), "T": draw(times), "p": draw(prices)}
-    trade |= {"q": draw(prices), "m": draw(st.booleans()), ("a" if futures else "t"): draw(numbers)}
+    trade |= {"q": draw(sizes), "m": draw(st.booleans()), ("a" if futures else "t"): draw(numbers)}
     stream, data = draw(
         st.sampled_from(
             [
