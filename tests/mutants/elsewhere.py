@@ -222,7 +222,7 @@ OWN: tuple[tuple[str, type[Exchange], str], ...] = (
     (
         "binance",
         SnapshotTakenForOlder,
-        "test_under_any_faults_of_frames_a_book_is_right_or_unreadable",
+        "test_books_are_right_again_soon_after_the_last_fault",
     ),
     (
         "binance",
