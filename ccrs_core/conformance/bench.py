@@ -141,6 +141,38 @@ class Bench:
         self.runners[0] = Runner(self.runners[0].epoch + 1)
 
 
+class Near(Bench):
+    """A bench that compares the best levels alone, and makes the book know more when it asks."""
+
+    def __init__(self, line: Line, truth: Truth, subscription: Subscription) -> None:
+        self._line = line
+        self._wider = False
+        self._depth = min(truth.depth, subscription.depth or truth.depth)
+        super().__init__(line.exchange, truth, subscription)
+
+    def _resync(self, topic: str, what: Ask) -> None:
+        super()._resync(topic, what)
+        self._wider = self._wider or what is Ask.WIDER
+
+    def widen(self) -> None:
+        """Answer what was asked for to make a valid book know more."""
+        request = self.exchange.wider_snapshot(self.subscription)
+        if not self._wider or request is None or self.topic.keeper is None:
+            return
+        self._wider = False
+        now_ns = self._line.venue.now_ns
+        snapshot = self._line.ask(request)
+        self.topic.keeper.fetched(snapshot, now_ns / NS_PER_SECOND, request.depth)
+        self.judge(now_ns)
+
+    def judge(self, time_ns: int) -> None:
+        if self.book.valid:
+            bids, asks = self.book.bids(self._depth), self.book.asks(self._depth)
+            self.since = self.history.book_is_true(
+                bids, asks, self._depth, since=self.since, until_ns=time_ns
+            )
+
+
 def updates(codec: Codec, frame: bytes, time_ns: int) -> list[Data]:
     """What a frame says of books."""
     if codec.compression is not None:

@@ -10,16 +10,17 @@ import attrs
 from hypothesis import strategies as st
 
 from ccrs_core.codec import Data
-from ccrs_core.conformance.bench import Bench, Heard, recorded, updates
+from ccrs_core.conformance.bench import Bench, Heard, Near, recorded, updates
 from ccrs_core.conformance.generated import Deed, Kind, deeds, explore, kinds, vary
 from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.sequences import numbers_rise
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth, clock
+from ccrs_core.emulator.matching import TimeInForce
 from ccrs_core.events import BookUpdate, Level, Reason
 from ccrs_core.exchange import SequenceScope
-from ccrs_core.model import NS_PER_SECOND, Channel, Market, Subscription
+from ccrs_core.model import NS_PER_SECOND, Channel, Market, Side, Subscription
 from ccrs_core.orderbook import BookState
 from ccrs_core.race import Runner
 
@@ -34,6 +35,8 @@ _actions = st.lists(
 )
 _LIVELY = Kind(Decimal("0.5"), 30_000, Decimal("0.001"), 0, 40.0)
 
+_NEAR = 50
+"""Levels that are compared where the market goes far."""
 _SWAPPED = "swapped with the next one"
 _CHANGES = ("left out", "repeated", _SWAPPED)
 
@@ -171,6 +174,51 @@ class KeepingProperties:
                     f"no snapshot of {sub} came, or it doesn't apply: is {depth} a depth that the "
                     "exchange has (Capabilities.book_depths), and Codec.topic its topic's name?"
                 )
+
+    @proves(21)
+    def test_a_book_stays_the_markets_however_far_the_market_goes(self, subject: Subject) -> None:
+        """In a market far deeper than any answer tells, a valid book's best levels are the market's
+        after each frame while the market goes down and up by far more levels than are known: what
+        the plugin says of depths, and of the requests that a book starts from, is so."""
+        for case in subject.cases(Channel.BOOK):
+            for depth in self._telling(subject, case.market):
+                for side in Side:
+                    self._walked(subject, case.market, depth, side)
+
+    @staticmethod
+    def _telling(subject: Subject, market: Market) -> list[int]:
+        """The depths whose books are kept from changes of all levels, and the shallowest one."""
+        exchange, instrument = subject.exchange, subject.instrument(market)
+        depths = subject.exchange.capabilities.book_depths.get(market, ())
+        subs = [subject.subscription(Channel.BOOK, instrument, depth) for depth in depths]
+        all_levels = [sub.depth for sub in subs if exchange.book_depth(sub) is None]
+        starts = [sub.depth for sub in subs if exchange.book_snapshot(sub) is not None]
+        return sorted({*depths[:1], *filter(None, (*all_levels, *starts))})
+
+    @staticmethod
+    def _walked(subject: Subject, market: Market, depth: int, side: Side) -> None:
+        kind = attrs.evolve(_LIVELY, seed=subject.seed, rate=20.0)
+        line, truth, instrument = vary(
+            subject, subject.instrument(market), kind, depth=_NEAR, levels=2 * depth + 20
+        )
+        bench = Near(line, truth, subject.subscription(Channel.BOOK, instrument, depth))
+        wire = _Life(line, bench)
+        wire.act(0.3)
+        (listing,) = line.venue.listings.values()
+        traded = line.venue.market(listing)
+        engine, most = traded.engine, int(listing.max_size / traded.rules.size.value(1))
+        for _ in range(30):
+            resting = engine.bids if side is Side.SELL else engine.asks
+            lots = sum(size for _, size in resting.top(max(depth // 20, 3)))
+            for part in (*[most] * (lots // most), lots % most):
+                wire.act(Deed(0.0, side, None, part, TimeInForce.IOC))
+            wire.act(0.2)
+            bench.widen()
+        wire.act(0.5)
+        assert bench.book.valid, (
+            f"the book of {bench.subscription} is {bench.book.state.value} ({bench.book.reason}) "
+            "after the market has gone far, and nothing that was asked for makes it right"
+        )
 
     @proves(22)
     def test_the_plugins_checksum_is_the_exchanges(self, subject: Subject) -> None:

@@ -112,6 +112,24 @@ class BooksWithoutSnapshot(Binance):
         return None
 
 
+class AllLevelsTakenForThoseAskedFor(Binance):
+    """The exchange is said to keep 1,000 levels up to date, although its stream tells the changes
+    of all: what is dropped never comes back."""
+
+    def book_depth(self, subscription: Subscription) -> int | None:
+        return subscription.depth
+
+
+class AnswersTakenForWhole(Binance):
+    """More levels are said to be asked for than an answer holds: it is taken for the whole book."""
+
+    def book_snapshot(self, subscription: Subscription) -> GetBook | None:
+        found = super().book_snapshot(subscription)
+        return None if found is None else attrs.evolve(found, depth=20_000)
+
+    wider_snapshot = book_snapshot
+
+
 class WeightsForgotten(Binance):
     """All requests are said to weigh one."""
 
@@ -228,6 +246,16 @@ OWN: tuple[tuple[str, type[Exchange], str], ...] = (
         "binance",
         BooksWithoutSnapshot,
         "test_a_valid_book_is_well_formed_and_as_deep_as_subscribed",
+    ),
+    (
+        "binance",
+        AllLevelsTakenForThoseAskedFor,
+        "test_a_book_stays_the_markets_however_far_the_market_goes",
+    ),
+    (
+        "binance",
+        AnswersTakenForWhole,
+        "test_a_book_stays_the_markets_however_far_the_market_goes",
     ),
     ("binance", WeightsForgotten, "test_the_declared_budgets_are_within_the_exchanges"),
     ("binance", BudgetsOfTheirOwn, "test_the_declared_budgets_are_within_the_exchanges"),
