@@ -14,6 +14,7 @@ from itertools import islice
 
 import attrs
 
+from ccrs_core.constructors import fast_constructor
 from ccrs_core.errors import BookInvalid, UsageError
 from ccrs_core.events import BookUpdate, Level, Reason
 from ccrs_core.model import Side
@@ -22,6 +23,7 @@ Checksum = Callable[["OrderBook"], int]
 """Computes the exchange's checksum of a book."""
 
 _ZERO = Decimal(0)
+_new_update = fast_constructor(BookUpdate)
 
 
 class BookState(enum.StrEnum):
@@ -306,7 +308,18 @@ class OrderBook:
         if bids is update.bids and asks is update.asks:
             self.cut = None
         else:
-            self.cut = attrs.evolve(update, bids=bids, asks=asks)
+            self.cut = _new_update(
+                update.exchange,
+                update.symbol,
+                update.exchange_time_ns,
+                update.received_time_ns,
+                update.sequence,
+                False,
+                bids,
+                asks,
+                update.previous_sequence,
+                update.checksum,
+            )
 
     def _watch_edges(self) -> None:
         """Drop what is too far away, and see whether the market comes near to an edge."""
