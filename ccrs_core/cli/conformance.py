@@ -25,7 +25,7 @@ _CODES = {0: 0, 1: _FAILED, 4: _USAGE}
     type=click.Choice(["quick", "default", "thorough"]),
     default="default",
     show_default=True,
-    help="How thoroughly to look: half a minute of work, three minutes, as long as it takes.",
+    help="How thoroughly to look: a minute of work, some minutes, as long as it takes.",
 )
 @click.option("--seed", default="0", show_default=True, help="A number, or 'random'.")
 @click.option("--only", multiple=True, metavar="TEXT", help="Only tests whose name contains this.")
