@@ -148,11 +148,15 @@ def _exchange(item: pytest.Item) -> dict[str, Any]:
     if subject is not None:
         from ccrs_core.conformance.report import offer
 
-        return {"exchange": subject.exchange.name, "offer": offer(subject.exchange)}
+        return {
+            "exchange": subject.exchange.name,
+            "offer": offer(subject.exchange),
+            "figures": {name: dict(each) for name, each in subject.figures.items()},
+        }
     declared = getattr(getattr(item, "cls", None), "exchange", None)
     name = declared or item.config.getoption("--ccrs-exchange") or "?"
     name = name if isinstance(name, str) else getattr(name, "name", None) or name.__name__
-    return {"exchange": name, "offer": None}
+    return {"exchange": name, "offer": None, "figures": {}}
 
 
 def _reason(error: BaseException) -> Iterator[str]:

@@ -6,6 +6,7 @@ from ccrs_core.conformance.asking import AskingProperties
 from ccrs_core.conformance.decoding import DecodingProperties
 from ccrs_core.conformance.robustness import RobustnessProperties
 from ccrs_core.conformance.secrecy import SecretsProperties
+from ccrs_core.conformance.shortcuts import ShortcutProperties
 from ccrs_core.conformance.subscribing import SubscribingProperties
 from ccrs_core.conformance.transfer import TransferProperties
 
@@ -13,6 +14,7 @@ from ccrs_core.conformance.transfer import TransferProperties
 class CodecProperties(
     RobustnessProperties,
     DecodingProperties,
+    ShortcutProperties,
     TransferProperties,
     SubscribingProperties,
     SecretsProperties,

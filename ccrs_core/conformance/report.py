@@ -6,7 +6,7 @@ import json
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -61,6 +61,8 @@ class Report:
     outcomes: Sequence[Outcome]
     offer: Mapping[str, Any] | None = None
     """What the exchange declares, as :func:`offer` tells it; None where it couldn't be loaded."""
+    figures: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
+    """What tests have measured, by name and market: to be known, not to be judged."""
 
     # --- figures ---
 
@@ -112,6 +114,7 @@ class Report:
                 for line in _wrapped(text, width, first):
                     yield line.replace("\N{NO-BREAK SPACE}", " "), _COLOURS[each.outcome]
         yield from self._table()
+        yield from self._measured(width)
         yield from self._skips(width)
         yield from self._advice(width)
 
@@ -125,6 +128,12 @@ class Report:
             counts = [self.count(outcome, theme) for outcome in _SIGNS]
             yield row.format(theme.value, *counts), {"red": bool(counts[1])}
         yield row.format("all", *(self.count(o) for o in _SIGNS)), {"bold": True}
+
+    def _measured(self, width: int) -> Iterator[tuple[str, Markup]]:
+        for name, figures in self.figures.items():
+            yield from (("", {}), (name, {"bold": True}))
+            for market, text in figures.items():
+                yield from ((line, {}) for line in _wrapped(text, width, f"  {market:<8}"))
 
     def _skips(self, width: int) -> Iterator[tuple[str, Markup]]:
         reasons = Counter(o.reason for o in self.outcomes if o.outcome == "skipped")
@@ -162,6 +171,7 @@ class Report:
             "seed": self.seed,
             "date": datetime.now(UTC).date().isoformat(),
             "capabilities": self.offer,
+            "figures": {name: dict(each) for name, each in self.figures.items()},
             "totals": {outcome: self.count(outcome) for outcome in _SIGNS},
             "themes": [
                 {
@@ -200,6 +210,9 @@ class Report:
             counts = " | ".join(str(self.count(outcome, theme)) for outcome in _SIGNS)
             later = f" ({LATER[theme]})" if theme in LATER and not self.of(theme) else ""
             lines.append(f"| {theme.value}{later} | {counts} |")
+        for name, figures in self.figures.items():
+            lines += ["", f"### {_cell(name)}", "", "| Market | |", "|---|---|"]
+            lines += [f"| {market} | {_cell(text)} |" for market, text in figures.items()]
         for theme in Theme:
             if self.of(theme):
                 lines += ["", f"### {theme.value}", "", "| | # | Property |", "|---|--:|---|"]
@@ -256,8 +269,18 @@ def reports(outcomes: Sequence[Mapping[str, Any]], *, profile: str, seed: int) -
                 seed=seed,
                 outcomes=[_outcome(each) for each in mine],
                 offer=next((o["offer"] for o in mine if o["offer"] is not None), None),
+                figures=_merged(outcome.get("figures", {}) for outcome in mine),
             )
         )
+    return found
+
+
+def _merged(figures: Iterable[Mapping[str, Mapping[str, str]]]) -> dict[str, dict[str, str]]:
+    """All that was measured: tests that ran in another process know nothing of each other's."""
+    found: dict[str, dict[str, str]] = {}
+    for each in figures:
+        for name, by_market in each.items():
+            found.setdefault(name, {}).update(by_market)
     return found
 
 

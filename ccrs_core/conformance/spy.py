@@ -40,6 +40,9 @@ class SpiedCodec(Codec):
     def topic(self, subscription: Subscription) -> str:
         return self._codec.topic(subscription)
 
+    def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
+        return self._codec.shortcut(topic)
+
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         return self._codec.peek(frame)
 

@@ -68,6 +68,8 @@ class Subject:
         self.profile = profile
         self.seed = seed
         self._samples = samples
+        self.figures: dict[str, dict[str, str]] = {}
+        """What tests have measured, for the report: by name and market."""
         self._checked = False
 
     def __repr__(self) -> str:

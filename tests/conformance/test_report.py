@@ -214,3 +214,18 @@ def test_a_long_failure_is_told_in_part_and_says_so() -> None:
     shown = text(report)
     assert "line 7\n     … (the rest is above)\n   again: " in shown
     assert "line 8" not in shown
+
+
+def test_what_was_measured_is_told_by_market_wherever_it_was_measured() -> None:
+    first, *rest = outcomes("toy")
+    here = {**first, "figures": {"short way": {"spot": "75 % of 40"}}}
+    there = {**rest[0], "figures": {"short way": {"linear": "50 % | half"}}}
+    (report,) = reports([here, there, *rest[1:]], profile="quick", seed=5)
+    lines = text(report).splitlines()
+    assert lines[lines.index("short way") + 1 :][:2] == [
+        "  spot    75 % of 40",
+        "  linear  50 % | half",
+    ]
+    told = {"short way": {"spot": "75 % of 40", "linear": "50 % | half"}}
+    assert report.as_dict()["figures"] == told
+    assert "| linear | 50 % \\| half |" in report.as_markdown()

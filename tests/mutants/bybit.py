@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
 import orjson
 from ccrs_bybit.codec import BybitCodec
+from ccrs_bybit.plain import CONTRACT_TRADE
+from ccrs_bybit.streams import TradeStream
 
-from ccrs_core.codec import Data, Message
+from ccrs_core.codec import Data, Message, Outbound
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import Ticker, Trade
-from ccrs_core.model import NS_PER_MS, Market
+from ccrs_core.model import NS_PER_MS, Market, Subscription
 from ccrs_core.rest import GetInstruments
 from tests.mutants.mutant import Misread, Tampered, caught_by, changed, endpoint, original
 
@@ -20,6 +23,7 @@ LISTED = "test_instruments_say_what_the_exchange_lists"
 SAMPLED = "test_every_sample_frame_says_what_is_expected_of_it"
 BLANK = "test_optional_fields_may_be_blank"
 MARKET = "test_what_streams_bring_is_what_happened_in_the_market"
+SHORT = "test_a_shortcut_takes_frames_as_the_exchange_spells_them"
 WRAPS = "test_numbers_do_not_wrap_while_nothing_is_traded"
 
 _LIST = original(GetInstruments)
@@ -117,3 +121,32 @@ class TickersToldByFewBitsOfTime(BybitCodec):
                 time = (event.exchange_time_ns or 0) // (10 * NS_PER_MS) & 0x1FFFFF
                 message.sequence = (event.sequence or 0) << 23 | time << 2
         return messages
+
+
+@caught_by(SHORT)
+class ShortWayOfContractsAlone(BybitCodec):
+    """The short way of spot's trades has the fields in the order that contracts have."""
+
+    def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
+        frame = super().subscribe(subscriptions, request_id)
+        for topic, stream in self._streams.items():
+            if isinstance(stream, TradeStream):
+                contract = CONTRACT_TRADE.fullmatch
+                self._plain[topic.encode()] = partial(stream.decode_plain, spot=contract)
+        return frame
+
+
+@caught_by(SHORT)
+class ShortWaySaysOtherwise(BybitCodec):
+    """The short way forgets the number by which repeats are recognised."""
+
+    def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
+        short = super().shortcut(topic)
+        if short is None:
+            return None
+
+        def unnumbered(frame: bytes, received_time_ns: int) -> Sequence[Message] | None:
+            messages = short(frame, received_time_ns)
+            return messages and [Data(m.topic, m.events) for m in messages if isinstance(m, Data)]
+
+        return unnumbered

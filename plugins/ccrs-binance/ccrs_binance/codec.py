@@ -255,6 +255,12 @@ class BinanceCodec(Codec):
             return (Ack(request_id),)
         return (Unrecognised(str(message.get("e", "an unknown frame"))[:200]),)
 
+    def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
+        plain, head = self._plain.get(topic.encode()), _START + topic.encode() + b'"'
+        if plain is None:
+            return None
+        return lambda frame, ns: plain(frame, len(head), ns) if frame.startswith(head) else None
+
     # --- copies ---
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:

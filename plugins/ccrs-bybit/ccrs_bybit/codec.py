@@ -237,6 +237,12 @@ class BybitCodec(Codec):
             return Ack(request_id, topics or None)
         return Refused(request_id, code, text, topics or None)
 
+    def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
+        plain, head = self._plain.get(topic.encode()), f'{{"topic":"{topic}"'.encode()
+        if plain is None:
+            return None
+        return lambda frame, ns: plain(frame, len(head) - 1, ns) if frame.startswith(head) else None
+
     # --- Copies -----------------------------------------------------------------------------
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:

@@ -339,6 +339,13 @@ class OkxCodec(Codec):
             return tuple(self._liquidations.get(about, ())) if request_id is None else None
         return (self._topics.get(key, f"{channel}:{about}"),)
 
+    def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
+        channel, _, native = topic.partition(":")
+        plain, head = self._plain.get(_head(channel, native)), _head(channel, native)
+        if plain is None:
+            return None
+        return lambda frame, ns: plain(frame, len(head), ns) if frame.startswith(head) else None
+
     # --- copies ---
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
