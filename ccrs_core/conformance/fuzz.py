@@ -232,10 +232,14 @@ def place(target: Target, error: Exception) -> str:
     return found
 
 
-def shrunk(target: Target, data: bytes, error: Exception) -> bytes:
-    """The input without what the failure doesn't need, as far as that is found quickly."""
+def shrunk(target: Target, data: bytes, error: Exception) -> tuple[bytes, Exception]:
+    """The input without what the failure doesn't need, as far as that is found quickly.
+
+    With it comes what this input fails with: the same error from the same place, though its text
+    may well speak of another value.
+    """
     if isinstance(error, TooMuchError):
-        return data
+        return data, error
     wanted, deadline = (type(error), place(target, error)), time.monotonic() + _SHRINKING_SECONDS
     size = len(data) // 2
     while size:
@@ -244,11 +248,11 @@ def shrunk(target: Target, data: bytes, error: Exception) -> bytes:
             less = data[:at] + data[at + size :]
             found = failure(target, less)
             if found is not None and (type(found), place(target, found)) == wanted:
-                data = less
+                data, error = less, found
             else:
                 at += size
         size //= 2
-    return data
+    return data, error
 
 
 def finding_of(target: Target, error: Exception, path: Path) -> Finding:
@@ -344,7 +348,8 @@ def try_inputs(job: Job) -> int:
         data = path.read_bytes()
         # Stands, where the input kills the process.
         Finding("", "reading it ends the process, or doesn't end", "", name).save(Path(job.result))
-        for target in found:
+        # By its name, what found it comes first: other readers may fail at it in other ways.
+        for target in sorted(found, key=lambda each: not path.name.startswith(f"{each.name}-")):
             error = failure(target, data)
             if error is not None:
                 finding_of(target, error, path).save(Path(job.result))
@@ -372,7 +377,7 @@ def fuzz(job: Job) -> None:
     def one(data: bytes) -> None:
         error = failure(target, data)
         if error is not None:
-            data = shrunk(target, data, error)
+            data, error = shrunk(target, data, error)
             name = f"{target.name}-{hashlib.sha256(data).hexdigest()[:12]}"
             (findings / name).write_bytes(data)
             finding_of(target, error, findings / name).save(Path(job.result))

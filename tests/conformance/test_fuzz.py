@@ -116,7 +116,36 @@ def test_an_input_shrinks_to_what_the_same_failure_needs() -> None:
     data = b"a" * 50 + b"x" + b"b" * 50 + b"y" + b"c" * 9
     error = fuzz.failure(target, data)
     assert isinstance(error, KeyError)
-    assert fuzz.shrunk(target, data, error) == b"xy"
+    assert fuzz.shrunk(target, data, error)[0] == b"xy"
+
+
+def test_what_is_told_of_a_shrunk_input_is_what_that_input_does() -> None:
+    def speaking(data: bytes) -> None:
+        if b"x" in data:
+            raise ValueError(f"{len(data)} bytes with an x")
+
+    target = Target("frames", "ccrs_toy", (), speaking)
+    data = b"a" * 50 + b"x"
+    error = fuzz.failure(target, data)
+    assert error is not None
+    data, error = fuzz.shrunk(target, data, error)
+    assert (data, str(error)) == (b"x", "1 bytes with an x")
+
+
+@pytest.mark.parametrize("name", ["frames", "answers"])
+def test_a_kept_input_is_tried_first_by_the_readers_that_it_was_found_with(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(data: bytes) -> None:
+        raise ValueError("no")
+
+    both = [Target(each, "ccrs_toy", (), refuse) for each in ("frames", "answers")]
+    monkeypatch.setattr(fuzz, "targets", lambda subject: both)
+    kept, result = tmp_path / f"{name}-0123456789ab", tmp_path / "result"
+    kept.write_bytes(b"input")
+    job = fuzz.Job("bybit", "ccrs_bybit", str(result), str(tmp_path), inputs=[str(kept)])
+    assert fuzz.try_inputs(job) == fuzz.FOUND
+    assert json.loads(result.read_text("utf-8"))["target"] == name
 
 
 def test_an_input_that_takes_too_long_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +153,7 @@ def test_an_input_that_takes_too_long_is_a_failure(monkeypatch: pytest.MonkeyPat
     target = Target("frames", "ccrs_toy", (), lambda data: [*range(100_000)].clear())
     error = fuzz.failure(target, b"input")
     assert "5 bytes take" in str(error)
-    assert fuzz.shrunk(target, b"input", fuzz.TooMuchError()) == b"input"
+    assert fuzz.shrunk(target, b"input", fuzz.TooMuchError())[0] == b"input"
 
 
 def test_an_input_that_takes_much_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
