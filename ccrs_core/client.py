@@ -29,6 +29,7 @@ from ccrs_core.limits import HostLimits, limits_of
 from ccrs_core.masking import all_shown
 from ccrs_core.model import Instrument, Interest, Market
 from ccrs_core.options import Options
+from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement
 from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.requests import Requester
@@ -153,7 +154,8 @@ class Client:
         self._group: asyncio.TaskGroup | None = None
         self._hooks = plugins.hook_manager()
         self._closed = False
-        self.placement = Placement(self._opened, self.instrument, self._overflowed)
+        self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
+        self.placement = Placement(self._opened, self._patient.find, self._overflowed)
         """Which connections carry what; for feeds."""
 
     @property
@@ -245,6 +247,7 @@ class Client:
         assert group is not None
         assert context is not None
         self._closed = True
+        self._patient.end()
         try:
             # Before anything is awaited: a cancellation here must not leave it running.
             shards = self.placement.end()
@@ -280,6 +283,9 @@ class Client:
     ) -> Feed:
         """A feed of these; it subscribes when entered with ``async with``.
 
+        Entering waits for an exchange that can't be reached, which is logged once: until its
+        instruments are known, or ``Options.max_failures`` tries have failed.
+
         :param connections: redundant connections to race; each update is delivered once, from
             whichever brought it first.
         :param policy: what happens where the consumer falls ``maxsize`` events behind.
@@ -289,6 +295,8 @@ class Client:
         :raises UsageError: where the arguments can't work.
         :raises Unsupported: (on entering) where the exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where it lists no such symbol.
+        :raises ExchangeError: (on entering) where it refuses for good to list its instruments.
+        :raises ReconnectsExhausted: (on entering) where ``Options.max_failures`` was reached.
         """
         return Feed(
             self.placement,

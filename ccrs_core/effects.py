@@ -133,7 +133,7 @@ class Patience:
     login: float = attrs.field(default=10.0, validator=checks.positive_seconds)
     first: float = attrs.field(default=20.0, validator=checks.positive_seconds)
     """For the first acknowledgement of a subscription from the wish on, connected or not, before
-    the feed is told."""
+    the feed is told. The wish is known once the feed is entered, for which its instruments are."""
     idle: float = attrs.field(default=60.0, validator=checks.positive_seconds)
     """For any frame at all, where the codec declares no heartbeat."""
 

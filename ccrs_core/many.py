@@ -19,6 +19,7 @@ from ccrs_core.merged import MergedFeed
 from ccrs_core.model import Interest
 from ccrs_core.options import Options
 from ccrs_core.orderbook import OrderBook
+from ccrs_core.placement import Resolved
 from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.qualified import qualified, split
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -175,19 +176,22 @@ class Clients:
 
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """For feeds: have every exchange resolve and place its interests; all or none."""
-        begun: dict[str, list[Interest]] = {}
+        shares = _shares(interests)
+        resolved: dict[str, list[Resolved]] = {}
 
-        async def begin(exchange: str, own: list[Interest]) -> None:
-            await self._clients[exchange].placement.start(feed, own)
-            begun[exchange] = own
+        async def resolve(exchange: str, own: list[Interest]) -> None:
+            resolved[exchange] = await self._clients[exchange].placement.resolve(feed, own)
 
         try:
-            # Side by side: each may have to fetch its instruments first.
+            # Side by side: each may have to fetch its instruments first, or wait for its exchange.
+            # None begins before all can: until then nobody reads the feed.
             async with asyncio.TaskGroup() as group:
-                for exchange, own in _shares(interests).items():
-                    group.create_task(begin(exchange, own))
+                for exchange, own in shares.items():
+                    group.create_task(resolve(exchange, own))
+            for exchange, found in resolved.items():
+                self._clients[exchange].placement.place(feed, found)
         except BaseException as error:
-            await self._stop(feed, begun)
+            await self._stop(feed, shares)
             if isinstance(error, BaseExceptionGroup):
                 raise error.exceptions[0] from None
             raise

@@ -26,8 +26,8 @@ class Options:
     max_failures: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(checks.count)
     )
-    """With so many failures in a row of one connection ``ReconnectsExhausted`` ends the client;
-    None: try for ever."""
+    """With so many failures in a row of one connection ``ReconnectsExhausted`` ends the client, of
+    fetching the instruments for a feed it ends the entering of the feed; None: try for ever."""
 
     max_connection_age: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(checks.positive_seconds)

@@ -20,6 +20,9 @@ from ccrs_core.survey import Totals
 _Pool = tuple[Route, int, int]
 """What shards have in common: route, number of racing connections, feed they are reserved for."""
 
+Resolved = tuple[Interest, Subscription, Route]
+"""An interest, what it is at the exchange, and the connections that can carry it."""
+
 
 class Placement:
     """Places what feeds are interested in, and lets go of what nobody wants any more.
@@ -59,11 +62,21 @@ class Placement:
 
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """Resolve, check and place a feed's interests, all or none."""
-        resolved = [(i, await self._resolve(i, feed.connections)) for i in interests]
+        self.place(feed, await self.resolve(feed, interests))
+
+    async def resolve(self, feed: Feed, interests: Sequence[Interest]) -> list[Resolved]:
+        """What a feed's interests are at the exchange, and how they are carried; checked.
+
+        An exchange that can't be reached is waited for.
+        """
+        return [(i, *await self._resolve(i, feed.connections)) for i in interests]
+
+    def place(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
+        """Place what was resolved."""
         self._context()  # still open, after that
         placed = self._placed.setdefault(feed, {})
         batches: dict[Shard, list[Subscription]] = {}
-        for interest, (found, route) in resolved:
+        for interest, found, route in resolved:
             if interest not in placed:
                 placed[interest] = subscription, shard = self._place(found, route, feed)
                 batches.setdefault(shard, []).append(subscription)

@@ -201,8 +201,8 @@ def outside(found: set[str], *allowed: str) -> set[str]:
 def test_only_transports_and_what_supervises_them_wait() -> None:
     waiting = (
         "transport/ cli/ supervisor.py shard.py requests.py limits.py client.py placement.py "
-        "feed.py snapshots.py instruments.py many.py emulator/server.py emulator/inprocess.py "
-        "conformance/"
+        "feed.py snapshots.py instruments.py patient.py many.py emulator/server.py "
+        "emulator/inprocess.py conformance/"
     )
     assert not outside(importing("asyncio"), *waiting.split())
 
@@ -217,7 +217,7 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
         ("click", ("cli/", "hooks.py")),
         ("rich", ("cli/",)),
         ("pluggy", ("hooks.py",)),
-        ("tenacity", ("supervisor.py", "requests.py")),
+        ("tenacity", ("supervisor.py", "requests.py", "patient.py")),
         ("pytest", ("conformance/", "_pytest_plugin.py")),
         ("hypothesis", ("conformance/",)),
         ("socket", ("transport/", "cli/", "emulator/server.py", "conformance/")),

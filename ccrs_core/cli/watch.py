@@ -105,7 +105,7 @@ def command(
         client = options.client(exchange, **where)
         async with client:
             with progress(f"asking {exchange} for its instruments"):
-                for symbol in wanted:
+                for symbol in wanted:  # people are told at once; entering a feed would wait
                     await client.instrument(symbol)
             async with client.subscribe(*interests, connections=connections) as feed:
                 await consume(lambda: [client.status()], feed, sink, seconds=seconds, count=count)
@@ -114,6 +114,9 @@ def command(
         clients = options.clients(exchanges, **where)
         async with clients, contextlib.AsyncExitStack() as opened:
             with progress(f"asking {', '.join(exchanges)} for their instruments"):
+                for each in wanted:
+                    name, symbol = split(each)
+                    await clients[name or ""].instrument(symbol)
                 feed = clients.subscribe(*interests, connections=connections)
                 await opened.enter_async_context(feed)
             await consume(
