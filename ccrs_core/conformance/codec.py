@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ccrs_core.conformance.asking import AskingProperties
 from ccrs_core.conformance.decoding import DecodingProperties
+from ccrs_core.conformance.holes import HoleProperties
 from ccrs_core.conformance.robustness import RobustnessProperties
 from ccrs_core.conformance.secrecy import SecretsProperties
 from ccrs_core.conformance.shortcuts import ShortcutProperties
@@ -14,6 +15,7 @@ from ccrs_core.conformance.transfer import TransferProperties
 class CodecProperties(
     RobustnessProperties,
     DecodingProperties,
+    HoleProperties,
     ShortcutProperties,
     TransferProperties,
     SubscribingProperties,

@@ -22,6 +22,7 @@ from ccrs_core.rest import HttpRequest, HttpResponse, Request
 T = TypeVar("T")
 
 _addresses = count()
+_MOST_PAGES = 2_000
 
 
 class Wire:
@@ -197,6 +198,10 @@ class Line:
             cursor = answer.cursor
             if cursor is None:
                 break
+            assert len(pages) < _MOST_PAGES, (
+                f"{request} has no end after {len(pages)} pages; the next cursor is {cursor!r}. "
+                "decode() must return None where nothing that is wanted can lie further"
+            )
         if not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
         if endpoint.goes_back(request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from ccrs_bybit import Bybit
 
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, InvalidRequest, RateLimited
-from ccrs_core.model import Market
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Market
 from ccrs_core.rest import (
     Answer,
     GetBook,
@@ -28,6 +29,7 @@ from ccrs_core.rest import (
 )
 from tests.mutants.mutant import caught_by, endpoint, original
 
+HOLES = "test_a_history_from_a_start_goes_over_holes"
 ANSWERS = "test_every_sample_request_is_asked_and_answered_as_expected"
 
 
@@ -88,6 +90,64 @@ class PagesInTheWrongOrder:
     """Pages that go back in time are joined as if they went forward."""
 
     endpoints = endpoint(GetCandles, newest_first=False)
+
+
+def _cut(kind: type[Request[Any]], step_ns: int) -> dict[type[Request[Any]], Any]:
+    def cut(request: Any) -> Any:
+        if request.start_ns is None:
+            return request
+        end_ns = request.start_ns + request.limit * step_ns
+        return attrs.evolve(request, end_ns=min(end_ns, request.end_ns or end_ns))
+
+    real = original(kind)
+    return endpoint(
+        kind,
+        encode=lambda request, cursor: real.encode(cut(request), cursor),
+        decode=lambda request, *rest: real.decode(cut(request), *rest),
+    )
+
+
+@caught_by(HOLES)
+class CandlesEndWhereTheyWouldWithoutHoles:
+    """The end of candles from a start is taken for the start and so many intervals."""
+
+    endpoints = _cut(GetCandles, 60 * NS_PER_SECOND)
+
+
+@caught_by(HOLES)
+class FundingEndsWhereItWouldWithoutHoles:
+    """The end of funding rates from a start is taken for the start and so many intervals."""
+
+    endpoints = _cut(GetFundingHistory, 8 * 3600 * NS_PER_SECOND)
+
+
+@caught_by(HOLES)
+class CandlesEndAtAnEmptyPage:
+    """A page without candles is taken for the end of the history."""
+
+    @staticmethod
+    def _decode(request: Any, response: Any, ns: int, cursor: str | None) -> Answer[Any]:
+        answer = original(GetCandles).decode(request, response, ns, cursor)
+        rows = json.loads(response.body)["result"]["list"]
+        return answer if rows else attrs.evolve(answer, cursor=None)
+
+    endpoints: ClassVar[Any] = endpoint(GetCandles, decode=_decode)
+
+
+@caught_by(HOLES)
+class StretchesOverlap:
+    """Each page of a history from a start begins with the last candle of the one before."""
+
+    @staticmethod
+    def _decode(request: Any, response: Any, ns: int, cursor: str | None) -> Answer[Any]:
+        answer = original(GetCandles).decode(request, response, ns, cursor)
+        if answer.cursor is None or request.start_ns is None or not answer.value:
+            return answer
+        _, width, left = answer.cursor.split(":")
+        since_ms = answer.value[-1].open_time_ns // NS_PER_MS
+        return attrs.evolve(answer, cursor=f"{since_ms}:{width}:{left}")
+
+    endpoints: ClassVar[Any] = endpoint(GetCandles, decode=_decode)
 
 
 @caught_by(ANSWERS)

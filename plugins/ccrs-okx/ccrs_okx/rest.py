@@ -279,8 +279,8 @@ def _read_candles(
     wanted, further = candles_of_page(
         request, cursor, CANDLES_LIMIT, candles, now_ns, rows=len(data)
     )
-    # What is open now opened less than an interval ago.
-    open_ns = 2 * now_ns - later(now_ns, request.interval, 1)
+    # What is open now opened less than an interval ago; what opened just then has been closed.
+    open_ns = 2 * now_ns - later(now_ns, request.interval, 1) + 1
     before_ns = page.before_ns
     if further is None and from_start(request) and before_ns is not None and before_ns > open_ns:
         if wanted:

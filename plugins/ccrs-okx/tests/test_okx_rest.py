@@ -48,16 +48,16 @@ def asked(request: Request[Any], cursor: str | None = None) -> HttpRequest:
     return Okx.endpoints[type(request)].encode(request, cursor)
 
 
-def read(request: Request[Any], data: Any, cursor: str | None = None) -> Any:
+def read(request: Request[Any], data: Any, cursor: str | None = None, now_ms: int = NOW_MS) -> Any:
     body = {"code": "0", "msg": "", "data": data}
     response = HttpResponse(200, {}, json.dumps(body).encode())
-    return Okx.endpoints[type(request)].decode(request, response, NOW_MS * NS, cursor)
+    return Okx.endpoints[type(request)].decode(request, response, now_ms * NS, cursor)
 
 
 Serve = Callable[[str, dict[str, str]], Any]
 
 
-def pages(request: Request[Any], serve: Serve, most: int = 200) -> list[Any]:
+def pages(request: Request[Any], serve: Serve, most: int = 200, now_ms: int = NOW_MS) -> list[Any]:
     """All pages joined and cut, as the core does it."""
     endpoint = Okx.endpoints[type(request)]
     found: list[list[Any]] = []
@@ -68,7 +68,8 @@ def pages(request: Request[Any], serve: Serve, most: int = 200) -> list[Any]:
         http = asked(request, cursor)
         # Over the wire and back: whatever is in the query must survive.
         assert tuple(parse_qsl(urlencode(http.query, quote_via=quote))) == http.query
-        answer = read(request, serve(http.path.removeprefix("/api/v5/"), dict(http.query)), cursor)
+        said = serve(http.path.removeprefix("/api/v5/"), dict(http.query))
+        answer = read(request, said, cursor, now_ms)
         found.append(answer.value)
         cursor = answer.cursor
         if cursor is None:
@@ -308,6 +309,16 @@ def test_candles_are_those_that_were_asked_for_also_beyond_the_last_1440() -> No
         assert all((str(c.volume), str(c.turnover)) == ("0.10", "15") for c in found)
 
     check()
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, MINUTE_MS - 1])
+def test_a_candle_that_has_just_closed_comes_once(after_ms: int) -> None:
+    """Though pages without candles lie between it and the open one."""
+    start_ns = (NOW_MINUTE - 1) * MINUTE_MS * NS
+    request = GetCandles(instrument(), "1m", start_ns, None, 40)
+    now_ms = NOW_MINUTE * MINUTE_MS + after_ms
+    found: list[Candle] = pages(request, served_candles(0), now_ms=now_ms)
+    assert [c.open_time_ns // NS // MINUTE_MS for c in found] == [NOW_MINUTE - 1, NOW_MINUTE]
 
 
 def test_no_more_pages_are_asked_for_than_hold_the_candles() -> None:
