@@ -121,7 +121,7 @@ class Wire:
         codec = self.codec
         if codec.compression is not None:
             frame = inflate(frame, codec.compression)
-        return codec.decode(frame, self.line.venue.now_ns)
+        return codec.decode(frame, self.line.received_time_ns)
 
     def run(self, seconds: float) -> list[Message]:
         """Let time pass at the exchange; all that comes meanwhile."""
@@ -154,6 +154,13 @@ class Line:
         self.exchange = exchange
         self.venue = venue
         self.address = address
+        self.clock_off_ns = 0
+        """How far our own clock is ahead of the exchange's."""
+
+    @property
+    def received_time_ns(self) -> int:
+        """The time by our own clock."""
+        return self.venue.now_ns + self.clock_off_ns
 
     def another(self) -> str:
         """A network address that nobody else has."""
@@ -193,7 +200,7 @@ class Line:
             error: CcrsError | None = self.exchange.error_of(response)
             if error is not None:
                 raise error
-            answer = endpoint.decode(request, response, self.venue.now_ns, cursor)
+            answer = endpoint.decode(request, response, self.received_time_ns, cursor)
             pages.append(answer.value)
             cursor = answer.cursor
             if cursor is None:

@@ -6,20 +6,23 @@ from typing import Any
 
 import attrs
 
+from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import interest_of
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.events import AnyEvent, Candle, Event, Funding, Ticker
 from ccrs_core.exchange import Route
-from ccrs_core.model import INTERVALS, NS_PER_SECOND
-from ccrs_core.rest import GetBook, GetInstruments, GetServerTime, GetTopOfBook
+from ccrs_core.model import INTERVALS, NS_PER_SECOND, Channel, Instrument, Market
+from ccrs_core.rest import GetBook, GetCandles, GetInstruments, GetServerTime, GetTopOfBook
 
 _NEAR_NS = 5 * NS_PER_SECOND
 _YEAR_NS = 366 * 86_400 * NS_PER_SECOND
 _SETTLED = 2.0
 """Seconds after which what comes is live: before, exchanges may show what has been."""
 _SECONDS = 12.0
+_LONGER = 70.0
+"""Seconds by which candles are heard for longer than one lasts, so that at least one closes."""
 
 
 class TimeProperties:
@@ -84,6 +87,67 @@ class TimeProperties:
                         _within(name, "exchange_time_ns", at, now_ns, 2 * _YEAR_NS)
                         assert at <= now_ns + 40 * 86_400 * NS_PER_SECOND
                     _spans(name, event, now_ns)
+
+    @proves(16)
+    def test_candles_are_closed_by_the_exchanges_clock(self, subject: Subject) -> None:
+        """Whether a candle is closed, and which ones a history has, depends on the exchange's clock
+        alone, though our own be a minute and a half ahead or behind."""
+        endpoint = subject.exchange.endpoints.get(GetCandles)
+        asked = () if endpoint is None else endpoint.markets
+        streamed = [m for m, declared in subject.channels.items() if Channel.CANDLES in declared]
+        if not asked and not streamed:
+            subject.undeclared("candles")
+        for market in Market:
+            instrument = subject.instrument(market) if {market} & {*asked, *streamed} else None
+            if instrument is not None and market in asked:
+                for seconds in (0.3, 20.0, 59.0):
+                    _closes_when_asked(subject, instrument, seconds)
+            if instrument is not None and market in streamed:
+                _closes_by_stream(subject, instrument)
+
+
+_OFF = (0.0, 90.0, -90.0)
+"""Seconds that our clock is ahead."""
+
+
+def _closes_when_asked(subject: Subject, instrument: Instrument, seconds: float) -> None:
+    name = subject.exchange.capabilities.intervals[0]
+    length_ns = INTERVALS[name] * NS_PER_SECOND
+    for off in _OFF:
+        line = subject.line()
+        # By a whole interval more: the first moments after a beginning are of interest.
+        began_ns = (line.venue.now_ns // length_ns + 1) * length_ns
+        line.venue.advance(began_ns + round(seconds * NS_PER_SECOND))
+        line.clock_off_ns = round(off * NS_PER_SECOND)
+        now_ns = line.venue.now_ns
+        opens = [began_ns - n * length_ns for n in (3, 2, 1, 0)]
+        for start_ns in (None, opens[0]):
+            found = line.ask(GetCandles(instrument, name, start_ns, None, len(opens)))
+            told = [(each.open_time_ns, each.closed) for each in found]
+            true = [(at, at + length_ns <= now_ns) for at in opens]
+            assert told == true, (
+                f"{seconds:g} s after a {name} candle of {instrument.symbol} began, with a clock "
+                f"{off:+g} s off, GetCandles tells (opening, closed) {told} instead of {true}. Go "
+                "by the exchange's time: the answer's own, or ccrs_core.wire.answered_at()"
+            )
+
+
+def _closes_by_stream(subject: Subject, instrument: Instrument) -> None:
+    subscription = subject.subscription(Channel.CANDLES, instrument)
+    length = INTERVALS[subscription.interval or "1m"]
+    told = []
+    for off in _OFF:
+        line = subject.line()
+        line.clock_off_ns = round(off * NS_PER_SECOND)
+        wire = line.open(subject.exchange.route(subscription))
+        events = events_of(wire.subscribe(subscription) + wire.run(length + _LONGER))
+        told.append([(e.open_time_ns, e.closed) for e in events if isinstance(e, Candle)])
+    first = told[0]
+    assert any(closed for _, closed in first), f"no candle of {instrument.symbol} ever closes"
+    assert all(each == first for each in told), (
+        f"candles of {instrument.symbol} close otherwise when our clock is off: (opening, closed) "
+        f"by clocks {', '.join(f'{off:+g} s' for off in _OFF)} off: {told}"
+    )
 
 
 def _plausible(event: AnyEvent, begun_ns: int) -> None:

@@ -30,6 +30,7 @@ from ccrs_core.rest import (
 from tests.mutants.mutant import caught_by, endpoint, original
 
 HOLES = "test_a_history_from_a_start_goes_over_holes"
+CLOSED = "test_candles_are_closed_by_the_exchanges_clock"
 ANSWERS = "test_every_sample_request_is_asked_and_answered_as_expected"
 
 
@@ -202,6 +203,24 @@ class RestFloat:
     """Numbers of a REST answer are floats."""
 
     endpoints = each(GetCandles, lambda candle: attrs.evolve(candle, volume=float(candle.volume)))
+
+
+@caught_by(CLOSED)
+class CandlesClosedByOurClock:
+    """A candle that was asked for is closed once it is over by the local clock."""
+
+    endpoints = each(
+        GetCandles, lambda c: attrs.evolve(c, closed=c.close_time_ns <= c.received_time_ns)
+    )
+
+
+@caught_by(CLOSED)
+class HistoryEndsByOurClock:
+    """Candles that have not begun by the local clock are left out."""
+
+    endpoints = answering(
+        GetCandles, lambda _, candles: [c for c in candles if c.open_time_ns <= c.received_time_ns]
+    )
 
 
 @caught_by("test_what_requests_answer_is_what_the_market_holds")

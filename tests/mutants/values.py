@@ -207,6 +207,16 @@ class CandlesAlwaysClosed(Tampered):
                 row["confirm"] = True
 
 
+@caught_by("test_candles_are_closed_by_the_exchanges_clock")
+class StreamedCandlesClosedByOurClock(Misread):
+    """A candle of a stream is closed once it is over by the local clock."""
+
+    def event(self, event: Any) -> Any:
+        if not isinstance(event, Candle):
+            return event
+        return changed(event, closed=event.close_time_ns <= event.received_time_ns)
+
+
 @caught_by(SAMPLES, CANDLES)
 class CandleEndsTooEarly(Misread):
     """A candle's last millisecond is taken for the end that is no longer in it."""
