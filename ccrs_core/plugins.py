@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import attrs
 
 from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch, PluginNotInstalled
+from ccrs_core.loading import loading
 
 EXCHANGES = "ccrs.exchanges"
 PLUGINS = "ccrs.plugins"
@@ -77,7 +79,9 @@ def load(name: str) -> Any:
     if not entries:
         registered = _registered()
         if name in registered:
-            return _checked(registered[name], name, "a plugin's ccrs_register_exchanges")
+            origin = "a plugin's ccrs_register_exchanges"
+            with loading(f"the exchange {name!r} of {origin}", "that plugin"):
+                return _checked(registered[name], name, origin)
         raise _not_installed(name, {info.name for info in installed()} | set(registered))
     if len(entries) > 1:
         raise PluginBroken(
@@ -85,15 +89,17 @@ def load(name: str) -> Any:
             "all but one"
         )
     ((origin, entry),) = entries.items()
-    try:
-        loaded = entry.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit and CancelledError, too
-        raise PluginBroken(
-            f"the exchange {name!r} of {origin} can't be loaded: {type(error).__name__}: {error}"
-        ) from error
-    return _checked(loaded, name, origin)
+    with loading(f"the exchange {name!r} of {origin}", _describe(entry).distribution):
+        try:
+            loaded = entry.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit and CancelledError, too
+            raise PluginBroken(
+                f"the exchange {name!r} of {origin} can't be loaded: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return _checked(loaded, name, origin)
 
 
 def _not_installed(name: str, known: set[str]) -> PluginNotInstalled:
@@ -178,9 +184,13 @@ def _register(manager: Any, entry: EntryPoint) -> None:
     # Plugins of different packages may well have the same name.
     name = f"{info.distribution}:{info.name}"
     try:
-        manager.register(entry.load(), name=name)
+        with loading(f"the plugin {info.name} of {info}", info.distribution):
+            manager.register(entry.load(), name=name)
     except KeyboardInterrupt:
         raise
+    except PluginError as error:
+        log.warning("%s", error)
+        return
     except BaseException as error:  # a broken plugin never stops the others
         if manager.has_plugin(name):  # half of it, where one of its hooks is wrong
             manager.unregister(name=name)
@@ -215,18 +225,32 @@ def _unknown_hooks(manager: Any, name: str) -> list[str]:
     ]
 
 
+_LOADING = frozenset({"ccrs_add_command", "ccrs_register_exchanges"})
+"""Hooks that are called before there is anything to do."""
+
+
 def _results(manager: Any, hook: str, arguments: Mapping[str, Any]) -> Iterator[Any]:
     """What each listener of a hook returns; one that raises is logged, and the others go on.
 
     pluggy itself stops at the first one that raises.
     """
     for listener in reversed(getattr(manager.hook, hook).get_hookimpls()):
+        where = f"{hook} of the plugin {listener.plugin_name}"
+        distribution = listener.plugin_name.partition(":")[0]
+        watched = loading(where, distribution) if hook in _LOADING else nullcontext()
         try:
-            result = listener.function(*(arguments[name] for name in listener.argnames))
+            with watched:
+                result = listener.function(*(arguments[name] for name in listener.argnames))
         except KeyboardInterrupt:
             raise
-        except BaseException:  # SystemExit and CancelledError, too
-            log.exception("the listener of %s in the plugin %s failed", hook, listener.plugin_name)
+        except BaseException as error:  # SystemExit and CancelledError, too
+            log.error(
+                "the listener of %s in the plugin %s failed: %s",
+                hook,
+                listener.plugin_name,
+                error,
+                exc_info=not isinstance(error, PluginError),  # says all, where it hung
+            )
         else:
             yield result
 

@@ -6,9 +6,61 @@ What Python knows of an installed distribution is a folder of metadata on its pa
 from __future__ import annotations
 
 import os
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+GOOD = """
+    from ccrs_core import Capabilities, Environment, Exchange
+
+    class {cls}(Exchange):
+        name = "{name}"
+        contract = 1
+        capabilities = Capabilities()
+        environments = {{"mainnet": Environment(addresses={{"rest": "https://x.test"}})}}
+        def route(self, subscription): raise KeyError
+        def codec(self, route): raise KeyError
+        def sign(self, request, credentials, now_ms): return request
+        def error_of(self, response): return None
+"""
+
+
+class Site:
+    """A folder of installed packages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(
+        self,
+        distribution: str,
+        code: str = "",
+        *,
+        exchanges: str = "",
+        plugins: str = "",
+        version: str = "1.2.3",
+        metadata: str | None = None,
+    ) -> None:
+        """A package with one module, named as itself, and entry points as ``name = target``."""
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        if metadata is None:
+            metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(metadata)
+        groups = {"ccrs.exchanges": exchanges, "ccrs.plugins": plugins}
+        (info / "entry_points.txt").write_text(
+            "".join(f"[{group}]\n{lines}\n" for group, lines in groups.items() if lines)
+        )
+        module = self.folder / f"{distribution.replace('-', '_')}.py"
+        module.write_text(textwrap.dedent(code))
+
+    def good(self, name: str) -> None:
+        self.install(
+            f"ccrs-{name}",
+            GOOD.format(cls="It", name=name),
+            exchanges=f"{name} = ccrs_{name}:It",
+        )
 
 
 def install(package: Path, site: Path) -> None:

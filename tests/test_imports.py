@@ -221,7 +221,7 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
         ("pytest", ("conformance/", "_pytest_plugin.py")),
         ("hypothesis", ("conformance/",)),
         ("socket", ("transport/", "cli/", "emulator/server.py", "conformance/")),
-        ("threading", ("conformance/", "limits.py")),
+        ("threading", ("conformance/", "limits.py", "cli/looking.py", "cli/patience.py")),
     ],
 )
 def test_a_library_is_used_in_one_place(package: str, allowed: tuple[str, ...]) -> None:

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
-from ccrs_core import __version__
-from ccrs_core.cli import form
+from ccrs_core import __version__, loading
+from ccrs_core.cli import form, patience
 from ccrs_core.errors import CcrsError, PluginBroken, PluginError, TransportError, UsageError
 
 COMMANDS = {
@@ -102,6 +102,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 well, 1 failed, 2 wrong call, 130 interrupted."""
+    loading.watch = patience.ending
     # As Ctrl-C does, so that recordings and temporary files are finished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     for stream in (sys.stdout, sys.stderr):

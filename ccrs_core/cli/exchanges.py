@@ -17,6 +17,23 @@ def command(as_json: bool) -> None:
 
     Those that can't be loaded are listed with the cause.
     """
+    # In a process of its own: what hangs at import, or ends its process, is told like other faults.
+    from ccrs_core.cli import looking
+
+    found = looking.rows(meanwhile=_import_orjson if as_json else _import_rich)
+    if as_json:
+        import orjson
+
+        for row in found:
+            click.echo(orjson.dumps(row))
+    elif found:
+        _show(found)
+    else:
+        click.echo("No exchange is installed; try: pip install ccrs-NAME", err=True)
+
+
+def rows() -> list[dict[str, Any]]:
+    """All exchanges, loaded here and now: what they offer, or why they can't be loaded."""
     good, bad = plugins.load_all()
     installed = {info.name: info for info in plugins.installed()}
     rows: list[dict[str, Any]] = []
@@ -30,17 +47,22 @@ def command(as_json: bool) -> None:
         if name in bad:
             row["error"] = str(bad[name])
         else:
-            row |= _offer(good[name])
+            try:
+                row |= _offer(good[name])
+            except Exception as error:  # a declaration of other types
+                row["error"] = f"what {name} declares can't be read: {error!r}"
         rows.append(row)
-    if as_json:
-        import orjson
+    return rows
 
-        for row in rows:
-            click.echo(orjson.dumps(row))
-    elif rows:
-        _show(rows)
-    else:
-        click.echo("No exchange is installed; try: pip install ccrs-NAME", err=True)
+
+def _import_orjson() -> None:
+    import orjson  # noqa: F401
+
+
+def _import_rich() -> None:
+    import rich.box
+    import rich.console
+    import rich.table  # noqa: F401
 
 
 def _offer(exchange: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccrs_core import plugins
 from ccrs_core.errors import CcrsError, PluginBroken, PluginNotInstalled, UsageError
+from ccrs_core.loading import loading
 
 if TYPE_CHECKING:
     from ccrs_core.transport.base import Transport, TransportOptions
@@ -80,7 +81,8 @@ def _chosen(options: TransportOptions) -> Transport | None:
 def _made(entry: EntryPoint, options: TransportOptions) -> Transport:
     origin = f"the transport {entry.name!r} of {plugins._describe(entry)}"
     try:
-        made: Any = entry.load()(options)
+        with loading(origin, plugins._describe(entry).distribution):
+            made: Any = entry.load()(options)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +16,7 @@ from ccrs_core import plugins
 from ccrs_core.cli import Commands, cli, run
 from ccrs_core.hooks import Specs, hookimpl
 from tests.cli.conftest import Command
+from tests.installing import Site
 
 IMPORTS = """
 import sys
@@ -126,18 +127,15 @@ def test_exchanges_tells_what_each_market_offers(capsys: pytest.CaptureFixture[s
 
 
 def test_a_broken_plugin_is_named_with_its_cause_and_stops_no_other(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def found(group: str) -> list[EntryPoint]:
-        broken = EntryPoint("acme", "no_such_module:Acme", group)
-        return [*entry_points(group=group), *([broken] if group == plugins.EXCHANGES else [])]
-
-    monkeypatch.setattr(plugins, "entry_points", found)
+    Site(tmp_path).install("ccrs-acme", exchanges="acme = no_such_module:Acme")
+    monkeypatch.syspath_prepend(str(tmp_path))
     assert run(["exchanges", "--json"]) == 0
     rows = {r["name"]: r for r in map(json.loads, capsys.readouterr().out.splitlines())}
     assert "markets" in rows["bybit"]
     assert "No module named 'no_such_module'" in rows["acme"]["error"]
-    assert {"distribution", "version"} <= rows["acme"].keys()
+    assert rows["acme"]["distribution"] == "ccrs-acme"
     assert run(["exchanges"]) == 0
     assert "no_such_module" in capsys.readouterr().out
     assert run(["watch", "acme", "A/B"]) == 1
