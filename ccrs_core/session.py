@@ -86,9 +86,7 @@ class Session:
         self._queue: list[str] = []
         self._logged_in = login_frame is None
         self._login_sent: float | None = None
-        self._opened_at = 0.0
-        self._last_received = 0.0
-        self._last_ping = 0.0
+        self._last_received = self._last_ping = 0.0
         self._asked = Asked()
         self.probed_at = NEVER_YET
         """When the exchange was last asked what it answers at once."""
@@ -142,7 +140,7 @@ class Session:
 
     def opened(self, now: float) -> list[Effect]:
         """The connection is open: log in, or subscribe at once."""
-        self._opened_at = self._last_received = self._last_ping = now
+        self._last_received = self._last_ping = now
         effects: list[Effect] = []
         if self._login_frame is not None:
             frame = self._login_frame(self._requests.new_id())
@@ -243,15 +241,19 @@ class Session:
     def resumed(self, now: float) -> None:
         """Reading goes on after a pause on our side, which proves nothing about the exchange."""
         self.paused = False
-        self._last_received = now
+        self.unobserved(NEVER, now)
+
+    def unobserved(self, seconds: float, now: float) -> None:
+        """For so long, until now, nothing was read or sent: what is waited for has that time."""
+        self._last_received = min(self._last_received + seconds, now)
         if self._login_sent is not None:
-            self._login_sent = now
+            self._login_sent = min(self._login_sent + seconds, now)
         for request in self._requests:
             if request.sent_at is not None:
-                request.sent_at = now
+                request.sent_at = min(request.sent_at + seconds, now)
         for topic in self._topics.values():
             if topic.last_data is not None:
-                topic.last_data = now
+                topic.last_data = min(topic.last_data + seconds, now)
 
     # --- frames in ---
 

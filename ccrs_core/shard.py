@@ -25,6 +25,7 @@ from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.supervisor import Context, Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
+from ccrs_core.transport.pace import Timer
 
 log = logging.getLogger("ccrs.shard")
 
@@ -72,8 +73,8 @@ class Shard:
         self._codec = context.exchange.codec(route)
         self._changed = changed
         self._tasks: dict[Link, asyncio.Task[None]] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._polls: set[asyncio.TimerHandle] = set()
+        self._timers: dict[str, Timer] = {}
+        self._polls: set[Timer] = set()
         self._doubtful: set[str] = set()
         """Topics of which connections are to be asked whether nothing is missing between them."""
         self._proving = False
@@ -492,7 +493,7 @@ class Shard:
             if not self.closed:
                 call()
 
-        handle = asyncio.get_running_loop().call_later(delay, fire)
+        handle = self.context.pace.later(delay, fire)
         self._polls.add(handle)
 
     def _arm(self, name: str) -> None:
@@ -502,8 +503,9 @@ class Shard:
             timer.cancel()
         if topic is None or topic.wake_at is None or self.closed:
             return
-        delay = max(topic.wake_at - self.context.clock.monotonic(), 0.0)
-        self._timers[name] = asyncio.get_running_loop().call_later(delay, self._tick, name)
+        pace = self.context.pace
+        delay = max(topic.wake_at - self.context.clock.monotonic(), pace.wait)
+        self._timers[name] = pace.later(delay, self._tick, name)
 
     def _tick(self, name: str) -> None:
         topic = self.topics.get(name)

@@ -44,6 +44,7 @@ from ccrs_core.status import LinkState
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
 from ccrs_core.transport.base import Clock, Connection, Transport, serve
+from ccrs_core.transport.pace import Deadline, Pace, Timer, hang_up
 from ccrs_core.unread import UnreadLog
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Context:
     """Of every request (``Environment.headers``)."""
     epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
     numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
+    pace: Pace = attrs.field(factory=Pace)
 
 
 class Parent(Protocol):
@@ -132,7 +134,7 @@ class Link:
         self._connection: Connection | None = None
         self._outbox: deque[Send] = deque()
         self._pump: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._timer_at = NEVER
         self._age: asyncio.TimerHandle | None = None
         self._messages: Window | None = None
@@ -154,6 +156,7 @@ class Link:
         :raises AuthError: where the exchange refuses the login.
         :raises ReconnectsExhausted: where the limit of failures is reached.
         """
+        self.context.pace.join(self._unobserved)
         try:
             if self._last_words:
                 self._failed(self._last_words)
@@ -177,6 +180,7 @@ class Link:
                     self.failures = 0
                 self._failed(self._last_words)
         finally:
+            self.context.pace.leave(self._unobserved)
             self._change(LinkState.CLOSED)
 
     def _done(self) -> bool:
@@ -276,20 +280,11 @@ class Link:
             self._outbox.clear()
             if pump is not None:
                 pump.cancel()
-            await self._close(connection)
+            await hang_up(connection, context.options.transport.close_timeout)
         since = session.first_data_at
         return since is not None and (
             context.clock.monotonic() - since >= context.options.stable_after
         )
-
-    async def _close(self, connection: Connection) -> None:
-        try:
-            async with asyncio.timeout(self.context.options.transport.close_timeout):
-                await connection.close()
-        except TimeoutError:
-            pass
-        finally:
-            connection.abort()
 
     async def _wait_for(self, feed: Feed, session: Session) -> None:
         session.paused = True
@@ -451,7 +446,7 @@ class Link:
                 if self._messages is not None:
                     await self._messages.acquire()
                 send = self._outbox.popleft()
-                async with asyncio.timeout(self.context.options.send_timeout):
+                async with Deadline(self.context.options.send_timeout):
                     if send.frame is None:
                         await connection.ping()
                     else:
@@ -485,8 +480,13 @@ class Link:
             self._timer = None
         self._timer_at = at
         if at != NEVER:
-            delay = max(at - now, 0.0)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+            delay = max(at - now, self.context.pace.wait)
+            self._timer = self.context.pace.later(delay, self._tick)
+
+    def _unobserved(self, seconds: float) -> None:
+        if self.session is not None:
+            self.session.unobserved(seconds, self.context.clock.monotonic())
+            self._rearm()
 
     def note_life(self, session: Session) -> None:
         """Let the session know of signs of life below the level of frames."""
@@ -506,7 +506,7 @@ class Link:
         if at != NEVER and self._connection is not None:
             self._timer_at = max(at, now + _TICK_GRAIN)
             delay = self._timer_at - now
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+            self._timer = self.context.pace.later(delay, self._tick)
 
     def _watch_age(self) -> None:
         limits = [

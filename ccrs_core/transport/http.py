@@ -26,6 +26,7 @@ from ccrs_core.errors import (
 )
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
+from ccrs_core.transport.pace import Deadline
 from ccrs_core.transport.proxy import SOCKS, Proxy, open_tunnel, parse_proxy, start_tls
 from ccrs_core.transport.trouble import said
 
@@ -96,7 +97,7 @@ class HttpTransport:
         where = _where(url)
         target = _parsed(url)
         try:
-            async with asyncio.timeout(options.connect_timeout):
+            async with Deadline(options.connect_timeout):
                 socket = await self._client().ws_connect(
                     target,
                     timeout=aiohttp.ClientWSTimeout(ws_close=options.close_timeout),
@@ -148,7 +149,7 @@ class HttpTransport:
         where = f"{request.method} {_where(base_url)}{request.path}"
         try:
             async with (
-                asyncio.timeout(options.request_timeout),
+                Deadline(options.request_timeout),
                 self._client().request(
                     request.method,
                     target,
@@ -184,7 +185,7 @@ class HttpTransport:
         if session is not None:
             # It waits for what is being sent; a peer that reads nothing must not hold us up.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._options.close_timeout):
+                async with Deadline(self._options.close_timeout):
                     await session.close()
         # Sockets are closed by the loop, one round after their connections were dropped.
         await asyncio.sleep(0)
@@ -328,7 +329,7 @@ class HttpConnection:
         try:
             if self._ended is None:
                 with contextlib.suppress(TimeoutError, ConnectionLost):
-                    async with asyncio.timeout(self._options.close_timeout):
+                    async with Deadline(self._options.close_timeout):
                         await self._part(code)
                         await self._drain()
         finally:
@@ -340,7 +341,7 @@ class HttpConnection:
             return
         self._parting = True
         with contextlib.suppress(OSError, aiohttp.ClientError, RuntimeError, TimeoutError):
-            async with asyncio.timeout(self._options.close_timeout):
+            async with Deadline(self._options.close_timeout):
                 await self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
 
     async def _drain(self) -> None:

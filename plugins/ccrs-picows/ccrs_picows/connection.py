@@ -15,6 +15,7 @@ from picows import WSFrame, WSMsgType, WSTransport
 from ccrs_core.codec import Outbound
 from ccrs_core.errors import ConnectionLost
 from ccrs_core.transport.base import Sink, TransportOptions
+from ccrs_core.transport.pace import Deadline
 from ccrs_picows.bounded import BoundedReads
 
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
@@ -315,7 +316,7 @@ class PicowsConnection(picows.WSListener):
                     self._frames.clear()
                 self._read_on()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._options.close_timeout):
+                    async with Deadline(self._options.close_timeout):
                         while self._ended is None:
                             await _wait(self._closers)
         finally:

@@ -20,6 +20,7 @@ from ccrs_core.errors import CcrsError, ConnectFailed, UsageError
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
+from ccrs_core.transport.pace import Deadline
 from ccrs_core.transport.proxy import SOCKS, Proxy, parse_proxy
 from ccrs_core.transport.trouble import said
 from ccrs_picows.connection import PicowsConnection, Watch
@@ -61,7 +62,7 @@ class PicowsTransport:
         attempt = _Attempt(self._options, self._connections)
         self._dialling.add(attempt)
         try:
-            async with asyncio.timeout(self._options.connect_timeout) as attempt.deadline:
+            async with Deadline(self._options.connect_timeout) as attempt.deadline:
                 await self._dial(target, attempt)
             return attempt.made()
         except Exception as error:
@@ -149,7 +150,7 @@ class _Attempt:
         self._connection: PicowsConnection | None = None
         self.watch = Watch()
         self.socket: socket.socket | None = None
-        self.deadline: asyncio.Timeout | None = None
+        self.deadline: Deadline | None = None
         self.over = asyncio.Event()
 
     def listener(self, request: object, response: object) -> PicowsConnection:
@@ -165,7 +166,7 @@ class _Attempt:
         """Let the time be over."""
         if self.deadline is not None:
             with contextlib.suppress(RuntimeError):  # it is
-                self.deadline.reschedule(asyncio.get_running_loop().time())
+                self.deadline.expire()
 
     def drop(self) -> None:
         if self._connection is not None:
