@@ -208,7 +208,8 @@ def test_only_transports_and_what_supervises_them_wait() -> None:
 
 
 def test_only_the_transport_the_emulators_server_and_the_command_line_import_aiohttp() -> None:
-    assert not outside(importing("aiohttp"), "transport/http.py", "emulator/server.py", "cli/")
+    allowed = "transport/http.py", "transport/connectors.py", "emulator/server.py", "cli/"
+    assert not outside(importing("aiohttp"), *allowed)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,16 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
         ("pytest", ("conformance/", "_pytest_plugin.py")),
         ("hypothesis", ("conformance/",)),
         ("socket", ("transport/", "cli/", "emulator/server.py", "conformance/")),
-        ("threading", ("conformance/", "limits.py", "cli/looking.py", "cli/patience.py")),
+        (
+            "threading",
+            (
+                "conformance/",
+                "limits.py",
+                "cli/looking.py",
+                "cli/patience.py",
+                "transport/names.py",
+            ),
+        ),
     ],
 )
 def test_a_library_is_used_in_one_place(package: str, allowed: tuple[str, ...]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import statistics
 import time
@@ -155,23 +154,24 @@ def _stream_urls(exchange: Exchange, addresses: Any) -> list[str]:
 async def _network(
     scheme: str, host: str, port: int, settings: TransportOptions, *, through: bool
 ) -> AsyncIterator[Verdict]:
-    loop = asyncio.get_running_loop()
+    from ccrs_core.transport.names import dial, look_up
+
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(_STEP_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError) as error:
+        found = await look_up(host, port, seconds=_STEP_SECONDS)
+    except (OSError, ConnectFailed) as error:
         yield Verdict("resolve", FAILED, f"{host}: {_text(error)}")
         return
     ips = list(dict.fromkeys(str(info[4][0]) for info in found))
     shown = ", ".join(ips[:3]) + (f" and {len(ips) - 3} more" if len(ips) > 3 else "")
     yield Verdict("resolve", OK, f"{host} → {shown} in {_since(began)}")
     began = time.perf_counter()
-    local = None if settings.source_address is None else (settings.source_address, 0)
+    source = settings.source_address
     try:
         async with asyncio.timeout(_STEP_SECONDS):
-            _, writer = await asyncio.open_connection(host, port, local_addr=local)
-    except (OSError, TimeoutError) as error:
+            sock = await dial(host, port, seconds=_STEP_SECONDS, source=source)
+            _, writer = await asyncio.open_connection(sock=sock)
+    except (OSError, TimeoutError, ConnectFailed) as error:
         yield Verdict("TCP", FAILED, f"{host}:{port}: {_text(error)}")
         return
     yield Verdict("TCP", OK, f"{host}:{port} in {_since(began)}")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from ccrs_core.codec import Outbound
@@ -26,8 +24,9 @@ from ccrs_core.errors import (
 )
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
+from ccrs_core.transport.connectors import connector
 from ccrs_core.transport.pace import Deadline
-from ccrs_core.transport.proxy import SOCKS, Proxy, open_tunnel, parse_proxy, start_tls
+from ccrs_core.transport.proxy import SOCKS, parse_proxy
 from ccrs_core.transport.trouble import said
 
 _TEXT = aiohttp.WSMsgType.TEXT
@@ -61,7 +60,7 @@ class HttpTransport:
             raise TransportError("the transport is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=self._connector(),
+                connector=connector(self._options, self._proxy),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_refuse_redirects,),
@@ -70,27 +69,6 @@ class HttpTransport:
             # here each attempt is the caller's decision, and within the caller's budget.
             self._session._retry_connection = False
         return self._session
-
-    def _connector(self) -> aiohttp.BaseConnector:
-        options, proxy = self._options, self._proxy
-        address = options.source_address
-        local = None if address is None else (address, 0)
-        if proxy is None:
-            return aiohttp.TCPConnector(limit=0, ssl=options.ssl or True, local_addr=local)
-        if proxy.scheme not in SOCKS:
-            return _TunnelConnector(proxy, options.ssl, local)
-        from aiohttp_socks import ProxyConnector, ProxyType
-
-        return ProxyConnector(
-            host=proxy.host,
-            port=proxy.port,
-            proxy_type=ProxyType.SOCKS4 if proxy.scheme == "socks4" else ProxyType.SOCKS5,
-            username=proxy.user,
-            password=proxy.password,
-            rdns=True,
-            limit=0,
-            ssl=options.ssl or True,
-        )
 
     async def connect(self, url: str) -> HttpConnection:
         options = self._options
@@ -373,37 +351,6 @@ class HttpConnection:
     def _wake_drain(self) -> None:
         if self._read is not None and not self._read.done():
             self._read.set_result(None)
-
-
-class _TunnelConnector(aiohttp.BaseConnector):
-    """Reaches everything through an HTTP proxy by CONNECT.
-
-    aiohttp's own proxy support does so for TLS only; RFC 6455 (4.1) wants it for ws:// as well.
-    """
-
-    def __init__(
-        self, proxy: Proxy, context: ssl.SSLContext | None, local_addr: tuple[str, int] | None
-    ) -> None:
-        super().__init__(limit=0)
-        self._tunnel_proxy = proxy
-        self._context = context
-        self._tunnel_local_addr = local_addr
-
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: object, timeout: object
-    ) -> ResponseHandler:
-        host, port = req.url.host, req.url.port
-        assert host is not None
-        assert port is not None
-        transport = await open_tunnel(self._tunnel_proxy, host, port, self._tunnel_local_addr)
-        protocol: ResponseHandler = self._factory()
-        if req.is_ssl():
-            if self._context is None:
-                self._context = ssl.create_default_context()
-            transport = await start_tls(transport, protocol, self._context, host)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        return protocol
 
 
 async def _refuse_redirects(

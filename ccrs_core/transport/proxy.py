@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from ccrs_core.errors import ConnectFailed, UsageError
+from ccrs_core.transport.names import dial
 
 SOCKS = frozenset({"socks5", "socks5h", "socks4"})
 
@@ -58,18 +59,29 @@ def parse_proxy(text: str) -> Proxy:
 
 
 async def open_tunnel(
-    proxy: Proxy, host: str, port: int, local_addr: tuple[str, int] | None
+    proxy: Proxy, host: str, port: int, source: str | None, seconds: float
 ) -> asyncio.Transport:
     """A transport to ``host:port`` through an HTTP proxy; the proxy resolves the name.
 
+    :param seconds: for finding the proxy's own address.
     :raises ConnectFailed: where the proxy can't be reached or refuses.
     """
     loop = asyncio.get_running_loop()
     secure = ssl.create_default_context() if proxy.scheme == "https" else None
     try:
-        transport, greeting = await loop.create_connection(
-            _Greeting, proxy.host, proxy.port, ssl=secure, local_addr=local_addr
-        )
+        socket = await dial(proxy.host, proxy.port, seconds=seconds, source=source)
+        try:
+            transport, greeting = await loop.create_connection(
+                _Greeting,
+                sock=socket,
+                ssl=secure,
+                server_hostname=proxy.host if secure else None,
+            )
+        except BaseException:
+            socket.close()
+            raise
+    except ConnectFailed as error:
+        raise ConnectFailed(f"proxy {proxy}: {error}") from None
     except OSError as error:
         raise ConnectFailed(f"proxy {proxy}: {error}") from error
     try:

@@ -10,7 +10,6 @@ import ssl
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
-import aiohappyeyeballs
 import attrs
 import picows
 import python_socks
@@ -20,6 +19,7 @@ from ccrs_core.errors import CcrsError, ConnectFailed, UsageError
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
+from ccrs_core.transport.names import dial, one_address
 from ccrs_core.transport.pace import Deadline
 from ccrs_core.transport.proxy import SOCKS, Proxy, parse_proxy
 from ccrs_core.transport.trouble import said
@@ -27,8 +27,6 @@ from ccrs_picows.connection import PicowsConnection, Watch
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _PORTS = {"ws": 80, "wss": 443}
-_HAPPY_EYEBALLS_DELAY = 0.25
-"""Seconds after which the next address of a name is tried as well (RFC 8305)."""
 
 _NETWORK = (OSError, ValueError, picows.WSError, python_socks.ProxyError)
 """What is raised where the network or the other side is at fault."""
@@ -51,6 +49,8 @@ class PicowsTransport:
         self._rest = HttpTransport(options)
         self._proxy = None if options.proxy is None else parse_proxy(options.proxy)
         self._context = options.ssl
+        # Less than the time for all of it, so that where a host isn't found, that is what is told.
+        self._seconds = 0.9 * options.connect_timeout
         self._connections: set[PicowsConnection] = set()
         self._dialling: set[_Attempt] = set()
         self._closed = False
@@ -85,12 +85,11 @@ class PicowsTransport:
 
         async def plug(endpoint: picows.WSParsedURL) -> socket.socket:
             if proxy is None or tunnelled:  # then the endpoint is the proxy
-                where = "" if proxy is None else f"proxy {proxy}: "
-                attempt.socket = await _plain(
-                    endpoint.host, endpoint.port, options.source_address, where
-                )
+                attempt.socket = await self._plain(endpoint.host, endpoint.port)
             else:
-                attempt.socket = await _through_socks(proxy, endpoint.host, endpoint.port)
+                found = await one_address(proxy.host, self._seconds)
+                way = attrs.evolve(proxy, host=found)
+                attempt.socket = await _through_socks(way, endpoint.host, endpoint.port)
             return attempt.socket
 
         await picows.ws_connect(
@@ -106,6 +105,15 @@ class PicowsTransport:
             socket_factory=plug,
             logger_name=cast(Any, attempt.watch),
         )
+
+    async def _plain(self, host: str, port: int) -> socket.socket:
+        """A socket that is connected to one of the host's addresses."""
+        source = self._options.source_address
+        try:
+            return await dial(host, port, seconds=self._seconds, source=source)
+        except (OSError, ConnectFailed) as error:
+            where = "" if self._proxy is None else f"proxy {self._proxy}: "
+            raise ConnectFailed(f"{where}{said(error)}") from error
 
     def _not_connected(self, where: str, error: Exception) -> CcrsError:
         if self._closed:
@@ -213,29 +221,6 @@ def _url(proxy: Proxy) -> str:
         login = f"{quote(proxy.user, safe='')}:{quote(proxy.password or '', safe='')}@"
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     return f"{proxy.scheme}://{login}{host}:{proxy.port}"
-
-
-async def _plain(host: str, port: int, source: str | None, where: str) -> socket.socket:
-    """A socket that is connected to one of the host's addresses."""
-    try:
-        local = None if source is None else await _addresses(source, 0)
-        return await aiohappyeyeballs.start_connection(
-            await _addresses(host, port),
-            local_addr_infos=local,
-            happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
-        )
-    except OSError as error:
-        raise ConnectFailed(f"{where}{said(error)}") from error
-
-
-async def _addresses(host: str, port: int) -> Any:
-    try:  # an address needs no look-up in another thread
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        loop = asyncio.get_running_loop()
-        return await loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
 
 
 async def _through_socks(proxy: Proxy, host: str, port: int) -> socket.socket:
