@@ -280,6 +280,7 @@ class Client:
         policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
+        stale_after: float | None = None,
     ) -> Feed:
         """A feed of these; it subscribes when entered with ``async with``.
 
@@ -292,6 +293,9 @@ class Client:
         :param callback: called with every event instead of iterating; what it raises ends the
             ``async with`` block, wherever it is, with that error. A coroutine function is awaited,
             one event after the other, and cancelled where the block ends before it does.
+        :param stale_after: seconds without anything heard of a subscription, of any channel (data,
+            or word that nothing has changed), after which this feed is told ``Stale``; None: after
+            the exchange's own ``max_silence``. Books stay as valid as they are.
         :raises UsageError: where the arguments can't work.
         :raises Unsupported: (on entering) where the exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where it lists no such symbol.
@@ -305,7 +309,8 @@ class Client:
             policy=policy,
             maxsize=maxsize,
             callback=callback,
-            time_ns=self._clock.time_ns,
+            stale_after=stale_after,
+            clock=self._clock,
         )
 
     # --- requests ---

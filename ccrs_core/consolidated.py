@@ -3,7 +3,8 @@
 It is fed with the events of a feed, best bid and ask of several exchanges among them, and knows at
 any time who offers what. It never takes an old quote for a fresh one: an exchange whose data were
 interrupted (:class:`~ccrs_core.events.Stale`, :class:`~ccrs_core.events.Gap`) counts for nothing
-until its next quote, and says so.
+until its next quote, and says so. One that was merely silent counts again once it says that nothing
+has changed (:class:`~ccrs_core.events.Resumed`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.events import AnyEvent, Gap, Reason, Stale, TopOfBook
+from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale, TopOfBook
 from ccrs_core.leadlag import Lead, LeadLag
 from ccrs_core.model import NS_PER_SECOND, Channel
 
@@ -75,6 +76,8 @@ class _Venue:
     quote: TopOfBook | None = None
     state: QuoteState = QuoteState.WAITING
     reason: Reason | None = None
+    silent: bool = False
+    """Whether nothing but silence keeps the quote from counting."""
     bid_since_ns: int = 0
     ask_since_ns: int = 0
     anchor: Decimal | None = None
@@ -121,13 +124,20 @@ class ConsolidatedBBO:
         if isinstance(event, TopOfBook):
             self._quoted(event)
         elif isinstance(event, Stale | Gap) and event.about is Channel.TOP_OF_BOOK:
-            # After Resumed, too, the old quote is no news: it takes a new one.
             venue = self._venue(event.exchange)
+            silent = isinstance(event, Stale) and event.reason is Reason.SILENT
+            venue.silent = silent and (venue.silent or venue.state is QuoteState.FRESH)
             if venue.state is not QuoteState.WAITING:
                 venue.state = QuoteState.STALE
             venue.reason = event.reason
             venue.anchor = None
             self._best = None
+        elif isinstance(event, Resumed) and event.about is Channel.TOP_OF_BOOK:
+            venue = self._venue(event.exchange)
+            # After anything but silence the old quote is no news: it takes a new one.
+            if venue.silent:
+                venue.state, venue.reason, venue.silent = QuoteState.FRESH, None, False
+                self._best = None
 
     def _venue(self, exchange: str) -> _Venue:
         venue = self._venues.get(exchange)
@@ -143,6 +153,7 @@ class ConsolidatedBBO:
         if last is None or last.ask_price != quote.ask_price:
             venue.ask_since_ns = quote.received_time_ns
         venue.quote, venue.state, venue.reason = quote, QuoteState.FRESH, None
+        venue.silent = False
         self._best = None
         self._follow(venue, quote)
 

@@ -232,7 +232,11 @@ class Gap(Event):
 
 @attrs.frozen
 class Stale(Event):
-    """What was delivered last may be out of date: no connection brings this subscription's data."""
+    """What was delivered last may be out of date: no connection brings this subscription's data, or
+    nothing was heard of it for as long as its exchange promises, or as the feed's ``stale_after``.
+
+    A book of which it is only silent for ``stale_after`` stays valid.
+    """
 
     type: ClassVar[str] = "stale"
 

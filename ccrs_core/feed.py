@@ -17,11 +17,12 @@ from typing import Any, Protocol, Self
 from ccrs_core.backlog import Backlog
 from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
 from ccrs_core.events import AnyEvent, InstrumentChanged, MarketData, Notice
+from ccrs_core.freshness import Freshness, checked_seconds
 from ccrs_core.histogram import Histogram
 from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.policy import FeedStatus, Policy, PolicyName
-from ccrs_core.transport.base import SYSTEM_CLOCK
+from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 
 log = logging.getLogger("ccrs.feed")
 
@@ -44,6 +45,9 @@ class Feed:
     One consumer at a time.
     """
 
+    freshness: Freshness | None = None
+    """What watches its subscriptions where ``stale_after`` is given; for streams."""
+
     def __init__(
         self,
         owner: FeedOwner,
@@ -53,8 +57,10 @@ class Feed:
         policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
-        time_ns: Callable[[], int] = SYSTEM_CLOCK.time_ns,
+        stale_after: float | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        seconds = checked_seconds(stale_after)
         check_count("connections", connections)
         check_count("maxsize", maxsize)
         if callback is not None:
@@ -62,7 +68,11 @@ class Feed:
         self.connections = connections
         self.policy = Policy.named(policy)
         self.maxsize = maxsize
-        self._backlog = Backlog(self.policy, maxsize, time_ns, self._overflowed, self._relieved)
+        self._backlog = Backlog(
+            self.policy, maxsize, clock.time_ns, self._overflowed, self._relieved
+        )
+        if seconds is not None:
+            self.freshness = Freshness(seconds, clock, _later)
         self._owner = owner
         self._interests = list(dict.fromkeys(checked(interests)))
         self._callback = callback
@@ -146,6 +156,8 @@ class Feed:
         """Deliver nothing any more; for the client's end."""
         self._closed = True
         self._open = False
+        if self.freshness is not None:
+            self.freshness.end()
         self._backlog.clear()
         self._notify()
 
@@ -377,6 +389,10 @@ def check_count(what: str, value: Any) -> None:
     """:raises UsageError: unless it is a whole number above zero."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"{what} must be a whole number, at least 1, not {value!r}")
+
+
+def _later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds, call)
 
 
 def _check_callable(callback: Any) -> None:

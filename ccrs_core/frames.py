@@ -167,7 +167,7 @@ class FrameReader:
                 topic.last_data = now
                 if topic.silences:
                     self._first(topic, now)
-                    effects.append(message)
+                effects.append(message)
                 useful = True
                 continue
             topic.last_data = now

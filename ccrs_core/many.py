@@ -141,6 +141,7 @@ class Clients:
         policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
+        stale_after: float | None = None,
     ) -> MergedFeed:
         """One feed of several exchanges; it subscribes when entered with ``async with``.
 
@@ -159,7 +160,8 @@ class Clients:
             policy=policy,
             maxsize=maxsize,
             callback=callback,
-            time_ns=self._clock.time_ns,
+            stale_after=stale_after,
+            clock=self._clock,
         )
 
     def qualify(self, interests: Iterable[Interest]) -> list[Interest]:

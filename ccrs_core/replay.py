@@ -1,6 +1,7 @@
 """Recordings played back through the same codecs, races and books that serve live connections.
 
-What connections brought is replayed, what clocks did is not: a ``Stale`` for mere silence, say.
+What connections brought is replayed, what clocks did is not: a ``Stale`` for mere silence, say, be
+it by the exchange's ``max_silence`` or by a feed's ``stale_after``.
 
 Pure: the same file gives the same events, to the byte, every time. ``received_time_ns`` comes from
 the file; where a recording of other make has no receive times, an event's own exchange time stands

@@ -21,7 +21,7 @@ from ccrs_core.model import Channel, Subscription
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState
-from ccrs_core.stream import EVENT_OF, STATES, Stream
+from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.supervisor import Context, Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
@@ -197,6 +197,8 @@ class Shard:
             if stream is None or feed not in stream.feeds:
                 continue
             stream.feeds.remove(feed)
+            if feed.freshness is not None and feed not in stream.feeds:
+                feed.freshness.unwatch(stream)
             feed.discard(each.instrument.exchange, each.symbol, each.channel, each.interval)
             if not stream.feeds:
                 gone.append(each)
@@ -382,11 +384,9 @@ class Shard:
             self.topics[effect.topic].coverage.leaves(link.runner, Reason.SILENT, now, ended=False)
 
     def unchanged(self, name: str, now_ns: int) -> None:
-        """A topic that had fallen silent says that what is known still holds."""
-        topic = self.topics.get(name)
-        for stream in () if topic is None else topic.streams.values():
-            if stream.subscription.channel in STATES:
-                stream.resume(now_ns, None)
+        """A topic says that what is known still holds."""
+        if name in self.topics:
+            self.topics[name].unchanged(now_ns)
 
     def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None:
         """A frame was lost, of some topics or of whatever one. Where no other connection brings its
@@ -416,6 +416,7 @@ class Shard:
         if found is not None:
             found.acknowledged(link.runner, self.context.clock.monotonic(), now_ns)
             for stream in found.streams.values():
+                stream.refused = False
                 self.refusals.pop(stream.subscription, None)
         self._changed()
 
@@ -435,6 +436,7 @@ class Shard:
                 effect.code, effect.text, exchange, subscription.symbol, channel
             )
             self.refusals[subscription] = error
+            stream.refused = True
             for feed in stream.feeds:
                 feed.fail(error)
             self.context.hook("ccrs_subscription_refused", exchange=exchange, error=error)

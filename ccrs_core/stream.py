@@ -26,6 +26,7 @@ from ccrs_core.events import (
     Trade,
 )
 from ccrs_core.feed import Feed
+from ccrs_core.freshness import Watch
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.policy import Policy
 
@@ -61,17 +62,37 @@ class Stream:
     latest: MarketData | None = None
     acknowledged: bool = False
     """Whether the exchange has ever accepted the subscription: from then on updates count."""
+    silenced: bool = False
+    """Whether it was last found stale for saying nothing, which its exchange doesn't do."""
+    refused: bool = False
+    """Whether the exchange has refused the subscription, which its feeds were told."""
+    repeated: int = 0
+    """How often feeds with a :class:`Watch` were to know that what was delivered still holds."""
+    repeated_ns: int | None = None
+    watches: dict[Feed, Watch] = attrs.field(factory=dict)
+    """Those of feeds that have their own idea of how fresh data must be."""
+    hushed: list[Watch] = attrs.field(factory=list)
+    """Those for which it has been silent for too long."""
 
     def put(self, events: Sequence[MarketData]) -> None:
         """Deliver events, after the notices that are due before them."""
         last = events[-1]
-        if self.interrupted is not None or self.stale_since_ns is not None:
-            self.resume(last.received_time_ns, getattr(events[0], "sequence", None))
+        if self.interrupted is not None or self.stale_since_ns is not None or self.hushed:
+            self.wake(last.received_time_ns, getattr(events[0], "sequence", None))
         self.delivered += len(events)
         self.last_received_ns = last.received_time_ns
         self.latest = last
         for feed in self.feeds:
             feed.put(events)
+
+    @property
+    def broken(self) -> bool:
+        """Whether what was delivered isn't known to go on."""
+        return self.stale_since_ns is not None or self.interrupted is not None
+
+    def alone(self) -> tuple[Stream]:
+        """This one; for a :class:`Watch` of what nothing else tells about."""
+        return (self,)
 
     @property
     def last_exchange_time_ns(self) -> int | None:
@@ -118,22 +139,41 @@ class Stream:
 
     def stale(self, reason: Reason, now_ns: int, silent_ns: int | None = None) -> None:
         """Say, once, that what was delivered last may be out of date."""
+        self.silenced = reason is Reason.SILENT
         if self.stale_since_ns is not None:
             return
         self.stale_since_ns = now_ns
         self.stales += 1
         if silent_ns is None and self.last_received_ns is not None:
             silent_ns = max(now_ns - self.last_received_ns, 0)
-        self.notify(
-            Stale(
-                self.subscription.instrument.exchange,
-                self.subscription.symbol,
-                self.last_exchange_time_ns,
-                now_ns,
-                self.subscription.channel,
-                reason,
-                silent_ns,
-            )
+        notice = self.stale_notice(reason, now_ns, silent_ns)
+        for feed in self.feeds:
+            watch = self.watches.get(feed)
+            if watch is None:
+                feed.notify(notice)
+            else:
+                watch.stale(notice)
+
+    def stale_notice(self, reason: Reason, now_ns: int, silent_ns: int | None) -> Stale:
+        return Stale(
+            self.subscription.instrument.exchange,
+            self.subscription.symbol,
+            self.last_exchange_time_ns,
+            now_ns,
+            self.subscription.channel,
+            reason,
+            silent_ns,
+        )
+
+    def resumed(self, now_ns: int, since_ns: int) -> Resumed:
+        """The notice that it isn't stale any more, as it was since a time."""
+        return Resumed(
+            self.subscription.instrument.exchange,
+            self.subscription.symbol,
+            self.last_exchange_time_ns,
+            now_ns,
+            self.subscription.channel,
+            max(now_ns - since_ns, 0),
         )
 
     def resume(self, now_ns: int, next_sequence: int | None) -> None:
@@ -141,15 +181,25 @@ class Stream:
         if self.interrupted is not None:
             self.gap(self.interrupted, next_sequence, now_ns)
             self.interrupted = None
-        if self.stale_since_ns is not None:
-            self.notify(
-                Resumed(
-                    self.subscription.instrument.exchange,
-                    self.subscription.symbol,
-                    self.last_exchange_time_ns,
-                    now_ns,
-                    self.subscription.channel,
-                    max(now_ns - self.stale_since_ns, 0),
-                )
-            )
-            self.stale_since_ns = None
+        since, self.stale_since_ns = self.stale_since_ns, None
+        if since is not None:
+            for feed in self.feeds:
+                watch = self.watches.get(feed)
+                if watch is None:
+                    feed.notify(self.resumed(now_ns, since))
+                else:
+                    watch.resume(now_ns)
+
+    def wake(self, now_ns: int, next_sequence: int | None) -> None:
+        """:meth:`resume`, where the stream was heard: nobody calls it silent any more."""
+        hushed, self.hushed = self.hushed, []
+        for watch in hushed:
+            watch.silent = False
+        self.resume(now_ns, next_sequence)
+        for watch in hushed:
+            watch.resume(now_ns)
+
+    def repeat(self, now_ns: int) -> None:
+        """What was delivered last still holds: that is as good as data, for how fresh it is."""
+        self.repeated += 1
+        self.repeated_ns = now_ns

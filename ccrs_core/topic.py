@@ -20,7 +20,7 @@ from ccrs_core.keeper import Ask, BookKeeper
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.race import Race, Runner
-from ccrs_core.stream import EVENT_OF, Stream
+from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.trail import Trail
 
 
@@ -131,6 +131,12 @@ class Topic:
     def attach(self, stream: Stream, feed: Feed) -> None:
         """Let a feed take part; it starts with the present state, where there is one."""
         stream.feeds.append(feed)
+        self._show(stream, feed)
+        if feed.freshness is not None:
+            state = stream.subscription.channel in STATES
+            feed.freshness.watch(feed, stream, self.states if state else stream.alone)
+
+    def _show(self, stream: Stream, feed: Feed) -> None:
         latest = stream.latest
         if latest is None or stream.stale_since_ns is not None:
             return
@@ -177,11 +183,48 @@ class Topic:
     def _confirmed(self, now_ns: int) -> None:
         """The last update came again: nothing is missing and it is up to date."""
         for stream in self.streams.values():
-            if stream.stale_since_ns is not None or stream.interrupted is not None:
+            if stream.broken:
                 if self.book is not None and not self.book.valid:
                     continue
                 stream.interrupted = None
-                stream.resume(now_ns, None)
+                stream.wake(now_ns, None)
+            if stream.watches:
+                self._repeated(stream, now_ns)
+
+    def _repeated(self, stream: Stream, now_ns: int) -> None:
+        """Where feeds want to know it: what was delivered last still holds."""
+        if stream.subscription.channel is Channel.BOOK:
+            book = self.book
+            if book is None or not book.valid:
+                return
+        stream.repeat(now_ns)
+        if stream.hushed:
+            stream.wake(now_ns, None)
+
+    def unchanged(self, now_ns: int) -> None:
+        """The exchange says that what is known still holds."""
+        for stream in self.streams.values():
+            if stream.broken:
+                if not stream.silenced or stream.subscription.channel not in STATES:
+                    continue  # a new connection doesn't know what was before it
+                stream.wake(now_ns, None)
+            if stream.watches:
+                self._repeated(stream, now_ns)
+
+    def states(self) -> Sequence[Stream]:
+        """Those streams that tell a whole state. What an exchange tells of several in one topic, it
+        leaves out where nothing has changed."""
+        return [s for s in self.streams.values() if s.subscription.channel in STATES]
+
+    def _told_together(self, told: Stream, now_ns: int) -> None:
+        """One of several streams has brought something: the others' states still hold."""
+        if told.subscription.channel not in STATES:
+            return
+        for stream in self.states():
+            if stream is told or (stream.broken and not stream.silenced):
+                continue
+            if stream.hushed or stream.stale_since_ns is not None:
+                stream.wake(now_ns, None)
 
     def deliver_all(self, run: Sequence[Data], runner: Runner, now: float) -> None:
         """:meth:`deliver` them one after the other, at less cost where nothing is special."""
@@ -236,6 +279,8 @@ class Topic:
         stream = self.streams[events[0].__class__]
         stream.put(events)
         stream.last_sequence = numbers[-1]
+        if len(self.streams) > 1:
+            self._told_together(stream, events[-1].received_time_ns)
 
     def deliver(self, data: Data, runner: Runner, now: float) -> None:
         """Decoded data from one of the connections."""
@@ -290,6 +335,8 @@ class Topic:
         stream.put(events)
         if isinstance(number, int):
             stream.last_sequence = number
+        if len(self.streams) > 1:
+            self._told_together(stream, events[-1].received_time_ns)
 
     def _new_trades(self, events: Sequence[MarketData]) -> Sequence[MarketData]:
         known, former = self._trade_ids, self._former_ids

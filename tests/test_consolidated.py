@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import attrs
@@ -43,6 +43,10 @@ def quote(
 
 def stale(exchange: str, at: int = 0, channel: Channel = Channel.TOP_OF_BOOK) -> Stale:
     return Stale(exchange, SYMBOL, None, at, channel, Reason.DISCONNECTED)
+
+
+def silent(exchange: str, at: int = 0) -> Stale:
+    return attrs.evolve(stale(exchange, at), reason=Reason.SILENT)
 
 
 def gap(exchange: str, at: int = 0, channel: Channel = Channel.TOP_OF_BOOK) -> Gap:
@@ -135,6 +139,17 @@ def test_after_an_interruption_it_takes_a_new_quote(notices: Sequence[AnyEvent])
     assert states(best)["bee"] is QuoteState.STALE
 
 
+def test_a_quote_of_an_exchange_that_was_merely_silent_counts_again_when_it_says_so() -> None:
+    best = fed(quote("ant", 1, 100, 102), quote("bee", 2, 101, 103), silent("bee", 3))
+    assert offers(best) == ("ant", "ant")
+    assert best.exchanges[1].reason is Reason.SILENT
+    best.take(resumed("bee", 4))
+    assert offers(best) == ("bee", "ant")
+    assert best.best_bid is not None
+    assert best.best_bid.since_ns == 2
+    assert best.exchanges[1].reason is None
+
+
 def test_what_concerns_others_changes_nothing() -> None:
     best = fed(
         quote("ant", 1, 100, 102), stale("ant", 2, Channel.TRADES), gap("ant", 2, Channel.BOOK)
@@ -161,7 +176,12 @@ def test_a_removed_exchange_is_forgotten() -> None:
     assert list(states(best)) == ["ant"]
 
 
-NOTICES: dict[str, Callable[[str, int], AnyEvent]] = {"s": stale, "g": gap, "r": resumed}
+NOTICES: dict[str, Callable[[str, int], AnyEvent]] = {
+    "s": stale,
+    "g": gap,
+    "r": resumed,
+    "z": silent,
+}
 
 
 @st.composite
@@ -172,7 +192,7 @@ def stories(draw: st.DrawFn) -> list[AnyEvent]:
     for _ in range(draw(st.integers(0, 25))):
         at += draw(st.integers(0, 3))
         name = draw(st.sampled_from(NAMES))
-        kind = draw(st.sampled_from("qqqqsgro"))
+        kind = draw(st.sampled_from("qqqqszzgrro"))
         if kind == "q":
             told.append(quote(name, at, draw(PRICES), draw(PRICES), draw(SIZES)))
         elif kind == "o":
@@ -194,7 +214,7 @@ def test_at_any_moment_it_says_what_the_definition_says(
         past = [each for each in story[:length] if each.symbol == SYMBOL]
         bids, asks = [], []
         for name in NAMES:
-            own = [e for e in past if e.exchange == name and not isinstance(e, Resumed)]
+            own = settled(e for e in past if e.exchange == name)
             if not own or not isinstance(own[-1], TopOfBook):
                 continue  # nothing yet, or nothing since an interruption
             last = own[-1]
@@ -210,6 +230,18 @@ def test_at_any_moment_it_says_what_the_definition_says(
                 continue
             price, size, since, name = min(expected)
             assert found == BestPrice(name, sign * price, -size, since)
+
+
+def settled(own: Iterable[AnyEvent]) -> list[AnyEvent]:
+    """Without silences that have ended."""
+    kept: list[AnyEvent] = []
+    for event in own:
+        if not isinstance(event, Resumed):
+            kept.append(event)
+            continue
+        while kept and isinstance(kept[-1], Stale) and kept[-1].reason is Reason.SILENT:
+            kept.pop()
+    return kept
 
 
 def unbroken(own: Sequence[AnyEvent], side: str) -> int:

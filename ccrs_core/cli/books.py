@@ -48,7 +48,10 @@ class Books:
                         yield event, book
                 continue
             if isinstance(event, Stale) and event.about is Channel.BOOK:
-                self[event.symbol].invalidate(event.reason)
+                silent = event.reason is Reason.SILENT
+                # Silence for longer than the user likes leaves the book as it is.
+                if not silent or not self._live(event.symbol).valid:
+                    self[event.symbol].invalidate(event.reason)
             yield event, None
         for symbol in sorted(dropped):
             yield from self._anew(symbol, batch[0].exchange)

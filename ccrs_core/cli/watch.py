@@ -43,6 +43,12 @@ _LAST_WORDS_SECONDS = 1.0
 )
 @options.streams
 @click.option(
+    "--stale-after",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Call stale what says nothing for so long.",
+)
+@click.option(
     "--levels",
     type=click.IntRange(min=1),
     default=10,
@@ -61,6 +67,7 @@ def command(
     connections: int,
     depth: int | None,
     interval: str,
+    stale_after: float | None,
     levels: int,
     seconds: float | None,
     count: int | None,
@@ -87,6 +94,7 @@ def command(
     exchanges, wanted = _addressed(exchange, symbols)
     loop_factory = watch_loop.factory(loop, busy=busy)
     interests = options.interests(wanted, [channel], depth, interval)
+    how: dict[str, Any] = {"connections": connections, "stale_after": stale_after}
     several = is_qualified(exchange)
     title = f"{', '.join(exchanges)} · {options.place(**where)} · {channel.value}"
     sink: Sink
@@ -107,7 +115,7 @@ def command(
             with progress(f"asking {exchange} for its instruments"):
                 for symbol in wanted:  # people are told at once; entering a feed would wait
                     await client.instrument(symbol)
-            async with client.subscribe(*interests, connections=connections) as feed:
+            async with client.subscribe(*interests, **how) as feed:
                 await consume(lambda: [client.status()], feed, sink, seconds=seconds, count=count)
 
     async def many() -> None:
@@ -117,7 +125,7 @@ def command(
                 for each in wanted:
                     name, symbol = split(each)
                     await clients[name or ""].instrument(symbol)
-                feed = clients.subscribe(*interests, connections=connections)
+                feed = clients.subscribe(*interests, **how)
                 await opened.enter_async_context(feed)
             await consume(
                 lambda: list(clients.status().values()), feed, sink, seconds=seconds, count=count

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core import BookUpdate, Channel, Gap, OrderBook, Reason, book
+from ccrs_core import BookUpdate, Channel, Gap, OrderBook, Reason, Stale, book
 from ccrs_core.cli.books import Books
 from ccrs_core.client import connect
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
@@ -75,3 +75,23 @@ def test_updates_after_a_hole_are_not_applied_even_where_none_says_what_it_follo
     gap = Gap("toy", "BTC/USD", None, 3, Channel.BOOK, Reason.OVERFLOW, lost=1)
     shown = [(e.type, b and b.bids()) for e, b in books.follow([gap, update(3, "3")])]
     assert shown == [("gap", None), ("book", live.bids())]
+
+
+def test_a_book_of_which_it_is_merely_silent_goes_on() -> None:
+    def update(number: int, *, snapshot: bool = False) -> BookUpdate:
+        level = (Decimal(number), Decimal(1))
+        return BookUpdate(
+            "toy", "BTC/USD", None, number, number, snapshot, (level,), (), number - 1
+        )
+
+    live = OrderBook("BTC/USD")
+    books = Books(lambda symbol: live)
+    silent = Stale("toy", "BTC/USD", None, 2, Channel.BOOK, Reason.SILENT)
+    for change in (update(1, snapshot=True), update(2)):
+        live.apply(change)
+    batch = [update(1, snapshot=True), silent, update(2)]
+    shown = [(e.type, b and b.valid) for e, b in books.follow(batch)]
+    assert shown == [("book", True), ("stale", None), ("book", True)]
+    live.invalidate(Reason.SILENT)  # but where the book itself is lost, so is its copy
+    list(books.follow([silent]))
+    assert not books["BTC/USD"].valid

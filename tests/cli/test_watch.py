@@ -280,3 +280,18 @@ def test_on_a_terminal_it_is_a_table(ccrs: Command, emulator: str) -> None:
         assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text[-200:]  # the cursor is back
     finally:
         os.close(ours)
+
+
+def test_what_is_silent_for_longer_than_one_likes_is_called_stale(ccrs: Command) -> None:
+    with ccrs.start("emulator", "bybit", "--rate", "0.01") as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[3].decode()
+            done = ccrs(
+                *("watch", "bybit", "BTC/USDT", "--base-url", url, "--channel", "trades"),
+                *("--seconds", "1.5", "--json", "--stale-after", "0.5"),
+            )
+        finally:
+            process.terminate()
+    assert done.returncode == 0, done.stderr
+    assert [(e["type"], e["reason"]) for e in _lines(done.stdout)] == [("stale", "silent")]
