@@ -154,6 +154,7 @@ class Client:
         self._group: asyncio.TaskGroup | None = None
         self._hooks = plugins.hook_manager()
         self._closed = False
+        self._failed = False
         self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
         self.placement = Placement(self._opened, self._patient.find, self._overflowed)
         """Which connections carry what; for feeds."""
@@ -235,7 +236,16 @@ class Client:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._group is not None
-        return self._group.create_task(work)
+        task = self._group.create_task(work)
+        task.add_done_callback(self._note_failure)
+        return task
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        """Of what goes wrong within, the first ends the client."""
+        error = None if task.cancelled() or self._failed else task.exception()
+        if error is not None:
+            self._failed = True
+            self.placement.why = f"its client has ended: {type(error).__name__}: {error}"
 
     async def __aexit__(
         self,
@@ -250,6 +260,8 @@ class Client:
         self._patient.end()
         try:
             # Before anything is awaited: a cancellation here must not leave it running.
+            if not self._failed:
+                self.placement.why = "its client was closed"
             shards = self.placement.end()
             context.snapshots.end()
             await asyncio.gather(context.snapshots.aclose(), *(each.aclose() for each in shards))

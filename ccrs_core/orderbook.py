@@ -26,6 +26,10 @@ _ZERO = Decimal(0)
 _new_update = fast_constructor(BookUpdate)
 
 
+SUBSCRIPTION_ENDED = "its subscription has ended"
+"""Why a book is closed, unless something else was said."""
+
+
 class BookState(enum.StrEnum):
     """Whether a book can be read."""
 
@@ -210,6 +214,7 @@ class OrderBook:
         self.state = BookState.SYNCING
         self.reason: Reason | None = None
         """Why the book is invalid."""
+        self._why = SUBSCRIPTION_ENDED
         self.sequence: int | None = None
         self.exchange_time_ns: int | None = None
         self.received_time_ns: int | None = None
@@ -385,6 +390,11 @@ class OrderBook:
         self._bids.load(())
         self._asks.load(())
 
+    def close(self, why: str) -> None:
+        """Declare that nothing keeps the book up to date any more; ``why`` is told to readers."""
+        self.invalidate(Reason.CLOSED)
+        self._why = why
+
     # --- reading ---
 
     @property
@@ -402,8 +412,8 @@ class OrderBook:
         if self.state is not BookState.VALID:
             if self.reason is Reason.CLOSED:
                 raise BookInvalid(
-                    f"the book of {self.symbol} is invalid (closed): its subscription has ended, "
-                    "and nothing keeps it up to date; subscribe again, and read that feed's book"
+                    f"the book of {self.symbol} is invalid (closed): {self._why}, and nothing "
+                    "keeps it up to date; subscribe again, and read that feed's book"
                 )
             because = f" ({self.reason.value})" if self.reason is not None else ""
             raise BookInvalid(

@@ -10,7 +10,7 @@ from ccrs_core.events import InstrumentChanged
 from ccrs_core.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Instrument, Interest, Subscription
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.orderbook import SUBSCRIPTION_ENDED, OrderBook
 from ccrs_core.policy import Policy
 from ccrs_core.shard import Shard, identity
 from ccrs_core.status import SubscriptionState
@@ -40,6 +40,8 @@ class Placement:
     ) -> None:
         self.spent = Totals()
         """What connections did that are there no more."""
+        self.why = SUBSCRIPTION_ENDED
+        """Why books end that do so now."""
         self._context = context
         self._find = find
         self._overflowed = overflowed
@@ -138,7 +140,7 @@ class Placement:
         if not placed:
             self._placed.pop(feed, None)
         for shard, subscriptions in batches.items():
-            for gone in shard.detach(subscriptions, feed):
+            for gone in shard.detach(subscriptions, feed, self.why):
                 self._homes.pop((shard.pool, identity(gone)), None)
         idle: list[Shard] = []
         for key, shards in list(self._shards.items()):
@@ -219,7 +221,7 @@ class Placement:
         shards = self.shards
         self._shards.clear()
         for shard in shards:
-            shard.end()
+            shard.end(self.why)
         return shards
 
 

@@ -18,6 +18,7 @@ from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask
 from ccrs_core.model import Channel, Subscription
+from ccrs_core.orderbook import SUBSCRIPTION_ENDED
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState
@@ -189,7 +190,9 @@ class Shard:
         errors = [link.error for link in self.links if link.error]
         return errors[-1] if errors else "the exchange has not answered"
 
-    def detach(self, subscriptions: Sequence[Subscription], feed: Feed) -> list[Subscription]:
+    def detach(
+        self, subscriptions: Sequence[Subscription], feed: Feed, why: str
+    ) -> list[Subscription]:
         """Take these from a feed, unsubscribing from those (returned) that no feed has any more."""
         gone: list[Subscription] = []
         for each in subscriptions:
@@ -216,7 +219,7 @@ class Shard:
                     timer.cancel()
             if subscription.channel is Channel.BOOK and topic.keeper is not None:
                 self.context.snapshots.drop(topic.keeper)
-                topic.keeper.end()
+                topic.keeper.end(why)
         self._conflate()
         for link in self.links:
             if gone and link.session is not None:
@@ -516,8 +519,8 @@ class Shard:
             topic.tick(self.context.clock.monotonic(), self.context.clock.time_ns())
             self._arm(name)
 
-    def end(self) -> None:
-        """Let all connections end; nothing can keep them from it any more."""
+    def end(self, why: str = SUBSCRIPTION_ENDED) -> None:
+        """Let all connections end; nothing can keep them from it any more. Books say ``why``."""
         if self.closed:
             return
         self.closed = True
@@ -528,7 +531,7 @@ class Shard:
         for topic in self.topics.values():
             if topic.keeper is not None:
                 self.context.snapshots.drop(topic.keeper)
-                topic.keeper.end()
+                topic.keeper.end(why)
         for link, task in self._tasks.items():
             link.retired = True
             task.cancel()

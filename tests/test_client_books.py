@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
+import ccrs_core
 from ccrs_core import (
+    AuthError,
     BookInvalid,
     BookUpdate,
+    Credentials,
     Gap,
+    Options,
+    OrderBook,
     Reason,
+    ReconnectsExhausted,
+    Side,
     book,
 )
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock
+from tests.toy import Toy, ToyServer
 from tests.virtual import scenario
 from tests.watching import TOP, market, world
 
@@ -122,3 +132,102 @@ async def test_a_hole_on_all_racing_connections_invalidates_after_a_short_wait()
         await asyncio.sleep(0.1)
         assert seen.feed.book("BTC/USD").sequence == 103
         assert [g.reason for g in seen.of(Gap)] == [Reason.SEQUENCE]
+
+
+# --- after the end ---
+
+
+def invalid(held: OrderBook) -> str:
+    """What reading a book says, whichever way."""
+    said = set()
+    assert not held.valid
+    for read in (
+        held.bids,
+        held.asks,
+        lambda: held.best_bid,
+        lambda: held.best_ask,
+        lambda: held.vwap(Side.BUY, Decimal(1)),
+    ):
+        with pytest.raises(BookInvalid) as raised:
+            read()
+        said.add(str(raised.value))
+    (text,) = said
+    return text
+
+
+@scenario
+async def test_a_book_that_is_held_beyond_its_feed_is_invalid_and_says_why() -> None:
+    async with world(TOP) as seen:
+        async with seen.client.subscribe(book("BTC/USD")) as feed:
+            await feed.ready()
+            held = feed.book("BTC/USD")
+            assert held.valid
+        assert "its subscription has ended" in invalid(held)
+        # What is still under way, and whoever subscribes again, changes nothing about it.
+        await market(seen, "book.BTC", 3)
+        async with seen.client.subscribe(book("BTC/USD")) as again:
+            await again.ready()
+            assert again.book("BTC/USD").valid
+            assert not held.valid
+
+
+@scenario
+async def test_a_book_is_invalid_at_once_when_its_symbol_is_unsubscribed_from() -> None:
+    async with world(book("BTC/USD"), book("ETH/USD")) as seen:
+        held, other = seen.feed.book("BTC/USD"), seen.feed.book("ETH/USD")
+        await seen.feed.unsubscribe(book("BTC/USD"))
+        assert "its subscription has ended" in invalid(held)
+        await market(seen, "book.ETH", 2)
+        assert other.sequence == 102
+        assert other.valid
+
+
+@scenario
+async def test_a_book_is_right_as_long_as_any_feed_wants_it() -> None:
+    async with world(book("BTC/USD")) as seen:
+        async with seen.client.subscribe(book("BTC/USD")) as feed:
+            await feed.ready()
+            held = feed.book("BTC/USD")
+        await market(seen, "book.BTC", 2)
+        assert held.valid
+        assert held.sequence == seen.feed.book("BTC/USD").sequence == 102
+    invalid(held)
+
+
+@scenario
+async def test_a_book_that_is_held_beyond_its_client_is_invalid_and_says_why() -> None:
+    client = ccrs_core.connect(Toy(), transport=MemoryTransport(ToyServer()), clock=VirtualClock())
+    feed = client.subscribe(book("BTC/USD"))
+    async with client:
+        await feed.__aenter__()
+        await feed.ready()
+        held = feed.book("BTC/USD")
+        assert held.valid
+    assert "its client was closed" in invalid(held)
+    await feed.__aexit__(None, None, None)
+    assert "its client was closed" in invalid(held)
+
+
+@scenario
+async def test_a_book_whose_client_gave_up_says_so() -> None:
+    with pytest.raises(ReconnectsExhausted):  # noqa: PT012
+        async with world(book("BTC/USD"), options=Options(max_failures=3)) as seen:
+            held = seen.feed.book("BTC/USD")
+            seen.server.refuse_connects = 100
+            seen.server.open[0].drop()
+            await asyncio.sleep(1000.0)
+    assert "ReconnectsExhausted: " in invalid(held)
+
+
+@scenario
+async def test_a_book_whose_login_is_refused_on_return_says_so() -> None:
+    with pytest.raises(AuthError):  # noqa: PT012
+        async with world(
+            book("BTC/USD"), exchange=Toy(private=True), credentials=Credentials("key", "secret")
+        ) as seen:
+            held = seen.feed.book("BTC/USD")
+            assert held.valid
+            seen.server.accept_login = False
+            seen.server.open[0].drop()
+            await asyncio.sleep(1000.0)
+    assert "AuthError: " in invalid(held)
