@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ccrs_core.events import BookUpdate, Reason
-from ccrs_core.orderbook import SUBSCRIPTION_ENDED, Applied, BookState, OrderBook
+from ccrs_core.orderbook import Applied, BookState, OrderBook
 from ccrs_core.pending import Pending, Waiting, leaves_hole, of_new_count
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
@@ -497,7 +497,7 @@ class BookKeeper:
         self._joined.clear()
         self._forget()
 
-    def end(self, why: str = SUBSCRIPTION_ENDED) -> None:
+    def end(self, why: str = "") -> None:
         """Nobody wants the book any more: whoever still holds it must not take it for fresh."""
         self._asked = False
         self._again_at = self._quiet_at = self._invalid_at = None

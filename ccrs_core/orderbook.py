@@ -23,11 +23,8 @@ Checksum = Callable[["OrderBook"], int]
 """Computes the exchange's checksum of a book."""
 
 _ZERO = Decimal(0)
+_ENDED = "its subscription has ended"
 _new_update = fast_constructor(BookUpdate)
-
-
-SUBSCRIPTION_ENDED = "its subscription has ended"
-"""Why a book is closed, unless something else was said."""
 
 
 class BookState(enum.StrEnum):
@@ -214,7 +211,7 @@ class OrderBook:
         self.state = BookState.SYNCING
         self.reason: Reason | None = None
         """Why the book is invalid."""
-        self._why = SUBSCRIPTION_ENDED
+        self._why = _ENDED
         self.sequence: int | None = None
         self.exchange_time_ns: int | None = None
         self.received_time_ns: int | None = None
@@ -391,9 +388,9 @@ class OrderBook:
         self._asks.load(())
 
     def close(self, why: str) -> None:
-        """Declare that nothing keeps the book up to date any more; ``why`` is told to readers."""
+        """Declare that nothing keeps the book up to date any more, and tell readers ``why``."""
         self.invalidate(Reason.CLOSED)
-        self._why = why
+        self._why = why or _ENDED
 
     # --- reading ---
 

@@ -10,7 +10,7 @@ from ccrs_core.events import InstrumentChanged
 from ccrs_core.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Instrument, Interest, Subscription
-from ccrs_core.orderbook import SUBSCRIPTION_ENDED, OrderBook
+from ccrs_core.orderbook import OrderBook
 from ccrs_core.policy import Policy
 from ccrs_core.shard import Shard, identity
 from ccrs_core.status import SubscriptionState
@@ -40,8 +40,8 @@ class Placement:
     ) -> None:
         self.spent = Totals()
         """What connections did that are there no more."""
-        self.why = SUBSCRIPTION_ENDED
-        """Why books end that do so now."""
+        self.why = ""
+        """Why books end that do so now, where it isn't with their subscription alone."""
         self._context = context
         self._find = find
         self._overflowed = overflowed

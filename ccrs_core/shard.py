@@ -18,7 +18,6 @@ from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import Ask
 from ccrs_core.model import Channel, Subscription
-from ccrs_core.orderbook import SUBSCRIPTION_ENDED
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState
@@ -190,12 +189,10 @@ class Shard:
         errors = [link.error for link in self.links if link.error]
         return errors[-1] if errors else "the exchange has not answered"
 
-    def detach(
-        self, subscriptions: Sequence[Subscription], feed: Feed, why: str
-    ) -> list[Subscription]:
+    def detach(self, subs: Sequence[Subscription], feed: Feed, why: str) -> list[Subscription]:
         """Take these from a feed, unsubscribing from those (returned) that no feed has any more."""
         gone: list[Subscription] = []
-        for each in subscriptions:
+        for each in subs:
             stream = self.stream(each)
             if stream is None or feed not in stream.feeds:
                 continue
@@ -519,7 +516,7 @@ class Shard:
             topic.tick(self.context.clock.monotonic(), self.context.clock.time_ns())
             self._arm(name)
 
-    def end(self, why: str = SUBSCRIPTION_ENDED) -> None:
+    def end(self, why: str = "") -> None:
         """Let all connections end; nothing can keep them from it any more. Books say ``why``."""
         if self.closed:
             return
