@@ -1,4 +1,9 @@
-"""The default transport: aiohttp for WebSocket and REST."""
+"""The default transport: aiohttp for WebSocket and REST.
+
+Of what RFC 6455 has a client refuse, one thing is accepted: frames that a server has masked (5.1).
+aiohttp's reader, compiled, takes the masks off and tells nobody; to see them one would have to
+parse every header a second time. What they say is read correctly.
+"""
 
 from __future__ import annotations
 

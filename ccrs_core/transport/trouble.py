@@ -42,6 +42,8 @@ def _known(error: BaseException) -> str | None:
             return "connection refused"
         case ConnectionResetError() if error.errno is not None:
             return "connection reset"
+        case ConnectionResetError() if not error.args:  # asyncio's, before TLS is agreed on
+            return "the other side ended the connection before TLS was agreed on"
         case OSError() if error.errno in _UNREACHABLE:
             return "no way to the host"
         case _:

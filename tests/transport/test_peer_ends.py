@@ -11,7 +11,9 @@ from ccrs_core.errors import (
     ConnectionLost,
 )
 from ccrs_core.transport.base import Connection, TransportOptions
+from ccrs_core.transport.http import HttpTransport
 from tests.transport.servers import (
+    BINARY,
     BOTH,
     CLOSE,
     GUARD,
@@ -123,18 +125,57 @@ def test_a_reset_is_a_lost_connection(make: Make) -> None:
     with_peer(make, reset, client)
 
 
+def reserved(bits: int, wire: bytes) -> bytes:
+    """A frame with reserved bits set: 4, 2 and 1 are the first, second and third."""
+    return bytes((wire[0] | bits << 4,)) + wire[1:]
+
+
+RESERVED = [
+    *(reserved(bits, frame(TEXT, b"whole")) for bits in range(1, 8)),
+    *(reserved(bits, frame(opcode, b"")) for opcode in (BINARY, PING, PONG) for bits in (1, 2, 4)),
+    *(reserved(bits, frame(TEXT, b"a", fin=False)) for bits in (1, 2, 4)),
+    *(frame(TEXT, b"a", fin=False) + reserved(bits, frame(0, b"b")) for bits in (1, 2, 4)),
+    *(reserved(bits, frame(CLOSE, struct.pack("!H", 1000))) for bits in (1, 2, 4)),
+    *(frame(opcode, b"reserved") for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
+]
+"""What extensions may be agreed on for, and none is (RFC 6455 §5.2)."""
+
+
 @pytest.mark.parametrize(
     "wire",
     [
+        *RESERVED,
         b"\xff\xff\xff\xff",
-        frame(3, b"reserved opcode"),
+        *(frame(opcode, b"in parts", fin=False) for opcode in (PING, PONG)),
+        frame(CLOSE, struct.pack("!H", 1000), fin=False),
+        *(frame(opcode, bytes(126)) for opcode in (PING, PONG)),
         frame(0, b"continues nothing"),
-        frame(TEXT, b"not negotiated", rsv1=True),
+        frame(TEXT, b"begins", fin=False) + frame(TEXT, b"begins anew"),
         frame(CLOSE, struct.pack("!H", 999)),
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ],
 )
 def test_bytes_that_break_the_protocol_end_the_connection(make: Make, wire: bytes) -> None:
+    _breaks_the_protocol(make, wire)
+
+
+def test_a_masked_frame_breaks_the_protocol_or_is_read_without_its_mask(make: Make) -> None:
+    """RFC 6455 §5.1 has the client close. aiohttp's reader takes masks off and doesn't tell."""
+    wire = b"\x81\x82\x01\x02\x03\x04hk"
+    if make is not HttpTransport:
+        _breaks_the_protocol(make, wire)
+        return
+
+    async def mask(peer: Peer) -> None:
+        await peer.send(wire, frame(CLOSE))
+
+    async def client(connection: Connection) -> None:
+        assert (await everything(connection))[0] == [b"ii"]
+
+    with_peer(make, mask, client)
+
+
+def _breaks_the_protocol(make: Make, wire: bytes) -> None:
     async def rave(peer: Peer) -> None:
         await peer.send(frame(TEXT, b"fine"), wire)
         await peer.reader.read()

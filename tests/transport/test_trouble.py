@@ -24,6 +24,7 @@ KEY = ConnectionKey("a.invalid", 443, True, True, None, None, None, None)
         ),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), "connection refused"),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "connection reset"),
+        (ConnectionResetError(), "the other side ended the connection before TLS was agreed on"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "no way to the host"),
         (OSError(errno.EMFILE, "Too many open files"), "[Errno 24] Too many open files"),
     ],

@@ -82,7 +82,11 @@ class PicowsConnection(picows.WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         # A million times a second: every attribute counts.
-        if frame.msg_type is _TEXT and frame.fin and not frame.rsv1 and not self._parts:
+        if (
+            frame.msg_type is _TEXT
+            and frame.fin
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3 or self._parts)
+        ):
             self._frames.append(frame.get_payload_as_bytes())
             if frame.last_in_buffer:
                 self._deliver()

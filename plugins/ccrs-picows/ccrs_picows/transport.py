@@ -24,6 +24,7 @@ from ccrs_core.transport.pace import Deadline
 from ccrs_core.transport.proxy import SOCKS, Proxy, parse_proxy
 from ccrs_core.transport.trouble import said
 from ccrs_picows.connection import PicowsConnection, Watch
+from ccrs_picows.handshake import quiet_handshake
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _PORTS = {"ws": 80, "wss": 443}
@@ -92,19 +93,20 @@ class PicowsTransport:
                 attempt.socket = await _through_socks(way, endpoint.host, endpoint.port)
             return attempt.socket
 
-        await picows.ws_connect(
-            attempt.listener,
-            target.url,
-            ssl_context=self._context,
-            websocket_handshake_timeout=None,
-            enable_auto_pong=False,
-            max_frame_size=options.max_frame_bytes,
-            max_redirects=0,
-            extra_headers=target.headers,
-            proxy=_url(proxy) if proxy is not None and tunnelled else None,
-            socket_factory=plug,
-            logger_name=cast(Any, attempt.watch),
-        )
+        with quiet_handshake() if target.secure else contextlib.nullcontext():
+            await picows.ws_connect(
+                attempt.listener,
+                target.url,
+                ssl_context=self._context,
+                websocket_handshake_timeout=None,
+                enable_auto_pong=False,
+                max_frame_size=options.max_frame_bytes,
+                max_redirects=0,
+                extra_headers=target.headers,
+                proxy=_url(proxy) if proxy is not None and tunnelled else None,
+                socket_factory=plug,
+                logger_name=cast(Any, attempt.watch),
+            )
 
     async def _plain(self, host: str, port: int) -> socket.socket:
         """A socket that is connected to one of the host's addresses."""
