@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -295,3 +296,16 @@ def test_what_is_silent_for_longer_than_one_likes_is_called_stale(ccrs: Command)
             process.terminate()
     assert done.returncode == 0, done.stderr
     assert [(e["type"], e["reason"]) for e in _lines(done.stdout)] == [("stale", "silent")]
+
+
+@pytest.mark.parametrize("wanted", [("bybit", "BTC/USDT"), ("bybit:BTC/USDT", "okx:BTC/USDT")])
+def test_who_watches_is_told_at_once_that_the_exchange_is_out_of_reach(
+    ccrs: Command, wanted: tuple[str, str]
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, but not listening
+        proxy = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        done = ccrs("watch", *wanted, "--proxy", proxy, "--seconds", "25")
+    assert done.returncode == 1
+    assert b"connection refused" in done.stderr
+    assert b"ccrs doctor" in done.stderr
