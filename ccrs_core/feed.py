@@ -23,6 +23,7 @@ from ccrs_core.model import Channel, Interest
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.policy import FeedStatus, Policy, PolicyName
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
+from ccrs_core.transport.pace import Unhurried
 
 log = logging.getLogger("ccrs.feed")
 
@@ -72,7 +73,7 @@ class Feed:
             self.policy, maxsize, clock.time_ns, self._overflowed, self._relieved
         )
         if seconds is not None:
-            self.freshness = Freshness(seconds, clock, _later)
+            self.freshness = Freshness(seconds, clock, Unhurried)
         self._owner = owner
         self._interests = list(dict.fromkeys(checked(interests)))
         self._callback = callback
@@ -389,10 +390,6 @@ def check_count(what: str, value: Any) -> None:
     """:raises UsageError: unless it is a whole number above zero."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"{what} must be a whole number, at least 1, not {value!r}")
-
-
-def _later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-    return asyncio.get_running_loop().call_later(seconds, call)
 
 
 def _check_callable(callback: Any) -> None:

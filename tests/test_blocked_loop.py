@@ -182,6 +182,34 @@ async def test_a_proof_that_waits_while_the_loop_is_blocked_is_a_proof() -> None
         assert [t.trade_id for t in seen.of(Trade)] == [f"BTC-{n}" for n in range(101, 115)]
 
 
+@pytest.mark.parametrize("behind", [0.0, 0.3])
+def test_what_waited_while_the_loop_was_blocked_is_fresh_for_a_feed_with_its_own_limit(
+    behind: float,
+) -> None:
+    @scenario
+    async def play() -> None:
+        async with world(TOP, stale_after=3.0) as seen:
+            await market(seen, "top.BTC", 10)
+            later(9.9 + behind, seen.server.tick, "top.BTC")
+            block(10.0)
+            await asyncio.sleep(1.0)
+            unharmed(seen)
+            await asyncio.sleep(5.0)
+            assert len(seen.of(Stale)) == 1, "it is silent now"
+
+    play()
+
+
+@scenario
+async def test_a_feed_with_its_own_limit_is_told_what_was_silent_while_the_loop_was_blocked() -> (
+    None
+):
+    async with world(TOP, stale_after=3.0) as seen:
+        block(10.0)
+        await asyncio.sleep(SETTLE + 0.1)
+        assert len(seen.of(Stale)) == 1
+
+
 # --- timers ---
 
 

@@ -129,6 +129,28 @@ class Timer:
         self._call(*self._args)
 
 
+class Unhurried:
+    """``call_later``, but where the loop was blocked when it was time, what has come meanwhile is
+    read first. For those who know of no :class:`Pace`, or to whom a pause counts as time."""
+
+    __slots__ = ("_call", "_due", "_handle")
+
+    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._call, self._due = call, loop.time() + seconds
+        self._handle = loop.call_at(self._due, self._fire)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+    def _fire(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._due > TOLERANCE:
+            self._handle = loop.call_later(SETTLE, self._call)
+        else:
+            self._call()
+
+
 async def hang_up(connection: Connection, seconds: float) -> None:
     """Close a connection in good order, or drop it where that takes longer."""
     try:
@@ -146,14 +168,11 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._timeout = asyncio.timeout(None)
-        self._due = 0.0
-        self._handle: asyncio.TimerHandle | None = None
+        self._timer: Unhurried | None = None
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
-        loop = asyncio.get_running_loop()
-        self._due = loop.time() + self._seconds
-        self._handle = loop.call_at(self._due, self._fire)
+        self._timer = Unhurried(self._seconds, self.expire)
         return self
 
     async def __aexit__(
@@ -162,16 +181,9 @@ class Deadline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         await self._timeout.__aexit__(kind, error, trace)
-
-    def _fire(self) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._due > TOLERANCE:
-            self._handle = loop.call_later(SETTLE, self.expire)
-        else:
-            self.expire()
 
     def expire(self) -> None:
         """Let the time be over now."""
