@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from ccrs_core.cli import children, interrupts
 from ccrs_core.errors import UsageError
 
 _FAILED, _USAGE, _NOTHING_RAN = 1, 2, 5
+_GRACE_SECONDS = 5.0
+"""For the report of what was tested, where that is interrupted."""
 _CODES = {0: 0, 1: _FAILED, 4: _USAGE}
 """What pytest's exit codes mean here; what isn't listed is a failure."""
 
@@ -87,7 +88,7 @@ def check_installed(exchange: str, *libraries: str, extra: str) -> None:
 def run_pytest(arguments: list[str]) -> int:
     """Run the suite in a process of its own and from a scratch folder, so that nothing is left
     behind: with no settings of the user's, and of pytest's plugins only our own."""
-    with tempfile.TemporaryDirectory(prefix="ccrs-conformance-") as scratch:
+    with interrupts.scratch("ccrs-conformance-") as scratch:
         settings = Path(scratch, "pytest.ini")
         settings.write_text("[pytest]\nfilterwarnings = error\n", "utf-8")
         environment = {
@@ -103,11 +104,12 @@ def run_pytest(arguments: list[str]) -> int:
         fixed += ["-p", "ccrs_core._pytest_plugin", "-p", "_hypothesis_pytestplugin"]
         fixed += ["--import-mode=importlib", "--strict-markers", "-q", "--tb=short"]
         fixed += ["--no-header", "-r", "N"]
-        return subprocess.run(  # noqa: S603 - our own interpreter
-            [sys.executable, "-m", "pytest", *fixed, *_SUITE, *arguments],
+        return children.run(
+            [sys.executable, "-m", "ccrs_core.cli.suite", *fixed, *_SUITE, *arguments],
             cwd=scratch,
             env=environment,
-            check=False,
+            grace=_GRACE_SECONDS,
+            deaf=True,
         ).returncode
 
 

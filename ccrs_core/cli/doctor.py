@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from ccrs_core.cli import form, options
+from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import progress
 from ccrs_core.codec import Alive, Data, Refused
 from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
@@ -68,7 +68,7 @@ def command(exchange: str, **where: Any) -> int:
                     _say(verdict)
         return failed
 
-    failed = asyncio.run(main())
+    failed = interrupts.run(main())
     click.echo(f"{failed} of the checks failed" if failed else "all is well")
     return 1 if failed else 0
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form
+from ccrs_core.cli import form, interrupts
 from ccrs_core.cli.output import note
 from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.model import Market, unified_symbol
@@ -92,7 +91,7 @@ def command(
         replay=None if recording is None else _replay(recording, speed),
     )
     server = CountingServer(venue, host=host, port=port, tls=tls, faults=wanted)
-    asyncio.run(_serve(server, exchange, recording))
+    interrupts.run(_serve(server, exchange, recording))
 
 
 def _list_faults() -> None:
@@ -151,7 +150,7 @@ def _trusted(server: CountingServer) -> Iterator[Path | None]:
         )
         if "trustme" in str(known.get("subject"))
     ]
-    with tempfile.TemporaryDirectory(prefix="ccrs-emulator-") as folder:
+    with interrupts.scratch("ccrs-emulator-") as folder:
         path = Path(folder) / "ca.pem"
         path.write_text("".join(map(ssl.DER_cert_to_PEM_cert, own)))
         yield path

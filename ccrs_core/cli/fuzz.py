@@ -8,13 +8,13 @@ import re
 import secrets
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 
+from ccrs_core.cli import children, interrupts
 from ccrs_core.cli.conformance import check_installed
 
 _FAILED, _FOUND = 1, 77
@@ -47,7 +47,7 @@ def command(
     something; 2: wrong call.
     """
     check_installed(exchange, *_LIBRARIES, *(() if inputs else ("atheris",)), extra="fuzz")
-    with tempfile.TemporaryDirectory(prefix="ccrs-fuzz-") as scratch:
+    with interrupts.scratch("ccrs-fuzz-") as scratch:
         run = Run(exchange, Path(scratch))
         if inputs:
             return run.try_inputs(inputs)
@@ -153,15 +153,15 @@ class Run:
         }
         arguments = [sys.executable, "-m", "ccrs_core.conformance.fuzz", json.dumps(work)]
         try:
-            return subprocess.run(  # noqa: S603 - our own interpreter
+            return children.run(
                 arguments,
                 cwd=self.scratch,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
                 timeout=limit,
-                check=False,
             )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(arguments, _FAILED, "", "it didn't end in time")

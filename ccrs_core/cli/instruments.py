@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Any
 
 import click
 
-from ccrs_core.cli import options
+from ccrs_core.cli import interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.model import Instrument
 
@@ -29,7 +28,7 @@ def command(
             return await client.get_instruments(market)
 
     with progress(f"asking {exchange}"):
-        found = asyncio.run(fetch())
+        found = interrupts.run(fetch())
     if search:
         text = search.upper()
         found = [i for i in found if text in i.symbol.upper() or text in i.native.upper()]

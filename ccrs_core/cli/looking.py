@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from ccrs_core import loading
+from ccrs_core.cli import interrupts
 from ccrs_core.cli.patience import ending_after, limit, slow
 from ccrs_core.errors import CcrsError, PluginBroken
 
@@ -67,43 +68,52 @@ def _look(troubles: dict[str, str], meanwhile: Callable[[], object]) -> list[dic
     ]
     for thread in threads:
         thread.start()
-    under_way: list[tuple[str, str]] = []
     try:
-        meanwhile()
-        while True:
-            try:
-                line = lines.get(timeout=seconds if under_way else seconds + _START_SECONDS)
-            except queue.Empty:
-                if not under_way:
-                    raise CcrsError("looking at the installed plugins doesn't end") from None
-                what, distribution = under_way[-1]
-                troubles[what] = slow(what, distribution, seconds)
-                return None
-            if not line:
-                code = child.wait()
-                if not under_way:
-                    last = (said.decode(errors="replace").strip().splitlines() or [""])[-1]
-                    raise CcrsError(f"looking at the installed plugins failed ({code}): {last}")
-                what, distribution = under_way[-1]
-                troubles[what] = (
-                    f"{what} ends the process that loads it (exit code {code}): uninstall "
-                    f"{distribution}"
-                )
-                return None
-            match json.loads(line):
-                case {"loading": [what, distribution]}:
-                    under_way.append((what, distribution))
-                case {"rows": found}:
-                    threads[1].join(1)
-                    sys.stderr.write(said.decode(errors="replace"))
-                    return list(found)
-                case _:
-                    under_way.pop()
+        with interrupts.at_once(child.kill):
+            meanwhile()
+            found = _heard(lines, troubles, seconds)
+        if found is None:
+            return None
+        if isinstance(found, str):
+            last = (said.decode(errors="replace").strip().splitlines() or [""])[-1]
+            raise CcrsError(f"looking at the installed plugins failed: {found}: {last}")
+        threads[1].join(1)
+        sys.stderr.write(said.decode(errors="replace"))
+        return found
     finally:
         child.kill()
         child.wait()
         for thread in threads:
             thread.join(1)
+
+
+def _heard(
+    lines: queue.SimpleQueue[bytes], troubles: dict[str, str], seconds: float
+) -> list[dict[str, Any]] | str | None:
+    """The child's answer; None where a plugin is in the way; else what is wrong with the child."""
+    under_way: list[tuple[str, str]] = []
+    while True:
+        try:
+            line = lines.get(timeout=seconds if under_way else seconds + _START_SECONDS)
+        except queue.Empty:
+            line = None
+        match json.loads(line or "null"):
+            case {"rows": found}:
+                return list(found)
+            case {"loading": [what, distribution]}:
+                under_way.append((what, distribution))
+            case {"loaded": _}:
+                under_way.pop()
+            case _ if not under_way:
+                return "it doesn't end" if line is None else "it ended early"
+            case _:
+                what, distribution = under_way[-1]
+                troubles[what] = (
+                    slow(what, distribution, seconds)
+                    if line is None
+                    else f"{what} ends the process that loads it: uninstall {distribution}"
+                )
+                return None
 
 
 def _lines(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:

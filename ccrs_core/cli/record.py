@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form, options
+from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.cli.watch import batches
 from ccrs_core.errors import ConnectFailed
@@ -82,7 +82,7 @@ def command(
             await _record(client, interests, writer, connections, seconds, count)
 
     try:
-        asyncio.run(main())
+        interrupts.run(main())
     finally:
         writer.close()
         if writer.frames:

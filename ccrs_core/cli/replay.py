@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form, options
+from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import UsageError
 from ccrs_core.model import Channel, Market
@@ -90,9 +90,10 @@ def command(
         found = ", ".join(sorted({s.instrument.market.value for s in playing.guessed}))
         note(f"the file doesn't say what market it is of; taken for {found} (--market to change)")
     if as_json:
-        asyncio.run(_json(playing, levels, pace))
+        interrupts.run(_json(playing, levels, pace))
     else:
-        _people(playing, levels, pace)
+        with interrupts.raising():
+            _people(playing, levels, pace)
 
 
 def _named(snapshots: Sequence[str]) -> dict[str, Path]:
@@ -151,6 +152,7 @@ async def _json(playing: Replay, levels: int, pace: float | None) -> None:
         if pace is not None or len(waiting) > _CHUNK:
             await output.write(b"".join(waiting))
             waiting.clear()
+            await asyncio.sleep(0)  # for Ctrl-C: a file never makes it wait
     await output.write(b"".join(waiting))
 
 

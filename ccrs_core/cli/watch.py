@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from ccrs_core.cli import options, watch_loop
+from ccrs_core.cli import interrupts, options, watch_loop
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.events import AnyEvent
@@ -131,8 +131,7 @@ def command(
                 lambda: list(clients.status().values()), feed, sink, seconds=seconds, count=count
             )
 
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(many() if several else one())
+    interrupts.run(many() if several else one(), loop_factory)
 
 
 def _addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -268,7 +268,10 @@ class EmulatorServer:
             socket = web.WebSocketResponse(
                 timeout=_CLOSE_TIMEOUT, autoclose=True, autoping=False, max_msg_size=1024 * 1024
             )
-            await socket.prepare(request)
+            try:
+                await socket.prepare(request)
+            except ConnectionError:  # it has gone in the meantime
+                return web.Response()
             link = _Link(peer, socket, transport)
             self._links[peer] = link
             self._carry_out(link)

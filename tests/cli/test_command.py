@@ -13,7 +13,8 @@ import pluggy
 import pytest
 
 from ccrs_core import plugins
-from ccrs_core.cli import Commands, cli, run
+from ccrs_core.cli import run
+from ccrs_core.cli.group import Commands, cli
 from ccrs_core.hooks import Specs, hookimpl
 from tests.cli.conftest import Command
 from tests.installing import Site
