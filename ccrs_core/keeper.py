@@ -123,6 +123,8 @@ class BookKeeper:
         if race.late(number, restart, runner, now):
             if number == race.last:
                 self._confirmed(update.received_time_ns)
+            if update.snapshot and not self._fetched:
+                self._widened(update, None, now)
             return
         if restart:
             race.restarted_by = runner
@@ -133,6 +135,8 @@ class BookKeeper:
                 # every step up to there: keep it for the case that they don't.
                 if self._fallback is None or number > self._fallback.sequence:
                     self._fallback = update
+                if not self._fetched:
+                    self._widened(update, None, now)
                 return
             if book.valid:
                 if restart:
@@ -260,7 +264,7 @@ class BookKeeper:
         if widening is None:
             if book.narrow and now >= self._wide_until:
                 self._widen(now)
-        elif not widening.done and self._fetched:
+        elif not widening.done:
             widening.note(update)
             self._judge(widening.attempt(), now, update.received_time_ns)
             if not book.valid:
@@ -309,12 +313,8 @@ class BookKeeper:
         """
         book, race = self.book, self._race
         if book.valid:
-            if self._widens:
-                assert self._widening is not None
-                self._widening.answered(snapshot, reach or book.reach)
-                self._again_at = now + self.PATIENCE
-                self._judge(self._widening.attempt(), now, snapshot.received_time_ns)
-            return  # else the stream was faster
+            self._widened(snapshot, reach or book.reach, now)  # unless the stream was faster
+            return
         later, anew = self._pending.after(snapshot.sequence)
         too_old = leaves_hole(later, snapshot.sequence)
         known = book.sequence or 0
@@ -388,6 +388,14 @@ class BookKeeper:
         self._resync(Ask.WIDER)
         self._arm()
 
+    def _widened(self, snapshot: BookUpdate, reach: int | None, now: float) -> None:
+        """More of a valid book has come, maybe of a moment that is over."""
+        widening = self._widening
+        if widening is not None and not widening.done:
+            widening.answered(snapshot, reach)
+            self._again_at = now + self.PATIENCE
+            self._judge(widening.attempt(), now, snapshot.received_time_ns)
+
     def _judge(self, outcome: Widened, now: float, now_ns: int) -> None:
         if outcome is Widened.WAITS:
             return
@@ -398,7 +406,8 @@ class BookKeeper:
             self._again_at = None
             self._wide_until = now + self.QUIET
         else:
-            self._again_at = now + (self.AGAIN_IN if outcome is Widened.TOO_OLD else self.PATIENCE)
+            soon = outcome is Widened.TOO_OLD and self._fetched
+            self._again_at = now + (self.AGAIN_IN if soon else self.PATIENCE)
         self._arm()
 
     def _narrow_still(self) -> None:
