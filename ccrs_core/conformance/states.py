@@ -1,4 +1,4 @@
-"""Whether states that differ are told apart, however little they do (26)."""
+"""Whether states that differ are told apart, and counts that begin anew are told (26, 27)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from ccrs_core.topic import Topic
 _CHANNELS = tuple(channel for channel in Channel if channel not in (Channel.BOOK, Channel.TRADES))
 _LOT = Decimal("1E-8")
 _TURNS, _PAUSE = 12, 1.1
+_RESTARTS, _COUNTED = 2, 3.0
+"""How often the exchange begins to count anew, and seconds in which it counts."""
 _STILL = 1e-7
 """Changes a second where nothing happens."""
 _HOURS = (1, 2, 4)
@@ -69,6 +71,30 @@ class StateProperties:
                 wire.peer.gone()
                 # Nothing is subscribed, so that hours cost little.
                 line.venue.advance(line.venue.now_ns + hours * 3600 * 10**9)
+
+    @proves(27)
+    def test_a_count_that_begins_anew_is_told_with_its_first_frame(self, subject: Subject) -> None:
+        """On one healthy connection no number in ``Data.sequence`` falls unless ``Data.restart``
+        says that the exchange counts anew: nobody has to find that out by waiting."""
+        for case in subject.cases():
+            line = subject.line()
+            wire = line.open(subject.exchange.route(case.subscription))
+            messages = wire.subscribe(case.subscription)
+            for _ in range(_RESTARTS):
+                messages += wire.run(_COUNTED)
+                line.venue.faults.add("restart")
+            messages += wire.run(_COUNTED)
+            last: dict[str, int] = {}
+            for message in messages:
+                if not isinstance(message, Data) or not isinstance(message.sequence, int):
+                    continue
+                before = last.get(message.topic, message.sequence)
+                assert message.restart or message.sequence >= before, (
+                    f"{case}: after the number {before} came {message.sequence}, with "
+                    "Data.restart False: what follows would be taken for old. Set it on the frame "
+                    "by which the exchange says that it begins to count anew"
+                )
+                last[message.topic] = message.sequence
 
 
 def _followed(subject: Subject, case: Case) -> tuple[list[Any], list[Any]]:

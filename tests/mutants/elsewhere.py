@@ -59,9 +59,9 @@ READING: tuple[type[Misread], ...] = (
 """Those that fit both."""
 
 ONLY: dict[str, tuple[type[Misread], ...]] = {
-    # OKX trims its numbers; Binance has no pong of its own.
+    # OKX trims its numbers; Binance has no pong of its own, and never counts anew.
     "binance": (values.TrailingZerosLost,),
-    "okx": (connections.PongTakenForAnError,),
+    "okx": (connections.PongTakenForAnError, sequences.RestartIgnored),
 }
 
 

@@ -99,8 +99,11 @@ class RepeatedSnapshotTakenForAnError(Misread):
         return event
 
 
-# The core heals it, with a Gap, after some seconds: so the samples alone tell.
-@caught_by("test_every_sample_frame_says_what_is_expected_of_it")
+# The core heals it, with a Gap, after some seconds.
+@caught_by(
+    "test_every_sample_frame_says_what_is_expected_of_it",
+    "test_a_count_that_begins_anew_is_told_with_its_first_frame",
+)
 class RestartIgnored(Misread):
     """That the exchange has begun to count anew isn't told."""
 
