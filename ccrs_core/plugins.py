@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -202,6 +203,8 @@ def _register(manager: Any, entry: EntryPoint) -> None:
             error,
         )
         return
+    for hook in _async_hooks(manager, name):
+        _refuse_async(hook, name)
     for hook in _unknown_hooks(manager, name):
         from ccrs_core.hooks import Specs
 
@@ -225,6 +228,35 @@ def _unknown_hooks(manager: Any, name: str) -> list[str]:
     ]
 
 
+def _async_hooks(manager: Any, name: str) -> list[str]:
+    return [
+        caller.name
+        for caller in manager.get_hookcallers(manager.get_plugin(name)) or ()
+        for implementation in caller.get_hookimpls()
+        if implementation.plugin_name == name and _is_async(implementation.function)
+    ]
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+_refused: set[tuple[str, str]] = set()
+"""Hooks and the plugins whose implementations of them are left out."""
+
+
+def _refuse_async(hook: str, plugin_name: str) -> None:
+    """Leave an implementation out that would have to be awaited, and say so once."""
+    if (hook, plugin_name) not in _refused:
+        _refused.add((hook, plugin_name))
+        log.error(
+            "%s of the plugin %s is asynchronous, but hooks are called and never awaited: it is "
+            "left out; make it a plain function, which may start a task",
+            hook,
+            plugin_name,
+        )
+
+
 _LOADING = frozenset({"ccrs_add_command", "ccrs_register_exchanges"})
 """Hooks that are called before there is anything to do."""
 
@@ -235,6 +267,8 @@ def _results(manager: Any, hook: str, arguments: Mapping[str, Any]) -> Iterator[
     pluggy itself stops at the first one that raises.
     """
     for listener in reversed(getattr(manager.hook, hook).get_hookimpls()):
+        if (hook, listener.plugin_name) in _refused:
+            continue
         where = f"{hook} of the plugin {listener.plugin_name}"
         distribution = listener.plugin_name.partition(":")[0]
         watched = loading(where, distribution) if hook in _LOADING else nullcontext()
@@ -252,7 +286,12 @@ def _results(manager: Any, hook: str, arguments: Mapping[str, Any]) -> Iterator[
                 exc_info=not isinstance(error, PluginError),  # says all, where it hung
             )
         else:
-            yield result
+            if inspect.isawaitable(result) or inspect.isasyncgen(result):
+                if inspect.iscoroutine(result):
+                    result.close()  # else Python warns that nobody has awaited it
+                _refuse_async(hook, listener.plugin_name)
+            else:
+                yield result
 
 
 def _registered() -> dict[str, Any]:

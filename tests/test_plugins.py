@@ -289,6 +289,46 @@ def test_a_listener_that_raises_is_logged_and_harms_nobody(site: Site) -> None:
     assert "mm-bad:raiser" in logged
 
 
+ASYNC = {
+    "coroutine": "async def ccrs_feed_overflowed(lost):\n    heard.append(lost)",
+    "generator": "async def ccrs_feed_overflowed(lost):\n    heard.append(lost)\n    yield",
+    "hidden": (
+        "def ccrs_feed_overflowed(lost):\n"
+        "    async def later(): heard.append(lost)\n"
+        "    return later()"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+def test_an_asynchronous_listener_is_left_out_and_said_so_once_by_its_name(
+    site: Site, kind: str
+) -> None:
+    code = (
+        "from ccrs_core import hookimpl\nheard = []\n"
+        f"@hookimpl\n{ASYNC[kind]}\n"
+        "@hookimpl\ndef ccrs_request_finished(request): heard.append(request)\n"
+    )
+    site.install("aa-async", code, plugins="metrics = aa_async")
+    site.install("zz-good", LISTENER, plugins="metrics = zz_good")
+    answer, logged = site.run(
+        f"{textwrap.dedent(CALL) * 2}\n"
+        "plugins.call(plugins.hook_manager(), 'ccrs_request_finished',"
+        " exchange='x', request='r', seconds=1.0, error=None)\n"
+        "import aa_async, zz_good\nanswer = [aa_async.heard, zz_good.heard]"
+    )
+    assert answer == [["r"], [["x", 3], ["x", 3]]]
+    assert logged.count("ccrs_feed_overflowed of the plugin aa-async:metrics is asynchronous") == 1
+    assert logged.count("\n") == 1, "nothing else, such as Python's warning"
+
+
+def test_an_asynchronous_listener_is_refused_when_it_is_loaded(site: Site) -> None:
+    code = f"from ccrs_core import hookimpl\nheard = []\n@hookimpl\n{ASYNC['coroutine']}\n"
+    site.install("aa-async", code, plugins="metrics = aa_async")
+    _, logged = site.run("answer = plugins.hook_manager() is not None")
+    assert "is asynchronous" in logged
+
+
 def test_a_hook_that_does_not_exist_is_reported_with_a_near_miss_and_the_rest_works(
     site: Site,
 ) -> None:
