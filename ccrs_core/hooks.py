@@ -2,8 +2,8 @@
 
 A hook implementation is a plain function of the hook's name, marked with :data:`hookimpl`, taking
 any subset of the arguments. It is called synchronously and must not block; what it raises is
-logged, and the other listeners are called all the same. Wrappers are never called, and ``async def``
-is left out with an error in the log: nothing would await it.
+logged, and the other listeners are called all the same. Wrappers are never called, and an ``async
+def`` is left out with an error in the log: nothing would await it.
 """
 
 from __future__ import annotations
