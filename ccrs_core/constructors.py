@@ -6,7 +6,7 @@ What these constructors make is of the event's own class and equal to what the c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import attrs
 
@@ -18,23 +18,24 @@ W = TypeVar("W")
 class Deferrable:
     """Base of values whose fields may be left on the wire until one of them is read.
 
-    A field that is left is an empty slot, so that Python asks ``__getattr__`` for it, once; fields
-    that are there cost what they cost in any class.
+    A field that is left is an empty slot, so that Python asks ``__getattr__`` for it, once. With
+    such a method every read costs several times as much, of fields that are there, too: so only
+    classes have it of which fields are left by :func:`deferred_constructors`.
     """
 
     __slots__ = ("_fill", "_wire")
 
-    if not TYPE_CHECKING:  # a checker would take any attribute for given
 
-        def __getattr__(self, name: str) -> Any:
-            try:
-                fill = _FILL.__get__(self)
-            except AttributeError:
-                fill = None
-            if fill is None or name not in fill.names:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            fill(self)
-            return object.__getattribute__(self, name)
+def _read_late(self: Any, name: str) -> Any:
+    """``__getattr__`` of classes of which fields are left."""
+    try:
+        fill = _FILL.__get__(self)
+    except AttributeError:
+        fill = None
+    if fill is None or name not in fill.names:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    fill(self)
+    return object.__getattribute__(self, name)
 
 
 _FILL: Any = Deferrable.__dict__["_fill"]
@@ -76,6 +77,7 @@ def deferred_constructors(
     unknown = set(deferred) - set(names)
     if unknown:
         raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
+    kind.__getattr__ = _read_late
     scope: dict[str, Any] = {f"set_{name}": getattr(kind, name).__set__ for name in deferred}
     scope |= {
         "new": object.__new__,

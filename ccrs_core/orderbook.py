@@ -51,6 +51,10 @@ class Applied(enum.Enum):
     """A delta without a snapshot to apply it to; ignored."""
 
 
+# A name of the module is looked up at a fraction of an enumeration's price.
+_VALID, _APPLIED = BookState.VALID, Applied.APPLIED
+
+
 class _Half:
     """One side: sizes by price, and the prices sorted best last (changes cluster at the best, and
     a list is cheapest to change at its end).
@@ -88,13 +92,15 @@ class _Half:
             self._change_many(levels)
             return
         sizes, prices, positive = self.sizes, self.prices, self.sign > 0
+        count = len(sizes)
         for price, size in levels:
             if size:
-                count = len(sizes)
                 sizes[price] = size
                 if len(sizes) != count:
+                    count += 1
                     insort(prices, price if positive else price.copy_negate())
             elif sizes.pop(price, None) is not None:
+                count -= 1
                 key = price if positive else price.copy_negate()
                 del prices[bisect_left(prices, key)]
 
@@ -141,15 +147,12 @@ class _Half:
         edge = edge.copy_negate()
         return tuple([level for level in levels if level[0] <= edge])
 
-    def trim(self, depth: int) -> bool:
-        """Keep the best levels alone; whether there were more."""
+    def trim(self, depth: int) -> None:
+        """Keep the best levels alone, of more than there may be."""
         excess = len(self.prices) - depth
-        if excess <= 0:
-            return False
         for key in self.prices[:excess]:
             del self.sizes[key if self.sign > 0 else key.copy_negate()]
         del self.prices[:excess]
-        return True
 
     def bound(self) -> Decimal | None:
         """The price of the edge."""
@@ -254,17 +257,17 @@ class OrderBook:
         decides whether to wait for what is missing or to :meth:`invalidate`. ``reach`` is that of
         this snapshot, where it isn't the book's.
         """
-        every = self.every_level
+        every, bids, asks = self.every_level, self._bids, self._asks
         if update.snapshot:
             reach = (self.reach if reach is None else reach) if every else None
-            self._bids.load(update.bids, reach)
-            self._asks.load(update.asks, reach)
+            bids.load(update.bids, reach)
+            asks.load(update.asks, reach)
             self._floor, self._low = self._marks(reach)
             self.snapshots += 1
-            self.state, self.reason = BookState.VALID, None
+            self.state, self.reason = _VALID, None
             self.cut, self.narrow = None, False
         else:
-            if self.state is not BookState.VALID:
+            if self.state is not _VALID:
                 return Applied.UNSYNCED
             held = self.sequence
             assert held is not None
@@ -275,21 +278,32 @@ class OrderBook:
             if update.sequence <= held and not (before == held and update.sequence < before):
                 return Applied.OLD
             if every:
-                self._change_within(update)
+                if self.cut is not None:
+                    self.cut = None
+                within = bids.change_within(update.bids), asks.change_within(update.asks)
+                if within[0] is not update.bids or within[1] is not update.asks:
+                    self._cut(update, *within)
             else:
-                self._bids.change(update.bids)
-                self._asks.change(update.asks)
+                bids.change(update.bids)
+                asks.change(update.asks)
         if every:
-            self._watch_edges()
-        elif self.depth is not None:
-            self._bids.trim(self.depth)
-            self._asks.trim(self.depth)
+            low, most = self._low, self._most
+            if low <= len(bids.prices) <= most and low <= len(asks.prices) <= most:
+                self.narrow = self.trimmed = False
+            else:
+                self._watch_edges()
+        else:
+            depth = self.depth
+            if depth is not None:
+                if len(bids.prices) > depth:
+                    bids.trim(depth)
+                if len(asks.prices) > depth:
+                    asks.trim(depth)
         self.sequence = update.sequence
         self.exchange_time_ns = update.exchange_time_ns
         self.received_time_ns = update.received_time_ns
         self.updates += 1
-        bids, asks = self._bids.prices, self._asks.prices
-        if bids and asks and bids[-1] >= asks[-1].copy_negate():
+        if bids.prices and asks.prices and bids.prices[-1] >= asks.prices[-1].copy_negate():
             self.invalidate(Reason.CROSSED)
             return Applied.BROKEN
         if (
@@ -299,29 +313,24 @@ class OrderBook:
         ):
             self.invalidate(Reason.CHECKSUM)
             return Applied.BROKEN
-        if every and self._has_left():
+        if self.narrow and self._has_left():
             self.invalidate(Reason.RANGE)
             return Applied.BROKEN
-        return Applied.APPLIED
+        return _APPLIED
 
-    def _change_within(self, update: BookUpdate) -> None:
-        bids = self._bids.change_within(update.bids)
-        asks = self._asks.change_within(update.asks)
-        if bids is update.bids and asks is update.asks:
-            self.cut = None
-        else:
-            self.cut = _new_update(
-                update.exchange,
-                update.symbol,
-                update.exchange_time_ns,
-                update.received_time_ns,
-                update.sequence,
-                False,
-                bids,
-                asks,
-                update.previous_sequence,
-                update.checksum,
-            )
+    def _cut(self, update: BookUpdate, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> None:
+        self.cut = _new_update(
+            update.exchange,
+            update.symbol,
+            update.exchange_time_ns,
+            update.received_time_ns,
+            update.sequence,
+            False,
+            bids,
+            asks,
+            update.previous_sequence,
+            update.checksum,
+        )
 
     def _watch_edges(self) -> None:
         """Drop what is too far away, and see whether the market comes near to an edge."""
@@ -338,7 +347,7 @@ class OrderBook:
 
     def _has_left(self) -> bool:
         """Whether the market has come so near to an edge that what is known isn't enough."""
-        return self.narrow and any(
+        return any(
             half.edge is not None and len(half.prices) < self._floor
             for half in (self._bids, self._asks)
         )
@@ -396,7 +405,7 @@ class OrderBook:
 
     @property
     def valid(self) -> bool:
-        return self.state is BookState.VALID
+        return self.state is _VALID
 
     def shows(self, snapshot: BookUpdate) -> bool:
         """Whether the book is valid and a snapshot holds the very same levels."""

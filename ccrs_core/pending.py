@@ -1,6 +1,8 @@
-"""Changes of a book that wait for the snapshot on which they follow. Pure."""
+"""What waits for the snapshot of a book, and why one is asked for. Pure."""
 
 from __future__ import annotations
+
+import enum
 
 from ccrs_core.events import BookUpdate
 from ccrs_core.race import Runner
@@ -9,6 +11,17 @@ Waiting = tuple[BookUpdate, bool, Runner]
 """An update, whether it begins a new count, and who brought it."""
 
 _Numbers = tuple[int | None, int]
+
+
+class Ask(enum.Enum):
+    """Why a book is asked for."""
+
+    FIRST = enum.auto()
+    """Nobody has seen it yet."""
+    AGAIN = enum.auto()
+    """It was shown, and is lost: its consumer waits for it."""
+    WIDER = enum.auto()
+    """It is right, but the market comes near to the edge of what it knows."""
 
 
 class Pending:

@@ -16,8 +16,8 @@ from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
-from ccrs_core.keeper import Ask
 from ccrs_core.model import Channel, Subscription
+from ccrs_core.pending import Ask
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState

@@ -17,7 +17,8 @@ import attrs
 
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import BookUpdate
-from ccrs_core.keeper import Ask, BookKeeper
+from ccrs_core.keeper import BookKeeper
+from ccrs_core.pending import Ask
 from ccrs_core.rest import GetBook
 from ccrs_core.transport.base import Clock
 

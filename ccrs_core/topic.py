@@ -16,9 +16,10 @@ from ccrs_core.coverage import Coverage
 from ccrs_core.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
 from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
-from ccrs_core.keeper import Ask, BookKeeper
+from ccrs_core.keeper import BookKeeper
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
+from ccrs_core.pending import Ask
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.trail import Trail
@@ -228,14 +229,26 @@ class Topic:
 
     def deliver_all(self, run: Sequence[Data], runner: Runner, now: float) -> None:
         """:meth:`deliver` them one after the other, at less cost where nothing is special."""
+        coverage, apart = self.coverage, runner.apart
+        keeper = self.keeper if BookUpdate in self.streams else None
         if (
             len(run) == 1
             or run[0].events[0].__class__ in _ONE_BY_ONE
-            or self.coverage.apart
-            or (runner.apart and self.name in runner.apart)
+            or coverage.apart
+            or (apart and self.name in apart)
         ):
             for data in run:
-                self.deliver(data, runner, now)
+                update = data.events[0]
+                if (
+                    keeper is None
+                    or len(data.events) > 1
+                    or coverage.apart
+                    or (apart and self.name in apart)
+                    or not isinstance(update, BookUpdate)
+                ):
+                    self.deliver(data, runner, now)
+                else:
+                    keeper.update(update, data.restart, runner, now)
             return
         events: list[MarketData] = []
         numbers: list[int] = []
@@ -290,19 +303,20 @@ class Topic:
         elif self.coverage.apart:
             self.coverage.delivered(data, now)
         events = data.events
-        stream = self.streams.get(events[0].__class__)
+        kind = events[0].__class__
+        stream = self.streams.get(kind)
         if stream is None:
             self.unwanted += 1
             return
-        race = self.race
-        number = data.sequence
-        kind = events[0].__class__
         if kind is BookUpdate:
+            keeper = self.keeper
+            assert keeper is not None
             for update in events:
                 assert isinstance(update, BookUpdate)
-                assert self.keeper is not None
-                self.keeper.update(update, data.restart, runner, now)
+                keeper.update(update, data.restart, runner, now)
             return
+        race = self.race
+        number = data.sequence
         if isinstance(number, int):
             if (
                 data.restart

@@ -351,13 +351,15 @@ def ns_of_ms(ms: Any) -> int:
 
     Times before :data:`EARLIEST_MS` or after :data:`LATEST_MS` are none.
     """
-    if type(ms) is str and len(ms) <= 16 and ms.isascii() and ms.isdigit():
-        ms = int(ms)
-    if type(ms) is not int:
+    if type(ms) is int:
+        number = ms
+    elif type(ms) is str and len(ms) <= 16 and ms.isascii() and ms.isdigit():
+        number = int(ms)
+    else:
         raise TypeError("not a time in milliseconds")
-    if not EARLIEST_MS <= ms < LATEST_MS:
-        raise ValueError("no time of today's exchanges, in milliseconds")
-    return ms * NS_PER_MS
+    if EARLIEST_MS <= number < LATEST_MS:
+        return number * NS_PER_MS
+    raise ValueError("no time of today's exchanges, in milliseconds")
 
 
 def ns_of_us(us: Any) -> int:

@@ -9,8 +9,8 @@ import pytest
 
 from ccrs_core import BookUpdate, Channel, Market, OrderBook, Subscription
 from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale
-from ccrs_core.keeper import Ask, BookKeeper
-from ccrs_core.pending import Pending
+from ccrs_core.keeper import BookKeeper
+from ccrs_core.pending import Ask, Pending
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
 from tests.toy import instrument

@@ -9,7 +9,7 @@ import pytest
 
 from ccrs_core.errors import RateLimited
 from ccrs_core.events import BookUpdate
-from ccrs_core.keeper import Ask
+from ccrs_core.pending import Ask
 from ccrs_core.rest import GetBook
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import VirtualClock, run

@@ -277,7 +277,7 @@ class OkxCodec(Codec):
                 return messages
         if frame == b"pong":
             return _PONG
-        topics: tuple[str, ...] = ()
+        known: Key | None = None
         try:
             message = orjson.loads(frame)
             if "event" in message:
@@ -286,14 +286,15 @@ class OkxCodec(Codec):
                 return (Unrecognised(f"a frame with {', '.join(map(str, message))}"[:200]),)
             arg = message["arg"]
             key = _key(arg)
-            if key in self._twins:
+            if self._twins and key in self._twins:
                 self._heard(key)
             handler = self._handlers.get(key)
             if handler is None:
                 return (Unrecognised(f"channel {arg['channel']}"[:200]),)
-            topics = self._carried(key)
+            known = key
             return handler(message, received_time_ns)
         except MALFORMED as error:
+            topics = () if known is None else self._carried(known)
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
     def _carried(self, key: Key) -> tuple[str, ...]:

@@ -59,13 +59,14 @@ def levels(rows: Any, sizes: Mapping[str, Decimal]) -> tuple[Level, ...]:
     """Levels as they are sent, size zero for those that are gone."""
     if type(rows) is not list:
         raise TypeError("levels aren't a list")
-    found = []
     prices = PRICES
-    for row in rows:
-        if type(row) is not list:
-            raise TypeError("a level isn't a list")
-        found.append((prices[row[0]], sizes[row[1]]))
-    return tuple(found)
+    return tuple(
+        [(prices[row[0]], sizes[row[1]]) if type(row) is list else _no_level() for row in rows]
+    )
+
+
+def _no_level() -> Level:
+    raise TypeError("a level isn't a list")
 
 
 def best(rows: Any, sizes: Mapping[str, Decimal]) -> tuple[Decimal, Decimal] | tuple[None, None]:
@@ -191,11 +192,14 @@ class BookStream(Stream):
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         action, rows = frame["action"], rows_of(frame)
-        if action not in {"snapshot", "update"}:
+        snapshot = action == "snapshot"
+        if not snapshot and action != "update":
             return self.unknown(f"action {action}")
-        return [
-            self._told(row, action == "snapshot", received_time_ns, len(rows) == 1) for row in rows
-        ] or self.unknown("no data")
+        if len(rows) == 1:
+            return (self._told(rows[0], snapshot, received_time_ns, True),)
+        return [self._told(row, snapshot, received_time_ns, False) for row in rows] or (
+            self.unknown("no data")
+        )
 
     def _told(self, row: Any, snapshot: bool, received_time_ns: int, alone: bool) -> Data:
         number = number_of(row, "seqId")
