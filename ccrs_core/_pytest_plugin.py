@@ -40,6 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="of the suite, only tests whose name contains this; may be repeated",
     )
     group.addoption(
+        "--ccrs-recorded",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="frames that the exchange has really sent, of which the report tells what share goes "
+        "the codec's short way; may be repeated",
+    )
+    group.addoption(
         "--ccrs-report",
         metavar="FILE",
         help="write the suite's report: JSON where the name ends in .json, Markdown where it ends "
@@ -57,6 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
     target = config.getoption("--ccrs-report")
     if target is not None and not Path(target).absolute().parent.is_dir():
         raise pytest.UsageError(f"there is no folder {Path(target).parent} for the report")
+    for recorded in config.getoption("--ccrs-recorded"):
+        if not Path(recorded).is_file():
+            raise pytest.UsageError(f"there is no file {recorded} of recorded frames")
     name = config.getoption("--ccrs-exchange")
     if name is not None:
         _check(name)

@@ -35,6 +35,13 @@ _CODES = {0: 0, 1: _FAILED, 4: _USAGE}
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the report: FILE.json or FILE.md; both where it has no suffix.",
 )
+@click.option(
+    "--recorded",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="A recording of the exchange: what share of its frames goes the short way is reported.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.argument("pytest_arguments", nargs=-1, metavar="[-- PYTEST ARGUMENTS]")
 def command(
@@ -43,6 +50,7 @@ def command(
     seed: str,
     only: tuple[str, ...],
     report: Path | None,
+    recorded: tuple[Path, ...],
     fail_fast: bool,
     pytest_arguments: tuple[str, ...],
 ) -> int:
@@ -57,6 +65,8 @@ def command(
     arguments = ["--ccrs-exchange", exchange, "--ccrs-profile", profile, "--ccrs-seed", seed]
     for text in only:
         arguments += ["--ccrs-only", text]
+    for path in recorded:
+        arguments += ["--ccrs-recorded", str(path.absolute())]
     if report is not None:
         if not report.absolute().parent.is_dir():
             raise UsageError(f"there is no folder {report.parent} for the report")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import attrs
 
@@ -12,8 +13,10 @@ from ccrs_core.conformance.material import Capture, captures, comparable
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.errors import DecodeError
 from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.replay import received_frames
 
 _STRETCH, _PATIENCE = 10.0, 60.0
 """Seconds of each channel: alike, so that lively ones count for more; and at most until a frame."""
@@ -49,7 +52,8 @@ class ShortcutProperties:
     def test_a_shortcut_takes_frames_as_the_exchange_spells_them(self, subject: Subject) -> None:
         """Where a codec has a short way for the usual frames of a topic (``Codec.shortcut``), it
         takes some of those that the exchange sends, and what it says is what ``decode`` says. The
-        report tells the share of frames that go the short way, by market."""
+        report tells the share of frames that go the short way, by market: of the emulator's, the
+        samples', and those of recordings where some are named."""
         emulated = {market: Shares() for market in subject.channels}
         for case in subject.cases():
             emulated[case.market][case.channel] = _of_case(subject, case)
@@ -57,7 +61,11 @@ class ShortcutProperties:
         for capture in captures(subject):
             if capture.name.startswith("streams/"):
                 _of_sample(subject, capture, sampled)
-        for name, found in (("the emulator's", emulated), ("the samples'", sampled)):
+        recorded: dict[Market, Shares] = {}
+        for path in subject.recordings:
+            _of_recording(subject, path, recorded)
+        kinds = ("the emulator's", emulated), ("the samples'", sampled), ("recorded", recorded)
+        for name, found in kinds:
             told = {market.value: _told(shares) for market, shares in found.items() if shares}
             if told:
                 subject.figures[f"short way, of {name} data frames"] = told
@@ -80,7 +88,10 @@ def share(codec: Codec, topic: str, frames: Iterable[bytes]) -> Share:
     found = Share(shortcut is not None)
     for frame in frames:
         short = None if shortcut is None else shortcut(frame, RECEIVED_NS)
-        messages = codec.decode(frame, RECEIVED_NS)
+        try:
+            messages = codec.decode(frame, RECEIVED_NS)
+        except DecodeError:
+            continue  # of a sample of what is malformed, or recorded long ago
         if not any(isinstance(m, Data) and m.topic == topic for m in messages):
             continue
         found.frames += 1
@@ -101,9 +112,7 @@ def _of_case(subject: Subject, case: Case) -> Share:
     while not heard and waited < _PATIENCE:
         heard = bool(events_of(wire.run(_STRETCH)))
         waited += _STRETCH
-    method = wire.codec.compression
-    frames = [each if method is None else inflate(each, method) for each in wire.frames]
-    return share(*_fresh(subject, case.subscription), frames)
+    return share(*_fresh(subject, case.subscription), _inflated(wire.frames, wire.codec))
 
 
 def _fresh(subject: Subject, subscription: Subscription) -> tuple[Codec, str]:
@@ -120,6 +129,24 @@ def _of_sample(subject: Subject, capture: Capture, shares: dict[Market, Shares])
         if found.frames:
             by_channel = shares.setdefault(subscription.instrument.market, {})
             by_channel.setdefault(subscription.channel, Share()).add(found)
+
+
+def _of_recording(subject: Subject, path: Path, shares: dict[Market, Shares]) -> None:
+    frames = [frame for _, frame in received_frames(path)]
+    for subscription in subject.exchange.guess(frames, None):
+        codec, topic = _fresh(subject, subscription)
+        found = share(codec, topic, _inflated(frames, codec))
+        if found.frames:
+            by_channel = shares.setdefault(subscription.instrument.market, {})
+            by_channel.setdefault(subscription.channel, Share()).add(found)
+
+
+def _inflated(frames: Iterable[bytes], codec: Codec) -> Iterator[bytes]:
+    for frame in frames:
+        try:
+            yield frame if codec.compression is None else inflate(frame, codec.compression)
+        except DecodeError:
+            continue  # of another stream than the codec's
 
 
 def _told(shares: Mapping[Channel, Share]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
@@ -51,6 +52,7 @@ class Subject:
     :param exchange: the name of an installed plugin, a class, or a function that makes an exchange;
         every use of it makes a fresh one.
     :param samples: where its samples are, if not in its package's folder ``samples``.
+    :param recordings: files of frames that the exchange has really sent, to be measured.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Subject:
         profile: Profile = Profile.DEFAULT,
         seed: int = 0,
         samples: Traversable | None = None,
+        recordings: Sequence[Path] = (),
     ) -> None:
         self.make: Callable[[], Exchange] = (
             plugins.load(exchange) if isinstance(exchange, str) else exchange
@@ -67,6 +70,7 @@ class Subject:
         self.exchange = self.make()
         self.profile = profile
         self.seed = seed
+        self.recordings = recordings
         self._samples = samples
         self.figures: dict[str, dict[str, str]] = {}
         """What tests have measured, for the report: by name and market."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -44,7 +45,10 @@ class ConformanceSuite(
         seed = int(request.config.getoption("--ccrs-seed"))
         key = (exchange, profile, seed)
         if key not in _SUBJECTS:
-            _SUBJECTS[key] = Subject(exchange, profile=profile, seed=seed)
+            recorded = map(Path, request.config.getoption("--ccrs-recorded"))
+            _SUBJECTS[key] = Subject(
+                exchange, profile=profile, seed=seed, recordings=tuple(recorded)
+            )
         return _SUBJECTS[key]
 
 
