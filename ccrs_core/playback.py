@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
-from ccrs_core.codec import Ack, Codec, Data, Message, Pong, Refused
+from ccrs_core.codec import Ack, Codec, Data, Message, Pong, Refused, Unrecognised
 from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import AnyEvent, BookUpdate, InstrumentChanged, MarketData, Notice, Reason
@@ -74,6 +74,10 @@ class Playback:
         self, exchange: Exchange, frames: Counter[str], snapshots: Mapping[str, bytes]
     ) -> None:
         self.now_ns = 0
+        self.fate = ""
+        """What became of the last frame; nothing where it belongs to no connection played."""
+        self.dropped: tuple[str, ...] = ()
+        """What the last frame is of, in its codec's words, where nothing of it was delivered."""
         self.routes: dict[Route, _Race] = {}
         self._exchange = exchange
         self._addresses: Mapping[str, str] = {}
@@ -145,11 +149,15 @@ class Playback:
                 elif routes:
                     self._undecided[number] = routes
             case Received(ns, number, frame):
+                self.fate, self.dropped = "", ()
                 if number in self._undecided:
                     self._decide(number, frame)
                 line = self._lines.get(number)
-                if line is not None:
-                    self._receive(line, frame, timed=ns is not None)
+                if line is None:
+                    self.dropped = self._stray(frame)
+                else:
+                    self.fate = self._receive(line, frame, timed=ns is not None)
+                    self._frames[self.fate] += 1
             case Sent(_, number, frame) if number in self._lines:
                 self._lines[number].questions.sent(frame, self._now())
             case Closed(_, number, reason):
@@ -278,6 +286,21 @@ class Playback:
                 self.open(number, route)
                 return
 
+    def _stray(self, frame: bytes) -> tuple[str, ...]:
+        """What a frame is of that belongs to no connection played, as far as any codec says."""
+        for route in self.routes:
+            codec = self._exchange.codec(route)
+            try:
+                content = frame
+                if codec.compression is not None:
+                    content = inflate(frame, codec.compression)
+                found = tuple(_names(codec.decode(content, self.now_ns), ()))
+            except Exception:  # noqa: S112  (a frame of another route, as far as anybody can say)
+                continue
+            if found:
+                return found
+        return ()
+
     def _codec(self, route: Route) -> Codec:
         """A codec that knows what its connection was subscribed to."""
         codec = self._exchange.codec(route)
@@ -331,7 +354,8 @@ class Playback:
 
     # --- frames ---
 
-    def _receive(self, line: _Line, frame: bytes, *, timed: bool) -> None:
+    def _receive(self, line: _Line, frame: bytes, *, timed: bool) -> str:
+        """What becomes of a frame: data, late, other, unreadable."""
         race, runner, codec = self.routes[line.route], line.runner, line.codec
         now = line.last_received = self._now()
         identity: bytes | None = None
@@ -339,25 +363,23 @@ class Playback:
             try:
                 frame = inflate(frame, codec.compression)
             except Exception:
-                self._frames["unreadable"] += 1
                 self._unreadable(line, now)
-                return
+                return "unreadable"
         if len(race.runners) > 1 and line.route.sequence_scope is SequenceScope.GLOBAL:
             peeked = _peek(codec, frame)
             topic = None if peeked is None else race.topics.get(peeked[0])
             if peeked is not None and topic is not None:
                 line.carried.add(peeked[0])
                 if topic.late(peeked[1], peeked[2], runner, now, self.now_ns):
-                    self._frames["late"] += 1
-                    return
+                    return "late"
                 if isinstance(peeked[1], bytes):
                     identity = peeked[1]
         try:
             messages = codec.decode(frame, self.now_ns)
         except Exception as error:  # a codec's bug costs a frame, as it does live
-            self._frames["unreadable"] += 1
-            self._unreadable(line, now, topics_of(codec, error, frame))
-            return
+            self.dropped = topics_of(codec, error, frame)
+            self._unreadable(line, now, self.dropped)
+            return "unreadable"
         useful = False
         for message in messages:
             if not isinstance(message, Data):
@@ -373,7 +395,10 @@ class Playback:
                 now = line.last_received = self._now()
             line.carried.add(message.topic)
             race.topics[message.topic].deliver(message, runner, now)
-        self._frames["data" if useful else "other"] += 1
+        if useful:
+            return "data"
+        self.dropped = tuple(_names(messages, race.topics))
+        return "other"
 
     def _control(self, line: _Line, message: Message, now: float) -> None:
         """What a connection was told that is no data, as far as it matters for what is missing."""
@@ -415,6 +440,15 @@ class Playback:
             topic.coverage.misses(line.runner, Reason.UNREADABLE, now)
             if line.route.sequence_scope is not SequenceScope.GLOBAL:
                 topic.doubt(Reason.UNREADABLE, now, self.now_ns)
+
+
+def _names(messages: Sequence[Message], topics: Container[str]) -> Iterator[str]:
+    """What messages are of that nobody asked for."""
+    for message in messages:
+        if isinstance(message, Unrecognised):
+            yield message.what
+        elif isinstance(message, Data) and message.topic not in topics:
+            yield message.topic
 
 
 def _peek(codec: Codec, frame: bytes) -> tuple[str, int | bytes, bool] | None:

@@ -63,9 +63,17 @@ class Step:
     events: Sequence[AnyEvent]
 
 
+_NAMED = 100
+_FATES = ("data", "late", "unreadable", "other")
+"""What becomes of frames, what counts most first."""
+_LOST = _FATES[2:]
+OTHERS = "others"
+"""Stands in ``Replay.dropped`` for all names beyond the first 100."""
+
+
 class Replay:
-    """One pass over a recording; see :func:`replay`. ``books`` and ``frames`` tell the state so
-    far."""
+    """One pass over a recording; see :func:`replay`. ``books``, ``frames`` and ``dropped`` tell the
+    state so far."""
 
     def __init__(
         self,
@@ -84,6 +92,9 @@ class Replay:
         """What a recording of other make is taken to hold."""
         self.frames: Counter[str] = Counter()
         """Frames by what became of them: data, late, other, unreadable."""
+        self.dropped: Counter[str] = Counter()
+        """Frames of which nothing was delivered, by the stream that they name (in the words of the
+        plugin's codec): streams that weren't guessed or chosen, or that it can't read."""
         self._channels = channels
         self._foreign = not _is_ours(self.path)
         self._machine = Playback(self.exchange, self.frames, self._bodies(snapshots))
@@ -123,6 +134,8 @@ class Replay:
         machine = self._machine
         for record in self._records():
             events = machine.play(record)
+            if isinstance(record, Received) and not self._foreign:
+                self._drop(machine.dropped)
             if events:
                 yield Step(machine.now_ns, events)
 
@@ -134,10 +147,18 @@ class Replay:
                 machine.open(number, route)
             numbers = range(1, len(machine.routes) + 1)
             for ns, frame in _foreign(self.path):
-                before = self.frames.copy()
+                # A frame of unknown address is shown to every route; it is one nevertheless.
+                fates: dict[str, tuple[str, ...]] = {}
                 for number in numbers:
                     yield Received(ns, number, frame)
-                self._count_once(before)
+                    self.frames[machine.fate] -= 1
+                    fates.setdefault(machine.fate, machine.dropped)
+                fate = min(fates, key=_FATES.index)
+                self.frames[fate] += 1
+                for idle in [kind for kind, count in self.frames.items() if not count]:
+                    del self.frames[idle]
+                if fate in _LOST:
+                    self._drop(fates[fate] or next(filter(None, fates.values()), ()))
             return
         for record in read(self.path):
             if isinstance(record, Header):
@@ -151,14 +172,10 @@ class Replay:
             else:
                 yield record
 
-    def _count_once(self, before: Counter[str]) -> None:
-        """A frame of unknown address was shown to every route; it is one frame nevertheless."""
-        became = self.frames - before
-        if became.total() > 1:
-            kind = next(k for k in ("data", "late", "unreadable", "other") if became[k])
-            self.frames.clear()
-            self.frames.update(before)
-            self.frames[kind] += 1
+    def _drop(self, names: Sequence[str]) -> None:
+        for name in names:
+            known = name in self.dropped or len(self.dropped) < _NAMED
+            self.dropped[name if known else OTHERS] += 1
 
     def _chosen(self, subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
         wanted = self._channels

@@ -74,7 +74,7 @@ def command(
 
     The output is the same every time, to the byte. FILE comes from ccrs record, or holds one raw
     frame per line, or lines of {"recv_ts": seconds, "raw": "frame"}; of those the kind of market is
-    guessed unless --market tells it.
+    guessed unless --market tells it. What is not delivered is named at the end, stream by stream.
     """
     from ccrs_core.replay import Replay
 
@@ -154,6 +154,14 @@ async def _json(playing: Replay, levels: int, pace: float | None) -> None:
             waiting.clear()
             await asyncio.sleep(0)  # for Ctrl-C: a file never makes it wait
     await output.write(b"".join(waiting))
+    if playing.dropped:
+        note(f"not delivered: {', '.join(f'{n:,} of {what}' for what, n in _dropped(playing))}")
+
+
+def _dropped(playing: Replay) -> list[tuple[str, int]]:
+    """The streams of which frames weren't delivered, those with the most first."""
+    shown = Counter({form.printable(what): n for what, n in playing.dropped.items()})
+    return shown.most_common()
 
 
 def _people(playing: Replay, levels: int, pace: float | None) -> None:
@@ -205,6 +213,10 @@ def _summarise(playing: Replay, counts: Counter[str]) -> None:
     console.print(f"[bold]{playing.path.name}[/]  frames: {frames or 'none'}", highlight=False)
     rows = [(kind, f"{count:,}") for kind, count in sorted(counts.items())]
     console.print(summary(rows, "event", "count"))
+    if playing.dropped:
+        console.print()
+        lost = [(what, f"{n:,}") for what, n in _dropped(playing)]
+        console.print(summary(lost, "not delivered", "frames"))
     books = playing.books
     if not books:
         return

@@ -290,7 +290,7 @@ class OkxCodec(Codec):
                 self._heard(key)
             handler = self._handlers.get(key)
             if handler is None:
-                return (Unrecognised(f"channel {arg['channel']}"[:200]),)
+                return (Unrecognised(f"channel {' '.join(map(str, key))}"[:200]),)
             known = key
             return handler(message, received_time_ns)
         except MALFORMED as error:

@@ -751,7 +751,7 @@ def test_after_unsubscribing_frames_are_unrecognised() -> None:
         name = codec.topic(subscription).partition(":")[0]
         frame = told(name, {"instId": LINEAR}, of=LINEAR, action="update")
         (message,) = said(codec, frame)
-        assert message == Unrecognised(f"channel {name}")
+        assert message == Unrecognised(f"channel {name} BTC-USDT-SWAP")
 
 
 def test_prices_keep_the_wires_exact_digits_and_times_are_nanoseconds() -> None:
