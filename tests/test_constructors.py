@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.constructors import PROBE, deferred_constructors
-from ccrs_core.events import TopOfBook
+from ccrs_core.events import BookUpdate, TopOfBook
 from ccrs_core.serialize import to_json
 
 DEFERRED = ["exchange_time_ns", "bid_price", "bid_size", "ask_price", "ask_size"]
@@ -148,3 +148,9 @@ def test_where_few_events_get_read_they_stay_on_the_wire() -> None:
         if number % 10 == 0:
             assert event.bid_price == 1
     assert wire.conversions - before == 500
+
+
+def test_no_other_event_is_read_at_the_price_of_those_that_are_read_late() -> None:
+    maker(Wire())
+    assert hasattr(TopOfBook, "__getattr__")
+    assert not hasattr(BookUpdate, "__getattr__")

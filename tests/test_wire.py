@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -47,6 +48,32 @@ def test_a_numbers_digits_stay_as_they_were_written(text: str) -> None:
     assert str(wire.size(text)) == str(wire.fresh_size(text)) == str(number)
     if len(text) < wire.LONGEST:
         assert wire.decimal(f"-{text}") == number.copy_negate()
+
+
+@given(st.text("0123456789.eE+-_ \u0663NaInf", max_size=66))
+@example("1E+63")
+@example("1E+64")
+@example("1E-63")
+@example("1E-64")
+@example("-0")
+@example("0E+64")
+@example("1E+5")
+@example("sNaN1")
+def test_one_rule_says_what_is_a_number_whether_its_spelling_is_usual_or_not(text: str) -> None:
+    spelled = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", text)
+    number = Decimal(text) if spelled and len(text) <= wire.LONGEST else Decimal(-(10**64))
+    plausible = -64 < number.adjusted() < 64
+    for read, allowed in (
+        (wire.decimal, True),
+        (wire.price, number > 0),
+        (wire.size, number >= 0),
+        (wire.fresh_size, number >= 0),
+    ):
+        if plausible and allowed:
+            assert str(read(text)) == str(number)
+        else:
+            with pytest.raises((TypeError, ValueError)):
+                read(text)
 
 
 def test_a_price_is_above_zero_and_a_size_not_below() -> None:

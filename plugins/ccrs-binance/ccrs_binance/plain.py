@@ -17,7 +17,7 @@ from ccrs_core.model import NS_PER_MS, Side
 from ccrs_core.wire import DECIMALS
 
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
-_PRICE = r'"((?!0(?:\.0++)?+")(?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
+_PRICE = r'"([1-9]\d{0,20}+(?:\.\d{1,20}+)?+|0\.(?!0*+")\d{1,20}+)"'
 _TIME = r"[1-4]\d{12}"
 _COUNT = r"[1-9]\d{0,17}+"
 _NAME = r'"[^"\\]*+"'

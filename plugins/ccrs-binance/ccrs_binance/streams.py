@@ -196,8 +196,14 @@ class TradeStream(Stream):
             return None
         trade_id = found[1]
         event = self._new(
-            *(self.exchange, self.symbol, received_time_ns, int(trade_id), trade_id),
-            *(False, None, found),
+            self.exchange,
+            self.symbol,
+            received_time_ns,
+            int(trade_id),
+            trade_id,
+            False,
+            None,
+            found,
         )
         return (Data(self.topic, (event,)),)
 
@@ -281,8 +287,7 @@ def levels(rows: Any) -> tuple[Level, ...]:
     """Levels as they are sent, size zero for those that are gone."""
     if type(rows) is not list:
         raise TypeError("levels aren't a list")
-    prices, sizes = PRICES, SIZES
-    return tuple([(prices[at], sizes[much]) for at, much in rows])
+    return tuple([(PRICES[at], SIZES[much]) for at, much in rows])
 
 
 class DiffBookStream(Stream):

@@ -163,7 +163,6 @@ class BookStream(Stream):
         snapshot = frame["type"] == "snapshot" or u == 1
         if not snapshot and frame["type"] != "delta":
             return self.unknown(f"type {frame['type']}")
-        prices, sizes = PRICES, SIZES
         event = _new_book_update(
             self.exchange,
             self.symbol,
@@ -171,8 +170,8 @@ class BookStream(Stream):
             received_time_ns,
             u,
             snapshot,
-            tuple([(prices[at], sizes[much]) for at, much in bids]),
-            tuple([(prices[at], sizes[much]) for at, much in asks]),
+            tuple([(PRICES[at], SIZES[much]) for at, much in bids]),
+            tuple([(PRICES[at], SIZES[much]) for at, much in asks]),
             None if snapshot else u - 1,
         )
         return (Data(self.topic, (event,), u, u == 1, True),)

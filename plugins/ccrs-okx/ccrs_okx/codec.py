@@ -140,7 +140,10 @@ class OkxCodec(Codec):
         """These channels, by how their frames begin."""
         self._liquidations: dict[str, dict[str, LiquidationStream]] = {}
         """By type of instrument and topic."""
+        self._keys_of: dict[bytes, Key] = {}
+        """What topics are asked for by, by how their frames begin."""
         self._head = _UNUSED
+        self._key: Key | None = None
         self._plain_decoder: PlainDecoder | None = None
 
     # --- requests ---
@@ -198,7 +201,7 @@ class OkxCodec(Codec):
         else:
             kind = STREAMS[subscription.channel]
         stream = self._streams[topic] = kind(topic, subscription)
-        self._head, self._plain_decoder = _UNUSED, None
+        self._head, self._key, self._plain_decoder = _UNUSED, None, None
         keys = self._keys(subscription)
         if len(keys) > 1:
             self._twins.update(zip(keys, reversed(keys), strict=True))
@@ -207,6 +210,7 @@ class OkxCodec(Codec):
             self._handlers[key] = stream.decode
             self._topics[key] = topic
             head = _head(*key)
+            self._keys_of[head] = key
             if type(stream).decode_plain is not Stream.decode_plain:
                 self._plain[head] = stream.decode_plain
             peek = peek_of(stream)
@@ -224,7 +228,7 @@ class OkxCodec(Codec):
         self._handlers[key] = lambda frame, ns: liquidations(wanted.values(), frame, ns)
 
     def _close(self, topic: str, subscription: Subscription) -> None:
-        self._head, self._plain_decoder = _UNUSED, None
+        self._head, self._key, self._plain_decoder = _UNUSED, None, None
         if subscription.channel is Channel.LIQUIDATIONS:
             kind = instrument_type(subscription.instrument)
             wanted = self._liquidations.get(kind, {})
@@ -243,6 +247,7 @@ class OkxCodec(Codec):
         """Take no more frames of a channel."""
         self._handlers.pop(key, None)
         head = _head(*key)
+        self._keys_of.pop(head, None)
         self._plain.pop(head, None)
         self._peeks.pop(head, None)
         self._wholes.pop(head, None)
@@ -282,12 +287,13 @@ class OkxCodec(Codec):
             message = orjson.loads(frame)
             if "event" in message:
                 return self._control(message)
-            if "arg" not in message:
-                return (Unrecognised(f"a frame with {', '.join(map(str, message))}"[:200]),)
-            arg = message["arg"]
-            key = _key(arg)
-            if self._twins and key in self._twins:
-                self._heard(key)
+            key = self._key
+            if key is None:
+                if "arg" not in message:
+                    return (Unrecognised(f"a frame with {', '.join(map(str, message))}"[:200]),)
+                key = _key(message["arg"])
+                if key in self._twins:
+                    self._heard(key)
             handler = self._handlers.get(key)
             if handler is None:
                 return (Unrecognised(f"channel {' '.join(map(str, key))}"[:200]),)
@@ -306,9 +312,10 @@ class OkxCodec(Codec):
 
     def _look_up(self, frame: bytes) -> None:
         """Find the decoder of a frame's topic, for it and those that begin alike."""
-        self._head, self._plain_decoder = _UNUSED, None
+        self._head, self._key, self._plain_decoder = _UNUSED, None, None
         if frame.startswith(_HEAD):
             self._head = frame[: frame.find(b"}") + 1] or _UNUSED
+            self._key = self._keys_of.get(self._head)
             self._plain_decoder = self._plain.get(self._head)
             if self._head in self._undecided:
                 self._heard(self._undecided[self._head])

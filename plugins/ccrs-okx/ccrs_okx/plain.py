@@ -20,12 +20,13 @@ from ccrs_core.wire import PRICES
 # Sizes may be multiplied with a contract's value: short enough to stay plausible then.
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
 # A price of nothing is none.
-_PRICE = r'"(?!0(?:\.0*+)?")' + _NUMBER[1:]
+_PRICE = r'"([1-9]\d{0,20}+(?:\.\d{1,20}+)?+|0\.(?!0*+")\d{1,20}+)"'
 _TIME = r'"([1-4]\d{12})"'
 _COUNT = r"([1-9]\d{0,17}+)"
 _NAME = r'"[\w.-]*+"'
 
-_LEVEL = r"\[(?:\[" + _PRICE + r"," + _NUMBER + r',"0","\d{1,9}+"\])?\]'
+# Something or nothing costs less than something that is optional.
+_LEVEL = r"\[(?:\[" + _PRICE + r"," + _NUMBER + r',"0","\d{1,9}+"\]|)\]'
 
 TOP_OF_BOOK = re.compile(
     r',"data":\[\{"asks":' + _LEVEL + r',"bids":' + _LEVEL + r',"ts":' + _TIME
@@ -37,13 +38,13 @@ seqId."""
 
 TRADE = re.compile(
     r',"data":\[\{"instId":' + _NAME + r',"tradeId":"([1-9]\d{0,24}+)","px":' + _PRICE
-    + r',"sz":' + _NUMBER + r',"side":"(buy|sell)"(?:,"source":"(\d{1,4}+)")?,"ts":' + _TIME
-    + r'(?:,"count":"\d{1,9}+")?(?:,"source":"(\d{1,4}+)")?(?:,"seqId":' + _COUNT
-    + r")?\}\]\}",
+    + r',"sz":' + _NUMBER + r',"side":"(buy|sell)"(?:,"source":"(\d{1,4}+)","ts":' + _TIME
+    + r'|,"ts":' + _TIME + r'(?:,"count":"\d{1,9}+")?(?:,"source":"(\d{1,4}+)")?(?:,"seqId":'
+    + _COUNT + r")?)\}\]\}",
     re.ASCII,
 )  # fmt: skip
 """What follows ``arg``, for a frame of a single trade: of ``trades-all``, and of ``trades`` as it
-has been spelled since 2022. Groups: tradeId, px, sz, side, source, ts, source, seqId."""
+has been spelled since 2022. Groups: tradeId, px, sz, side; source and ts, or ts, source, seqId."""
 
 RETAIL = "1"
 """The ``source`` of trades with orders of the retail price improvement programme."""
@@ -64,10 +65,10 @@ def _top_of_book(wire: _Wire) -> tuple[Any, ...]:
 
 def _trade(wire: _Wire) -> tuple[Any, ...]:
     match, sizes = wire
-    _, price, size, side, source, time, later, _ = match.groups()
-    source = later or source
+    _, price, size, side, source, time, later, other, _ = match.groups()
+    source = source or other
     return (
-        int(time) * NS_PER_MS,
+        int(time or later) * NS_PER_MS,
         PRICES[price],
         sizes[size],
         Side.BUY if side == "buy" else Side.SELL,

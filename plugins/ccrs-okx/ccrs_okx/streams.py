@@ -59,9 +59,8 @@ def levels(rows: Any, sizes: Mapping[str, Decimal]) -> tuple[Level, ...]:
     """Levels as they are sent, size zero for those that are gone."""
     if type(rows) is not list:
         raise TypeError("levels aren't a list")
-    prices = PRICES
     return tuple(
-        [(prices[row[0]], sizes[row[1]]) if type(row) is list else _no_level() for row in rows]
+        [(PRICES[row[0]], sizes[row[1]]) if type(row) is list else _no_level() for row in rows]
     )
 
 
@@ -204,7 +203,7 @@ class BookStream(Stream):
     def _told(self, row: Any, snapshot: bool, received_time_ns: int, alone: bool) -> Data:
         number = number_of(row, "seqId")
         bids, asks = levels(row["bids"], self.sizes), levels(row["asks"], self.sizes)
-        checksum = number_of(row, "checksum") or None
+        checksum = whole(row.get("checksum", 0)) or None
         time_ns = ns_of_ms(row["ts"])
         previous = None
         numbered = number is not None
@@ -283,7 +282,7 @@ class TradeStream(Stream):
             return None
         if found is None:
             return None
-        number = found[8]
+        number = found[9]
         event = self._new(
             self.exchange,
             self.symbol,
