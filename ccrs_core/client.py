@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core import plugins
 from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
+from ccrs_core.alternatives import Alternatives
+from ccrs_core.context import Context
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.events import (
@@ -26,6 +28,7 @@ from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.limits import HostLimits, limits_of
+from ccrs_core.lookout import Lookout
 from ccrs_core.masking import all_shown
 from ccrs_core.model import Instrument, Interest, Market
 from ccrs_core.options import Options
@@ -44,15 +47,18 @@ from ccrs_core.rest import (
 )
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import ClientStatus
-from ccrs_core.supervisor import Context
 from ccrs_core.survey import survey
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Transport
 from ccrs_core.transport.choice import make_transport
+from ccrs_core.transport.pace import Pace
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.server import EmulatorServer
 
 T = TypeVar("T")
+
+_SPARE = 0.8
+"""The part of the request budget of which nothing is left for questions about quiet streams."""
 
 # Quiet unless the application configures logging.
 logging.getLogger("ccrs").addHandler(logging.NullHandler())
@@ -212,6 +218,8 @@ class Client:
         exchange = self.exchange
         addresses = Reachable(self._addresses, f"{exchange.name} ({self.environment})")
 
+        pace = Pace()
+
         def rest(name: str) -> tuple[str, HostLimits]:
             pool = exchange.rest_pool(name)
             return addresses[name], limits_of(exchange, addresses[pool], self._clock, pool)
@@ -222,10 +230,21 @@ class Client:
             clock=self._clock,
             options=self._options,
             credentials=self._credentials,
-            address=lambda route: route.url.format_map(addresses),
+            alternatives=Alternatives(addresses),
             host_limits=lambda url: limits_of(exchange, url, self._clock),
             rest=rest,
             snapshots=SnapshotQueue(self._snapshot, self._clock, self._spawn),
+            pace=pace,
+            lookout=Lookout(
+                exchange,
+                self._clock,
+                lambda question: self._ready().ask(question, share=_SPARE, tries=1),
+                lambda question: self._ready().price(question),
+                lambda: self.placement.shards,
+                self._spawn,
+                pace,
+                self._options.patience.unproved,
+            ),
             spawn=self._spawn,
             hook=lambda name, **arguments: plugins.call(self._hooks, name, **arguments),
             headers=self._headers,
@@ -264,6 +283,7 @@ class Client:
                 self.placement.why = "its client was closed"
             shards = self.placement.end()
             context.snapshots.end()
+            context.lookout.end()
             await asyncio.gather(context.snapshots.aclose(), *(each.aclose() for each in shards))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.
@@ -431,13 +451,15 @@ class Client:
 
     def status(self) -> ClientStatus:
         """Connections, subscriptions, feeds and counters at this moment."""
-        requester, placement = self._requester, self.placement
+        requester, placement, context = self._requester, self.placement, self._context
         return survey(
             self.exchange.name,
             self.environment,
             placement.shards,
             placement.feeds,
             placement.spent,
+            found_dead=0 if context is None else context.lookout.found_dead,
+            address_changes=0 if context is None else context.alternatives.changes,
             requests=0 if requester is None else requester.requests,
             request_errors=0 if requester is None else requester.errors,
             rows_left_out=0 if requester is None else requester.left_out,

@@ -134,6 +134,9 @@ class Patience:
     first: float = attrs.field(default=20.0, validator=checks.positive_seconds)
     """For the first acknowledgement of a subscription from the wish on, connected or not, before
     the feed is told. The wish is known once the feed is entered, for which its instruments are."""
+    unproved: float = attrs.field(default=1800.0, validator=checks.positive_seconds)
+    """Without any sign of life of a stream of which the exchange can't be asked whether anything
+    has happened, before it is subscribed to anew on a fresh connection."""
     idle: float = attrs.field(default=60.0, validator=checks.positive_seconds)
     """For any frame at all, where the codec declares no heartbeat."""
 

@@ -12,13 +12,14 @@ import attrs
 from ccrs_core.codec import Codec
 from ccrs_core.errors import Unsupported
 from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 
 if TYPE_CHECKING:
     from ccrs_core.credentials import Credentials
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
     from ccrs_core.orderbook import Checksum
-    from ccrs_core.rest import Endpoint, GetBook, HttpRequest, HttpResponse, Request
+    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
 
 CONTRACT = 1
 """Version of this contract. Plugins written for another one are refused at load time."""
@@ -62,6 +63,9 @@ class Route:
     """Frames that may be sent on one connection, heartbeats included."""
     max_age: float | None = None
     """Seconds after which the exchange ends a connection."""
+    alternatives: tuple[str, ...] = ()
+    """Templates of other addresses that may serve the same streams, where the exchange's word on
+    it is contested or has changed: tried in turn where what was acknowledged stays silent."""
 
 
 @attrs.frozen(kw_only=True)
@@ -188,6 +192,33 @@ class Exchange(ABC):
         """Seconds for which a healthy stream of this kind may say nothing; None where it has no
         cadence (trades of an illiquid instrument), so that silence proves nothing."""
         return None
+
+    def activity(self, subscription: Subscription) -> Request[Any] | None:
+        """The question whose answer tells whether something has happened that a stream without
+        cadence (``max_silence`` None) must have told of; None where nothing can be asked.
+
+        While such a stream is quiet, the question is asked now and then, within a twentieth of the
+        request budget. Answers are compared with one another alone: a ``GetActivity``, one answer
+        for all instruments of a market, is the best; else the last trade (``GetTrades``) or the
+        best prices (``GetTopOfBook``, ``GetBook``) of the instrument do. By default the first of
+        these that the exchange answers.
+        """
+        instrument = subscription.instrument
+        asked: list[Request[Any]] = []
+        match subscription.channel:
+            case Channel.TRADES | Channel.CANDLES | Channel.TICKER:
+                asked = [GetActivity(instrument.market, Channel.TRADES), GetTrades(instrument, 1)]
+            case Channel.BOOK | Channel.TOP_OF_BOOK:
+                asked = [
+                    GetActivity(instrument.market, Channel.BOOK),
+                    GetTopOfBook(instrument),
+                    GetBook(instrument, 1),
+                ]
+        return next((each for each in asked if self._answers(each, instrument.market)), None)
+
+    def _answers(self, request: Request[Any], market: Market) -> bool:
+        endpoint = self.endpoints.get(type(request))
+        return endpoint is not None and market in endpoint.markets and not endpoint.signed
 
     def consecutive(self, subscription: Subscription) -> bool:
         """Whether the exchange counts the trades of a subscription one by one: each

@@ -24,9 +24,9 @@ from ccrs_core.codec import (
 )
 from ccrs_core.effects import Contest, Counters, Effect, Superseded
 from ccrs_core.inflate import inflate
-from ccrs_core.outstanding import WantedTopic
 from ccrs_core.race import Race, Runner
 from ccrs_core.trail import Trail
+from ccrs_core.wanted import WantedTopic
 
 _CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
 _NOWHERE = -1
@@ -165,7 +165,7 @@ class FrameReader:
                 continue
             if isinstance(message, Unchanged):
                 topic.last_data = now
-                if topic.silences:
+                if topic.silences or not topic.had_data:
                     self._first(topic, now)
                 effects.append(message)
                 useful = True

@@ -1,4 +1,4 @@
-"""What one connection is to carry, and its requests that have not been answered yet. Pure."""
+"""The requests of one connection that have not been answered yet. Pure."""
 
 from __future__ import annotations
 
@@ -8,52 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from ccrs_core.effects import TopicState
-from ccrs_core.model import Subscription
-
 T = TypeVar("T")
-
-MISREAD = 3
-"""Frames in a row whose values can't be read after which a topic counts as not carried."""
-
-
-@attrs.define(eq=False)
-class WantedTopic:
-    """A topic that a connection is to carry, and how far it has come."""
-
-    name: str
-    subscriptions: dict[Subscription, None]
-    max_silence: float | None
-    state: TopicState = TopicState.PENDING
-    last_data: float | None = None
-    """Of the last data, or of the subscribe request where none came yet."""
-    since: float | None = None
-    """From when on nothing of it can have been missed on this connection, up to its end."""
-    had_data: bool = False
-    unread: int = 0
-    """Frames in a row whose values couldn't be read, ``unread_at`` the last of them."""
-    unread_at: float = float("-inf")
-    silences: int = 0
-    attempts: int = 0
-    told: bool = False
-    """Whether a missing acknowledgement was told of."""
-
-    @property
-    def carried(self) -> bool:
-        """Whether it neither fell silent nor can't be read."""
-        misread = self.unread >= MISREAD and not self._read_since
-        return not (self.silences or misread)
-
-    @property
-    def _read_since(self) -> bool:
-        return self.last_data is not None and self.last_data >= self.unread_at
-
-    def misread(self, now: float) -> int:
-        """Note a frame whose values couldn't be read; how many these are in a row."""
-        # ``last_data`` is also set when it is asked for anew.
-        self.unread = 1 if self._read_since and not self.silences else self.unread + 1
-        self.unread_at = now
-        return self.unread
 
 
 @attrs.define(eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
+from ccrs_core.context import Context
 from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
 from ccrs_core.events import InstrumentChanged
 from ccrs_core.exchange import Route, SequenceScope, resolve, unsupported_reason
@@ -14,7 +15,6 @@ from ccrs_core.orderbook import OrderBook
 from ccrs_core.policy import Policy
 from ccrs_core.shard import Shard, identity
 from ccrs_core.status import SubscriptionState
-from ccrs_core.supervisor import Context
 from ccrs_core.survey import Totals
 
 _Pool = tuple[Route, int, int]
@@ -234,7 +234,7 @@ def _pending(subscription: Subscription, shard: Shard, everywhere: bool) -> bool
     state = shard.state(subscription)
     if state is SubscriptionState.PENDING:
         return True
-    if state is not SubscriptionState.ACTIVE:
+    if not state.acknowledged:
         return False
     if everywhere and shard.carried_by(subscription) < shard.connections:
         return True

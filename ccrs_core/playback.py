@@ -158,8 +158,11 @@ class Playback:
                 else:
                     self.fate = self._receive(line, frame, timed=ns is not None)
                     self._frames[self.fate] += 1
-            case Sent(_, number, frame) if number in self._lines:
-                self._lines[number].questions.sent(frame, self._now())
+            case Sent(_, number, frame):
+                if number in self._undecided:
+                    self._decide_by_request(number, frame)
+                if number in self._lines:
+                    self._lines[number].questions.sent(frame, self._now())
             case Closed(_, number, reason):
                 self._undecided.pop(number, None)
                 self._close(number, ours=reason == ABORTED)
@@ -253,24 +256,40 @@ class Playback:
     def _routes_to(self, url: str) -> list[Route]:
         """The routes of an address, those with the fewest connections first."""
         bare, lines = url.partition("?")[0], self._lines.values()
-        patterns = {route: self._pattern(route) for route in self.routes}
-        found = [route for route, pattern in patterns.items() if re.fullmatch(pattern, bare)]
+        fits = {
+            route: len(pattern)
+            for route in self.routes
+            for pattern in map(self._pattern, (route.url, *route.alternatives))
+            if re.fullmatch(pattern, bare)
+        }
         # One route's path may be the end of another's.
-        telling = max((len(patterns[route]) for route in found), default=0)
-        found = [route for route in found if len(patterns[route]) == telling]
+        found = [route for route in fits if fits[route] == max(fits.values())]
         return sorted(found, key=lambda route: sum(line.route is route for line in lines))
 
-    def _pattern(self, route: Route) -> str:
-        """What a route's addresses look like; a host may be any where the recording doesn't say."""
-        literals = re.split(r"\{(\w+)\}", route.url.partition("?")[0])
+    def _pattern(self, template: str) -> str:
+        """What addresses of a template look like; a host may be any where the recording doesn't
+        say."""
+        literals = re.split(r"\{(\w+)\}", template.partition("?")[0])
         parts = [re.escape(each) for each in literals]
         for place, name in enumerate(literals[1::2]):
             known = self._addresses.get(name)
             parts[2 * place + 1] = ".*" if known is None else re.escape(known)
         return "".join(parts)
 
+    def _decide_by_request(self, number: int, frame: bytes) -> None:
+        """Several routes share an address: what a connection subscribes to tells which it is of."""
+        for route in self._undecided[number]:
+            if self._questions(route).asks(frame):
+                del self._undecided[number]
+                self.open(number, route)
+                return
+
+    def _questions(self, route: Route) -> Questions:
+        wanted = list(self.routes[route].subscriptions)
+        return Questions(lambda: self._exchange.codec(route), route, wanted)
+
     def _decide(self, number: int, frame: bytes) -> None:
-        """Several routes share an address: the first data tells which one a connection is of."""
+        """The same where no such request is known: the first data tells."""
         for route in self._undecided[number]:
             codec = self._codec(route)
             try:
@@ -315,8 +334,7 @@ class Playback:
         codec = self._codec(route)
         self._epochs += 1
         runner = Runner(self._epochs, opened_at=self._now(), apart=set(race.topics))
-        questions = Questions(lambda: self._exchange.codec(route), route, list(race.subscriptions))
-        self._lines[number] = line = _Line(route, codec, runner, questions)
+        self._lines[number] = line = _Line(route, codec, runner, self._questions(route))
         line.last_received = self._now()
         race.runners.append(runner)
 

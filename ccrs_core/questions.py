@@ -51,6 +51,10 @@ class Questions:
                 self._topics[found[1].decode()] = topics
                 return
 
+    def asks(self, frame: bytes) -> bool:
+        """Whether a frame that has left subscribes to what is known."""
+        return any(pattern.fullmatch(frame) is not None for pattern, _ in self._known())
+
     def subscribed(self, request_id: str | None, topics: tuple[str, ...] | None) -> tuple[str, ...]:
         """The topics that an acknowledgement is about."""
         asked = self._topics.get(request_id or "")

@@ -10,6 +10,7 @@ import attrs
 import orjson
 import tenacity
 
+from ccrs_core.context import Context
 from ccrs_core.errors import (
     CcrsError,
     DecodeError,
@@ -18,10 +19,10 @@ from ccrs_core.errors import (
     Unsupported,
     UsageError,
 )
+from ccrs_core.exchange import Budget
 from ccrs_core.limits import HostLimits
 from ccrs_core.model import Instrument, Market
 from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
-from ccrs_core.supervisor import Context
 
 T = TypeVar("T")
 
@@ -69,11 +70,19 @@ class Requester:
             )
         return endpoint
 
-    async def ask(self, request: Request[T], *, share: float = 1.0) -> T:
+    def price(self, request: Request[Any]) -> tuple[str, Budget, int]:
+        """The address that the first page of an answer is asked of, whose budget that is, and what
+        the page costs of it."""
+        exchange, endpoint = self._context.exchange, self.endpoint(request)
+        name = exchange.rest_pool(exchange.rest_address(endpoint.encode(request, None)))
+        return name, exchange.rest_budget(name), endpoint.weight_of(request)
+
+    async def ask(self, request: Request[T], *, share: float = 1.0, tries: int | None = None) -> T:
         """The answer, its pages joined and cut to the limit, oldest first where time orders it.
 
         Passing failures are tried again; everything here only reads. ``share`` is the part of the
-        request budget that may be spent.
+        request budget that may be spent, ``tries`` how often each page is asked for (None: as the
+        options say).
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
@@ -88,7 +97,7 @@ class Requester:
         seen: set[str] = set()
         while True:
             http = endpoint.encode(request, cursor)
-            answer = await self._read(request, endpoint, http, cursor, share)
+            answer = await self._read(request, endpoint, http, cursor, share, tries)
             if answer.left_out:
                 self._tell(request, answer)
             pages.append(answer.value)
@@ -134,6 +143,7 @@ class Requester:
         http: HttpRequest,
         cursor: str | None,
         share: float,
+        tries: int | None,
     ) -> Answer[Any]:
         """One page, tried again where its failure may pass."""
         options = self._context.options
@@ -145,7 +155,7 @@ class Requester:
             return isinstance(error, CcrsError) and error.retryable
 
         retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(options.request_attempts),
+            stop=tenacity.stop_after_attempt(tries or options.request_attempts),
             wait=tenacity.wait_random_exponential(
                 multiplier=options.backoff_initial, max=options.backoff_max
             ),

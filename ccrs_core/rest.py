@@ -9,7 +9,7 @@ from urllib.parse import quote
 import attrs
 
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
-from ccrs_core.model import Instrument, Market
+from ccrs_core.model import Channel, Instrument, Market
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Request[Any]")
@@ -109,6 +109,31 @@ class GetFundingHistory(Request[list[Funding]]):
     start_ns: int | None
     end_ns: int | None
     limit: int
+
+
+@attrs.frozen
+class Activity:
+    """The last thing that happened to an instrument: ``mark`` is another text after each that a
+    stream must tell of, and the same one as long as nothing happens."""
+
+    native: str
+    mark: str
+
+
+@attrs.frozen
+class GetActivity(Request[list[Activity]]):
+    """What happened last to each instrument of a market, in one answer: to its ``TRADES``, to its
+    ``BOOK`` (the best prices and sizes), or to its ``LIQUIDATIONS``.
+
+    Quiet streams are told from dead ones by it (see ``Exchange.activity``). ``part`` is what the
+    exchange has to be asked for separately, such as a type of contracts, in its own words.
+    Instruments to which nothing is known to have happened, or of other markets, may be in the
+    answer or not.
+    """
+
+    market: Market
+    channel: Channel
+    part: str = ""
 
 
 # --- How an exchange answers them -----------------------------------------------------------

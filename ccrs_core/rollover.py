@@ -9,10 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from ccrs_core.context import Context
 from ccrs_core.events import Reason
 from ccrs_core.exchange import SequenceScope
 from ccrs_core.status import LinkState
-from ccrs_core.supervisor import Context, Link, Parent
+from ccrs_core.supervisor import Link, Parent
 
 log = logging.getLogger("ccrs.rollover")
 

@@ -6,7 +6,7 @@ supervisor to carry out; ``wake_at`` says when ``tick`` wants to be called next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from ccrs_core.codec import (
     Ack,
@@ -37,15 +37,16 @@ from ccrs_core.effects import (
 from ccrs_core.errors import DecodeError
 from ccrs_core.frames import FrameReader
 from ccrs_core.model import Subscription
-from ccrs_core.outstanding import MISREAD, Asked, Outstanding, WantedTopic, chunks
+from ccrs_core.outstanding import Asked, Outstanding, chunks
 from ccrs_core.race import Runner
 from ccrs_core.unread import topics_of
+from ccrs_core.wanted import MISREAD, Wanted, WantedTopic
 
 NEVER = float("inf")
 NEVER_YET = float("-inf")
 
 
-class Session:
+class Session(Wanted):
     """One connection. Feed it with calls, carry out the effects, keep to ``wake_at``."""
 
     UNREADABLE_LIMIT = 3
@@ -69,7 +70,7 @@ class Session:
         self._login_frame = login_frame
         self.runner = runner
         self.counters = Counters()
-        self._topics: dict[str, WantedTopic] = {}
+        super().__init__(login_frame is None)
         self._heard: dict[str, WantedTopic] = {}
         """Without those that an unsubscribe request is still open for: what they bring ends when it
         arrives, and until it begins anew something may be missed."""
@@ -84,44 +85,17 @@ class Session:
         )
         self._requests = Outstanding()
         self._queue: list[str] = []
-        self._logged_in = login_frame is None
         self._login_sent: float | None = None
         self._last_received = self._last_ping = 0.0
         self._asked = Asked()
         self.probed_at = NEVER_YET
         """When the exchange was last asked what it answers at once."""
         self._unreadable: list[float] = []
-        self._closed = self.paused = False
+        self.fell_silent = False
+        """Whether it was given up for a topic that stayed silent."""
         self.first_data_at: float | None = None
 
     # --- what the supervisor asks for ---
-
-    @property
-    def topics(self) -> Mapping[str, TopicState]:
-        """States of all wanted topics."""
-        return {name: topic.state for name, topic in self._topics.items()}
-
-    def state(self, topic: str) -> TopicState | None:
-        entry = self._topics.get(topic)
-        return None if entry is None else entry.state
-
-    def settled(self) -> bool:
-        """Whether every topic was answered, and those with a cadence have brought data."""
-        return self._logged_in and all(
-            t.state is TopicState.REFUSED
-            or (t.state is TopicState.ACTIVE and (t.had_data or t.max_silence is None))
-            for t in self._topics.values()
-        )
-
-    def carried_since(self, topic: str) -> float | None:
-        """From when on this connection has brought everything of a topic; None where it doesn't."""
-        entry = self._topics.get(topic)
-        return entry.since if entry is not None and entry.carried else None
-
-    def had_data(self, topic: str) -> bool:
-        """Whether anything has come of a topic since it was last asked for."""
-        entry = self._topics.get(topic)
-        return entry is not None and entry.had_data
 
     @property
     def last_received(self) -> float:
@@ -131,12 +105,6 @@ class Session:
     def heard(self, at: float) -> None:
         """The connection was alive at a time, though nothing was received."""
         self._last_received = max(self._last_received, at)
-
-    def missed(self, now: float) -> None:
-        """Something was lost: nothing counts as carried before this moment."""
-        for topic in self._topics.values():
-            if topic.since is not None:
-                topic.since = now
 
     def opened(self, now: float) -> list[Effect]:
         """The connection is open: log in, or subscribe at once."""
@@ -206,23 +174,47 @@ class Session:
             effects.append(Send(frame, request_id))
         return effects
 
+    def found_silent(self, names: Iterable[str], now: float) -> list[Effect]:
+        """These topics were shown to bring nothing although something has happened: end them, and
+        ask for them anew."""
+        effects: list[Effect] = []
+        dead: list[str] = []
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is None or topic.state is not TopicState.ACTIVE or not self._logged_in:
+                continue
+            life = self.life(name)
+            topic.silences += 1
+            effects.append(Silent(name, 0.0 if life is None else now - life[0]))
+            dead.append(name)
+        self._begin_anew(dead, effects)
+        return effects
+
+    def _begin_anew(self, names: list[str], effects: list[Effect]) -> None:
+        """Unsubscribe from topics and subscribe to them again."""
+        for chunk in chunks(names, self._per_request, self._kind):
+            request_id = self._requests.new_id()
+            subscriptions: list[Subscription] = []
+            for name in chunk:
+                topic = self._topics[name]
+                subscriptions += topic.subscriptions
+                self._heard.pop(name, None)
+                topic.state = TopicState.PENDING
+                topic.attempts, topic.told = 0, False
+                topic.had_data = False
+                topic.since = topic.last_data = None
+            frame = self._codec.unsubscribe(subscriptions, request_id)
+            effects.append(Send(frame, request_id))
+            self._requests.add(request_id, list(chunk), subscribe=False)
+            self._ask(chunk, effects)
+
     def resubscribe(self, name: str) -> list[Effect]:
         """End a topic and ask for it anew, so that the exchange sends a fresh snapshot."""
         topic = self._topics.get(name)
         if topic is None or not self._logged_in or name in self._queue:
             return []
-        subscriptions = list(topic.subscriptions)
-        request_id = self._requests.new_id()
-        effects: list[Effect] = [
-            Send(self._codec.unsubscribe(subscriptions, request_id), request_id)
-        ]
-        self._requests.add(request_id, [name], subscribe=False)
-        self._heard.pop(name, None)
-        topic.state = TopicState.PENDING
-        topic.attempts, topic.told = 0, False
-        topic.had_data = False
-        topic.since = topic.last_data = None
-        self._ask([name], effects)
+        effects: list[Effect] = []
+        self._begin_anew([name], effects)
         return effects
 
     def sent(self, request_id: str, now: float) -> None:
@@ -528,6 +520,7 @@ class Session:
         silent = now - topic.last_data
         topic.silences += 1
         if topic.silences > 1 and topic.unread_at < topic.last_data:
+            self.fell_silent = True
             self._close(f"{topic.name} stayed silent after it was asked for anew", effects)
             return
         effects.append(Silent(topic.name, silent))

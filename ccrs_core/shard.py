@@ -10,7 +10,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
+from ccrs_core.context import Context
 from ccrs_core.coverage import Coverage
+from ccrs_core.doubts import Doubts
 from ccrs_core.effects import Silent, TopicRefused, TopicState, Unreadable
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.events import BookUpdate, Reason
@@ -19,18 +21,16 @@ from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.pending import Ask
 from ccrs_core.race import Runner
+from ccrs_core.revival import Revival
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState
 from ccrs_core.stream import EVENT_OF, Stream
-from ccrs_core.supervisor import Context, Link
+from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
 from ccrs_core.transport.pace import Timer
 
 log = logging.getLogger("ccrs.shard")
-
-PROBE_EVERY = 0.25
-"""Seconds between two probes of a connection, at least."""
 
 
 def identity(subscription: Subscription) -> Hashable:
@@ -64,6 +64,8 @@ class Shard:
         self.links: list[Link] = []
         self.refusals: dict[Subscription, SubscriptionRefused] = {}
         self.rollover = Rollover(self)
+        self.revival = Revival(self)
+        self.doubts = Doubts(self)
         self.resubscriptions = 0
         self._past_reconnects = 0
         self._wanted: dict[Subscription, str] = {}
@@ -75,14 +77,12 @@ class Shard:
         self._tasks: dict[Link, asyncio.Task[None]] = {}
         self._timers: dict[str, Timer] = {}
         self._polls: set[Timer] = set()
-        self._doubtful: set[str] = set()
-        """Topics of which connections are to be asked whether nothing is missing between them."""
-        self._proving = False
         self.closed = False
         for _ in range(connections):
             self.start(Link(self, context))
         if context.options.replace_losers and connections > 1:
             self.rollover.replace_losers()
+        context.lookout.wake()
 
     # --- what is wanted ---
 
@@ -147,7 +147,7 @@ class Shard:
                     arm=lambda name=name: self._arm(name),  # type: ignore[misc]
                     exchange=self.context.exchange,
                     trail=self.trail,
-                    unproved=self._unproved,
+                    unproved=self.doubts.add,
                     relieved=self._relieved,
                 )
                 self.trail.clear()
@@ -211,8 +211,7 @@ class Shard:
                 del self.topics[name]
                 self._reserved.discard(name)
                 self._reserved_chars -= len(name)
-                timer = self._timers.pop(name, None)
-                if timer is not None:
+                if (timer := self._timers.pop(name, None)) is not None:
                     timer.cancel()
             if subscription.channel is Channel.BOOK and topic.keeper is not None:
                 self.context.snapshots.drop(topic.keeper)
@@ -245,9 +244,10 @@ class Shard:
         if stream is not None and stream.stale_since_ns is not None:
             return SubscriptionState.STALE
         sessions = [link.session for link in self.links if link.session is not None]
-        if any(s.state(name) is TopicState.ACTIVE for s in sessions):
-            return SubscriptionState.ACTIVE
-        return SubscriptionState.PENDING
+        if all(s.state(name) is not TopicState.ACTIVE for s in sessions):
+            return SubscriptionState.PENDING
+        unproved = self.context.lookout.unproved(self, self.topics[name])
+        return SubscriptionState.UNPROVED if unproved else SubscriptionState.ACTIVE
 
     def carried_by(self, subscription: Subscription) -> int:
         return self._carried(self._wanted[subscription])
@@ -319,21 +319,9 @@ class Shard:
         for topic in list(self.topics.values()):
             topic.coverage.leaves(link.runner, reason, now)
 
-    # --- who is to prove that nothing is missing ---
-
     def answered(self, link: Link, asked_at: float) -> None:
         """What the exchange had sent on a connection before it was asked at a time has arrived."""
-        now = self.context.clock.monotonic()
-        for name in list(self._doubtful):
-            topic = self.topics.get(name)
-            if topic is not None:
-                topic.coverage.answered(link.runner, asked_at, now)
-
-    def _unproved(self, name: str) -> None:
-        self._doubtful.add(name)
-        if not self._proving:
-            self._proving = True
-            self.later(0.0, self._prove)
+        self.doubts.answered(link, asked_at)
 
     def _relieved(self) -> bool:
         """Whether a connection is being replaced that still brings things."""
@@ -344,37 +332,6 @@ class Shard:
             and now - link.session.last_received < Coverage.BOUND
             for link in self.links
         )
-
-    def _prove(self) -> None:
-        """Ask those connections whose answer proves something, each at most so often."""
-        self._proving = False
-        wanted: dict[Runner, float] = {}
-        for name in list(self._doubtful):
-            topic = self.topics.get(name)
-            if topic is None or not topic.coverage.apart:
-                self._doubtful.discard(name)
-                continue
-            for runner, at in topic.coverage.unproved():
-                wanted[runner] = max(at, wanted.get(runner, at))
-        now, again = self.context.clock.monotonic(), 0.0
-        for link in self.links:
-            session, since = link.session, wanted.get(link.runner)
-            if session is None or since is None or link.retired or session.probed_at >= since:
-                continue
-            wait = session.probed_at + self._probe_every - now
-            if wait > 0 or not link.ask(now):
-                again = max(again, wait, PROBE_EVERY)
-        if again and not self._proving:
-            self._proving = True
-            self.later(again, self._prove)
-
-    @property
-    def _probe_every(self) -> float:
-        """Seconds between two probes of a connection, which leave most of its budget to others."""
-        budget = self.route.messages
-        if budget is None or budget.seconds > 10.0:
-            return PROBE_EVERY
-        return max(PROBE_EVERY, 2 * budget.seconds / budget.amount)
 
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None:
         self.resubscriptions += 1
@@ -445,12 +402,11 @@ class Shard:
     def _resync(self, name: str, what: Ask) -> None:
         """Ask for a book, in the way that the exchange has for it."""
         topic = self.topics[name]
-        stream, keeper = topic.streams[BookUpdate], topic.keeper
-        exchange, subscription = self.context.exchange, stream.subscription
-        wider = what is Ask.WIDER
+        subscription, keeper = topic.streams[BookUpdate].subscription, topic.keeper
+        exchange, wider = self.context.exchange, what is Ask.WIDER
         request = (exchange.wider_snapshot if wider else exchange.book_snapshot)(subscription)
         if request is None or keeper is None:
-            self._resubscribe(name)
+            self.resubscribe(name)
             return
 
         def failed() -> None:
@@ -458,11 +414,11 @@ class Shard:
                 return  # the book is right meanwhile
             if keeper.told_whole and not self.closed and self.topics.get(name) is topic:
                 # The stream itself may tell the whole book, as it has done before.
-                self._resubscribe(name)
+                self.resubscribe(name)
 
         self.context.snapshots.want(request, keeper, what, failed)
 
-    def _resubscribe(self, name: str) -> None:
+    def resubscribe(self, name: str) -> None:
         """Have one connection ask for a topic anew."""
         self.resubscriptions += 1
         for link in self.links:
@@ -500,8 +456,7 @@ class Shard:
 
     def _arm(self, name: str) -> None:
         topic = self.topics.get(name)
-        timer = self._timers.pop(name, None)
-        if timer is not None:
+        if (timer := self._timers.pop(name, None)) is not None:
             timer.cancel()
         if topic is None or topic.wake_at is None or self.closed:
             return

@@ -26,8 +26,16 @@ class SubscriptionState(enum.StrEnum):
 
     PENDING = "pending"
     ACTIVE = "active"
+    UNPROVED = "unproved"
+    """Acknowledged, but nothing has come of it for long, or ever, and the exchange can't be asked
+    whether anything should have."""
     STALE = "stale"
     REFUSED = "refused"
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the exchange has accepted it, and nothing is known to interrupt it."""
+        return self in (SubscriptionState.ACTIVE, SubscriptionState.UNPROVED)
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +108,10 @@ class ClientStatus:
     rollovers: int
     resubscriptions: int
     reconnects: int
+    found_dead: int
+    """How often a stream was found to be silent although something had happened."""
+    address_changes: int
+    """How often a route's next address was tried."""
     requests: int
     request_errors: int
     rows_left_out: int

@@ -60,6 +60,9 @@ class Stream:
     last_sequence: int | None = None
     last_received_ns: int | None = None
     latest: MarketData | None = None
+    dead: bool = False
+    """Whether it was found to say nothing although something had happened, and has not spoken
+    since: an acknowledgement proves nothing of it."""
     acknowledged: bool = False
     """Whether the exchange has ever accepted the subscription: from then on updates count."""
     silenced: bool = False
@@ -178,6 +181,7 @@ class Stream:
 
     def resume(self, now_ns: int, next_sequence: int | None) -> None:
         """Say that data flows again, and what may be missing, where either is due."""
+        self.dead = False
         if self.interrupted is not None:
             self.gap(self.interrupted, next_sequence, now_ns)
             self.interrupted = None

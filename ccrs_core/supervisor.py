@@ -7,7 +7,6 @@ only while something is to be sent; a timer calls ``Session.tick``.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 from collections import deque
@@ -17,7 +16,7 @@ import attrs
 import tenacity
 
 from ccrs_core.codec import Data, Outbound, Unchanged
-from ccrs_core.credentials import Credentials
+from ccrs_core.context import Context
 from ccrs_core.effects import (
     Acknowledged,
     Answered,
@@ -32,23 +31,21 @@ from ccrs_core.effects import (
     Unreadable,
 )
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
-from ccrs_core.exchange import Exchange, Route
-from ccrs_core.limits import HostLimits, Window
+from ccrs_core.exchange import Route
+from ccrs_core.limits import Window
 from ccrs_core.masking import shown_url
 from ccrs_core.model import NS_PER_SECOND, Subscription
-from ccrs_core.options import Options
 from ccrs_core.race import Runner
 from ccrs_core.session import NEVER, Session
-from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import LinkState
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
-from ccrs_core.transport.base import Clock, Connection, Transport, serve
-from ccrs_core.transport.pace import Deadline, Pace, Timer, hang_up
+from ccrs_core.transport.base import Connection, serve
+from ccrs_core.transport.pace import Deadline, Timer, hang_up
 from ccrs_core.unread import UnreadLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ccrs_core.feed import Feed
 
@@ -59,29 +56,6 @@ _SLICE = 64
 
 _TICK_GRAIN = 0.02
 """Timers fire at most this often (s), so that thousands of deadlines don't."""
-
-
-@attrs.frozen(kw_only=True)
-class Context:
-    """What all connections of a client share."""
-
-    exchange: Exchange
-    transport: Transport
-    clock: Clock
-    options: Options
-    credentials: Credentials | None
-    address: Callable[[Route], str]
-    host_limits: Callable[[str], HostLimits]
-    rest: Callable[[str], tuple[str, HostLimits]]
-    """Address and budgets of REST, by the name that ``Exchange.rest_address`` gives it."""
-    snapshots: SnapshotQueue
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    hook: Callable[..., None]
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    """Of every request (``Environment.headers``)."""
-    epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
-    numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
-    pace: Pace = attrs.field(factory=Pace)
 
 
 class Parent(Protocol):
@@ -113,9 +87,7 @@ class Link:
         self.shard = shard
         self.context = context
         self.number = next(context.numbers)
-        self._address = context.address(shard.route)
-        self.url = shown_url(self._address)
-        """What is dialled, without what is secret in it."""
+        self.address = context.alternatives.url(shard.route)
         self.state = LinkState.WAITING
         self.session: Session | None = None
         self.runner = Runner(0)
@@ -164,11 +136,14 @@ class Link:
                 if self.failures:
                     self._change(LinkState.WAITING)
                     await asyncio.sleep(self._pause())
-                await self.context.host_limits(self._address).connects.acquire()
+                alternatives, route = self.context.alternatives, self.shard.route
+                self.address = alternatives.url(route)
+                await self.context.host_limits(self.address).connects.acquire()
                 self._change(LinkState.CONNECTING)
                 try:
-                    connection = await self.context.transport.connect(self._address)
+                    connection = await self.context.transport.connect(self.address)
                 except TransportError as error:
+                    alternatives.failed(route, self.address)
                     self._failed(str(error))
                     continue
                 stable = await self._serve(connection)
@@ -190,6 +165,11 @@ class Link:
         state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = self.failures
         return self._backoff(state)
+
+    @property
+    def url(self) -> str:
+        """What is dialled, without what is secret in it."""
+        return shown_url(self.address)
 
     def inherit(self, old: Link, reason: str) -> None:
         """Take the place of another one. Where that had done so itself, and didn't last, this is a
@@ -281,7 +261,11 @@ class Link:
             if pump is not None:
                 pump.cancel()
             await hang_up(connection, context.options.transport.close_timeout)
-        since = session.first_data_at
+        since, alternatives = session.first_data_at, context.alternatives
+        if since is not None:
+            alternatives.worked(shard.route, self.address)
+        elif session.fell_silent:
+            alternatives.silent(shard.route, self.address)
         return since is not None and (
             context.clock.monotonic() - since >= context.options.stable_after
         )

@@ -495,10 +495,13 @@ class Topic:
         """The exchange has accepted the subscription on a connection, which brings everything of
         the topic from now on."""
         self.coverage.carries(runner, now)
-        if self.keeper is not None:
+        dead = any(stream.dead for stream in self.streams.values())
+        if self.keeper is not None and not dead:
             self.keeper.acknowledged(now)
         for stream in self.streams.values():
             stream.acknowledged = True
+            if dead:
+                continue
             # Where silence is normal the acknowledgement is what proves that all is well again;
             # elsewhere the data itself does.
             if (

@@ -318,6 +318,25 @@ def decimal_of_number(number: Any) -> Decimal:
     return plausible(Decimal(number))
 
 
+def spelled(text: Any) -> str:
+    """A text, as it is spelled: of at most 64 characters.
+
+    :raises ValueError: (or TypeError) where it is none.
+    """
+    if type(text) is not str:
+        raise TypeError("not a text")
+    if len(text) > LONGEST:
+        raise ValueError("a text of too many characters")
+    return text
+
+
+def mark(row: Any, *names: str) -> str | None:
+    """The texts of some fields, to tell whether anything has changed; None where all are blank or
+    zero, which says nothing."""
+    texts = [spelled(row[name]) for name in names]
+    return " ".join(texts) if any(text.strip("0.") for text in texts) else None
+
+
 def whole(number: Any) -> int:
     """A JSON number without a fraction: an id, a sequence number, a count."""
     if type(number) is not int:

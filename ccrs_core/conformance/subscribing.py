@@ -301,7 +301,7 @@ def _fails_alone(subject: Subject, case: Case, place: int) -> None:
                     "refusal to Refused, with the request's number or the topics"
                 )
             else:
-                assert status.state is SubscriptionState.ACTIVE, (
+                assert status.state.acknowledged, (
                     f"{symbol} is {status.state.value} ({status.refusal}), because {bad.symbol} "
                     "was refused in the same request: name the refused topics in Refused.topics"
                 )

@@ -25,7 +25,6 @@ from ccrs_core.model import Channel, Interest, Subscription
 from ccrs_core.options import Options
 from ccrs_core.orderbook import Applied, OrderBook
 from ccrs_core.policy import Policy
-from ccrs_core.status import SubscriptionState
 from ccrs_core.topic import new_book
 
 
@@ -197,7 +196,7 @@ def disagreement(
                 return f"{peer} serves too little {missing} or too much {extra}"
             due.remove(there)
     for status in world.client.status().subscriptions:
-        if status.state is not SubscriptionState.ACTIVE:
+        if not status.state.acknowledged:
             return f"{status.channel.value} of {status.symbol} is {status.state.value}"
         if status.carried_by != connections:
             return (

@@ -26,6 +26,12 @@ class FaultKind(enum.StrEnum):
     """Send the exchange's notice that it is going to shut down."""
     STALL = "stall"
     """Send no data of matching topics; answers to requests still come."""
+    MUTE = "mute"
+    """Acknowledge subscriptions to matching topics, and never send anything of them; those that are
+    there already go on."""
+    SILENCE = "silence"
+    """Send nothing more of matching topics that are subscribed to at that moment, until they are
+    subscribed to anew; everything else goes on."""
     STALL_ALL = "stall_all"
     """Send nothing at all, not even answers."""
     DELAY = "delay"

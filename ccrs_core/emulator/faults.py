@@ -28,9 +28,10 @@ _MOMENT = frozenset(
         FaultKind.HALF_OPEN,
         FaultKind.SHUTDOWN_NOTICE,
         FaultKind.RESTART,
+        FaultKind.SILENCE,
     }
 )
-_REPLIES = frozenset({FaultKind.SLOW_ACK, FaultKind.NO_ACK})
+_REPLIES = frozenset({FaultKind.SLOW_ACK, FaultKind.NO_ACK, FaultKind.MUTE})
 
 
 class ActiveFault:
@@ -170,6 +171,13 @@ class ActiveFault:
             self._waiting = not struck and fault.every is None
             return
         victims = self._victims()
+        if fault.kind is FaultKind.SILENCE:
+            for peer in victims:
+                for topic in peer.subscriptions:
+                    if fnmatchcase(topic, fault.topic):
+                        self.hits += 1
+                        board.mute(peer, topic)
+            return
         self._waiting = not victims and fault.every is None
         for peer in victims:
             if fault.probability == 1.0 or self._rng.random() < fault.probability:
@@ -188,6 +196,8 @@ class Faults:
         self._late: dict[Peer, int] = {}
         """Until when a peer's delayed frames are on their way: later ones may not overtake them."""
         self._held: dict[tuple[Peer, str], Frame] = {}
+        self._muted: set[tuple[Peer, str]] = set()
+        """Subscriptions of which nothing is ever sent."""
 
     def add(self, fault: Fault | str) -> ActiveFault:
         """Let a fault happen; text is read by :func:`parse_fault`.
@@ -215,6 +225,7 @@ class Faults:
         for (peer, _), frame in self._held.items():
             self._send(peer, frame, 0.0)
         self._held.clear()
+        self._muted.clear()
         self._settle()
 
     @property
@@ -249,6 +260,7 @@ class Faults:
         self._late.pop(peer, None)
         for key in [key for key in self._held if key[0] is peer]:
             del self._held[key]
+        self._muted -= {key for key in self._muted if key[0] is peer}
         self._settle()
 
     def http_status(self, path: str) -> int | None:
@@ -268,8 +280,21 @@ class Faults:
         """Whether the optional fields of a topic are left blank."""
         return any(active.written(topic) for active in self._of(FaultKind.BLANK))
 
+    def subscribed(self, peer: Peer, topic: str) -> None:
+        """A subscription begins."""
+        self._muted.discard((peer, topic))
+        if any(active.frame(peer, topic) for active in self._of(FaultKind.MUTE)):
+            self.mute(peer, topic)
+
+    def mute(self, peer: Peer, topic: str) -> None:
+        """Send nothing of a subscription from now on."""
+        self._muted.add((peer, topic))
+        self.quiet = False
+
     def data(self, peer: Peer, frame: Frame, topic: str) -> None:
         """Send a data frame through the faults."""
+        if (peer, topic) in self._muted:
+            return
         delay = 0.0
         copies = 1
         held = False
@@ -348,7 +373,7 @@ class Faults:
 
     def _settle(self) -> None:
         # Frames under way still decide about the order of those that follow.
-        self.quiet = not self._active and not self._late and not self._held
+        self.quiet = not (self._active or self._late or self._held or self._muted)
 
     def _send(self, peer: Peer, frame: Frame, delay: float) -> None:
         now_ns = self.venue.now_ns

@@ -139,6 +139,8 @@ class Peer:
     def subscribe(self, stream: Stream, now_ns: int) -> None:
         """Join a stream; its first frames are sent."""
         self.subscriptions[stream.topic] = stream
+        if not self.venue.faults.quiet:
+            self.venue.faults.subscribed(self, stream.topic)
         for frame in stream.join(self.venue, self, now_ns):
             self.send(frame, stream.topic)
 
@@ -261,6 +263,7 @@ class EmulatedExchange:
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
         self._entries = count()
         self._runs: dict[tuple[str, str], _Run] = {}
+        self._still: dict[tuple[str, str], SimulatedMarket] = {}
         self._streams: dict[tuple[str, str], Stream] = {}
         self._ready: dict[Peer, None] = {}
         if replay is not None:
@@ -369,6 +372,21 @@ class EmulatedExchange:
         fields blank, null or absent: whichever of it the exchange may (``FaultKind.BLANK``)."""
         faults = self.faults
         return not faults.quiet and faults.blank(topic)
+
+    def quoted(self, listing: Listing) -> SimulatedMarket:
+        """A market to quote in a list of all: the one that was started, which goes on, or one that
+        stands still."""
+        if listing.key in self._runs:
+            return self.market(listing)
+        market = self._still.get(listing.key)
+        if market is None:
+            # A book of one level is enough for that, and the list may be of hundreds.
+            shallow = attrs.evolve(listing, levels=1)
+            market = self._still[listing.key] = SimulatedMarket(
+                shallow, seed=self.seed, rate=self.rate, start_ns=self.now_ns
+            )
+        market.rest_until(self.now_ns)
+        return market
 
     def peek(self, listing: Listing) -> SimulatedMarket | None:
         """The market of a listing if it has ever been started; it is not woken."""

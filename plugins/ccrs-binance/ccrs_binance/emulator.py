@@ -59,12 +59,31 @@ class Root:
 
 _PUBLIC = ("bookTicker", "depth")
 _MARKET = ("aggTrade", "ticker", "kline_", "markPrice", "forceOrder")
-ROOTS = {
-    "": Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024, (20.0, 60.0)),
-    "/public": Root(USDM, _PUBLIC, 10, 1024, (180.0, 600.0)),
-    "/market": Root(USDM, _MARKET, 10, 1024, (180.0, 600.0)),
-    "/dstream": Root(COINM, (*_PUBLIC, *_MARKET), 10, 1024, (180.0, 600.0)),
-}
+_SPOT = Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024, (20.0, 60.0))
+
+
+def _futures(category: str, kinds: tuple[str, ...]) -> Root:
+    return Root(category, kinds, 10, 1024, (180.0, 600.0))
+
+
+def roots(coinm_routed: bool) -> dict[str, Root]:
+    """By path. Futures have hosts of their own, which are ``/fstream`` and ``/dstream`` here.
+
+    USD-M's old path still acknowledges everything and sends but books, quotes and trades; whether
+    COIN-M's does so, too, is contested, as is what becomes of its new paths otherwise.
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+    """
+    found = {
+        "": _SPOT,
+        "/fstream": _futures(USDM, (*_PUBLIC, "trade")),
+        "/fstream/public": _futures(USDM, _PUBLIC),
+        "/fstream/market": _futures(USDM, _MARKET),
+        "/dstream": _futures(COINM, () if coinm_routed else (*_PUBLIC, *_MARKET)),
+    }
+    if coinm_routed:
+        found["/dstream/public"] = _futures(COINM, _PUBLIC)
+        found["/dstream/market"] = _futures(COINM, _MARKET)
+    return found
 
 
 class BinanceDialect(Dialect):
@@ -72,6 +91,7 @@ class BinanceDialect(Dialect):
 
     :param weight_limits: request weight that an address may spend in a minute, by category; None
         for no limit. COIN-M's is USD-M's.
+    :param coinm_routed: whether COIN-M's streams have gone to two paths, as USD-M's have.
     :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
     """
 
@@ -83,7 +103,9 @@ class BinanceDialect(Dialect):
         *,
         weight_limits: Mapping[str, int | None] | None = None,
         connect_limit: int | None = 300,
+        coinm_routed: bool = False,
     ) -> None:
+        self._roots = roots(coinm_routed)
         limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
         self.weights = {category: Weights(limits.get(category)) for category in (SPOT, USDM)}
         self.weights[COINM] = self.weights[USDM]
@@ -97,18 +119,14 @@ class BinanceDialect(Dialect):
         return listings(start_ns)
 
     def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
-        root, _, rest = path.removeprefix("/").partition("/")
-        if f"/{root}" in ROOTS and root:
-            prefix, mode = f"/{root}", rest
-        else:
-            prefix, mode = "", path.removeprefix("/")
-        mode, _, names = mode.partition("/")
+        prefix = max((root for root in self._roots if path.startswith(f"{root}/")), key=len)
+        mode, _, names = path.removeprefix(f"{prefix}/").partition("/")
         if mode not in {"stream", "ws"}:
             return HttpRefusal(status=404, body=b"404 page not found")
         if not self._may_connect(address):
             return HttpRefusal(status=429, body=b"Too many connections")
         topics = query.get("streams", "") if mode == "stream" else names
-        return BinanceSession(self, ROOTS[prefix], mode == "stream", topics)
+        return BinanceSession(self, self._roots[prefix], mode == "stream", topics)
 
     def _may_connect(self, address: str) -> bool:
         if self._connect_limit is None:
@@ -158,6 +176,9 @@ class BinanceDialect(Dialect):
         if venue.replay is not None:
             return venue.replay.stream(topic, now_ns)
         make = self._maker(root, topic, combined)
+        listing = venue.listings.get((root.category, topic.partition("@")[0].upper()))
+        if listing is not None and listing.status not in _SILENT:
+            venue.market(listing)  # which goes on, whether anything is sent of it or not
         category = f"{root.category}/{'combined' if combined else 'raw'}"
         if make is None:
             return None

@@ -15,7 +15,14 @@ import attrs
 import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
-from ccrs_binance.emulator_streams import ALL_LEVELS, INTERVALS, Numbers, ms, spelled_turnover
+from ccrs_binance.emulator_streams import (
+    ALL_LEVELS,
+    INTERVALS,
+    Numbers,
+    day_row,
+    ms,
+    spelled_turnover,
+)
 from ccrs_core.emulator.history import (
     bars,
     first_opens,
@@ -167,7 +174,8 @@ class Rest:
             ),
             "exchangeInfo": (self._exchange_info, _each(20, 1)),
             "depth": (self._depth, _each(_spot_depth_weight, _futures_depth_weight)),
-            "ticker/bookTicker": (self._book_ticker, _each(2, 2)),
+            "ticker/bookTicker": (self._book_tickers, _each(_one_or(2, 4), _one_or(2, 5))),
+            "ticker/24hr": (self._day_tickers, _each(_one_or(2, 80), _one_or(1, 40))),
             "trades": (self._trades, _each(25, 5)),
             "aggTrades": (self._agg_trades, _each(4, 20)),
             "klines": (self._klines, _each(2, _futures_klines_weight)),
@@ -254,8 +262,27 @@ class Rest:
         book["asks"] = [(price(p), size(s)) for p, s in view.asks]
         return book
 
-    def _book_ticker(self, category: str, query: Query, now_ns: int) -> Any:
-        market = self._dialect.venue.market(self._listing(category, query))
+    def _quoted(self, category: str, query: Query) -> list[SimulatedMarket]:
+        """The market of the symbol that is asked for, or all of a category."""
+        venue = self._dialect.venue
+        if "symbol" in query.values:
+            return [venue.market(self._listing(category, query))]
+        listed = [each for each in venue.listings.values() if each.category == category]
+        return [venue.quoted(each) for each in listed if each.status.value == "trading"]
+
+    def _told(self, category: str, query: Query, rows: list[dict[str, Any]]) -> Any:
+        # COIN-M answers with a list in any case.
+        return rows[0] if "symbol" in query.values and category != COINM else rows
+
+    def _day_tickers(self, category: str, query: Query, now_ns: int) -> Any:
+        rows = [day_row(m, self._dialect.venue.seed, now_ns) for m in self._quoted(category, query)]
+        return self._told(category, query, rows)
+
+    def _book_tickers(self, category: str, query: Query, now_ns: int) -> Any:
+        rows = [self._book_ticker(category, market) for market in self._quoted(category, query)]
+        return self._told(category, query, rows)
+
+    def _book_ticker(self, category: str, market: SimulatedMarket) -> dict[str, Any]:
         price, size = market.rules.price.fixed, market.rules.size.fixed
         row: dict[str, Any] = {"symbol": market.listing.symbol}
         for side, name in ((Side.BUY, "bid"), (Side.SELL, "ask")):
@@ -265,7 +292,7 @@ class Rest:
         if category != SPOT:
             numbers = Numbers(market, self._dialect.venue.seed)
             row |= {"time": ms(market.now_ns), "lastUpdateId": numbers.now}
-        return [{**row, **names(market.listing)}] if category == COINM else row
+        return {**row, **names(market.listing)} if category == COINM else row
 
     def _trades(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
         market = self._dialect.venue.market(self._listing(category, query))
@@ -367,6 +394,11 @@ def names(listing: Listing) -> dict[str, str]:
 def _limit_of(query: Query, usual: int) -> int:
     text = query.values.get("limit", "")
     return int(text) if text.isdecimal() and len(text) < 9 else usual
+
+
+def _one_or(one: int, all_of_them: int) -> _Weight:
+    """What a call costs with a symbol and without."""
+    return lambda query: one if query.values.get("symbol") else all_of_them
 
 
 def _spot_depth_weight(query: Query) -> int:

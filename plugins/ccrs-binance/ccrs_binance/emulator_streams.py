@@ -348,6 +348,44 @@ def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
     return {**data, "F": 1, "L": max(1, tape.count), "n": max(1, tape.count), **feed.tail()}
 
 
+def day_row(market: SimulatedMarket, seed: int, now_ns: int) -> dict[str, Any]:
+    """``ticker/24hr``: the same statistics under longer names. Ids are -1 without a trade."""
+    feed = DayTicker("", market, False, seed)
+    fields = day_fields(feed, now_ns)
+    row = {name: fields[key] for key, name in _DAY_NAMES.items() if key in fields}
+    if not market.tape.count:
+        row |= {"firstId": -1, "lastId": -1, "count": 0}
+    if market.listing.category == COINM:
+        row["baseVolume"] = row.pop("quoteVolume")
+        row["pair"] = f"{market.listing.base}{market.listing.quote}"
+    return row
+
+
+_DAY_NAMES = {
+    "s": "symbol",
+    "p": "priceChange",
+    "P": "priceChangePercent",
+    "w": "weightedAvgPrice",
+    "x": "prevClosePrice",
+    "c": "lastPrice",
+    "Q": "lastQty",
+    "b": "bidPrice",
+    "B": "bidQty",
+    "a": "askPrice",
+    "A": "askQty",
+    "o": "openPrice",
+    "h": "highPrice",
+    "l": "lowPrice",
+    "v": "volume",
+    "q": "quoteVolume",
+    "O": "openTime",
+    "C": "closeTime",
+    "F": "firstId",
+    "L": "lastId",
+    "n": "count",
+}
+
+
 class Klines(BinanceFeed):
     """``kline``: the open candle as it changes, and each candle once more when it closes."""
 

@@ -40,9 +40,13 @@ _FUTURES = _SPOT | {Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS}
 _DAY = 24 * 3600.0
 
 
-def _route(url: str, messages: int, topics: int) -> Route:
+def _route(
+    url: str, messages: int, topics: int, name: str = "", alternatives: tuple[str, ...] = ()
+) -> Route:
     return Route(
         url=url,
+        name=name,
+        alternatives=alternatives,
         sequence_scope=SequenceScope.GLOBAL,
         topics_per_connection=topics,
         topics_per_request=100,
@@ -55,11 +59,19 @@ def _route(url: str, messages: int, topics: int) -> Route:
 # that room is left for them. Futures once took 200 streams, which all versions of the documents
 # allow. https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 SPOT_ROUTE = _route("{stream}/stream", 3, 1000)
+# What was served at one path until 2026-04-23 has two since, of quotes and of the rest; at the old
+# one much is acknowledged and never sent.
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
-PUBLIC_ROUTE = _route("{stream_usdm}/public/stream", 7, 200)
-MARKET_ROUTE = _route("{stream_usdm}/market/stream", 7, 200)
+_OLD = ("{stream_usdm}/stream",)
+PUBLIC_ROUTE = _route("{stream_usdm}/public/stream", 7, 200, alternatives=_OLD)
+MARKET_ROUTE = _route("{stream_usdm}/market/stream", 7, 200, alternatives=_OLD)
+# Whether COIN-M has gone the same way is contested: its documents say no, and authors of programs
+# have seen streams acknowledged and silent until they asked for them at the new paths.
 # https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams/Connect
-COINM_ROUTE = _route("{stream_coinm}/stream", 7, 200)
+# https://github.com/Tucsky/aggr/pull/444
+_COINM = "{stream_coinm}/stream"
+COINM_PUBLIC = _route(_COINM, 7, 200, "public", ("{stream_coinm}/public/stream",))
+COINM_MARKET = _route(_COINM, 7, 200, "market", ("{stream_coinm}/market/stream",))
 
 _KINDS = ("", "_usdm", "_coinm")
 
@@ -115,8 +127,11 @@ class Binance(Exchange):
         # Another exchange, of spot, that speaks alike. https://docs.binance.us
         "us": _environment(("api.binance.us", "stream.binance.us:9443")),
     }
-    # Spot has the same paths.
-    base_url_paths: ClassVar[Mapping[str, str]] = {"stream_coinm": "/dstream"}
+    # All have paths in common.
+    base_url_paths: ClassVar[Mapping[str, str]] = {
+        "stream_usdm": "/fstream",
+        "stream_coinm": "/dstream",
+    }
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
     # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
     # 6,000 (spot) and 2,400 (both kinds of futures together) a minute, of which a part is left to
@@ -128,9 +143,10 @@ class Binance(Exchange):
     def route(self, subscription: Subscription) -> Route:
         if subscription.instrument.market is Market.SPOT:
             return SPOT_ROUTE
+        public = subscription.channel in _PUBLIC
         if subscription.instrument.market is Market.INVERSE:
-            return COINM_ROUTE
-        return PUBLIC_ROUTE if subscription.channel in _PUBLIC else MARKET_ROUTE
+            return COINM_PUBLIC if public else COINM_MARKET
+        return PUBLIC_ROUTE if public else MARKET_ROUTE
 
     def codec(self, route: Route) -> Codec:
         return BinanceCodec()

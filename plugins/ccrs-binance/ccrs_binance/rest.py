@@ -16,11 +16,13 @@ from ccrs_binance.symbols import instruments
 from ccrs_core.candle_times import later
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import INTERVALS as INTERVAL_SECONDS
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market, Side
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Market, Side
 from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
 from ccrs_core.rest import (
+    Activity,
     Answer,
     Endpoint,
+    GetActivity,
     GetBook,
     GetCandles,
     GetFundingHistory,
@@ -34,11 +36,13 @@ from ccrs_core.rest import (
 from ccrs_core.wire import (
     decimal,
     json_pages,
+    mark,
     ns_of_ms,
     ns_or_none,
     price,
     read_rows,
     size,
+    spelled,
     timed_pages,
     whole,
 )
@@ -225,6 +229,39 @@ def _read_trades(
     return found.answer(found.values[-request.limit :])
 
 
+# --- what happened last ---------------------------------------------------------------------
+#
+# Trades are counted by the id of the last one in 24 hours, -1 where there was none.
+# https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+
+
+def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
+    call = "24hr" if request.channel is Channel.TRADES else "bookTicker"
+    return _get(request.market, f"ticker/{call}")
+
+
+def activity_weight(request: GetActivity) -> int:
+    """What an answer for all symbols costs of the budget."""
+    spot = request.market is Market.SPOT
+    if request.channel is Channel.TRADES:
+        return 80 if spot else 40
+    return 4 if spot else 5
+
+
+def _read_activity(
+    request: GetActivity, body: Any, received_time_ns: int, cursor: str | None
+) -> Answer[list[Activity]]:
+    def last_trade(row: Any) -> Activity | None:
+        number = row["lastId"]
+        return None if number == -1 else Activity(spelled(row["symbol"]), str(whole(number)))
+
+    def best(row: Any) -> Activity | None:
+        found = mark(row, "bidPrice", "bidQty", "askPrice", "askQty")
+        return None if found is None else Activity(spelled(row["symbol"]), found)
+
+    return read_rows(body, last_trade if request.channel is Channel.TRADES else best).answer()
+
+
 # --- candles --------------------------------------------------------------------------------
 #
 # See ccrs_core.paging. Answers of COIN-M reach over 200 days at most, and so may bring fewer than
@@ -392,6 +429,12 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         decode=json_pages(_read_trades),
         markets=ALL,
         weight=lambda request: 25 if _spot(request.instrument) else 20,
+    ),
+    GetActivity: Endpoint(
+        encode=_activity,
+        decode=json_pages(_read_activity),
+        markets=ALL,
+        weight=activity_weight,
     ),
     GetCandles: Endpoint(
         encode=_candles,

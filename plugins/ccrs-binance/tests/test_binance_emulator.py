@@ -53,7 +53,7 @@ def test_a_stream_that_does_not_exist_is_acknowledged_and_silent() -> None:
 
 def test_a_stream_under_the_wrong_root_is_acknowledged_and_silent() -> None:
     at = venue()
-    peer = opened(at, "/public/stream")
+    peer = opened(at, "/fstream/public/stream")
     peer.received('{"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":7}', at.now_ns)
     at.advance(at.now_ns + 20 * NS_PER_SECOND)
     assert said(peer) == [{"result": None, "id": 7}]
@@ -82,10 +82,10 @@ def heard(at: EmulatedExchange, path: str, *streams: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("path", "stream"),
     [
-        ("/public/stream", "btcusdt@depth@250ms"),
-        ("/public/stream", "BTCUSDT@depth@100ms"),
+        ("/fstream/public/stream", "btcusdt@depth@250ms"),
+        ("/fstream/public/stream", "BTCUSDT@depth@100ms"),
         ("/stream", "btcusdt@depth@250ms"),
-        ("/market/stream", "soonusdt@markPrice@1s"),
+        ("/fstream/market/stream", "soonusdt@markPrice@1s"),
     ],
 )
 def test_some_streams_are_acknowledged_and_silent(path: str, stream: str) -> None:
@@ -94,17 +94,17 @@ def test_some_streams_are_acknowledged_and_silent(path: str, stream: str) -> Non
 
 @pytest.mark.parametrize("speed", ["", "@100ms", "@500ms"])
 def test_books_of_futures_come_at_the_speeds_that_are_documented(speed: str) -> None:
-    assert heard(venue(), "/public/stream", f"btcusdt@depth{speed}")
+    assert heard(venue(), "/fstream/public/stream", f"btcusdt@depth{speed}")
 
 
 def test_symbols_may_have_letters_of_any_alphabet() -> None:
-    frames = heard(venue(), "/market/stream", "币安人生usdt@markPrice@1s")
+    frames = heard(venue(), "/fstream/market/stream", "币安人生usdt@markPrice@1s")
     assert {frame["data"]["s"] for frame in frames} == {"币安人生USDT"}
 
 
 def test_one_stream_too_many_ends_the_connection_with_all_others() -> None:
     at = venue()
-    peer = opened(at, "/public/stream")
+    peer = opened(at, "/fstream/public/stream")
     streams = [f"s{number}usdt@depth" for number in range(1025)]
     for number, some in enumerate((streams[:1024], streams[1024:])):
         request = {"method": "SUBSCRIBE", "params": some, "id": number}
@@ -118,7 +118,7 @@ def test_candles_and_liquidations_say_neither_pair_nor_market() -> None:
     at = venue(rate=50.0)
     streams = ("btcusdt@kline_1m", "btcusdt@forceOrder", "btcusdt@aggTrade")
     seen = {}
-    for frame in heard(at, "/market/stream", *streams):
+    for frame in heard(at, "/fstream/market/stream", *streams):
         seen[frame["data"]["e"]] = frame["data"].keys()
     assert seen["kline"] == {"e", "E", "s", "k"}
     assert {"nq", "st"} <= seen["aggTrade"]
@@ -165,7 +165,7 @@ def test_more_messages_than_five_in_a_second_end_a_spot_connection() -> None:
     assert [type(each) for each in said(peer)] == [dict] * 5 + [CloseAction]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [("/stream", 5), ("/market/stream", 10)])
+@pytest.mark.parametrize(("path", "allowed"), [("/stream", 5), ("/fstream/market/stream", 10)])
 def test_pings_and_pongs_are_messages_too(path: str, allowed: int) -> None:
     at = venue()
     peer = opened(at, path)
@@ -179,7 +179,7 @@ def test_pings_and_pongs_are_messages_too(path: str, allowed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "interval", "timeout"), [("/stream", 20, 60), ("/public/stream", 180, 600)]
+    ("path", "interval", "timeout"), [("/stream", 20, 60), ("/fstream/public/stream", 180, 600)]
 )
 def test_pings_come_and_want_their_pongs(path: str, interval: int, timeout: int) -> None:
     at = venue()
@@ -235,7 +235,7 @@ def test_whether_frames_name_their_streams_can_be_changed() -> None:
 
 def test_a_connection_ends_after_a_day() -> None:
     at = venue(rate=0.01)
-    peer = opened(at, "/public/stream")
+    peer = opened(at, "/fstream/public/stream")
     for _ in range(24 * 60):
         assert peer.open
         at.advance(at.now_ns + 60 * NS_PER_SECOND)
@@ -249,13 +249,13 @@ def test_a_connection_ends_after_a_day() -> None:
 def test_futures_chain_by_pu_and_spot_by_numbers_without_holes() -> None:
     at = venue()
     chains = {}
-    for path in ("/stream", "/public/stream"):
+    for path in ("/stream", "/fstream/public/stream"):
         peer = opened(at, path, {"streams": "btcusdt@depth@100ms"})
         at.advance(at.now_ns + 3 * NS_PER_SECOND)
         chains[path] = [frame["data"] for frame in said(peer)]
     for before, after in pairwise(chains["/stream"]):
         assert after["U"] == before["u"] + 1
-    futures = chains["/public/stream"]
+    futures = chains["/fstream/public/stream"]
     for before, after in pairwise(futures):
         assert after["pu"] == before["u"] < after["U"] <= after["u"]
         assert after["U"] != before["u"] + 1
@@ -288,7 +288,7 @@ def test_a_level_that_comes_and_goes_between_two_frames_is_told() -> None:
     ("path", "keys"),
     [
         ("/stream", ["e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"]),
-        ("/market/stream", ["e", "E", "a", "s", "p", "q", "nq", "f", "l", "T", "m", "st"]),
+        ("/fstream/market/stream", ["e", "E", "a", "s", "p", "q", "nq", "f", "l", "T", "m", "st"]),
         ("/dstream/stream", ["e", "E", "a", "s", "p", "q", "f", "l", "T", "m", "st"]),
     ],
 )

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-import attrs
 import orjson
 
 from ccrs_bybit import emulator_rest
@@ -30,7 +29,6 @@ from ccrs_bybit.emulator_streams import (
 from ccrs_bybit.emulator_wire import milliseconds
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.model import NS_PER_MS, InstrumentStatus
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -55,7 +53,6 @@ class BybitDialect(Dialect):
         self._rest = Rest(self)
         self._categories: dict[str, list[Listing]] = {}
         self._listed: Mapping[tuple[str, str], Listing] = {}
-        self._quoted: dict[tuple[str, str], SimulatedMarket] = {}
 
     # --- what the core asks ---
 
@@ -97,21 +94,6 @@ class BybitDialect(Dialect):
                 self._categories.setdefault(listing.category, []).append(listing)
         return self._categories.get(category, ())
 
-    def quoted(self, listing: Listing) -> SimulatedMarket:
-        """A market to quote in a list of all: the running one, or one that stands still."""
-        running = self.venue.peek(listing)
-        if running is not None:
-            return running
-        market = self._quoted.get(listing.key)
-        if market is None:
-            # A book of one level is enough for that, and the list is of hundreds.
-            shallow = attrs.evolve(listing, levels=1)
-            market = self._quoted[listing.key] = SimulatedMarket(
-                shallow, seed=self.venue.seed, rate=self.venue.rate, start_ns=self.venue.now_ns
-            )
-        market.rest_until(self.venue.now_ns)
-        return market
-
     def deepest_book(self, listing: Listing, now_ns: int) -> BookStream:
         """The stream of a listing's deepest book, whose numbers REST shares; nothing pending."""
         depth = max(BOOK_SPEEDS[listing.category])
@@ -132,7 +114,7 @@ class BybitDialect(Dialect):
         if perpetual is None:
             assert listing.strike is not None
             return listing.strike
-        market = self.quoted(perpetual)
+        market = self.venue.quoted(perpetual)
         return market.rules.price.value(market.index) / 100
 
     def stream(self, category: str, topic: str, now_ns: int) -> Stream | None:

@@ -213,7 +213,7 @@ class Rest:
         return {"category": category, "list": [self._ticker(each, now_ns) for each in found]}
 
     def _ticker(self, listing: Listing, now_ns: int) -> dict[str, Any]:
-        speller = Speller(self._dialect.quoted(listing))
+        speller = Speller(self._dialect.venue.quoted(listing))
         bid, ask = best(speller)
         quotes = {
             "bid1Price": bid[0],

@@ -15,11 +15,13 @@ from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
 from ccrs_core.candle_times import later
 from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Instrument, Market
+from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Market
 from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
 from ccrs_core.rest import (
+    Activity,
     Answer,
     Endpoint,
+    GetActivity,
     GetBook,
     GetCandles,
     GetFundingHistory,
@@ -30,7 +32,17 @@ from ccrs_core.rest import (
     HttpRequest,
     Request,
 )
-from ccrs_core.wire import decimal, json_pages, ns_of_ms, plausible_ns, price, read_rows, size
+from ccrs_core.wire import (
+    decimal,
+    json_pages,
+    mark,
+    ns_of_ms,
+    plausible_ns,
+    price,
+    read_rows,
+    size,
+    spelled,
+)
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -253,6 +265,30 @@ def _read_trades(
     return found.answer(found.values[::-1][-request.limit :])
 
 
+# --- What happened last ---------------------------------------------------------------------
+#
+# Tickers tell neither time nor number of the last trade; its price will do. Their volumes change as
+# old trades leave the 24 hours. https://bybit-exchange.github.io/docs/v5/market/tickers
+
+
+def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
+    return _get("/v5/market/tickers", ("category", request.market.value))
+
+
+def _read_activity(
+    request: GetActivity, body: Body, received_time_ns: int, cursor: str | None
+) -> Answer[list[Activity]]:
+    names: tuple[str, ...] = ("bid1Price", "bid1Size", "ask1Price", "ask1Size")
+    if request.channel is Channel.TRADES:
+        names = ("lastPrice",)
+
+    def last(row: Any) -> Activity | None:
+        found = mark(row, *names)
+        return None if found is None else Activity(spelled(row["symbol"]), found)
+
+    return read_rows(body["result"]["list"], last).answer()
+
+
 # --- Candles --------------------------------------------------------------------------------
 #
 # Bybit lists the newest first of a stretch of time: see ccrs_core.paging.
@@ -378,6 +414,11 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetTopOfBook: Endpoint(encode=_top_of_book, decode=json_pages(_read_top_of_book), markets=ALL),
     GetBook: Endpoint(encode=_book, decode=json_pages(_read_book), markets=ALL),
     GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades), markets=ALL),
+    GetActivity: Endpoint(
+        encode=_activity,
+        decode=json_pages(_read_activity),
+        markets=ALL - {Market.OPTION},
+    ),
     GetCandles: Endpoint(
         encode=_candles,
         decode=json_pages(_read_candles),

@@ -10,12 +10,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-import attrs
 import orjson
 
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -65,7 +63,6 @@ class OkxDialect(Dialect):
         self._snapshots = snapshots
         self._connects = Window(connect_limit, 1.0)
         self._rest = Rest(self, limited=request_limits)
-        self._quoted: dict[tuple[str, str], SimulatedMarket] = {}
 
     # --- what the core asks ---
 
@@ -122,21 +119,6 @@ class OkxDialect(Dialect):
     def listing(self, symbol: str) -> Listing | None:
         """The instrument of a name, which no two types share."""
         return next((each for each in self.venue.listings.values() if each.symbol == symbol), None)
-
-    def quoted(self, listing: Listing) -> SimulatedMarket:
-        """A market to quote in a list of all: the running one, or one that stands still."""
-        running = self.venue.peek(listing)
-        if running is not None:
-            return running
-        market = self._quoted.get(listing.key)
-        if market is None:
-            # A book of one level is enough for that.
-            shallow = attrs.evolve(listing, levels=1)
-            market = self._quoted[listing.key] = SimulatedMarket(
-                shallow, seed=self.venue.seed, rate=self.venue.rate, start_ns=self.venue.now_ns
-            )
-        market.rest_until(self.venue.now_ns)
-        return market
 
     def books(self, listing: Listing, now_ns: int) -> Books:
         """The stream of a listing's book, whose numbers REST shares; nothing pending."""

@@ -24,6 +24,7 @@ from ccrs_okx.emulator_wire import (
     Speller,
     funding,
     instrument,
+    liquidated,
     ms,
     placeholders,
     source,
@@ -117,6 +118,7 @@ class Rest:
             "/api/v5/public/funding-rate": (20, self._funding_rate),
             "/api/v5/public/funding-rate-history": (10, self._funding_history),
             "/api/v5/public/mark-price": (10, self._mark_price),
+            "/api/v5/public/liquidation-orders": (40, self._liquidations),
             "/api/v5/market/ticker": (20, self._ticker),
             "/api/v5/market/tickers": (20, self._tickers),
             "/api/v5/market/books": (40, self._books),
@@ -188,15 +190,32 @@ class Rest:
         return [*placeholders(kind), *rows] if rows and not (symbol or wanted) else rows
 
     def _ticker(self, query: Query, now_ns: int) -> list[Any]:
-        return [ticker(Speller(self._dialect.quoted(self._listing(query))), now_ns)]
+        return [ticker(Speller(self._dialect.venue.quoted(self._listing(query))), now_ns)]
 
     def _tickers(self, query: Query, now_ns: int) -> list[Any]:
         kind = query.choice("instType", TYPES)
         return [
-            ticker(Speller(self._dialect.quoted(each)), now_ns)
+            ticker(Speller(self._dialect.venue.quoted(each)), now_ns)
             for each in self._dialect.of(kind)
             if each.status is InstrumentStatus.TRADING
         ]
+
+    def _liquidations(self, query: Query, now_ns: int) -> list[Any]:
+        """Those of a family in the last day; the state that is asked for unless told is another."""
+        kind = query.choice("instType", (SWAP, FUTURES, OPTION))
+        wanted = query.values.get("instFamily", "") or query.values.get("uly", "")
+        if not wanted:
+            raise Refused(50014, "Parameter uly or instFamily can not be empty.", 400)
+        rows = []
+        for each in self._dialect.of(kind):
+            market = self._dialect.venue.quoted(each)
+            if family(each) == wanted and query.values.get("state") == "filled":
+                told = liquidated(Speller(market), market.liquidations)
+                row = {"instFamily": wanted, "instId": each.symbol, "instType": kind}
+                if told:
+                    uly = f"{each.base}-{each.quote}"
+                    rows.append({"details": told[::-1], **row, "totalLoss": "0", "uly": uly})
+        return rows
 
     def _books(self, query: Query, now_ns: int) -> list[Any]:
         listing, levels = self._listing(query), query.number("sz", 1, _LONGEST_BOOK)
@@ -294,7 +313,8 @@ class Rest:
                 "ts": ms(now_ns),
             }
             for each in self._dialect.of(kind)
-            if symbol in {"", each.symbol} and (market := self._dialect.quoted(each)) is not None
+            if symbol in {"", each.symbol}
+            for market in [self._dialect.venue.quoted(each)]
         ]
 
     def _paying(self, query: Query) -> Listing:

@@ -25,6 +25,7 @@ from ccrs_okx.emulator_wire import (
     blanked,
     checksum,
     funding,
+    liquidated,
     ms,
     source,
     ticker,
@@ -351,20 +352,8 @@ class Liquidations(Stream):
         for place, speller in enumerate(self._spellers):
             market, count = speller.market, self._counts[place]
             self._counts[place] = market.liquidation_count
-            details = [
-                {
-                    "bkLoss": "0",
-                    "bkPx": speller.price(each.price),
-                    "ccy": "",
-                    "posSide": "long" if each.side is Side.BUY else "short",
-                    # The order that closes a long position sells.
-                    "side": "sell" if each.side is Side.BUY else "buy",
-                    "sz": speller.size(each.size),
-                    "ts": ms(each.time_ns),
-                }
-                for each in market.liquidations
-                if each.number > count
-            ]
+            new = [each for each in market.liquidations if each.number > count]
+            details = liquidated(speller, new)
             if details:
                 yield self._told(speller, details)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from ccrs_core.emulator.listing import Listing, Steps
-from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.market import Liquidation, SimulatedMarket
 from ccrs_core.emulator.streams import Levels
 from ccrs_core.emulator.tape import Bar, TapeTrade
 from ccrs_core.model import NS_PER_MS, Market, Side
@@ -243,3 +243,20 @@ _ANNOUNCED = Listing(
 def blanked(row: Mapping[str, str], kept: Container[str]) -> dict[str, str]:
     """A row whose text is blank but for what is always there."""
     return {name: value if name in kept else "" for name, value in row.items()}
+
+
+def liquidated(speller: Speller, liquidations: Iterable[Liquidation]) -> list[dict[str, str]]:
+    """Liquidations, in their order."""
+    return [
+        {
+            "bkLoss": "0",
+            "bkPx": speller.price(each.price),
+            "ccy": "",
+            "posSide": "long" if each.side is Side.BUY else "short",
+            # The order that closes a long position sells.
+            "side": "sell" if each.side is Side.BUY else "buy",
+            "sz": speller.size(each.size),
+            "ts": ms(each.time_ns),
+        }
+        for each in liquidations
+    ]

@@ -28,7 +28,7 @@ from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
 from ccrs_core.rest import GetBook
 from ccrs_okx import error_codes
 from ccrs_okx.codec import INTERVALS, OkxCodec
-from ccrs_okx.rest import ENDPOINTS
+from ccrs_okx.rest import ENDPOINTS, activity
 from ccrs_okx.sizes import SCALED, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
 
@@ -186,6 +186,17 @@ class Okx(Exchange):
         if subscription.channel is Channel.BOOK and subscription.depth == FULL_DEPTH:
             return _BOOK_SILENCE
         return _SILENCE.get(subscription.channel)
+
+    def activity(self, subscription: Subscription) -> Request[Any] | None:
+        match subscription.channel:
+            case Channel.TRADES | Channel.CANDLES | Channel.TICKER:
+                return activity(subscription, Channel.TRADES)
+            case Channel.BOOK | Channel.TOP_OF_BOOK:
+                return activity(subscription, Channel.BOOK)
+            case Channel.LIQUIDATIONS:
+                return activity(subscription, Channel.LIQUIDATIONS)
+            case _:
+                return None
 
     def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
         from ccrs_okx.guess import guess

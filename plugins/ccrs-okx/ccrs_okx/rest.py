@@ -13,7 +13,7 @@ import orjson
 
 from ccrs_core.candle_times import later
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, Instrument, Market
+from ccrs_core.model import NS_PER_MS, Channel, Instrument, Market, Subscription
 from ccrs_core.paging import (
     CandlePage,
     candle_page,
@@ -23,8 +23,10 @@ from ccrs_core.paging import (
     within,
 )
 from ccrs_core.rest import (
+    Activity,
     Answer,
     Endpoint,
+    GetActivity,
     GetBook,
     GetCandles,
     GetFundingHistory,
@@ -39,16 +41,18 @@ from ccrs_core.wire import (
     decimal,
     decimal_or_none,
     json_pages,
+    mark,
     ns_of_ms,
     price,
     read_rows,
+    spelled,
     timed_pages,
     whole,
 )
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import sizes_of
 from ccrs_okx.streams import SIDES, best, candle_of, levels, retail
-from ccrs_okx.symbols import INSTRUMENT_TYPES, instruments
+from ccrs_okx.symbols import INSTRUMENT_TYPES, instrument_type, instruments
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -228,6 +232,53 @@ def _read_trades(
     return found.answer(found.values[-request.limit :])
 
 
+# --- what happened last ---------------------------------------------------------------------
+#
+# Tickers tell no number of the last trade, and the time is that of the ticker; price and size of
+# the last trade will do. Liquidations of a day are answered by type and family.
+# https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-tickers
+# https://www.okx.com/docs-v5/en/#public-data-rest-api-get-liquidation-orders
+
+
+def activity(subscription: Subscription, of: Channel) -> GetActivity:
+    """The question what happened last to instruments such as a subscription's."""
+    instrument = subscription.instrument
+    part = instrument_type(instrument)
+    if of is Channel.LIQUIDATIONS:
+        part += f" {instrument.native.rpartition('-')[0]}"
+    return GetActivity(instrument.market, of, part)
+
+
+def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
+    kind, _, family = request.part.partition(" ")
+    kind = kind or INSTRUMENT_TYPES[request.market][0]
+    if request.channel is Channel.LIQUIDATIONS:
+        query = (("instType", kind), ("instFamily", family), ("state", "filled"))
+        return _get("public/liquidation-orders", *query)
+    return _get("market/tickers", ("instType", kind))
+
+
+def _read_activity(
+    request: GetActivity, data: list[Any], received_time_ns: int, cursor: str | None
+) -> Answer[list[Activity]]:
+    if request.channel is Channel.LIQUIDATIONS:
+        return read_rows(data, _last_liquidation).answer()
+    names: tuple[str, ...] = ("bidPx", "bidSz", "askPx", "askSz")
+    if request.channel is Channel.TRADES:
+        names = ("last", "lastSz")
+
+    def last(row: Any) -> Activity | None:
+        found = mark(row, *names)
+        return None if found is None else Activity(spelled(row["instId"]), found)
+
+    return read_rows(data, last).answer()
+
+
+def _last_liquidation(row: Any) -> Activity:
+    times = [ns_of_ms(detail["ts"]) for detail in row["details"]]
+    return Activity(spelled(row["instId"]), str(max(times, default=0)))
+
+
 # --- candles --------------------------------------------------------------------------------
 #
 # OKX lists the newest first: see ccrs_core.paging. "candles" has the last 1,440 with the open one,
@@ -364,6 +415,9 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetBook: Endpoint(encode=_book, decode=json_pages(_read_book, _data), markets=ALL),
     GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades, _data), markets=ALL),
+    GetActivity: Endpoint(
+        encode=_activity, decode=json_pages(_read_activity, _data), markets=ALL, weight=2
+    ),
     GetCandles: Endpoint(
         encode=_candles,
         decode=timed_pages(_read_candles, _data),

@@ -1,0 +1,45 @@
+"""What all connections of a client share."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import attrs
+
+from ccrs_core.alternatives import Alternatives
+from ccrs_core.credentials import Credentials
+from ccrs_core.exchange import Exchange
+from ccrs_core.limits import HostLimits
+from ccrs_core.lookout import Lookout
+from ccrs_core.options import Options
+from ccrs_core.snapshots import SnapshotQueue
+from ccrs_core.transport.base import Clock, Transport
+from ccrs_core.transport.pace import Pace
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """What all connections of a client share."""
+
+    exchange: Exchange
+    transport: Transport
+    clock: Clock
+    options: Options
+    credentials: Credentials | None
+    alternatives: Alternatives
+    """Addresses of the streams."""
+    host_limits: Callable[[str], HostLimits]
+    rest: Callable[[str], tuple[str, HostLimits]]
+    """Address and budgets of REST, by the name that ``Exchange.rest_address`` gives it."""
+    snapshots: SnapshotQueue
+    lookout: Lookout
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    hook: Callable[..., None]
+    pace: Pace
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    """Of every request (``Environment.headers``)."""
+    epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
+    numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))

@@ -1,0 +1,287 @@
+"""Looks out for streams that are dead without anybody saying so, and has them revived.
+
+Streams with a cadence have a deadline. Of all others, while they are quiet, the exchange is asked
+whether something has happened that they should have told of: a few questions for all, spread, and
+for no more than a twentieth of its request budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from ccrs_core.errors import CcrsError
+from ccrs_core.events import BookUpdate, TopOfBook
+from ccrs_core.exchange import Budget, Exchange
+from ccrs_core.limits import Window
+from ccrs_core.model import Subscription
+from ccrs_core.quiet import Quiet, Verdict
+from ccrs_core.rest import GetActivity, GetBook, GetTopOfBook, GetTrades, Request
+from ccrs_core.topic import Topic
+from ccrs_core.transport.base import Clock
+from ccrs_core.transport.pace import Pace, Timer
+
+log = logging.getLogger("ccrs.lookout")
+
+
+class Reviver(Protocol):
+    """What may be known of a shard's topics, and done for them."""
+
+    def life(self, topic: str) -> tuple[float, bool] | None: ...
+    def compare(self, topic: str) -> None: ...
+    def revive(self, dead: Mapping[str, Quiet]) -> None: ...
+    def renew(self, topic: str, since: float) -> None: ...
+
+
+class Watched(Protocol):
+    """A shard, whose topics are watched."""
+
+    topics: dict[str, Topic]
+    closed: bool
+
+    @property
+    def revival(self) -> Reviver: ...
+
+
+@attrs.define(eq=False)
+class _Entry:
+    shard: Watched
+    name: str
+    quiet: Quiet
+    kinds: int
+    subscription: Subscription | None
+    """None where all streams of the topic have a deadline of their own."""
+    question: Request[Any] | None
+
+
+class Lookout:
+    """Watches the quiet streams of one client.
+
+    ``ask(request)`` asks the exchange once; ``price(request)`` tells the name of the address that a
+    question goes to, its budget and what the question costs of it.
+    """
+
+    LOOK = 5.0
+    """Seconds in which each topic is looked at once."""
+    AT_ONCE = 200
+    """Topics that are looked at in one go, so that nothing else waits for long."""
+    SHARE = 0.05
+    """Of the request budget."""
+    ASKING = 4
+    """Questions under way at a time."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        ask: Callable[[Request[Any]], Coroutine[Any, Any, Any]],
+        price: Callable[[Request[Any]], tuple[str, Budget, int]],
+        shards: Callable[[], Sequence[Watched]],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        pace: Pace,
+        unproved_after: float,
+    ) -> None:
+        self.found_dead = 0
+        self._exchange = exchange
+        self._clock = clock
+        self._ask = ask
+        self._price = price
+        self._shards = shards
+        self._spawn = spawn
+        self._unproved_after = unproved_after
+        self._known: dict[Topic, _Entry] = {}
+        self._round: Iterator[tuple[Watched, str, Topic]] | None = None
+        self._seen: dict[Topic, _Entry] = {}
+        self._windows: dict[str, Window] = {}
+        self._asking: dict[Request[Any], asyncio.Task[None]] = {}
+        self._pace = pace
+        self._timer: Timer | None = None
+        self._ended = False
+
+    def wake(self) -> None:
+        """There is something to watch."""
+        if self._timer is None and not self._ended:
+            self._arm(self.LOOK)
+
+    def end(self) -> None:
+        """Watch nothing more."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._asking.values():
+            task.cancel()
+
+    def unproved(self, shard: Watched, topic: Topic) -> bool:
+        """Whether nothing has been heard of an acknowledged topic for long, or ever, and nothing
+        can be asked about it."""
+        entry = self._known.get(topic)
+        if entry is None or len(topic.streams) != entry.kinds:
+            entry = self._entry(shard, topic.name, topic)
+        life = shard.revival.life(topic.name)
+        if entry.subscription is None or life is None:
+            return False
+        if entry.question is not None and entry.quiet.provable:
+            return False
+        at, told = life
+        return not told or self._clock.monotonic() - at >= self._unproved_after
+
+    # --- looking ---
+
+    def _arm(self, delay: float) -> None:
+        self._timer = self._pace.later(delay, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._ended:
+            return
+        now = self._clock.monotonic()
+        if self._round is None:
+            self._round = self._all()
+            self._seen = {}
+        for _ in range(self.AT_ONCE):
+            found = next(self._round, None)
+            if found is None:
+                self._round = None
+                self._known = self._seen
+                break
+            shard, name, topic = found
+            if not shard.closed and shard.topics.get(name) is topic:
+                self._seen[topic] = self._look_at(shard, name, topic, now)
+        self._ask_what_is_due(now)
+        if self._shards() or self._asking:
+            share = self.AT_ONCE / max(len(self._known), self.AT_ONCE)
+            self._arm(self.LOOK * share)
+
+    def _all(self) -> Iterator[tuple[Watched, str, Topic]]:
+        for shard in tuple(self._shards()):
+            for name, topic in tuple(shard.topics.items()):
+                yield shard, name, topic
+
+    def _look_at(self, shard: Watched, name: str, topic: Topic, now: float) -> _Entry:
+        entry = self._known.get(topic)
+        if entry is None or len(topic.streams) != entry.kinds:
+            entry = self._entry(shard, name, topic)
+        if entry.subscription is None or not self._hear(entry):
+            return entry
+        shard.revival.compare(name)
+        asked = entry.question is not None and entry.quiet.provable
+        if not asked and now - entry.quiet.heard >= self._unproved_after:
+            shard.revival.renew(name, entry.quiet.heard)
+        return entry
+
+    def _entry(self, shard: Watched, name: str, topic: Topic) -> _Entry:
+        exchange = self._exchange
+        subscriptions = [stream.subscription for stream in topic.streams.values()]
+        quiet = Quiet(self._clock.monotonic())
+        kinds = len(subscriptions)
+        if not kinds or any(exchange.max_silence(each) is not None for each in subscriptions):
+            return _Entry(shard, name, quiet, kinds, None, None)
+        for each in subscriptions:
+            question = exchange.activity(each)
+            if question is not None:
+                return _Entry(shard, name, quiet, kinds, each, question)
+        return _Entry(shard, name, quiet, kinds, subscriptions[0], None)
+
+    def _hear(self, entry: _Entry) -> bool:
+        """Take note of the last sign of life; False where there is no subscription at present."""
+        life = None if entry.shard.closed else entry.shard.revival.life(entry.name)
+        if life is None:
+            return False
+        at, told = life
+        if told:
+            entry.quiet.hears(at)
+        else:
+            entry.quiet.begins(at)
+        return True
+
+    # --- asking ---
+
+    def _ask_what_is_due(self, now: float) -> None:
+        due: dict[Request[Any], float] = {}
+        for entry in self._known.values():
+            question = entry.question
+            if question is None or entry.quiet.due > now or question in self._asking:
+                continue
+            if self._hear(entry) and entry.quiet.due <= now:
+                due[question] = min(entry.quiet.due, due.get(question, math.inf))
+        for question in sorted(due, key=lambda each: due[each]):
+            if len(self._asking) >= self.ASKING:
+                return
+            if not self._granted(question):
+                continue
+            work = self._find_out(question)
+            try:
+                self._asking[question] = self._spawn(work)
+            except RuntimeError:
+                # The client's connections are ending for good, and say why.
+                work.close()
+                self._ended = True
+                return
+
+    def _granted(self, question: Request[Any]) -> bool:
+        name, budget, weight = self._price(question)
+        window = self._windows.get(name)
+        if window is None:
+            minutes = max(60.0, budget.seconds)
+            amount = max(int(self.SHARE * budget.amount * minutes / budget.seconds), 1)
+            while amount < weight:
+                # Seldom is as good as cheap.
+                amount, minutes = amount * 2, minutes * 2
+            window = Window(Budget(amount=amount, seconds=minutes), self._clock)
+            self._windows[name] = window
+        return window.take(weight) == 0.0
+
+    async def _find_out(self, question: Request[Any]) -> None:
+        asked = self._clock.monotonic()
+        try:
+            answer = await self._ask(question)
+        except CcrsError as error:
+            log.debug("%r: no answer: %s", question, error)
+            answer = None
+        except Exception:
+            log.warning("%r failed", question, exc_info=True)  # a plugin's bug
+            answer = None
+        finally:
+            self._asking.pop(question, None)
+        self._judge(question, answer, asked)
+
+    def _judge(self, question: Request[Any], answer: Any, asked: float) -> None:
+        now = self._clock.monotonic()
+        marks = _marks(question, answer)
+        dead: dict[Watched, dict[str, Quiet]] = {}
+        for entry in list(self._known.values()):
+            quiet = entry.quiet
+            if entry.question != question or not quiet.soon(now) or not self._hear(entry):
+                continue
+            if not quiet.soon(now):
+                continue
+            if answer is None:
+                quiet.unanswered(now)
+                continue
+            assert entry.subscription is not None
+            mark = marks.get(entry.subscription.instrument.native, marks.get(None))
+            if quiet.answered(mark, asked, now) is Verdict.DEAD:
+                self.found_dead += 1
+                dead.setdefault(entry.shard, {})[entry.name] = quiet
+        for shard, topics in dead.items():
+            shard.revival.revive(topics)
+
+
+def _marks(question: Request[Any], answer: Any) -> dict[str | None, str]:
+    """The marks in an answer by instrument; under None where it is of one instrument alone."""
+    match question, answer:
+        case GetActivity(), [*rows]:
+            return {row.native: row.mark for row in rows}
+        case GetTrades(), [*found]:
+            return {None: found[-1].trade_id if found else ""}
+        case GetTopOfBook(), TopOfBook() as top:
+            return {None: f"{top.bid_price} {top.bid_size} {top.ask_price} {top.ask_size}"}
+        case GetBook(), BookUpdate() as book:
+            return {None: f"{book.bids[:1]} {book.asks[:1]}"}
+        case _:
+            return {}

@@ -1,0 +1,152 @@
+"""Revives streams that are dead: asks for them anew, then on fresh connections, then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from ccrs_core.events import Reason
+from ccrs_core.exchange import SequenceScope
+from ccrs_core.quiet import Quiet
+from ccrs_core.rollover import Owner
+from ccrs_core.supervisor import Link
+from ccrs_core.topic import Topic
+
+log = logging.getLogger("ccrs.revival")
+
+
+class Patient(Owner, Protocol):
+    """What a revival asks of the shard whose topics it revives."""
+
+    connections: int
+
+    def resubscribe(self, name: str) -> None: ...
+
+
+class Revival:
+    """Knows which topics of a shard give signs of life, and does something for those that don't."""
+
+    BEHIND = 30.0
+    """Seconds after which one of several connections must have brought what another one has."""
+
+    def __init__(self, shard: Patient) -> None:
+        self._shard = shard
+        self._heard: WeakKeyDictionary[Topic, tuple[float, float]] = WeakKeyDictionary()
+        """When a topic was looked at, and when it had last been heard of by then."""
+        self._behind: WeakKeyDictionary[Topic, Link] = WeakKeyDictionary()
+        """The connection that was last found to bring nothing of it."""
+
+    def life(self, topic: str) -> tuple[float, bool] | None:
+        """When a topic gave its last sign of life on any connection (monotonic seconds), and
+        whether that was more than being acknowledged; None where it isn't acknowledged, or nothing
+        is read at present."""
+        found: tuple[float, bool] | None = None
+        for link in self._shard.links:
+            session = link.session
+            if session is None or link.retired:
+                continue
+            if session.paused:
+                return None
+            life = session.life(topic)
+            if life is not None:
+                found = life if found is None else (max(life[0], found[0]), life[1] or found[1])
+        return found
+
+    def compare(self, topic: str) -> None:
+        """Where one of several connections brings nothing of a topic that another one brings, the
+        topic lives, but not all of its connections count: ask for it anew there."""
+        shard = self._shard
+        about = shard.topics.get(topic)
+        if about is None or len(shard.links) < 2:
+            return
+        now = shard.context.clock.monotonic()
+        lives = {
+            link: life
+            for link in shard.links
+            if not link.retired and link.session is not None
+            for life in [link.session.life(topic)]
+            if life is not None
+        }
+        heard = max((at for at, told in lives.values() if told), default=None)
+        if heard is None or len(lives) < 2:
+            self._heard.pop(about, None)
+            return
+        looked, known = self._heard.setdefault(about, (now, heard))
+        if now - looked < self.BEHIND:
+            return
+        self._heard[about] = now, heard
+        for link, (at, _) in lives.items():
+            # What was known then has arrived everywhere by now.
+            if at < known - 1.0 and link.successor is None:
+                again = self._behind.get(about) is link
+                self._behind[about] = link
+                what = f"{topic} comes on other connections, not on {link.number}"
+                if again:
+                    shard.replace(link, what)
+                elif link.session is not None:
+                    log.warning("%s; subscribing anew", what)
+                    link.apply(link.session.found_silent([topic], now))
+
+    def revive(self, dead: Mapping[str, Quiet]) -> None:
+        """These topics say nothing although something has happened, and were found so
+        ``Quiet.deaths`` times in a row."""
+        shard = self._shard
+        # Subscribe anew, connect anew, try the next address; and so on from the beginning.
+        count = 3 if shard.route.alternatives else 2
+        steps: dict[int, list[str]] = {}
+        for name, quiet in dead.items():
+            if name in shard.topics:
+                steps.setdefault((quiet.deaths - 1) % count, []).append(name)
+        for step, names in sorted(steps.items()):
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            what = f"{names[0]}{more}"
+            if step == 0:
+                log.warning("%s: silent although something happened; subscribing anew", what)
+                self._subscribe_anew(names)
+                continue
+            since = min(dead[name].heard for name in names)
+            if step == 1:
+                log.warning("%s: still silent; connecting anew", what)
+            else:
+                log.warning("%s: still silent; trying the next address", what)
+                for link in tuple(shard.links):
+                    shard.context.alternatives.silent(shard.route, link.address)
+            self._connect_anew(f"{what} stayed silent", since)
+
+    def renew(self, topic: str, since: float) -> None:
+        """Nothing was heard since a time of a topic of which nothing can be known: subscribe to it
+        anew, at the price of nothing that is sent meanwhile."""
+        shard = self._shard
+        found = shard.topics.get(topic)
+        if found is None or any(link.successor is not None for link in shard.links):
+            return
+        if shard.route.sequence_scope is SequenceScope.GLOBAL:
+            patience = shard.context.options.patience.unproved
+            self._connect_anew(f"{topic} was quiet for {patience:g} s", since, one=True)
+            return
+        # Connections of which each counts for itself can't bring the same for a while.
+        found.interrupt(Reason.RESUBSCRIBED)
+        shard.resubscribe(topic)
+
+    def _subscribe_anew(self, names: list[str]) -> None:
+        shard = self._shard
+        now = shard.context.clock.monotonic()
+        for name in names:
+            for stream in shard.topics[name].streams.values():
+                stream.dead = True
+        for link in tuple(shard.links):
+            if link.session is not None and not link.retired:
+                link.apply(link.session.found_silent(names, now))
+
+    def _connect_anew(self, reason: str, since: float, *, one: bool = False) -> None:
+        """Replace the connections that were there at a time already, one or all of them; none that
+        works is given up before the new one has taken over."""
+        shard = self._shard
+        for link in tuple(shard.links):
+            old = link.session is not None and link.runner.opened_at <= since
+            if old and not link.retired and link.successor is None:
+                shard.replace(link, reason)
+                if one:
+                    return

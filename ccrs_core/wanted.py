@@ -1,0 +1,108 @@
+"""What one connection is to carry, and how far it has come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from ccrs_core.effects import TopicState
+from ccrs_core.model import Subscription
+
+MISREAD = 3
+"""Frames in a row whose values can't be read after which a topic counts as not carried."""
+
+
+@attrs.define(eq=False)
+class WantedTopic:
+    """A topic that a connection is to carry, and how far it has come."""
+
+    name: str
+    subscriptions: dict[Subscription, None]
+    max_silence: float | None
+    state: TopicState = TopicState.PENDING
+    last_data: float | None = None
+    """Of the last data, or of the subscribe request where none came yet."""
+    since: float | None = None
+    """From when on nothing of it can have been missed on this connection, up to its end."""
+    had_data: bool = False
+    unread: int = 0
+    """Frames in a row whose values couldn't be read, ``unread_at`` the last of them."""
+    unread_at: float = float("-inf")
+    silences: int = 0
+    attempts: int = 0
+    told: bool = False
+    """Whether a missing acknowledgement was told of."""
+
+    @property
+    def carried(self) -> bool:
+        """Whether it neither fell silent nor can't be read."""
+        misread = self.unread >= MISREAD and not self._read_since
+        return not (self.silences or misread)
+
+    @property
+    def _read_since(self) -> bool:
+        return self.last_data is not None and self.last_data >= self.unread_at
+
+    def misread(self, now: float) -> int:
+        """Note a frame whose values couldn't be read; how many these are in a row."""
+        # ``last_data`` is also set when it is asked for anew.
+        self.unread = 1 if self._read_since and not self.silences else self.unread + 1
+        self.unread_at = now
+        return self.unread
+
+
+class Wanted:
+    """The topics that a connection is to carry."""
+
+    def __init__(self, logged_in: bool) -> None:
+        self._topics: dict[str, WantedTopic] = {}
+        self._logged_in = logged_in
+        self._closed = False
+        self.paused = False
+        """Whether nothing is read at present."""
+
+    @property
+    def topics(self) -> Mapping[str, TopicState]:
+        """States of all wanted topics."""
+        return {name: topic.state for name, topic in self._topics.items()}
+
+    def state(self, topic: str) -> TopicState | None:
+        entry = self._topics.get(topic)
+        return None if entry is None else entry.state
+
+    def settled(self) -> bool:
+        """Whether every topic was answered, and those with a cadence have brought data."""
+        return self._logged_in and all(
+            t.state is TopicState.REFUSED
+            or (t.state is TopicState.ACTIVE and (t.had_data or t.max_silence is None))
+            for t in self._topics.values()
+        )
+
+    def carried_since(self, topic: str) -> float | None:
+        """From when on this connection has brought everything of a topic; None where it doesn't."""
+        entry = self._topics.get(topic)
+        return entry.since if entry is not None and entry.carried else None
+
+    def had_data(self, topic: str) -> bool:
+        """Whether anything has come of a topic since it was last asked for."""
+        entry = self._topics.get(topic)
+        return entry is not None and entry.had_data
+
+    def missed(self, now: float) -> None:
+        """Something was lost: nothing counts as carried before this moment."""
+        for topic in self._topics.values():
+            if topic.since is not None:
+                topic.since = now
+
+    def life(self, name: str) -> tuple[float, bool] | None:
+        """When a topic gave its last sign of life, and whether that was more than being
+        acknowledged; None where it isn't acknowledged, or nothing is read at present."""
+        topic = self._topics.get(name)
+        if topic is None or self.paused or self._closed:
+            return None
+        if topic.had_data and topic.last_data is not None:
+            return topic.last_data, True
+        if topic.state is not TopicState.ACTIVE or topic.since is None:
+            return None
+        return topic.since, False
