@@ -5,11 +5,17 @@ from __future__ import annotations
 from ccrs_core.conformance.alone import AloneProperties
 from ccrs_core.conformance.budgets import BudgetProperties
 from ccrs_core.conformance.healing import HealingProperties
+from ccrs_core.conformance.quiet import QuietProperties
 from ccrs_core.conformance.racing import RacingProperties
 from ccrs_core.conformance.schedules import MachineProperties
 
 
 class SupervisorProperties(
-    AloneProperties, HealingProperties, BudgetProperties, RacingProperties, MachineProperties
+    AloneProperties,
+    QuietProperties,
+    HealingProperties,
+    BudgetProperties,
+    RacingProperties,
+    MachineProperties,
 ):
     """All properties of supervised connections."""

@@ -8,12 +8,13 @@ from tests.mutants import (
     declarations,
     oddities,
     packages,
+    quiet,
     requests,
     sequences,
     values,
 )
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
 
-THEMES = (bybit, values, sequences, connections, requests, declarations, oddities, packages)
+THEMES = (bybit, values, sequences, connections, requests, declarations, oddities, packages, quiet)
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

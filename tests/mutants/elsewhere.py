@@ -22,7 +22,7 @@ from ccrs_core.exchange import Exchange, Route
 from ccrs_core.model import Instrument, Subscription
 from ccrs_core.orderbook import Checksum
 from ccrs_core.rest import GetBook, GetInstruments
-from tests.mutants import binance, connections, oddities, okx, sequences, values
+from tests.mutants import binance, connections, oddities, okx, quiet, sequences, values
 from tests.mutants.mutant import OF_KIND, Misread, Mutant, changed
 from tests.mutants.values import MARKET
 
@@ -276,7 +276,8 @@ def _mutants() -> list[tuple[str, Mutant]]:
         for kind in (*READING, *ONLY[plugin]):
             known = OF_KIND[kind]
             found.append((plugin, attrs.evolve(known, make=_put_on(exchange, kind))))
-    for plugin, broken, aimed_at in (*OWN, *binance.OWN, *okx.OWN, *oddities.ELSEWHERE):
+    others = (*binance.OWN, *okx.OWN, *oddities.ELSEWHERE, *quiet.ELSEWHERE)
+    for plugin, broken, aimed_at in (*OWN, *others):
         broken.__module__ = PLUGINS[plugin].__module__
         assert broken.__doc__
         found.append((plugin, Mutant(broken.__name__, broken.__doc__, broken, (aimed_at,))))

@@ -442,6 +442,10 @@ def _blank(called: str, body: Any) -> Any:
         return {**body, "symbols": [{**row, "filters": None} for row in body["symbols"]]}
     if called == "fundingRate":
         return [{**row, "markPrice": ""} for row in body]
+    if called == "ticker/24hr":
+        if isinstance(body, list):
+            return [_blank(called, row) for row in body]
+        return {**body, "firstId": -1, "lastId": -1, "count": 0}  # as before the first trade
     if called == "ticker/bookTicker":
         if isinstance(body, list):
             return [_blank(called, row) for row in body]

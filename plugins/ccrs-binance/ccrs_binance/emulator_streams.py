@@ -349,12 +349,11 @@ def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
 
 
 def day_row(market: SimulatedMarket, seed: int, now_ns: int) -> dict[str, Any]:
-    """``ticker/24hr``: the same statistics under longer names. Ids are -1 without a trade."""
+    """``ticker/24hr``: the same statistics under longer names."""
     feed = DayTicker("", market, False, seed)
     fields = day_fields(feed, now_ns)
     row = {name: fields[key] for key, name in _DAY_NAMES.items() if key in fields}
-    if not market.tape.count:
-        row |= {"firstId": -1, "lastId": -1, "count": 0}
+    row["lastId"] = market.tape.count
     if market.listing.category == COINM:
         row["baseVolume"] = row.pop("quoteVolume")
         row["pair"] = f"{market.listing.base}{market.listing.quote}"
