@@ -125,8 +125,10 @@ if TYPE_CHECKING:
     from ccrs_core.orderbook import OrderBook as OrderBook
     from ccrs_core.policy import FeedStatus as FeedStatus
     from ccrs_core.policy import Policy as Policy
+    from ccrs_core.rest import Activity as Activity
     from ccrs_core.rest import Answer as Answer
     from ccrs_core.rest import Endpoint as Endpoint
+    from ccrs_core.rest import GetActivity as GetActivity
     from ccrs_core.rest import GetBook as GetBook
     from ccrs_core.rest import GetCandles as GetCandles
     from ccrs_core.rest import GetFundingHistory as GetFundingHistory
@@ -187,8 +189,8 @@ _HOME = {
         ),
         "options": "Options",
         "rest": (
-            "Answer Endpoint GetBook GetCandles GetFundingHistory GetInstruments GetServerTime "
-            "GetTopOfBook GetTrades HttpRequest HttpResponse Request"
+            "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
+            "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"
         ),
         "effects": "Patience",
         "status": "ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus",
@@ -202,6 +204,7 @@ __all__ = [
     "CONTRACT",
     "INTERVALS",
     "Ack",
+    "Activity",
     "Alive",
     "Answer",
     "AnyEvent",
@@ -245,6 +248,7 @@ __all__ = [
     "Funding",
     "Gap",
     "GarbledAnswer",
+    "GetActivity",
     "GetBook",
     "GetCandles",
     "GetFundingHistory",

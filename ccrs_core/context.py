@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,6 +17,9 @@ from ccrs_core.options import Options
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.transport.base import Clock, Transport
 from ccrs_core.transport.pace import Pace
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @attrs.frozen(kw_only=True)

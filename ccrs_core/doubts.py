@@ -1,4 +1,4 @@
-"""Asks a shard's connections for proof that nothing is missing between them, each at most so often."""
+"""Asks connections for proof that nothing is missing between them, each at most so often."""
 
 from __future__ import annotations
 

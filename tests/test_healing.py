@@ -411,10 +411,14 @@ async def test_a_silent_subscription_turns_stale_is_asked_for_anew_and_then_reco
 
 
 @scenario
-async def test_a_quiet_but_healthy_stream_of_trades_is_left_alone() -> None:
+async def test_a_quiet_stream_of_which_nothing_can_be_asked_is_subscribed_to_anew_unnoticed() -> (
+    None
+):
     async with world(trades("BTC/USD")) as seen:
         await asyncio.sleep(3600.0)
-        assert len(seen.server.attempts) == 1
+        dialled = seen.server.attempts
+        assert len(dialled) == 2
+        assert 1800.0 <= dialled[1] - dialled[0] <= 1810.0
         assert not seen.events
         pings = [m for _, _, m in seen.server.sent if "ping" in m]
         assert 170 <= len(pings) <= 181

@@ -201,8 +201,8 @@ def outside(found: set[str], *allowed: str) -> set[str]:
 def test_only_transports_and_what_supervises_them_wait() -> None:
     waiting = (
         "transport/ cli/ supervisor.py shard.py requests.py limits.py client.py placement.py "
-        "feed.py snapshots.py instruments.py patient.py many.py emulator/server.py "
-        "emulator/inprocess.py conformance/"
+        "context.py feed.py lookout.py snapshots.py instruments.py patient.py many.py "
+        "emulator/server.py emulator/inprocess.py conformance/"
     )
     assert not outside(importing("asyncio"), *waiting.split())
 

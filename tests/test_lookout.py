@@ -1,0 +1,265 @@
+"""Dead streams of the emulated exchanges are found out, told of and revived, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import attrs
+import pytest
+from ccrs_binance import Binance
+from ccrs_binance.emulator import BinanceDialect
+from ccrs_bybit import Bybit
+
+from ccrs_core import (
+    AnyEvent,
+    BookInvalid,
+    Client,
+    Feed,
+    Gap,
+    GetActivity,
+    Interest,
+    Resumed,
+    Stale,
+    SubscriptionState,
+    book,
+    connect,
+    mark_price,
+    plugins,
+    trades,
+)
+from ccrs_core.emulator import Dialect, EmulatedExchange, EmulatorTransport
+from ccrs_core.events import Reason
+from ccrs_core.exchange import Exchange
+from ccrs_core.transport.memory import START_NS, VirtualClock, run
+
+
+@attrs.define
+class Seen:
+    """A feed of an emulated exchange, and what it has delivered."""
+
+    venue: EmulatedExchange
+    client: Client
+    feed: Feed
+    events: list[AnyEvent] = attrs.field(factory=list)
+
+    def of(self, *kinds: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+    @property
+    def notices(self) -> list[str]:
+        return [type(event).__name__ for event in self.of(Gap, Stale, Resumed)]
+
+    @property
+    def data(self) -> int:
+        return len(self.events) - len(self.notices)
+
+    @property
+    def url(self) -> str:
+        return self.client.status().connections[0].url
+
+
+@asynccontextmanager
+async def seen(
+    exchange: str | Exchange,
+    *interests: Interest,
+    connections: int = 1,
+    dialect: Dialect | None = None,
+    before: str | None = None,
+    rate: float = 20.0,
+) -> AsyncIterator[Seen]:
+    """Subscribe, with a fault (``before``) there from the beginning."""
+    random.seed(0)  # back-off draws random numbers
+    plugin = plugins.load(exchange)() if isinstance(exchange, str) else exchange
+    found = dialect or plugin.dialect()
+    assert found is not None
+    venue = EmulatedExchange(found, rate=rate, start_ns=START_NS)
+    clock = VirtualClock(START_NS)
+    if before is not None:
+        venue.faults.add(before)
+    events: list[AnyEvent] = []
+    async with connect(
+        plugin,
+        base_url="http://emulator",
+        transport=EmulatorTransport(venue, clock),
+        clock=clock,
+    ) as client:
+        feed = client.subscribe(*interests, connections=connections, callback=events.append)
+        async with feed:
+            yield Seen(venue, client, feed, events)
+
+
+def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run a test in virtual time."""
+
+    def runs(*values: Any, **named: Any) -> None:
+        run(test(*values, **named))
+
+    runs.__name__, runs.__doc__ = test.__name__, test.__doc__
+    runs.__wrapped__ = test  # type: ignore[attr-defined]
+    return runs
+
+
+async def until(done: Callable[[], bool], seconds: float) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not done():
+        assert asyncio.get_running_loop().time() < end, f"not within {seconds:g} s"
+        await asyncio.sleep(1.0)
+
+
+# --- where an exchange serves a stream is contested -----------------------------------------------
+
+
+@pytest.mark.parametrize("routed", [False, True])
+@pytest.mark.parametrize("interest", [trades("BTC/USD:BTC"), book("BTC/USD:BTC", depth=5)])
+@scenario
+async def test_coin_margined_streams_come_whichever_way_binance_serves_them(
+    routed: bool, interest: Interest
+) -> None:
+    dialect = BinanceDialect(coinm_routed=routed)
+    async with seen("binance", interest, dialect=dialect) as it:
+        await until(lambda: it.data > 10, 300.0)
+        assert it.notices == (["Stale", "Gap", "Resumed"] if routed else [])
+        assert it.client.status().address_changes == (1 if routed else 0)
+        worked = it.url
+        # What worked is what later connections dial first.
+        it.venue.faults.add("drop")
+        before = it.data
+        await until(lambda: it.data > before + 10, 60.0)
+        assert it.url == worked
+
+
+@scenario
+async def test_streams_with_a_cadence_go_to_the_next_address_too() -> None:
+    dialect = BinanceDialect(coinm_routed=True)
+    async with seen("binance", mark_price("BTC/USD:BTC"), dialect=dialect) as it:
+        await until(lambda: it.data > 10, 120.0)
+        assert it.client.status().address_changes == 1
+        assert it.notices[0] == "Stale"
+
+
+@scenario
+async def test_an_address_that_does_not_exist_is_left_again() -> None:
+    muted = "mute,path=/dstream/*"
+    async with seen("binance", trades("BTC/USD:BTC"), before=muted) as it:
+        # There is no other path here; the first one is silent meanwhile.
+        await until(lambda: it.client.status().address_changes >= 2, 400.0)
+        it.venue.faults.clear()
+        await until(lambda: it.data > 0, 400.0)
+        assert it.url.endswith("/dstream/stream")
+        assert it.notices[-1] == "Resumed"
+
+
+# --- one of several connections -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["mute,target=1", "silence,target=1"])
+@scenario
+async def test_a_racing_connection_that_brings_nothing_is_asked_anew_unnoticed(fault: str) -> None:
+    before, later = (fault, None) if fault.startswith("mute") else (None, fault)
+    interest = trades("BTC/USDT")
+    async with seen("bybit", interest, connections=3, before=before) as it:
+        await until(lambda: it.data > 50, 60.0)
+        if later is not None:
+            it.venue.faults.add(later)
+        it.venue.faults.active[0].cancel()
+        await asyncio.sleep(100.0)
+        assert not it.notices
+        assert it.client.status().resubscriptions == 1
+        assert it.client.status().subscriptions[0].carried_by == 3
+        assert not it.venue.faults._muted
+
+
+# --- what is known meanwhile ----------------------------------------------------------------------
+
+
+@scenario
+async def test_a_book_whose_stream_is_dead_is_invalid_until_the_stream_speaks() -> None:
+    symbol = "BTC/USDT"
+    async with seen("binance", book(symbol, depth=1000)) as it:
+        await it.feed.ready()
+        held = it.feed.book(symbol)
+        it.venue.faults.add("mute")
+        it.venue.faults.add("silence")
+        await until(lambda: bool(it.of(Stale)), 120.0)
+        # Acknowledged again and again, it stays what it is: nobody keeps it up to date.
+        for _ in range(60):
+            await asyncio.sleep(2.0)
+            assert not held.valid
+        with pytest.raises(BookInvalid):
+            held.best_bid  # noqa: B018
+        it.venue.faults.clear()
+        await until(lambda: held.valid, 400.0)
+        assert it.notices == ["Stale", "Gap", "Resumed"]
+        assert it.of(Stale)[0].reason is Reason.SILENT
+
+
+@scenario
+async def test_requests_that_fail_prove_nothing() -> None:
+    async with seen("bybit", trades("BTC/USDT")) as it:
+        await until(lambda: it.data > 0, 30.0)
+        it.venue.faults.add("http,status=503")
+        it.venue.faults.add("stall")
+        await asyncio.sleep(1500.0)
+        assert it.client.status().found_dead == 0
+        assert it.client.status().request_errors > 3
+        assert not it.notices
+        it.venue.faults.clear()
+        it.venue.faults.add("stall")
+        # Asked ever more seldom meanwhile, but not never.
+        await until(lambda: it.client.status().found_dead == 1, 2 * 600.0)
+
+
+class AsksOneByOne(Bybit):
+    """No answer tells of all instruments at once."""
+
+    endpoints: ClassVar[Any] = {k: v for k, v in Bybit.endpoints.items() if k is not GetActivity}
+
+
+@pytest.mark.parametrize("interest", [trades("BTC/USDT"), book("BTC/USDT", depth=50)])
+@scenario
+async def test_an_exchange_without_an_answer_for_all_is_asked_about_each(
+    interest: Interest,
+) -> None:
+    async with seen(AsksOneByOne(), interest) as it:
+        await until(lambda: it.data > 10, 60.0)
+        it.venue.faults.add("silence")
+        await until(lambda: bool(it.of(Resumed)), 120.0)
+        assert it.notices == ["Stale", "Gap", "Resumed"]
+
+
+@scenario
+async def test_no_more_than_a_twentieth_of_the_budget_is_spent_on_questions() -> None:
+    class Tight(AsksOneByOne):
+        limits = attrs.evolve(Bybit.limits, requests=attrs.evolve(Bybit.limits.requests, amount=5))
+
+    exchange = Tight()
+    symbols = [f"{coin}/USDT" for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA")]
+    async with seen(exchange, *map(trades, symbols), before="mute") as it:
+        begun = it.client.status().requests
+        await asyncio.sleep(1200.0)
+        budget = exchange.limits.requests
+        allowed = 0.05 * budget.amount * 1200.0 / budget.seconds
+        assert 20 < it.client.status().requests - begun <= allowed
+        assert {s.state for s in it.client.status().subscriptions} == {SubscriptionState.STALE}
+
+
+@scenario
+async def test_liquidations_of_which_nothing_can_be_asked_say_so() -> None:
+    class Slow(Binance):
+        """As it is; the name is for the reader."""
+
+    from ccrs_core import liquidations
+
+    async with seen(Slow(), liquidations("BTC/USDT:USDT"), before="mute") as it:
+        await it.feed.ready()
+        assert it.client.status().subscriptions[0].state is SubscriptionState.UNPROVED
+        await asyncio.sleep(4000.0)
+        assert it.client.status().rollovers == 2
+        it.venue.faults.clear()
+        await until(lambda: it.data > 0, 2400.0)
+        assert it.client.status().subscriptions[0].state is SubscriptionState.ACTIVE
+        assert not it.notices
