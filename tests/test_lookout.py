@@ -185,10 +185,13 @@ async def test_a_book_whose_stream_is_dead_is_invalid_until_the_stream_speaks() 
         it.venue.faults.add("mute")
         it.venue.faults.add("silence")
         await until(lambda: bool(it.of(Stale)), 120.0)
+        await asyncio.sleep(2.0)
+        assert it.client.status().subscriptions[0].carried_by == 0
         # Acknowledged again and again, it stays what it is: nobody keeps it up to date.
         for _ in range(60):
             await asyncio.sleep(2.0)
             assert not held.valid
+            assert it.client.status().subscriptions[0].state is SubscriptionState.STALE
         with pytest.raises(BookInvalid):
             held.best_bid  # noqa: B018
         it.venue.faults.clear()

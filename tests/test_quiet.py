@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate, pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccrs_core.quiet import Quiet, Verdict
 
 _TICK = 5.0
-"""Seconds between looks at what was heard."""
+"""Seconds between looks at what was heard, unless told otherwise."""
 
 
 def _simulated(
@@ -20,17 +20,19 @@ def _simulated(
     ages: list[float],
     *,
     until: float,
+    tick: float = _TICK,
+    eager: bool = False,
 ) -> list[tuple[float, Verdict]]:
     """What is found of a stream that tells at certain times of what has happened; the exchange's
-    answers are some seconds old."""
+    answers are some seconds old. ``eager``: others ask, too, and their answers are used."""
     quiet, found, now, asked = Quiet(0.0), [], 0.0, 0
     told = sorted(told)
     while now < until:
-        now += _TICK
+        now += tick
         heard = bisect_right(told, now)
         if heard:
             quiet.hears(told[heard - 1])
-        if quiet.due <= now:
+        if quiet.due <= now or (eager and quiet.soon(now)):
             age = ages[asked % len(ages)]
             asked += 1
             mark = str(bisect_right(happened, now - age))
@@ -45,13 +47,21 @@ _STEPS = st.lists(st.floats(0.1, 120.0), max_size=30)
 _AGES = st.lists(st.floats(0.0, Quiet.CACHE - 0.1), min_size=1, max_size=7)
 
 
-@given(_STEPS, st.lists(st.floats(0.0, Quiet.GRACE - 0.1), min_size=30, max_size=30), _AGES)
+@given(
+    _STEPS,
+    st.lists(st.floats(0.0, Quiet.GRACE - 0.1), min_size=30, max_size=30),
+    _AGES,
+    st.sampled_from([1.0, _TICK]),
+    st.booleans(),
+)
+@example([12.0], [4.8], [9.0], 1.0, True)
+@example([21.0, 1.0], [4.8, 4.8], [0.0], 1.0, True)
 def test_a_stream_that_tells_of_everything_is_never_called_dead(
-    steps: list[float], delays: list[float], ages: list[float]
+    steps: list[float], delays: list[float], ages: list[float], tick: float, eager: bool
 ) -> None:
     happened = list(accumulate(steps))
     told = [at + delay for at, delay in zip(happened, delays, strict=False)]
-    found = _simulated(happened, told, ages, until=2000.0)
+    found = _simulated(happened, told, ages, until=2000.0, tick=tick, eager=eager)
     assert Verdict.DEAD not in {verdict for _, verdict in found}
 
 
