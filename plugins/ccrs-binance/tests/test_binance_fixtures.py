@@ -17,9 +17,9 @@ from ccrs_binance.guess import guess
 from ccrs_core.codec import Ack, Closing, Data, Refused
 from ccrs_core.errors import InvalidRequest
 from ccrs_core.events import AnyEvent, BookUpdate, TopOfBook
-from ccrs_core.model import Market
+from ccrs_core.model import Channel, Market
 from ccrs_core.replay import Replay
-from ccrs_core.rest import GetInstruments, HttpResponse
+from ccrs_core.rest import GetActivity, GetInstruments, HttpResponse
 
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures")
@@ -282,6 +282,20 @@ def test_instrument_lists_of_all_years_are_read(name: str, market: Market, liste
         assert instrument.tick_size
         assert instrument.lot_size
         assert instrument.symbol.startswith(f"{instrument.base}/{instrument.quote}")
+
+
+def test_what_happened_last_is_told_by_tickers() -> None:
+    body = (SPOT / "rest" / "ticker-24hr-all.json").read_bytes()
+    decode = Binance.endpoints[GetActivity].decode
+    trades = decode(GetActivity(Market.SPOT, Channel.TRADES), HttpResponse(200, {}, body), 1, None)
+    rows = [row for row in orjson.loads(body) if row["lastId"] >= 0]
+    assert [(each.native, each.mark) for each in trades.value] == [
+        (row["symbol"], str(row["lastId"])) for row in rows
+    ]
+    assert trades.left_out == 0
+    quotes = decode(GetActivity(Market.SPOT, Channel.BOOK), HttpResponse(200, {}, body), 1, None)
+    marks = {each.native: each.mark for each in quotes.value}
+    assert marks["ETHBTC"] == "0.03605000 19.91130000 0.03606000 49.73030000"
 
 
 def test_errors_are_typed() -> None:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from ccrs_core.errors import DecodeError
 from ccrs_core.events import Candle, Funding
-from ccrs_core.model import Instrument, Market
+from ccrs_core.model import Channel, Instrument, Market
 from ccrs_core.rest import (
+    Activity,
+    GetActivity,
     GetBook,
     GetCandles,
     GetFundingHistory,
@@ -89,6 +91,10 @@ def pages(request: Request[Any], serve: Callable[[dict[str, str]], Any]) -> list
         (GetTopOfBook(instrument()), "/fapi/v1/ticker/bookTicker", 2),
         (GetTrades(instrument(Market.SPOT), 10), "/api/v3/trades", 25),
         (GetTrades(instrument(), 10), "/fapi/v1/aggTrades", 20),
+        (GetActivity(Market.SPOT, Channel.TRADES), "/api/v3/ticker/24hr", 80),
+        (GetActivity(Market.SPOT, Channel.BOOK), "/api/v3/ticker/bookTicker", 4),
+        (GetActivity(Market.LINEAR, Channel.TRADES), "/fapi/v1/ticker/24hr", 40),
+        (GetActivity(Market.INVERSE, Channel.BOOK), "/dapi/v1/ticker/bookTicker", 5),
         (GetCandles(instrument(Market.SPOT), "1m", None, None, 1000), "/api/v3/klines", 2),
         (GetCandles(instrument(), "1m", None, None, 99), "/fapi/v1/klines", 1),
         (GetCandles(instrument(), "1m", None, None, 100), "/fapi/v1/klines", 2),
@@ -106,6 +112,22 @@ def test_every_request_has_its_call_and_its_weight(
 ) -> None:
     assert asked(request_).path == path
     assert Binance.endpoints[type(request_)].weight_of(request_) == weight
+
+
+def test_what_happened_last_is_the_last_trades_id_or_the_best_prices() -> None:
+    rows = [
+        {"symbol": "BTCUSDT", "lastId": 7, "closeTime": 1},
+        {"symbol": "QUIETUSDT", "lastId": -1, "closeTime": 1},  # no trade in 24 hours
+        {"symbol": "ODDUSDT", "lastId": "x"},
+    ]
+    found = read(GetActivity(Market.SPOT, Channel.TRADES), rows)
+    assert found.value == [Activity("BTCUSDT", "7")]
+    assert found.left_out == 1
+    quotes = {"bidPrice": "1.0", "bidQty": "2", "askPrice": "3", "askQty": "4"}
+    nothing = dict.fromkeys(quotes, "0.00000000")
+    rows = [{"symbol": "BTCUSDT", **quotes}, {"symbol": "HALTED", **nothing}]
+    found = read(GetActivity(Market.SPOT, Channel.BOOK), rows)
+    assert found.value == [Activity("BTCUSDT", "1.0 2 3 4")]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from ccrs_core.codec import Ack, Data, LoggedIn, Pong, Refused, Unrecognised
 from ccrs_core.events import BookUpdate, Ticker, TopOfBook, Trade
 from ccrs_core.model import Channel, Market, Side, Subscription
 from ccrs_core.rest import (
+    Activity,
+    GetActivity,
     GetBook,
     GetCandles,
     GetInstruments,
@@ -352,6 +354,15 @@ def test_instruments_have_their_names_and_rules(
     if name == "doc-instruments-info-spot":
         (btc,) = answer.value
         assert (str(btc.lot_size), str(btc.min_notional)) == ("0.000001", "5")
+
+
+def test_what_happened_last_is_told_by_tickers() -> None:
+    decode = Bybit.endpoints[GetActivity].decode
+    response = answered("doc-tickers-spot")
+    last = decode(GetActivity(Market.SPOT, Channel.TRADES), response, 1, None).value
+    assert last == [Activity("BTCUSDT", "20533.13")]
+    best = decode(GetActivity(Market.SPOT, Channel.BOOK), response, 1, None).value
+    assert best == [Activity("BTCUSDT", "20517.96 2 20527.77 1.862172")]
 
 
 def test_market_data_answers_are_read() -> None:

@@ -20,6 +20,8 @@ from ccrs_core.events import AnyEvent, BookUpdate, Gap, Reason, Stale, TopOfBook
 from ccrs_core.model import INTERVALS, Channel, Instrument, Market, Subscription
 from ccrs_core.replay import Replay
 from ccrs_core.rest import (
+    Activity,
+    GetActivity,
     GetBook,
     GetCandles,
     GetInstruments,
@@ -221,6 +223,13 @@ def test_frames_of_private_channels_are_no_errors(name: str) -> None:
 def value(request: Request[Any], name: str) -> Any:
     assert Okx().error_of(answer(name)) is None
     return Okx.endpoints[type(request)].decode(request, answer(name), 1, None).value
+
+
+def test_what_happened_last_is_told_by_tickers() -> None:
+    (last,) = value(GetActivity(Market.INVERSE, Channel.TRADES, "SWAP"), "doc-ticker")
+    assert last == Activity("BTC-USD-SWAP", "9999.99 0.1")
+    (best,) = value(GetActivity(Market.INVERSE, Channel.BOOK, "SWAP"), "doc-ticker")
+    assert best == Activity("BTC-USD-SWAP", "8888.88 5 9999.99 11")
 
 
 LISTS = [
