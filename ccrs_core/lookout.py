@@ -97,6 +97,7 @@ class Lookout:
         self._known: dict[Topic, _Entry] = {}
         self._round: Iterator[tuple[Watched, str, Topic]] | None = None
         self._seen: dict[Topic, _Entry] = {}
+        self._prices: dict[Request[Any], tuple[str, Budget, int]] = {}
         self._windows: dict[str, Window] = {}
         self._asking: dict[Request[Any], asyncio.Task[None]] = {}
         self._pace = pace
@@ -148,6 +149,8 @@ class Lookout:
             if found is None:
                 self._round = None
                 self._known = self._seen
+                wanted = {entry.question for entry in self._known.values()}
+                self._prices = {q: price for q, price in self._prices.items() if q in wanted}
                 break
             shard, name, topic = found
             if not shard.closed and shard.topics.get(name) is topic:
@@ -182,10 +185,21 @@ class Lookout:
         if not kinds or any(exchange.max_silence(each) is not None for each in subscriptions):
             return _Entry(shard, name, quiet, kinds, None, None)
         for each in subscriptions:
-            question = exchange.activity(each)
+            question = self._question(each)
             if question is not None:
                 return _Entry(shard, name, quiet, kinds, each, question)
         return _Entry(shard, name, quiet, kinds, subscriptions[0], None)
+
+    def _question(self, subscription: Subscription) -> Request[Any] | None:
+        """The question about a stream, if it can be asked."""
+        try:
+            question = self._exchange.activity(subscription)
+            if question is not None and question not in self._prices:
+                self._prices[question] = self._price(question)
+        except Exception as error:  # a plugin's mistake: nothing can be asked
+            log.warning("nothing can be asked about %s: %r", subscription, error)
+            return None
+        return question
 
     def _hear(self, entry: _Entry) -> bool:
         """Take note of the last sign of life; False where there is no subscription at present."""
@@ -209,10 +223,13 @@ class Lookout:
                 continue
             if self._hear(entry) and entry.quiet.due <= now:
                 due[question] = min(entry.quiet.due, due.get(question, math.inf))
+        spent: set[str] = set()
         for question in sorted(due, key=lambda each: due[each]):
             if len(self._asking) >= self.ASKING:
                 return
-            if not self._granted(question):
+            name, budget, weight = self._prices[question]
+            if name in spent or not self._granted(name, budget, weight):
+                spent.add(name)
                 continue
             work = self._find_out(question)
             try:
@@ -223,8 +240,7 @@ class Lookout:
                 self._ended = True
                 return
 
-    def _granted(self, question: Request[Any]) -> bool:
-        name, budget, weight = self._price(question)
+    def _granted(self, name: str, budget: Budget, weight: int) -> bool:
         window = self._windows.get(name)
         if window is None:
             minutes = max(60.0, budget.seconds)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import attrs
 import pytest
-from ccrs_binance import Binance
 from ccrs_binance.emulator import BinanceDialect
 from ccrs_bybit import Bybit
 
@@ -22,11 +21,14 @@ from ccrs_core import (
     Gap,
     GetActivity,
     Interest,
+    Request,
     Resumed,
     Stale,
+    Subscription,
     SubscriptionState,
     book,
     connect,
+    liquidations,
     mark_price,
     plugins,
     trades,
@@ -235,6 +237,19 @@ async def test_an_exchange_without_an_answer_for_all_is_asked_about_each(
 
 
 @scenario
+async def test_a_plugin_that_fails_to_say_what_to_ask_costs_nothing_but_the_answer() -> None:
+    class Confused(Bybit):
+        def activity(self, subscription: Subscription) -> Request[Any] | None:
+            raise KeyError("which?")
+
+    async with seen(Confused(), trades("BTC/USDT"), before="mute") as it:
+        await it.feed.ready()
+        assert it.client.status().subscriptions[0].state is SubscriptionState.UNPROVED
+        await asyncio.sleep(2000.0)
+        assert it.client.status().rollovers == 1
+
+
+@scenario
 async def test_no_more_than_a_twentieth_of_the_budget_is_spent_on_questions() -> None:
     class Tight(AsksOneByOne):
         limits = attrs.evolve(Bybit.limits, requests=attrs.evolve(Bybit.limits.requests, amount=5))
@@ -252,12 +267,7 @@ async def test_no_more_than_a_twentieth_of_the_budget_is_spent_on_questions() ->
 
 @scenario
 async def test_liquidations_of_which_nothing_can_be_asked_say_so() -> None:
-    class Slow(Binance):
-        """As it is; the name is for the reader."""
-
-    from ccrs_core import liquidations
-
-    async with seen(Slow(), liquidations("BTC/USDT:USDT"), before="mute") as it:
+    async with seen("binance", liquidations("BTC/USDT:USDT"), before="mute") as it:
         await it.feed.ready()
         assert it.client.status().subscriptions[0].state is SubscriptionState.UNPROVED
         await asyncio.sleep(4000.0)
