@@ -132,7 +132,8 @@ def answers(subject: Subject) -> Target:
     for request, body in _answers(subject):
         market = getattr(request, "market", None)
         market = getattr(getattr(request, "instrument", None), "market", market)
-        asked.setdefault((type(request), market), request)
+        about = market, getattr(request, "channel", None)
+        asked.setdefault((type(request), *about), request)
         seeds.append(body)
 
     def read(data: bytes) -> None:
@@ -158,7 +159,13 @@ def _answers(subject: Subject) -> Iterator[tuple[Request[Any], bytes]]:
             yield sample.request, sample.response.body
     line = subject.line()
     for market in subject.markets:
-        for request in requests_of(subject, subject.instrument(market)):
+        instrument = subject.instrument(market)
+        asked = dict.fromkeys(requests_of(subject, instrument))
+        for channel in subject.channels.get(market, ()):
+            activity = subject.exchange.activity(subject.subscription(channel, instrument))
+            if activity is not None and type(activity) in endpoints:
+                asked[activity] = None
+        for request in asked:
             yield request, line.http(endpoints[type(request)].encode(request, None)).body
 
 
