@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -182,8 +182,11 @@ memory and time with every one of them."""
 _LEAST, _MOST = Decimal("1e-63"), Decimal("1e64")
 """What is above zero and has a plausible magnitude is not below the one, and below the other."""
 
+_parse = Context(prec=2 * LONGEST, traps=[InvalidOperation]).create_decimal
+"""``Decimal()``, at less cost. It would round what is longer than any number may be."""
+
 _NO_DECIMAL = (TypeError, ValueError, ArithmeticError)
-"""What ``Decimal()`` raises, and comparing NaN."""
+"""What it raises, and comparing NaN."""
 
 _spelled = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 
@@ -201,7 +204,7 @@ class _Decimals(dict[str, Decimal]):
         try:
             # What is above zero and written again as it was read is spelled as it should be; this
             # is found at a third of the price of an expression's match.
-            number = Decimal(text)
+            number = _parse(text)
             plain = str(number) == text and _LEAST <= number < _MOST and len(text) <= LONGEST
         except _NO_DECIMAL:
             plain = False
@@ -283,7 +286,7 @@ def size(text: Any) -> Decimal:
 def fresh_size(text: Any) -> Decimal:
     """Like :func:`size`, without a look-up: those of best prices seldom repeat."""
     try:
-        number = Decimal(text)
+        number = _parse(text)
         if str(number) == text and _LEAST <= number < _MOST and len(text) <= LONGEST:
             return number
     except _NO_DECIMAL:

@@ -201,7 +201,7 @@ class BookStream(Stream):
         )
 
     def _told(self, row: Any, snapshot: bool, received_time_ns: int, alone: bool) -> Data:
-        number = number_of(row, "seqId")
+        number = whole(row["seqId"]) if "seqId" in row else None
         bids, asks = levels(row["bids"], self.sizes), levels(row["asks"], self.sizes)
         checksum = whole(row.get("checksum", 0)) or None
         time_ns = ns_of_ms(row["ts"])
