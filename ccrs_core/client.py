@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ccrs_core import plugins
 from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
 from ccrs_core.alternatives import Alternatives
+from ccrs_core.checks import at_least_one, how_many
 from ccrs_core.context import Context
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
@@ -409,11 +410,19 @@ class Client:
         return await self.request(GetTopOfBook(await self.instrument(symbol)))
 
     async def get_book(self, symbol: str, depth: int = 50) -> BookUpdate:
-        """The order book now, as a snapshot, at most ``depth`` levels per side."""
+        """The order book now, as a snapshot, at most ``depth`` levels per side.
+
+        :raises UsageError: where ``depth`` is below 1.
+        """
+        at_least_one("depth", depth)
         return await self.request(GetBook(await self.instrument(symbol), depth))
 
     async def get_trades(self, symbol: str, limit: int = 60) -> list[Trade]:
-        """The most recent public trades, oldest first."""
+        """The most recent public trades, at most ``limit``, oldest first.
+
+        :raises UsageError: where ``limit`` is below 1.
+        """
+        at_least_one("limit", limit)
         return await self.request(GetTrades(await self.instrument(symbol), limit))
 
     async def get_candles(
@@ -423,17 +432,25 @@ class Client:
         *,
         start_ns: int | None = None,
         end_ns: int | None = None,
-        limit: int = 200,
+        limit: int | None = None,
     ) -> list[Candle]:
         """Candles that open in ``start_ns <= t < end_ns``, oldest first, from as many pages as it
-        takes; without ``start_ns`` the last ``limit`` ones."""
+        takes.
+
+        With ``start_ns`` all of them, or the first ``limit``; without it the last ``limit`` (200
+        unless told) before ``end_ns``. Without ``end_ns`` up to now. Times are nanoseconds UTC. The
+        last one may still be open: ``Candle.closed`` tells.
+
+        :raises UsageError: where times or limit make no sense.
+        """
+        count = how_many(start_ns, end_ns, limit)
         if interval not in self.exchange.capabilities.intervals:
             offered = ", ".join(self.exchange.capabilities.intervals)
             raise Unsupported(
                 f"{self.exchange.name} offers no candles of {interval}; it offers {offered}"
             )
         instrument = await self.instrument(symbol)
-        return await self.request(GetCandles(instrument, interval, start_ns, end_ns, limit))
+        return await self.request(GetCandles(instrument, interval, start_ns, end_ns, count))
 
     async def get_funding_history(
         self,
@@ -441,11 +458,16 @@ class Client:
         *,
         start_ns: int | None = None,
         end_ns: int | None = None,
-        limit: int = 200,
+        limit: int | None = None,
     ) -> list[Funding]:
-        """Past funding rates in ``start_ns <= t < end_ns``, oldest first."""
+        """Past funding rates in ``start_ns <= t < end_ns``, oldest first; times and ``limit`` as of
+        :meth:`get_candles`.
+
+        :raises UsageError: where times or limit make no sense.
+        """
+        count = how_many(start_ns, end_ns, limit)
         instrument = await self.instrument(symbol)
-        return await self.request(GetFundingHistory(instrument, start_ns, end_ns, limit))
+        return await self.request(GetFundingHistory(instrument, start_ns, end_ns, count))
 
     # --- figures ---
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
@@ -34,8 +36,12 @@ from ccrs_core import (
     UnknownInstrument,
     Unsupported,
     UsageError,
+    connect,
+    plugins,
 )
-from ccrs_core.transport.memory import MemoryTransport, run
+from ccrs_core.checks import how_many
+from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.scripted import BTC, TIME, Paged, Rest, page, status
 from tests.toy import Toy
 
@@ -376,7 +382,84 @@ def test_a_page_that_fails_for_a_passing_reason_is_asked_again_alone() -> None:
     assert [dict(r.query).get("cursor") for _, r in rest.asked] == [None, "a", "a", "b"]
 
 
+# --- what is asked for ---
+
+YEAR_NS, HOUR_NS = 365 * 86_400 * 10**9, 3_600 * 10**9
+START_NS = 1_767_225_600 * 10**9  # 2026-01-01T00:00:00Z
+
+
+@pytest.mark.parametrize("exchange", ["bybit", "binance", "okx"])
+def test_a_stretch_of_time_is_answered_whole_and_not_cut_unless_a_limit_says_so(
+    exchange: str,
+) -> None:
+    plugin = plugins.load(exchange)()
+    clock = VirtualClock(START_NS)
+    dialect = plugin.dialect()
+    assert dialect is not None
+    transport = EmulatorTransport(EmulatedExchange(dialect, start_ns=START_NS), clock)
+
+    async def main() -> None:
+        async with connect(
+            plugin, base_url="http://emulator", transport=transport, clock=clock
+        ) as client:
+            await ask_for_a_year(client)
+
+    async def ask_for_a_year(client: Client) -> None:
+        end_ns = await client.get_server_time() // HOUR_NS * HOUR_NS - 24 * HOUR_NS
+        start_ns = end_ns - YEAR_NS
+        ask = partial(client.get_candles, "BTC/USDT", "1h", start_ns=start_ns)
+        hours = [candle.open_time_ns for candle in await ask(end_ns=end_ns)]
+        assert hours == list(range(start_ns, end_ns, HOUR_NS))
+        first = await ask(end_ns=end_ns, limit=7)
+        assert [candle.open_time_ns for candle in first] == hours[:7]
+        assert len(await ask()) >= len(hours) + 24  # up to now
+        last = await client.get_candles("BTC/USDT", "1h", end_ns=end_ns)
+        assert [candle.open_time_ns for candle in last] == hours[-200:]
+        paid = await client.get_funding_history("BTC/USDT:USDT", start_ns=start_ns, end_ns=end_ns)
+        assert len(paid) >= 1095  # every eight hours at least
+        assert start_ns <= paid[0].funding_time_ns <= start_ns + 8 * HOUR_NS
+        assert await ask(end_ns=start_ns) == []
+
+    run(main())
+
+
 # --- what is refused before anything is sent ---
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"start_ns": datetime(2026, 1, 1, tzinfo=UTC)}, "start_ns must be whole nanoseconds"),
+        ({"end_ns": "2026-01-01"}, "end_ns must be whole nanoseconds"),
+        ({"start_ns": 1.76e18}, "start_ns must be whole nanoseconds"),
+        ({"start_ns": 1_760_000_000}, "start_ns must be nanoseconds UTC, such as"),
+        ({"end_ns": 1_760_000_000_000}, "end_ns must be nanoseconds UTC, such as"),
+        ({"start_ns": -1}, "start_ns must be nanoseconds UTC"),
+        ({"start_ns": 2 * 10**18, "end_ns": 10**18}, "is later than end_ns"),
+        ({"limit": 0}, "limit must be a whole number of at least 1, not 0"),
+        ({"limit": -5}, "limit must be"),
+        ({"limit": 2.0}, "limit must be"),
+        ({"limit": True}, "limit must be"),
+    ],
+)
+def test_times_and_numbers_that_make_no_sense_are_refused_without_io(
+    asked: dict[str, Any], complaint: str
+) -> None:
+    rest = Rest(TIME)
+
+    async def use(client: Client) -> None:
+        with pytest.raises(UsageError, match=complaint):
+            await client.get_funding_history("BTC/USD", **asked)
+        with pytest.raises(UsageError, match=complaint):
+            how_many(asked.get("start_ns"), asked.get("end_ns"), asked.get("limit"))
+        if "limit" in asked:
+            with pytest.raises(UsageError, match=complaint):
+                await client.get_trades("BTC/USD", asked["limit"])
+            with pytest.raises(UsageError, match="depth must be a whole number"):
+                await client.get_book("BTC/USD", asked["limit"])
+
+    rest.play(use)
+    assert not rest.asked
 
 
 def test_what_the_exchange_does_not_offer_is_refused_without_io() -> None:
