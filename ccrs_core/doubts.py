@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ccrs_core.race import Runner
 from ccrs_core.rollover import Owner
 from ccrs_core.supervisor import Link
@@ -13,8 +15,11 @@ EVERY = 0.25
 class Doubts:
     """The topics of a shard of which it isn't known whether all connections carry them on."""
 
-    def __init__(self, shard: Owner) -> None:
+    def __init__(self, shard: Owner, lacks: Callable[[Link, str], bool]) -> None:
         self._shard = shard
+        self._lacks = lacks
+        """Whether a connection hasn't brought what it must have brought by now, if it can prove
+        anything."""
         self._topics: set[str] = set()
         self._asking = False
 
@@ -29,7 +34,9 @@ class Doubts:
         now = self._shard.context.clock.monotonic()
         for name in list(self._topics):
             topic = self._shard.topics.get(name)
-            if topic is not None:
+            if topic is None:
+                continue
+            if not (link.runner in topic.coverage.following and self._lacks(link, name)):
                 topic.coverage.answered(link.runner, asked_at, now)
 
     def _later(self, delay: float) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.orderbook import Applied, BookState, OrderBook
-from ccrs_core.pending import Ask, Pending, Waiting, leaves_hole, of_new_count
+from ccrs_core.pending import Ask, Pending, Waiting, how_patient, leaves_hole, of_new_count
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream
 from ccrs_core.widening import Widened, Widening
@@ -73,6 +73,7 @@ class BookKeeper:
         self._invalid_at: float | None = None
         self._asked = False
         """Whether the book was asked for, and isn't there yet."""
+        self._vain = 0  # how often in a row it was asked for again
         self._again_at: float | None = None
         """When it is asked for again; None while a request waits in line or is under way."""
         self._held: dict[int, Waiting] = {}
@@ -189,6 +190,9 @@ class BookKeeper:
             self._ask(now)
         elif self._fetched and not self._asked:
             self._ask(now)
+        elif self._vain and self._again_at is not None:
+            self._vain, self._again_at = 0, min(self._again_at, now + self.PATIENCE)
+            self._arm()  # it speaks: there is no need to wait for long
 
     def _joins(self, runner: Runner) -> bool:
         if runner.epoch in self._joined:
@@ -453,9 +457,10 @@ class BookKeeper:
         if self._asked and self._again_at is None:
             return  # a request waits in line or is under way
         self.resyncs += 1
+        self._vain = self._vain + 1 if self._asked else 0
         self._asked = True
         # Whoever makes requests says what becomes of them; a stream may just stay silent.
-        self._again_at = None if self._fetched else now + self.PATIENCE
+        self._again_at = None if self._fetched else now + self.PATIENCE * how_patient(self._vain)
         self._quiet_at = None
         self._joined.clear()
         self._resync(Ask.AGAIN if self._stream.delivered else Ask.FIRST)

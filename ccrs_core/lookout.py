@@ -17,7 +17,7 @@ import attrs
 
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import BookUpdate, TopOfBook
-from ccrs_core.exchange import Budget, Exchange
+from ccrs_core.exchange import Budget, Exchange, Route
 from ccrs_core.limits import Window
 from ccrs_core.model import Subscription
 from ccrs_core.quiet import Quiet, Verdict
@@ -36,6 +36,7 @@ class Reviver(Protocol):
     def compare(self, topic: str) -> None: ...
     def revive(self, dead: Mapping[str, Quiet]) -> None: ...
     def renew(self, topic: str, since: float) -> None: ...
+    def speaks(self, route: Route, address: str) -> bool: ...
 
 
 class Watched(Protocol):
@@ -91,7 +92,7 @@ class Lookout:
         self._clock = clock
         self._ask = ask
         self._price = price
-        self._shards = shards
+        self.shards = shards
         self._spawn = spawn
         self._unproved_after = unproved_after
         self._known: dict[Topic, _Entry] = {}
@@ -156,12 +157,12 @@ class Lookout:
             if not shard.closed and shard.topics.get(name) is topic:
                 self._seen[topic] = self._look_at(shard, name, topic, now)
         self._ask_what_is_due(now)
-        if self._shards() or self._asking:
+        if self.shards() or self._asking:
             share = self.AT_ONCE / max(len(self._known), self.AT_ONCE)
             self._arm(self.LOOK * share)
 
     def _all(self) -> Iterator[tuple[Watched, str, Topic]]:
-        for shard in tuple(self._shards()):
+        for shard in tuple(self.shards()):
             for name, topic in tuple(shard.topics.items()):
                 yield shard, name, topic
 

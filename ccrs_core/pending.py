@@ -81,3 +81,9 @@ def of_new_count(update: BookUpdate, number: int) -> bool:
     """Whether a number belongs to the count that an update begins rather than to the one before:
     to that whose numbers are nearer."""
     return 2 * number < update.sequence + (update.previous_sequence or 0)
+
+
+def how_patient(vain: int) -> float:
+    """How much longer to wait for a stream's book that was asked for again so often in vain: one
+    that is asked for over and over would never be found dead."""
+    return min(2.0 ** max(vain - 2, 0), 60.0)

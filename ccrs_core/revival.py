@@ -8,7 +8,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from ccrs_core.events import Reason
-from ccrs_core.exchange import SequenceScope
+from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.quiet import Quiet
 from ccrs_core.rollover import Owner
 from ccrs_core.supervisor import Link
@@ -30,6 +30,14 @@ class Revival:
 
     BEHIND = 30.0
     """Seconds after which one of several connections must have brought what another one has."""
+    BEGINNING = 5.0
+    """Seconds in which a subscription shows the state that it begins with."""
+    LAG = 10.0
+    """Seconds by which a connection may lag behind the others before it brings nothing."""
+    GONE = 2.0
+    """The same behind one that is lost, where a ``Gap`` in time depends on it."""
+    SPOKEN = 60.0
+    """An address at which something was heard within so many seconds works."""
 
     def __init__(self, shard: Patient) -> None:
         self._shard = shard
@@ -37,6 +45,8 @@ class Revival:
         """When a topic was looked at, and when it had last been heard of by then."""
         self._behind: WeakKeyDictionary[Topic, Link] = WeakKeyDictionary()
         """The connection that was last found to bring nothing of it."""
+        self._brought: WeakKeyDictionary[Topic, float] = WeakKeyDictionary()
+        """When connections that are gone had last brought something of a topic."""
 
     def life(self, topic: str) -> tuple[float, bool] | None:
         """When a topic gave its last sign of life on any connection (monotonic seconds), and
@@ -54,6 +64,16 @@ class Revival:
                 found = life if found is None else (max(life[0], found[0]), life[1] or found[1])
         return found
 
+    def _news(self, link: Link, topic: str) -> float | None:
+        """When a connection last brought what others must have brought as well: not the state that
+        a subscription begins with."""
+        session = link.session
+        life = None if session is None else session.life(topic)
+        since = None if session is None else session.carried_since(topic)
+        if life is None or since is None or not life[1] or life[0] < since + self.BEGINNING:
+            return None
+        return life[0]
+
     def compare(self, topic: str) -> None:
         """Where one of several connections brings nothing of a topic that another one brings, the
         topic lives, but not all of its connections count: ask for it anew there."""
@@ -69,17 +89,18 @@ class Revival:
             for life in [link.session.life(topic)]
             if life is not None
         }
-        heard = max((at for at, told in lives.values() if told), default=None)
-        if heard is None or len(lives) < 2:
+        news = [at for at in (self._news(link, topic) for link in lives) if at is not None]
+        if not news or len(lives) < 2:
             self._heard.pop(about, None)
             return
+        heard = max(news)
         looked, known = self._heard.setdefault(about, (now, heard))
         if now - looked < self.BEHIND:
             return
         self._heard[about] = now, heard
         for link, (at, _) in lives.items():
             # What was known then has arrived everywhere by now.
-            if at < known - 1.0 and link.successor is None:
+            if at < known - self.LAG and link.successor is None:
                 again = self._behind.get(about) is link
                 self._behind[about] = link
                 what = f"{topic} comes on other connections, not on {link.number}"
@@ -89,12 +110,44 @@ class Revival:
                     log.warning("%s; subscribing anew", what)
                     link.apply(link.session.found_silent([topic], now))
 
+    def lost(self, link: Link) -> None:
+        """A connection is about to be lost: what it has brought, the others must have brought."""
+        for name, topic in self._shard.topics.items():
+            at = self._news(link, name)
+            if at is not None:
+                self._brought[topic] = max(at, self._brought.get(topic, at))
+
+    def lacks(self, link: Link, topic: str) -> bool:
+        """Whether a connection has not brought what one that is gone had brought, though all has
+        arrived that was sent to it by now; if so, it is asked for the topic anew."""
+        session, brought = link.session, self._brought.get(self._shard.topics[topic])
+        life = None if session is None else session.life(topic)
+        if session is None or brought is None or life is None or life[0] >= brought - self.GONE:
+            return False
+        log.warning("%s came on a connection that is gone, not on %d", topic, link.number)
+        link.apply(session.found_silent([topic], self._shard.context.clock.monotonic()))
+        return True
+
+    def speaks(self, route: Route, address: str) -> bool:
+        """Whether something has come from an address lately, on a connection that is there."""
+        shard = self._shard
+        if shard.route != route:
+            return False
+        lately = shard.context.clock.monotonic() - self.SPOKEN
+        return any(
+            life is not None and life[1] and life[0] >= lately
+            for link in shard.links
+            if link.session is not None and not link.retired and link.address == address
+            for life in map(link.session.life, shard.topics)
+        )
+
     def revive(self, dead: Mapping[str, Quiet]) -> None:
         """These topics say nothing although something has happened, and were found so
         ``Quiet.deaths`` times in a row."""
         shard = self._shard
-        # Subscribe anew, connect anew, try the next address; and so on from the beginning.
-        count = 3 if shard.route.alternatives else 2
+        # Subscribe anew, connect anew, try the next address; and so on from the beginning. From an
+        # address at which others speak, these would be taken to one at which nobody may.
+        count = 3 if shard.route.alternatives and not self._works() else 2
         steps: dict[int, list[str]] = {}
         for name, quiet in dead.items():
             if name in shard.topics:
@@ -114,6 +167,12 @@ class Revival:
                 for link in tuple(shard.links):
                     shard.context.alternatives.silent(shard.route, link.address)
             self._connect_anew(f"{what} stayed silent", since)
+
+    def _works(self) -> bool:
+        """Whether anything comes from the address that is dialled, to whatever shard."""
+        context, route = self._shard.context, self._shard.route
+        address = context.alternatives.url(route)
+        return any(each.revival.speaks(route, address) for each in context.lookout.shards())
 
     def renew(self, topic: str, since: float) -> None:
         """Nothing was heard since a time of a topic of which nothing can be known: subscribe to it

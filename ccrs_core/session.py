@@ -181,11 +181,11 @@ class Session(Wanted):
         dead: list[str] = []
         for name in names:
             topic = self._topics.get(name)
-            if topic is None or topic.state is not TopicState.ACTIVE or not self._logged_in:
-                continue
             life = self.life(name)
+            if topic is None or life is None or not self._logged_in:
+                continue
             topic.silences += 1
-            effects.append(Silent(name, 0.0 if life is None else now - life[0]))
+            effects.append(Silent(name, now - life[0]))
             dead.append(name)
         self._begin_anew(dead, effects)
         return effects
@@ -226,8 +226,11 @@ class Session(Wanted):
         if request.subscribe:
             for name in request.topics:
                 topic = self._topics.get(name)
-                # Asking again for what fell silent must not put off giving the connection up.
-                if topic is not None and (topic.attempts <= 1 or not topic.silences):
+                # Asking again must not hide that what came has ceased, nor put off giving the
+                # connection up for what fell silent.
+                if topic is None or topic.had_data:
+                    continue
+                if topic.attempts <= 1 or not topic.silences:
                     topic.last_data = now
 
     def resumed(self, now: float) -> None:

@@ -65,7 +65,7 @@ class Shard:
         self.refusals: dict[Subscription, SubscriptionRefused] = {}
         self.rollover = Rollover(self)
         self.revival = Revival(self)
-        self.doubts = Doubts(self)
+        self.doubts = Doubts(self, self.revival.lacks)
         self.resubscriptions = 0
         self._past_reconnects = 0
         self._wanted: dict[Subscription, str] = {}
@@ -290,6 +290,7 @@ class Shard:
         if link.runner in self.runners:
             self.runners.remove(link.runner)
         if session is not None:
+            self.revival.lost(link)
             carried = [n for n in self.topics if session.carried_since(n) is not None]
             link.session = None
             now_ns = self.context.clock.time_ns()

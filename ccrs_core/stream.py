@@ -76,6 +76,8 @@ class Stream:
     """Those of feeds that have their own idea of how fresh data must be."""
     hushed: list[Watch] = attrs.field(factory=list)
     """Those for which it has been silent for too long."""
+    _stale: Stale | None = None
+    """The notice of the last time that it became stale."""
 
     def put(self, events: Sequence[MarketData]) -> None:
         """Deliver events, after the notices that are due before them."""
@@ -149,13 +151,19 @@ class Stream:
         self.stales += 1
         if silent_ns is None and self.last_received_ns is not None:
             silent_ns = max(now_ns - self.last_received_ns, 0)
-        notice = self.stale_notice(reason, now_ns, silent_ns)
+        self._stale = self.stale_notice(reason, now_ns, silent_ns)
         for feed in self.feeds:
-            watch = self.watches.get(feed)
-            if watch is None:
-                feed.notify(notice)
-            else:
-                watch.stale(notice)
+            self.welcome(feed)
+
+    def welcome(self, feed: Feed) -> None:
+        """Tell a feed that the stream is stale, if it is."""
+        notice, watch = self._stale, self.watches.get(feed)
+        if notice is None or self.stale_since_ns is None:
+            return
+        if watch is None:
+            feed.notify(notice)
+        else:
+            watch.stale(notice)
 
     def stale_notice(self, reason: Reason, now_ns: int, silent_ns: int | None) -> Stale:
         return Stale(

@@ -1,7 +1,4 @@
-"""One topic of the exchange as several connections bring it: merged, each update once, in order.
-
-Pure.
-"""
+"""One topic of the exchange as several connections bring it: each update once, in order. Pure."""
 
 from __future__ import annotations
 
@@ -130,12 +127,13 @@ class Topic:
         )
 
     def attach(self, stream: Stream, feed: Feed) -> None:
-        """Let a feed take part; it starts with the present state, where there is one."""
+        """Let a feed take part; it starts with the present state, if it is known."""
         stream.feeds.append(feed)
         self._show(stream, feed)
         if feed.freshness is not None:
             state = stream.subscription.channel in STATES
             feed.freshness.watch(feed, stream, self.states if state else stream.alone)
+        stream.welcome(feed)
 
     def _show(self, stream: Stream, feed: Feed) -> None:
         latest = stream.latest

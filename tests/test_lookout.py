@@ -72,13 +72,16 @@ async def seen(
     dialect: Dialect | None = None,
     before: str | None = None,
     rate: float = 20.0,
+    pace: float = 1.0,
 ) -> AsyncIterator[Seen]:
-    """Subscribe, with a fault (``before``) there from the beginning."""
+    """Subscribe, with a fault (``before``) there from the beginning; ``pace`` is how lively the
+    markets are, of what they usually are."""
     random.seed(0)  # back-off draws random numbers
     plugin = plugins.load(exchange)() if isinstance(exchange, str) else exchange
     found = dialect or plugin.dialect()
     assert found is not None
-    venue = EmulatedExchange(found, rate=rate, start_ns=START_NS)
+    listings = [attrs.evolve(e, pace=e.pace * pace) for e in found.listings(START_NS)]
+    venue = EmulatedExchange(found, rate=rate, start_ns=START_NS, instruments=listings)
     clock = VirtualClock(START_NS)
     if before is not None:
         venue.faults.add(before)

@@ -1,0 +1,127 @@
+"""What is done for dead streams helps them, and costs those that live nothing; in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from ccrs_binance.emulator import BinanceDialect
+
+from ccrs_core import (
+    AnyEvent,
+    Gap,
+    Interest,
+    Resumed,
+    Stale,
+    SubscriptionState,
+    book,
+    ticker,
+    top_of_book,
+    trades,
+)
+from ccrs_core.transport.memory import START_NS
+from tests.test_coverage import followed
+from tests.test_lookout import scenario, seen, until
+
+# --- those that live ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connections", [2, 3])
+@pytest.mark.parametrize(
+    ("exchange", "interest"),
+    [
+        ("bybit", book("BTC/USDT", depth=50)),
+        ("okx", book("BTC/USDT", depth=5)),
+        ("okx", top_of_book("BTC/USDT")),
+        ("okx", ticker("BTC/USDT")),
+    ],
+)
+@scenario
+async def test_what_a_connection_begins_with_is_not_missing_on_the_others(
+    exchange: str, interest: Interest, connections: int
+) -> None:
+    # In a market that stands still, one connection has begun later than the others.
+    async with seen(exchange, interest, connections=connections, rate=2.0, pace=1 / 5000) as it:
+        await it.feed.ready(everywhere=True)
+        await asyncio.sleep(20.0)
+        it.venue.faults.add("drop,target=1")
+        await asyncio.sleep(3600.0)
+        status = it.client.status()
+        assert status.reconnects == 1
+        assert (status.resubscriptions, status.rollovers) == (0, 0)
+        assert not it.notices
+
+
+@scenario
+async def test_one_dead_stream_takes_no_others_to_an_address_at_which_they_may_be_dead() -> None:
+    dialect, symbols = BinanceDialect(coinm_routed=True), ("BTC/USD:BTC", "ETH/USD:ETH")
+    async with seen("binance", *map(trades, symbols), dialect=dialect) as it:
+        await until(lambda: {e.symbol for e in it.of(Resumed)} == set(symbols), 300.0)
+        await asyncio.sleep(10.0)
+        works, begun = it.url, len(it.events)
+        it.venue.faults.add("mute,topic=*btc*")
+        it.venue.faults.add("silence,topic=*btc*")
+        await asyncio.sleep(900.0)
+        status = it.client.status()
+        assert it.url == works
+        assert status.rollovers > 2  # all else is tried
+        later = [e for e in it.events[begun:] if isinstance(e, Stale | Gap | Resumed)]
+        assert [type(e).__name__ for e in later if e.symbol == symbols[0]] == ["Stale"]
+        assert not [e for e in later if e.symbol == symbols[1]]
+
+
+# --- those that are dead --------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_book_that_dies_while_it_is_asked_for_anew_is_taken_to_a_fresh_connection() -> None:
+    async with seen("bybit", book("BTC/USDT", depth=50)) as it:
+        await it.feed.ready()
+        it.venue.faults.add("mute,target=1")  # on this connection, whatever is done
+        it.venue.faults.add("gap,count=1")
+        await until(lambda: bool(it.of(Stale)), 60.0)
+        await until(lambda: bool(it.of(Resumed)), 300.0)
+        await until(lambda: it.client.status().rollovers == 1, 30.0)
+        assert it.notices == ["Stale", "Gap", "Resumed"]
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+@scenario
+async def test_a_stream_that_was_never_acknowledged_is_found_dead_too(exchange: str) -> None:
+    async with seen(exchange, trades("BTC/USDT"), before="no_ack") as it:
+        await until(lambda: it.data > 10, 60.0)
+        assert it.client.status().subscriptions[0].state is SubscriptionState.PENDING
+        it.venue.faults.add("silence")
+        await until(lambda: bool(it.of(Resumed)), 120.0)
+        assert it.notices == ["Stale", "Gap", "Resumed"]
+
+
+@pytest.mark.parametrize("exchange", ["bybit", "okx"])
+@pytest.mark.parametrize("connections", [2, 3])
+def test_a_connection_that_brings_nothing_makes_up_for_none_that_is_lost(
+    exchange: str, connections: int
+) -> None:
+    script = [(10.0, f"silence,target={n + 1}") for n in range(connections - 1)]
+    script += [(20.0, "refuse,duration=4"), (20.01, f"drop,target={connections}")]
+    events, history = followed(exchange, connections, script, seconds=60.0, rate=20.0)
+    history.trades_are_true(events, until_ns=START_NS + 55 * 10**9)
+    assert any(isinstance(event, Gap) for event in events)
+
+
+@pytest.mark.parametrize("stale_after", [None, 30.0])
+@scenario
+async def test_a_feed_that_joins_a_stale_stream_is_told_so(stale_after: float | None) -> None:
+    async with seen("bybit", trades("BTC/USDT"), before="mute") as it:
+        await until(lambda: bool(it.of(Stale)), 120.0)
+        events: list[AnyEvent] = []
+        joined = it.client.subscribe(
+            trades("BTC/USDT"), callback=events.append, stale_after=stale_after
+        )
+        async with joined:
+            await asyncio.sleep(5.0)
+            assert [type(event) for event in events] == [Stale]
+            await asyncio.sleep(60.0)
+            it.venue.faults.clear()
+            await until(lambda: it.data > 0, 600.0)
+            told = [type(e) for e in events if isinstance(e, Stale | Gap | Resumed)]
+            assert told == [Stale, Gap, Resumed]
