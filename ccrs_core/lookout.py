@@ -20,7 +20,7 @@ from ccrs_core.events import BookUpdate, TopOfBook
 from ccrs_core.exchange import Budget, Exchange, Route
 from ccrs_core.limits import Window
 from ccrs_core.model import Subscription
-from ccrs_core.quiet import Quiet, Verdict
+from ccrs_core.quiet import Life, Quiet, Verdict
 from ccrs_core.rest import GetActivity, GetBook, GetTopOfBook, GetTrades, Request
 from ccrs_core.topic import Topic
 from ccrs_core.transport.base import Clock
@@ -32,7 +32,7 @@ log = logging.getLogger("ccrs.lookout")
 class Reviver(Protocol):
     """What may be known of a shard's topics, and done for them."""
 
-    def life(self, topic: str) -> tuple[float, bool] | None: ...
+    def life(self, topic: str) -> Life | None: ...
     def compare(self, topic: str) -> None: ...
     def revive(self, dead: Mapping[str, Quiet]) -> None: ...
     def renew(self, topic: str, since: float) -> None: ...
@@ -129,8 +129,7 @@ class Lookout:
             return False
         if entry.question is not None and entry.quiet.provable:
             return False
-        at, told = life
-        return not told or self._clock.monotonic() - at >= self._unproved_after
+        return not life.told or self._clock.monotonic() - life.at >= self._unproved_after
 
     # --- looking ---
 
@@ -207,11 +206,10 @@ class Lookout:
         life = None if entry.shard.closed else entry.shard.revival.life(entry.name)
         if life is None:
             return False
-        at, told = life
-        if told:
-            entry.quiet.hears(at)
+        if life.goes_on:
+            entry.quiet.hears(life.at)
         else:
-            entry.quiet.begins(at)
+            entry.quiet.begins(life.at)
         return True
 
     # --- asking ---

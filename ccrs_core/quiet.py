@@ -8,6 +8,7 @@ digits of its answers are left out of it: marks are compared with one another al
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 import attrs
 
@@ -20,6 +21,21 @@ class Verdict(enum.Enum):
     """Nothing has happened that it should have told of."""
     DEAD = "dead"
     """It should have told of something, and didn't."""
+
+
+BEGINNING = 5.0
+"""Seconds in which a subscription shows the state that it begins with."""
+
+
+class Life(NamedTuple):
+    """A stream's last sign of life."""
+
+    at: float
+    """Monotonic seconds."""
+    told: bool
+    """Whether it was more than being acknowledged."""
+    goes_on: bool
+    """Whether it was more than what a subscription begins with."""
 
 
 @attrs.define(eq=False)
@@ -56,7 +72,8 @@ class Quiet:
         self.due = self.heard + self.FIRST
 
     def begins(self, at: float) -> None:
-        """The exchange has acknowledged it anew: whether it lives has yet to be seen."""
+        """The exchange has acknowledged it anew, or shown the state that it begins with: whether it
+        lives has yet to be seen."""
         if at > self.heard:
             self._rhythm = 0.0
             self._hears(at)

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from ccrs_core.events import Reason
 from ccrs_core.exchange import Route, SequenceScope
-from ccrs_core.quiet import Quiet
+from ccrs_core.quiet import Life, Quiet
 from ccrs_core.rollover import Owner
 from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
@@ -30,8 +30,6 @@ class Revival:
 
     BEHIND = 30.0
     """Seconds after which one of several connections must have brought what another one has."""
-    BEGINNING = 5.0
-    """Seconds in which a subscription shows the state that it begins with."""
     LAG = 10.0
     """Seconds by which a connection may lag behind the others before it brings nothing."""
     GONE = 2.0
@@ -48,11 +46,10 @@ class Revival:
         self._brought: WeakKeyDictionary[Topic, float] = WeakKeyDictionary()
         """When connections that are gone had last brought something of a topic."""
 
-    def life(self, topic: str) -> tuple[float, bool] | None:
-        """When a topic gave its last sign of life on any connection (monotonic seconds), and
-        whether that was more than being acknowledged; None where it isn't acknowledged, or nothing
-        is read at present."""
-        found: tuple[float, bool] | None = None
+    def life(self, topic: str) -> Life | None:
+        """A topic's last sign of life on any connection; None where it isn't acknowledged, or
+        nothing is read at present."""
+        found: Life | None = None
         for link in self._shard.links:
             session = link.session
             if session is None or link.retired:
@@ -61,7 +58,7 @@ class Revival:
                 return None
             life = session.life(topic)
             if life is not None:
-                found = life if found is None else (max(life[0], found[0]), life[1] or found[1])
+                found = life if found is None else max(life, found)
         return found
 
     def _news(self, link: Link, topic: str) -> float | None:
@@ -69,10 +66,7 @@ class Revival:
         a subscription begins with."""
         session = link.session
         life = None if session is None else session.life(topic)
-        since = None if session is None else session.carried_since(topic)
-        if life is None or since is None or not life[1] or life[0] < since + self.BEGINNING:
-            return None
-        return life[0]
+        return life.at if life is not None and life.goes_on else None
 
     def compare(self, topic: str) -> None:
         """Where one of several connections brings nothing of a topic that another one brings, the
@@ -98,9 +92,9 @@ class Revival:
         if now - looked < self.BEHIND:
             return
         self._heard[about] = now, heard
-        for link, (at, _) in lives.items():
+        for link, life in lives.items():
             # What was known then has arrived everywhere by now.
-            if at < known - self.LAG and link.successor is None:
+            if life.at < known - self.LAG and link.successor is None:
                 again = self._behind.get(about) is link
                 self._behind[about] = link
                 what = f"{topic} comes on other connections, not on {link.number}"
@@ -122,7 +116,7 @@ class Revival:
         arrived that was sent to it by now; if so, it is asked for the topic anew."""
         session, brought = link.session, self._brought.get(self._shard.topics[topic])
         life = None if session is None else session.life(topic)
-        if session is None or brought is None or life is None or life[0] >= brought - self.GONE:
+        if session is None or brought is None or life is None or life.at >= brought - self.GONE:
             return False
         log.warning("%s came on a connection that is gone, not on %d", topic, link.number)
         link.apply(session.found_silent([topic], self._shard.context.clock.monotonic()))
@@ -135,7 +129,7 @@ class Revival:
             return False
         lately = shard.context.clock.monotonic() - self.SPOKEN
         return any(
-            life is not None and life[1] and life[0] >= lately
+            life is not None and life.told and life.at >= lately
             for link in shard.links
             if link.session is not None and not link.retired and link.address == address
             for life in map(link.session.life, shard.topics)
@@ -160,6 +154,8 @@ class Revival:
                 self._subscribe_anew(names)
                 continue
             since = min(dead[name].heard for name in names)
+            # What had shown the state that a subscription begins with, and no more, isn't stale.
+            self._subscribe_anew([name for name in names if not self._told(name)])
             if step == 1:
                 log.warning("%s: still silent; connecting anew", what)
             else:
@@ -188,6 +184,10 @@ class Revival:
         # Connections of which each counts for itself can't bring the same for a while.
         found.interrupt(Reason.RESUBSCRIBED)
         shard.resubscribe(topic)
+
+    def _told(self, name: str) -> bool:
+        streams = self._shard.topics[name].streams.values()
+        return all(stream.stale_since_ns is not None for stream in streams)
 
     def _subscribe_anew(self, names: list[str]) -> None:
         shard = self._shard

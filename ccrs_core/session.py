@@ -185,7 +185,7 @@ class Session(Wanted):
             if topic is None or life is None or not self._logged_in:
                 continue
             topic.silences += 1
-            effects.append(Silent(name, now - life[0]))
+            effects.append(Silent(name, now - life.at))
             dead.append(name)
         self._begin_anew(dead, effects)
         return effects

@@ -8,6 +8,7 @@ import attrs
 
 from ccrs_core.effects import TopicState
 from ccrs_core.model import Subscription
+from ccrs_core.quiet import BEGINNING, Life
 
 MISREAD = 3
 """Frames in a row whose values can't be read after which a topic counts as not carried."""
@@ -95,14 +96,15 @@ class Wanted:
             if topic.since is not None:
                 topic.since = now
 
-    def life(self, name: str) -> tuple[float, bool] | None:
-        """When a topic gave its last sign of life, and whether that was more than being
-        acknowledged; None where it isn't acknowledged, or nothing is read at present."""
+    def life(self, name: str) -> Life | None:
+        """A topic's last sign of life; None where it isn't acknowledged, or nothing is read at
+        present."""
         topic = self._topics.get(name)
         if topic is None or self.paused or self._closed:
             return None
-        if topic.had_data and topic.last_data is not None:
-            return topic.last_data, True
-        if topic.state is not TopicState.ACTIVE or topic.since is None:
+        at, since = topic.last_data, topic.since
+        if topic.had_data and at is not None:
+            return Life(at, True, since is not None and at >= since + BEGINNING)
+        if topic.state is not TopicState.ACTIVE or since is None:
             return None
-        return topic.since, False
+        return Life(since, False, False)

@@ -85,6 +85,28 @@ async def test_a_book_that_dies_while_it_is_asked_for_anew_is_taken_to_a_fresh_c
         assert it.notices == ["Stale", "Gap", "Resumed"]
 
 
+@pytest.mark.parametrize(
+    ("exchange", "interest"),
+    [("bybit", book("BTC/USDT", depth=50)), ("okx", top_of_book("BTC/USDT"))],
+)
+@scenario
+async def test_a_stream_that_shows_where_it_begins_and_no_more_is_taken_to_a_fresh_connection(
+    exchange: str, interest: Interest
+) -> None:
+    async with seen(exchange, interest) as it:
+        await it.feed.ready()
+        it.venue.faults.add("silence,every=2")
+        await until(lambda: it.client.status().found_dead == 2, 200.0)
+        await until(lambda: it.client.status().rollovers == 1, 30.0)
+        it.venue.faults.clear()
+        await asyncio.sleep(10.0)
+        before = it.data
+        await asyncio.sleep(10.0)
+        assert it.data > before
+        changes = [notice for notice in it.notices if notice != "Gap"]
+        assert changes == ["Stale", "Resumed"] * 2
+
+
 @pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
 @scenario
 async def test_a_stream_that_was_never_acknowledged_is_found_dead_too(exchange: str) -> None:
