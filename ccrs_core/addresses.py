@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.exchange import Environment, Exchange
@@ -83,11 +83,18 @@ def named(environment: str, base_url: str | None, addresses: Mapping[str, str] |
     return urlsplit(override).netloc.rpartition("@")[2]
 
 
+def _has_port_or_none(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # no number, or above 65535
+        return False
+
+
 def everything_at(base_url: str, exchange: Exchange) -> dict[str, str]:
     """The addresses of an exchange all of whose hosts are one, such as its emulator."""
     parts = urlsplit(base_url)
     plain = {"http": False, "ws": False, "https": True, "wss": True}
-    if parts.scheme not in plain or not parts.netloc:
+    if parts.scheme not in plain or not parts.netloc or not _has_port_or_none(parts):
         raise UsageError(
             f"base_url must look like http://127.0.0.1:8080, not {shown_url(base_url)!r}"
         )

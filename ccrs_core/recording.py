@@ -287,14 +287,24 @@ class RecordingWriter:
         self._early: list[Record] | None = []
         self._file: IO[bytes] | None = None
         self._told = False
+        self._begun: str | None = None
         try:
-            self._file = _continued(Path(path))
+            self._file, self._begun = _continued(Path(path))
         except OSError as error:
             raise UsageError(f"can't write {path}: {error.strerror or error}") from None
 
     def begin(self, header: Header) -> None:
-        """Write the header, then what has come before it."""
+        """Write the header, then what has come before it.
+
+        :raises UsageError: where the file holds what another exchange sent: it stays as it is.
+        """
         early, self._early = self._early or [], None
+        if self._begun not in (None, header.exchange):
+            self._drop()
+            raise UsageError(
+                f"{self._path} is a recording of {self._begun}, and stays as it is; "
+                f"record {header.exchange} into a file of its own"
+            )
         self.write(header, *early)
 
     def write(self, *records: Record) -> None:
@@ -369,13 +379,13 @@ class RecordingWriter:
         return text
 
 
-def _continued(path: Path) -> IO[bytes]:
-    """The file, opened for appending after its last complete line."""
+def _continued(path: Path) -> tuple[IO[bytes], str | None]:
+    """The file, opened for appending after its last complete line, and whose recording it is."""
     file: IO[bytes] = open(path, "a+b")  # noqa: SIM115  (the writer closes it)
     try:
         size = file.seek(0, io.SEEK_END)
         if size == 0:
-            return file
+            return file, None
         file.seek(0)
         first = file.readline()
         start = b'{"kind":"header"'
@@ -394,7 +404,16 @@ def _continued(path: Path) -> IO[bytes]:
     except BaseException:
         file.close()
         raise
-    return file
+    return file, _whose(first)
+
+
+def _whose(first: bytes) -> str | None:
+    """The exchange of a recording's first line, None where that was cut off."""
+    try:
+        header = decode(first)
+    except ValueError:
+        return None
+    return header.exchange if isinstance(header, Header) else None
 
 
 def _last_line(file: IO[bytes], size: int) -> tuple[int, bytes]:

@@ -100,6 +100,8 @@ def test_every_request_carries_the_headers_of_its_environment() -> None:
         {"base_url": "127.0.0.1:8080"},
         {"base_url": "ftp://a.test"},
         {"base_url": "http://"},
+        {"base_url": "http://127.0.0.1:99999"},
+        {"base_url": "http://127.0.0.1:port"},
         {"environment": "moon"},
         {"environment": "emulator"},
     ],

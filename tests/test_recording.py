@@ -124,6 +124,23 @@ def test_a_file_that_is_no_recording_is_refused_and_stays(tmp_path: Path, conten
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize("torn", ["", '{"kind":"in","ns":3,"conn'])
+def test_a_recording_of_another_exchange_is_refused_and_stays_readable(
+    tmp_path: Path, torn: str
+) -> None:
+    path = tmp_path / "r.jsonl"
+    _written(path, Opened(1, 1, "wss://x"), Received(2, 1, b"one"))
+    before = path.read_bytes()
+    path.write_bytes(before + torn.encode())
+    writer = RecordingWriter(path)
+    writer.write(Received(9, 1, b"early"))
+    with pytest.raises(UsageError, match=r"is a recording of .* record other into a file"):
+        writer.begin(attrs.evolve(HEADER, exchange="other"))
+    writer.write(Received(9, 1, b"late"))
+    writer.close()
+    assert path.read_bytes() == before
+
+
 def test_a_line_in_the_middle_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_bytes(encode(HEADER) + b"what?\n" + encode(End(2)))

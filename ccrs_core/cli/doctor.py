@@ -22,6 +22,7 @@ from ccrs_core.exchange import Exchange, resolve
 from ccrs_core.inflate import inflate
 from ccrs_core.masking import shown_url
 from ccrs_core.model import Channel, Instrument, InstrumentStatus, Market, Subscription
+from ccrs_core.transport.trouble import said
 
 if TYPE_CHECKING:
     from ccrs_core.client import Client
@@ -356,5 +357,5 @@ def _text(error: BaseException) -> str:
     if isinstance(error, TimedOut | CcrsError):
         return str(error)
     if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
+        return said(error)
     return f"{type(error).__name__}: {error}"

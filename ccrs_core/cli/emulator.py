@@ -24,6 +24,46 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 0.5
 
+_FAULTS = {
+    "refuse": "refuse WebSocket handshakes, with status=, else by dropping TCP",
+    "slow_handshake": "let handshakes take seconds=",
+    "drop": "abort the TCP connection",
+    "close": "close the WebSocket with code= and reason=",
+    "half_open": "neither read nor send any more, but keep the socket open",
+    "shutdown_notice": "announce a shutdown, as the exchange does",
+    "stall": "send no data of topic=; requests are still answered",
+    "mute": "acknowledge subscriptions that are made from now on, and send nothing of them",
+    "silence": "send nothing more of what is subscribed now, until it is subscribed anew",
+    "stall_all": "send nothing at all, not even answers",
+    "delay": "send frames seconds= late",
+    "duplicate": "send a data frame twice",
+    "reorder": "send a data frame after the topic's next one",
+    "truncate": "cut a data frame short",
+    "corrupt": "overwrite some characters of a data frame",
+    "gap": "leave out a data frame",
+    "restart": "begin the exchange's update numbers anew",
+    "slow_ack": "acknowledge subscriptions seconds= late",
+    "no_ack": "serve subscriptions without acknowledging them",
+    "http": "answer REST requests with status=",
+    "garble": "spoil the answers to REST requests: how=empty, html, cut, gzip or redirect",
+    "blank": "leave optional fields blank",
+}
+_SETTINGS = {
+    "target": "all, random or the number of a connection",
+    "path": "only connections (requests) of such a path; * and ? are wildcards",
+    "topic": "only topics of such a name; * and ? are wildcards",
+    "after": "seconds until it begins",
+    "every": "begin again after so many seconds",
+    "duration": "seconds until it is over",
+    "probability": "of each hit, above 0 and at most 1",
+    "count": "hits until it is over",
+    "seconds": "how long delays are",
+    "status": "of HTTP answers",
+    "code": "of closed WebSockets",
+    "reason": "of closed WebSockets",
+    "how": "answers are garbled",
+}
+
 
 @click.command("emulator", short_help="Run an exchange of its own protocol on this machine.")
 @click.argument("exchange")
@@ -95,13 +135,11 @@ def command(
 
 
 def _list_faults() -> None:
-    import attrs
-
-    from ccrs_core.emulator import Fault, FaultKind
-
-    click.echo("Faults: " + ", ".join(kind.value for kind in FaultKind))
-    settings = [f.name for f in attrs.fields(Fault) if f.name != "kind"]
-    click.echo("Settings: " + ", ".join(settings))
+    for title, meanings in (("Faults", _FAULTS), ("Settings", _SETTINGS)):
+        click.echo(f"{title}:")
+        for name, meaning in meanings.items():
+            click.echo(f"  {name:16}{meaning}")
+    click.echo("Such as: --fault drop,every=5,target=random --fault stall,after=10,duration=3")
 
 
 def _replay(path: Path, speed: float) -> Any:

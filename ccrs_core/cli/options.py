@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -158,6 +159,7 @@ def client(
     from ccrs_core.options import Options
     from ccrs_core.transport.base import TransportOptions
 
+    check_exchange(exchange)
     _check(rate)
     settings = TransportOptions(proxy=proxy, ssl=_trust(ca_file))
     made: Transport | str | None = transport
@@ -205,8 +207,20 @@ def clients(
     )
 
 
+def check_exchange(name: str) -> None:
+    """A symbol where an exchange belongs is told as what it is.
+
+    :raises UsageError: where it is one.
+    """
+    if "/" in name:
+        raise UsageError(
+            f"{name} is no exchange: its name stands first, then the symbols (ccrs exchanges lists "
+            "those that are installed)"
+        )
+
+
 def _check(rate: float) -> None:
-    if rate <= 0:
+    if not 0 < rate < math.inf:
         raise UsageError(f"--rate must be above zero, not {rate:g}")
 
 

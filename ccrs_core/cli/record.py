@@ -78,8 +78,7 @@ def command(
         async with options.client(exchange, **where, wrap=wrap) as client:
             with progress(f"asking {exchange} for its instruments"):
                 header = await _header(client, interests, started_ns, connections)
-            writer.begin(header)
-            await _record(client, interests, writer, connections, seconds, count)
+            await _record(client, interests, writer, header, seconds, count)
 
     try:
         interrupts.run(main())
@@ -118,15 +117,16 @@ async def _record(
     client: Client,
     interests: Sequence[Interest],
     writer: RecordingWriter,
-    connections: int,
+    header: Header,
     seconds: float | None,
     count: int | None,
 ) -> None:
     # Only what the transport writes down matters: of the feed the newest will do.
-    feed = client.subscribe(*interests, connections=connections, policy="conflate")
+    feed = client.subscribe(*interests, connections=header.connections, policy="conflate")
     limit = asyncio.timeout(seconds)
     try:
         async with feed, limit:
+            writer.begin(header)  # not before: what can't be subscribed to leaves no trace
             # Ended before the feed is: unsubscribing and closing are not the recording's business.
             with writer, progress("recording") as spinner:
                 await _follow(client, feed, writer, count, spinner)

@@ -137,6 +137,7 @@ def command(
 def _addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
     """The exchanges, and the symbols: plain ones of one exchange, or each with its own."""
     if not is_qualified(exchange):
+        options.check_exchange(exchange)
         if not symbols:
             raise click.UsageError("Missing argument 'SYMBOL...'.", click.get_current_context())
         return [exchange], list(symbols)

@@ -7,6 +7,7 @@ what time it is, carries out what it finds in every peer's ``outbox``, and comes
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -24,6 +25,7 @@ from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.matching import Outcome, TimeInForce
 from ccrs_core.emulator.replay import Replay
 from ccrs_core.emulator.streams import Stream
+from ccrs_core.errors import UsageError
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
 
@@ -244,6 +246,8 @@ class EmulatedExchange:
     ) -> None:
         self.dialect = dialect
         self.seed = seed
+        if not 0 < rate < math.inf:
+            raise UsageError(f"rate must be a number above zero, of changes per second, not {rate}")
         self.rate = rate
         self.start_ns = start_ns
         self.now_ns = start_ns

@@ -61,6 +61,12 @@ def test_help_imports_no_command_and_no_plugin() -> None:
         (["watch", "bybit", "BTC/USDT", "--channel", "trade"], "did you mean trades?"),
         (["watch", "bybit", "BTC/USDT", "--conections", "2"], "--connections"),
         (["watch", "bybit", "BTC/USDT", "--connections", "0"], "--connections"),
+        (["watch", "BTC/USDT"], "BTC/USDT is no exchange: its name stands first"),
+        (["watch", "BTC/USDT", "ETH/USDT"], "BTC/USDT is no exchange"),
+        (["record", "BTC/USDT", "ETH/USDT", "-o", "/dev/null"], "BTC/USDT is no exchange"),
+        (["watch", "bybit", "BTC/USDT", "--base-url", "http://a:99999"], "base_url must look"),
+        (["watch", "bybit", "BTC/USDT", "--rate", "nan", "--environment", "emulator"], "--rate"),
+        (["emulator", "bybit", "--rate", "nan"], "rate must be a number above zero"),
         (["watch", "bybit", "BTC/USDT", "--rate", "-1", "--environment", "emulator"], "--rate"),
         (
             ["watch", "bybit", "BTC/USDT", "--channel", "funding", "--environment", "emulator"],

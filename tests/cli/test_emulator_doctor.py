@@ -7,10 +7,12 @@ import re
 import signal
 from pathlib import Path
 
+import attrs
 import pytest
 
 from ccrs_core import plugins
-from ccrs_core.cli import doctor
+from ccrs_core.cli import doctor, run
+from ccrs_core.emulator import Fault, FaultKind
 from tests.cli.conftest import SECONDS, Command
 
 
@@ -27,7 +29,7 @@ def test_the_doctor_finds_a_healthy_exchange_well(ccrs: Command) -> None:
 def test_the_doctor_names_what_fails(ccrs: Command) -> None:
     done = ccrs("doctor", "bybit", "--base-url", "http://127.0.0.1:1")
     assert done.returncode == 1
-    assert re.search(r"✗ TCP +FAILED", done.stdout.decode())
+    assert re.search(r"✗ TCP +FAILED +127.0.0.1:1: connection refused", done.stdout.decode())
     with ccrs.start("emulator", "bybit", "--fault", "refuse,status=403") as process:
         try:
             assert process.stdout is not None
@@ -119,3 +121,11 @@ def test_the_doctor_finds_every_installed_exchange_well(ccrs: Command, exchange:
     text = done.stdout.decode()
     assert done.returncode == 0, text + done.stderr.decode()
     assert re.search(r"✓ market data +ok ", text)
+
+
+def test_every_fault_and_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["emulator", "bybit", "--fault", "help"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    explained = [line.split(maxsplit=1) for line in shown if line.startswith("  ")]
+    settings = [field.name for field in attrs.fields(Fault) if field.name != "kind"]
+    assert [name for name, _ in explained] == [*(kind.value for kind in FaultKind), *settings]

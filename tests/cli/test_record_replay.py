@@ -55,6 +55,22 @@ def test_recording_goes_on_in_the_same_file(ccrs: Command, emulator: str, tmp_pa
     assert run(["replay", "bybit", str(path)]) == 0
 
 
+def test_what_cant_be_recorded_leaves_a_recording_as_it_is(
+    ccrs: Command, emulator: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(ccrs, emulator, path, "--count", "30")
+    before = path.read_bytes()
+    there = ("-o", str(path), "--base-url", emulator)
+    done = ccrs("record", "bybit", "BTC/USDT", "--channel", "book", "--depth", "7", *there)
+    assert done.returncode == 2
+    assert b"offers no spot book with 7 levels" in done.stderr
+    done = ccrs("record", "binance", "BTC/USDT", "--environment", "emulator", *there[:2])
+    assert done.returncode == 2
+    assert b"is a recording of bybit, and stays as it is" in done.stderr
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_however_it_ends_the_file_is_good(
     ccrs: Command, emulator: str, tmp_path: Path, how: int, code: int

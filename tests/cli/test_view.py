@@ -99,6 +99,8 @@ def _status(count: int, *feeds: FeedStatus, late: int = 1) -> ClientStatus:
         request_errors=0,
         rows_left_out=0,
         host_paused=0.0,
+        found_dead=0,
+        address_changes=0,
     )
 
 

@@ -102,6 +102,8 @@ def status(exchange: str) -> ClientStatus:
         request_errors=0,
         rows_left_out=0,
         host_paused=0.0,
+        found_dead=0,
+        address_changes=0,
     )
 
 
