@@ -160,7 +160,7 @@ def _failed(*errors: BaseException) -> int:
         return _say(text, FAILURE)
     text = "; ".join(dict.fromkeys(map(str, known)))
     if any(isinstance(error, TransportError) for error in known):
-        text += " (ccrs doctor EXCHANGE tells where on the way it fails)"
+        text += " (ccrs doctor EXCHANGE, with the same options, tells where on the way it fails)"
     wrong = isinstance(known[0], UsageError) or (
         isinstance(known[0], PluginError) and not isinstance(known[0], PluginBroken)
     )

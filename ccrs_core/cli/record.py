@@ -68,6 +68,7 @@ def command(
     from ccrs_core.recording import RecordingTransport, RecordingWriter
 
     interests = options.interests(symbols, channels, depth, interval)
+    new = not path.exists()
     writer = RecordingWriter(path)
 
     def wrap(transport: Transport) -> Transport:
@@ -84,6 +85,8 @@ def command(
         interrupts.run(main())
     finally:
         writer.close()
+        if new and not writer.bytes and path.is_file():
+            path.unlink()
         if writer.frames:
             note(f"{form.count(writer.frames)} frames, {_size(writer.bytes)} in {path}")
 

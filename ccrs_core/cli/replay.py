@@ -94,6 +94,8 @@ def command(
     else:
         with interrupts.raising():
             _people(playing, levels, pace)
+    if not playing.frames.total():
+        note(f"{path} holds no received frames: it was cut off, or nothing came")
 
 
 def _named(snapshots: Sequence[str]) -> dict[str, Path]:

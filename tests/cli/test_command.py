@@ -189,7 +189,7 @@ def test_characters_that_the_terminal_lacks_are_no_error(ccrs: Command) -> None:
 def test_a_network_that_fails_is_told_in_words_with_what_to_do(ccrs: Command) -> None:
     done = ccrs("instruments", "bybit", "--base-url", "http://127.0.0.1:9")
     assert done.returncode == 1
-    assert b"connection refused (ccrs doctor EXCHANGE tells" in done.stderr
+    assert b"connection refused (ccrs doctor EXCHANGE, with the same options" in done.stderr
     assert b"ssl:default" not in done.stderr
 
 

@@ -71,6 +71,28 @@ def test_what_cant_be_recorded_leaves_a_recording_as_it_is(
     assert path.read_bytes() == before
 
 
+def test_what_never_began_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    where = ["-o", str(path), "--environment", "emulator"]
+    assert run(["record", "bybit", "BCT/USDT", *where]) == 2
+    assert not path.exists()
+    path.touch()
+    assert run(["record", "bybit", "BCT/USDT", *where]) == 2
+    assert path.exists()  # it was there before
+
+
+def test_a_recording_that_holds_nothing_is_told_as_such(
+    ccrs: Command, emulator: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    _record(ccrs, emulator, path, "--count", "1")
+    path.write_bytes(path.read_bytes().partition(b'{"kind":"in"')[0])
+    for more in ([], ["--json"]):
+        done = ccrs("replay", "bybit", str(path), *more)
+        assert done.returncode == 0
+        assert b"holds no received frames" in done.stderr
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_however_it_ends_the_file_is_good(
     ccrs: Command, emulator: str, tmp_path: Path, how: int, code: int
