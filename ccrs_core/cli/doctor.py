@@ -7,7 +7,7 @@ import contextlib
 import ssl
 import statistics
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -107,7 +107,7 @@ async def examine(
         yield Verdict("transport", OK, described(transport))
         if _host(proxy or addresses["rest"])[1] not in reachable:
             return
-        async for verdict in _rest(exchange, transport, addresses["rest"]):
+        async for verdict in _rest(exchange, transport, addresses["rest"], client._headers):
             yield verdict
         market = next((m for m in Market if exchange.capabilities.channels.get(m)), None)
         if market is None:
@@ -211,7 +211,9 @@ async def _tls(writer: asyncio.StreamWriter, host: str, settings: TransportOptio
 # --- REST -----------------------------------------------------------------------------------
 
 
-async def _rest(exchange: Exchange, transport: Transport, base_url: str) -> AsyncIterator[Verdict]:
+async def _rest(
+    exchange: Exchange, transport: Transport, base_url: str, headers: Mapping[str, str]
+) -> AsyncIterator[Verdict]:
     from ccrs_core.rest import GetServerTime
 
     endpoint = exchange.endpoints.get(GetServerTime)
@@ -223,6 +225,7 @@ async def _rest(exchange: Exchange, transport: Transport, base_url: str) -> Asyn
     try:
         for _ in range(_REQUESTS):
             request = endpoint.encode(GetServerTime(), None)
+            request = attrs.evolve(request, headers={**headers, **request.headers})
             sent_ns, began = time.time_ns(), time.perf_counter()
             response = await transport.request(base_url, request)
             took = (time.perf_counter() - began) * 1000

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -13,6 +16,8 @@ import pytest
 from ccrs_core import plugins
 from ccrs_core.cli import doctor, run
 from ccrs_core.emulator import Fault, FaultKind
+from ccrs_core.errors import ConnectFailed
+from ccrs_core.rest import HttpRequest, HttpResponse
 from tests.cli.conftest import SECONDS, Command
 
 
@@ -129,3 +134,24 @@ def test_every_fault_and_setting_is_explained(capsys: pytest.CaptureFixture[str]
     explained = [line.split(maxsplit=1) for line in shown if line.startswith("  ")]
     settings = [field.name for field in attrs.fields(Fault) if field.name != "kind"]
     assert [name for name, _ in explained] == [*(kind.value for kind in FaultKind), *settings]
+
+
+def test_the_doctor_asks_as_the_environment_wants_it() -> None:
+    class Told:
+        """Notes the headers of what it is asked, and has no answer."""
+
+        headers: ClassVar[list[Mapping[str, str]]] = []
+
+        async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
+            self.headers.append(request.headers)
+            raise ConnectFailed("nobody there")
+
+    async def main() -> None:
+        headers = {"x-simulated-trading": "1"}
+        transport: Any = Told()
+        exchange = plugins.load("okx")()
+        async for verdict in doctor._rest(exchange, transport, "https://a.b", headers):
+            assert verdict.outcome == doctor.FAILED
+
+    asyncio.run(main())
+    assert Told.headers == [{"x-simulated-trading": "1"}]
