@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ccrs_core.codec import Codec as Codec
     from ccrs_core.codec import Data as Data
     from ccrs_core.codec import Heartbeat as Heartbeat
+    from ccrs_core.codec import LeftOut as LeftOut
     from ccrs_core.codec import LoggedIn as LoggedIn
     from ccrs_core.codec import LoginRefused as LoginRefused
     from ccrs_core.codec import Message as Message
@@ -156,7 +157,7 @@ _HOME = {
         "orderbook": "BookState Checksum OrderBook",
         "client": "Client connect",
         "codec": (
-            "Ack Alive Closing Codec Data Heartbeat LoggedIn LoginRefused Message Outbound "
+            "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message Outbound "
             "Pong Refused Reply Unchanged Unrecognised"
         ),
         "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
@@ -270,6 +271,7 @@ __all__ = [
     "LatencySummary",
     "Lead",
     "LeadLag",
+    "LeftOut",
     "Level",
     "Limits",
     "LinkState",

@@ -54,6 +54,16 @@ class Unchanged:
 
 
 @attrs.frozen
+class LeftOut:
+    """A row of a frame that can't be read, of a topic whose other rows are ``Data`` beside it: it
+    is counted, and told as a ``Gap`` at its place. For rows that say something each by itself, such
+    as trades; see :func:`ccrs_core.wire.row_by_row`."""
+
+    topic: str
+    reason: str
+
+
+@attrs.frozen
 class Ack:
     """The exchange accepted the request, or just the named topics of it.
 
@@ -128,6 +138,7 @@ class Unrecognised:
 Message = (
     Data
     | Unchanged
+    | LeftOut
     | Ack
     | Refused
     | LoggedIn

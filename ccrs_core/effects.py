@@ -160,3 +160,5 @@ class Counters:
     unreadable: int = 0
     retired: int = 0
     """Frames of a connection that had already been replaced."""
+    rows_left_out: int = 0
+    """Rows that couldn't be read, of frames whose others were delivered: besides the frames."""

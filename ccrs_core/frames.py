@@ -14,6 +14,7 @@ from ccrs_core.codec import (
     Closing,
     Codec,
     Data,
+    LeftOut,
     LoggedIn,
     LoginRefused,
     Message,
@@ -158,6 +159,7 @@ class FrameReader:
         for message in messages:
             if message.__class__ is not Data and message.__class__ is not Unchanged:
                 self._control(message, now, effects)
+                useful = useful or message.__class__ is LeftOut
                 continue
             assert isinstance(message, Data | Unchanged)
             topic = self._topics.get(message.topic)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ccrs_core.codec import Ack, Codec, Data, Message, Pong, Refused, Unrecognised
+from ccrs_core.codec import Ack, Codec, Data, LeftOut, Message, Pong, Refused, Unrecognised
 from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import AnyEvent, BookUpdate, InstrumentChanged, MarketData, Notice, Reason
@@ -421,6 +421,9 @@ class Playback:
     def _control(self, line: _Line, message: Message, now: float) -> None:
         """What a connection was told that is no data, as far as it matters for what is missing."""
         match message:
+            case LeftOut(name):
+                self._unreadable(line, now, (name,))
+                return
             case Ack(request_id, topics):
                 names = line.questions.subscribed(request_id, topics)
                 for name in names:

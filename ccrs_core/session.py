@@ -12,6 +12,7 @@ from ccrs_core.codec import (
     Ack,
     Closing,
     Codec,
+    LeftOut,
     LoggedIn,
     LoginRefused,
     Message,
@@ -287,6 +288,11 @@ class Session(Wanted):
 
     def _control(self, message: Message, now: float, effects: list[Effect]) -> None:
         match message:
+            case LeftOut(topic, reason) if topic in self._topics:
+                self.counters.rows_left_out += 1
+                lasting = self._topics[topic].misread(now) >= MISREAD
+                error = DecodeError(reason, topics=(topic,))
+                effects.append(Unreadable(error, (topic,), (topic,) if lasting else ()))
             case Ack():
                 self._acknowledged(message, now, effects)
             case Refused():

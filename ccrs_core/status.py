@@ -67,6 +67,8 @@ class ConnectionStatus:
     unwanted: int
     unreadable: int
     retired: int
+    rows_left_out: int
+    """Rows that couldn't be read, of frames whose other rows were delivered."""
     wins: int
     repeats: int
     mean_ahead: float | None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import attrs
 import orjson
 
+from ccrs_core.codec import LeftOut, Message
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import Answer, HttpResponse
@@ -155,6 +156,32 @@ def read_rows(rows: Any, read: Callable[[Any], _T | None]) -> Rows[_T]:
     if left_out and left_out == len(rows):
         raise ValueError(f"none of {left_out} rows can be read: {reason}")
     return Rows(found, left_out, reason)
+
+
+def row_by_row(
+    topic: str, rows: Any, read: Callable[[Any], Sequence[Message]]
+) -> Sequence[Message]:
+    """What the rows of a frame say, where they can't be read together: each that can't be read by
+    itself is a ``LeftOut`` of the topic, in its place.
+
+    For rows that say something each by itself, such as trades; never for the levels of a book.
+
+    :raises TypeError: (or what ``read`` raises, of :data:`MALFORMED`) where none can be read.
+    """
+    if type(rows) is not list:
+        raise TypeError("the rows are no list")
+    found: list[Message] = []
+    failure: Exception | None = None
+    strange = 0
+    for row in rows:
+        try:
+            found += read(row)
+        except MALFORMED as error:
+            failure, strange = error, strange + 1
+            found.append(LeftOut(topic, f"{error!r} in {row!r}"[:200]))
+    if failure is not None and strange == len(rows):
+        raise failure
+    return found
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ from ccrs_core.conformance.asking import AskingProperties
 from ccrs_core.conformance.decoding import DecodingProperties
 from ccrs_core.conformance.holes import HoleProperties
 from ccrs_core.conformance.robustness import RobustnessProperties
+from ccrs_core.conformance.rows import RowProperties
 from ccrs_core.conformance.secrecy import SecretsProperties
 from ccrs_core.conformance.shortcuts import ShortcutProperties
 from ccrs_core.conformance.subscribing import SubscribingProperties
@@ -14,6 +15,7 @@ from ccrs_core.conformance.transfer import TransferProperties
 
 class CodecProperties(
     RobustnessProperties,
+    RowProperties,
     DecodingProperties,
     HoleProperties,
     ShortcutProperties,

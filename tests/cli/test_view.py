@@ -79,6 +79,7 @@ def _status(count: int, *feeds: FeedStatus, late: int = 1) -> ClientStatus:
             superseded=0,
             unreadable=0,
             retired=0,
+            rows_left_out=0,
             wins=1000 * n,
             repeats=0,
             mean_ahead=0.0004 if late else None,

@@ -10,8 +10,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Message, Unchanged
+from ccrs_core.codec import Codec, LeftOut, Message, Unchanged
 from ccrs_core.emulator import Dialect, Listing, Oddity
+from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.model import Channel, InstrumentStatus, Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -185,9 +186,72 @@ class ImpatientFunding(Okx):
         return 20.0 if subscription.channel is Channel.FUNDING else usual
 
 
+# --- rows of frames -------------------------------------------------------------------------------
+
+
+ROWS = "test_a_strange_row_takes_none_of_the_others_away"
+
+
+def decoding(
+    plugin: type[Exchange], change: Callable[[Sequence[Message]], Sequence[Message]]
+) -> Any:
+    """A plugin's ``codec`` that changes what frames with strange rows say."""
+
+    def codec(self: Exchange, route: Route) -> Codec:
+        found = plugin.codec(self, route)
+        decode = found.decode
+        found.decode = lambda frame, ns: change(decode(frame, ns))  # type: ignore[method-assign]
+        return found
+
+    return codec
+
+
+def _all_or_nothing(messages: Sequence[Message]) -> Sequence[Message]:
+    for message in messages:
+        if isinstance(message, LeftOut):
+            raise DecodeError(message.reason, topics=(message.topic,))
+    return messages
+
+
+def _in_silence(messages: Sequence[Message]) -> Sequence[Message]:
+    return [message for message in messages if not isinstance(message, LeftOut)]
+
+
+def _told_last(messages: Sequence[Message]) -> Sequence[Message]:
+    return sorted(messages, key=lambda message: isinstance(message, LeftOut))
+
+
+@caught_by(ROWS)
+class OneRowTakesAll(Bybit):
+    """A trade that can't be read takes those away that came in the same frame."""
+
+    codec = decoding(Bybit, _all_or_nothing)
+
+
+@caught_by(ROWS)
+class RowsLostInSilence(Bybit):
+    """Trades that can't be read are left out, and nobody is told."""
+
+    codec = decoding(Bybit, _in_silence)
+
+
+class OkxRowsToldElsewhere(Okx):
+    """What was left out is told after all that came after it."""
+
+    codec = decoding(Okx, _told_last)
+
+
+class OkxRowsLostInSilence(Okx):
+    """Trades that can't be read are left out, and nobody is told."""
+
+    codec = decoding(Okx, _in_silence)
+
+
 ELSEWHERE: tuple[tuple[str, type[Any], str], ...] = (
     ("binance", BinanceWithoutHoles, ODD),
     ("binance", BinanceListsNothingAnew, ODD),
     ("binance", BinanceRepetitionsUntold, ALONE),
     ("okx", ImpatientFunding, ALONE),
+    ("okx", OkxRowsToldElsewhere, ROWS),
+    ("okx", OkxRowsLostInSilence, ROWS),
 )

@@ -35,7 +35,7 @@ from ccrs_core import (
     Trade,
     Unrecognised,
 )
-from ccrs_core.wire import MALFORMED, ns_of_ms, price, read_json, size
+from ccrs_core.wire import MALFORMED, ns_of_ms, price, read_json, row_by_row, size
 
 # Switch channels on one by one. Each needs a sample as well: they wait in samples/later.
 CHANNELS: Mapping[Channel, str] = {
@@ -89,28 +89,28 @@ class MyExchangeCodec(Codec):
         try:
             topic = message.get("topic")
             topics = () if topic is None else (str(topic),)
-            return (self._message(message, received_time_ns),)
+            return self._message(message, received_time_ns)
         except MALFORMED as error:
             # Where it is known whose values are strange, the others aren't doubted.
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
-    def _message(self, message: Mapping[str, Any], now_ns: int) -> Message:
+    def _message(self, message: Mapping[str, Any], now_ns: int) -> Sequence[Message]:
         kind = message.get("type")
         if kind == "done":
-            return Ack(_text(message["id"]), _texts(message["topics"]))
+            return (Ack(_text(message["id"]), _texts(message["topics"])),)
         if kind == "refused":
             code, text = _text(message["code"]), _text(message["text"])
-            return Refused(_text(message["id"]), code, text, _texts(message["topics"]))
+            return (Refused(_text(message["id"]), code, text, _texts(message["topics"])),)
         if kind == "pong":
-            return Pong()
+            return (Pong(),)
         topic = message.get("topic")
         if kind not in _READERS or topic not in self._symbols:
             # Something new, or late data of a topic that was unsubscribed.
-            return Unrecognised(f"{kind} {topic}"[:100])
+            return (Unrecognised(f"{kind} {topic}"[:100]),)
         return _READERS[kind](message, topic, self._symbols[topic], now_ns)
 
 
-def _top(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Message:
+def _top(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Sequence[Message]:
     """``bid`` and ``ask`` are [price, size], or null on a side without orders."""
     number = _number(message["n"])
     bid, ask = (
@@ -119,13 +119,17 @@ def _top(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Me
     )
     time_ns = ns_of_ms(message["time"])
     event = TopOfBook("my-exchange", symbol, time_ns, now_ns, number, *bid, *ask)
-    return Data(topic, (event,), number)
+    return (Data(topic, (event,), number),)
 
 
-def _trades(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Message:
-    """Oldest first, as the exchange sends them; ``side`` is the taker's. Known by their ids."""
-    events = [
-        Trade(
+def _trades(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Sequence[Message]:
+    """Oldest first, as the exchange sends them; ``side`` is the taker's. Known by their ids. One
+    that can't be read takes none of the others away."""
+
+    def trade(row: Mapping[str, Any]) -> Sequence[Message]:
+        if row["side"] not in SIDES:
+            return (Unrecognised("a trade of no known side"),)
+        event = Trade(
             "my-exchange",
             symbol,
             ns_of_ms(row["time"]),
@@ -136,13 +140,12 @@ def _trades(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) ->
             size(row["size"]),
             SIDES[row["side"]],
         )
-        for row in message["trades"]
-        if row["side"] in SIDES
-    ]
-    return Data(topic, events) if events else Unrecognised("trades of no known side")
+        return (Data(topic, (event,)),)
+
+    return row_by_row(topic, message["trades"], trade)
 
 
-def _book(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Message:
+def _book(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Sequence[Message]:
     """The whole book at first, then changed levels with their new sizes; size 0 removes one."""
     number, snapshot = _number(message["n"]), message["snapshot"]
     if type(snapshot) is not bool:
@@ -159,7 +162,7 @@ def _book(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> M
         # The number of the update that this one follows: a hole invalidates the book.
         previous_sequence=None if snapshot else number - 1,
     )
-    return Data(topic, (event,), number)
+    return (Data(topic, (event,), number),)
 
 
 _READERS = {"top": _top, "trades": _trades, "book": _book}

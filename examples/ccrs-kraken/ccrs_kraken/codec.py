@@ -12,7 +12,7 @@ from typing import Any
 
 import ccrs_core as ccrs
 from ccrs_core import Channel, Subscription
-from ccrs_core.wire import MALFORMED, ns_of_rfc3339, read_exact_json, whole
+from ccrs_core.wire import MALFORMED, ns_of_rfc3339, read_exact_json, row_by_row, whole
 from ccrs_core.wire import decimal_of_number as decimal
 
 CHANNELS = {Channel.TOP_OF_BOOK: "ticker", Channel.TRADES: "trade", Channel.BOOK: "book"}
@@ -75,8 +75,19 @@ class KrakenCodec(ccrs.Codec):
             if message.get("method") is not None:
                 return (self._answer(message),)
             channel, rows = message.get("channel"), message.get("data", ())
-            topics = tuple(f"{channel}.{row.get('symbol')}" for row in rows)
-            return self._data(message, received_time_ns)
+            symbols = [row["symbol"] for row in rows if isinstance(row, dict) and "symbol" in row]
+            topics = tuple(f"{channel}.{symbol}" for symbol in dict.fromkeys(symbols))
+            try:
+                return self._data(message, received_time_ns)
+            except MALFORMED:
+                if channel != "trade" or len(topics) != 1:
+                    raise
+                # Each trade says something by itself: a strange one takes none of the others away.
+                return row_by_row(
+                    topics[0],
+                    rows,
+                    lambda row: self._data({**message, "data": [row]}, received_time_ns),
+                )
         except MALFORMED as error:
             raise ccrs.DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
@@ -100,7 +111,8 @@ class KrakenCodec(ccrs.Codec):
             return (ccrs.Alive(),)
         found: dict[str, list[Any]] = {}
         for row in message["data"] if kind in ("snapshot", "update") else ():
-            topic = f"{channel}.{row.get('symbol')}"
+            symbol = row["symbol"] if channel == "trade" else row.get("symbol")
+            topic = f"{channel}.{symbol}"
             subscription = self._subscriptions.get(topic)
             if subscription is None or (channel == "trade" and row["side"] not in SIDES):
                 continue

@@ -38,7 +38,10 @@ from ccrs_core.codec import (
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Channel, Market, Subscription
-from ccrs_core.wire import MALFORMED
+from ccrs_core.wire import MALFORMED, row_by_row
+
+_APART = ("publicTrade.", "kline.")
+"""Topics whose frames hold rows that say something each by itself."""
 
 INTERVALS = {
     "1m": "1",
@@ -189,6 +192,15 @@ class BybitCodec(Codec):
         try:
             return handler(message, received_time_ns)
         except MALFORMED as error:
+            if message["topic"].startswith(_APART):
+                try:
+                    return row_by_row(
+                        message["topic"],
+                        message["data"],
+                        lambda row: handler({**message, "data": [row]}, received_time_ns),
+                    )
+                except MALFORMED:
+                    pass
             text = f"malformed frame: {error!r}"[:200]
             raise DecodeError(text, frame, (message["topic"],)) from error
 

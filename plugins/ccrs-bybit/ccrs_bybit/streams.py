@@ -20,7 +20,7 @@ from ccrs_bybit.plain import (
     top_of_book_constructor,
 )
 from ccrs_core.candle_times import later
-from ccrs_core.codec import Data, Message, Unrecognised
+from ccrs_core.codec import Data, LeftOut, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Side, Subscription
@@ -278,7 +278,7 @@ class LiquidationStream(Stream):
                 )
             except MALFORMED as error:
                 # Nothing follows from one to the next: it takes none of the others away.
-                messages += self.unknown(f"a liquidation that can't be read: {error!r}")
+                messages.append(LeftOut(self.topic, f"{error!r} in {row!r}"[:200]))
                 continue
             events.append(event)
         if events:

@@ -29,7 +29,7 @@ from ccrs_core.codec import (
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import Channel, Subscription
-from ccrs_core.wire import MALFORMED
+from ccrs_core.wire import MALFORMED, row_by_row
 from ccrs_okx.bursts import rising
 from ccrs_okx.peeking import Peek, peek_of
 from ccrs_okx.streams import (
@@ -77,6 +77,9 @@ CHANNELS: Mapping[Channel, str] = {
     Channel.MARK_PRICE: "mark-price",
     Channel.LIQUIDATIONS: "liquidation-orders",
 }
+
+_APART = ("trades", "candle")
+"""What the names of channels begin with whose rows say something each by itself."""
 
 ALIASES = {"trades-all": "trades", "books": "books-l2-tbt"}
 """Channels that say the same as others, as recordings of other programs hold them."""
@@ -300,8 +303,21 @@ class OkxCodec(Codec):
             known = key
             return handler(message, received_time_ns)
         except MALFORMED as error:
+            if known is not None and known[0].startswith(_APART):
+                try:
+                    return self._row_by_row(known, message, received_time_ns)
+                except MALFORMED:
+                    pass
             topics = () if known is None else self._carried(known)
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
+
+    def _row_by_row(self, key: Key, message: Any, received_time_ns: int) -> Sequence[Message]:
+        handler = self._handlers[key]
+        return row_by_row(
+            self._carried(key)[0],
+            message["data"],
+            lambda row: handler({**message, "data": [row]}, received_time_ns),
+        )
 
     def _carried(self, key: Key) -> tuple[str, ...]:
         """The topics that a channel's frames may bring."""

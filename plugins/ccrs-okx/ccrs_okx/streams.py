@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from ccrs_core.candle_times import later
-from ccrs_core.codec import Data, Message, Unrecognised
+from ccrs_core.codec import Data, LeftOut, Message, Unrecognised
 from ccrs_core.constructors import fast_constructor
 from ccrs_core.events import (
     BookUpdate,
@@ -551,7 +551,7 @@ class LiquidationStream(Stream):
                     event = self._told(detail, received_time_ns)
                 except MALFORMED as error:
                     # It takes none of the others away, which may be of other instruments.
-                    messages += self.unknown(f"a liquidation that can't be read: {error!r}")
+                    messages.append(LeftOut(self.topic, f"{error!r} in {detail!r}"[:200]))
                     continue
                 if event is None:
                     messages += self.unknown(f"side {detail['side']}")
