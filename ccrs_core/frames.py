@@ -33,6 +33,16 @@ _CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, Login
 _NOWHERE = -1
 
 
+def identify(messages: Sequence[Message], identity: bytes) -> None:
+    """Give the data of a frame the frame's identity. Where a frame says more than one thing, each
+    has one of its own: none is a copy of another, and what a copy of the frame brings is needed as
+    long as any of it isn't delivered."""
+    for place, message in enumerate(messages):
+        if isinstance(message, Data):
+            own = b"" if len(messages) == 1 else place.to_bytes(4, "big")
+            message.sequence = identity + own
+
+
 class FrameReader:
     """Reads the frames of one connection.
 
@@ -306,8 +316,8 @@ class FrameReader:
             elif not peeked and (told := self._peek(frame)) is not None:
                 identity = told[1]
             if identity.__class__ is bytes:
-                for message in data:
-                    message.sequence = identity
+                assert isinstance(identity, bytes)
+                identify(messages, identity)
             # What isn't known to follow on may have to wait: nobody's copy of it is one yet.
             apart = self._runner.apart
             if (

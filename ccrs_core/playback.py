@@ -16,6 +16,7 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.events import AnyEvent, BookUpdate, InstrumentChanged, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange, Route, SequenceScope
 from ccrs_core.feed import Feed
+from ccrs_core.frames import identify
 from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
@@ -399,6 +400,8 @@ class Playback:
             self._unreadable(line, now, self.dropped)
             return "unreadable"
         useful = False
+        if identity is not None:
+            identify(messages, identity)
         for message in messages:
             if not isinstance(message, Data):
                 self._control(line, message, now)
@@ -406,8 +409,6 @@ class Playback:
             if message.topic not in race.topics:
                 continue
             useful = True
-            if identity is not None:
-                message.sequence = identity
             if not timed:
                 message.events = [self._dated(event) for event in message.events]
                 now = line.last_received = self._now()
