@@ -104,7 +104,10 @@ class Wanted:
             return None
         at, since = topic.last_data, topic.since
         if topic.had_data and at is not None:
-            return Life(at, True, since is not None and at >= since + BEGINNING)
-        if topic.state is not TopicState.ACTIVE or since is None:
+            found = Life(at, True, since is not None and at >= since + BEGINNING)
+        elif topic.state is TopicState.ACTIVE and since is not None:
+            found = Life(since, False, False)
+        else:
             return None
-        return Life(since, False, False)
+        # What can't be read isn't silence either.
+        return found if topic.unread_at <= found.at else Life(topic.unread_at, True, True)

@@ -26,7 +26,8 @@ def frame(stream: str, **data: Any) -> bytes:
         ("spot", Market.SPOT),
         ("usdm-public", Market.LINEAR),
         ("usdm-market", Market.LINEAR),
-        ("coinm", Market.INVERSE),
+        ("coinm-public", Market.INVERSE),
+        ("coinm-market", Market.INVERSE),
     ],
 )
 def test_the_market_of_a_recording_is_guessed_from_its_frames(name: str, market: Market) -> None:

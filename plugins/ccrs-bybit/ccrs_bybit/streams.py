@@ -278,11 +278,14 @@ class LiquidationStream(Stream):
                 )
             except MALFORMED as error:
                 # Nothing follows from one to the next: it takes none of the others away.
+                if events:
+                    messages.append(Data(self.topic, tuple(events)))
+                    events.clear()
                 messages.append(LeftOut(self.topic, f"{error!r} in {row!r}"[:200]))
                 continue
             events.append(event)
         if events:
-            messages.append(Data(self.topic, events))
+            messages.append(Data(self.topic, tuple(events)))
         return messages or self.unknown("no liquidations")
 
 

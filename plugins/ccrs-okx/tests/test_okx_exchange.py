@@ -178,6 +178,7 @@ LIMITS = {
     "GetTopOfBook": 40,
     "GetBook": 40,
     "GetTrades": 100,
+    "GetActivity": 20,
     "GetCandles": 20,
     "GetFundingHistory": 10,
 }
