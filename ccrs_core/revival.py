@@ -170,6 +170,15 @@ class Revival:
         address = context.alternatives.url(route)
         return any(each.revival.speaks(route, address) for each in context.lookout.shards())
 
+    def explained(self, lost: Link) -> None:
+        """A connection has ended by itself. Where it was the only one, what was found dead died
+        with it, and the next acknowledgement is as good as any."""
+        shard = self._shard
+        if all(link is lost or link.session is None for link in shard.links):
+            for topic in shard.topics.values():
+                for stream in topic.streams.values():
+                    stream.dead = False
+
     def renew(self, topic: str, since: float) -> None:
         """Nothing was heard since a time of a topic of which nothing can be known: subscribe to it
         anew, at the price of nothing that is sent meanwhile."""

@@ -301,6 +301,8 @@ class Shard:
                 if name in self.topics:
                     self.topics[name].narrowed(self.context.clock.monotonic())
             link.session = session
+            if not link.retired and link.successor is None:
+                self.revival.explained(link)
         self._racing()
 
     def _interrupted(

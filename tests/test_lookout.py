@@ -118,6 +118,21 @@ async def test_a_book_whose_stream_is_dead_is_invalid_until_the_stream_speaks() 
 
 
 @scenario
+async def test_what_was_found_dead_on_a_dying_connection_is_well_on_the_next_one() -> None:
+    # A half-open line is found out by its heartbeat after half a minute, its streams before that.
+    async with seen("okx", trades("BTC/USDT")) as it:
+        await until(lambda: it.data > 10, 60.0)
+        it.venue.faults.add("half_open")
+        await until(lambda: it.client.status().found_dead == 1, 60.0)
+        # Nothing happens any more, so that the stream has nothing to say.
+        it.venue.faults.add("stall")
+        await until(lambda: it.client.status().reconnects == 1, 60.0)
+        await asyncio.sleep(2.0)
+        assert it.client.status().subscriptions[0].state is SubscriptionState.ACTIVE
+        assert it.notices == ["Stale", "Gap", "Resumed"]
+
+
+@scenario
 async def test_requests_that_fail_prove_nothing() -> None:
     async with seen("bybit", trades("BTC/USDT")) as it:
         await until(lambda: it.data > 0, 30.0)
