@@ -259,7 +259,7 @@ class LiquidationStream(Stream):
     __slots__ = ()
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        events = []
+        events: list[Liquidation] = []
         messages: list[Message] = []
         for row in frame["data"]:
             try:
@@ -303,7 +303,7 @@ class CandleStream(Stream):
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         time = ns_of_ms(frame["ts"])
-        events = []
+        events: list[Liquidation] = []
         sequence = 0
         for row in frame["data"]:
             start = ns_of_ms(row["start"])
