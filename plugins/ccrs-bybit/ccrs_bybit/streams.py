@@ -303,7 +303,7 @@ class CandleStream(Stream):
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         time = ns_of_ms(frame["ts"])
-        events: list[Liquidation] = []
+        events = []
         sequence = 0
         for row in frame["data"]:
             start = ns_of_ms(row["start"])
