@@ -40,7 +40,7 @@ from ccrs_core.frames import FrameReader
 from ccrs_core.model import Subscription
 from ccrs_core.outstanding import Asked, Outstanding, chunks
 from ccrs_core.race import Runner
-from ccrs_core.unread import topics_of
+from ccrs_core.unread import topics_of, typed
 from ccrs_core.wanted import MISREAD, Wanted, WantedTopic
 
 NEVER = float("inf")
@@ -269,11 +269,7 @@ class Session(Wanted):
     def _undecodable(
         self, cause: Exception, frame: bytes, now: float, effects: list[Effect]
     ) -> None:
-        if isinstance(cause, DecodeError):
-            error = cause
-        else:  # a plugin's bug must not take the client's other connections down
-            error = DecodeError(f"the codec failed: {type(cause).__name__}: {cause}", frame)
-            error.__cause__ = cause
+        error = typed(cause, frame)
         self.counters.unreadable += 1
         named = topics_of(self._codec, error, frame)
         names = tuple(name for name in named if name in self._topics)

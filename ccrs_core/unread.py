@@ -16,6 +16,16 @@ AGAIN = 60.0
 """Seconds after which the log is told anew that a topic's values can't be read."""
 
 
+def typed(cause: Exception, frame: bytes) -> DecodeError:
+    """What a codec has raised, as what it should have raised: a plugin's bug must not take the
+    client's other connections down."""
+    if isinstance(cause, DecodeError):
+        return cause
+    error = DecodeError(f"the codec failed: {type(cause).__name__}: {cause}", frame)
+    error.__cause__ = cause
+    return error
+
+
 def topics_of(codec: Codec, error: Exception, frame: bytes) -> tuple[str, ...]:
     """Whose values couldn't be read, where a frame is a message but for those."""
     if isinstance(error, DecodeError) and error.topics:
