@@ -36,8 +36,10 @@ class Doubts:
             topic = self._shard.topics.get(name)
             if topic is None:
                 continue
-            if not (link.runner in topic.coverage.following and self._lacks(link, name)):
-                topic.coverage.answered(link.runner, asked_at, now)
+            coverage = topic.coverage
+            following = link.runner in coverage.following and coverage.apart
+            if not (following and self._lacks(link, name)):
+                coverage.answered(link.runner, asked_at, now)
 
     def _later(self, delay: float) -> None:
         self._asking = True

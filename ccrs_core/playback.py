@@ -22,6 +22,7 @@ from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.outstanding import chunks
 from ccrs_core.questions import Questions
+from ccrs_core.quiet import BEGINNING, GONE
 from ccrs_core.race import Runner
 from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
 from ccrs_core.rest import GetBook, HttpResponse
@@ -56,7 +57,21 @@ class _Line:
     questions: Questions
     carried: set[str] = attrs.field(factory=set)
     """Topics that it brings."""
+    since: dict[str, float] = attrs.field(factory=dict)
+    """From when on it has brought them."""
+    heard: dict[str, float] = attrs.field(factory=dict)
+    """When it last brought something of them."""
     last_received: float = 0.0
+
+    def hears(self, name: str, now: float) -> None:
+        self.carried.add(name)
+        self.since.setdefault(name, now)
+        self.heard[name] = now
+
+    def forget(self, name: str) -> None:
+        self.carried.discard(name)
+        self.since.pop(name, None)
+        self.heard.pop(name, None)
 
 
 @attrs.define(eq=False)
@@ -66,6 +81,8 @@ class _Race:
     subscriptions: dict[Subscription, None] = attrs.field(factory=dict)
     topics: dict[str, Topic] = attrs.field(factory=dict)
     runners: list[Runner] = attrs.field(factory=list)
+    brought: dict[str, float] = attrs.field(factory=dict)
+    """When connections that are gone had last brought something of a topic."""
 
 
 class Playback:
@@ -163,7 +180,7 @@ class Playback:
                 if number in self._undecided:
                     self._decide_by_request(number, frame)
                 if number in self._lines:
-                    self._lines[number].questions.sent(frame, self._now())
+                    self._asked_of(self._lines[number], frame)
             case Closed(_, number, reason):
                 self._undecided.pop(number, None)
                 self._close(number, ours=reason == ABORTED)
@@ -350,6 +367,9 @@ class Playback:
         left = [other for other in self._lines.values() if other.route is line.route]
         # What the client ends while as many are open as are wanted has been replaced.
         planned = ours and len(left) >= self._connections
+        for name, at in line.heard.items():
+            if at >= line.since[name] + BEGINNING:
+                race.brought[name] = max(at, race.brought.get(name, at))
         race.runners.remove(line.runner)
         for name in line.carried:
             if not self._carrying(line.route, name):
@@ -388,7 +408,7 @@ class Playback:
             peeked = _peek(codec, frame)
             topic = None if peeked is None else race.topics.get(peeked[0])
             if peeked is not None and topic is not None:
-                line.carried.add(peeked[0])
+                line.hears(peeked[0], now)
                 if topic.late(peeked[1], peeked[2], runner, now, self.now_ns):
                     return "late"
                 if isinstance(peeked[1], bytes):
@@ -412,7 +432,7 @@ class Playback:
             if not timed:
                 message.events = [self._dated(event) for event in message.events]
                 now = line.last_received = self._now()
-            line.carried.add(message.topic)
+            line.hears(message.topic, now)
             race.topics[message.topic].deliver(message, runner, now)
         if useful:
             return "data"
@@ -431,6 +451,7 @@ class Playback:
                     topic = self.routes[line.route].topics.get(name)
                     if topic is not None:
                         line.carried.add(name)
+                        line.since.setdefault(name, now)
                         topic.acknowledged(line.runner, now, self.now_ns)
                 if names or request_id is None:
                     return
@@ -441,9 +462,46 @@ class Playback:
                 asked_at = line.questions.answered(request_id)
             case _:
                 return
-        if asked_at is not None:
-            for topic in self.routes[line.route].topics.values():
-                topic.coverage.answered(line.runner, asked_at, now)
+        if asked_at is None:
+            return
+        for topic in self.routes[line.route].topics.values():
+            coverage = topic.coverage
+            if line.runner in coverage.following and coverage.apart and self._lacks(line, topic):
+                self._silent(line, topic)
+            else:
+                coverage.answered(line.runner, asked_at, now)
+
+    # --- topics that are subscribed to anew, see :mod:`ccrs_core.revival` ---
+
+    def _lacks(self, line: _Line, topic: Topic) -> bool:
+        brought = self.routes[line.route].brought.get(topic.name)
+        at = line.heard.get(topic.name, line.since.get(topic.name))
+        return brought is not None and at is not None and at < brought - GONE
+
+    def _asked_of(self, line: _Line, frame: bytes) -> None:
+        """A frame has left: of what it begins anew, something may be missing."""
+        questions = line.questions
+        questions.sent(frame, self._now())
+        anew, questions.anew = questions.anew, []
+        for name in anew:
+            topic = self.routes[line.route].topics.get(name)
+            if topic is not None and name in line.carried:
+                self._silent(line, topic)
+
+    def _silent(self, line: _Line, topic: Topic) -> None:
+        """A connection brings nothing of a topic, and asks for it anew; see ``Shard.silent``."""
+        name, now = topic.name, self._now()
+        line.forget(name)
+        book = topic.book
+        if book is not None and not book.valid and len(topic.streams) == 1:
+            return  # it is asked for because of that
+        if not self._carrying(line.route, name):
+            topic.lost_sync(Reason.SILENT)
+            for stream in topic.streams.values():
+                stream.dead = self._exchange.max_silence(stream.subscription) is None
+                stream.interrupt(Reason.RESUBSCRIBED)
+                stream.stale(Reason.SILENT, self.now_ns)
+        topic.coverage.leaves(line.runner, Reason.SILENT, now, ended=False)
 
     def _dated(self, event: Any) -> Any:
         """An event of unknown receive time, as if it had arrived at the exchange's time."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
 
 from ccrs_core.codec import Codec, Outbound
 from ccrs_core.exchange import Route
@@ -33,6 +36,10 @@ class Questions:
         self._pings: list[re.Pattern[bytes]] = []
         self._requests: list[tuple[re.Pattern[bytes], tuple[str, ...]]] | None = None
         self._codec, self._route, self._wanted = codec, route, wanted
+        self._ended: set[str] = set()
+        """Topics that were unsubscribed from."""
+        self.anew: list[str] = []
+        """Those that were subscribed to again since this was last emptied."""
         reading = codec()
         for frame in (reading.ping(_ID), reading.probe(_ID)):
             if frame is not None:
@@ -49,7 +56,34 @@ class Questions:
             found = pattern.fullmatch(frame)
             if found is not None and found.re.groups:
                 self._topics[found[1].decode()] = topics
+                self._begins(topics)
                 return
+        if topics := self._among(frame, subscribe=False):
+            self._ended.update(topics)
+        elif topics := self._among(frame, subscribe=True):
+            self._begins(topics)
+
+    def _begins(self, topics: tuple[str, ...]) -> None:
+        self.anew += [name for name in topics if name in self._ended]
+        self._ended.difference_update(topics)
+
+    def _among(self, frame: bytes, *, subscribe: bool) -> tuple[str, ...]:
+        """The topics that a request is about, whichever of those wanted they are."""
+        asked, codec = _items(frame), self._codec()
+        if not asked:
+            return ()
+        make = codec.subscribe if subscribe else codec.unsubscribe
+        found: list[Subscription] = []
+        for each in self._wanted:
+            own = _items(_raw(make([each], _ID)))
+            if own and all(item in asked for item in own):
+                found.append(each)
+        again = _items(_raw(make(found, _ID))) if found else []
+        if len(again) != len(asked) or any(item not in asked for item in again):
+            return ()
+        if _words(_raw(make(found, _ID))) != _words(frame):
+            return ()
+        return tuple(dict.fromkeys(map(codec.topic, found)))
 
     def asks(self, frame: bytes) -> bool:
         """Whether a frame that has left subscribes to what is known."""
@@ -78,9 +112,32 @@ class Questions:
         return self._requests
 
 
+def _raw(frame: Outbound) -> bytes:
+    return frame.encode() if isinstance(frame, str) else frame
+
+
+def _fields(frame: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(frame)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _items(frame: bytes) -> list[Any]:
+    """What a request lists, where it is JSON with a list in it."""
+    return next((value for value in _fields(frame).values() if isinstance(value, list)), [])
+
+
+def _words(frame: bytes) -> dict[str, str]:
+    """What a request says besides what it lists, and its id."""
+    fields = _fields(frame).items()
+    return {key: value for key, value in fields if isinstance(value, str) and not value.isdigit()}
+
+
 def _pattern(frame: Outbound) -> re.Pattern[bytes]:
     """Matches a frame whatever the id of its request."""
-    raw = frame.encode() if isinstance(frame, str) else frame
+    raw = _raw(frame)
     parts = raw.split(_ID.encode())
     if len(parts) == 1:
         return re.compile(re.escape(raw))

@@ -27,6 +27,10 @@ BEGINNING = 5.0
 """Seconds in which a subscription shows the state that it begins with."""
 
 
+GONE = 2.0
+"""Seconds by which a connection may lag behind one that is lost before it lacks what that had."""
+
+
 class Life(NamedTuple):
     """A stream's last sign of life."""
 

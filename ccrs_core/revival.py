@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from ccrs_core.events import Reason
 from ccrs_core.exchange import Route, SequenceScope
-from ccrs_core.quiet import Life, Quiet
+from ccrs_core.quiet import GONE, Life, Quiet
 from ccrs_core.rollover import Owner
 from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
@@ -32,8 +32,6 @@ class Revival:
     """Seconds after which one of several connections must have brought what another one has."""
     LAG = 10.0
     """Seconds by which a connection may lag behind the others before it brings nothing."""
-    GONE = 2.0
-    """The same behind one that is lost, where a ``Gap`` in time depends on it."""
     SPOKEN = 60.0
     """An address at which something was heard within so many seconds works."""
 
@@ -116,7 +114,7 @@ class Revival:
         arrived that was sent to it by now; if so, it is asked for the topic anew."""
         session, brought = link.session, self._brought.get(self._shard.topics[topic])
         life = None if session is None else session.life(topic)
-        if session is None or brought is None or life is None or life.at >= brought - self.GONE:
+        if session is None or brought is None or life is None or life.at >= brought - GONE:
             return False
         log.warning("%s came on a connection that is gone, not on %d", topic, link.number)
         link.apply(session.found_silent([topic], self._shard.context.clock.monotonic()))

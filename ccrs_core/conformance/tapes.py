@@ -173,8 +173,13 @@ def _record(
     path: Path,
     connections: int = 1,
     seconds: float = 8.0,
+    *,
+    script: Sequence[tuple[float, str]] = (),
+    wanted: Sequence[Subscription] | None = None,
 ) -> _Tape:
-    subscriptions = _subscriptions(subject)
+    """A recording in the middle of which a connection is lost, or of what faults do (``script``),
+    each after some seconds; an empty one ends all that went before."""
+    subscriptions = _subscriptions(subject) if wanted is None else list(wanted)
     venue.start_ns = venue.now_ns
     world = _Recorded(subject.make(), venue, path=path)
 
@@ -193,8 +198,12 @@ def _record(
             )
         )
         async with watching(world, *subscriptions, connections=connections) as watch:
-            await settle(seconds / 2)
-            world.fault("drop,target=random")
+            for pause, fault in script or [(seconds / 2, "drop,target=random")]:
+                await settle(pause)
+                if fault:
+                    world.fault(fault)
+                else:
+                    world.quieten()
             await settle(seconds)
             world.writer.close()
             return list(watch.events)

@@ -1,0 +1,42 @@
+"""A replay gives what the live run gave, where streams died and were subscribed to anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ccrs_core.conformance import tapes
+from ccrs_core.conformance.subject import Subject
+from ccrs_core.events import Gap
+from ccrs_core.exchange import SequenceScope
+from ccrs_core.replay import replay
+
+SCRIPTS: dict[str, Sequence[tuple[float, str]]] = {
+    "all are dead for a while": [(5.3, "silence"), (1.0, "mute"), (94.0, "")],
+    "one connection is dead, the other one is lost": [
+        (5.3, "silence,target=1"),
+        (35.0, "drop,target=2"),
+        (20.0, "mute,target=1"),
+    ],
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_a_replay_of_dead_streams_gives_what_the_live_run_delivered_with_its_gaps(
+    exchange: str, connections: int, script: str, tmp_path: Path
+) -> None:
+    subject = Subject(exchange)
+    wanted = [case.subscription for case in subject.cases()]
+    scope = SequenceScope.GLOBAL
+    wanted = [each for each in wanted if subject.exchange.route(each).sequence_scope is scope]
+    venue, path = subject.venue(rate=4.0), tmp_path / "recording"
+    tape = tapes._record(
+        subject, venue, path, connections, 60.0, script=SCRIPTS[script], wanted=wanted
+    )
+    played = list(replay(subject.make(), path))
+    tapes._same_data(tape.events, played)
+    assert any(isinstance(event, Gap) for event in played)
