@@ -102,7 +102,7 @@ def connect(
         ("options", options, Options),
         ("credentials", credentials, Credentials),
     ):
-        if value is not None and not isinstance(value, kind):
+        if not isinstance(value, kind) and (value is not None or kind is Exchange):
             shown = "that" if kind is Credentials else repr(value)[:100]
             raise UsageError(f"{what} must be of the type {kind.__name__}, not {shown}")
     return Client(

@@ -45,6 +45,7 @@ def test_settings_of_another_type_are_refused_by_name() -> None:
     ):
         with pytest.raises(UsageError, match=said):
             make()
-    exchange: Any = Toy
-    with pytest.raises(UsageError, match="exchange must be of the type Exchange"):
-        ccrs_core.connect(exchange)
+    exchange: Any
+    for exchange in (Toy, None):
+        with pytest.raises(UsageError, match="exchange must be of the type Exchange"):
+            ccrs_core.connect(exchange)

@@ -173,6 +173,14 @@ def test_the_command_writes_the_package_and_says_what_is_next(
 # --- what it can do ---
 
 
+def test_the_command_that_its_readme_begins_with_works_at_once(package: Path) -> None:
+    found = re.search(r"(?m)^ccrs (.*)$", (package / "README.md").read_text("utf-8"))
+    assert found is not None
+    done = run_beside(package, *found[1].split())
+    assert done.returncode == 0, done.stderr
+    assert "BTC/USD" in done.stdout
+
+
 def test_the_package_is_found_and_declares_no_channel(package: Path) -> None:
     done = run_beside(package, "exchanges")
     assert done.returncode == 0, done.stderr
