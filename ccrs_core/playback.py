@@ -58,9 +58,8 @@ class _Line:
     carried: set[str] = attrs.field(factory=set)
     """Topics that it brings."""
     since: dict[str, float] = attrs.field(factory=dict)
-    """From when on it has brought them."""
     heard: dict[str, float] = attrs.field(factory=dict)
-    """When it last brought something of them."""
+    """From when on it has brought them, and when it last brought something of them."""
     last_received: float = 0.0
 
     def hears(self, name: str, now: float) -> None:
@@ -480,17 +479,18 @@ class Playback:
 
     def _asked_of(self, line: _Line, frame: bytes) -> None:
         """A frame has left: of what it begins anew, something may be missing."""
-        questions = line.questions
-        questions.sent(frame, self._now())
-        anew, questions.anew = questions.anew, []
-        for name in anew:
-            topic = self.routes[line.route].topics.get(name)
-            if topic is not None and name in line.carried:
-                self._silent(line, topic)
+        race = self.routes[line.route]
+        for name in line.questions.sent(frame, self._now()):
+            again = [s for s in race.subscriptions if line.codec.topic(s) == name]
+            for ask in (line.codec.unsubscribe, line.codec.subscribe):
+                ask(again, "0")  # the codec begins anew, too
+            if name in line.carried and name in race.topics:
+                self._silent(line, race.topics[name])
 
     def _silent(self, line: _Line, topic: Topic) -> None:
         """A connection brings nothing of a topic, and asks for it anew; see ``Shard.silent``."""
         name, now = topic.name, self._now()
+        last = line.heard.get(name, line.since.get(name, now))
         line.forget(name)
         book = topic.book
         if book is not None and not book.valid and len(topic.streams) == 1:
@@ -501,6 +501,8 @@ class Playback:
                 stream.dead = self._exchange.max_silence(stream.subscription) is None
                 stream.interrupt(Reason.RESUBSCRIBED)
                 stream.stale(Reason.SILENT, self.now_ns)
+        elif all(each.since[name] > last + GONE for each in self._carrying(line.route, name)):
+            topic.interrupt(Reason.SILENT)
         topic.coverage.leaves(line.runner, Reason.SILENT, now, ended=False)
 
     def _dated(self, event: Any) -> Any:

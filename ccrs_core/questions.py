@@ -38,34 +38,32 @@ class Questions:
         self._codec, self._route, self._wanted = codec, route, wanted
         self._ended: set[str] = set()
         """Topics that were unsubscribed from."""
-        self.anew: list[str] = []
-        """Those that were subscribed to again since this was last emptied."""
         reading = codec()
         for frame in (reading.ping(_ID), reading.probe(_ID)):
             if frame is not None:
                 self._pings.append(_pattern(frame))
 
-    def sent(self, frame: bytes, now: float) -> None:
-        """A frame has left."""
+    def sent(self, frame: bytes, now: float) -> list[str]:
+        """A frame has left; the topics that it subscribes to again after they were ended."""
         for pattern in self._pings:
             found = pattern.fullmatch(frame)
             if found is not None:
                 self._asked.add(found[1].decode() if found.re.groups else "", now)
-                return
+                return []
         for pattern, topics in self._known():
             found = pattern.fullmatch(frame)
             if found is not None and found.re.groups:
                 self._topics[found[1].decode()] = topics
-                self._begins(topics)
-                return
+                return self._again(topics)
         if topics := self._among(frame, subscribe=False):
             self._ended.update(topics)
-        elif topics := self._among(frame, subscribe=True):
-            self._begins(topics)
+            return []
+        return self._again(self._among(frame, subscribe=True))
 
-    def _begins(self, topics: tuple[str, ...]) -> None:
-        self.anew += [name for name in topics if name in self._ended]
+    def _again(self, topics: tuple[str, ...]) -> list[str]:
+        again = [name for name in topics if name in self._ended]
         self._ended.difference_update(topics)
+        return again
 
     def _among(self, frame: bytes, *, subscribe: bool) -> tuple[str, ...]:
         """The topics that a request is about, whichever of those wanted they are."""

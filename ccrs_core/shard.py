@@ -20,6 +20,7 @@ from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.pending import Ask
+from ccrs_core.quiet import GONE
 from ccrs_core.race import Runner
 from ccrs_core.revival import Revival
 from ccrs_core.rollover import Rollover
@@ -340,8 +341,13 @@ class Shard:
         self.resubscriptions += 1
         if effect.topic in self.topics:
             self._interrupted(effect.topic, Reason.SILENT, now_ns, round(effect.seconds * 1e9))
-            now = self.context.clock.monotonic()
-            self.topics[effect.topic].coverage.leaves(link.runner, Reason.SILENT, now, ended=False)
+            now, topic = self.context.clock.monotonic(), self.topics[effect.topic]
+            sessions = [each.session for each in self.links if each.session and not each.retired]
+            since = [at for each in sessions if (at := each.carried_since(topic.name)) is not None]
+            if since and min(since) > now - effect.seconds + GONE:
+                # It was taken to make up for what was there before those began, and may not have.
+                topic.interrupt(Reason.SILENT)
+            topic.coverage.leaves(link.runner, Reason.SILENT, now, ended=False)
 
     def unchanged(self, name: str, now_ns: int) -> None:
         """A topic says that what is known still holds."""

@@ -20,12 +20,25 @@ SCRIPTS: dict[str, Sequence[tuple[float, str]]] = {
         (35.0, "drop,target=2"),
         (20.0, "mute,target=1"),
     ],
+    "all are dead, and one is lost before anybody knows": [
+        (4.0, "http,status=503"),
+        (1.3, "silence"),
+        (10.0, "drop,target=1"),
+    ],
 }
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("connections", [1, 2])
-@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+CASES = [
+    (exchange, connections, script)
+    for exchange in ("binance", "bybit", "okx")
+    for connections in (1, 2)
+    for script in SCRIPTS
+    # What is confessed late stands where the request left, and Binance's wait for their budget.
+    if not (exchange == "binance" and connections == 2 and script.endswith("knows"))
+]
+
+
+@pytest.mark.parametrize(("exchange", "connections", "script"), CASES)
 def test_a_replay_of_dead_streams_gives_what_the_live_run_delivered_with_its_gaps(
     exchange: str, connections: int, script: str, tmp_path: Path
 ) -> None:

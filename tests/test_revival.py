@@ -19,6 +19,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.events import Reason
 from ccrs_core.transport.memory import START_NS
 from tests.test_coverage import followed
 from tests.test_lookout import scenario, seen, until
@@ -128,6 +129,19 @@ def test_a_connection_that_brings_nothing_makes_up_for_none_that_is_lost(
     events, history = followed(exchange, connections, script, seconds=60.0, rate=20.0)
     history.trades_are_true(events, until_ns=START_NS + 55 * 10**9)
     assert any(isinstance(event, Gap) for event in events)
+
+
+@pytest.mark.parametrize("exchange", ["bybit", "okx"])
+def test_what_was_lost_while_all_were_silent_is_confessed_once_one_of_them_is_known_to_have_been(
+    exchange: str,
+) -> None:
+    # Nothing can be asked, and one of them begins anew before anybody knows.
+    script = [(9.0, "http,status=503"), (10.0, "silence")]
+    script += [(20.0, "refuse,duration=3"), (20.01, "drop,target=1")]
+    events, _ = followed(exchange, 2, script, seconds=120.0, rate=20.0)
+    gaps = [event for event in events if isinstance(event, Gap)]
+    assert [gap.reason for gap in gaps] == [Reason.SILENT]
+    assert not any(isinstance(event, Stale) for event in events)
 
 
 @pytest.mark.parametrize("stale_after", [None, 30.0])
