@@ -123,26 +123,31 @@ def _top(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Se
 
 
 def _trades(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Sequence[Message]:
-    """Oldest first, as the exchange sends them; ``side`` is the taker's. Known by their ids. One
-    that can't be read takes none of the others away."""
+    """Oldest first, as the exchange sends them; ``side`` is the taker's. Known by their ids."""
 
-    def trade(row: Mapping[str, Any]) -> Sequence[Message]:
-        if row["side"] not in SIDES:
-            return (Unrecognised("a trade of no known side"),)
-        event = Trade(
-            "my-exchange",
-            symbol,
-            ns_of_ms(row["time"]),
-            now_ns,
-            None,
-            _text(row["id"]),
-            price(row["price"]),
-            size(row["size"]),
-            SIDES[row["side"]],
-        )
-        return (Data(topic, (event,)),)
+    def read(rows: Sequence[Mapping[str, Any]]) -> Sequence[Message]:
+        events = [
+            Trade(
+                "my-exchange",
+                symbol,
+                ns_of_ms(row["time"]),
+                now_ns,
+                None,
+                _text(row["id"]),
+                price(row["price"]),
+                size(row["size"]),
+                SIDES[row["side"]],
+            )
+            for row in rows
+            if row["side"] in SIDES
+        ]
+        return (Data(topic, events) if events else Unrecognised("trades of no known side"),)
 
-    return row_by_row(topic, message["trades"], trade)
+    try:
+        return read(message["trades"])
+    except MALFORMED:
+        # Each says something by itself: one that can't be read takes none of the others away.
+        return row_by_row(topic, message["trades"], lambda row: read([row]))
 
 
 def _book(message: Mapping[str, Any], topic: str, symbol: str, now_ns: int) -> Sequence[Message]:
