@@ -233,7 +233,8 @@ class Gap(Event):
 @attrs.frozen
 class Stale(Event):
     """What was delivered last may be out of date: no connection brings this subscription's data, or
-    nothing was heard of it for as long as its exchange promises, or as the feed's ``stale_after``.
+    nothing was heard of it for as long as its exchange promises, or as the feed's ``stale_after``,
+    or although the exchange shows elsewhere that something has happened.
 
     A book of which it is only silent for ``stale_after`` stays valid.
     """
@@ -248,7 +249,11 @@ class Stale(Event):
 
 @attrs.frozen
 class Resumed(Event):
-    """Data flows again after :class:`Stale`; what follows is fresh."""
+    """A connection brings the subscription's data again, after :class:`Stale`; what follows is fresh.
+
+    Where nothing may be sent for long (trades of a quiet instrument), the exchange's acknowledgement
+    is what tells so; elsewhere, and of what was found dead, data itself does.
+    """
 
     type: ClassVar[str] = "resumed"
 
