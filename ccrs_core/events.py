@@ -249,10 +249,11 @@ class Stale(Event):
 
 @attrs.frozen
 class Resumed(Event):
-    """A connection brings the subscription's data again, after :class:`Stale`; what follows is fresh.
+    """After :class:`Stale`, a connection brings the subscription's data again; what follows is
+    fresh.
 
-    Where nothing may be sent for long (trades of a quiet instrument), the exchange's acknowledgement
-    is what tells so; elsewhere, and of what was found dead, data itself does.
+    Where nothing may be sent for long (trades of a quiet instrument) the acknowledgement is what
+    tells so; elsewhere, and of what was found dead, data itself does.
     """
 
     type: ClassVar[str] = "resumed"
