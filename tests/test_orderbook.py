@@ -266,7 +266,7 @@ def refuses(book: OrderBook) -> bool:
 
 
 def test_every_public_way_to_read_a_book_is_known_here() -> None:
-    state = {"valid", "apply", "invalidate", "shows", "twin", "adopt", "snapshot", "MOST"}
+    state = {"valid", "apply", "invalidate", "close", "shows", "twin", "adopt", "snapshot", "MOST"}
     assert {name for name in vars(OrderBook) if not name.startswith("_")} - state == set(accessors)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import attrs
 
@@ -24,6 +24,7 @@ _BOUND = 600.0
 """Seconds within which a dead stream is found out, in a market in which something happens."""
 _SELDOM = 3 * _BOUND
 """The same of liquidations, which are rare."""
+_READY = 30.0
 _HOUR = 3600.0
 _FEW = 40
 """Questions of one kind in an hour in which little happens."""
@@ -199,7 +200,9 @@ class _feeds:  # noqa: N801  (used as a function)
         found = {}
         for each in self._subscriptions:
             found[each] = await self._stack.enter_async_context(watching(self._world, each))
-            await found[each].feed.ready()
+            with suppress(TimeoutError):  # a muted book is never ready
+                async with asyncio.timeout(_READY):
+                    await found[each].feed.ready()
         return found
 
     async def __aexit__(self, *error: object) -> None:

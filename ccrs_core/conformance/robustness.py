@@ -136,9 +136,9 @@ class RobustnessProperties:
         if not found:
             subject.undeclared("request")
 
-        def check(seed: int) -> None:
+        def check(seed: int, number: int | None = None) -> None:
             rng = Random(seed)
-            request, response = rng.choice(found)
+            request, response = rng.choice(found) if number is None else found[number]
             exchange = subject.make()
             endpoint = exchange.endpoints[type(request)]
 
@@ -165,6 +165,8 @@ class RobustnessProperties:
                 for oddity in _ODDITIES:
                     read(spelled(replaced(tree, place, oddity)))
 
+        for number in range(len(found)):
+            check(number, number)  # each at least once, however few examples there are
         subject.check(check, st.integers(0, 2**32 - 1), examples=200)
 
     @proves(1)

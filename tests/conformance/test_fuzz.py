@@ -266,8 +266,9 @@ def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
 
 @needs_atheris
 def test_an_input_that_kills_the_process_is_found_too(toy: Path, empty: Path) -> None:
-    abort = '    if not message["trades"]:\n        __import__("os").abort()\n'
-    plant(toy, "    events = [\n        Trade(", abort + "    events = [\n        Trade(")
+    abort = '        if not rows:\n            __import__("os").abort()\n'
+    events = "        events = [\n            Trade("
+    plant(toy, events, abort + events)
     done = fuzzing(toy, empty, "--seconds", "5")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "found: reading it ends the process" in done.stderr
