@@ -136,9 +136,7 @@ class RobustnessProperties:
         if not found:
             subject.undeclared("request")
 
-        def check(seed: int, number: int | None = None) -> None:
-            rng = Random(seed)
-            request, response = rng.choice(found) if number is None else found[number]
+        def damage(rng: Random, request: Request[Any], response: HttpResponse) -> None:
             exchange = subject.make()
             endpoint = exchange.endpoints[type(request)]
 
@@ -165,8 +163,13 @@ class RobustnessProperties:
                 for oddity in _ODDITIES:
                     read(spelled(replaced(tree, place, oddity)))
 
-        for number in range(len(found)):
-            check(number, number)  # each at least once, however few examples there are
+        def check(seed: int) -> None:
+            rng = Random(seed)
+            damage(rng, *rng.choice(found))
+
+        # Each at least once, however few examples there are.
+        for number, (request, response) in enumerate(found):
+            damage(Random(number), request, response)
         subject.check(check, st.integers(0, 2**32 - 1), examples=200)
 
     @proves(1)
