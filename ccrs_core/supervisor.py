@@ -266,6 +266,8 @@ class Link:
             alternatives.worked(shard.route, self.address)
         elif session.fell_silent:
             alternatives.silent(shard.route, self.address)
+        elif not self.retired:
+            alternatives.failed(shard.route, self.address)
         return since is not None and (
             context.clock.monotonic() - since >= context.options.stable_after
         )
@@ -485,6 +487,8 @@ class Link:
             return
         now = self.context.clock.monotonic()
         self.note_life(session)
+        if session.first_data_at is not None:
+            self.context.alternatives.worked(self.shard.route, self.address)
         self._apply(session.tick(now), now)
         at = session.wake_at
         if at != NEVER and self._connection is not None:

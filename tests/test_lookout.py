@@ -70,6 +70,33 @@ async def test_an_address_that_does_not_exist_is_left_again() -> None:
         assert it.notices[-1] == "Resumed"
 
 
+@scenario
+async def test_an_address_that_hangs_up_at_once_is_left_again() -> None:
+    dialect = BinanceDialect(coinm_routed=True)
+    muted = "mute,path=/dstream/stream"
+    async with seen("binance", trades("BTC/USD:BTC"), dialect=dialect, before=muted) as it:
+        it.venue.faults.add("close,path=/dstream/market/*,every=0.01,code=1008")
+        await until(lambda: it.client.status().address_changes >= 1, 400.0)
+        await until(lambda: it.client.status().address_changes >= 2, 20.0)
+        assert not it.data
+
+
+@scenario
+async def test_an_address_that_works_is_kept_though_a_dial_fails() -> None:
+    dialect = BinanceDialect(coinm_routed=True)
+    interest = trades("BTC/USD:BTC")
+    async with seen("binance", interest, dialect=dialect) as it:
+        await until(lambda: it.data > 10, 400.0)
+        worked, changes = it.url, it.client.status().address_changes
+        await asyncio.sleep(400.0)
+        # A planned replacement, whose dials fail for a while.
+        it.venue.faults.add("refuse,duration=20")
+        it.venue.faults.add("shutdown_notice")
+        await asyncio.sleep(60.0)
+        assert it.client.status().rollovers >= 1
+        assert (it.url, it.client.status().address_changes) == (worked, changes)
+
+
 # --- one of several connections -------------------------------------------------------------------
 
 
