@@ -117,6 +117,8 @@ class Connections(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def trades(self, count: int) -> None:
+        # Nothing happens at the very moment of a question: clocks tell nanoseconds.
+        self._pass(1e-6)
         for _ in range(count):
             self.published += 1
             number = self.published
@@ -149,6 +151,7 @@ class Connections(RuleBasedStateMachine):
     @rule(line=lines)
     def a_frame_is_unreadable(self, line: Line) -> None:
         if line.open and line.acknowledged and line.under_way:
+            self._pass(1e-6)
             line.under_way.popleft()
             self.topic.coverage.misses(line.runner, Reason.UNREADABLE, self.now)
             self._ask()
