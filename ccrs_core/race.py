@@ -12,9 +12,20 @@ from typing import ClassVar
 
 import attrs
 
+from ccrs_core.events import MarketData
 from ccrs_core.trail import Trail
 
 Number = int | bytes
+
+
+def same_content(one: MarketData, other: MarketData | None) -> bool:
+    """Whether two events say the same, whenever they came."""
+    if other is None or one.__class__ is not other.__class__:
+        return False
+    first, second = (
+        attrs.evolve(event, exchange_time_ns=None, received_time_ns=0) for event in (one, other)
+    )
+    return first == second
 
 
 @attrs.define(eq=False)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-import attrs
-
 from ccrs_core.codec import Data
 from ccrs_core.counted import Counted, Run
 from ccrs_core.coverage import Coverage
@@ -17,19 +15,9 @@ from ccrs_core.keeper import BookKeeper
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.pending import Ask
-from ccrs_core.race import Race, Runner
+from ccrs_core.race import Race, Runner, same_content
 from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.trail import Trail
-
-
-def same_content(one: MarketData, other: MarketData | None) -> bool:
-    """Whether two events say the same, whenever they came."""
-    if other is None or one.__class__ is not other.__class__:
-        return False
-    first, second = (
-        attrs.evolve(event, exchange_time_ns=None, received_time_ns=0) for event in (one, other)
-    )
-    return first == second
 
 
 def new_book(exchange: Exchange, subscription: Subscription) -> OrderBook:
@@ -352,6 +340,15 @@ class Topic:
 
     def _new_trades(self, events: Sequence[MarketData]) -> Sequence[MarketData]:
         known, former = self._trade_ids, self._former_ids
+        if len(events) == 1:
+            event = events[0]
+            assert isinstance(event, Trade)
+            trade_id = event.trade_id
+            if trade_id not in known and not (former and trade_id in former):
+                known[trade_id] = None
+                if len(known) > self.TRADE_WINDOW:
+                    known.popitem(last=False)
+                return events
         new = []
         for event in events:
             assert isinstance(event, Trade)
