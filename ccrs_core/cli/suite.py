@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
+from typing import TYPE_CHECKING, Any
 
 from ccrs_core.cli import children, interrupts
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def _run(arguments: list[str]) -> int:
+    import pytest
+
+    class Interruption:
+        """Python may not know the line on which it was interrupted; pytest, which shows that line,
+        would fail then. It is shown another one."""
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[Any]) -> None:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                excinfo.traceback = pytest.ExceptionInfo.from_current().traceback
+
+    return int(pytest.main(arguments, plugins=[Interruption()]))
+
 
 if __name__ == "__main__":
     interrupts.install()
     children.hear()
     try:
         with interrupts.raising():
-            runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+            code = _run(sys.argv[1:])
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(interrupts.INTERRUPTED)

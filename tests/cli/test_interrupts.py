@@ -223,3 +223,21 @@ def test_what_is_to_ignore_interruptions_ignores_them() -> None:
         [sys.executable, "-c", program], capture_output=True, timeout=SECONDS, check=False
     )
     assert (done.returncode, done.stdout) == (0, b"goes on\n")
+
+
+def test_the_suites_pytest_shows_a_line_of_which_python_knows_that_it_was_interrupted(
+    tmp_path: Path,
+) -> None:
+    # Of the line that it was really interrupted on, the interpreter may not know the number.
+    Path(tmp_path, "test_it.py").write_text("def test_it():\n    raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "ccrs_core.cli.suite", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "suite.py" in done.stdout
+    assert "INTERNALERROR" not in done.stdout + done.stderr

@@ -99,13 +99,16 @@ def test_look_ups_that_hang_are_few_and_given_up_with_a_typed_error(
         pytest.importorskip("aiohttp_socks")
 
     async def main() -> None:
-        transport = make(TransportOptions(connect_timeout=1.0, proxy=proxy))
-        for error in await failures(attempts(transport)):
-            assert isinstance(error, ConnectFailed)
-            assert f"no address of {HANGING} found within 0.9 s" in str(error)
-        assert server.most <= names.MOST
-        await everybody_else_is_served()
-        await transport.aclose()
+        # A busy machine may be late by some tenths of a second.
+        transport = make(TransportOptions(connect_timeout=4.0, proxy=proxy))
+        try:
+            for error in await failures(attempts(transport)):
+                assert isinstance(error, ConnectFailed)
+                assert f"no address of {HANGING} found within 3.6 s" in str(error)
+            assert server.most <= names.MOST
+            await everybody_else_is_served()
+        finally:
+            await transport.aclose()
 
     run(main)
 
