@@ -40,10 +40,10 @@ class Alternatives:
         return True
 
     def failed(self, route: Route, url: str) -> None:
-        """An address can't be connected to. If that isn't the first of its route, nor one that has
-        worked, it may not exist."""
+        """An address can't be connected to, or has hung up before anything came. If that isn't the
+        first of its route, nor one that has worked, it may not exist."""
         if url == self.url(route) and self._at.get(route, 0) and (route, url) not in self._worked:
-            self._next(route, "that address can't be connected to")
+            self._next(route, "nothing ever came from there")
 
     def _next(self, route: Route, why: str) -> None:
         before = self.url(route)

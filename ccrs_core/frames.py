@@ -171,7 +171,7 @@ class FrameReader:
                 self._control(message, now, effects)
                 useful = useful or message.__class__ is LeftOut
                 continue
-            assert isinstance(message, Data | Unchanged)
+            assert isinstance(message, (Data, Unchanged))  # a union is made anew each time
             topic = self._topics.get(message.topic)
             if topic is None:
                 continue

@@ -253,21 +253,23 @@ class Lookout:
 
     async def _find_out(self, question: Request[Any]) -> None:
         asked = self._clock.monotonic()
+        marks: dict[str | None, str] | None = None
         try:
-            answer = await self._ask(question)
+            # Read in here: an answer of another kind than promised must not end the client.
+            marks = _marks(question, await self._ask(question))
         except CcrsError as error:
             log.debug("%r: no answer: %s", question, error)
-            answer = None
         except Exception:
             log.warning("%r failed", question, exc_info=True)  # a plugin's bug
-            answer = None
         finally:
             self._asking.pop(question, None)
-        self._judge(question, answer, asked)
+        self._judge(question, marks, asked)
 
-    def _judge(self, question: Request[Any], answer: Any, asked: float) -> None:
+    def _judge(
+        self, question: Request[Any], marks: Mapping[str | None, str] | None, asked: float
+    ) -> None:
+        """Hold the marks of an answer, None where none came, against what was heard."""
         now = self._clock.monotonic()
-        marks = _marks(question, answer)
         dead: dict[Watched, dict[str, Quiet]] = {}
         for entry in list(self._known.values()):
             quiet = entry.quiet
@@ -275,7 +277,7 @@ class Lookout:
                 continue
             if not quiet.soon(now):
                 continue
-            if answer is None:
+            if marks is None:
                 quiet.unanswered(now)
                 continue
             assert entry.subscription is not None

@@ -11,6 +11,7 @@ from ccrs_binance.emulator import BinanceDialect
 from ccrs_bybit import Bybit
 
 from ccrs_core import (
+    Answer,
     BookInvalid,
     GetActivity,
     Interest,
@@ -204,6 +205,26 @@ async def test_a_plugin_that_fails_to_say_what_to_ask_costs_nothing_but_the_answ
         assert it.client.status().subscriptions[0].state is SubscriptionState.UNPROVED
         await asyncio.sleep(2000.0)
         assert it.client.status().rollovers == 1
+
+
+@scenario
+async def test_an_answer_of_another_kind_than_promised_ends_no_client() -> None:
+    right = Bybit.endpoints[GetActivity]
+
+    class Confused(Bybit):
+        endpoints: ClassVar[Any] = {
+            **Bybit.endpoints,
+            GetActivity: attrs.evolve(right, decode=lambda *_: Answer([{"native": "BTCUSDT"}])),
+        }
+
+    async with seen(Confused(), trades("BTC/USDT")) as it:
+        it.venue.faults.add("stall")
+        await asyncio.sleep(120.0)
+        it.venue.faults.clear()
+        before = it.data
+        await until(lambda: it.data > before, 30.0)
+        assert it.client.status().found_dead == 0
+        assert not it.notices
 
 
 @scenario

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import attrs
 
@@ -189,24 +189,19 @@ def _longest(subscriptions: Sequence[Subscription]) -> float:
     return _SELDOM if rare else _BOUND
 
 
-class _feeds:  # noqa: N801  (used as a function)
+@asynccontextmanager
+async def _feeds(
+    world: World, subscriptions: Sequence[Subscription]
+) -> AsyncIterator[dict[Subscription, Watch]]:
     """A feed for each of some subscriptions, read while the block lasts."""
-
-    def __init__(self, world: World, subscriptions: Sequence[Subscription]) -> None:
-        self._world, self._subscriptions = world, subscriptions
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> dict[Subscription, Watch]:
+    async with AsyncExitStack() as stack:
         found = {}
-        for each in self._subscriptions:
-            found[each] = await self._stack.enter_async_context(watching(self._world, each))
+        for each in subscriptions:
+            found[each] = await stack.enter_async_context(watching(world, each))
             with suppress(TimeoutError):  # a muted book is never ready
                 async with asyncio.timeout(_READY):
                     await found[each].feed.ready()
-        return found
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._stack.aclose()
+        yield found
 
 
 async def _until(done: Callable[[], bool], seconds: float, failure: str) -> None:
