@@ -109,6 +109,8 @@ class HostLimits:
     def __init__(self, connects: Budget, requests: Budget, clock: Clock) -> None:
         self.connects = Window(connects, clock)
         self.requests = Window(requests, clock)
+        self.questions: Window | None = None
+        """What whoever looks out for dead streams may ask, once one does."""
         self._clock = clock
         self._paused_until = 0.0
 

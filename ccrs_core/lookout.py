@@ -18,7 +18,7 @@ import attrs
 from ccrs_core.errors import CcrsError
 from ccrs_core.events import BookUpdate, TopOfBook
 from ccrs_core.exchange import Budget, Exchange, Route
-from ccrs_core.limits import Window
+from ccrs_core.limits import HostLimits, Window
 from ccrs_core.model import Subscription
 from ccrs_core.quiet import Life, Quiet, Verdict
 from ccrs_core.rest import GetActivity, GetBook, GetTopOfBook, GetTrades, Request
@@ -63,8 +63,8 @@ class _Entry:
 class Lookout:
     """Watches the quiet streams of one client.
 
-    ``ask(request)`` asks the exchange once; ``price(request)`` tells the name of the address that a
-    question goes to, its budget and what the question costs of it.
+    ``ask(request)`` asks the exchange once; ``price(request)`` tells the budgets of the address
+    that a question goes to, which the clients of a process share, and what it costs of them.
     """
 
     LOOK = 5.0
@@ -81,7 +81,7 @@ class Lookout:
         exchange: Exchange,
         clock: Clock,
         ask: Callable[[Request[Any]], Coroutine[Any, Any, Any]],
-        price: Callable[[Request[Any]], tuple[str, Budget, int]],
+        price: Callable[[Request[Any]], tuple[HostLimits, int]],
         shards: Callable[[], Sequence[Watched]],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         pace: Pace,
@@ -98,8 +98,7 @@ class Lookout:
         self._known: dict[Topic, _Entry] = {}
         self._round: Iterator[tuple[Watched, str, Topic]] | None = None
         self._seen: dict[Topic, _Entry] = {}
-        self._prices: dict[Request[Any], tuple[str, Budget, int]] = {}
-        self._windows: dict[str, Window] = {}
+        self._prices: dict[Request[Any], tuple[HostLimits, int]] = {}
         self._asking: dict[Request[Any], asyncio.Task[None]] = {}
         self._pace = pace
         self._timer: Timer | None = None
@@ -222,13 +221,13 @@ class Lookout:
                 continue
             if self._hear(entry) and entry.quiet.due <= now:
                 due[question] = min(entry.quiet.due, due.get(question, math.inf))
-        spent: set[str] = set()
+        spent: set[HostLimits] = set()
         for question in sorted(due, key=lambda each: due[each]):
             if len(self._asking) >= self.ASKING:
                 return
-            name, budget, weight = self._prices[question]
-            if name in spent or not self._granted(name, budget, weight):
-                spent.add(name)
+            limits, weight = self._prices[question]
+            if limits in spent or not self._granted(limits, weight):
+                spent.add(limits)
                 continue
             work = self._find_out(question)
             try:
@@ -239,17 +238,16 @@ class Lookout:
                 self._ended = True
                 return
 
-    def _granted(self, name: str, budget: Budget, weight: int) -> bool:
-        window = self._windows.get(name)
-        if window is None:
-            minutes = max(60.0, budget.seconds)
-            amount = max(int(self.SHARE * budget.amount * minutes / budget.seconds), 1)
+    def _granted(self, limits: HostLimits, weight: int) -> bool:
+        if limits.questions is None:
+            budget = limits.requests.budget
+            seconds = max(60.0, budget.seconds)
+            amount = max(int(self.SHARE * budget.amount * seconds / budget.seconds), 1)
             while amount < weight:
                 # Seldom is as good as cheap.
-                amount, minutes = amount * 2, minutes * 2
-            window = Window(Budget(amount=amount, seconds=minutes), self._clock)
-            self._windows[name] = window
-        return window.take(weight) == 0.0
+                amount, seconds = amount * 2, seconds * 2
+            limits.questions = Window(Budget(amount=amount, seconds=seconds), self._clock)
+        return limits.questions.take(weight) == 0.0
 
     async def _find_out(self, question: Request[Any]) -> None:
         asked = self._clock.monotonic()

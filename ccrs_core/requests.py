@@ -19,7 +19,6 @@ from ccrs_core.errors import (
     Unsupported,
     UsageError,
 )
-from ccrs_core.exchange import Budget
 from ccrs_core.limits import HostLimits
 from ccrs_core.model import Instrument, Market
 from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
@@ -70,12 +69,12 @@ class Requester:
             )
         return endpoint
 
-    def price(self, request: Request[Any]) -> tuple[str, Budget, int]:
-        """The address that the first page of an answer is asked of, whose budget that is, and what
-        the page costs of it."""
-        exchange, endpoint = self._context.exchange, self.endpoint(request)
-        name = exchange.rest_pool(exchange.rest_address(endpoint.encode(request, None)))
-        return name, exchange.rest_budget(name), endpoint.weight_of(request)
+    def price(self, request: Request[Any]) -> tuple[HostLimits, int]:
+        """The budgets of the address that the first page of an answer is asked of, and what the
+        page costs of them."""
+        context, endpoint = self._context, self.endpoint(request)
+        name = context.exchange.rest_address(endpoint.encode(request, None))
+        return context.rest(name)[1], endpoint.weight_of(request)
 
     async def ask(self, request: Request[T], *, share: float = 1.0, tries: int | None = None) -> T:
         """The answer, its pages joined and cut to the limit, oldest first where time orders it.

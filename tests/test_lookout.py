@@ -21,10 +21,12 @@ from ccrs_core import (
     Subscription,
     SubscriptionState,
     book,
+    connect,
     liquidations,
     mark_price,
     trades,
 )
+from ccrs_core.emulator import EmulatorTransport
 from ccrs_core.events import Reason
 from tests.emulated import scenario, seen, until
 
@@ -241,6 +243,24 @@ async def test_no_more_than_a_twentieth_of_the_budget_is_spent_on_questions() ->
         allowed = 0.05 * budget.amount * 1200.0 / budget.seconds
         assert 20 < it.client.status().requests - begun <= allowed
         assert {s.state for s in it.client.status().subscriptions} == {SubscriptionState.STALE}
+
+
+@scenario
+async def test_clients_of_one_address_ask_no_more_together_than_one_may() -> None:
+    class Tight(AsksOneByOne):
+        limits = attrs.evolve(Bybit.limits, requests=attrs.evolve(Bybit.limits.requests, amount=5))
+
+    symbols = [f"{coin}/USDT" for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA")]
+    async with seen(Tight(), *map(trades, symbols), before="mute") as it:
+        clock = it.client._clock
+        transport = EmulatorTransport(it.venue, clock)
+        other = connect(Tight(), base_url="http://emulator", transport=transport, clock=clock)
+        async with other, other.subscribe(*map(trades, symbols)):
+            begun = it.client.status().requests + other.status().requests
+            await asyncio.sleep(1200.0)
+            asked = it.client.status().requests + other.status().requests - begun
+        budget = Tight.limits.requests
+        assert 20 < asked <= 0.05 * budget.amount * 1200.0 / budget.seconds
 
 
 @scenario
