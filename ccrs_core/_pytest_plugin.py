@@ -105,10 +105,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = config.getoption("--ccrs-only")
     if wanted:
         dropped = [i for i in suite if not any(text in _function(i).__name__ for text in wanted)]
-        if dropped:
-            config.hook.pytest_deselected(items=dropped)
-            gone = set(dropped)
-            items[:] = [item for item in items if item not in gone]
+    elif config.getoption("--ccrs-profile") == "quick":
+        dropped = [item for item in suite if not _property(item).quick]
+    else:
+        dropped = []
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        gone = set(dropped)
+        items[:] = [item for item in items if item not in gone]
     if config.getoption("--ccrs-exchange") is None and any(
         getattr(getattr(item, "cls", None), "exchange", "") is None for item in suite
     ):

@@ -35,20 +35,38 @@ _LAST = {
 """Number of each theme's last property."""
 
 
+class Against(enum.StrEnum):
+    """What a plugin is held against by a test."""
+
+    EMULATOR = "emulator"
+    """Its own emulated exchange, and what really happened to its markets."""
+    SAMPLES = "samples"
+    """Frames and answers that are kept with what they mean."""
+    FACTS = "facts"
+    """What the exchange's documents say, each with its source."""
+    NOTHING = "nothing"
+    """The plugin's own word alone, or rules that hold for every exchange."""
+
+
 @attrs.frozen
 class Property:
     """A numbered property; its text is the docstring of the test that proves it."""
 
     number: int
     theme: Theme
+    against: Against = Against.EMULATOR
+    quick: bool = True
+    """Whether the quick profile tries it."""
 
 
-def proves(number: int) -> Callable[[F], F]:
+def proves(
+    number: int, *, against: Against = Against.EMULATOR, quick: bool = True
+) -> Callable[[F], F]:
     """Mark a test as the proof (or a part of it) of a numbered property."""
     theme = next(theme for last, theme in _LAST.items() if number <= last)
 
     def mark(test: F) -> F:
-        test.ccrs_property = Property(number, theme)  # type: ignore[attr-defined]
+        test.ccrs_property = Property(number, theme, against, quick)  # type: ignore[attr-defined]
         return test
 
     return mark

@@ -7,7 +7,6 @@ passes through it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import resources
 from typing import Any, ClassVar
 
 import attrs
@@ -27,9 +26,6 @@ from tests.mutants.mutant import OF_KIND, Misread, Mutant, changed
 from tests.mutants.values import MARKET
 
 PLUGINS: dict[str, type[Exchange]] = {"binance": Binance, "okx": Okx}
-
-PUBLISHED = {name: resources.files(f"ccrs_{name}") / "samples" for name in PLUGINS}
-"""The plugins' samples, which are right."""
 
 
 # --- mutants of Bybit's on other exchanges -----------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a mutant is: the working Bybit plugin with exactly one thing broken."""
+"""What a mutant is: a working plugin with exactly one thing broken."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ from typing import Any, ClassVar, TypeVar
 
 import attrs
 import orjson
+from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
+from ccrs_kraken import Kraken
+from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.events import MarketData
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.rest import Endpoint, Request
 
-SAMPLES = resources.files("ccrs_bybit") / "samples"
-"""Bybit's, which are right."""
+PLUGINS: dict[str, type[Exchange]] = {
+    "bybit": Bybit,
+    "binance": Binance,
+    "okx": Okx,
+    "kraken": Kraken,
+}
+PUBLISHED = {name: resources.files(f"ccrs_{name}") / "samples" for name in PLUGINS}
+"""The plugins' samples, which are right."""
+SAMPLES = PUBLISHED["bybit"]
 
 K = TypeVar("K", bound=type[Any])
 
@@ -33,6 +43,8 @@ class Mutant:
     aimed_at: tuple[str, ...]
     raises: tuple[type[Exception], ...] = ()
     """What it raises besides typed errors, deliberately."""
+    plugin: str = "bybit"
+    """The plugin that was broken."""
 
 
 MUTANTS: list[Mutant] = []
@@ -42,21 +54,24 @@ OF_KIND: dict[type[Any], Mutant] = {}
 
 
 def caught_by(*tests: str, raises: tuple[type[Exception], ...] = ()) -> Callable[[K], K]:
-    """Enter a class into the catalogue: a codec, an exchange, or a plain class whose ``endpoints``
-    replace Bybit's. Its docstring says what it breaks; each of ``tests`` must fail on it."""
+    """Enter a class into the catalogue: an exchange (whichever plugin's it inherits from), a codec
+    of Bybit's, or a plain class whose ``endpoints`` replace Bybit's. Its docstring says what it
+    breaks; each of ``tests`` must fail on it."""
 
     def enter(kind: K) -> K:
         name = re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+        plugin = next((p for p, base in PLUGINS.items() if issubclass(kind, base)), "bybit")
         assert kind.__doc__, f"{name} doesn't say what it breaks"
         assert all(name != known.name for known in MUTANTS), f"{name} is there already"
-        MUTANTS.append(Mutant(name, kind.__doc__, _exchange(kind), tests, raises))
+        made = _exchange(kind, plugin)
+        MUTANTS.append(Mutant(name, kind.__doc__, made, tests, raises, plugin))
         OF_KIND[kind] = MUTANTS[-1]
         return kind
 
     return enter
 
 
-def _exchange(kind: type[Any]) -> Callable[[], Exchange]:
+def _exchange(kind: type[Any], plugin: str) -> Callable[[], Exchange]:
     if issubclass(kind, Codec):
 
         class Speaking(Bybit):
@@ -75,7 +90,7 @@ def _exchange(kind: type[Any]) -> Callable[[], Exchange]:
         made = Asking
     # Whoever looks for the plugin's package must find the one that is installed.
     if made.__module__.startswith("tests."):
-        made.__module__ = "ccrs_bybit"
+        made.__module__ = f"ccrs_{plugin}"
     return made
 
 

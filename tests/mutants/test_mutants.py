@@ -1,6 +1,6 @@
 """Tests of the tests: what the conformance suite is for, it notices.
 
-Every mutant is the working Bybit plugin with one thing broken. The tests aimed at it must fail on
+Every mutant is a working plugin with one thing broken. The tests aimed at it must fail on
 it, and pass on the plugin as it is. A mutant that survives shows a test that is too weak.
 """
 
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 
 import pytest
-from ccrs_bybit import Bybit
 from hypothesis import Phase, settings
 
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
 from ccrs_core.errors import CcrsError
-from tests.mutants.catalogue import MUTANTS, SAMPLES, Mutant
+from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.connections import ZippedBybit
-from tests.mutants.elsewhere import ELSEWHERE, PUBLISHED
+from tests.mutants.elsewhere import ELSEWHERE
+from tests.mutants.mutant import PLUGINS, PUBLISHED, SAMPLES
 from tests.mutants.packages import FOLDER
 
-AIMED = sorted({name for mutant in MUTANTS for name in mutant.aimed_at})
+AIMED = sorted({(mutant.plugin, name) for mutant in MUTANTS for name in mutant.aimed_at})
 
 # Neither are smaller examples of a fault looked for, nor explanations of it.
 settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
@@ -51,7 +51,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_mutant_is_caught(mutant: Mutant) -> None:
-    _is_caught(mutant, SAMPLES)
+    _is_caught(mutant, PUBLISHED[mutant.plugin])
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,16 @@ def _is_caught(mutant: Mutant, samples: Traversable) -> None:
 
 
 @pytest.fixture(scope="module")
-def bybit() -> Subject:
-    return Subject(Bybit, samples=SAMPLES, profile=Profile.QUICK)
+def unbroken() -> dict[str, Subject]:
+    return {
+        name: Subject(plugin, samples=PUBLISHED[name], profile=Profile.QUICK)
+        for name, plugin in PLUGINS.items()
+    }
 
 
-@pytest.mark.parametrize("name", AIMED)
-def test_the_unbroken_plugin_passes(name: str, bybit: Subject) -> None:
-    _run(name, bybit)
+@pytest.mark.parametrize(("plugin", "name"), AIMED)
+def test_the_unbroken_plugin_passes(plugin: str, name: str, unbroken: dict[str, Subject]) -> None:
+    _run(name, unbroken[plugin])
 
 
 @pytest.mark.parametrize(
@@ -102,5 +105,5 @@ def test_the_unbroken_plugin_passes_with_compressed_frames(name: str) -> None:
 
 def test_the_catalogue_is_large_and_aims_at_tests_of_every_theme() -> None:
     assert len(MUTANTS) >= 100
-    themes = {getattr(ConformanceSuite, name).ccrs_property.theme for name in AIMED}
+    themes = {getattr(ConformanceSuite, name).ccrs_property.theme for _, name in AIMED}
     assert len(themes) == 6, f"only {sorted(themes)}"
