@@ -7,7 +7,8 @@ extra: it imports pytest alone, and does nothing where no test of the suite runs
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         dropped = [i for i in suite if not any(text in _function(i).__name__ for text in wanted)]
     elif config.getoption("--ccrs-profile") == "quick":
         dropped = [item for item in suite if not _property(item).quick]
+        config.stash[_LEFT] = Counter(_exchange(item)["exchange"] for item in dropped)
     else:
         dropped = []
     if dropped:
@@ -121,6 +123,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             "which exchange? pass --ccrs-exchange NAME, or set `exchange` in the class that "
             "inherits from ConformanceSuite"
         )
+
+
+_LEFT = pytest.StashKey[Mapping[str, int]]()
+"""How many tests of each exchange the quick profile leaves to the default one."""
 
 
 def _function(item: pytest.Item) -> Any:
@@ -147,6 +153,7 @@ def pytest_runtest_makereport(
             **_exchange(item),
             "number": proved.number,
             "theme": str(proved.theme),
+            "against": str(proved.against),
             "test": function.__name__,
             "sentence": " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split()),
             "outcome": report.outcome,
@@ -212,6 +219,7 @@ class _Outcomes:
             list(self.outcomes.values()),
             profile=option("--ccrs-profile"),
             seed=int(option("--ccrs-seed")),
+            left=self.config.stash.get(_LEFT, None),
         )
         for report in found:
             terminalreporter.section(report.title, sep="=")

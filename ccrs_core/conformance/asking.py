@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.material import places
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import ErrorSample, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, RateLimited
@@ -50,7 +50,7 @@ def _bare(text: str) -> str:
 class AskingProperties:
     """Properties 11 and 12."""
 
-    @proves(11)
+    @proves(11, against=Against.NOTHING)
     def test_symbols_of_any_characters_survive_the_encoding_of_requests(
         self, subject: Subject
     ) -> None:
@@ -90,7 +90,7 @@ class AskingProperties:
 
     # --- 12 ---
 
-    @proves(12)
+    @proves(12, against=Against.SAMPLES)
     def test_every_documented_error_has_its_typed_error(self, subject: Subject) -> None:
         """Every response of ``errors.json`` becomes its typed error, with the exchange's code and
         the time to wait."""
@@ -121,7 +121,7 @@ class AskingProperties:
         if wrong:
             pytest.fail("errors are mapped otherwise than documented:\n" + "\n".join(wrong[:12]))
 
-    @proves(12)
+    @proves(12, against=Against.SAMPLES)
     def test_an_unknown_error_keeps_its_code_and_text(self, subject: Subject) -> None:
         """A code that the exchange adds one day becomes an ``ExchangeError`` with that code and the
         exchange's own text."""
@@ -152,7 +152,7 @@ class AskingProperties:
                 "can't be tried: add an error as the exchange's documents show one"
             )
 
-    @proves(12)
+    @proves(12, against=Against.NOTHING)
     def test_failures_of_http_are_errors_whatever_their_body(self, subject: Subject) -> None:
         """An HTTP status of 400 and above is never an answer: 429 is a ``RateLimited``, 500 and
         above may be tried again, and a body that can't be read changes nothing about it."""

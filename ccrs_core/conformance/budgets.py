@@ -12,7 +12,7 @@ import attrs
 
 from ccrs_core.codec import Heartbeat, Refused
 from ccrs_core.conformance.healing import of_each_route, one_of_each_route, well
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.spy import SpiedExchange
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import (
@@ -54,7 +54,7 @@ _FAULTS = (
 class BudgetProperties:
     """Limits hold in every sliding window, whatever goes wrong."""
 
-    @proves(35)
+    @proves(35, against=Against.NOTHING)
     def test_connection_attempts_keep_to_the_budget(self, subject: Subject) -> None:
         """In every sliding window there are no more connection attempts than
         ``Exchange.limits.connects`` allows, under any faults and with any number of connections."""

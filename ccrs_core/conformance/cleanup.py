@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.client import Client, connect
 from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
@@ -196,7 +196,7 @@ class CleanupProperties:
 
     # --- 62, 64: cancellation ---
 
-    @proves(62)
+    @proves(62, against=Against.NOTHING)
     def test_cancelling_any_call_at_any_point_leaves_everything_consistent(
         self, subject: Subject
     ) -> None:
@@ -253,7 +253,7 @@ class CleanupProperties:
         for name, call in calls.items():
             subject.check(cancelling(name, call), _MOMENTS, _LOOP_STEPS, examples=24)
 
-    @proves(64)
+    @proves(64, against=Against.NOTHING)
     def test_a_cancelled_program_ends_cancelled_wherever_it_is(self, subject: Subject) -> None:
         """CancelledError is never swallowed: a program cancelled at any moment between opening the
         client and its end raises CancelledError, and nothing else."""
@@ -277,7 +277,7 @@ class CleanupProperties:
         with _only_new_objects():
             subject.check(check, _MOMENTS, _LOOP_STEPS, examples=30)
 
-    @proves(64)
+    @proves(64, against=Against.NOTHING)
     def test_what_goes_wrong_leaves_the_client_as_one_exception(self, subject: Subject) -> None:
         """An exception of the program, of a callback or of a connection leaves the client's block
         as itself; several at once leave as one ExceptionGroup of exactly those."""
@@ -327,7 +327,7 @@ class CleanupProperties:
 
     # --- 63: after the end ---
 
-    @proves(63)
+    @proves(63, against=Against.NOTHING)
     def test_nothing_remains_after_closing_at_any_moment(self, subject: Subject) -> None:
         """Whenever the client is closed, be it while dialling, subscribing or reading, no task,
         timer, connection, pending future or unclosed resource remains."""
@@ -358,7 +358,7 @@ class CleanupProperties:
         with _only_new_objects():
             subject.check(check, _MOMENTS, _LOOP_STEPS, faults, st.booleans(), examples=50)
 
-    @proves(63)
+    @proves(63, against=Against.NOTHING)
     def test_nothing_remains_after_closing_over_real_sockets(self, subject: Subject) -> None:
         """The same over real sockets: after closing no task, thread, socket, timer or unclosed
         resource remains, and the exchange sees every connection end."""
@@ -391,7 +391,7 @@ class CleanupProperties:
 
     # --- 65: again and again ---
 
-    @proves(65)
+    @proves(65, against=Against.NOTHING)
     def test_opening_and_closing_over_and_over_leaves_memory_flat(self, subject: Subject) -> None:
         """Connecting, reading and closing hundreds of times leaves the number of objects of every
         type, and the memory in use, as they were."""
@@ -415,7 +415,7 @@ class CleanupProperties:
             cycle(cycles)
             _Growth.now().check(before, cycles)
 
-    @proves(65)
+    @proves(65, against=Against.NOTHING)
     def test_opening_and_closing_over_real_sockets_leaves_memory_flat(
         self, subject: Subject
     ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ccrs_core import rest
 from ccrs_core.conformance.line import Line, events_of
 from ccrs_core.conformance.material import chunks
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.world import World
 from ccrs_core.errors import CcrsError, Unsupported
@@ -46,7 +46,7 @@ _MODEL = {
 class DeclarationProperties:
     """Property 71."""
 
-    @proves(71)
+    @proves(71, against=Against.NOTHING)
     def test_the_capabilities_are_consistent(self, subject: Subject) -> None:
         """Markets with a book have depths, in ascending order, exchanges with candles have
         intervals that the core knows, and every declared subscription has a route."""
@@ -121,7 +121,7 @@ class DeclarationProperties:
                     f"the answer to {_shown(request)} is empty"
                 )
 
-    @proves(8)
+    @proves(8, against=Against.NOTHING)
     def test_topics_of_one_route_tell_depths_intervals_and_symbols_apart(
         self, subject: Subject
     ) -> None:
@@ -141,7 +141,7 @@ class DeclarationProperties:
                     "them routes of their own (Route.name)"
                 )
 
-    @proves(71)
+    @proves(71, against=Against.NOTHING)
     def test_what_is_not_declared_is_refused_without_io(self, subject: Subject) -> None:
         """Channels, depths, intervals and requests that aren't declared raise ``Unsupported``, and
         nothing is dialled or sent."""

@@ -25,7 +25,7 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.purity import impurities
 from ccrs_core.conformance.reading import RECEIVED_NS, differences
 from ccrs_core.conformance.samples import Expected, RequestSample, StreamSample, samples_of
@@ -44,7 +44,7 @@ class DecodingProperties:
 
     # --- 2 ---
 
-    @proves(2)
+    @proves(2, against=Against.SAMPLES)
     def test_every_sample_frame_says_what_is_expected_of_it(self, subject: Subject) -> None:
         """Every frame of the samples decodes to exactly the messages that are expected of it."""
         if not samples_of(subject).streams:
@@ -56,7 +56,7 @@ class DecodingProperties:
         wrong = [line for sample in samples_of(subject).streams for line in _wrong(subject, sample)]
         _report(wrong, "the codec reads sample frames otherwise than the samples say")
 
-    @proves(2)
+    @proves(2, against=Against.SAMPLES)
     def test_every_declared_channel_has_a_sample_frame(self, subject: Subject) -> None:
         """Every declared channel of every market is shown by a frame of the samples."""
         subject.cases()
@@ -74,7 +74,7 @@ class DecodingProperties:
         ]
         _report(missing, "declared channels without a sample")
 
-    @proves(2)
+    @proves(2, against=Against.SAMPLES)
     def test_every_declared_request_has_a_sample(self, subject: Subject) -> None:
         """Every declared request is shown by a sample of its question, HTTP request and answer."""
         kinds = subject.exchange.endpoints
@@ -89,7 +89,7 @@ class DecodingProperties:
         ]
         _report(missing, "declared requests without a sample")
 
-    @proves(2)
+    @proves(2, against=Against.SAMPLES)
     def test_every_sample_request_is_asked_and_answered_as_expected(self, subject: Subject) -> None:
         """Every question of the samples becomes its HTTP request, and its response the value."""
         if not subject.exchange.endpoints:
@@ -101,7 +101,7 @@ class DecodingProperties:
 
     # --- 4 ---
 
-    @proves(4)
+    @proves(4, against=Against.NOTHING)
     def test_the_codec_is_pure(self, subject: Subject) -> None:
         """The codec does no I/O, reads no clock and draws nothing at random: the same frames, times
         and requests give the same output."""
@@ -121,7 +121,7 @@ class DecodingProperties:
 
             _is_pure(use, f"the codec, on {capture.name},")
 
-    @proves(4)
+    @proves(4, against=Against.NOTHING)
     def test_requests_are_pure(self, subject: Subject) -> None:
         """Building REST requests and reading their answers does no I/O, reads no clock and draws
         nothing at random."""
@@ -147,7 +147,7 @@ class DecodingProperties:
 
     # --- 5 ---
 
-    @proves(5)
+    @proves(5, against=Against.NOTHING)
     def test_unknown_fields_change_no_event(self, subject: Subject) -> None:
         """A field that the exchange adds one day, anywhere in a frame, changes no event."""
         found = captures(subject)
@@ -173,7 +173,7 @@ class DecodingProperties:
 
         subject.check(check, _seeds, examples=120)
 
-    @proves(5)
+    @proves(5, against=Against.NOTHING)
     def test_new_values_of_fields_are_never_errors(self, subject: Subject) -> None:
         """A word that the exchange has never used before makes a frame ``Unrecognised``, or is
         ignored: it is no error, and nothing is made of it."""
@@ -208,7 +208,7 @@ class DecodingProperties:
                     f"  frame: {new[:500]!r}\n  event: {event}"
                 )
 
-    @proves(5)
+    @proves(5, against=Against.NOTHING)
     def test_unknown_messages_are_unrecognised(self, subject: Subject) -> None:
         """Messages of a kind that the exchange adds one day are ``Unrecognised`` or bring nothing,
         and disturb nothing."""
@@ -233,7 +233,7 @@ class DecodingProperties:
 
     # --- 7 ---
 
-    @proves(7)
+    @proves(7, against=Against.NOTHING)
     def test_the_order_of_keys_and_white_space_change_no_event(self, subject: Subject) -> None:
         """JSON with its keys in another order, or with white space, says the same, digit by
         digit."""
@@ -243,7 +243,7 @@ class DecodingProperties:
 
         _respelled(subject, respell, exact=True)
 
-    @proves(7)
+    @proves(7, against=Against.NOTHING)
     def test_the_spelling_of_numbers_changes_no_value(self, subject: Subject) -> None:
         """``1.5``, ``1.50`` and ``"1.50"`` where it was ``"1.5"`` have the same value."""
         fractional = {

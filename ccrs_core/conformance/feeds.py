@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.client import Client
 from ccrs_core.conformance.cleanup import CleanupProperties, first_events, lively
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
@@ -176,7 +176,7 @@ class FeedProperties(CleanupProperties):
 
     # --- 59: overflow policies ---
 
-    @proves(59)
+    @proves(59, against=Against.NOTHING)
     def test_drop_oldest_keeps_the_newest_and_says_how_many_were_lost(
         self, subject: Subject
     ) -> None:
@@ -184,19 +184,19 @@ class FeedProperties(CleanupProperties):
         before the next one of each subscription counts exactly those that were dropped."""
         _under_policy(subject, Policy.DROP_OLDEST)
 
-    @proves(59)
+    @proves(59, against=Against.NOTHING)
     def test_conflate_keeps_the_newest_event_of_each_key(self, subject: Subject) -> None:
         """Under any consumer speed ``conflate`` holds exactly the newest event of each instrument
         and channel, and counts the others as conflated."""
         _under_policy(subject, Policy.CONFLATE)
 
-    @proves(59)
+    @proves(59, against=Against.NOTHING)
     def test_raise_raises_once_at_the_place_of_the_loss(self, subject: Subject) -> None:
         """Under any consumer speed ``raise`` delivers what came before the loss, raises
         FeedOverflow once with the number lost, and goes on."""
         _under_policy(subject, Policy.RAISE)
 
-    @proves(59)
+    @proves(59, against=Against.NOTHING)
     def test_block_loses_nothing_under_any_consumer_speed(self, subject: Subject) -> None:
         """A feed with the policy ``block`` delivers every event of a consumer that reads all the
         time, in the same order, however slowly it is read itself."""
@@ -236,7 +236,7 @@ class FeedProperties(CleanupProperties):
 
     # --- 61: consumers don't disturb each other ---
 
-    @proves(61)
+    @proves(61, against=Against.NOTHING)
     def test_a_slow_or_failing_consumer_disturbs_no_other_feed_and_no_heartbeat(
         self, subject: Subject
     ) -> None:
@@ -294,7 +294,7 @@ class FeedProperties(CleanupProperties):
 
     # --- 66: batches ---
 
-    @proves(66)
+    @proves(66, against=Against.NOTHING)
     def test_a_batch_is_everything_received_and_batches_join_to_single_reads(
         self, subject: Subject
     ) -> None:

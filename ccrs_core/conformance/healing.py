@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ccrs_core.codec import Ack, Pong
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.spy import SpiedExchange
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import (
@@ -261,7 +261,7 @@ class HealingProperties:
             unasked = [m for m in wire.run(4.0) if isinstance(m, Pong)]
             assert not unasked, f"{unasked[0]} came unasked: only answers are a Pong"
 
-    @proves(36)
+    @proves(36, against=Against.NOTHING)
     def test_pauses_between_attempts_are_random_and_bounded(self, subject: Subject) -> None:
         """Back-off grows to its cap, with jitter, and never beyond."""
         sub = one_of_each_route(subject)[0]
@@ -282,7 +282,7 @@ class HealingProperties:
         assert late[-1] > options.backoff_max * 0.6, f"the pauses don't grow: {pauses}"
         assert late[0] < options.backoff_max * 0.5, f"the pauses have no jitter: {pauses}"
 
-    @proves(36)
+    @proves(36, against=Against.NOTHING)
     def test_only_a_stable_connection_ends_the_back_off(self, subject: Subject) -> None:
         """Back-off goes on growing while connections end at once, and begins anew after one that
         brought data for ``stable_after`` seconds."""
@@ -316,7 +316,7 @@ class HealingProperties:
 
         world_of(subject, rate=5.0, options=options).run(scenario)
 
-    @proves(44)
+    @proves(44, against=Against.NOTHING)
     def test_a_refused_login_ends_the_client_once(self, subject: Subject) -> None:
         """A login that the exchange refuses is raised once and never tried again."""
         found = [c.subscription for c in subject.cases() if _route(subject, c).private]

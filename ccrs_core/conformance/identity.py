@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import Watch, watching
@@ -102,7 +102,7 @@ class IdentityProperties:
         flags = st.lists(st.booleans(), min_size=len(some), max_size=len(some))
         subject.check(check, flags, flags, examples=25)
 
-    @proves(17)
+    @proves(17, against=Against.SAMPLES)
     def test_the_samples_symbols_are_named_as_they_say(self, subject: Subject) -> None:
         """Each pair of ``symbols.json`` is the exchange's and the unified name of one
         instrument."""

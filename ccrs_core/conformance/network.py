@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ccrs_core.client import Client, connect
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.relay_proxy import ConnectProxy
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import interest_of, watching
@@ -40,7 +40,7 @@ def _mentioned(route: Route) -> set[str]:
 class NetworkProperties:
     """Properties 74 and 75."""
 
-    @proves(74)
+    @proves(74, against=Against.NOTHING)
     def test_the_environments_addresses_are_well_formed(self, subject: Subject) -> None:
         """Every environment, of which ``mainnet`` is one, names ``rest`` and all addresses that
         routes lead to, encrypted and without a trailing slash. One other than ``mainnet`` may lack
@@ -76,7 +76,7 @@ class NetworkProperties:
                 assert parts.netloc, f"{environment}: {name} is {url}, which has no host"
                 assert not url.endswith("/"), f"{environment}: {url} ends with a slash"
 
-    @proves(74)
+    @proves(74, against=Against.NOTHING)
     def test_with_a_base_url_nothing_else_is_dialled(self, subject: Subject) -> None:
         """With ``base_url`` every stream and every request of every market goes there, and nowhere
         else."""
@@ -107,7 +107,7 @@ class NetworkProperties:
 
         subject.world().run(scenario)
 
-    @proves(75)
+    @proves(75, against=Against.NOTHING)
     def test_streams_and_requests_go_through_the_proxy(self, subject: Subject) -> None:
         """With a proxy both WebSockets and requests go through it, names are resolved there, and
         nothing is dialled past it; both come from the ``source_address``."""
@@ -137,7 +137,7 @@ class NetworkProperties:
 
         _guarded(main())
 
-    @proves(75)
+    @proves(75, against=Against.NOTHING)
     def test_certificates_are_verified_as_the_settings_say(self, subject: Subject) -> None:
         """Streams and requests refuse a certificate that nobody vouches for, and accept it with
         the ``ssl`` setting that trusts it."""

@@ -18,7 +18,7 @@ import attrs
 import pytest
 
 from ccrs_core import plugins
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch
 from ccrs_core.exchange import CONTRACT, Exchange
@@ -51,7 +51,7 @@ _NEEDLESS = ("aiohttp", "pytest", "hypothesis")
 class PackagingProperties:
     """Properties 72 and 73."""
 
-    @proves(72)
+    @proves(72, against=Against.NOTHING)
     def test_importing_the_plugin_does_nothing_but_define(self, subject: Subject) -> None:
         """Importing the plugin opens no socket, starts no thread, imports neither another plugin
         nor the HTTP library nor test libraries, and takes less than half a second."""
@@ -83,7 +83,7 @@ class PackagingProperties:
             f"importtime -c 'import {module}'"
         )
 
-    @proves(73)
+    @proves(73, against=Against.NOTHING)
     def test_the_plugin_loads_by_its_entry_point(self, subject: Subject) -> None:
         """The plugin says by a literal number which contract it was written for, which this core
         serves, and loads by an entry point of its name."""
@@ -106,7 +106,7 @@ class PackagingProperties:
             found = plugins.load(subject.name)
             assert found.name == subject.name
 
-    @proves(73)
+    @proves(73, against=Against.NOTHING)
     def test_a_plugin_of_another_contract_is_refused_and_a_broken_one_harms_no_other(
         self, subject: Subject
     ) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.conformance.line import Line, events_of
 from ccrs_core.conformance.material import chunks
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.watch import watching
 from ccrs_core.conformance.world import World, settle
@@ -57,7 +57,7 @@ _HOSTILE = (
 class QuantityProperties:
     """Properties 13 to 15."""
 
-    @proves(13)
+    @proves(13, against=Against.NOTHING)
     def test_no_value_of_the_public_surface_is_a_float(self, subject: Subject) -> None:
         """Events, answers, instruments and status hold decimals, integers and text of the types
         that they declare, and never a float (but for the status's durations in seconds)."""
@@ -76,7 +76,7 @@ class QuantityProperties:
             subject.undeclared("market")
         _well_typed(subject.world().run(_status_of(subject)), "client.status()")
 
-    @proves(13)
+    @proves(13, against=Against.NOTHING)
     def test_streamed_decimals_are_the_exact_text_of_the_wire(self, subject: Subject) -> None:
         """Each price that a stream delivers, and of spot markets each size, is spelled by the
         exchange with exactly those digits, trailing zeros included."""
@@ -85,7 +85,7 @@ class QuantityProperties:
             for event in events:
                 _verbatim(event, case.market, texts, str(case))
 
-    @proves(13)
+    @proves(13, against=Against.NOTHING)
     def test_answered_decimals_are_the_exact_text_of_the_wire(self, subject: Subject) -> None:
         """Each price in an answer to a request, and of spot markets each size, is spelled by the
         exchange with exactly those digits, trailing zeros included."""
@@ -101,7 +101,7 @@ class QuantityProperties:
                         where = f"{type(request).__name__} of {market.value}"
                         _verbatim(event, market, line.texts, where)
 
-    @proves(14)
+    @proves(14, against=Against.NOTHING)
     def test_quantised_prices_lie_on_a_tick_and_are_never_worse_than_asked_for(
         self, subject: Subject
     ) -> None:

@@ -14,7 +14,7 @@ from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.healing import of_each_route, well
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.material import captures
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.spy import SpiedExchange
 from ccrs_core.conformance.subject import Subject
@@ -208,7 +208,7 @@ class RacingProperties:
 
         world_of(subject, rate=10.0, options=options).run(scenario)
 
-    @proves(41)
+    @proves(41, against=Against.NOTHING)
     def test_each_connection_has_a_codec_of_its_own(self, subject: Subject) -> None:
         """Two codecs of one exchange, used in turns, each behave as they do alone: nothing that one
         is told reaches the other."""
@@ -233,7 +233,7 @@ class RacingProperties:
                 "share state (class attributes, module globals, one object for all)"
             )
 
-    @proves(42)
+    @proves(42, against=Against.NOTHING)
     def test_a_glance_at_a_frame_says_what_decoding_it_says(self, subject: Subject) -> None:
         """What ``peek`` tells of a frame is the topic, the number and the restart that decoding it
         tells, and ``Data.independent`` only says of a frame what ``peek`` says of it."""
@@ -254,7 +254,7 @@ class RacingProperties:
                         assert told == said, f"{where}, independent"
                 assert told is None or data, where
 
-    @proves(42)
+    @proves(42, against=Against.NOTHING)
     def test_a_burst_keeps_the_newest_state_of_each_topic(self, subject: Subject) -> None:
         """``newest`` leaves out of a burst nothing but earlier states of the topics that it may
         take them from, and counts them."""

@@ -16,7 +16,7 @@ import attrs
 
 import ccrs_core
 from ccrs_core import plugins
-from ccrs_core.conformance.properties import Property, Theme
+from ccrs_core.conformance.properties import Against, Property, Theme
 from ccrs_core.exchange import Exchange
 from ccrs_core.model import Channel, Market
 from ccrs_core.rest import GetInstruments
@@ -33,6 +33,10 @@ _COLOURS: dict[str, Markup] = {
 _REASON_LINES = 8
 _WIDTH = 100
 _YES = "✓"
+_BY_NOTHING = (
+    "By nothing: by rules that hold for every exchange, or by the plugin's own word. What the "
+    "emulator, the samples and the facts share a mistake about is proved by none of them."
+)
 LATER = {Theme.TRADING: "comes with trading"}
 """Themes whose properties can't be declared yet."""
 
@@ -63,6 +67,8 @@ class Report:
     """What the exchange declares, as :func:`offer` tells it; None where it couldn't be loaded."""
     figures: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     """What tests have measured, by name and market: to be known, not to be judged."""
+    left: int = 0
+    """How many tests the quick profile has left to the default one."""
 
     # --- figures ---
 
@@ -70,6 +76,15 @@ class Report:
         """How many tests ended so."""
         return sum(
             o.outcome == outcome and theme in (None, o.property.theme) for o in self.outcomes
+        )
+
+    def proved(self, against: Against, theme: Theme | None = None) -> int:
+        """How many passed tests hold the plugin against this."""
+        return sum(
+            o.outcome == "passed"
+            and o.property.against is against
+            and theme in (None, o.property.theme)
+            for o in self.outcomes
         )
 
     def of(self, theme: Theme) -> list[Outcome]:
@@ -113,12 +128,17 @@ class Report:
                 text = f"{each.sentence or each.test} ({each.seconds:.1f}\N{NO-BREAK SPACE}s)"
                 for line in _wrapped(text, width, first):
                     yield line.replace("\N{NO-BREAK SPACE}", " "), _COLOURS[each.outcome]
-        yield from self._table()
+        yield from self._table(width)
         yield from self._measured(width)
         yield from self._skips(width)
         yield from self._advice(width)
 
-    def _table(self) -> Iterator[tuple[str, Markup]]:
+    @property
+    def _left(self) -> str:
+        tests = "test was" if self.left == 1 else "tests were"
+        return f"{self.left} {tests} left to the default profile"
+
+    def _table(self, width: int) -> Iterator[tuple[str, Markup]]:
         yield "", {}
         row = "{:<44}{:>8}{:>8}{:>14}"
         yield row.format("", "passed", "failed", "not declared"), {"bold": True}
@@ -128,12 +148,24 @@ class Report:
             counts = [self.count(outcome, theme) for outcome in _SIGNS]
             yield row.format(theme.value, *counts), {"red": bool(counts[1])}
         yield row.format("all", *(self.count(o) for o in _SIGNS)), {"bold": True}
+        yield "", {}
+        row = "{:<44}{:>9}{:>8}{:>7}{:>9}"
+        yield row.format("what passed was proved by", *Against), {"bold": True}
+        for theme in (theme for theme in Theme if self.of(theme)):
+            yield row.format(theme.value, *(self.proved(each, theme) for each in Against)), {}
+        yield row.format("all", *(self.proved(each) for each in Against)), {"bold": True}
+        yield "", {}
+        for line in _wrapped(_BY_NOTHING, width, ""):
+            yield line, {}
+        if self.left:
+            yield from (("", {}), (self._left, {"yellow": True}))
 
     def _measured(self, width: int) -> Iterator[tuple[str, Markup]]:
         for name, figures in self.figures.items():
             yield from (("", {}), (name, {"bold": True}))
+            room = max(8, *(len(market) + 1 for market in figures)) if figures else 8
             for market, text in figures.items():
-                yield from ((line, {}) for line in _wrapped(text, width, f"  {market:<8}"))
+                yield from ((line, {}) for line in _wrapped(text, width, f"  {market:<{room}}"))
 
     def _skips(self, width: int) -> Iterator[tuple[str, Markup]]:
         reasons = Counter(o.reason for o in self.outcomes if o.outcome == "skipped")
@@ -173,15 +205,19 @@ class Report:
             "capabilities": self.offer,
             "figures": {name: dict(each) for name, each in self.figures.items()},
             "totals": {outcome: self.count(outcome) for outcome in _SIGNS},
+            "proved": {str(each): self.proved(each) for each in Against},
+            "left": self.left,
             "themes": [
                 {
                     "theme": theme.value,
                     "totals": {outcome: self.count(outcome, theme) for outcome in _SIGNS},
+                    "proved": {str(each): self.proved(each, theme) for each in Against},
                     "properties": [
                         {
                             "number": each.property.number,
                             "test": each.test,
                             "sentence": " ".join(each.sentence.split()),
+                            "against": str(each.property.against),
                             "outcome": each.outcome,
                             "seconds": round(each.seconds, 3),
                             "reason": each.reason,
@@ -210,6 +246,14 @@ class Report:
             counts = " | ".join(str(self.count(outcome, theme)) for outcome in _SIGNS)
             later = f" ({LATER[theme]})" if theme in LATER and not self.of(theme) else ""
             lines.append(f"| {theme.value}{later} | {counts} |")
+        lines += ["", f"| What passed was proved by | {' | '.join(Against)} |"]
+        lines.append(f"|---|{'--:|' * len(Against)}")
+        for theme in (theme for theme in Theme if self.of(theme)):
+            counts = " | ".join(str(self.proved(each, theme)) for each in Against)
+            lines.append(f"| {theme.value} | {counts} |")
+        lines += ["", _BY_NOTHING]
+        if self.left:
+            lines += ["", f"{self._left}."]
         for name, figures in self.figures.items():
             lines += ["", f"### {_cell(name)}", "", "| Market | |", "|---|---|"]
             lines += [f"| {market} | {_cell(text)} |" for market, text in figures.items()]
@@ -254,8 +298,15 @@ class Report:
         return wanted
 
 
-def reports(outcomes: Sequence[Mapping[str, Any]], *, profile: str, seed: int) -> list[Report]:
-    """One report for each exchange that outcomes are of, in order of appearance."""
+def reports(
+    outcomes: Sequence[Mapping[str, Any]],
+    *,
+    profile: str,
+    seed: int,
+    left: Mapping[str, int] | None = None,
+) -> list[Report]:
+    """One report for each exchange that outcomes are of, in order of appearance. ``left`` says of
+    how many tests of each the quick profile has none."""
     found: list[Report] = []
     for exchange in dict.fromkeys(outcome["exchange"] for outcome in outcomes):
         distribution, version = _origin(exchange)
@@ -270,6 +321,7 @@ def reports(outcomes: Sequence[Mapping[str, Any]], *, profile: str, seed: int) -
                 outcomes=[_outcome(each) for each in mine],
                 offer=next((o["offer"] for o in mine if o["offer"] is not None), None),
                 figures=_merged(outcome.get("figures", {}) for outcome in mine),
+                left=(left or {}).get(exchange, 0),
             )
         )
     return found
@@ -286,7 +338,11 @@ def _merged(figures: Iterable[Mapping[str, Mapping[str, str]]]) -> dict[str, dic
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
     return Outcome(
-        property=Property(values["number"], Theme(values["theme"])),
+        property=Property(
+            values["number"],
+            Theme(values["theme"]),
+            Against(values.get("against", Against.EMULATOR)),
+        ),
         **{key: values[key] for key in ("test", "sentence", "outcome", "seconds", "reason")},
     )
 

@@ -26,7 +26,7 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
@@ -58,7 +58,7 @@ _ODDITIES: Sequence[Any] = [
 class RobustnessProperties:
     """Property 1."""
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_arbitrary_bytes_are_decoded_or_refused(self, subject: Subject) -> None:
         """Decoding arbitrary bytes, texts and JSON raises nothing but ``DecodeError``."""
         codecs = [capture.codec(subject.make()) for capture in captures(subject)]
@@ -78,7 +78,7 @@ class RobustnessProperties:
 
         subject.check(check, frames, st.integers(0, len(codecs) - 1), examples=800)
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_damaged_frames_are_decoded_or_refused(self, subject: Subject) -> None:
         """Decoding frames with bytes cut off, replaced, inserted, removed or doubled raises nothing
         but ``DecodeError``."""
@@ -93,7 +93,7 @@ class RobustnessProperties:
 
         subject.check(check, st.integers(0, 2**32 - 1), examples=1500)
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_any_value_of_a_frame_may_be_of_the_wrong_kind(self, subject: Subject) -> None:
         """Decoding frames in which any value is of another type, NaN, huge or nonsense raises
         nothing but ``DecodeError``, and makes no event with such a number."""
@@ -114,7 +114,7 @@ class RobustnessProperties:
 
         subject.check(check, st.integers(0, 2**32 - 1), examples=900)
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_hostile_frames_take_bounded_time_and_memory(self, subject: Subject) -> None:
         """Frames that are nested deeply, hold huge numbers, duplicate keys or invalid UTF-8, or are
         very large are refused or decoded within bounds of time and memory."""
@@ -128,7 +128,7 @@ class RobustnessProperties:
         for codec, frame in frames:
             _bounded(partial(_survives, codec, frame), frame)
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_damaged_answers_are_read_or_refused(self, subject: Subject) -> None:
         """Reading REST answers, whatever their bytes, raises nothing but ``DecodeError`` or says
         which typed error they stand for."""
@@ -172,7 +172,7 @@ class RobustnessProperties:
             damage(Random(number), request, response)
         subject.check(check, st.integers(0, 2**32 - 1), examples=200)
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_hostile_answers_take_bounded_time_and_memory(self, subject: Subject) -> None:
         """REST answers that are nested deeply, huge or no text at all are refused or read within
         bounds of time and memory."""
@@ -198,7 +198,7 @@ class RobustnessProperties:
                 _bounded(read, body)
             assert kind in exchange.endpoints
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_strange_values_name_the_topic_that_they_are_of(self, subject: Subject) -> None:
         """Where a number in a frame of data is none, ``DecodeError.topics`` names the topics of the
         frame, or ``peek`` does: only they are doubted, and the connection goes on."""
@@ -213,7 +213,7 @@ class RobustnessProperties:
         if not found:
             subject.undeclared("JSON frames with numbers")
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_an_unreadable_frame_is_counted_and_survived(self, subject: Subject) -> None:
         """A frame that can't be read is counted, and the connection goes on delivering."""
         case = subject.cases()[0]

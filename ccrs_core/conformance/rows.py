@@ -7,7 +7,7 @@ from typing import Any
 
 from ccrs_core.codec import Codec, Data, LeftOut, Message
 from ccrs_core.conformance.material import Place, captures, parsed, places, replaced, spelled
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.errors import DecodeError
@@ -23,7 +23,7 @@ _Shown = tuple[Any, Place, list[Any], list[Any]]
 class RowProperties:
     """Of lists in frames."""
 
-    @proves(1)
+    @proves(1, against=Against.NOTHING)
     def test_a_strange_row_takes_none_of_the_others_away(self, subject: Subject) -> None:
         """Where a frame lists trades or liquidations, a row that can't be read is a ``LeftOut`` of
         their topic, in its place, and the others are delivered."""

@@ -16,7 +16,7 @@ from ccrs_core.conformance.machine import (
     machine,
 )
 from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.sockets import SocketWorld
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import watching, world_of
@@ -62,7 +62,7 @@ class MachineProperties:
         settings = subject.settings(5, stateful_step_count=8, phases=[hypothesis.Phase.generate])
         run_state_machine_as_test(found, settings=settings)
 
-    @proves(31)
+    @proves(31, against=Against.NOTHING)
     def test_the_same_seed_makes_the_same_events(self, subject: Subject) -> None:
         """Two runs of one schedule of faults deliver the same events at the same moments and send
         the same frames: a failure can be repeated by its seed."""

@@ -18,7 +18,7 @@ import pytest
 from ccrs_core.addresses import everything_at
 from ccrs_core.client import Client, connect
 from ccrs_core.codec import Codec
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import SignatureVector, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
@@ -43,7 +43,7 @@ _NOW_MS = 1_700_000_000_000
 class SecretsProperties:
     """Property 10."""
 
-    @proves(10)
+    @proves(10, against=Against.SAMPLES)
     def test_signatures_equal_the_published_vectors(self, subject: Subject) -> None:
         """Signed requests and login frames equal the examples that the exchange publishes."""
         exchange = subject.exchange
@@ -65,7 +65,7 @@ class SecretsProperties:
             else:
                 _signed(exchange, vector, vector.request)
 
-    @proves(10)
+    @proves(10, against=Against.NOTHING)
     def test_signed_requests_and_logins_show_no_secret(self, subject: Subject) -> None:
         """No secret occurs in the text of credentials, signed requests and exchanges, nor as it is
         in what is sent."""
@@ -89,7 +89,7 @@ class SecretsProperties:
             assert _CREDENTIALS.secret not in text, "login() sends the secret itself"
         _hides(f"{exchange!r} {vars(exchange)} {vars(type(exchange))}", "the exchange")
 
-    @proves(10)
+    @proves(10, against=Against.NOTHING)
     def test_a_client_shows_no_secret(self, subject: Subject) -> None:
         """No secret occurs in the text of a client and what hangs on it, in its exceptions, in log
         lines of any level, nor in a recording of its traffic."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ccrs_core import __version__
 from ccrs_core.client import Client, connect
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import interest_of, topic_pattern, watching
 from ccrs_core.conformance.world import HOST, World, settle
@@ -39,7 +39,7 @@ _SHARES = (*("data", "late", "control", "unrecognised", "unwanted", "unreadable"
 class TapeProperties:
     """Properties 68 to 70."""
 
-    @proves(68)
+    @proves(68, against=Against.NOTHING)
     def test_a_replay_gives_what_the_live_run_delivered_to_the_byte(self, subject: Subject) -> None:
         """A recording with a lost connection in it, replayed twice, gives the same output to the
         byte, and all the data that the live run delivered."""
@@ -49,7 +49,7 @@ class TapeProperties:
                 assert outputs[0] == outputs[1], "two replays of one recording differ"
                 _same_data(tape.events, list(replay(subject.make(), tape.path)))
 
-    @proves(69)
+    @proves(69, against=Against.NOTHING)
     def test_a_cut_recording_loses_at_most_its_last_record(self, subject: Subject) -> None:
         """A recording cut at any byte reads as its whole records up to there, replays as the
         beginning of what it was, and can be continued."""
@@ -84,7 +84,7 @@ class TapeProperties:
                 check(size)
             subject.check(check, st.integers(0, len(content)), examples=60)
 
-    @proves(70)
+    @proves(70, against=Against.NOTHING)
     def test_counters_of_connections_and_feeds_add_up(self, subject: Subject) -> None:
         """After losses, repeats and unreadable frames every frame of every connection is counted
         once for what became of it, and every event of every feed for where it went."""

@@ -14,7 +14,7 @@ import pytest
 from ccrs_core.addresses import everything_at
 from ccrs_core.codec import Data
 from ccrs_core.conformance.line import events_of
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.relay import Relay, messages_in
 from ccrs_core.conformance.subject import Case, Subject, requests_of
@@ -37,7 +37,7 @@ _PATIENCE = 10.0
 class TransferProperties:
     """Properties 3 and 6."""
 
-    @proves(3)
+    @proves(3, against=Against.NOTHING)
     def test_frames_cut_at_any_byte_boundary_arrive_whole(self, subject: Subject) -> None:
         """However the stream of bytes is cut into pieces, the same frames arrive."""
         case = _liveliest(subject)
@@ -46,7 +46,7 @@ class TransferProperties:
             sent, received = _run(_exchange_frames(subject, case, rng, compression=False, count=40))
             _same(subject, case, sent, received)
 
-    @proves(3)
+    @proves(3, against=Against.NOTHING)
     def test_answers_cut_at_any_byte_boundary_arrive_whole(self, subject: Subject) -> None:
         """However a REST answer is cut into pieces, it says the same."""
         endpoint = subject.exchange.endpoints.get(GetInstruments)
@@ -76,7 +76,7 @@ class TransferProperties:
         direct, relayed = _run(main())
         assert relayed == direct
 
-    @proves(3)
+    @proves(3, against=Against.NOTHING)
     def test_what_comes_instead_of_answers_is_asked_for_again(self, subject: Subject) -> None:
         """Where something before the exchange answers in its place or spoils its answers (nothing,
         a page of HTML, a redirect, half of an answer), the request is made again, and answered."""
@@ -95,7 +95,7 @@ class TransferProperties:
 
     # --- 6 ---
 
-    @proves(6)
+    @proves(6, against=Against.NOTHING)
     def test_frames_that_permessage_deflate_compresses_say_the_same(self, subject: Subject) -> None:
         """With the WebSocket's own compression the same frames arrive as without."""
         case = _liveliest(subject)
@@ -121,7 +121,7 @@ class TransferProperties:
                 if declared is not None:
                     inflate(frame, declared)
 
-    @proves(6)
+    @proves(6, against=Against.NOTHING)
     def test_a_decompression_bomb_is_refused_and_survived(self, subject: Subject) -> None:
         """A compressed frame that is cut short, damaged, or inflates beyond the bound is unreadable
         and nothing worse: it is counted, and the connection goes on."""

@@ -64,6 +64,31 @@ def test_properties_of_trading_have_their_place_before_there_are_any(report: Rep
     assert "| Orders, fills and account (comes with trading) | 0 | 0 | 0 |" in report.as_markdown()
 
 
+def test_what_passed_is_told_by_what_proved_it() -> None:
+    held = [{**o, "against": "facts", "outcome": "passed"} for o in outcomes("toy")]
+    held[0]["against"], held[1]["outcome"] = "samples", "failed"
+    (report,) = reports(held, profile="quick", seed=0)
+    rows = [line.split() for line, _ in report.lines(80)]
+    assert ["what", "passed", "was", "proved", "by", "emulator", "samples", "facts", "nothing"] in (
+        rows
+    )
+    assert ["Codec", "0", "0", "3", "0"] in rows
+    assert ["all", "0", "1", "3", "0"] in rows
+    told = report.as_dict()
+    assert told["proved"] == {"emulator": 0, "samples": 1, "facts": 3, "nothing": 0}
+    assert told["themes"][0]["proved"]["facts"] == 3
+    assert "| Codec | 0 | 0 | 3 | 0 |" in report.as_markdown()
+
+
+def test_what_the_quick_profile_left_out_is_told() -> None:
+    both = [*outcomes("toy"), *outcomes("other")]
+    report, other = reports(both, profile="quick", seed=0, left={"toy": 7})
+    assert "7 tests were left to the default profile" in text(report)
+    assert "7 tests were left to the default profile." in report.as_markdown().splitlines()
+    assert report.as_dict()["left"] == 7
+    assert "left to the default" not in text(other)
+
+
 def test_reasons_of_skips_are_grouped_and_counted(report: Report) -> None:
     shown = text(report)
     assert shown.count("toy declares no compression") == 1
@@ -110,6 +135,7 @@ def test_the_json_holds_everything_by_theme(report: Report, tmp_path: Path) -> N
         "number": 2,
         "test": "test_b",
         "sentence": "What comes is what was sent.",
+        "against": "emulator",
         "outcome": "passed",
         "seconds": 0.26,
         "reason": "",
