@@ -219,7 +219,7 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
         ("rich", ("cli/",)),
         ("pluggy", ("hooks.py",)),
         ("tenacity", ("supervisor.py", "requests.py", "patient.py")),
-        ("pytest", ("cli/suite.py", "conformance/", "_pytest_plugin.py")),
+        ("pytest", ("cli/suite.py", "cli/worker.py", "conformance/", "_pytest_plugin.py")),
         ("hypothesis", ("conformance/",)),
         ("socket", ("transport/", "cli/", "emulator/server.py", "conformance/")),
         (

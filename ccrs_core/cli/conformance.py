@@ -26,7 +26,7 @@ _CODES = {0: 0, 1: _FAILED, 4: _USAGE}
     type=click.Choice(["quick", "default", "thorough"]),
     default="default",
     show_default=True,
-    help="How thoroughly to look: a minute of work, some minutes, as long as it takes.",
+    help="How thoroughly to look: under a minute of work, some minutes, as long as it takes.",
 )
 @click.option("--seed", default="0", show_default=True, help="A number, or 'random'.")
 @click.option("--only", multiple=True, metavar="TEXT", help="Only tests whose name contains this.")
@@ -42,6 +42,13 @@ _CODES = {0: 0, 1: _FAILED, 4: _USAGE}
     metavar="FILE",
     help="A recording of the exchange: what share of its frames goes the short way is reported.",
 )
+@click.option(
+    "--jobs",
+    default="1",
+    show_default=True,
+    metavar="N",
+    help="Spread the tests over so many processes; 'auto': one for each core (pytest-xdist).",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.argument("pytest_arguments", nargs=-1, metavar="[-- PYTEST ARGUMENTS]")
 def command(
@@ -51,6 +58,7 @@ def command(
     only: tuple[str, ...],
     report: Path | None,
     recorded: tuple[Path, ...],
+    jobs: str,
     fail_fast: bool,
     pytest_arguments: tuple[str, ...],
 ) -> int:
@@ -71,12 +79,24 @@ def command(
         if not report.absolute().parent.is_dir():
             raise UsageError(f"there is no folder {report.parent} for the report")
         arguments += ["--ccrs-report", str(report.absolute())]
+    arguments += _spread(jobs)
     if fail_fast:
         arguments.append("-x")
     code = run_pytest([*arguments, *pytest_arguments])
     if code == _NOTHING_RAN and only:
         raise UsageError(f"no test's name contains {' or '.join(map(repr, only))}")
     return _CODES.get(code, _FAILED)
+
+
+def _spread(jobs: str) -> list[str]:
+    """What makes pytest run tests in several processes."""
+    if jobs != "auto" and not (jobs.isascii() and jobs.isdecimal() and int(jobs) > 0):
+        raise UsageError(f"--jobs must be a number above zero or 'auto', not {jobs!r}")
+    if jobs == "1":
+        return []
+    if find_spec("xdist") is None:
+        raise UsageError("--jobs needs pytest-xdist: pip install pytest-xdist")
+    return ["-p", "xdist", "-p", "ccrs_core.cli.worker", "-n", jobs, "--dist", "worksteal"]
 
 
 def check_installed(exchange: str, *libraries: str, extra: str) -> None:

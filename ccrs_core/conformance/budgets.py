@@ -204,7 +204,7 @@ class BudgetProperties:
         world.run(scenario)
         assert len(world.tap.attempts) > 1, "one connection took it all: the test proves nothing"
 
-    @proves(38)
+    @proves(38, quick=False)
     def test_the_declared_limits_are_the_exchanges(self, subject: Subject) -> None:
         """As many streams as one connection may carry by ``Route.topics_per_connection`` and
         ``topic_chars_per_connection`` are accepted by the exchange."""

@@ -196,7 +196,7 @@ class CleanupProperties:
 
     # --- 62, 64: cancellation ---
 
-    @proves(62, against=Against.NOTHING)
+    @proves(62, against=Against.NOTHING, quick=False)
     def test_cancelling_any_call_at_any_point_leaves_everything_consistent(
         self, subject: Subject
     ) -> None:
@@ -391,7 +391,7 @@ class CleanupProperties:
 
     # --- 65: again and again ---
 
-    @proves(65, against=Against.NOTHING)
+    @proves(65, against=Against.NOTHING, quick=False)
     def test_opening_and_closing_over_and_over_leaves_memory_flat(self, subject: Subject) -> None:
         """Connecting, reading and closing hundreds of times leaves the number of objects of every
         type, and the memory in use, as they were."""
@@ -415,7 +415,7 @@ class CleanupProperties:
             cycle(cycles)
             _Growth.now().check(before, cycles)
 
-    @proves(65, against=Against.NOTHING)
+    @proves(65, against=Against.NOTHING, quick=False)
     def test_opening_and_closing_over_real_sockets_leaves_memory_flat(
         self, subject: Subject
     ) -> None:

@@ -22,7 +22,7 @@ from ccrs_core.replay import Replay
 class ForeignProperties:
     """Property 68."""
 
-    @proves(68)
+    @proves(68, quick=False)
     def test_what_is_guessed_of_frames_has_a_route_and_is_read(self, subject: Subject) -> None:
         """Of frames alone, as other programs record them, only what can be routed is guessed, the
         stream that they are of among it, and a replay reads every one of its data frames."""

@@ -186,7 +186,7 @@ class HealingProperties:
 
         world_of(subject, rate=2.0, options=_IMPATIENT).run(scenario)
 
-    @proves(34)
+    @proves(34, quick=False)
     def test_heartbeats_keep_a_quiet_connection_alive(self, subject: Subject) -> None:
         """A connection on which nothing happens is neither hung up by the exchange nor given up by
         the client."""

@@ -84,7 +84,7 @@ class QuietProperties:
 
             _run(world, market, fallen)
 
-    @proves(32)
+    @proves(32, quick=False)
     def test_a_market_in_which_nothing_happens_is_never_called_dead(self, subject: Subject) -> None:
         """In a market that stands still, a stream without cadence is neither stale nor asked for
         again for an hour. The exchange is asked about it ever more seldom, and for no more than a
@@ -112,7 +112,7 @@ class QuietProperties:
 
             _run(world, market, quiet)
 
-    @proves(32)
+    @proves(32, quick=False)
     def test_what_cannot_be_asked_about_is_called_unproved_and_subscribed_to_anew(
         self, subject: Subject
     ) -> None:

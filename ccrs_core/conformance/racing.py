@@ -44,7 +44,7 @@ _DELAYS = (0.02, 0.3, 1.0, 2.5)
 class RacingProperties:
     """Planned replacement, retired connections, redundant connections."""
 
-    @proves(39)
+    @proves(39, quick=False)
     def test_a_planned_rollover_delivers_everything_once(self, subject: Subject) -> None:
         """Connections replaced at an age deliver each update exactly once, and are replaced before
         the exchange's own cut."""
@@ -295,7 +295,7 @@ class RacingProperties:
 
         world_of(subject, rate=10.0).run(scenario)
 
-    @proves(43)
+    @proves(43, quick=False)
     def test_losing_all_racing_connections_but_one_goes_unnoticed(self, subject: Subject) -> None:
         """Killing all of several racing connections but one, in whatever way, makes no gap and no
         notice, and the output goes on as if nothing had happened."""

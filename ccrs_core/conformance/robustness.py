@@ -114,7 +114,7 @@ class RobustnessProperties:
 
         subject.check(check, st.integers(0, 2**32 - 1), examples=900)
 
-    @proves(1, against=Against.NOTHING)
+    @proves(1, against=Against.NOTHING, quick=False)
     def test_hostile_frames_take_bounded_time_and_memory(self, subject: Subject) -> None:
         """Frames that are nested deeply, hold huge numbers, duplicate keys or invalid UTF-8, or are
         very large are refused or decoded within bounds of time and memory."""
@@ -128,7 +128,7 @@ class RobustnessProperties:
         for codec, frame in frames:
             _bounded(partial(_survives, codec, frame), frame)
 
-    @proves(1, against=Against.NOTHING)
+    @proves(1, against=Against.NOTHING, quick=False)
     def test_damaged_answers_are_read_or_refused(self, subject: Subject) -> None:
         """Reading REST answers, whatever their bytes, raises nothing but ``DecodeError`` or says
         which typed error they stand for."""
@@ -172,7 +172,7 @@ class RobustnessProperties:
             damage(Random(number), request, response)
         subject.check(check, st.integers(0, 2**32 - 1), examples=200)
 
-    @proves(1, against=Against.NOTHING)
+    @proves(1, against=Against.NOTHING, quick=False)
     def test_hostile_answers_take_bounded_time_and_memory(self, subject: Subject) -> None:
         """REST answers that are nested deeply, huge or no text at all are refused or read within
         bounds of time and memory."""

@@ -104,7 +104,7 @@ class SubscribingProperties:
                         f"is still read as data: return Unrecognised\n  frame: {old[:300]!r}"
                     )
 
-    @proves(9)
+    @proves(9, quick=False)
     def test_a_bad_symbol_in_a_request_fails_alone(self, subject: Subject) -> None:
         """Where the exchange refuses one symbol of a request, that subscription is refused, once,
         and all others of the request become active and bring data."""

@@ -49,7 +49,7 @@ class TapeProperties:
                 assert outputs[0] == outputs[1], "two replays of one recording differ"
                 _same_data(tape.events, list(replay(subject.make(), tape.path)))
 
-    @proves(69, against=Against.NOTHING)
+    @proves(69, against=Against.NOTHING, quick=False)
     def test_a_cut_recording_loses_at_most_its_last_record(self, subject: Subject) -> None:
         """A recording cut at any byte reads as its whole records up to there, replays as the
         beginning of what it was, and can be continued."""

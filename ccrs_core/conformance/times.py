@@ -88,7 +88,7 @@ class TimeProperties:
                         assert at <= now_ns + 40 * 86_400 * NS_PER_SECOND
                     _spans(name, event, now_ns)
 
-    @proves(16)
+    @proves(16, quick=False)
     def test_candles_are_closed_by_the_exchanges_clock(self, subject: Subject) -> None:
         """Whether a candle is closed, and which ones a history has, depends on the exchange's clock
         alone, though our own be a minute and a half ahead or behind."""

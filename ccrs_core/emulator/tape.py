@@ -113,8 +113,10 @@ class Past:
 
     def _height(self, time_ns: int) -> float:
         # Relative to the start: sines of large arguments would lose digits.
-        t = time_ns - self._start_ns
-        return sum(height * math.sin(speed * t + phase) for speed, height, phase in self._waves)
+        t, level = time_ns - self._start_ns, 0.0
+        for speed, height, phase in self._waves:
+            level += height * math.sin(speed * t + phase)
+        return level
 
     def price(self, time_ns: int) -> int:
         return max(1, round(self._price * math.exp(self._height(time_ns) - self._level)))

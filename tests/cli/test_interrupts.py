@@ -52,6 +52,7 @@ COMMANDS = {
     "emulator": ("emulator", "bybit", "--tls"),
     "doctor": ("doctor", "bybit", *EMULATED),
     "conformance": ("conformance", "bybit", "--profile", "quick"),
+    "conformance spread": ("conformance", "bybit", "--profile", "quick", "--jobs", "2"),
     "fuzz": ("fuzz", "bybit", "--seconds", "60"),
     "exchanges": ("exchanges",),
 }

@@ -163,6 +163,7 @@ def test_an_exchange_that_declares_nothing_passes(empty: Path, tmp_path: Path) -
         (["conformance", "bybit", "--seed", "x"], "a number or 'random'"),
         (["conformance", "bybit", "--report", "no/such/out"], "no folder no/such"),
         (["conformance", "bybit", "--only", "no_such_test"], "'no_such_test'"),
+        (["conformance", "bybit", "--jobs", "0"], "above zero or 'auto'"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(
@@ -182,6 +183,16 @@ def test_without_its_extra_the_command_says_what_to_install(
     assert capsys.readouterr().err == (
         "Error: pytest and hypothesis must be installed: pip install 'ccrs-core[conformance]'\n"
     )
+
+
+def test_tests_that_are_spread_over_processes_are_told_of_in_one_report(empty: Path) -> None:
+    done = ccrs(empty, "conformance", "bybit", "--only", "_sample_", "--jobs", "2")
+    alone = ccrs(empty, "conformance", "bybit", "--only", "_sample_")
+    assert done.returncode == alone.returncode == 0, done.stdout + done.stderr
+    verdict = alone.stdout.splitlines()[-2]
+    assert verdict.startswith("conformance: ")
+    assert "conformance: 1 passed" not in verdict
+    assert verdict in done.stdout.splitlines()
 
 
 # --- pytest ---

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from ccrs_core.emulator.listing import Listing, quarters
@@ -38,10 +39,11 @@ _DEEP: dict[str, Any] = {"levels": 3000, "pace": 0.02}
 _CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 
-def listings(start_ns: int) -> list[Listing]:
+@lru_cache(maxsize=4)
+def listings(start_ns: int) -> tuple[Listing, ...]:
     """The instruments at a time; dated ones expire on the last Fridays of the quarters after it."""
     found = [*_spot(), *_perpetuals(), *_dated(start_ns), *_coin_margined(start_ns)]
-    return sorted(found, key=lambda listing: listing.key)
+    return tuple(sorted(found, key=lambda listing: listing.key))
 
 
 def _listing(

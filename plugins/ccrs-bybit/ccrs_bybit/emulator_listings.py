@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from math import erf, exp, log, sqrt
 
 import attrs
@@ -63,14 +64,16 @@ _INVENTED = 520
 _CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 
-def listings(start_ns: int) -> list[Listing]:
+@lru_cache(maxsize=4)
+def listings(start_ns: int) -> tuple[Listing, ...]:
     """The instruments at a time; dated ones expire on the Fridays after it."""
     found: list[Listing] = []
     found.extend(_spot())
     found.extend(_linear(start_ns))
     found.extend(_inverse(start_ns))
     found.extend(_options(start_ns))
-    return sorted(found, key=lambda listing: (CATEGORIES.index(listing.category), listing.symbol))
+    found.sort(key=lambda listing: (CATEGORIES.index(listing.category), listing.symbol))
+    return tuple(found)
 
 
 def _ns(time: datetime) -> int:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import attrs
 
@@ -66,10 +67,11 @@ def is_x_perp(listing: Listing) -> bool:
     return "_XPERP-" in listing.symbol
 
 
-def listings(start_ns: int) -> list[Listing]:
+@lru_cache(maxsize=4)
+def listings(start_ns: int) -> tuple[Listing, ...]:
     """The instruments at a time; dated ones expire on the last Fridays of quarters after it."""
     found = [*_spot(), *_swaps(), *_futures(start_ns), *_options(start_ns)]
-    return sorted(found, key=lambda listing: (TYPES.index(listing.category), listing.symbol))
+    return tuple(sorted(found, key=lambda listing: (TYPES.index(listing.category), listing.symbol)))
 
 
 def _spot() -> Iterator[Listing]:
