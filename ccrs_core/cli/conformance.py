@@ -126,6 +126,8 @@ def run_pytest(arguments: list[str]) -> int:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(scratch, "hypothesis")),
             "PYTHONDONTWRITEBYTECODE": "1",
+            # What a test leaves behind that is killed goes, too.
+            "TMPDIR": scratch,
         }
         if "PYTHONPATH" in environment:
             folders = environment["PYTHONPATH"].split(os.pathsep)
