@@ -177,11 +177,16 @@ class Subject:
         return found
 
     def venue(
-        self, *, seed: int = 0, rate: float = 20.0, listings: Sequence[Listing] | None = None
+        self,
+        *,
+        seed: int = 0,
+        rate: float = 20.0,
+        listings: Sequence[Listing] | None = None,
+        start_ns: int = START_NS,
     ) -> EmulatedExchange:
-        """An emulated exchange whose time begins at ``START_NS``."""
+        """An emulated exchange whose time begins at ``start_ns``."""
         return EmulatedExchange(
-            self.dialect(), seed=seed, rate=rate, start_ns=START_NS, instruments=listings
+            self.dialect(), seed=seed, rate=rate, start_ns=start_ns, instruments=listings
         )
 
     @cached_property
@@ -226,7 +231,8 @@ class Subject:
         """An emulated exchange and a client of it in virtual time, as :class:`World` takes it."""
         listings = settings.pop("listings", None)
         seed, rate = settings.pop("seed", 0), settings.pop("rate", 20.0)
-        venue = self.venue(seed=seed, rate=rate, listings=listings)
+        start_ns = settings.pop("start_ns", START_NS)
+        venue = self.venue(seed=seed, rate=rate, listings=listings, start_ns=start_ns)
         return World(self.make(), venue, **settings)
 
     # --- running properties ---

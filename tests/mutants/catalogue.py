@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants import (
     bybit,
+    calendars,
     connections,
     declarations,
     oddities,
@@ -15,6 +16,17 @@ from tests.mutants import (
 )
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
 
-THEMES = (bybit, values, sequences, connections, requests, declarations, oddities, packages, quiet)
+THEMES = (
+    bybit,
+    values,
+    sequences,
+    connections,
+    requests,
+    declarations,
+    oddities,
+    packages,
+    quiet,
+    calendars,
+)
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

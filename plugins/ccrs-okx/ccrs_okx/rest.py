@@ -330,8 +330,11 @@ def _read_candles(
     wanted, further = candles_of_page(
         request, cursor, CANDLES_LIMIT, candles, now_ns, rows=len(data)
     )
-    # What is open now opened less than an interval ago; what opened just then has been closed.
+    # What is open now opened less than an interval ago (what opened just then has been closed), a
+    # month's candle on its first day.
     open_ns = 2 * now_ns - later(now_ns, request.interval, 1) + 1
+    if request.interval == "1M":
+        open_ns = later(now_ns, "1M", 0)
     before_ns = page.before_ns
     if further is None and from_start(request) and before_ns is not None and before_ns > open_ns:
         if wanted:
