@@ -81,8 +81,8 @@ INTERVALS: dict[str, int] = {
     "1w": 604800,
     "1M": 2592000,
 }
-"""Candle intervals by their unified name, in seconds (a month is nominally 30 days). All open in UTC,
-weeks on Mondays, months on their first day: what an exchange begins otherwise isn't declared."""
+"""Candle intervals by their unified name, in seconds (a month is nominally 30 days). All open in
+UTC, weeks on Mondays, months on their first day: what begins otherwise isn't declared."""
 
 
 @attrs.frozen(kw_only=True)
