@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import orjson
 
+from ccrs_core.conformance.alone import stands_still
 from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
@@ -245,6 +246,7 @@ _SHOWN: dict[Oddity, Callable[[Subject], bool | None]] = {
     Oddity.NON_ASCII: _non_ascii,
     Oddity.HOLES: _holes,
     Oddity.NEW_LISTING: _new_listing,
+    Oddity.STANDSTILL: stands_still,
 }
 
 _MEANING: dict[Oddity, str] = {
@@ -256,6 +258,8 @@ _MEANING: dict[Oddity, str] = {
     Oddity.MANY_COINS: f"options of {_MANY} coins.",
     Oddity.NON_ASCII: "a symbol with characters beyond ASCII.",
     Oddity.HOLES: "no candle within a listing's halts (ccrs_core.emulator.history).",
+    Oddity.STANDSTILL: "streams with a max_silence that keep it while venue.hold() lets nothing "
+    "change at all.",
     Oddity.NEW_LISTING: "an instrument that venue.relist() brings, in GetInstruments at once.",
 }
 

@@ -64,6 +64,8 @@ class SimulatedMarket:
         """Rises with every step: the exchange's number of the matching engine's state."""
         self._event_ns = NS_PER_SECOND / max(rate * listing.pace, 1e-9)
         self._trading = listing.status is InstrumentStatus.TRADING
+        self.still = Changed.NOTHING
+        """What doesn't change at present, though time passes."""
         price = self.rules.price.nearest(listing.price)
         self._anchor = price
         self._drift = 0.0
@@ -130,10 +132,14 @@ class SimulatedMarket:
         if self._next_reference <= self._next_event:
             self.now_ns = self._next_reference
             self._next_reference += _REFERENCE_EVERY_NS
+            if self.still & Changed.REFERENCE:
+                return Changed.NOTHING
             self._reference()
             return Changed.REFERENCE
         self.now_ns = self._next_event
         self._next_event += max(1, round(self._event_ns * rng.uniform(0.5, 1.5)))
+        if self.still & Changed.BOOK:
+            return Changed.NOTHING
         self._steps += 1
         changed = Changed.BOOK
         if rng.random() < 0.5:
@@ -233,7 +239,7 @@ class SimulatedMarket:
             inside = 1 + (spread - 2) * int(rng.random() ** 2 * 100) // 100
             self._limit(side, bid + inside if buy else ask - inside)
             return Changed.NOTHING
-        if what < 0.3:
+        if what < 0.3 and not self.still & Changed.TRADES:
             return self._take(side)
         if what < 0.5:
             self._limit(side, bid if buy else ask)
@@ -250,7 +256,8 @@ class SimulatedMarket:
         size = total + self._size() // 8 if sweeps else 1 + int(rng.random() ** 2 * (total - 1))
         outcome = self.engine.submit(side, max(1, size), time_in_force=TimeInForce.IOC)
         changed = self._print(outcome)
-        if self.listing.market in _LIQUIDATED and rng.random() < 0.02 and not self._one_just_was():
+        may_be = self.listing.market in _LIQUIDATED and not self.still & Changed.LIQUIDATIONS
+        if may_be and rng.random() < 0.02 and not self._one_just_was():
             changed |= self._liquidated(outcome.order)
         return changed
 

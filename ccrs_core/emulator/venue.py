@@ -30,6 +30,9 @@ from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 _UNWATCHED_NS = 60 * NS_PER_SECOND
+_EVERYTHING = Changed.BOOK | Changed.REFERENCE
+_STANDING_NS = NS_PER_SECOND
+"""After so long it is looked whether a market that stands still may go on."""
 
 
 @attrs.frozen
@@ -267,6 +270,7 @@ class EmulatedExchange:
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
         self._entries = count()
         self._runs: dict[tuple[str, str], _Run] = {}
+        self._held = Changed.NOTHING
         self._still: dict[tuple[str, str], SimulatedMarket] = {}
         self._streams: dict[tuple[str, str], Stream] = {}
         self._ready: dict[Peer, None] = {}
@@ -316,6 +320,14 @@ class EmulatedExchange:
         Dialects read ``listings`` anew for every request, or whenever it is another mapping.
         """
         self.listings = {each.key: each for each in listings}
+
+    def hold(self, what: Changed) -> None:
+        """Let the crowd change nothing of this from now on, in any market; ``Changed.NOTHING`` lets
+        all go on. Where books stand still, so do trades. Time passes meanwhile, and streams repeat
+        themselves as they do."""
+        self._held = what | Changed.TRADES if what & Changed.BOOK else what
+        for run in self._runs.values():
+            run.market.still = self._held
 
     def advance(self, now_ns: int) -> None:
         """Let everything happen that is due until a time; times before the last one do nothing."""
@@ -425,6 +437,7 @@ class EmulatedExchange:
         run = self._runs.get(listing.key)
         if run is None:
             market = SimulatedMarket(listing, seed=self.seed, rate=self.rate, start_ns=self.now_ns)
+            market.still = self._held
             run = self._runs[listing.key] = _Run(market, self.now_ns)
             for witness in self.witnesses:
                 witness(market)
@@ -443,6 +456,10 @@ class EmulatedExchange:
     def _step(self, run: _Run, now_ns: int) -> None:
         if not run.streams and now_ns - run.wanted_ns > _UNWATCHED_NS:
             run.resting = True
+            return
+        if self._held & _EVERYTHING == _EVERYTHING:
+            run.market.rest_until(now_ns)
+            self.at(now_ns + _STANDING_NS, lambda now_ns: self._step(run, now_ns))
             return
         self._happened(run, run.market.step(), now_ns)
         self._schedule(run)

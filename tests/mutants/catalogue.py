@@ -12,6 +12,7 @@ from tests.mutants import (
     quiet,
     requests,
     sequences,
+    shapes,
     values,
 )
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
@@ -27,6 +28,7 @@ THEMES = (
     packages,
     quiet,
     calendars,
+    shapes,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

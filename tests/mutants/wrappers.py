@@ -92,8 +92,8 @@ class SpeaksThrough(Dialect):
 
     # --- to override ---
 
-    def said(self, payload: bytes) -> bytes:
-        """What is sent instead of a frame, data and answers alike."""
+    def said(self, payload: bytes) -> bytes | None:
+        """What is sent instead of a frame, data and answers alike; None for nothing."""
         return payload
 
     def asked(self, frame: str | bytes) -> str | bytes:
@@ -152,7 +152,8 @@ class _SessionThrough(Session):
 
             def say(frame: Frame) -> None:
                 said = self._dialect.said(frame.payload)
-                put(frame if said == frame.payload else Frame(said, frame.text))
+                if said is not None:
+                    put(frame if said == frame.payload else Frame(said, frame.text))
 
             value.put = say
 

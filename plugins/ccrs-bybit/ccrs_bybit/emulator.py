@@ -27,7 +27,7 @@ from ccrs_bybit.emulator_streams import (
     TradeStream,
 )
 from ccrs_bybit.emulator_wire import milliseconds
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.model import NS_PER_MS, InstrumentStatus
@@ -46,6 +46,11 @@ class BybitDialect(Dialect):
     """
 
     name: ClassVar[str] = "bybit"
+    # https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
+    lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.STANDSTILL: "tickers are told when they change, which they do all the time: index "
+        "and mark prices follow other exchanges, the figures of 24 hours the clock",
+    }
 
     def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:
         self.requests = Window(request_limit, 5.0)

@@ -33,6 +33,7 @@ from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
 
 _REPEAT_NS = 3 * NS_PER_SECOND
+_CANDLE_NS = 60 * NS_PER_SECOND
 _TRADES_PER_FRAME = 1024
 
 # Pushes no faster than this, in milliseconds, by depth.
@@ -327,7 +328,10 @@ class TickerStream(Stream):
 
 
 class KlineStream(Stream):
-    """``kline``: the open candle as it changes, and each candle once more when it closes."""
+    """``kline``: the open candle as it changes, and each candle once more when it closes.
+
+    Every 1 to 60 s: https://bybit-exchange.github.io/docs/v5/websocket/public/kline
+    """
 
     triggers: ClassVar[Changed] = Changed.TRADES
     interval_ns = NS_PER_SECOND
@@ -351,9 +355,11 @@ class KlineStream(Stream):
         return (self._frame(False, now_ns),)
 
     def alarm_ns(self) -> int | None:
-        return self._close_ns
+        return min(self._close_ns, self.last_ns + _CANDLE_NS)
 
     def alarm(self, now_ns: int) -> Iterable[Frame]:
+        if now_ns < self._close_ns:
+            return (self._frame(False, now_ns),)
         closed = self._frame(True, now_ns)
         self.started(self._close_ns)
         return (closed,)
