@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import ccrs_core
 from ccrs_core.conformance import ConformanceSuite, Theme
+from ccrs_core.conformance.advice import advice
 from ccrs_core.conformance.properties import property_of
 
 project = "ccrs"
@@ -48,9 +49,14 @@ class PropertyList(SphinxDirective):
                 if (found := property_of(test)) is not None and found.theme is theme
             )
             lines += ["", f"### {theme.value}", ""]
+            told = 0
             for number, name, test in rows:
+                if number != told:
+                    told, told_of = number, advice(number)
+                    lines += ["", f"**{number}.** Where it doesn't hold, {told_of.costs}. Look at:"]
+                    lines += [f"{told_of.look_at}.", ""]
                 said = " ".join((inspect.getdoc(test) or "").split())
-                lines.append(f"- **{number}** {said} (`{name}`)")
+                lines.append(f"- {said} (`{name}`)")
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 

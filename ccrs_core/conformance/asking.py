@@ -80,7 +80,12 @@ class AskingProperties:
                     f"a server reads {', '.join(map(repr, heard))} out of {name} of {native!r}: "
                     "put the symbol into HttpRequest.query as it is; the core encodes it, once"
                 )
-                assert len(parse_qsl(http.query_string, keep_blank_values=True)) == len(http.query)
+                assert len(parse_qsl(http.query_string, keep_blank_values=True)) == len(
+                    http.query
+                ), (
+                    f"{name} of {native!r} is sent as ?{http.query_string}, in which a server "
+                    f"finds another number of parameters than the {len(http.query)} of its query"
+                )
 
         for native in _HOSTILE:
             check(native)

@@ -136,7 +136,9 @@ class BudgetProperties:
         world.run(scenario)
         route = spy.route(subs[0])
         limit = route.messages
-        assert budget is None or limit == budget
+        assert budget is None or limit == budget, (
+            f"the message budget {budget} was tried, and the route has {limit}"
+        )
         for number in {number for _, number, _ in world.tap.sent}:
             times = [at for at, n, _ in world.tap.sent if n == number]
             if limit is not None:

@@ -66,7 +66,9 @@ class DeclarationProperties:
             assert tuple(sorted(set(depths))) == tuple(depths), (
                 f"book_depths of {market.value} are {depths}: they must ascend"
             )
-            assert all(type(depth) is int and depth > 0 for depth in depths)
+            assert all(type(depth) is int and depth > 0 for depth in depths), (
+                f"book_depths of {market.value} are {depths}: whole numbers above zero, please"
+            )
         candles = any(Channel.CANDLES in channels for channels in declared.channels.values())
         asked = GetCandles in exchange.endpoints
         assert bool(declared.intervals) or not (candles or asked), (

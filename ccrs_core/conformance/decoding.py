@@ -229,7 +229,9 @@ class DecodingProperties:
                         f"{other.decode()} says {_shown(messages)}: return Unrecognised for "
                         "messages that the codec doesn't know"
                     )
-                assert codec.decode(frame, RECEIVED_NS) == twin.decode(frame, RECEIVED_NS)
+                assert codec.decode(frame, RECEIVED_NS) == twin.decode(frame, RECEIVED_NS), (
+                    f"after an unknown message {frame!r} is read otherwise than without it"
+                )
 
     # --- 7 ---
 

@@ -372,7 +372,9 @@ class FeedProperties(CleanupProperties):
                             await feed.unsubscribe(interest)
                             wanted.discard(at)
                             _none_waits(await _everything(feed), cases[at])
-                        assert set(feed.interests) == {cases[w].interest for w in wanted}
+                        assert set(feed.interests) == {cases[w].interest for w in wanted}, (
+                            f"subscribed to are {feed.interests}, wanted {wanted} of {cases}"
+                        )
                         await asyncio.sleep(pause)
                         if reads:
                             _only(await _everything(feed), [cases[w] for w in wanted])
@@ -383,7 +385,7 @@ class FeedProperties(CleanupProperties):
                     await feed.aclose()
                     await settle(2.0)
                     _compare(_held(world), set(alone[0]))
-                    assert await first_events(other, 1)
+                    assert await first_events(other, 1), "another feed's end took this one's events"
 
             subject.world(rate=20.0, instruments=instruments).run(scenario)
 

@@ -173,12 +173,16 @@ class HealingProperties:
         async def scenario(world: World) -> None:
             async with watching(world, sub) as watch:
                 await asyncio.sleep(3.0)
-                assert len(world.tap.attempts) == 1
+                assert len(world.tap.attempts) == 1, (
+                    f"{sub}: several connections were dialled before anything was wrong"
+                )
                 world.fault("half_open")
                 await asyncio.sleep(limit + _EPSILON)
                 stale = watch.notices(Stale)
                 assert stale, f"{sub}: a dead connection goes unnoticed for {limit:g} s"
-                assert stale[0].reason in {Reason.DISCONNECTED, Reason.SILENT}
+                assert stale[0].reason in {Reason.DISCONNECTED, Reason.SILENT}, (
+                    f"{sub}: a dead connection is told of as {stale[0].reason}"
+                )
                 await asyncio.sleep(_IMPATIENT.backoff_max + 1.0)
                 assert len(world.tap.attempts) == 2, "a dead connection must be replaced, once"
                 reason = disagreement(world, subject, watch.feed, [sub])

@@ -174,7 +174,9 @@ class IdentityProperties:
         (change,) = told
         assert change.changed == ("tick_size",), f"changed are {', '.join(change.changed)}"
         assert change.after is not None
-        assert change.after.tick_size == coarser.tick
+        assert change.after.tick_size == coarser.tick, (
+            f"the new tick is read as {change.after.tick_size}, listed is {coarser.tick}"
+        )
         for watch, seen in already.items():
             new = watch.events[seen:]
             assert _changes(new) == [change], (

@@ -101,7 +101,9 @@ class NetworkProperties:
                 "begin with an address's name in braces, requests have a path alone"
             )
             routes = {subject.exchange.route(s) for s in subscriptions}
-            assert len(world.tap.attempts) >= len(routes)
+            assert len(world.tap.attempts) >= len(routes), (
+                f"of {len(routes)} routes {len(world.tap.attempts)} connections were dialled"
+            )
             for _, _, sent in world.tap.requests:
                 assert sent.path.startswith("/"), f"the path of a request is {sent.path}"
 
@@ -159,7 +161,9 @@ class NetworkProperties:
                         await client.refresh_instruments(subject.markets[0])
                     async with client.subscribe(interest_of(subject.cases()[0].subscription)):
                         await _failed(client)
-                assert not server.venue.peers
+                assert not server.venue.peers, (
+                    "a connection to a server whose certificate nobody vouches for stays open"
+                )
 
         _guarded(main())
 
@@ -187,7 +191,9 @@ async def _failed(client: Client) -> None:
     while True:
         status = client.status()
         if any(link.failures for link in status.connections):
-            assert all(link.connects == 0 for link in status.connections)
+            assert all(link.connects == 0 for link in status.connections), (
+                "a connection was made to a server whose certificate nobody vouches for"
+            )
             return
         await asyncio.sleep(0.01)
 

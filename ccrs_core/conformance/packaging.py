@@ -99,12 +99,18 @@ class PackagingProperties:
         )
         _literal(kind)
         with _installed(_Entry(subject.name, lambda: kind)):
-            assert plugins.load(subject.name) is kind
-            assert [info.name for info in plugins.installed()] == [subject.name]
+            assert plugins.load(subject.name) is kind, (
+                f"plugins.load({subject.name!r}) gives another class than its entry point names"
+            )
+            assert [info.name for info in plugins.installed()] == [subject.name], (
+                f"an entry point named {subject.name!r} is listed as another name"
+            )
         offered = [info for info in plugins.installed() if info.name == subject.name]
         if offered:
             found = plugins.load(subject.name)
-            assert found.name == subject.name
+            assert found.name == subject.name, (
+                f"what is installed as {subject.name!r} calls itself {found.name!r}"
+            )
 
     @proves(73, against=Against.NOTHING)
     def test_a_plugin_of_another_contract_is_refused_and_a_broken_one_harms_no_other(
@@ -132,10 +138,14 @@ class PackagingProperties:
         ]
         with _installed(*entries):
             good, bad = plugins.load_all()
-            assert good == {subject.name: kind}
-            assert set(bad) == {"broken", "leaving", "later", "nameless", "strange"}
+            assert good == {subject.name: kind}, (
+                f"beside broken plugins found are {sorted(good)}, not {subject.name!r} alone"
+            )
+            assert set(bad) == {"broken", "leaving", "later", "nameless", "strange"}, (
+                f"of five broken plugins told are {sorted(bad)}"
+            )
             assert isinstance(bad["later"], PluginMismatch), repr(bad["later"])
-            assert "upgrade" in str(bad["later"])
+            assert "upgrade" in str(bad["later"]), f"without advice to upgrade: {bad['later']}"
             for name in ("broken", "leaving", "nameless", "strange"):
                 assert isinstance(bad[name], PluginBroken), repr(bad[name])
             with pytest.raises(PluginError):

@@ -57,7 +57,7 @@ def impurities(use: Callable[[], T]) -> tuple[T, set[str]]:
         if name is not None:
             found.add(name)
 
-    assert threading.current_thread() is threading.main_thread()
+    assert threading.current_thread() is threading.main_thread(), "the suite needs the main thread"
     before, collecting = sys.getprofile(), gc.isenabled()
     # What others have to say about garbage collection is not the caller's doing.
     gc.disable()

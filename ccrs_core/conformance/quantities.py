@@ -131,7 +131,9 @@ class QuantityProperties:
             assert moved <= 0 if side is Side.BUY else moved >= 0, f"a {side} of {price}: {found}"
             if instrument.tick_size is not None:
                 _on_grid(found, tick)
-                assert abs(moved) < Fraction(tick)
+                assert abs(moved) < Fraction(tick), (
+                    f"{price} moves to {found}, by more than a tick of {tick}"
+                )
             shrunk = Fraction(size) - Fraction(whole)
             assert 0 <= shrunk < Fraction(lot), f"a size of {size} becomes {whole}"
             if instrument.lot_size is not None:
@@ -167,7 +169,9 @@ class QuantityProperties:
             if broken:
                 with pytest.raises(InvalidOrder) as caught:
                     instrument.check_order(side, price, size)
-                assert caught.value.rule == broken[0].rule
+                assert caught.value.rule == broken[0].rule, (
+                    f"check_order names {caught.value.rule}, violations {broken[0].rule} first"
+                )
 
         subject.check(check, st.sampled_from(pairs), st.sampled_from(Side), _orders, examples=600)
 

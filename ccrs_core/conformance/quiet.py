@@ -49,7 +49,9 @@ class QuietProperties:
                 async with _feeds(world, wanted) as watches:
                     await _all(world, _stale, _longest(wanted), "found dead")
                     status = world.client.status()
-                    assert status.found_dead >= len(watches)
+                    assert status.found_dead >= len(watches), (
+                        f"{status.found_dead} of {len(watches)} dead streams are counted"
+                    )
                     assert status.resubscriptions, "nothing was asked for anew"
                     await _until(
                         lambda: world.client.status().rollovers > 0,
@@ -106,8 +108,12 @@ class QuietProperties:
                             "something happens that the stream tells of, and not otherwise (no "
                             "clock, no volume of a day)"
                         )
-                    assert not status.found_dead
-                    assert not status.resubscriptions
+                    assert not status.found_dead, (
+                        "a stream is counted as dead in a market that stands still"
+                    )
+                    assert not status.resubscriptions, (
+                        "a stream is asked for anew in a market that stands still"
+                    )
                     _asked_seldom(world, wanted, asked_before)
 
             _run(world, market, quiet)
@@ -268,7 +274,9 @@ def _asked_seldom(world: World, wanted: Sequence[Subscription], since: int) -> N
         spent[name] += asked * endpoint.weight_of(question)
     for name, weight in spent.items():
         budget = exchange.rest_budget(name)
-        assert weight <= 0.05 * budget.amount * _HOUR / budget.seconds
+        assert weight <= 0.05 * budget.amount * _HOUR / budget.seconds, (
+            f"questions about quiet streams took {weight:g} of weight from {name} in an hour"
+        )
 
 
 def _run(world: World, market: Market, scenario: Callable[[World], object]) -> None:

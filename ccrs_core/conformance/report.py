@@ -16,6 +16,7 @@ import attrs
 
 import ccrs_core
 from ccrs_core import plugins
+from ccrs_core.conformance.advice import advice
 from ccrs_core.conformance.properties import Against, Property, Theme
 from ccrs_core.exchange import Exchange
 from ccrs_core.model import Channel, Market
@@ -185,6 +186,10 @@ class Report:
                 for line in _wrapped(each.sentence or each.test, width, f"{number}. "):
                     yield line, {"red": True}
                 yield from ((line, {}) for line in _told(each.reason, width))
+                told = advice(each.property.number)
+                for label, text in (("costs", told.costs), ("look at", told.look_at)):
+                    for line in _wrapped(text, width, f"   {label}: "):
+                        yield line, {}
                 yield f"   again: {self.reproduce(each)}", {}
         yield "", {}
         yield self.verdict, {"red": True} if failed else {"green": True}
@@ -221,6 +226,8 @@ class Report:
                             "outcome": each.outcome,
                             "seconds": round(each.seconds, 3),
                             "reason": each.reason,
+                            "costs": advice(each.property.number).costs,
+                            "look_at": advice(each.property.number).look_at,
                         }
                         for each in self.of(theme)
                     ],

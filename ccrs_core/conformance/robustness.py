@@ -196,7 +196,9 @@ class RobustnessProperties:
                         raise _advice(failure, what, response.body) from None
 
                 _bounded(read, body)
-            assert kind in exchange.endpoints
+            assert kind in exchange.endpoints, (
+                f"reading damaged answers took {kind.__name__} from Exchange.endpoints"
+            )
 
     @proves(1, against=Against.NOTHING)
     def test_strange_values_name_the_topic_that_they_are_of(self, subject: Subject) -> None:

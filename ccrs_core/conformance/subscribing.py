@@ -294,7 +294,9 @@ def _fails_alone(subject: Subject, case: Case, place: int) -> None:
         for symbol, status in states.items():
             if symbol == bad.symbol and not refuses:
                 # It is acknowledged, and nothing ever comes of it.
-                assert status.delivered == 0
+                assert status.delivered == 0, (
+                    f"{symbol}, which isn't listed, has brought {status.delivered} events"
+                )
             elif symbol == bad.symbol:
                 assert status.state is SubscriptionState.REFUSED, (
                     f"{symbol}, which the exchange refuses, is {status.state.value}: decode its "
@@ -311,7 +313,7 @@ def _fails_alone(subject: Subject, case: Case, place: int) -> None:
             "told once"
         )
         brought = {event.symbol for event in events}
-        assert bad.symbol not in brought
+        assert bad.symbol not in brought, f"{bad.symbol}, which isn't listed, has brought events"
         if case.channel in _LIVELY:
             missing = {i.symbol for i in good} - brought
             assert not missing, (

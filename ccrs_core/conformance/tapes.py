@@ -76,9 +76,11 @@ class TapeProperties:
                     assert isinstance(records[0], Header)
                     writer.begin(records[0])
                 continued = list(read(cut))
-                assert continued[: len(found)] == found
+                assert continued[: len(found)] == found, (
+                    "what is appended to a cut recording changes what it held"
+                )
                 assert continued[len(found)] == records[0], "what is appended isn't read"
-                assert isinstance(continued[-1], End)
+                assert isinstance(continued[-1], End), "a recording that was continued has no end"
 
             for size in (0, 1, header - 1, header, header + 1, len(content) - 1, len(content)):
                 check(size)
@@ -113,7 +115,7 @@ class TapeProperties:
                 status = client.status()
                 for link in status.connections:
                     _adds_up(link)
-                assert sum(link.frames for link in status.connections) > 0
+                assert sum(link.frames for link in status.connections) > 0, "no frame is counted"
                 received = sum(each.frames for each in world.received.values())  # type: ignore[attr-defined]
                 counted = sum(link.frames for link in status.connections)
                 assert counted == received, (
@@ -122,15 +124,21 @@ class TapeProperties:
                 for each in status.feeds:
                     _feed_adds_up(each)
                 own = watch.feed.status()
-                assert own.delivered == len(watch.events)
+                assert own.delivered == len(watch.events), (
+                    f"{own.delivered} events are counted, {len(watch.events)} were delivered"
+                )
                 told = sum(s.delivered for s in status.subscriptions)
                 data = sum(event.channel is not None for event in watch.events)
                 assert told == data, f"{told} events are counted, {data} were delivered"
                 read_now = await _everything(slow[0])
                 after = slow[0].status()
-                assert after.delivered == len(read_now)
+                assert after.delivered == len(read_now), (
+                    f"{after.delivered} events are counted, {len(read_now)} were delivered"
+                )
                 gaps = [e for e in read_now if isinstance(e, Gap) and e.reason is Reason.OVERFLOW]
-                assert sum(gap.lost or 0 for gap in gaps) == after.dropped
+                assert sum(gap.lost or 0 for gap in gaps) == after.dropped, (
+                    f"{after.dropped} lost events are counted, the gaps tell of others"
+                )
             for feed in (watch.feed, *slow):
                 _feed_adds_up(feed.status())
 

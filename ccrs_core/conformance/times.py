@@ -85,7 +85,9 @@ class TimeProperties:
                         _near(name, "exchange_time_ns", at, now_ns)
                     else:
                         _within(name, "exchange_time_ns", at, now_ns, 2 * _YEAR_NS)
-                        assert at <= now_ns + 40 * 86_400 * NS_PER_SECOND
+                        assert at <= now_ns + 40 * 86_400 * NS_PER_SECOND, (
+                            f"{name}.exchange_time_ns lies more than 40 days ahead"
+                        )
                     _spans(name, event, now_ns)
 
     @proves(16, quick=False)

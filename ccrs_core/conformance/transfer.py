@@ -74,7 +74,7 @@ class TransferProperties:
                 return found
 
         direct, relayed = _run(main())
-        assert relayed == direct
+        assert relayed == direct, f"cut into single bytes the answers say {relayed}, whole {direct}"
 
     @proves(3, against=Against.NOTHING)
     def test_what_comes_instead_of_answers_is_asked_for_again(self, subject: Subject) -> None:
@@ -146,9 +146,14 @@ class TransferProperties:
                         peer.put(Frame(frame, text=False))
                     await settle(60.0)
                     (after,) = world.client.status().connections
-                    assert after.unreadable == before.unreadable + number
-                    assert after.epoch == before.epoch
-                assert after.data > before.data
+                    assert after.unreadable == before.unreadable + number, (
+                        f"{case}: {number} unreadable frames came; counted are "
+                        f"{after.unreadable - before.unreadable}"
+                    )
+                    assert after.epoch == before.epoch, (
+                        f"{case}: single unreadable frames, a minute apart, ended the connection"
+                    )
+                assert after.data > before.data, f"{case}: no data came after unreadable frames"
 
         subject.world().run(scenario)
 
@@ -219,7 +224,7 @@ def _same(subject: Subject, case: Case, sent: Sequence[bytes], received: Sequenc
     frames = [f if method is None else inflate(f, method) for f in received]
     messages = [m for frame in frames for m in codec.decode(frame, RECEIVED_NS)]
     assert any(isinstance(m, Data) for m in messages), f"{case} brings no data over real sockets"
-    assert events_of(messages)
+    assert events_of(messages), f"{case} brings no events over real sockets"
 
 
 def _run(main: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from ccrs_bybit import Bybit
 
 import ccrs_core
-from ccrs_core.conformance.properties import Theme
+from ccrs_core import conformance
+from ccrs_core.conformance import ConformanceSuite
+from ccrs_core.conformance.advice import advice
+from ccrs_core.conformance.properties import Theme, property_of
 from ccrs_core.conformance.report import Report, offer, reports
 
 OUTCOMES: list[dict[str, Any]] = [
@@ -131,6 +135,9 @@ def test_the_json_holds_everything_by_theme(report: Report, tmp_path: Path) -> N
     codec = found["themes"][0]
     assert codec["totals"] == {"passed": 2, "failed": 0, "skipped": 2}
     assert [each["number"] for each in codec["properties"]] == [1, 2, 6, 6]
+    costs, look_at = (codec["properties"][1].pop(key) for key in ("costs", "look_at"))
+    assert costs
+    assert "Codec.decode" in look_at
     assert codec["properties"][1] == {
         "number": 2,
         "test": "test_b",
@@ -220,17 +227,18 @@ def test_advice_begins_with_the_lowest_number_and_leaves_out_hypothesis_remedies
     told += "\n\nYou can reproduce this test case by temporarily adding @reproduce_failure"
     found = [{**o, "outcome": "failed", "reason": told} for o in outcomes("toy")]
     (report,) = reports(found, profile="quick", seed=0)
-    advice = text(report).partition("what to do next")[2]
-    assert re.findall(r"--only (\w+)", advice) == [
+    told = text(report).partition("what to do next")[2]
+    assert re.findall(r"--only (\w+)", told) == [
         "test_a",
         "test_b",
         "test_c",
         "test_d",
         "test_book",
     ]
-    assert "     Failing test case: check(\n         seed=7,\n     )\n   again: " in advice
-    assert "reproduce_failure" not in advice
-    assert "Explanation" not in advice
+    assert "     Failing test case: check(\n         seed=7,\n     )\n   costs: " in told
+    assert told.count("   look at: ") == len(found)
+    assert "reproduce_failure" not in told
+    assert "Explanation" not in told
 
 
 def test_a_long_failure_is_told_in_part_and_says_so() -> None:
@@ -238,7 +246,7 @@ def test_a_long_failure_is_told_in_part_and_says_so() -> None:
     found = [{**OUTCOMES[0], "exchange": "toy", "offer": None, "reason": reason}]
     (report,) = reports(found, profile="quick", seed=0)
     shown = text(report)
-    assert "line 7\n     … (the rest is above)\n   again: " in shown
+    assert "line 7\n     … (the rest is above)\n   costs: " in shown
     assert "line 8" not in shown
 
 
@@ -255,3 +263,27 @@ def test_what_was_measured_is_told_by_market_wherever_it_was_measured() -> None:
     told = {"short way": {"spot": "75 % of 40", "linear": "50 % | half"}}
     assert report.as_dict()["figures"] == told
     assert "| linear | 50 % \\| half |" in report.as_markdown()
+
+
+def test_every_assertion_of_the_suite_says_what_is_wrong() -> None:
+    # Those that only tell type checkers what is known can't fail.
+    silent = []
+    for path in Path(conformance.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Assert) and node.msg is None:
+                text = ast.unparse(node.test)
+                if not text.endswith(" is not None") and not text.startswith("isinstance("):
+                    silent.append(f"{path.name}:{node.lineno}: {text}")
+    assert not silent, "\n".join(silent)
+
+
+def test_every_property_says_what_it_costs_and_where_to_look() -> None:
+    numbers = {
+        found.number
+        for name in dir(ConformanceSuite)
+        if (found := property_of(getattr(ConformanceSuite, name))) is not None
+    }
+    for number in numbers:
+        told = advice(number)
+        assert told.costs, number
+        assert told.look_at, number
