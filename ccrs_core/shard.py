@@ -442,6 +442,10 @@ class Shard:
 
     # --- planned replacement ---
 
+    def replacing(self) -> bool:
+        """Whether a connection is being replaced, and its successor hasn't taken over yet."""
+        return any(link.successor is not None and not link.retired for link in self.links)
+
     def replace(self, link: Link, reason: str) -> None:
         self.rollover.replace(link, reason)
 

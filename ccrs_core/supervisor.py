@@ -57,6 +57,9 @@ _SLICE = 64
 _TICK_GRAIN = 0.02
 """Timers fire at most this often (s), so that thousands of deadlines don't."""
 
+_TURN = 0.5
+"""Seconds after which a connection that is to end, and waits for its turn, looks again."""
+
 
 class Parent(Protocol):
     """What a link asks of the shard that it belongs to."""
@@ -76,6 +79,7 @@ class Parent(Protocol):
     def unchanged(self, topic: str, now_ns: int) -> None: ...
     def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None: ...
     def answered(self, link: Link, asked_at: float) -> None: ...
+    def replacing(self) -> bool: ...
     def replace(self, link: Link, reason: str) -> None: ...
     def full_feed(self) -> Feed | None: ...
 
@@ -508,9 +512,19 @@ class Link:
         margin = min(limit / 5, 600.0)
         # Spread over the margin, so that racing connections aren't all replaced at once.
         delay = limit - random.uniform(margin / 2, margin)
+        latest = self.runner.opened_at + limit - margin / 4
         self._age = asyncio.get_running_loop().call_later(
-            delay, self.shard.replace, self, f"{limit:g} s is the age limit"
+            delay, self._outgrow, f"{limit:g} s is the age limit", latest
         )
+
+    def _outgrow(self, reason: str, latest: float) -> None:
+        """Be replaced for its age: one connection after the other, as far as there is time. What is
+        wrong with new connections must not meet all of them at once."""
+        if self.shard.replacing() and self.context.clock.monotonic() + _TURN <= latest:
+            loop = asyncio.get_running_loop()
+            self._age = loop.call_later(_TURN, self._outgrow, reason, latest)
+            return
+        self.shard.replace(self, reason)
 
     def _disarm(self) -> None:
         for timer in (self._timer, self._age):
