@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import tenacity
 
+from ccrs_core.age import Age
 from ccrs_core.codec import Data, Outbound, Unchanged
 from ccrs_core.context import Context
 from ccrs_core.effects import (
@@ -56,9 +56,6 @@ _SLICE = 64
 
 _TICK_GRAIN = 0.02
 """Timers fire at most this often (s), so that thousands of deadlines don't."""
-
-_TURN = 0.5
-"""Seconds after which a connection that is to end, and waits for its turn, looks again."""
 
 
 class Parent(Protocol):
@@ -112,7 +109,7 @@ class Link:
         self._pump: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
         self._timer_at = NEVER
-        self._age: asyncio.TimerHandle | None = None
+        self._age: Age | None = None
         self._messages: Window | None = None
         self._fatal: AuthError | None = None
         self._close_reason = ""
@@ -501,30 +498,11 @@ class Link:
             self._timer = self.context.pace.later(delay, self._tick)
 
     def _watch_age(self) -> None:
-        limits = [
-            age
-            for age in (self.shard.route.max_age, self.context.options.max_connection_age)
-            if age is not None
-        ]
-        if not limits:
-            return
-        limit = min(limits)
-        margin = min(limit / 5, 600.0)
-        # Spread over the margin, so that racing connections aren't all replaced at once.
-        delay = limit - random.uniform(margin / 2, margin)
-        latest = self.runner.opened_at + limit - margin / 4
-        self._age = asyncio.get_running_loop().call_later(
-            delay, self._outgrow, f"{limit:g} s is the age limit", latest
-        )
-
-    def _outgrow(self, reason: str, latest: float) -> None:
-        """Be replaced for its age: one connection after the other, as far as there is time. What is
-        wrong with new connections must not meet all of them at once."""
-        if self.shard.replacing() and self.context.clock.monotonic() + _TURN <= latest:
-            loop = asyncio.get_running_loop()
-            self._age = loop.call_later(_TURN, self._outgrow, reason, latest)
-            return
-        self.shard.replace(self, reason)
+        ages = (self.shard.route.max_age, self.context.options.max_connection_age)
+        limit = min((age for age in ages if age is not None), default=None)
+        if limit is not None:
+            shard = self.shard
+            self._age = Age(limit, shard.replacing, lambda reason: shard.replace(self, reason))
 
     def _disarm(self) -> None:
         for timer in (self._timer, self._age):
