@@ -501,8 +501,14 @@ class Link:
         ages = (self.shard.route.max_age, self.context.options.max_connection_age)
         limit = min((age for age in ages if age is not None), default=None)
         if limit is not None:
-            shard = self.shard
-            self._age = Age(limit, shard.replacing, lambda reason: shard.replace(self, reason))
+            shard, loop = self.shard, asyncio.get_running_loop()
+            self._age = Age(
+                limit,
+                self.context.clock.monotonic,
+                loop.call_later,
+                shard.replacing,
+                lambda reason: shard.replace(self, reason),
+            )
 
     def _disarm(self) -> None:
         for timer in (self._timer, self._age):
