@@ -76,7 +76,7 @@ class DeclarationProperties:
         )
         strange = [name for name in declared.intervals if name not in INTERVALS]
         assert not strange, f"capabilities.intervals holds {strange}; known are {list(INTERVALS)}"
-        for subscription in _declared(subject):
+        for subscription in declared_subscriptions(subject):
             route = exchange.route(subscription)
             assert isinstance(route, Route), f"route({subscription}) gives {route!r}"
             assert exchange.codec(route).topic(subscription), f"topic({subscription}) is empty"
@@ -87,7 +87,7 @@ class DeclarationProperties:
         one event of its kind from the emulator in bounded time."""
         subject.cases()
         routes: dict[Route, list[Subscription]] = {}
-        for subscription in _declared(subject):
+        for subscription in declared_subscriptions(subject):
             routes.setdefault(subject.exchange.route(subscription), []).append(subscription)
         for route, subscriptions in routes.items():
             for sharing in _apart(subscriptions):
@@ -131,7 +131,7 @@ class DeclarationProperties:
         carried by different topics."""
         subject.cases()  # skips where nothing is declared
         known: dict[tuple[Route, Channel, str], Subscription] = {}
-        for one in _declared(subject):
+        for one in declared_subscriptions(subject):
             for instrument in subject.some_instruments(one.instrument.market, 3):
                 sub = attrs.evolve(one, instrument=instrument)
                 route = subject.exchange.route(sub)
@@ -218,7 +218,7 @@ class DeclarationProperties:
 # --- what is declared ---
 
 
-def _declared(subject: Subject) -> Iterator[Subscription]:
+def declared_subscriptions(subject: Subject) -> Iterator[Subscription]:
     """All that can be subscribed to of one instrument of each market."""
     capabilities = subject.exchange.capabilities
     for market, channels in subject.channels.items():

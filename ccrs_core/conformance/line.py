@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +17,7 @@ from ccrs_core.events import BookUpdate, MarketData
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.inflate import inflate
 from ccrs_core.model import NS_PER_SECOND, Subscription
-from ccrs_core.rest import HttpRequest, HttpResponse, Request
+from ccrs_core.rest import Answer, HttpRequest, HttpResponse, Request
 
 T = TypeVar("T")
 
@@ -193,27 +193,37 @@ class Line:
         :raises CcrsError: the typed error that the exchange answers with.
         """
         endpoint = self.exchange.endpoints[type(request)]
-        pages: list[Any] = []
-        cursor: str | None = None
-        while True:
-            response = self.http(endpoint.encode(request, cursor))
-            error: CcrsError | None = self.exchange.error_of(response)
-            if error is not None:
-                raise error
-            answer = endpoint.decode(request, response, self.received_time_ns, cursor)
-            pages.append(answer.value)
-            cursor = answer.cursor
-            if cursor is None:
-                break
-            assert len(pages) < _MOST_PAGES, (
-                f"{request} has no end after {len(pages)} pages; the next cursor is {cursor!r}. "
-                "decode() must return None where nothing that is wanted can lie further"
-            )
+        pages = [answer.value for _, _, answer in self.pages(request)]
         if not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
         if endpoint.goes_back(request):
             pages.reverse()
         return [item for page in pages for item in page]  # type: ignore[return-value]
+
+    def pages(
+        self, request: Request[Any]
+    ) -> Iterator[tuple[str | None, HttpResponse, Answer[Any]]]:
+        """The exchange's answers to a unified question: of each page the cursor, the response and
+        what it is read as.
+
+        :raises CcrsError: the typed error that the exchange answers with.
+        """
+        endpoint = self.exchange.endpoints[type(request)]
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES):
+            response = self.http(endpoint.encode(request, cursor))
+            error: CcrsError | None = self.exchange.error_of(response)
+            if error is not None:
+                raise error
+            answer: Answer[Any] = endpoint.decode(request, response, self.received_time_ns, cursor)
+            yield cursor, response, answer
+            cursor = answer.cursor
+            if cursor is None:
+                return
+        raise AssertionError(
+            f"{request} has no end after {_MOST_PAGES} pages; the next cursor is {cursor!r}. "
+            "decode() must return None where nothing that is wanted can lie further"
+        )
 
 
 def events_of(messages: Sequence[Message]) -> list[MarketData]:

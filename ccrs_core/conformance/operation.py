@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ccrs_core.conformance.declared import DeclarationProperties
+from ccrs_core.conformance.documented import DocumentedProperties
+from ccrs_core.conformance.enforced import EnforcedProperties
 from ccrs_core.conformance.foreign import ForeignProperties
 from ccrs_core.conformance.network import NetworkProperties
 from ccrs_core.conformance.oddities import OddityProperties
@@ -17,5 +19,7 @@ class OperationProperties(
     OddityProperties,
     PackagingProperties,
     NetworkProperties,
+    DocumentedProperties,
+    EnforcedProperties,
 ):
     """Every property of the theme of operation."""

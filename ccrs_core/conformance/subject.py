@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from ccrs_core import plugins
+from ccrs_core.conformance.facts import FILE, Facts, read
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.world import World
@@ -92,6 +93,23 @@ class Subject:
     def samples_folder(self) -> Traversable:
         """Where the plugin's samples are; it may not exist."""
         return self._samples or resources.files(self.package) / "samples"
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the exchange's documents say, by the plugin's file of facts.
+
+        Fails the test where there is none.
+        """
+        packages = (kind.__module__.partition(".")[0] for kind in type(self.exchange).__mro__)
+        for package in dict.fromkeys(packages):
+            file = resources.files(package) / FILE if package != "builtins" else None
+            if file is not None and file.is_file():
+                return read(file)
+        pytest.fail(
+            f"{self.package} has no {FILE}: write there what the exchange's documents say, each "
+            "with its page and the day it was read (addresses, streams, requests, limits, errors; "
+            "docs/howto/facts.md), apart from the plugin's code"
+        )
 
     # --- what is declared ---
 

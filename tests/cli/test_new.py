@@ -24,7 +24,7 @@ FILES = {
     *(".github/workflows/test.yml", ".gitignore", "README.md", "pyproject.toml"),
     "tests/test_conformance.py",
     *(f"ccrs_my_toy/{name}.py" for name in ("__init__", "exchange", "codec", "rest", "symbols")),
-    *("ccrs_my_toy/emulator.py", "ccrs_my_toy/py.typed"),
+    *("ccrs_my_toy/emulator.py", "ccrs_my_toy/facts.toml", "ccrs_my_toy/py.typed"),
     *("ccrs_my_toy/samples/errors.json", "ccrs_my_toy/samples/symbols.json"),
     *(f"ccrs_my_toy/samples/requests/time.{e}" for e in ("json", "body")),
     *(f"ccrs_my_toy/samples/requests/instruments.{e}" for e in ("json", "body")),

@@ -7,6 +7,7 @@ from tests.mutants import (
     calendars,
     connections,
     declarations,
+    facts,
     oddities,
     packages,
     quiet,
@@ -29,6 +30,7 @@ THEMES = (
     quiet,
     calendars,
     shapes,
+    facts,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

@@ -1,0 +1,492 @@
+"""A plugin's file of facts: what the exchange's documents say, each with its page and the day it
+was looked up.
+
+It is ``facts.toml`` in the plugin's package, written from the documents and apart from the code, so
+that a mistake that the plugin and its emulator share is noticed. ``docs/howto/facts.md`` explains
+every entry.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
+from importlib.resources.abc import Traversable
+from typing import Any, TypeVar
+
+import attrs
+
+from ccrs_core import errors, rest
+from ccrs_core.errors import CcrsError
+from ccrs_core.exchange import Budget
+from ccrs_core.model import INTERVALS, Channel, InstrumentStatus, Market
+from ccrs_core.rest import Request
+
+FILE = "facts.toml"
+E = TypeVar("E", bound=Enum)
+F = TypeVar("F", bound="Fact")
+
+
+class FactsError(AssertionError):
+    """The file of facts isn't written as it must be; the message says where, and what to write."""
+
+
+@attrs.frozen(kw_only=True)
+class Fact:
+    """Something that the exchange's documents say."""
+
+    where: str
+    """How to find it in the file."""
+    source: str
+    """The page that says so."""
+    date: dt.date
+    """The day on which the page was read."""
+
+    def __str__(self) -> str:
+        return f"{FILE}, {self.where} ({self.source}, {self.date})"
+
+
+@attrs.frozen(kw_only=True)
+class EnvironmentFact(Fact):
+    """The addresses of an environment."""
+
+    name: str
+    addresses: Mapping[str, str]
+    headers: Mapping[str, str]
+    unlike: str
+    """Why its hosts are unlike one another, or another environment's; empty where they aren't."""
+
+
+@attrs.frozen(kw_only=True)
+class StreamFact(Fact):
+    """How channels of markets are subscribed to, and how often they speak."""
+
+    markets: frozenset[Market]
+    channels: frozenset[Channel]
+    depths: tuple[int, ...]
+    url: str
+    alternatives: tuple[str, ...]
+    says: tuple[str, ...]
+    """What a request to subscribe holds."""
+    cadence: float | None
+    """A healthy stream is never silent for longer."""
+
+
+@attrs.frozen(kw_only=True)
+class RequestFact(Fact):
+    """How a question is asked."""
+
+    kinds: tuple[type[Request[Any]], ...]
+    markets: frozenset[Market]
+    channels: frozenset[Channel]
+    """Of ``GetActivity``: the channels that it asks about."""
+    url: str
+    asks: Mapping[str, str]
+    """Parameters of the query, and their values."""
+    values: Mapping[str, tuple[str, ...]]
+    """Values that a parameter must have in one or another of the pages that are asked for."""
+    size: tuple[str, int] | None
+    """The parameter that says how many rows are wanted, and the most that it may."""
+    weights: tuple[tuple[int, int], ...]
+    """What a page weighs, by the most rows that are asked for."""
+    limit: Budget | None
+    """How often it may be asked, where it is counted for itself."""
+    unemulated: str
+
+
+@attrs.frozen(kw_only=True)
+class LimitFact(Fact):
+    """What the exchange allows."""
+
+    of: str
+    amount: int
+    seconds: float
+    markets: frozenset[Market]
+    address: str
+    unemulated: str
+    """Why the emulator doesn't keep to it; empty where it does."""
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(amount=self.amount, seconds=self.seconds)
+
+
+@attrs.frozen(kw_only=True)
+class ErrorFact(Fact):
+    """What codes of errors, or statuses of HTTP, mean; ``error`` None: no error at all."""
+
+    error: type[CcrsError] | None
+    codes: tuple[str, ...]
+    statuses: tuple[int, ...]
+    status: int
+    body: str
+    """An answer with such a code; ``{code}`` stands for it."""
+    streams: bool
+    """Whether codes are of answers on streams, which ``error_of`` never sees."""
+
+
+@attrs.frozen(kw_only=True)
+class StatusFact(Fact):
+    """The words by which the exchange tells an instrument's status."""
+
+    markets: frozenset[Market]
+    field: str
+    words: Mapping[str, InstrumentStatus]
+
+
+@attrs.frozen(kw_only=True)
+class IntervalsFact(Fact):
+    """The exchange's names of the candles' intervals, by their unified ones."""
+
+    names: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class CalendarFact(Fact):
+    """When long candles begin."""
+
+    weekday: int
+    """Of weekly candles: Monday is 0."""
+    hour: int
+    """Of daily and longer ones, UTC."""
+
+
+@attrs.frozen(kw_only=True)
+class Excuse:
+    """Why something that the suite looks for can't be so."""
+
+    about: str
+    because: str
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """All that a file says."""
+
+    environments: Sequence[EnvironmentFact] = ()
+    streams: Sequence[StreamFact] = ()
+    requests: Sequence[RequestFact] = ()
+    limits: Sequence[LimitFact] = ()
+    errors: Sequence[ErrorFact] = ()
+    statuses: Sequence[StatusFact] = ()
+    intervals: IntervalsFact | None = None
+    calendar: CalendarFact | None = None
+    excuses: Sequence[Excuse] = ()
+
+    def __iter__(self) -> Iterator[Fact]:
+        yield from self.environments
+        yield from self.streams
+        yield from self.requests
+        yield from self.limits
+        yield from self.errors
+        yield from self.statuses
+        if self.intervals is not None:
+            yield self.intervals
+        if self.calendar is not None:
+            yield self.calendar
+
+    @property
+    def spelled(self) -> Mapping[str, str]:
+        """The exchange's names of intervals by the unified ones."""
+        return {} if self.intervals is None else self.intervals.names
+
+
+LIMITS = {
+    "connects": "connections that an address may open in so many seconds",
+    "requests": "the summed weight of requests that an address may make in so many seconds",
+    "messages": "frames that a connection may send in so many seconds",
+    "topics_per_request": "topics of one request",
+    "topics_per_connection": "topics of one connection",
+    "topic_chars_per_connection": "characters of one connection's topics",
+    "idle": "seconds without a frame after which a connection is ended",
+    "server_ping": "seconds between the exchange's own pings",
+    "pong": "seconds without the pong of such a ping after which a connection is ended",
+    "lifetime": "seconds after which a connection is ended in any case",
+}
+"""What may be limited."""
+_WINDOWS = frozenset({"connects", "requests", "messages"})
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def read(file: Traversable) -> Facts:
+    """Read a file of facts.
+
+    :raises FactsError: where it isn't written as it must be.
+    """
+    try:
+        written = tomllib.loads(file.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise FactsError(f"{FILE} is no TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise FactsError(f"{FILE} is not UTF-8, at byte {error.start}") from None
+    top = _Entry("at the top", dict(written))
+    pages = {n: top.of(n, p, str, "text") for n, p in top.take("pages", dict, {}).items()}
+    common = {"date": top.take("date", dt.date, None), "pages": pages}
+    facts = Facts(
+        environments=[_environment(e) for e in top.entries("environment", "name", common)],
+        streams=[_stream(e) for e in top.entries("stream", "url", common)],
+        requests=[_request(e) for e in top.entries("request", "type", common)],
+        limits=[_limit(e) for e in top.entries("limit", "of", common)],
+        errors=[_error(e) for e in top.entries("error", "error", common)],
+        statuses=[_status(e) for e in top.entries("status", "field", common)],
+        intervals=top.entry("intervals", common, _intervals),
+        calendar=top.entry("calendar", common, _calendar),
+        excuses=[_excuse(e) for e in top.entries("excuse", "about", common)],
+    )
+    top.finish()
+    return facts
+
+
+_MISSING: Any = object()
+
+
+class _Entry:
+    """One table of the file; what is taken from it is gone, and the rest is wrong."""
+
+    def __init__(self, where: str, values: dict[str, Any], common: Any = None) -> None:
+        self.where = where
+        self._left = values
+        self._known: list[str] = []
+        self._common: Mapping[str, Any] = common or {}
+
+    def wrong(self, text: str) -> FactsError:
+        return FactsError(f"{FILE}, {self.where}: {text}")
+
+    def of(self, name: str, value: Any, kind: Any, word: str) -> Any:
+        """A value of that type. Whole numbers are numbers of seconds, too."""
+        if kind is float and type(value) is int:
+            return float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self.wrong(f"{name} must be {word}, not {value!r}")
+        return value
+
+    def take(self, name: str, kind: Any, default: Any = _MISSING) -> Any:
+        """A value, which is used up."""
+        self._known.append(name)
+        if name not in self._left:
+            if default is _MISSING:
+                raise self.wrong(f"{name} is missing: write {_WORDS.get(kind, 'it')}")
+            return default
+        return self.of(name, self._left.pop(name), kind, _WORDS.get(kind, "text or a list"))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return tuple(
+            self.of(name, each, str, "a list of texts") for each in self.take(name, list, ())
+        )
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        found = self.take(name, list, ())
+        return tuple(self.of(name, each, int, "a list of whole numbers") for each in found)
+
+    def table(self, name: str) -> dict[str, str]:
+        found = self.take(name, dict, {})
+        return {key: self.of(f"{name}.{key}", text, str, "text") for key, text in found.items()}
+
+    def members(self, name: str, kind: type[E]) -> frozenset[E]:
+        """Of an enumeration; all of them where none is named."""
+        return frozenset(self.member(name, text, kind) for text in self.texts(name)) or frozenset(
+            kind
+        )
+
+    def member(self, name: str, text: Any, kind: type[E]) -> E:
+        try:
+            return kind(text)
+        except ValueError:
+            known = ", ".join(str(each.value) for each in kind)
+            raise self.wrong(f"{name}: there is no {text!r}; write one of {known}") from None
+
+    def entries(self, name: str, told_by: str, common: Any) -> Iterator[_Entry]:
+        """The tables ``[[name]]``."""
+        for number, values in enumerate(self.take(name, list, ()), 1):
+            table = self.of(name, values, dict, f"tables: write [[{name}]]")
+            told = table.get(told_by, "")
+            yield _Entry(f"{name} {number}{f' ({told})' if told else ''}", dict(table), common)
+
+    def entry(self, name: str, common: Any, make: Callable[[_Entry], F]) -> F | None:
+        """The table ``[name]``."""
+        found = self.take(name, dict, None)
+        return None if found is None else make(_Entry(name, dict(found), common))
+
+    def known(self) -> dict[str, Any]:
+        """Where it is, its source and its date."""
+        source, pages = self.take("source", str, ""), self._common["pages"]
+        source = pages.get(source, source)
+        if not source.startswith(("https://", "http://")):
+            named = f"{source!r} is neither an address nor one of [pages]" if source else "missing"
+            raise self.wrong(f"source is {named}: write the page of the exchange that says so")
+        date = self.take("date", dt.date, self._common["date"])
+        if date is None:
+            raise self.wrong(
+                "date is missing: write the day on which the page was read, here or once at the "
+                "top of the file (date = 2026-01-31)"
+            )
+        self.take("note", str, "")
+        return {"where": self.where, "source": source, "date": date}
+
+    def finish(self) -> None:
+        """Refuse what nobody has taken."""
+        if self._left:
+            raise self.wrong(
+                f"{', '.join(self._left)} is unknown; there may be {', '.join(self._known)}"
+            )
+
+    def fact(self, kind: type[F], **fields: Any) -> F:
+        found = kind(**self.known(), **fields)
+        self.finish()
+        return found
+
+
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list [...]",
+    dict: "a table {...}",
+    dt.date: "a date such as 2026-01-31",
+}
+_ERRORS = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, CcrsError)
+}
+_REQUESTS = {
+    name: kind
+    for name, kind in vars(rest).items()
+    if isinstance(kind, type) and issubclass(kind, Request) and kind is not Request
+}
+
+
+def _environment(entry: _Entry) -> EnvironmentFact:
+    return entry.fact(
+        EnvironmentFact,
+        name=entry.take("name", str),
+        addresses=entry.table("addresses"),
+        headers=entry.table("headers"),
+        unlike=entry.take("unlike", str, ""),
+    )
+
+
+def _stream(entry: _Entry) -> StreamFact:
+    return entry.fact(
+        StreamFact,
+        markets=entry.members("markets", Market),
+        channels=entry.members("channels", Channel),
+        depths=entry.numbers("depths"),
+        url=entry.take("url", str),
+        alternatives=entry.texts("alternatives"),
+        says=entry.texts("says"),
+        cadence=entry.take("cadence", float, None),
+    )
+
+
+def _request(entry: _Entry) -> RequestFact:
+    kinds = entry.take("type", (str, list))
+    names = [kinds] if isinstance(kinds, str) else kinds
+    for name in names:
+        if name not in _REQUESTS:
+            raise entry.wrong(f"type: there is no {name!r}; write one of {', '.join(_REQUESTS)}")
+    size, most = entry.take("size", str, ""), entry.take("most", int, 0)
+    if bool(size) != bool(most):
+        raise entry.wrong("size (the parameter) and most (its greatest value) go together")
+    weight = entry.take("weight", (int, list), ())
+    steps = [(1 << 62, weight)] if isinstance(weight, int) else weight
+    for step in steps:
+        if not isinstance(step, list | tuple) or [type(n) for n in step] != [int, int]:
+            raise entry.wrong("weight must be a number, or a list of [most rows, weight]")
+    limit = entry.take("limit", dict, None)
+    if limit is not None and set(limit) != {"amount", "seconds"}:
+        raise entry.wrong("limit must be {amount = ..., seconds = ...}")
+    values = entry.take("values", dict, {})
+    return entry.fact(
+        RequestFact,
+        kinds=tuple(_REQUESTS[name] for name in names),
+        markets=entry.members("markets", Market),
+        channels=entry.members("channels", Channel),
+        url=entry.take("url", str),
+        asks=entry.table("asks"),
+        values={name: tuple(map(str, each)) for name, each in values.items()},
+        size=(size, most) if size else None,
+        weights=tuple((most, weight) for most, weight in steps),
+        limit=None if limit is None else Budget(amount=limit["amount"], seconds=limit["seconds"]),
+        unemulated=entry.take("unemulated", str, ""),
+    )
+
+
+def _limit(entry: _Entry) -> LimitFact:
+    of = entry.take("of", str)
+    if of not in LIMITS:
+        raise entry.wrong(f"of: there is no {of!r}; write one of {', '.join(LIMITS)}")
+    seconds = entry.take("seconds", float, 0.0)
+    if (of in _WINDOWS) != bool(seconds):
+        needs = "needs seconds, the window" if of in _WINDOWS else "has no window: write amount"
+        raise entry.wrong(f"{of} {needs} ({LIMITS[of]})")
+    return entry.fact(
+        LimitFact,
+        of=of,
+        amount=entry.take("amount", int),
+        seconds=seconds,
+        markets=entry.members("markets", Market),
+        address=entry.take("address", str, "rest"),
+        unemulated=entry.take("unemulated", str, ""),
+    )
+
+
+def _error(entry: _Entry) -> ErrorFact:
+    name = entry.take("error", str)
+    if name != "none" and name not in _ERRORS:
+        raise entry.wrong(f"error: there is no {name!r}; write none or one of {', '.join(_ERRORS)}")
+    codes, statuses = entry.texts("codes"), entry.numbers("statuses")
+    streams, body = entry.take("streams", bool, False), entry.take("body", str, "")
+    if not codes and not statuses:
+        raise entry.wrong("write codes = [...] (texts) or statuses = [...] (of HTTP)")
+    if codes and not streams and "{code}" not in body:
+        raise entry.wrong("write body, an answer in which {code} stands for the code")
+    return entry.fact(
+        ErrorFact,
+        error=None if name == "none" else _ERRORS[name],
+        codes=codes,
+        statuses=statuses,
+        status=entry.take("status", int, 200),
+        body=body,
+        streams=streams,
+    )
+
+
+def _status(entry: _Entry) -> StatusFact:
+    words = entry.table("words")
+    return entry.fact(
+        StatusFact,
+        markets=entry.members("markets", Market),
+        field=entry.take("field", str),
+        words={
+            word: entry.member(f"words.{word}", status, InstrumentStatus)
+            for word, status in words.items()
+        },
+    )
+
+
+def _intervals(entry: _Entry) -> IntervalsFact:
+    names = entry.table("names")
+    for name in names:
+        if name not in INTERVALS:
+            raise entry.wrong(f"names: there is no {name!r}; write one of {', '.join(INTERVALS)}")
+    return entry.fact(IntervalsFact, names=names)
+
+
+def _calendar(entry: _Entry) -> CalendarFact:
+    weekday = entry.take("week", str, "monday")
+    if weekday not in _WEEKDAYS:
+        raise entry.wrong(f"week: there is no {weekday!r}; write one of {', '.join(_WEEKDAYS)}")
+    return entry.fact(
+        CalendarFact, weekday=_WEEKDAYS.index(weekday), hour=entry.take("hour", int, 0)
+    )
+
+
+def _excuse(entry: _Entry) -> Excuse:
+    found = Excuse(about=entry.take("about", str), because=entry.take("because", str))
+    if not found.because.strip():
+        raise entry.wrong("because is empty: say why it can't be so")
+    entry.finish()
+    return found
