@@ -444,6 +444,8 @@ class MarkPriceStream(Stream):
 
     def add(self, subscription: Subscription) -> None:
         self._channels.add(subscription.channel)
+        if subscription.channel is Channel.FUNDING:
+            self._funding = None  # who comes back hears the present rate
 
     def decode(self, data: Any, received_time_ns: int) -> Sequence[Message]:
         time = whole(data["E"])

@@ -44,8 +44,13 @@ class TickerStream(Stream):
         self._mark: tuple[Decimal, Decimal | None] | None = None
 
     def add(self, channel: Channel) -> None:
-        """Yield this channel's events too."""
+        """Yield this channel's events too: the next frame tells the present state, whether it has
+        just changed or not."""
         self._channels.add(channel)
+        if channel is Channel.FUNDING:
+            self._funding = None
+        elif channel is Channel.MARK_PRICE:
+            self._mark = None
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         data = frame["data"]
