@@ -76,12 +76,17 @@ class Ack:
 
 @attrs.frozen
 class Refused:
-    """The exchange refused the request, or just the named topics of it."""
+    """The exchange refused the request, or just the named topics of it.
+
+    ``later``: not for good, but for now (too many requests, busy, restarting): the core asks again
+    after a while, and tells only where that goes on.
+    """
 
     request_id: str | None
     code: str
     text: str
     topics: tuple[str, ...] | None = None
+    later: bool = False
 
 
 @attrs.frozen

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TypeVar
 
 import attrs
 
+from ccrs_core.codec import Refused
+from ccrs_core.model import Subscription
+
 T = TypeVar("T")
+
+INFINITY = float("inf")
+MOST_PATIENT = 60.0
+"""Seconds between requests that are refused for now, at most."""
 
 
 @attrs.define(eq=False)
@@ -16,11 +23,43 @@ class OpenRequest:
     """A subscribe or unsubscribe request and those of its topics that are unanswered."""
 
     topics: list[str]
-    subscribe: bool
     place: int
     """Its place in the order of all requests of the connection."""
+    ends: Sequence[Subscription] = ()
+    """What an unsubscribe request ends, to write it anew; empty for those that subscribe."""
+    attempts: int = 1
+    """The how manieth request it is to end these."""
     sent_at: float | None = None
     """When it left; answers are awaited only from then on."""
+    _refusal: str = ""
+    _pause: float = 0.0
+
+    @property
+    def subscribe(self) -> bool:
+        return not self.ends
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was refused for now."""
+        return bool(self._refusal)
+
+    def put_off(self, refused: Refused, attempts: int, patience: float) -> None:
+        """The exchange refuses it for now: leave it alone ever longer, since asking may be what
+        there is too much of."""
+        code = f" (code {refused.code})" if refused.code else ""
+        self._refusal = f"{refused.text}{code}"
+        longest = max(MOST_PATIENT - patience, 0.0)
+        self._pause = min(patience * (2.0 ** min(attempts - 1, 10) - 1), longest)
+
+    def overdue_at(self, patience: float) -> float:
+        """When it is to be made again, where no answer comes; infinity until it has left."""
+        return INFINITY if self.sent_at is None else self.sent_at + patience + self._pause
+
+    def failure(self, attempts: int) -> str:
+        """What has become of it and those before it."""
+        if self._refusal:
+            return f"refused for now, {attempts} times: {self._refusal}"
+        return f"not acknowledged after {attempts} requests"
 
 
 class Outstanding:
@@ -39,9 +78,17 @@ class Outstanding:
         self._next_id += 1
         return str(self._next_id)
 
-    def add(self, request_id: str, topics: list[str], *, subscribe: bool) -> None:
+    def add(
+        self,
+        request_id: str,
+        topics: list[str],
+        *,
+        ends: Sequence[Subscription] = (),
+        attempts: int = 1,
+    ) -> None:
         """Expect an answer to a request."""
-        self._requests[request_id] = OpenRequest(list(topics), subscribe, self._next_place)
+        request = OpenRequest(list(topics), self._next_place, ends, attempts)
+        self._requests[request_id] = request
         self._next_place += 1
 
     def get(self, request_id: str) -> OpenRequest | None:
@@ -51,6 +98,17 @@ class Outstanding:
     def forget(self, request: OpenRequest) -> None:
         """Expect no answer any more."""
         self._requests = {k: r for k, r in self._requests.items() if r is not request}
+
+    def overdue_at(self, patience: float) -> float:
+        """When the first that is unanswered is to be made again."""
+        return min((each.overdue_at(patience) for each in self), default=INFINITY)
+
+    def overdue(self, now: float, patience: float) -> list[OpenRequest]:
+        """Those that are to be made again; no answer to them is expected any more."""
+        found = [each for each in self if now >= each.overdue_at(patience)]
+        for each in found:
+            self.forget(each)
+        return found
 
     def awaits(self, topic: str) -> bool:
         """Whether an open request subscribes to a topic."""
@@ -72,7 +130,7 @@ class Outstanding:
         self, request_id: str | None, topics: tuple[str, ...] | None
     ) -> tuple[OpenRequest | None, list[str]]:
         """The request that an answer belongs to, and the topics of it that are answered by it."""
-        request = self._by_topics(topics) if request_id is None else self.get(request_id)
+        request = self.meant(request_id, topics)
         if request is None:
             return None, []
         answered = [t for t in request.topics if topics is None or t in topics]
@@ -80,6 +138,10 @@ class Outstanding:
         if not request.topics:
             self.forget(request)
         return request, answered
+
+    def meant(self, request_id: str | None, topics: tuple[str, ...] | None) -> OpenRequest | None:
+        """The request that an answer belongs to."""
+        return self._by_topics(topics) if request_id is None else self.get(request_id)
 
     def _by_topics(self, topics: tuple[str, ...] | None) -> OpenRequest | None:
         """The request that an answer without id belongs to."""

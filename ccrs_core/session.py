@@ -38,7 +38,7 @@ from ccrs_core.effects import (
 from ccrs_core.errors import DecodeError
 from ccrs_core.frames import FrameReader
 from ccrs_core.model import Subscription
-from ccrs_core.outstanding import Asked, Outstanding, chunks
+from ccrs_core.outstanding import Asked, OpenRequest, Outstanding, chunks
 from ccrs_core.race import Runner
 from ccrs_core.unread import topics_of, typed
 from ccrs_core.wanted import MISREAD, Wanted, WantedTopic
@@ -132,13 +132,10 @@ class Session(Wanted):
                     self._heard[name] = topic
                 self._queue.append(name)
             elif subscription not in topic.subscriptions:
-                topic.subscriptions[subscription] = None
-                if silence is not None:
-                    topic.max_silence = min(silence, topic.max_silence or silence)
+                topic.take(subscription, silence)
                 if topic.state is TopicState.REFUSED:
                     # Asked for by somebody anew, it may be given this time.
-                    topic.state = TopicState.PENDING
-                    topic.attempts, topic.told = 0, False
+                    topic.ask_again()
                     self._queue.append(name)
                 elif name not in self._queue:
                     # The exchange sends it already; only the codec has to know.
@@ -156,10 +153,7 @@ class Session(Wanted):
             topic = self._topics.get(name)
             if topic is None or subscription not in topic.subscriptions:
                 continue
-            del topic.subscriptions[subscription]
-            if topic.subscriptions:
-                left = [s for s in map(self._max_silence, topic.subscriptions) if s is not None]
-                topic.max_silence = min(left, default=None)
+            if topic.drop(subscription, self._max_silence):
                 continue
             del self._topics[name]
             self._heard.pop(name, None)
@@ -169,11 +163,18 @@ class Session(Wanted):
                 gone.append(subscription)
         effects: list[Effect] = []
         for chunk in chunks(gone, self._per_request, self._codec.request_kind):
-            request_id = self._requests.new_id()
-            frame = self._codec.unsubscribe(chunk, request_id)
-            self._requests.add(request_id, [self._codec.topic(s) for s in chunk], subscribe=False)
-            effects.append(Send(frame, request_id))
+            self._end(chunk, effects)
         return effects
+
+    def _end(
+        self, subscriptions: Sequence[Subscription], effects: list[Effect], attempts: int = 1
+    ) -> None:
+        """Unsubscribe in one request."""
+        request_id = self._requests.new_id()
+        frame = self._codec.unsubscribe(subscriptions, request_id)
+        names = list(dict.fromkeys(map(self._codec.topic, subscriptions)))
+        self._requests.add(request_id, names, ends=subscriptions, attempts=attempts)
+        effects.append(Send(frame, request_id))
 
     def found_silent(self, names: Iterable[str], now: float) -> list[Effect]:
         """These topics were shown to bring nothing although something has happened: end them, and
@@ -194,19 +195,10 @@ class Session(Wanted):
     def _begin_anew(self, names: list[str], effects: list[Effect]) -> None:
         """Unsubscribe from topics and subscribe to them again."""
         for chunk in chunks(names, self._per_request, self._kind):
-            request_id = self._requests.new_id()
-            subscriptions: list[Subscription] = []
             for name in chunk:
-                topic = self._topics[name]
-                subscriptions += topic.subscriptions
                 self._heard.pop(name, None)
-                topic.state = TopicState.PENDING
-                topic.attempts, topic.told = 0, False
-                topic.had_data = False
-                topic.since = topic.last_data = None
-            frame = self._codec.unsubscribe(subscriptions, request_id)
-            effects.append(Send(frame, request_id))
-            self._requests.add(request_id, list(chunk), subscribe=False)
+                self._topics[name].begin_anew()
+            self._end([s for name in chunk for s in self._topics[name].subscriptions], effects)
             self._ask(chunk, effects)
 
     def resubscribe(self, name: str) -> list[Effect]:
@@ -335,7 +327,7 @@ class Session(Wanted):
             topic.attempts += 1
             subscriptions.extend(topic.subscriptions)
         frame = self._codec.subscribe(subscriptions, request_id)
-        self._requests.add(request_id, names, subscribe=True)
+        self._requests.add(request_id, names)
         effects.append(Send(frame, request_id))
 
     def _acknowledged(self, ack: Ack, now: float, effects: list[Effect]) -> None:
@@ -365,6 +357,9 @@ class Session(Wanted):
                 effects.append(Acknowledged(name))
 
     def _refused(self, refused: Refused, effects: list[Effect]) -> None:
+        if refused.later:
+            self._put_off(refused, effects)
+            return
         request, names = self._requests.answered(refused.request_id, refused.topics)
         if request is None and refused.request_id is not None:
             self._answered(refused.request_id, effects)  # a refusal is an answer, too
@@ -397,6 +392,15 @@ class Session(Wanted):
             if rest:
                 self._ask(rest, effects)
 
+    def _put_off(self, refused: Refused, effects: list[Effect]) -> None:
+        """Refused for now: the request stays open, and is repeated as one without an answer is."""
+        request = self._requests.meant(refused.request_id, refused.topics)
+        if request is not None:
+            asked = (self._topics[n].attempts for n in request.topics if n in self._topics)
+            request.put_off(refused, max(asked, default=request.attempts), self._patience.ack)
+        elif refused.request_id is not None:
+            self._answered(refused.request_id, effects)
+
     def _give_up(self, name: str, code: str, text: str, effects: list[Effect]) -> None:
         topic = self._topics[name]
         topic.state = TopicState.REFUSED
@@ -415,10 +419,8 @@ class Session(Wanted):
             if heartbeat is not None:
                 times.append(self._last_ping + heartbeat.interval)
             if not self.paused:
-                times.extend(
-                    r.sent_at + self._patience.ack for r in self._requests if r.sent_at is not None
-                )
-                times.extend(map(self._overdue_at, self._topics.values()))
+                times.append(self._requests.overdue_at(self._patience.ack))
+                times.extend(topic.overdue_at for topic in self._topics.values())
         elif self._login_sent is not None and not self.paused:
             times.append(self._login_sent + self._patience.login)
         return min(times)
@@ -430,15 +432,6 @@ class Session(Wanted):
         if heartbeat is None:
             return self._last_received + self._patience.idle
         return self._last_received + heartbeat.interval + heartbeat.timeout
-
-    def _overdue_at(self, topic: WantedTopic) -> float:
-        if (
-            topic.max_silence is None
-            or topic.last_data is None
-            or (topic.state is TopicState.REFUSED)
-        ):
-            return NEVER
-        return topic.last_data + topic.max_silence
 
     def tick(self, now: float) -> list[Effect]:
         """Time has passed: heartbeats, missing answers, silent topics, a dead peer."""
@@ -460,7 +453,7 @@ class Session(Wanted):
         if not self.paused:
             self._missing_answers(now, effects)
             for topic in list(self._topics.values()):
-                if now >= self._overdue_at(topic):
+                if now >= topic.overdue_at:
                     self._overdue(topic, now, effects)
         return effects
 
@@ -494,12 +487,9 @@ class Session(Wanted):
             effects.append(Answered(asked_at))
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
-        for request in self._requests:
-            if request.sent_at is None or now < request.sent_at + self._patience.ack:
-                continue
-            self._requests.forget(request)
+        for request in self._requests.overdue(now, self._patience.ack):
             if not request.subscribe:
-                self._hear(request.topics)
+                self._still_there(request, effects)
                 continue
             again: list[str] = []
             for name in request.topics:
@@ -514,11 +504,17 @@ class Session(Wanted):
                 if topic.attempts >= attempts and not topic.told and not topic.had_data:
                     # Tell, but go on asking: it may be a passing fault of the exchange.
                     topic.told = True
-                    text = f"not acknowledged after {topic.attempts} requests"
-                    effects.append(TopicRefused(name, "", text))
+                    effects.append(TopicRefused(name, "", request.failure(topic.attempts)))
                 again.append(name)
             for chunk in chunks(again, self._per_request, self._kind):
                 self._ask(chunk, effects)
+
+    def _still_there(self, request: OpenRequest, effects: list[Effect]) -> None:
+        """An unsubscribe request wasn't answered: once more, where it was refused for now."""
+        self._hear(request.topics)
+        left = set(request.topics) - set(self._topics) if request.refused else ()
+        if subscriptions := [s for s in request.ends if self._codec.topic(s) in left]:
+            self._end(subscriptions, effects, request.attempts + 1)
 
     def _overdue(self, topic: WantedTopic, now: float, effects: list[Effect]) -> None:
         assert topic.last_data is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -34,6 +34,40 @@ class WantedTopic:
     attempts: int = 0
     told: bool = False
     """Whether a missing acknowledgement was told of."""
+
+    def take(self, subscription: Subscription, silence: float | None) -> None:
+        """It carries one more."""
+        self.subscriptions[subscription] = None
+        if silence is not None:
+            self.max_silence = min(silence, self.max_silence or silence)
+
+    def drop(
+        self, subscription: Subscription, silence: Callable[[Subscription], float | None]
+    ) -> bool:
+        """It carries one less; whether any is left."""
+        del self.subscriptions[subscription]
+        left = [s for s in map(silence, self.subscriptions) if s is not None]
+        self.max_silence = min(left, default=None)
+        return bool(self.subscriptions)
+
+    def ask_again(self) -> None:
+        """It is to be asked for, as if it never was."""
+        self.state = TopicState.PENDING
+        self.attempts, self.told = 0, False
+
+    def begin_anew(self) -> None:
+        """It ends, and is to be asked for again: nothing is known of what comes of that."""
+        self.ask_again()
+        self.had_data = False
+        self.since = self.last_data = None
+
+    @property
+    def overdue_at(self) -> float:
+        """When it has been silent for too long; infinity for never."""
+        silence, last = self.max_silence, self.last_data
+        if silence is None or last is None or self.state is TopicState.REFUSED:
+            return float("inf")
+        return last + silence
 
     @property
     def carried(self) -> bool:

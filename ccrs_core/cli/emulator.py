@@ -33,6 +33,7 @@ _FAULTS = {
     "shutdown_notice": "announce a shutdown, as the exchange does",
     "stall": "send no data of topic=; requests are still answered",
     "mute": "acknowledge subscriptions that are made from now on, and send nothing of them",
+    "busy": "refuse requests to subscribe for now, as the exchange does where it is busy",
     "silence": "send nothing more of what is subscribed now, until it is subscribed anew",
     "stall_all": "send nothing at all, not even answers",
     "delay": "send frames seconds= late",

@@ -48,8 +48,9 @@ _ADVICE: Mapping[int, Advice] = {
         "Codec.topic, subscribe, unsubscribe and decode (Ack, Refused)",
     ),
     9: Advice(
-        "one delisted symbol takes all the others of its request away",
-        "Codec.decode (Refused.topics), Route.topics_per_request",
+        "one delisted symbol takes all the others of its request away, what is refused is believed "
+        "to be subscribed, or what is refused for now is never had",
+        "Codec.decode (Refused.topics, Refused.later), Route.topics_per_request",
     ),
     10: Advice(
         "keys are shown to whoever reads the log, or requests are refused",

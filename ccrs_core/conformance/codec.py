@@ -5,6 +5,7 @@ from __future__ import annotations
 from ccrs_core.conformance.asking import AskingProperties
 from ccrs_core.conformance.decoding import DecodingProperties
 from ccrs_core.conformance.holes import HoleProperties
+from ccrs_core.conformance.refusals import RefusalProperties
 from ccrs_core.conformance.robustness import RobustnessProperties
 from ccrs_core.conformance.rows import RowProperties
 from ccrs_core.conformance.secrecy import SecretsProperties
@@ -21,6 +22,7 @@ class CodecProperties(
     ShortcutProperties,
     TransferProperties,
     SubscribingProperties,
+    RefusalProperties,
     SecretsProperties,
     AskingProperties,
 ):

@@ -52,10 +52,18 @@ class KeepingProperties:
         for case in subject.cases(Channel.BOOK):
             self._kept(subject, case.market)
 
+    @proves(19, quick=False)
+    def test_books_of_every_depth_are_the_markets_after_each_update(self, subject: Subject) -> None:
+        """At every declared depth, not the shallowest alone, the maintained book is the market's
+        through repeated snapshots, counts that begin anew and new connections."""
+        for case in subject.cases(Channel.BOOK):
+            for depth in _other_depths(subject, case.market):
+                self._kept(subject, case.market, depth)
+
     @staticmethod
-    def _kept(subject: Subject, market: Market) -> None:
+    def _kept(subject: Subject, market: Market, depth: int | None = None) -> None:
         def check(kind: Kind, actions: Sequence[Action], shallow: bool) -> None:
-            line, truth, sub = _book(subject, market, kind, shallow=shallow)
+            line, truth, sub = _book(subject, market, kind, shallow=shallow, depth=depth)
             bench = Bench(line.exchange, truth, sub)
             wire = _Life(line, bench)
             for action in actions:
@@ -77,6 +85,9 @@ class KeepingProperties:
             )
 
         check(_LIVELY, [1.0, "restart", 0.3, "reconnect", 0.3], True)
+        if depth is not None:
+            check(_LIVELY, [0.3, "repeat", 0.3, "reconnect", "reconnect", 0.3], True)
+            return
         explore(subject, check, kinds, _actions, st.booleans(), examples=12)
 
     @proves(19)
@@ -113,11 +124,21 @@ class KeepingProperties:
         for case in subject.cases(Channel.BOOK):
             self._changed(subject, case.market)
 
+    @proves(20, quick=False)
+    def test_changes_lost_at_any_depth_never_leave_a_wrong_valid_book(
+        self, subject: Subject
+    ) -> None:
+        """At every declared depth, not the shallowest alone, leaving out, repeating or swapping a
+        delta leads to the right book or to an invalid one."""
+        for case in subject.cases(Channel.BOOK):
+            for depth in _other_depths(subject, case.market):
+                self._changed(subject, case.market, depth)
+
     @staticmethod
-    def _changed(subject: Subject, market: Market) -> None:
+    def _changed(subject: Subject, market: Market, depth: int | None = None) -> None:
         def check(kind: Kind, picks: Sequence[int], change: str) -> None:
             kind = attrs.evolve(kind, rate=40.0)
-            line, truth, sub = _book(subject, market, kind, shallow=True)
+            line, truth, sub = _book(subject, market, kind, shallow=True, depth=depth)
             frames = recorded(line, sub, 1.5)
             deltas = [at for at, each in enumerate(frames) if each.delta]
             summed = line.exchange.checksum(sub) is not None
@@ -144,6 +165,8 @@ class KeepingProperties:
 
         for change in _CHANGES:
             check(_LIVELY, (1, 3, 7), change)
+        if depth is not None:
+            return
         picks = st.lists(st.integers(0, 200), min_size=3, max_size=3)
         explore(subject, check, kinds, picks, st.sampled_from(_CHANGES), examples=12)
 
@@ -389,8 +412,14 @@ class _Life:
         self._take(wire)
 
 
+def _other_depths(subject: Subject, market: Market) -> list[int]:
+    """The declared depths but for the one that generated markets are tried with."""
+    depths = subject.exchange.capabilities.book_depths.get(market, ())
+    return [depth for depth in depths if depth != subject.depth(market)]
+
+
 def _book(
-    subject: Subject, market: Market, kind: Kind, *, shallow: bool
+    subject: Subject, market: Market, kind: Kind, *, shallow: bool, depth: int | None = None
 ) -> tuple[Line, Truth, Subscription]:
     """A generated market, and a subscription to its book."""
     depths = subject.exchange.capabilities.book_depths.get(market, ())
@@ -398,7 +427,8 @@ def _book(
         f"{subject.name} declares books of {market.value} instruments, but no depth of them: set "
         "Capabilities.book_depths"
     )
-    depth = subject.depth(market) if shallow else sorted(depths)[len(depths) // 2]
+    if depth is None:
+        depth = subject.depth(market) if shallow else sorted(depths)[len(depths) // 2]
     line, truth, instrument = vary(subject, subject.instrument(market), kind, depth=depth)
     return line, truth, subject.subscription(Channel.BOOK, instrument, depth)
 

@@ -9,9 +9,11 @@ import attrs
 import orjson
 
 from ccrs_core.conformance.alone import stands_still
+from ccrs_core.codec import Refused
 from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.subscribing import unlisted
 from ccrs_core.emulator import Interval, Listing, Oddity
 from ccrs_core.inflate import inflate
 from ccrs_core.model import Channel, Instrument, InstrumentStatus, Market, Subscription
@@ -219,6 +221,27 @@ def _shapes(line: Line, subscription: Subscription) -> Iterator[str]:
         yield _shape(frame if compression is None else inflate(frame, compression))
 
 
+def _unlisted(subject: Subject) -> bool | None:
+    if not subject.channels:
+        return None
+    for case in subject.cases():
+        sub = attrs.evolve(case.subscription, instrument=unlisted(case.subscription.instrument))
+        wire = subject.line().open(subject.exchange.route(sub))
+        told = wire.subscribe(sub) + wire.run(2.0)
+        if not wire.peer.subscriptions and any(isinstance(each, Refused) for each in told):
+            return True
+    return False
+
+
+def _busy(subject: Subject) -> bool | None:
+    if not subject.channels:
+        return None
+    sub = subject.cases()[0].subscription
+    wire = subject.line().open(subject.exchange.route(sub))
+    dialect, now_ns = wire.line.venue.dialect, wire.line.venue.now_ns
+    return dialect.busy(wire.peer, wire.codec.subscribe([sub], "1"), now_ns) is not None
+
+
 def _shape(body: bytes) -> str:
     """Which fields a JSON text has, and which of them are blank."""
     try:
@@ -247,6 +270,8 @@ _SHOWN: dict[Oddity, Callable[[Subject], bool | None]] = {
     Oddity.HOLES: _holes,
     Oddity.NEW_LISTING: _new_listing,
     Oddity.STANDSTILL: stands_still,
+    Oddity.UNLISTED: _unlisted,
+    Oddity.BUSY: _busy,
 }
 
 _MEANING: dict[Oddity, str] = {
@@ -261,6 +286,8 @@ _MEANING: dict[Oddity, str] = {
     Oddity.STANDSTILL: "streams with a max_silence that keep it while venue.hold() lets nothing "
     "change at all.",
     Oddity.NEW_LISTING: "an instrument that venue.relist() brings, in GetInstruments at once.",
+    Oddity.UNLISTED: "a subscription to what isn't listed that is refused (and served nothing).",
+    Oddity.BUSY: "the refusal of a request that would be granted later (Dialect.busy).",
 }
 
 

@@ -70,6 +70,10 @@ class Oddity(enum.StrEnum):
     STANDSTILL = "standstill"
     """Nothing changes for minutes, reference prices and the day's figures included, and streams
     with a cadence repeat themselves all the same (``EmulatedExchange.hold``)."""
+    UNLISTED = "unlisted"
+    """A subscription to a symbol that isn't listed is refused."""
+    BUSY = "busy"
+    """A subscription is refused for now, which is granted later (``Dialect.busy``)."""
 
 
 class Session(ABC):
@@ -134,6 +138,12 @@ class Dialect(ABC):
 
     def shutdown_notice(self, peer: Peer, now_ns: int) -> Frame | None:
         """The frame by which the exchange announces that it will end a connection, or None."""
+        return None
+
+    def busy(self, peer: Peer, request: str | bytes, now_ns: int) -> Frame | None:
+        """The refusal of a client's request to subscribe (or unsubscribe) by which the exchange
+        says that it would be granted later: asked too often, busy, restarting. None for other
+        frames, and where there is none (then ``lacks`` says so: ``Oddity.BUSY``)."""
         return None
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:

@@ -52,6 +52,8 @@ class FaultKind(enum.StrEnum):
     """Acknowledge subscriptions ``seconds`` late."""
     NO_ACK = "no_ack"
     """Don't acknowledge subscriptions, but serve them."""
+    BUSY = "busy"
+    """Refuse requests to subscribe (or unsubscribe) for now, in the exchange's words for that."""
     HTTP = "http"
     """Answer REST requests with ``status``."""
     GARBLE = "garble"

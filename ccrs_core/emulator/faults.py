@@ -31,7 +31,7 @@ _MOMENT = frozenset(
         FaultKind.SILENCE,
     }
 )
-_REPLIES = frozenset({FaultKind.SLOW_ACK, FaultKind.NO_ACK, FaultKind.MUTE})
+_REPLIES = frozenset({FaultKind.SLOW_ACK, FaultKind.NO_ACK, FaultKind.MUTE, FaultKind.BUSY})
 
 
 class ActiveFault:
@@ -279,6 +279,15 @@ class Faults:
     def blank(self, topic: str) -> bool:
         """Whether the optional fields of a topic are left blank."""
         return any(active.written(topic) for active in self._of(FaultKind.BLANK))
+
+    def busy(self, peer: Peer, request: str | bytes, now_ns: int) -> bool:
+        """Whether a client's frame is refused for now; then it has been answered."""
+        for active in self._of(FaultKind.BUSY):
+            refusal = self.venue.dialect.busy(peer, request, now_ns)
+            if refusal is not None and active.answer(peer):
+                peer.reply(refusal, ack=True)
+                return True
+        return False
 
     def subscribed(self, peer: Peer, topic: str) -> None:
         """A subscription begins."""

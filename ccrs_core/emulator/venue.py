@@ -95,7 +95,9 @@ class Peer:
         self.venue.advance(now_ns)
         if self.open and not self.deaf:
             self._active_ns = now_ns
-            self._session.received(frame, now_ns)
+            faults = self.venue.faults
+            if faults.quiet or not faults.busy(self, frame, now_ns):
+                self._session.received(frame, now_ns)
 
     def pinged(self, now_ns: int) -> None:
         """The client sent a ping, which the driver answers."""

@@ -8,6 +8,7 @@ from tests.mutants import (
     connections,
     declarations,
     facts,
+    limits,
     oddities,
     packages,
     quiet,
@@ -31,6 +32,7 @@ THEMES = (
     calendars,
     shapes,
     facts,
+    limits,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

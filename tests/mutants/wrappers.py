@@ -132,6 +132,9 @@ class SpeaksThrough(Dialect):
     def shutdown_notice(self, peer: Any, now_ns: int) -> Frame | None:
         return self._dialect.shutdown_notice(peer, now_ns)
 
+    def busy(self, peer: Any, request: str | bytes, now_ns: int) -> Frame | None:
+        return self._dialect.busy(peer, request, now_ns)
+
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         return self._dialect.recorded(raw)
 

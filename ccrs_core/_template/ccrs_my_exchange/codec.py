@@ -44,6 +44,8 @@ CHANNELS: Mapping[Channel, str] = {
     # Channel.BOOK: "book",
 }
 
+# Refusals that aren't for good: the core asks again.
+NOT_NOW = ("busy",)
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
 
@@ -100,7 +102,8 @@ class MyExchangeCodec(Codec):
             return (Ack(_text(message["id"]), _texts(message["topics"])),)
         if kind == "refused":
             code, text = _text(message["code"]), _text(message["text"])
-            return (Refused(_text(message["id"]), code, text, _texts(message["topics"])),)
+            later = code in NOT_NOW
+            return (Refused(_text(message["id"]), code, text, _texts(message["topics"]), later),)
         if kind == "pong":
             return (Pong(),)
         topic = message.get("topic")

@@ -21,6 +21,7 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Listing,
+    Peer,
     Session,
     Stream,
     TapeTrade,
@@ -98,6 +99,14 @@ class MyExchangeDialect(Dialect):
     def failure(self, status: int, now_ns: int) -> HttpResponse:
         code = CODES.get(status, "bad_request")
         return _json(status, {"code": code, "text": code.replace("_", " ")})
+
+    def busy(self, peer: Peer, request: str | bytes, now_ns: int) -> Frame | None:
+        """Under load the exchange refuses for now what it would grant later."""
+        asked = orjson.loads(request)
+        if asked.get("op") not in ("subscribe", "unsubscribe"):
+            return None
+        told = {"code": "busy", "text": "try again later", "topics": asked.get("topics", [])}
+        return _frame(type="refused", id=asked.get("id"), **told)
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         try:

@@ -103,7 +103,7 @@ class KrakenCodec(ccrs.Codec):
         topics = None if symbol is None else (f"{self._channel}.{symbol}",)
         if message["success"] is True or text == "Already subscribed":
             return ccrs.Ack(request_id, topics)
-        return ccrs.Refused(request_id, "", str(text), topics)
+        return ccrs.Refused(request_id, "", str(text), topics, later=text == "Exceeded msg rate")
 
     def _data(self, message: dict[str, Any], received_time_ns: int) -> Sequence[ccrs.Message]:
         channel, kind = message.get("channel"), message.get("type")

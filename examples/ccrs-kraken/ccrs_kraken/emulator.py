@@ -155,6 +155,14 @@ class KrakenDialect(emu.Dialect):
         rows |= {"SOONUSD": {"wsname": "SOON/USD", "status": "online"}, "XBTUSD.d": {}}
         return answer(200, result=rows)
 
+    def busy(self, peer: emu.Peer, request: str | bytes, now_ns: int) -> emu.Frame | None:
+        # https://docs.kraken.com/api/docs/guides/spot-ratelimits
+        asked = json.loads(request)
+        if asked.get("method") not in ("subscribe", "unsubscribe"):
+            return None
+        told = {"method": asked["method"], "success": False, "error": "Exceeded msg rate"}
+        return frame(**told, req_id=asked.get("req_id"))
+
     def failure(self, status: int, now_ns: int) -> ccrs.HttpResponse:
         code = "EService:Unavailable" if status >= 500 else "EGeneral:Too many requests"
         return answer(status, code)

@@ -28,7 +28,7 @@ from ccrs_binance.emulator_streams import (
     PartialDepth,
     Trades,
 )
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.streams import Stream
@@ -96,6 +96,13 @@ class BinanceDialect(Dialect):
     """
 
     name: ClassVar[str] = "binance"
+    # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+    lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.UNLISTED: "whatever is well-formed is acknowledged; of what isn't listed nothing "
+        "is ever sent",
+        Oddity.BUSY: "who asks too often is disconnected; the documented errors of requests "
+        "(unknown property, invalid type, request or JSON) are for good",
+    }
     announces_shutdown: ClassVar[bool] = True
 
     def __init__(

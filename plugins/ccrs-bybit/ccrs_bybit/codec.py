@@ -85,6 +85,10 @@ STREAMS: dict[Channel, type[Stream]] = {
 LOGIN_VALIDITY_MS = 10_000
 """How far ahead of now a login expires: room for a slow handshake and a clock that is behind."""
 
+NOT_NOW = frozenset({"10006", "10016", "10019", "10429", "20003"})
+"""Refusals that aren't for good: too many requests, server errors, a service that restarts.
+https://bybit-exchange.github.io/docs/v5/error"""
+
 _TOPIC_IN_TEXT = re.compile(r"[A-Za-z]\w*(?:\.[\w-]+)+")
 _LONGEST_IDENTITY = 512
 _UNUSED = b"\x00"
@@ -253,7 +257,7 @@ class BybitCodec(Codec):
         )
         if "already subscribed" in text.lower():
             return Ack(request_id, topics or None)
-        return Refused(request_id, code, text, topics or None)
+        return Refused(request_id, code, text, topics or None, code in NOT_NOW)
 
     def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
         plain, head = self._plain.get(topic.encode()), f'{{"topic":"{topic}"'.encode()

@@ -50,6 +50,8 @@ class BybitDialect(Dialect):
     lacks: ClassVar[Mapping[Oddity, str]] = {
         Oddity.STANDSTILL: "tickers are told when they change, which they do all the time: index "
         "and mark prices follow other exchanges, the figures of 24 hours the clock",
+        Oddity.BUSY: "https://bybit-exchange.github.io/docs/v5/ws/connect names no refusal of a "
+        "public subscription that is lifted later; who asks too often is disconnected",
     }
 
     def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:

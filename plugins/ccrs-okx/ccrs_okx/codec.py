@@ -102,6 +102,10 @@ LOGIN_ERRORS = frozenset(
      "60022", "60024", "60031", "60032"}
 )  # fmt: skip
 
+NOT_NOW = frozenset({"60014", "63999", "64007", "50001", "50011", "50013", "50026"})
+"""Refusals that aren't for good: too many requests, busy, internal errors, an upgrade.
+https://www.okx.com/docs-v5/en/#error-code-websocket-public"""
+
 _UNUSED = b"\x00"
 """What no frame begins with."""
 _HEAD = b'{"arg":{"channel":"'
@@ -350,7 +354,8 @@ class OkxCodec(Codec):
         if event == "error":
             if code in LOGIN_ERRORS:
                 return (LoginRefused(code, text),)
-            return (Refused(request_id, code, text, _refused(text) or None),)
+            later = code in NOT_NOW
+            return (Refused(request_id, code, text, _refused(text) or None, later),)
         if event == "notice" and code == SERVICE_UPGRADE:
             return (Closing(text),)
         return (Unrecognised(f"event {event}"[:200]),)

@@ -63,6 +63,7 @@ class OkxDialect(Dialect):
         self._snapshots = snapshots
         self._connects = Window(connect_limit, 1.0)
         self._rest = Rest(self, limited=request_limits)
+        self._refusals = 0
 
     # --- what the core asks ---
 
@@ -93,6 +94,26 @@ class OkxDialect(Dialect):
             "connId": self.connection_id(peer.number),
         }
         return Frame(orjson.dumps(notice))
+
+    def busy(self, peer: Any, request: str | bytes, now_ns: int) -> Frame | None:
+        """https://www.okx.com/docs-v5/en/#error-code-websocket-public"""
+        try:
+            asked = orjson.loads(request)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(asked, dict) or asked.get("op") not in {"subscribe", "unsubscribe"}:
+            return None
+        self._refusals += 1
+        failed = f"Operation {asked['op']} failed due to WebSocket internal error."
+        code, text = (
+            ("60014", "Requests too frequent")
+            if self._refusals % 2
+            else ("64007", f"{failed} Please try again later.")
+        )
+        told = {"event": "error", "code": code, "msg": text}
+        return Frame(
+            orjson.dumps({**_id_of(asked), **told, "connId": self.connection_id(peer.number)})
+        )
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         try:

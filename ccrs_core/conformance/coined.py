@@ -1,0 +1,62 @@
+"""Instruments that nobody lists, and listings of as many as a test needs."""
+
+from __future__ import annotations
+
+import attrs
+
+from ccrs_core.conformance.subject import Subject
+from ccrs_core.emulator import Listing
+from ccrs_core.model import Instrument, Market, unified_symbol
+
+
+def renamed(instrument: Instrument, base: str) -> Instrument:
+    """An instrument like another one, of another base."""
+    settle = base if instrument.settle == instrument.base else instrument.settle
+    symbol = unified_symbol(
+        base,
+        instrument.quote,
+        settle,
+        instrument.expiry_ns,
+        instrument.strike,
+        instrument.option_kind,
+    )
+    native = respelled(instrument.native, instrument.base, base)
+    return attrs.evolve(instrument, native=native, symbol=symbol, base=base, settle=settle)
+
+
+def respelled(native: str, old: str, new: str) -> str:
+    """An exchange's name of an instrument, with another base."""
+    if old in native:
+        return native.replace(old, new, 1)
+    if old.lower() in native:
+        return native.replace(old.lower(), new.lower(), 1)
+    return new + native
+
+
+def coined(
+    subject: Subject, market: Market, count: int, *, length: int = 9
+) -> tuple[list[Listing], list[Instrument]]:
+    """So many listings that exist nowhere, with long names, and their instruments: like the
+    liveliest of a market, which limits of hundreds of streams need more of than there are."""
+    instrument = subject.instrument(market)
+    listing = subject.listings[market, instrument.native]
+    listings: list[Listing] = []
+    instruments: list[Instrument] = []
+    for number in range(count):
+        base = coin(number, length)
+        found = renamed(instrument, base)
+        settle = base if listing.settle == listing.base else listing.settle
+        # Markets of few levels start at once.
+        changed = attrs.evolve(listing, symbol=found.native, base=base, settle=settle, levels=5)
+        listings.append(changed)
+        instruments.append(found)
+    return listings, instruments
+
+
+def coin(number: int, length: int = 9) -> str:
+    """The name of a coin that doesn't exist."""
+    letters = ""
+    while number or not letters:
+        number, at = divmod(number, 26)
+        letters = chr(ord("A") + at) + letters
+    return "Q" * (length - len(letters)) + letters
