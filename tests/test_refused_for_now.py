@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_pauses_grow_and_the_user_is_told_once() -> None:
             if "sub" in frame:
                 times.append(venue.now)
                 venue.receive(_refusal(frame, True))
-    pauses = [b - a for a, b in zip(times, times[1:], strict=False)]
+    pauses = [b - a for a, b in pairwise(times)]
     assert pauses[:4] == [5.0, 10.0, 20.0, 40.0]
     assert set(pauses[4:]) == {60.0}
     (told,) = venue.of(TopicRefused)

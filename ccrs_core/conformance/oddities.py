@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import orjson
 
-from ccrs_core.conformance.alone import stands_still
 from ccrs_core.codec import Refused
+from ccrs_core.conformance.alone import stands_still
 from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
