@@ -396,8 +396,11 @@ class Session(Wanted):
         """Refused for now: the request stays open, and is repeated as one without an answer is."""
         request = self._requests.meant(refused.request_id, refused.topics)
         if request is not None:
-            asked = (self._topics[n].attempts for n in request.topics if n in self._topics)
-            request.put_off(refused, max(asked, default=request.attempts), self._patience.ack)
+            topics = [self._topics[n] for n in request.topics if n in self._topics]
+            asked = max((topic.attempts for topic in topics), default=request.attempts)
+            request.put_off(refused, asked, self._patience.ack)
+            for topic in topics if request.subscribe else ():
+                topic.refused_for_now()
         elif refused.request_id is not None:
             self._answered(refused.request_id, effects)
 

@@ -55,6 +55,11 @@ class WantedTopic:
         self.state = TopicState.PENDING
         self.attempts, self.told = 0, False
 
+    def refused_for_now(self) -> None:
+        """Nothing is to come of it until it is asked for again: its silence proves nothing."""
+        if not self.had_data:
+            self.last_data = None
+
     def begin_anew(self) -> None:
         """It ends, and is to be asked for again: nothing is known of what comes of that."""
         self.ask_again()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ccrs_core import Message, Patience, Refused
+from ccrs_core import Message, Patience, Refused, Subscription
 from ccrs_core.effects import Acknowledged, TopicRefused, TopicState
-from tests.sessions import Exchange, opened, tape
+from tests.sessions import Exchange, opened, tape, top
 from tests.toy import ToyCodec
 
 
@@ -46,8 +46,10 @@ def test_what_is_refused_for_now_is_neither_active_nor_halved_nor_told(named: bo
     assert len(venue.requests()) == 2
 
 
-def test_pauses_grow_and_the_user_is_told_once() -> None:
-    venue = busy("A")
+@pytest.mark.parametrize("wanted", [tape("A"), top("A")], ids=["no cadence", "a cadence"])
+def test_pauses_grow_and_the_user_is_told_once(wanted: Subscription) -> None:
+    venue = opened(wanted, codec=Busy(), mute=True)
+    venue.receive(_refusal(venue.sent[-1][1], True))
     times = [0.0]
     while venue.now < 600.0:
         before = len(venue.sent)

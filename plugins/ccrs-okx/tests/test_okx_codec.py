@@ -180,7 +180,7 @@ def test_a_login_is_signed_over_seconds() -> None:
             {"id": "7", "event": "error", "code": "60012", "msg": "Invalid request: x"},
             Refused("7", "60012", "Invalid request: x"),
         ),
-        ({"event": "error", "code": 60014}, Refused(None, "60014", "no reason given")),
+        ({"event": "error", "code": 60014}, Refused(None, "60014", "no reason given", later=True)),
         ({"event": "login", "code": "0", "msg": ""}, LoggedIn()),
         ({"event": "login", "code": "1", "msg": "no"}, LoginRefused("1", "no")),
         (
