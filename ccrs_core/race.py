@@ -62,6 +62,12 @@ class Runner:
             winner.ahead_total += behind
             winner.ahead_count += 1
 
+    def forget(self, topic: str) -> None:
+        """Nobody wants a topic any more: where it is wanted again, it may count anew meanwhile."""
+        self.tops.pop(topic, None)
+        self.generations.pop(topic, None)
+        self.apart.discard(topic)
+
     @property
     def mean_ahead(self) -> float | None:
         return self.ahead_total / self.ahead_count if self.ahead_count else None
@@ -157,11 +163,12 @@ class Race:
         if self.contiguous and self.backward(number, runner):
             return False
         seen = self._recent.get(number) or self._older.get(number)
+        top = runner.tops.get(self.topic)
         if seen is not None and (number == last or now - seen[0] < self.LAG):
             self._score(number, seen, runner, now)
         elif number != last and self._stuck(number, runner, now):
             return False
-        elif runner.tops.get(self.topic) == number:
+        elif top == number:
             runner.repeats += 1
         else:
             runner.late += 1
@@ -233,7 +240,9 @@ class Race:
         if number.__class__ is int:
             runner.tops[self.topic] = number
         if winner is not None:
-            self._recent[number] = (when, None)
+            # Where it is: what is remembered anew would push others out before their time.
+            memory = self._recent if number in self._recent else self._older
+            memory[number] = (when, None)
 
     def copied(self, number: Number, runner: Runner) -> None:
         """Note that a connection has brought copies of updates that were handed on, up to this."""

@@ -212,6 +212,8 @@ class Shard:
                 del self.topics[name]
                 self._reserved.discard(name)
                 self._reserved_chars -= len(name)
+                for link in self.links:
+                    link.runner.forget(name)
                 if (timer := self._timers.pop(name, None)) is not None:
                     timer.cancel()
             if subscription.channel is Channel.BOOK and topic.keeper is not None:

@@ -34,6 +34,8 @@ def change(
 class Tap:
     """Takes the place of a feed."""
 
+    freshness = None
+
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []
 

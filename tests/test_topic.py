@@ -1,0 +1,302 @@
+"""One topic as connections bring it: what a frame means for the streams that share it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrs_core import (
+    BookUpdate,
+    Channel,
+    Gap,
+    Resumed,
+    Stale,
+    Subscription,
+    Ticker,
+    TopOfBook,
+    Trade,
+    book,
+    top_of_book,
+    trades,
+)
+from ccrs_core.codec import Data
+from ccrs_core.events import MarketData, Reason
+from ccrs_core.race import Runner
+from ccrs_core.stream import Stream
+from ccrs_core.topic import Topic
+from tests.tapes import Tape
+from tests.test_keeper import Tap
+from tests.toy import Toy, instrument
+from tests.virtual import scenario
+from tests.watching import TOP, market, world
+
+BTC = instrument("BTC")
+SECOND = 10**9
+
+# --- trades that the exchange counts --------------------------------------------------------------
+
+
+@given(
+    st.integers(1, 3),
+    st.lists(st.integers(1, 3), min_size=1, max_size=12),
+    st.data(),
+)
+def test_counted_trades_come_once_in_their_order_whoever_brings_which_part_when(
+    connections: int, sizes: list[int], data: st.DataObject
+) -> None:
+    tape = Tape(connections, counted=True)
+    for runner in tape.runners:
+        tape.topic.acknowledged(runner, 0.0, 0)
+    batches, number = [], 1
+    for size in sizes:
+        batches.append(list(range(number, number + size)))
+        number += size
+    for who in range(connections):
+        tape.bring(who, [0], 0.0)
+    order = data.draw(st.permutations([c for c in range(connections) for _ in batches]))
+    places = [0] * connections
+    for step, who in enumerate(order):
+        tape.bring(who, batches[places[who]], 0.001 * step)
+        places[who] += 1
+    assert tape.ids == list(range(number))
+    assert not [each for each in tape.tap.events if isinstance(each, Gap)]
+    assert tape.topic.streams[Trade].last_sequence == number - 1
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_lone_connection_s_missing_trade_is_a_gap_at_once(together: bool) -> None:
+    tape = Tape(1, counted=True)
+    tape.topic.acknowledged(tape.runners[0], 0.0, 0)
+    for numbers in [[1, 2, 5, 6]] if together else [[1], [2], [5], [6]]:
+        tape.bring(0, numbers, 0.0)
+    kinds = [type(each) for each in tape.tap.events]
+    assert kinds == [Trade, Trade, Gap, Trade, Trade]
+    gap = tape.tap.events[2]
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.last_sequence, gap.next_sequence) == (Reason.SEQUENCE, 2, 5)
+    tape.bring(0, [3, 4], 0.1)  # too late: told as missing
+    assert tape.ids == [1, 2, 5, 6]
+
+
+def test_of_two_connections_one_may_bring_what_the_other_lacks() -> None:
+    tape = Tape(2, counted=True)
+    for who in (0, 1):
+        tape.topic.acknowledged(tape.runners[who], 0.0, 0)
+        tape.bring(who, [1], 0.0)
+    tape.bring(0, [4], 0.1)
+    assert tape.ids == [1]
+    assert tape.topic.wake_at == pytest.approx(1.1)
+    tape.bring(1, [2], 0.2)
+    assert tape.ids == [1, 2]
+    assert tape.topic.wake_at == pytest.approx(1.1)
+    tape.bring(1, [3], 0.3)
+    assert tape.ids == [1, 2, 3, 4]
+    assert tape.topic.wake_at is None
+    tape.bring(1, [4], 0.4)
+    assert tape.ids == [1, 2, 3, 4]
+
+
+def test_a_count_that_begins_anew_is_a_gap_and_goes_on_from_there() -> None:
+    tape = Tape(1, counted=True)
+    tape.topic.acknowledged(tape.runners[0], 0.0, 0)
+    tape.bring(0, [100, 101], 0.0)
+    for number in (1, 2, 3):
+        tape.bring(0, [number], 0.1 * number)
+    assert tape.ids == [100, 101, 1, 2, 3]
+    assert [type(each) for each in tape.tap.events].index(Gap) == 2
+
+
+# --- trades that aren't counted -------------------------------------------------------------------
+
+
+def test_trades_told_again_in_other_company_are_delivered_once() -> None:
+    tape = Tape(1)
+    for numbers in ([1], [1, 2], [2, 3, 4], [4], [1, 5], [5, 5]):
+        tape.bring(0, numbers, 0.0)
+    assert tape.ids == [1, 2, 3, 4, 5]
+    assert tape.topic.repeated_trades >= 4
+
+
+# --- several states in one topic ------------------------------------------------------------------
+
+
+def top(number: int, at: int) -> TopOfBook:
+    one = Decimal(1)
+    return TopOfBook("toy", "BTC/USD", at, at, number, Decimal(number), one, Decimal(200), one)
+
+
+def ticker(number: int, at: int) -> Ticker:
+    fields = {"last_price": Decimal(number)}
+    return Ticker("toy", "BTC/USD", at, at, number, **fields)  # type: ignore[arg-type]
+
+
+class Board:
+    """A topic that tells the best prices and the ticker."""
+
+    def __init__(self, connections: int = 1) -> None:
+        self.runners = [Runner(number) for number in range(1, connections + 1)]
+        self.topic = Topic(
+            "state",
+            self.runners,
+            live=lambda name: len(self.runners),
+            resync=lambda name, what: None,
+            arm=lambda: None,
+            exchange=Toy(),
+        )
+        self.taps: dict[Channel, Tap] = {}
+        self.streams: dict[Channel, Stream] = {}
+        for channel in (Channel.TOP_OF_BOOK, Channel.TICKER):
+            tap, stream = Tap(), self.topic.stream(Subscription(channel, BTC))
+            self.topic.attach(stream, tap)  # type: ignore[arg-type]
+            self.taps[channel], self.streams[channel] = tap, stream
+
+    def bring(self, *events: MarketData, who: int = 0, restart: bool = False) -> None:
+        run = [Data("state", (each,), each.sequence, restart) for each in events]  # type: ignore[union-attr]
+        self.topic.deliver_all(run, self.runners[who], 0.0)
+
+    def told(self, channel: Channel) -> Sequence[type]:
+        return [type(each) for each in self.taps[channel].events]
+
+
+def test_a_stream_found_silent_is_well_again_once_its_neighbour_speaks() -> None:
+    for many in (False, True):
+        board = Board()
+        board.bring(top(1, SECOND))
+        board.bring(ticker(2, SECOND))
+        for stream in board.streams.values():
+            stream.stale(Reason.SILENT, 20 * SECOND)
+        more = [top(3, 21 * SECOND), top(4, 22 * SECOND)]
+        board.bring(*(more if many else more[:1]))
+        assert board.told(Channel.TOP_OF_BOOK)[1:4] == [Stale, Resumed, TopOfBook]
+        assert board.told(Channel.TICKER) == [Ticker, Stale, Resumed]
+        last = board.taps[Channel.TICKER].events[-1]
+        assert last.received_time_ns == (22 if many else 21) * SECOND
+
+
+@pytest.mark.parametrize("reason", [Reason.DISCONNECTED, Reason.UNREADABLE])
+def test_a_stream_that_was_interrupted_is_not_well_because_its_neighbour_speaks(
+    reason: Reason,
+) -> None:
+    board = Board()
+    board.bring(top(1, SECOND))
+    board.bring(ticker(2, SECOND))
+    for stream in board.streams.values():
+        stream.interrupt(Reason.RECONNECTED)
+        stream.stale(reason, 2 * SECOND)
+    board.bring(top(3, 3 * SECOND))
+    assert board.told(Channel.TOP_OF_BOOK) == [TopOfBook, Stale, Gap, Resumed, TopOfBook]
+    assert board.told(Channel.TICKER) == [Ticker, Stale]
+    board.bring(ticker(4, 4 * SECOND))
+    assert board.told(Channel.TICKER) == [Ticker, Stale, Gap, Resumed, Ticker]
+
+
+def test_word_that_nothing_has_changed_heals_silence_alone() -> None:
+    board = Board()
+    board.bring(top(1, SECOND))
+    board.bring(ticker(2, SECOND))
+    board.streams[Channel.TOP_OF_BOOK].stale(Reason.SILENT, 20 * SECOND)
+    board.streams[Channel.TICKER].interrupt(Reason.RECONNECTED)
+    board.streams[Channel.TICKER].stale(Reason.DISCONNECTED, 20 * SECOND)
+    board.topic.unchanged(21 * SECOND)
+    assert board.told(Channel.TOP_OF_BOOK) == [TopOfBook, Stale, Resumed]
+    assert board.told(Channel.TICKER) == [Ticker, Stale]
+
+
+def test_kinds_that_take_turns_in_one_burst_are_delivered_each_in_its_order() -> None:
+    board = Board()
+    events: list[MarketData] = []
+    for number in range(1, 40, 3):
+        events += [top(number, number), top(number + 1, number), ticker(number + 2, number)]
+    board.bring(*events)
+    assert board.taps[Channel.TOP_OF_BOOK].events == [e for e in events if type(e) is TopOfBook]
+    assert board.taps[Channel.TICKER].events == [e for e in events if type(e) is Ticker]
+    runner = board.runners[0]
+    assert runner.wins == len(events)
+    assert runner.tops["state"] == 39
+
+
+def test_bursts_of_racing_connections_are_delivered_once_and_their_leads_measured() -> None:
+    board = Board(2)
+    fast, slow = board.runners
+    for turn in range(5):
+        burst = [top(number, number) for number in range(10 * turn + 1, 10 * turn + 11)]
+        board.bring(*burst)
+        board.bring(*burst, who=1)
+        if turn:
+            half = [*burst[5:], *(top(n, n) for n in range(10 * turn + 11, 10 * turn + 13))]
+            assert half  # what overlaps is told once
+    assert [e.sequence for e in board.taps[Channel.TOP_OF_BOOK].events] == list(range(1, 51))  # type: ignore[union-attr]
+    assert (fast.wins, fast.late, fast.repeats) == (50, 0, 0)
+    assert (slow.wins, slow.late + slow.repeats) == (0, 50)
+    assert slow.behind_count == fast.ahead_count > 0
+    assert slow.tops["state"] == 50
+
+
+@pytest.mark.parametrize("by", ["burst", "one"])
+def test_numbers_that_fall_are_told_by_their_reason(by: str) -> None:
+    for restart, reason in ((True, Reason.RESTART), (False, Reason.SEQUENCE)):
+        board = Board()
+        board.bring(*(top(number, number) for number in (50, 51, 52)))
+        new = [top(number, number) for number in (1, 2, 3)]
+        if not restart:
+            # Nothing new for a while: the numbers before were wrong.
+            board.topic.race.advanced_at = -10.0
+            board.runners[0].tops["state"] = 1
+        if by == "burst":
+            first, *rest = new
+            run = [Data("state", (first,), 1, restart)]
+            run += [Data("state", (each,), each.sequence) for each in rest]
+            board.topic.deliver_all(run, board.runners[0], 0.0)
+        else:
+            board.bring(new[0], restart=restart)
+            board.bring(new[1])
+            board.bring(new[2])
+        seen = board.taps[Channel.TOP_OF_BOOK].events
+        assert [type(each) for each in seen[3:5]] == [Gap, TopOfBook]
+        gap = seen[3]
+        assert isinstance(gap, Gap)
+        assert gap.reason is reason
+        assert [e.sequence for e in seen[4:]] == [1, 2, 3]  # type: ignore[union-attr]
+
+
+@scenario
+async def test_a_book_that_comes_back_on_the_same_connections_owes_nothing_to_its_former_life() -> (
+    None
+):
+    async with world(TOP, book("BTC/USD"), connections=2) as seen:
+        await market(seen, "book.BTC", 30)
+        await seen.feed.unsubscribe(book("BTC/USD"))
+        await asyncio.sleep(1.0)
+        seen.server.sequence["book.BTC"] = 1  # the exchange counts anew while nobody looks
+        before = len(seen.events)
+        await seen.feed.subscribe(book("BTC/USD"))
+        await asyncio.sleep(1.0)
+        await market(seen, "book.BTC", 20)
+        later = seen.events[before:]
+        assert not [each for each in later if isinstance(each, Gap | Stale)]
+        assert [e.sequence for e in later if isinstance(e, BookUpdate)] == list(range(1, 22))
+
+
+@scenario
+async def test_connections_that_see_ever_new_topics_remember_those_that_there_are() -> None:
+    async with world(TOP, connections=2) as seen:
+        (shard,) = seen.client.placement.shards
+        for name in ("ETH", "SOL", "XRP", "ADA", "DOT", "LTC"):
+            wanted = top_of_book(f"{name}/USD"), book(f"{name}/USD"), trades(f"{name}/USD")
+            await seen.feed.subscribe(*wanted)
+            await asyncio.sleep(0.5)
+            for kind in ("top", "book", "trades"):
+                await market(seen, f"{kind}.{name}", 2, every=0.01)
+            await seen.feed.unsubscribe(*wanted)
+        await market(seen, "top.BTC", 5)
+        for link in shard.links:
+            assert set(link.runner.tops) == {"top.BTC"}
+            assert link.runner.apart | set(link.runner.generations) <= {"top.BTC"}
+        assert set(shard.topics) == {"top.BTC"}
+        assert shard._reserved == {"top.BTC"}
+        assert shard._reserved_chars == len("top.BTC")
