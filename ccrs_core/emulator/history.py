@@ -65,28 +65,23 @@ def bars(market: SimulatedMarket, interval: Interval, opens: list[int], now_ns: 
 def newest_payments(listing: Listing, until_ns: int, count: int, since_ns: int = 0) -> list[int]:
     """When the last ``count`` funding payments in ``since_ns <= time <= until_ns`` were made,
     oldest first."""
-    interval_ns = listing.funding_interval_ns
-    if interval_ns is None:
-        return []
     found: list[int] = []
-    time_ns = until_ns // interval_ns * interval_ns
-    while time_ns >= max(since_ns, listing.launch_ns) and len(found) < count:
+    time_ns = listing.funding_until(until_ns)
+    earliest_ns = max(since_ns, listing.launch_ns)
+    while time_ns is not None and time_ns >= earliest_ns and len(found) < count:
         if listing.halted(time_ns, time_ns + 1) is None:
             found.append(time_ns)
-        time_ns -= interval_ns
+        time_ns = listing.funding_until(time_ns - 1)
     found.reverse()
     return found
 
 
 def first_payments(listing: Listing, since_ns: int, until_ns: int, count: int) -> list[int]:
     """When the first ``count`` funding payments in ``since_ns <= time <= until_ns`` were made."""
-    interval_ns = listing.funding_interval_ns
-    if interval_ns is None:
-        return []
     found: list[int] = []
-    time_ns = -(-max(since_ns, listing.launch_ns) // interval_ns) * interval_ns
-    while time_ns <= until_ns and len(found) < count:
+    time_ns = listing.funding_after(max(since_ns, listing.launch_ns) - 1)
+    while time_ns is not None and time_ns <= until_ns and len(found) < count:
         if listing.halted(time_ns, time_ns + 1) is None:
             found.append(time_ns)
-        time_ns += interval_ns
+        time_ns = listing.funding_after(time_ns)
     return found

@@ -47,10 +47,31 @@ class Listing:
     option_kind: OptionKind | None = None
     funding_interval_ns: int | None = None
     """Time between funding payments; None for what pays none."""
+    funding_changes: tuple[tuple[int, int], ...] = ()
+    """(when, interval) in nanoseconds, ascending: after the payment at such a time others follow at
+    another interval."""
 
     @property
     def key(self) -> tuple[str, str]:
         return (self.category, self.symbol)
+
+    def funding_interval_at(self, time_ns: int) -> int | None:
+        """The time between funding payments that is in force at a time."""
+        found = self.funding_interval_ns
+        for from_ns, interval_ns in self.funding_changes:
+            if from_ns <= time_ns:
+                found = interval_ns
+        return found
+
+    def funding_after(self, time_ns: int) -> int | None:
+        """When funding is paid next, after a time."""
+        interval_ns = self.funding_interval_at(time_ns)
+        return None if interval_ns is None else (time_ns // interval_ns + 1) * interval_ns
+
+    def funding_until(self, time_ns: int) -> int | None:
+        """When funding was paid last, until a time."""
+        interval_ns = self.funding_interval_at(time_ns - 1)
+        return None if interval_ns is None else time_ns // interval_ns * interval_ns
 
     def halted(self, from_ns: int, to_ns: int) -> tuple[int, int] | None:
         """The halt in which a stretch of time lies as a whole; None where there was trading."""

@@ -107,8 +107,7 @@ class SimulatedMarket:
     @property
     def next_funding_ns(self) -> int | None:
         """When funding is next paid."""
-        interval = self.listing.funding_interval_ns
-        return None if interval is None else (self.now_ns // interval + 1) * interval
+        return self.listing.funding_after(self.now_ns)
 
     def funding_at(self, time_ns: int) -> int:
         """The rate that was paid at a past funding time, in millionths."""

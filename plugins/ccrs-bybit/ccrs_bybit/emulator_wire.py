@@ -143,7 +143,7 @@ def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "volume24h": f"{listing.lot * day.lots:.4f}",
     }
     if listing.expiry_ns is None:
-        interval = listing.funding_interval_ns or 1
+        interval = listing.funding_interval_at(now_ns) or 1
         fields |= {
             "fundingIntervalHour": str(interval // (3600 * NS_PER_SECOND)),
             "fundingCap": "0.005",

@@ -146,7 +146,7 @@ def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
         "method": "current_period",
         "minFundingRate": "-0.015",
         "nextFundingRate": "",
-        "nextFundingTime": ms(due_ns + (market.listing.funding_interval_ns or 0)),
+        "nextFundingTime": ms(market.listing.funding_after(due_ns) or 0),
         "premium": rate,
         "settFundingRate": rate,
         "settState": "settled",
