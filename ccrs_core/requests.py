@@ -179,7 +179,7 @@ class Requester:
         base_url, limits = context.rest(name)
         self._used[name] = limits
         await limits.requests.acquire(
-            endpoint.weight_of(request), lambda: self._hold(limits), share
+            endpoint.weight_of(request, cursor), lambda: self._hold(limits), share
         )
         if context.headers:
             http = attrs.evolve(http, headers={**context.headers, **http.headers})

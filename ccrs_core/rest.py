@@ -160,7 +160,8 @@ class Endpoint(Generic[R, T]):
     ``encode(request, cursor)`` builds a page's HTTP request (cursor None: the first page);
     ``decode(request, response, received_time_ns, cursor)`` reads the answer to that page, which
     ``Exchange.error_of`` has already found to be no error. ``weight`` is what a page costs of the
-    request budget, a number or a function of the request.
+    request budget, a number or a function of the request; ``page_weight(request, cursor)`` what the
+    page of a cursor costs, where the first page's weight isn't every page's.
     ``newest_first`` (a truth, or a function of the request): each further page is older than the
     one before, so pages are joined in reverse (items within a page are always oldest first).
     """
@@ -171,12 +172,15 @@ class Endpoint(Generic[R, T]):
     signed: bool = False
     weight: int | Callable[[R], int] = 1
     newest_first: bool | Callable[[R], bool] = False
+    page_weight: Callable[[R, str], int] | None = None
 
     def goes_back(self, request: R) -> bool:
         """Whether each further page of the answer is older than the one before."""
         back = self.newest_first
         return back if isinstance(back, bool) else back(request)
 
-    def weight_of(self, request: R) -> int:
-        """What a page of the answer costs of ``Limits.requests``."""
+    def weight_of(self, request: R, cursor: str | None = None) -> int:
+        """What the first page of an answer costs of ``Limits.requests``, or that of a cursor."""
+        if cursor is not None and self.page_weight is not None:
+            return self.page_weight(request, cursor)
         return self.weight if isinstance(self.weight, int) else self.weight(request)

@@ -382,6 +382,32 @@ def test_a_page_that_fails_for_a_passing_reason_is_asked_again_alone() -> None:
     assert [dict(r.query).get("cursor") for _, r in rest.asked] == [None, "a", "a", "b"]
 
 
+class Weighed(Paged):
+    """Its further pages cost half of what may be asked in a second, and all of it."""
+
+    endpoints: ClassVar[Any] = {
+        **Paged.endpoints,
+        GetTrades: attrs.evolve(
+            Paged.endpoints[GetTrades], page_weight=lambda request, cursor: {"a": 5}.get(cursor, 10)
+        ),
+    }
+
+
+def test_each_page_is_counted_by_its_own_weight() -> None:
+    rest = Rest(page([3], "a"), page([2], "b"), page([1]))
+
+    async def use(client: Client) -> None:
+        assert await client.request(GetTrades(BTC, 100)) == [1, 2, 3]
+
+    rest.exchange = Weighed()
+    rest.play(use)
+    first, second, third = rest.times
+    assert second < first + 0.1
+    assert third >= second + 1.0, "10 more may leave once the 5 of before are a second ago"
+    trades = Weighed.endpoints[GetTrades]
+    assert [trades.weight_of(GetTrades(BTC, 1), c) for c in (None, "a", "b")] == [1, 5, 10]
+
+
 # --- what is asked for ---
 
 YEAR_NS, HOUR_NS = 365 * 86_400 * 10**9, 3_600 * 10**9

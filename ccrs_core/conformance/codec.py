@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ccrs_core.conformance.asking import AskingProperties
 from ccrs_core.conformance.decoding import DecodingProperties
+from ccrs_core.conformance.histories import HistoryProperties
 from ccrs_core.conformance.holes import HoleProperties
+from ccrs_core.conformance.pages import PageProperties
 from ccrs_core.conformance.refusals import RefusalProperties
 from ccrs_core.conformance.robustness import RobustnessProperties
 from ccrs_core.conformance.rows import RowProperties
@@ -19,6 +21,8 @@ class CodecProperties(
     RowProperties,
     DecodingProperties,
     HoleProperties,
+    HistoryProperties,
+    PageProperties,
     ShortcutProperties,
     TransferProperties,
     SubscribingProperties,

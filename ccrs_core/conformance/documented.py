@@ -358,9 +358,9 @@ def _misnamed(
     line, request = subject.line(), GetInstruments(market)
     endpoint = line.exchange.endpoints[GetInstruments]
     pages = [
-        (cursor, response)
-        for cursor, response, _ in line.pages(request)
-        if field.encode() in response.body
+        (page.cursor, page.response)
+        for page in line.pages(request)
+        if field.encode() in page.response.body
     ]
     said = {row[field] for _, page in pages for row in _rows(orjson.loads(page.body), field)}
     if not said:

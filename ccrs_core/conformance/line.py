@@ -141,6 +141,16 @@ def next_due_ns(venue: EmulatedExchange, wires: Iterable[Wire]) -> int | None:
     return min((at for at in (venue.next_wake_ns, *due) if at is not None), default=None)
 
 
+@attrs.frozen
+class Page:
+    """One page of an answer: what was asked by which cursor, and what came."""
+
+    asked: HttpRequest
+    cursor: str | None
+    response: HttpResponse
+    answer: Answer[Any]
+
+
 class Line:
     """A fresh plugin and an emulated exchange.
 
@@ -187,36 +197,21 @@ class Line:
         assert request is not None
         return self.ask(request)
 
-    def ask(self, request: Request[T]) -> T:
-        """Ask a unified question, all pages of it, joined as the client joins them.
-
-        :raises CcrsError: the typed error that the exchange answers with.
-        """
-        endpoint = self.exchange.endpoints[type(request)]
-        pages = [answer.value for _, _, answer in self.pages(request)]
-        if not isinstance(pages[0], list):
-            return pages[0]  # type: ignore[no-any-return]
-        if endpoint.goes_back(request):
-            pages.reverse()
-        return [item for page in pages for item in page]  # type: ignore[return-value]
-
-    def pages(
-        self, request: Request[Any]
-    ) -> Iterator[tuple[str | None, HttpResponse, Answer[Any]]]:
-        """The exchange's answers to a unified question: of each page the cursor, the response and
-        what it is read as.
+    def pages(self, request: Request[Any]) -> Iterator[Page]:
+        """Ask a unified question page by page; time may pass between them.
 
         :raises CcrsError: the typed error that the exchange answers with.
         """
         endpoint = self.exchange.endpoints[type(request)]
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
-            response = self.http(endpoint.encode(request, cursor))
+            asked = endpoint.encode(request, cursor)
+            response = self.http(asked)
             error: CcrsError | None = self.exchange.error_of(response)
             if error is not None:
                 raise error
-            answer: Answer[Any] = endpoint.decode(request, response, self.received_time_ns, cursor)
-            yield cursor, response, answer
+            answer = endpoint.decode(request, response, self.received_time_ns, cursor)
+            yield Page(asked, cursor, response, answer)
             cursor = answer.cursor
             if cursor is None:
                 return
@@ -224,6 +219,19 @@ class Line:
             f"{request} has no end after {_MOST_PAGES} pages; the next cursor is {cursor!r}. "
             "decode() must return None where nothing that is wanted can lie further"
         )
+
+    def ask(self, request: Request[T]) -> T:
+        """Ask a unified question, all pages of it, joined as the client joins them.
+
+        :raises CcrsError: the typed error that the exchange answers with.
+        """
+        endpoint = self.exchange.endpoints[type(request)]
+        pages = [page.answer.value for page in self.pages(request)]
+        if not isinstance(pages[0], list):
+            return pages[0]  # type: ignore[no-any-return]
+        if endpoint.goes_back(request):
+            pages.reverse()
+        return [item for page in pages for item in page]  # type: ignore[return-value]
 
 
 def events_of(messages: Sequence[Message]) -> list[MarketData]:

@@ -81,14 +81,15 @@ def _paying(subject: Subject) -> list[Market]:
         market
         for market in subject.markets
         if (_TOLD & subject.channels.get(market, frozenset()) or market in asked)
-        and _perpetuals(subject, market)
+        and perpetuals(subject, market)
     ]
     if not markets:
         subject.undeclared("funding")
     return markets
 
 
-def _perpetuals(subject: Subject, market: Market) -> list[Instrument]:
+def perpetuals(subject: Subject, market: Market) -> list[Instrument]:
+    """The instruments of a market that trade and pay funding, the liveliest first."""
     listings = subject.listings
     return [
         each
@@ -100,7 +101,7 @@ def _perpetuals(subject: Subject, market: Market) -> list[Instrument]:
 
 
 def _instruments(subject: Subject, market: Market) -> list[Instrument]:
-    return _perpetuals(subject, market)[: len(_HOURS)]
+    return perpetuals(subject, market)[: len(_HOURS)]
 
 
 def _listed(
@@ -300,4 +301,4 @@ def _asked(
             )
 
 
-__all__ = ["FundingProperties"]
+__all__ = ["FundingProperties", "perpetuals"]

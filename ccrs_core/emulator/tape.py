@@ -25,6 +25,7 @@ DAY_NS = 24 * HOUR_NS
 _KEPT_TRADES = 1000
 _KEPT_MINUTES = 3 * 24 * 60
 _KEPT_HOURS = 400 * 24
+_KEPT_BARS = 20_000
 # Mondays: the first one of the epoch was its fifth day.
 _WEEK_OFFSET_NS = 4 * DAY_NS
 
@@ -110,6 +111,8 @@ class Past:
         self._price = price
         self._start_ns = start_ns
         self._level = self._height(start_ns)
+        self._bars: dict[tuple[int, int], tuple[tuple[int, int, int, int, int], int]] = {}
+        """Those that were asked for, which clients do page by page and again."""
 
     def _height(self, time_ns: int) -> float:
         # Relative to the start: sines of large arguments would lose digits.
@@ -123,20 +126,25 @@ class Past:
 
     def bar(self, open_ns: int, end_ns: int) -> tuple[Bar, int]:
         """The bar of a stretch of time, and its average price."""
+        known = self._bars.get((open_ns, end_ns))
+        if known is not None:
+            return Bar(open_ns, *known[0]), known[1]
         span = end_ns - open_ns
         prices = [self.price(open_ns + span * i // 4) for i in range(5)]
         noise = (open_ns // NS_PER_SECOND * 2654435761 ^ self._salt) % 1000 / 1000
         wick = round(max(prices) * 0.0004 * noise)
         lots = max(0, round(self._lots * span / MINUTE_NS * (0.4 + noise)))
-        bar = Bar(
-            open_ns,
+        figures = (
             prices[0],
             max(prices) + wick,
             max(1, min(prices) - wick),
             prices[-1],
             lots,
         )
-        return bar, sum(prices) // 5
+        if len(self._bars) >= _KEPT_BARS:
+            self._bars.clear()
+        self._bars[open_ns, end_ns] = figures, sum(prices) // 5
+        return Bar(open_ns, *figures), sum(prices) // 5
 
 
 class Tape:

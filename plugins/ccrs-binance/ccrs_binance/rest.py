@@ -58,7 +58,7 @@ CANDLES_LIMIT = 1000
 TRADES_LIMIT = 1000
 FUNDING_LIMIT = 1000
 SHORTEST_FUNDING_NS = 3600 * NS_PER_SECOND
-FUNDING_WINDOW_NS = FUNDING_LIMIT * SHORTEST_FUNDING_NS
+FUNDING_WINDOW_MS = FUNDING_LIMIT * SHORTEST_FUNDING_NS // NS_PER_MS
 """A stretch of time in which no more rates lie than one answer holds."""
 
 SPOT_LEVELS = 5000
@@ -293,12 +293,14 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     return _get(instrument.market, "klines", *query)
 
 
-def candles_weight(request: GetCandles) -> int:
-    """Spot's cost 2; futures' by their number, up to 5 for a thousand."""
+def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
+    """A page of spot's costs 2; of futures' by the number that is asked for, up to 5 for a
+    thousand: where nothing was found, the next page asks for more."""
     if _spot(request.instrument):
         return 2
+    count = candle_page(request, cursor, CANDLES_LIMIT, _longest(request)).count
     steps = ((99, 1), (499, 2), (CANDLES_LIMIT, 5))
-    return next(weight for most, weight in steps if min(request.limit, CANDLES_LIMIT) <= most)
+    return next(weight for most, weight in steps if count <= most)
 
 
 def _read_candles(
@@ -344,33 +346,38 @@ def _read_candles(
 #
 # With a start an answer holds the *first* rates from there on; so pages go forward, and a cursor is
 # where the next one begins. Without one it holds the last ones before an end; so pages go back, in
-# stretches in which no more can lie than one answer holds, and a cursor is where one ends. Both say
-# how many rates are still wanted.
+# stretches in which no more can lie than one answer holds, and a cursor is where one ends. Where
+# nothing lies in one, the stretch before it is longer, since the contract may have been halted;
+# where that one is full, its newest rates may be missing, and it is asked for anew, in parts.
+# Cursors say how many rates are still wanted, and how long a stretch is.
+
+_GROWTH = 16
 
 
 def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
     query: list[tuple[str, object]] = [("symbol", request.instrument.native)]
-    at, left = _place(request, cursor)
+    at, left, width = _place(request, cursor)
     if request.start_ns is not None:
         query.append(("startTime", at))
         if request.end_ns is not None:
             query.append(("endTime", -(-request.end_ns // NS_PER_MS) - 1))
         query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
     elif at is not None:
-        first_ms = max(0, at - FUNDING_WINDOW_NS // NS_PER_MS)
-        query += [("startTime", first_ms), ("endTime", at - 1), ("limit", FUNDING_LIMIT)]
+        query += [("startTime", max(0, at - width)), ("endTime", at - 1), ("limit", FUNDING_LIMIT)]
     else:
         query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
     return _get(request.instrument.market, "fundingRate", *query)
 
 
-def _place(request: GetFundingHistory, cursor: str | None) -> tuple[int | None, int]:
-    """Where a page begins (or, without a start, ends: None for now), and what is still wanted."""
+def _place(request: GetFundingHistory, cursor: str | None) -> tuple[int | None, int, int]:
+    """Where a page begins (or, without a start, ends: None for now), what is still wanted, and how
+    many milliseconds it reaches back."""
     if cursor is not None:
-        at, _, left = cursor.partition(":")
-        return int(at), int(left)
+        at, left, width = cursor.split(":")
+        return int(at), int(left), int(width)
     bound_ns = request.end_ns if request.start_ns is None else request.start_ns
-    return None if bound_ns is None else -(-bound_ns // NS_PER_MS), request.limit
+    at_ms = None if bound_ns is None else -(-bound_ns // NS_PER_MS)
+    return at_ms, request.limit, FUNDING_WINDOW_MS
 
 
 def _read_funding(
@@ -389,6 +396,9 @@ def _read_funding(
             time_ns,
         )
 
+    at, left, width = _place(request, cursor)
+    if request.start_ns is None and at and width > FUNDING_WINDOW_MS and len(body) >= FUNDING_LIMIT:
+        return Answer([], f"{at}:{left}:{max(FUNDING_WINDOW_MS, width // _GROWTH)}")
     found = read_rows(body, funding)
     wanted = [each for each in found.values if within(request, each.funding_time_ns or 0)]
     return found.answer(wanted, _next_funding(request, body, found.values, cursor))
@@ -398,18 +408,26 @@ def _next_funding(
     request: GetFundingHistory, rows: list[Any], rates: list[Funding], cursor: str | None
 ) -> str | None:
     """The page after (or before) one, as long as rates that are wanted may lie in it."""
-    at, left = _place(request, cursor)
+    at, left, width = _place(request, cursor)
     left -= len(rows)
-    if not rates or left <= 0:
+    if left <= 0:
         return None
     if request.start_ns is not None:
         asked = min(left + len(rows), FUNDING_LIMIT)
-        last_ns = rates[-1].funding_time_ns or 0
-        return f"{last_ns // NS_PER_MS + 1}:{left}" if len(rows) >= asked else None
-    first_ms = (rates[0].funding_time_ns or 0) // NS_PER_MS
-    before_ms = first_ms if at is None else max(0, at - FUNDING_WINDOW_NS // NS_PER_MS)
-    # An empty stretch lies before the instrument was listed.
-    return f"{before_ms}:{left}" if before_ms > 0 else None
+        if not rates or len(rows) < asked:
+            return None
+        return f"{(rates[-1].funding_time_ns or 0) // NS_PER_MS + 1}:{left}:{width}"
+    if at is None:
+        # The last ones of all: there are none after them, and none at all where there are none.
+        if not rates:
+            return None
+        return f"{(rates[0].funding_time_ns or 0) // NS_PER_MS}:{left}:{width}"
+    before_ms = at - width
+    if rows:
+        width = FUNDING_WINDOW_MS
+    else:
+        width = width * _GROWTH if width == FUNDING_WINDOW_MS else before_ms
+    return f"{before_ms}:{left}:{width}" if before_ms > 0 else None
 
 
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
@@ -441,6 +459,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         decode=timed_pages(_read_candles),
         markets=ALL,
         weight=candles_weight,
+        page_weight=candles_weight,
         newest_first=goes_back,
     ),
     GetFundingHistory: Endpoint(

@@ -114,6 +114,23 @@ def test_every_request_has_its_call_and_its_weight(
     assert Binance.endpoints[type(request_)].weight_of(request_) == weight
 
 
+@pytest.mark.parametrize(
+    ("market", "weights"), [(Market.LINEAR, [1, 1, 5]), (Market.SPOT, [2, 2, 2])]
+)
+def test_a_page_of_candles_is_weighed_by_how_many_it_asks_for(
+    market: Market, weights: list[int]
+) -> None:
+    request = GetCandles(instrument(market), "1m", 0, None, 5)
+    endpoint = Binance.endpoints[GetCandles]
+    # After an empty stretch the next one is longer, and so may be what comes.
+    cursors = [None, "300000:80:5", "5100000:1280:5"]
+    found = [
+        (dict(endpoint.encode(request, cursor).query)["limit"], endpoint.weight_of(request, cursor))
+        for cursor in cursors
+    ]
+    assert found == list(zip(["5", "80", "1000"], weights, strict=True))
+
+
 def test_what_happened_last_is_the_last_trades_id_or_the_best_prices() -> None:
     rows = [
         {"symbol": "BTCUSDT", "lastId": 7, "closeTime": 1},

@@ -28,7 +28,7 @@ from ccrs_bybit.emulator_wire import (
     spot_ticker,
     status_name,
 )
-from ccrs_core.emulator.history import bars, newest_opens, newest_payments
+from ccrs_core.emulator.history import bars, first_opens, newest_opens, newest_payments
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import HttpRequest, HttpResponse
@@ -306,8 +306,12 @@ class Rest:
         limit = query.number("limit", 200, 1, 1000)
         start_ns, end_ns = query.time_ns("start"), query.time_ns("end")
         last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
-        # Without a start, the newest ones; with one and more than fit, the newest of those too.
-        opens = newest_opens(listing, interval, last_ns + 1, limit, start_ns or 0)
+        # Of a stretch, and without a start, the newest ones; from a start alone, the first:
+        # https://github.com/bybit-exchange/pybit/issues/186
+        if start_ns is not None and end_ns is None:
+            opens = first_opens(listing, interval, start_ns, last_ns + 1, limit)
+        else:
+            opens = newest_opens(listing, interval, last_ns + 1, limit, start_ns or 0)
         market = self._dialect.venue.market(listing)
         speller = Speller(market)
         rows = []
