@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ccrs_core.conformance.changes import ChangeProperties
 from ccrs_core.conformance.keeping import KeepingProperties
 from ccrs_core.conformance.oracle import OracleProperties
 from ccrs_core.conformance.resync import ResyncProperties
@@ -10,6 +11,11 @@ from ccrs_core.conformance.states import StateProperties
 
 
 class BookProperties(
-    OracleProperties, KeepingProperties, ResyncProperties, SequenceProperties, StateProperties
+    OracleProperties,
+    KeepingProperties,
+    ResyncProperties,
+    SequenceProperties,
+    StateProperties,
+    ChangeProperties,
 ):
     """All properties of sequences and books."""

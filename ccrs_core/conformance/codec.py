@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ccrs_core.conformance.asking import AskingProperties
 from ccrs_core.conformance.decoding import DecodingProperties
+from ccrs_core.conformance.emptiness import EmptinessProperties
+from ccrs_core.conformance.flags import FlagProperties
 from ccrs_core.conformance.histories import HistoryProperties
 from ccrs_core.conformance.holes import HoleProperties
+from ccrs_core.conformance.madeup import MadeUpProperties
 from ccrs_core.conformance.pages import PageProperties
 from ccrs_core.conformance.refusals import RefusalProperties
 from ccrs_core.conformance.robustness import RobustnessProperties
@@ -20,6 +23,9 @@ class CodecProperties(
     RobustnessProperties,
     RowProperties,
     DecodingProperties,
+    EmptinessProperties,
+    MadeUpProperties,
+    FlagProperties,
     HoleProperties,
     HistoryProperties,
     PageProperties,

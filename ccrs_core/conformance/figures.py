@@ -52,7 +52,8 @@ def candle_is_true(history: History, market: SimulatedMarket, candle: Candle) ->
         return
     before = next((p.price for p in reversed(history.trades) if p.time_ns < open_ns), None)
     if before is None:
-        before = history.moments[0].last
+        lasts = (moment.last for moment in history.moments)
+        before = next((last for last in lasts if last is not None), Decimal(0))
     told = _told(candle)
     states = list(_growing(prints, before, market.listing))
     true = [states[-1]] if candle.closed else states
@@ -83,6 +84,17 @@ class _Figures:
     volume: Decimal
     turnover: Decimal | None
     first: _Figures | None = None
+
+
+@attrs.frozen
+class _Day:
+    """What a day's figures are of."""
+
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    volume: Decimal
+    turnover: Decimal | None
 
 
 def _told(candle: Candle) -> _Figures:
@@ -232,8 +244,8 @@ def ticker_is_true(history: History, market: SimulatedMarket, ticker: Ticker) ->
         if field.name in _HEAD or value is None:
             continue
         stated += 1
-        true = [_figure(field.name, moment, day) for moment in moments]
-        fine = any(_fits(field.name, value, each, market) for each in true)
+        true = [_figures_of(moment, day)[field.name] for moment in moments]
+        fine = any(figure_fits(field.name, value, each, market) for each in true)
         if not fine:
             history.fail(
                 f"{field.name} of the ticker of {clock(ticker.received_time_ns)} is {value}, the "
@@ -244,14 +256,25 @@ def ticker_is_true(history: History, market: SimulatedMarket, ticker: Ticker) ->
     now_is_true(history, ticker)
 
 
+_UNTRADED = _Day(None, None, None, Decimal(0), Decimal(0))
+"""The last 24 hours before the first trade."""
 _HEAD = {field.name for field in attrs.fields(Event)} | {"sequence"}
 _LAGGING = frozenset({"volume", "turnover"})
 _FINE = frozenset({"mark_price", "index_price"})
 
 
-def _figure(name: str, moment: Moment, day: _Figures) -> Decimal | int | None:
+def figures_of(
+    market: SimulatedMarket, moment: Moment, now_ns: int
+) -> dict[str, Decimal | int | None]:
+    """A market's figures at a moment, by the fields of a ticker."""
+    return _figures_of(moment, _of_bar(market, market.tape.day(now_ns)))
+
+
+def _figures_of(moment: Moment, day: _Figures | _Day) -> dict[str, Decimal | int | None]:
     bids, asks = moment.levels(1)
-    figures: dict[str, Decimal | int | None] = {
+    if moment.last is None:
+        day = _UNTRADED
+    return {
         "last_price": moment.last,
         "bid_price": bids[0][0] if bids else None,
         "bid_size": bids[0][1] if bids else None,
@@ -268,12 +291,12 @@ def _figure(name: str, moment: Moment, day: _Figures) -> Decimal | int | None:
         "funding_rate": moment.funding_rate,
         "next_funding_time_ns": moment.next_funding_ns,
     }
-    return figures[name]
 
 
-def _fits(
+def figure_fits(
     name: str, value: Decimal | int, true: Decimal | int | None, market: SimulatedMarket
 ) -> bool:
+    """Whether a field's value is what is true, as finely as exchanges tell it."""
     if true is None:
         return False
     if name in _LAGGING:
@@ -281,7 +304,7 @@ def _fits(
     if name in _FINE:
         # The emulator knows hundredths of a tick, which an exchange rounds.
         return abs(Decimal(value) - Decimal(true)) < market.listing.tick
-    if name == "next_funding_time_ns":
+    if name in ("next_funding_time_ns", "funding_time_ns"):
         return abs(Decimal(value) - Decimal(true)) < RESOLUTION_NS
     return value == true
 
@@ -295,7 +318,7 @@ def mark_is_true(history: History, market: SimulatedMarket, mark: MarkPrice) -> 
     moments = history.at(mark.received_time_ns)
     for name, value in (("mark_price", mark.mark_price), ("index_price", mark.index_price)):
         true = [each.mark if name == "mark_price" else each.index for each in moments]
-        if value is not None and not any(_fits(name, value, each, market) for each in true):
+        if value is not None and not any(figure_fits(name, value, each, market) for each in true):
             history.fail(
                 f"{name} of {clock(mark.received_time_ns)} is {value}, the market's {true[-1]}: "
                 "are mark and index price read from their own fields?"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import attrs
 
 from ccrs_core.codec import Data
-from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.steered import followed
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.emulator import Listing
 from ccrs_core.exchange import SequenceScope
 from ccrs_core.model import Channel, Market, Side
 from ccrs_core.race import Runner
-from ccrs_core.topic import Topic
 
 _CHANNELS = tuple(channel for channel in Channel if channel not in (Channel.BOOK, Channel.TRADES))
 _LOT = Decimal("1E-8")
@@ -108,7 +106,8 @@ def _followed(subject: Subject, case: Case) -> tuple[list[Any], list[Any]]:
     listing = next(e for e in listings if e.symbol == symbol and e.market is case.market)
     line = subject.line(subject.venue(rate=0.001, listings=listings))
     runner = Runner(0)
-    topic, delivered = _topic(line, case, runner)
+    name = line.exchange.codec(line.exchange.route(case.subscription)).topic(case.subscription)
+    topic, delivered = followed(line.exchange, name, case.subscription, runner)
     wire = line.open(line.exchange.route(case.subscription))
     messages = wire.subscribe(case.subscription) + wire.run(_PAUSE)
     told: list[Any] = []
@@ -142,23 +141,6 @@ def _finely(listing: Listing) -> Listing:
     return attrs.evolve(
         listing, lot=lot, min_size=lot, max_size=lot * 10**15, min_notional=Decimal(0)
     )
-
-
-def _topic(line: Line, case: Case, runner: Runner) -> tuple[Topic, list[Any]]:
-    """A topic that one connection carries, and what its feed gets."""
-    delivered: list[Any] = []
-    name = line.exchange.codec(line.exchange.route(case.subscription)).topic(case.subscription)
-    topic = Topic(
-        name,
-        [runner],
-        live=lambda _: 1,
-        resync=lambda *_: None,
-        arm=lambda: None,
-        exchange=line.exchange,
-    )
-    feed: Any = SimpleNamespace(put=delivered.extend, notify=lambda _: None)
-    topic.stream(case.subscription).feeds.append(feed)
-    return topic, delivered
 
 
 def _state(event: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import attrs
 
-from ccrs_core.emulator import EmulatedExchange, Listing, SimulatedMarket
+from ccrs_core.emulator import EmulatedExchange, Figure, Listing, SimulatedMarket
 from ccrs_core.emulator.matching import Rules
 from ccrs_core.events import AnyEvent, Gap, Level, Liquidation, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Side
@@ -35,13 +35,13 @@ class Moment:
     rules: Rules = attrs.field(repr=False)
     bids: Steps
     asks: Steps
-    last: Decimal
-    """Price of the last trade."""
-    index: Decimal
-    mark: Decimal
-    funding_rate: Decimal
+    last: Decimal | None
+    """Price of the last trade; as of all figures, None where there is none."""
+    index: Decimal | None
+    mark: Decimal | None
+    funding_rate: Decimal | None
     next_funding_ns: int | None
-    open_interest: Decimal
+    open_interest: Decimal | None
     printed: int
     """Trades so far."""
 
@@ -61,6 +61,8 @@ class Print:
     side: Side
     price: Decimal
     size: Decimal
+    block: bool = False
+    rpi: bool = False
 
     def __str__(self) -> str:
         return f"{self.side.value} {self.size} at {self.price} ({clock(self.time_ns)})"
@@ -135,11 +137,19 @@ class History:
         if anew:
             self._market, self._version, self._counts = market, -1, (0, 0)
         rules, engine = market.rules, market.engine
-        price, size = rules.price.value, rules.size.value
+        price, size, has = rules.price.value, rules.size.value, market.has
         printed, liquidated = self._counts
         for trade in market.tape.since(printed):
             self.trades.append(
-                Print(trade.number, trade.time_ns, trade.side, price(trade.price), size(trade.size))
+                Print(
+                    trade.number,
+                    trade.time_ns,
+                    trade.side,
+                    price(trade.price),
+                    size(trade.size),
+                    trade.block,
+                    trade.rpi,
+                )
             )
         if market.liquidation_count > liquidated:
             self.liquidations += [
@@ -160,12 +170,12 @@ class History:
                 rules,
                 bids,
                 asks,
-                price(market.tape.last),
-                price(market.index) / 100,
-                price(market.mark) / 100,
-                Decimal(market.funding_rate).scaleb(-6),
+                price(market.tape.last) if has(Figure.LAST_PRICE) else None,
+                price(market.index) / 100 if has(Figure.INDEX_PRICE) else None,
+                price(market.mark) / 100 if has(Figure.MARK_PRICE) else None,
+                Decimal(market.funding_rate).scaleb(-6) if has(Figure.FUNDING_RATE) else None,
                 market.next_funding_ns,
-                size(market.open_interest),
+                size(market.open_interest) if has(Figure.OPEN_INTEREST) else None,
                 len(self.trades),
             )
         )
@@ -507,6 +517,10 @@ def _level(level: Level | None) -> str:
 
 def _same(event: Trade | Liquidation, true: Print) -> bool:
     time_ns = event.exchange_time_ns
+    if isinstance(event, Trade) and (
+        event.block is not true.block or event.rpi not in (None, true.rpi)
+    ):
+        return False
     return (
         event.price == true.price
         and event.size == true.size

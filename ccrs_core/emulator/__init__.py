@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.faults import ActiveFault, Faults
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
     from ccrs_core.emulator.listing import Listing, Steps, decimals, quarters
-    from ccrs_core.emulator.market import Changed, Liquidation, SimulatedMarket
+    from ccrs_core.emulator.market import Changed, Figure, Liquidation, SimulatedMarket
     from ccrs_core.emulator.matching import (
         Broken,
         CancelReason,
@@ -58,7 +58,7 @@ _HOMES = {
     "faults": ("ActiveFault", "Faults"),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
     "listing": ("Listing", "Steps", "decimals", "quarters"),
-    "market": ("Changed", "Liquidation", "SimulatedMarket"),
+    "market": ("Changed", "Figure", "Liquidation", "SimulatedMarket"),
     "matching": (
         "Broken",
         "CancelReason",
@@ -127,6 +127,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "quarters",
     "SimulatedMarket",
     "Changed",
+    "Figure",
     "Liquidation",
     "Tape",
     "TapeTrade",

@@ -22,6 +22,7 @@ from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, Side
 _REFERENCE_EVERY_NS = 200_000_000
 _FUNDING_EVERY_NS = MINUTE_NS
 _SATOSHI = Decimal(10) ** 8
+_RETAIL_EVERY = 16
 _TEND_EVERY = 32
 
 
@@ -34,6 +35,18 @@ class Changed(enum.IntFlag):
     LIQUIDATIONS = 4
     REFERENCE = 8
     """Index and mark price, funding rate."""
+
+
+class Figure(enum.StrEnum):
+    """What a market may have none of (``SimulatedMarket.has``), besides orders on a side."""
+
+    LAST_PRICE = "last_price"
+    """Nothing has ever been traded: neither are there prices of a day."""
+    MARK_PRICE = "mark_price"
+    INDEX_PRICE = "index_price"
+    OPEN_INTEREST = "open_interest"
+    FUNDING_RATE = "funding_rate"
+    NEXT_FUNDING_TIME = "next_funding_time_ns"
 
 
 @attrs.frozen
@@ -88,6 +101,11 @@ class SimulatedMarket:
         """In lots."""
         self.funding_rate = 100
         """In millionths of the position's value, per interval."""
+        self.held = False
+        """Stands still: nothing happens in it by itself (``EmulatedExchange.steer``)."""
+        self.lacks: set[Figure] = set()
+        self.steered_funding_ns: int | None = None
+        """When funding is next paid, where somebody has set it."""
         self._steps = 0
         self._next_event = start_ns + round(self._event_ns)
         self._next_reference = start_ns + _REFERENCE_EVERY_NS
@@ -99,15 +117,23 @@ class SimulatedMarket:
 
     @property
     def next_ns(self) -> int | None:
-        """When the next thing happens; None in a market that does not trade."""
-        if not self._trading:
+        """When the next thing happens; None in a market that does not trade, or stands still."""
+        if not self._trading or self.held:
             return None
         return min(self._next_event, self._next_reference)
 
     @property
     def next_funding_ns(self) -> int | None:
-        """When funding is next paid."""
+        """When funding is next paid; None where that is unknown, or nothing is ever paid."""
+        if Figure.NEXT_FUNDING_TIME in self.lacks:
+            return None
+        if self.steered_funding_ns is not None:
+            return self.steered_funding_ns
         return self.listing.funding_after(self.now_ns)
+
+    def has(self, figure: Figure) -> bool:
+        """Whether there is such a figure now. Where not, write what the exchange writes then."""
+        return figure not in self.lacks
 
     def funding_at(self, time_ns: int) -> int:
         """The rate that was paid at a past funding time, in millionths."""
@@ -283,6 +309,8 @@ class SimulatedMarket:
         return Changed.LIQUIDATIONS
 
     def _print(self, outcome: Outcome) -> Changed:
+        if outcome.fills:
+            self.lacks.discard(Figure.LAST_PRICE)
         for fill in outcome.fills:
             self.tape.record(
                 self.now_ns,
@@ -290,7 +318,8 @@ class SimulatedMarket:
                 fill.price,
                 fill.size,
                 self.sequence,
-                self._rng.getrandbits(128),
+                nonce := self._rng.getrandbits(128),
+                rpi=nonce % _RETAIL_EVERY == 0,
             )
             self.open_interest = max(
                 self._lots * 100, self.open_interest + self._rng.choice((-1, 0, 1)) * fill.size

@@ -53,7 +53,9 @@ class TapeTrade:
     """One trade: ``price`` in ticks, ``size`` in lots, ``side`` the taker's.
 
     ``number`` counts the market's trades; ``nonce`` is 128 random bits to make identifiers of.
-    ``direction``: the sign of the last price change, and whether this trade repeated the price.
+    ``rising`` is the sign of the last price change, ``repeated`` whether this trade repeated the
+    price. ``block`` trades were negotiated off the book; one side of ``rpi`` trades was an order of
+    a retail price improvement programme.
     """
 
     number: int
@@ -65,6 +67,8 @@ class TapeTrade:
     nonce: int
     rising: bool
     repeated: bool
+    block: bool = False
+    rpi: bool = False
 
 
 @attrs.define
@@ -168,6 +172,8 @@ class Tape:
         self._hours: dict[int, Bar] = {}
         self._day_before: Bar | None = None
         self._hour_ago = (-1, 0)
+        self.steered: dict[str, int] = {}
+        """Figures of the last 24 hours that somebody has set (``EmulatedExchange.steer``)."""
 
     def turnover(self, price: int, lots: int) -> int:
         """Ticks times lots; of inverse markets 1e-8 coins."""
@@ -176,7 +182,16 @@ class Tape:
         return lots * self._inverse_unit // price
 
     def record(
-        self, time_ns: int, side: Side, price: int, size: int, sequence: int, nonce: int
+        self,
+        time_ns: int,
+        side: Side,
+        price: int,
+        size: int,
+        sequence: int,
+        nonce: int,
+        *,
+        block: bool = False,
+        rpi: bool = False,
     ) -> TapeTrade:
         """Add a trade."""
         if price != self.last:
@@ -185,7 +200,17 @@ class Tape:
             self._repeated = self.count > 0
         self.count += 1
         trade = TapeTrade(
-            self.count, time_ns, side, price, size, sequence, nonce, self._rising, self._repeated
+            self.count,
+            time_ns,
+            side,
+            price,
+            size,
+            sequence,
+            nonce,
+            self._rising,
+            self._repeated,
+            block,
+            rpi,
         )
         self.trades.append(trade)
         turnover = self.turnover(price, size)
@@ -281,7 +306,7 @@ class Tape:
             self._day_before = day
         day = attrs.evolve(self._day_before)
         day.follow(self.candle(Interval(HOUR_NS), hour_ns))
-        return day
+        return attrs.evolve(day, **self.steered) if self.steered else day
 
     def hour_ago(self, now_ns: int) -> int:
         """The price an hour ago."""

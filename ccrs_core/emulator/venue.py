@@ -24,6 +24,7 @@ from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.matching import Outcome, TimeInForce
 from ccrs_core.emulator.replay import Replay
+from ccrs_core.emulator.steering import Steerable
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.errors import UsageError
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
@@ -231,7 +232,7 @@ class _Run:
         self.resting = True
 
 
-class EmulatedExchange:
+class EmulatedExchange(Steerable):
     """An exchange with simulated markets, or with a recording played back.
 
     A listing's market starts when somebody first asks for it, and rests after a minute without
@@ -375,6 +376,12 @@ class EmulatedExchange:
         self._happened(run, Changed.BOOK | fills, self.now_ns)
         return outcome
 
+    def _act(self, listing: Listing, act: Callable[[SimulatedMarket], Changed]) -> None:
+        run = self._run(listing)
+        run.market.now_ns = max(run.market.now_ns, self.now_ns)
+        self._happened(run, act(run.market), self.now_ns)
+        self._run(listing)  # which may go on now
+
     # --- for dialects ---
 
     def at(self, time_ns: int, act: Callable[[int], None]) -> None:
@@ -457,6 +464,9 @@ class EmulatedExchange:
 
     def _step(self, run: _Run, now_ns: int) -> None:
         if not run.streams and now_ns - run.wanted_ns > _UNWATCHED_NS:
+            run.resting = True
+            return
+        if run.market.held:
             run.resting = True
             return
         if self._held & _EVERYTHING == _EVERYTHING:

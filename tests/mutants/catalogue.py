@@ -16,6 +16,7 @@ from tests.mutants import (
     requests,
     sequences,
     shapes,
+    states,
     values,
 )
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
@@ -35,6 +36,7 @@ THEMES = (
     shapes,
     facts,
     limits,
+    states,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

@@ -21,6 +21,7 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Listing,
+    Oddity,
     Peer,
     Session,
     Stream,
@@ -60,6 +61,11 @@ class MyExchangeDialect(Dialect):
     """What the core asks of the exchange."""
 
     name: ClassVar[str] = "my-exchange"
+    # What the exchange never does, and how you know. All else the suite asks the emulator to show.
+    lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.BLOCK_TRADE: "the protocol here is invented, and its trades have no such flag",
+        Oddity.RPI_TRADE: "the protocol here is invented, and its trades have no such flag",
+    }
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return [

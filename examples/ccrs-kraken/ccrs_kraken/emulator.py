@@ -118,6 +118,9 @@ class KrakenDialect(emu.Dialect):
     lacks: ClassVar[Mapping[emu.Oddity, str]] = {
         emu.Oddity.PRELAUNCH: "AssetPairs knows no status of pairs that are to come",
         emu.Oddity.NON_ASCII: "assets are named in capital letters and digits",
+        # https://docs.kraken.com/api/docs/websocket-v2/trade
+        emu.Oddity.BLOCK_TRADE: "the trade channel is of the book's, and has no such flag",
+        emu.Oddity.RPI_TRADE: "there is no programme of retail price improvement",
     }
 
     def listings(self, start_ns: int) -> Sequence[emu.Listing]:

@@ -96,8 +96,10 @@ class BinanceDialect(Dialect):
     """
 
     name: ClassVar[str] = "binance"
-    # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+    # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+    # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
     lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.BLOCK_TRADE: "trade and aggTrade tell those of the book alone, without such a flag",
         Oddity.UNLISTED: "whatever is well-formed is acknowledged; of what isn't listed nothing "
         "is ever sent",
         Oddity.BUSY: "who asks too often is disconnected; the documented errors of requests "

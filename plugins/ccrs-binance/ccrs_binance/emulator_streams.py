@@ -17,7 +17,7 @@ import orjson
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_core.emulator.dialect import Frame
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import Changed, SimulatedMarket
+from ccrs_core.emulator.market import Changed, Figure, SimulatedMarket
 from ccrs_core.emulator.plain import MarketFeed
 from ccrs_core.emulator.streams import BookView, Levels
 from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
@@ -299,7 +299,7 @@ class Trades(BinanceFeed):
 
     def _normal(self, trade: TapeTrade) -> str:
         """What of a trade wasn't made by orders of retail price improvement."""
-        return self.size(trade.size // 2 if trade.number % 7 == 0 else trade.size)
+        return self.size(trade.size // 2 if trade.rpi else trade.size)
 
 
 class DayTicker(BinanceFeed):
@@ -342,7 +342,9 @@ def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
         del data["x"]
     data |= {"o": price(day.open), "h": price(day.high), "l": price(day.low)}
     data |= {"v": size(day.lots), "q": feed.value(day.turnover)}
-    if feed.blank():  # as before the first trade
+    if not feed.market.has(Figure.LAST_PRICE):
+        data |= dict.fromkeys(data.keys() & set("pPwxcQohlvq"), "0.00000000")
+    if feed.blank():  # as before the first trade, and without orders
         data |= dict.fromkeys(data.keys() & set("pPwxcQbBaAohlvq"), "0.00000000")
     data |= {"O": ms(now_ns) - _DAY * 60_000, "C": ms(now_ns)}
     return {**data, "F": 1, "L": max(1, tape.count), "n": max(1, tape.count), **feed.tail()}
@@ -475,12 +477,20 @@ class MarkPrice(BinanceFeed):
             "ap": f"{prices.step * market.mark / 100:.8f}",
             "P": f"{prices.step * market.index / 100:.8f}",
             "i": f"{prices.step * market.index / 100:.8f}",
-            "r": "" if dated else f"{Decimal(market.funding_rate).scaleb(-6):.8f}",
-            "T": 0 if dated else ms(market.next_funding_ns or 0),
+            "r": f"{Decimal(market.funding_rate).scaleb(-6):.8f}",
+            "T": ms(market.next_funding_ns or 0),
             **self.tail(),
         }
         if self.blank():  # as before trading
             data |= {"i": "", "r": "", "T": 0}
+        if not market.has(Figure.MARK_PRICE):
+            data |= {"p": "", "ap": ""}
+        if not market.has(Figure.INDEX_PRICE):
+            data |= {"P": "", "i": ""}
+        if dated or not market.has(Figure.FUNDING_RATE):
+            data["r"] = ""
+        if dated:
+            data["T"] = 0
         return (self.frame(data),)
 
 

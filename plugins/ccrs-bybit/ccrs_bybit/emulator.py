@@ -52,6 +52,8 @@ class BybitDialect(Dialect):
         "and mark prices follow other exchanges, the figures of 24 hours the clock",
         Oddity.BUSY: "https://bybit-exchange.github.io/docs/v5/ws/connect names no refusal of a "
         "public subscription that is lifted later; who asks too often is disconnected",
+        Oddity.HALTED: "https://bybit-exchange.github.io/docs/v5/enum#status knows PreLaunch, "
+        "Trading, Delivering and Closed alone",
     }
 
     def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:

@@ -24,7 +24,6 @@ from ccrs_bybit.emulator_wire import (
     contract_ticker,
     milliseconds,
     option_ticker,
-    retail,
     spot_ticker,
     status_name,
 )
@@ -283,8 +282,8 @@ class Rest:
                     "size": speller.size(trade.size),
                     "side": SIDES[trade.side],
                     "time": str(milliseconds(trade.time_ns)),
-                    "isBlockTrade": False,
-                    "isRPITrade": listing.category != OPTION and retail(trade),
+                    "isBlockTrade": trade.block,
+                    "isRPITrade": trade.rpi,
                     "seq": str(trade.sequence),
                 }
                 rows.append((trade.time_ns, trade.number, row))

@@ -20,7 +20,6 @@ from ccrs_bybit.emulator_wire import (
     contract_ticker,
     milliseconds,
     option_ticker,
-    retail,
     spot_ticker,
     untold_of_contracts,
     untold_of_options,
@@ -204,8 +203,8 @@ def _spot_trade(speller: Speller, trade: TapeTrade) -> dict[str, Any]:
         "S": SIDES[trade.side],
         "seq": trade.sequence,
         "s": speller.listing.symbol,
-        "BT": False,
-        "RPI": retail(trade),
+        "BT": trade.block,
+        "RPI": trade.rpi,
     }
 
 
@@ -218,8 +217,8 @@ def _contract_trade(speller: Speller, trade: TapeTrade) -> dict[str, Any]:
         "p": speller.price(trade.price),
         "L": speller.direction(trade.rising, trade.repeated),
         "i": speller.trade_id(trade),
-        "BT": False,
-        "RPI": retail(trade),
+        "BT": trade.block,
+        "RPI": trade.rpi,
         "seq": trade.sequence,
     }
 
@@ -231,7 +230,7 @@ def _option_trade(speller: Speller, trade: TapeTrade) -> dict[str, Any]:
         "v": speller.size(trade.size),
         "i": speller.trade_id(trade),
         "T": milliseconds(trade.time_ns),
-        "BT": False,
+        "BT": trade.block,
         "s": speller.listing.symbol,
         "S": SIDES[trade.side],
         "mP": speller.fine(market.mark),

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY, Greeks
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
+from ccrs_core.emulator.market import Figure, SimulatedMarket
 from ccrs_core.emulator.tape import Bar, TapeTrade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
 
@@ -72,11 +72,6 @@ class Speller:
         return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def retail(trade: TapeTrade) -> bool:
-    """Whether a trade was made by an order of the retail price improvement programme."""
-    return trade.nonce % 16 == 0
-
-
 def milliseconds(time_ns: int) -> int:
     return time_ns // NS_PER_MS
 
@@ -103,7 +98,7 @@ def spot_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
     """https://bybit-exchange.github.io/docs/v5/websocket/public/ticker"""
     market = speller.market
     day = market.tape.day(now_ns)
-    return {
+    fields = {
         "symbol": speller.listing.symbol,
         "lastPrice": speller.price(market.tape.last),
         "highPrice24h": speller.price(day.high),
@@ -114,6 +109,26 @@ def spot_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "price24hPcnt": _share(market.tape.last - day.open, day.open, 4),
         "usdIndexPrice": speller.fine(market.index),
     }
+    return {**fields, **_none_of(market, untold_of_spot(fields))}
+
+
+_FIGURES: Mapping[Figure, tuple[str, ...]] = {
+    Figure.LAST_PRICE: (
+        *("lastPrice", "highPrice24h", "lowPrice24h", "prevPrice24h", "prevPrice1h"),
+        *("volume24h", "turnover24h"),
+    ),
+    Figure.MARK_PRICE: ("markPrice",),
+    Figure.INDEX_PRICE: ("indexPrice", "usdIndexPrice"),
+    Figure.OPEN_INTEREST: ("openInterest", "singleOpenInterest", "openInterestValue"),
+    Figure.FUNDING_RATE: ("fundingRate",),
+    Figure.NEXT_FUNDING_TIME: ("nextFundingTime",),
+}
+
+
+def _none_of(market: SimulatedMarket, untold: Mapping[str, str]) -> dict[str, str]:
+    """How those fields are written whose figure a market has none of."""
+    names = [name for figure in market.lacks for name in _FIGURES[figure]]
+    return {name: untold[name] for name in names if name in untold}
 
 
 def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
@@ -169,7 +184,7 @@ def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "ask1Price": ask[0],
         "ask1Size": ask[1],
     }
-    return fields
+    return {**fields, **_none_of(market, untold_of_contracts(fields))}
 
 
 def option_ticker(speller: Speller, underlying: Decimal, now_ns: int) -> dict[str, str]:
@@ -216,7 +231,7 @@ def option_ticker(speller: Speller, underlying: Decimal, now_ns: int) -> dict[st
 def untold_of_spot(fields: Mapping[str, str]) -> dict[str, str]:
     """What a pair's ticker says before its first trade."""
     prices = dict.fromkeys(("lastPrice", "highPrice24h", "lowPrice24h", "prevPrice24h"), "0")
-    return {**prices, "usdIndexPrice": ""}
+    return {**prices, "volume24h": "0", "turnover24h": "0", "usdIndexPrice": ""}
 
 
 def untold_of_contracts(fields: Mapping[str, str]) -> dict[str, str]:
@@ -227,7 +242,8 @@ def untold_of_contracts(fields: Mapping[str, str]) -> dict[str, str]:
         *("singleOpenInterest", "openInterestValue", "bid1Price", "bid1Size"),
     )
     added = ("preOpenPrice", "preQty", "curPreListingPhase")
-    return {**dict.fromkeys(zeros, "0"), **dict.fromkeys((*blanks, *added), "")}
+    nothing = {"volume24h": "0.0000", "turnover24h": "0.0000"}
+    return {**dict.fromkeys(zeros, "0"), **nothing, **dict.fromkeys((*blanks, *added), "")}
 
 
 def untold_of_options(fields: Mapping[str, str]) -> dict[str, str]:

@@ -241,9 +241,11 @@ def _read_trades(
     instrument = request.instrument
 
     def trade(row: Any) -> Trade | None:
-        side = SIDES.get(row["side"])
-        if side is None or row["symbol"] != instrument.native:
+        if row["symbol"] != instrument.native:
             return None
+        side = SIDES.get(row["side"])
+        if side is None:
+            raise ValueError(f"side {row['side']}")
         trade_id, seq, rpi = row["execId"], row.get("seq"), row.get("isRPITrade")
         if type(trade_id) is not str:
             raise TypeError("execId isn't text")

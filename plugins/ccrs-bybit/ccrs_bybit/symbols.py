@@ -34,6 +34,7 @@ STATUSES = {
 
 DATED = frozenset({"LinearFutures", "InverseFutures"})
 """Contract types whose ``deliveryTime`` is an expiry; a perpetual's is the day it is delisted."""
+PERPETUAL = frozenset({"LinearPerpetual", "InversePerpetual"})
 
 OPTION_KINDS = {"Call": OptionKind.CALL, "Put": OptionKind.PUT}
 
@@ -59,7 +60,12 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
         settle = row.get("settleCoin") or (base if market is Market.INVERSE else quote)
         if type(settle) is not str:
             raise TypeError("settleCoin must be text")
-    if market is Market.OPTION or row.get("contractType") in DATED:
+    kind = row.get("contractType")
+    if market in {Market.LINEAR, Market.INVERSE} and kind not in DATED | PERPETUAL:
+        # Whether its date is an expiry isn't known of a type that Bybit adds one day.
+        # https://bybit-exchange.github.io/docs/v5/enum#contracttype
+        raise ValueError(f"contractType {kind}")
+    if market is Market.OPTION or kind in DATED:
         expiry_ns = ns_of_ms(row["deliveryTime"])
     if market is Market.OPTION:
         strike = price(native.split("-")[2])

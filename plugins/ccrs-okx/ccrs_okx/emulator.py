@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
@@ -50,6 +50,10 @@ class OkxDialect(Dialect):
 
     name: ClassVar[str] = "okx"
     announces_shutdown: ClassVar[bool] = True
+    lacks: ClassVar[Mapping[Oddity, str]] = {
+        Oddity.BLOCK_TRADE: "they have channels of their own, such as public-block-trades: "
+        "https://www.okx.com/docs-v5/en/#block-trading-websocket-public-channel",
+    }
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ import orjson
 
 from ccrs_core.emulator.history import bars, newest_opens, newest_payments
 from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.market import Figure
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Market, Side
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
@@ -309,7 +310,9 @@ class Rest:
             {
                 "instId": each.symbol,
                 "instType": kind,
-                "markPx": Speller(market).fine(market.mark),
+                "markPx": Speller(market).fine(market.mark)
+                if market.has(Figure.MARK_PRICE)
+                else "",
                 "ts": ms(now_ns),
             }
             for each in self._dialect.of(kind)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ccrs_core.emulator.dialect import Frame
-from ccrs_core.emulator.market import Changed, SimulatedMarket
+from ccrs_core.emulator.market import Changed, Figure, SimulatedMarket
 from ccrs_core.emulator.streams import BookView, Stream
 from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
@@ -276,7 +276,8 @@ class MarkPrices(_Stating):
 
     def state(self, now_ns: int) -> dict[str, str]:
         listing = self.market.listing
-        price = self.speller.fine(self.market.mark)
+        marked = self.market.has(Figure.MARK_PRICE)
+        price = self.speller.fine(self.market.mark) if marked else ""
         head = {"instType": listing.category, "instId": listing.symbol}
         return {**head, "markPx": price, "ts": ms(now_ns)}
 

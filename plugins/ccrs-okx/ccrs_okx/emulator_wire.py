@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from ccrs_core.emulator.listing import Listing, Steps
-from ccrs_core.emulator.market import Liquidation, SimulatedMarket
+from ccrs_core.emulator.market import Figure, Liquidation, SimulatedMarket
 from ccrs_core.emulator.streams import Levels
 from ccrs_core.emulator.tape import Bar, TapeTrade
 from ccrs_core.model import NS_PER_MS, Market, Side
@@ -41,7 +41,7 @@ def trimmed(value: Decimal) -> str:
 
 def source(trade: TapeTrade) -> str:
     """Whose order traded: "1" where it was one of the retail price improvement programme."""
-    return "1" if trade.nonce % 16 == 0 else "0"
+    return "1" if trade.rpi else "0"
 
 
 class Speller:
@@ -110,6 +110,9 @@ def ticker(speller: Speller, now_ns: int) -> dict[str, str]:
     for side in (Side.SELL, Side.BUY):
         top = market.engine.depth(side, 1)
         quotes += [speller.price(top[0][0]), speller.size(top[0][1])] if top else ["", ""]
+    # Before the first trade there are no prices, and volumes of nothing.
+    traded = market.has(Figure.LAST_PRICE)
+    untold = dict.fromkeys(_OF_TRADES, "") | dict.fromkeys(("vol24h", "volCcy24h"), "0")
     return {
         "instType": listing.category,
         "instId": listing.symbol,
@@ -127,17 +130,22 @@ def ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "volCcy24h": speller.turnover(day.lots, day.turnover)[0],
         "vol24h": speller.size(day.lots),
         "ts": ms(now_ns),
+        **({} if traded else untold),
     }
+
+
+_OF_TRADES = ("last", "lastSz", "open24h", "high24h", "low24h", "sodUtc0", "sodUtc8")
 
 
 def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
     """https://www.okx.com/docs-v5/en/#public-data-rest-api-get-funding-rate"""
-    due_ns = market.next_funding_ns or 0
-    rate = f"{Decimal(market.funding_rate).scaleb(-6):.16f}"
+    due_ns = market.next_funding_ns
+    rated = market.has(Figure.FUNDING_RATE)
+    rate = f"{Decimal(market.funding_rate).scaleb(-6):.16f}" if rated else ""
     return {
         "formulaType": "noRate",
         "fundingRate": rate,
-        "fundingTime": ms(due_ns),
+        "fundingTime": "" if due_ns is None else ms(due_ns),
         "impactValue": "20000.0000000000000000",
         "instId": market.listing.symbol,
         "instType": market.listing.category,
@@ -146,7 +154,7 @@ def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
         "method": "current_period",
         "minFundingRate": "-0.015",
         "nextFundingRate": "",
-        "nextFundingTime": ms(market.listing.funding_after(due_ns) or 0),
+        "nextFundingTime": "" if due_ns is None else ms(market.listing.funding_after(due_ns) or 0),
         "premium": rate,
         "settFundingRate": rate,
         "settState": "settled",

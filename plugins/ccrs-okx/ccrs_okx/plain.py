@@ -46,8 +46,9 @@ TRADE = re.compile(
 """What follows ``arg``, for a frame of a single trade: of ``trades-all``, and of ``trades`` as it
 has been spelled since 2022. Groups: tradeId, px, sz, side; source and ts, or ts, source, seqId."""
 
-RETAIL = "1"
-"""The ``source`` of trades with orders of the retail price improvement programme."""
+RETAIL = {"0": False, "1": True}
+"""Whether a ``source`` is an order of the retail price improvement programme; nothing is known of
+others. https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-all-trades-channel"""
 
 _Wire = tuple[re.Match[str], Mapping[str, Decimal]]
 """A match, and the sizes by their text."""
@@ -72,7 +73,7 @@ def _trade(wire: _Wire) -> tuple[Any, ...]:
         PRICES[price],
         sizes[size],
         Side.BUY if side == "buy" else Side.SELL,
-        None if source is None else source == RETAIL,
+        RETAIL.get(source),
     )
 
 

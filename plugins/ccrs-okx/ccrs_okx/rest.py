@@ -208,10 +208,10 @@ def _read_trades(
     instrument = request.instrument
     sizes = sizes_of(instrument)
 
-    def trade(row: Any) -> Trade | None:
+    def trade(row: Any) -> Trade:
         side, trade_id = SIDES.get(row["side"]), row["tradeId"]
         if side is None:
-            return None
+            raise ValueError(f"side {row['side']}")
         if type(trade_id) is not str or not trade_id:
             raise TypeError("tradeId isn't text")
         return Trade(

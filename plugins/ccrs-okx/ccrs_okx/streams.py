@@ -326,9 +326,9 @@ class TradeStream(Stream):
 
 def retail(row: Mapping[str, Any]) -> bool | None:
     """Whether a trade was made by an order of the retail price improvement programme, which public
-    books leave out; None where OKX doesn't say, as in frames of 2022."""
+    books leave out; None where OKX doesn't say, as in frames of 2022, or says something new."""
     source = row.get("source")
-    return None if source is None or source == "" else source == RETAIL
+    return RETAIL.get(source) if type(source) is str else None
 
 
 class TickerStream(Stream):

@@ -1,0 +1,132 @@
+"""What a market has none of is told as none, and once it is there again, as that (5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ccrs_core.conformance.judge import Capture, Judge
+from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.steered import STATES, Stage, figures, stated_by
+from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.truth import Truth
+from ccrs_core.emulator import Oddity
+from ccrs_core.model import NS_PER_SECOND, Channel
+
+_BIDS = frozenset({"bid_price", "bid_size"})
+_ASKS = frozenset({"ask_price", "ask_size"})
+_TRADED = frozenset({"last_price", "open_price", "high_price", "low_price"})
+_QUIET = 1.2
+"""Seconds within which every book tells of a change."""
+
+_LACKS: tuple[tuple[Oddity, frozenset[str], Mapping[str, Any]], ...] = (
+    (Oddity.ONE_SIDED, _BIDS, {"bids": ()}),
+    (Oddity.ONE_SIDED, _ASKS, {"asks": ()}),
+    (Oddity.ONE_SIDED, _BIDS | _ASKS, {"bids": (), "asks": ()}),
+    (Oddity.UNTRADED, _TRADED, {"last_price": None}),
+    (Oddity.NO_MARK_PRICE, frozenset({"mark_price"}), {"mark_price": None}),
+    (Oddity.NO_INDEX_PRICE, frozenset({"index_price"}), {"index_price": None}),
+    (Oddity.NO_OPEN_INTEREST, frozenset({"open_interest"}), {"open_interest": None}),
+    (Oddity.NO_FUNDING_RATE, frozenset({"funding_rate", "rate"}), {"funding_rate": None}),
+    (
+        Oddity.NO_FUNDING_TIME,
+        frozenset({"next_funding_time_ns", "funding_time_ns"}),
+        {"next_funding_time_ns": None},
+    ),
+)
+"""What may lack, the fields that are None then, and how it is brought about."""
+
+
+class EmptinessProperties:
+    """Values that become empty, and come back."""
+
+    @proves(5)
+    def test_what_a_market_lacks_is_none_and_comes_back(self, subject: Subject) -> None:
+        """A side without orders, a price before the first trade, a rate that isn't set yet: the
+        field is None exactly as long as there is nothing, neither zero nor what it was before, and
+        then has its new value, again and again. (Where the exchange never lacks something its
+        dialect says so in ``Dialect.lacks``; else the dialect writes what the exchange writes.)"""
+        lacks = subject.dialect().lacks
+        for case in subject.cases(*STATES):
+            stage = Stage(subject, case)
+            stated = stated_by(stage.first())
+            for oddity, names, empty in _LACKS:
+                if not names & stated or oddity in lacks:
+                    continue
+                for turn, other in enumerate(_others(stage, empty)):
+                    stage.steer(**empty)
+                    when = f"while there is none of {', '.join(empty)}"
+                    stage.expect(stated, when)
+                    if turn == 0:
+                        stage.joins(stated, when)
+                        stage.again(stated, when)
+                    stage.steer(**other)
+                    stage.expect(stated, f"when {', '.join(empty)} came back")
+
+    @proves(5)
+    def test_a_book_without_a_side_is_one_and_fills_again(self, subject: Subject) -> None:
+        """Where a side of a book loses all its levels the maintained book has none on that side,
+        and is no reason to begin anew; what comes then is in it."""
+        if Oddity.ONE_SIDED in subject.dialect().lacks:
+            subject.undeclared("books without a side")
+        for case in subject.cases(Channel.BOOK):
+            for depth in sorted(subject.exchange.capabilities.book_depths[case.market]):
+                _empties(subject, case, depth)
+
+
+def _others(stage: Stage, empty: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What comes after nothing: other values, then those from before."""
+    former = {name: stage.state[name] for name in empty}
+    yield {name: _other(name, value, stage) for name, value in former.items()}
+    yield former
+
+
+def _other(name: str, value: Any, stage: Stage) -> Any:
+    tick, lot = stage.listing.tick, stage.listing.lot
+    if name in ("bids", "asks"):
+        return [(price + tick, size + lot) for price, size in value]
+    steps: Mapping[str, Callable[[], Any]] = {
+        "open_interest": lambda: value + lot,
+        "funding_rate": lambda: value + Decimal("0.000001"),
+        "next_funding_time_ns": lambda: value + 3600 * NS_PER_SECOND,
+    }
+    return steps.get(name, lambda: value + tick)()
+
+
+def _empties(subject: Subject, case: Case, depth: int) -> None:
+    subscription = subject.subscription(case.channel, case.subscription.instrument, depth)
+    line = subject.line()
+    truth = Truth(line.venue, depth=max(50, depth))
+    listing = truth.listing(subscription.instrument)
+    state = figures(listing)
+    line.venue.steer(listing, bids=state["bids"], asks=state["asks"])
+    capture = Capture(line, [subscription])
+    judge = Judge(line, truth, [subscription])
+    judge.take(capture.events)
+    bids, asks = state["bids"], state["asks"]
+    more = [(price, size + listing.lot) for price, size in bids]
+    steps: tuple[Mapping[str, Any], ...] = (
+        {"bids": more},
+        {"bids": ()},
+        {"bids": bids},
+        {"asks": ()},
+        {"bids": ()},
+        {"asks": asks[1:]},
+        {"bids": bids[1:]},
+        {"bids": bids, "asks": asks},
+    )
+    for step in steps:
+        line.venue.steer(listing, **step)
+        for events in capture.run(_QUIET):
+            judge.take(events)
+        history, book = judge.history, judge.books.get(subscription)
+        now = history.present.levels(depth)
+        told = None if book is None else (book.bids(depth), book.asks(depth))
+        if told != now:
+            what = " and ".join(f"{side} became {list(levels)}" for side, levels in step.items())
+            history.fail(
+                f"after {what} the book of {subscription} is {told}, the market's {now}: a level "
+                "of size zero is gone, a side that isn't in an update stays as it is, and one that "
+                "isn't in a snapshot has no levels"
+            )
