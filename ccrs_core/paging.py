@@ -85,11 +85,12 @@ def candles_of_page(
 ) -> tuple[list[Candle], str | None]:
     """Those of a page's candles that are wanted, and the cursor of the next page.
 
-    ``candles`` are all that could be read of the page's ``rows``, oldest first; ``now_ns`` is the
+    ``candles`` are all that could be read of the page's ``rows``, in any order; ``now_ns`` is the
     exchange's time. None are wanted of a stretch of which the answer may not hold the beginning:
     it is asked for anew, in parts. The cursor is None where nothing that is wanted can lie further.
     """
     page = candle_page(request, cursor, most, longest)
+    candles = sorted(candles, key=_opened)
     wanted = [candle for candle in candles if within(request, candle.open_time_ns)]
     if request.start_ns is None:
         left = (request.limit if cursor is None else int(cursor.partition(":")[2])) - rows
@@ -106,6 +107,10 @@ def candles_of_page(
         return wanted, None
     wider = min(max(width, most) * _GROWTH, _LONGEST, longest)
     return wanted, _next(end_ns, min(left, most) if rows else wider, left)
+
+
+def _opened(candle: Candle) -> int:
+    return candle.open_time_ns
 
 
 def _stretch(request: GetCandles, cursor: str | None, most: int) -> tuple[int, int, int]:

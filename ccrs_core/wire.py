@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import attrs
 import orjson
@@ -24,8 +24,12 @@ from ccrs_core.errors import DecodeError
 from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import Answer, HttpResponse
 
+if TYPE_CHECKING:
+    from ccrs_core.events import MarketData
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_E = TypeVar("_E", bound="MarketData")
 
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
 """What reading a malformed frame may raise."""
@@ -156,6 +160,16 @@ def read_rows(rows: Any, read: Callable[[Any], _T | None]) -> Rows[_T]:
     if left_out and left_out == len(rows):
         raise ValueError(f"none of {left_out} rows can be read: {reason}")
     return Rows(found, left_out, reason)
+
+
+def oldest_first(events: Sequence[_E]) -> list[_E]:
+    """Events by the exchange's times, whatever order the exchange has listed them in; those of one
+    time, or without one, stay as they are."""
+    return sorted(events, key=_time_of)
+
+
+def _time_of(event: MarketData) -> int:
+    return event.exchange_time_ns or 0
 
 
 def row_by_row(

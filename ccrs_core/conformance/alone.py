@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ccrs_core.codec import Data, Unchanged
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.shared_state import SharedStateProperties
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.watch import interest_of, world_of
@@ -42,7 +43,7 @@ _STATE_OF: dict[Channel, Sequence[Changed]] = {
 ticker tells of both: each of its halves stands still in turn."""
 
 
-class AloneProperties:
+class AloneProperties(SharedStateProperties):
     """What a stream's neighbours would hide."""
 
     @proves(32)

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ccrs_core.codec import Codec, Data, LeftOut, Message
+from ccrs_core.conformance.answer_lists import AnswerListProperties
+from ccrs_core.conformance.exponents import ExponentProperties
+from ccrs_core.conformance.lists import ListProperties
 from ccrs_core.conformance.material import Place, captures, parsed, places, replaced, spelled
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
@@ -20,7 +23,7 @@ _Shown = tuple[Any, Place, list[Any], list[Any]]
 """A frame, where its rows are, those rows, and what they say."""
 
 
-class RowProperties:
+class RowProperties(ListProperties, AnswerListProperties, ExponentProperties):
     """Of lists in frames."""
 
     @proves(1, against=Against.NOTHING)

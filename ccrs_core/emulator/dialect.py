@@ -67,6 +67,9 @@ class Oddity(enum.StrEnum):
     """Histories have holes where nothing was traded (``Listing.halts``)."""
     NEW_LISTING = "new_listing"
     """An instrument is listed while the exchange runs (``EmulatedExchange.relist``)."""
+    SEVERAL_ROWS = "several_rows"
+    """A frame that lists rows has several where it usually has one. The suite makes such frames
+    itself."""
     STANDSTILL = "standstill"
     """Nothing changes for minutes, reference prices and the day's figures included, and streams
     with a cadence repeat themselves all the same (``EmulatedExchange.hold``)."""

@@ -39,6 +39,7 @@ from ccrs_core.wire import (
     mark,
     ns_of_ms,
     ns_or_none,
+    oldest_first,
     price,
     read_rows,
     size,
@@ -226,7 +227,7 @@ def _read_trades(
         )
 
     found = read_rows(body, trade)
-    return found.answer(found.values[-request.limit :])
+    return found.answer(oldest_first(found.values)[-request.limit :])
 
 
 # --- what happened last ---------------------------------------------------------------------
@@ -400,8 +401,9 @@ def _read_funding(
     if request.start_ns is None and at and width > FUNDING_WINDOW_MS and len(body) >= FUNDING_LIMIT:
         return Answer([], f"{at}:{left}:{max(FUNDING_WINDOW_MS, width // _GROWTH)}")
     found = read_rows(body, funding)
-    wanted = [each for each in found.values if within(request, each.funding_time_ns or 0)]
-    return found.answer(wanted, _next_funding(request, body, found.values, cursor))
+    rates = oldest_first(found.values)
+    wanted = [each for each in rates if within(request, each.funding_time_ns or 0)]
+    return found.answer(wanted, _next_funding(request, body, rates, cursor))
 
 
 def _next_funding(

@@ -37,6 +37,7 @@ from ccrs_core.wire import (
     json_pages,
     mark,
     ns_of_ms,
+    oldest_first,
     plausible_ns,
     price,
     read_rows,
@@ -264,7 +265,7 @@ def _read_trades(
         )
 
     found = read_rows(body["result"]["list"], trade)
-    return found.answer(found.values[::-1][-request.limit :])
+    return found.answer(oldest_first(found.values[::-1])[-request.limit :])
 
 
 # --- What happened last ---------------------------------------------------------------------
@@ -389,7 +390,7 @@ def _read_funding(
                     time_ns,
                 )
             )
-    return Answer(rates, _next_funding(request, rows, ns_of_ms(body["time"])))
+    return Answer(oldest_first(rates), _next_funding(request, rows, ns_of_ms(body["time"])))
 
 
 def _next_funding(request: GetFundingHistory, rows: Any, now_ns: int) -> str | None:
@@ -397,7 +398,7 @@ def _next_funding(request: GetFundingHistory, rows: Any, now_ns: int) -> str | N
 
     Bybit pays every 1 to 8 hours, and changes that: only the longest interval bounds how far.
     """
-    oldest_ns = ns_of_ms(rows[-1]["fundingRateTimestamp"]) if rows else 0
+    oldest_ns = min((ns_of_ms(row["fundingRateTimestamp"]) for row in rows), default=0)
     first_ns = request.start_ns
     if first_ns is None:
         end_ns = now_ns if request.end_ns is None else min(request.end_ns, now_ns)

@@ -7,6 +7,7 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import orjson
@@ -43,6 +44,7 @@ from ccrs_core.wire import (
     json_pages,
     mark,
     ns_of_ms,
+    oldest_first,
     price,
     read_rows,
     spelled,
@@ -229,7 +231,7 @@ def _read_trades(
         )
 
     found = read_rows(data[::-1], trade)
-    return found.answer(found.values[-request.limit :])
+    return found.answer(oldest_first(found.values)[-request.limit :])
 
 
 # --- what happened last ---------------------------------------------------------------------
@@ -320,7 +322,7 @@ def _read_candles(
     found = read_rows(
         data, lambda row: candle_of(instrument, request.interval, row, received_time_ns, sizes)
     )
-    candles = found.values[::-1]
+    candles = sorted(found.values, key=attrgetter("open_time_ns"))
     if cursor is not None and cursor.startswith(_RECENT):
         return found.answer([c for c in candles if within(request, c.open_time_ns)])
     page = candle_page(request, cursor, CANDLES_LIMIT)
@@ -382,7 +384,8 @@ def _read_funding(
             time_ns,
         )
 
-    return read_rows(data[::-1], wanted).answer(cursor=_next_funding(request, data, cursor))
+    found = read_rows(data[::-1], wanted)
+    return found.answer(oldest_first(found.values), _next_funding(request, data, cursor))
 
 
 def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | None) -> str | None:
@@ -391,7 +394,7 @@ def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | Non
     they were paid and the number of rates still wanted."""
     if len(data) < FUNDING_LIMIT:
         return None
-    oldest_ns = ns_of_ms(data[-1]["fundingTime"])
+    oldest_ns = min(ns_of_ms(row["fundingTime"]) for row in data)
     wanted = request.limit if cursor is None else int(cursor.partition(":")[2])
     if request.start_ns is None:
         wanted -= len(data)
