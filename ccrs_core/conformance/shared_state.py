@@ -40,9 +40,9 @@ class SharedStateProperties:
         changed = sorted(name for name in before | after if before.get(name) != after.get(name))
         assert not changed, (
             f"using the plugin changes {', '.join(changed[:5])}: it is shared by all connections, "
-            "clients and emulators of the process, so that one takes what another has learnt for its "
-            "own, and nothing ever goes. Keep it in the object (self.… in __init__) of the codec, the "
-            "session or the dialect; Exchange keeps nothing"
+            "clients and emulators of the process, so that one takes what another has learnt for "
+            "its own, and nothing ever goes. Keep it in the object (self.… in __init__) of the "
+            "codec, the session or the dialect; Exchange keeps nothing"
         )
 
 
@@ -90,7 +90,7 @@ def _kept(subject: Subject) -> dict[str, str]:
     modules = [
         module
         for name, module in sorted(sys.modules.items())
-        if isinstance(module, ModuleType) and name.partition(".")[0] == subject.package
+        if name.partition(".")[0] == subject.package
     ]
     homes = {kind.__module__ for kind in _classes(subject)} - {m.__name__ for m in modules}
     modules += [sys.modules[name] for name in sorted(homes) if name in sys.modules]
@@ -156,8 +156,7 @@ def _print(value: Any, depth: int) -> str:
     if isinstance(value, partial):
         return f"partial {_print(value.args, inner)} {_print(value.keywords, inner)}"
     if isinstance(value, FunctionType):
-        cells = [c for c in value.__closure__ or () if isinstance(c, CellType)]
-        held = [_content(cell) for cell in cells]
+        held = [_content(cell) for cell in value.__closure__ or ()]
         defaults = [value.__defaults__, value.__kwdefaults__, vars(value)]
         return f"{value.__qualname__} {_print([*defaults, *held], inner)}"
     if isinstance(value, type):
