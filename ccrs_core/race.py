@@ -187,9 +187,10 @@ class Race:
         runner.late += 1
 
     def may_be_another(self, number: Number, runner: Runner) -> bool:
-        """Whether a connection that has announced a restart announces one with the same number:
-        either a repeat, or the exchange has begun anew once more. Only the content tells."""
-        return number == self.last and runner is self.restarted_by
+        """Whether a connection that has announced a restart (or, where nobody has, any) announces
+        one with the same number: either a repeat, or the exchange has begun anew once more. Only
+        the content tells."""
+        return number == self.last and self.restarted_by in (runner, None)
 
     def backward(self, number: int, runner: Runner) -> bool:
         """Whether a connection's numbers have fallen, as they do after a restart."""
