@@ -358,15 +358,20 @@ async def test_a_status_that_was_read_stays_what_it_was() -> None:
 
 @scenario
 async def test_what_a_feed_tells_before_between_and_after_its_changes() -> None:
-    async with world(TOP, book("BTC/USD")) as seen:
-        feed, client = seen.feed, seen.client
+    async with world(trades("SOL/USD")) as seen:
+        client = seen.client
+        feed = client.subscribe(TOP, book("BTC/USD"))
+        with pytest.raises(FeedClosed, match="open the feed first"):
+            await anext(aiter(feed))
+        await feed.__aenter__()
+        await feed.ready()
         held = feed.book("BTC/USD")
         assert held.valid
         assert feed.book("BTC/USD") is held
         await feed.subscribe(trades("ETH/USD"))
         assert feed.book("BTC/USD") is held
         assert feed.interests == (TOP, book("BTC/USD"), trades("ETH/USD"))
-        assert len(client.status().subscriptions) == 3
+        assert len(client.status().subscriptions) == 4
         await asyncio.sleep(0.5)
         states = {each.state for each in client.status().subscriptions}
         assert states <= {SubscriptionState.ACTIVE, SubscriptionState.UNPROVED}
@@ -396,8 +401,8 @@ async def test_what_a_feed_tells_before_between_and_after_its_changes() -> None:
         assert after.delivered == before.delivered
         assert after.offered == after.delivered + after.conflated + after.dropped + after.discarded
         assert feed.interests == (TOP, trades("ETH/USD"), book("BTC/USD"))
-        assert client.status().subscriptions == ()
-        assert client.status().feeds == ()
+        assert [each.symbol for each in client.status().subscriptions] == ["SOL/USD"]
+        assert len(client.status().feeds) == 1
         assert [event async for event in feed] == []
         for doing in (feed.subscribe(TOP), feed.__aenter__()):
             with pytest.raises(FeedClosed):
@@ -423,7 +428,6 @@ async def test_what_a_client_tells_once_it_has_ended() -> None:
     assert not held.valid
     with pytest.raises(BookInvalid):
         held.asks()
-    with pytest.raises(UsageError):
-        client.subscribe(TOP)
+    with pytest.raises(UsageError, match="the client is closed"):
         await client.get_server_time()
     assert feed.waiting == 0
