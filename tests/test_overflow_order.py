@@ -167,12 +167,19 @@ def test_notices_never_count_against_the_room_for_data_before_or_after_a_discard
     real.put([event(12, "A/USD"), event(13, "A/USD")])
     assert [number(each) for each in real.drain()] == [10, 11, 12, 13]
     assert real.status(None).dropped == 0
-    for place in range(20, 23):
+    for place in range(20, 26):
+        real.notify(stale(place, "B/USD"))
+    real.discard("toy", "B/USD", Channel.TRADES, elsewhere=False)
+    real.put([event(place, "A/USD") for place in range(30, 36)])  # two more than there is room for
+    assert real.full == (policy is Policy.BLOCK)
+    assert real.overflow == (2 if policy is Policy.RAISE else 0)
+    assert real.status(None).dropped == (0 if policy is Policy.BLOCK else 2)
+    for place in range(40, 43):
         real.notify(stale(place, "A/USD"))
     real.clear()
     real.put([event(place, "A/USD") for place in range(30, 34)])
     assert [number(each) for each in real.drain()] == [30, 31, 32, 33]
-    assert real.status(None).dropped == 0
+    assert real.status(None).dropped == (0 if policy is Policy.BLOCK else 2)
 
 
 def test_a_loss_and_what_follows_it_go_with_their_subscription_and_no_other() -> None:
