@@ -533,3 +533,33 @@ class ThreeRatesADayAtOkx(Okx):
 
     def dialect(self) -> Dialect:
         return _ThreeADay(super().dialect())
+
+
+class _NewRates(Through):
+    """Tells a funding rate once."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__(codec)
+        self._rates: dict[str, Any] = {}
+
+    def event(self, event: Any) -> Any:
+        if not isinstance(event, Funding):
+            return event
+        known, self._rates[event.symbol] = self._rates.get(event.symbol), event.rate
+        return None if known == event.rate else event
+
+
+@caught_by(CHANGED)
+class OnlyNewRatesAreTold(Binance):
+    """Where the next payment is another one, but its rate what it was, nothing is told."""
+
+    def codec(self, route: Route) -> Codec:
+        return _NewRates(super().codec(route))
+
+
+@caught_by(CHANGED)
+class OnlyNewRatesAreToldByBybit(Bybit):
+    """As before, where funding is told by tickers."""
+
+    def codec(self, route: Route) -> Codec:
+        return _NewRates(super().codec(route))
