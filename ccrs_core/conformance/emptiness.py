@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+import attrs
+
 from ccrs_core.conformance.judge import Capture, Judge
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import STATES, Stage, figures, stated_by
-from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.truth import Truth
 from ccrs_core.emulator import Oddity
-from ccrs_core.model import NS_PER_SECOND, Channel
+from ccrs_core.model import NS_PER_SECOND, Channel, Instrument
 
 _BIDS = frozenset({"bid_price", "bid_size"})
 _ASKS = frozenset({"ask_price", "ask_size"})
@@ -65,6 +67,28 @@ class EmptinessProperties:
                     stage.expect(stated, f"when {', '.join(empty)} came back")
 
     @proves(5)
+    def test_blank_fields_are_none_and_not_what_they_were(self, subject: Subject) -> None:
+        """While the exchange leaves its optional fields blank, null or absent
+        (``EmulatedExchange.blank``), what events and answers state is true, and all else None:
+        neither zero nor what it was before."""
+        for case in subject.cases(*STATES):
+            stage = Stage(subject, case)
+            stated = stated_by(stage.first())
+            stage.venue.faults.add("blank")
+            _change(stage, stated)
+            for event in stage.hear(stage.patience):
+                untraded = [n for n in ("volume", "turnover") if getattr(event, n, None) == 0]
+                stateless = attrs.evolve(event, **dict.fromkeys(untraded))
+                wrong = stage.wrong(stateless, None)
+                if wrong:
+                    stage.fail("while optional fields are blank", "; ".join(wrong))
+            stage.venue.faults.clear()
+            _change(stage, stated)
+            stage.expect(stated, "once its fields have values again")
+        for market in subject.markets:
+            _answers(subject, subject.instrument(market))
+
+    @proves(5)
     def test_a_book_without_a_side_is_one_and_fills_again(self, subject: Subject) -> None:
         """Where a side of a book loses all its levels the maintained book has none on that side,
         and is no reason to begin anew; what comes then is in it."""
@@ -73,6 +97,13 @@ class EmptinessProperties:
         for case in subject.cases(Channel.BOOK):
             for depth in sorted(subject.exchange.capabilities.book_depths[case.market]):
                 _empties(subject, case, depth)
+
+
+def _change(stage: Stage, stated: frozenset[str]) -> None:
+    """Let all figures that are stated change."""
+    for _, names, empty in _LACKS:
+        if names & stated:
+            stage.steer(**next(_others(stage, empty)))
 
 
 def _others(stage: Stage, empty: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -92,6 +123,36 @@ def _other(name: str, value: Any, stage: Stage) -> Any:
         "next_funding_time_ns": lambda: value + 3600 * NS_PER_SECOND,
     }
     return steps.get(name, lambda: value + tick)()
+
+
+def _answers(subject: Subject, instrument: Instrument) -> None:
+    """Fails where a blank answer states anything else than the whole one does."""
+    plain, blank = subject.line(), subject.line()
+    blank.venue.faults.add("blank")
+    for request in requests_of(subject, instrument):
+        whole, sparse = plain.ask(request), blank.ask(request)
+        if not isinstance(whole, list):
+            whole, sparse = [whole], [sparse]
+        known = {_name(each): each for each in whole}
+        for each in sparse:
+            want = known.get(_name(each))
+            if want is None or not attrs.has(type(each)):
+                continue
+            for field in attrs.fields(type(each)):
+                value, full = getattr(each, field.name), getattr(want, field.name)
+                if field.name.endswith("exchange_time_ns") or value is None or value == full:
+                    continue
+                raise AssertionError(
+                    f"{type(request).__name__} of {instrument.symbol}: where optional fields are "
+                    f"blank {field.name} is {value}; it is {full} where they aren't. What the "
+                    "exchange doesn't say is None: neither zero nor something else"
+                )
+
+
+def _name(value: Any) -> object:
+    """What tells a row of an answer from others."""
+    names = ("native", "trade_id", "open_time_ns", "funding_time_ns")
+    return next((getattr(value, name) for name in names if hasattr(value, name)), None)
 
 
 def _empties(subject: Subject, case: Case, depth: int) -> None:

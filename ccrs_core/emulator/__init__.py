@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from ccrs_core.emulator.replay import RecordedFrame, Replay, read_recording
     from ccrs_core.emulator.server import EmulatorServer
+    from ccrs_core.emulator.steering import Steerable
     from ccrs_core.emulator.streams import BookView, Levels, Stream
     from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
     from ccrs_core.emulator.venue import (
@@ -85,6 +86,7 @@ _HOMES = {
     ),
     "replay": ("RecordedFrame", "Replay", "read_recording"),
     "server": ("EmulatorServer",),
+    "steering": ("Steerable",),
     "streams": ("BookView", "Levels", "Stream"),
     "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
     "venue": ("AbortAction", "CloseAction", "EmulatedExchange", "Peer", "PingAction"),
@@ -125,6 +127,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Steps",
     "decimals",
     "quarters",
+    "Steerable",
     "SimulatedMarket",
     "Changed",
     "Figure",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -30,6 +31,7 @@ from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering
 
 LACKS = "test_what_a_market_lacks_is_none_and_comes_back"
+BLANK = "test_blank_fields_are_none_and_not_what_they_were"
 SIDES = "test_a_book_without_a_side_is_one_and_fills_again"
 FLAGS = "test_each_side_and_flag_of_trades_is_told"
 LIQUIDATED = "test_each_side_of_liquidations_is_told"
@@ -303,6 +305,46 @@ class TheLastLevelStays(Bybit):
     """Of a side all of whose levels go the best one stays."""
 
     codec = reading(Bybit, NoEmptySides)
+
+
+@caught_by(BLANK)
+class BlankRatesAreKept(Bybit):
+    """A ticker whose fields are blank has the funding rate of before."""
+
+    codec = reading(Bybit, never("funding_rate", Ticker))
+
+
+@caught_by(BLANK)
+class BlankQuotesAreKept(Okx):
+    """A ticker whose fields are blank has the best bid of before."""
+
+    codec = reading(Okx, never("bid_price", Ticker))
+
+
+@caught_by(BLANK)
+class BlankLimitsAreZero(Bybit):
+    """Where no largest order is stated it is zero."""
+
+    endpoints = answering(
+        Bybit,
+        GetInstruments,
+        lambda _, found: [
+            attrs.evolve(each, max_size=each.max_size or Decimal(0)) for each in found
+        ],
+    )
+
+
+@caught_by(BLANK)
+class BlankStepsAreGuessed(Binance):
+    """Where no tick is stated a cent is one."""
+
+    endpoints = answering(
+        Binance,
+        GetInstruments,
+        lambda _, found: [
+            attrs.evolve(each, tick_size=each.tick_size or Decimal("0.001")) for each in found
+        ],
+    )
 
 
 # --- flags ---------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PARAMETER = 51000
 _RECENT_CANDLES = 1440
 _LONGEST_BOOK = 400
-_UNTOLD = ("maxLmtSz", "maxMktSz", "minSz", "lever", "listTime", "ruleType", "groupId")
+_UNTOLD = ("maxLmtSz", "maxMktSz", "minSz", "lever", "listTime", "groupId")
 """What an instrument's row may leave blank."""
 _PRIVATE = ("/api/v5/account", "/api/v5/trade", "/api/v5/asset", "/api/v5/users")
 
