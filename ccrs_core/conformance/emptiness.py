@@ -100,10 +100,12 @@ class EmptinessProperties:
 
 
 def _change(stage: Stage, stated: frozenset[str]) -> None:
-    """Let all figures that are stated change."""
+    """Let all figures that are stated change at once."""
+    changes: dict[str, Any] = {}
     for _, names, empty in _LACKS:
         if names & stated:
-            stage.steer(**next(_others(stage, empty)))
+            changes |= next(_others(stage, empty))
+    stage.steer(**changes)
 
 
 def _others(stage: Stage, empty: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
