@@ -166,10 +166,17 @@ class Coverage:
             return
         if self.following == {runner}:
             self._topic.interrupt(reason)
+            self._begin_stretch(runner, now)
+            self._changed()
             return
         self.following.discard(runner)
         runner.apart.add(self._topic.name)
-        self.apart[runner] = Apart(now, behind=entry is not None and entry.behind)
+        again = self.apart[runner] = Apart(now, behind=False)
+        if entry is not None:
+            self._leave_out_waiting(entry)
+            again.behind, again.older = entry.behind, entry.older
+            # What is missing again and again must not put off that somebody goes on.
+            again.since, again.until = entry.since, entry.until
         self._changed()
 
     def makes_up(self, runner: Runner) -> bool:
@@ -292,9 +299,12 @@ class Coverage:
         self._changed()
 
     def _leave_out(self, entry: Apart) -> None:
+        self._leave_out_waiting(entry)
+        entry.since = entry.until = None
+
+    def _leave_out_waiting(self, entry: Apart) -> None:
         self.dropped += sum(len(data.events) for data in entry.waiting)
         entry.waiting.clear()
-        entry.since = entry.until = None
 
     def _order(self, runner: Runner) -> tuple[float, float, int]:
         entry = self.apart[runner]
@@ -315,6 +325,20 @@ class Coverage:
         self.began = now
         self.following.add(runner)
         runner.apart.discard(self._topic.name)
+
+    def _begin_stretch(self, runner: Runner, now: float, ended_at: float | None = None) -> None:
+        """Only this connection follows on, after a gap: others may still bring what is before it.
+        ``ended_at`` is when the connection ended, if it has."""
+        self._topic.begin_stretch()
+        self._before = -1
+        for other, each in list(self.apart.items()):
+            if ended_at is not None and other.opened_at >= ended_at and not each.behind:
+                continue  # all that it brings is newer
+            self._leave_out(each)
+            each.behind, each.at = True, now
+            if each.ended_at is not None:
+                del self.apart[other]
+        self._begin(runner, now)
 
     def _follows(self, runner: Runner) -> None:
         """A connection is proved to follow on."""
@@ -338,22 +362,13 @@ class Coverage:
         """Nothing proves that a connection follows on: go on from it, after a gap."""
         topic = self._topic
         topic.interrupt(reason)
-        topic.begin_stretch()
         entry = self.apart.pop(runner)
         for other in self.following:
             other.apart.add(topic.name)
             self.apart[other] = Apart(now, behind=True)
         self.following.clear()
-        self._before = -1
         ended_at = entry.ended_at
-        for other, each in list(self.apart.items()):
-            if ended_at is not None and other.opened_at >= ended_at and not each.behind:
-                continue  # all that it brings is newer
-            self._leave_out(each)
-            each.behind, each.at = True, now
-            if each.ended_at is not None:
-                del self.apart[other]
-        self._begin(runner, now)
+        self._begin_stretch(runner, now, ended_at)
         for data in entry.waiting:
             topic.deliver(data, runner, now)
         if ended_at is not None:

@@ -84,7 +84,7 @@ class Topic:
         self._exchange = exchange
         self._trade_ids: OrderedDict[str, None] = OrderedDict()
         self._former_ids: OrderedDict[str, None] = OrderedDict()
-        """Those from before the last gap between connections."""
+        """The latest of those from before the last gap between connections."""
 
     def stream(self, subscription: Subscription) -> Stream:
         """The stream of a subscription, made where there is none yet."""
@@ -425,7 +425,11 @@ class Topic:
 
     def begin_stretch(self) -> None:
         """What was delivered so far is before a gap: nobody goes on from there."""
-        self._former_ids, self._trade_ids = self._trade_ids, OrderedDict()
+        former = self._former_ids
+        former.update(self._trade_ids)
+        while len(former) > self.TRADE_WINDOW:
+            former.popitem(last=False)
+        self._trade_ids = OrderedDict()
         self._floor = self.race.last
         self.race.trail.clear()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -254,3 +255,41 @@ def test_what_connections_bring_is_merged_in_order_and_its_holes_are_told() -> N
 
 def test_the_same_where_trades_are_counted() -> None:
     _judge(CountedConnections)
+
+
+@pytest.mark.parametrize("machine", [Connections, CountedConnections])
+@pytest.mark.parametrize("half_open", [False, True])
+def test_what_the_only_one_that_follows_on_lost_comes_from_no_other_out_of_order(
+    machine: type[Connections], half_open: bool
+) -> None:
+    """A slower connection brings what is missing only after the gap: too late, and the hole that
+    follows on it would be hidden."""
+    state = machine()
+    state.begin()
+    follows, slower = state.opens(True), state.opens(True)
+    state.trades(1)
+    if half_open:
+        state.half_opens(slower)
+    state.trades(1)
+    for _ in range(3 if half_open else 2):  # the answer to a ping, and trades
+        state.a_frame_is_unreadable(follows)
+    state.teardown()
+
+
+@pytest.mark.parametrize("machine", [Connections, CountedConnections])
+def test_frames_lost_over_and_over_do_not_put_off_that_somebody_goes_on(
+    machine: type[Connections],
+) -> None:
+    """One connection is dead without a word; the other one loses a frame now and then."""
+    state = machine()
+    state.begin()
+    dead, lives = state.opens(True), state.opens(True)
+    state.half_opens(dead)
+    dead.under_way.clear()
+    for _ in range(4):
+        state.trades(2)
+        state.a_frame_is_unreadable(lives)
+        state.arrives(lives, 4)
+        state.time_passes(0.5)
+        state.each_comes_once_in_order_and_holes_are_told()
+    assert state.last is not None, "nothing was delivered for two seconds"
