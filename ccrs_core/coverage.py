@@ -134,8 +134,13 @@ class Coverage:
         if runner in self.apart:
             return False
         if not self.following:
-            self._before = self._topic.delivered
-            self._begin(runner, now)
+            before = self._topic.delivered
+            if before or self.apart:
+                # What was delivered, and what others still bring, is from before a gap.
+                self._begin_stretch(runner, now)
+            else:
+                self._begin(runner, now)
+            self._before = before
             return True
         runner.apart.add(self._topic.name)
         older = self._older(runner)

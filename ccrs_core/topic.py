@@ -426,9 +426,12 @@ class Topic:
     def begin_stretch(self) -> None:
         """What was delivered so far is before a gap: nobody goes on from there."""
         former = self._former_ids
-        former.update(self._trade_ids)
-        while len(former) > self.TRADE_WINDOW:
-            former.popitem(last=False)
+        if len(self._trade_ids) >= self.TRADE_WINDOW:
+            self._former_ids = self._trade_ids
+        else:
+            former.update(self._trade_ids)
+            while len(former) > self.TRADE_WINDOW:
+                former.popitem(last=False)
         self._trade_ids = OrderedDict()
         self._floor = self.race.last
         self.race.trail.clear()

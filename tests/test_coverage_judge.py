@@ -277,6 +277,53 @@ def test_what_the_only_one_that_follows_on_lost_comes_from_no_other_out_of_order
 
 
 @pytest.mark.parametrize("machine", [Connections, CountedConnections])
+def test_what_was_delivered_before_all_were_lost_proves_nothing_of_what_came_meanwhile(
+    machine: type[Connections],
+) -> None:
+    """A connection that has lagged all the time knows what was delivered before the loss, and
+    brings what nobody else brought only after what is newer."""
+    state = machine()
+    state.begin()
+    lags = state.opens(False)
+    state.subscribes(lags)
+    first = state.opens(True)
+    state.trades(2)
+    state.arrives(first, 1)
+    state.is_lost(first)
+    second = state.opens(True)
+    state.trades(1)
+    state.arrives(second, 1)
+    state.teardown()
+
+
+@pytest.mark.parametrize("machine", [Connections, CountedConnections])
+def test_an_answer_from_before_all_were_lost_proves_nothing_of_what_follows(
+    machine: type[Connections],
+) -> None:
+    """What a half-open connection still brings is older than what a new one begins with."""
+    state = machine()
+    state.begin()
+    half_open = state.opens(False)
+    state.subscribes(half_open)
+    first = state.opens(True)
+    state.trades(2)
+    state.arrives(half_open, 2)
+    state.a_frame_is_unreadable(half_open)
+    state.a_frame_is_unreadable(first)
+    state.time_passes(1.1)
+    state.trades(1)
+    state.is_lost(first)
+    state.is_lost(state.opens(True))
+    state.half_opens(half_open)
+    state.time_passes(0.9)
+    last = state.opens(False)
+    state.trades(2)
+    state.subscribes(last)
+    state.arrives(last, 4)
+    state.teardown()
+
+
+@pytest.mark.parametrize("machine", [Connections, CountedConnections])
 def test_frames_lost_over_and_over_do_not_put_off_that_somebody_goes_on(
     machine: type[Connections],
 ) -> None:
