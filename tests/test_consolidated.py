@@ -150,6 +150,32 @@ def test_a_quote_of_an_exchange_that_was_merely_silent_counts_again_when_it_says
     assert best.exchanges[1].reason is None
 
 
+@pytest.mark.parametrize(
+    "notices",
+    [
+        [stale("bee"), silent("bee"), resumed("bee")],
+        [gap("bee"), silent("bee"), resumed("bee")],
+        [silent("bee"), stale("bee"), resumed("bee")],
+        [silent("bee"), gap("bee"), resumed("bee")],
+        [silent("bee"), gap("bee"), silent("bee"), resumed("bee")],
+        [silent("bee"), resumed("bee"), gap("bee"), silent("bee"), silent("bee"), resumed("bee")],
+    ],
+)
+def test_an_interruption_counts_whatever_silence_comes_before_or_after_it(
+    notices: Sequence[AnyEvent],
+) -> None:
+    best = fed(quote("ant", 1, 100, 102), quote("bee", 2, 101, 103), *notices)
+    assert offers(best) == ("ant", "ant")
+    for again in (silent("bee", 8), resumed("bee", 9)):
+        best.take(again)
+        assert offers(best) == ("ant", "ant")
+    best.take(quote("bee", 10, 101, 103))
+    assert offers(best) == ("bee", "ant")
+    best.take(silent("bee", 11))
+    best.take(resumed("bee", 12))
+    assert offers(best) == ("bee", "ant")
+
+
 def test_what_concerns_others_changes_nothing() -> None:
     best = fed(
         quote("ant", 1, 100, 102), stale("ant", 2, Channel.TRADES), gap("ant", 2, Channel.BOOK)

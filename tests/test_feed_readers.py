@@ -124,6 +124,30 @@ async def test_a_blocking_feed_is_not_full_once_its_last_event_was_taken() -> No
         await finished(space)
 
 
+@pytest.mark.parametrize("maxsize", [1, 3])
+def test_each_time_a_blocking_feed_is_full_who_writes_waits_until_there_is_room(
+    maxsize: int,
+) -> None:
+    async def main() -> None:
+        written = 0
+        async with opened(Policy.BLOCK, maxsize=maxsize) as feed:
+            for _ in range(4):
+                while not is_full(feed):
+                    feed.put([event(written)])
+                    written += 1
+                spaces = [asyncio.ensure_future(feed.space()) for _ in range(2)]
+                await asyncio.sleep(5.0)
+                assert not any(space.done() for space in spaces), "it writes into a full feed"
+                async for _ in feed:
+                    if not is_full(feed):
+                        break
+                await finished(asyncio.gather(*spaces))
+            assert feed.status().offered == written
+            assert feed.waiting <= maxsize
+
+    run(main())
+
+
 @scenario
 async def test_unsubscribing_from_what_fills_a_blocking_feed_makes_space() -> None:
     async with opened(Policy.BLOCK, maxsize=2) as feed:

@@ -7,6 +7,9 @@ from decimal import Decimal
 import attrs
 import pytest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ccrs_core import BookUpdate, Channel, Market, OrderBook, Subscription
 from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale
 from ccrs_core.keeper import BookKeeper
@@ -49,7 +52,9 @@ class Tap:
 class Desk:
     """A keeper of one book with ``connections``, and what it asked for."""
 
-    def __init__(self, connections: int = 1, book: OrderBook | None = None) -> None:
+    def __init__(
+        self, connections: int = 1, book: OrderBook | None = None, *, fetched: bool = True
+    ) -> None:
         self.runners = [Runner(number) for number in range(1, connections + 1)]
         self.race = Race("book", self.runners, contiguous=True)
         self.tap = Tap()
@@ -61,7 +66,7 @@ class Desk:
             self.book,
             self.race,
             stream,
-            fetched=True,
+            fetched=fetched,
             live=lambda: len(self.runners),
             ask=self.asked.append,
             arm=lambda: None,
@@ -393,3 +398,79 @@ def test_changes_that_no_snapshot_reaches_for_long_are_of_a_count_that_has_ended
     desk.keeper.fetched(change(7, None, 99, 1, snapshot=True), 11.1)
     assert desk.book.valid
     assert desk.book.sequence == 7
+
+
+# --- time passes while other things go on -------------------------------------------------------
+
+
+@given(
+    st.floats(0.02, 0.2),
+    st.lists(st.integers(0, 5), max_size=40),
+    st.booleans(),
+)
+def test_a_book_never_stands_still_for_long_while_its_updates_come(
+    step: float, lost: list[int], fetched: bool
+) -> None:
+    """However fast they come, and whatever else is lost meanwhile: it goes on, or says that it
+    can't be trusted."""
+    desk = Desk(connections=2, fetched=fetched)
+    desk.bring(change(1, None, 100, 1, snapshot=True))
+    now, waits_since, newest = 1.0, 1.0, 1
+    for number, where in enumerate([*lost, 2, *[5] * 60], start=2):
+        # 0 and 1: lost on one connection; 2: lost on both; else on neither.
+        before = desk.book.sequence
+        for connection in (0, 1):
+            if where not in (connection, 2):
+                desk.bring(change(number, number - 1, 100, number), now, connection)
+        due = desk.keeper.wake_at
+        if due is not None and now >= due:
+            desk.keeper.tick(now, 1)
+        if not desk.book.valid:
+            break
+        newest = newest if where == 2 else number
+        if desk.book.sequence != before or newest == before:
+            waits_since = now + step
+        assert now - waits_since <= BookKeeper.HOLD + step
+        now += step
+    assert not desk.book.valid, "a lost update was never told"
+    assert [event.reason for event in desk.tap.events if isinstance(event, Stale)] == [
+        Reason.SEQUENCE
+    ]
+
+
+@pytest.mark.parametrize("troubles", [1, 2, 5, 12])
+@pytest.mark.parametrize("fetched", [True, False])
+def test_after_any_number_of_healed_troubles_the_next_one_gets_the_patience_of_the_first(
+    troubles: int, fetched: bool
+) -> None:
+    desk, number, now = Desk(fetched=fetched), 1, 1.0
+    waits: list[list[float]] = []
+    for _ in range(troubles + 1):
+        desk.bring(change(number, None, 100, 1, snapshot=True), now)
+        number, now = number + 10, now + 100.0
+        desk.bring(change(number, number - 1, 100, 1), now)  # a hole
+        assert not desk.book.valid
+        waits.append([])
+        for _ in range(6):  # nothing comes
+            if fetched:
+                desk.keeper.unanswered(now)
+            due = desk.keeper.wake_at
+            assert due is not None
+            waits[-1].append(due - now)
+            now = due
+            desk.keeper.tick(now, 1)
+    assert waits == [pytest.approx(waits[0])] * (troubles + 1)
+    assert waits[0] == sorted(waits[0])
+    assert waits[0][0] == pytest.approx(BookKeeper.PATIENCE)
+
+
+@pytest.mark.parametrize("troubles", [1, 3, 9])
+def test_who_is_healed_at_once_each_time_waits_no_longer_the_next_time(troubles: int) -> None:
+    desk, number, now = Desk(fetched=False), 1, 1.0
+    for _ in range(troubles):
+        desk.bring(change(number, None, 100, 1, snapshot=True), now)
+        number, now = number + 10, now + 1.0
+        desk.bring(change(number, number - 1, 100, 1), now)
+    due = desk.keeper.wake_at
+    assert due is not None
+    assert due - now == pytest.approx(BookKeeper.PATIENCE)

@@ -115,6 +115,28 @@ def test_appending_after_a_cut_at_any_byte_goes_on_cleanly(tmp_path: Path) -> No
         assert found[:-1] == [*before, HEADER, Received(9, 1, b"two")]
 
 
+BLOCK = 65_536
+"""What is read of a file's end in one go."""
+
+
+@pytest.mark.parametrize("size", [BLOCK // 2, BLOCK - 64, BLOCK, 2 * BLOCK + 7, 5 * BLOCK])
+@pytest.mark.parametrize("cut", [1, 2, 40, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+@pytest.mark.parametrize("before", [0, 1])
+def test_appending_after_a_long_record_was_cut_off_goes_on_cleanly(
+    tmp_path: Path, size: int, cut: int, before: int
+) -> None:
+    """A snapshot of a big book may be far longer than what is read in one go."""
+    path = tmp_path / "r.jsonl"
+    long = b" ".join(b"%d" % number for number in range(size // 5))
+    _written(path, *[Received(1, 1, long[::-1])] * before)
+    complete, records = path.read_bytes(), list(read(path))
+    line = encode(Received(2, 1, long))
+    path.write_bytes(complete + line[: max(len(line) - cut, 0)])
+    kept = [*records, Received(2, 1, long)] if cut == 1 else records
+    _written(path, Received(9, 1, b"two"))
+    assert list(read(path))[:-1] == [*kept, HEADER, Received(9, 1, b"two")]
+
+
 @pytest.mark.parametrize("content", ["my thesis", '{"kind":"thesis"}\n', "\n\n", '{"raw": ""}\n'])
 def test_a_file_that_is_no_recording_is_refused_and_stays(tmp_path: Path, content: str) -> None:
     path = tmp_path / "thesis.txt"
