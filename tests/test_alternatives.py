@@ -25,7 +25,7 @@ def _route(addresses: int) -> Route:
 def test_connections_that_find_one_address_silent_go_on_by_one_together(
     addresses: int, connections: int, rounds: int
 ) -> None:
-    """Round by round: with two connections and two addresses they would be at the dead one again."""
+    """Round by round: two connections are not to end up at the first of two addresses again."""
     route = _route(addresses)
     choice = Alternatives(ADDRESSES)
     for done in range(rounds):
@@ -49,8 +49,8 @@ def test_only_what_is_known_of_the_address_that_is_dialled_leads_to_the_next(
     route, other = _route(addresses), _route(4)
     choice, at, changes = Alternatives(ADDRESSES), 0, 0
     works: set[int] = set()
-    for what, place in told:
-        place %= addresses
+    for what, which in told:
+        place = which % addresses
         url = f"wss://toy/{place}"
         getattr(choice, what)(route, url)
         if what == "worked":

@@ -139,7 +139,10 @@ def test_a_burst_gives_what_its_frames_give_one_by_one(
     together, singly = (Desk(*channels, exchange=exchange()) for _ in range(2))
     for who, burst, seconds, lost in story:
         made = [
-            [MAKERS[channels[kind % len(channels)]](number, restart) for kind, number, restart in burst]
+            [
+                MAKERS[channels[kind % len(channels)]](number, restart)
+                for kind, number, restart in burst
+            ]
             for _ in range(2)
         ]
         together.topic.deliver_all(made[0], together.runners[who], together.now)
@@ -204,7 +207,13 @@ class Entry:
     def bring(self, who: int, numbers: list[int], restart: bool, now: float) -> list[bool]:
         race, runner = self.race, self.runners[who]
         last = race.last
-        if self.short and len(numbers) > 1 and race.plain and last is not None and numbers[0] > last:
+        if (
+            self.short
+            and len(numbers) > 1
+            and race.plain
+            and last is not None
+            and numbers[0] > last
+        ):
             race.advance(numbers, runner, now)
             return [True] * len(numbers)
         if self.short:
