@@ -16,6 +16,7 @@ from ccrs_core.model import Channel, Subscription
 from ccrs_core.orderbook import OrderBook
 from ccrs_core.pending import Ask
 from ccrs_core.race import Race, Runner, same_content
+from ccrs_core.recent import followed
 from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.trail import Trail
 
@@ -425,13 +426,7 @@ class Topic:
 
     def begin_stretch(self) -> None:
         """What was delivered so far is before a gap: nobody goes on from there."""
-        former = self._former_ids
-        if len(self._trade_ids) >= self.TRADE_WINDOW:
-            self._former_ids = self._trade_ids
-        else:
-            former.update(self._trade_ids)
-            while len(former) > self.TRADE_WINDOW:
-                former.popitem(last=False)
+        self._former_ids = followed(self._former_ids, self._trade_ids, self.TRADE_WINDOW)
         self._trade_ids = OrderedDict()
         self._floor = self.race.last
         self.race.trail.clear()

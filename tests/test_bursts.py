@@ -284,3 +284,21 @@ def test_once_data_is_back_after_a_loss_of_all_late_copies_are_copies_again(
         seen = [event for event in desk.tap.events if isinstance(event, TopOfBook)]
         assert [event.sequence for event in seen] == list(range(1, number + 1))
         desk.all_lost()
+
+
+@pytest.mark.parametrize("stretches", [1, 2, 5])
+def test_trades_told_again_after_several_losses_in_a_row_are_not_delivered_again(
+    stretches: int,
+) -> None:
+    """An exchange that begins a subscription with its latest trades."""
+    desk = Desk(Channel.TRADES)
+    for number in range(1, 21):
+        desk.topic.deliver_all([trade(number)], desk.runners[0], desk.now)
+    for stretch in range(stretches):
+        desk.pass_time(1.0)
+        desk.all_lost()
+        latest = 21 + stretch
+        again = [trade(number) for number in range(1, latest + 1)]
+        desk.topic.deliver_all(again, desk.runners[0], desk.now)
+        seen = [event.sequence for event in desk.tap.events if isinstance(event, Trade)]
+        assert seen == list(range(1, latest + 1))
