@@ -101,7 +101,7 @@ class DeclarationProperties:
             subject.undeclared("request")
         line = subject.line()
         for market in subject.markets:
-            _wake(line, subject.instrument(market))
+            wake(line, subject.instrument(market))
         line.venue.advance(line.venue.now_ns + 30 * NS_PER_SECOND)
         for kind, endpoint in exchange.endpoints.items():
             for market in endpoint.markets:
@@ -199,7 +199,7 @@ class DeclarationProperties:
         line = subject.line()
         for market in subject.markets:
             instrument = subject.instrument(market)
-            _wake(line, instrument)
+            wake(line, instrument)
             line.venue.advance(line.venue.now_ns + 30 * NS_PER_SECOND)
             for request in _every_request(instrument):
                 endpoint = exchange.endpoints.get(type(request))
@@ -354,7 +354,7 @@ def _probed(subject: Subject, subscription: Subscription) -> Sequence[MarketData
     return [event for event in events_of(messages) if _is_of(event, subscription)]
 
 
-def _wake(line: Line, instrument: Instrument) -> None:
+def wake(line: Line, instrument: Instrument) -> None:
     """Let the market of an instrument run."""
     for listing in line.venue.listings.values():
         if (listing.market, listing.symbol) == (instrument.market, instrument.native):

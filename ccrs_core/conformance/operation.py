@@ -6,6 +6,7 @@ from ccrs_core.conformance.declared import DeclarationProperties
 from ccrs_core.conformance.documented import DocumentedProperties
 from ccrs_core.conformance.enforced import EnforcedProperties
 from ccrs_core.conformance.foreign import ForeignProperties
+from ccrs_core.conformance.likeness import LikenessProperties
 from ccrs_core.conformance.network import NetworkProperties
 from ccrs_core.conformance.oddities import OddityProperties
 from ccrs_core.conformance.packaging import PackagingProperties
@@ -21,5 +22,6 @@ class OperationProperties(
     NetworkProperties,
     DocumentedProperties,
     EnforcedProperties,
+    LikenessProperties,
 ):
     """Every property of the theme of operation."""

@@ -8,7 +8,9 @@ documents, and keep the plugin's decoder and its emulator from sharing one misco
 
 from __future__ import annotations
 
+import enum
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.resources.abc import Traversable
@@ -31,14 +33,43 @@ __all__ = [
     "RECEIVED_NS",
     "ErrorSample",
     "Expected",
+    "Origin",
     "RequestSample",
     "SampleError",
     "Samples",
     "SignatureVector",
+    "Source",
     "StreamSample",
     "SymbolPair",
     "samples_of",
 ]
+
+
+class Origin(enum.StrEnum):
+    """Where a sample is from."""
+
+    CAPTURED = "captured"
+    """Sent by the exchange, and recorded; its source is where the recording is published."""
+    DOCUMENTED = "documented"
+    """Printed in the exchange's documents."""
+    MADE = "made"
+    """Made by the author in the form of what the documents print, which are its source."""
+
+
+@attrs.frozen
+class Source:
+    """The pages that a sample is from, or has its form from."""
+
+    where: str
+    """Of the sample."""
+    text: str
+    origin: Origin
+    date: str
+
+    @property
+    def pages(self) -> Sequence[str]:
+        """The addresses in it."""
+        return re.findall(r"https?://[^\s,]+", self.text)
 
 
 @attrs.frozen
@@ -283,6 +314,24 @@ class Samples:
     def signatures(self) -> Sequence[SignatureVector]:
         """The entries of ``signatures.json``."""
         return [_signature(entry) for entry in self._entries("signatures.json")]
+
+    @cached_property
+    def sources(self) -> Sequence[Source]:
+        """Where each sample is from, stated beside its ``source`` by ``origin`` and ``date``."""
+        files = [f"streams/{name}.expected.json" for name in self._names("streams", ".jsonl")]
+        files += [f"requests/{name}.json" for name in self._names("requests", ".json")]
+        entries = [self._reader(file) for file in files]
+        entries += self._entries("errors.json")
+        entries += self._entries("signatures.json")
+        return [
+            Source(
+                entry.where,
+                entry.typed("source", str),
+                entry.typed("origin", Origin, Origin.MADE),
+                entry.typed("date", str, ""),
+            )
+            for entry in entries
+        ]
 
     # --- files ---
 

@@ -9,6 +9,7 @@ from tests.mutants import (
     declarations,
     facts,
     histories,
+    likeness,
     limits,
     oddities,
     packages,
@@ -37,6 +38,7 @@ THEMES = (
     facts,
     limits,
     states,
+    likeness,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

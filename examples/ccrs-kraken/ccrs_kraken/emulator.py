@@ -129,7 +129,7 @@ class KrakenDialect(emu.Dialect):
             emu.Listing(
                 category="spot", symbol=f"{base}/{quote}", market=ccrs.Market.SPOT, base=base,
                 quote=quote, tick=Decimal(tick), lot=Decimal("1e-8"), min_size=Decimal("0.0001"),
-                max_size=Decimal(10**9), price=Decimal(price),
+                max_size=Decimal(10**9), min_notional=Decimal("0.5"), price=Decimal(price),
                 status=status.get(base, ccrs.InstrumentStatus.TRADING),
                 levels=1200 if base == "ADA" else 150,
             )
@@ -151,6 +151,7 @@ class KrakenDialect(emu.Dialect):
             rows[name.replace("/", "")] = {
                 "wsname": name, "lot_decimals": emu.decimals(each.lot), "status": status,
                 "tick_size": f"{each.tick:f}", "ordermin": f"{each.min_size:f}",
+                "costmin": f"{each.min_notional:f}",
             }  # fmt: skip
             if self.venue.blank(request.path):
                 del rows[name.replace("/", "")]["ordermin"]
