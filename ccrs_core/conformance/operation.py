@@ -5,6 +5,7 @@ from __future__ import annotations
 from ccrs_core.conformance.declared import DeclarationProperties
 from ccrs_core.conformance.documented import DocumentedProperties
 from ccrs_core.conformance.enforced import EnforcedProperties
+from ccrs_core.conformance.exact import ExactnessProperties
 from ccrs_core.conformance.foreign import ForeignProperties
 from ccrs_core.conformance.likeness import LikenessProperties
 from ccrs_core.conformance.network import NetworkProperties
@@ -23,5 +24,6 @@ class OperationProperties(
     DocumentedProperties,
     EnforcedProperties,
     LikenessProperties,
+    ExactnessProperties,
 ):
     """Every property of the theme of operation."""

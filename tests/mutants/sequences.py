@@ -73,7 +73,10 @@ class EveryDeltaFollowsTheLast(Misread):
         return event if event.snapshot else changed(event, previous_sequence=last)
 
 
-@caught_by("test_every_sample_frame_says_what_is_expected_of_it")
+@caught_by(
+    "test_every_sample_frame_says_what_is_expected_of_it",
+    "test_a_hole_in_a_books_sequence_is_told_before_what_follows",
+)
 class PreviousNumberOffByOne(Misread):
     """Each delta claims to follow the update before the one that it follows."""
 
@@ -258,7 +261,10 @@ class DataBeforeItWasSubscribed(BybitCodec):
         pass
 
 
-@caught_by("test_every_sample_frame_says_what_is_expected_of_it")
+@caught_by(
+    "test_every_sample_frame_says_what_is_expected_of_it",
+    "test_nothing_is_delivered_that_is_not_subscribed_to",
+)
 class ChannelsOfATopicAllDelivered(BybitCodec):
     """Whoever subscribes to one of a ticker's channels gets all of them under its topic twice."""
 

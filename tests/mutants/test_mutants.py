@@ -13,7 +13,9 @@ import pytest
 from hypothesis import Phase, settings
 
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
+from ccrs_core.conformance.properties import Against
 from ccrs_core.errors import CcrsError
+from ccrs_core.exchange import Exchange
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.connections import ZippedBybit
 from tests.mutants.elsewhere import ELSEWHERE
@@ -101,6 +103,28 @@ def test_the_unbroken_plugin_passes(plugin: str, name: str, unbroken: dict[str, 
 )
 def test_the_unbroken_plugin_passes_with_compressed_frames(name: str) -> None:
     _run(name, Subject(ZippedBybit, samples=SAMPLES, profile=Profile.QUICK))
+
+
+BY_SAMPLES_ALONE = {
+    "query-not-signed": "an exchange's vectors are its own, and the emulator checks no signature",
+    "retail-trades-unmarked": "the emulated market knows no retail traders",
+}
+"""Mutants that nothing but samples can notice, and why."""
+
+
+def test_no_mutant_is_caught_by_samples_alone_that_its_author_would_have_recorded_wrong() -> None:
+    """But those whose emulator shares the mistake: there nothing else can."""
+    alone = set()
+    for mutant in [*MUTANTS, *(mutant for _, mutant in ELSEWHERE)]:
+        tests = [getattr(ConformanceSuite, name) for name in mutant.aimed_at]
+        in_both = any(
+            "dialect" in vars(kind) and not kind.__module__.endswith(".exchange")
+            for kind in type(mutant.make()).__mro__
+            if kind not in (*PLUGINS.values(), Exchange)
+        )
+        if not in_both and all(t.ccrs_property.against is Against.SAMPLES for t in tests):
+            alone.add(mutant.name)
+    assert alone == set(BY_SAMPLES_ALONE), alone ^ set(BY_SAMPLES_ALONE)
 
 
 def test_the_catalogue_is_large_and_aims_at_tests_of_every_theme() -> None:
