@@ -142,10 +142,11 @@ class LikenessProperties:
             subject.undeclared("sample")
         wrong = []
         for each in sources:
-            if not each.pages:
+            own = _OWN.fullmatch(each.text) is not None
+            if not each.pages and not own:
                 wrong.append(
                     f"{each.where}: source is {each.text!r}: write the address of the page that "
-                    "documents the form of such a message"
+                    "documents the form of such a message, or 'own making: ' and why no page does"
                 )
             dated = re.fullmatch(r"\d{4}-\d\d-\d\d", each.date)
             if (each.origin is not Origin.MADE or each.date) and not dated:
@@ -171,6 +172,7 @@ _MEANT = {
     Origin.DOCUMENTED: "printed in documents",
     Origin.MADE: "of the author's making, in the form that the pages show",
 }
+_OWN = re.compile(r"own making: \S.{7,}")
 _REPLIES = frozenset({"Ack", "Refused", "Pong", "Alive", "Reply", "Closing"})
 
 
