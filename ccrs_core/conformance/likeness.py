@@ -439,8 +439,8 @@ def _answers(
         found.append(like)
     pages: list[tuple[Request[Any], HttpResponse]] = []
     for request in found[:1]:
-        for _, response, _ in line.pages(request):
-            pages.append((request, response))
+        for page in line.pages(request):
+            pages.append((request, page.response))
             if len(pages) > 4:
                 break
     return pages
