@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
+from ccrs_core.conformance.figures import candle_is_true
 from ccrs_core.conformance.judge import Capture, Judge
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import STATES, Stage, figures, stated_by
 from ccrs_core.conformance.subject import Case, Subject, requests_of
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.truth import Truth, sides
 from ccrs_core.emulator import Oddity
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument
+from ccrs_core.events import Candle, TopOfBook
+from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Side
+from ccrs_core.rest import GetBook, GetTopOfBook
 
 _BIDS = frozenset({"bid_price", "bid_size"})
 _ASKS = frozenset({"ask_price", "ask_size"})
 _TRADED = frozenset({"last_price", "open_price", "high_price", "low_price"})
+_KEPT_NS = 10 * NS_PER_SECOND
 _QUIET = 1.2
 """Seconds within which every book tells of a change."""
 
@@ -71,7 +75,13 @@ class EmptinessProperties:
         """While the exchange leaves its optional fields blank, null or absent
         (``EmulatedExchange.blank``), what events and answers state is true, and all else None:
         neither zero nor what it was before."""
-        for case in subject.cases(*STATES):
+        for market in subject.markets:
+            _answers(subject, subject.instrument(market))
+        for case in subject.cases():
+            if case.channel in (Channel.TRADES, Channel.CANDLES):
+                _rows(subject, case)
+            if case.channel not in STATES:
+                continue
             stage = Stage(subject, case)
             stated = stated_by(stage.first())
             stage.venue.faults.add("blank")
@@ -85,8 +95,6 @@ class EmptinessProperties:
             stage.venue.faults.clear()
             _change(stage, stated)
             stage.expect(stated, "once its fields have values again")
-        for market in subject.markets:
-            _answers(subject, subject.instrument(market))
 
     @proves(5)
     def test_a_book_without_a_side_is_one_and_fills_again(self, subject: Subject) -> None:
@@ -94,6 +102,8 @@ class EmptinessProperties:
         and is no reason to begin anew; what comes then is in it."""
         if Oddity.ONE_SIDED in subject.dialect().lacks:
             subject.undeclared("books without a side")
+        for market in subject.markets:
+            _asked(subject, subject.instrument(market))
         for case in subject.cases(Channel.BOOK):
             for depth in sorted(subject.exchange.capabilities.book_depths[case.market]):
                 _empties(subject, case, depth)
@@ -127,6 +137,28 @@ def _other(name: str, value: Any, stage: Stage) -> Any:
     return steps.get(name, lambda: value + tick)()
 
 
+def _rows(subject: Subject, case: Case) -> None:
+    """Fails where a trade or candle with blank fields states what isn't true."""
+    stage = Stage(subject, case)
+    price, lot, tick = stage.state["last_price"], stage.listing.lot, stage.listing.tick
+    rpi = Oddity.RPI_TRADE not in subject.dialect().lacks
+    for turn in range(6):
+        if turn == 2:
+            stage.venue.faults.add("blank")
+        if turn == 4:
+            stage.venue.faults.clear()
+        side = (Side.BUY, Side.SELL)[turn % 2]
+        at, size = price + turn * tick, lot * (100 + turn)
+        stage.venue.trade(stage.listing, side, size, at, rpi=rpi and turn % 2 == 0)
+        for event in stage.hear(2.5):
+            if isinstance(event, Candle):
+                candle_is_true(stage.history, stage.market, event)
+                continue
+            true = next((each for each in stage.history.trades if each.price == event.price), None)
+            if true is None or event.side is not true.side or event.rpi not in (None, true.rpi):
+                stage.fail("while optional fields are blank", f"{event} is told of {true}")
+
+
 def _answers(subject: Subject, instrument: Instrument) -> None:
     """Fails where a blank answer states anything else than the whole one does."""
     plain, blank = subject.line(), subject.line()
@@ -155,6 +187,32 @@ def _name(value: Any) -> object:
     """What tells a row of an answer from others."""
     names = ("native", "trade_id", "open_time_ns", "funding_time_ns")
     return next((getattr(value, name) for name in names if hasattr(value, name)), None)
+
+
+def _asked(subject: Subject, instrument: Instrument) -> None:
+    """Fails where an answer about a book without a side has one, or none of one that is back."""
+    line = subject.line()
+    truth = Truth(line.venue)
+    listing, history = truth.listing(instrument), truth.of(instrument)
+    state = figures(listing)
+    kinds = (GetTopOfBook, GetBook)
+    asked = [r for r in requests_of(subject, instrument) if isinstance(r, kinds)]
+    back = {side: state[side] for side in ("bids", "asks")}
+    for step in (state, {"bids": ()}, {"asks": ()}, {"bids": state["bids"]}, back):
+        line.venue.steer(listing, **step)
+        # An answer may be one that was kept for a while.
+        line.venue.advance(line.venue.now_ns + _KEPT_NS)
+        for request in asked:
+            answer = cast(Any, line).ask(request)
+            top = isinstance(answer, TopOfBook)
+            told = sides(answer) if top else (list(answer.bids), list(answer.asks))
+            now = history.present.levels(1 if top else None)
+            if told != now:
+                history.fail(
+                    f"{type(request).__name__} answers with {told[0]} and {told[1]}, the market "
+                    f"has {now[0]} and {now[1]}: of a side without orders there is neither price "
+                    "nor size"
+                )
 
 
 def _empties(subject: Subject, case: Case, depth: int) -> None:

@@ -26,7 +26,7 @@ from ccrs_core.events import (
 )
 from ccrs_core.exchange import Route
 from ccrs_core.model import Instrument, InstrumentStatus, Side
-from ccrs_core.rest import GetInstruments, GetTrades, HttpRequest, HttpResponse
+from ccrs_core.rest import GetInstruments, GetTopOfBook, GetTrades, HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering
 
@@ -106,6 +106,18 @@ def never(name: str, kind: type[Any]) -> type[Remembering]:
             return event
 
     return Kept
+
+
+def told(kind: type[Any], **changes: Callable[[Any], Any]) -> type[Through]:
+    """Changes fields of a kind of event."""
+
+    class Told(Through):
+        def event(self, event: Any) -> Any:
+            if not isinstance(event, kind):
+                return event
+            return attrs.evolve(event, **{name: act(event) for name, act in changes.items()})
+
+    return Told
 
 
 # --- what becomes empty --------------------------------------------------------------------------
@@ -289,6 +301,55 @@ class WholeBooksKeepASideToo(Okx):
     codec = reading(Okx, EmptySideKept)
 
 
+def _best_kept() -> Callable[[Any, Any], Any]:
+    known: dict[str, Any] = {}
+
+    def change(request: Any, top: Any) -> Any:
+        before = known.get(top.symbol, top)
+        if top.bid_price is None:
+            top = attrs.evolve(top, bid_price=before.bid_price, bid_size=before.bid_size)
+        known[top.symbol] = top
+        return top
+
+    return change
+
+
+@caught_by(SIDES)
+class AnswersKeepABid(Bybit):
+    """The best bid of an answer without one is that of the answer before."""
+
+    endpoints = answering(Bybit, GetTopOfBook, _best_kept())
+
+
+@caught_by(SIDES)
+class NoBestAskIsZero(Okx):
+    """Where there is no ask, one of zero is answered."""
+
+    endpoints = answering(
+        Okx,
+        GetTopOfBook,
+        lambda _, top: (
+            attrs.evolve(top, ask_price=Decimal(0), ask_size=Decimal(0))
+            if top.ask_price is None
+            else top
+        ),
+    )
+
+
+@caught_by(BLANK)
+class BlankTurnoversAreKept(Okx):
+    """A candle whose turnover is blank has the turnover of before."""
+
+    codec = reading(Okx, never("turnover", Candle))
+
+
+@caught_by(BLANK)
+class BlankSourcesAreRetail(Bybit):
+    """A trade that doesn't say whose order made it is told to be one that improved a price."""
+
+    codec = reading(Bybit, told(Trade, rpi=lambda e: True if e.rpi is None else e.rpi))
+
+
 class NoEmptySides(Through):
     """Takes a book that loses its last level for a mistake, and leaves that level."""
 
@@ -348,18 +409,6 @@ class BlankStepsAreGuessed(Binance):
 
 
 # --- flags ---------------------------------------------------------------------------------------
-
-
-def told(kind: type[Any], **changes: Callable[[Any], Any]) -> type[Through]:
-    """Changes fields of a kind of event."""
-
-    class Told(Through):
-        def event(self, event: Any) -> Any:
-            if not isinstance(event, kind):
-                return event
-            return attrs.evolve(event, **{name: act(event) for name, act in changes.items()})
-
-    return Told
 
 
 @caught_by(FLAGS)
