@@ -58,6 +58,7 @@ class Strict(Paged):
     endpoints: ClassVar[dict[type[Request[Any]], Endpoint[Any, Any]]] = {
         **Paged.endpoints,
         GetServerTime: attrs.evolve(Paged.endpoints[GetServerTime], weight=WEIGHT, decode=_time),
+        GetTrades: attrs.evolve(Paged.endpoints[GetTrades], weight=lambda request: WEIGHT),
     }
     limits = Limits(requests=Budget(amount=WEIGHT * ATTEMPTS, seconds=1e9))
 
@@ -271,7 +272,7 @@ def test_what_fails_is_tried_again_by_its_own_count_while_others_succeed() -> No
 def test_each_page_has_its_tries_and_is_charged_again() -> None:
     busy = answer(503)
     rest = _rest(busy, busy, page([3], "a"), busy, busy, page([2], "b"), page([1]))
-    rest.exchange.limits = Limits(requests=Budget(amount=5, seconds=100.0))  # type: ignore[misc]
+    rest.exchange.limits = Limits(requests=Budget(amount=5 * WEIGHT, seconds=100.0))  # type: ignore[misc]
 
     async def use(client: Client) -> None:
         answered: Any = await client.request(GetTrades(BTC, 100))
@@ -279,7 +280,7 @@ def test_each_page_has_its_tries_and_is_charged_again() -> None:
 
     rest.play(use, options=QUICK)
     assert len(rest.asked) == 7
-    # Five of weight one leave within the budget, the others a window later.
+    # Five of that weight are within the budget, the others leave a window later.
     assert sum(when < 100.0 for when in rest.times) == 5
 
 
