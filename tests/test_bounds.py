@@ -312,6 +312,10 @@ def test_a_histogram_takes_no_more_memory_whatever_it_counts() -> None:
     assert histogram.count == 20_240
     assert histogram.max_ns == max((1 << 79) + 1, 19_999 * 1_234_567_891)
     assert histogram.quantile(1.0) == histogram.max_ns
+    beyond = Histogram()
+    for ns in (1 << 42, 3 << 42, 1 << 60):
+        beyond.record(ns)
+    assert beyond.quantile(0.3) >= (1 << 42) - 1
 
 
 @attrs.define

@@ -309,3 +309,39 @@ def test_waiting_times_that_make_no_sense_are_none() -> None:
     assert retry_after(answer(429)) is None
     assert retry_after(answer(429, "0")) == 0.0
     assert math.isclose(retry_after(answer(429, "1.5")) or 0.0, 1.5)
+
+
+class Counting(Strict):
+    def weight_used(self, response: HttpResponse) -> int | None:
+        told = response.headers.get("used")
+        return None if told is None else int(told)
+
+
+@pytest.mark.parametrize("code", [200, 429, 503])
+def test_what_the_exchange_counts_as_used_is_noted_whatever_else_it_answers(code: int) -> None:
+    told = HttpResponse(code, {"used": "9", "retry-after": "1"}, TIME)
+    rest = _rest(told, TIME)
+    rest.exchange = Counting()
+    rest.exchange.limits = Limits(requests=Budget(amount=9, seconds=100.0))  # type: ignore[misc]
+
+    async def use(client: Client) -> None:
+        await client.get_server_time()
+        if code == 200:
+            await client.get_server_time()
+
+    rest.play(use, options=QUICK)
+    assert len(rest.asked) == 2
+    # Others of this address have spent it all: there is none left in this window.
+    assert rest.times[1] >= 100.0
+
+
+def test_what_the_exchange_counts_is_not_added_to_what_is_known_here() -> None:
+    rest = _rest(HttpResponse(200, {"used": "3"}, TIME), HttpResponse(200, {"used": "6"}, TIME))
+    rest.exchange = Counting()
+
+    async def use(client: Client) -> None:
+        for _ in range(3):
+            await client.get_server_time()
+
+    rest.play(use, options=QUICK)
+    assert rest.times[-1] < 1.0

@@ -35,7 +35,9 @@ def main() -> int:
     asked = parser.parse_args()
     copy = asked.directory / "ccrs"
     _copy(copy)
-    _mutmut(copy, "ccrs_core.trail.xǁTrailǁfollow__mutmut_1")  # makes all mutants, and times all tests
+    _mutmut(
+        copy, "ccrs_core.trail.xǁTrailǁfollow__mutmut_1"
+    )  # makes all mutants, and times all tests
     names = sorted(_results(copy))
     if asked.only is None:
         tried = random.Random(asked.seed).sample(names, min(asked.most, len(names)))
