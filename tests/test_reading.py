@@ -305,7 +305,7 @@ async def test_counters_never_fall_whatever_happens_and_frames_add_up_at_any_mom
                 case 20 | 90:
                     there[0].drop()
                 case 40:
-                    there[1].push('{"bye":"maintenance"}')
+                    there[-1].push('{"bye":"maintenance"}')  # it was opened after a loss
                 case 60:
                     there[0].push("gibberish")
                 case 70:

@@ -54,6 +54,7 @@ def recorded(
     exchange: Toy | None = None,
     options: Options | None = None,
     version: str = "1",
+    stream: str = "wss://ws.toy",
     start_ns: int = 1_767_225_600 * 10**9,
 ) -> list[AnyEvent]:
     """Record a session (append it to what is there); what was delivered live."""
@@ -66,7 +67,11 @@ def recorded(
         with RecordingWriter(path) as writer:
             transport = RecordingTransport(MemoryTransport(server), writer, clock=clock)
             async with connect(
-                exchange, transport=transport, clock=clock, options=options
+                exchange,
+                transport=transport,
+                clock=clock,
+                options=options,
+                addresses={"stream": stream},
             ) as client:
                 found = [
                     resolve(exchange, i.channel, await client.instrument(i.symbol), i.depth, None)
@@ -195,6 +200,9 @@ def test_where_we_gave_a_connection_up_a_replay_has_the_data_and_the_gaps_of_the
     for channel in (Channel.TOP_OF_BOOK, Channel.BOOK, Channel.TRADES):
         expected = _lasting(channel, live, notices=plain)
         assert _lasting(channel, played, notices=plain) == expected
+    if plain and connections == 1:
+        reasons = [[e.reason for e in events if isinstance(e, Gap)] for events in (live, played)]
+        assert reasons[0] == reasons[1]
     if connections == 1 and fault is not half_open_while_replaced:
         assert any(isinstance(event, Gap) for event in live)
 
@@ -293,6 +301,7 @@ def test_parts_of_other_versions_subscriptions_and_connections_play_one_after_th
                 connections,
                 exchange=exchange(),
                 version=version,
+                stream=f"wss://host{place}.toy",
                 start_ns=start_ns + place * 3600 * 10**9,
             )
         )
@@ -306,6 +315,7 @@ def test_parts_of_other_versions_subscriptions_and_connections_play_one_after_th
     for step in playing.steps():
         played[(step.time_ns - start_ns) // (3600 * 10**9)].extend(step.events)
     seen: set[Channel] = set()
+    before: set[Channel] = set()
     for (interests, _, _), live, part in zip(PARTS, lives, played, strict=True):
         for interest in interests:
             channel = interest.channel
@@ -314,8 +324,11 @@ def test_parts_of_other_versions_subscriptions_and_connections_play_one_after_th
             gaps = [e for e in part if isinstance(e, Gap) and e.about is channel]
             # What was there before goes on after a gap; what is new doesn't.
             assert len(gaps) == (channel in seen)
+            if channel in before:
+                about = [e for e in part if channel in (e.channel, getattr(e, "about", None))]
+                assert isinstance(about[0], Stale)
             seen.add(channel)
-        wanted = {interest.channel for interest in interests}
+        before = wanted = {interest.channel for interest in interests}
         assert not [e for e in part if e.channel is not None and e.channel not in wanted]
     assert playing.frames["unreadable"] == 0
     assert not playing.dropped
