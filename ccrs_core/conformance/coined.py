@@ -56,7 +56,7 @@ def coined(
 def coin(number: int, length: int = 9) -> str:
     """The name of a coin that doesn't exist."""
     letters = ""
-    while number or not letters:
+    for _ in range(length):
         number, at = divmod(number, 26)
         letters = chr(ord("A") + at) + letters
-    return "Q" * (length - len(letters)) + letters
+    return letters

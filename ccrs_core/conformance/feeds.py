@@ -21,6 +21,7 @@ from ccrs_core.client import Client
 from ccrs_core.conformance.cleanup import CleanupProperties, first_events, lively
 from ccrs_core.conformance.joining import JoiningProperties
 from ccrs_core.conformance.leaving import LeavingProperties
+from ccrs_core.conformance.memory import MemoryProperties
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.subscribing import subscribed
@@ -173,7 +174,7 @@ def _figures(of: FeedStatus | _Model) -> dict[str, int]:
     return {name: getattr(of, name) for name in names}
 
 
-class FeedProperties(CleanupProperties, JoiningProperties, LeavingProperties):
+class FeedProperties(CleanupProperties, JoiningProperties, LeavingProperties, MemoryProperties):
     """What holds for every consumer, however slow, impatient or faulty."""
 
     # --- 59: overflow policies ---

@@ -41,7 +41,9 @@ class KrakenCodec(ccrs.Codec):
     def __init__(self) -> None:
         self._channel = ""
         self._subscriptions: dict[str, Subscription] = {}
-        self._updates: dict[str, int] = {}  # of each book so far: Kraken doesn't number them
+        # Kraken doesn't number books' updates: here they are, all of a connection together.
+        self._count = 0
+        self._updates: dict[str, int] = {}  # the last of each book
 
     def topic(self, subscription: Subscription) -> str:
         return f"{CHANNELS[subscription.channel]}.{subscription.instrument.native}"
@@ -51,8 +53,9 @@ class KrakenCodec(ccrs.Codec):
         return self._request("subscribe", subscriptions, request_id)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> str:
-        for subscription in subscriptions:
-            self._subscriptions.pop(self.topic(subscription), None)
+        for topic in map(self.topic, subscriptions):
+            self._subscriptions.pop(topic, None)
+            self._updates.pop(topic, None)
         return self._request("unsubscribe", subscriptions, request_id)
 
     def _request(self, method: str, subscriptions: Sequence[Subscription], request_id: str) -> str:
@@ -132,7 +135,8 @@ class KrakenCodec(ccrs.Codec):
                 event = ccrs.Trade(*head, number, str(number), paid, traded, side)
             else:
                 before = self._updates.get(topic, 0)
-                self._updates[topic] = number = before + 1
+                self._count += 1
+                self._updates[topic] = number = self._count
                 bids, asks = (
                     tuple((price(level["price"]), size(level["qty"])) for level in row[side])
                     for side in ("bids", "asks")
