@@ -62,8 +62,8 @@ class MemoryProperties:
 
     @proves(65, quick=False)
     def test_a_codec_keeps_a_bounded_part_of_what_it_reads(self, subject: Subject) -> None:
-        """Thousands of frames, whose prices, sizes, times and ids are all new, leave no table of the
-        codec that grows with them."""
+        """Thousands of frames, whose prices, sizes, times and ids are all new, leave no table of
+        the codec that grows with them."""
         for case in subject.cases():
             if case.market is not next(iter(subject.channels)):
                 continue
@@ -82,7 +82,7 @@ class MemoryProperties:
             found = growing(sizes, _VALUES // 10)
             _flat(
                 {path: lengths for path, lengths in found.items() if lengths[-1] > _BOUND},
-                f"{_VALUES} more frames of {sub} with other prices, sizes, times and ids were read; "
+                f"{_VALUES} more frames of {sub} with other values, times and ids were read; "
                 "what a codec keeps to recognise repeats, or to spare itself work, needs a bound",
             )
 
