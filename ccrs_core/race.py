@@ -52,12 +52,6 @@ class Runner:
     """Topics in which what it brings isn't known to follow on what was delivered (see
     ``coverage``)."""
 
-    def forget(self, topic: str) -> None:
-        """Nobody wants a topic any more: what is known of it goes with it."""
-        self.generations.pop(topic, None)
-        self.tops.pop(topic, None)
-        self.apart.discard(topic)
-
     def timed(self, when: float, winner: Runner | None, now: float) -> None:
         """Score a late copy of what was won at a time. ``winner`` is None where another one was
         late before: only the first to arrive after the winner tells its lead."""
