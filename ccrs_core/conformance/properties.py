@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from ccrs_core.conformance.bounds import bounded
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -62,12 +64,13 @@ class Property:
 def proves(
     number: int, *, against: Against = Against.EMULATOR, quick: bool = True
 ) -> Callable[[F], F]:
-    """Mark a test as the proof (or a part of it) of a numbered property."""
+    """Mark a test as the proof (or a part of it) of a numbered property, and give it an end."""
     theme = next(theme for last, theme in _LAST.items() if number <= last)
 
     def mark(test: F) -> F:
-        test.ccrs_property = Property(number, theme, against, quick)  # type: ignore[attr-defined]
-        return test
+        found = bounded(test)
+        found.ccrs_property = Property(number, theme, against, quick)  # type: ignore[attr-defined]
+        return found
 
     return mark
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import resources
@@ -75,6 +76,10 @@ class Subject:
         self._samples = samples
         self.figures: dict[str, dict[str, str]] = {}
         """What tests have measured, for the report: by name and market."""
+        self.wasted = 0.0
+        """Seconds of processor time that failing tests have taken."""
+        self.noticed: list[Exception] = []
+        """Failures of examples in a test, of which smaller ones may be looked for."""
         self._checked = False
 
     def __repr__(self) -> str:
@@ -270,8 +275,17 @@ class Subject:
         self, test: Callable[..., None], *strategies: st.SearchStrategy[Any], examples: int = 100
     ) -> None:
         """Try a function with generated arguments. The same seed tries the same ones."""
+
+        @functools.wraps(test)
+        def noted(*arguments: Any, **named: Any) -> None:
+            try:
+                test(*arguments, **named)
+            except Exception as error:
+                self.noticed.append(error)
+                raise
+
         # In here, since a @given method that two classes inherit fails a health check.
-        run = hypothesis.given(*strategies)(test)
+        run = hypothesis.given(*strategies)(noted)
         hypothesis.seed(self.seed)(self.settings(examples)(run))()
 
     def check_machine(
