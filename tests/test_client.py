@@ -304,3 +304,34 @@ def test_a_password_in_an_address_is_shown_nowhere(caplog: pytest.LogCaptureFixt
     texts += [str(raised.value), str(refused.value), caplog.text]
     assert "hunter2" not in "".join(texts)
     assert all("box.test" in text for text in texts[:1])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(
+    "limit",
+    [{"topics_per_connection": 2}, {"topic_chars_per_connection": len("top.BTC" + "trades.ETH")}],
+)
+def test_subscribing_and_unsubscribing_over_and_over_fills_no_connection(
+    limit: dict[str, int], shared: bool
+) -> None:
+    """What is wanted no longer takes no room, whatever it was counted by."""
+
+    async def main() -> None:
+        exchange = Toy()
+        exchange._route = attrs.evolve(exchange._route, **limit)
+        async with world(TOP, exchange=exchange) as seen:
+            more = [book("ETH/USD", depth=10), trades("ETH/USD"), top_of_book("SOL/USD")]
+            for interest in more * 4:
+                await seen.feed.subscribe(interest)
+                if shared:
+                    async with seen.client.subscribe(interest) as other:
+                        await other.ready()
+                assert len(seen.server.open) == 1
+                await seen.feed.unsubscribe(interest)
+                await asyncio.sleep(1.0)
+            assert len(seen.server.attempts) == 1
+            await seen.feed.subscribe(*more)
+            await asyncio.sleep(1.0)
+            assert len(seen.server.open) == 2
+
+    run(main())

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
+from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import attrs
 import pytest
 from ccrs_binance.emulator import BinanceDialect
 from ccrs_bybit import Bybit
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ccrs_core import (
     Answer,
     BookInvalid,
+    Budget,
+    Channel,
     GetActivity,
+    GetTrades,
     Interest,
     Request,
     Resumed,
+    Route,
     Stale,
     Subscription,
     SubscriptionState,
+    Trade,
     book,
     connect,
     liquidations,
@@ -28,7 +39,12 @@ from ccrs_core import (
 )
 from ccrs_core.emulator import EmulatorTransport
 from ccrs_core.events import Reason
+from ccrs_core.limits import HostLimits
+from ccrs_core.lookout import Lookout
+from ccrs_core.quiet import Life, Quiet
+from ccrs_core.transport.memory import VirtualClock, run
 from tests.emulated import scenario, seen, until
+from tests.toy import instrument
 
 # --- where an exchange serves a stream is contested -----------------------------------------------
 
@@ -274,3 +290,109 @@ async def test_liquidations_of_which_nothing_can_be_asked_say_so() -> None:
         await until(lambda: it.data > 0, 2400.0)
         assert it.client.status().subscriptions[0].state is SubscriptionState.ACTIVE
         assert not it.notices
+
+
+# --- answers that are under way for long ----------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Named:
+    """In the place of a topic."""
+
+    name: str
+    streams: dict[type, Any]
+
+
+class Told:
+    """A shard with one stream that tells of all that happens at once, until it dies."""
+
+    closed = False
+
+    def __init__(self, happened: list[float], dies: float = math.inf) -> None:
+        stream = SimpleNamespace(subscription=Subscription(Channel.TRADES, instrument("BTC")))
+        self.topics: dict[str, Any] = {"t": Named("t", {Trade: stream})}
+        self.revival = self
+        self.happened = happened
+        self.dies = dies
+        self.revived: list[float] = []
+
+    def life(self, topic: str) -> Life:
+        now = asyncio.get_running_loop().time()
+        told = [at for at in self.happened if at <= min(now, self.dies)]
+        return Life(told[-1], True, True) if told else Life(0.0, False, False)
+
+    def revive(self, dead: Mapping[str, Quiet]) -> None:
+        self.revived.append(asyncio.get_running_loop().time())
+
+    def compare(self, topic: str) -> None: ...
+    def renew(self, topic: str, since: float) -> None: ...
+    def speaks(self, route: Route, address: str) -> bool:
+        return True
+
+
+def _looked_out(shard: Told, ways: list[tuple[float, float]], seconds: float) -> int:
+    """Watch a stream for a while; each question is under way for some seconds, and each answer.
+    How often was asked."""
+    asked = 0
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        budget = Budget(amount=10**6, seconds=1.0)
+        clock = VirtualClock()
+        limits = HostLimits(budget, budget, clock)
+
+        async def ask(question: Request[Any]) -> list[Any]:
+            nonlocal asked
+            there, back = ways[asked % len(ways)]
+            asked += 1
+            await asyncio.sleep(there)
+            count = sum(at <= loop.time() for at in shard.happened)
+            await asyncio.sleep(back)
+            return [SimpleNamespace(trade_id=str(count))]
+
+        question = GetTrades(instrument("BTC"), 1)
+        exchange: Any = SimpleNamespace(max_silence=lambda _: None, activity=lambda _: question)
+        pace: Any = SimpleNamespace(later=loop.call_later)
+        lookout = Lookout(
+            exchange,
+            clock,
+            ask,
+            lambda _: (limits, 1),
+            lambda: [shard],  # type: ignore[list-item]
+            asyncio.ensure_future,  # type: ignore[arg-type]
+            pace,
+            3600.0,
+        )
+        lookout.wake()
+        await asyncio.sleep(seconds)
+        lookout.end()
+        await asyncio.sleep(0)
+
+    run(main())
+    return asked
+
+
+_STEPS = st.lists(st.floats(0.5, 90.0), min_size=1, max_size=12)
+_WAYS = st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 60.0)), min_size=1, max_size=6)
+
+
+@given(_STEPS, _WAYS)
+@example([16.0], [(0.0, 30.0), (0.0, 0.0)])
+@example([3.0, 14.0], [(1.0, 28.0), (0.0, 0.1)])
+def test_an_answer_is_as_old_as_its_question_whatever_was_told_since(
+    steps: list[float], ways: list[tuple[float, float]]
+) -> None:
+    shard = Told(list(accumulate(steps)))
+    assert _looked_out(shard, ways, sum(steps) + 400.0)
+    assert shard.revived == []
+
+
+@given(_WAYS, st.floats(0.0, 60.0), st.floats(0.5, 6.0))
+@settings(max_examples=30)
+def test_a_dead_stream_is_found_out_however_long_answers_are_under_way(
+    ways: list[tuple[float, float]], dies: float, every: float
+) -> None:
+    shard = Told([every * number for number in range(1, 300)], dies)
+    _looked_out(shard, ways, dies + 320.0)
+    assert shard.revived
+    assert shard.revived[0] > dies

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
+import attrs
 import pytest
 from ccrs_binance.emulator import BinanceDialect
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccrs_core import (
     AnyEvent,
@@ -20,6 +25,8 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.events import Reason
+from ccrs_core.quiet import GONE, Life
+from ccrs_core.revival import Revival
 from ccrs_core.transport.memory import START_NS
 from tests.test_coverage import followed
 from tests.test_lookout import scenario, seen, until
@@ -161,3 +168,62 @@ async def test_a_feed_that_joins_a_stale_stream_is_told_so(stale_after: float | 
             await until(lambda: it.data > 0, 600.0)
             told = [type(e) for e in events if isinstance(e, Stale | Gap | Resumed)]
             assert told == [Stale, Gap, Resumed]
+
+
+# --- what those that are gone had brought ---------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Session:
+    """Of a connection that last brought something at a time, and what it was made to ask anew."""
+
+    at: float | None
+    anew: list[str] = attrs.field(factory=list)
+
+    def life(self, topic: str) -> Life | None:
+        return None if self.at is None else Life(self.at, True, True)
+
+    def found_silent(self, names: list[str], now: float) -> list[Any]:
+        self.anew += names
+        return []
+
+
+@attrs.define(eq=False)
+class Named:
+    """In the place of a topic."""
+
+    name: str
+
+
+@attrs.define(eq=False)
+class Connection:
+    session: Session
+    number: int = 1
+
+    def apply(self, effects: list[Any]) -> None: ...
+
+
+@given(
+    st.lists(st.none() | st.floats(0.0, 100.0), max_size=5),
+    st.floats(0.0, 100.0),
+    st.sampled_from([[], ["trades"]]),
+)
+def test_one_that_is_left_lacks_what_any_of_those_that_are_gone_had_brought(
+    gone: list[float | None], left: float, others: list[str]
+) -> None:
+    """Whichever of them ended last: the one that had brought the most counts."""
+    shard: Any = SimpleNamespace(
+        topics={name: Named(name) for name in [*others, "top"]},
+        context=SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 200.0)),
+    )
+    revival = Revival(shard)
+    for at in gone:
+        revival.lost(Connection(Session(at)))  # type: ignore[arg-type]
+    most = max((at for at in gone if at is not None), default=None)
+    link = Connection(Session(left))
+    for _ in range(2):
+        lacks = most is not None and left < most - GONE
+        assert revival.lacks(link, "top") is lacks  # type: ignore[arg-type]
+    assert link.session.anew == ["top"] * 2 * lacks
+    fresh = Connection(Session(None))
+    assert not revival.lacks(fresh, "top")  # type: ignore[arg-type]

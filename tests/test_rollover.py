@@ -12,9 +12,9 @@ import attrs
 import pytest
 
 import ccrs_core
-from ccrs_core import Gap, Options, Stale
+from ccrs_core import Codec, Gap, Options, Patience, Route, Stale, trades
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
-from tests.toy import Toy, ToyServer
+from tests.toy import Toy, ToyCodec, ToyServer
 from tests.virtual import scenario
 from tests.watching import TOP, World, world
 
@@ -145,6 +145,52 @@ def test_a_long_age_is_left_by_ten_minutes_at_most_whatever_it_is() -> None:
     server, *_ = run(_grow_old(2, 2.5 * day / 24, exchange=Toy(max_age=day / 24)))
     assert len(server.ended) >= 4
     assert all(day / 24 - 610 <= life.closed - life.opened <= day / 24 for life in server.ended)  # type: ignore[operator]
+
+
+class Wordless(ToyCodec):
+    """Of an exchange that answers nothing in the order of what it is sent."""
+
+    heartbeat = None
+
+    def probe(self, request_id: str) -> str | None:
+        return None
+
+
+class WordlessToy(Toy):
+    def codec(self, route: Route) -> Codec:
+        return Wordless()
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("every", [None, 7.0])
+def test_each_connection_ends_in_its_time_though_nothing_proves_that_another_carries_on(
+    connections: int, every: float | None
+) -> None:
+    """On a market where nothing happens, and on one where something else does."""
+
+    async def main() -> Registry:
+        random.seed(7)
+        server = Registry()
+        server.now = asyncio.get_running_loop().time
+        client = ccrs_core.connect(
+            WordlessToy(max_age=AGE),
+            transport=MemoryTransport(server, latency=0.01),
+            clock=VirtualClock(),
+            options=Options(patience=Patience(idle=1e9)),
+        )
+        async with client, client.subscribe(trades("BTC/USD"), TOP, connections=connections):
+            while server.now() < 4 * AGE:
+                await asyncio.sleep(every or 60.0)
+                if every is not None:
+                    server.tick("top.BTC")
+                assert len(server.open) <= connections + 1
+            assert client.status().reconnects == 0
+            now, lives = server.now(), list(server.lives.values())
+            assert all((life.closed or now) - life.opened <= AGE for life in lives)
+            assert len(server.ended) >= 3 * connections
+        return server
+
+    run(main())
 
 
 # --- connections that lose races ------------------------------------------------------------------

@@ -207,6 +207,41 @@ def test_word_that_nothing_has_changed_heals_silence_alone() -> None:
     assert board.told(Channel.TICKER) == [Ticker, Stale]
 
 
+@pytest.mark.parametrize("healed_by", ["unchanged", "neighbour", "copy"])
+@pytest.mark.parametrize(
+    "reasons",
+    [
+        [Reason.SILENT, Reason.DISCONNECTED],
+        [Reason.SILENT, Reason.UNREADABLE],
+        [Reason.DISCONNECTED, Reason.SILENT, Reason.DISCONNECTED],
+        [Reason.SILENT, Reason.SILENT, Reason.DISCONNECTED],
+    ],
+)
+def test_of_several_reasons_to_be_stale_the_last_one_says_what_heals_it(
+    reasons: Sequence[Reason], healed_by: str
+) -> None:
+    """A new connection knows nothing of what a stream told before the old one was lost."""
+    board = Board()
+    stream, told = board.streams[Channel.TOP_OF_BOOK], board.taps[Channel.TOP_OF_BOOK].events
+    for times in (1, 2):
+        board.bring(ticker(10 * times, SECOND))
+        board.bring(top(10 * times + 1, SECOND))
+        begun = len(told)
+        for place, reason in enumerate(reasons):
+            if reason is not Reason.SILENT:
+                stream.interrupt(Reason.RECONNECTED)
+            stream.stale(reason, (place + 2) * SECOND)
+        if healed_by == "unchanged":
+            board.topic.unchanged(20 * SECOND)
+        elif healed_by == "neighbour":
+            board.bring(ticker(10 * times + 2, 20 * SECOND))
+        else:
+            board.bring(ticker(10 * times, 20 * SECOND))
+        assert [type(each) for each in told[begun:]] == [Stale]
+        board.bring(top(10 * times + 3, 21 * SECOND))
+        assert [type(each) for each in told[begun:]] == [Stale, Gap, Resumed, TopOfBook]
+
+
 def test_kinds_that_take_turns_in_one_burst_are_delivered_each_in_its_order() -> None:
     board = Board()
     events: list[MarketData] = []
