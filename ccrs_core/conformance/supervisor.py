@@ -5,6 +5,7 @@ from __future__ import annotations
 from ccrs_core.conformance.alone import AloneProperties
 from ccrs_core.conformance.budgets import BudgetProperties
 from ccrs_core.conformance.healing import HealingProperties
+from ccrs_core.conformance.lifetimes import LifetimeProperties
 from ccrs_core.conformance.quiet import QuietProperties
 from ccrs_core.conformance.racing import RacingProperties
 from ccrs_core.conformance.schedules import MachineProperties
@@ -15,6 +16,7 @@ class SupervisorProperties(
     QuietProperties,
     HealingProperties,
     BudgetProperties,
+    LifetimeProperties,
     RacingProperties,
     MachineProperties,
 ):

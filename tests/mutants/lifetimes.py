@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+import orjson
 from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Outbound
+from ccrs_core.codec import Alive, Codec, Message, Outbound, Reply
+from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.exchange import Route
-from ccrs_core.model import Subscription
+from ccrs_core.model import NS_PER_SECOND, Subscription
 from tests.mutants.mutant import caught_by
-from tests.mutants.wrappers import Through
+from tests.mutants.wrappers import SpeaksThrough, Through
 
 SYMBOLS = "test_a_codec_keeps_nothing_of_symbols_that_are_gone"
 VALUES = "test_a_codec_keeps_a_bounded_part_of_what_it_reads"
@@ -114,3 +117,166 @@ class FramesNeverForgotten(Okx):
 
     def codec(self, route: Route) -> Codec:
         return _Repeats(super().codec(route))
+
+
+# --- signs of life --------------------------------------------------------------------------
+
+AGES = "test_a_connection_lives_until_the_exchanges_limit_of_age"
+DEADLINES = "test_each_deadline_of_the_exchange_is_met"
+REPLACED = "test_connections_are_replaced_before_the_exchange_ends_them"
+HOUR_NS = 3600 * NS_PER_SECOND
+
+
+@caught_by(AGES)
+class AgeNotDeclared(Binance):
+    """That connections end after a day isn't declared."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(super().route(subscription), max_age=None)
+
+
+@caught_by(AGES, REPLACED)
+class AgeTooHigh(Binance):
+    """Connections are said to live for longer than a day."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(super().route(subscription), max_age=24.5 * 3600)
+
+
+class _Mortal(SpeaksThrough):
+    """Every connection ends some hours after it was opened."""
+
+    hours = 12
+
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        session = super().open(path, query, address)
+        if isinstance(session, Session):
+            opened, end_ns = session.opened, self.hours * HOUR_NS
+
+            def opening(now_ns: int) -> None:
+                opened(now_ns)
+                session.peer.venue.at(now_ns + end_ns, lambda _: session.peer.close(1001, ""))
+
+            session.opened = opening  # type: ignore[method-assign]
+        return session
+
+
+@caught_by(AGES)
+class HalfADayNotDeclared(Okx):
+    """The exchange ends connections after twelve hours, and that isn't declared."""
+
+    def dialect(self) -> Dialect:
+        return _Mortal(super().dialect())
+
+
+@caught_by(AGES)
+class HalfADayOfKraken(Kraken):
+    """The exchange ends connections after twelve hours, and that isn't declared."""
+
+    def dialect(self) -> Dialect:
+        return _Mortal(super().dialect())
+
+
+class _PingsOnce(Through):
+    def __init__(self, codec: Codec) -> None:
+        super().__init__(codec)
+        self._pinged = False
+
+    def ping(self, request_id: str) -> Outbound | None:
+        if self._pinged:
+            return None
+        self._pinged = True
+        return super().ping(request_id)
+
+
+@caught_by(DEADLINES)
+class PingsOnce(Okx):
+    """Only the first heartbeat is the frame that the exchange demands."""
+
+    def codec(self, route: Route) -> Codec:
+        return _PingsOnce(super().codec(route))
+
+
+class _DemandsPongs(SpeaksThrough):
+    """Every 15 s the exchange asks in JSON whether the client lives, and hangs up 10 s later where
+    it wasn't told what it had asked with: whatever else passes."""
+
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+        session = super().open(path, query, address)
+        if isinstance(session, HttpRefusal):
+            return session
+        opened, received = session.opened, session.received
+        waiting: set[int] = set()
+
+        def ask(now_ns: int) -> None:
+            peer = session.peer
+            if peer.open:
+                waiting.add(now_ns)
+                peer.put(Frame(orjson.dumps({"event": "ping", "ts": now_ns})))
+                peer.venue.at(now_ns + 10 * NS_PER_SECOND, lambda _: look(now_ns))
+                peer.venue.at(now_ns + 15 * NS_PER_SECOND, ask)
+
+        def look(asked_ns: int) -> None:
+            if asked_ns in waiting:
+                session.peer.close(1008, "no pong")
+
+        def opening(now_ns: int) -> None:
+            opened(now_ns)
+            session.peer.venue.at(now_ns + 15 * NS_PER_SECOND, ask)
+
+        def hearing(frame: str | bytes, now_ns: int) -> None:
+            if isinstance(frame, str) and '"op":"pong"' in frame:
+                waiting.discard(orjson.loads(frame)["ts"])
+            else:
+                received(frame, now_ns)
+
+        session.opened = opening  # type: ignore[method-assign]
+        session.received = hearing  # type: ignore[method-assign]
+        return session
+
+
+class Answering(Through):
+    """Answers what the exchange asks, as it should."""
+
+    def answer(self, ts: int) -> Message:
+        return Reply(f'{{"op":"pong","ts":{ts}}}')
+
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        if frame.startswith(b'{"event":"ping"'):
+            return (self.answer(orjson.loads(frame)["ts"]),)
+        return super().decode(frame, received_time_ns)
+
+
+class _Mute(Answering):
+    def answer(self, ts: int) -> Message:
+        return Alive()
+
+
+class _Stuck(Answering):
+    first = 0
+
+    def answer(self, ts: int) -> Message:
+        self.first = self.first or ts
+        return super().answer(self.first)
+
+
+@caught_by(DEADLINES)
+class PingsUnanswered(Bybit):
+    """The exchange's own pings are read as signs of life, and not answered."""
+
+    def codec(self, route: Route) -> Codec:
+        return _Mute(super().codec(route))
+
+    def dialect(self) -> Dialect:
+        return _DemandsPongs(super().dialect())
+
+
+@caught_by(DEADLINES)
+class FirstPingAnsweredForEver(Okx):
+    """The exchange's pings are answered with what the first one said."""
+
+    def codec(self, route: Route) -> Codec:
+        return _Stuck(super().codec(route))
+
+    def dialect(self) -> Dialect:
+        return _DemandsPongs(super().dialect())
