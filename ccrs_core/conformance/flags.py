@@ -116,10 +116,11 @@ def _traded(
         came = len(wire.frames)
         messages += wire.run(_PAUSE)
         said.append((block, rpi, _words(wire, came)))
-    for side in Side:  # and some together
-        price += listing.tick
-        line.venue.trade(listing, side, size, price)
-    messages += wire.run(_PAUSE)
+    for together in (kinds, kinds[::-1]):  # and all of them at once
+        for side, block, rpi in together:
+            price += listing.tick
+            line.venue.trade(listing, side, size, price, block=block, rpi=rpi)
+        messages += wire.run(_PAUSE)
     prints = truth.of(instrument).trades
     told = [e for e in events_of(messages) if isinstance(e, Trade)]
     found: list[Sequence[Trade]] = [told]

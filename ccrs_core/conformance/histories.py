@@ -151,7 +151,7 @@ def series_of(subject: Subject) -> Iterator[Series]:
     if GetCandles in wanted:
         name = subject.exchange.capabilities.intervals[0]
         open_ns, close_ns = candle_at(name, START_NS)
-        assert open_ns == START_NS
+        assert open_ns == START_NS, "the emulated time begins where a candle does"
         for market in (m for m in Market if m in declared[GetCandles].markets):
             instrument = subject.instrument(market)
             listing = subject.listings[market, instrument.native]

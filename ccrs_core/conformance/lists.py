@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ccrs_core.codec import Codec, Data, LeftOut, Message, Unchanged
+from ccrs_core.conformance.line import Wire
 from ccrs_core.conformance.material import (
     Place,
     RawNumber,
@@ -25,11 +26,12 @@ from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Route
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model import Channel, Side, Subscription
 
 _STRETCHES: tuple[tuple[bool, float, float], ...] = ((False, 20.0, 3.0), (True, 300.0, 6.0))
 """Of liquidations or of all else: changes a second, and for how long."""
 _MOST_FRAMES = 400
+_APART = 0.05
 _RUNS = 2
 """So many places of each kind are joined."""
 _DIGITS = re.compile(r"\d+")
@@ -133,6 +135,7 @@ def _stretches(subject: Subject) -> Iterator[Stretch]:
             wire = line.open(route)
             for part in _requests(wire.codec, subscriptions, route):
                 wire.subscribe(*part)
+            _unusual_trades(subject, wire, subscriptions)
             wire.run(seconds)
             method = wire.codec.compression
             frames = [f if method is None else inflate(f, method) for f in wire.frames]
@@ -140,6 +143,18 @@ def _stretches(subject: Subject) -> Iterator[Stretch]:
             codec = found.codec()
             about = [_topics(_read(codec, frame)) for frame in found.frames]
             yield attrs.evolve(found, about=about)
+
+
+def _unusual_trades(subject: Subject, wire: Wire, subscriptions: Sequence[Subscription]) -> None:
+    """Trades that hardly ever happen, frame by frame, where trades are heard."""
+    venue = wire.line.venue
+    for block, rpi in ((True, False), (False, True), (False, False), (True, False)):
+        for sub in subscriptions:
+            listing = subject.listings.get((sub.instrument.market, sub.instrument.native))
+            if sub.channel is Channel.TRADES and listing is not None:
+                size = listing.lot * 100
+                venue.trade(listing, Side.BUY, size, listing.price, block=block, rpi=rpi)
+                wire.run(_APART)
 
 
 def _requests(

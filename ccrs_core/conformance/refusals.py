@@ -234,7 +234,8 @@ def _as_the_exchange_says(
             assert status.state.acknowledged, (
                 f"{what} is {status.state.value} ({status.refusal}), though the exchange serves it"
             )
-    assert len(good) <= len(world.client.status().subscriptions)
+    shown = len(world.client.status().subscriptions)
+    assert len(good) <= shown, f"{len(good)} streams are served, client.status() shows {shown}"
 
 
 def _told_once(watch: Watch, heard: int, bad: Sequence[Subscription], turn: str) -> None:
