@@ -137,6 +137,17 @@ def test_a_heartbeat_that_is_due_is_sent_whenever_the_last_data_came() -> None:
     assert len([1 for _, frame in venue.sent if "ping" in frame]) == 10
 
 
+def test_signs_of_life_below_the_frames_put_the_end_off_and_old_ones_take_nothing_away() -> None:
+    venue = opened(tape("A"), pongs=False)
+    venue.session.heard(25.0)
+    venue.session.heard(5.0)
+    assert venue.session.last_received == 25.0
+    venue.until(54.9)
+    assert not venue.of(Close)
+    venue.until(55.1)
+    assert len(venue.of(Close)) == 1
+
+
 # --- silence --------------------------------------------------------------------------------------
 
 

@@ -205,3 +205,13 @@ def test_notices_of_one_kind_are_merged_but_not_over_data_nor_over_others() -> N
     assert seen[:2] == [limit // 2 - 1, limit]
     assert seen[-1] == 2 * limit + 1
     assert len(seen) < limit
+
+
+def test_what_was_replaced_before_it_was_made_is_counted_each_time() -> None:
+    real = backlog(Policy.CONFLATE, 10)
+    real.superseded(3)
+    real.put([event(1, "A/USD")])
+    real.superseded(2)
+    real.put([event(2, "A/USD")])
+    status = real.status(None)
+    assert (status.offered, status.conflated, status.waiting) == (7, 6, 1)

@@ -14,7 +14,10 @@ from ccrs_core import (
     BookUpdate,
     Channel,
     Gap,
+    GetBook,
+    Liquidation,
     Resumed,
+    Side,
     Stale,
     Subscription,
     Ticker,
@@ -26,9 +29,10 @@ from ccrs_core import (
 )
 from ccrs_core.codec import Data
 from ccrs_core.events import MarketData, Reason
+from ccrs_core.orderbook import Checksum
 from ccrs_core.race import Runner
 from ccrs_core.stream import Stream
-from ccrs_core.topic import Topic
+from ccrs_core.topic import Topic, new_book
 from tests.tapes import Tape
 from tests.test_keeper import Tap
 from tests.toy import Toy, instrument
@@ -120,6 +124,95 @@ def test_trades_told_again_in_other_company_are_delivered_once() -> None:
         tape.bring(0, numbers, 0.0)
     assert tape.ids == [1, 2, 3, 4, 5]
     assert tape.topic.repeated_trades >= 4
+
+
+# --- what frames are known by ---
+
+
+def liquidation(name: str) -> Liquidation:
+    return Liquidation("toy", "BTC/USD", 1, 2, Side.BUY, Decimal(len(name)), Decimal(1))
+
+
+class Wire:
+    """A topic of liquidations, whose frames are known by their bytes alone."""
+
+    def __init__(self) -> None:
+        self.runners = [Runner(n, opened_at=n * 0.55, apart={"liq"}) for n in (1, 2)]
+        self.tap = Tap()
+        self.topic = Topic(
+            "liq",
+            self.runners,
+            live=lambda name: 2,
+            resync=lambda name, what: None,
+            arm=lambda: None,
+            exchange=Toy(),
+        )
+        stream = self.topic.stream(Subscription(Channel.LIQUIDATIONS, BTC))
+        self.topic.attach(stream, self.tap)  # type: ignore[arg-type]
+
+    def bring(self, who: int, name: str, now: float) -> None:
+        data = Data("liq", (liquidation(name),), name.encode())
+        self.topic.deliver_all([data], self.runners[who], now)
+
+    @property
+    def lengths(self) -> list[int]:
+        return [int(e.price) for e in self.tap.events if isinstance(e, Liquidation)]
+
+
+def test_a_connection_that_brings_what_was_delivered_goes_on_from_there() -> None:
+    wire = Wire()
+    wire.bring(0, "a", 1.0)
+    wire.bring(0, "aa", 1.1)
+    wire.bring(1, "aa", 1.2)  # a copy: it follows on
+    wire.bring(1, "aaa", 1.3)
+    wire.bring(0, "aaa", 1.4)
+    assert wire.lengths == [1, 2, 3]
+    assert wire.topic.race.brought_at(b"aaa") == 1.3
+    assert wire.topic.race.brought_at(b"never") is None
+    assert not [event for event in wire.tap.events if isinstance(event, Gap)]
+
+
+def test_what_a_connection_brings_waits_until_another_one_has_brought_the_same() -> None:
+    wire = Wire()
+    wire.bring(0, "a", 1.0)
+    wire.bring(1, "aaa", 1.1)
+    assert wire.lengths == [1]
+    wire.bring(0, "aa", 1.2)
+    assert wire.lengths == [1, 2]
+    wire.bring(0, "aaa", 1.3)
+    wire.bring(1, "aaaa", 1.4)
+    assert wire.lengths == [1, 2, 3, 4]
+    assert not [event for event in wire.tap.events if isinstance(event, Gap)]
+
+
+class Deep(Toy):
+    """Books that start from a request of so many levels."""
+
+    kept: int | None = None
+
+    def book_depth(self, subscription: Subscription) -> int | None:
+        return self.kept
+
+    def book_snapshot(self, subscription: Subscription) -> GetBook | None:
+        return GetBook(subscription.instrument, 50)
+
+    def checksum(self, subscription: Subscription) -> Checksum | None:
+        return lambda book: len(subscription.symbol)
+
+
+@pytest.mark.parametrize("kept", [None, 20])
+def test_a_new_book_is_of_the_kind_that_the_exchange_says(kept: int | None) -> None:
+    exchange, subscription = Deep(), Subscription(Channel.BOOK, BTC, depth=10)
+    exchange.kept = kept
+    made = new_book(exchange, subscription)
+    assert (made.symbol, made.reach) == ("BTC/USD", 50)
+    assert made.depth == (10 if kept is None else 20)
+    assert made.every_level is (kept is None)
+    level = ((Decimal(1), Decimal(1)),)
+    for checksum, valid in ((len("BTC/USD"), True), (1, False)):
+        made.apply(BookUpdate("toy", "BTC/USD", 1, 1, 1, True, level, (), None, checksum))
+        assert made.valid is valid
+    assert new_book(Toy(), subscription).reach is None
 
 
 # --- several states in one topic ------------------------------------------------------------------
