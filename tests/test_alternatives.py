@@ -64,3 +64,19 @@ def test_only_what_is_known_of_the_address_that_is_dialled_leads_to_the_next(
         assert choice.changes == changes
     if other != route:
         assert choice.url(other) == "wss://toy/0"
+
+
+@pytest.mark.parametrize("addresses", [2, 3])
+def test_that_an_address_worked_once_does_not_keep_it_after_it_fell_silent(addresses: int) -> None:
+    route = _route(addresses)
+    choice = Alternatives(ADDRESSES)
+    choice.silent(route, choice.url(route))
+    second = choice.url(route)
+    choice.worked(route, second)
+    choice.failed(route, second)
+    assert choice.url(route) == second
+    for _ in range(addresses):
+        choice.silent(route, choice.url(route))
+    assert choice.url(route) == second
+    choice.failed(route, second)
+    assert choice.url(route) != second

@@ -82,7 +82,7 @@ class Desk:
 
 
 def top(number: int, restart: bool = False) -> Data:
-    price = Decimal(number)
+    price = Decimal(number + 100 * restart)  # another state under the same number
     event = TopOfBook("toy", "BTC/USD", None, number, number, price, ONE, price + 1, ONE)
     return Data(NAME, (event,), number, restart)
 
@@ -302,3 +302,22 @@ def test_trades_told_again_after_several_losses_in_a_row_are_not_delivered_again
         desk.topic.deliver_all(again, desk.runners[0], desk.now)
         seen = [event.sequence for event in desk.tap.events if isinstance(event, Trade)]
         assert seen == list(range(1, latest + 1))
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=8),
+    st.lists(st.integers(0, 40), min_size=1, max_size=6),
+)
+def test_counted_trades_told_again_are_no_new_count(sizes: list[int], again: list[int]) -> None:
+    """An exchange that repeats its latest trades on the connection that has brought them."""
+    desk, number = Desk(Channel.TRADES, exchange=Counting()), 0
+    for size in sizes:
+        burst = [trade(number + place) for place in range(1, size + 1)]
+        number += size
+        desk.topic.deliver_all(burst, desk.runners[0], desk.now)
+    for which in again:
+        for runner in desk.runners:
+            desk.topic.deliver_all([trade(which % number + 1)], runner, desk.now)
+    desk.topic.deliver_all([trade(number + 1)], desk.runners[0], desk.now)
+    assert [type(event) for event in desk.tap.events] == [Trade] * (number + 1)
+    assert [e.sequence for e in desk.tap.events] == list(range(1, number + 2))  # type: ignore[union-attr]
