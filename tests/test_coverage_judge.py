@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from ccrs_core.codec import Data
+from ccrs_core.coverage import Coverage
 from ccrs_core.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade
 from ccrs_core.feed import Feed
 from ccrs_core.model import Channel, Side, Subscription
@@ -340,3 +341,22 @@ def test_frames_lost_over_and_over_do_not_put_off_that_somebody_goes_on(
         state.time_passes(0.5)
         state.each_comes_once_in_order_and_holes_are_told()
     assert state.last is not None, "nothing was delivered for two seconds"
+
+
+def test_a_replacement_that_takes_for_ever_puts_off_what_waits_for_a_bounded_time() -> None:
+    """While the connection that is to be replaced still brings things, a proof has more time."""
+    state = Connections()
+    state.begin()
+    state.topic.coverage._relieved = lambda: True
+    state.opens(True)
+    new = state.opens(True)
+    state.trades(1)
+    state.arrives(new, 1)
+    since = state.now
+    while state.last is None and state.now < since + 60.0:
+        state.trades(1)
+        state.arrives(new, 1)
+        state._pass(0.1)
+        state.each_comes_once_in_order_and_holes_are_told()
+    waited = state.now - since
+    assert Coverage.BOUND < waited <= Coverage.PLANNED + Coverage.AGAIN + 0.2

@@ -76,6 +76,23 @@ def test_a_stream_that_dies_in_a_lively_market_is_found_out_within_a_minute(
     assert any(verdict is Verdict.DEAD for _, verdict in found)
 
 
+def test_after_each_word_of_a_stream_questions_are_spread_out_anew() -> None:
+    quiet, mark = Quiet(0.0), "1"
+    spread: list[list[float]] = []
+    for word in range(4):
+        waits = []
+        for _ in range(8):
+            asked = quiet.due
+            assert quiet.answered(mark, asked, asked) is not Verdict.DEAD
+            waits.append(quiet.due - asked)
+        spread.append(waits)
+        mark = str(word)
+        quiet.begins(asked + 1.0)
+        assert quiet.due == asked + 1.0 + Quiet.FIRST
+    assert spread == [spread[0]] * 4
+    assert spread[0][0] == Quiet.FIRST
+
+
 @given(_AGES, st.floats(0.0, 500.0))
 def test_what_happened_once_is_enough(ages: list[float], when: float) -> None:
     found = _simulated([when], [], ages, until=3000.0)

@@ -335,6 +335,29 @@ def test_of_several_reasons_to_be_stale_the_last_one_says_what_heals_it(
         assert [type(each) for each in told[begun:]] == [Stale, Gap, Resumed, TopOfBook]
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_once_a_dead_stream_has_spoken_an_acknowledgement_is_as_good_as_any(times: int) -> None:
+    """After the loss of a connection, where silence is normal; but not while it is dead."""
+    tape = Tape(1)
+    (stream,) = tape.topic.streams.values()
+    (runner,), told = tape.runners, tape.tap.events
+
+    def is_back() -> bool:
+        stream.interrupt(Reason.RECONNECTED)
+        stream.stale(Reason.DISCONNECTED, SECOND)
+        begun = len(told)
+        tape.topic.acknowledged(runner, 1.0, SECOND)
+        return Resumed in [type(each) for each in told[begun:]]
+
+    for number in range(times):
+        tape.bring(0, [2 * number + 1], 0.0)
+        assert is_back()
+        stream.dead = True
+        assert not is_back()
+        tape.bring(0, [2 * number + 2], 0.0)
+        assert is_back()
+
+
 def test_kinds_that_take_turns_in_one_burst_are_delivered_each_in_its_order() -> None:
     board = Board()
     events: list[MarketData] = []
