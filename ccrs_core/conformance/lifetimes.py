@@ -20,7 +20,7 @@ _LONGEST = 26 * _HOUR
 """The longest life of a connection that exchanges are known to set is a day."""
 _SEVERAL = 4.2
 """Of the exchange's deadlines: what works once may not work again."""
-_STILL = Changed.BOOK | Changed.TRADES | Changed.LIQUIDATIONS | Changed.REFERENCE
+STILL = Changed.BOOK | Changed.TRADES | Changed.LIQUIDATIONS | Changed.REFERENCE
 
 
 class LifetimeProperties:
@@ -59,10 +59,10 @@ class LifetimeProperties:
         self, subject: Subject, sub: Subscription, seconds: float, *, busy: bool
     ) -> None:
         async def scenario(world: World) -> None:
-            ended = _watched(world.venue)
+            ended = endings(world.venue)
             if not busy:
                 lacks = Oddity.STANDSTILL in world.venue.dialect.lacks
-                world.venue.hold(_STILL & ~Changed.REFERENCE if lacks else _STILL)
+                world.venue.hold(STILL & ~Changed.REFERENCE if lacks else STILL)
             async with watching(world, sub) as watch:
                 await asyncio.sleep(seconds)
                 url = world.exchange.route(sub).url
@@ -93,8 +93,8 @@ class LifetimeProperties:
         quiet = max(found, key=lambda sub: subject.exchange.max_silence(sub) is None)
 
         async def scenario(world: World) -> None:
-            ended = _watched(world.venue)
-            world.venue.hold(_STILL)
+            ended = endings(world.venue)
+            world.venue.hold(STILL)
             async with watching(world, quiet, connections=2) as watch:
                 await asyncio.sleep((route.max_age or 0.0) + 2 * _HOUR)
                 status = world.client.status()
@@ -110,7 +110,7 @@ def _lifetime(subject: Subject, route: Route, sub: Subscription, longest: float)
     """How long the exchange lets a connection live that does what the plugin says; None where it
     doesn't end it."""
     venue = subject.venue(rate=0.001)
-    venue.hold(_STILL)
+    venue.hold(STILL)
     line = Line(subject.make(), venue)
     wire = line.open(route)
     begun_ns = venue.now_ns
@@ -123,7 +123,7 @@ def _lifetime(subject: Subject, route: Route, sub: Subscription, longest: float)
     return (venue.now_ns - begun_ns) / NS_PER_SECOND if wire.closed else None
 
 
-def _watched(venue: EmulatedExchange) -> list[float]:
+def endings(venue: EmulatedExchange) -> list[float]:
     """The ages (s) of connections that the exchange has ended; it grows as it ends them."""
     ended: list[float] = []
     opened = venue.open

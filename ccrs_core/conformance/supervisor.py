@@ -9,6 +9,7 @@ from ccrs_core.conformance.lifetimes import LifetimeProperties
 from ccrs_core.conformance.quiet import QuietProperties
 from ccrs_core.conformance.racing import RacingProperties
 from ccrs_core.conformance.schedules import MachineProperties
+from ccrs_core.conformance.spending import SpendingProperties
 
 
 class SupervisorProperties(
@@ -17,6 +18,7 @@ class SupervisorProperties(
     HealingProperties,
     BudgetProperties,
     LifetimeProperties,
+    SpendingProperties,
     RacingProperties,
     MachineProperties,
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import orjson
@@ -14,8 +14,9 @@ from ccrs_okx import Okx
 
 from ccrs_core.codec import Ack, Codec, Data, Message, Outbound, Refused
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Route
+from ccrs_core.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.model import Subscription
+from ccrs_core.rest import GetBook, GetFundingHistory, HttpResponse, Request
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 
@@ -341,3 +342,124 @@ class SecondSnapshotTakenForAChange(Bybit):
 
     def codec(self, route: Route) -> Codec:
         return _SecondOf200(super().codec(route))
+
+
+# --- budgets --------------------------------------------------------------------------------
+
+WEIGHED = "test_requests_weigh_what_the_exchange_counts"
+FULL_SPEED = "test_full_speed_over_several_windows_is_never_refused"
+ROOM = "test_room_is_left_to_other_programs_of_the_address"
+MESSAGES = "test_messages_at_full_speed_are_never_too_many"
+FULLEST = "test_the_largest_requests_and_the_fullest_connections_are_taken"
+
+
+@caught_by(WEIGHED, ROOM)
+class SpentByOthersUnread(Binance):
+    """What the exchange says of the weight that is spent isn't read."""
+
+    def weight_used(self, response: HttpResponse) -> int | None:
+        return None
+
+
+@caught_by(WEIGHED, ROOM)
+class SpentReadOfAnotherHeader(Binance):
+    """The weight that is spent is looked for under a header that only orders have."""
+
+    def weight_used(self, response: HttpResponse) -> int | None:
+        text = response.headers.get("x-mbx-order-count-1m", "")
+        return int(text) if text.isdigit() else None
+
+
+def _weighing(plugin: type[Exchange], kind: type[Request[Any]], weight: Any) -> dict[Any, Any]:
+    changed = attrs.evolve(plugin.endpoints[kind], weight=weight)
+    return {**plugin.endpoints, kind: changed}
+
+
+@caught_by(WEIGHED)
+class DeepestBookTooLight(Binance):
+    """Books of more than 1,000 levels are said to weigh no more than those."""
+
+    endpoints: ClassVar[Any] = _weighing(
+        Binance,
+        GetBook,
+        lambda request: min(Binance.endpoints[GetBook].weight_of(request), 50),
+    )
+
+
+@caught_by(FULL_SPEED)
+class CountedApartOverlooked(Binance):
+    """That funding rates are counted apart, in five minutes, isn't told by their weight."""
+
+    endpoints: ClassVar[Any] = _weighing(Binance, GetFundingHistory, 10)
+
+
+@caught_by(FULL_SPEED)
+class RareCallsTooLight(Okx):
+    """Every call is said to weigh the same, though some are allowed more seldom."""
+
+    endpoints: ClassVar[Any] = {
+        kind: attrs.evolve(each, weight=1) for kind, each in Okx.endpoints.items()
+    }
+
+
+@caught_by(FULL_SPEED)
+class WindowTooShort(Bybit):
+    """What is allowed in five seconds is taken to be allowed in two."""
+
+    limits: ClassVar[Limits] = attrs.evolve(Bybit.limits, requests=Budget(amount=500, seconds=2.0))
+
+
+def _paced(route: Route, amount: int, seconds: float) -> Route:
+    return attrs.evolve(route, messages=Budget(amount=amount, seconds=seconds))
+
+
+@caught_by(MESSAGES)
+class NoRoomForPongs(Binance):
+    """All messages that the exchange allows are used, though pongs are counted among them."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return _paced(super().route(subscription), 5, 1.0)
+
+
+@caught_by(MESSAGES)
+class HourTakenForAMinute(Okx):
+    """What is allowed in an hour is taken to be allowed in a minute."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return _paced(super().route(subscription), 480, 60.0)
+
+
+@caught_by(MESSAGES)
+class AFewMoreAnHour(Okx):
+    """Heartbeats aren't reckoned with, and 700 requests an hour are allowed."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return _paced(super().route(subscription), 700, 3600.0)
+
+
+@caught_by(FULLEST)
+class RequestsTooLarge(Okx):
+    """So many topics are put into a request that it has more bytes than the exchange takes."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(super().route(subscription), topics_per_request=2000)
+
+
+@caught_by(FULLEST)
+class TooManyStreams(Binance):
+    """More streams are put onto a connection than it takes."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(super().route(subscription), topics_per_connection=1100)
+
+
+@caught_by(FULLEST)
+class TooManyCharacters(Bybit):
+    """More characters of topics are put onto a connection than it takes."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(
+            super().route(subscription),
+            topic_chars_per_connection=24_000,
+            topics_per_connection=1100,
+        )
