@@ -177,7 +177,7 @@ def _wrong_weights(subject: Subject) -> Iterator[str]:
                         f"{type(request).__name__} of {market.value} for {min(most, 10**5)} rows: "
                         f"weight is {declared}, by {fact} {weight}"
                     )
-            if fact.limit is not None:
+            if fact.limit is not None and _is_asked_at(subject, request, fact):
                 http = endpoint.encode(request, None)
                 budget = exchange.rest_budget(exchange.rest_pool(exchange.rest_address(http)))
                 calls = budget.amount // endpoint.weight_of(request)

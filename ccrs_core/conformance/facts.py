@@ -10,41 +10,18 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from ccrs_core import errors, rest
+from ccrs_core.conformance.facts_entry import FILE, Entry, Fact, FactsError
 from ccrs_core.errors import CcrsError
 from ccrs_core.exchange import Budget
 from ccrs_core.model import INTERVALS, Channel, InstrumentStatus, Market
 from ccrs_core.rest import Request
-
-FILE = "facts.toml"
-E = TypeVar("E", bound=Enum)
-F = TypeVar("F", bound="Fact")
-
-
-class FactsError(AssertionError):
-    """The file of facts isn't written as it must be; the message says where, and what to write."""
-
-
-@attrs.frozen(kw_only=True)
-class Fact:
-    """Something that the exchange's documents say."""
-
-    where: str
-    """How to find it in the file."""
-    source: str
-    """The page that says so."""
-    date: dt.date
-    """The day on which the page was read."""
-
-    def __str__(self) -> str:
-        return f"{FILE}, {self.where} ({self.source}, {self.date})"
 
 
 @attrs.frozen(kw_only=True)
@@ -74,6 +51,24 @@ class StreamFact(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class BoundFact:
+    """How a request is told where a stretch of time begins, or ends."""
+
+    asks: str
+    """The parameter."""
+    inclusive: bool
+    """Whether a row of exactly that time is in the answer."""
+    unit_ns: int
+    """What the parameter counts."""
+    exact: bool
+    """Whether the bound is taken as it is, not rounded to whole intervals."""
+
+    def spelled(self, time_ns: int) -> str:
+        """A time as the parameter says it."""
+        return str(time_ns // self.unit_ns)
+
+
+@attrs.frozen(kw_only=True)
 class RequestFact(Fact):
     """How a question is asked."""
 
@@ -92,6 +87,13 @@ class RequestFact(Fact):
     """What a page weighs, by the most rows that are asked for."""
     limit: Budget | None
     """How often it may be asked, where it is counted for itself."""
+    since: BoundFact | None
+    until: BoundFact | None
+    order: str
+    """In which order rows come, one of ``ORDERS``; empty where that isn't stated."""
+    gives: Mapping[str, str]
+    """Which rows come of more than a page holds (one of ``ENDS``), by the bounds that are told
+    (one of ``SPANS``)."""
     unemulated: str
 
 
@@ -205,6 +207,13 @@ LIMITS = {
     "lifetime": "seconds after which a connection is ended in any case",
 }
 """What may be limited."""
+ORDERS = ("newest first", "oldest first")
+"""How rows may follow one another."""
+SPANS = ("from", "until", "both")
+"""Which bounds of a stretch of time a request may tell."""
+ENDS = ("newest", "oldest")
+"""Which rows of a long stretch may come."""
+_UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _WINDOWS = frozenset({"connects", "requests", "messages"})
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -220,7 +229,7 @@ def read(file: Traversable) -> Facts:
         raise FactsError(f"{FILE} is no TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise FactsError(f"{FILE} is not UTF-8, at byte {error.start}") from None
-    top = _Entry("at the top", dict(written))
+    top = Entry("at the top", dict(written))
     pages = {n: top.of(n, p, str, "text") for n, p in top.take("pages", dict, {}).items()}
     common = {"date": top.take("date", dt.date, None), "pages": pages}
     facts = Facts(
@@ -238,114 +247,6 @@ def read(file: Traversable) -> Facts:
     return facts
 
 
-_MISSING: Any = object()
-
-
-class _Entry:
-    """One table of the file; what is taken from it is gone, and the rest is wrong."""
-
-    def __init__(self, where: str, values: dict[str, Any], common: Any = None) -> None:
-        self.where = where
-        self._left = values
-        self._known: list[str] = []
-        self._common: Mapping[str, Any] = common or {}
-
-    def wrong(self, text: str) -> FactsError:
-        return FactsError(f"{FILE}, {self.where}: {text}")
-
-    def of(self, name: str, value: Any, kind: Any, word: str) -> Any:
-        """A value of that type. Whole numbers are numbers of seconds, too."""
-        if kind is float and type(value) is int:
-            return float(value)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.wrong(f"{name} must be {word}, not {value!r}")
-        return value
-
-    def take(self, name: str, kind: Any, default: Any = _MISSING) -> Any:
-        """A value, which is used up."""
-        self._known.append(name)
-        if name not in self._left:
-            if default is _MISSING:
-                raise self.wrong(f"{name} is missing: write {_WORDS.get(kind, 'it')}")
-            return default
-        return self.of(name, self._left.pop(name), kind, _WORDS.get(kind, "text or a list"))
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(
-            self.of(name, each, str, "a list of texts") for each in self.take(name, list, ())
-        )
-
-    def numbers(self, name: str) -> tuple[int, ...]:
-        found = self.take(name, list, ())
-        return tuple(self.of(name, each, int, "a list of whole numbers") for each in found)
-
-    def table(self, name: str) -> dict[str, str]:
-        found = self.take(name, dict, {})
-        return {key: self.of(f"{name}.{key}", text, str, "text") for key, text in found.items()}
-
-    def members(self, name: str, kind: type[E]) -> frozenset[E]:
-        """Of an enumeration; all of them where none is named."""
-        return frozenset(self.member(name, text, kind) for text in self.texts(name)) or frozenset(
-            kind
-        )
-
-    def member(self, name: str, text: Any, kind: type[E]) -> E:
-        try:
-            return kind(text)
-        except ValueError:
-            known = ", ".join(str(each.value) for each in kind)
-            raise self.wrong(f"{name}: there is no {text!r}; write one of {known}") from None
-
-    def entries(self, name: str, told_by: str, common: Any) -> Iterator[_Entry]:
-        """The tables ``[[name]]``."""
-        for number, values in enumerate(self.take(name, list, ()), 1):
-            table = self.of(name, values, dict, f"tables: write [[{name}]]")
-            told = table.get(told_by, "")
-            yield _Entry(f"{name} {number}{f' ({told})' if told else ''}", dict(table), common)
-
-    def entry(self, name: str, common: Any, make: Callable[[_Entry], F]) -> F | None:
-        """The table ``[name]``."""
-        found = self.take(name, dict, None)
-        return None if found is None else make(_Entry(name, dict(found), common))
-
-    def known(self) -> dict[str, Any]:
-        """Where it is, its source and its date."""
-        source, pages = self.take("source", str, ""), self._common["pages"]
-        source = pages.get(source, source)
-        if not source.startswith(("https://", "http://")):
-            named = f"{source!r} is neither an address nor one of [pages]" if source else "missing"
-            raise self.wrong(f"source is {named}: write the page of the exchange that says so")
-        date = self.take("date", dt.date, self._common["date"])
-        if date is None:
-            raise self.wrong(
-                "date is missing: write the day on which the page was read, here or once at the "
-                "top of the file (date = 2026-01-31)"
-            )
-        self.take("note", str, "")
-        return {"where": self.where, "source": source, "date": date}
-
-    def finish(self) -> None:
-        """Refuse what nobody has taken."""
-        if self._left:
-            raise self.wrong(
-                f"{', '.join(self._left)} is unknown; there may be {', '.join(self._known)}"
-            )
-
-    def fact(self, kind: type[F], **fields: Any) -> F:
-        found = kind(**self.known(), **fields)
-        self.finish()
-        return found
-
-
-_WORDS: dict[Any, str] = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    list: "a list [...]",
-    dict: "a table {...}",
-    dt.date: "a date such as 2026-01-31",
-}
 _ERRORS = {
     name: kind
     for name, kind in vars(errors).items()
@@ -358,7 +259,7 @@ _REQUESTS = {
 }
 
 
-def _environment(entry: _Entry) -> EnvironmentFact:
+def _environment(entry: Entry) -> EnvironmentFact:
     return entry.fact(
         EnvironmentFact,
         name=entry.take("name", str),
@@ -368,7 +269,7 @@ def _environment(entry: _Entry) -> EnvironmentFact:
     )
 
 
-def _stream(entry: _Entry) -> StreamFact:
+def _stream(entry: Entry) -> StreamFact:
     return entry.fact(
         StreamFact,
         markets=entry.members("markets", Market),
@@ -381,7 +282,7 @@ def _stream(entry: _Entry) -> StreamFact:
     )
 
 
-def _request(entry: _Entry) -> RequestFact:
+def _request(entry: Entry) -> RequestFact:
     kinds = entry.take("type", (str, list))
     names = [kinds] if isinstance(kinds, str) else kinds
     for name in names:
@@ -399,6 +300,14 @@ def _request(entry: _Entry) -> RequestFact:
     if limit is not None and set(limit) != {"amount", "seconds"}:
         raise entry.wrong("limit must be {amount = ..., seconds = ...}")
     values = entry.take("values", dict, {})
+    order = entry.take("order", str, "")
+    if order not in ("", *ORDERS):
+        raise entry.wrong(f"order must be one of {', '.join(ORDERS)}")
+    gives = entry.table("gives")
+    if not set(gives) <= set(SPANS) or not set(gives.values()) <= set(ENDS):
+        raise entry.wrong(
+            'gives must be such as {from = "oldest", until = "newest"}, or both = ...'
+        )
     return entry.fact(
         RequestFact,
         kinds=tuple(_REQUESTS[name] for name in names),
@@ -410,11 +319,33 @@ def _request(entry: _Entry) -> RequestFact:
         size=(size, most) if size else None,
         weights=tuple((most, weight) for most, weight in steps),
         limit=None if limit is None else Budget(amount=limit["amount"], seconds=limit["seconds"]),
+        since=_bound(entry, "from"),
+        until=_bound(entry, "until"),
+        order=order,
+        gives=gives,
         unemulated=entry.take("unemulated", str, ""),
     )
 
 
-def _limit(entry: _Entry) -> LimitFact:
+def _bound(entry: Entry, name: str) -> BoundFact | None:
+    found = entry.take(name, dict, None)
+    if found is None:
+        return None
+    part = Entry(f"{entry.where}, {name}", dict(found))
+    unit = part.take("unit", str, "ms")
+    if unit not in _UNITS:
+        raise part.wrong(f"unit must be one of {', '.join(_UNITS)}")
+    bound = BoundFact(
+        asks=part.take("asks", str),
+        inclusive=part.take("inclusive", bool),
+        unit_ns=_UNITS[unit],
+        exact=part.take("exact", bool, True),
+    )
+    part.finish()
+    return bound
+
+
+def _limit(entry: Entry) -> LimitFact:
     of = entry.take("of", str)
     if of not in LIMITS:
         raise entry.wrong(f"of: there is no {of!r}; write one of {', '.join(LIMITS)}")
@@ -433,7 +364,7 @@ def _limit(entry: _Entry) -> LimitFact:
     )
 
 
-def _error(entry: _Entry) -> ErrorFact:
+def _error(entry: Entry) -> ErrorFact:
     name = entry.take("error", str)
     if name != "none" and name not in _ERRORS:
         raise entry.wrong(f"error: there is no {name!r}; write none or one of {', '.join(_ERRORS)}")
@@ -454,7 +385,7 @@ def _error(entry: _Entry) -> ErrorFact:
     )
 
 
-def _status(entry: _Entry) -> StatusFact:
+def _status(entry: Entry) -> StatusFact:
     words = entry.table("words")
     return entry.fact(
         StatusFact,
@@ -467,7 +398,7 @@ def _status(entry: _Entry) -> StatusFact:
     )
 
 
-def _intervals(entry: _Entry) -> IntervalsFact:
+def _intervals(entry: Entry) -> IntervalsFact:
     names = entry.table("names")
     for name in names:
         if name not in INTERVALS:
@@ -475,7 +406,7 @@ def _intervals(entry: _Entry) -> IntervalsFact:
     return entry.fact(IntervalsFact, names=names)
 
 
-def _calendar(entry: _Entry) -> CalendarFact:
+def _calendar(entry: Entry) -> CalendarFact:
     weekday = entry.take("week", str, "monday")
     if weekday not in _WEEKDAYS:
         raise entry.wrong(f"week: there is no {weekday!r}; write one of {', '.join(_WEEKDAYS)}")
@@ -484,9 +415,32 @@ def _calendar(entry: _Entry) -> CalendarFact:
     )
 
 
-def _excuse(entry: _Entry) -> Excuse:
+def _excuse(entry: Entry) -> Excuse:
     found = Excuse(about=entry.take("about", str), because=entry.take("because", str))
     if not found.because.strip():
         raise entry.wrong("because is empty: say why it can't be so")
     entry.finish()
     return found
+
+
+__all__ = [
+    "ENDS",
+    "FILE",
+    "LIMITS",
+    "ORDERS",
+    "SPANS",
+    "BoundFact",
+    "CalendarFact",
+    "EnvironmentFact",
+    "ErrorFact",
+    "Excuse",
+    "Fact",
+    "Facts",
+    "FactsError",
+    "IntervalsFact",
+    "LimitFact",
+    "RequestFact",
+    "StatusFact",
+    "StreamFact",
+    "read",
+]

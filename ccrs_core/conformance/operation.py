@@ -11,6 +11,7 @@ from ccrs_core.conformance.likeness import LikenessProperties
 from ccrs_core.conformance.network import NetworkProperties
 from ccrs_core.conformance.oddities import OddityProperties
 from ccrs_core.conformance.packaging import PackagingProperties
+from ccrs_core.conformance.ranges import RangeProperties
 from ccrs_core.conformance.tapes import TapeProperties
 
 
@@ -23,6 +24,7 @@ class OperationProperties(
     NetworkProperties,
     DocumentedProperties,
     EnforcedProperties,
+    RangeProperties,
     LikenessProperties,
     ExactnessProperties,
 ):

@@ -11,15 +11,18 @@ import orjson
 
 from ccrs_core.codec import Outbound
 from ccrs_core.conformance.subject import Subject, requests_of
-from ccrs_core.model import Channel, Instrument, Market
+from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market
 from ccrs_core.rest import GetActivity, GetBook, GetCandles, GetFundingHistory, GetTrades, Request
+from ccrs_core.transport.memory import START_NS
 
+_START_NS = START_NS - 3600 * NS_PER_SECOND
 _MANY = 100_000
 """Rows that are asked for: more than any exchange has on a page."""
 
 
 def asked(subject: Subject) -> Iterator[tuple[Request[Any], Market, Channel | None]]:
-    """Every declared question of every market, candles at every interval, for very many rows."""
+    """Every declared question of every market, candles at every interval, for very many rows;
+    histories also from a start."""
     endpoints = subject.exchange.endpoints
     for market in subject.markets:
         for request in requests_of(subject, subject.instrument(market), _MANY):
@@ -28,6 +31,8 @@ def asked(subject: Subject) -> Iterator[tuple[Request[Any], Market, Channel | No
                     yield attrs.evolve(request, interval=interval), market, None
             else:
                 yield request, market, None
+            if isinstance(request, GetCandles | GetFundingHistory):
+                yield attrs.evolve(request, start_ns=_START_NS), market, None
         declared = subject.channels.get(market, frozenset())
         if GetActivity in endpoints and market in endpoints[GetActivity].markets:
             for channel in (Channel.TRADES, Channel.BOOK):

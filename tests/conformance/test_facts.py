@@ -147,3 +147,50 @@ def test_an_exchange_that_inherits_from_a_plugins_has_its_facts() -> None:
         pass
 
     assert Subject(Other).facts == Subject("bybit").facts
+
+
+HISTORY = """
+[[request]]
+type = "GetCandles"
+url = "https://exchange.example/candles"
+"""
+
+
+def test_bounds_of_histories_are_read(tmp_path: Path) -> None:
+    (request,) = facts(
+        tmp_path,
+        HISTORY
+        + """
+from = { asks = "start", inclusive = true, unit = "s", exact = false }
+until = { asks = "end", inclusive = false }
+order = "oldest first"
+gives = { both = "oldest" }"""
+        + SOURCE,
+    ).requests
+    since, until = request.since, request.until
+    assert since is not None
+    assert until is not None
+    assert (since.asks, since.inclusive, since.exact) == ("start", True, False)
+    assert (until.asks, until.inclusive, until.exact) == ("end", False, True)
+    assert since.spelled(5_000_000_000) == "5"
+    assert until.spelled(5_000_000_000) == "5000"
+    assert (request.order, request.gives) == ("oldest first", {"both": "oldest"})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("from = { inclusive = true }", "request 1 (GetCandles), from: asks is missing"),
+        ('until = { asks = "end" }', "until: inclusive is missing: write true or false"),
+        ('until = { asks = "end", inclusive = 1 }', "inclusive must be true or false"),
+        ('from = { asks = "a", inclusive = true, unit = "h" }', "unit must be one of s, ms"),
+        ('from = { asks = "a", inclusive = true, more = 1 }', "from: more is unknown"),
+        ('order = "newest"', "order must be one of newest first, oldest first"),
+        ('gives = { always = "newest" }', "gives must be such as"),
+        ('gives = { both = "first" }', "gives must be such as"),
+    ],
+)
+def test_wrong_bounds_say_what_to_write(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(FactsError) as caught:
+        facts(tmp_path, HISTORY + text + SOURCE)
+    assert says in str(caught.value)

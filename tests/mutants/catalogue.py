@@ -15,6 +15,7 @@ from tests.mutants import (
     oddities,
     packages,
     quiet,
+    ranges,
     requests,
     sequences,
     shapes,
@@ -41,6 +42,7 @@ THEMES = (
     limits,
     states,
     likeness,
+    ranges,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

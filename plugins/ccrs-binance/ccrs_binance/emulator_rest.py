@@ -345,7 +345,9 @@ class Rest:
                     raise Refused(-1127, "More than 4800 hours between startTime and endTime.")
                 last_ns = start_ns + _COINM_SPAN_NS
             earliest_ns = max(earliest_ns, last_ns - _COINM_SPAN_NS)
-        if start_ns is not None:  # the first ones from there on
+        # From a start the first ones, but of COIN-M's the newest of a stretch in any case:
+        # https://developers.binance.com/docs/derivatives/coin-margined-futures/market-data/rest-api/Kline-Candlestick-Data
+        if start_ns is not None and category != COINM:
             opens = first_opens(listing, interval, earliest_ns, last_ns + 1, limit)
         else:
             opens = newest_opens(listing, interval, last_ns + 1, limit, earliest_ns)
