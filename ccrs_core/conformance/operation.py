@@ -13,6 +13,7 @@ from ccrs_core.conformance.oddities import OddityProperties
 from ccrs_core.conformance.packaging import PackagingProperties
 from ccrs_core.conformance.ranges import RangeProperties
 from ccrs_core.conformance.tapes import TapeProperties
+from ccrs_core.conformance.twins import TwinProperties
 
 
 class OperationProperties(
@@ -27,5 +28,6 @@ class OperationProperties(
     RangeProperties,
     LikenessProperties,
     ExactnessProperties,
+    TwinProperties,
 ):
     """Every property of the theme of operation."""

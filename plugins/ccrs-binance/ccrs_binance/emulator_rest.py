@@ -472,7 +472,13 @@ def spot_row(listing: Listing) -> dict[str, Any]:
         "isMarginTradingAllowed": False,
         "filters": [
             _price_filter(listing),
-            _lot_filter("LOT_SIZE", listing),
+            _lot_filter(listing),
+            {
+                "filterType": "MARKET_LOT_SIZE",
+                "minQty": "0.00000000",
+                "maxQty": f"{listing.max_size / 8:.8f}",
+                "stepSize": "0.00000000",
+            },
             {
                 "filterType": "NOTIONAL",
                 "minNotional": f"{listing.min_notional:.8f}",
@@ -512,8 +518,12 @@ def futures_row(listing: Listing) -> dict[str, Any]:
         "underlyingType": "COIN",
         "filters": [
             _price_filter(listing),
-            _lot_filter("LOT_SIZE", listing),
-            _lot_filter("MARKET_LOT_SIZE", listing),
+            _lot_filter(listing),
+            {
+                **_lot_filter(listing),
+                "filterType": "MARKET_LOT_SIZE",
+                "maxQty": f"{listing.max_size // 8:f}",
+            },
             *([] if coin_margined else [_notional(listing)]),
         ],
         "orderTypes": ["LIMIT", "MARKET"],
@@ -526,13 +536,17 @@ def _notional(listing: Listing) -> dict[str, str]:
 
 
 def _price_filter(listing: Listing) -> dict[str, str]:
-    tick = f"{listing.tick:f}"
-    return {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000", "tickSize": tick}
-
-
-def _lot_filter(name: str, listing: Listing) -> dict[str, str]:
     return {
-        "filterType": name,
+        "filterType": "PRICE_FILTER",
+        "minPrice": f"{listing.tick * 10:f}",
+        "maxPrice": "1000000",
+        "tickSize": f"{listing.tick:f}",
+    }
+
+
+def _lot_filter(listing: Listing) -> dict[str, str]:
+    return {
+        "filterType": "LOT_SIZE",
         "minQty": f"{listing.min_size:f}",
         "maxQty": f"{listing.max_size:f}",
         "stepSize": f"{listing.lot:f}",

@@ -51,8 +51,17 @@ SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 ALL_LEVELS = 100_000
 
 
+_SENT_AFTER_MS = 3
+"""Frames that tell when something happened say that they were sent a little later."""
+
+
 def ms(time_ns: int) -> int:
     return time_ns // NS_PER_MS
+
+
+def sent(now_ns: int) -> int:
+    """When a frame says that it was sent that tells of a moment by itself."""
+    return ms(now_ns) + _SENT_AFTER_MS
 
 
 class Numbers:
@@ -143,7 +152,7 @@ class BookTicker(BinanceFeed):
         head: dict[str, Any] = {"e": "bookTicker"} if self.futures else {}
         head |= {"u": self.numbers.now, "s": self.symbol, **self.pair(), **quotes}
         if self.futures:
-            head |= {"T": ms(self._view.time_ns), "E": ms(now_ns), **self.tail()}
+            head |= {"T": ms(self._view.time_ns), "E": sent(now_ns), **self.tail()}
         return (self.frame(head),)
 
     def _best(self, levels: Levels) -> tuple[str, str]:
@@ -200,7 +209,8 @@ class DiffDepth(BinanceFeed):
         self._touched = {}, {}
         changes = sorted(bids.items(), reverse=True), sorted(asks.items())
         before, self._told = self._told, self.numbers.now
-        data: dict[str, Any] = {"e": "depthUpdate", "E": ms(now_ns)}
+        at = sent(now_ns) if self.futures else ms(now_ns)
+        data: dict[str, Any] = {"e": "depthUpdate", "E": at}
         if self.futures:
             data["T"] = ms(self._view.time_ns)
         data |= {"s": self.symbol, **self.pair()}
@@ -253,7 +263,7 @@ class PartialDepth(BinanceFeed):
         if not self.futures:
             return self.frame({"lastUpdateId": u, "bids": bids, "asks": asks})
         before, self._told = self._told or u, u
-        head = {"e": "depthUpdate", "E": ms(now_ns), "T": ms(self._view.time_ns)}
+        head = {"e": "depthUpdate", "E": sent(now_ns), "T": ms(self._view.time_ns)}
         numbers = {"U": self.numbers.after(before), "u": u, "pu": before}
         named = {"s": self.symbol, **self.pair(), **numbers}
         return self.frame({**head, **named, "b": bids, "a": asks, **self.tail()})
@@ -285,7 +295,7 @@ class Trades(BinanceFeed):
     def _frame(self, trade: TapeTrade, now_ns: int) -> Frame:
         price, size, number = self.price(trade.price), self.size(trade.size), trade.number
         time, maker = ms(trade.time_ns), trade.side is Side.SELL
-        data: dict[str, Any] = {"e": "aggTrade" if self._aggregate else "trade", "E": ms(now_ns)}
+        data: dict[str, Any] = {"e": "aggTrade" if self._aggregate else "trade", "E": sent(now_ns)}
         if self._aggregate:
             # Futures name the trade before the symbol.
             named = {"a": number, "s": self.symbol} if self.futures else {"s": self.symbol}
@@ -331,7 +341,7 @@ def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
     data: dict[str, Any] = {"e": "24hrTicker", "E": ms(now_ns), "s": feed.symbol, **feed.pair()}
     data |= {"p": price(change), "P": f"{percent:.3f}"}
     data["w"] = f"{_mean_price(feed.market.listing, day):.8f}"
-    data["x"] = price(day.open)
+    data["x"] = price(day.open + 1)  # of the last trade before these
     data |= {"c": price(tape.last), "Q": size(tape.trades[-1].size if tape.trades else 1)}
     if not feed.futures:
         for side, name, quantity in ((Side.BUY, "b", "B"), (Side.SELL, "a", "A")):
@@ -346,7 +356,8 @@ def day_fields(feed: BinanceFeed, now_ns: int) -> dict[str, Any]:
         data |= dict.fromkeys(data.keys() & set("pPwxcQohlvq"), "0.00000000")
     if feed.blank():  # as before the first trade, and without orders
         data |= dict.fromkeys(data.keys() & set("pPwxcQbBaAohlvq"), "0.00000000")
-    data |= {"O": ms(now_ns) - _DAY * 60_000, "C": ms(now_ns)}
+    closed = ms(now_ns) - _SENT_AFTER_MS
+    data |= {"O": closed - _DAY * 60_000, "C": closed}
     return {**data, "F": 1, "L": max(1, tape.count), "n": max(1, tape.count), **feed.tail()}
 
 
@@ -474,8 +485,10 @@ class MarkPrice(BinanceFeed):
             "E": ms(now_ns),
             "s": self.symbol,
             "p": f"{prices.step * market.mark / 100:.8f}",
-            "ap": f"{prices.step * market.mark / 100:.8f}",
-            "P": f"{prices.step * market.index / 100:.8f}",
+            # The mark price's average and the estimated settlement price, which is one of the
+            # index's, are near them.
+            "ap": f"{prices.step * (market.mark + 37) / 100:.8f}",
+            "P": f"{prices.step * (market.index + 61) / 100:.8f}",
             "i": f"{prices.step * market.index / 100:.8f}",
             "r": f"{Decimal(market.funding_rate).scaleb(-6):.8f}",
             "T": ms(market.next_funding_ns or 0),
@@ -524,9 +537,10 @@ class ForceOrder(BinanceFeed):
             "f": "IOC",
             "q": size,
             "p": price,
-            "ap": price,
+            # It was filled at better prices than its own, in parts.
+            "ap": self.price(last.price + (3 if last.side is Side.BUY else -3)),
             "X": "FILLED",
-            "l": size,
+            "l": self.size(max(1, last.size // 2)),
             "z": size,
             "T": ms(last.time_ns),
         }

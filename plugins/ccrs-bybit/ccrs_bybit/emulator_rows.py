@@ -54,8 +54,8 @@ def contract_row(listing: Listing) -> dict[str, Any]:
         "maxOrderQty": str(listing.max_size),
         "minOrderQty": str(listing.min_size),
         "qtyStep": str(listing.lot),
-        "postOnlyMaxOrderQty": str(listing.max_size),
-        "maxMktOrderQty": str(listing.max_size),
+        "postOnlyMaxOrderQty": _number(listing.max_size * 10),
+        "maxMktOrderQty": _number(listing.max_size / 2),
         "minNotionalValue": _number(listing.min_notional or Decimal(5)),
     }
     expiry = milliseconds(listing.expiry_ns) if listing.expiry_ns is not None else 0

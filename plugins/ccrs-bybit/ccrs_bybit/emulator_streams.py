@@ -59,6 +59,14 @@ Blank = Callable[[], bool]
 """Whether what is written now leaves out what Bybit may leave out."""
 
 
+_SENT_AFTER_MS = 2
+"""Frames that tell when the matching engine did something say that they were sent later."""
+
+
+def _sent(now_ns: int) -> int:
+    return milliseconds(now_ns) + _SENT_AFTER_MS
+
+
 def _json(value: Mapping[str, Any]) -> Frame:
     return Frame(orjson.dumps(value))
 
@@ -92,7 +100,7 @@ class _Books:
         if not self._blank():
             data["seq"] = view.sequence
             told["cts"] = milliseconds(view.time_ns)
-        ts = milliseconds(now_ns)
+        ts = _sent(now_ns)
         if self._option:
             name = f"{self.topic}-{view.sequence}-{ts}"
             head = {"id": name, "topic": self.topic, "ts": ts, "data": data, "type": kind}
@@ -183,7 +191,7 @@ class TradeStream(Stream):
         rows = [write(speller, trade) for trade in trades]
         if self._blank():  # as until 2023
             rows = [{k: v for k, v in row.items() if k not in {"RPI", "seq"}} for row in rows]
-        ts = milliseconds(now_ns)
+        ts = _sent(now_ns)
         match speller.listing.category:
             case "option":
                 name = f"{self.topic}-{trades[-1].sequence}-{ts}"

@@ -287,20 +287,25 @@ class Rest:
         first_ns = 0 if before_ns is None else before_ns + 1
         rows: list[dict[str, str]] = []
         for time_ns in reversed(newest_payments(listing, last_ns, limit, first_ns)):
-            rate = f"{Decimal(market.funding_at(time_ns)).scaleb(-6):f}"
+            rate = Decimal(market.funding_at(time_ns)).scaleb(-6)
             rows.append(
                 {
                     "formulaType": "noRate",
-                    "fundingRate": rate,
+                    # What was foretold is near what was paid.
+                    "fundingRate": f"{rate + Decimal('0.0000000032605'):f}",
                     "fundingTime": ms(time_ns),
                     "instId": listing.symbol,
                     "instType": listing.category,
                     "method": "current_period",
-                    "realizedRate": rate,
+                    "realizedRate": f"{rate:f}",
                 }
             )
         if self._dialect.venue.blank("/api/v5/public/funding-rate-history"):
-            return [{**row, "realizedRate": "", "method": "", "formulaType": ""} for row in rows]
+            return [
+                {**row, "fundingRate": row["realizedRate"], "realizedRate": ""}
+                | {"method": "", "formulaType": ""}
+                for row in rows
+            ]
         return rows
 
     def _mark_price(self, query: Query, now_ns: int) -> list[Any]:

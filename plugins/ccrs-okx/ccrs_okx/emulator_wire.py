@@ -79,7 +79,7 @@ class Speller:
         listing = self.listing
         value = listing.tick * listing.lot * units
         if listing.market is Market.INVERSE:
-            return trimmed(Decimal(units).scaleb(-8)), trimmed(listing.lot * lots)
+            return trimmed(Decimal(units).scaleb(-8)), trimmed(listing.lot * lots * listing.contract_size)
         if listing.category == SPOT:
             return trimmed(value), trimmed(value)
         return trimmed(listing.lot * lots), trimmed(value)
@@ -125,8 +125,9 @@ def ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "open24h": speller.price(day.open),
         "high24h": speller.price(day.high),
         "low24h": speller.price(day.low),
-        "sodUtc0": speller.price(day.open),
-        "sodUtc8": speller.price(day.open),
+        # The first prices of the day in two time zones aren't those of 24 hours ago.
+        "sodUtc0": speller.price(day.open + 2),
+        "sodUtc8": speller.price(day.open + 5),
         "volCcy24h": speller.turnover(day.lots, day.turnover)[0],
         "vol24h": speller.size(day.lots),
         "ts": ms(now_ns),
@@ -142,6 +143,9 @@ def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
     due_ns = market.next_funding_ns
     rated = market.has(Figure.FUNDING_RATE)
     rate = f"{Decimal(market.funding_rate).scaleb(-6):.16f}" if rated else ""
+    premium = f"{Decimal(market.funding_rate - 173).scaleb(-6):.16f}" if rated else ""
+    settled_ns = market.now_ns - (market.listing.funding_interval_ns or 0)
+    settled = f"{Decimal(market.funding_at(settled_ns)).scaleb(-6):.16f}"
     return {
         "formulaType": "noRate",
         "fundingRate": rate,
@@ -155,8 +159,8 @@ def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
         "minFundingRate": "-0.015",
         "nextFundingRate": "",
         "nextFundingTime": "" if due_ns is None else ms(market.listing.funding_after(due_ns) or 0),
-        "premium": rate,
-        "settFundingRate": rate,
+        "premium": premium,
+        "settFundingRate": settled,
         "settState": "settled",
         "ts": ms(now_ns),
     }
@@ -189,7 +193,7 @@ def instrument(listing: Listing, code: int) -> dict[str, Any]:
         "ctValCcy": "" if spot else listing.quote if inverse else listing.base,
         "expTime": _X_PERP_EXPIRY if x_perp else expiry,
         "futureSettlement": False,
-        "groupId": "1",
+        "groupId": "1" if spot else "4",
         "instFamily": family(listing),
         "instId": listing.symbol,
         "instIdCode": code,
@@ -201,8 +205,8 @@ def instrument(listing: Listing, code: int) -> dict[str, Any]:
         "maxLmtAmt": "20000000",
         "maxLmtSz": f"{size(listing.max_size)}",
         "maxMktAmt": "1000000" if spot else "",
-        "maxMktSz": size(listing.max_size),
-        "maxStopSz": size(listing.max_size),
+        "maxMktSz": size(listing.max_size // 8),
+        "maxStopSz": size(listing.max_size // 8),
         "maxTriggerSz": size(listing.max_size),
         "maxTwapSz": size(listing.max_size),
         "minSz": size(listing.min_size),
