@@ -26,6 +26,9 @@ _KEPT_NS = 10 * NS_PER_SECOND
 _QUIET = 1.2
 """Seconds within which every book tells of a change."""
 
+_ZEROS = {"funding_rate": ("0", "-0.000123"), "open_interest": ("0",)}
+"""Figures that may be zero or less."""
+
 _LACKS: tuple[tuple[Oddity, frozenset[str], Mapping[str, Any]], ...] = (
     (Oddity.ONE_SIDED, _BIDS, {"bids": ()}),
     (Oddity.ONE_SIDED, _ASKS, {"asks": ()}),
@@ -95,6 +98,26 @@ class EmptinessProperties:
             stage.venue.faults.clear()
             _change(stage, stated)
             stage.expect(stated, "once its fields have values again")
+
+    @proves(5)
+    def test_zero_is_a_value_and_so_is_less(self, subject: Subject) -> None:
+        """A funding rate and an open interest of exactly zero, and a rate below it, are told as
+        that after one above it, to who was there and to who comes then: neither None nor what was
+        before; and so is what comes next."""
+        for case in subject.cases(*STATES):
+            stage = Stage(subject, case)
+            stated = stated_by(stage.first())
+            for name, values in _ZEROS.items():
+                if not {name, name.removeprefix("funding_")} & stated:
+                    continue
+                before = stage.state[name]
+                for value in values:
+                    for each in (Decimal(value), before):
+                        stage.steer(**{name: each})
+                        when = f"when {name} became {each}"
+                        stage.expect(stated, when)
+                        stage.joins(stated, when)
+                    stage.again(stated, f"after {name} had been {value}")
 
     @proves(5)
     def test_a_book_without_a_side_is_one_and_fills_again(self, subject: Subject) -> None:

@@ -9,11 +9,12 @@ import attrs
 from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import interest_of
 from ccrs_core.conformance.world import World, settle
-from ccrs_core.events import AnyEvent, Candle, Event, Funding, Ticker
+from ccrs_core.events import AnyEvent, Candle, Event, Funding, Liquidation, Ticker, Trade
 from ccrs_core.exchange import Route
-from ccrs_core.model import INTERVALS, NS_PER_SECOND, Channel, Instrument, Market
+from ccrs_core.model import INTERVALS, NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Market, Side
 from ccrs_core.rest import GetBook, GetCandles, GetInstruments, GetServerTime, GetTopOfBook
 
 _NEAR_NS = 5 * NS_PER_SECOND
@@ -21,6 +22,9 @@ _YEAR_NS = 366 * 86_400 * NS_PER_SECOND
 _SETTLED = 2.0
 """Seconds after which what comes is live: before, exchanges may show what has been."""
 _SECONDS = 12.0
+_BUSY = 20.0
+_UNITS = (NS_PER_SECOND, NS_PER_MS, 1_000, 1)
+"""In which times may be told."""
 _LONGER = 70.0
 """Seconds by which candles are heard for longer than one lasts, so that at least one closes."""
 
@@ -53,6 +57,43 @@ class TimeProperties:
             assert last, f"no event came within {_SECONDS:g} s"
 
         subject.world().run(scenario)
+
+    @proves(16)
+    def test_times_of_streams_are_those_of_what_happened(self, subject: Subject) -> None:
+        """A trade and a liquidation have the time at which they happened, not that of the frame
+        that tells of it; of nothing the exchange's time lies after the moment of its coming."""
+        for case in subject.cases():
+            line = subject.line(subject.venue(rate=_BUSY))
+            truth = Truth(line.venue)
+            listing = truth.listing(case.subscription.instrument)
+            market = line.venue.market(listing)
+            price = market.rules.price
+            wire = line.open(line.exchange.route(case.subscription))
+            messages = wire.subscribe(case.subscription)
+            for number in (1, 2):
+                messages += wire.run(1.1)
+                at = price.value(price.nearest(listing.price) + number)
+                line.venue.trade(listing, Side.BUY, listing.lot * 10, at)
+                if case.channel is Channel.LIQUIDATIONS:
+                    line.venue.liquidate(listing, Side.BUY, listing.lot * 10, at)
+            messages += wire.run(1.1)
+            prints = {t.time_ns for t in market.tape.trades}
+            forced = {each.time_ns for each in market.liquidations}
+            for event in events_of(messages):
+                told = event.exchange_time_ns
+                if told is None or event.symbol != case.subscription.symbol:
+                    continue
+                assert told < event.received_time_ns + NS_PER_MS, (
+                    f"{case}: exchange_time_ns of {event} lies "
+                    f"{told - event.received_time_ns} ns after its coming: is it read from the "
+                    "field that says when it happened, rather than when the frame was sent?"
+                )
+                happened = {Trade: prints, Liquidation: forced}.get(type(event))
+                unit = next(each for each in _UNITS if told % each == 0)
+                assert happened is None or any(abs(told - t) < unit for t in happened), (
+                    f"{case}: at {told}, exchange_time_ns of {event}, there was none: is it read "
+                    "from the field that says when it happened, in its unit?"
+                )
 
     @proves(16)
     def test_times_of_answers_are_plausible(self, subject: Subject) -> None:

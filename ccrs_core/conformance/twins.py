@@ -23,7 +23,7 @@ from ccrs_core.conformance.changes import few
 from ccrs_core.conformance.declared import declared_subscriptions, wake
 from ccrs_core.conformance.facts import FILE
 from ccrs_core.conformance.line import Line, Page, Wire
-from ccrs_core.conformance.material import RawNumber, parsed, spelled
+from ccrs_core.conformance.material import parsed, spelled
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import figures
 from ccrs_core.conformance.subject import Subject, requests_of
@@ -57,9 +57,9 @@ class TwinProperties:
         subject.cases()
         twins = _Twins(subject, "stream")
         for sub, frames in _heard(subject):
-            exchange = subject.make()
 
             def decode(frames: Sequence[bytes], sub: Subscription = sub) -> list[Any]:
+                exchange = subject.make()
                 codec = exchange.codec(exchange.route(sub))
                 codec.subscribe([sub], "1")
                 return _events(codec, frames)
@@ -127,7 +127,7 @@ class _Twins:
                     self._tell(label, f"{place} = {other}", field)
 
     def _tell(self, label: str, pair: str, field: str) -> None:
-        market, _, rest = label.partition(" ")
+        rest = label.partition(" ")[2]
         about = f"twins {self.what} {label}: {pair}"
         known = {about, f"twins {self.what} {rest}: {pair}"} & self._known
         if known:
@@ -151,11 +151,11 @@ class _Twins:
             shown = "".join(f"\n  {line}" for line in told[:_SHOWN])
             pytest.fail(
                 "two places hold the same value in all that the emulator says, so that nothing "
-                "proves which of them is read; of the exchange, where they differ, a user would get "
-                "the wrong one. Let the dialect write them as unlike as the exchange does. Where "
-                f"the exchange itself always tells them alike, {FILE} says so: [[excuse]], about = "
-                f"the text up to the parenthesis (without "
-                f"the market: of all of them), because = ...:{shown}{more}"
+                "proves which of them is read; where the exchange tells them apart, a user would "
+                "get the wrong one. Let the dialect write them as unlike as the exchange does. "
+                f"Where the exchange itself always tells them alike, {FILE} says so: [[excuse]], "
+                "about = the text up to the parenthesis (without the market: of all of them), "
+                f"because = ...:{shown}{more}"
             )
 
 
@@ -366,9 +366,7 @@ def _heard(subject: Subject) -> Iterator[tuple[Subscription, Sequence[bytes]]]:
         yield sub, [f if method is None else inflate(f, method) for f in frames]
 
 
-def _answers(
-    subject: Subject, market: Market
-) -> list[tuple[Request[Any], list[tuple[Page, int]]]]:
+def _answers(subject: Subject, market: Market) -> list[tuple[Request[Any], list[tuple[Page, int]]]]:
     """Questions about a market with the pages that answer them, and when, in three states of it."""
     instrument = subject.instrument(market)
     requests = list(requests_of(subject, instrument, 20))

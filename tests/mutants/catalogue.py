@@ -20,6 +20,7 @@ from tests.mutants import (
     sequences,
     shapes,
     states,
+    twins,
     values,
 )
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
@@ -41,6 +42,7 @@ THEMES = (
     lifetimes,
     limits,
     states,
+    twins,
     likeness,
     ranges,
 )

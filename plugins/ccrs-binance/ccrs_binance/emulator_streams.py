@@ -487,8 +487,8 @@ class MarkPrice(BinanceFeed):
             "p": f"{prices.step * market.mark / 100:.8f}",
             # The mark price's average and the estimated settlement price, which is one of the
             # index's, are near them.
-            "ap": f"{prices.step * (market.mark + 37) / 100:.8f}",
-            "P": f"{prices.step * (market.index + 61) / 100:.8f}",
+            "ap": f"{prices.step * (market.mark + 370) / 100:.8f}",
+            "P": f"{prices.step * (market.index + 610) / 100:.8f}",
             "i": f"{prices.step * market.index / 100:.8f}",
             "r": f"{Decimal(market.funding_rate).scaleb(-6):.8f}",
             "T": ms(market.next_funding_ns or 0),

@@ -79,7 +79,9 @@ class Speller:
         listing = self.listing
         value = listing.tick * listing.lot * units
         if listing.market is Market.INVERSE:
-            return trimmed(Decimal(units).scaleb(-8)), trimmed(listing.lot * lots * listing.contract_size)
+            return trimmed(Decimal(units).scaleb(-8)), trimmed(
+                listing.lot * lots * listing.contract_size
+            )
         if listing.category == SPOT:
             return trimmed(value), trimmed(value)
         return trimmed(listing.lot * lots), trimmed(value)
