@@ -12,6 +12,7 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import followed
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.emulator import Listing
+from ccrs_core.events import BookUpdate
 from ccrs_core.exchange import SequenceScope
 from ccrs_core.model import Channel, Market, Side
 from ccrs_core.race import Runner
@@ -93,6 +94,30 @@ class StateProperties:
                     "by which the exchange says that it begins to count anew"
                 )
                 last[message.topic] = message.sequence
+
+    @proves(28)
+    def test_each_change_of_a_book_names_the_update_that_it_follows(self, subject: Subject) -> None:
+        """On an undisturbed connection ``BookUpdate.previous_sequence``, where it is told, is the
+        ``sequence`` of the update before it, at every depth: else a hole goes unseen, or is seen
+        where none is."""
+        for case in subject.cases(Channel.BOOK):
+            for depth in subject.exchange.capabilities.book_depths.get(case.market, ()):
+                sub = attrs.evolve(case.subscription, depth=depth)
+                line = subject.line()
+                wire = line.open(subject.exchange.route(sub))
+                last: int | None = None
+                for message in wire.subscribe(sub) + wire.run(_COUNTED):
+                    for event in message.events if isinstance(message, Data) else ():
+                        if not isinstance(event, BookUpdate):
+                            continue
+                        told = event.previous_sequence
+                        assert event.snapshot or None in (told, last) or told == last, (
+                            f"{sub}: the change {event.sequence} names {told} as the update that "
+                            f"it follows; {last} came before it. Look at what decode() makes of "
+                            "BookUpdate.previous_sequence: a number that isn't the former one's "
+                            "own hides what is lost between them"
+                        )
+                        last = event.sequence
 
 
 def _followed(subject: Subject, case: Case) -> tuple[list[Any], list[Any]]:

@@ -75,7 +75,7 @@ class EveryDeltaFollowsTheLast(Misread):
 
 @caught_by(
     "test_every_sample_frame_says_what_is_expected_of_it",
-    "test_a_hole_in_a_books_sequence_is_told_before_what_follows",
+    "test_each_change_of_a_book_names_the_update_that_it_follows",
 )
 class PreviousNumberOffByOne(Misread):
     """Each delta claims to follow the update before the one that it follows."""
