@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from ccrs_core.codec import LoginRefused, Refused
 from ccrs_core.conformance.declared import declared_subscriptions
-from ccrs_core.conformance.facts import FILE, Facts, RequestFact, StreamFact
+from ccrs_core.conformance.facts import FILE, ErrorFact, Facts, RequestFact, StreamFact
+from ccrs_core.conformance.healing import of_each_route
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.requested import asked, contents, fits, same_text
@@ -19,6 +21,7 @@ from ccrs_core.conformance.subject import Subject
 from ccrs_core.exchange import Environment
 from ccrs_core.model import NS_PER_SECOND, Channel, InstrumentStatus, Market, Subscription
 from ccrs_core.rest import GetCandles, GetInstruments, HttpRequest, HttpResponse, Request
+from ccrs_core.transport.memory import START_NS
 
 _SHOWN = 12
 _PATIENCE = 1.5
@@ -171,6 +174,8 @@ class DocumentedProperties:
         if not any(f.error is not None and f.error.__name__ == "RateLimited" for f in facts):
             wrong.append(f"no [[error]] of {FILE} says how too many requests are answered")
         for fact in facts:
+            if fact.streams and fact.body and subject.channels:
+                wrong += _refusals(subject, fact)
             answers = (
                 []
                 if fact.streams
@@ -317,6 +322,18 @@ def _of(sub: Subscription) -> str:
 
 def _body(template: str, code: str) -> bytes:
     return template.replace("{code}", code).encode()
+
+
+def _refusals(subject: Subject, fact: ErrorFact) -> Iterator[str]:
+    """What codecs make of refusals as the documents say that streams send them."""
+    codecs = [(route, subject.exchange.codec(route)) for route in of_each_route(subject)]
+    for code in fact.codes:
+        for route, codec in codecs:
+            messages = codec.decode(_body(fact.body, code), START_NS)
+            told = [m.code for m in messages if isinstance(m, Refused | LoginRefused)]
+            if told != [code]:
+                became = ", ".join(map(repr, messages)) or "nothing"
+                yield f"a refusal of code {code} on {route.url} is {became}, by {fact} Refused"
 
 
 # --- addresses ---

@@ -10,13 +10,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from ccrs_core.codec import Message, Refused
+from ccrs_core.codec import Refused
 from ccrs_core.conformance.budgets import many
+from ccrs_core.conformance.crowded import (
+    characters_of_a_connection,
+    is_refused,
+    topics_of_a_connection,
+)
 from ccrs_core.conformance.declared import declared_subscriptions
 from ccrs_core.conformance.documented import requests_of_facts, stream_fact, tell
 from ccrs_core.conformance.facts import FILE, LimitFact, RequestFact
 from ccrs_core.conformance.healing import of_each_route
-from ccrs_core.conformance.line import Line, Wire
+from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.requested import asked, of_size
 from ccrs_core.conformance.subject import Subject
@@ -328,7 +333,7 @@ def _messages(subject: Subject, fact: LimitFact, route: Route, sub: Subscription
     wire, count = subject.line().open(route), 0
     while count <= min(fact.amount, _MOST):
         make = wire.codec.subscribe if count % 2 == 0 else wire.codec.unsubscribe
-        if _is_refused(wire, make([sub], str(count + 1))):
+        if is_refused(wire, make([sub], str(count + 1))):
             break
         count += 1
     if count != fact.amount and count <= _MOST:
@@ -349,17 +354,10 @@ def _topics(subject: Subject, fact: LimitFact, route: Route, sub: Subscription) 
         return
     for count in (fact.amount, fact.amount + 1):
         wire = subject.line().open(route)
-        refused = _is_refused(wire, wire.codec.subscribe(subs[:count], "1"))
+        refused = is_refused(wire, wire.codec.subscribe(subs[:count], "1"))
         if refused != (count > fact.amount):
             does = "refuses" if refused else "takes"
             yield f"the emulator {does} {count} topics in one request on {route.url}, by {fact}"
-
-
-def _is_refused(wire: Wire, frame: str | bytes) -> bool:
-    """Whether a frame is refused, or ends the connection."""
-    wire.peer.received(frame, wire.line.venue.now_ns)
-    messages: list[Message] = wire.take()
-    return wire.closed or any(isinstance(message, Refused) for message in messages)
 
 
 def _idle(subject: Subject, fact: LimitFact, route: Route, sub: Subscription) -> Iterator[str]:
@@ -414,6 +412,8 @@ _TRIED = {
     "connects": _connects,
     "messages": _messages,
     "topics_per_request": _topics,
+    "topics_per_connection": topics_of_a_connection,
+    "topic_chars_per_connection": characters_of_a_connection,
     "idle": _idle,
     "server_ping": _server_ping,
     "lifetime": _lifetime,

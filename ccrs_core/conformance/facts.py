@@ -125,7 +125,7 @@ class ErrorFact(Fact):
     body: str
     """An answer with such a code; ``{code}`` stands for it."""
     streams: bool
-    """Whether codes are of answers on streams, which ``error_of`` never sees."""
+    """Whether codes are of refusals on streams, which ``error_of`` never sees."""
 
 
 @attrs.frozen(kw_only=True)

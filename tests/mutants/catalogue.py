@@ -6,6 +6,7 @@ from tests.mutants import (
     bybit,
     calendars,
     connections,
+    crowds,
     declarations,
     facts,
     histories,
@@ -45,6 +46,7 @@ THEMES = (
     twins,
     likeness,
     ranges,
+    crowds,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

@@ -228,7 +228,7 @@ class BybitSession(Session):
             else:
                 streams.append(stream)
         if category == OPTION:
-            room = _OPTION_TOPICS - len(peer.subscriptions)
+            room = min(_OPTION_TOPICS - len(peer.subscriptions), self._fitting(streams))
             failed += [stream.topic for stream in streams[room:]]
             streams = streams[:room]
             self._command_response(not failed, failed, [stream.topic for stream in streams])
@@ -247,6 +247,15 @@ class BybitSession(Session):
                 peer.subscribe(stream, now_ns)
         if not acked:
             self._answer(request, True, _ACK_TEXTS[category], ack=True)
+
+    def _fitting(self, streams: Sequence[Stream]) -> int:
+        """How many streams fit into the characters that a connection has, options' like others."""
+        left = _TOPIC_CHARACTERS - self._characters
+        for count, stream in enumerate(streams):
+            left -= len(stream.topic)
+            if left < 0:
+                return count
+        return len(streams)
 
     def _refusal(self, topics: Sequence[str], failed: Sequence[str]) -> str | None:
         """Why a whole subscribe request is refused, in Bybit's words, or None."""
