@@ -10,7 +10,7 @@ import attrs
 
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.material import Place, parsed, replaced, spelled
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.errors import CcrsError
 from ccrs_core.model import Channel, Instrument, Market
@@ -27,7 +27,7 @@ _TIMES = ("exchange_time_ns", "open_time_ns", "funding_time_ns")
 class AnswerListProperties:
     """Of lists in answers."""
 
-    @proves(10, quick=False)
+    @proves(10, against=Against.NOTHING, quick=False)
     def test_lists_in_answers_may_be_short_and_in_any_order(self, subject: Subject) -> None:
         """The rows of an answer in another order make the same answer, oldest first where rows have
         times, and the same next page; one row makes an answer of one, and none an empty one."""

@@ -17,7 +17,7 @@ from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.changes import few
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.material import Place, RawNumber, parsed, places, replaced, spelled
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.steered import figures
 from ccrs_core.conformance.subject import Case, Subject
@@ -40,7 +40,7 @@ _DECIDING = ("status", "market", "option_kind")
 class MadeUpProperties:
     """What is new is never taken for something that is known."""
 
-    @proves(5)
+    @proves(5, against=Against.NOTHING)
     def test_a_new_side_or_flag_is_taken_for_no_known_one(self, subject: Subject) -> None:
         """A value that the exchange has never used before, where it says a side, whether a candle
         is closed or a book whole: the trade or update is left out and told so, the candle isn't
@@ -51,7 +51,7 @@ class MadeUpProperties:
             for at, place, value in _chosen(frames):
                 trial.at(at, place, value)
 
-    @proves(5)
+    @proves(5, against=Against.NOTHING)
     def test_a_new_side_in_an_answer_is_taken_for_no_known_one(self, subject: Subject) -> None:
         """As in frames: a trade of an answer whose side is new is left out, and counted."""
         endpoint = subject.exchange.endpoints.get(GetTrades)
@@ -61,7 +61,7 @@ class MadeUpProperties:
             if case.market in endpoint.markets:
                 _answer(subject, case)
 
-    @proves(5)
+    @proves(5, against=Against.NOTHING)
     def test_an_instrument_of_a_new_kind_or_status_does_not_trade(self, subject: Subject) -> None:
         """A status, a kind of contract or of option that the exchange has never used before: the
         instrument is left out, or isn't called TRADING."""

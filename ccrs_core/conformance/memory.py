@@ -12,7 +12,7 @@ import attrs
 from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.coined import coin, renamed
 from ccrs_core.conformance.line import Wire
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reach import containers, growing
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.errors import DecodeError
@@ -43,7 +43,7 @@ _SIZED = frozenset({Channel.BOOK, Channel.TOP_OF_BOOK, Channel.TRADES})
 class MemoryProperties:
     """What a codec keeps of what it has read."""
 
-    @proves(65, quick=False)
+    @proves(65, against=Against.NOTHING, quick=False)
     def test_a_codec_keeps_nothing_of_symbols_that_are_gone(self, subject: Subject) -> None:
         """Hundreds of instruments are subscribed to, heard and unsubscribed from on one connection:
         no table of the codec grows with them."""
@@ -64,7 +64,7 @@ class MemoryProperties:
                     "connection; Codec.unsubscribe must forget all that it knows of a topic",
                 )
 
-    @proves(65, quick=False)
+    @proves(65, against=Against.NOTHING, quick=False)
     def test_a_codec_keeps_a_bounded_part_of_what_it_reads(self, subject: Subject) -> None:
         """Thousands of frames, whose prices, sizes, times and ids are all new, leave no table of
         the codec that grows with them."""

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import attrs
 
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import Watch, watching, world_of
 from ccrs_core.conformance.world import World
@@ -153,7 +153,7 @@ class QuietProperties:
 
             _run(world, subscription.instrument.market, unproved)
 
-    @proves(32)
+    @proves(32, against=Against.NOTHING)
     def test_what_can_be_asked_about_is(self, subject: Subject) -> None:
         """A plugin that answers what happened last to an instrument doesn't forbid to ask it."""
         for subscription in _quiet(subject):

@@ -12,7 +12,7 @@ from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import proves
+from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.errors import CcrsError
 
@@ -25,7 +25,7 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 class SharedStateProperties:
     """Of classes and modules."""
 
-    @proves(41)
+    @proves(41, against=Against.NOTHING)
     def test_nothing_is_kept_in_classes_or_modules(self, subject: Subject) -> None:
         """Using a plugin changes nothing in the classes and modules of its exchange, codecs and
         dialect, nor in the exchange itself: what one connection, client or emulator learns must not
