@@ -46,7 +46,7 @@ ticker tells of both: each of its halves stands still in turn."""
 class AloneProperties(SharedStateProperties):
     """What a stream's neighbours would hide."""
 
-    @proves(32)
+    @proves(32, quick=False)
     def test_a_stream_that_lives_alone_is_never_called_silent(self, subject: Subject) -> None:
         """Subscribed to by itself, in a market in which hardly anything happens, a stream with a
         cadence is neither stale nor asked for again: a frame that says what is known already is a

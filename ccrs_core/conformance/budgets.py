@@ -95,7 +95,7 @@ class BudgetProperties:
         if faults == ["refuse"] and budget.amount <= _MOST_ATTEMPTS:
             assert len(times) > budget.amount, "nothing tried the limit: the test proves nothing"
 
-    @proves(37)
+    @proves(37, quick=False)
     def test_frames_and_requests_keep_to_the_limits(self, subject: Subject) -> None:
         """Subscribing to many streams, and again after a reconnect, the client sends no more frames
         than ``Route.messages`` allows in any window, heartbeats included, names no more topics in a
@@ -153,7 +153,7 @@ class BudgetProperties:
             "the limits per connection to what the exchange allows"
         )
 
-    @proves(38)
+    @proves(38, quick=False)
     def test_streams_per_connection_keep_to_the_limit(self, subject: Subject) -> None:
         """No connection ever carries more streams, or more characters of their names, than the
         route allows; adding or removing one moves no other."""
@@ -250,7 +250,7 @@ class BudgetProperties:
             f"topic_chars_per_connection (now {most_chars})"
         )
 
-    @proves(37)
+    @proves(37, quick=False)
     def test_the_declared_budgets_are_within_the_exchanges(self, subject: Subject) -> None:
         """As many requests of each kind and connections as their weights and ``Exchange.limits``
         allow are taken by the exchange within one window, also by all of its hosts at once."""
@@ -336,7 +336,7 @@ class BudgetProperties:
 
         world.run(scenario)
 
-    @proves(46)
+    @proves(46, quick=False)
     def test_a_jumping_clock_does_no_harm(self, subject: Subject) -> None:
         """While the wall clock jumps by an hour either way, streams go on undisturbed, requests
         succeed, and no duration is negative."""

@@ -106,7 +106,7 @@ class EnforcedProperties:
             "keeps to those (the dialect; where it can't, the fact says why: unemulated = ...)",
         )
 
-    @proves(12, against=Against.FACTS)
+    @proves(12, against=Against.FACTS, quick=False)
     def test_the_emulator_says_no_error_that_is_not_documented(self, subject: Subject) -> None:
         """Every error code that the emulator answers with, to wrong requests, in distress and on
         streams, is one of the exchange's documents."""

@@ -37,7 +37,7 @@ _EPSILON = 0.1
 class HealingProperties:
     """What single faults lead to, and that all is well again after them."""
 
-    @proves(31)
+    @proves(31, quick=False)
     def test_after_each_kind_of_fault_all_is_as_wanted_again(self, subject: Subject) -> None:
         """After any single fault that ends, every connection is up again and subscribed to exactly
         what is wanted, within the time that noticing and healing may take."""
@@ -74,7 +74,7 @@ class HealingProperties:
 
         world_of(subject, rate=2.0, options=_IMPATIENT).run(scenario)
 
-    @proves(32)
+    @proves(32, quick=False)
     def test_a_stream_within_its_cadence_is_never_called_stale(self, subject: Subject) -> None:
         """A subscription that gets its frames within ``max_silence`` never yields ``Stale``, even
         where hardly anything happens in its market."""

@@ -76,7 +76,7 @@ def _pasts(most: int) -> st.SearchStrategy[Past]:
 class HoleProperties:
     """The first ones are the first ones, wherever they lie."""
 
-    @proves(2)
+    @proves(2, quick=False)
     def test_a_history_from_a_start_goes_over_holes(self, subject: Subject) -> None:
         """Asked for from a start, candles and funding rates are the first ones from there on, each
         once and in order, though the market was halted for any time or wasn't listed yet."""

@@ -198,7 +198,7 @@ class KeepingProperties:
                     "exchange has (Capabilities.book_depths), and Codec.topic its topic's name?"
                 )
 
-    @proves(21)
+    @proves(21, quick=False)
     def test_a_book_stays_the_markets_however_far_the_market_goes(self, subject: Subject) -> None:
         """In a market far deeper than any answer tells, a valid book's best levels are the market's
         after each frame while the market goes down and up by far more levels than are known: what

@@ -51,7 +51,7 @@ class OddityProperties:
             "Dialect.lacks why the exchange never does:\n" + "\n".join(complaints)
         )
 
-    @proves(5)
+    @proves(5, quick=False)
     def test_optional_fields_may_be_blank(self, subject: Subject) -> None:
         """Where the exchange leaves optional fields blank, null or absent, frames and answers are
         read all the same, and what comes after them as before."""

@@ -56,7 +56,7 @@ class FundingProperties:
                     _told(subject, found, listings, paid_ns, hours, hours)
                     _remembered(subject, found, listings, paid_ns, hours)
 
-    @proves(16)
+    @proves(16, quick=False)
     def test_a_funding_interval_that_changes_is_followed(self, subject: Subject) -> None:
         """Where the exchange changes an instrument's interval while it runs, to a shorter or a
         longer one, the next funding time follows from the moment of the change, also where the rate

@@ -33,7 +33,7 @@ _FEW = 40
 class QuietProperties:
     """What proves that a stream lives that has nothing to say."""
 
-    @proves(32)
+    @proves(32, quick=False)
     def test_a_stream_that_is_acknowledged_and_stays_silent_is_told_of_and_revived(
         self, subject: Subject
     ) -> None:
@@ -66,7 +66,7 @@ class QuietProperties:
 
             _run(world, market, muted)
 
-    @proves(32)
+    @proves(32, quick=False)
     def test_a_stream_that_falls_silent_while_requests_are_answered_is_told_of_and_revived(
         self, subject: Subject
     ) -> None:

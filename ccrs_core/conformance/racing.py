@@ -87,7 +87,7 @@ class RacingProperties:
 
         world.run(scenario)
 
-    @proves(40)
+    @proves(40, quick=False)
     def test_an_undisturbed_connection_is_not_replaced(self, subject: Subject) -> None:
         """No answer and no data of an undisturbed connection decodes to ``Closing``: for half a
         minute the client opens one connection to each route, and no other."""
@@ -107,7 +107,7 @@ class RacingProperties:
 
         world_of(subject, rate=3.0, options=_PROMPT).run(scenario)
 
-    @proves(36)
+    @proves(36, quick=False)
     def test_ends_announced_over_and_over_lead_to_few_connections(self, subject: Subject) -> None:
         """Where each new connection, too, is announced to end, replacements back off as after
         losses do, and never are more than two connections open in place of one."""
@@ -169,7 +169,7 @@ class RacingProperties:
 
         world_of(subject, rate=5.0, options=_PROMPT).run(scenario)
 
-    @proves(41)
+    @proves(41, quick=False)
     def test_nothing_of_a_retired_connection_is_delivered(self, subject: Subject) -> None:
         """Once a connection has been replaced, nothing that comes of it late is delivered."""
         for route, subs in of_each_route(subject).items():

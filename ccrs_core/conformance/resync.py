@@ -64,7 +64,7 @@ class ResyncProperties:
             subject, check, st.lists(menu, min_size=1, max_size=4), st.integers(0, 99), examples=6
         )
 
-    @proves(23)
+    @proves(23, quick=False)
     def test_the_resync_of_one_symbol_disturbs_no_other(self, subject: Subject) -> None:
         """While the book of one symbol is lost and asked for again and again, no other symbol's
         book is interrupted, and all of its updates come, in order."""

@@ -36,7 +36,7 @@ class MachineProperties:
         once they stop, the acknowledged set equals the desired one in time and books are right."""
         subject.check_machine(machine(subject), examples=20, steps=25)
 
-    @proves(31)
+    @proves(31, quick=False)
     def test_racing_connections_survive_any_schedule_of_faults(self, subject: Subject) -> None:
         """The same holds for three racing connections."""
         racing = machine(subject, counts=(3,))
@@ -53,7 +53,7 @@ class MachineProperties:
         thorough = subject.profile is Profile.THOROUGH
         subject.check_machine(found, examples=84 if thorough else 20, steps=20)
 
-    @proves(31)
+    @proves(31, quick=False)
     def test_connections_over_real_sockets_survive_faults(self, subject: Subject) -> None:
         """The same holds over real sockets: the emulator's server and the core's own transport, in
         real time."""
@@ -62,7 +62,7 @@ class MachineProperties:
         settings = subject.settings(5, stateful_step_count=8, phases=[hypothesis.Phase.generate])
         run_state_machine_as_test(found, settings=settings)
 
-    @proves(31, against=Against.NOTHING)
+    @proves(31, against=Against.NOTHING, quick=False)
     def test_the_same_seed_makes_the_same_events(self, subject: Subject) -> None:
         """Two runs of one schedule of faults deliver the same events at the same moments and send
         the same frames: a failure can be repeated by its seed."""

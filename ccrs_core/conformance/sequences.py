@@ -243,7 +243,7 @@ class SequenceProperties:
 
     # --- candles ---
 
-    @proves(30)
+    @proves(30, quick=False)
     def test_each_candle_closes_once_with_the_tapes_figures(self, subject: Subject) -> None:
         """Each interval of a candle channel has exactly one closed candle, in order, and its open,
         high, low, close and volume are those of the tape's trades; also where the connection is

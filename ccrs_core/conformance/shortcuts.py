@@ -48,7 +48,7 @@ Shares = dict[Channel, Share]
 class ShortcutProperties:
     """Speed that is hoped for is measured."""
 
-    @proves(7)
+    @proves(7, quick=False)
     def test_a_shortcut_takes_frames_as_the_exchange_spells_them(self, subject: Subject) -> None:
         """Where a codec has a short way for the usual frames of a topic (``Codec.shortcut``), it
         takes some of those that the exchange sends, and what it says is what ``decode`` says. The

@@ -47,7 +47,7 @@ _LIMITED = frozenset({403, 418, 429})
 class SpendingProperties:
     """What is declared of budgets is what the exchange counts."""
 
-    @proves(37)
+    @proves(37, quick=False)
     def test_requests_weigh_what_the_exchange_counts(self, subject: Subject) -> None:
         """Where the exchange says with its answers how much of a budget is spent, each request of
         any size weighs what it counts for it, and ``Exchange.weight_used`` reads the total."""
