@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let the process that spread the tests end those that run them."""
     if hasattr(config, "workerinput"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionstart() -> Generator[None]:
+    """What is started while Ctrl-C is held back never hears it, not even as it begins."""
+    hold = getattr(signal, "pthread_sigmask", None)
+    if hold is None:
+        return (yield)
+    before = hold(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return (yield)
+    finally:
+        hold(signal.SIG_SETMASK, before)
