@@ -7,6 +7,8 @@ too weak.
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 
@@ -38,6 +40,10 @@ def quick_to_fail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PYTHONPATH", FOLDER)
     yield
     settings.load_profile(before)
+    # What a test leaves behind that failed in the midst of everything is no later test's fault.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def _run(name: str, subject: Subject) -> None:
