@@ -16,7 +16,7 @@ from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.truth import Truth, sides
 from ccrs_core.emulator import Oddity
 from ccrs_core.events import Candle, TopOfBook
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Side
+from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market, Side
 from ccrs_core.rest import GetBook, GetTopOfBook
 
 _BIDS = frozenset({"bid_price", "bid_size"})
@@ -28,6 +28,8 @@ _QUIET = 1.2
 
 _ZEROS = {"funding_rate": ("0", "-0.000123"), "open_interest": ("0",)}
 """Figures that may be zero or less."""
+_WORTHLESS = {"mark_price": ("0",)}
+"""So may what an option is worth."""
 
 _LACKS: tuple[tuple[Oddity, frozenset[str], Mapping[str, Any]], ...] = (
     (Oddity.ONE_SIDED, _BIDS, {"bids": ()}),
@@ -101,13 +103,14 @@ class EmptinessProperties:
 
     @proves(5)
     def test_zero_is_a_value_and_so_is_less(self, subject: Subject) -> None:
-        """A funding rate and an open interest of exactly zero, and a rate below it, are told as
-        that after one above it, to who was there and to who comes then: neither None nor what was
-        before; and so is what comes next."""
+        """A funding rate, an open interest and an option's mark price of exactly zero, and a rate
+        below it, are told as that after one above it, to who was there and to who comes then:
+        neither None nor what was before; and so is what comes next."""
         for case in subject.cases(*STATES):
             stage = Stage(subject, case)
             stated = stated_by(stage.first())
-            for name, values in _ZEROS.items():
+            worthless = _WORTHLESS if case.market is Market.OPTION else {}
+            for name, values in (_ZEROS | worthless).items():
                 if not {name, name.removeprefix("funding_")} & stated:
                     continue
                 before = stage.state[name]

@@ -174,14 +174,15 @@ def _wrong_weights(subject: Subject) -> Iterator[str]:
     for request, market, channel in asked(subject):
         endpoint = exchange.endpoints[type(request)]
         for fact in requests_of_facts(subject.facts, type(request), market, channel):
-            for most, weight in fact.weights:
-                each = of_size(request, most)
-                declared = endpoint.weight_of(each)
-                if declared < weight and _is_asked_at(subject, each, fact):
-                    yield (
-                        f"{type(request).__name__} of {market.value} for {min(most, 10**5)} rows: "
-                        f"weight is {declared}, by {fact} {weight}"
-                    )
+            for least, most, weight in _steps(fact):
+                for rows in sorted({least, most}):
+                    each = of_size(request, rows)
+                    declared = endpoint.weight_of(each)
+                    if declared < weight and _is_asked_at(subject, each, fact):
+                        yield (
+                            f"{type(request).__name__} of {market.value} for {min(rows, 10**5)} "
+                            f"rows: weight is {declared}, by {fact} {weight}"
+                        )
             if fact.limit is not None and _is_asked_at(subject, request, fact):
                 http = endpoint.encode(request, None)
                 budget = exchange.rest_budget(exchange.rest_pool(exchange.rest_address(http)))
@@ -192,6 +193,13 @@ def _wrong_weights(subject: Subject) -> Iterator[str]:
                         f"{budget.seconds:g} s by its weight, by {fact} {fact.limit.amount} times "
                         f"in {fact.limit.seconds:g} s"
                     )
+
+
+def _steps(fact: RequestFact) -> list[tuple[int, int, int]]:
+    """The fewest and the most rows of each weight."""
+    mosts = [most for most, _ in fact.weights]
+    leasts = [1, *(most + 1 for most in mosts[:-1])]
+    return [(a, b, weight) for a, (b, weight) in zip(leasts, fact.weights, strict=False)]
 
 
 def _is_asked_at(subject: Subject, request: Request[Any], fact: RequestFact) -> bool:
@@ -233,8 +241,8 @@ def _weighed(subject: Subject, fact: LimitFact) -> Iterator[str]:
     found: dict[tuple[str, int], Request[Any]] = {}
     for request, market, channel in asked(subject):
         for each in requests_of_facts(subject.facts, type(request), market, channel):
-            for most, weight in each.weights or ((1 << 62, 1),):
-                sized = of_size(request, most)
+            for least, _, weight in _steps(each) or [(1, 1 << 62, 1)]:
+                sized = of_size(request, least)
                 http = exchange.endpoints[type(request)].encode(sized, None)
                 address = exchange.rest_address(http)
                 mine = exchange.rest_pool(address) == exchange.rest_pool(fact.address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    borders,
     bybit,
     calendars,
     connections,
@@ -27,6 +28,7 @@ from tests.mutants import (
 from tests.mutants.mutant import MUTANTS, SAMPLES, Mutant
 
 THEMES = (
+    borders,
     bybit,
     values,
     sequences,
