@@ -99,12 +99,15 @@ def test_look_ups_that_hang_are_few_and_given_up_with_a_typed_error(
         pytest.importorskip("aiohttp_socks")
 
     async def main() -> None:
-        # A busy machine may be late by some tenths of a second.
         transport = make(TransportOptions(connect_timeout=4.0, proxy=proxy))
         try:
-            for error in await failures(attempts(transport)):
-                assert isinstance(error, ConnectFailed)
-                assert f"no address of {HANGING} found within 3.6 s" in str(error)
+            errors = await failures(attempts(transport))
+            assert all(isinstance(error, ConnectFailed) for error in errors)
+            told = [f"no address of {HANGING} found within 3.6 s" in str(error) for error in errors]
+            assert any(told)
+            # Where the machine is so busy that all of the time is over, that is said.
+            late = [error for error, looked in zip(errors, told, strict=True) if not looked]
+            assert all("no connection within 4 s" in str(error) for error in late)
             assert server.most <= names.MOST
             await everybody_else_is_served()
         finally:
