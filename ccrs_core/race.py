@@ -163,15 +163,16 @@ class Race:
         if self.contiguous and self.backward(number, runner):
             return False
         seen = self._recent.get(number) or self._older.get(number)
-        top = runner.tops.get(self.topic)
         if seen is not None and (number == last or now - seen[0] < self.LAG):
             self._score(number, seen, runner, now)
-        elif number != last and self._stuck(number, runner, now):
-            return False
-        elif top == number:
-            runner.repeats += 1
         else:
-            runner.late += 1
+            top = runner.tops.get(self.topic)
+            if number != last and self._stuck(number, runner, now):
+                return False
+            if top == number:
+                runner.repeats += 1
+            else:
+                runner.late += 1
         runner.tops[self.topic] = number
         return True
 

@@ -80,7 +80,7 @@ def command(
     """Market data of one or more SYMBOLs of EXCHANGE, live, until Ctrl-C.
 
     For several exchanges at once, write each symbol with its exchange in front, and no EXCHANGE:
-    ccrs watch bybit:BTC/USDT OTHER:BTC/USDT. Best prices are then compared, and who moves first.
+    ccrs watch ONE:BTC/USDT OTHER:BTC/USDT. Best prices are then compared, and who moves first.
 
     On a terminal a table, elsewhere a line per second; with --json one object per event. --count
     counts market data, not notices.

@@ -20,6 +20,7 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
 from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
+from ccrs_core.errors import CcrsError
 from ccrs_core.events import Candle
 from ccrs_core.model import NS_PER_SECOND, Instrument, Market
 from ccrs_core.rest import GetCandles, GetFundingHistory, HttpRequest, HttpResponse, Request
@@ -370,7 +371,7 @@ def _spoiled(subject: Subject, series: Series, span: Span) -> None:
     line.http = http  # type: ignore[method-assign]
     try:
         found: list[Any] = line.ask(series.request(span))
-    except Exception:
+    except CcrsError:
         return  # Whoever asks is told.
     start_ns, _, limit = span
     rows = found[-limit:] if start_ns is None else found[:limit]

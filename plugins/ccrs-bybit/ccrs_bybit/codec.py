@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ccrs_bybit.bursts import rising_snapshots
+from ccrs_bybit.error_codes import NOT_NOW
 from ccrs_bybit.streams import (
     BookStream,
     CandleStream,
@@ -84,10 +85,6 @@ STREAMS: dict[Channel, type[Stream]] = {
 
 LOGIN_VALIDITY_MS = 10_000
 """How far ahead of now a login expires: room for a slow handshake and a clock that is behind."""
-
-NOT_NOW = frozenset({"10006", "10016", "10019", "10429", "20003"})
-"""Refusals that aren't for good: too many requests, server errors, a service that restarts.
-https://bybit-exchange.github.io/docs/v5/error"""
 
 _TOPIC_IN_TEXT = re.compile(r"[A-Za-z]\w*(?:\.[\w-]+)+")
 _LONGEST_IDENTITY = 512

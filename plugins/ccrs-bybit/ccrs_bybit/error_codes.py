@@ -115,6 +115,9 @@ CODES: dict[type[ExchangeError], frozenset[int]] = {
     ),
 }
 
+NOT_NOW = frozenset(map(str, CODES[RateLimited] | CODES[ExchangeUnavailable]))
+"""Codes, as text, of what is refused for now, not for good."""
+
 CLASSES: dict[int, type[ExchangeError]] = {
     code: error for error, codes in CODES.items() for code in codes
 }

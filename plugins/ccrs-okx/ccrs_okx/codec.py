@@ -31,6 +31,7 @@ from ccrs_core.errors import DecodeError
 from ccrs_core.model import Channel, Subscription
 from ccrs_core.wire import MALFORMED, row_by_row
 from ccrs_okx.bursts import rising
+from ccrs_okx.error_codes import NOT_NOW
 from ccrs_okx.peeking import Peek, peek_of
 from ccrs_okx.streams import (
     BookStream,
@@ -101,10 +102,6 @@ LOGIN_ERRORS = frozenset(
     {"60001", "60002", "60003", "60004", "60005", "60006", "60007", "60008", "60009", "60010",
      "60022", "60024", "60031", "60032"}
 )  # fmt: skip
-
-NOT_NOW = frozenset({"60014", "63999", "64007", "50001", "50011", "50013", "50026"})
-"""Refusals that aren't for good: too many requests, busy, internal errors, an upgrade.
-https://www.okx.com/docs-v5/en/#error-code-websocket-public"""
 
 _UNUSED = b"\x00"
 """What no frame begins with."""

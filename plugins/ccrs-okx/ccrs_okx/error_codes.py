@@ -70,7 +70,7 @@ CODES: dict[type[ExchangeError], frozenset[str]] = {
     RateLimited: _codes(50011, 50040, 50061, 60014, 60023),
     # What became of a state-changing request is unknown after some of these; reads may be repeated.
     ExchangeUnavailable: _codes(
-        50001, 50004, 50005, 50013, 50026, 51054, 51149, 51412, 52912, 63999
+        50001, 50004, 50005, 50013, 50026, 51054, 51149, 51412, 52912, 63999, 64007
     ),
     InvalidRequest: _codes(
         50000,  # empty body
@@ -157,6 +157,9 @@ CODES: dict[type[ExchangeError], frozenset[str]] = {
         54085,
     ),
 }
+
+NOT_NOW = CODES[RateLimited] | CODES[ExchangeUnavailable]
+"""Codes, as text, of what is refused for now, not for good."""
 
 CLASSES: dict[str, type[ExchangeError]] = {
     code: error for error, codes in CODES.items() for code in codes
