@@ -18,7 +18,7 @@ from ccrs_core.emulator import Dialect
 from ccrs_core.events import Funding, Ticker
 from ccrs_core.exchange import Route
 from ccrs_core.rest import GetBook, GetFundingHistory, GetInstruments, HttpRequest, HttpResponse
-from tests.mutants import states
+from tests.mutants import around
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 
@@ -253,7 +253,7 @@ class StopOrdersSizes(Okx):
 # --- zero ----------------------------------------------------------------------------------------
 
 
-class RatesOfZeroAreNone(states.Remembering):
+class RatesOfZeroAreNone(around.Remembering):
     """Takes a rate of zero for none: it keeps the one before."""
 
     def after(self, before: Any, event: Any) -> Any:
@@ -273,29 +273,29 @@ class NoEventForZero(Through):
 class RatesOfZeroKeepTheFormer(Bybit):
     """A funding rate of zero leaves the rate as it was."""
 
-    codec = states.reading(Bybit, RatesOfZeroAreNone)
+    codec = around.reading(Bybit, RatesOfZeroAreNone)
 
 
 @caught_by(ZERO)
 class ZeroIsNotTold(Okx):
     """A funding rate of zero is told to nobody."""
 
-    codec = states.reading(Okx, NoEventForZero)
+    codec = around.reading(Okx, NoEventForZero)
 
 
 @caught_by(ZERO)
 class RatesOfZeroAreNotTold(Binance):
     """A funding rate of zero is told to nobody."""
 
-    codec = states.reading(Binance, NoEventForZero)
+    codec = around.reading(Binance, NoEventForZero)
 
 
 @caught_by(ZERO)
 class NoInterestIsNone(Bybit):
     """An open interest of zero is None, as if the exchange had told none."""
 
-    codec = states.reading(
-        Bybit, states.told(Ticker, open_interest=lambda e: e.open_interest or None)
+    codec = around.reading(
+        Bybit, around.told(Ticker, open_interest=lambda e: e.open_interest or None)
     )
 
 
@@ -303,8 +303,8 @@ class NoInterestIsNone(Bybit):
 class NoRateIsNone(Bybit):
     """A ticker's funding rate of zero is None."""
 
-    codec = states.reading(
-        Bybit, states.told(Ticker, funding_rate=lambda e: e.funding_rate or None)
+    codec = around.reading(
+        Bybit, around.told(Ticker, funding_rate=lambda e: e.funding_rate or None)
     )
 
 
@@ -312,7 +312,7 @@ class NoRateIsNone(Bybit):
 class RatesWithoutSign(Okx):
     """A funding rate below zero is told without its sign: who receives is told to pay."""
 
-    codec = states.reading(Okx, states.told(Funding, rate=lambda e: abs(e.rate)))
+    codec = around.reading(Okx, around.told(Funding, rate=lambda e: abs(e.rate)))
 
 
 class SaysNoZero(SpeaksThrough):
@@ -326,5 +326,5 @@ class SaysNoZero(SpeaksThrough):
 class NobodyKnowsZero(Okx):
     """Emulator and codec take a rate of zero for none."""
 
-    codec = states.reading(Okx, NoEventForZero)
-    dialect = states.speaking(Okx, SaysNoZero)
+    codec = around.reading(Okx, NoEventForZero)
+    dialect = around.speaking(Okx, SaysNoZero)
