@@ -68,14 +68,16 @@ _ADVICE: Mapping[int, Advice] = {
         "Endpoint.decode of GetInstruments: tick, lot, least and largest size, notional",
     ),
     16: Advice(
-        "latency, candles and order of events are wrong", "units of times in Codec and Endpoint"
+        "latency, candles and order of events are wrong",
+        "times in Codec and Endpoint: units, ends of candles (ccrs_core.candle_times), funding",
     ),
     17: Advice(
         "one instrument is traded in place of another",
         "Endpoint.decode of GetInstruments, ccrs_core.naming, samples/symbols.json",
     ),
     18: Advice(
-        "orders go on by rules that are no more", "Endpoint.decode of GetInstruments: status, tick"
+        "orders go on by rules that are no more, or for what doesn't trade",
+        "Endpoint.decode of GetInstruments: status, tick",
     ),
     19: Advice("the book is not the market's", "Codec.decode (BookUpdate), book_snapshot"),
     20: Advice(
@@ -127,7 +129,7 @@ _ADVICE: Mapping[int, Advice] = {
         "subscriptions above the limit are refused or silently dropped",
         "Route.topics_per_connection, topic_chars_per_connection; Exchange.limits",
     ),
-    39: Advice("data is lost whenever a connection is replaced", "Limits, Codec.peek"),
+    39: Advice("data is lost whenever a connection is replaced", "Route.max_age, Codec.peek"),
     40: Advice("the exchange's own maintenance interrupts feeds", "Codec.decode (Closing)"),
     41: Advice("what one connection says changes what another one means", "Exchange.codec"),
     42: Advice(
@@ -151,8 +153,8 @@ _ADVICE: Mapping[int, Advice] = {
         ),
     ),
     67: Advice(
-        "streams stay subscribed that nobody wants, or the reverse",
-        "Codec.topic, subscribe, unsubscribe",
+        "streams stay subscribed that nobody wants, or the reverse; who joins late hears nothing",
+        "Codec.topic, subscribe (also to what is subscribed to already), unsubscribe",
     ),
     68: Advice("recordings can't be trusted", "Codec: purity; Exchange.guess, route; Codec.decode"),
     69: Advice("a recording that was cut is lost", "Codec.decode, Exchange.guess"),

@@ -1,4 +1,4 @@
-"""Answers that list rows (10): in another order, one row, none."""
+"""Answers that list rows (2): in another order, one row, none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIMES = ("exchange_time_ns", "open_time_ns", "funding_time_ns")
 class AnswerListProperties:
     """Of lists in answers."""
 
-    @proves(10, against=Against.NOTHING, quick=False)
+    @proves(2, against=Against.NOTHING, quick=False)
     def test_lists_in_answers_may_be_short_and_in_any_order(self, subject: Subject) -> None:
         """The rows of an answer in another order make the same answer, oldest first where rows have
         times, and the same next page; one row makes an answer of one, and none an empty one."""

@@ -103,7 +103,7 @@ class DocumentedProperties:
             "(Exchange.route, Codec.topic, Codec.subscribe)",
         )
 
-    @proves(11, against=Against.FACTS)
+    @proves(71, against=Against.FACTS)
     def test_requests_are_made_as_the_documents_say(self, subject: Subject) -> None:
         """Every declared request goes to the address, with the parameters and for no more rows than
         the exchange's documents print."""
@@ -143,7 +143,7 @@ class DocumentedProperties:
             "(Endpoint.encode, Exchange.rest_address)",
         )
 
-    @proves(11, against=Against.FACTS)
+    @proves(71, against=Against.FACTS)
     def test_all_that_the_documents_list_is_asked_for(self, subject: Subject) -> None:
         """Where a list must be asked for in parts (by coin, by type, by status), each part that the
         documents name is asked for."""
@@ -220,7 +220,7 @@ class DocumentedProperties:
                 )
         tell(wrong, "streams that live would be called Stale (Exchange.max_silence)")
 
-    @proves(17, against=Against.FACTS)
+    @proves(18, against=Against.FACTS)
     def test_words_of_statuses_mean_what_the_documents_say(self, subject: Subject) -> None:
         """An instrument whose row has a status of the exchange's documents has the unified status
         that they mean, and the emulator uses no other words."""

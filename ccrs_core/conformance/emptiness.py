@@ -1,4 +1,4 @@
-"""What a market has none of is told as none, and once it is there again, as that (5)."""
+"""What a market has none of is told as none, and once it is there again, as that (2, 19)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LACKS: tuple[tuple[Oddity, frozenset[str], Mapping[str, Any]], ...] = (
 class EmptinessProperties:
     """Values that become empty, and come back."""
 
-    @proves(5)
+    @proves(2)
     def test_what_a_market_lacks_is_none_and_comes_back(self, subject: Subject) -> None:
         """A side without orders, a price before the first trade, a rate that isn't set yet: the
         field is None exactly as long as there is nothing, neither zero nor what it was before, and
@@ -75,7 +75,7 @@ class EmptinessProperties:
                     stage.steer(**other)
                     stage.expect(stated, f"when {', '.join(empty)} came back")
 
-    @proves(5)
+    @proves(2)
     def test_blank_fields_are_none_and_not_what_they_were(self, subject: Subject) -> None:
         """While the exchange leaves its optional fields blank, null or absent
         (``EmulatedExchange.blank``), what events and answers state is true, and all else None:
@@ -101,7 +101,7 @@ class EmptinessProperties:
             _change(stage, stated)
             stage.expect(stated, "once its fields have values again")
 
-    @proves(5)
+    @proves(2)
     def test_zero_is_a_value_and_so_is_less(self, subject: Subject) -> None:
         """A funding rate, an open interest and an option's mark price of exactly zero, and a rate
         below it, are told as that after one above it, to who was there and to who comes then:
@@ -122,7 +122,7 @@ class EmptinessProperties:
                         stage.joins(stated, when)
                     stage.again(stated, f"after {name} had been {value}")
 
-    @proves(5)
+    @proves(19)
     def test_a_book_without_a_side_is_one_and_fills_again(self, subject: Subject) -> None:
         """Where a side of a book loses all its levels the maintained book has none on that side,
         and is no reason to begin anew; what comes then is in it."""

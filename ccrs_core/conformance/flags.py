@@ -1,4 +1,4 @@
-"""Each side, flag and status is told in each of its values (2, 17)."""
+"""Each side, flag and status is told in each of its values (2, 18)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class FlagProperties:
             history.liquidations_are_true(events, after_ns=begin_ns, until_ns=line.venue.now_ns)
             assert events, f"{case} tells none of four liquidations, a second apart, of both sides"
 
-    @proves(17)
+    @proves(18)
     def test_each_status_of_an_instrument_is_told(self, subject: Subject) -> None:
         """Whether an instrument is to come, trades, is halted, settled or over is read as that, or
         the instrument isn't listed; none that doesn't trade is ever called TRADING. (Where the

@@ -1,4 +1,4 @@
-"""Two fields that are always alike prove nothing about which of them is read (12).
+"""Two fields that are always alike prove nothing about which of them is read (2).
 
 A codec that takes the last price for the mark price is noticed only where the two differ. So what
 the emulator says in the place that a Decimal or a time is read from must differ, now and then, from
@@ -50,7 +50,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:
 class TwinProperties:
     """Fields that can't be told apart by their values."""
 
-    @proves(12, quick=False)
+    @proves(2, quick=False)
     def test_no_field_of_a_stream_has_a_twin(self, subject: Subject) -> None:
         """The place in a frame that a price, an amount or a time is read from differs in its value
         from every other place of its row, in one frame at least."""
@@ -68,7 +68,7 @@ class TwinProperties:
             twins.look(f"{sub.instrument.market.value} {sub.channel.value}{more}", frames, decode)
         twins.judge()
 
-    @proves(12, quick=False)
+    @proves(2, quick=False)
     def test_no_field_of_an_answer_has_a_twin(self, subject: Subject) -> None:
         """The place in an answer that a price, an amount or a time is read from differs in its
         value from every other place of its row, in one row at least."""
