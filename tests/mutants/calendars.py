@@ -1,4 +1,4 @@
-"""Plugins that know too little of calendars: of candles' beginnings and ends, of funding times."""
+"""Candles that begin, end or are closed at other times than the calendar says."""
 
 from __future__ import annotations
 
@@ -16,24 +16,22 @@ from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.emulator import Dialect
 from ccrs_core.events import Candle, Funding, Ticker
 from ccrs_core.exchange import Route
-from ccrs_core.rest import GetCandles, GetFundingHistory, HttpRequest, HttpResponse
+from ccrs_core.rest import GetCandles, HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering
 
 ASKED = "test_candles_that_are_asked_for_keep_the_calendar"
 STREAMED = "test_streamed_candles_end_once_when_the_calendar_says"
-UNLIKE = "test_funding_of_unlike_intervals_is_told_of_each"
-CHANGED = "test_a_funding_interval_that_changes_is_followed"
 INTERRUPTED = "test_a_candle_that_ends_during_an_interruption_ends_at_most_once"
 
 _SECOND_NS = 10**9
-_HOUR_NS = 3600 * _SECOND_NS
-_DAY_NS = 24 * _HOUR_NS
+HOUR_NS = 3600 * _SECOND_NS
+DAY_NS = 24 * HOUR_NS
 _WEEK_MS = 7 * 86_400_000
 _DAY_MS = 86_400_000
 
 
-class _Changing(Through):
+class Changing(Through):
     """Delivers other events."""
 
     def __init__(self, codec: Codec, change: Callable[[Any], Any]) -> None:
@@ -55,14 +53,14 @@ def _each(change: Callable[[Candle], Candle]) -> Callable[[Any, list[Candle]], l
 def _of_thirty_days(candle: Candle) -> Candle:
     if candle.interval != "1M":
         return candle
-    return attrs.evolve(candle, close_time_ns=candle.open_time_ns + 30 * _DAY_NS)
+    return attrs.evolve(candle, close_time_ns=candle.open_time_ns + 30 * DAY_NS)
 
 
 def _without_leap_days(candle: Candle) -> Candle:
     at = datetime.fromtimestamp(candle.open_time_ns // _SECOND_NS, UTC)
     if candle.interval != "1M" or at.month != 2:
         return candle
-    return attrs.evolve(candle, close_time_ns=candle.open_time_ns + 28 * _DAY_NS)
+    return attrs.evolve(candle, close_time_ns=candle.open_time_ns + 28 * DAY_NS)
 
 
 def _by_local_time(candle: Candle) -> Candle:
@@ -76,15 +74,13 @@ def _by_local_time(candle: Candle) -> Candle:
 def _of_hong_kong(candle: Candle) -> Candle:
     if candle.interval not in {"6h", "12h", "1d", "1w", "1M"}:
         return candle
-    off = 8 * _HOUR_NS if candle.interval[-1] in "dwM" else 4 * _HOUR_NS
+    off = 8 * HOUR_NS if candle.interval[-1] in "dwM" else 4 * HOUR_NS
     return attrs.evolve(
         candle, open_time_ns=candle.open_time_ns - off, close_time_ns=candle.close_time_ns - off
     )
 
 
-# --- what is asked for ---------------------------------------------------------------------------
-
-
+# --- what is asked for ----------------------------------------------------------------------------
 @caught_by(ASKED)
 class MonthsOfThirtyDays(Bybit):
     """Answers say that every month has thirty days."""
@@ -130,7 +126,7 @@ class TheLastOneIsOpen(Binance):
 def _day_is_over(request: GetCandles, candles: list[Candle]) -> list[Candle]:
     now_ns = max((candle.received_time_ns for candle in candles), default=0)
     return [
-        attrs.evolve(candle, closed=candle.open_time_ns // _DAY_NS < now_ns // _DAY_NS)
+        attrs.evolve(candle, closed=candle.open_time_ns // DAY_NS < now_ns // DAY_NS)
         if candle.interval in {"1d", "1w", "1M"}
         else candle
         for candle in candles
@@ -195,15 +191,13 @@ class WeeksFromTheEpoch(Binance):
         return _ThursdaysAtBinance(super().dialect())
 
 
-# --- what is streamed ----------------------------------------------------------------------------
-
-
+# --- what is streamed -----------------------------------------------------------------------------
 @caught_by(STREAMED)
 class StreamsOfHongKong(Okx):
     """Half days, days, weeks and months of streams begin at midnight in Hong Kong."""
 
     def codec(self, route: Route) -> Codec:
-        return _Changing(super().codec(route), _candles(_of_hong_kong))
+        return Changing(super().codec(route), _candles(_of_hong_kong))
 
 
 @caught_by(STREAMED)
@@ -211,7 +205,7 @@ class StreamedMonthsOfThirtyDays(Binance):
     """Streams say that every month has thirty days."""
 
     def codec(self, route: Route) -> Codec:
-        return _Changing(super().codec(route), _candles(_of_thirty_days))
+        return Changing(super().codec(route), _candles(_of_thirty_days))
 
 
 @caught_by(STREAMED)
@@ -219,7 +213,7 @@ class NothingTradedNothingTold(Okx):
     """The end of a candle in which nothing was traded is left out."""
 
     def codec(self, route: Route) -> Codec:
-        return _Changing(
+        return Changing(
             super().codec(route), _candles(lambda candle: candle if candle.volume else None)
         )
 
@@ -288,7 +282,7 @@ class EndsByOurClock(Okx):
     """Whatever lasts no more than five seconds longer is called closed."""
 
     def codec(self, route: Route) -> Codec:
-        return _Changing(
+        return Changing(
             super().codec(route),
             _candles(
                 lambda candle: attrs.evolve(
@@ -303,7 +297,7 @@ class MonthsThatNeverEnd(Bybit):
     """Of months the last state before the end is taken for the last one."""
 
     def codec(self, route: Route) -> Codec:
-        return _Changing(
+        return Changing(
             super().codec(route),
             _candles(
                 lambda candle: attrs.evolve(
@@ -356,210 +350,3 @@ class MissedEndsAtOkxAreMadeUp(Okx):
 
     def codec(self, route: Route) -> Codec:
         return _Remembers(super().codec(route), self._ends)
-
-
-# --- funding -------------------------------------------------------------------------------------
-
-
-def _paid_at(event: Any, time_ns: int | None) -> Any:
-    """An event that tells another time of the next payment, where it tells one."""
-    if isinstance(event, Ticker) and event.next_funding_time_ns is not None:
-        return attrs.evolve(event, next_funding_time_ns=time_ns)
-    if isinstance(event, Funding):
-        return attrs.evolve(event, funding_time_ns=time_ns)
-    return event
-
-
-def _told_time(event: Any) -> int | None:
-    if isinstance(event, Ticker):
-        return event.next_funding_time_ns
-    return event.funding_time_ns if isinstance(event, Funding) else None
-
-
-@caught_by(UNLIKE, CHANGED)
-class EveryEightHours(Bybit):
-    """The next funding time is reckoned, by the interval that most instruments have."""
-
-    def codec(self, route: Route) -> Codec:
-        eight_ns = 8 * _HOUR_NS
-        return _Changing(
-            super().codec(route),
-            lambda event: _paid_at(event, (event.received_time_ns // eight_ns + 1) * eight_ns),
-        )
-
-
-class _FirstForAll(Through):
-    """Takes the time that was told first for everybody's, until it has passed."""
-
-    _known = 0
-
-    def event(self, event: Any) -> Any:
-        told = _told_time(event)
-        if told is not None and self._known <= event.received_time_ns:
-            self._known = told
-        return _paid_at(event, self._known)
-
-
-@caught_by(UNLIKE)
-class OneFundingTimeForAll(Binance):
-    """The funding time of one instrument is taken for that of all."""
-
-    def codec(self, route: Route) -> Codec:
-        return _FirstForAll(super().codec(route))
-
-
-class _FirstInterval(Through):
-    """Learns an instrument's interval from its first ticker."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__(codec)
-        self._intervals: dict[str, int] = {}
-
-    def decode(self, frame: bytes, received_time_ns: int) -> Any:
-        if b'"fundingIntervalHour"' in frame:
-            data = orjson.loads(frame)["data"]
-            hours = int(data["fundingIntervalHour"] or 8)
-            self._intervals.setdefault(data["symbol"], hours * _HOUR_NS)
-            self._symbol = data["symbol"]
-        elif frame.startswith(b'{"topic":"tickers.'):
-            self._symbol = frame[18 : frame.index(b'"', 18)].decode()
-        return super().decode(frame, received_time_ns)
-
-    def event(self, event: Any) -> Any:
-        interval_ns = self._intervals.get(getattr(self, "_symbol", ""))
-        if interval_ns is None or _told_time(event) is None:
-            return event
-        return _paid_at(event, (event.received_time_ns // interval_ns + 1) * interval_ns)
-
-
-@caught_by(CHANGED)
-class TheFirstIntervalIsKept(Bybit):
-    """The next funding time is reckoned, by the interval that the first ticker has told."""
-
-    def codec(self, route: Route) -> Codec:
-        return _FirstInterval(super().codec(route))
-
-
-class _FirstStep(Through):
-    """Counts on from the first time that it was told, by the interval seen first."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__(codec)
-        self._first: dict[str, int] = {}
-
-    def event(self, event: Any) -> Any:
-        told = _told_time(event)
-        if told is None:
-            return event
-        first_ns = self._first.setdefault(event.symbol, told)
-        if event.received_time_ns < first_ns:
-            return event
-        # An exchange that pays at midnight alone or at eight is taken to pay every eight hours.
-        step_ns = 8 * _HOUR_NS if first_ns % (8 * _HOUR_NS) == 0 else _HOUR_NS
-        return _paid_at(event, first_ns + step_ns)
-
-
-@caught_by(UNLIKE, CHANGED)
-class TheIntervalIsGuessed(Okx):
-    """The interval is guessed from the first time that was told."""
-
-    def codec(self, route: Route) -> Codec:
-        return _FirstStep(super().codec(route))
-
-
-def _of_today(event: Any) -> Any:
-    told = _told_time(event)
-    if told is None:
-        return event
-    return _paid_at(event, event.received_time_ns // _DAY_NS * _DAY_NS + told % _DAY_NS)
-
-
-@caught_by(UNLIKE)
-class FundingOfToday(Okx):
-    """Of the funding time the hour is read, and taken for one of today."""
-
-    def codec(self, route: Route) -> Codec:
-        return _Changing(super().codec(route), _of_today)
-
-
-class _LastRate(Through):
-    """Tells of each instrument the rate that was read last."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__(codec)
-        self._rate: Any = None
-
-    def event(self, event: Any) -> Any:
-        if not isinstance(event, Funding):
-            return event
-        self._rate, rate = event.rate, self._rate
-        return event if rate is None else attrs.evolve(event, rate=rate)
-
-
-@caught_by(UNLIKE)
-class TheRateOfTheLastOne(Binance):
-    """The rate is the one that was read before, of whichever instrument."""
-
-    def codec(self, route: Route) -> Codec:
-        return _LastRate(super().codec(route))
-
-
-def _three_a_day(request: Any, rates: list[Funding]) -> list[Funding]:
-    return [each for each in rates if not (each.funding_time_ns or 0) % (8 * _HOUR_NS)]
-
-
-@caught_by(UNLIKE, CHANGED)
-class ThreeRatesADay(Binance):
-    """What a history has between the usual three times a day is taken for noise."""
-
-    endpoints: ClassVar[Any] = answering(Binance, GetFundingHistory, _three_a_day)
-
-
-class _ThreeADay(SpeaksThrough):
-    """An exchange whose history has three rates a day."""
-
-    def answered(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        if not request.path.endswith("/funding-rate-history"):
-            return response
-        body = orjson.loads(response.body)
-        eight_ms = 8 * _HOUR_NS // 10**6
-        body["data"] = [row for row in body["data"] if not int(row["fundingTime"]) % eight_ms]
-        return attrs.evolve(response, body=orjson.dumps(body))
-
-
-@caught_by(UNLIKE, CHANGED)
-class ThreeRatesADayAtOkx(Okx):
-    """Emulator and plugin agree that a history has three rates a day."""
-
-    def dialect(self) -> Dialect:
-        return _ThreeADay(super().dialect())
-
-
-class _NewRates(Through):
-    """Tells a funding rate once."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__(codec)
-        self._rates: dict[str, Any] = {}
-
-    def event(self, event: Any) -> Any:
-        if not isinstance(event, Funding):
-            return event
-        known, self._rates[event.symbol] = self._rates.get(event.symbol), event.rate
-        return None if known == event.rate else event
-
-
-@caught_by(CHANGED)
-class OnlyNewRatesAreTold(Binance):
-    """Where the next payment is another one, but its rate what it was, nothing is told."""
-
-    def codec(self, route: Route) -> Codec:
-        return _NewRates(super().codec(route))
-
-
-@caught_by(CHANGED)
-class OnlyNewRatesAreToldByBybit(Bybit):
-    """As before, where funding is told by tickers."""
-
-    def codec(self, route: Route) -> Codec:
-        return _NewRates(super().codec(route))
