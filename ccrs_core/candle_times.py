@@ -29,4 +29,12 @@ def first_open(start_ns: int, interval: str) -> int:
     return month_ns if month_ns == start_ns else later(month_ns, "1M", 1)
 
 
-__all__ = ["first_open", "later"]
+def open_since(now_ns: int, interval: str) -> int:
+    """The earliest time at which a candle may have opened that is open now: less than an interval
+    ago, a month's on its first day."""
+    if interval == "1M":
+        return later(now_ns, "1M", 0)
+    return now_ns - INTERVALS[interval] * NS_PER_SECOND + 1
+
+
+__all__ = ["first_open", "later", "open_since"]

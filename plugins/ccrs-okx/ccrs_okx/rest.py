@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from ccrs_core.candle_times import later
+from ccrs_core.candle_times import open_since
 from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model import NS_PER_MS, Channel, Instrument, Market, Subscription
 from ccrs_core.paging import (
@@ -332,11 +332,7 @@ def _read_candles(
     wanted, further = candles_of_page(
         request, cursor, CANDLES_LIMIT, candles, now_ns, rows=len(data)
     )
-    # What is open now opened less than an interval ago (what opened just then has been closed), a
-    # month's candle on its first day.
-    open_ns = 2 * now_ns - later(now_ns, request.interval, 1) + 1
-    if request.interval == "1M":
-        open_ns = later(now_ns, "1M", 0)
+    open_ns = open_since(now_ns, request.interval)
     before_ns = page.before_ns
     if further is None and from_start(request) and before_ns is not None and before_ns > open_ns:
         if wanted:
