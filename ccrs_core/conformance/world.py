@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -127,13 +128,17 @@ class World:
     ) -> None:
         self.exchange = exchange
         self.venue = venue
-        self.loop = _BoundedLoop()
         self.clock = VirtualClock(venue.start_ns)
         self.tap = Tap(venue, self.clock)
         self.client: Client
         self._options = options
         self._settings = settings
         self._random = random.getstate()
+
+    @cached_property
+    def loop(self) -> _BoundedLoop:
+        """Made when it is first needed: a world in which nothing happens has nothing to close."""
+        return _BoundedLoop()
 
     def _connect(self) -> Client:
         return connect(

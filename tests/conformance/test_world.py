@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 
 import pytest
 
@@ -22,3 +24,11 @@ def test_a_scenario_that_waits_for_what_never_comes_is_a_verdict(
 
     with pytest.raises(pytest.fail.Exception, match="waits for what never comes"):
         Subject("bybit").world().run(never)
+
+
+def test_a_world_in_which_nothing_happens_leaves_nothing_open() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Subject("bybit").world()
+        gc.collect()
+    assert not [each for each in told if each.category is ResourceWarning]
