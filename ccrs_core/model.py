@@ -17,7 +17,9 @@ from ccrs_core import rules
 from ccrs_core.errors import InvalidOrder, UsageError
 
 NS_PER_SECOND = 1_000_000_000
+"""Nanoseconds."""
 NS_PER_MS = 1_000_000
+"""Nanoseconds in a millisecond."""
 
 
 class Market(enum.StrEnum):

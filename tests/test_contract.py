@@ -35,6 +35,7 @@ MODULES = (
     "ccrs_core.emulator",
     "ccrs_core.wire",
     "ccrs_core.conformance",
+    "ccrs_core.transport",
     "ccrs_core.transport.memory",
 )
 COMMAND = "python -m tests.test_contract --write"

@@ -19,7 +19,7 @@ import attrs
 import pytest
 
 import ccrs_core
-from ccrs_core import conformance, emulator
+from ccrs_core import conformance, emulator, transport, wire
 from tests.installing import environment, install
 
 ROOT = Path(__file__).parents[1]
@@ -161,7 +161,9 @@ def documented() -> Mapping[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "module", [ccrs_core, emulator, conformance], ids=lambda module: module.__name__
+    "module",
+    [ccrs_core, emulator, conformance, transport, wire],
+    ids=lambda module: module.__name__,
 )
 def test_the_reference_has_every_public_name_and_no_other(module: Any) -> None:
     assert documented()[module.__name__] == set(module.__all__) - {"__version__"}

@@ -238,6 +238,33 @@ def test_a_library_is_used_in_one_place(package: str, allowed: tuple[str, ...]) 
     assert not {path for path in importing(package) if not path.startswith(allowed or ("-",))}
 
 
+PUBLIC = {
+    "ccrs_core",
+    *(f"ccrs_core.{name}" for name in ("wire", "emulator", "transport", "conformance")),
+    "ccrs_core.transport.memory",
+}
+PACKAGES = sorted(
+    [
+        *ROOT.glob("plugins/*/ccrs_*/*.py"),
+        *ROOT.glob("examples/*/ccrs_*/*.py"),
+        *CORE.glob("_template/ccrs_*/*.py"),
+    ]
+)
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_plugin_imports_public_packages_alone(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            found = [node.module or ""]
+        for name in found:
+            assert not name.startswith("ccrs_core") or name in PUBLIC, (
+                f"{path.relative_to(ROOT)}:{node.lineno} imports {name}: plugins import "
+                f"{', '.join(sorted(PUBLIC))} alone"
+            )
+
+
 CLOCKS = {
     "time": {
         *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),

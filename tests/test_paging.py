@@ -7,11 +7,11 @@ from decimal import Decimal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ccrs_core.candle_times import later
 from ccrs_core.events import Candle
 from ccrs_core.model import NS_PER_SECOND
-from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
 from ccrs_core.rest import GetCandles
+from ccrs_core.wire.candle_times import later
+from ccrs_core.wire.paging import candle_page, candles_of_page, goes_back, within
 from tests.toy import instrument
 
 MINUTE = 60 * NS_PER_SECOND

@@ -69,11 +69,11 @@ _ADVICE: Mapping[int, Advice] = {
     ),
     16: Advice(
         "latency, candles and order of events are wrong",
-        "times in Codec and Endpoint: units, ends of candles (ccrs_core.candle_times), funding",
+        "times in Codec and Endpoint: units, ends of candles (ccrs_core.wire.later), funding",
     ),
     17: Advice(
         "one instrument is traded in place of another",
-        "Endpoint.decode of GetInstruments, ccrs_core.naming, samples/symbols.json",
+        "Endpoint.decode of GetInstruments, ccrs_core.wire.naming, samples/symbols.json",
     ),
     18: Advice(
         "orders go on by rules that are no more, or for what doesn't trade",

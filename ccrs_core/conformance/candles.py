@@ -51,7 +51,7 @@ _LATE_NS = 10 * NS_PER_SECOND
 """So long after a candle's end exchanges may take to tell it."""
 _WHERE = (
     "Candles open in UTC, weeks on Mondays, months on their first day; close_time_ns is the first "
-    "nanosecond after them (ccrs_core.candle_times)"
+    "nanosecond after them (ccrs_core.wire.candle_times)"
 )
 
 

@@ -313,7 +313,7 @@ def _wrong(
         f"are {len(true)}, and {len(told)} come: {wrong}. It is listed since "
         f"{clock(listing.launch_ns)}, and was halted: {halts}. A start is inclusive and an end "
         "exclusive, whatever the exchange's are; neither a short page nor an empty one is the end. "
-        "Look at encode() and decode() of the endpoint, and at ccrs_core.paging"
+        "Look at encode() and decode() of the endpoint, and at ccrs_core.wire.paging"
     )
 
 
@@ -384,7 +384,7 @@ def _spoiled(subject: Subject, series: Series, span: Span) -> None:
         f"{len(told)} {series.what} come where {_in_words(span)} are asked for, and one row of "
         f"the first page can't be read: {len(lost)} are missing. Whether a page is full, and where "
         "the next one begins, is told by its rows, not by those that could be read: see rows= of "
-        "ccrs_core.paging.candles_of_page"
+        "ccrs_core.wire.paging.candles_of_page"
     )
 
 

@@ -146,5 +146,5 @@ def _compare(
         f"{len(found)} came, expected were {len(true)}; number {place} is of {at(found)} instead "
         f"of {at(true)}. It is listed since {clock(listing.launch_ns)}, and was halted: {halts}. "
         "An empty page isn't the end, and start + limit intervals aren't either: see "
-        "ccrs_core.paging"
+        "ccrs_core.wire.paging"
     )

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
-    from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
+    from ccrs_core.emulator.fault import GARBLED, Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
+    from ccrs_core.emulator.history import (
+        bars,
+        first_opens,
+        first_payments,
+        newest_opens,
+        newest_payments,
+    )
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
     from ccrs_core.emulator.listing import Listing, Steps, decimals, quarters
     from ccrs_core.emulator.market import Changed, Figure, Liquidation, SimulatedMarket
@@ -55,8 +62,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "dialect": ("Dialect", "Frame", "HttpRefusal", "Oddity", "Session"),
-    "fault": ("Fault", "FaultKind", "parse_fault"),
+    "fault": ("GARBLED", "Fault", "FaultKind", "parse_fault"),
     "faults": ("ActiveFault", "Faults"),
+    "history": ("bars", "first_opens", "first_payments", "newest_opens", "newest_payments"),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
     "listing": ("Listing", "Steps", "decimals", "quarters"),
     "market": ("Changed", "Figure", "Liquidation", "SimulatedMarket"),
@@ -107,6 +115,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Faults",
     "ActiveFault",
     "parse_fault",
+    "GARBLED",
     "Dialect",
     "Session",
     "Frame",
@@ -136,6 +145,11 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "TapeTrade",
     "Bar",
     "Interval",
+    "bars",
+    "newest_opens",
+    "first_opens",
+    "newest_payments",
+    "first_payments",
     "MatchingEngine",
     "Rules",
     "Order",

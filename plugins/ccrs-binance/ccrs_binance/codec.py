@@ -26,18 +26,20 @@ from ccrs_binance.streams import (
     TickerStream,
     TradeStream,
 )
-from ccrs_core.codec import (
+from ccrs_core import (
     Ack,
+    Channel,
     Closing,
     Codec,
+    DecodeError,
     Heartbeat,
+    Market,
     Message,
     Outbound,
     Refused,
+    Subscription,
     Unrecognised,
 )
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Market, Subscription
 from ccrs_core.wire import MALFORMED
 
 INTERVALS = {

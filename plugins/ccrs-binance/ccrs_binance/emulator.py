@@ -28,12 +28,17 @@ from ccrs_binance.emulator_streams import (
     PartialDepth,
     Trades,
 )
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
-from ccrs_core.emulator.streams import Stream
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
+from ccrs_core.emulator import (
+    Dialect,
+    Frame,
+    HttpRefusal,
+    Listing,
+    Oddity,
+    Session,
+    SimulatedMarket,
+    Stream,
+)
 
 # Symbols may have letters of any alphabet.
 _WELL_FORMED = re.compile(r"[^\W_A-Z][^\WA-Z]*@[A-Za-z0-9_@+:]+")

@@ -12,8 +12,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from ccrs_core.emulator.listing import Listing, quarters
-from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market
+from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market
+from ccrs_core.emulator import Listing, quarters
 
 SPOT, USDM, COINM = "spot", "usdm", "coinm"
 MARKETS = {SPOT: Market.SPOT, USDM: Market.LINEAR, COINM: Market.INVERSE}

@@ -23,18 +23,17 @@ from ccrs_binance.emulator_streams import (
     ms,
     spelled_turnover,
 )
-from ccrs_core.emulator.history import (
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus, Side
+from ccrs_core.emulator import (
+    BookView,
+    Listing,
+    SimulatedMarket,
     bars,
     first_opens,
     first_payments,
     newest_opens,
     newest_payments,
 )
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
-from ccrs_core.emulator.streams import BookView
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Side
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from ccrs_binance.emulator import BinanceDialect

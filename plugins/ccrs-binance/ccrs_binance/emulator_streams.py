@@ -15,13 +15,20 @@ from typing import Any, ClassVar
 import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
-from ccrs_core.emulator.dialect import Frame
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import Changed, Figure, SimulatedMarket
-from ccrs_core.emulator.plain import MarketFeed
-from ccrs_core.emulator.streams import BookView, Levels
-from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core.emulator import (
+    Bar,
+    BookView,
+    Changed,
+    Figure,
+    Frame,
+    Interval,
+    Levels,
+    Listing,
+    MarketFeed,
+    SimulatedMarket,
+    TapeTrade,
+)
 
 _DAY = 24 * 60
 INTERVALS: Mapping[str, Interval] = {

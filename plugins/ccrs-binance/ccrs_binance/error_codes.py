@@ -10,19 +10,19 @@ from typing import Any
 
 import orjson
 
-from ccrs_core.errors import (
+from ccrs_core import (
     AuthError,
     CcrsError,
     DecodeError,
     ExchangeError,
     ExchangeUnavailable,
+    HttpResponse,
     InsufficientBalance,
     InvalidRequest,
     OrderNotFound,
     OrderRejected,
     RateLimited,
 )
-from ccrs_core.rest import HttpResponse
 from ccrs_core.wire import retry_after
 
 

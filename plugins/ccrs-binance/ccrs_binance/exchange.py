@@ -14,23 +14,25 @@ from ccrs_binance import error_codes
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, PARTIAL_DEPTHS, BinanceCodec
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.symbols import EXCHANGE
-from ccrs_core.codec import Codec
-from ccrs_core.exchange import (
+from ccrs_core import (
     Budget,
     Capabilities,
+    Channel,
+    Codec,
     Environment,
     Exchange,
+    GetBook,
+    InstrumentStatus,
     Limits,
+    Market,
     Route,
     SequenceScope,
+    Subscription,
 )
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
-from ccrs_core.rest import GetBook
 
 if TYPE_CHECKING:
-    from ccrs_core.emulator.dialect import Dialect
-    from ccrs_core.errors import CcrsError
-    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core import CcrsError, Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core.emulator import Dialect
 
 _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}

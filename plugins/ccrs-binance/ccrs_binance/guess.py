@@ -16,7 +16,7 @@ import orjson
 
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, SPEEDS
 from ccrs_binance.symbols import EXCHANGE
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market, Subscription, unified_symbol
+from ccrs_core import NS_PER_SECOND, Channel, Instrument, Market, Subscription, unified_symbol
 
 QUOTES = (
     *("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "EUR", "TRY", "BRL", "JPY"),

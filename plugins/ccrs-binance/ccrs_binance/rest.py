@@ -13,15 +13,17 @@ from typing import Any, TypeVar
 from ccrs_binance.codec import INTERVALS
 from ccrs_binance.streams import improves_price, levels
 from ccrs_binance.symbols import instruments
-from ccrs_core.candle_times import later
-from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
-from ccrs_core.model import INTERVALS as INTERVAL_SECONDS
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Market, Side
-from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
-from ccrs_core.rest import (
+from ccrs_core import INTERVALS as INTERVAL_SECONDS
+from ccrs_core import (
+    NS_PER_MS,
+    NS_PER_SECOND,
     Activity,
     Answer,
+    BookUpdate,
+    Candle,
+    Channel,
     Endpoint,
+    Funding,
     GetActivity,
     GetBook,
     GetCandles,
@@ -31,11 +33,20 @@ from ccrs_core.rest import (
     GetTopOfBook,
     GetTrades,
     HttpRequest,
+    Instrument,
+    Market,
     Request,
+    Side,
+    TopOfBook,
+    Trade,
 )
 from ccrs_core.wire import (
+    candle_page,
+    candles_of_page,
     decimal,
+    goes_back,
     json_pages,
+    later,
     mark,
     ns_of_ms,
     ns_or_none,
@@ -46,6 +57,7 @@ from ccrs_core.wire import (
     spelled,
     timed_pages,
     whole,
+    within,
 )
 
 R = TypeVar("R", bound=Request[Any])
@@ -265,7 +277,7 @@ def _read_activity(
 
 # --- candles --------------------------------------------------------------------------------
 #
-# See ccrs_core.paging. Answers of COIN-M reach over 200 days at most, and so may bring fewer than
+# See CandlePage. Answers of COIN-M reach over 200 days at most, and so may bring fewer than
 # asked for although there are more.
 
 COINM_SPAN_S = 200 * 86_400

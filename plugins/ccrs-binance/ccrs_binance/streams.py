@@ -16,26 +16,31 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from ccrs_binance import plain
-from ccrs_core.candle_times import later
-from ccrs_core.codec import Data, Message, Unchanged, Unrecognised
-from ccrs_core.constructors import fast_constructor
-from ccrs_core.events import (
+from ccrs_core import (
     BookUpdate,
     Candle,
+    Channel,
+    Data,
     Funding,
     Level,
     Liquidation,
     MarketData,
     MarkPrice,
+    Message,
+    Side,
+    Subscription,
     Ticker,
     TopOfBook,
     Trade,
+    Unchanged,
+    Unrecognised,
 )
-from ccrs_core.model import Channel, Side, Subscription
 from ccrs_core.wire import (
     PRICES,
     SIZES,
     decimal_or_none,
+    fast_constructor,
+    later,
     ns_of_ms,
     ns_or_none,
     price,

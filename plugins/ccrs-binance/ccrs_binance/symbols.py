@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.model import NS_PER_MS, Instrument, InstrumentStatus, Market, unified_symbol
-from ccrs_core.naming import one_to_one
-from ccrs_core.wire import Rows, ns_of_ms, price_or_none, read_rows, whole
+from ccrs_core import NS_PER_MS, Instrument, InstrumentStatus, Market, unified_symbol
+from ccrs_core.wire import Rows, ns_of_ms, one_to_one, price_or_none, read_rows, whole
 
 EXCHANGE = "binance"
 

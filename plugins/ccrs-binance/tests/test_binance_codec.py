@@ -13,10 +13,28 @@ from ccrs_binance.guess import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Ack, Closing, Codec, Data, Refused, Unchanged, Unrecognised
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import BookUpdate, Candle, Funding, Liquidation, MarkPrice, TopOfBook, Trade
-from ccrs_core.model import Channel, Instrument, Market, Side, Subscription
+from ccrs_core import (
+    Ack,
+    BookUpdate,
+    Candle,
+    Channel,
+    Closing,
+    Codec,
+    Data,
+    DecodeError,
+    Funding,
+    Instrument,
+    Liquidation,
+    Market,
+    MarkPrice,
+    Refused,
+    Side,
+    Subscription,
+    TopOfBook,
+    Trade,
+    Unchanged,
+    Unrecognised,
+)
 
 NOW = 1_794_000_000_000
 MINUTE = 60_000

@@ -9,12 +9,10 @@ import attrs
 import pytest
 from ccrs_binance import Binance
 
-from ccrs_core import Side, book, connect
+from ccrs_core import BookUpdate, Gap, OrderBook, Side, Stale, book, connect
 from ccrs_core.conformance.truth import Truth
-from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
-from ccrs_core.emulator.matching import TimeInForce
-from ccrs_core.events import BookUpdate, Gap, Stale
-from ccrs_core.orderbook import Applied, OrderBook
+from ccrs_core.emulator import EmulatedExchange, EmulatorTransport, TimeInForce
+from ccrs_core.orderbook import Applied
 from ccrs_core.transport.memory import START_NS, VirtualClock, VirtualTimeLoop
 
 _MARKETS = {

@@ -12,11 +12,15 @@ from ccrs_binance import Binance
 from ccrs_binance.emulator import BinanceDialect
 
 import ccrs_core
-from ccrs_core.emulator import CloseAction, EmulatedExchange, Frame, Peer, PingAction
-from ccrs_core.emulator.inprocess import EmulatorTransport
-from ccrs_core.events import BookUpdate, Gap, Stale
-from ccrs_core.model import NS_PER_SECOND
-from ccrs_core.rest import HttpRequest
+from ccrs_core import NS_PER_SECOND, BookUpdate, Gap, HttpRequest, Stale
+from ccrs_core.emulator import (
+    CloseAction,
+    EmulatedExchange,
+    EmulatorTransport,
+    Frame,
+    Peer,
+    PingAction,
+)
 from ccrs_core.transport.memory import VirtualClock, run
 
 START_NS = 1_767_225_600 * NS_PER_SECOND

@@ -12,10 +12,19 @@ from ccrs_binance import Binance
 from ccrs_binance.error_codes import CLASSES
 from ccrs_binance.guess import instrument_of
 
-from ccrs_core import errors
-from ccrs_core.exchange import CONTRACT, SequenceScope
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
-from ccrs_core.rest import GetBook, GetTopOfBook, HttpRequest, HttpResponse
+from ccrs_core import (
+    CONTRACT,
+    Channel,
+    GetBook,
+    GetTopOfBook,
+    HttpRequest,
+    HttpResponse,
+    InstrumentStatus,
+    Market,
+    SequenceScope,
+    Subscription,
+    errors,
+)
 
 FUTURES_ONLY = (Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS)
 

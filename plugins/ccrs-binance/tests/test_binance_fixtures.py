@@ -14,12 +14,22 @@ from ccrs_binance import Binance
 from ccrs_binance.codec import BinanceCodec
 from ccrs_binance.guess import guess
 
-from ccrs_core.codec import Ack, Closing, Data, Refused
-from ccrs_core.errors import InvalidRequest
-from ccrs_core.events import AnyEvent, BookUpdate, TopOfBook
-from ccrs_core.model import Channel, Market
+from ccrs_core import (
+    Ack,
+    AnyEvent,
+    BookUpdate,
+    Channel,
+    Closing,
+    Data,
+    GetActivity,
+    GetInstruments,
+    HttpResponse,
+    InvalidRequest,
+    Market,
+    Refused,
+    TopOfBook,
+)
 from ccrs_core.replay import Replay
-from ccrs_core.rest import GetActivity, GetInstruments, HttpResponse
 
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures")

@@ -10,8 +10,7 @@ import pytest
 from ccrs_binance import Binance
 from ccrs_binance.guess import guess, instrument_of
 
-from ccrs_core.codec import Data, Unrecognised
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core import Channel, Data, Market, Subscription, Unrecognised
 
 SAMPLES = importlib.resources.files("ccrs_binance") / "samples" / "streams"
 

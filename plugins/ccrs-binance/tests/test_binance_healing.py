@@ -27,8 +27,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.emulator.fault import GARBLED
-from ccrs_core.emulator.server import EmulatorServer
+from ccrs_core.emulator import GARBLED, EmulatorServer
 
 pytestmark = pytest.mark.sockets
 

@@ -12,10 +12,7 @@ from ccrs_binance.guess import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec, Data
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import Trade
-from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core import Channel, Codec, Data, DecodeError, Instrument, Market, Subscription, Trade
 
 
 def instrument(market: Market) -> Instrument:

@@ -11,9 +11,7 @@ from ccrs_binance.guess import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec, Data, Message
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core import Channel, Codec, Data, DecodeError, Instrument, Market, Message, Subscription
 
 SPOT_TOP = (
     '{"stream":"btcusdt@bookTicker","data":{"u":51234567890,"s":"BTCUSDT","b":"64350.10000000",'

@@ -9,7 +9,7 @@ import pytest
 from ccrs_binance import Binance
 from ccrs_binance.guess import instrument_of
 
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core import Channel, Market, Subscription
 from ccrs_core.recording import Header, Http, Opened, Received, RecordingWriter
 from ccrs_core.replay import Replay
 

@@ -13,11 +13,12 @@ from ccrs_binance.guess import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import Candle, Funding
-from ccrs_core.model import Channel, Instrument, Market
-from ccrs_core.rest import (
+from ccrs_core import (
     Activity,
+    Candle,
+    Channel,
+    DecodeError,
+    Funding,
     GetActivity,
     GetBook,
     GetCandles,
@@ -28,6 +29,8 @@ from ccrs_core.rest import (
     GetTrades,
     HttpRequest,
     HttpResponse,
+    Instrument,
+    Market,
     Request,
 )
 

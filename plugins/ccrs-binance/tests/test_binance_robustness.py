@@ -12,9 +12,7 @@ from ccrs_binance.guess import guess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Market
+from ccrs_core import Codec, DecodeError, Market
 
 STREAMS = importlib.resources.files("ccrs_binance") / "samples" / "streams"
 

@@ -8,8 +8,8 @@ from ccrs_binance import Binance
 from ccrs_binance.error_codes import CODES
 from ccrs_binance.guess import instrument_of
 
+from ccrs_core import ExchangeError
 from ccrs_core.conformance.samples import Samples
-from ccrs_core.errors import ExchangeError
 
 SAMPLES = Samples(importlib.resources.files("ccrs_binance") / "samples", "binance")
 

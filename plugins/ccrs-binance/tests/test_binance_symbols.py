@@ -11,8 +11,8 @@ from ccrs_binance.symbols import instruments
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.model import NS_PER_MS, Instrument, InstrumentStatus, Market, market_of
-from ccrs_core.naming import one_to_one
+from ccrs_core import NS_PER_MS, Instrument, InstrumentStatus, Market, market_of
+from ccrs_core.wire import one_to_one
 
 NEVER = 4_133_404_800_000
 DECEMBER = 1_798_185_600_000  # 2026-12-25 08:00 UTC

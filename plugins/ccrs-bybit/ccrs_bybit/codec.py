@@ -24,21 +24,23 @@ from ccrs_bybit.streams import (
     TradeStream,
 )
 from ccrs_bybit.tickers import OptionTopOfBookStream, TickerStream
-from ccrs_core.codec import (
+from ccrs_core import (
     Ack,
+    Channel,
     Codec,
+    Credentials,
+    DecodeError,
     Heartbeat,
     LoggedIn,
     LoginRefused,
+    Market,
     Message,
     Outbound,
     Pong,
     Refused,
+    Subscription,
     Unrecognised,
 )
-from ccrs_core.credentials import Credentials
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Market, Subscription
 from ccrs_core.wire import MALFORMED, row_by_row
 
 _APART = ("publicTrade.", "kline.")

@@ -27,11 +27,8 @@ from ccrs_bybit.emulator_streams import (
     TradeStream,
 )
 from ccrs_bybit.emulator_wire import milliseconds
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.streams import Stream
-from ccrs_core.model import NS_PER_MS, InstrumentStatus
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
+from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Oddity, Session, Stream
 
 _TOPIC_CHARACTERS = 21_000
 _SPOT_ARGUMENTS = 10

@@ -14,8 +14,8 @@ from math import erf, exp, log, sqrt
 
 import attrs
 
-from ccrs_core.emulator.listing import Listing, quarters
-from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+from ccrs_core.emulator import Listing, quarters
 
 SPOT, LINEAR, INVERSE, OPTION = "spot", "linear", "inverse", "option"
 CATEGORIES = (SPOT, LINEAR, INVERSE, OPTION)

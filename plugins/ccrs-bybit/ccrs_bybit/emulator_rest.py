@@ -27,10 +27,8 @@ from ccrs_bybit.emulator_wire import (
     spot_ticker,
     status_name,
 )
-from ccrs_core.emulator.history import bars, first_opens, newest_opens, newest_payments
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse
+from ccrs_core.emulator import Listing, bars, first_opens, newest_opens, newest_payments
 
 if TYPE_CHECKING:
     from ccrs_bybit.emulator import BybitDialect

@@ -11,8 +11,8 @@ from typing import Any
 
 from ccrs_bybit.emulator_listings import INVERSE, OPTION, SPOT
 from ccrs_bybit.emulator_wire import contract_type, milliseconds, status_name
-from ccrs_core.emulator.listing import Listing, decimals
-from ccrs_core.model import NS_PER_SECOND, OptionKind
+from ccrs_core import NS_PER_SECOND, OptionKind
+from ccrs_core.emulator import Listing, decimals
 
 
 def _number(value: Decimal) -> str:

@@ -25,11 +25,18 @@ from ccrs_bybit.emulator_wire import (
     untold_of_options,
     untold_of_spot,
 )
-from ccrs_core.emulator.dialect import Frame
-from ccrs_core.emulator.market import Changed, SimulatedMarket
-from ccrs_core.emulator.streams import BookView, Levels, Stream
-from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
+from ccrs_core.emulator import (
+    Bar,
+    BookView,
+    Changed,
+    Frame,
+    Interval,
+    Levels,
+    SimulatedMarket,
+    Stream,
+    TapeTrade,
+)
 
 _REPEAT_NS = 3 * NS_PER_SECOND
 _CANDLE_NS = 60 * NS_PER_SECOND

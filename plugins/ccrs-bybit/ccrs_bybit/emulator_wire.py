@@ -12,10 +12,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY, Greeks
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import Figure, SimulatedMarket
-from ccrs_core.emulator.tape import Bar, TapeTrade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
+from ccrs_core.emulator import Bar, Figure, Listing, SimulatedMarket, TapeTrade
 
 SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 # Spot's trade ids are numbers of this length, the others' are UUIDs.

@@ -17,24 +17,25 @@ from ccrs_bybit import error_codes
 from ccrs_bybit.codec import INTERVALS, BybitCodec
 from ccrs_bybit.rest import ENDPOINTS
 from ccrs_bybit.symbols import EXCHANGE
-from ccrs_core.codec import Codec
-from ccrs_core.errors import Unsupported
-from ccrs_core.exchange import (
+from ccrs_core import (
     Budget,
     Capabilities,
+    Channel,
+    Codec,
     Environment,
     Exchange,
+    InstrumentStatus,
     Limits,
+    Market,
     Route,
     SequenceScope,
+    Subscription,
+    Unsupported,
 )
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
 
 if TYPE_CHECKING:
-    from ccrs_core.credentials import Credentials
-    from ccrs_core.emulator.dialect import Dialect
-    from ccrs_core.errors import CcrsError
-    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core import CcrsError, Credentials, Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core.emulator import Dialect
 
 RECEIVE_WINDOW_MS = 5000
 

@@ -17,14 +17,14 @@ import orjson
 
 from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.symbols import EXCHANGE
-from ccrs_core.errors import UsageError
-from ccrs_core.model import (
+from ccrs_core import (
     NS_PER_SECOND,
     Channel,
     Instrument,
     Market,
     OptionKind,
     Subscription,
+    UsageError,
     market_of,
     unified_symbol,
 )

@@ -11,10 +11,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.constructors import deferred_constructors
-from ccrs_core.events import TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, Side
-from ccrs_core.wire import DECIMALS
+from ccrs_core import NS_PER_MS, Side, TopOfBook, Trade
+from ccrs_core.wire import DECIMALS, deferred_constructors
 
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'
 _PRICE = r'"([1-9]\d{0,20}+(?:\.\d{1,20}+)?+|0\.(?!0*+")\d{1,20}+)"'

@@ -13,14 +13,16 @@ from urllib.parse import quote, unquote
 from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
-from ccrs_core.candle_times import later
-from ccrs_core.events import BookUpdate, Candle, Funding, Level, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Market
-from ccrs_core.paging import candle_page, candles_of_page, goes_back, within
-from ccrs_core.rest import (
+from ccrs_core import (
+    NS_PER_MS,
+    NS_PER_SECOND,
     Activity,
     Answer,
+    BookUpdate,
+    Candle,
+    Channel,
     Endpoint,
+    Funding,
     GetActivity,
     GetBook,
     GetCandles,
@@ -30,11 +32,20 @@ from ccrs_core.rest import (
     GetTopOfBook,
     GetTrades,
     HttpRequest,
+    Instrument,
+    Level,
+    Market,
     Request,
+    TopOfBook,
+    Trade,
 )
 from ccrs_core.wire import (
+    candle_page,
+    candles_of_page,
     decimal,
+    goes_back,
     json_pages,
+    later,
     mark,
     ns_of_ms,
     oldest_first,
@@ -43,6 +54,7 @@ from ccrs_core.wire import (
     read_rows,
     size,
     spelled,
+    within,
 )
 
 R = TypeVar("R", bound=Request[Any])
@@ -294,7 +306,7 @@ def _read_activity(
 
 # --- Candles --------------------------------------------------------------------------------
 #
-# Bybit lists the newest first of a stretch of time: see ccrs_core.paging.
+# Bybit lists the newest first of a stretch of time: see CandlePage.
 
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:

@@ -19,12 +19,30 @@ from ccrs_bybit.plain import (
     spot_trade_constructor,
     top_of_book_constructor,
 )
-from ccrs_core.candle_times import later
-from ccrs_core.codec import Data, LeftOut, Message, Unrecognised
-from ccrs_core.constructors import fast_constructor
-from ccrs_core.events import BookUpdate, Candle, Liquidation, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, Side, Subscription
-from ccrs_core.wire import MALFORMED, PRICES, SIZES, fresh_size, ns_of_ms, price
+from ccrs_core import (
+    NS_PER_MS,
+    BookUpdate,
+    Candle,
+    Data,
+    LeftOut,
+    Liquidation,
+    Message,
+    Side,
+    Subscription,
+    TopOfBook,
+    Trade,
+    Unrecognised,
+)
+from ccrs_core.wire import (
+    MALFORMED,
+    PRICES,
+    SIZES,
+    fast_constructor,
+    fresh_size,
+    later,
+    ns_of_ms,
+    price,
+)
 
 _new_top_of_book = fast_constructor(TopOfBook)
 _new_book_update = fast_constructor(BookUpdate)

@@ -13,15 +13,8 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.model import (
-    Instrument,
-    InstrumentStatus,
-    Market,
-    OptionKind,
-    unified_symbol,
-)
-from ccrs_core.naming import one_to_one
-from ccrs_core.wire import Rows, ns_of_ms, price, price_or_none, read_rows, size_or_none
+from ccrs_core import Instrument, InstrumentStatus, Market, OptionKind, unified_symbol
+from ccrs_core.wire import Rows, ns_of_ms, one_to_one, price, price_or_none, read_rows, size_or_none
 
 EXCHANGE = "bybit"
 
@@ -43,7 +36,7 @@ def instruments(rows: Any, market: Market) -> Rows[Instrument]:
     """The instruments of one page of ``/v5/market/instruments-info``, each name once.
 
     Closed instruments are left out, and so are those that can't be named one to one: see
-    :func:`~ccrs_core.naming.one_to_one`. Rows that can't be read are counted: see
+    :func:`~ccrs_core.wire.one_to_one`. Rows that can't be read are counted: see
     :func:`~ccrs_core.wire.read_rows`.
     """
     found = read_rows(rows, lambda row: _instrument(row, market))

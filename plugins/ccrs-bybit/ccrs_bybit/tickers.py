@@ -10,9 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 from ccrs_bybit.streams import Stream
-from ccrs_core.codec import Data, Message, Unchanged
-from ccrs_core.events import Funding, MarketData, MarkPrice, Ticker, TopOfBook
-from ccrs_core.model import NS_PER_MS, Channel, Subscription
+from ccrs_core import (
+    NS_PER_MS,
+    Channel,
+    Data,
+    Funding,
+    MarketData,
+    MarkPrice,
+    Message,
+    Subscription,
+    Ticker,
+    TopOfBook,
+    Unchanged,
+)
 from ccrs_core.wire import (
     MALFORMED,
     decimal_or_none,

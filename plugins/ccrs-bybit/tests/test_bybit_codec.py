@@ -13,22 +13,28 @@ from ccrs_bybit.guess import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import (
+from ccrs_core import (
     Ack,
+    Channel,
     Codec,
+    Credentials,
     Data,
+    DecodeError,
+    Funding,
+    Instrument,
     LeftOut,
     LoggedIn,
     LoginRefused,
+    Market,
+    MarkPrice,
     Pong,
     Refused,
+    Subscription,
+    Ticker,
+    TopOfBook,
     Unchanged,
     Unrecognised,
 )
-from ccrs_core.credentials import Credentials
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import Funding, MarkPrice, Ticker, TopOfBook
-from ccrs_core.model import Channel, Instrument, Market, Subscription
 
 NOW_MS = 1_700_000_000_000
 ROW = {"T": NOW_MS, "s": "BTCUSDT", "S": "Buy", "v": "1", "p": "2", "BT": False}

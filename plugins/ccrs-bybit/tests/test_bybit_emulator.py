@@ -16,7 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ccrs_core
-from ccrs_core import BookUpdate, Data, TopOfBook, Trade, Unrecognised
+from ccrs_core import (
+    NS_PER_MS,
+    NS_PER_SECOND,
+    BookUpdate,
+    Channel,
+    Data,
+    GetInstruments,
+    HttpRequest,
+    InstrumentStatus,
+    Side,
+    Subscription,
+    TopOfBook,
+    Trade,
+    Unrecognised,
+)
 from ccrs_core.emulator import (
     EmulatedExchange,
     EmulatorTransport,
@@ -26,15 +40,6 @@ from ccrs_core.emulator import (
     Replay,
     read_recording,
 )
-from ccrs_core.model import (
-    NS_PER_MS,
-    NS_PER_SECOND,
-    Channel,
-    InstrumentStatus,
-    Side,
-    Subscription,
-)
-from ccrs_core.rest import GetInstruments, HttpRequest
 from ccrs_core.transport.memory import VirtualClock, run
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z

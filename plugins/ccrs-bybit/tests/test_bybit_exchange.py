@@ -12,11 +12,18 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.error_codes import CLASSES, UNCHANGED
 from ccrs_bybit.guess import instrument_of
 
-from ccrs_core import errors
-from ccrs_core.credentials import Credentials
-from ccrs_core.exchange import CONTRACT, SequenceScope
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core import (
+    CONTRACT,
+    Channel,
+    Credentials,
+    HttpRequest,
+    HttpResponse,
+    InstrumentStatus,
+    Market,
+    SequenceScope,
+    Subscription,
+    errors,
+)
 
 KEY = Credentials("testkey", "testsecret")
 NOW_MS = 1_700_000_000_000

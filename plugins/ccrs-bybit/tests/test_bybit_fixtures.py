@@ -16,18 +16,29 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.guess import guess, instrument_of
 
-from ccrs_core import errors
-from ccrs_core.codec import Ack, Data, LoggedIn, Pong, Refused, Unrecognised
-from ccrs_core.events import BookUpdate, Ticker, TopOfBook, Trade
-from ccrs_core.model import Channel, Market, Side, Subscription
-from ccrs_core.rest import (
+from ccrs_core import (
+    Ack,
     Activity,
+    BookUpdate,
+    Channel,
+    Data,
     GetActivity,
     GetBook,
     GetCandles,
     GetInstruments,
     GetTrades,
     HttpResponse,
+    LoggedIn,
+    Market,
+    Pong,
+    Refused,
+    Side,
+    Subscription,
+    Ticker,
+    TopOfBook,
+    Trade,
+    Unrecognised,
+    errors,
 )
 
 ROOT = Path(__file__).parents[3]

@@ -13,8 +13,7 @@ from ccrs_bybit.guess import guess, instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Data
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core import Channel, Data, Market, Subscription
 from ccrs_core.replay import Replay
 
 SAMPLES = importlib.resources.files("ccrs_bybit") / "samples" / "streams"

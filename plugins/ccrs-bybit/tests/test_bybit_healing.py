@@ -27,7 +27,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.emulator.server import EmulatorServer
+from ccrs_core.emulator import EmulatorServer
 
 pytestmark = pytest.mark.sockets
 

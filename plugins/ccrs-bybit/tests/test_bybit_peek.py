@@ -11,9 +11,7 @@ from ccrs_bybit.guess import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec, Data
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core import Channel, Codec, Data, DecodeError, Instrument, Market, Subscription
 
 
 def instrument(native: str = "BTCUSDT", market: Market = Market.SPOT) -> Instrument:

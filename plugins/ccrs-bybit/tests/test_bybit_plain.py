@@ -12,10 +12,7 @@ from ccrs_bybit.guess import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec, Data, Message
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import Trade
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core import Channel, Codec, Data, DecodeError, Market, Message, Subscription, Trade
 
 TOP = (
     '{"topic":"orderbook.1.BTCUSDT","ts":1672304484978,"type":"snapshot","data":{"s":"BTCUSDT",'

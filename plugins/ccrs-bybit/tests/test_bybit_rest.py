@@ -14,11 +14,10 @@ from ccrs_bybit.rest import OPTION_COINS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.candle_times import later
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import Candle, Funding
-from ccrs_core.model import Instrument, InstrumentStatus, Market
-from ccrs_core.rest import (
+from ccrs_core import (
+    Candle,
+    DecodeError,
+    Funding,
     GetBook,
     GetCandles,
     GetFundingHistory,
@@ -27,8 +26,12 @@ from ccrs_core.rest import (
     GetTrades,
     HttpRequest,
     HttpResponse,
+    Instrument,
+    InstrumentStatus,
+    Market,
     Request,
 )
+from ccrs_core.wire import later
 
 MINUTE_MS = 60_000
 NS = 1_000_000

@@ -7,8 +7,8 @@ import importlib.resources
 from ccrs_bybit.error_codes import CLASSES, UNCHANGED
 from ccrs_bybit.guess import instrument_of
 
+from ccrs_core import Market
 from ccrs_core.conformance.samples import Samples
-from ccrs_core.model import Market
 
 SAMPLES = Samples(importlib.resources.files("ccrs_bybit") / "samples", "bybit")
 

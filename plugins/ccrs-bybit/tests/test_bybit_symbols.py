@@ -10,8 +10,8 @@ from ccrs_bybit.symbols import instruments
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.model import Instrument, InstrumentStatus, Market, market_of
-from ccrs_core.naming import one_to_one
+from ccrs_core import Instrument, InstrumentStatus, Market, market_of
+from ccrs_core.wire import one_to_one
 
 DECEMBER = "1798185600000"  # 2026-12-25 08:00 UTC
 

@@ -13,10 +13,13 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_core.codec import (
+from ccrs_core import (
     Ack,
+    Channel,
     Closing,
     Codec,
+    Credentials,
+    DecodeError,
     Heartbeat,
     LoggedIn,
     LoginRefused,
@@ -24,11 +27,9 @@ from ccrs_core.codec import (
     Outbound,
     Pong,
     Refused,
+    Subscription,
     Unrecognised,
 )
-from ccrs_core.credentials import Credentials
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Subscription
 from ccrs_core.wire import MALFORMED, row_by_row
 from ccrs_okx.bursts import rising
 from ccrs_okx.error_codes import NOT_NOW

@@ -12,11 +12,8 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.streams import Stream
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
+from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Oddity, Session, Stream
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, listings
 from ccrs_okx.emulator_rest import Rest, Window, failure
 from ccrs_okx.emulator_streams import (

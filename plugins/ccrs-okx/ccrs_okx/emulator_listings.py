@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import attrs
 
-from ccrs_core.emulator.listing import Listing, quarters
-from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+from ccrs_core.emulator import Listing, quarters
 
 SPOT, SWAP, FUTURES, OPTION = "SPOT", "SWAP", "FUTURES", "OPTION"
 TYPES = (SPOT, SWAP, FUTURES, OPTION)

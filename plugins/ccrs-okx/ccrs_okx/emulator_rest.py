@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 
-from ccrs_core.emulator.history import bars, newest_opens, newest_payments
-from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import Figure
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, InstrumentStatus, Market, Side
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core import (
+    NS_PER_MS,
+    NS_PER_SECOND,
+    HttpRequest,
+    HttpResponse,
+    InstrumentStatus,
+    Market,
+    Side,
+)
+from ccrs_core.emulator import Figure, Listing, bars, newest_opens, newest_payments
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
 from ccrs_okx.emulator_streams import INTERVALS
 from ccrs_okx.emulator_wire import (

@@ -12,11 +12,18 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_core.emulator.dialect import Frame
-from ccrs_core.emulator.market import Changed, Figure, SimulatedMarket
-from ccrs_core.emulator.streams import BookView, Stream
-from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core.emulator import (
+    Bar,
+    BookView,
+    Changed,
+    Figure,
+    Frame,
+    Interval,
+    SimulatedMarket,
+    Stream,
+    TapeTrade,
+)
 from ccrs_okx.emulator_listings import family
 from ccrs_okx.emulator_wire import (
     SIDES,

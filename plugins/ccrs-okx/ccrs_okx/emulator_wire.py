@@ -12,11 +12,17 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.emulator.listing import Listing, Steps
-from ccrs_core.emulator.market import Figure, Liquidation, SimulatedMarket
-from ccrs_core.emulator.streams import Levels
-from ccrs_core.emulator.tape import Bar, TapeTrade
-from ccrs_core.model import NS_PER_MS, Market, Side
+from ccrs_core import NS_PER_MS, Market, Side
+from ccrs_core.emulator import (
+    Bar,
+    Figure,
+    Levels,
+    Liquidation,
+    Listing,
+    SimulatedMarket,
+    Steps,
+    TapeTrade,
+)
 from ccrs_okx.emulator_listings import OPTION, SPOT, contract_value, family, is_x_perp, step
 
 SIDES = {Side.BUY: "buy", Side.SELL: "sell"}

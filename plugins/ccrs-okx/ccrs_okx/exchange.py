@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from ccrs_core.codec import Codec
-from ccrs_core.exchange import (
+from ccrs_core import (
     Budget,
     Capabilities,
+    Channel,
+    Codec,
     Environment,
     Exchange,
+    GetBook,
+    InstrumentStatus,
     Limits,
+    Market,
     Route,
     SequenceScope,
+    Subscription,
 )
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
-from ccrs_core.rest import GetBook
 from ccrs_okx import error_codes
 from ccrs_okx.codec import INTERVALS, OkxCodec
 from ccrs_okx.rest import ENDPOINTS, activity
@@ -33,11 +36,17 @@ from ccrs_okx.sizes import SCALED, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
 
 if TYPE_CHECKING:
-    from ccrs_core.credentials import Credentials
-    from ccrs_core.emulator.dialect import Dialect
-    from ccrs_core.errors import CcrsError
-    from ccrs_core.orderbook import Checksum, OrderBook
-    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core import (
+        CcrsError,
+        Checksum,
+        Credentials,
+        Endpoint,
+        HttpRequest,
+        HttpResponse,
+        OrderBook,
+        Request,
+    )
+    from ccrs_core.emulator import Dialect
 
 FULL_DEPTH = 400
 

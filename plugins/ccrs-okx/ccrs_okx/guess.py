@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from ccrs_core.errors import UsageError
-from ccrs_core.model import (
+from ccrs_core import (
     NS_PER_SECOND,
     Channel,
     Instrument,
     Market,
     OptionKind,
     Subscription,
+    UsageError,
     market_of,
     unified_symbol,
 )

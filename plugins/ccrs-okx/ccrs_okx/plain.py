@@ -12,10 +12,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.constructors import deferred_constructors
-from ccrs_core.events import TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, Side
-from ccrs_core.wire import PRICES
+from ccrs_core import NS_PER_MS, Side, TopOfBook, Trade
+from ccrs_core.wire import PRICES, deferred_constructors
 
 # Sizes may be multiplied with a contract's value: short enough to stay plausible then.
 _NUMBER = r'"((?:0|[1-9]\d{0,20}+)(?:\.\d{1,20}+)?+)"'

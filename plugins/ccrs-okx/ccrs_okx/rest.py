@@ -12,21 +12,15 @@ from typing import Any, TypeVar
 
 import orjson
 
-from ccrs_core.candle_times import open_since
-from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, Channel, Instrument, Market, Subscription
-from ccrs_core.paging import (
-    CandlePage,
-    candle_page,
-    candles_of_page,
-    from_start,
-    goes_back,
-    within,
-)
-from ccrs_core.rest import (
+from ccrs_core import (
+    NS_PER_MS,
     Activity,
     Answer,
+    BookUpdate,
+    Candle,
+    Channel,
     Endpoint,
+    Funding,
     GetActivity,
     GetBook,
     GetCandles,
@@ -36,20 +30,32 @@ from ccrs_core.rest import (
     GetTopOfBook,
     GetTrades,
     HttpRequest,
+    Instrument,
+    Market,
     Request,
+    Subscription,
+    TopOfBook,
+    Trade,
 )
 from ccrs_core.wire import (
+    CandlePage,
+    candle_page,
+    candles_of_page,
     decimal,
     decimal_or_none,
+    from_start,
+    goes_back,
     json_pages,
     mark,
     ns_of_ms,
     oldest_first,
+    open_since,
     price,
     read_rows,
     spelled,
     timed_pages,
     whole,
+    within,
 )
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import sizes_of
@@ -283,7 +289,7 @@ def _last_liquidation(row: Any) -> Activity:
 
 # --- candles --------------------------------------------------------------------------------
 #
-# OKX lists the newest first: see ccrs_core.paging. "candles" has the last 1,440 with the open one,
+# OKX lists the newest first: see CandlePage. "candles" has the last 1,440 with the open one,
 # "history-candles" those that are closed. Going back, the first page is of the former and all
 # others of the latter; going forward, the last page, with the open candle, is of the former: its
 # cursor begins with a word.

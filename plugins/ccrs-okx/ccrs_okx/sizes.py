@@ -11,8 +11,7 @@ import zlib
 from collections.abc import Mapping
 from decimal import Context, Decimal
 
-from ccrs_core.model import Instrument, Market
-from ccrs_core.orderbook import OrderBook
+from ccrs_core import Instrument, Market, OrderBook
 from ccrs_core.wire import SIZES, plausible
 
 SCALED = frozenset({Market.LINEAR, Market.OPTION})

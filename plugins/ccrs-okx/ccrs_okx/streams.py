@@ -13,25 +13,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from ccrs_core.candle_times import later
-from ccrs_core.codec import Data, LeftOut, Message, Unrecognised
-from ccrs_core.constructors import fast_constructor
-from ccrs_core.events import (
+from ccrs_core import (
+    NS_PER_MS,
     BookUpdate,
     Candle,
+    Data,
     Funding,
+    Instrument,
+    LeftOut,
     Level,
     Liquidation,
+    Market,
     MarkPrice,
+    Message,
+    Side,
+    Subscription,
     Ticker,
     TopOfBook,
     Trade,
+    Unrecognised,
 )
-from ccrs_core.model import NS_PER_MS, Instrument, Market, Side, Subscription
 from ccrs_core.wire import (
     MALFORMED,
     PRICES,
     decimal_or_none,
+    fast_constructor,
+    later,
     ns_of_ms,
     ns_or_none,
     price,

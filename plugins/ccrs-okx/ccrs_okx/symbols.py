@@ -12,15 +12,8 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.model import (
-    Instrument,
-    InstrumentStatus,
-    Market,
-    OptionKind,
-    unified_symbol,
-)
-from ccrs_core.naming import one_to_one
-from ccrs_core.wire import Rows, ns_of_ms, price, price_or_none, read_rows
+from ccrs_core import Instrument, InstrumentStatus, Market, OptionKind, unified_symbol
+from ccrs_core.wire import Rows, ns_of_ms, one_to_one, price, price_or_none, read_rows
 from ccrs_okx.sizes import SCALED, product, shortest
 
 EXCHANGE = "okx"
@@ -59,7 +52,7 @@ def instruments(rows: Any, market: Market) -> Rows[Instrument]:
     """The instruments of a market on one page of ``/api/v5/public/instruments``, each name once.
 
     Those of other markets, closed ones and those that can't be named one to one are left out: see
-    :func:`~ccrs_core.naming.one_to_one`. Rows that can't be read are left out and counted, such as
+    :func:`~ccrs_core.wire.one_to_one`. Rows that can't be read are left out and counted, such as
     those of contracts that are only announced, of which a page may have no others.
     """
     if type(rows) is list and rows and all(map(_is_announced, rows)):

@@ -8,8 +8,7 @@ from ccrs_okx.guess import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec
-from ccrs_core.model import Channel, Subscription
+from ccrs_core import Channel, Codec, Subscription
 
 TOPIC = "bbo-tbt:BTC-USDT"
 REPLACEABLE = {TOPIC}

@@ -16,22 +16,33 @@ from ccrs_okx.guess import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import (
+from ccrs_core import (
+    NS_PER_MS,
     Ack,
+    BookUpdate,
+    Candle,
+    Channel,
     Closing,
     Codec,
+    Credentials,
     Data,
+    DecodeError,
+    Funding,
+    Instrument,
+    Liquidation,
     LoggedIn,
     LoginRefused,
+    MarkPrice,
+    OrderBook,
     Pong,
     Refused,
+    Side,
+    Subscription,
+    Ticker,
+    TopOfBook,
     Unrecognised,
 )
-from ccrs_core.credentials import Credentials
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import BookUpdate, Candle, Funding, Liquidation, MarkPrice, Ticker, TopOfBook
-from ccrs_core.model import NS_PER_MS, Channel, Instrument, Side, Subscription
-from ccrs_core.orderbook import Applied, OrderBook
+from ccrs_core.orderbook import Applied
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 

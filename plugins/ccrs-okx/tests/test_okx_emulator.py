@@ -18,7 +18,20 @@ from ccrs_okx.emulator import OkxDialect
 from ccrs_okx.emulator_listings import contract_value, listings
 
 import ccrs_core
-from ccrs_core import Channel, Client, Data, Gap, Market, Options, Stale, Subscription
+from ccrs_core import (
+    NS_PER_MS,
+    NS_PER_SECOND,
+    Channel,
+    Client,
+    Data,
+    Gap,
+    HttpRequest,
+    HttpResponse,
+    Market,
+    Options,
+    Stale,
+    Subscription,
+)
 from ccrs_core.emulator import (
     CloseAction,
     EmulatedExchange,
@@ -26,10 +39,8 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Peer,
+    Session,
 )
-from ccrs_core.emulator.dialect import Session
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.memory import VirtualClock, run
 
 START_NS = 1_767_225_600 * NS_PER_SECOND  # 2026-01-01T00:00:00Z

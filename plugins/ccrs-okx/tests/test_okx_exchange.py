@@ -13,17 +13,21 @@ from ccrs_okx import Okx
 from ccrs_okx.error_codes import CLASSES
 from ccrs_okx.guess import instrument_of
 
-from ccrs_core import errors
-from ccrs_core.credentials import Credentials
-from ccrs_core.exchange import CONTRACT, SequenceScope
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
-from ccrs_core.rest import (
+from ccrs_core import (
+    CONTRACT,
+    Channel,
+    Credentials,
     GetBook,
     GetInstruments,
     GetServerTime,
     HttpRequest,
     HttpResponse,
+    InstrumentStatus,
+    Market,
     Request,
+    SequenceScope,
+    Subscription,
+    errors,
 )
 
 NATIVES = {

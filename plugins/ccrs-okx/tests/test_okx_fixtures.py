@@ -14,21 +14,37 @@ from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
 from ccrs_okx.guess import guess
 
-from ccrs_core.codec import Ack, Closing, Data, LoginRefused, Message, Pong, Unrecognised
-from ccrs_core.errors import ExchangeError, InsufficientBalance
-from ccrs_core.events import AnyEvent, BookUpdate, Gap, Reason, Stale, TopOfBook
-from ccrs_core.model import INTERVALS, Channel, Instrument, Market, Subscription
-from ccrs_core.replay import Replay
-from ccrs_core.rest import (
+from ccrs_core import (
+    INTERVALS,
+    Ack,
     Activity,
+    AnyEvent,
+    BookUpdate,
+    Channel,
+    Closing,
+    Data,
+    ExchangeError,
+    Gap,
     GetActivity,
     GetBook,
     GetCandles,
     GetInstruments,
     GetTrades,
     HttpResponse,
+    Instrument,
+    InsufficientBalance,
+    LoginRefused,
+    Market,
+    Message,
+    Pong,
+    Reason,
     Request,
+    Stale,
+    Subscription,
+    TopOfBook,
+    Unrecognised,
 )
+from ccrs_core.replay import Replay
 
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures") / "okx"

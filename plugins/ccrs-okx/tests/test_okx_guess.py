@@ -12,8 +12,7 @@ from ccrs_okx import Okx
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.guess import guess, instrument_of
 
-from ccrs_core.codec import Data
-from ccrs_core.model import Channel, Market, OptionKind, Subscription, market_of
+from ccrs_core import Channel, Data, Market, OptionKind, Subscription, market_of
 
 SAMPLES = importlib.resources.files("ccrs_okx") / "samples" / "streams"
 

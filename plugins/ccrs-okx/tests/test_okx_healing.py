@@ -16,11 +16,13 @@ from ccrs_okx.emulator import OkxDialect
 
 import ccrs_core
 from ccrs_core import (
+    NS_PER_SECOND,
     AnyEvent,
     BookUpdate,
     Client,
     Feed,
     Gap,
+    HttpRequest,
     Options,
     Patience,
     Reason,
@@ -32,10 +34,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
-from ccrs_core.emulator.server import EmulatorServer
-from ccrs_core.model import NS_PER_SECOND
-from ccrs_core.rest import HttpRequest
+from ccrs_core.emulator import EmulatedExchange, EmulatorServer, EmulatorTransport
 from ccrs_core.transport.memory import VirtualClock, run
 
 START_NS = 1_767_225_600 * NS_PER_SECOND

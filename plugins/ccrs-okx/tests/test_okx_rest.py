@@ -15,10 +15,10 @@ from ccrs_okx.guess import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.errors import DecodeError
-from ccrs_core.events import Candle, Funding
-from ccrs_core.model import Instrument, Market
-from ccrs_core.rest import (
+from ccrs_core import (
+    Candle,
+    DecodeError,
+    Funding,
     GetBook,
     GetCandles,
     GetFundingHistory,
@@ -28,6 +28,8 @@ from ccrs_core.rest import (
     GetTrades,
     HttpRequest,
     HttpResponse,
+    Instrument,
+    Market,
     Request,
 )
 

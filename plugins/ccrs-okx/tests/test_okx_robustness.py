@@ -13,16 +13,19 @@ from ccrs_okx.guess import guess, instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec, Data
-from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Market, Subscription
-from ccrs_core.rest import (
+from ccrs_core import (
+    Channel,
+    Codec,
+    Data,
+    DecodeError,
     GetBook,
     GetCandles,
     GetFundingHistory,
     GetInstruments,
     GetTrades,
     HttpResponse,
+    Market,
+    Subscription,
 )
 
 NATIVE = "BTC-USDT-SWAP"

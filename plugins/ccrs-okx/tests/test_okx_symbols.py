@@ -18,20 +18,20 @@ from ccrs_okx.symbols import instruments as read_instruments
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Data
-from ccrs_core.events import BookUpdate
-from ccrs_core.model import (
+from ccrs_core import (
+    BookUpdate,
     Channel,
+    Data,
     Instrument,
     InstrumentStatus,
     Market,
     OptionKind,
+    OrderBook,
     Subscription,
     market_of,
 )
-from ccrs_core.naming import one_to_one
-from ccrs_core.orderbook import Applied, OrderBook
-from ccrs_core.wire import MALFORMED
+from ccrs_core.orderbook import Applied
+from ccrs_core.wire import MALFORMED, one_to_one
 
 DECEMBER = "1798185600000"  # 2026-12-25 08:00 UTC
 

@@ -12,10 +12,8 @@ from typing import Any
 import picows
 from picows import WSFrame, WSMsgType, WSTransport
 
-from ccrs_core.codec import Outbound
-from ccrs_core.errors import ConnectionLost
-from ccrs_core.transport.base import Sink, TransportOptions
-from ccrs_core.transport.pace import Deadline
+from ccrs_core import ConnectionLost, Outbound, TransportOptions
+from ccrs_core.transport import Deadline, Sink
 from ccrs_picows.bounded import BoundedReads
 
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION

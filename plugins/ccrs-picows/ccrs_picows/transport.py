@@ -15,14 +15,24 @@ import picows
 import python_socks
 from python_socks.async_.asyncio import Proxy as SocksProxy
 
-from ccrs_core.errors import CcrsError, ConnectFailed, UsageError
-from ccrs_core.rest import HttpRequest, HttpResponse
-from ccrs_core.transport.base import TransportOptions
-from ccrs_core.transport.http import HttpTransport
-from ccrs_core.transport.names import dial, one_address
-from ccrs_core.transport.pace import Deadline
-from ccrs_core.transport.proxy import SOCKS, Proxy, parse_proxy
-from ccrs_core.transport.trouble import said
+from ccrs_core import (
+    CcrsError,
+    ConnectFailed,
+    HttpRequest,
+    HttpResponse,
+    TransportOptions,
+    UsageError,
+)
+from ccrs_core.transport import (
+    SOCKS,
+    Deadline,
+    HttpTransport,
+    Proxy,
+    dial,
+    one_address,
+    parse_proxy,
+    said,
+)
 from ccrs_picows.connection import PicowsConnection, Watch
 from ccrs_picows.handshake import quiet_handshake
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from ccrs_core.candle_times import first_open, later
 from ccrs_core.events import Candle
 from ccrs_core.model import NS_PER_MS
 from ccrs_core.rest import GetCandles, GetFundingHistory
+from ccrs_core.wire.candle_times import first_open, later
 
 _GROWTH = 16
 """So many times as long is the stretch after one in which nothing was found."""
