@@ -18,7 +18,7 @@ from ccrs_core.errors import CcrsError
 
 _DEEP = 6
 _SECONDS = 1.5
-_MEMO = "ccrs_core.wire"
+_MEMO = "ccrs_core.wire.values"
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 

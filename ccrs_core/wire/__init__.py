@@ -33,6 +33,8 @@ from ccrs_core.wire.paging import (
 )
 from ccrs_core.wire.values import (
     DECIMALS,
+    EARLIEST_MS,
+    LATEST_MS,
     LONGEST,
     MALFORMED,
     PRICES,
@@ -59,6 +61,8 @@ from ccrs_core.wire.values import (
 
 __all__ = [
     "DECIMALS",
+    "EARLIEST_MS",
+    "LATEST_MS",
     "LONGEST",
     "MALFORMED",
     "PRICES",

@@ -197,9 +197,12 @@ def whole(number: Any) -> int:
 # --- times ----------------------------------------------------------------------------------
 
 
-EARLIEST_MS, LATEST_MS = 10**12, 5 * 10**12
-"""Times of exchanges lie between these, in milliseconds: from 2001 to 2128. Seconds or microseconds
-taken for milliseconds don't; 64 bits hold all of them in nanoseconds."""
+EARLIEST_MS = 10**12
+"""Times of exchanges lie from here on, in milliseconds: in 2001. Seconds taken for milliseconds are
+before it."""
+LATEST_MS = 5 * 10**12
+"""Times of exchanges lie before this, in milliseconds: in 2128. Microseconds taken for milliseconds
+are after it; 64 bits hold all times before it in nanoseconds."""
 
 
 def ns_of_ms(ms: Any) -> int:
