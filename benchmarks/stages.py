@@ -33,7 +33,8 @@ from ccrs_core.codec import Codec, Data
 from ccrs_core.effects import Patience
 from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
-from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.race import Runner
 from ccrs_core.session import Session
 from ccrs_core.topic import Topic

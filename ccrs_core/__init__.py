@@ -66,23 +66,6 @@ if TYPE_CHECKING:
     from ccrs_core.errors import UnknownInstrument as UnknownInstrument
     from ccrs_core.errors import Unsupported as Unsupported
     from ccrs_core.errors import UsageError as UsageError
-    from ccrs_core.events import AnyEvent as AnyEvent
-    from ccrs_core.events import BookUpdate as BookUpdate
-    from ccrs_core.events import Candle as Candle
-    from ccrs_core.events import Event as Event
-    from ccrs_core.events import Funding as Funding
-    from ccrs_core.events import Gap as Gap
-    from ccrs_core.events import InstrumentChanged as InstrumentChanged
-    from ccrs_core.events import Level as Level
-    from ccrs_core.events import Liquidation as Liquidation
-    from ccrs_core.events import MarketData as MarketData
-    from ccrs_core.events import MarkPrice as MarkPrice
-    from ccrs_core.events import Reason as Reason
-    from ccrs_core.events import Resumed as Resumed
-    from ccrs_core.events import Stale as Stale
-    from ccrs_core.events import Ticker as Ticker
-    from ccrs_core.events import TopOfBook as TopOfBook
-    from ccrs_core.events import Trade as Trade
     from ccrs_core.exchange import CONTRACT as CONTRACT
     from ccrs_core.exchange import Budget as Budget
     from ccrs_core.exchange import Capabilities as Capabilities
@@ -101,31 +84,48 @@ if TYPE_CHECKING:
     from ccrs_core.many import Clients as Clients
     from ccrs_core.many import connect_many as connect_many
     from ccrs_core.merged import MergedFeed as MergedFeed
-    from ccrs_core.model import INTERVALS as INTERVALS
-    from ccrs_core.model import NS_PER_MS as NS_PER_MS
-    from ccrs_core.model import NS_PER_SECOND as NS_PER_SECOND
-    from ccrs_core.model import Channel as Channel
-    from ccrs_core.model import Instrument as Instrument
-    from ccrs_core.model import InstrumentStatus as InstrumentStatus
-    from ccrs_core.model import Interest as Interest
-    from ccrs_core.model import Market as Market
-    from ccrs_core.model import OptionKind as OptionKind
-    from ccrs_core.model import Side as Side
-    from ccrs_core.model import Subscription as Subscription
-    from ccrs_core.model import book as book
-    from ccrs_core.model import candles as candles
-    from ccrs_core.model import funding as funding
-    from ccrs_core.model import liquidations as liquidations
-    from ccrs_core.model import mark_price as mark_price
-    from ccrs_core.model import market_of as market_of
-    from ccrs_core.model import ticker as ticker
-    from ccrs_core.model import top_of_book as top_of_book
-    from ccrs_core.model import trades as trades
-    from ccrs_core.model import unified_symbol as unified_symbol
+    from ccrs_core.model.events import AnyEvent as AnyEvent
+    from ccrs_core.model.events import BookUpdate as BookUpdate
+    from ccrs_core.model.events import Candle as Candle
+    from ccrs_core.model.events import Event as Event
+    from ccrs_core.model.events import Funding as Funding
+    from ccrs_core.model.events import Gap as Gap
+    from ccrs_core.model.events import InstrumentChanged as InstrumentChanged
+    from ccrs_core.model.events import Level as Level
+    from ccrs_core.model.events import Liquidation as Liquidation
+    from ccrs_core.model.events import MarketData as MarketData
+    from ccrs_core.model.events import MarkPrice as MarkPrice
+    from ccrs_core.model.events import Reason as Reason
+    from ccrs_core.model.events import Resumed as Resumed
+    from ccrs_core.model.events import Stale as Stale
+    from ccrs_core.model.events import Ticker as Ticker
+    from ccrs_core.model.events import TopOfBook as TopOfBook
+    from ccrs_core.model.events import Trade as Trade
+    from ccrs_core.model.instruments import Instrument as Instrument
+    from ccrs_core.model.instruments import InstrumentStatus as InstrumentStatus
+    from ccrs_core.model.instruments import Market as Market
+    from ccrs_core.model.instruments import OptionKind as OptionKind
+    from ccrs_core.model.instruments import Side as Side
+    from ccrs_core.model.instruments import market_of as market_of
+    from ccrs_core.model.instruments import unified_symbol as unified_symbol
+    from ccrs_core.model.orderbook import BookState as BookState
+    from ccrs_core.model.orderbook import Checksum as Checksum
+    from ccrs_core.model.orderbook import OrderBook as OrderBook
+    from ccrs_core.model.subscriptions import INTERVALS as INTERVALS
+    from ccrs_core.model.subscriptions import Channel as Channel
+    from ccrs_core.model.subscriptions import Interest as Interest
+    from ccrs_core.model.subscriptions import Subscription as Subscription
+    from ccrs_core.model.subscriptions import book as book
+    from ccrs_core.model.subscriptions import candles as candles
+    from ccrs_core.model.subscriptions import funding as funding
+    from ccrs_core.model.subscriptions import liquidations as liquidations
+    from ccrs_core.model.subscriptions import mark_price as mark_price
+    from ccrs_core.model.subscriptions import ticker as ticker
+    from ccrs_core.model.subscriptions import top_of_book as top_of_book
+    from ccrs_core.model.subscriptions import trades as trades
+    from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
+    from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
     from ccrs_core.options import Options as Options
-    from ccrs_core.orderbook import BookState as BookState
-    from ccrs_core.orderbook import Checksum as Checksum
-    from ccrs_core.orderbook import OrderBook as OrderBook
     from ccrs_core.policy import FeedStatus as FeedStatus
     from ccrs_core.policy import Policy as Policy
     from ccrs_core.rest import Activity as Activity
@@ -156,47 +156,52 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
-        "orderbook": "BookState Checksum OrderBook",
         "client": "Client connect",
         "codec": (
-            "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message Outbound "
-            "Pong Refused Reply Unchanged Unrecognised"
+            "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message "
+            "Outbound Pong Refused Reply Unchanged Unrecognised"
         ),
         "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "credentials": "Credentials",
+        "effects": "Patience",
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
             "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow GarbledAnswer "
             "InsufficientBalance InvalidOrder InvalidRequest OrderNotFound OrderRejected "
-            "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled RateLimited "
-            "ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut TransportError "
-            "UnknownInstrument Unsupported UsageError"
+            "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled "
+            "RateLimited ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut "
+            "TransportError UnknownInstrument Unsupported UsageError"
         ),
-        "events": (
-            "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
-            "MarketData MarkPrice Reason Resumed Stale Ticker TopOfBook Trade"
+        "exchange": (
+            "Budget CONTRACT Capabilities Environment Exchange Limits Route SequenceScope"
         ),
-        "exchange": "CONTRACT Budget Capabilities Environment Exchange Limits Route SequenceScope",
         "feed": "Feed",
-        "policy": "FeedStatus Policy",
         "histogram": "Histogram LatencySummary",
         "hooks": "hookimpl",
         "inflate": "Compression",
         "leadlag": "Lead LeadLag",
         "many": "Clients connect_many",
         "merged": "MergedFeed",
-        "model": (
-            "INTERVALS NS_PER_MS NS_PER_SECOND Channel Instrument InstrumentStatus Interest Market "
-            "OptionKind Side Subscription book candles funding liquidations mark_price market_of "
-            "ticker top_of_book trades unified_symbol"
+        "model.events": (
+            "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
+            "MarkPrice MarketData Reason Resumed Stale Ticker TopOfBook Trade"
         ),
+        "model.instruments": (
+            "Instrument InstrumentStatus Market OptionKind Side market_of unified_symbol"
+        ),
+        "model.orderbook": "BookState Checksum OrderBook",
+        "model.subscriptions": (
+            "Channel INTERVALS Interest Subscription book candles funding liquidations mark_price "
+            "ticker top_of_book trades"
+        ),
+        "model.units": "NS_PER_MS NS_PER_SECOND",
         "options": "Options",
+        "policy": "FeedStatus Policy",
         "rest": (
             "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
             "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"
         ),
-        "effects": "Patience",
-        "status": "ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus",
+        "status": ("ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus"),
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
     }.items()

@@ -11,9 +11,17 @@ from typing import ClassVar
 
 import attrs
 
-from ccrs_core.events import AnyEvent, Candle, Gap, InstrumentChanged, MarketData, Notice, Reason
 from ccrs_core.histogram import Histogram
-from ccrs_core.model import Channel
+from ccrs_core.model.events import (
+    AnyEvent,
+    Candle,
+    Gap,
+    InstrumentChanged,
+    MarketData,
+    Notice,
+    Reason,
+)
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.policy import FeedStatus, Policy
 
 

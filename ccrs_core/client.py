@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ccrs_core import plugins
 from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
 from ccrs_core.alternatives import Alternatives
-from ccrs_core.checks import at_least_one, how_many
 from ccrs_core.context import Context
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
-from ccrs_core.events import (
+from ccrs_core.exchange import Exchange
+from ccrs_core.feed import Feed
+from ccrs_core.instruments import InstrumentStore, markets_of
+from ccrs_core.limits import HostLimits, limits_of
+from ccrs_core.lookout import Lookout
+from ccrs_core.masking import all_shown
+from ccrs_core.model.checks import at_least_one, how_many
+from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
     Candle,
@@ -25,13 +31,8 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.exchange import Exchange
-from ccrs_core.feed import Feed
-from ccrs_core.instruments import InstrumentStore, markets_of
-from ccrs_core.limits import HostLimits, limits_of
-from ccrs_core.lookout import Lookout
-from ccrs_core.masking import all_shown
-from ccrs_core.model import Instrument, Interest, Market
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Interest
 from ccrs_core.options import Options
 from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement

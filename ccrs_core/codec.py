@@ -17,8 +17,8 @@ from ccrs_core.inflate import Compression
 
 if TYPE_CHECKING:
     from ccrs_core.credentials import Credentials
-    from ccrs_core.events import MarketData
-    from ccrs_core.model import Subscription
+    from ccrs_core.model.events import MarketData
+    from ccrs_core.model.subscriptions import Subscription
 
 Outbound = str | bytes
 """A frame to send: text frames are str, binary frames bytes. (Received ones are always bytes.)"""

@@ -2,9 +2,9 @@
 
 It is fed with the events of a feed, best bid and ask of several exchanges among them, and knows at
 any time who offers what. It never takes an old quote for a fresh one: an exchange whose data were
-interrupted (:class:`~ccrs_core.events.Stale`, :class:`~ccrs_core.events.Gap`) counts for nothing
+interrupted (:class:`~ccrs_core.model.events.Stale`, :class:`~ccrs_core.model.events.Gap`) counts for nothing
 until its next quote, and says so. One that was merely silent counts again once it says that nothing
-has changed (:class:`~ccrs_core.events.Resumed`).
+has changed (:class:`~ccrs_core.model.events.Resumed`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.events import AnyEvent, Gap, Reason, Resumed, Stale, TopOfBook
 from ccrs_core.leadlag import Lead, LeadLag
-from ccrs_core.model import NS_PER_SECOND, Channel
+from ccrs_core.model.events import AnyEvent, Gap, Reason, Resumed, Stale, TopOfBook
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_SECOND
 
 
 @attrs.frozen

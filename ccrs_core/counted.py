@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from ccrs_core.events import Trade
+from ccrs_core.model.events import Trade
 
 
 @attrs.define

@@ -11,14 +11,15 @@ import attrs
 
 from ccrs_core.codec import Codec
 from ccrs_core.errors import Unsupported
-from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 
 if TYPE_CHECKING:
     from ccrs_core.credentials import Credentials
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
-    from ccrs_core.orderbook import Checksum
+    from ccrs_core.model.orderbook import Checksum
     from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
 
 CONTRACT = 1

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from ccrs_core.errors import UsageError
-from ccrs_core.events import Reason, Stale
+from ccrs_core.model.events import Reason, Stale
 
 if TYPE_CHECKING:
     from ccrs_core.feed import Feed

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ccrs_core.events import BookUpdate, Reason
-from ccrs_core.orderbook import Applied, BookState, OrderBook
+from ccrs_core.model.events import BookUpdate, Reason
+from ccrs_core.model.orderbook import Applied, BookState, OrderBook
 from ccrs_core.pending import Ask, Pending, Waiting, how_patient, leaves_hole, of_new_count
 from ccrs_core.race import Race, Runner
 from ccrs_core.stream import Stream

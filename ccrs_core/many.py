@@ -12,13 +12,13 @@ import attrs
 
 from ccrs_core.client import Client, connect
 from ccrs_core.errors import UsageError
-from ccrs_core.events import AnyEvent
 from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.merged import MergedFeed
-from ccrs_core.model import Interest
+from ccrs_core.model.events import AnyEvent
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Interest
 from ccrs_core.options import Options
-from ccrs_core.orderbook import OrderBook
 from ccrs_core.placement import Resolved
 from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.qualified import qualified, split

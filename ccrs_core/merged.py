@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ccrs_core.feed import Feed, FeedOwner, checked
-from ccrs_core.model import Interest
+from ccrs_core.model.subscriptions import Interest
 from ccrs_core.qualified import qualified
 
 

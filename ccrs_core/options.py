@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from ccrs_core import checks
 from ccrs_core.effects import Patience
+from ccrs_core.model import checks
 from ccrs_core.transport.base import TransportOptions
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import attrs
 
 from ccrs_core.codec import Refused
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 
 T = TypeVar("T")
 

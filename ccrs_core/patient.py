@@ -14,7 +14,7 @@ import attrs
 import tenacity
 
 from ccrs_core.errors import CcrsError, RateLimited, ReconnectsExhausted
-from ccrs_core.model import Instrument, Market, market_of
+from ccrs_core.model.instruments import Instrument, Market, market_of
 from ccrs_core.options import Options
 from ccrs_core.transport.base import Clock
 

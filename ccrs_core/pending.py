@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from ccrs_core.events import BookUpdate
+from ccrs_core.model.events import BookUpdate
 from ccrs_core.race import Runner
 
 Waiting = tuple[BookUpdate, bool, Runner]

@@ -13,13 +13,20 @@ import attrs
 from ccrs_core.codec import Ack, Codec, Data, LeftOut, Message, Pong, Refused, Unrecognised
 from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
-from ccrs_core.events import AnyEvent, BookUpdate, InstrumentChanged, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange, Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.frames import identify
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Subscription
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.events import (
+    AnyEvent,
+    BookUpdate,
+    InstrumentChanged,
+    MarketData,
+    Notice,
+    Reason,
+)
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.outstanding import chunks
 from ccrs_core.questions import Questions
 from ccrs_core.quiet import BEGINNING, GONE

@@ -13,7 +13,7 @@ import orjson
 
 from ccrs_core.codec import Codec, Outbound
 from ccrs_core.exchange import Route
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.outstanding import Asked, chunks
 
 _ID = "7130571305"

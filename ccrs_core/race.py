@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import attrs
 
-from ccrs_core.events import MarketData
+from ccrs_core.model.events import MarketData
 from ccrs_core.trail import Trail
 
 Number = int | bytes

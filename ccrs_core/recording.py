@@ -28,7 +28,7 @@ from ccrs_core.codec import Outbound
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import ConnectionLost, RecordingFailed, TransportError, UsageError
 from ccrs_core.masking import MASK, all_shown, shown_url, spellings
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 
@@ -151,7 +151,7 @@ def encode(record: Record) -> bytes:
     """A record as one line, newline included."""
     line: dict[str, Any] = {"kind": record.kind}
     if isinstance(record, Header):
-        from ccrs_core.serialize import converter
+        from ccrs_core.model.serialize import converter
 
         line.update(converter().unstructure(record))
     else:
@@ -214,7 +214,7 @@ def _header(content: Mapping[str, Any]) -> Header:
         raise UsageError(
             f"recorded in format {content.get('format')!r}, this version reads format {FORMAT}"
         )
-    from ccrs_core.serialize import converter
+    from ccrs_core.model.serialize import converter
 
     try:
         return converter().structure(content, Header)

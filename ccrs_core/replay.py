@@ -24,10 +24,11 @@ import attrs
 
 from ccrs_core import plugins
 from ccrs_core.errors import UsageError
-from ccrs_core.events import AnyEvent
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Channel, Market, Subscription
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.events import AnyEvent
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.playback import Playback
 from ccrs_core.recording import Closed, Header, Opened, Received, Record, lines, read
 from ccrs_core.rest import GetBook

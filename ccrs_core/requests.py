@@ -20,7 +20,7 @@ from ccrs_core.errors import (
     UsageError,
 )
 from ccrs_core.limits import HostLimits
-from ccrs_core.model import Instrument, Market
+from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import attrs
 
-from ccrs_core.events import BookUpdate, Candle, Funding, TopOfBook, Trade
-from ccrs_core.model import Channel, Instrument, Market
+from ccrs_core.model.events import BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Request[Any]")

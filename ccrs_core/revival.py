@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from ccrs_core.events import Reason
 from ccrs_core.exchange import Route, SequenceScope
+from ccrs_core.model.events import Reason
 from ccrs_core.quiet import GONE, Life, Quiet
 from ccrs_core.rollover import Owner
 from ccrs_core.supervisor import Link

@@ -37,7 +37,7 @@ from ccrs_core.effects import (
 )
 from ccrs_core.errors import DecodeError
 from ccrs_core.frames import FrameReader
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.outstanding import Asked, OpenRequest, Outstanding, chunks
 from ccrs_core.race import Runner
 from ccrs_core.unread import topics_of, typed

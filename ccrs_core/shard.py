@@ -15,10 +15,10 @@ from ccrs_core.coverage import Coverage
 from ccrs_core.doubts import Doubts
 from ccrs_core.effects import Silent, TopicRefused, TopicState, Unreadable
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.events import BookUpdate, Reason
 from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.events import BookUpdate, Reason
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.pending import Ask
 from ccrs_core.quiet import GONE
 from ccrs_core.race import Runner

@@ -6,8 +6,9 @@ import enum
 
 import attrs
 
-from ccrs_core.model import Channel, Market
-from ccrs_core.orderbook import BookState
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.orderbook import BookState
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.policy import FeedStatus
 
 

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from ccrs_core.events import (
+from ccrs_core.feed import Feed
+from ccrs_core.freshness import Watch
+from ccrs_core.model.events import (
     BookUpdate,
     Candle,
     Funding,
@@ -25,9 +27,7 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.feed import Feed
-from ccrs_core.freshness import Watch
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.policy import Policy
 
 EVENT_OF: dict[Channel, type[MarketData]] = {

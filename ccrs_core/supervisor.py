@@ -34,7 +34,8 @@ from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, Tra
 from ccrs_core.exchange import Route
 from ccrs_core.limits import Window
 from ccrs_core.masking import shown_url
-from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.race import Runner
 from ccrs_core.session import NEVER, Session
 from ccrs_core.status import LinkState

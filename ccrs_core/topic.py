@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from ccrs_core.codec import Data
 from ccrs_core.counted import Counted, Run
 from ccrs_core.coverage import Coverage
-from ccrs_core.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
 from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import BookKeeper
-from ccrs_core.model import Channel, Subscription
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.pending import Ask
 from ccrs_core.race import Race, Runner, same_content
 from ccrs_core.recent import followed

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from ccrs_core.effects import TopicState
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.quiet import BEGINNING, Life
 
 MISREAD = 3

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from collections import deque
 
-from ccrs_core.events import BookUpdate
-from ccrs_core.orderbook import Applied, OrderBook
+from ccrs_core.model.events import BookUpdate
+from ccrs_core.model.orderbook import Applied, OrderBook
 
 
 class Widened(enum.Enum):

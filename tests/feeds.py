@@ -24,7 +24,7 @@ from ccrs_core import (
     UsageError,
     trades,
 )
-from ccrs_core.events import MarketData
+from ccrs_core.model.events import MarketData
 
 SYMBOLS = ("A/USD", "B/USD", "C/USD")
 KINDS = (Channel.TRADES, Channel.TOP_OF_BOOK)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from ccrs_core import Channel, Side, Subscription, Trade
 from ccrs_core.codec import Data
-from ccrs_core.events import MarketData
+from ccrs_core.model.events import MarketData
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 from tests.test_keeper import Tap

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import BookInvalid, BookUpdate, OrderBook, Side
-from ccrs_core.events import Gap, Level, Reason, Stale
-from ccrs_core.orderbook import Applied
+from ccrs_core.model.events import Gap, Level, Reason, Stale
+from ccrs_core.model.orderbook import Applied
 from ccrs_core.pending import Ask
 from ccrs_core.race import Runner
 from tests.test_keeper import Desk, change

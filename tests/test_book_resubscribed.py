@@ -23,7 +23,7 @@ from ccrs_core import (
     Subscription,
     book,
 )
-from ccrs_core.orderbook import Applied
+from ccrs_core.model.orderbook import Applied
 from tests.toy import CHANNELS, Toy, ToyServer
 from tests.virtual import scenario
 from tests.watching import World, world

@@ -13,8 +13,17 @@ from hypothesis import strategies as st
 
 from ccrs_core.codec import Data
 from ccrs_core.counted import Counted
-from ccrs_core.events import BookUpdate, Gap, Liquidation, MarketData, Reason, TopOfBook, Trade
-from ccrs_core.model import Channel, Side, Subscription
+from ccrs_core.model.events import (
+    BookUpdate,
+    Gap,
+    Liquidation,
+    MarketData,
+    Reason,
+    TopOfBook,
+    Trade,
+)
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.race import Race, Runner
 from ccrs_core.topic import Topic
 from tests.test_coverage_judge import Counting, Tap

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.calendars import candle_at
-from ccrs_core.model import INTERVALS
+from ccrs_core.model.subscriptions import INTERVALS
 from ccrs_core.wire.candle_times import later, open_since
 
 TIMES = st.integers(31_536_000, 7_258_118_400).map(lambda seconds: seconds * 10**9)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.constructors import PROBE, deferred_constructors
-from ccrs_core.events import BookUpdate, TopOfBook
-from ccrs_core.serialize import to_json
+from ccrs_core.model.constructors import PROBE, deferred_constructors
+from ccrs_core.model.events import BookUpdate, TopOfBook
+from ccrs_core.model.serialize import to_json
 
 DEFERRED = ["exchange_time_ns", "bid_price", "bid_size", "ask_price", "ask_size"]
 NUMBERS = st.decimals(0, 10**6, places=4)

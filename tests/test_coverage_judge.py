@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 
 from ccrs_core.codec import Data
 from ccrs_core.coverage import Coverage
-from ccrs_core.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade
 from ccrs_core.feed import Feed
-from ccrs_core.model import Channel, Side, Subscription
+from ccrs_core.model.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 from tests.toy import Toy, instrument

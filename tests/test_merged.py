@@ -24,7 +24,7 @@ from ccrs_core import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.events import MarketData
+from ccrs_core.model.events import MarketData
 from ccrs_core.qualified import qualified
 from tests import feeds
 

@@ -30,7 +30,9 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.model import INTERVALS, NS_PER_SECOND, market_of, unified_symbol
+from ccrs_core.model.instruments import market_of, unified_symbol
+from ccrs_core.model.subscriptions import INTERVALS
+from ccrs_core.model.units import NS_PER_SECOND
 
 currencies = st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=10)
 pairs = st.tuples(currencies, currencies).filter(lambda pair: pair[0] != pair[1])

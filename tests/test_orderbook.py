@@ -27,8 +27,8 @@ from ccrs_core import (
     Subscription,
     UsageError,
 )
-from ccrs_core.events import Level
-from ccrs_core.orderbook import Applied
+from ccrs_core.model.events import Level
+from ccrs_core.model.orderbook import Applied
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = (

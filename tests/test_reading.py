@@ -37,9 +37,9 @@ from ccrs_core import (
     book,
     trades,
 )
-from ccrs_core.events import Level
 from ccrs_core.histogram import Histogram
-from ccrs_core.orderbook import Applied, BookState
+from ccrs_core.model.events import Level
+from ccrs_core.model.orderbook import Applied, BookState
 from tests.virtual import scenario
 from tests.watching import TOP, market, world
 

@@ -34,10 +34,10 @@ from ccrs_core import (
 )
 from ccrs_core.client import connect
 from ccrs_core.exchange import Environment, Route, resolve
-from ccrs_core.model import Subscription
+from ccrs_core.model.serialize import to_json
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recording import Header, Opened, Received, RecordingTransport, RecordingWriter
 from ccrs_core.replay import Replay, received_frames, replay
-from ccrs_core.serialize import to_json
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer, instrument
 

@@ -18,7 +18,8 @@ from ccrs_core.codec import Codec
 from ccrs_core.errors import CcrsError
 from ccrs_core.exchange import Route
 from ccrs_core.inflate import Compression, inflate
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.recording import Header, Opened, Received, RecordingWriter
 from ccrs_core.replay import OTHERS, Replay
 from tests.toy import Toy, ToyCodec, instrument

@@ -32,7 +32,7 @@ from ccrs_core import (
 )
 from ccrs_core.exchange import Route, resolve
 from ccrs_core.inflate import Compression
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recording import Header, RecordingTransport, RecordingWriter, read
 from ccrs_core.replay import Replay, replay
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run

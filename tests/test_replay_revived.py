@@ -9,8 +9,8 @@ import pytest
 
 from ccrs_core.conformance import tapes
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.events import Gap
 from ccrs_core.exchange import SequenceScope
+from ccrs_core.model.events import Gap
 from ccrs_core.replay import replay
 
 SCRIPTS: dict[str, Sequence[tuple[float, str]]] = {

@@ -39,8 +39,8 @@ from ccrs_core import (
     connect,
     plugins,
 )
-from ccrs_core.checks import how_many
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
+from ccrs_core.model.checks import how_many
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.scripted import BTC, TIME, Paged, Rest, page, status
 from tests.toy import Toy

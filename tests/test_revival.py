@@ -24,7 +24,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.events import Reason
+from ccrs_core.model.events import Reason
 from ccrs_core.quiet import GONE, Life
 from ccrs_core.revival import Revival
 from ccrs_core.transport.memory import START_NS

@@ -21,8 +21,8 @@ from ccrs_core import (
     Side,
     UsageError,
 )
-from ccrs_core.events import Reason
-from ccrs_core.serialize import EVENTS, converter, exact, from_json, to_json
+from ccrs_core.model.events import Reason
+from ccrs_core.model.serialize import EVENTS, converter, exact, from_json, to_json
 
 DIGITS = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, places=None)
 TIMES = st.integers(min_value=0, max_value=2**62)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.errors import ConnectionLost
-from ccrs_core.events import BookUpdate
+from ccrs_core.model.events import BookUpdate
 from ccrs_core.pending import Ask
 from ccrs_core.rest import GetBook
 from ccrs_core.snapshots import SnapshotQueue

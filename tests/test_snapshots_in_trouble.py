@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ccrs_core.errors import RateLimited
-from ccrs_core.events import BookUpdate
+from ccrs_core.model.events import BookUpdate
 from ccrs_core.pending import Ask
 from ccrs_core.rest import GetBook
 from ccrs_core.snapshots import SnapshotQueue

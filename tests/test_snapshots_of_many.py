@@ -30,8 +30,8 @@ from ccrs_core import (
     Resumed,
     Subscription,
 )
-from ccrs_core.events import BookUpdate
 from ccrs_core.exchange import Budget
+from ccrs_core.model.events import BookUpdate
 from ccrs_core.rest import GetBook
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run

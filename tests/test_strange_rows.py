@@ -10,7 +10,7 @@ import pytest
 
 from ccrs_core import Gap, Trade, trades
 from ccrs_core.emulator import Frame
-from ccrs_core.events import Reason
+from ccrs_core.model.events import Reason
 from tests.emulated import Seen, scenario, seen, until
 
 

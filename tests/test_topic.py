@@ -28,8 +28,8 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.codec import Data
-from ccrs_core.events import MarketData, Reason
-from ccrs_core.orderbook import Checksum
+from ccrs_core.model.events import MarketData, Reason
+from ccrs_core.model.orderbook import Checksum
 from ccrs_core.race import Runner
 from ccrs_core.stream import Stream
 from ccrs_core.topic import Topic, new_book

@@ -17,7 +17,7 @@ from benchmarks.exchanges import wire
 from benchmarks.frames import stamp_of
 from benchmarks.job import Arrived, Job, OpenAll, Take
 from ccrs_core.exchange import Budget, Exchange, Limits, Route
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 
 
 def _client(job: Job, exchange: Exchange | None = None) -> ccrs_core.Client:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ccrs_core.events import AnyEvent, BookUpdate, Gap, Reason, Stale
-from ccrs_core.model import Channel
-from ccrs_core.orderbook import Applied, OrderBook
+from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Reason, Stale
+from ccrs_core.model.orderbook import Applied, OrderBook
+from ccrs_core.model.subscriptions import Channel
 
 
 class Books:

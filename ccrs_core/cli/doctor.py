@@ -21,7 +21,8 @@ from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
 from ccrs_core.exchange import Exchange, resolve
 from ccrs_core.inflate import inflate
 from ccrs_core.masking import shown_url
-from ccrs_core.model import Channel, Instrument, InstrumentStatus, Market, Subscription
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.transport.trouble import said
 
 if TYPE_CHECKING:

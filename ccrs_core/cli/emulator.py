@@ -16,7 +16,7 @@ import click
 from ccrs_core.cli import form, interrupts
 from ccrs_core.cli.output import note
 from ccrs_core.errors import Unsupported, UsageError
-from ccrs_core.model import Market, unified_symbol
+from ccrs_core.model.instruments import Market, unified_symbol
 
 if TYPE_CHECKING:
     from ccrs_core.cli.counting import CountingServer

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ccrs_core import plugins
-from ccrs_core.model import Channel, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel
 
 
 @click.command("exchanges", short_help="The installed exchanges and what they offer.")

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.events import (
+from ccrs_core.model.events import (
     AnyEvent,
     Candle,
     Funding,
@@ -24,8 +24,8 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.model import Channel
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Channel
 
 _RATE_SECONDS = 5.0
 _SAMPLES = 2048

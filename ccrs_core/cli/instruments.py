@@ -9,7 +9,7 @@ import click
 
 from ccrs_core.cli import interrupts, options
 from ccrs_core.cli.output import note, progress
-from ccrs_core.model import Instrument
+from ccrs_core.model.instruments import Instrument
 
 
 @click.command("instruments", short_help="What an exchange trades.")
@@ -44,7 +44,7 @@ def command(
 def _write_json(found: list[Instrument]) -> None:
     import orjson
 
-    from ccrs_core.serialize import converter
+    from ccrs_core.model.serialize import converter
 
     for instrument in found:
         click.echo(orjson.dumps(converter().unstructure(instrument)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ccrs_core.cli import form
-from ccrs_core.events import AnyEvent, Gap, InstrumentChanged, Resumed, Stale
+from ccrs_core.model.events import AnyEvent, Gap, InstrumentChanged, Resumed, Stale
 
 
 def parts(notice: AnyEvent) -> tuple[str, str, str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ccrs_core.errors import UsageError
-from ccrs_core.model import INTERVALS, Channel, Interest, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest
 
 if TYPE_CHECKING:
     from ccrs_core.client import Client

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from ccrs_core.cli import form
 from ccrs_core.cli.figures import Board, Figures
-from ccrs_core.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
-from ccrs_core.model import Channel, Side
+from ccrs_core.model.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.subscriptions import Channel
 
 T = TypeVar("T")
 

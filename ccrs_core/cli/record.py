@@ -14,7 +14,7 @@ from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.cli.watch import batches
 from ccrs_core.errors import ConnectFailed
-from ccrs_core.model import Channel, Interest
+from ccrs_core.model.subscriptions import Channel, Interest
 
 if TYPE_CHECKING:
     from ccrs_core.client import Client

@@ -15,12 +15,13 @@ import click
 from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import UsageError
-from ccrs_core.model import Channel, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel
 
 if TYPE_CHECKING:
     from ccrs_core.cli.books import Books
-    from ccrs_core.events import AnyEvent
-    from ccrs_core.orderbook import OrderBook
+    from ccrs_core.model.events import AnyEvent
+    from ccrs_core.model.orderbook import OrderBook
     from ccrs_core.replay import Replay, Step
 
 _CHUNK = 256

@@ -12,10 +12,10 @@ import attrs
 from ccrs_core.cli.books import Books
 from ccrs_core.cli.figures import Board, Figures
 from ccrs_core.consolidated import ConsolidatedBBO
-from ccrs_core.events import AnyEvent
 from ccrs_core.merged import MergedFeed
-from ccrs_core.model import Channel
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.events import AnyEvent
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.qualified import qualified, split
 
 

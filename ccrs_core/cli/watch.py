@@ -13,8 +13,8 @@ import click
 from ccrs_core.cli import interrupts, options, watch_loop
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
-from ccrs_core.events import AnyEvent
-from ccrs_core.model import Channel
+from ccrs_core.model.events import AnyEvent
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.qualified import is_qualified, qualified, split
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ccrs_core.cli.output import Output
     from ccrs_core.cli.several import SeveralBooks
     from ccrs_core.feed import Feed
-    from ccrs_core.orderbook import OrderBook
+    from ccrs_core.model.orderbook import OrderBook
     from ccrs_core.status import ClientStatus
 
 _UNEASY_SECONDS = 5.0
@@ -310,7 +310,7 @@ class JsonLines:
 
 def encoded(followed: Any, levels: int) -> list[bytes]:
     """Events, books with their state after the event, as lines of JSON."""
-    from ccrs_core.serialize import book_to_dict, to_json
+    from ccrs_core.model.serialize import book_to_dict, to_json
 
     lines: list[bytes] = []
     for event, book in followed:
@@ -323,7 +323,7 @@ def status_line(status: ClientStatus) -> bytes:
     """A client's status as a line of JSON, told from events by its type."""
     import attrs
 
-    from ccrs_core.serialize import to_json
+    from ccrs_core.model.serialize import to_json
 
     return to_json({"type": "status", **attrs.asdict(status)}) + b"\n"
 

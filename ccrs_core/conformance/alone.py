@@ -15,7 +15,7 @@ from ccrs_core.conformance.watch import interest_of, world_of
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.effects import Patience
 from ccrs_core.emulator import Changed, Oddity
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.options import Options
 from ccrs_core.policy import Policy
 

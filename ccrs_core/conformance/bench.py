@@ -10,11 +10,12 @@ import attrs
 from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.truth import History, Truth
-from ccrs_core.events import AnyEvent, BookUpdate, MarketData, Notice, Reason
 from ccrs_core.exchange import Exchange
 from ccrs_core.inflate import inflate
-from ccrs_core.model import NS_PER_SECOND, Subscription
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.events import AnyEvent, BookUpdate, MarketData, Notice, Reason
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.pending import Ask
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic

@@ -27,9 +27,10 @@ from ccrs_core.conformance.watch import (
 from ccrs_core.conformance.world import Tap, World
 from ccrs_core.emulator import Peer
 from ccrs_core.errors import CcrsError, RateLimited
-from ccrs_core.events import Gap
 from ccrs_core.exchange import Budget, Exchange, Limits, Route
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.events import Gap
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.options import Options
 from ccrs_core.policy import Policy
 from ccrs_core.rest import HttpRequest, HttpResponse, Request

@@ -18,9 +18,11 @@ from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
 from ccrs_core.conformance.world import World
 from ccrs_core.emulator import Frame, Listing, SimulatedMarket
-from ccrs_core.events import AnyEvent, Candle, Gap, Stale
 from ccrs_core.exchange import Route
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Interest, Market, Subscription
+from ccrs_core.model.events import AnyEvent, Candle, Gap, Stale
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel, Interest, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetCandles
 
 _ASKED = tuple(map(at, (

@@ -14,8 +14,10 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import STATES, Stage, stated_by
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.emulator import EmulatedExchange, Listing
-from ccrs_core.events import Candle
-from ccrs_core.model import INTERVALS, NS_PER_SECOND, Channel, Instrument, Market, Side
+from ccrs_core.model.events import Candle
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.subscriptions import INTERVALS, Channel
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetInstruments
 
 _TURNS = 2

@@ -25,9 +25,9 @@ from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.errors import ReconnectsExhausted
-from ccrs_core.events import AnyEvent
 from ccrs_core.feed import Feed
-from ccrs_core.model import Channel, Interest
+from ccrs_core.model.events import AnyEvent
+from ccrs_core.model.subscriptions import Channel, Interest
 from ccrs_core.options import Options
 from ccrs_core.policy import Policy
 from ccrs_core.rest import HttpRequest, HttpResponse

@@ -6,7 +6,7 @@ import attrs
 
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.emulator import Listing
-from ccrs_core.model import Instrument, Market, unified_symbol
+from ccrs_core.model.instruments import Instrument, Market, unified_symbol
 
 
 def renamed(instrument: Instrument, base: str) -> Instrument:

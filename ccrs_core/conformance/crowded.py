@@ -13,7 +13,7 @@ from ccrs_core.conformance.line import Wire
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.emulator import Listing
 from ccrs_core.exchange import Route
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 
 _MOST = 4000
 """Greater numbers of streams are compared, and not tried."""

@@ -16,17 +16,11 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.world import World
 from ccrs_core.errors import CcrsError, Unsupported
-from ccrs_core.events import Candle, MarketData
 from ccrs_core.exchange import Route
-from ccrs_core.model import (
-    INTERVALS,
-    NS_PER_SECOND,
-    Channel,
-    Instrument,
-    Interest,
-    Market,
-    Subscription,
-)
+from ccrs_core.model.events import Candle, MarketData
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetCandles, Request
 
 _PATIENCE = 600.0

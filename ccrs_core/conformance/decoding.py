@@ -31,7 +31,8 @@ from ccrs_core.conformance.reading import RECEIVED_NS, differences
 from ccrs_core.conformance.samples import Expected, RequestSample, StreamSample, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.errors import DecodeError
-from ccrs_core.model import Channel, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel
 
 _SHOWN = 12
 """Differences that a failure lists."""

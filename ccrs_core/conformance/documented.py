@@ -19,7 +19,9 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.requested import asked, contents, fits, same_text
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.exchange import Environment
-from ccrs_core.model import NS_PER_SECOND, Channel, InstrumentStatus, Market, Subscription
+from ccrs_core.model.instruments import InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetCandles, GetInstruments, HttpRequest, HttpResponse, Request
 from ccrs_core.transport.memory import START_NS
 

@@ -28,7 +28,8 @@ from ccrs_core.conformance.subject import Subject
 from ccrs_core.emulator import HttpRefusal, PingAction
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError
 from ccrs_core.exchange import Budget, Route
-from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import HttpResponse, Request
 
 _ADDRESS = "192.0.2.1"

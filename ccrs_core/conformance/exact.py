@@ -16,9 +16,11 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.truth import clock
 from ccrs_core.emulator import TimeInForce
-from ccrs_core.events import Event, Ticker, TopOfBook
 from ccrs_core.inflate import inflate
-from ccrs_core.model import NS_PER_SECOND, Channel, Side
+from ccrs_core.model.events import Event, Ticker, TopOfBook
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetCandles, HttpResponse
 
 _AHEAD_NS = 7_777_777_777

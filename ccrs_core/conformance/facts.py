@@ -20,7 +20,8 @@ from ccrs_core import errors, rest
 from ccrs_core.conformance.facts_entry import FILE, Entry, Fact, FactsError
 from ccrs_core.errors import CcrsError
 from ccrs_core.exchange import Budget
-from ccrs_core.model import INTERVALS, Channel, InstrumentStatus, Market
+from ccrs_core.model.instruments import InstrumentStatus, Market
+from ccrs_core.model.subscriptions import INTERVALS, Channel
 from ccrs_core.rest import Request
 
 

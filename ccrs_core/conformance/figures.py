@@ -9,8 +9,10 @@ import attrs
 
 from ccrs_core.conformance.truth import RESOLUTION_NS, History, Moment, Print, clock
 from ccrs_core.emulator import Bar, Interval, Listing, SimulatedMarket
-from ccrs_core.events import Candle, Event, Funding, MarkPrice, Ticker
-from ccrs_core.model import INTERVALS, NS_PER_SECOND, Market
+from ccrs_core.model.events import Candle, Event, Funding, MarkPrice, Ticker
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import INTERVALS
+from ccrs_core.model.units import NS_PER_SECOND
 
 _ROUNDING = Decimal("0.001")
 """Exchanges round volumes and turnovers of a day; by no more than this, or a millionth part."""

@@ -15,7 +15,7 @@ from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import watching
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.replay import Replay
 
 

@@ -42,7 +42,7 @@ from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Route
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import HttpResponse, Request
 
 SEPARATOR = b"\n\n"

@@ -15,7 +15,8 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth
 from ccrs_core.emulator import EmulatedExchange, Listing, RuleBroken, TimeInForce
-from ccrs_core.model import Channel, Instrument, Market, Side, Subscription
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import GetInstruments
 
 

@@ -24,9 +24,9 @@ from ccrs_core.conformance.watch import (
 from ccrs_core.conformance.world import World
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import AuthError, SubscriptionRefused
-from ccrs_core.events import Reason, Resumed, Stale
 from ccrs_core.exchange import Route, SequenceScope
-from ccrs_core.model import Subscription
+from ccrs_core.model.events import Reason, Resumed, Stale
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.options import Options
 
 _IMPATIENT = Options(backoff_initial=0.2, backoff_max=2.0, stable_after=2.0)

@@ -21,8 +21,9 @@ from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
 from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
 from ccrs_core.errors import CcrsError
-from ccrs_core.events import Candle
-from ccrs_core.model import NS_PER_SECOND, Instrument, Market
+from ccrs_core.model.events import Candle
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetCandles, GetFundingHistory, HttpRequest, HttpResponse, Request
 from ccrs_core.transport.memory import START_NS
 

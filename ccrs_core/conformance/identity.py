@@ -16,8 +16,8 @@ from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import Watch, watching
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.emulator import Listing
-from ccrs_core.events import InstrumentChanged
-from ccrs_core.model import (
+from ccrs_core.model.events import InstrumentChanged
+from ccrs_core.model.instruments import (
     Instrument,
     InstrumentStatus,
     Market,

@@ -27,7 +27,8 @@ from ccrs_core.conformance.watch import (
 )
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.emulator import Changed
-from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 
 _BEGUN = 4.0
 """Seconds after which a stream runs."""

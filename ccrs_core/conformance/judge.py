@@ -14,7 +14,8 @@ from ccrs_core.conformance.figures import (
 )
 from ccrs_core.conformance.line import Line, Wire, events_of, next_due_ns
 from ccrs_core.conformance.truth import History, Truth, clock
-from ccrs_core.events import (
+from ccrs_core.exchange import Route
+from ccrs_core.model.events import (
     BookUpdate,
     Candle,
     Funding,
@@ -23,9 +24,9 @@ from ccrs_core.events import (
     Ticker,
     TopOfBook,
 )
-from ccrs_core.exchange import Route
-from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
-from ccrs_core.orderbook import Applied, OrderBook
+from ccrs_core.model.orderbook import Applied, OrderBook
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.stream import EVENT_OF
 from ccrs_core.topic import new_book
 

@@ -18,10 +18,12 @@ from ccrs_core.conformance.sequences import numbers_rise
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth, clock
 from ccrs_core.emulator.matching import TimeInForce
-from ccrs_core.events import BookUpdate, Level, Reason
 from ccrs_core.exchange import SequenceScope
-from ccrs_core.model import NS_PER_SECOND, Channel, Market, Side, Subscription
-from ccrs_core.orderbook import BookState
+from ccrs_core.model.events import BookUpdate, Level, Reason
+from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.orderbook import BookState
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.race import Runner
 
 Action = Deed | float | Literal["repeat", "restart", "reconnect"]

@@ -29,7 +29,7 @@ from ccrs_core.conformance.watch import (
 )
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.exchange import SequenceScope
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 
 _BEGUN, _WHILE = 4.0, 4.0
 """Seconds after which a stream runs, and between one leaving and the next."""

@@ -13,7 +13,8 @@ from ccrs_core.conformance.watch import disagreement, watching, world_of
 from ccrs_core.conformance.world import World
 from ccrs_core.emulator import Changed, EmulatedExchange, HttpRefusal, Oddity, Peer
 from ccrs_core.exchange import Route
-from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 
 _HOUR = 3600.0
 _LONGEST = 26 * _HOUR

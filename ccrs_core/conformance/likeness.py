@@ -28,7 +28,9 @@ from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.emulator import Frame, PingAction
 from ccrs_core.errors import CcrsError
 from ccrs_core.inflate import inflate
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market, Subscription
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetActivity, HttpResponse, Request
 
 _SECONDS = 90.0

@@ -13,10 +13,11 @@ from ccrs_core.addresses import everything_at
 from ccrs_core.codec import Codec, Data, Message, Outbound, Reply
 from ccrs_core.emulator import EmulatedExchange, Frame, HttpRefusal, Peer, PingAction
 from ccrs_core.errors import CcrsError
-from ccrs_core.events import BookUpdate, MarketData
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.inflate import inflate
-from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.model.events import BookUpdate, MarketData
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import Answer, HttpRequest, HttpResponse, Request
 
 T = TypeVar("T")

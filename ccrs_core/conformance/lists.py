@@ -26,7 +26,8 @@ from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Route
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Side, Subscription
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.subscriptions import Channel, Subscription
 
 _STRETCHES: tuple[tuple[bool, float, float], ...] = ((False, 20.0, 3.0), (True, 300.0, 6.0))
 """Of liquidations or of all else: changes a second, and for how long."""

@@ -36,9 +36,10 @@ from ccrs_core.conformance.watch import (
 from ccrs_core.conformance.world import Tap
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.events import BookUpdate, TopOfBook
 from ccrs_core.exchange import Route, SequenceScope
-from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
+from ccrs_core.model.events import BookUpdate, TopOfBook
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.options import Options
 
 _LOSSY = frozenset({"gap", "stall", "stall_all", "reorder", "corrupt"})

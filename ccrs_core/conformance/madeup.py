@@ -25,7 +25,8 @@ from ccrs_core.conformance.truth import Truth
 from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Instrument, InstrumentStatus, Side
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, Side
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.rest import GetInstruments, GetTrades, HttpResponse, Request
 
 _FLAGS = ("side", "block", "rpi", "closed", "snapshot")

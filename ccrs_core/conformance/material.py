@@ -20,7 +20,7 @@ from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 
 _SECONDS = 4.0
 _MOST_FRAMES = 250

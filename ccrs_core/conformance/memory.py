@@ -17,7 +17,8 @@ from ccrs_core.conformance.reach import containers, growing
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.errors import DecodeError
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.transport.memory import START_NS
 
 _SYMBOLS = 150

@@ -16,7 +16,8 @@ from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import unlisted
 from ccrs_core.emulator import Interval, Listing, Oddity
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Instrument, InstrumentStatus, Market, Subscription
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import GetCandles, GetInstruments
 
 _DEAD = frozenset({InstrumentStatus.HALTED, InstrumentStatus.SETTLING, InstrumentStatus.CLOSED})

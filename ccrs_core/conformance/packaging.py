@@ -29,7 +29,7 @@ _TRIES = 3
 
 _IMPORT = """
 import json, sys, threading, time
-import ccrs_core.exchange, ccrs_core.codec, ccrs_core.rest, ccrs_core.model, ccrs_core.events
+import ccrs_core.exchange, ccrs_core.codec, ccrs_core.rest, ccrs_core.model.instruments, ccrs_core.model.events
 import ccrs_core.errors, ccrs_core.wire, ccrs_core.emulator.dialect
 sockets = []
 sys.addaudithook(lambda name, _: sockets.append(name) if name.startswith("socket.") else None)

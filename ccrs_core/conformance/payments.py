@@ -13,9 +13,11 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
 from ccrs_core.emulator import EmulatedExchange, Listing, SimulatedMarket
-from ccrs_core.events import Funding, MarketData, Ticker
 from ccrs_core.exchange import Route
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, InstrumentStatus, Market
+from ccrs_core.model.events import Funding, MarketData, Ticker
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetFundingHistory
 
 _HOUR_NS = 3600 * NS_PER_SECOND

@@ -14,9 +14,10 @@ from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import Watch, watching, world_of
 from ccrs_core.conformance.world import World
 from ccrs_core.effects import Patience
-from ccrs_core.events import Gap, Resumed, Stale
 from ccrs_core.exchange import Exchange, SequenceScope
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.events import Gap, Resumed, Stale
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.options import Options
 from ccrs_core.status import SubscriptionState, SubscriptionStatus
 

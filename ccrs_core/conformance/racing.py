@@ -28,10 +28,10 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import World
-from ccrs_core.events import AnyEvent, BookUpdate, Gap, MarketData, Reason, Trade
 from ccrs_core.exchange import Route, SequenceScope
-from ccrs_core.model import NS_PER_SECOND as _NS
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, MarketData, Reason, Trade
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND as _NS
 from ccrs_core.options import Options
 from ccrs_core.stream import STATES
 

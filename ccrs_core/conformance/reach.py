@@ -10,7 +10,8 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Instrument, Subscription
+from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.subscriptions import Subscription
 
 _CONTAINERS = (dict, list, set, frozenset, tuple, deque, bytearray)
 _STRANGERS = (type, ModuleType, BuiltinFunctionType, asyncio.AbstractEventLoop, Exchange)

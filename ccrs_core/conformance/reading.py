@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from ccrs_core.events import Event
-from ccrs_core.model import Instrument
+from ccrs_core.model.events import Event
+from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.serialize import EVENTS, converter
 from ccrs_core.rest import Request
-from ccrs_core.serialize import EVENTS, converter
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class Reader:
 
     def event(self, exchange: str, symbol: str | None) -> Event:
         """An event; it is of ``symbol`` unless it says otherwise."""
-        kind = self.choice("type", EVENTS, "ccrs_core.events")
+        kind = self.choice("type", EVENTS, "ccrs_core.model.events")
         given = {"exchange": exchange, "received_time_ns": RECEIVED_NS, "type": None}
         if "symbol" not in self.fields:
             if symbol is None:

@@ -24,7 +24,8 @@ from ccrs_core.conformance.world import World
 from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.exchange import Route
-from ccrs_core.model import Instrument, Market, Subscription
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.options import Options
 from ccrs_core.status import SubscriptionState
 

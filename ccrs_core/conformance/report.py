@@ -19,7 +19,8 @@ from ccrs_core import plugins
 from ccrs_core.conformance.advice import advice
 from ccrs_core.conformance.properties import Against, Property, Theme
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Channel, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.rest import GetInstruments
 
 Markup = dict[str, bool]

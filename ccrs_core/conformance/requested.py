@@ -11,7 +11,9 @@ import orjson
 
 from ccrs_core.codec import Outbound
 from ccrs_core.conformance.subject import Subject, requests_of
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Market
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetActivity, GetBook, GetCandles, GetFundingHistory, GetTrades, Request
 from ccrs_core.transport.memory import START_NS
 

@@ -34,7 +34,7 @@ from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.emulator import Frame
 from ccrs_core.errors import CcrsError, DecodeError
-from ccrs_core.events import Event
+from ccrs_core.model.events import Event
 from ccrs_core.rest import HttpResponse, Request
 
 _MESSAGES = get_args(Message)

@@ -14,7 +14,7 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.errors import DecodeError
-from ccrs_core.events import Liquidation, Trade
+from ccrs_core.model.events import Liquidation, Trade
 
 _STRANGE: Sequence[Any] = ({}, None, "x", {"zz": 1})
 """Rows that no exchange means to send."""

@@ -24,9 +24,10 @@ from ccrs_core.codec import Message
 from ccrs_core.conformance.reading import RECEIVED_NS, Reader, SampleError
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.credentials import Credentials
-from ccrs_core.events import Event
 from ccrs_core.exchange import Exchange, Route
-from ccrs_core.model import Channel, Instrument, Market, Subscription
+from ccrs_core.model.events import Event
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse, Request
 
 __all__ = [

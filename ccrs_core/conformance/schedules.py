@@ -23,7 +23,7 @@ from ccrs_core.conformance.watch import watching, world_of
 from ccrs_core.conformance.world import World
 from ccrs_core.effects import Patience
 from ccrs_core.emulator import EmulatedExchange
-from ccrs_core.model import Channel
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.options import Options
 
 

@@ -17,9 +17,19 @@ from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.truth import Truth, clock
 from ccrs_core.conformance.watch import Watch, about, healing_time, topic_pattern, watching
 from ccrs_core.conformance.world import World, settle
-from ccrs_core.events import AnyEvent, BookUpdate, Candle, Gap, Stale, Ticker, TopOfBook, Trade
 from ccrs_core.exchange import SequenceScope
-from ccrs_core.model import NS_PER_SECOND, Channel, Subscription
+from ccrs_core.model.events import (
+    AnyEvent,
+    BookUpdate,
+    Candle,
+    Gap,
+    Stale,
+    Ticker,
+    TopOfBook,
+    Trade,
+)
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.options import Options
 
 

@@ -15,7 +15,8 @@ from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.errors import DecodeError
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.replay import received_frames
 
 _STRETCH, _PATIENCE = 10.0, 60.0

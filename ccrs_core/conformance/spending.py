@@ -21,7 +21,8 @@ from ccrs_core.effects import Patience
 from ccrs_core.emulator import EmulatedExchange, HttpRefusal, Peer, Stream
 from ccrs_core.errors import CcrsError, RateLimited
 from ccrs_core.exchange import Route
-from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.options import Options
 from ccrs_core.rest import HttpResponse, Request
 

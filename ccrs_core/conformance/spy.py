@@ -11,8 +11,9 @@ from ccrs_core.credentials import Credentials
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import CcrsError
 from ccrs_core.exchange import Budget, Exchange, Limits, Route
-from ccrs_core.model import Market, Subscription
-from ccrs_core.orderbook import Checksum
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.orderbook import Checksum
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import GetBook, HttpRequest, HttpResponse
 
 

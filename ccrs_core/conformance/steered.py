@@ -19,9 +19,11 @@ from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.truth import History, Truth
 from ccrs_core.emulator import Listing, SimulatedMarket
-from ccrs_core.events import Event
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import NS_PER_SECOND, Channel, Market, Subscription
+from ccrs_core.model.events import Event
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.race import Runner
 from ccrs_core.stream import EVENT_OF
 from ccrs_core.topic import Topic

@@ -25,7 +25,8 @@ from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.world import World
 from ccrs_core.emulator import Dialect, EmulatedExchange, Listing
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Channel, Instrument, InstrumentStatus, Interest, Market, Subscription
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel, Interest, Subscription
 from ccrs_core.rest import GetInstruments, Request
 from ccrs_core.transport.memory import START_NS
 

@@ -19,11 +19,12 @@ from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.world import World
 from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError, SubscriptionRefused
-from ccrs_core.events import AnyEvent
 from ccrs_core.exchange import Route
 from ccrs_core.feed import Feed
 from ccrs_core.inflate import inflate
-from ccrs_core.model import Channel, Instrument, Subscription
+from ccrs_core.model.events import AnyEvent
+from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.status import SubscriptionState
 
 _PATIENCE = 3.0

@@ -16,9 +16,11 @@ import attrs
 
 from ccrs_core.emulator import EmulatedExchange, Figure, Listing, SimulatedMarket
 from ccrs_core.emulator.matching import Rules
-from ccrs_core.events import AnyEvent, Gap, Level, Liquidation, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Channel, Instrument, Side
-from ccrs_core.orderbook import OrderBook
+from ccrs_core.model.events import AnyEvent, Gap, Level, Liquidation, TopOfBook, Trade
+from ccrs_core.model.instruments import Instrument, Side
+from ccrs_core.model.orderbook import OrderBook
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 
 Steps = tuple[tuple[int, int], ...]
 """Levels as numbers of ticks and lots, best first."""

@@ -30,7 +30,9 @@ from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.emulator import Listing
 from ccrs_core.errors import CcrsError
 from ccrs_core.inflate import inflate
-from ccrs_core.model import NS_PER_SECOND, Channel, Market, Side, Subscription
+from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import GetInstruments, Request
 
 _SECONDS = 75.0

@@ -18,12 +18,12 @@ from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.world import World
 from ccrs_core.emulator import EmulatedExchange, Peer
 from ccrs_core.errors import CcrsError
-from ccrs_core.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
 from ccrs_core.exchange import Exchange, Route
 from ccrs_core.feed import Feed
-from ccrs_core.model import Channel, Interest, Subscription
+from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
+from ccrs_core.model.orderbook import Applied, OrderBook
+from ccrs_core.model.subscriptions import Channel, Interest, Subscription
 from ccrs_core.options import Options
-from ccrs_core.orderbook import Applied, OrderBook
 from ccrs_core.policy import Policy
 from ccrs_core.topic import new_book
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ccrs_core.emulator.dialect import Frame, HttpRefusal
 from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
 from ccrs_core.errors import Unsupported
-from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.venue import EmulatedExchange, Peer

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
+from ccrs_core.model.instruments import InstrumentStatus, Market, OptionKind
+from ccrs_core.model.units import NS_PER_SECOND
 
 
 @attrs.frozen(kw_only=True)

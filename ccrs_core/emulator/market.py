@@ -17,7 +17,8 @@ import attrs
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.matching import Ladder, MatchingEngine, Order, Outcome, Rules, TimeInForce
 from ccrs_core.emulator.tape import HOUR_NS, MINUTE_NS, Past, Tape
-from ccrs_core.model import NS_PER_SECOND, InstrumentStatus, Market, Side
+from ccrs_core.model.instruments import InstrumentStatus, Market, Side
+from ccrs_core.model.units import NS_PER_SECOND
 
 _REFERENCE_EVERY_NS = 200_000_000
 _FUNDING_EVERY_NS = MINUTE_NS

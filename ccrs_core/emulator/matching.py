@@ -14,7 +14,7 @@ from decimal import Decimal
 import attrs
 
 from ccrs_core.emulator.listing import Listing, Steps
-from ccrs_core.model import Market, Side
+from ccrs_core.model.instruments import Market, Side
 
 
 class TimeInForce(enum.StrEnum):

@@ -14,7 +14,7 @@ from ccrs_core.emulator.dialect import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.streams import BookView, Levels, Stream
 from ccrs_core.emulator.tape import TapeTrade
-from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.venue import Peer

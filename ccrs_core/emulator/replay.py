@@ -12,7 +12,7 @@ import orjson
 from ccrs_core.emulator.dialect import Frame
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.errors import UsageError
-from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.venue import EmulatedExchange

@@ -17,7 +17,7 @@ from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal
 from ccrs_core.emulator.fault import Fault
 from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer, PingAction
 from ccrs_core.errors import UsageError
-from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import HttpRequest
 
 _LEAST_WAIT = 0.001

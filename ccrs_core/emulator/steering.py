@@ -17,8 +17,8 @@ from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, Figure, Liquidation, SimulatedMarket
 from ccrs_core.emulator.matching import Ladder
 from ccrs_core.errors import UsageError
-from ccrs_core.events import Level
-from ccrs_core.model import Market, Side
+from ccrs_core.model.events import Level
+from ccrs_core.model.instruments import Market, Side
 
 SIDES = ("bids", "asks")
 DAY = ("open_price", "high_price", "low_price", "volume", "turnover")

@@ -16,7 +16,8 @@ from itertools import islice
 
 import attrs
 
-from ccrs_core.model import NS_PER_SECOND, Side
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.units import NS_PER_SECOND
 
 MINUTE_NS = 60 * NS_PER_SECOND
 HOUR_NS = 60 * MINUTE_NS

@@ -27,7 +27,8 @@ from ccrs_core.emulator.replay import Replay
 from ccrs_core.emulator.steering import Steerable
 from ccrs_core.emulator.streams import Stream
 from ccrs_core.errors import UsageError
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Side
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 _UNWATCHED_NS = 60 * NS_PER_SECOND

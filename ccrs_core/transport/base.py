@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
-from ccrs_core import checks
 from ccrs_core.codec import Outbound
+from ccrs_core.model import checks
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 

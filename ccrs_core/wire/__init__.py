@@ -7,7 +7,7 @@ raises one of :data:`MALFORMED` on malformed input, which a codec turns into ``D
 May import ``contract`` and what that may. Nothing here waits or asks the time.
 """
 
-from ccrs_core.constructors import deferred_constructors, fast_constructor
+from ccrs_core.model.constructors import deferred_constructors, fast_constructor
 from ccrs_core.wire.bodies import (
     Rows,
     answered_at,

@@ -18,11 +18,11 @@ import orjson
 
 from ccrs_core.codec import LeftOut, Message
 from ccrs_core.errors import DecodeError
-from ccrs_core.model import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import Answer, HttpResponse
 
 if TYPE_CHECKING:
-    from ccrs_core.events import MarketData
+    from ccrs_core.model.events import MarketData
 from ccrs_core.wire.values import MALFORMED, plausible_ns
 
 _T = TypeVar("_T")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ccrs_core.model import INTERVALS, NS_PER_SECOND
+from ccrs_core.model.subscriptions import INTERVALS
+from ccrs_core.model.units import NS_PER_SECOND
 
 
 def later(open_ns: int, interval: str, count: int) -> int:

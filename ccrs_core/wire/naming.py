@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ccrs_core.errors import UsageError
-from ccrs_core.model import Instrument, InstrumentStatus, market_of
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, market_of
 
 
 def one_to_one(instruments: Iterable[Instrument]) -> list[Instrument]:

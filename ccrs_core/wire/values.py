@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 
 if TYPE_CHECKING:
     pass

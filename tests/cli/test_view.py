@@ -27,7 +27,7 @@ from ccrs_core import (
 from ccrs_core.cli import form, plain
 from ccrs_core.cli.figures import Board
 from ccrs_core.cli.view import draw
-from ccrs_core.events import Gap, Reason, Stale
+from ccrs_core.model.events import Gap, Reason, Stale
 from ccrs_core.status import ClientStatus
 
 Feeds = tuple[FeedStatus, ...]

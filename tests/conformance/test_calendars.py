@@ -14,7 +14,7 @@ from ccrs_core.conformance.calendars import (
     payment_after,
     payments_until,
 )
-from ccrs_core.model import INTERVALS
+from ccrs_core.model.subscriptions import INTERVALS
 
 
 @pytest.mark.parametrize(

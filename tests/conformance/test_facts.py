@@ -12,7 +12,8 @@ from ccrs_core.conformance import Subject
 from ccrs_core.conformance.facts import Facts, FactsError, read
 from ccrs_core.errors import RateLimited
 from ccrs_core.exchange import Budget
-from ccrs_core.model import Channel, InstrumentStatus, Market
+from ccrs_core.model.instruments import InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.rest import GetBook, GetTopOfBook
 
 HEAD = """

@@ -8,7 +8,8 @@ import pytest
 
 from ccrs_core.conformance.line import Line
 from ccrs_core.emulator import EmulatedExchange
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import GetInstruments
 
 START_NS = 1_767_225_600_000_000_000

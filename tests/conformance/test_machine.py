@@ -20,7 +20,8 @@ from ccrs_core.conformance.supervisor import SupervisorProperties
 from ccrs_core.emulator import Dialect, Frame, Peer
 from ccrs_core.errors import CcrsError, ExchangeError
 from ccrs_core.exchange import Exchange, Route
-from ccrs_core.model import Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import HttpResponse
 
 PROPERTIES = SupervisorProperties()

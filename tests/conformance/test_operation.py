@@ -14,9 +14,10 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_core import plugins
 from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
-from ccrs_core.events import Trade
 from ccrs_core.exchange import CONTRACT, Environment, Exchange, Route
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.events import Trade
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import Answer, GetFundingHistory, GetInstruments
 
 

@@ -17,8 +17,9 @@ from ccrs_core.conformance.reading import RECEIVED_NS, SampleError, differences
 from ccrs_core.conformance.samples import Samples
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import RateLimited
-from ccrs_core.events import Trade
-from ccrs_core.model import Channel, Instrument, Market, Side, Subscription
+from ccrs_core.model.events import Trade
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import GetInstruments, GetTrades, HttpRequest
 
 INSTRUMENT = {
@@ -194,7 +195,10 @@ EVENT = "streams/all.expected.json: frames[1][0].events[0]"
         (one_trade(size=...), f"{EVENT}.size: missing: write a decimal.Decimal (decimals as text)"),
         (one_trade(side="long"), f"{EVENT}.side: 'long' is not a valid Side: write a "),
         (one_trade(amount="2"), f"{EVENT}.amount: Trade has no such field; it has exchange, "),
-        (one_trade(type="tick"), f"{EVENT}.type: no 'tick' in ccrs_core.events; there is top_of_"),
+        (
+            one_trade(type="tick"),
+            f"{EVENT}.type: no 'tick' in ccrs_core.model.events; there is top_of_",
+        ),
         (one_trade(symbol="X/Y"), "frames[1][0].events: X/Y is not among the instruments"),
         ({"requests/trades.json": {**REQUEST, "http": {}}}, "http.method: missing: write it"),
         ({"requests/trades.json": {**REQUEST, "value": 5}}, "value: must be a list […], not 5"),

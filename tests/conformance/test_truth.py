@@ -14,8 +14,9 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import History, Truth, clock
 from ccrs_core.emulator import TimeInForce
-from ccrs_core.events import AnyEvent, Gap, Reason, TopOfBook, Trade
-from ccrs_core.model import Channel, Instrument, Market, Side
+from ccrs_core.model.events import AnyEvent, Gap, Reason, TopOfBook, Trade
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.subscriptions import Channel
 
 KIND = Kind(Decimal("0.5"), 30_000, Decimal("0.001"), 7, 30.0)
 SELDOM = attrs.evolve(KIND, rate=0.001)

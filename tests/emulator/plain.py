@@ -21,7 +21,7 @@ from ccrs_core.emulator import (
     SimulatedMarket,
     Stream,
 )
-from ccrs_core.model import Market
+from ccrs_core.model.instruments import Market
 from ccrs_core.rest import HttpRequest, HttpResponse
 
 START_NS = 1_767_225_600_000_000_000

@@ -17,7 +17,7 @@ from ccrs_core.emulator.history import (
 )
 from ccrs_core.emulator.market import SimulatedMarket
 from ccrs_core.emulator.tape import DAY_NS, HOUR_NS, MINUTE_NS, Interval
-from ccrs_core.model import Market
+from ccrs_core.model.instruments import Market
 
 NOW_NS = 1_764_000_000_000_000_000
 START_NS = NOW_NS - 40 * DAY_NS

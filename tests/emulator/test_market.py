@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ccrs_core.emulator import Bar, Changed, Interval, Listing, SimulatedMarket, TimeInForce
 from ccrs_core.emulator.tape import DAY_NS, HOUR_NS, MINUTE_NS
-from ccrs_core.model import NS_PER_SECOND, Market, Side
+from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.units import NS_PER_SECOND
 
 START_NS = 1_767_225_600_000_000_000 + 37 * NS_PER_SECOND
 
@@ -202,7 +203,7 @@ def test_derivatives_have_liquidations_and_spot_has_none() -> None:
 
 
 def test_a_listing_that_does_not_trade_stands_still() -> None:
-    from ccrs_core.model import InstrumentStatus
+    from ccrs_core.model.instruments import InstrumentStatus
 
     market = make(status=InstrumentStatus.PRELAUNCH)
     assert market.next_ns is None

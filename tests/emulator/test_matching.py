@@ -20,7 +20,7 @@ from ccrs_core.emulator import (
     TimeInForce,
     UnknownOrder,
 )
-from ccrs_core.model import Market, Side
+from ccrs_core.model.instruments import Market, Side
 
 BUY, SELL = Side.BUY, Side.SELL
 

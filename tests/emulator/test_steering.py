@@ -10,7 +10,8 @@ from ccrs_bybit import Bybit
 
 from ccrs_core.emulator import EmulatedExchange, Figure, Listing
 from ccrs_core.errors import UsageError
-from ccrs_core.model import NS_PER_SECOND, Side
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
 
 

@@ -23,7 +23,8 @@ from ccrs_core.emulator import (
     Session,
     read_recording,
 )
-from ccrs_core.model import NS_PER_SECOND, Side
+from ccrs_core.model.instruments import Side
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.memory import run
 from tests.emulator.plain import START_NS, PlainDialect, PlainSession

@@ -9,8 +9,8 @@ from ccrs_binance import Binance
 from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec
-from ccrs_core.events import MarkPrice
 from ccrs_core.exchange import Route
+from ccrs_core.model.events import MarkPrice
 from ccrs_core.rest import GetCandles
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import Through

@@ -14,8 +14,8 @@ from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.emulator import Dialect
-from ccrs_core.events import Candle, Funding, Ticker
 from ccrs_core.exchange import Route
+from ccrs_core.model.events import Candle, Funding, Ticker
 from ccrs_core.rest import GetCandles, HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering

@@ -11,13 +11,7 @@ from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec, Data, Message
-from ccrs_core.events import (
-    Candle,
-    Funding,
-    MarkPrice,
-    Ticker,
-    TopOfBook,
-)
+from ccrs_core.model.events import Candle, Funding, MarkPrice, Ticker, TopOfBook
 from ccrs_core.rest import GetInstruments, HttpRequest, HttpResponse
 from tests.mutants.around import Remembering, reading, rewritten, speaking
 from tests.mutants.mutant import caught_by

@@ -27,7 +27,7 @@ from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Route
 from ccrs_core.inflate import Compression
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.wire import MALFORMED
 from tests.mutants.mutant import Misread, caught_by
 

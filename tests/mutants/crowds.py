@@ -14,7 +14,8 @@ from ccrs_okx import Okx
 from ccrs_core.codec import Codec
 from ccrs_core.emulator import Dialect
 from ccrs_core.exchange import Route
-from ccrs_core.model import Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Subscription
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 

@@ -9,7 +9,8 @@ import attrs
 from ccrs_bybit import Bybit
 
 from ccrs_core.exchange import Budget, Capabilities, Environment, Limits, Route
-from ccrs_core.model import Channel, Market, Subscription
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import Endpoint, GetFundingHistory, Request
 from tests.mutants.mutant import caught_by
 

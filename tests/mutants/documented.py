@@ -18,7 +18,8 @@ from ccrs_core.codec import Codec, Heartbeat
 from ccrs_core.emulator import Dialect, HttpRefusal, Session
 from ccrs_core.errors import AuthError, CcrsError, InvalidRequest, RateLimited
 from ccrs_core.exchange import Budget, Limits, Route
-from ccrs_core.model import Channel, InstrumentStatus, Market, Subscription
+from ccrs_core.model.instruments import InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import (
     Endpoint,
     GetBook,

@@ -16,10 +16,11 @@ from ccrs_okx.codec import OkxCodec
 
 from ccrs_core.codec import Codec, Message
 from ccrs_core.conformance.spy import SpiedCodec, SpiedExchange
-from ccrs_core.events import BookUpdate
 from ccrs_core.exchange import Exchange, Route
-from ccrs_core.model import Instrument, Subscription
-from ccrs_core.orderbook import Checksum
+from ccrs_core.model.events import BookUpdate
+from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.orderbook import Checksum
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import GetBook, GetInstruments
 from tests.mutants import binance, connections, oddities, okx, quiet, sequences, values
 from tests.mutants.mutant import OF_KIND, Misread, Mutant, changed

@@ -12,15 +12,7 @@ from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec
-from ccrs_core.events import (
-    BookUpdate,
-    Candle,
-    Funding,
-    MarkPrice,
-    Ticker,
-    TopOfBook,
-    Trade,
-)
+from ccrs_core.model.events import BookUpdate, Candle, Funding, MarkPrice, Ticker, TopOfBook, Trade
 from ccrs_core.rest import GetInstruments, GetTopOfBook
 from tests.mutants.around import Remembering, never, reading, rewritten, speaking, told
 from tests.mutants.mutant import caught_by

@@ -14,7 +14,7 @@ from ccrs_okx import Okx
 from ccrs_core.codec import Codec, Outbound
 from ccrs_core.emulator import Dialect, HttpRefusal, Session
 from ccrs_core.exchange import Environment, Exchange, Route
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import (
     Endpoint,
     GetCandles,

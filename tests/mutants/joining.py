@@ -13,9 +13,9 @@ from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec, Data, Message, Outbound, Unchanged
 from ccrs_core.emulator import Dialect
-from ccrs_core.events import Funding, Liquidation, MarkPrice, Ticker
 from ccrs_core.exchange import Route
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.events import Funding, Liquidation, MarkPrice, Ticker
+from ccrs_core.model.subscriptions import Channel, Subscription
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 

@@ -15,7 +15,8 @@ from ccrs_okx import Okx
 from ccrs_core.codec import Alive, Codec, Message, Outbound, Reply
 from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.exchange import Route
-from ccrs_core.model import NS_PER_SECOND, Subscription
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 

@@ -15,7 +15,7 @@ from ccrs_okx import Okx
 from ccrs_core.codec import Ack, Codec, Data, Message, Outbound, Refused
 from ccrs_core.emulator import Dialect
 from ccrs_core.exchange import Budget, Exchange, Limits, Route
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import GetBook, GetFundingHistory, HttpResponse, Request
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through

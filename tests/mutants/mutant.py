@@ -16,8 +16,8 @@ from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec, Data, Message
-from ccrs_core.events import MarketData
 from ccrs_core.exchange import Exchange, Route
+from ccrs_core.model.events import MarketData
 from ccrs_core.rest import Endpoint, Request
 
 PLUGINS: dict[str, type[Exchange]] = {

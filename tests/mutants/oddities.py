@@ -14,7 +14,8 @@ from ccrs_core.codec import Codec, LeftOut, Message, Unchanged
 from ccrs_core.emulator import Dialect, Listing, Oddity
 from ccrs_core.errors import DecodeError
 from ccrs_core.exchange import Exchange, Route
-from ccrs_core.model import Channel, InstrumentStatus, Subscription
+from ccrs_core.model.instruments import InstrumentStatus
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 

@@ -12,8 +12,8 @@ from ccrs_okx.codec import OkxCodec
 
 from ccrs_core.codec import Data, Message
 from ccrs_core.errors import DecodeError
-from ccrs_core.events import Candle
 from ccrs_core.exchange import Exchange, Route
+from ccrs_core.model.events import Candle
 from ccrs_core.rest import GetInstruments
 
 LISTED = "test_instruments_say_what_the_exchange_lists"

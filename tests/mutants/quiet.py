@@ -12,7 +12,7 @@ from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Channel, Subscription
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.rest import Activity, GetActivity, HttpResponse, Request
 from tests.mutants.mutant import caught_by
 

@@ -13,7 +13,8 @@ from ccrs_bybit import Bybit
 
 from ccrs_core.credentials import Credentials
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, InvalidRequest, RateLimited
-from ccrs_core.model import NS_PER_MS, NS_PER_SECOND, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.rest import (
     Answer,
     GetBook,

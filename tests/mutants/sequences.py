@@ -11,9 +11,10 @@ from ccrs_bybit.streams import Stream
 
 from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.errors import DecodeError
-from ccrs_core.events import BookUpdate, TopOfBook
 from ccrs_core.exchange import Route, SequenceScope
-from ccrs_core.model import Market, Subscription
+from ccrs_core.model.events import BookUpdate, TopOfBook
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Subscription
 from tests.mutants.mutant import Misread, caught_by, changed
 
 

@@ -16,8 +16,8 @@ from ccrs_okx import Okx
 from ccrs_core.codec import Codec, Message
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import DecodeError
-from ccrs_core.events import Ticker, TopOfBook
 from ccrs_core.exchange import Route
+from ccrs_core.model.events import Ticker, TopOfBook
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 

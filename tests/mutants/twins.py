@@ -15,8 +15,8 @@ from ccrs_okx import Okx
 
 from ccrs_core.codec import Codec
 from ccrs_core.emulator import Dialect
-from ccrs_core.events import Funding, Ticker
 from ccrs_core.exchange import Route
+from ccrs_core.model.events import Funding, Ticker
 from ccrs_core.rest import GetBook, GetFundingHistory, GetInstruments, HttpRequest, HttpResponse
 from tests.mutants import around
 from tests.mutants.mutant import caught_by

@@ -12,8 +12,18 @@ from ccrs_bybit.codec import INTERVALS, BybitCodec
 
 from ccrs_core.codec import Message
 from ccrs_core.errors import DecodeError
-from ccrs_core.events import BookUpdate, Candle, Funding, Liquidation, Ticker, TopOfBook, Trade
-from ccrs_core.model import NS_PER_MS, Channel, Market, Side, Subscription, market_of
+from ccrs_core.model.events import (
+    BookUpdate,
+    Candle,
+    Funding,
+    Liquidation,
+    Ticker,
+    TopOfBook,
+    Trade,
+)
+from ccrs_core.model.instruments import Market, Side, market_of
+from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_MS
 from tests.mutants.mutant import Misread, Tampered, caught_by, changed
 
 SAMPLES = "test_every_sample_frame_says_what_is_expected_of_it"

@@ -18,7 +18,7 @@ import attrs
 from ccrs_core.codec import Codec, Data, Message, Outbound
 from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Session
 from ccrs_core.exchange import Exchange
-from ccrs_core.model import Subscription
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.rest import HttpRequest, HttpResponse, Request
 
 

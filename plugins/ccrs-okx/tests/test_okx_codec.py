@@ -42,7 +42,7 @@ from ccrs_core import (
     TopOfBook,
     Unrecognised,
 )
-from ccrs_core.orderbook import Applied
+from ccrs_core.model.orderbook import Applied
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 

@@ -30,7 +30,7 @@ from ccrs_core import (
     Subscription,
     market_of,
 )
-from ccrs_core.orderbook import Applied
+from ccrs_core.model.orderbook import Applied
 from ccrs_core.wire import MALFORMED, one_to_one
 
 DECEMBER = "1798185600000"  # 2026-12-25 08:00 UTC

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ccrs_core.errors import InvalidOrder, UsageError
 
 if TYPE_CHECKING:
-    from ccrs_core.model import Instrument, Side
+    from ccrs_core.model.instruments import Instrument, Side
 
 _LARGEST = 400
 """Digits before and after the point of numbers that are worked with; none come near it."""
@@ -68,7 +68,7 @@ def _integers(value: Decimal, step: Decimal) -> tuple[int, int]:
 def quantised_price(
     instrument: Instrument, price: Decimal, side: Side | None, rounding: str | None
 ) -> Decimal:
-    """See :meth:`ccrs_core.model.Instrument.quantise_price`."""
+    """See :meth:`ccrs_core.model.instruments.Instrument.quantise_price`."""
     price, tick = number("price", price), instrument.tick_size
     if rounding is None:
         rounding = {"buy": ROUND_FLOOR, "sell": ROUND_CEILING}[side] if side else ROUND_HALF_EVEN
@@ -76,7 +76,7 @@ def quantised_price(
 
 
 def quantised_size(instrument: Instrument, size: Decimal) -> Decimal:
-    """See :meth:`ccrs_core.model.Instrument.quantise_size`."""
+    """See :meth:`ccrs_core.model.instruments.Instrument.quantise_size`."""
     size, lot = number("size", size), instrument.lot_size
     return size if lot is None else multiple(size, lot, ROUND_FLOOR)
 
@@ -84,7 +84,7 @@ def quantised_size(instrument: Instrument, size: Decimal) -> Decimal:
 def violations(
     instrument: Instrument, side: Side, price: Decimal | None, size: Decimal
 ) -> Iterator[InvalidOrder]:
-    """See :meth:`ccrs_core.model.Instrument.violations`."""
+    """See :meth:`ccrs_core.model.instruments.Instrument.violations`."""
     number("size", size)
     if price is not None:
         number("price", price)

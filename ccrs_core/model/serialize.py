@@ -15,7 +15,7 @@ import attrs
 import orjson
 
 from ccrs_core.errors import UsageError
-from ccrs_core.events import (
+from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
     Candle,
@@ -31,12 +31,12 @@ from ccrs_core.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.model import Instrument
+from ccrs_core.model.instruments import Instrument
 
 if TYPE_CHECKING:
     import cattrs
 
-    from ccrs_core.orderbook import OrderBook
+    from ccrs_core.model.orderbook import OrderBook
 
 EVENTS: dict[str, type[Event]] = {
     kind.type: kind

@@ -14,10 +14,10 @@ from itertools import islice
 
 import attrs
 
-from ccrs_core.constructors import fast_constructor
 from ccrs_core.errors import BookInvalid, UsageError
-from ccrs_core.events import BookUpdate, Level, Reason
-from ccrs_core.model import Side
+from ccrs_core.model.constructors import fast_constructor
+from ccrs_core.model.events import BookUpdate, Level, Reason
+from ccrs_core.model.instruments import Side
 
 Checksum = Callable[["OrderBook"], int]
 """Computes the exchange's checksum of a book."""

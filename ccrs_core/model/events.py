@@ -15,8 +15,10 @@ from typing import ClassVar
 
 import attrs
 
-from ccrs_core.constructors import Deferrable
-from ccrs_core.model import NS_PER_SECOND, Channel, Instrument, Side
+from ccrs_core.model.constructors import Deferrable
+from ccrs_core.model.instruments import Instrument, Side
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_SECOND
 
 Level = tuple[Decimal, Decimal]
 """Price and size of one level of an order book."""

@@ -1,0 +1,119 @@
+"""What can be subscribed to: channels, intervals, interests, subscriptions."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from ccrs_core.errors import UsageError
+from ccrs_core.model.instruments import Instrument
+
+
+class Channel(enum.StrEnum):
+    """Kind of public stream."""
+
+    TOP_OF_BOOK = "top_of_book"
+    TRADES = "trades"
+    BOOK = "book"
+    TICKER = "ticker"
+    CANDLES = "candles"
+    FUNDING = "funding"
+    MARK_PRICE = "mark_price"
+    LIQUIDATIONS = "liquidations"
+
+
+INTERVALS: dict[str, int] = {
+    "1m": 60,
+    "3m": 180,
+    "5m": 300,
+    "15m": 900,
+    "30m": 1800,
+    "1h": 3600,
+    "2h": 7200,
+    "4h": 14400,
+    "6h": 21600,
+    "12h": 43200,
+    "1d": 86400,
+    "1w": 604800,
+    "1M": 2592000,
+}
+"""Candle intervals by their unified name, in seconds (a month is nominally 30 days). All open in
+UTC, weeks on Mondays, months on their first day: what begins otherwise isn't declared."""
+
+
+@attrs.frozen
+class Interest:
+    """What a user asks for: a channel of a unified symbol. Made by :func:`top_of_book` and kin."""
+
+    channel: Channel
+    symbol: str
+    depth: int | None = None
+    interval: str | None = None
+
+
+@attrs.frozen(cache_hash=True)
+class Subscription:
+    """An interest resolved to an instrument: what the core hands to exchange plugins."""
+
+    channel: Channel
+    instrument: Instrument
+    depth: int | None = None
+    interval: str | None = None
+
+    @property
+    def symbol(self) -> str:
+        return self.instrument.symbol
+
+    def __str__(self) -> str:
+        detail = self.depth if self.depth is not None else self.interval
+        suffix = "" if detail is None else f" {detail}"
+        return f"{self.channel.value}{suffix} of {self.instrument.symbol}"
+
+
+def top_of_book(symbol: str) -> Interest:
+    """Best bid and ask with their sizes, on every change."""
+    return Interest(Channel.TOP_OF_BOOK, symbol)
+
+
+def trades(symbol: str) -> Interest:
+    """Every public trade, each once."""
+    return Interest(Channel.TRADES, symbol)
+
+
+def book(symbol: str, depth: int | None = None) -> Interest:
+    """The order book, kept by the core: read it from ``feed.book(symbol)``.
+
+    ``depth`` is in levels per side; None takes the exchange's shallowest.
+    """
+    return Interest(Channel.BOOK, symbol, depth=depth)
+
+
+def ticker(symbol: str) -> Interest:
+    """24-hour statistics, with mark price, funding and open interest where they exist."""
+    return Interest(Channel.TICKER, symbol)
+
+
+def candles(symbol: str, interval: str = "1m") -> Interest:
+    """Candles of an interval (a key of :data:`INTERVALS`), open ones and exactly one closed each.
+
+    :raises UsageError: on an interval that isn't in :data:`INTERVALS`.
+    """
+    if interval not in INTERVALS:
+        raise UsageError(f"no interval {interval!r}; known: {', '.join(INTERVALS)}")
+    return Interest(Channel.CANDLES, symbol, interval=interval)
+
+
+def funding(symbol: str) -> Interest:
+    """The funding rate of a perpetual, on every change."""
+    return Interest(Channel.FUNDING, symbol)
+
+
+def mark_price(symbol: str) -> Interest:
+    """Mark and index price of a derivative, on every change."""
+    return Interest(Channel.MARK_PRICE, symbol)
+
+
+def liquidations(symbol: str) -> Interest:
+    """Forced liquidations of positions in a derivative."""
+    return Interest(Channel.LIQUIDATIONS, symbol)
