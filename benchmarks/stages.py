@@ -29,9 +29,9 @@ from benchmarks.job import Job
 from benchmarks.measure import cores, pin
 from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
 from ccrs_core import plugins
-from ccrs_core.codec import Codec, Data
+from ccrs_core.contract.codec import Codec, Data
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.effects import Patience
-from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription

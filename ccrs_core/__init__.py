@@ -14,27 +14,50 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ccrs_core.client import Client as Client
     from ccrs_core.client import connect as connect
-    from ccrs_core.codec import Ack as Ack
-    from ccrs_core.codec import Alive as Alive
-    from ccrs_core.codec import Closing as Closing
-    from ccrs_core.codec import Codec as Codec
-    from ccrs_core.codec import Data as Data
-    from ccrs_core.codec import Heartbeat as Heartbeat
-    from ccrs_core.codec import LeftOut as LeftOut
-    from ccrs_core.codec import LoggedIn as LoggedIn
-    from ccrs_core.codec import LoginRefused as LoginRefused
-    from ccrs_core.codec import Message as Message
-    from ccrs_core.codec import Outbound as Outbound
-    from ccrs_core.codec import Pong as Pong
-    from ccrs_core.codec import Refused as Refused
-    from ccrs_core.codec import Reply as Reply
-    from ccrs_core.codec import Unchanged as Unchanged
-    from ccrs_core.codec import Unrecognised as Unrecognised
     from ccrs_core.consolidated import BestPrice as BestPrice
     from ccrs_core.consolidated import ConsolidatedBBO as ConsolidatedBBO
     from ccrs_core.consolidated import ExchangeQuote as ExchangeQuote
     from ccrs_core.consolidated import QuoteState as QuoteState
-    from ccrs_core.credentials import Credentials as Credentials
+    from ccrs_core.contract.codec import Ack as Ack
+    from ccrs_core.contract.codec import Alive as Alive
+    from ccrs_core.contract.codec import Closing as Closing
+    from ccrs_core.contract.codec import Codec as Codec
+    from ccrs_core.contract.codec import Data as Data
+    from ccrs_core.contract.codec import Heartbeat as Heartbeat
+    from ccrs_core.contract.codec import LeftOut as LeftOut
+    from ccrs_core.contract.codec import LoggedIn as LoggedIn
+    from ccrs_core.contract.codec import LoginRefused as LoginRefused
+    from ccrs_core.contract.codec import Message as Message
+    from ccrs_core.contract.codec import Outbound as Outbound
+    from ccrs_core.contract.codec import Pong as Pong
+    from ccrs_core.contract.codec import Refused as Refused
+    from ccrs_core.contract.codec import Reply as Reply
+    from ccrs_core.contract.codec import Unchanged as Unchanged
+    from ccrs_core.contract.codec import Unrecognised as Unrecognised
+    from ccrs_core.contract.compression import Compression as Compression
+    from ccrs_core.contract.credentials import Credentials as Credentials
+    from ccrs_core.contract.exchange import CONTRACT as CONTRACT
+    from ccrs_core.contract.exchange import Budget as Budget
+    from ccrs_core.contract.exchange import Capabilities as Capabilities
+    from ccrs_core.contract.exchange import Environment as Environment
+    from ccrs_core.contract.exchange import Exchange as Exchange
+    from ccrs_core.contract.exchange import Limits as Limits
+    from ccrs_core.contract.exchange import Route as Route
+    from ccrs_core.contract.exchange import SequenceScope as SequenceScope
+    from ccrs_core.contract.rest import Activity as Activity
+    from ccrs_core.contract.rest import Answer as Answer
+    from ccrs_core.contract.rest import Endpoint as Endpoint
+    from ccrs_core.contract.rest import GetActivity as GetActivity
+    from ccrs_core.contract.rest import GetBook as GetBook
+    from ccrs_core.contract.rest import GetCandles as GetCandles
+    from ccrs_core.contract.rest import GetFundingHistory as GetFundingHistory
+    from ccrs_core.contract.rest import GetInstruments as GetInstruments
+    from ccrs_core.contract.rest import GetServerTime as GetServerTime
+    from ccrs_core.contract.rest import GetTopOfBook as GetTopOfBook
+    from ccrs_core.contract.rest import GetTrades as GetTrades
+    from ccrs_core.contract.rest import HttpRequest as HttpRequest
+    from ccrs_core.contract.rest import HttpResponse as HttpResponse
+    from ccrs_core.contract.rest import Request as Request
     from ccrs_core.effects import Patience as Patience
     from ccrs_core.errors import AuthError as AuthError
     from ccrs_core.errors import BookInvalid as BookInvalid
@@ -66,19 +89,10 @@ if TYPE_CHECKING:
     from ccrs_core.errors import UnknownInstrument as UnknownInstrument
     from ccrs_core.errors import Unsupported as Unsupported
     from ccrs_core.errors import UsageError as UsageError
-    from ccrs_core.exchange import CONTRACT as CONTRACT
-    from ccrs_core.exchange import Budget as Budget
-    from ccrs_core.exchange import Capabilities as Capabilities
-    from ccrs_core.exchange import Environment as Environment
-    from ccrs_core.exchange import Exchange as Exchange
-    from ccrs_core.exchange import Limits as Limits
-    from ccrs_core.exchange import Route as Route
-    from ccrs_core.exchange import SequenceScope as SequenceScope
     from ccrs_core.feed import Feed as Feed
     from ccrs_core.histogram import Histogram as Histogram
     from ccrs_core.histogram import LatencySummary as LatencySummary
     from ccrs_core.hooks import hookimpl as hookimpl
-    from ccrs_core.inflate import Compression as Compression
     from ccrs_core.leadlag import Lead as Lead
     from ccrs_core.leadlag import LeadLag as LeadLag
     from ccrs_core.many import Clients as Clients
@@ -128,20 +142,6 @@ if TYPE_CHECKING:
     from ccrs_core.options import Options as Options
     from ccrs_core.policy import FeedStatus as FeedStatus
     from ccrs_core.policy import Policy as Policy
-    from ccrs_core.rest import Activity as Activity
-    from ccrs_core.rest import Answer as Answer
-    from ccrs_core.rest import Endpoint as Endpoint
-    from ccrs_core.rest import GetActivity as GetActivity
-    from ccrs_core.rest import GetBook as GetBook
-    from ccrs_core.rest import GetCandles as GetCandles
-    from ccrs_core.rest import GetFundingHistory as GetFundingHistory
-    from ccrs_core.rest import GetInstruments as GetInstruments
-    from ccrs_core.rest import GetServerTime as GetServerTime
-    from ccrs_core.rest import GetTopOfBook as GetTopOfBook
-    from ccrs_core.rest import GetTrades as GetTrades
-    from ccrs_core.rest import HttpRequest as HttpRequest
-    from ccrs_core.rest import HttpResponse as HttpResponse
-    from ccrs_core.rest import Request as Request
     from ccrs_core.status import ClientStatus as ClientStatus
     from ccrs_core.status import ConnectionStatus as ConnectionStatus
     from ccrs_core.status import LinkState as LinkState
@@ -157,12 +157,20 @@ _HOME = {
     name: module
     for module, names in {
         "client": "Client connect",
-        "codec": (
+        "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
+        "contract.codec": (
             "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message "
             "Outbound Pong Refused Reply Unchanged Unrecognised"
         ),
-        "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
-        "credentials": "Credentials",
+        "contract.compression": "Compression",
+        "contract.credentials": "Credentials",
+        "contract.exchange": (
+            "Budget CONTRACT Capabilities Environment Exchange Limits Route SequenceScope"
+        ),
+        "contract.rest": (
+            "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
+            "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"
+        ),
         "effects": "Patience",
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
@@ -172,13 +180,9 @@ _HOME = {
             "RateLimited ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut "
             "TransportError UnknownInstrument Unsupported UsageError"
         ),
-        "exchange": (
-            "Budget CONTRACT Capabilities Environment Exchange Limits Route SequenceScope"
-        ),
         "feed": "Feed",
         "histogram": "Histogram LatencySummary",
         "hooks": "hookimpl",
-        "inflate": "Compression",
         "leadlag": "Lead LeadLag",
         "many": "Clients connect_many",
         "merged": "MergedFeed",
@@ -197,10 +201,6 @@ _HOME = {
         "model.units": "NS_PER_MS NS_PER_SECOND",
         "options": "Options",
         "policy": "FeedStatus Policy",
-        "rest": (
-            "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
-            "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"
-        ),
         "status": ("ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus"),
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",

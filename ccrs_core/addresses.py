@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
+from ccrs_core.contract.exchange import Environment, Exchange
 from ccrs_core.errors import Unsupported, UsageError
-from ccrs_core.exchange import Environment, Exchange
 from ccrs_core.masking import shown_url
 
 EMULATOR = "emulator"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from ccrs_core.exchange import Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.masking import shown_url
 
 log = logging.getLogger("ccrs.alternatives")

@@ -13,9 +13,18 @@ from ccrs_core import plugins
 from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
 from ccrs_core.alternatives import Alternatives
 from ccrs_core.context import Context
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import (
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetServerTime,
+    GetTopOfBook,
+    GetTrades,
+    Request,
+)
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
-from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.limits import HostLimits, limits_of
@@ -38,15 +47,6 @@ from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement
 from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.requests import Requester
-from ccrs_core.rest import (
-    GetBook,
-    GetCandles,
-    GetFundingHistory,
-    GetServerTime,
-    GetTopOfBook,
-    GetTrades,
-    Request,
-)
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import ClientStatus
 from ccrs_core.survey import survey

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ccrs_core.alternatives import Alternatives
-from ccrs_core.credentials import Credentials
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.limits import HostLimits
 from ccrs_core.lookout import Lookout
 from ccrs_core.options import Options

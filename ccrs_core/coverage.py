@@ -25,7 +25,7 @@ from typing import ClassVar, Protocol
 
 import attrs
 
-from ccrs_core.codec import Data
+from ccrs_core.contract.codec import Data
 from ccrs_core.model.events import Reason
 from ccrs_core.race import Runner
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import attrs
 
-from ccrs_core.codec import Data, LoginRefused, Outbound, Unchanged
+from ccrs_core.contract.codec import Data, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
 from ccrs_core.model import checks
 from ccrs_core.race import Runner

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ccrs_core.codec import (
+from ccrs_core.contract.codec import (
     Ack,
     Alive,
     Closing,
@@ -23,8 +23,8 @@ from ccrs_core.codec import (
     Reply,
     Unchanged,
 )
+from ccrs_core.contract.compression import inflate
 from ccrs_core.effects import Contest, Counters, Effect, Superseded
-from ccrs_core.inflate import inflate
 from ccrs_core.race import Race, Runner
 from ccrs_core.trail import Trail
 from ccrs_core.wanted import WantedTopic

@@ -16,8 +16,8 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from ccrs_core.contract.exchange import Exchange
     from ccrs_core.errors import SubscriptionRefused
-    from ccrs_core.exchange import Exchange
 
 hookspec = pluggy.HookspecMarker("ccrs")
 hookimpl = pluggy.HookimplMarker("ccrs")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from ccrs_core.exchange import Budget, Exchange
+from ccrs_core.contract.exchange import Budget, Exchange
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 
 

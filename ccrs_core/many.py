@@ -11,8 +11,9 @@ from typing import Self
 import attrs
 
 from ccrs_core.client import Client, connect
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import UsageError
-from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.merged import MergedFeed
 from ccrs_core.model.events import AnyEvent
@@ -22,7 +23,6 @@ from ccrs_core.options import Options
 from ccrs_core.placement import Resolved
 from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.qualified import qualified, split
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.status import ClientStatus
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 from ccrs_core.transport.choice import make_transport

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.credentials import Credentials
 
 MASK = "***"
 

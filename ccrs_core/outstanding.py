@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from ccrs_core.codec import Refused
+from ccrs_core.contract.codec import Refused
 from ccrs_core.model.subscriptions import Subscription
 
 T = TypeVar("T")

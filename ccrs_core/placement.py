@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
 from ccrs_core.context import Context
+from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
-from ccrs_core.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.feed import Feed
 from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import Instrument

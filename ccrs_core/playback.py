@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ccrs_core.codec import Ack, Codec, Data, LeftOut, Message, Pong, Refused, Unrecognised
+from ccrs_core.contract.codec import Ack, Codec, Data, LeftOut, Message, Pong, Refused, Unrecognised
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Exchange, Route, SequenceScope
+from ccrs_core.contract.rest import GetBook, HttpResponse
 from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Exchange, Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.frames import identify
-from ccrs_core.inflate import inflate
 from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
@@ -32,7 +33,6 @@ from ccrs_core.questions import Questions
 from ccrs_core.quiet import BEGINNING, GONE
 from ccrs_core.race import Runner
 from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
-from ccrs_core.rest import GetBook, HttpResponse
 from ccrs_core.topic import Topic
 from ccrs_core.unread import topics_of
 

@@ -117,7 +117,7 @@ def _not_installed(name: str, known: set[str]) -> PluginNotInstalled:
 
 
 def _checked(loaded: Any, name: str, origin: str) -> Any:
-    from ccrs_core.exchange import CONTRACT, Exchange
+    from ccrs_core.contract.exchange import CONTRACT, Exchange
 
     if not (isinstance(loaded, type) and issubclass(loaded, Exchange)):
         raise PluginBroken(f"{origin} is no subclass of ccrs_core.Exchange")

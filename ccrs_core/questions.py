@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from ccrs_core.codec import Codec, Outbound
-from ccrs_core.exchange import Route
+from ccrs_core.contract.codec import Codec, Outbound
+from ccrs_core.contract.exchange import Route
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.outstanding import Asked, chunks
 

@@ -24,12 +24,12 @@ from typing import IO, Any, ClassVar, Self
 import attrs
 import orjson
 
-from ccrs_core.codec import Outbound
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import ConnectionLost, RecordingFailed, TransportError, UsageError
 from ccrs_core.masking import MASK, all_shown, shown_url, spellings
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 
 FORMAT = 1

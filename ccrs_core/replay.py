@@ -23,15 +23,15 @@ from pathlib import Path
 import attrs
 
 from ccrs_core import plugins
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import GetBook
 from ccrs_core.errors import UsageError
-from ccrs_core.exchange import Exchange
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.playback import Playback
 from ccrs_core.recording import Closed, Header, Opened, Received, Record, lines, read
-from ccrs_core.rest import GetBook
 
 
 def replay(

@@ -11,6 +11,7 @@ import orjson
 import tenacity
 
 from ccrs_core.context import Context
+from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.errors import (
     CcrsError,
     DecodeError,
@@ -21,7 +22,6 @@ from ccrs_core.errors import (
 )
 from ccrs_core.limits import HostLimits
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ _UNKNOWN_PAUSE = 60.0
 
 
 class Requester:
-    """Answers the unified questions of :mod:`ccrs_core.rest` for one exchange."""
+    """Answers the unified questions of :mod:`ccrs_core.contract.rest` for one exchange."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from ccrs_core.exchange import Route, SequenceScope
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.model.events import Reason
 from ccrs_core.quiet import GONE, Life, Quiet
 from ccrs_core.rollover import Owner

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ccrs_core.context import Context
-from ccrs_core.exchange import SequenceScope
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Reason
 from ccrs_core.status import LinkState
 from ccrs_core.supervisor import Link, Parent

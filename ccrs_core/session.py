@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from ccrs_core.codec import (
+from ccrs_core.contract.codec import (
     Ack,
     Closing,
     Codec,

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Hashable, Sequence
 
 from ccrs_core.context import Context
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.coverage import Coverage
 from ccrs_core.doubts import Doubts
 from ccrs_core.effects import Silent, TopicRefused, TopicState, Unreadable
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.subscriptions import Channel, Subscription

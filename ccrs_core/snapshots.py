@@ -15,11 +15,11 @@ from typing import Any
 
 import attrs
 
+from ccrs_core.contract.rest import GetBook
 from ccrs_core.errors import CcrsError
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.pending import Ask
-from ccrs_core.rest import GetBook
 from ccrs_core.transport.base import Clock
 
 log = logging.getLogger("ccrs.snapshots")

@@ -15,8 +15,9 @@ import attrs
 import tenacity
 
 from ccrs_core.age import Age
-from ccrs_core.codec import Data, Outbound, Unchanged
 from ccrs_core.context import Context
+from ccrs_core.contract.codec import Data, Outbound, Unchanged
+from ccrs_core.contract.exchange import Route
 from ccrs_core.effects import (
     Acknowledged,
     Answered,
@@ -31,7 +32,6 @@ from ccrs_core.effects import (
     Unreadable,
 )
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
-from ccrs_core.exchange import Route
 from ccrs_core.limits import Window
 from ccrs_core.masking import shown_url
 from ccrs_core.model.subscriptions import Subscription

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from ccrs_core.codec import Data
+from ccrs_core.contract.codec import Data
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.counted import Counted, Run
 from ccrs_core.coverage import Coverage
-from ccrs_core.exchange import Exchange
 from ccrs_core.feed import Feed
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade

@@ -6,7 +6,7 @@ import logging
 
 import orjson
 
-from ccrs_core.codec import Codec
+from ccrs_core.contract.codec import Codec
 from ccrs_core.effects import Unreadable
 from ccrs_core.errors import DecodeError
 

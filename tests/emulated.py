@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from ccrs_core import AnyEvent, Client, Feed, Gap, Interest, Resumed, Stale, connect, plugins
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import Dialect, EmulatedExchange, EmulatorTransport
-from ccrs_core.exchange import Exchange
 from ccrs_core.transport.memory import START_NS, VirtualClock, run
 
 

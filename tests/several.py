@@ -29,8 +29,8 @@ from ccrs_core import (
     connect_many,
     top_of_book,
 )
-from ccrs_core.codec import Data
-from ccrs_core.rest import Answer
+from ccrs_core.contract.codec import Data
+from ccrs_core.contract.rest import Answer
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock
 from tests.toy import Toy, ToyCodec, ToyServer
 from tests.virtual import follow

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from ccrs_core import Channel, Side, Subscription, Trade
-from ccrs_core.codec import Data
+from ccrs_core.contract.codec import Data
 from ccrs_core.model.events import MarketData
 from ccrs_core.race import Runner
 from ccrs_core.topic import Topic

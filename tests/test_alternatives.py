@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.alternatives import Alternatives
-from ccrs_core.exchange import Route
+from ccrs_core.contract.exchange import Route
 
 ADDRESSES = {"stream": "wss://toy"}
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Data
+from ccrs_core.contract.codec import Data
 from ccrs_core.counted import Counted
 from ccrs_core.model.events import (
     BookUpdate,

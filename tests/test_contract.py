@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from ccrs_core.exchange import CONTRACT
+from ccrs_core.contract.exchange import CONTRACT
 
 ROOT = Path(__file__).parents[1]
 RECORD = Path(__file__).with_name("contract.json")
@@ -270,7 +270,7 @@ def advice(old: Record, new: Record) -> str | None:
         return f"{text}\nif that is meant, record it: {COMMAND}"
     return (
         f"{text}\nif that is not meant, undo it. If it is: where existing plugins break, raise "
-        "CONTRACT in ccrs_core/exchange.py; else tell of it in CHANGELOG.md under 'unreleased'. "
+        "CONTRACT in ccrs_core/contract/exchange.py; else tell of it in CHANGELOG.md under 'unreleased'. "
         f"Then record it: {COMMAND}"
     )
 

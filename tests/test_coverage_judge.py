@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ccrs_core.codec import Data
+from ccrs_core.contract.codec import Data
 from ccrs_core.coverage import Coverage
 from ccrs_core.feed import Feed
 from ccrs_core.model.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade

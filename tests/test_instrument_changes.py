@@ -26,9 +26,9 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.cli.notices import describe
+from ccrs_core.contract.rest import Answer, GetInstruments, HttpResponse
 from ccrs_core.model.serialize import from_json, to_json
 from ccrs_core.policy import Policy
-from ccrs_core.rest import Answer, GetInstruments, HttpResponse
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer, instrument
 

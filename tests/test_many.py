@@ -31,8 +31,8 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.contract.rest import Endpoint
 from ccrs_core.qualified import is_qualified, qualified, split
-from ccrs_core.rest import Endpoint
 from ccrs_core.transport.memory import run
 from tests.several import TOP, laid, toy, world
 from tests.toy import Toy

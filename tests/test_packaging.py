@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import ccrs_core
-from ccrs_core.exchange import CONTRACT
+from ccrs_core.contract.exchange import CONTRACT
 from ccrs_core.transport.base import TransportOptions
 
 ROOT = Path(__file__).parents[1]

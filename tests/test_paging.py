@@ -7,9 +7,9 @@ from decimal import Decimal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ccrs_core.contract.rest import GetCandles
 from ccrs_core.model.events import Candle
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles
 from ccrs_core.wire.candle_times import later
 from ccrs_core.wire.paging import candle_page, candles_of_page, goes_back, within
 from tests.toy import instrument

@@ -33,7 +33,7 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.client import connect
-from ccrs_core.exchange import Environment, Route, resolve
+from ccrs_core.contract.exchange import Environment, Route, resolve
 from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recording import Header, Opened, Received, RecordingTransport, RecordingWriter

@@ -14,10 +14,10 @@ import pytest
 
 from ccrs_core import playback
 from ccrs_core.cli import run
-from ccrs_core.codec import Codec
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.compression import Compression, inflate
+from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Route
-from ccrs_core.inflate import Compression, inflate
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.recording import Header, Opened, Received, RecordingWriter

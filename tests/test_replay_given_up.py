@@ -30,8 +30,8 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.exchange import Route, resolve
-from ccrs_core.inflate import Compression
+from ccrs_core.contract.compression import Compression
+from ccrs_core.contract.exchange import Route, resolve
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recording import Header, RecordingTransport, RecordingWriter, read
 from ccrs_core.replay import Replay, replay

@@ -9,7 +9,7 @@ import pytest
 
 from ccrs_core.conformance import tapes
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.exchange import SequenceScope
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Gap
 from ccrs_core.replay import replay
 

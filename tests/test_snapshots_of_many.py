@@ -30,9 +30,9 @@ from ccrs_core import (
     Resumed,
     Subscription,
 )
-from ccrs_core.exchange import Budget
+from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.rest import GetBook
 from ccrs_core.model.events import BookUpdate
-from ccrs_core.rest import GetBook
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 from tests.test_limits import spent

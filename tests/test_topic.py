@@ -27,7 +27,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.codec import Data
+from ccrs_core.contract.codec import Data
 from ccrs_core.model.events import MarketData, Reason
 from ccrs_core.model.orderbook import Checksum
 from ccrs_core.race import Runner

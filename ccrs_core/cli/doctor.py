@@ -16,10 +16,10 @@ import click
 
 from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import progress
-from ccrs_core.codec import Alive, Data, Refused
+from ccrs_core.contract.codec import Alive, Data, Refused
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Exchange, resolve
 from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
-from ccrs_core.exchange import Exchange, resolve
-from ccrs_core.inflate import inflate
 from ccrs_core.masking import shown_url
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
@@ -215,7 +215,7 @@ async def _tls(writer: asyncio.StreamWriter, host: str, settings: TransportOptio
 async def _rest(
     exchange: Exchange, transport: Transport, base_url: str, headers: Mapping[str, str]
 ) -> AsyncIterator[Verdict]:
-    from ccrs_core.rest import GetServerTime
+    from ccrs_core.contract.rest import GetServerTime
 
     endpoint = exchange.endpoints.get(GetServerTime)
     if endpoint is None:

@@ -85,7 +85,7 @@ def _offer(exchange: Any) -> dict[str, Any]:
 
 
 def _has_emulator(exchange: Any) -> bool:
-    from ccrs_core.exchange import Exchange
+    from ccrs_core.contract.exchange import Exchange
 
     return exchange.dialect is not Exchange.dialect
 

@@ -95,7 +95,7 @@ async def _header(
     client: Client, interests: Sequence[Interest], started_ns: int, connections: int
 ) -> Header:
     from ccrs_core import __version__, plugins
-    from ccrs_core.exchange import resolve
+    from ccrs_core.contract.exchange import resolve
     from ccrs_core.recording import Header
 
     exchange = client.exchange

@@ -12,10 +12,17 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.material import Place, parsed, replaced, spelled
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.rest import (
+    Answer,
+    GetActivity,
+    GetCandles,
+    GetFundingHistory,
+    HttpResponse,
+    Request,
+)
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.rest import Answer, GetActivity, GetCandles, GetFundingHistory, HttpResponse, Request
 
 _COUNT, _PAGES = 12, 2500
 """Rows that are asked for, on one page and on several."""

@@ -16,8 +16,8 @@ from ccrs_core.conformance.material import places
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import ErrorSample, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, RateLimited
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 """What a path may be made of. RFC 3986, section 3.3"""

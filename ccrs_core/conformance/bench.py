@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import attrs
 
-from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.truth import History, Truth
-from ccrs_core.exchange import Exchange
-from ccrs_core.inflate import inflate
+from ccrs_core.contract.codec import Codec, Data
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.model.events import AnyEvent, BookUpdate, MarketData, Notice, Reason
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Subscription

@@ -10,7 +10,6 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Heartbeat, Refused
 from ccrs_core.conformance.healing import of_each_route, one_of_each_route, well
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.spy import SpiedExchange
@@ -25,15 +24,16 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import Tap, World
+from ccrs_core.contract.codec import Heartbeat, Refused
+from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
+from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import Peer
 from ccrs_core.errors import CcrsError, RateLimited
-from ccrs_core.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.model.events import Gap
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.options import Options
 from ccrs_core.policy import Policy
-from ccrs_core.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.status import SubscriptionState
 from ccrs_core.transport.memory import VirtualClock
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from ccrs_core.codec import Message
 from ccrs_core.conformance.calendars import at, candle_at, elsewhere, opens_until
 from ccrs_core.conformance.figures import interval_of
 from ccrs_core.conformance.line import Wire, events_of
@@ -17,13 +16,14 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
 from ccrs_core.conformance.world import World
+from ccrs_core.contract.codec import Message
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetCandles
 from ccrs_core.emulator import Frame, Listing, SimulatedMarket
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import AnyEvent, Candle, Gap, Stale
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles
 
 _ASKED = tuple(map(at, (
     "2023-12-31 23:59:57",  # a Sunday, and the end of a year

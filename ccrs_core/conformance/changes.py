@@ -13,12 +13,12 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import STATES, Stage, stated_by
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange, Listing
 from ccrs_core.model.events import Candle
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import INTERVALS, Channel
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetInstruments
 
 _TURNS = 2
 """New values of each figure, before the first one comes back."""

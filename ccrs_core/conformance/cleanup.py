@@ -23,6 +23,7 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.errors import ReconnectsExhausted
 from ccrs_core.feed import Feed
@@ -30,7 +31,6 @@ from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Channel, Interest
 from ccrs_core.options import Options
 from ccrs_core.policy import Policy
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 _LIVELIEST = (Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK)
 _LATENCY = 0.01

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from ccrs_core.codec import Message, Refused
 from ccrs_core.conformance.coined import coin, coined, renamed
 from ccrs_core.conformance.facts import LimitFact
 from ccrs_core.conformance.line import Wire
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.codec import Message, Refused
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Listing
-from ccrs_core.exchange import Route
 from ccrs_core.model.subscriptions import Subscription
 
 _MOST = 4000

@@ -9,19 +9,19 @@ from typing import Any
 import attrs
 import pytest
 
-from ccrs_core import rest
 from ccrs_core.conformance.line import Line, events_of
 from ccrs_core.conformance.material import chunks
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.world import World
+from ccrs_core.contract import rest
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetCandles, Request
 from ccrs_core.errors import CcrsError, Unsupported
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import Candle, MarketData
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles, Request
 
 _PATIENCE = 600.0
 """Virtual seconds in which every declared stream must have delivered something."""

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Data, Message, Unrecognised
 from ccrs_core.conformance.material import (
     Capture,
     Place,
@@ -30,6 +29,7 @@ from ccrs_core.conformance.purity import impurities
 from ccrs_core.conformance.reading import RECEIVED_NS, differences
 from ccrs_core.conformance.samples import Expected, RequestSample, StreamSample, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.codec import Data, Message, Unrecognised
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel

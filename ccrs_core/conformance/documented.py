@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from ccrs_core.codec import LoginRefused, Refused
 from ccrs_core.conformance.declared import declared_subscriptions
 from ccrs_core.conformance.facts import FILE, ErrorFact, Facts, RequestFact, StreamFact
 from ccrs_core.conformance.healing import of_each_route
@@ -18,11 +17,12 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.requested import asked, contents, fits, same_text
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.exchange import Environment
+from ccrs_core.contract.codec import LoginRefused, Refused
+from ccrs_core.contract.exchange import Environment
+from ccrs_core.contract.rest import GetCandles, GetInstruments, HttpRequest, HttpResponse, Request
 from ccrs_core.model.instruments import InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles, GetInstruments, HttpRequest, HttpResponse, Request
 from ccrs_core.transport.memory import START_NS
 
 _SHOWN = 12

@@ -14,12 +14,12 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import STATES, Stage, figures, stated_by
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.truth import Truth, sides
+from ccrs_core.contract.rest import GetBook, GetTopOfBook
 from ccrs_core.emulator import Oddity
 from ccrs_core.model.events import Candle, TopOfBook
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetBook, GetTopOfBook
 
 _BIDS = frozenset({"bid_price", "bid_size"})
 _ASKS = frozenset({"ask_price", "ask_size"})

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from ccrs_core.codec import Refused
 from ccrs_core.conformance.budgets import many
 from ccrs_core.conformance.crowded import (
     characters_of_a_connection,
@@ -25,12 +24,13 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.requested import asked, of_size
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.codec import Refused
+from ccrs_core.contract.exchange import Budget, Route
+from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.emulator import HttpRefusal, PingAction
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError
-from ccrs_core.exchange import Budget, Route
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import HttpResponse, Request
 
 _ADDRESS = "192.0.2.1"
 _MOST = 2000

@@ -10,18 +10,18 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.truth import clock
+from ccrs_core.contract.codec import Data, Message
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.rest import GetCandles, HttpResponse
 from ccrs_core.emulator import TimeInForce
-from ccrs_core.inflate import inflate
 from ccrs_core.model.events import Event, Ticker, TopOfBook
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles, HttpResponse
 
 _AHEAD_NS = 7_777_777_777
 """How far our own clock is ahead: no time on the wire is the same."""

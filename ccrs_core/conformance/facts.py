@@ -16,13 +16,14 @@ from typing import Any
 
 import attrs
 
-from ccrs_core import errors, rest
+from ccrs_core import errors
 from ccrs_core.conformance.facts_entry import FILE, Entry, Fact, FactsError
+from ccrs_core.contract import rest
+from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.rest import Request
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Budget
 from ccrs_core.model.instruments import InstrumentStatus, Market
 from ccrs_core.model.subscriptions import INTERVALS, Channel
-from ccrs_core.rest import Request
 
 
 @attrs.frozen(kw_only=True)

@@ -16,12 +16,12 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import figures
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.truth import Print, Truth
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.rest import GetInstruments, GetTrades
 from ccrs_core.emulator import Oddity
-from ccrs_core.inflate import inflate
 from ccrs_core.model.events import Liquidation, Trade
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Side
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.rest import GetInstruments, GetTrades
 
 _PAUSE = 1.1
 _MOST = 100

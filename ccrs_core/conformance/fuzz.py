@@ -39,11 +39,11 @@ from ccrs_core.conformance.material import (
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Route
-from ccrs_core.inflate import inflate
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import HttpResponse, Request
 
 SEPARATOR = b"\n\n"
 """Between the frames of one input."""

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange, Listing, RuleBroken, TimeInForce
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import GetInstruments
 
 
 @attrs.frozen

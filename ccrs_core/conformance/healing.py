@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ccrs_core.codec import Ack, Pong
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.spy import SpiedExchange
 from ccrs_core.conformance.subject import Case, Subject
@@ -22,9 +21,10 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import World
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.codec import Ack, Pong
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.errors import AuthError, SubscriptionRefused
-from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.model.events import Reason, Resumed, Stale
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.options import Options

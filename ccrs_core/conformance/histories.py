@@ -19,12 +19,18 @@ from ccrs_core.conformance.payments import perpetuals
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
+from ccrs_core.contract.rest import (
+    GetCandles,
+    GetFundingHistory,
+    HttpRequest,
+    HttpResponse,
+    Request,
+)
 from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import Candle
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles, GetFundingHistory, HttpRequest, HttpResponse, Request
 from ccrs_core.transport.memory import START_NS
 
 _HOUR_NS = 3600 * NS_PER_SECOND

@@ -14,11 +14,11 @@ from ccrs_core.conformance.figures import interval_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
+from ccrs_core.contract.rest import GetCandles, GetFundingHistory
 from ccrs_core.emulator import Interval, Listing, Oddity
 from ccrs_core.emulator.history import first_opens, first_payments
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetCandles, GetFundingHistory
 from ccrs_core.transport.memory import START_NS
 
 _MOST_PAYMENTS = 240

@@ -15,6 +15,7 @@ from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import Watch, watching
 from ccrs_core.conformance.world import World, settle
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import Listing
 from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import (
@@ -25,7 +26,6 @@ from ccrs_core.model.instruments import (
     market_of,
     unified_symbol,
 )
-from ccrs_core.rest import GetInstruments
 
 _FIELDS = {
     "base": "base",

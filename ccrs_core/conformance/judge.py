@@ -14,7 +14,7 @@ from ccrs_core.conformance.figures import (
 )
 from ccrs_core.conformance.line import Line, Wire, events_of, next_due_ns
 from ccrs_core.conformance.truth import History, Truth, clock
-from ccrs_core.exchange import Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.model.events import (
     BookUpdate,
     Candle,

@@ -9,7 +9,6 @@ from typing import Literal
 import attrs
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Data
 from ccrs_core.conformance.bench import Bench, Heard, Near, recorded, updates
 from ccrs_core.conformance.generated import Deed, Kind, deeds, explore, kinds, vary
 from ccrs_core.conformance.line import Line, Wire, events_of
@@ -17,8 +16,9 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.sequences import numbers_rise
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth, clock
+from ccrs_core.contract.codec import Data
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator.matching import TimeInForce
-from ccrs_core.exchange import SequenceScope
 from ccrs_core.model.events import BookUpdate, Level, Reason
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.orderbook import BookState

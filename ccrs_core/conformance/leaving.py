@@ -28,7 +28,7 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import World, settle
-from ccrs_core.exchange import SequenceScope
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.subscriptions import Subscription
 
 _BEGUN, _WHILE = 4.0, 4.0

@@ -11,8 +11,8 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import disagreement, watching, world_of
 from ccrs_core.conformance.world import World
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Changed, EmulatedExchange, HttpRefusal, Oddity, Peer
-from ccrs_core.exchange import Route
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 import attrs
 import pytest
 
-from ccrs_core.codec import Message
 from ccrs_core.conformance.declared import declared_subscriptions, wake
 from ccrs_core.conformance.facts import FILE
 from ccrs_core.conformance.forms import Difference, differences, form_of, kind_of, without
@@ -25,13 +24,14 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.samples import Origin, RequestSample, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.codec import Message
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.rest import GetActivity, HttpResponse, Request
 from ccrs_core.emulator import Frame, PingAction
 from ccrs_core.errors import CcrsError
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetActivity, HttpResponse, Request
 
 _SECONDS = 90.0
 """For which streams are listened to: candles of a minute close meanwhile."""

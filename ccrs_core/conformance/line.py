@@ -10,15 +10,15 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 
 from ccrs_core.addresses import everything_at
-from ccrs_core.codec import Codec, Data, Message, Outbound, Reply
+from ccrs_core.contract.codec import Codec, Data, Message, Outbound, Reply
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import Answer, HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import EmulatedExchange, Frame, HttpRefusal, Peer, PingAction
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Exchange, Route
-from ccrs_core.inflate import inflate
 from ccrs_core.model.events import BookUpdate, MarketData
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import Answer, HttpRequest, HttpResponse, Request
 
 T = TypeVar("T")
 

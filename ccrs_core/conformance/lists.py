@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Codec, Data, LeftOut, Message, Unchanged
 from ccrs_core.conformance.line import Wire
 from ccrs_core.conformance.material import (
     Place,
@@ -22,10 +21,11 @@ from ccrs_core.conformance.material import (
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.codec import Codec, Data, LeftOut, Message, Unchanged
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Route
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel, Subscription
 

@@ -34,9 +34,9 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import Tap
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.model.events import BookUpdate, TopOfBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND

@@ -13,7 +13,6 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.changes import few
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.material import Place, RawNumber, parsed, places, replaced, spelled
@@ -22,12 +21,13 @@ from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.steered import figures
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.truth import Truth
+from ccrs_core.contract.codec import Data, Message
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpResponse, Request
 from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Side
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.rest import GetInstruments, GetTrades, HttpResponse, Request
 
 _FLAGS = ("side", "block", "rpi", "closed", "snapshot")
 _MADE_UP: tuple[Any, ...] = ("ZzNew", RawNumber("7"), "7", None)

@@ -14,12 +14,12 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.exchange import Exchange, Route
-from ccrs_core.inflate import inflate
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.model.subscriptions import Subscription
 
 _SECONDS = 4.0

@@ -9,14 +9,14 @@ from random import Random
 
 import attrs
 
-from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.coined import coin, renamed
 from ccrs_core.conformance.line import Wire
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reach import containers, growing
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.codec import Codec, Data
+from ccrs_core.contract.compression import inflate
 from ccrs_core.errors import DecodeError
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.transport.memory import START_NS

@@ -19,9 +19,9 @@ from ccrs_core.conformance.relay_proxy import ConnectProxy
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import interest_of, watching
 from ccrs_core.conformance.world import HOST, World, settle
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator.server import EmulatorServer
 from ccrs_core.errors import ConnectFailed, TransportError
-from ccrs_core.exchange import Route
 from ccrs_core.options import Options
 from ccrs_core.transport.base import TransportOptions
 

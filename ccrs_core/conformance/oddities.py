@@ -8,17 +8,17 @@ from typing import Any
 import attrs
 import orjson
 
-from ccrs_core.codec import Refused
 from ccrs_core.conformance.alone import stands_still
 from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import unlisted
+from ccrs_core.contract.codec import Refused
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.rest import GetCandles, GetInstruments
 from ccrs_core.emulator import Interval, Listing, Oddity
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import GetCandles, GetInstruments
 
 _DEAD = frozenset({InstrumentStatus.HALTED, InstrumentStatus.SETTLING, InstrumentStatus.CLOSED})
 _DEEP, _MANY = 1000, 3
@@ -183,7 +183,7 @@ def _new_listing(subject: Subject) -> bool | None:
 
 def _heard(line: Line, subscription: Subscription) -> None:
     """Fails unless a subscription is acknowledged."""
-    from ccrs_core.codec import Ack, Refused
+    from ccrs_core.contract.codec import Ack, Refused
 
     wire = line.open(line.exchange.route(subscription))
     messages = wire.subscribe(subscription) + wire.run(3.0)

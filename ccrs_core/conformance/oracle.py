@@ -22,10 +22,10 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth
+from ccrs_core.contract.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
 
 
 class OracleProperties:

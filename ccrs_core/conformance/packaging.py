@@ -20,8 +20,8 @@ import pytest
 from ccrs_core import plugins
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.exchange import CONTRACT, Exchange
 from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch
-from ccrs_core.exchange import CONTRACT, Exchange
 
 _BUDGET = 0.5
 """Seconds that importing a plugin may take beyond the contract."""
@@ -29,7 +29,7 @@ _TRIES = 3
 
 _IMPORT = """
 import json, sys, threading, time
-import ccrs_core.exchange, ccrs_core.codec, ccrs_core.rest, ccrs_core.model.instruments, ccrs_core.model.events
+import ccrs_core.contract.exchange, ccrs_core.contract.codec, ccrs_core.contract.rest, ccrs_core.model.instruments, ccrs_core.model.events
 import ccrs_core.errors, ccrs_core.wire, ccrs_core.emulator.dialect
 sockets = []
 sys.addaudithook(lambda name, _: sockets.append(name) if name.startswith("socket.") else None)

@@ -15,11 +15,11 @@ from ccrs_core.conformance.line import Line, Page
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.truth import Truth
+from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpRequest, Request
 from ccrs_core.emulator import Listing
 from ccrs_core.errors import RateLimited
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetInstruments, GetTrades, HttpRequest, Request
 from ccrs_core.transport.memory import START_NS
 
 _MOST_PAGES = 8

@@ -12,13 +12,13 @@ from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetFundingHistory
 from ccrs_core.emulator import EmulatedExchange, Listing, SimulatedMarket
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import Funding, MarketData, Ticker
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetFundingHistory
 
 _HOUR_NS = 3600 * NS_PER_SECOND
 _HOURS = (8, 1, 4, 2)

@@ -22,15 +22,15 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.watch import watching
 from ccrs_core.conformance.world import World, settle
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import Listing
 from ccrs_core.emulator.matching import RuleBroken, Rules
 from ccrs_core.errors import InvalidOrder
-from ccrs_core.exchange import Route
-from ccrs_core.inflate import inflate
 from ccrs_core.model.events import Event, MarketData
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market, Side
 from ccrs_core.model.serialize import exact
-from ccrs_core.rest import GetInstruments
 from ccrs_core.status import ClientStatus
 
 _SECONDS = 5.0

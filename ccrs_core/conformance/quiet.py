@@ -13,8 +13,8 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import Watch, watching, world_of
 from ccrs_core.conformance.world import World
+from ccrs_core.contract.exchange import Exchange, SequenceScope
 from ccrs_core.effects import Patience
-from ccrs_core.exchange import Exchange, SequenceScope
 from ccrs_core.model.events import Gap, Resumed, Stale
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription

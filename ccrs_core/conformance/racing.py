@@ -10,7 +10,6 @@ from itertools import zip_longest
 
 import attrs
 
-from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.healing import of_each_route, well
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.material import captures
@@ -28,7 +27,8 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import World
-from ccrs_core.exchange import Route, SequenceScope
+from ccrs_core.contract.codec import Data, Message
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, MarketData, Reason, Trade
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND as _NS

@@ -19,8 +19,8 @@ from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import clock
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.memory import START_NS
 
 _LATE_NS = 20 * NS_PER_SECOND

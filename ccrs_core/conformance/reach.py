@@ -9,7 +9,7 @@ from itertools import pairwise
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.subscriptions import Subscription
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
+from ccrs_core.contract.rest import Request
 from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.serialize import EVENTS, converter
-from ccrs_core.rest import Request
 
 T = TypeVar("T")
 

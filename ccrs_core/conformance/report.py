@@ -18,10 +18,10 @@ import ccrs_core
 from ccrs_core import plugins
 from ccrs_core.conformance.advice import advice
 from ccrs_core.conformance.properties import Against, Property, Theme
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.rest import GetInstruments
 
 Markup = dict[str, bool]
 """How pytest's terminal writer shows a line: ``{"red": True}``."""

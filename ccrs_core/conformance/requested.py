@@ -9,12 +9,19 @@ from typing import Any
 import attrs
 import orjson
 
-from ccrs_core.codec import Outbound
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.rest import (
+    GetActivity,
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetTrades,
+    Request,
+)
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetActivity, GetBook, GetCandles, GetFundingHistory, GetTrades, Request
 from ccrs_core.transport.memory import START_NS
 
 _START_NS = START_NS - 3600 * NS_PER_SECOND

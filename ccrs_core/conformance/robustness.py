@@ -16,7 +16,6 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 from hypothesis import strategies as st
 
-from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.conformance.material import (
     Capture,
     RawNumber,
@@ -32,10 +31,11 @@ from ccrs_core.conformance.samples import samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.emulator import Frame
 from ccrs_core.errors import CcrsError, DecodeError
 from ccrs_core.model.events import Event
-from ccrs_core.rest import HttpResponse, Request
 
 _MESSAGES = get_args(Message)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ccrs_core.codec import Codec, Data, LeftOut, Message
 from ccrs_core.conformance.answer_lists import AnswerListProperties
 from ccrs_core.conformance.exponents import ExponentProperties
 from ccrs_core.conformance.lists import ListProperties
@@ -13,6 +12,7 @@ from ccrs_core.conformance.material import Place, captures, parsed, places, repl
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.codec import Codec, Data, LeftOut, Message
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.events import Liquidation, Trade
 

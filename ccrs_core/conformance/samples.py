@@ -19,16 +19,17 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ccrs_core import errors, rest
-from ccrs_core.codec import Message
+from ccrs_core import errors
 from ccrs_core.conformance.reading import RECEIVED_NS, Reader, SampleError
 from ccrs_core.conformance.subject import Subject
-from ccrs_core.credentials import Credentials
-from ccrs_core.exchange import Exchange, Route
+from ccrs_core.contract import rest
+from ccrs_core.contract.codec import Message
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import HttpRequest, HttpResponse, Request
 
 __all__ = [
     "RECEIVED_NS",
@@ -259,7 +260,7 @@ class Samples:
         file, beside = f"requests/{name}.json", f"requests/{name}.body"
         read = self._reader(file)
         asked = read.item("request")
-        kind = asked.choice("type", _REQUESTS, "ccrs_core.rest")
+        kind = asked.choice("type", _REQUESTS, "ccrs_core.contract.rest")
         request = asked.request(kind, self._instruments(read))
         body = self.folder / beside
         if not body.is_file():
@@ -373,7 +374,7 @@ def _expected(
     instruments: Mapping[str, Instrument],
 ) -> Expected:
     fields = dict(read.fields)
-    kind = read.choice("message", _MESSAGES, "ccrs_core.codec")
+    kind = read.choice("message", _MESSAGES, "ccrs_core.contract.codec")
     del fields["message"]
     known = [field.name for field in attrs.fields(kind)]
     for name in fields:

@@ -17,17 +17,17 @@ import pytest
 
 from ccrs_core.addresses import everything_at
 from ccrs_core.client import Client, connect
-from ccrs_core.codec import Codec
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import SignatureVector, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import HOST, World, settle
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.errors import CcrsError, Unsupported
-from ccrs_core.exchange import Exchange
 from ccrs_core.recording import Header, RecordingTransport, RecordingWriter
-from ccrs_core.rest import HttpRequest
 
 _CREDENTIALS = Credentials("kZq7wKeyOfNobody", "c2VjcmV0T2ZOb2JvZHlxN1o=", "pZq7wPhraseOfNobody")
 """Distinctive texts. The secret is base64 too, since some exchanges decode it."""

@@ -17,7 +17,7 @@ from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.truth import Truth, clock
 from ccrs_core.conformance.watch import Watch, about, healing_time, topic_pattern, watching
 from ccrs_core.conformance.world import World, settle
-from ccrs_core.exchange import SequenceScope
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,

@@ -12,7 +12,7 @@ from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import about, emulated_topics
 from ccrs_core.conformance.world import World
-from ccrs_core.exchange import Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.model.subscriptions import Channel, Subscription
 
 _MOST = 3

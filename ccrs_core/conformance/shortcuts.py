@@ -7,14 +7,14 @@ from pathlib import Path
 
 import attrs
 
-from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.material import Capture, captures, comparable
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.contract.codec import Codec, Data
+from ccrs_core.contract.compression import inflate
 from ccrs_core.errors import DecodeError
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.replay import received_frames

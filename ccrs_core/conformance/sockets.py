@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from ccrs_core.client import Client, connect
-from ccrs_core.codec import Outbound
 from ccrs_core.conformance.world import Tap
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.emulator.server import EmulatorServer
-from ccrs_core.exchange import Exchange
 from ccrs_core.options import Options
 from ccrs_core.transport.base import Connection
 from ccrs_core.transport.http import HttpTransport

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from ccrs_core.codec import Codec, Heartbeat, Message, Outbound
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.codec import Codec, Heartbeat, Message, Outbound
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
+from ccrs_core.contract.rest import GetBook, HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import Checksum
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import GetBook, HttpRequest, HttpResponse
 
 
 @attrs.frozen

@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Data
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import followed
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.contract.codec import Data
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator import Listing
-from ccrs_core.exchange import SequenceScope
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.subscriptions import Channel

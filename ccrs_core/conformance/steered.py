@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 
 import attrs
 
-from ccrs_core.codec import Data, Message
 from ccrs_core.conformance.figures import figure_fits, figures_of
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.contract.codec import Data, Message
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import Listing, SimulatedMarket
-from ccrs_core.exchange import Exchange
 from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription

@@ -23,11 +23,11 @@ from ccrs_core.conformance.facts import FILE, Facts, read
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.world import World
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import Dialect, EmulatedExchange, Listing
-from ccrs_core.exchange import Exchange
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.rest import GetInstruments, Request
 from ccrs_core.transport.memory import START_NS
 
 
@@ -309,7 +309,7 @@ class Subject:
 
 def requests_of(subject: Subject, instrument: Instrument, size: int = 5) -> Iterator[Request[Any]]:
     """One request of each declared kind that an instrument's market answers, for so much of it."""
-    from ccrs_core import rest
+    from ccrs_core.contract import rest
 
     ways: dict[type[Request[Any]], Callable[[], Request[Any]]] = {
         rest.GetServerTime: rest.GetServerTime,

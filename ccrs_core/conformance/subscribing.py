@@ -10,18 +10,18 @@ from random import Random
 import attrs
 import pytest
 
-from ccrs_core.codec import Ack, Data, Message, Outbound, Refused
 from ccrs_core.conformance.coined import renamed
 from ccrs_core.conformance.line import Wire
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.world import World
+from ccrs_core.contract.codec import Ack, Data, Message, Outbound, Refused
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError, SubscriptionRefused
-from ccrs_core.exchange import Route
 from ccrs_core.feed import Feed
-from ccrs_core.inflate import inflate
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.subscriptions import Channel, Subscription

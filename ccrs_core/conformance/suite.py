@@ -17,7 +17,7 @@ from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.supervisor import SupervisorProperties
 from ccrs_core.conformance.trading import TradingProperties
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange
 
 
 class ConformanceSuite(

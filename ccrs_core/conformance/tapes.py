@@ -18,9 +18,9 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import interest_of, topic_pattern, watching
 from ccrs_core.conformance.world import HOST, World, settle
+from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import SequenceScope
 from ccrs_core.feed import Feed
 from ccrs_core.model.events import AnyEvent, Gap, Reason, Stale
 from ccrs_core.model.serialize import to_json

@@ -12,12 +12,12 @@ from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import interest_of
 from ccrs_core.conformance.world import World, settle
-from ccrs_core.exchange import Route
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetBook, GetCandles, GetInstruments, GetServerTime, GetTopOfBook
 from ccrs_core.model.events import AnyEvent, Candle, Event, Funding, Liquidation, Ticker, Trade
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import INTERVALS, Channel
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
-from ccrs_core.rest import GetBook, GetCandles, GetInstruments, GetServerTime, GetTopOfBook
 
 _NEAR_NS = 5 * NS_PER_SECOND
 _YEAR_NS = 366 * 86_400 * NS_PER_SECOND

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import pytest
 
 from ccrs_core.addresses import everything_at
-from ccrs_core.codec import Data
 from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
@@ -20,11 +19,12 @@ from ccrs_core.conformance.relay import Relay, messages_in
 from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
+from ccrs_core.contract.codec import Data
+from ccrs_core.contract.compression import LARGEST, Compression, inflate
+from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import EmulatorServer, Frame
 from ccrs_core.emulator.fault import GARBLED
 from ccrs_core.errors import CcrsError, DecodeError
-from ccrs_core.inflate import LARGEST, Compression, inflate
-from ccrs_core.rest import GetInstruments, Request
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
 

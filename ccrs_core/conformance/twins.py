@@ -18,7 +18,6 @@ from typing import Any
 import attrs
 import pytest
 
-from ccrs_core.codec import Codec, Data
 from ccrs_core.conformance.changes import few
 from ccrs_core.conformance.declared import declared_subscriptions, wake
 from ccrs_core.conformance.facts import FILE
@@ -27,13 +26,14 @@ from ccrs_core.conformance.material import parsed, spelled
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import figures
 from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.contract.codec import Codec, Data
+from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import Listing
 from ccrs_core.errors import CcrsError
-from ccrs_core.inflate import inflate
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import GetInstruments, Request
 
 _SECONDS = 75.0
 """For which streams are listened to: candles of a minute close meanwhile."""

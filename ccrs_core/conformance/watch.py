@@ -12,13 +12,13 @@ from weakref import WeakKeyDictionary
 
 from ccrs_core.addresses import everything_at
 from ccrs_core.client import Client
-from ccrs_core.codec import Heartbeat
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.world import World
+from ccrs_core.contract.codec import Heartbeat
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.emulator import EmulatedExchange, Peer
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Exchange, Route
 from ccrs_core.feed import Feed
 from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
 from ccrs_core.model.orderbook import Applied, OrderBook

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from ccrs_core.client import Client, connect
-from ccrs_core.codec import Outbound
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import EmulatedExchange, EmulatorConnection, EmulatorTransport
-from ccrs_core.exchange import Exchange
 from ccrs_core.options import Options
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.memory import VirtualClock, VirtualTimeLoop
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from ccrs_core.rest import HttpRequest, HttpResponse
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.listing import Listing

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from ccrs_core.codec import Outbound
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator.dialect import Frame, HttpRefusal
 from ccrs_core.emulator.venue import CloseAction, EmulatedExchange, Peer, PingAction
 from ccrs_core.errors import ConnectFailed, ConnectionLost, TransportError
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import Clock
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gzip
 
-from ccrs_core.rest import HttpResponse
+from ccrs_core.contract.rest import HttpResponse
 
 NEVER_ASKED = frozenset({"empty", "html", "redirect"})
 """Where the exchange never hears of the request."""

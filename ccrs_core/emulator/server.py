@@ -13,12 +13,12 @@ from typing import Self
 
 from aiohttp import WSMsgType, web
 
+from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal
 from ccrs_core.emulator.fault import Fault
 from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer, PingAction
 from ccrs_core.errors import UsageError
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import HttpRequest
 
 _LEAST_WAIT = 0.001
 _MOST_LAG_NS = NS_PER_SECOND

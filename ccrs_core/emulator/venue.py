@@ -17,6 +17,7 @@ from itertools import count
 
 import attrs
 
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.emulator.faults import Faults
 from ccrs_core.emulator.intermediary import NEVER_ASKED, garbled
@@ -29,7 +30,6 @@ from ccrs_core.emulator.streams import Stream
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 _UNWATCHED_NS = 60 * NS_PER_SECOND
 _EVERYTHING = Changed.BOOK | Changed.REFERENCE

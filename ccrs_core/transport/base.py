@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
-from ccrs_core.codec import Outbound
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.model import checks
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 
 @attrs.frozen(kw_only=True)

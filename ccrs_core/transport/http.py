@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from ccrs_core.codec import Outbound
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import (
     CcrsError,
     ConnectFailed,
@@ -27,7 +28,6 @@ from ccrs_core.errors import (
     TransportError,
     UsageError,
 )
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
 from ccrs_core.transport.connectors import connector
 from ccrs_core.transport.pace import Deadline

@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from ccrs_core.codec import Outbound
+from ccrs_core.contract.codec import Outbound
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import ConnectFailed, ConnectionLost, TransportError
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import attrs
 import orjson
 
-from ccrs_core.codec import LeftOut, Message
+from ccrs_core.contract.codec import LeftOut, Message
+from ccrs_core.contract.rest import Answer, HttpResponse
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import Answer, HttpResponse
 
 if TYPE_CHECKING:
     from ccrs_core.model.events import MarketData

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import attrs
 
+from ccrs_core.contract.rest import GetCandles, GetFundingHistory
 from ccrs_core.model.events import Candle
 from ccrs_core.model.units import NS_PER_MS
-from ccrs_core.rest import GetCandles, GetFundingHistory
 from ccrs_core.wire.candle_times import first_open, later
 
 _GROWTH = 16

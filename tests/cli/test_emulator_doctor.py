@@ -15,9 +15,9 @@ import pytest
 
 from ccrs_core import plugins
 from ccrs_core.cli import doctor, run
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import Fault, FaultKind
 from ccrs_core.errors import ConnectFailed
-from ccrs_core.rest import HttpRequest, HttpResponse
 from tests.cli.conftest import SECONDS, Command
 
 

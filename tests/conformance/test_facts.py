@@ -10,11 +10,11 @@ from ccrs_bybit import Bybit
 
 from ccrs_core.conformance import Subject
 from ccrs_core.conformance.facts import Facts, FactsError, read
+from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.rest import GetBook, GetTopOfBook
 from ccrs_core.errors import RateLimited
-from ccrs_core.exchange import Budget
 from ccrs_core.model.instruments import InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.rest import GetBook, GetTopOfBook
 
 HEAD = """
 date = 2026-01-31

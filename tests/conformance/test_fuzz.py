@@ -19,13 +19,13 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_core import cli
 from ccrs_core.cli import conformance
 from ccrs_core.cli.new import Package
-from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.conformance import fuzz
 from ccrs_core.conformance.fuzz import SEPARATOR, Target
 from ccrs_core.conformance.subject import Subject
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import Answer, Endpoint, HttpResponse, Request
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Route
-from ccrs_core.rest import Answer, Endpoint, HttpResponse, Request
 from tests.installing import environment, install
 
 from .test_doors import Done, ccrs

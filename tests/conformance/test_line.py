@@ -7,10 +7,10 @@ from importlib import import_module
 import pytest
 
 from ccrs_core.conformance.line import Line
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import GetInstruments
 
 START_NS = 1_767_225_600_000_000_000
 

@@ -13,16 +13,16 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.emulator import BybitDialect, BybitSession
 
-from ccrs_core.codec import Ack, Closing, Codec, Heartbeat, Message, Outbound, Unrecognised
 from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.supervisor import SupervisorProperties
+from ccrs_core.contract.codec import Ack, Closing, Codec, Heartbeat, Message, Outbound, Unrecognised
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import HttpResponse
 from ccrs_core.emulator import Dialect, Frame, Peer
 from ccrs_core.errors import CcrsError, ExchangeError
-from ccrs_core.exchange import Exchange, Route
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import HttpResponse
 
 PROPERTIES = SupervisorProperties()
 NAMES = [name for name in dir(PROPERTIES) if name.startswith("test_")]

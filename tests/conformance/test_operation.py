@@ -12,13 +12,13 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 
 from ccrs_core import plugins
-from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
-from ccrs_core.exchange import CONTRACT, Environment, Exchange, Route
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import CONTRACT, Environment, Exchange, Route
+from ccrs_core.contract.rest import Answer, GetFundingHistory, GetInstruments
 from ccrs_core.model.events import Trade
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import Answer, GetFundingHistory, GetInstruments
 
 
 def failure(test: str, exchange: type[Exchange], *, local: bool = False) -> str:

@@ -15,7 +15,7 @@ from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
 from ccrs_core.conformance import ConformanceSuite, Subject
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange
 
 PLUGINS: dict[str, type[Exchange]] = {
     "bybit": Bybit,

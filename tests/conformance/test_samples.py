@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from ccrs_core.codec import Ack, Data
 from ccrs_core.conformance.reading import RECEIVED_NS, SampleError, differences
 from ccrs_core.conformance.samples import Samples
-from ccrs_core.credentials import Credentials
+from ccrs_core.contract.codec import Ack, Data
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpRequest
 from ccrs_core.errors import RateLimited
 from ccrs_core.model.events import Trade
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import GetInstruments, GetTrades, HttpRequest
 
 INSTRUMENT = {
     "symbol": "AAA/BBB", "native": "AAABBB", "market": "spot", "base": "AAA", "quote": "BBB",
@@ -204,7 +204,7 @@ EVENT = "streams/all.expected.json: frames[1][0].events[0]"
         ({"requests/trades.json": {**REQUEST, "value": 5}}, "value: must be a list […], not 5"),
         (
             {"requests/trades.json": {**REQUEST, "request": {"type": "GetTape"}}},
-            "requests/trades.json: request.type: no 'GetTape' in ccrs_core.rest; there is ",
+            "requests/trades.json: request.type: no 'GetTape' in ccrs_core.contract.rest; there is ",
         ),
         (
             {"requests/trades.json": {**REQUEST, "http": {**REQUEST["http"], "query": [["s"]]}}},

@@ -13,10 +13,10 @@ import orjson
 import pytest
 from ccrs_kraken import Kraken
 
-from ccrs_core.codec import Codec, Data, Message
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import Capabilities, Exchange, Route
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Capabilities, Exchange, Route
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription

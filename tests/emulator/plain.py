@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import (
     BookView,
     Changed,
@@ -22,7 +23,6 @@ from ccrs_core.emulator import (
     Stream,
 )
 from ccrs_core.model.instruments import Market
-from ccrs_core.rest import HttpRequest, HttpResponse
 
 START_NS = 1_767_225_600_000_000_000
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from ccrs_core import ConnectFailed, ConnectionLost, TransportError, Unsupported, UsageError
+from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.emulator import (
     EmulatedExchange,
     EmulatorConnection,
@@ -17,7 +18,6 @@ from ccrs_core.emulator import (
     FaultKind,
     parse_fault,
 )
-from ccrs_core.rest import HttpRequest
 from ccrs_core.transport.memory import run
 from tests.emulator.plain import START_NS, Announcing, PlainDialect
 

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from ccrs_core import ConnectFailed, ConnectionLost, TransportError, UsageError
+from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.emulator import EmulatedExchange, EmulatorServer, HttpRefusal, Session
-from ccrs_core.rest import HttpRequest
 from ccrs_core.transport.base import Connection, TransportOptions
 from ccrs_core.transport.http import HttpTransport
 from tests.emulator.plain import START_NS, PlainDialect, PlainSession

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import UsageError
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import (
     CloseAction,
     EmulatedExchange,
@@ -25,7 +26,6 @@ from ccrs_core.emulator import (
 )
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.memory import run
 from tests.emulator.plain import START_NS, PlainDialect, PlainSession
 

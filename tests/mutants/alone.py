@@ -9,9 +9,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Message, Unchanged
+from ccrs_core.contract.codec import Codec, Message, Unchanged
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import Funding, MarkPrice, TopOfBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from tests.mutants.mutant import caught_by

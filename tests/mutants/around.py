@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Codec
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Route
 from tests.mutants.wrappers import Through
 
 

@@ -10,10 +10,10 @@ import orjson
 from ccrs_binance import Binance
 from ccrs_binance.codec import BinanceCodec
 
-from ccrs_core.codec import Data, Message
+from ccrs_core.contract.codec import Data, Message
+from ccrs_core.contract.exchange import Environment, Exchange, Route
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Environment, Exchange, Route
-from ccrs_core.rest import GetInstruments
 
 LISTED = "test_instruments_say_what_the_exchange_lists"
 STATES = "test_states_that_differ_are_all_delivered"

@@ -8,10 +8,10 @@ import attrs
 from ccrs_binance import Binance
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec
-from ccrs_core.exchange import Route
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetCandles
 from ccrs_core.model.events import MarkPrice
-from ccrs_core.rest import GetCandles
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import Through
 

@@ -12,13 +12,13 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.plain import CONTRACT_TRADE
 from ccrs_bybit.streams import TradeStream
 
-from ccrs_core.codec import Data, Message, Outbound
+from ccrs_core.contract.codec import Data, Message, Outbound
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.events import Ticker, Trade
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_MS
-from ccrs_core.rest import GetInstruments
 from tests.mutants.mutant import Misread, Tampered, caught_by, changed, endpoint, original
 
 LISTED = "test_instruments_say_what_the_exchange_lists"

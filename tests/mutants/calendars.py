@@ -12,11 +12,11 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Data, Message
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetCandles, HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import Candle, Funding, Ticker
-from ccrs_core.rest import GetCandles, HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering
 

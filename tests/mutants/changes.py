@@ -10,9 +10,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Data, Message
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.rest import GetInstruments, HttpRequest, HttpResponse
 from ccrs_core.model.events import Candle, Funding, MarkPrice, Ticker, TopOfBook
-from ccrs_core.rest import GetInstruments, HttpRequest, HttpResponse
 from tests.mutants.around import Remembering, reading, rewritten, speaking
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering

@@ -12,7 +12,7 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.emulator import BybitDialect
 
-from ccrs_core.codec import (
+from ccrs_core.contract.codec import (
     Ack,
     Alive,
     Closing,
@@ -23,10 +23,10 @@ from ccrs_core.codec import (
     Refused,
     Unrecognised,
 )
+from ccrs_core.contract.compression import Compression
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Route
-from ccrs_core.inflate import Compression
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.wire import MALFORMED
 from tests.mutants.mutant import Misread, caught_by

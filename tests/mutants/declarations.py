@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import attrs
 from ccrs_bybit import Bybit
 
-from ccrs_core.exchange import Budget, Capabilities, Environment, Limits, Route
+from ccrs_core.contract.exchange import Budget, Capabilities, Environment, Limits, Route
+from ccrs_core.contract.rest import Endpoint, GetFundingHistory, Request
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import Endpoint, GetFundingHistory, Request
 from tests.mutants.mutant import caught_by
 
 _DECLARED = Bybit.capabilities

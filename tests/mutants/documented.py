@@ -14,13 +14,9 @@ from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 from ccrs_okx.emulator import OkxDialect
 
-from ccrs_core.codec import Codec, Heartbeat
-from ccrs_core.emulator import Dialect, HttpRefusal, Session
-from ccrs_core.errors import AuthError, CcrsError, InvalidRequest, RateLimited
-from ccrs_core.exchange import Budget, Limits, Route
-from ccrs_core.model.instruments import InstrumentStatus, Market
-from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import (
+from ccrs_core.contract.codec import Codec, Heartbeat
+from ccrs_core.contract.exchange import Budget, Limits, Route
+from ccrs_core.contract.rest import (
     Endpoint,
     GetBook,
     GetInstruments,
@@ -28,6 +24,10 @@ from ccrs_core.rest import (
     HttpResponse,
     Request,
 )
+from ccrs_core.emulator import Dialect, HttpRefusal, Session
+from ccrs_core.errors import AuthError, CcrsError, InvalidRequest, RateLimited
+from ccrs_core.model.instruments import InstrumentStatus, Market
+from ccrs_core.model.subscriptions import Channel, Subscription
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, answering
 

@@ -14,14 +14,14 @@ from ccrs_binance import Binance
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
 
-from ccrs_core.codec import Codec, Message
 from ccrs_core.conformance.spy import SpiedCodec, SpiedExchange
-from ccrs_core.exchange import Exchange, Route
+from ccrs_core.contract.codec import Codec, Message
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import GetBook, GetInstruments
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orderbook import Checksum
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import GetBook, GetInstruments
 from tests.mutants import binance, connections, oddities, okx, quiet, sequences, values
 from tests.mutants.mutant import OF_KIND, Misread, Mutant, changed
 from tests.mutants.values import MARKET

@@ -11,9 +11,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.rest import GetInstruments, GetTopOfBook
 from ccrs_core.model.events import BookUpdate, Candle, Funding, MarkPrice, Ticker, TopOfBook, Trade
-from ccrs_core.rest import GetInstruments, GetTopOfBook
 from tests.mutants.around import Remembering, never, reading, rewritten, speaking, told
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering

@@ -11,11 +11,9 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Outbound
-from ccrs_core.emulator import Dialect, HttpRefusal, Session
-from ccrs_core.exchange import Environment, Exchange, Route
-from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import (
+from ccrs_core.contract.codec import Codec, Outbound
+from ccrs_core.contract.exchange import Environment, Exchange, Route
+from ccrs_core.contract.rest import (
     Endpoint,
     GetCandles,
     GetFundingHistory,
@@ -25,6 +23,8 @@ from ccrs_core.rest import (
     HttpResponse,
     Request,
 )
+from ccrs_core.emulator import Dialect, HttpRefusal, Session
+from ccrs_core.model.subscriptions import Subscription
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering
 

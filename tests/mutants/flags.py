@@ -10,9 +10,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
+from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpRequest, HttpResponse
 from ccrs_core.model.events import Liquidation, Trade
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Side
-from ccrs_core.rest import GetInstruments, GetTrades, HttpRequest, HttpResponse
 from tests.mutants.around import reading, speaking, told
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, answering

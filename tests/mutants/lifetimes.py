@@ -12,9 +12,9 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Alive, Codec, Message, Outbound, Reply
+from ccrs_core.contract.codec import Alive, Codec, Message, Outbound, Reply
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Session
-from ccrs_core.exchange import Route
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from tests.mutants.mutant import caught_by

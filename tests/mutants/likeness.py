@@ -16,10 +16,9 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec
-from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Exchange, Route
-from ccrs_core.rest import (
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import (
     Endpoint,
     GetCandles,
     GetInstruments,
@@ -29,6 +28,7 @@ from ccrs_core.rest import (
     HttpResponse,
     Request,
 )
+from ccrs_core.emulator import Dialect
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through
 

@@ -13,10 +13,9 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Data, Message
-from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Exchange, Route
-from ccrs_core.rest import (
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import (
     Answer,
     GetCandles,
     GetFundingHistory,
@@ -25,6 +24,7 @@ from ccrs_core.rest import (
     HttpResponse,
     Request,
 )
+from ccrs_core.errors import DecodeError
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import Through
 

@@ -11,8 +11,8 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Message
-from ccrs_core.rest import GetInstruments, GetTrades, HttpResponse
+from ccrs_core.contract.codec import Message
+from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpResponse
 from tests.mutants.around import reading, rewritten
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import Through

@@ -15,10 +15,10 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Data, Message
-from ccrs_core.exchange import Exchange, Route
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import Endpoint, Request
 from ccrs_core.model.events import MarketData
-from ccrs_core.rest import Endpoint, Request
 
 PLUGINS: dict[str, type[Exchange]] = {
     "bybit": Bybit,

@@ -10,13 +10,13 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, LeftOut, Message, Unchanged
+from ccrs_core.contract.codec import Codec, LeftOut, Message, Unchanged
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect, Listing, Oddity
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Exchange, Route
 from ccrs_core.model.instruments import InstrumentStatus
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 
 ODD = "test_the_emulator_is_as_odd_as_the_exchange"

@@ -10,11 +10,11 @@ import orjson
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
 
-from ccrs_core.codec import Data, Message
+from ccrs_core.contract.codec import Data, Message
+from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Exchange, Route
 from ccrs_core.model.events import Candle
-from ccrs_core.rest import GetInstruments
 
 LISTED = "test_instruments_say_what_the_exchange_lists"
 STATES = "test_states_that_differ_are_all_delivered"

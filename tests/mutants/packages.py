@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ccrs_bybit import Bybit
 
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange
 from tests.mutants.mutant import MUTANTS, Mutant
 
 _folder = tempfile.TemporaryDirectory(prefix="ccrs-mutants-")

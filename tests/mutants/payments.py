@@ -10,11 +10,11 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.rest import GetFundingHistory, HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import Funding, Ticker
-from ccrs_core.rest import GetFundingHistory, HttpRequest, HttpResponse
 from tests.mutants.calendars import DAY_NS, HOUR_NS, Changing
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering

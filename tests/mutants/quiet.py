@@ -11,9 +11,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
-from ccrs_core.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import Activity, GetActivity, HttpResponse, Request
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import Activity, GetActivity, HttpResponse, Request
 from tests.mutants.mutant import caught_by
 
 MUTED = "test_a_stream_that_is_acknowledged_and_stays_silent_is_told_of_and_revived"

@@ -12,9 +12,9 @@ from ccrs_binance import Binance
 from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import GetCandles, GetFundingHistory, HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
-from ccrs_core.exchange import Exchange
-from ccrs_core.rest import GetCandles, GetFundingHistory, HttpRequest, HttpResponse
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough
 

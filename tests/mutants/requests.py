@@ -11,11 +11,8 @@ from urllib.parse import quote
 import attrs
 from ccrs_bybit import Bybit
 
-from ccrs_core.credentials import Credentials
-from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, InvalidRequest, RateLimited
-from ccrs_core.model.instruments import Market
-from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
-from ccrs_core.rest import (
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.rest import (
     Answer,
     GetBook,
     GetCandles,
@@ -28,6 +25,9 @@ from ccrs_core.rest import (
     HttpResponse,
     Request,
 )
+from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, InvalidRequest, RateLimited
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from tests.mutants.mutant import caught_by, endpoint, original
 
 HOLES = "test_a_history_from_a_start_goes_over_holes"

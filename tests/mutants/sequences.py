@@ -9,9 +9,9 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.streams import Stream
 
-from ccrs_core.codec import Codec, Data, Message
+from ccrs_core.contract.codec import Codec, Data, Message
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Route, SequenceScope
 from ccrs_core.model.events import BookUpdate, TopOfBook
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Subscription

@@ -13,10 +13,10 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
-from ccrs_core.codec import Codec, Message
+from ccrs_core.contract.codec import Codec, Message
+from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import DecodeError
-from ccrs_core.exchange import Route
 from ccrs_core.model.events import Ticker, TopOfBook
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through

@@ -17,8 +17,8 @@ from hypothesis import Phase, settings
 
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
 from ccrs_core.conformance.properties import Against
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.errors import CcrsError
-from ccrs_core.exchange import Exchange
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.connections import ZippedBybit
 from tests.mutants.elsewhere import ELSEWHERE

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from ccrs_bybit.codec import INTERVALS, BybitCodec
 
-from ccrs_core.codec import Message
+from ccrs_core.contract.codec import Message
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.events import (
     BookUpdate,

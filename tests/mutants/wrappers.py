@@ -15,11 +15,11 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.codec import Codec, Data, Message, Outbound
+from ccrs_core.contract.codec import Codec, Data, Message, Outbound
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Session
-from ccrs_core.exchange import Exchange
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.rest import HttpRequest, HttpResponse, Request
 
 
 class Through(Codec):

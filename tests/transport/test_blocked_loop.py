@@ -26,7 +26,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.exchange import Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.transport.base import TransportOptions
 from tests.toy import Toy, ToyCodec, instrument
 from tests.transport.servers import BOTH, GUARD, TEXT, Make, Peer, answer, frame, run, serve

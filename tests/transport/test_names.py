@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.errors import ConnectFailed
-from ccrs_core.rest import HttpRequest
 from ccrs_core.transport import names
 from ccrs_core.transport.base import Transport, TransportOptions
 from ccrs_core.transport.names import dial, look_up

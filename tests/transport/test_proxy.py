@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.errors import (
     CcrsError,
     ConnectFailed,
     TransportError,
     UsageError,
 )
-from ccrs_core.rest import HttpRequest
 from ccrs_core.transport.base import Transport, TransportOptions
 from ccrs_core.transport.proxy import parse_proxy
 from tests.transport.servers import (

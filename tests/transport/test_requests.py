@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import (
     ConnectFailed,
     GarbledAnswer,
@@ -20,7 +21,6 @@ from ccrs_core.errors import (
     TransportError,
     UsageError,
 )
-from ccrs_core.rest import HttpRequest, HttpResponse
 from ccrs_core.transport.base import TransportOptions
 from tests.transport.servers import (
     BOTH,

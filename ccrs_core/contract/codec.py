@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from ccrs_core.inflate import Compression
+from ccrs_core.contract.compression import Compression
 
 if TYPE_CHECKING:
-    from ccrs_core.credentials import Credentials
+    from ccrs_core.contract.credentials import Credentials
     from ccrs_core.model.events import MarketData
     from ccrs_core.model.subscriptions import Subscription
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from ccrs_core.codec import Codec
+from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 from ccrs_core.errors import Unsupported
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 
 if TYPE_CHECKING:
-    from ccrs_core.credentials import Credentials
+    from ccrs_core.contract.credentials import Credentials
+    from ccrs_core.contract.rest import Endpoint, HttpRequest, HttpResponse, Request
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
     from ccrs_core.model.orderbook import Checksum
-    from ccrs_core.rest import Endpoint, HttpRequest, HttpResponse, Request
 
 CONTRACT = 1
 """Version of this contract. Plugins written for another one are refused at load time."""
