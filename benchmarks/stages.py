@@ -28,10 +28,10 @@ from benchmarks.frames import END, stamp_text
 from benchmarks.job import Job
 from benchmarks.measure import cores, pin
 from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
-from ccrs_core import plugins
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.effects import Patience
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription

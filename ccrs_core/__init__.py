@@ -89,10 +89,10 @@ if TYPE_CHECKING:
     from ccrs_core.errors import UnknownInstrument as UnknownInstrument
     from ccrs_core.errors import Unsupported as Unsupported
     from ccrs_core.errors import UsageError as UsageError
+    from ccrs_core.extensions.hooks import hookimpl as hookimpl
     from ccrs_core.feed import Feed as Feed
     from ccrs_core.histogram import Histogram as Histogram
     from ccrs_core.histogram import LatencySummary as LatencySummary
-    from ccrs_core.hooks import hookimpl as hookimpl
     from ccrs_core.leadlag import Lead as Lead
     from ccrs_core.leadlag import LeadLag as LeadLag
     from ccrs_core.many import Clients as Clients
@@ -180,9 +180,9 @@ _HOME = {
             "RateLimited ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut "
             "TransportError UnknownInstrument Unsupported UsageError"
         ),
+        "extensions.hooks": "hookimpl",
         "feed": "Feed",
         "histogram": "Histogram LatencySummary",
-        "hooks": "hookimpl",
         "leadlag": "Lead LeadLag",
         "many": "Clients connect_many",
         "merged": "MergedFeed",

@@ -77,8 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _check(name: str) -> None:
     """Refuse at once what would fail in every test."""
-    from ccrs_core import plugins
     from ccrs_core.errors import CcrsError
+    from ccrs_core.extensions import exchanges as plugins
 
     if find_spec("hypothesis") is None:
         raise pytest.UsageError(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ccrs_core import plugins
 from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
 from ccrs_core.alternatives import Alternatives
 from ccrs_core.context import Context
@@ -25,6 +24,7 @@ from ccrs_core.contract.rest import (
     Request,
 )
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.limits import HostLimits, limits_of

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import attrs
 
-from ccrs_core import plugins
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import GetBook
 from ccrs_core.errors import UsageError
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import OrderBook

@@ -10,9 +10,10 @@ from typing import Any
 
 import attrs
 
-from ccrs_core import AnyEvent, Client, Feed, Gap, Interest, Resumed, Stale, connect, plugins
+from ccrs_core import AnyEvent, Client, Feed, Gap, Interest, Resumed, Stale, connect
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import Dialect, EmulatedExchange, EmulatorTransport
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.transport.memory import START_NS, VirtualClock, run
 
 

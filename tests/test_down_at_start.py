@@ -32,11 +32,11 @@ from ccrs_core import (
     UnknownInstrument,
     Unsupported,
     UsageError,
-    plugins,
     top_of_book,
     trades,
 )
 from ccrs_core.emulator import EmulatorServer
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.several import TOP as BOTH_TOPS
 from tests.several import laid

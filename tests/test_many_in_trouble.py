@@ -24,7 +24,7 @@ from ccrs_core import (
     connect_many,
     trades,
 )
-from ccrs_core.hooks import new_manager
+from ccrs_core.extensions.hooks import new_manager
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.several import TOP, CountingTransport, Internet, laid, toy, world
 from tests.virtual import scenario

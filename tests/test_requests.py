@@ -37,9 +37,9 @@ from ccrs_core import (
     Unsupported,
     UsageError,
     connect,
-    plugins,
 )
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.checks import how_many
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.scripted import BTC, TIME, Paged, Rest, page, status

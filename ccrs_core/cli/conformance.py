@@ -110,7 +110,7 @@ def check_installed(exchange: str, *libraries: str, extra: str) -> None:
         raise UsageError(
             f"{' and '.join(missing)} must be installed: pip install 'ccrs-core[{extra}]'"
         )
-    from ccrs_core import plugins
+    from ccrs_core.extensions import exchanges as plugins
 
     plugins.load(exchange)
 

@@ -116,9 +116,9 @@ def command(
     if "help" in faults:
         _list_faults()
         return
-    from ccrs_core import plugins
     from ccrs_core.cli.counting import CountingServer
     from ccrs_core.emulator import EmulatedExchange, parse_fault
+    from ccrs_core.extensions import exchanges as plugins
 
     dialect = plugins.load(exchange)().dialect()
     if dialect is None:

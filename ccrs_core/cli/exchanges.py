@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ccrs_core import plugins
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
 

@@ -141,7 +141,7 @@ class Run:
         return found
 
     def _process(self, limit: int, **job: Any) -> subprocess.CompletedProcess[str]:
-        from ccrs_core import plugins
+        from ccrs_core.extensions import exchanges as plugins
 
         package = plugins.load(self.exchange).__module__.partition(".")[0]
         work = {

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from ccrs_core import __version__, loading
+from ccrs_core import __version__
 from ccrs_core.cli import form, interrupts, patience
 from ccrs_core.errors import CcrsError, PluginBroken, PluginError, TransportError, UsageError
+from ccrs_core.extensions import loading
 
 COMMANDS = {
     "exchanges": "The installed exchanges and what they offer.",
@@ -40,7 +41,7 @@ class Commands(click.Group):
         """Let plugins add their commands, once."""
         if not self._extended:
             self._extended = True
-            from ccrs_core import plugins
+            from ccrs_core.extensions import exchanges as plugins
 
             plugins.call(plugins.hook_manager(), "ccrs_add_command", group=self)
 

@@ -17,10 +17,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from ccrs_core import loading
 from ccrs_core.cli import interrupts
 from ccrs_core.cli.patience import ending_after, limit, slow
 from ccrs_core.errors import CcrsError, PluginBroken
+from ccrs_core.extensions import loading
 
 _START_SECONDS = 30.0
 """For the interpreter itself."""

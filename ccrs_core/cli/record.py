@@ -94,8 +94,9 @@ def command(
 async def _header(
     client: Client, interests: Sequence[Interest], started_ns: int, connections: int
 ) -> Header:
-    from ccrs_core import __version__, plugins
+    from ccrs_core import __version__
     from ccrs_core.contract.exchange import resolve
+    from ccrs_core.extensions import exchanges as plugins
     from ccrs_core.recording import Header
 
     exchange = client.exchange

@@ -17,11 +17,11 @@ from unittest.mock import patch
 import attrs
 import pytest
 
-from ccrs_core import plugins
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.contract.exchange import CONTRACT, Exchange
 from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch
+from ccrs_core.extensions import exchanges as plugins
 
 _BUDGET = 0.5
 """Seconds that importing a plugin may take beyond the contract."""

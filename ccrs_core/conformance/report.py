@@ -15,11 +15,11 @@ from typing import Any
 import attrs
 
 import ccrs_core
-from ccrs_core import plugins
 from ccrs_core.conformance.advice import advice
 from ccrs_core.conformance.properties import Against, Property, Theme
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import GetInstruments
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
 

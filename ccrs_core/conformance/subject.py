@@ -18,7 +18,6 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from ccrs_core import plugins
 from ccrs_core.conformance.facts import FILE, Facts, read
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.profile import Profile
@@ -26,6 +25,7 @@ from ccrs_core.conformance.world import World
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import Dialect, EmulatedExchange, Listing
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
 from ccrs_core.transport.memory import START_NS

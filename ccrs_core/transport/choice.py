@@ -6,9 +6,9 @@ import logging
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
-from ccrs_core import plugins
 from ccrs_core.errors import CcrsError, PluginBroken, PluginNotInstalled, UsageError
-from ccrs_core.loading import loading
+from ccrs_core.extensions import exchanges as plugins
+from ccrs_core.extensions.loading import loading
 
 if TYPE_CHECKING:
     from ccrs_core.transport.base import Transport, TransportOptions

@@ -12,10 +12,10 @@ import click
 import pluggy
 import pytest
 
-from ccrs_core import plugins
 from ccrs_core.cli import run
 from ccrs_core.cli.group import Commands, cli
-from ccrs_core.hooks import Specs, hookimpl
+from ccrs_core.extensions import exchanges as plugins
+from ccrs_core.extensions.hooks import Specs, hookimpl
 from tests.cli.conftest import Command
 from tests.installing import Site
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from ccrs_core import plugins
 from ccrs_core.cli import doctor, run
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import Fault, FaultKind
 from ccrs_core.errors import ConnectFailed
+from ccrs_core.extensions import exchanges as plugins
 from tests.cli.conftest import SECONDS, Command
 
 

@@ -11,11 +11,11 @@ import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 
-from ccrs_core import plugins
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.exchange import CONTRACT, Environment, Exchange, Route
 from ccrs_core.contract.rest import Answer, GetFundingHistory, GetInstruments
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.events import Trade
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch, PluginNotInstalled
-from ccrs_core.loading import loading
+from ccrs_core.extensions.loading import loading
 
 EXCHANGES = "ccrs.exchanges"
 PLUGINS = "ccrs.plugins"
@@ -172,7 +172,7 @@ def hook_manager() -> Any:
     entries = _entries(PLUGINS)
     if not entries:
         return None
-    from ccrs_core.hooks import new_manager
+    from ccrs_core.extensions.hooks import new_manager
 
     manager = new_manager()
     for entry in entries:
@@ -206,7 +206,7 @@ def _register(manager: Any, entry: EntryPoint) -> None:
     for hook in _async_hooks(manager, name):
         _refuse_async(hook, name)
     for hook in _unknown_hooks(manager, name):
-        from ccrs_core.hooks import Specs
+        from ccrs_core.extensions.hooks import Specs
 
         near = difflib.get_close_matches(hook, [h for h in vars(Specs) if h[0] != "_"], n=1)
         log.warning(
