@@ -30,7 +30,6 @@ from benchmarks.measure import cores, pin
 from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.effects import Patience
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
@@ -40,6 +39,7 @@ from ccrs_core.session import Session
 from ccrs_core.topic import Topic
 from ccrs_core.transport.base import TransportOptions, serve
 from ccrs_core.transport.choice import make_transport
+from ccrs_core.transport.patience import Patience
 
 BURST = 250
 _ENDING = stamp_text(END).encode()

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from ccrs_core.contract.rest import HttpRequest as HttpRequest
     from ccrs_core.contract.rest import HttpResponse as HttpResponse
     from ccrs_core.contract.rest import Request as Request
-    from ccrs_core.effects import Patience as Patience
     from ccrs_core.errors import AuthError as AuthError
     from ccrs_core.errors import BookInvalid as BookInvalid
     from ccrs_core.errors import CcrsError as CcrsError
@@ -139,7 +138,6 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import trades as trades
     from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
-    from ccrs_core.options import Options as Options
     from ccrs_core.policy import FeedStatus as FeedStatus
     from ccrs_core.policy import Policy as Policy
     from ccrs_core.status import ClientStatus as ClientStatus
@@ -152,6 +150,8 @@ if TYPE_CHECKING:
     from ccrs_core.transport.base import Transport as Transport
     from ccrs_core.transport.base import TransportOptions as TransportOptions
     from ccrs_core.transport.busy import busy_loop as busy_loop
+    from ccrs_core.transport.options import Options as Options
+    from ccrs_core.transport.patience import Patience as Patience
 
 _HOME = {
     name: module
@@ -171,7 +171,6 @@ _HOME = {
             "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
             "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"
         ),
-        "effects": "Patience",
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
             "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow GarbledAnswer "
@@ -199,11 +198,12 @@ _HOME = {
             "ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
-        "options": "Options",
         "policy": "FeedStatus Policy",
         "status": ("ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus"),
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
+        "transport.options": "Options",
+        "transport.patience": "Patience",
     }.items()
     for name in names.split()
 }

@@ -9,9 +9,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ccrs_core.addresses import Reachable, everything_at, headers_of, named, resolve_addresses
-from ccrs_core.alternatives import Alternatives
-from ccrs_core.context import Context
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import (
@@ -27,9 +24,7 @@ from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feed import Feed
 from ccrs_core.instruments import InstrumentStore, markets_of
-from ccrs_core.limits import HostLimits, limits_of
 from ccrs_core.lookout import Lookout
-from ccrs_core.masking import all_shown
 from ccrs_core.model.checks import at_least_one, how_many
 from ccrs_core.model.events import (
     AnyEvent,
@@ -42,7 +37,6 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
-from ccrs_core.options import Options
 from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement
 from ccrs_core.policy import Policy, PolicyName
@@ -50,8 +44,20 @@ from ccrs_core.requests import Requester
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import ClientStatus
 from ccrs_core.survey import survey
+from ccrs_core.transport.addresses import (
+    Reachable,
+    everything_at,
+    headers_of,
+    named,
+    resolve_addresses,
+)
+from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Transport
 from ccrs_core.transport.choice import make_transport
+from ccrs_core.transport.context import Context
+from ccrs_core.transport.limits import HostLimits, limits_of
+from ccrs_core.transport.masking import all_shown
+from ccrs_core.transport.options import Options
 from ccrs_core.transport.pace import Pace
 
 if TYPE_CHECKING:

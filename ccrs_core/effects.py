@@ -9,7 +9,6 @@ import attrs
 
 from ccrs_core.contract.codec import Data, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
-from ccrs_core.model import checks
 from ccrs_core.race import Runner
 
 
@@ -120,25 +119,6 @@ class Contest(Protocol):
         self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
     ) -> bool: ...
     def copied(self, number: int | bytes, runner: Runner, now_ns: int) -> None: ...
-
-
-@attrs.frozen(kw_only=True)
-class Patience:
-    """How long to wait for what, in seconds."""
-
-    ack: float = attrs.field(default=5.0, validator=checks.positive_seconds)
-    """For an acknowledgement, before the request is repeated."""
-    ack_attempts: int = attrs.field(default=3, validator=checks.count)
-    """Requests without acknowledgement after which a topic counts as refused."""
-    login: float = attrs.field(default=10.0, validator=checks.positive_seconds)
-    first: float = attrs.field(default=20.0, validator=checks.positive_seconds)
-    """For the first acknowledgement of a subscription from the wish on, connected or not, before
-    the feed is told. The wish is known once the feed is entered, for which its instruments are."""
-    unproved: float = attrs.field(default=1800.0, validator=checks.positive_seconds)
-    """Without any sign of life of a stream of which the exchange can't be asked whether anything
-    has happened, before it is subscribed to anew on a fresh connection."""
-    idle: float = attrs.field(default=60.0, validator=checks.positive_seconds)
-    """For any frame at all, where the codec declares no heartbeat."""
 
 
 @attrs.define(eq=False)

@@ -19,13 +19,13 @@ from ccrs_core.merged import MergedFeed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Interest
-from ccrs_core.options import Options
 from ccrs_core.placement import Resolved
 from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.qualified import qualified, split
 from ccrs_core.status import ClientStatus
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 from ccrs_core.transport.choice import make_transport
+from ccrs_core.transport.options import Options
 
 
 def connect_many(

@@ -15,8 +15,8 @@ import tenacity
 
 from ccrs_core.errors import CcrsError, RateLimited, ReconnectsExhausted
 from ccrs_core.model.instruments import Instrument, Market, market_of
-from ccrs_core.options import Options
 from ccrs_core.transport.base import Clock
+from ccrs_core.transport.options import Options
 
 log = logging.getLogger("ccrs.patient")
 

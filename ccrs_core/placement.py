@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
-from ccrs_core.context import Context
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
 from ccrs_core.feed import Feed
@@ -17,6 +16,7 @@ from ccrs_core.policy import Policy
 from ccrs_core.shard import Shard, identity
 from ccrs_core.status import SubscriptionState
 from ccrs_core.survey import Totals
+from ccrs_core.transport.context import Context
 
 _Pool = tuple[Route, int, int]
 """What shards have in common: route, number of racing connections, feed they are reserved for."""

@@ -28,9 +28,9 @@ from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import ConnectionLost, RecordingFailed, TransportError, UsageError
-from ccrs_core.masking import MASK, all_shown, shown_url, spellings
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
+from ccrs_core.transport.masking import MASK, all_shown, shown_url, spellings
 
 FORMAT = 1
 """Version of the format that this module writes."""

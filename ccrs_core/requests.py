@@ -10,7 +10,6 @@ import attrs
 import orjson
 import tenacity
 
-from ccrs_core.context import Context
 from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.errors import (
     CcrsError,
@@ -20,8 +19,9 @@ from ccrs_core.errors import (
     Unsupported,
     UsageError,
 )
-from ccrs_core.limits import HostLimits
 from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.transport.context import Context
+from ccrs_core.transport.limits import HostLimits
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from ccrs_core.context import Context
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Reason
 from ccrs_core.status import LinkState
 from ccrs_core.supervisor import Link, Parent
+from ccrs_core.transport.context import Context
 
 log = logging.getLogger("ccrs.rollover")
 

@@ -27,7 +27,6 @@ from ccrs_core.effects import (
     Close,
     Counters,
     Effect,
-    Patience,
     Replace,
     Send,
     Silent,
@@ -40,6 +39,7 @@ from ccrs_core.frames import FrameReader
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.outstanding import Asked, OpenRequest, Outstanding, chunks
 from ccrs_core.race import Runner
+from ccrs_core.transport.patience import Patience
 from ccrs_core.unread import topics_of, typed
 from ccrs_core.wanted import MISREAD, Wanted, WantedTopic
 

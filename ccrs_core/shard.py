@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
-from ccrs_core.context import Context
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.coverage import Coverage
 from ccrs_core.doubts import Doubts
@@ -29,6 +28,7 @@ from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
+from ccrs_core.transport.context import Context
 from ccrs_core.transport.pace import Timer
 
 log = logging.getLogger("ccrs.shard")

@@ -15,7 +15,6 @@ import attrs
 import tenacity
 
 from ccrs_core.age import Age
-from ccrs_core.context import Context
 from ccrs_core.contract.codec import Data, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
 from ccrs_core.effects import (
@@ -32,8 +31,6 @@ from ccrs_core.effects import (
     Unreadable,
 )
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
-from ccrs_core.limits import Window
-from ccrs_core.masking import shown_url
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.race import Runner
@@ -42,6 +39,9 @@ from ccrs_core.status import LinkState
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail
 from ccrs_core.transport.base import Connection, serve
+from ccrs_core.transport.context import Context
+from ccrs_core.transport.limits import Window
+from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.pace import Deadline, Timer, hang_up
 from ccrs_core.unread import UnreadLog
 

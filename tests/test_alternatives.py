@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.alternatives import Alternatives
 from ccrs_core.contract.exchange import Route
+from ccrs_core.transport.alternatives import Alternatives
 
 ADDRESSES = {"stream": "wss://toy"}
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core import limits
 from ccrs_core.contract.exchange import Budget
 from ccrs_core.errors import RateLimited
-from ccrs_core.limits import HostLimits, Window, host_limits
+from ccrs_core.transport import limits
 from ccrs_core.transport.base import SYSTEM_CLOCK
+from ccrs_core.transport.limits import HostLimits, Window, host_limits
 from ccrs_core.transport.memory import VirtualClock, run
 
 BUDGETS = st.builds(

@@ -13,7 +13,7 @@ from ccrs_core.conformance.reach import containers, growing
 from ccrs_core.conformance.watch import interest_of, watching
 from ccrs_core.conformance.world import Tap, World, _TappedConnection
 from ccrs_core.emulator import EmulatorConnection, EmulatorTransport
-from ccrs_core.limits import Window
+from ccrs_core.transport.limits import Window
 
 OTHERS = (
     World,

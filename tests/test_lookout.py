@@ -38,10 +38,10 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.emulator import EmulatorTransport
-from ccrs_core.limits import HostLimits
 from ccrs_core.lookout import Lookout
 from ccrs_core.model.events import Reason
 from ccrs_core.quiet import Life, Quiet
+from ccrs_core.transport.limits import HostLimits
 from ccrs_core.transport.memory import VirtualClock, run
 from tests.emulated import scenario, seen, until
 from tests.toy import instrument

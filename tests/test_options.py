@@ -10,8 +10,8 @@ import pytest
 
 import ccrs_core
 from ccrs_core import Options, UsageError
-from ccrs_core.effects import Patience
 from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.patience import Patience
 from tests.toy import Toy
 
 NUMBERS = [

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from ccrs_core import Credentials, HttpRequest, UsageError, top_of_book
 from ccrs_core.client import connect
 from ccrs_core.errors import ConnectionLost, RecordingFailed
-from ccrs_core.masking import shown_url
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.recording import (
     Closed,
@@ -34,6 +33,7 @@ from ccrs_core.recording import (
     encode,
     read,
 )
+from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer, instrument
 

@@ -20,9 +20,9 @@ from ccrs_core.contract.codec import Alive, Data, Refused
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, resolve
 from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
-from ccrs_core.masking import shown_url
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.trouble import said
 
 if TYPE_CHECKING:

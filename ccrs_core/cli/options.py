@@ -122,7 +122,7 @@ market_option = click.option(
 
 def place(environment: str, base_url: str | None = None, **_: Any) -> str:
     """What to call the place that the options of :func:`target` lead to."""
-    from ccrs_core.addresses import named
+    from ccrs_core.transport.addresses import named
 
     return named(environment, base_url, None)
 
@@ -157,8 +157,8 @@ def client(
 ) -> Client:
     """A client from the options of :func:`target`; ``wrap`` puts something around its transport."""
     from ccrs_core.client import connect
-    from ccrs_core.options import Options
     from ccrs_core.transport.base import TransportOptions
+    from ccrs_core.transport.options import Options
 
     check_exchange(exchange)
     _check(rate)
@@ -192,8 +192,8 @@ def clients(
 ) -> Clients:
     """Clients of several exchanges from the options of :func:`target`."""
     from ccrs_core.many import connect_many
-    from ccrs_core.options import Options
     from ccrs_core.transport.base import TransportOptions
+    from ccrs_core.transport.options import Options
 
     _check(rate)
     if base_url is not None:

@@ -13,11 +13,11 @@ from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.watch import interest_of, world_of
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.contract.codec import Data, Unchanged
-from ccrs_core.effects import Patience
 from ccrs_core.emulator import Changed, Oddity
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.options import Options
 from ccrs_core.policy import Policy
+from ccrs_core.transport.options import Options
+from ccrs_core.transport.patience import Patience
 
 _TIMES, _BRIEFLY = 3.2, 2.3
 """So many times as long as a stream may be silent its state stays the same; where it is quick."""

@@ -32,10 +32,10 @@ from ccrs_core.errors import CcrsError, RateLimited
 from ccrs_core.model.events import Gap
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.options import Options
 from ccrs_core.policy import Policy
 from ccrs_core.status import SubscriptionState
 from ccrs_core.transport.memory import VirtualClock
+from ccrs_core.transport.options import Options
 
 _HURRIED = Options(backoff_initial=0.01, backoff_max=0.05, stable_after=1.0)
 _HOUR = 3600.0

@@ -29,8 +29,8 @@ from ccrs_core.errors import ReconnectsExhausted
 from ccrs_core.feed import Feed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Channel, Interest
-from ccrs_core.options import Options
 from ccrs_core.policy import Policy
+from ccrs_core.transport.options import Options
 
 _LIVELIEST = (Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK)
 _LATENCY = 0.01

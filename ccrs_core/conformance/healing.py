@@ -27,7 +27,7 @@ from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.errors import AuthError, SubscriptionRefused
 from ccrs_core.model.events import Reason, Resumed, Stale
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.options import Options
+from ccrs_core.transport.options import Options
 
 _IMPATIENT = Options(backoff_initial=0.2, backoff_max=2.0, stable_after=2.0)
 _EPSILON = 0.1

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from ccrs_core.addresses import everything_at
 from ccrs_core.contract.codec import Codec, Data, Message, Outbound, Reply
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, Route
@@ -19,6 +18,7 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, MarketData
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.transport.addresses import everything_at
 
 T = TypeVar("T")
 

@@ -40,7 +40,7 @@ from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.model.events import BookUpdate, TopOfBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.options import Options
+from ccrs_core.transport.options import Options
 
 _LOSSY = frozenset({"gap", "stall", "stall_all", "reorder", "corrupt"})
 """Faults after which events may be missing or out of order without anyone being able to know, but

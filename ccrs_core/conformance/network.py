@@ -22,8 +22,8 @@ from ccrs_core.conformance.world import HOST, World, settle
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator.server import EmulatorServer
 from ccrs_core.errors import ConnectFailed, TransportError
-from ccrs_core.options import Options
 from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.options import Options
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.options import Options
 from ccrs_core.status import SubscriptionState
+from ccrs_core.transport.options import Options
 
 _SOON = 3.0
 """Seconds in which what the exchange has said for good must be told."""

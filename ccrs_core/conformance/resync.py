@@ -17,7 +17,7 @@ from ccrs_core.conformance.world import World, settle
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate, Gap, Resumed, Stale
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.options import Options
+from ccrs_core.transport.options import Options
 
 _STEP = 0.1
 """Seconds between two looks at the books."""

@@ -21,10 +21,10 @@ from ccrs_core.conformance.sockets import SocketWorld
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import watching, world_of
 from ccrs_core.conformance.world import World
-from ccrs_core.effects import Patience
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.options import Options
+from ccrs_core.transport.options import Options
+from ccrs_core.transport.patience import Patience
 
 
 class MachineProperties:

@@ -15,7 +15,6 @@ from weakref import WeakSet
 
 import pytest
 
-from ccrs_core.addresses import everything_at
 from ccrs_core.client import Client, connect
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import SignatureVector, samples_of
@@ -28,6 +27,7 @@ from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.errors import CcrsError, Unsupported
 from ccrs_core.recording import Header, RecordingTransport, RecordingWriter
+from ccrs_core.transport.addresses import everything_at
 
 _CREDENTIALS = Credentials("kZq7wKeyOfNobody", "c2VjcmV0T2ZOb2JvZHlxN1o=", "pZq7wPhraseOfNobody")
 """Distinctive texts. The secret is base64 too, since some exchanges decode it."""

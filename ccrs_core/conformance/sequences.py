@@ -30,7 +30,7 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.options import Options
+from ccrs_core.transport.options import Options
 
 
 class SequenceProperties:

@@ -12,9 +12,9 @@ from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.emulator.server import EmulatorServer
-from ccrs_core.options import Options
 from ccrs_core.transport.base import Connection
 from ccrs_core.transport.http import HttpTransport
+from ccrs_core.transport.options import Options
 
 T = TypeVar("T")
 

@@ -19,12 +19,12 @@ from ccrs_core.conformance.watch import disagreement, interest_of, watching
 from ccrs_core.conformance.world import World
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import HttpResponse, Request
-from ccrs_core.effects import Patience
 from ccrs_core.emulator import EmulatedExchange, HttpRefusal, Peer, Stream
 from ccrs_core.errors import CcrsError, RateLimited
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.options import Options
+from ccrs_core.transport.options import Options
+from ccrs_core.transport.patience import Patience
 
 _ADDRESS = "192.0.2.77"
 _MOST = 1100

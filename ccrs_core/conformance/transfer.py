@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ccrs_core.addresses import everything_at
 from ccrs_core.conformance.line import events_of
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.reading import RECEIVED_NS
@@ -25,6 +24,7 @@ from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import EmulatorServer, Frame
 from ccrs_core.emulator.fault import GARBLED
 from ccrs_core.errors import CcrsError, DecodeError
+from ccrs_core.transport.addresses import everything_at
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.http import HttpTransport
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from ccrs_core.addresses import everything_at
 from ccrs_core.client import Client
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
@@ -23,9 +22,10 @@ from ccrs_core.feed import Feed
 from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
 from ccrs_core.model.orderbook import Applied, OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.options import Options
 from ccrs_core.policy import Policy
 from ccrs_core.topic import new_book
+from ccrs_core.transport.addresses import everything_at
+from ccrs_core.transport.options import Options
 
 
 class Watched(Protocol):

@@ -17,8 +17,8 @@ from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import EmulatedExchange, EmulatorConnection, EmulatorTransport
-from ccrs_core.options import Options
 from ccrs_core.transport.memory import VirtualClock, VirtualTimeLoop
+from ccrs_core.transport.options import Options
 
 T = TypeVar("T")
 

@@ -90,7 +90,7 @@ def test_every_address_is_a_host_without_a_path() -> None:
 
 
 def test_customers_of_a_country_name_it_and_one_address_can_be_named_alone() -> None:
-    from ccrs_core.addresses import resolve_addresses
+    from ccrs_core.transport.addresses import resolve_addresses
 
     hosts = {
         "mainnet": ("api.bybit.com", "stream.bybit.com"),

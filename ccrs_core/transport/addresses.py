@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ccrs_core.contract.exchange import Environment, Exchange
 from ccrs_core.errors import Unsupported, UsageError
-from ccrs_core.masking import shown_url
+from ccrs_core.transport.masking import shown_url
 
 EMULATOR = "emulator"
 """The environment that runs inside the process."""

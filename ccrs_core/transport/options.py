@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from ccrs_core.effects import Patience
 from ccrs_core.model import checks
 from ccrs_core.transport.base import TransportOptions
+from ccrs_core.transport.patience import Patience
 
 
 @attrs.frozen(kw_only=True)

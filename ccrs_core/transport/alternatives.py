@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from ccrs_core.contract.exchange import Route
-from ccrs_core.masking import shown_url
+from ccrs_core.transport.masking import shown_url
 
 log = logging.getLogger("ccrs.alternatives")
 

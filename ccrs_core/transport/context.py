@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ccrs_core.alternatives import Alternatives
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.limits import HostLimits
 from ccrs_core.lookout import Lookout
-from ccrs_core.options import Options
 from ccrs_core.snapshots import SnapshotQueue
+from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.base import Clock, Transport
+from ccrs_core.transport.limits import HostLimits
+from ccrs_core.transport.options import Options
 from ccrs_core.transport.pace import Pace
 
 if TYPE_CHECKING:
