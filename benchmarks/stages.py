@@ -31,7 +31,7 @@ from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.extensions import exchanges as plugins
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.race import Runner

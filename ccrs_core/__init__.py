@@ -89,9 +89,11 @@ if TYPE_CHECKING:
     from ccrs_core.errors import Unsupported as Unsupported
     from ccrs_core.errors import UsageError as UsageError
     from ccrs_core.extensions.hooks import hookimpl as hookimpl
-    from ccrs_core.feed import Feed as Feed
-    from ccrs_core.histogram import Histogram as Histogram
-    from ccrs_core.histogram import LatencySummary as LatencySummary
+    from ccrs_core.feeds.feed import Feed as Feed
+    from ccrs_core.feeds.histogram import Histogram as Histogram
+    from ccrs_core.feeds.histogram import LatencySummary as LatencySummary
+    from ccrs_core.feeds.policy import FeedStatus as FeedStatus
+    from ccrs_core.feeds.policy import Policy as Policy
     from ccrs_core.leadlag import Lead as Lead
     from ccrs_core.leadlag import LeadLag as LeadLag
     from ccrs_core.many import Clients as Clients
@@ -138,8 +140,6 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import trades as trades
     from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
-    from ccrs_core.policy import FeedStatus as FeedStatus
-    from ccrs_core.policy import Policy as Policy
     from ccrs_core.status import ClientStatus as ClientStatus
     from ccrs_core.status import ConnectionStatus as ConnectionStatus
     from ccrs_core.status import LinkState as LinkState
@@ -180,8 +180,9 @@ _HOME = {
             "TransportError UnknownInstrument Unsupported UsageError"
         ),
         "extensions.hooks": "hookimpl",
-        "feed": "Feed",
-        "histogram": "Histogram LatencySummary",
+        "feeds.feed": "Feed",
+        "feeds.histogram": "Histogram LatencySummary",
+        "feeds.policy": "FeedStatus Policy",
         "leadlag": "Lead LeadLag",
         "many": "Clients connect_many",
         "merged": "MergedFeed",
@@ -198,7 +199,6 @@ _HOME = {
             "ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
-        "policy": "FeedStatus Policy",
         "status": ("ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus"),
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",

@@ -22,7 +22,8 @@ from ccrs_core.contract.rest import (
 )
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.extensions import exchanges as plugins
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.lookout import Lookout
 from ccrs_core.model.checks import at_least_one, how_many
@@ -39,7 +40,6 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement
-from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.requests import Requester
 from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import ClientStatus

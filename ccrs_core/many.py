@@ -14,13 +14,13 @@ from ccrs_core.client import Client, connect
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import UsageError
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.merged import MergedFeed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.placement import Resolved
-from ccrs_core.policy import Policy, PolicyName
 from ccrs_core.qualified import qualified, split
 from ccrs_core.status import ClientStatus
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ccrs_core.feed import Feed, FeedOwner, checked
+from ccrs_core.feeds.feed import Feed, FeedOwner, checked
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.qualified import qualified
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.policy import Policy
 from ccrs_core.shard import Shard, identity
 from ccrs_core.status import SubscriptionState
 from ccrs_core.survey import Totals

@@ -16,7 +16,7 @@ from ccrs_core.contract.exchange import Exchange, Route, SequenceScope
 from ccrs_core.contract.rest import GetBook, HttpResponse
 from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
 from ccrs_core.frames import identify
 from ccrs_core.model.events import (
     AnyEvent,

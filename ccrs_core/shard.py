@@ -15,7 +15,8 @@ from ccrs_core.coverage import Coverage
 from ccrs_core.doubts import Doubts
 from ccrs_core.effects import Silent, TopicRefused, TopicState, Unreadable
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.stream import EVENT_OF, Stream
 from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.pending import Ask
@@ -24,7 +25,6 @@ from ccrs_core.race import Runner
 from ccrs_core.revival import Revival
 from ccrs_core.rollover import Rollover
 from ccrs_core.status import SubscriptionState
-from ccrs_core.stream import EVENT_OF, Stream
 from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
 from ccrs_core.trail import Trail

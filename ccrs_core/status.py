@@ -6,10 +6,10 @@ import enum
 
 import attrs
 
+from ccrs_core.feeds.policy import FeedStatus
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import BookState
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.policy import FeedStatus
 
 
 class LinkState(enum.StrEnum):

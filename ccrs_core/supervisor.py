@@ -48,7 +48,7 @@ from ccrs_core.unread import UnreadLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ccrs_core.feed import Feed
+    from ccrs_core.feeds.feed import Feed
 
 log = logging.getLogger("ccrs.supervisor")
 

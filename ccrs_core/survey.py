@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Market
 from ccrs_core.shard import Shard
 from ccrs_core.status import ClientStatus, ConnectionStatus, SubscriptionStatus

@@ -9,7 +9,8 @@ from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.counted import Counted, Run
 from ccrs_core.coverage import Coverage
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.stream import EVENT_OF, STATES, Stream
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
 from ccrs_core.model.orderbook import OrderBook
@@ -17,7 +18,6 @@ from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.pending import Ask
 from ccrs_core.race import Race, Runner, same_content
 from ccrs_core.recent import followed
-from ccrs_core.stream import EVENT_OF, STATES, Stream
 from ccrs_core.trail import Trail
 
 

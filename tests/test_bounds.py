@@ -11,7 +11,7 @@ import pytest
 from ccrs_core import Budget, Gap, Patience, Stale, Trade
 from ccrs_core.counted import Counted
 from ccrs_core.coverage import Coverage
-from ccrs_core.histogram import Histogram
+from ccrs_core.feeds.histogram import Histogram
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import Reason
 from ccrs_core.model.units import NS_PER_SECOND

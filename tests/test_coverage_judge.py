@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from ccrs_core.contract.codec import Data
 from ccrs_core.coverage import Coverage
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel, Subscription

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core import AnyEvent, Channel, Gap, Reason, Resumed, Stale
+from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model import events
 from ccrs_core.model.constructors import fast_constructor
 from ccrs_core.model.events import Event, InstrumentChanged, MarketData, Notice
-from ccrs_core.stream import EVENT_OF
 
 KINDS: tuple[type[Any], ...] = (
     *get_args(MarketData),

@@ -26,7 +26,7 @@ from ccrs_core import (
     UsageError,
     trades,
 )
-from ccrs_core.backlog import Backlog
+from ccrs_core.feeds.backlog import Backlog
 from ccrs_core.transport.memory import run
 from tests.feeds import SYMBOLS, Owner, drained, event, key, number, opened, stale
 from tests.virtual import scenario

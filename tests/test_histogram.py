@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.histogram import Histogram, LatencySummary
+from ccrs_core.feeds.histogram import Histogram, LatencySummary
 
 RANGE = (1 << 42) - 1
 DURATIONS = st.one_of(

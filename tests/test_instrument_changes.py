@@ -27,8 +27,8 @@ from ccrs_core import (
 )
 from ccrs_core.cli.notices import describe
 from ccrs_core.contract.rest import Answer, GetInstruments, HttpResponse
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.serialize import from_json, to_json
-from ccrs_core.policy import Policy
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer, instrument
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core import AnyEvent, Channel, Gap, Policy, Stale
-from ccrs_core.backlog import Backlog
+from ccrs_core.feeds.backlog import Backlog
 from tests.feeds import KINDS, SYMBOLS, Key, event, key, number, stale
 
 Told = tuple[str, int] | tuple[str, Key, int]

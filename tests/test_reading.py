@@ -37,7 +37,7 @@ from ccrs_core import (
     book,
     trades,
 )
-from ccrs_core.histogram import Histogram
+from ccrs_core.feeds.histogram import Histogram
 from ccrs_core.model.events import Level
 from ccrs_core.model.orderbook import Applied, BookState
 from tests.virtual import scenario

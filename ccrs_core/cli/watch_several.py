@@ -15,7 +15,7 @@ from ccrs_core.qualified import qualified
 
 if TYPE_CHECKING:
     from ccrs_core.cli.watch import Sink, Statuses
-    from ccrs_core.feed import Feed
+    from ccrs_core.feeds.feed import Feed
     from ccrs_core.model.events import AnyEvent
 
 _PLAIN_SECONDS = 1.0

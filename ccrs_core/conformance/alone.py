@@ -14,8 +14,8 @@ from ccrs_core.conformance.watch import interest_of, world_of
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.contract.codec import Data, Unchanged
 from ccrs_core.emulator import Changed, Oddity
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.policy import Policy
 from ccrs_core.transport.options import Options
 from ccrs_core.transport.patience import Patience
 

@@ -29,10 +29,10 @@ from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import Peer
 from ccrs_core.errors import CcrsError, RateLimited
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import Gap
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.policy import Policy
 from ccrs_core.status import SubscriptionState
 from ccrs_core.transport.memory import VirtualClock
 from ccrs_core.transport.options import Options

@@ -26,10 +26,10 @@ from ccrs_core.conformance.world import World, settle
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.errors import ReconnectsExhausted
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Channel, Interest
-from ccrs_core.policy import Policy
 from ccrs_core.transport.options import Options
 
 _LIVELIEST = (Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK)

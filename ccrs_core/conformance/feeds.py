@@ -27,10 +27,10 @@ from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.world import World, settle
 from ccrs_core.errors import FeedOverflow
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import FeedStatus, Policy
 from ccrs_core.model.events import AnyEvent, Gap, Reason
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.policy import FeedStatus, Policy
 
 Key = tuple[str, Channel | None]
 

@@ -15,6 +15,7 @@ from ccrs_core.conformance.figures import (
 from ccrs_core.conformance.line import Line, Wire, events_of, next_due_ns
 from ccrs_core.conformance.truth import History, Truth, clock
 from ccrs_core.contract.exchange import Route
+from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model.events import (
     BookUpdate,
     Candle,
@@ -27,7 +28,6 @@ from ccrs_core.model.events import (
 from ccrs_core.model.orderbook import Applied, OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.stream import EVENT_OF
 from ccrs_core.topic import new_book
 
 FRESH_NS = 2 * NS_PER_SECOND

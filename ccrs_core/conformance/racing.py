@@ -29,10 +29,10 @@ from ccrs_core.conformance.watch import (
 from ccrs_core.conformance.world import World
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.exchange import Route, SequenceScope
+from ccrs_core.feeds.stream import STATES
 from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, MarketData, Reason, Trade
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND as _NS
-from ccrs_core.stream import STATES
 from ccrs_core.transport.options import Options
 
 _PROMPT = Options(backoff_initial=0.2, backoff_max=2.0, stable_after=2.0)

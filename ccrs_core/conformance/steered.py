@@ -20,12 +20,12 @@ from ccrs_core.conformance.truth import History, Truth
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import Listing, SimulatedMarket
+from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.race import Runner
-from ccrs_core.stream import EVENT_OF
 from ccrs_core.topic import Topic
 
 STATES = (Channel.TOP_OF_BOOK, Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING)

@@ -21,7 +21,7 @@ from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Oddity
 from ccrs_core.errors import DecodeError, SubscriptionRefused
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.subscriptions import Channel, Subscription

@@ -21,11 +21,11 @@ from ccrs_core.conformance.world import HOST, World, settle
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import CcrsError
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import FeedStatus, Policy
 from ccrs_core.model.events import AnyEvent, Gap, Reason, Stale
 from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.policy import FeedStatus, Policy
 from ccrs_core.recording import End, Header, RecordingTransport, RecordingWriter, read
 from ccrs_core.replay import Replay, replay
 from ccrs_core.status import ConnectionStatus

@@ -18,11 +18,11 @@ from ccrs_core.contract.codec import Heartbeat
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.emulator import EmulatedExchange, Peer
 from ccrs_core.errors import CcrsError
-from ccrs_core.feed import Feed
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
 from ccrs_core.model.orderbook import Applied, OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.policy import Policy
 from ccrs_core.topic import new_book
 from ccrs_core.transport.addresses import everything_at
 from ccrs_core.transport.options import Options

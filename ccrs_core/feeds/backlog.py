@@ -11,7 +11,8 @@ from typing import ClassVar
 
 import attrs
 
-from ccrs_core.histogram import Histogram
+from ccrs_core.feeds.histogram import Histogram
+from ccrs_core.feeds.policy import FeedStatus, Policy
 from ccrs_core.model.events import (
     AnyEvent,
     Candle,
@@ -22,7 +23,6 @@ from ccrs_core.model.events import (
     Reason,
 )
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.policy import FeedStatus, Policy
 
 
 class Backlog:

@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 
 from ccrs_core.errors import UsageError
-from ccrs_core.histogram import LatencySummary
+from ccrs_core.feeds.histogram import LatencySummary
 
 PolicyName = Literal["drop_oldest", "conflate", "block", "raise"]
 """The names of the policies, which do for them."""

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from ccrs_core.feed import Feed
-from ccrs_core.freshness import Watch
+from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.freshness import Watch
+from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import (
     BookUpdate,
     Candle,
@@ -28,7 +29,6 @@ from ccrs_core.model.events import (
     Trade,
 )
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.policy import Policy
 
 EVENT_OF: dict[Channel, type[MarketData]] = {
     Channel.TOP_OF_BOOK: TopOfBook,

@@ -23,8 +23,8 @@ from ccrs_core.errors import UsageError
 from ccrs_core.model.events import Reason, Stale
 
 if TYPE_CHECKING:
-    from ccrs_core.feed import Feed
-    from ccrs_core.stream import Stream
+    from ccrs_core.feeds.feed import Feed
+    from ccrs_core.feeds.stream import Stream
     from ccrs_core.transport.base import Clock
 
 _GRAIN = 0.01

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from ccrs_core.backlog import Backlog
 from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
-from ccrs_core.freshness import Freshness, checked_seconds
-from ccrs_core.histogram import Histogram
+from ccrs_core.feeds.backlog import Backlog
+from ccrs_core.feeds.freshness import Freshness, checked_seconds
+from ccrs_core.feeds.histogram import Histogram
+from ccrs_core.feeds.policy import FeedStatus, Policy, PolicyName
 from ccrs_core.model.events import AnyEvent, InstrumentChanged, MarketData, Notice
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest
-from ccrs_core.policy import FeedStatus, Policy, PolicyName
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 from ccrs_core.transport.pace import Unhurried
 
