@@ -28,14 +28,14 @@ from benchmarks.frames import END, stamp_text
 from benchmarks.job import Job
 from benchmarks.measure import cores, pin
 from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.session import Session
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.race import Runner
-from ccrs_core.session import Session
 from ccrs_core.topic import Topic
 from ccrs_core.transport.base import TransportOptions, serve
 from ccrs_core.transport.choice import make_transport

@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ccrs_core.client import Client as Client
     from ccrs_core.client import connect as connect
+    from ccrs_core.connections.states import LinkState as LinkState
+    from ccrs_core.connections.states import SubscriptionState as SubscriptionState
     from ccrs_core.consolidated import BestPrice as BestPrice
     from ccrs_core.consolidated import ConsolidatedBBO as ConsolidatedBBO
     from ccrs_core.consolidated import ExchangeQuote as ExchangeQuote
@@ -142,8 +144,6 @@ if TYPE_CHECKING:
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
     from ccrs_core.status import ClientStatus as ClientStatus
     from ccrs_core.status import ConnectionStatus as ConnectionStatus
-    from ccrs_core.status import LinkState as LinkState
-    from ccrs_core.status import SubscriptionState as SubscriptionState
     from ccrs_core.status import SubscriptionStatus as SubscriptionStatus
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
@@ -157,6 +157,7 @@ _HOME = {
     name: module
     for module, names in {
         "client": "Client connect",
+        "connections.states": "LinkState SubscriptionState",
         "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "contract.codec": (
             "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message "
@@ -199,7 +200,7 @@ _HOME = {
             "ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
-        "status": ("ClientStatus ConnectionStatus LinkState SubscriptionState SubscriptionStatus"),
+        "status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
         "transport.options": "Options",

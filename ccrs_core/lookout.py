@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 import attrs
 
+from ccrs_core.connections.quiet import Life, Quiet, Verdict
 from ccrs_core.contract.exchange import Budget, Exchange, Route
 from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades, Request
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, TopOfBook
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.quiet import Life, Quiet, Verdict
 from ccrs_core.topic import Topic
 from ccrs_core.transport.base import Clock
 from ccrs_core.transport.limits import HostLimits, Window

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from ccrs_core.connections.runner import Runner
 from ccrs_core.model.events import BookUpdate
-from ccrs_core.race import Runner
 
 Waiting = tuple[BookUpdate, bool, Runner]
 """An update, whether it begins a new count, and who brought it."""

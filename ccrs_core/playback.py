@@ -10,14 +10,18 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ccrs_core.connections.coverage import Coverage
+from ccrs_core.connections.frames import identify
+from ccrs_core.connections.open_requests import chunks
+from ccrs_core.connections.quiet import BEGINNING, GONE
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.unread import topics_of
 from ccrs_core.contract.codec import Ack, Codec, Data, LeftOut, Message, Pong, Refused, Unrecognised
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, Route, SequenceScope
 from ccrs_core.contract.rest import GetBook, HttpResponse
-from ccrs_core.coverage import Coverage
 from ccrs_core.errors import CcrsError
 from ccrs_core.feeds.feed import Feed
-from ccrs_core.frames import identify
 from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
@@ -28,13 +32,9 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.outstanding import chunks
 from ccrs_core.questions import Questions
-from ccrs_core.quiet import BEGINNING, GONE
-from ccrs_core.race import Runner
 from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
 from ccrs_core.topic import Topic
-from ccrs_core.unread import topics_of
 
 
 class _Tap(Feed):
@@ -477,7 +477,7 @@ class Playback:
             else:
                 coverage.answered(line.runner, asked_at, now)
 
-    # --- topics that are subscribed to anew, see :mod:`ccrs_core.revival` ---
+    # --- topics that are subscribed to anew, see :mod:`ccrs_core.connections.revival` ---
 
     def _lacks(self, line: _Line, topic: Topic) -> bool:
         brought = self.routes[line.route].brought.get(topic.name)

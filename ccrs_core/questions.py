@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from ccrs_core.connections.open_requests import Asked, chunks
 from ccrs_core.contract.codec import Codec, Outbound
 from ccrs_core.contract.exchange import Route
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.outstanding import Asked, chunks
 
 _ID = "7130571305"
 """A request id that occurs in no other part of a frame."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from ccrs_core.connections.link import Link
+from ccrs_core.connections.shard import Shard
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Market
-from ccrs_core.shard import Shard
 from ccrs_core.status import ClientStatus, ConnectionStatus, SubscriptionStatus
-from ccrs_core.supervisor import Link
 
 
 @attrs.define

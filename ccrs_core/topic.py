@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from ccrs_core.connections.coverage import Coverage
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.counted import Counted, Run
-from ccrs_core.coverage import Coverage
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.stream import EVENT_OF, STATES, Stream
 from ccrs_core.keeper import BookKeeper
@@ -16,9 +18,8 @@ from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, 
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.pending import Ask
-from ccrs_core.race import Race, Runner, same_content
+from ccrs_core.race import Race, same_content
 from ccrs_core.recent import followed
-from ccrs_core.trail import Trail
 
 
 def new_book(exchange: Exchange, subscription: Subscription) -> OrderBook:
@@ -437,7 +438,7 @@ class Topic:
         return sum(stream.delivered for stream in self.streams.values())
 
     def met(self, data: Data) -> int | None:
-        """See :class:`~ccrs_core.coverage.Delivery`."""
+        """See :class:`~ccrs_core.connections.coverage.Delivery`."""
         number = data.sequence
         if data.events[0].__class__ is Trade:
             if self.counted is not None:
@@ -460,7 +461,7 @@ class Topic:
         return 0 if brought_at is not None and brought_at >= self.coverage.began else None
 
     def keys(self, data: Data) -> Sequence[object]:
-        """See :class:`~ccrs_core.coverage.Delivery`."""
+        """See :class:`~ccrs_core.connections.coverage.Delivery`."""
         if data.events[0].__class__ is Trade:
             return [event.trade_id for event in data.events if isinstance(event, Trade)]
         return () if data.sequence is None else (data.sequence,)

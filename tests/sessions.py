@@ -15,12 +15,9 @@ from ccrs_core import (
     Patience,
     Subscription,
 )
-from ccrs_core.effects import (
-    Effect,
-    Send,
-)
-from ccrs_core.race import Runner
-from ccrs_core.session import Session
+from ccrs_core.connections.effects import Effect, Send
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.session import Session
 from tests.toy import ToyCodec, instrument
 
 SILENCE = 10.0

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import BookInvalid, BookUpdate, OrderBook, Side
+from ccrs_core.connections.runner import Runner
 from ccrs_core.model.events import Gap, Level, Reason, Stale
 from ccrs_core.model.orderbook import Applied
 from ccrs_core.pending import Ask
-from ccrs_core.race import Runner
 from tests.test_keeper import Desk, change
 
 DEPTH, REACH = 4, 8

@@ -9,17 +9,18 @@ import attrs
 import pytest
 
 from ccrs_core import Budget, Gap, Patience, Stale, Trade
+from ccrs_core.connections.coverage import Coverage
+from ccrs_core.connections.open_requests import Asked
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.trail import Trail
 from ccrs_core.counted import Counted
-from ccrs_core.coverage import Coverage
 from ccrs_core.feeds.histogram import Histogram
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import Reason
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.outstanding import Asked
 from ccrs_core.pending import Pending
-from ccrs_core.race import Race, Runner
+from ccrs_core.race import Race
 from ccrs_core.topic import Topic
-from ccrs_core.trail import Trail
 from ccrs_core.transport.limits import Window
 from ccrs_core.widening import Widened, Widening
 from tests.sessions import opened, tape, top

@@ -21,13 +21,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from ccrs_core.connections.coverage import Coverage
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
-from ccrs_core.coverage import Coverage
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 from tests.toy import Toy, instrument
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from ccrs_core import Heartbeat, Options, Patience, Reason, Stale, TopOfBook, trades
+from ccrs_core.connections.coverage import Coverage
+from ccrs_core.connections.effects import Close, Silent, TopicRefused
 from ccrs_core.counted import Counted
-from ccrs_core.coverage import Coverage
-from ccrs_core.effects import Close, Silent, TopicRefused
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.pending import Ask
 from tests.sessions import SILENCE, Exchange, opened, tape, top

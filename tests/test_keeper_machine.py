@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ccrs_core import BookUpdate, OrderBook
+from ccrs_core.connections.runner import Runner
 from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import Reason, Stale
 from ccrs_core.model.orderbook import Applied
 from ccrs_core.pending import Ask
-from ccrs_core.race import Runner
 from tests.test_keeper import Desk, change, crossed
 
 

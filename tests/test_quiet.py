@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrs_core.quiet import Quiet, Verdict
+from ccrs_core.connections.quiet import Quiet, Verdict
 
 _TICK = 5.0
 """Seconds between looks at what was heard, unless told otherwise."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.race import Race, Runner
+from ccrs_core.connections.runner import Runner
+from ccrs_core.race import Race
 
 Number = int | bytes
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ccrs_core import Message, Patience, Refused, Subscription
-from ccrs_core.effects import Acknowledged, TopicRefused, TopicState
+from ccrs_core.connections.effects import Acknowledged, TopicRefused, TopicState
 from tests.sessions import Exchange, opened, tape, top
 from tests.toy import ToyCodec
 

@@ -24,9 +24,9 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.connections.quiet import GONE, Life
+from ccrs_core.connections.revival import Revival
 from ccrs_core.model.events import Reason
-from ccrs_core.quiet import GONE, Life
-from ccrs_core.revival import Revival
 from ccrs_core.transport.memory import START_NS
 from tests.test_coverage import followed
 from tests.test_lookout import scenario, seen, until

@@ -15,7 +15,7 @@ from ccrs_core import (
     Refused,
     Subscription,
 )
-from ccrs_core.effects import (
+from ccrs_core.connections.effects import (
     Acknowledged,
     Close,
     Send,

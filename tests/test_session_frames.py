@@ -19,7 +19,7 @@ from ccrs_core import (
     Patience,
     Subscription,
 )
-from ccrs_core.effects import (
+from ccrs_core.connections.effects import (
     Close,
     Counters,
     Effect,
@@ -28,8 +28,8 @@ from ccrs_core.effects import (
     TopicState,
     Unreadable,
 )
-from ccrs_core.race import Runner
-from ccrs_core.session import Session
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.session import Session
 from tests.sessions import NATIVES, SILENCE, Exchange, exchange, max_silence, opened, tape, top
 from tests.toy import ToyCodec
 

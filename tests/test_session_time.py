@@ -10,12 +10,8 @@ from ccrs_core import (
     Heartbeat,
     Patience,
 )
-from ccrs_core.effects import (
-    Acknowledged,
-    Close,
-    Silent,
-)
-from ccrs_core.session import NEVER
+from ccrs_core.connections.effects import Acknowledged, Close, Silent
+from ccrs_core.connections.session import NEVER
 from tests.sessions import SILENCE, exchange, natives, opened, tape, top
 from tests.toy import ToyCodec
 

@@ -27,11 +27,11 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import MarketData, Reason
 from ccrs_core.model.orderbook import Checksum
-from ccrs_core.race import Runner
 from ccrs_core.topic import Topic, new_book
 from tests.tapes import Tape
 from tests.test_keeper import Tap

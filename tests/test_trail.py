@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ccrs_core.race import Runner
-from ccrs_core.trail import Trail
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.trail import Trail
 
 FRAMES = st.integers(0, 40).map(lambda n: b"%d" % n)
 

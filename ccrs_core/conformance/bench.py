@@ -9,6 +9,7 @@ import attrs
 
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange
@@ -17,7 +18,6 @@ from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.pending import Ask
-from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 
 

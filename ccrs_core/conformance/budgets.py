@@ -24,6 +24,7 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import Tap, World
+from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.codec import Heartbeat, Refused
 from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
@@ -33,7 +34,6 @@ from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import Gap
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.status import SubscriptionState
 from ccrs_core.transport.memory import VirtualClock
 from ccrs_core.transport.options import Options
 

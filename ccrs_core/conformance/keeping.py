@@ -16,6 +16,7 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.sequences import numbers_rise
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth, clock
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator.matching import TimeInForce
@@ -24,7 +25,6 @@ from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.orderbook import BookState
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.race import Runner
 
 Action = Deed | float | Literal["repeat", "restart", "reconnect"]
 """An order, seconds that pass, or something that exchanges do and networks make them do."""

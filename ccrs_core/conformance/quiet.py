@@ -13,11 +13,12 @@ from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import Watch, watching, world_of
 from ccrs_core.conformance.world import World
+from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.exchange import Exchange, SequenceScope
 from ccrs_core.model.events import Gap, Resumed, Stale
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.status import SubscriptionState, SubscriptionStatus
+from ccrs_core.status import SubscriptionStatus
 from ccrs_core.transport.options import Options
 from ccrs_core.transport.patience import Patience
 

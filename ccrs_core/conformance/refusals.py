@@ -21,12 +21,12 @@ from ccrs_core.conformance.watch import (
     world_of,
 )
 from ccrs_core.conformance.world import World
+from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.status import SubscriptionState
 from ccrs_core.transport.options import Options
 
 _SOON = 3.0

@@ -10,13 +10,13 @@ import attrs
 from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import followed
 from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator import Listing
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.race import Runner
 
 _CHANNELS = tuple(channel for channel in Channel if channel not in (Channel.BOOK, Channel.TRADES))
 _LOT = Decimal("1E-8")

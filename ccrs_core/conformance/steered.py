@@ -17,6 +17,7 @@ from ccrs_core.conformance.figures import figure_fits, figures_of
 from ccrs_core.conformance.line import Line, Wire
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import Listing, SimulatedMarket
@@ -25,7 +26,6 @@ from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 
 STATES = (Channel.TOP_OF_BOOK, Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING)

@@ -16,6 +16,7 @@ from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.world import World
+from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.codec import Ack, Data, Message, Outbound, Refused
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Route
@@ -25,7 +26,6 @@ from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.status import SubscriptionState
 
 _PATIENCE = 3.0
 """Seconds of the emulator's time within which it must have answered."""

@@ -36,7 +36,7 @@ def main() -> int:
     copy = asked.directory / "ccrs"
     _copy(copy)
     _mutmut(
-        copy, "ccrs_core.trail.xǁTrailǁfollow__mutmut_1"
+        copy, "ccrs_core.connections.trail.xǁTrailǁfollow__mutmut_1"
     )  # makes all mutants, and times all tests
     names = sorted(_results(copy))
     if asked.only is None:

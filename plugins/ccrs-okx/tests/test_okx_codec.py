@@ -42,8 +42,8 @@ from ccrs_core import (
     TopOfBook,
     Unrecognised,
 )
+from ccrs_core.connections.runner import Runner
 from ccrs_core.model.orderbook import Applied
-from ccrs_core.race import Runner
 from ccrs_core.topic import Topic
 
 NOW = 1_794_000_000_000

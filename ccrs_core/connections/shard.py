@@ -10,24 +10,24 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
+from ccrs_core.connections.coverage import Coverage
+from ccrs_core.connections.doubts import Doubts
+from ccrs_core.connections.effects import Silent, TopicRefused, TopicState, Unreadable
+from ccrs_core.connections.link import Link
+from ccrs_core.connections.quiet import GONE
+from ccrs_core.connections.revival import Revival
+from ccrs_core.connections.rollover import Rollover
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.states import SubscriptionState
+from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.exchange import Route, SequenceScope
-from ccrs_core.coverage import Coverage
-from ccrs_core.doubts import Doubts
-from ccrs_core.effects import Silent, TopicRefused, TopicState, Unreadable
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.stream import EVENT_OF, Stream
 from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.pending import Ask
-from ccrs_core.quiet import GONE
-from ccrs_core.race import Runner
-from ccrs_core.revival import Revival
-from ccrs_core.rollover import Rollover
-from ccrs_core.status import SubscriptionState
-from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
-from ccrs_core.trail import Trail
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.pace import Timer
 

@@ -8,6 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from ccrs_core.connections.effects import (
+    Acknowledged,
+    Answered,
+    Close,
+    Counters,
+    Effect,
+    Replace,
+    Send,
+    Silent,
+    TopicRefused,
+    TopicState,
+    Unreadable,
+)
+from ccrs_core.connections.frames import FrameReader
+from ccrs_core.connections.open_requests import Asked, OpenRequest, Outstanding, chunks
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.unread import topics_of, typed
+from ccrs_core.connections.wanted import MISREAD, Wanted, WantedTopic
 from ccrs_core.contract.codec import (
     Ack,
     Closing,
@@ -21,27 +39,9 @@ from ccrs_core.contract.codec import (
     Refused,
     Reply,
 )
-from ccrs_core.effects import (
-    Acknowledged,
-    Answered,
-    Close,
-    Counters,
-    Effect,
-    Replace,
-    Send,
-    Silent,
-    TopicRefused,
-    TopicState,
-    Unreadable,
-)
 from ccrs_core.errors import DecodeError
-from ccrs_core.frames import FrameReader
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.outstanding import Asked, OpenRequest, Outstanding, chunks
-from ccrs_core.race import Runner
 from ccrs_core.transport.patience import Patience
-from ccrs_core.unread import topics_of, typed
-from ccrs_core.wanted import MISREAD, Wanted, WantedTopic
 
 NEVER = float("inf")
 NEVER_YET = float("-inf")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from ccrs_core.race import Number, Runner
+    from ccrs_core.connections.runner import Number, Runner
 
 Step = tuple[str, "Number"]
 """The topic and the number of a frame on the trail."""

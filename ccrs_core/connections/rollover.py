@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from ccrs_core.connections.link import Link, Parent
+from ccrs_core.connections.states import LinkState
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Reason
-from ccrs_core.status import LinkState
-from ccrs_core.supervisor import Link, Parent
 from ccrs_core.transport.context import Context
 
 log = logging.getLogger("ccrs.rollover")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ccrs_core.race import Runner
-from ccrs_core.rollover import Owner
-from ccrs_core.supervisor import Link
+from ccrs_core.connections.link import Link
+from ccrs_core.connections.rollover import Owner
+from ccrs_core.connections.runner import Runner
 
 EVERY = 0.25
 """Seconds between two probes of a connection, at least."""

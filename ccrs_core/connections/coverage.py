@@ -25,9 +25,9 @@ from typing import ClassVar, Protocol
 
 import attrs
 
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.model.events import Reason
-from ccrs_core.race import Runner
 
 
 class Delivery(Protocol):

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import attrs
 
+from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
-from ccrs_core.race import Runner
 
 
 class TopicState(enum.StrEnum):

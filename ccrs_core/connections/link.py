@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import tenacity
 
-from ccrs_core.age import Age
-from ccrs_core.contract.codec import Data, Outbound, Unchanged
-from ccrs_core.contract.exchange import Route
-from ccrs_core.effects import (
+from ccrs_core.connections.age import Age
+from ccrs_core.connections.effects import (
     Acknowledged,
     Answered,
     Close,
@@ -30,20 +28,22 @@ from ccrs_core.effects import (
     TopicRefused,
     Unreadable,
 )
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.session import NEVER, Session
+from ccrs_core.connections.states import LinkState
+from ccrs_core.connections.trail import Trail
+from ccrs_core.connections.unread import UnreadLog
+from ccrs_core.contract.codec import Data, Outbound, Unchanged
+from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.race import Runner
-from ccrs_core.session import NEVER, Session
-from ccrs_core.status import LinkState
 from ccrs_core.topic import Topic
-from ccrs_core.trail import Trail
 from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.limits import Window
 from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.pace import Deadline, Timer, hang_up
-from ccrs_core.unread import UnreadLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

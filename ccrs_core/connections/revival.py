@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from ccrs_core.connections.link import Link
+from ccrs_core.connections.quiet import GONE, Life, Quiet
+from ccrs_core.connections.rollover import Owner
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.model.events import Reason
-from ccrs_core.quiet import GONE, Life, Quiet
-from ccrs_core.rollover import Owner
-from ccrs_core.supervisor import Link
 from ccrs_core.topic import Topic
 
 log = logging.getLogger("ccrs.revival")

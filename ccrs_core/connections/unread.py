@@ -6,8 +6,8 @@ import logging
 
 import orjson
 
+from ccrs_core.connections.effects import Unreadable
 from ccrs_core.contract.codec import Codec
-from ccrs_core.effects import Unreadable
 from ccrs_core.errors import DecodeError
 
 log = logging.getLogger("ccrs.supervisor")

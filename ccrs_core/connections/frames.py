@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from ccrs_core.connections.effects import Contest, Counters, Effect, Superseded
+from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.trail import Trail
+from ccrs_core.connections.wanted import WantedTopic
 from ccrs_core.contract.codec import (
     Ack,
     Alive,
@@ -24,10 +28,7 @@ from ccrs_core.contract.codec import (
     Unchanged,
 )
 from ccrs_core.contract.compression import inflate
-from ccrs_core.effects import Contest, Counters, Effect, Superseded
-from ccrs_core.race import Race, Runner
-from ccrs_core.trail import Trail
-from ccrs_core.wanted import WantedTopic
+from ccrs_core.race import Race
 
 _CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
 _NOWHERE = -1

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from ccrs_core.effects import TopicState
+from ccrs_core.connections.effects import TopicState
+from ccrs_core.connections.quiet import BEGINNING, Life
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.quiet import BEGINNING, Life
 
 MISREAD = 3
 """Frames in a row whose values can't be read after which a topic counts as not carried."""
