@@ -36,7 +36,7 @@ from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import TransportOptions, serve
 from ccrs_core.transport.choice import make_transport
 from ccrs_core.transport.patience import Patience

@@ -25,7 +25,6 @@ from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.instruments import InstrumentStore, markets_of
-from ccrs_core.lookout import Lookout
 from ccrs_core.model.checks import at_least_one, how_many
 from ccrs_core.model.events import (
     AnyEvent,
@@ -41,9 +40,10 @@ from ccrs_core.model.subscriptions import Interest
 from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement
 from ccrs_core.requests import Requester
-from ccrs_core.snapshots import SnapshotQueue
 from ccrs_core.status import ClientStatus
 from ccrs_core.survey import survey
+from ccrs_core.topics.lookout import Lookout
+from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.addresses import (
     Reachable,
     everything_at,

@@ -13,16 +13,16 @@ from ccrs_core.connections.coverage import Coverage
 from ccrs_core.connections.open_requests import Asked
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.trail import Trail
-from ccrs_core.counted import Counted
 from ccrs_core.feeds.histogram import Histogram
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import Reason
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.pending import Pending
-from ccrs_core.race import Race
-from ccrs_core.topic import Topic
+from ccrs_core.topics.counted import Counted
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.race import Race
+from ccrs_core.topics.topic import Topic
+from ccrs_core.topics.waiting_changes import Pending
+from ccrs_core.topics.widening import Widened, Widening
 from ccrs_core.transport.limits import Window
-from ccrs_core.widening import Widened, Widening
 from tests.sessions import opened, tape, top
 from tests.tapes import Tape, trade
 from tests.test_keeper import Desk, change, level

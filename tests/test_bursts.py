@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
-from ccrs_core.counted import Counted
 from ccrs_core.model.events import (
     BookUpdate,
     Gap,
@@ -25,8 +24,9 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.race import Race
-from ccrs_core.topic import Topic
+from ccrs_core.topics.counted import Counted
+from ccrs_core.topics.race import Race
+from ccrs_core.topics.topic import Topic
 from tests.test_coverage_judge import Counting, Tap
 from tests.toy import Toy, instrument
 

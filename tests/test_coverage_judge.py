@@ -28,7 +28,7 @@ from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.events import AnyEvent, Gap, MarketData, Notice, Reason, Trade
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 from tests.toy import Toy, instrument
 
 NAME = "trades.BTC"

@@ -11,9 +11,9 @@ import pytest
 from ccrs_core import Heartbeat, Options, Patience, Reason, Stale, TopOfBook, trades
 from ccrs_core.connections.coverage import Coverage
 from ccrs_core.connections.effects import Close, Silent, TopicRefused
-from ccrs_core.counted import Counted
-from ccrs_core.keeper import BookKeeper
-from ccrs_core.pending import Ask
+from ccrs_core.topics.counted import Counted
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.waiting_changes import Ask
 from tests.sessions import SILENCE, Exchange, opened, tape, top
 from tests.tapes import Tape
 from tests.test_keeper import Desk, change

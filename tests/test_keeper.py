@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from ccrs_core import BookUpdate, Channel, Market, OrderBook, Subscription
 from ccrs_core.connections.runner import Runner
 from ccrs_core.feeds.stream import Stream
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import AnyEvent, Gap, Reason, Resumed, Stale
-from ccrs_core.pending import Ask, Pending
-from ccrs_core.race import Race
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.race import Race
+from ccrs_core.topics.waiting_changes import Ask, Pending
 from tests.toy import instrument
 
 _SUBSCRIPTION = Subscription(Channel.BOOK, instrument("BTCUSDT"), depth=50)

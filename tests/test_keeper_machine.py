@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ccrs_core import BookUpdate, OrderBook
 from ccrs_core.connections.runner import Runner
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import Reason, Stale
 from ccrs_core.model.orderbook import Applied
-from ccrs_core.pending import Ask
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.waiting_changes import Ask
 from tests.test_keeper import Desk, change, crossed
 
 

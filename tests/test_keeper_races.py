@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core import BookUpdate, OrderBook
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
-from ccrs_core.pending import Ask
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.waiting_changes import Ask
 from tests.test_keeper import Desk, change, crossed, level
 
 

@@ -39,8 +39,8 @@ from ccrs_core import (
 )
 from ccrs_core.connections.quiet import Life, Quiet
 from ccrs_core.emulator import EmulatorTransport
-from ccrs_core.lookout import Lookout
 from ccrs_core.model.events import Reason
+from ccrs_core.topics.lookout import Lookout
 from ccrs_core.transport.limits import HostLimits
 from ccrs_core.transport.memory import VirtualClock, run
 from tests.emulated import scenario, seen, until

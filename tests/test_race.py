@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core.connections.runner import Runner
-from ccrs_core.race import Race
+from ccrs_core.topics.race import Race
 
 Number = int | bytes
 

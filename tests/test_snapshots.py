@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ccrs_core.contract.rest import GetBook
 from ccrs_core.errors import ConnectionLost
 from ccrs_core.model.events import BookUpdate
-from ccrs_core.pending import Ask
-from ccrs_core.snapshots import SnapshotQueue
+from ccrs_core.topics.snapshots import SnapshotQueue
+from ccrs_core.topics.waiting_changes import Ask
 from ccrs_core.transport.memory import VirtualClock, run
 from tests.toy import instrument
 

@@ -33,7 +33,7 @@ from ccrs_core import (
 from ccrs_core.contract.exchange import Budget
 from ccrs_core.contract.rest import GetBook
 from ccrs_core.model.events import BookUpdate
-from ccrs_core.snapshots import SnapshotQueue
+from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 from tests.test_limits import spent
 from tests.toy import Toy, ToyServer

@@ -32,7 +32,7 @@ from ccrs_core.contract.codec import Data
 from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import MarketData, Reason
 from ccrs_core.model.orderbook import Checksum
-from ccrs_core.topic import Topic, new_book
+from ccrs_core.topics.topic import Topic, new_book
 from tests.tapes import Tape
 from tests.test_keeper import Tap
 from tests.toy import Toy, instrument

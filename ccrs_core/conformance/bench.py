@@ -17,8 +17,8 @@ from ccrs_core.model.events import AnyEvent, BookUpdate, MarketData, Notice, Rea
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.pending import Ask
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
+from ccrs_core.topics.waiting_changes import Ask
 
 
 @attrs.frozen

@@ -14,9 +14,9 @@ from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import Order, Watch, healing_time, topic_pattern, watching
 from ccrs_core.conformance.world import World, settle
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate, Gap, Resumed, Stale
 from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.topics.keeper import BookKeeper
 from ccrs_core.transport.options import Options
 
 _STEP = 0.1

@@ -26,7 +26,7 @@ from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 
 STATES = (Channel.TOP_OF_BOOK, Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING)
 """Channels that tell a market's figures."""

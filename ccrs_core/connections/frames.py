@@ -28,7 +28,7 @@ from ccrs_core.contract.codec import (
     Unchanged,
 )
 from ccrs_core.contract.compression import inflate
-from ccrs_core.race import Race
+from ccrs_core.topics.race import Race
 
 _CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
 _NOWHERE = -1

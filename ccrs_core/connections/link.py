@@ -38,7 +38,7 @@ from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.limits import Window

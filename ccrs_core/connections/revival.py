@@ -12,7 +12,7 @@ from ccrs_core.connections.quiet import GONE, Life, Quiet
 from ccrs_core.connections.rollover import Owner
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.model.events import Reason
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 
 log = logging.getLogger("ccrs.revival")
 

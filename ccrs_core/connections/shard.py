@@ -26,8 +26,8 @@ from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.stream import EVENT_OF, Stream
 from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.pending import Ask
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
+from ccrs_core.topics.waiting_changes import Ask
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.pace import Timer
 

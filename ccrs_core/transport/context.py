@@ -10,8 +10,8 @@ import attrs
 
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.lookout import Lookout
-from ccrs_core.snapshots import SnapshotQueue
+from ccrs_core.topics.lookout import Lookout
+from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.base import Clock, Transport
 from ccrs_core.transport.limits import HostLimits

@@ -44,7 +44,7 @@ from ccrs_core import (
 )
 from ccrs_core.connections.runner import Runner
 from ccrs_core.model.orderbook import Applied
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 
 NOW = 1_794_000_000_000
 MINUTE = 60_000

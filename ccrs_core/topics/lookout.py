@@ -21,7 +21,7 @@ from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrade
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, TopOfBook
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.topic import Topic
+from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import Clock
 from ccrs_core.transport.limits import HostLimits, Window
 from ccrs_core.transport.pace import Pace, Timer

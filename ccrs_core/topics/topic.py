@@ -10,16 +10,16 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.counted import Counted, Run
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.stream import EVENT_OF, STATES, Stream
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.pending import Ask
-from ccrs_core.race import Race, same_content
-from ccrs_core.recent import followed
+from ccrs_core.topics.counted import Counted, Run
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.race import Race, same_content
+from ccrs_core.topics.recent import followed
+from ccrs_core.topics.waiting_changes import Ask
 
 
 def new_book(exchange: Exchange, subscription: Subscription) -> OrderBook:

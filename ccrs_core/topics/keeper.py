@@ -14,9 +14,16 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.orderbook import Applied, BookState, OrderBook
-from ccrs_core.pending import Ask, Pending, Waiting, how_patient, leaves_hole, of_new_count
-from ccrs_core.race import Race
-from ccrs_core.widening import Widened, Widening
+from ccrs_core.topics.race import Race
+from ccrs_core.topics.waiting_changes import (
+    Ask,
+    Pending,
+    Waiting,
+    how_patient,
+    leaves_hole,
+    of_new_count,
+)
+from ccrs_core.topics.widening import Widened, Widening
 
 _APPLIED = Applied.APPLIED  # at a fraction of what looking it up costs
 

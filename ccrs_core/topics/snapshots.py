@@ -17,9 +17,9 @@ import attrs
 
 from ccrs_core.contract.rest import GetBook
 from ccrs_core.errors import CcrsError
-from ccrs_core.keeper import BookKeeper
 from ccrs_core.model.events import BookUpdate
-from ccrs_core.pending import Ask
+from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.waiting_changes import Ask
 from ccrs_core.transport.base import Clock
 
 log = logging.getLogger("ccrs.snapshots")
