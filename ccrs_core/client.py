@@ -24,7 +24,6 @@ from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy, PolicyName
-from ccrs_core.instruments import InstrumentStore, markets_of
 from ccrs_core.model.checks import at_least_one, how_many
 from ccrs_core.model.events import (
     AnyEvent,
@@ -39,7 +38,8 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.patient import PatientSearch
 from ccrs_core.placement import Placement
-from ccrs_core.requests import Requester
+from ccrs_core.requests.instruments import InstrumentStore, markets_of
+from ccrs_core.requests.requester import Requester
 from ccrs_core.status import ClientStatus
 from ccrs_core.survey import survey
 from ccrs_core.topics.lookout import Lookout

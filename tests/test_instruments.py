@@ -25,7 +25,7 @@ from ccrs_core import (
     UnknownInstrument,
     UsageError,
 )
-from ccrs_core.instruments import NEWS_AFTER
+from ccrs_core.requests.instruments import NEWS_AFTER
 from tests.scripted import BTC, Paged, Rest, page, status
 
 

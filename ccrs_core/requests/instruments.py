@@ -15,7 +15,7 @@ from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.errors import PluginBroken, UnknownInstrument, Unsupported, UsageError
 from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import Instrument, Market, market_of
-from ccrs_core.requests import Requester
+from ccrs_core.requests.requester import Requester
 from ccrs_core.transport.base import Clock
 
 log = logging.getLogger("ccrs.instruments")
