@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ccrs_core.client import Client as Client
-    from ccrs_core.client import connect as connect
+    from ccrs_core.client.client import Client as Client
+    from ccrs_core.client.client import connect as connect
+    from ccrs_core.client.status import ClientStatus as ClientStatus
+    from ccrs_core.client.status import ConnectionStatus as ConnectionStatus
+    from ccrs_core.client.status import SubscriptionStatus as SubscriptionStatus
     from ccrs_core.connections.states import LinkState as LinkState
     from ccrs_core.connections.states import SubscriptionState as SubscriptionState
     from ccrs_core.consolidated import BestPrice as BestPrice
@@ -142,9 +145,6 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import trades as trades
     from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
-    from ccrs_core.status import ClientStatus as ClientStatus
-    from ccrs_core.status import ConnectionStatus as ConnectionStatus
-    from ccrs_core.status import SubscriptionStatus as SubscriptionStatus
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
@@ -156,7 +156,8 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
-        "client": "Client connect",
+        "client.client": "Client connect",
+        "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
         "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "contract.codec": (
@@ -200,7 +201,6 @@ _HOME = {
             "ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
-        "status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
         "transport.options": "Options",

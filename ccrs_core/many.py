@@ -10,7 +10,9 @@ from typing import Self
 
 import attrs
 
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
+from ccrs_core.client.placement import Resolved
+from ccrs_core.client.status import ClientStatus
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import UsageError
@@ -20,9 +22,7 @@ from ccrs_core.merged import MergedFeed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Interest
-from ccrs_core.placement import Resolved
 from ccrs_core.qualified import qualified, split
-from ccrs_core.status import ClientStatus
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 from ccrs_core.transport.choice import make_transport
 from ccrs_core.transport.options import Options

@@ -32,7 +32,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.client import connect
+from ccrs_core.client.client import connect
 from ccrs_core.contract.exchange import Environment, Route, resolve
 from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription

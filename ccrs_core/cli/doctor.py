@@ -26,7 +26,7 @@ from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.trouble import said
 
 if TYPE_CHECKING:
-    from ccrs_core.client import Client
+    from ccrs_core.client.client import Client
     from ccrs_core.transport.base import Connection, Transport, TransportOptions
 
 _REQUESTS = 10

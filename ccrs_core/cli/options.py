@@ -14,7 +14,7 @@ from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest
 
 if TYPE_CHECKING:
-    from ccrs_core.client import Client
+    from ccrs_core.client.client import Client
     from ccrs_core.many import Clients
     from ccrs_core.transport.base import Transport
 
@@ -156,7 +156,7 @@ def client(
     wrap: Callable[[Transport], Transport] | None = None,
 ) -> Client:
     """A client from the options of :func:`target`; ``wrap`` puts something around its transport."""
-    from ccrs_core.client import connect
+    from ccrs_core.client.client import connect
     from ccrs_core.transport.base import TransportOptions
     from ccrs_core.transport.options import Options
 

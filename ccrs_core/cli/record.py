@@ -17,7 +17,7 @@ from ccrs_core.errors import ConnectFailed
 from ccrs_core.model.subscriptions import Channel, Interest
 
 if TYPE_CHECKING:
-    from ccrs_core.client import Client
+    from ccrs_core.client.client import Client
     from ccrs_core.feeds.feed import Feed
     from ccrs_core.recording import Header, RecordingWriter
     from ccrs_core.transport.base import Transport

@@ -20,10 +20,10 @@ from ccrs_core.cli import form, panels, watch_latency
 from ccrs_core.cli.figures import Board, Figures
 from ccrs_core.cli.notices import parts
 from ccrs_core.cli.panels import DIM
+from ccrs_core.client.status import ClientStatus, ConnectionStatus
 from ccrs_core.connections.states import LinkState
 from ccrs_core.feeds.histogram import LatencySummary
 from ccrs_core.qualified import qualified
-from ccrs_core.status import ClientStatus, ConnectionStatus
 
 _STATES = {
     LinkState.OPEN: ("●", "green"),

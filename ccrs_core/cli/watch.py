@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ccrs_core.cli.books import Books
     from ccrs_core.cli.output import Output
     from ccrs_core.cli.several import SeveralBooks
+    from ccrs_core.client.status import ClientStatus
     from ccrs_core.feeds.feed import Feed
     from ccrs_core.model.orderbook import OrderBook
-    from ccrs_core.status import ClientStatus
 
 _UNEASY_SECONDS = 5.0
 _PLAIN_SECONDS = 1.0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ccrs_core.cli import form
 
 if TYPE_CHECKING:
+    from ccrs_core.client.status import ClientStatus
     from ccrs_core.feeds.histogram import LatencySummary
-    from ccrs_core.status import ClientStatus
 
 HEAD = "socket to here"
 

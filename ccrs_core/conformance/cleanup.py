@@ -17,7 +17,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.profile import Profile
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Case, Subject, requests_of

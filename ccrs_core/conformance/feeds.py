@@ -17,7 +17,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.client import Client
+from ccrs_core.client.client import Client
 from ccrs_core.conformance.cleanup import CleanupProperties, first_events, lively
 from ccrs_core.conformance.joining import JoiningProperties
 from ccrs_core.conformance.leaving import LeavingProperties

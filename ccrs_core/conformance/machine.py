@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from ccrs_core.client import Client
+from ccrs_core.client.client import Client
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.truth import Truth, sides
 from ccrs_core.conformance.watch import (

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.relay_proxy import ConnectProxy
 from ccrs_core.conformance.subject import Subject, requests_of

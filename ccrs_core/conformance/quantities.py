@@ -16,6 +16,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
+from ccrs_core.client.status import ClientStatus
 from ccrs_core.conformance.line import Line, events_of
 from ccrs_core.conformance.material import chunks
 from ccrs_core.conformance.properties import Against, proves
@@ -31,7 +32,6 @@ from ccrs_core.errors import InvalidOrder
 from ccrs_core.model.events import Event, MarketData
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market, Side
 from ccrs_core.model.serialize import exact
-from ccrs_core.status import ClientStatus
 
 _SECONDS = 5.0
 _MOST_FRAMES = 150

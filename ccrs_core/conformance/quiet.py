@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import attrs
 
+from ccrs_core.client.status import SubscriptionStatus
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import Watch, watching, world_of
@@ -18,7 +19,6 @@ from ccrs_core.contract.exchange import Exchange, SequenceScope
 from ccrs_core.model.events import Gap, Resumed, Stale
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.status import SubscriptionStatus
 from ccrs_core.transport.options import Options
 from ccrs_core.transport.patience import Patience
 

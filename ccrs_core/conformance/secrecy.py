@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import pytest
 
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.samples import SignatureVector, samples_of
 from ccrs_core.conformance.subject import Subject, requests_of

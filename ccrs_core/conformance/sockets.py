@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.world import Tap
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.exchange import Exchange

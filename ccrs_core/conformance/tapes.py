@@ -13,7 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core import __version__
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
+from ccrs_core.client.status import ConnectionStatus
 from ccrs_core.conformance.properties import Against, proves
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import interest_of, topic_pattern, watching
@@ -28,7 +29,6 @@ from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recording import End, Header, RecordingTransport, RecordingWriter, read
 from ccrs_core.replay import Replay, replay
-from ccrs_core.status import ConnectionStatus
 
 _RATE = 4.0
 

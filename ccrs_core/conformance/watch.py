@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from ccrs_core.client import Client
+from ccrs_core.client.client import Client
 from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.world import World

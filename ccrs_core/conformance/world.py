@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ccrs_core.client import Client, connect
+from ccrs_core.client.client import Client, connect
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ccrs_core import BookUpdate, Channel, Gap, OrderBook, Reason, Stale, book
 from ccrs_core.cli.books import Books
-from ccrs_core.client import connect
+from ccrs_core.client.client import connect
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer
 

@@ -27,8 +27,8 @@ from ccrs_core import (
 from ccrs_core.cli import form, plain
 from ccrs_core.cli.figures import Board
 from ccrs_core.cli.view import draw
+from ccrs_core.client.status import ClientStatus
 from ccrs_core.model.events import Gap, Reason, Stale
-from ccrs_core.status import ClientStatus
 
 Feeds = tuple[FeedStatus, ...]
 NOW = 1_767_225_600_000_000_000

@@ -42,7 +42,7 @@ from ccrs_core import (
 from ccrs_core.cli import options, plain
 from ccrs_core.cli.several import Boards
 from ccrs_core.cli.several_view import draw
-from ccrs_core.status import ClientStatus
+from ccrs_core.client.status import ClientStatus
 from tests.cli.conftest import SECONDS, Command
 
 EMULATOR = ("--environment", "emulator", "--rate", "200")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
+from ccrs_core.client.survey import Totals
 from ccrs_core.connections.shard import Shard, identity
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
@@ -15,7 +16,6 @@ from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.survey import Totals
 from ccrs_core.transport.context import Context
 
 _Pool = tuple[Route, int, int]

@@ -9,6 +9,10 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from ccrs_core.client.patient import PatientSearch
+from ccrs_core.client.placement import Placement
+from ccrs_core.client.status import ClientStatus
+from ccrs_core.client.survey import survey
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import (
@@ -36,12 +40,8 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
-from ccrs_core.patient import PatientSearch
-from ccrs_core.placement import Placement
 from ccrs_core.requests.instruments import InstrumentStore, markets_of
 from ccrs_core.requests.requester import Requester
-from ccrs_core.status import ClientStatus
-from ccrs_core.survey import survey
 from ccrs_core.topics.lookout import Lookout
 from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.addresses import (

@@ -1,4 +1,4 @@
-"""Reads the state of a client's parts into one :class:`~ccrs_core.status.ClientStatus`."""
+"""Reads the state of a client's parts into one :class:`~ccrs_core.client.status.ClientStatus`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from ccrs_core.client.status import ClientStatus, ConnectionStatus, SubscriptionStatus
 from ccrs_core.connections.link import Link
 from ccrs_core.connections.shard import Shard
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Market
-from ccrs_core.status import ClientStatus, ConnectionStatus, SubscriptionStatus
 
 
 @attrs.define
