@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from ccrs_core.client.status import SubscriptionStatus as SubscriptionStatus
     from ccrs_core.connections.states import LinkState as LinkState
     from ccrs_core.connections.states import SubscriptionState as SubscriptionState
-    from ccrs_core.consolidated import BestPrice as BestPrice
-    from ccrs_core.consolidated import ConsolidatedBBO as ConsolidatedBBO
-    from ccrs_core.consolidated import ExchangeQuote as ExchangeQuote
-    from ccrs_core.consolidated import QuoteState as QuoteState
     from ccrs_core.contract.codec import Ack as Ack
     from ccrs_core.contract.codec import Alive as Alive
     from ccrs_core.contract.codec import Closing as Closing
@@ -99,11 +95,6 @@ if TYPE_CHECKING:
     from ccrs_core.feeds.histogram import LatencySummary as LatencySummary
     from ccrs_core.feeds.policy import FeedStatus as FeedStatus
     from ccrs_core.feeds.policy import Policy as Policy
-    from ccrs_core.leadlag import Lead as Lead
-    from ccrs_core.leadlag import LeadLag as LeadLag
-    from ccrs_core.many import Clients as Clients
-    from ccrs_core.many import connect_many as connect_many
-    from ccrs_core.merged import MergedFeed as MergedFeed
     from ccrs_core.model.events import AnyEvent as AnyEvent
     from ccrs_core.model.events import BookUpdate as BookUpdate
     from ccrs_core.model.events import Candle as Candle
@@ -145,6 +136,15 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import trades as trades
     from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
+    from ccrs_core.several.best import BestPrice as BestPrice
+    from ccrs_core.several.best import ConsolidatedBBO as ConsolidatedBBO
+    from ccrs_core.several.best import ExchangeQuote as ExchangeQuote
+    from ccrs_core.several.best import QuoteState as QuoteState
+    from ccrs_core.several.clients import Clients as Clients
+    from ccrs_core.several.clients import connect_many as connect_many
+    from ccrs_core.several.feed import MergedFeed as MergedFeed
+    from ccrs_core.several.leadlag import Lead as Lead
+    from ccrs_core.several.leadlag import LeadLag as LeadLag
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
@@ -159,7 +159,6 @@ _HOME = {
         "client.client": "Client connect",
         "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
-        "consolidated": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "contract.codec": (
             "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message "
             "Outbound Pong Refused Reply Unchanged Unrecognised"
@@ -185,9 +184,6 @@ _HOME = {
         "feeds.feed": "Feed",
         "feeds.histogram": "Histogram LatencySummary",
         "feeds.policy": "FeedStatus Policy",
-        "leadlag": "Lead LeadLag",
-        "many": "Clients connect_many",
-        "merged": "MergedFeed",
         "model.events": (
             "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
             "MarkPrice MarketData Reason Resumed Stale Ticker TopOfBook Trade"
@@ -201,6 +197,10 @@ _HOME = {
             "ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
+        "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
+        "several.clients": "Clients connect_many",
+        "several.feed": "MergedFeed",
+        "several.leadlag": "Lead LeadLag",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
         "transport.options": "Options",

@@ -25,7 +25,7 @@ from ccrs_core import (
     Trade,
 )
 from ccrs_core.model.events import MarketData
-from ccrs_core.qualified import qualified
+from ccrs_core.several.names import qualified
 from tests import feeds
 
 EXCHANGES = ("ant", "bee")

@@ -15,7 +15,7 @@ from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
-    from ccrs_core.many import Clients
+    from ccrs_core.several.clients import Clients
     from ccrs_core.transport.base import Transport
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -191,7 +191,7 @@ def clients(
     rate: float,
 ) -> Clients:
     """Clients of several exchanges from the options of :func:`target`."""
-    from ccrs_core.many import connect_many
+    from ccrs_core.several.clients import connect_many
     from ccrs_core.transport.base import TransportOptions
     from ccrs_core.transport.options import Options
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from ccrs_core.cli import form
 from ccrs_core.cli.figures import Board, Figures
-from ccrs_core.consolidated import BestPrice, ConsolidatedBBO, QuoteState
 from ccrs_core.model.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.qualified import qualified
+from ccrs_core.several.best import BestPrice, ConsolidatedBBO, QuoteState
+from ccrs_core.several.names import qualified
 
 
 def lines(board: Board, exchange: str | None = None) -> Iterator[str]:

@@ -11,12 +11,12 @@ import attrs
 
 from ccrs_core.cli.books import Books
 from ccrs_core.cli.figures import Board, Figures
-from ccrs_core.consolidated import ConsolidatedBBO
-from ccrs_core.merged import MergedFeed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.qualified import qualified, split
+from ccrs_core.several.best import ConsolidatedBBO
+from ccrs_core.several.feed import MergedFeed
+from ccrs_core.several.names import qualified, split
 
 
 class SeveralBooks:

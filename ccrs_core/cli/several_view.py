@@ -15,8 +15,8 @@ from ccrs_core.cli.panels import DIM, DOWN, UP, Cell
 from ccrs_core.cli.several import Boards
 from ccrs_core.cli.view import footer, framed, room_above, summary_line
 from ccrs_core.client.status import ClientStatus
-from ccrs_core.consolidated import BestPrice, ConsolidatedBBO, ExchangeQuote, QuoteState
 from ccrs_core.model.subscriptions import Channel
+from ccrs_core.several.best import BestPrice, ConsolidatedBBO, ExchangeQuote, QuoteState
 
 BEST = "◆"
 """Beside the price that no other exchange betters."""

@@ -23,7 +23,7 @@ from ccrs_core.cli.panels import DIM
 from ccrs_core.client.status import ClientStatus, ConnectionStatus
 from ccrs_core.connections.states import LinkState
 from ccrs_core.feeds.histogram import LatencySummary
-from ccrs_core.qualified import qualified
+from ccrs_core.several.names import qualified
 
 _STATES = {
     LinkState.OPEN: ("●", "green"),

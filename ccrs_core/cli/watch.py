@@ -15,7 +15,7 @@ from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.qualified import is_qualified, qualified, split
+from ccrs_core.several.names import is_qualified, qualified, split
 
 if TYPE_CHECKING:
     from ccrs_core.cli.books import Books
@@ -269,7 +269,7 @@ def books_of(feed: Feed) -> Books | SeveralBooks:
     """The books of a feed, of one exchange or of several."""
     from ccrs_core.cli.books import Books
     from ccrs_core.cli.several import SeveralBooks
-    from ccrs_core.merged import MergedFeed
+    from ccrs_core.several.feed import MergedFeed
 
     return SeveralBooks(feed) if isinstance(feed, MergedFeed) else Books(feed.book)
 

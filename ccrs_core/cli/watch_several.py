@@ -10,8 +10,8 @@ from ccrs_core.cli import plain, watch_latency
 from ccrs_core.cli.notices import parts
 from ccrs_core.cli.output import Output
 from ccrs_core.cli.several import Boards
-from ccrs_core.merged import MergedFeed
-from ccrs_core.qualified import qualified
+from ccrs_core.several.feed import MergedFeed
+from ccrs_core.several.names import qualified
 
 if TYPE_CHECKING:
     from ccrs_core.cli.watch import Sink, Statuses

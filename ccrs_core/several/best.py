@@ -15,10 +15,10 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.leadlag import Lead, LeadLag
 from ccrs_core.model.events import AnyEvent, Gap, Reason, Resumed, Stale, TopOfBook
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.several.leadlag import Lead, LeadLag
 
 
 @attrs.frozen
@@ -95,7 +95,7 @@ class ConsolidatedBBO:
     are not taken into account.
 
     :param exchanges: those that are expected, so that they are listed before their first quote.
-    :param window_ns: see :class:`~ccrs_core.leadlag.LeadLag`.
+    :param window_ns: see :class:`~ccrs_core.several.leadlag.LeadLag`.
     :param min_move: the part of the price by which bid and ask together must have moved since the
         last move to count as one for lead and lag; so exchanges with finer ticks don't seem to lead
         only because they move earlier and more often.

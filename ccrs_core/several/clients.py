@@ -18,11 +18,11 @@ from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import UsageError
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy, PolicyName
-from ccrs_core.merged import MergedFeed
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Interest
-from ccrs_core.qualified import qualified, split
+from ccrs_core.several.feed import MergedFeed
+from ccrs_core.several.names import qualified, split
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
 from ccrs_core.transport.choice import make_transport
 from ccrs_core.transport.options import Options

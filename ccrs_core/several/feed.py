@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ccrs_core.feeds.feed import Feed, FeedOwner, checked
 from ccrs_core.model.subscriptions import Interest
-from ccrs_core.qualified import qualified
+from ccrs_core.several.names import qualified
 
 
 class MergedFeedOwner(FeedOwner, Protocol):
