@@ -79,7 +79,7 @@ def test_importing_the_core_imports_nothing_heavy() -> None:
         ),
         ("import ccrs_core.cli", "aiohttp cattrs rich tenacity asyncio"),
         ("import ccrs_core.transport.memory", "aiohttp cattrs pluggy rich tenacity"),
-        ("import ccrs_core.replay", "aiohttp cattrs pluggy rich"),
+        ("import ccrs_core.recordings.replay", "aiohttp cattrs pluggy rich"),
     ],
 )
 def test_each_way_in_imports_no_more_than_it_needs(code: str, absent: str) -> None:

@@ -18,7 +18,7 @@ from ccrs_core import Credentials, HttpRequest, UsageError, top_of_book
 from ccrs_core.client.client import connect
 from ccrs_core.errors import ConnectionLost, RecordingFailed
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.recording import (
+from ccrs_core.recordings.format import (
     Closed,
     End,
     Header,

@@ -12,7 +12,6 @@ import attrs
 import orjson
 import pytest
 
-from ccrs_core import playback
 from ccrs_core.cli import run
 from ccrs_core.contract.codec import Codec
 from ccrs_core.contract.compression import Compression, inflate
@@ -20,8 +19,9 @@ from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.recording import Header, Opened, Received, RecordingWriter
-from ccrs_core.replay import OTHERS, Replay
+from ccrs_core.recordings import playback
+from ccrs_core.recordings.format import Header, Opened, Received, RecordingWriter
+from ccrs_core.recordings.replay import OTHERS, Replay
 from tests.toy import Toy, ToyCodec, instrument
 
 FIXTURES = Path(os.environ.get("CCRS_FIXTURES", Path(__file__).parents[2] / "shared" / "fixtures"))

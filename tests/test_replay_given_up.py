@@ -33,8 +33,8 @@ from ccrs_core import (
 from ccrs_core.contract.compression import Compression
 from ccrs_core.contract.exchange import Route, resolve
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.recording import Header, RecordingTransport, RecordingWriter, read
-from ccrs_core.replay import Replay, replay
+from ccrs_core.recordings.format import Header, RecordingTransport, RecordingWriter, read
+from ccrs_core.recordings.replay import Replay, replay
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer
 

@@ -11,7 +11,7 @@ from ccrs_core.conformance import tapes
 from ccrs_core.conformance.subject import Subject
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Gap
-from ccrs_core.replay import replay
+from ccrs_core.recordings.replay import replay
 
 SCRIPTS: dict[str, Sequence[tuple[float, str]]] = {
     "all are dead for a while": [(5.3, "silence"), (1.0, "mute"), (94.0, "")],

@@ -145,7 +145,7 @@ def _list_faults() -> None:
 
 def _replay(path: Path, speed: float) -> Any:
     from ccrs_core.emulator import RecordedFrame, Replay
-    from ccrs_core.replay import received_frames
+    from ccrs_core.recordings.replay import received_frames
 
     frames = [RecordedFrame(ns, frame) for ns, frame in received_frames(path)]
     if not frames:

@@ -19,7 +19,7 @@ from ccrs_core.model.subscriptions import Channel, Interest
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
     from ccrs_core.feeds.feed import Feed
-    from ccrs_core.recording import Header, RecordingWriter
+    from ccrs_core.recordings.format import Header, RecordingWriter
     from ccrs_core.transport.base import Transport
 
 _SHOW_SECONDS = 0.25
@@ -65,7 +65,7 @@ def command(
     The file is complete up to the last frame at any moment, even if this is killed. Play it back
     with: ccrs replay EXCHANGE FILE. --count counts received frames.
     """
-    from ccrs_core.recording import RecordingTransport, RecordingWriter
+    from ccrs_core.recordings.format import RecordingTransport, RecordingWriter
 
     interests = options.interests(symbols, channels, depth, interval)
     new = not path.exists()
@@ -97,7 +97,7 @@ async def _header(
     from ccrs_core import __version__
     from ccrs_core.contract.exchange import resolve
     from ccrs_core.extensions import exchanges as plugins
-    from ccrs_core.recording import Header
+    from ccrs_core.recordings.format import Header
 
     exchange = client.exchange
     found = [

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ccrs_core.cli.books import Books
     from ccrs_core.model.events import AnyEvent
     from ccrs_core.model.orderbook import OrderBook
-    from ccrs_core.replay import Replay, Step
+    from ccrs_core.recordings.replay import Replay, Step
 
 _CHUNK = 256
 """Steps written at once where nothing has to be waited for."""
@@ -77,7 +77,7 @@ def command(
     frame per line, or lines of {"recv_ts": seconds, "raw": "frame"}; of those the kind of market is
     guessed unless --market tells it. What is not delivered is named at the end, stream by stream.
     """
-    from ccrs_core.replay import Replay
+    from ccrs_core.recordings.replay import Replay
 
     pace = _pace(speed)
     playing = Replay(

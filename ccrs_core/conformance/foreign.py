@@ -16,7 +16,7 @@ from ccrs_core.conformance.world import World, settle
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.replay import Replay
+from ccrs_core.recordings.replay import Replay
 
 
 class ForeignProperties:

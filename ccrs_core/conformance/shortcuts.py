@@ -17,7 +17,7 @@ from ccrs_core.contract.compression import inflate
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.replay import received_frames
+from ccrs_core.recordings.replay import received_frames
 
 _STRETCH, _PATIENCE = 10.0, 60.0
 """Seconds of each channel: alike, so that lively ones count for more; and at most until a frame."""

@@ -27,8 +27,8 @@ from ccrs_core.feeds.policy import FeedStatus, Policy
 from ccrs_core.model.events import AnyEvent, Gap, Reason, Stale
 from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.recording import End, Header, RecordingTransport, RecordingWriter, read
-from ccrs_core.replay import Replay, replay
+from ccrs_core.recordings.format import End, Header, RecordingTransport, RecordingWriter, read
+from ccrs_core.recordings.replay import Replay, replay
 
 _RATE = 4.0
 

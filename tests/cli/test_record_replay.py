@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ccrs_core.cli import run
-from ccrs_core.recording import Header, read
+from ccrs_core.recordings.format import Header, read
 from tests.cli.conftest import ROOT, SECONDS, Command
 
 BYBIT = Path(os.environ.get("CCRS_FIXTURES", ROOT.parent / "shared" / "fixtures")) / "bybit" / "ws"

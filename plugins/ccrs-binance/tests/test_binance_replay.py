@@ -10,8 +10,8 @@ from ccrs_binance import Binance
 from ccrs_binance.guess import instrument_of
 
 from ccrs_core import Channel, Market, Subscription
-from ccrs_core.recording import Header, Http, Opened, Received, RecordingWriter
-from ccrs_core.replay import Replay
+from ccrs_core.recordings.format import Header, Http, Opened, Received, RecordingWriter
+from ccrs_core.recordings.replay import Replay
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrs_core import Channel, Data, Market, Subscription
-from ccrs_core.replay import Replay
+from ccrs_core.recordings.replay import Replay
 
 SAMPLES = importlib.resources.files("ccrs_bybit") / "samples" / "streams"
 

@@ -44,7 +44,7 @@ from ccrs_core import (
     TopOfBook,
     Unrecognised,
 )
-from ccrs_core.replay import Replay
+from ccrs_core.recordings.replay import Replay
 
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures") / "okx"

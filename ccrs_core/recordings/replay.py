@@ -7,7 +7,7 @@ Pure: the same file gives the same events, to the byte, every time. ``received_t
 the file; where a recording of other make has no receive times, an event's own exchange time stands
 in for it (so that latencies read as zero).
 
-Besides this library's recordings (:mod:`ccrs_core.recording`) files of other make are accepted:
+Besides this library's recordings (:mod:`ccrs_core.recordings.format`) files of other make are accepted:
 lines of ``{"recv_ts": seconds or null, "raw": "frame"}``, or just one raw frame per line. They
 don't say what was subscribed to; the exchange's plugin guesses it from the frames.
 """
@@ -30,8 +30,8 @@ from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.playback import Playback
-from ccrs_core.recording import Closed, Header, Opened, Received, Record, lines, read
+from ccrs_core.recordings.format import Closed, Header, Opened, Received, Record, lines, read
+from ccrs_core.recordings.playback import Playback
 
 
 def replay(

@@ -32,8 +32,18 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.questions import Questions
-from ccrs_core.recording import ABORTED, Closed, End, Header, Http, Opened, Received, Record, Sent
+from ccrs_core.recordings.format import (
+    ABORTED,
+    Closed,
+    End,
+    Header,
+    Http,
+    Opened,
+    Received,
+    Record,
+    Sent,
+)
+from ccrs_core.recordings.questions import Questions
 from ccrs_core.topics.topic import Topic
 
 
