@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 import ccrs_core
 from ccrs_core.conformance import ConformanceSuite, Theme
 from ccrs_core.conformance.advice import advice
-from ccrs_core.conformance.properties import property_of
+from ccrs_core.conformance.workbench.properties import property_of
 
 project = "ccrs"
 author = "the ccrs contributors"

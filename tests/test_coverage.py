@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 
 from ccrs_core import AnyEvent, Channel, Gap, Options, Trade, connect, trades
-from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.conformance.workbench.truth import History, Truth
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.transport.memory import START_NS, VirtualClock, run

@@ -8,10 +8,10 @@ import attrs
 import pytest
 
 from ccrs_core.conformance import Subject
-from ccrs_core.conformance.coined import coined
-from ccrs_core.conformance.reach import containers, growing
 from ccrs_core.conformance.watch import interest_of, watching
-from ccrs_core.conformance.world import Tap, World, _TappedConnection
+from ccrs_core.conformance.workbench.coined import coined
+from ccrs_core.conformance.workbench.reach import containers, growing
+from ccrs_core.conformance.workbench.world import Tap, World, _TappedConnection
 from ccrs_core.emulator import EmulatorConnection, EmulatorTransport
 from ccrs_core.transport.limits import Window
 

@@ -11,9 +11,9 @@ Needs the extra ``ccrs-core[conformance]``. Three doors, one suite: ``ccrs confo
 
 from __future__ import annotations
 
-from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.properties import Theme, proves
-from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.suite import ConformanceSuite
+from ccrs_core.conformance.workbench.profile import Profile
+from ccrs_core.conformance.workbench.properties import Theme, proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
 
 __all__ = ["Case", "ConformanceSuite", "Profile", "Subject", "Theme", "proves"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ccrs_core.conformance.line import Line, Wire
-from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.shared_state import SharedStateProperties
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.watch import interest_of, world_of
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.line import Line, Wire
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.codec import Data, Unchanged
 from ccrs_core.emulator import Changed, Oddity
 from ccrs_core.feeds.policy import Policy

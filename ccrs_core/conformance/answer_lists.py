@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.material import Place, parsed, replaced, spelled
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.material import Place, parsed, replaced, spelled
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.rest import (
     Answer,
     GetActivity,

@@ -12,10 +12,10 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.material import places
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.samples import ErrorSample, samples_of
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.material import places
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.samples import ErrorSample, samples_of
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError, RateLimited
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import attrs
 
-from ccrs_core.conformance.line import Line, Wire
-from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.conformance.workbench.line import Line, Wire
+from ccrs_core.conformance.workbench.truth import History, Truth
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.compression import inflate

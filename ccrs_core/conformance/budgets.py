@@ -11,9 +11,6 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.healing import of_each_route, one_of_each_route, well
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.spy import SpiedExchange
-from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import (
     Order,
     healing_time,
@@ -23,7 +20,10 @@ from ccrs_core.conformance.watch import (
     watching,
     world_of,
 )
-from ccrs_core.conformance.world import Tap, World
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.spy import SpiedExchange
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.world import Tap, World
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.codec import Heartbeat, Refused
 from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route

@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.figures import candle_is_true, interval_of
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import STATES, Stage, stated_by
-from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange, Listing
 from ccrs_core.model.events import Candle

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.profile import Profile
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.errors import ReconnectsExhausted

@@ -9,11 +9,11 @@ from typing import Any
 import attrs
 import pytest
 
-from ccrs_core.conformance.line import Line, events_of
-from ccrs_core.conformance.material import chunks
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Subject, requests_of
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.line import Line, events_of
+from ccrs_core.conformance.workbench.material import chunks
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract import rest
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import GetCandles, Request

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.material import (
+from ccrs_core.conformance.workbench.material import (
     Capture,
     Place,
     RawNumber,
@@ -24,11 +24,16 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.purity import impurities
-from ccrs_core.conformance.reading import RECEIVED_NS, differences
-from ccrs_core.conformance.samples import Expected, RequestSample, StreamSample, samples_of
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.purity import impurities
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS, differences
+from ccrs_core.conformance.workbench.samples import (
+    Expected,
+    RequestSample,
+    StreamSample,
+    samples_of,
+)
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.codec import Data, Message, Unrecognised
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.instruments import Market

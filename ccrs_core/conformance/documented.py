@@ -11,12 +11,12 @@ import orjson
 import pytest
 
 from ccrs_core.conformance.declared import declared_subscriptions
-from ccrs_core.conformance.facts import FILE, ErrorFact, Facts, RequestFact, StreamFact
 from ccrs_core.conformance.healing import of_each_route
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.requested import asked, contents, fits, same_text
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.facts import FILE, ErrorFact, Facts, RequestFact, StreamFact
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.requested import asked, contents, fits, same_text
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import LoginRefused, Refused
 from ccrs_core.contract.exchange import Environment
 from ccrs_core.contract.rest import GetCandles, GetInstruments, HttpRequest, HttpResponse, Request

@@ -11,19 +11,19 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 
 from ccrs_core.conformance.budgets import many
-from ccrs_core.conformance.crowded import (
+from ccrs_core.conformance.declared import declared_subscriptions
+from ccrs_core.conformance.documented import requests_of_facts, stream_fact, tell
+from ccrs_core.conformance.healing import of_each_route
+from ccrs_core.conformance.workbench.crowded import (
     characters_of_a_connection,
     is_refused,
     topics_of_a_connection,
 )
-from ccrs_core.conformance.declared import declared_subscriptions
-from ccrs_core.conformance.documented import requests_of_facts, stream_fact, tell
-from ccrs_core.conformance.facts import FILE, LimitFact, RequestFact
-from ccrs_core.conformance.healing import of_each_route
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.requested import asked, of_size
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.facts import FILE, LimitFact, RequestFact
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.requested import asked, of_size
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Refused
 from ccrs_core.contract.exchange import Budget, Route
 from ccrs_core.contract.rest import HttpResponse, Request

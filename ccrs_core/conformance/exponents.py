@@ -8,8 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from ccrs_core.conformance.line import events_of
-from ccrs_core.conformance.material import (
+from ccrs_core.conformance.workbench.line import events_of
+from ccrs_core.conformance.workbench.material import (
     Capture,
     Place,
     RawNumber,
@@ -20,9 +20,9 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.errors import DecodeError
 
 _FRACTION = re.compile(r"-?\d+\.\d+")

@@ -22,10 +22,10 @@ from ccrs_core.conformance.cleanup import CleanupProperties, first_events, livel
 from ccrs_core.conformance.joining import JoiningProperties
 from ccrs_core.conformance.leaving import LeavingProperties
 from ccrs_core.conformance.memory import MemoryProperties
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.errors import FeedOverflow
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import FeedStatus, Policy

@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.changes import few, relist
-from ccrs_core.conformance.line import Line, Wire, events_of
 from ccrs_core.conformance.madeup import column, is_word
-from ccrs_core.conformance.material import parsed, places
-from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import figures
-from ccrs_core.conformance.subject import Case, Subject
-from ccrs_core.conformance.truth import Print, Truth
+from ccrs_core.conformance.workbench.line import Line, Wire, events_of
+from ccrs_core.conformance.workbench.material import parsed, places
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.truth import Print, Truth
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetInstruments, GetTrades
 from ccrs_core.emulator import Oddity

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import watching
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.model.subscriptions import Subscription

@@ -26,7 +26,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.material import (
+from ccrs_core.conformance.workbench.material import (
     Capture,
     RawNumber,
     captures,
@@ -36,9 +36,9 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.samples import samples_of
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.samples import samples_of
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import HttpResponse, Request

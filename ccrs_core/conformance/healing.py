@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.spy import SpiedExchange
-from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import (
     Order,
     Watch,
@@ -20,7 +17,10 @@ from ccrs_core.conformance.watch import (
     watching,
     world_of,
 )
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.spy import SpiedExchange
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.codec import Ack, Pong
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Route, SequenceScope

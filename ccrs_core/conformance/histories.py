@@ -14,11 +14,11 @@ import orjson
 from ccrs_core.conformance.answers import USUAL
 from ccrs_core.conformance.calendars import candle_at
 from ccrs_core.conformance.figures import interval_of
-from ccrs_core.conformance.line import Line
 from ccrs_core.conformance.payments import perpetuals
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import clock
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.rest import (
     GetCandles,
     GetFundingHistory,

@@ -9,12 +9,12 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.samples import samples_of
-from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.watch import Watch, watching
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.samples import samples_of
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import Listing
 from ccrs_core.model.events import InstrumentChanged

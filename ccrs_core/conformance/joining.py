@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from itertools import permutations, zip_longest
 from typing import Any
 
-from ccrs_core.conformance.line import next_due_ns
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.sharing import (
+from ccrs_core.conformance.subscribing import subscribed
+from ccrs_core.conformance.watch import (
+    Watch,
+    about,
+    watching,
+    world_of,
+)
+from ccrs_core.conformance.workbench.line import next_due_ns
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.sharing import (
     LASTING,
     Joined,
     Lone,
@@ -17,15 +24,8 @@ from ccrs_core.conformance.sharing import (
     shared,
     states_of,
 )
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.watch import (
-    Watch,
-    about,
-    watching,
-    world_of,
-)
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.emulator import Changed
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND

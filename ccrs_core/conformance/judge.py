@@ -12,8 +12,8 @@ from ccrs_core.conformance.figures import (
     now_is_true,
     ticker_is_true,
 )
-from ccrs_core.conformance.line import Line, Wire, events_of, next_due_ns
-from ccrs_core.conformance.truth import History, Truth, clock
+from ccrs_core.conformance.workbench.line import Line, Wire, events_of, next_due_ns
+from ccrs_core.conformance.workbench.truth import History, Truth, clock
 from ccrs_core.contract.exchange import Route
 from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model.events import (

@@ -10,12 +10,12 @@ import attrs
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.bench import Bench, Heard, Near, recorded, updates
-from ccrs_core.conformance.generated import Deed, Kind, deeds, explore, kinds, vary
-from ccrs_core.conformance.line import Line, Wire, events_of
-from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.sequences import numbers_rise
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import Truth, clock
+from ccrs_core.conformance.workbench.generated import Deed, Kind, deeds, explore, kinds, vary
+from ccrs_core.conformance.workbench.line import Line, Wire, events_of
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import Truth, clock
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import SequenceScope

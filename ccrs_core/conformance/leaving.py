@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.sharing import (
-    LASTING,
-    Joined,
-    Lone,
-    beside,
-    lively_rate,
-    shared,
-    states_of,
-)
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.watch import (
     Watch,
@@ -27,7 +16,18 @@ from ccrs_core.conformance.watch import (
     watching,
     world_of,
 )
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.sharing import (
+    LASTING,
+    Joined,
+    Lone,
+    beside,
+    lively_rate,
+    shared,
+    states_of,
+)
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.subscriptions import Subscription
 

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 from ccrs_core.conformance.healing import chattiest, of_each_route, quietest_of_each_route
-from ccrs_core.conformance.line import Line, next_due_ns
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import disagreement, watching, world_of
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.line import Line, next_due_ns
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Changed, EmulatedExchange, HttpRefusal, Oddity, Peer
 from ccrs_core.model.subscriptions import Subscription

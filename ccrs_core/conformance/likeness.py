@@ -16,14 +16,14 @@ import attrs
 import pytest
 
 from ccrs_core.conformance.declared import declared_subscriptions, wake
-from ccrs_core.conformance.facts import FILE
-from ccrs_core.conformance.forms import Difference, differences, form_of, kind_of, without
-from ccrs_core.conformance.line import Line, Wire
-from ccrs_core.conformance.material import comparable
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.samples import Origin, RequestSample, samples_of
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.facts import FILE
+from ccrs_core.conformance.workbench.forms import Difference, differences, form_of, kind_of, without
+from ccrs_core.conformance.workbench.line import Line, Wire
+from ccrs_core.conformance.workbench.material import comparable
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.samples import Origin, RequestSample, samples_of
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.codec import Message
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetActivity, HttpResponse, Request

@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.line import Wire
-from ccrs_core.conformance.material import (
+from ccrs_core.conformance.workbench.line import Wire
+from ccrs_core.conformance.workbench.material import (
     Place,
     RawNumber,
     chunks,
@@ -18,9 +18,9 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Codec, Data, LeftOut, Message, Unchanged
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Route

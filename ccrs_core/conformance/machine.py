@@ -22,8 +22,6 @@ from hypothesis.stateful import (
 )
 
 from ccrs_core.client.client import Client
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import Truth, sides
 from ccrs_core.conformance.watch import (
     Order,
     Watch,
@@ -33,7 +31,9 @@ from ccrs_core.conformance.watch import (
     interest_of,
     world_of,
 )
-from ccrs_core.conformance.world import Tap
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import Truth, sides
+from ccrs_core.conformance.workbench.world import Tap
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import SubscriptionRefused

@@ -14,13 +14,20 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.changes import few
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.material import Place, RawNumber, parsed, places, replaced, spelled
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
 from ccrs_core.conformance.steered import figures
-from ccrs_core.conformance.subject import Case, Subject
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.material import (
+    Place,
+    RawNumber,
+    parsed,
+    places,
+    replaced,
+    spelled,
+)
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpResponse, Request

@@ -9,11 +9,11 @@ from random import Random
 
 import attrs
 
-from ccrs_core.conformance.coined import coin, renamed
-from ccrs_core.conformance.line import Wire
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reach import containers, growing
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.coined import coin, renamed
+from ccrs_core.conformance.workbench.line import Wire
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reach import containers, growing
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.compression import inflate
 from ccrs_core.errors import DecodeError

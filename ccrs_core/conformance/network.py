@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.relay_proxy import ConnectProxy
-from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import interest_of, watching
-from ccrs_core.conformance.world import HOST, World, settle
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.relay_proxy import ConnectProxy
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.world import HOST, World, settle
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator.server import EmulatorServer
 from ccrs_core.errors import ConnectFailed, TransportError

@@ -9,10 +9,10 @@ import attrs
 import orjson
 
 from ccrs_core.conformance.alone import stands_still
-from ccrs_core.conformance.line import Line, Wire, events_of
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import unlisted
+from ccrs_core.conformance.workbench.line import Line, Wire, events_of
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.codec import Refused
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetCandles, GetInstruments

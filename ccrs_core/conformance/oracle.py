@@ -8,7 +8,8 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from ccrs_core.conformance import answers
-from ccrs_core.conformance.generated import (
+from ccrs_core.conformance.judge import PATIENCE, Capture, Judge
+from ccrs_core.conformance.workbench.generated import (
     Deed,
     Kind,
     deeds,
@@ -17,11 +18,10 @@ from ccrs_core.conformance.generated import (
     subscriptions_to,
     vary,
 )
-from ccrs_core.conformance.judge import PATIENCE, Capture, Judge
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel

@@ -17,8 +17,8 @@ from unittest.mock import patch
 import attrs
 import pytest
 
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.exchange import CONTRACT, Exchange
 from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch
 from ccrs_core.extensions import exchanges as plugins

@@ -11,10 +11,10 @@ import attrs
 
 from ccrs_core.conformance import answers
 from ccrs_core.conformance.histories import Series, page_size, series_of
-from ccrs_core.conformance.line import Line, Page
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject, requests_of
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.workbench.line import Line, Page
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpRequest, Request
 from ccrs_core.emulator import Listing
 from ccrs_core.errors import RateLimited

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.client.status import ClientStatus
-from ccrs_core.conformance.line import Line, events_of
-from ccrs_core.conformance.material import chunks
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.watch import watching
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.line import Line, events_of
+from ccrs_core.conformance.workbench.material import chunks
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import GetInstruments

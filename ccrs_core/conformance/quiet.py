@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import attrs
 
 from ccrs_core.client.status import SubscriptionStatus
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import Watch, watching, world_of
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.exchange import Exchange, SequenceScope
 from ccrs_core.model.events import Gap, Resumed, Stale

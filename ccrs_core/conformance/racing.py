@@ -11,12 +11,6 @@ from itertools import zip_longest
 import attrs
 
 from ccrs_core.conformance.healing import of_each_route, well
-from ccrs_core.conformance.line import Line, Wire
-from ccrs_core.conformance.material import captures
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.spy import SpiedExchange
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import (
     Order,
     Watch,
@@ -26,7 +20,13 @@ from ccrs_core.conformance.watch import (
     watching,
     world_of,
 )
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.line import Line, Wire
+from ccrs_core.conformance.workbench.material import captures
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.spy import SpiedExchange
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.feeds.stream import STATES

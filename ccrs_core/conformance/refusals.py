@@ -7,11 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from ccrs_core.conformance.coined import coined, renamed
 from ccrs_core.conformance.healing import of_each_route, one_of_each_route, well
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.spy import SpiedExchange
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import (
     Watch,
     emulated_topics,
@@ -20,7 +16,11 @@ from ccrs_core.conformance.watch import (
     watching,
     world_of,
 )
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.coined import coined, renamed
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.spy import SpiedExchange
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import EmulatedExchange, Listing, Oddity

@@ -16,7 +16,7 @@ import attrs
 
 import ccrs_core
 from ccrs_core.conformance.advice import advice
-from ccrs_core.conformance.properties import Against, Property, Theme
+from ccrs_core.conformance.workbench.properties import Against, Property, Theme
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.extensions import exchanges as plugins

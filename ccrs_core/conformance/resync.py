@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.generated import explore
 from ccrs_core.conformance.judge import FRESH_NS
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import Order, Watch, healing_time, topic_pattern, watching
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.generated import explore
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import Truth
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.model.events import BookUpdate, Gap, Resumed, Stale
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.topics.keeper import BookKeeper

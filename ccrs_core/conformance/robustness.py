@@ -16,7 +16,8 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.material import (
+from ccrs_core.conformance.subscribing import subscribed
+from ccrs_core.conformance.workbench.material import (
     Capture,
     RawNumber,
     captures,
@@ -25,12 +26,11 @@ from ccrs_core.conformance.material import (
     replaced,
     spelled,
 )
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.samples import samples_of
-from ccrs_core.conformance.subject import Subject, requests_of
-from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.samples import samples_of
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.emulator import Frame

@@ -8,10 +8,17 @@ from typing import Any
 from ccrs_core.conformance.answer_lists import AnswerListProperties
 from ccrs_core.conformance.exponents import ExponentProperties
 from ccrs_core.conformance.lists import ListProperties
-from ccrs_core.conformance.material import Place, captures, parsed, places, replaced, spelled
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.material import (
+    Place,
+    captures,
+    parsed,
+    places,
+    replaced,
+    spelled,
+)
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Codec, Data, LeftOut, Message
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.events import Liquidation, Trade

@@ -15,12 +15,12 @@ from ccrs_core.conformance.machine import (
     SteppedWorld,
     machine,
 )
-from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.sockets import SocketWorld
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import watching, world_of
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.profile import Profile
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.sockets import SocketWorld
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.transport.options import Options

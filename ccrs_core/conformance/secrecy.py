@@ -16,11 +16,11 @@ from weakref import WeakSet
 import pytest
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.samples import SignatureVector, samples_of
-from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.world import HOST, World, settle
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.samples import SignatureVector, samples_of
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.world import HOST, World, settle
 from ccrs_core.contract.codec import Codec
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange

@@ -9,14 +9,14 @@ import attrs
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.figures import candle_is_true, interval_of
-from ccrs_core.conformance.generated import explore
 from ccrs_core.conformance.judge import FRESH_NS
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Case, Subject
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.truth import Truth, clock
 from ccrs_core.conformance.watch import Watch, about, healing_time, topic_pattern, watching
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.generated import explore
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.truth import Truth, clock
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import (
     AnyEvent,

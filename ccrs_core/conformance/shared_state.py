@@ -11,9 +11,9 @@ from functools import partial
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.errors import CcrsError
 
 _DEEP = 6

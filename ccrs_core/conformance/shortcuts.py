@@ -7,11 +7,11 @@ from pathlib import Path
 
 import attrs
 
-from ccrs_core.conformance.line import events_of
-from ccrs_core.conformance.material import Capture, captures, comparable
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.workbench.line import events_of
+from ccrs_core.conformance.workbench.material import Capture, captures, comparable
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.compression import inflate
 from ccrs_core.errors import DecodeError

@@ -9,14 +9,14 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.coined import coined
 from ccrs_core.conformance.healing import of_each_route
 from ccrs_core.conformance.lifetimes import STILL, endings
-from ccrs_core.conformance.line import Line, Wire
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject, requests_of
 from ccrs_core.conformance.watch import disagreement, interest_of, watching
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.coined import coined
+from ccrs_core.conformance.workbench.line import Line, Wire
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.emulator import EmulatedExchange, HttpRefusal, Peer, Stream

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import followed
-from ccrs_core.conformance.subject import Case, Subject
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import SequenceScope

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import attrs
 
 from ccrs_core.conformance.figures import figure_fits, figures_of
-from ccrs_core.conformance.line import Line, Wire
-from ccrs_core.conformance.subject import Case, Subject
-from ccrs_core.conformance.truth import History, Truth
+from ccrs_core.conformance.workbench.line import Line, Wire
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.truth import History, Truth
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.exchange import Exchange

@@ -10,12 +10,12 @@ from random import Random
 import attrs
 import pytest
 
-from ccrs_core.conformance.coined import renamed
-from ccrs_core.conformance.line import Wire
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.subject import Case, Subject
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.coined import renamed
+from ccrs_core.conformance.workbench.line import Wire
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.codec import Ack, Data, Message, Outbound, Refused
 from ccrs_core.contract.compression import inflate

@@ -13,10 +13,10 @@ from ccrs_core.conformance.codec import CodecProperties
 from ccrs_core.conformance.feeds import FeedProperties
 from ccrs_core.conformance.numbers import NumberProperties
 from ccrs_core.conformance.operation import OperationProperties
-from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.supervisor import SupervisorProperties
 from ccrs_core.conformance.trading import TradingProperties
+from ccrs_core.conformance.workbench.profile import Profile
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.exchange import Exchange
 
 

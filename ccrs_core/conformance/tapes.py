@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from ccrs_core import __version__
 from ccrs_core.client.client import Client, connect
 from ccrs_core.client.status import ConnectionStatus
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import interest_of, topic_pattern, watching
-from ccrs_core.conformance.world import HOST, World, settle
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import HOST, World, settle
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.errors import CcrsError

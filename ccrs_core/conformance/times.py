@@ -6,12 +6,12 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.line import events_of
-from ccrs_core.conformance.properties import proves
-from ccrs_core.conformance.subject import Subject, requests_of
-from ccrs_core.conformance.truth import Truth
 from ccrs_core.conformance.watch import interest_of
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.line import events_of
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.truth import Truth
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import GetBook, GetCandles, GetInstruments, GetServerTime, GetTopOfBook
 from ccrs_core.model.events import AnyEvent, Candle, Event, Funding, Liquidation, Ticker, Trade

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ccrs_core.conformance.line import events_of
-from ccrs_core.conformance.properties import Against, proves
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.relay import Relay, messages_in
-from ccrs_core.conformance.subject import Case, Subject, requests_of
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.world import World, settle
+from ccrs_core.conformance.workbench.line import events_of
+from ccrs_core.conformance.workbench.properties import Against, proves
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.relay import Relay, messages_in
+from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
+from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.compression import LARGEST, Compression, inflate
 from ccrs_core.contract.rest import GetInstruments, Request

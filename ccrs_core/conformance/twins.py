@@ -20,12 +20,12 @@ import pytest
 
 from ccrs_core.conformance.changes import few
 from ccrs_core.conformance.declared import declared_subscriptions, wake
-from ccrs_core.conformance.facts import FILE
-from ccrs_core.conformance.line import Line, Page, Wire
-from ccrs_core.conformance.material import parsed, spelled
-from ccrs_core.conformance.properties import proves
 from ccrs_core.conformance.steered import figures
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.facts import FILE
+from ccrs_core.conformance.workbench.line import Line, Page, Wire
+from ccrs_core.conformance.workbench.material import parsed, spelled
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetInstruments, Request

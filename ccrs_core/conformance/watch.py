@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from ccrs_core.client.client import Client
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.codec import Heartbeat
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.emulator import EmulatedExchange, Peer

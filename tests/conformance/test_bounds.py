@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from ccrs_kraken import Kraken
 
-from ccrs_core.conformance import Profile, Subject, bounds
-from ccrs_core.conformance.bounds import Allowance, bounded
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance import Profile, Subject
+from ccrs_core.conformance.workbench import bounds
+from ccrs_core.conformance.workbench.bounds import Allowance, bounded
+from ccrs_core.conformance.workbench.world import World
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ccrs_core.conformance.forms import differences, form_of, kind_of, without
+from ccrs_core.conformance.workbench.forms import differences, form_of, kind_of, without
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures")

@@ -21,7 +21,7 @@ from ccrs_core.cli import conformance
 from ccrs_core.cli.new import Package
 from ccrs_core.conformance import fuzz
 from ccrs_core.conformance.fuzz import SEPARATOR, Target
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import Answer, Endpoint, HttpResponse, Request

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from ccrs_core.conformance.line import Line
+from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange
 from ccrs_core.model.instruments import Market

@@ -15,8 +15,8 @@ import ccrs_core
 from ccrs_core import conformance
 from ccrs_core.conformance import ConformanceSuite
 from ccrs_core.conformance.advice import advice
-from ccrs_core.conformance.properties import Theme, property_of
 from ccrs_core.conformance.report import Report, offer, reports
+from ccrs_core.conformance.workbench.properties import Theme, property_of
 
 OUTCOMES: list[dict[str, Any]] = [
     {"number": 19, "theme": "Sequencing and books", "test": "test_book", "outcome": "failed",

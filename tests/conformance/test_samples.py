@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ccrs_core.conformance.reading import RECEIVED_NS, SampleError, differences
-from ccrs_core.conformance.samples import Samples
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS, SampleError, differences
+from ccrs_core.conformance.workbench.samples import Samples
 from ccrs_core.contract.codec import Ack, Data
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpRequest

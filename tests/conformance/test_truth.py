@@ -8,11 +8,11 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ccrs_core.conformance.generated import Deed, Kind, vary
 from ccrs_core.conformance.judge import Capture, Judge
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import History, Truth, clock
+from ccrs_core.conformance.workbench.generated import Deed, Kind, vary
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import History, Truth, clock
 from ccrs_core.emulator import TimeInForce
 from ccrs_core.model.events import AnyEvent, Gap, Reason, TopOfBook, Trade
 from ccrs_core.model.instruments import Instrument, Market, Side

@@ -8,9 +8,9 @@ import warnings
 
 import pytest
 
-from ccrs_core.conformance import world as worlds
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench import world as worlds
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 
 
 def test_a_scenario_that_waits_for_what_never_comes_is_a_verdict(

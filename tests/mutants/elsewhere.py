@@ -14,7 +14,7 @@ from ccrs_binance import Binance
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
 
-from ccrs_core.conformance.spy import SpiedCodec, SpiedExchange
+from ccrs_core.conformance.workbench.spy import SpiedCodec, SpiedExchange
 from ccrs_core.contract.codec import Codec, Message
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import GetBook, GetInstruments

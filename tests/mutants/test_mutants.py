@@ -16,7 +16,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
-from ccrs_core.conformance.properties import Against
+from ccrs_core.conformance.workbench.properties import Against
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.errors import CcrsError
 from tests.mutants.catalogue import MUTANTS, Mutant

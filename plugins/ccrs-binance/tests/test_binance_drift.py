@@ -10,7 +10,7 @@ import pytest
 from ccrs_binance import Binance
 
 from ccrs_core import BookUpdate, Gap, OrderBook, Side, Stale, book, connect
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport, TimeInForce
 from ccrs_core.model.orderbook import Applied
 from ccrs_core.transport.memory import START_NS, VirtualClock, VirtualTimeLoop

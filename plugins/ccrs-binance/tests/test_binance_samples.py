@@ -9,7 +9,7 @@ from ccrs_binance.error_codes import CODES
 from ccrs_binance.guess import instrument_of
 
 from ccrs_core import ExchangeError
-from ccrs_core.conformance.samples import Samples
+from ccrs_core.conformance.workbench.samples import Samples
 
 SAMPLES = Samples(importlib.resources.files("ccrs_binance") / "samples", "binance")
 

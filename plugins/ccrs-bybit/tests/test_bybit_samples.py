@@ -8,7 +8,7 @@ from ccrs_bybit.error_codes import CLASSES, UNCHANGED
 from ccrs_bybit.guess import instrument_of
 
 from ccrs_core import Market
-from ccrs_core.conformance.samples import Samples
+from ccrs_core.conformance.workbench.samples import Samples
 
 SAMPLES = Samples(importlib.resources.files("ccrs_bybit") / "samples", "bybit")
 

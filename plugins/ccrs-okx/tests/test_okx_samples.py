@@ -10,7 +10,7 @@ from ccrs_okx.error_codes import CODES
 from ccrs_okx.guess import instrument_of
 
 from ccrs_core import ExchangeError
-from ccrs_core.conformance.samples import Samples
+from ccrs_core.conformance.workbench.samples import Samples
 
 SAMPLES = Samples(importlib.resources.files("ccrs_okx") / "samples", "okx")
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ccrs_core.conformance.bounds import bounded
+from ccrs_core.conformance.workbench.bounds import bounded
 
 F = TypeVar("F", bound=Callable[..., Any])
 

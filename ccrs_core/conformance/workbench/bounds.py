@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import attrs
 import pytest
 
-from ccrs_core.conformance.profile import Profile
+from ccrs_core.conformance.workbench.profile import Profile
 
 if TYPE_CHECKING:
-    from ccrs_core.conformance.subject import Subject
+    from ccrs_core.conformance.workbench.subject import Subject
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -20,8 +20,8 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from ccrs_core import errors
-from ccrs_core.conformance.reading import RECEIVED_NS, Reader, SampleError
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS, Reader, SampleError
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract import rest
 from ccrs_core.contract.codec import Message
 from ccrs_core.contract.credentials import Credentials

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import orjson
 
-from ccrs_core.conformance.subject import Subject, requests_of
+from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.rest import (
     GetActivity,

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from ccrs_core.conformance.coined import coin, coined, renamed
-from ccrs_core.conformance.facts import LimitFact
-from ccrs_core.conformance.line import Wire
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.coined import coin, coined, renamed
+from ccrs_core.conformance.workbench.facts import LimitFact
+from ccrs_core.conformance.workbench.line import Wire
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Message, Refused
 from ccrs_core.contract.exchange import Route
 from ccrs_core.emulator import Listing

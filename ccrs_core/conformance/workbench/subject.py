@@ -18,10 +18,10 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from ccrs_core.conformance.facts import FILE, Facts, read
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.profile import Profile
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.facts import FILE, Facts, read
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.profile import Profile
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import Dialect, EmulatedExchange, Listing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.emulator import Listing
 from ccrs_core.model.instruments import Instrument, Market, unified_symbol
 

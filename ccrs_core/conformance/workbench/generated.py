@@ -11,9 +11,9 @@ import hypothesis
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.line import Line
-from ccrs_core.conformance.subject import Subject
-from ccrs_core.conformance.truth import Truth
+from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange, Listing, RuleBroken, TimeInForce
 from ccrs_core.model.instruments import Instrument, Market, Side

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.conformance.world import Tap
+from ccrs_core.conformance.workbench.world import Tap
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.emulator import EmulatedExchange
@@ -36,7 +36,7 @@ class _DiallingTap(Tap):
 
 
 class SocketWorld:
-    """Like :class:`~ccrs_core.conformance.world.World`, step by step, but in real time."""
+    """Like :class:`~ccrs_core.conformance.workbench.world.World`, step by step, but in real time."""
 
     tap: Tap
 

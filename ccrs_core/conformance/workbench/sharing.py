@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.line import Line, Wire, events_of
-from ccrs_core.conformance.subject import Subject
 from ccrs_core.conformance.watch import about, emulated_topics
-from ccrs_core.conformance.world import World
+from ccrs_core.conformance.workbench.line import Line, Wire, events_of
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.exchange import Route
 from ccrs_core.model.subscriptions import Channel, Subscription
 

@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ccrs_core.conformance.reading import RECEIVED_NS
-from ccrs_core.conformance.samples import samples_of
-from ccrs_core.conformance.subject import Subject
+from ccrs_core.conformance.workbench.reading import RECEIVED_NS
+from ccrs_core.conformance.workbench.samples import samples_of
+from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, Route

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.material import RawNumber, parsed, spelled
+from ccrs_core.conformance.workbench.material import RawNumber, parsed, spelled
 
 _ROWS = 16
 """Lists of no more values, and always so many, may be rows whose places mean something."""

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 
 from ccrs_core import errors
-from ccrs_core.conformance.facts_entry import FILE, Entry, Fact, FactsError
+from ccrs_core.conformance.workbench.facts_entry import FILE, Entry, Fact, FactsError
 from ccrs_core.contract import rest
 from ccrs_core.contract.exchange import Budget
 from ccrs_core.contract.rest import Request
