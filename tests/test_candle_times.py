@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.calendars import candle_at
+from ccrs_core.conformance.judges.calendars import candle_at
 from ccrs_core.model.subscriptions import INTERVALS
 from ccrs_core.wire.candle_times import later, open_since
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from ccrs_core.conformance import Subject
-from ccrs_core.conformance.watch import interest_of, watching
+from ccrs_core.conformance.judges.agreement import interest_of, watching
 from ccrs_core.conformance.workbench.coined import coined
 from ccrs_core.conformance.workbench.reach import containers, growing
 from ccrs_core.conformance.workbench.world import Tap, World, _TappedConnection

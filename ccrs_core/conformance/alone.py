@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ccrs_core.conformance.judges.agreement import interest_of, world_of
 from ccrs_core.conformance.shared_state import SharedStateProperties
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.watch import interest_of, world_of
 from ccrs_core.conformance.workbench.line import Line, Wire
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject

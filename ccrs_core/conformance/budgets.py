@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.healing import of_each_route, one_of_each_route, well
-from ccrs_core.conformance.watch import (
+from ccrs_core.conformance.judges.agreement import (
     Order,
     healing_time,
     interest_of,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from ccrs_core.conformance.calendars import at, candle_at, elsewhere, opens_until
-from ccrs_core.conformance.figures import interval_of
+from ccrs_core.conformance.judges.calendars import at, candle_at, elsewhere, opens_until
+from ccrs_core.conformance.judges.figures import interval_of
 from ccrs_core.conformance.workbench.line import Wire, events_of
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject

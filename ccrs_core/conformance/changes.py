@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.figures import candle_is_true, interval_of
-from ccrs_core.conformance.steered import STATES, Stage, stated_by
+from ccrs_core.conformance.judges.figures import candle_is_true, interval_of
+from ccrs_core.conformance.judges.steered import STATES, Stage, stated_by
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import attrs
 
-from ccrs_core.conformance.figures import candle_is_true
-from ccrs_core.conformance.judge import Capture, Judge
-from ccrs_core.conformance.steered import STATES, Stage, figures, stated_by
+from ccrs_core.conformance.judges.figures import candle_is_true
+from ccrs_core.conformance.judges.judge import Capture, Judge
+from ccrs_core.conformance.judges.steered import STATES, Stage, figures, stated_by
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
 from ccrs_core.conformance.workbench.truth import Truth, sides

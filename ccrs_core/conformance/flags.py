@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.changes import few, relist
+from ccrs_core.conformance.judges.steered import figures
 from ccrs_core.conformance.madeup import column, is_word
-from ccrs_core.conformance.steered import figures
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of
 from ccrs_core.conformance.workbench.material import parsed, places
 from ccrs_core.conformance.workbench.properties import proves

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ccrs_core.conformance.watch import watching
+from ccrs_core.conformance.judges.agreement import watching
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.conformance.workbench.world import World, settle

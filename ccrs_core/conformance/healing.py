@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ccrs_core.conformance.watch import (
+from ccrs_core.conformance.judges.agreement import (
     Order,
     Watch,
     disagreement,

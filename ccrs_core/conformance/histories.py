@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import orjson
 
-from ccrs_core.conformance.answers import USUAL
-from ccrs_core.conformance.calendars import candle_at
-from ccrs_core.conformance.figures import interval_of
+from ccrs_core.conformance.judges.answers import USUAL
+from ccrs_core.conformance.judges.calendars import candle_at
+from ccrs_core.conformance.judges.figures import interval_of
 from ccrs_core.conformance.payments import perpetuals
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import proves

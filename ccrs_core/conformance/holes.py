@@ -10,7 +10,7 @@ import hypothesis
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.figures import interval_of
+from ccrs_core.conformance.judges.figures import interval_of
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.truth import clock

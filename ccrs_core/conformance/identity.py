@@ -9,7 +9,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.watch import Watch, watching
+from ccrs_core.conformance.judges.agreement import Watch, watching
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.samples import samples_of

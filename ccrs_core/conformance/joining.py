@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from itertools import permutations, zip_longest
 from typing import Any
 
+from ccrs_core.conformance.judges.agreement import Watch, about, watching, world_of
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.watch import (
-    Watch,
-    about,
-    watching,
-    world_of,
-)
 from ccrs_core.conformance.workbench.line import next_due_ns
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.sharing import (

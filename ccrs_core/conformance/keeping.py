@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.bench import Bench, Heard, Near, recorded, updates
+from ccrs_core.conformance.judges.kept_book import Bench, Heard, Near, recorded, updates
 from ccrs_core.conformance.sequences import numbers_rise
 from ccrs_core.conformance.workbench.generated import Deed, Kind, deeds, explore, kinds, vary
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of

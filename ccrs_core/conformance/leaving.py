@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.watch import (
+from ccrs_core.conformance.judges.agreement import (
     Watch,
     about,
     emulated_topics,
@@ -16,6 +15,7 @@ from ccrs_core.conformance.watch import (
     watching,
     world_of,
 )
+from ccrs_core.conformance.subscribing import subscribed
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.sharing import (
     LASTING,

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from ccrs_core.conformance.healing import chattiest, of_each_route, quietest_of_each_route
-from ccrs_core.conformance.watch import disagreement, watching, world_of
+from ccrs_core.conformance.judges.agreement import disagreement, watching, world_of
 from ccrs_core.conformance.workbench.line import Line, next_due_ns
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from ccrs_core.client.client import Client
-from ccrs_core.conformance.watch import (
+from ccrs_core.conformance.judges.agreement import (
     Order,
     Watch,
     about,

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.changes import few
-from ccrs_core.conformance.steered import figures
+from ccrs_core.conformance.judges.steered import figures
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.material import (
     Place,

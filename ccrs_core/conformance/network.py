@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.conformance.watch import interest_of, watching
+from ccrs_core.conformance.judges.agreement import interest_of, watching
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.relay_proxy import ConnectProxy
 from ccrs_core.conformance.workbench.subject import Subject, requests_of

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from ccrs_core.conformance import answers
-from ccrs_core.conformance.judge import PATIENCE, Capture, Judge
+from ccrs_core.conformance.judges import answers
+from ccrs_core.conformance.judges.judge import PATIENCE, Capture, Judge
 from ccrs_core.conformance.workbench.generated import (
     Deed,
     Kind,

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance import answers
 from ccrs_core.conformance.histories import Series, page_size, series_of
+from ccrs_core.conformance.judges import answers
 from ccrs_core.conformance.workbench.line import Line, Page
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject, requests_of

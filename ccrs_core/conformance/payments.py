@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.conformance.calendars import at, payment_after, payments_until
+from ccrs_core.conformance.judges.calendars import at, payment_after, payments_until
 from ccrs_core.conformance.workbench.line import events_of
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject

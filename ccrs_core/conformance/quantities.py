@@ -17,7 +17,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.client.status import ClientStatus
-from ccrs_core.conformance.watch import watching
+from ccrs_core.conformance.judges.agreement import watching
 from ccrs_core.conformance.workbench.line import Line, events_of
 from ccrs_core.conformance.workbench.material import chunks
 from ccrs_core.conformance.workbench.properties import Against, proves

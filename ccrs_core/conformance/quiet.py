@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import attrs
 
 from ccrs_core.client.status import SubscriptionStatus
-from ccrs_core.conformance.watch import Watch, watching, world_of
+from ccrs_core.conformance.judges.agreement import Watch, watching, world_of
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.world import World

@@ -11,7 +11,7 @@ from itertools import zip_longest
 import attrs
 
 from ccrs_core.conformance.healing import of_each_route, well
-from ccrs_core.conformance.watch import (
+from ccrs_core.conformance.judges.agreement import (
     Order,
     Watch,
     healing_time,

@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import orjson
 
-from ccrs_core.conformance.calendars import ns_of
 from ccrs_core.conformance.documented import requests_of_facts, tell
 from ccrs_core.conformance.histories import Series, series_of
+from ccrs_core.conformance.judges.calendars import ns_of
 from ccrs_core.conformance.workbench.facts import FILE, BoundFact, RequestFact
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import Against, proves

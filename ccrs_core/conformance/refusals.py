@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from ccrs_core.conformance.healing import of_each_route, one_of_each_route, well
-from ccrs_core.conformance.watch import (
+from ccrs_core.conformance.judges.agreement import (
     Watch,
     emulated_topics,
     healing_time,

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.judge import FRESH_NS
+from ccrs_core.conformance.judges.agreement import (
+    Order,
+    Watch,
+    healing_time,
+    topic_pattern,
+    watching,
+)
+from ccrs_core.conformance.judges.judge import FRESH_NS
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.watch import Order, Watch, healing_time, topic_pattern, watching
 from ccrs_core.conformance.workbench.generated import explore
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject

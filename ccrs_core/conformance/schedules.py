@@ -9,13 +9,13 @@ import hypothesis
 from hypothesis.stateful import run_state_machine_as_test
 
 from ccrs_core.conformance.healing import of_each_route
+from ccrs_core.conformance.judges.agreement import watching, world_of
 from ccrs_core.conformance.machine import (
     CompletenessMachine,
     FaultMachine,
     SteppedWorld,
     machine,
 )
-from ccrs_core.conformance.watch import watching, world_of
 from ccrs_core.conformance.workbench.profile import Profile
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.sockets import SocketWorld

@@ -8,10 +8,16 @@ from typing import Any
 import attrs
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.figures import candle_is_true, interval_of
-from ccrs_core.conformance.judge import FRESH_NS
+from ccrs_core.conformance.judges.agreement import (
+    Watch,
+    about,
+    healing_time,
+    topic_pattern,
+    watching,
+)
+from ccrs_core.conformance.judges.figures import candle_is_true, interval_of
+from ccrs_core.conformance.judges.judge import FRESH_NS
 from ccrs_core.conformance.subscribing import subscribed
-from ccrs_core.conformance.watch import Watch, about, healing_time, topic_pattern, watching
 from ccrs_core.conformance.workbench.generated import explore
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject

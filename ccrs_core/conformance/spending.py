@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.healing import of_each_route
+from ccrs_core.conformance.judges.agreement import disagreement, interest_of, watching
 from ccrs_core.conformance.lifetimes import STILL, endings
-from ccrs_core.conformance.watch import disagreement, interest_of, watching
 from ccrs_core.conformance.workbench.coined import coined
 from ccrs_core.conformance.workbench.line import Line, Wire
 from ccrs_core.conformance.workbench.properties import proves

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.steered import followed
+from ccrs_core.conformance.judges.steered import followed
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.connections.runner import Runner

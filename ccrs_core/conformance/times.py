@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.watch import interest_of
+from ccrs_core.conformance.judges.agreement import interest_of
 from ccrs_core.conformance.workbench.line import events_of
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject, requests_of

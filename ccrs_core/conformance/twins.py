@@ -20,7 +20,7 @@ import pytest
 
 from ccrs_core.conformance.changes import few
 from ccrs_core.conformance.declared import declared_subscriptions, wake
-from ccrs_core.conformance.steered import figures
+from ccrs_core.conformance.judges.steered import figures
 from ccrs_core.conformance.workbench.facts import FILE
 from ccrs_core.conformance.workbench.line import Line, Page, Wire
 from ccrs_core.conformance.workbench.material import parsed, spelled

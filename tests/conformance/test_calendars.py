@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ccrs_core.conformance.calendars import (
+from ccrs_core.conformance.judges.calendars import (
     at,
     candle_at,
     elsewhere,

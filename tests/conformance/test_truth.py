@@ -8,7 +8,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ccrs_core.conformance.judge import Capture, Judge
+from ccrs_core.conformance.judges.judge import Capture, Judge
 from ccrs_core.conformance.workbench.generated import Deed, Kind, vary
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.subject import Subject

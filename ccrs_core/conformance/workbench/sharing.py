@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.watch import about, emulated_topics
+from ccrs_core.conformance.judges.agreement import about, emulated_topics
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.world import World

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import attrs
 
-from ccrs_core.conformance.figures import figure_fits, figures_of
+from ccrs_core.conformance.judges.figures import figure_fits, figures_of
 from ccrs_core.conformance.workbench.line import Line, Wire
 from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.conformance.workbench.truth import History, Truth

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ccrs_core.conformance.figures import (
+from ccrs_core.conformance.judges.figures import (
     candle_is_true,
     funding_is_true,
     mark_is_true,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ccrs_core.conformance.figures import interval_of, past_candle_is_true
+from ccrs_core.conformance.judges.figures import interval_of, past_candle_is_true
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.truth import RESOLUTION_NS, History, clock
 from ccrs_core.contract.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
