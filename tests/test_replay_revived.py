@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccrs_core.conformance import tapes
+from ccrs_core.conformance.themes import tapes
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Gap

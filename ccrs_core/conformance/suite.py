@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import pytest
 
-from ccrs_core.conformance.books import BookProperties
-from ccrs_core.conformance.codec import CodecProperties
-from ccrs_core.conformance.feeds import FeedProperties
-from ccrs_core.conformance.numbers import NumberProperties
-from ccrs_core.conformance.operation import OperationProperties
-from ccrs_core.conformance.supervisor import SupervisorProperties
-from ccrs_core.conformance.trading import TradingProperties
+from ccrs_core.conformance.themes.books import BookProperties
+from ccrs_core.conformance.themes.codec import CodecProperties
+from ccrs_core.conformance.themes.feeds import FeedProperties
+from ccrs_core.conformance.themes.numbers import NumberProperties
+from ccrs_core.conformance.themes.operation import OperationProperties
+from ccrs_core.conformance.themes.supervisor import SupervisorProperties
+from ccrs_core.conformance.themes.trading import TradingProperties
 from ccrs_core.conformance.workbench.profile import Profile
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.exchange import Exchange

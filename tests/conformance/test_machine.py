@@ -13,7 +13,7 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.emulator import BybitDialect, BybitSession
 
-from ccrs_core.conformance.supervisor import SupervisorProperties
+from ccrs_core.conformance.themes.supervisor import SupervisorProperties
 from ccrs_core.conformance.workbench.profile import Profile
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Ack, Closing, Codec, Heartbeat, Message, Outbound, Unrecognised
@@ -242,7 +242,7 @@ def test_a_broken_exchange_is_caught(name: str, exchange: Callable[[], Exchange]
 
 _LOG = """
 import hashlib
-from ccrs_core.conformance.schedules import event_log
+from ccrs_core.conformance.themes.schedules import event_log
 from ccrs_core.conformance.workbench.subject import Subject
 print(hashlib.sha256("\\n".join(event_log(Subject("bybit"))).encode()).hexdigest())
 """
