@@ -57,7 +57,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"ccrs_core.cli.{cmd_name}")
+            module = importlib.import_module(f"ccrs_core.cli.commands.{cmd_name}")
             command: click.Command = module.command
             return command
         self._extend()

@@ -34,7 +34,7 @@ _CHILD = (
 
 
 def rows(meanwhile: Callable[[], object]) -> list[dict[str, Any]]:
-    """What :func:`ccrs_core.cli.exchanges.rows` tells, found out in a child process.
+    """What :func:`ccrs_core.cli.commands.exchanges.rows` tells, found out in a child process.
 
     There is time for something else ``meanwhile``.
 
@@ -152,7 +152,7 @@ def report(troubles: dict[str, str], seconds: float) -> None:
                 tell(loaded=what)
 
     loading.watch = telling
-    from ccrs_core.cli import exchanges
+    from ccrs_core.cli.commands import exchanges
 
     tell(rows=exchanges.rows())
     sys.stderr.flush()

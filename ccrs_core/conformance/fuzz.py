@@ -6,7 +6,7 @@ subscribed as its samples are, reads the frames; every endpoint and ``error_of``
 ``DecodeError`` is the only way out, and what one input takes is bounded.
 
 ``ccrs fuzz`` runs this module in processes of their own, since instrumented code stays so, and an
-input may well kill the process: see :mod:`ccrs_core.cli.fuzz` and :func:`main`.
+input may well kill the process: see :mod:`ccrs_core.cli.commands.fuzz` and :func:`main`.
 """
 
 from __future__ import annotations

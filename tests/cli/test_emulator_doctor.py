@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from ccrs_core.cli import doctor, run
+from ccrs_core.cli import run
+from ccrs_core.cli.commands import doctor
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import Fault, FaultKind
 from ccrs_core.errors import ConnectFailed

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ccrs_core
-from ccrs_core.cli.new import Package
+from ccrs_core.cli.commands.new import Package
 from ccrs_core.errors import UsageError
 from tests.installing import environment, install
 

@@ -14,8 +14,8 @@ import pytest
 
 from ccrs_core import cli
 from ccrs_core._pytest_plugin import _reason
-from ccrs_core.cli import conformance
-from ccrs_core.cli.new import Package
+from ccrs_core.cli.commands import conformance
+from ccrs_core.cli.commands.new import Package
 from tests.installing import environment, install
 
 Done = subprocess.CompletedProcess[str]

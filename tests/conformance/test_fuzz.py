@@ -17,8 +17,8 @@ from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
 
 from ccrs_core import cli
-from ccrs_core.cli import conformance
-from ccrs_core.cli.new import Package
+from ccrs_core.cli.commands import conformance
+from ccrs_core.cli.commands.new import Package
 from ccrs_core.conformance import fuzz
 from ccrs_core.conformance.fuzz import SEPARATOR, Target
 from ccrs_core.conformance.workbench.subject import Subject

@@ -15,7 +15,7 @@ import attrs
 import click
 
 from ccrs_core.cli import children, interrupts
-from ccrs_core.cli.conformance import check_installed
+from ccrs_core.cli.commands.conformance import check_installed
 
 _FAILED, _FOUND = 1, 77
 _LIBRARIES = ("pytest", "hypothesis")

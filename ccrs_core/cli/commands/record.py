@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ccrs_core.cli import form, interrupts, options
+from ccrs_core.cli.commands.watch import batches
 from ccrs_core.cli.output import note, progress
-from ccrs_core.cli.watch import batches
 from ccrs_core.errors import ConnectFailed
 from ccrs_core.model.subscriptions import Channel, Interest
 

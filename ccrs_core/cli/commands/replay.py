@@ -142,8 +142,8 @@ def _paced(steps: Iterable[Step], pace: float) -> Iterator[tuple[float, Step]]:
 
 
 async def _json(playing: Replay, levels: int, pace: float | None) -> None:
+    from ccrs_core.cli.commands.watch import encoded
     from ccrs_core.cli.output import Output
-    from ccrs_core.cli.watch import encoded
 
     output, books = Output(), _books(playing)
     waiting: list[bytes] = []

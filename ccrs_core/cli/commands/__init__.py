@@ -1,0 +1,4 @@
+"""The commands, one a module; each is imported when it is called.
+
+May import everything.
+"""
