@@ -25,7 +25,7 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
-from ccrs_core.cli.notices import describe
+from ccrs_core.cli.live.notices import describe
 from ccrs_core.contract.rest import Answer, GetInstruments, HttpResponse
 from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.serialize import from_json, to_json

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import BookUpdate, Channel, Gap, OrderBook, Reason, Stale, book
-from ccrs_core.cli.books import Books
+from ccrs_core.cli.live.books import Books
 from ccrs_core.client.client import connect
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer

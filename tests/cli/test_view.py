@@ -24,9 +24,10 @@ from ccrs_core import (
     Policy,
     TopOfBook,
 )
-from ccrs_core.cli import form, plain
-from ccrs_core.cli.figures import Board
-from ccrs_core.cli.view import draw
+from ccrs_core.cli import form
+from ccrs_core.cli.live import text as plain
+from ccrs_core.cli.live.figures import Board
+from ccrs_core.cli.live.view import draw
 from ccrs_core.client.status import ClientStatus
 from ccrs_core.model.events import Gap, Reason, Stale
 

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccrs_core import Histogram, UsageError, busy_loop
-from ccrs_core.cli import watch_latency
-from ccrs_core.cli.watch_loop import factory
+from ccrs_core.cli.live import watch_latency
+from ccrs_core.cli.live.watch_loop import factory
 
 
 def test_the_loop_is_asyncios_own_unless_asked_for() -> None:

@@ -39,9 +39,10 @@ from ccrs_core import (
     Trade,
     UsageError,
 )
-from ccrs_core.cli import options, plain
-from ccrs_core.cli.several import Boards
-from ccrs_core.cli.several_view import draw
+from ccrs_core.cli import options
+from ccrs_core.cli.live import text as plain
+from ccrs_core.cli.live.several import Boards
+from ccrs_core.cli.live.several_view import draw
 from ccrs_core.client.status import ClientStatus
 from tests.cli.conftest import SECONDS, Command
 

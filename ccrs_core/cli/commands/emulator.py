@@ -19,7 +19,7 @@ from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.model.instruments import Market, unified_symbol
 
 if TYPE_CHECKING:
-    from ccrs_core.cli.counting import CountingServer
+    from ccrs_core.cli.live.counting import CountingServer
 
 
 _REPORT_SECONDS = 0.5
@@ -116,7 +116,7 @@ def command(
     if "help" in faults:
         _list_faults()
         return
-    from ccrs_core.cli.counting import CountingServer
+    from ccrs_core.cli.live.counting import CountingServer
     from ccrs_core.emulator import EmulatedExchange, parse_fault
     from ccrs_core.extensions import exchanges as plugins
 

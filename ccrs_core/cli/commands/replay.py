@@ -19,7 +19,7 @@ from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
 
 if TYPE_CHECKING:
-    from ccrs_core.cli.books import Books
+    from ccrs_core.cli.live.books import Books
     from ccrs_core.model.events import AnyEvent
     from ccrs_core.model.orderbook import OrderBook
     from ccrs_core.recordings.replay import Replay, Step
@@ -122,7 +122,7 @@ def _pace(speed: str) -> float | None:
 
 
 def _books(playing: Replay) -> Books:
-    from ccrs_core.cli.books import Books
+    from ccrs_core.cli.live.books import Books
 
     def find(symbol: str) -> OrderBook:
         return next(b for s, b in playing.books.items() if s.symbol == symbol)
@@ -168,7 +168,7 @@ def _dropped(playing: Replay) -> list[tuple[str, int]]:
 
 
 def _people(playing: Replay, levels: int, pace: float | None) -> None:
-    from ccrs_core.cli.figures import Board
+    from ccrs_core.cli.live.figures import Board
 
     board, books = Board(), _books(playing)
 
@@ -190,7 +190,7 @@ def _people(playing: Replay, levels: int, pace: float | None) -> None:
 
 
 def _show(playing: Replay, board: Any, take: Any, levels: int, pace: float) -> None:
-    from ccrs_core.cli.view import REDRAWS_PER_SECOND, LiveView
+    from ccrs_core.cli.live.view import REDRAWS_PER_SECOND, LiveView
 
     title = f"{playing.exchange.name} · {playing.path.name} · x{pace:g}"
     with LiveView(board, lambda: None, title=title, levels=levels) as view:
@@ -209,7 +209,7 @@ def _show(playing: Replay, board: Any, take: Any, levels: int, pace: float) -> N
 def _summarise(playing: Replay, counts: Counter[str]) -> None:
     from rich.console import Console
 
-    from ccrs_core.cli.view import summary
+    from ccrs_core.cli.live.view import summary
 
     console = Console()
     frames = ", ".join(f"{count:,} {what}" for what, count in sorted(playing.frames.items()))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from ccrs_core.cli import interrupts, options, watch_loop
+from ccrs_core.cli import interrupts, options
+from ccrs_core.cli.live import watch_loop
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.events import AnyEvent
@@ -18,9 +19,9 @@ from ccrs_core.model.subscriptions import Channel
 from ccrs_core.several.names import is_qualified, qualified, split
 
 if TYPE_CHECKING:
-    from ccrs_core.cli.books import Books
+    from ccrs_core.cli.live.books import Books
+    from ccrs_core.cli.live.several import SeveralBooks
     from ccrs_core.cli.output import Output
-    from ccrs_core.cli.several import SeveralBooks
     from ccrs_core.client.status import ClientStatus
     from ccrs_core.feeds.feed import Feed
     from ccrs_core.model.orderbook import OrderBook
@@ -101,7 +102,7 @@ def command(
     if as_json:
         sink = JsonLines(levels, with_status=status)
     elif several:
-        from ccrs_core.cli import watch_several
+        from ccrs_core.cli.live import watch_several
 
         sink = watch_several.sink(title, levels)
     elif sys.stdout.isatty():
@@ -267,8 +268,8 @@ def _explain(statuses: Sequence[ClientStatus], seconds: float | None) -> None:
 
 def books_of(feed: Feed) -> Books | SeveralBooks:
     """The books of a feed, of one exchange or of several."""
-    from ccrs_core.cli.books import Books
-    from ccrs_core.cli.several import SeveralBooks
+    from ccrs_core.cli.live.books import Books
+    from ccrs_core.cli.live.several import SeveralBooks
     from ccrs_core.several.feed import MergedFeed
 
     return SeveralBooks(feed) if isinstance(feed, MergedFeed) else Books(feed.book)
@@ -337,14 +338,14 @@ class Screen:
 
     @property
     def pause(self) -> float | None:
-        from ccrs_core.cli.view import REDRAWS_PER_SECOND
+        from ccrs_core.cli.live.view import REDRAWS_PER_SECOND
 
         return 1 / REDRAWS_PER_SECOND
 
     async def start(self, statuses: Statuses, feed: Feed) -> None:
-        from ccrs_core.cli.books import Books
-        from ccrs_core.cli.figures import Board
-        from ccrs_core.cli.view import LiveView
+        from ccrs_core.cli.live.books import Books
+        from ccrs_core.cli.live.figures import Board
+        from ccrs_core.cli.live.view import LiveView
 
         self._board = Board()
         for interest in feed.interests:
@@ -372,8 +373,8 @@ class PlainLines:
     pause: float | None = _PLAIN_SECONDS
 
     async def start(self, statuses: Statuses, feed: Feed) -> None:
-        from ccrs_core.cli.books import Books
-        from ccrs_core.cli.figures import Board
+        from ccrs_core.cli.live.books import Books
+        from ccrs_core.cli.live.figures import Board
         from ccrs_core.cli.output import Output
 
         self._statuses = statuses
@@ -383,7 +384,7 @@ class PlainLines:
         self._books = Books(feed.book)
 
     async def take(self, batch: Sequence[AnyEvent]) -> None:
-        from ccrs_core.cli.notices import describe
+        from ccrs_core.cli.live.notices import describe
 
         followed: list[tuple[AnyEvent, OrderBook | None]] = list(self._books.follow(batch))
         self._board.take(followed)
@@ -392,7 +393,7 @@ class PlainLines:
             await self._print(said)
 
     async def idle(self) -> None:
-        from ccrs_core.cli import plain
+        from ccrs_core.cli.live import text as plain
 
         await self._print(list(plain.lines(self._board)))
         self._told = self._board.events
@@ -401,7 +402,7 @@ class PlainLines:
         await self._output.write("".join(f"{line}\n" for line in lines).encode())
 
     async def finish(self) -> None:
-        from ccrs_core.cli import watch_latency
+        from ccrs_core.cli.live import watch_latency
 
         if self._told != self._board.events:
             await self.idle()  # what came since the last second

@@ -16,10 +16,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ccrs_core.cli import form, panels, watch_latency
-from ccrs_core.cli.figures import Board, Figures
-from ccrs_core.cli.notices import parts
-from ccrs_core.cli.panels import DIM
+from ccrs_core.cli import form
+from ccrs_core.cli.live import panels, watch_latency
+from ccrs_core.cli.live.figures import Board, Figures
+from ccrs_core.cli.live.notices import parts
+from ccrs_core.cli.live.panels import DIM
 from ccrs_core.client.status import ClientStatus, ConnectionStatus
 from ccrs_core.connections.states import LinkState
 from ccrs_core.feeds.histogram import LatencySummary

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ccrs_core.cli import plain, watch_latency
-from ccrs_core.cli.notices import parts
+from ccrs_core.cli.live import text as plain
+from ccrs_core.cli.live import watch_latency
+from ccrs_core.cli.live.notices import parts
+from ccrs_core.cli.live.several import Boards
 from ccrs_core.cli.output import Output
-from ccrs_core.cli.several import Boards
 from ccrs_core.several.feed import MergedFeed
 from ccrs_core.several.names import qualified
 
@@ -35,15 +36,15 @@ class SeveralScreen:
 
     @property
     def pause(self) -> float | None:
-        from ccrs_core.cli.view import REDRAWS_PER_SECOND
+        from ccrs_core.cli.live.view import REDRAWS_PER_SECOND
 
         return 1 / REDRAWS_PER_SECOND
 
     async def start(self, statuses: Statuses, feed: Feed) -> None:
         from rich.console import RenderableType
 
-        from ccrs_core.cli.several_view import draw
-        from ccrs_core.cli.view import Redrawn
+        from ccrs_core.cli.live.several_view import draw
+        from ccrs_core.cli.live.view import Redrawn
 
         assert isinstance(feed, MergedFeed)
         self._boards = boards = Boards(feed)

@@ -9,11 +9,12 @@ from decimal import Decimal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ccrs_core.cli import form, panels, watch_latency
-from ccrs_core.cli.figures import Figures
-from ccrs_core.cli.panels import DIM, DOWN, UP, Cell
-from ccrs_core.cli.several import Boards
-from ccrs_core.cli.view import footer, framed, room_above, summary_line
+from ccrs_core.cli import form
+from ccrs_core.cli.live import panels, watch_latency
+from ccrs_core.cli.live.figures import Figures
+from ccrs_core.cli.live.panels import DIM, DOWN, UP, Cell
+from ccrs_core.cli.live.several import Boards
+from ccrs_core.cli.live.view import footer, framed, room_above, summary_line
 from ccrs_core.client.status import ClientStatus
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.several.best import BestPrice, ConsolidatedBBO, ExchangeQuote, QuoteState

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from ccrs_core.cli import form
-from ccrs_core.cli.figures import Board, Figures
+from ccrs_core.cli.live.figures import Board, Figures
 from ccrs_core.model.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.several.best import BestPrice, ConsolidatedBBO, QuoteState

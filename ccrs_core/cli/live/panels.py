@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ccrs_core.cli import form
-from ccrs_core.cli.figures import Board, Figures
+from ccrs_core.cli.live.figures import Board, Figures
 from ccrs_core.model.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel

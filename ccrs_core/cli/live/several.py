@@ -9,8 +9,8 @@ from operator import attrgetter
 
 import attrs
 
-from ccrs_core.cli.books import Books
-from ccrs_core.cli.figures import Board, Figures
+from ccrs_core.cli.live.books import Books
+from ccrs_core.cli.live.figures import Board, Figures
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel
