@@ -67,7 +67,7 @@ class UnknownInstrument(UsageError):
 class InvalidOrder(UsageError):
     """An order breaks a rule of its instrument; nothing was sent.
 
-    ``rule`` names the field of :class:`~ccrs_core.model.instruments.Instrument` that it breaks (``min_price``
+    ``rule`` names the field of :class:`~ccrs_core.Instrument` that it breaks (``min_price``
     where the price isn't above zero), ``nearest`` is the nearest price or size that keeps it, None
     where none does.
     """

@@ -270,8 +270,8 @@ def advice(old: Record, new: Record) -> str | None:
         return f"{text}\nif that is meant, record it: {COMMAND}"
     return (
         f"{text}\nif that is not meant, undo it. If it is: where existing plugins break, raise "
-        "CONTRACT in ccrs_core/contract/exchange.py; else tell of it in CHANGELOG.md under 'unreleased'. "
-        f"Then record it: {COMMAND}"
+        "CONTRACT in ccrs_core/contract/exchange.py; else tell of it in CHANGELOG.md under "
+        f"'unreleased'. Then record it: {COMMAND}"
     )
 
 

@@ -34,7 +34,7 @@ _CHILD = (
 
 
 def rows(meanwhile: Callable[[], object]) -> list[dict[str, Any]]:
-    """What :func:`ccrs_core.cli.commands.exchanges.rows` tells, found out in a child process.
+    """What :func:`ccrs_core.cli.offers.rows` tells, found out in a child process.
 
     There is time for something else ``meanwhile``.
 
@@ -152,8 +152,8 @@ def report(troubles: dict[str, str], seconds: float) -> None:
                 tell(loaded=what)
 
     loading.watch = telling
-    from ccrs_core.cli.commands import exchanges
+    from ccrs_core.cli import offers
 
-    tell(rows=exchanges.rows())
+    tell(rows=offers.rows())
     sys.stderr.flush()
     os._exit(0)  # whatever threads plugins have left behind

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core.client.patient import PatientSearch
 from ccrs_core.client.placement import Placement
-from ccrs_core.client.status import ClientStatus
-from ccrs_core.client.survey import survey
+from ccrs_core.client.status import ClientStatus, survey
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 
-from ccrs_core.client.survey import Totals
+from ccrs_core.client.status import Totals
 from ccrs_core.connections.shard import Shard, identity
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason

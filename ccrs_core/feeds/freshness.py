@@ -23,14 +23,35 @@ from ccrs_core.errors import UsageError
 from ccrs_core.model.events import Reason, Stale
 
 if TYPE_CHECKING:
-    from ccrs_core.feeds.feed import Feed
-    from ccrs_core.feeds.stream import Stream
+    from ccrs_core.model.events import Notice, Resumed
     from ccrs_core.transport.base import Clock
 
 _GRAIN = 0.01
 """Timers fire at most this often (s), so that thousands of deadlines don't."""
 _JUMP = 0.05
 """Seconds by which the wall clock must be off the other one to have been set."""
+
+
+class Told(Protocol):
+    """Who is told: a feed."""
+
+    def notify(self, notice: Notice) -> None: ...
+
+
+class Heard(Protocol):
+    """What is watched: a stream, as far as it concerns freshness."""
+
+    watches: dict[Told, Watch]
+    hushed: list[Watch]
+    delivered: int
+    repeated: int
+    last_received_ns: int | None
+    repeated_ns: int | None
+    stale_since_ns: int | None
+    refused: bool
+
+    def stale_notice(self, reason: Reason, now_ns: int, silent_ns: int | None) -> Stale: ...
+    def resumed(self, now_ns: int, since_ns: int) -> Resumed: ...
 
 
 class Handle(Protocol):
@@ -60,9 +81,9 @@ def checked_seconds(value: Any) -> float | None:
 class Watch:
     """How fresh one of a feed's streams is."""
 
-    feed: Feed
-    stream: Stream
-    sources: Callable[[], Iterable[Stream]]
+    feed: Told
+    stream: Heard
+    sources: Callable[[], Iterable[Heard]]
     """The streams by any of which it is heard."""
     heard_at: float
     """Monotonic time when it was last heard, or wished for; as known at the last look."""
@@ -106,7 +127,7 @@ class Freshness:
         self.stale_after = stale_after
         self._clock = clock
         self._later = later
-        self._watches: dict[Stream, Watch] = {}
+        self._watches: dict[Heard, Watch] = {}
         self._due: list[tuple[float, int, Watch]] = []
         self._numbers = itertools.count()
         self._timer: Handle | None = None
@@ -116,7 +137,7 @@ class Freshness:
 
     # --- what is watched ---
 
-    def watch(self, feed: Feed, stream: Stream, sources: Callable[[], Iterable[Stream]]) -> None:
+    def watch(self, feed: Told, stream: Heard, sources: Callable[[], Iterable[Heard]]) -> None:
         """Watch a stream from now on; one that was heard before is as old as it is."""
         if self._ended or stream in self._watches:
             return
@@ -136,7 +157,7 @@ class Freshness:
         self._push(watch, now)
         self._arm()
 
-    def unwatch(self, stream: Stream) -> None:
+    def unwatch(self, stream: Heard) -> None:
         """Watch a stream no more."""
         watch = self._watches.pop(stream, None)
         if watch is not None:
@@ -218,11 +239,11 @@ class Freshness:
         watch.stale(stream.stale_notice(Reason.SILENT, now_ns, round(silence * 1e9)))
 
 
-def _count(sources: Iterable[Stream]) -> int:
+def _count(sources: Iterable[Heard]) -> int:
     return sum(stream.delivered + stream.repeated for stream in sources)
 
 
-def _heard_at(sources: Iterable[Stream], now: float, now_ns: int, otherwise: float) -> float:
+def _heard_at(sources: Iterable[Heard], now: float, now_ns: int, otherwise: float) -> float:
     """When the last of some streams was heard, on the monotonic clock."""
     ages = [
         (now_ns - ns) / 1e9

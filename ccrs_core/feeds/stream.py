@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import attrs
 
 from ccrs_core.feeds.feed import Feed
-from ccrs_core.feeds.freshness import Watch
+from ccrs_core.feeds.freshness import Told, Watch
 from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import (
     BookUpdate,
@@ -72,7 +72,7 @@ class Stream:
     repeated: int = 0
     """How often feeds with a :class:`Watch` were to know that what was delivered still holds."""
     repeated_ns: int | None = None
-    watches: dict[Feed, Watch] = attrs.field(factory=dict)
+    watches: dict[Told, Watch] = attrs.field(factory=dict)
     """Those of feeds that have their own idea of how fresh data must be."""
     hushed: list[Watch] = attrs.field(factory=list)
     """Those for which it has been silent for too long."""

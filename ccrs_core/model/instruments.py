@@ -1,4 +1,4 @@
-"""What is traded and what can be subscribed to: instruments, channels, subscriptions.
+"""What is traded: markets, instruments, their names and rules.
 
 Prices and sizes are :class:`~decimal.Decimal` with exactly the digits on the wire, ids are text,
 times are integer nanoseconds UTC.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 import attrs
 
 from ccrs_core.errors import InvalidOrder, UsageError
-from ccrs_core.model import rules
-from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND, PLAIN, is_multiple, multiple, number, ratio
 
 
 class Market(enum.StrEnum):
@@ -88,14 +88,14 @@ class Instrument:
         :param rounding: one of the decimal module's modes, instead of the side's.
         :raises UsageError: where the price is no finite ``Decimal``.
         """
-        return rules.quantised_price(self, price, side, rounding)
+        return _quantised_price(self, price, side, rounding)
 
     def quantise_size(self, size: Decimal) -> Decimal:
         """The largest multiple of the lot that isn't above a size, with the lot's digits.
 
         :raises UsageError: where the size is no finite ``Decimal``.
         """
-        return rules.quantised_size(self, size)
+        return _quantised_size(self, size)
 
     def violations(
         self, side: Side, price: Decimal | None, size: Decimal
@@ -105,7 +105,7 @@ class Instrument:
 
         :raises UsageError: where price or size is no finite ``Decimal``.
         """
-        return tuple(rules.violations(self, side, price, size))
+        return tuple(_violations(self, side, price, size))
 
     def check_order(self, side: Side, price: Decimal | None, size: Decimal) -> None:
         """Refuse an order that breaks the instrument's rules, before anything is sent.
@@ -165,3 +165,111 @@ def market_of(symbol: str) -> Market:
     if match["kind"] is not None:
         return Market.OPTION
     return Market.INVERSE if match["settle"] == match["base"] else Market.LINEAR
+
+
+# --- rules, exactly and in integers ---
+
+
+def _quantised_price(
+    instrument: Instrument, price: Decimal, side: Side | None, rounding: str | None
+) -> Decimal:
+    """See :meth:`Instrument.quantise_price`."""
+    price, tick = number("price", price), instrument.tick_size
+    if rounding is None:
+        rounding = {"buy": ROUND_FLOOR, "sell": ROUND_CEILING}[side] if side else ROUND_HALF_EVEN
+    return price if tick is None else multiple(price, tick, rounding)
+
+
+def _quantised_size(instrument: Instrument, size: Decimal) -> Decimal:
+    """See :meth:`Instrument.quantise_size`."""
+    size, lot = number("size", size), instrument.lot_size
+    return size if lot is None else multiple(size, lot, ROUND_FLOOR)
+
+
+def _violations(
+    instrument: Instrument, side: Side, price: Decimal | None, size: Decimal
+) -> Iterator[InvalidOrder]:
+    """See :meth:`Instrument.violations`."""
+    number("size", size)
+    if price is not None:
+        number("price", price)
+    name = instrument.symbol
+    if instrument.status.value != "trading":
+        yield InvalidOrder("status", f"{name} can't be traded: it is {instrument.status.value}")
+    if price is not None:
+        yield from _of_price(instrument, side, price)
+    yield from _of_size(instrument, size)
+    if price is not None and price > 0 and size > 0:
+        yield from _of_value(instrument, price, size)
+
+
+def _of_price(instrument: Instrument, side: Side, price: Decimal) -> Iterator[InvalidOrder]:
+    tick, name = instrument.tick_size, instrument.symbol
+    if price <= 0:
+        yield InvalidOrder("min_price", f"a price of {price:f} for {name} is not above zero", tick)
+    elif tick is not None and not is_multiple(price, tick):
+        nearest = _quantised_price(instrument, price, side, None)
+        if nearest <= 0:
+            nearest = tick
+        yield InvalidOrder(
+            "tick_size",
+            f"the price {price:f} is no multiple of {name}'s tick {tick:f}; nearest: {nearest:f}",
+            nearest,
+        )
+
+
+def _of_size(instrument: Instrument, size: Decimal) -> Iterator[InvalidOrder]:
+    lot, name = instrument.lot_size, instrument.symbol
+    least, most = _bounds(instrument)
+    if size <= 0 or (instrument.min_size is not None and size < instrument.min_size):
+        at_least = "" if least is None else f"; nearest: {least:f}"
+        yield InvalidOrder(
+            "min_size", f"the size {size:f} is below {name}'s smallest{at_least}", least
+        )
+    elif most is not None and instrument.max_size is not None and size > instrument.max_size:
+        yield InvalidOrder(
+            "max_size",
+            f"the size {size:f} is above {name}'s largest, {instrument.max_size:f}; "
+            f"nearest: {most:f}",
+            most,
+        )
+    elif lot is not None and not is_multiple(size, lot):
+        nearest = _quantised_size(instrument, size)
+        if least is not None and nearest < least:
+            nearest = least
+        yield InvalidOrder(
+            "lot_size",
+            f"the size {size:f} is no multiple of {name}'s lot {lot:f}; nearest: {nearest:f}",
+            nearest,
+        )
+
+
+def _bounds(instrument: Instrument) -> tuple[Decimal | None, Decimal | None]:
+    """The smallest and the largest size that are multiples of the lot."""
+    lot, least, most = instrument.lot_size, instrument.min_size, instrument.max_size
+    if lot is None:
+        return least, most
+    least = lot if least is None or least <= 0 else multiple(least, lot, ROUND_CEILING)
+    return least, None if most is None else multiple(most, lot, ROUND_FLOOR)
+
+
+def _of_value(instrument: Instrument, price: Decimal, size: Decimal) -> Iterator[InvalidOrder]:
+    least = instrument.min_notional
+    if least is None:
+        return
+    # In quote units: an inverse instrument's sizes are contracts of so many of them.
+    each = instrument.contract_size if instrument.market.value == "inverse" else price
+    value = PLAIN.multiply(size, each)
+    if value >= least:
+        return
+    lot, nearest = instrument.lot_size, None
+    if lot is not None:
+        wanted, worth = ratio(least, PLAIN.multiply(lot, each))
+        nearest = PLAIN.multiply(lot, Decimal(-(-wanted // worth)))
+    hint = "" if nearest is None else f"; nearest size: {nearest:f}"
+    yield InvalidOrder(
+        "min_notional",
+        f"{size:f} of {instrument.symbol} at {price:f} is worth {value:f} {instrument.quote}, less "
+        f"than the smallest order's {least:f}{hint}",
+        nearest,
+    )

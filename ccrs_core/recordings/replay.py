@@ -7,9 +7,9 @@ Pure: the same file gives the same events, to the byte, every time. ``received_t
 the file; where a recording of other make has no receive times, an event's own exchange time stands
 in for it (so that latencies read as zero).
 
-Besides this library's recordings (:mod:`ccrs_core.recordings.format`) files of other make are accepted:
-lines of ``{"recv_ts": seconds or null, "raw": "frame"}``, or just one raw frame per line. They
-don't say what was subscribed to; the exchange's plugin guesses it from the frames.
+Besides this library's recordings (:mod:`~ccrs_core.recordings.format`) files of other make are
+accepted: lines of ``{"recv_ts": seconds or null, "raw": "frame"}``, or just one raw frame per line.
+They don't say what was subscribed to; the exchange's plugin guesses it from the frames.
 """
 
 from __future__ import annotations

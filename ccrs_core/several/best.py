@@ -2,9 +2,9 @@
 
 It is fed with the events of a feed, best bid and ask of several exchanges among them, and knows at
 any time who offers what. It never takes an old quote for a fresh one: an exchange whose data were
-interrupted (:class:`~ccrs_core.model.events.Stale`, :class:`~ccrs_core.model.events.Gap`) counts for nothing
+interrupted (:class:`~ccrs_core.Stale`, :class:`~ccrs_core.Gap`) counts for nothing
 until its next quote, and says so. One that was merely silent counts again once it says that nothing
-has changed (:class:`~ccrs_core.model.events.Resumed`).
+has changed (:class:`~ccrs_core.Resumed`).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class ConsolidatedBBO:
     are not taken into account.
 
     :param exchanges: those that are expected, so that they are listed before their first quote.
-    :param window_ns: see :class:`~ccrs_core.several.leadlag.LeadLag`.
+    :param window_ns: see :class:`~ccrs_core.LeadLag`.
     :param min_move: the part of the price by which bid and ask together must have moved since the
         last move to count as one for lead and lag; so exchanges with finer ticks don't seem to lead
         only because they move earlier and more often.

@@ -204,7 +204,7 @@ EVENT = "streams/all.expected.json: frames[1][0].events[0]"
         ({"requests/trades.json": {**REQUEST, "value": 5}}, "value: must be a list […], not 5"),
         (
             {"requests/trades.json": {**REQUEST, "request": {"type": "GetTape"}}},
-            "requests/trades.json: request.type: no 'GetTape' in ccrs_core.contract.rest; there is ",
+            "requests/trades.json: request.type: no 'GetTape' in ccrs_core.contract.rest; ",
         ),
         (
             {"requests/trades.json": {**REQUEST, "http": {**REQUEST["http"], "query": [["s"]]}}},

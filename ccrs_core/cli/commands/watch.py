@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ccrs_core.cli import interrupts, options
 from ccrs_core.cli.live import watch_loop
+from ccrs_core.cli.live.sink import Sink, Statuses
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.events import AnyEvent
@@ -147,26 +148,6 @@ def _addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[s
         if not is_qualified(each):
             raise UsageError(f"whose {each}? Say {qualified(split(exchange)[0] or '', each)}")
     return list(dict.fromkeys(split(each)[0] or "" for each in wanted)), wanted
-
-
-Statuses = Callable[[], "Sequence[ClientStatus]"]
-"""The status of each exchange, now."""
-
-
-class Sink(Protocol):
-    """Shows what a feed brings."""
-
-    async def start(self, statuses: Statuses, feed: Feed) -> None: ...
-    async def take(self, batch: Sequence[AnyEvent]) -> None: ...
-    async def idle(self) -> None:
-        """Called every now and then."""
-
-    async def finish(self) -> None:
-        """Called once, at the end, while the feed is still open."""
-
-    @property
-    def pause(self) -> float | None:
-        """Seconds between calls of ``idle``; None for never."""
 
 
 async def consume(

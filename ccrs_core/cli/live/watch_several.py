@@ -15,7 +15,7 @@ from ccrs_core.several.feed import MergedFeed
 from ccrs_core.several.names import qualified
 
 if TYPE_CHECKING:
-    from ccrs_core.cli.commands.watch import Sink, Statuses
+    from ccrs_core.cli.live.sink import Sink, Statuses
     from ccrs_core.feeds.feed import Feed
     from ccrs_core.model.events import AnyEvent
 

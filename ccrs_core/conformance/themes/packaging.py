@@ -29,8 +29,8 @@ _TRIES = 3
 
 _IMPORT = """
 import json, sys, threading, time
-import ccrs_core.contract.exchange, ccrs_core.contract.codec, ccrs_core.contract.rest, ccrs_core.model.instruments, ccrs_core.model.events
-import ccrs_core.errors, ccrs_core.wire, ccrs_core.emulator.dialect
+from ccrs_core import *
+import ccrs_core.wire, ccrs_core.emulator.dialect
 sockets = []
 sys.addaudithook(lambda name, _: sockets.append(name) if name.startswith("socket.") else None)
 known, threads = set(sys.modules), threading.active_count()

@@ -36,7 +36,7 @@ class _DiallingTap(Tap):
 
 
 class SocketWorld:
-    """Like :class:`~ccrs_core.conformance.workbench.world.World`, step by step, but in real time."""
+    """Like :class:`~.world.World`, step by step, but in real time."""
 
     tap: Tap
 
