@@ -7,10 +7,7 @@ from itertools import permutations, zip_longest
 from typing import Any
 
 from ccrs_core.conformance.judges.agreement import Watch, about, watching, world_of
-from ccrs_core.conformance.themes.subscribing import subscribed
-from ccrs_core.conformance.workbench.line import next_due_ns
-from ccrs_core.conformance.workbench.properties import proves
-from ccrs_core.conformance.workbench.sharing import (
+from ccrs_core.conformance.judges.sharing import (
     LASTING,
     Joined,
     Lone,
@@ -19,6 +16,9 @@ from ccrs_core.conformance.workbench.sharing import (
     shared,
     states_of,
 )
+from ccrs_core.conformance.themes.subscribing import subscribed
+from ccrs_core.conformance.workbench.line import next_due_ns
+from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.emulator import Changed

@@ -15,9 +15,7 @@ from ccrs_core.conformance.judges.agreement import (
     watching,
     world_of,
 )
-from ccrs_core.conformance.themes.subscribing import subscribed
-from ccrs_core.conformance.workbench.properties import proves
-from ccrs_core.conformance.workbench.sharing import (
+from ccrs_core.conformance.judges.sharing import (
     LASTING,
     Joined,
     Lone,
@@ -26,6 +24,8 @@ from ccrs_core.conformance.workbench.sharing import (
     shared,
     states_of,
 )
+from ccrs_core.conformance.themes.subscribing import subscribed
+from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.exchange import SequenceScope
