@@ -10,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Oddity, Session
-    from ccrs_core.emulator.fault import GARBLED, Fault, FaultKind, parse_fault
+    from ccrs_core.emulator.broadcasts import BookView, Broadcast, Levels
+    from ccrs_core.emulator.dialect import Dialect, Oddity
+    from ccrs_core.emulator.exchange import EmulatedExchange
+    from ccrs_core.emulator.fault_menu import GARBLED, Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
+    from ccrs_core.emulator.frame import Frame, HttpRefusal
     from ccrs_core.emulator.history import (
         bars,
         first_opens,
@@ -22,87 +25,138 @@ if TYPE_CHECKING:
     )
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
     from ccrs_core.emulator.listing import Listing, Steps, decimals, quarters
-    from ccrs_core.emulator.market import Changed, Figure, Liquidation, SimulatedMarket
+    from ccrs_core.emulator.market import Changed, Figure, ForcedClose, SimulatedMarket
     from ccrs_core.emulator.matching import (
         Broken,
         CancelReason,
-        Fill,
+        Execution,
+        Lifetime,
         MatchingEngine,
-        Order,
-        OrderStatus,
         Outcome,
+        Resting,
+        RestingStatus,
         RuleBroken,
         Rules,
         SelfTrade,
-        TimeInForce,
         UnknownOrder,
     )
-    from ccrs_core.emulator.plain import (
+    from ccrs_core.emulator.peer import AbortAction, CloseAction, Peer, PingAction, Visitor
+    from ccrs_core.emulator.ready_made import (
         BookFeed,
         MarketFeed,
         SpelledLevel,
         TopFeed,
         TradeFeed,
-        exact_json,
         heartbeats,
-        rfc3339,
     )
-    from ccrs_core.emulator.replay import RecordedFrame, Replay, read_recording
+    from ccrs_core.emulator.rebroadcast import Rebroadcast, RecordedFrame, read_recording
     from ccrs_core.emulator.server import EmulatorServer
+    from ccrs_core.emulator.spelling import exact_json, rfc3339
     from ccrs_core.emulator.steering import Steerable
-    from ccrs_core.emulator.streams import BookView, Levels, Stream
     from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
-    from ccrs_core.emulator.venue import (
-        AbortAction,
-        CloseAction,
-        EmulatedExchange,
-        Peer,
-        PingAction,
-    )
+    from ccrs_core.emulator.venue import Venue
 
 _HOMES = {
-    "dialect": ("Dialect", "Frame", "HttpRefusal", "Oddity", "Session"),
-    "fault": ("GARBLED", "Fault", "FaultKind", "parse_fault"),
-    "faults": ("ActiveFault", "Faults"),
-    "history": ("bars", "first_opens", "first_payments", "newest_opens", "newest_payments"),
-    "inprocess": ("EmulatorConnection", "EmulatorTransport"),
-    "listing": ("Listing", "Steps", "decimals", "quarters"),
-    "market": ("Changed", "Figure", "Liquidation", "SimulatedMarket"),
+    "broadcasts": (
+        "BookView",
+        "Broadcast",
+        "Levels",
+    ),
+    "dialect": (
+        "Dialect",
+        "Oddity",
+    ),
+    "exchange": ("EmulatedExchange",),
+    "fault_menu": (
+        "GARBLED",
+        "Fault",
+        "FaultKind",
+        "parse_fault",
+    ),
+    "faults": (
+        "ActiveFault",
+        "Faults",
+    ),
+    "frame": (
+        "Frame",
+        "HttpRefusal",
+    ),
+    "history": (
+        "bars",
+        "first_opens",
+        "first_payments",
+        "newest_opens",
+        "newest_payments",
+    ),
+    "inprocess": (
+        "EmulatorConnection",
+        "EmulatorTransport",
+    ),
+    "listing": (
+        "Listing",
+        "Steps",
+        "decimals",
+        "quarters",
+    ),
+    "market": (
+        "Changed",
+        "Figure",
+        "ForcedClose",
+        "SimulatedMarket",
+    ),
     "matching": (
         "Broken",
         "CancelReason",
-        "Fill",
+        "Execution",
+        "Lifetime",
         "MatchingEngine",
-        "Order",
-        "OrderStatus",
         "Outcome",
+        "Resting",
+        "RestingStatus",
         "RuleBroken",
         "Rules",
         "SelfTrade",
-        "TimeInForce",
         "UnknownOrder",
     ),
-    "plain": (
+    "peer": (
+        "AbortAction",
+        "CloseAction",
+        "Peer",
+        "PingAction",
+        "Visitor",
+    ),
+    "ready_made": (
         "BookFeed",
         "MarketFeed",
         "SpelledLevel",
         "TopFeed",
         "TradeFeed",
-        "exact_json",
         "heartbeats",
+    ),
+    "rebroadcast": (
+        "Rebroadcast",
+        "RecordedFrame",
+        "read_recording",
+    ),
+    "server": ("EmulatorServer",),
+    "spelling": (
+        "exact_json",
         "rfc3339",
     ),
-    "replay": ("RecordedFrame", "Replay", "read_recording"),
-    "server": ("EmulatorServer",),
     "steering": ("Steerable",),
-    "streams": ("BookView", "Levels", "Stream"),
-    "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
-    "venue": ("AbortAction", "CloseAction", "EmulatedExchange", "Peer", "PingAction"),
+    "tape": (
+        "Bar",
+        "Interval",
+        "Tape",
+        "TapeTrade",
+    ),
+    "venue": ("Venue",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - grouped as they belong together
     "EmulatedExchange",
+    "Venue",
     "EmulatorServer",
     "EmulatorTransport",
     "EmulatorConnection",
@@ -117,11 +171,11 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "parse_fault",
     "GARBLED",
     "Dialect",
-    "Session",
+    "Visitor",
     "Frame",
     "HttpRefusal",
     "Oddity",
-    "Stream",
+    "Broadcast",
     "BookView",
     "Levels",
     "MarketFeed",
@@ -140,7 +194,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "SimulatedMarket",
     "Changed",
     "Figure",
-    "Liquidation",
+    "ForcedClose",
     "Tape",
     "TapeTrade",
     "Bar",
@@ -152,17 +206,17 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "first_payments",
     "MatchingEngine",
     "Rules",
-    "Order",
-    "OrderStatus",
+    "Resting",
+    "RestingStatus",
     "Outcome",
-    "Fill",
-    "TimeInForce",
+    "Execution",
+    "Lifetime",
     "SelfTrade",
     "CancelReason",
     "Broken",
     "RuleBroken",
     "UnknownOrder",
-    "Replay",
+    "Rebroadcast",
     "RecordedFrame",
     "read_recording",
 ]

@@ -11,39 +11,13 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
-
-import attrs
+from typing import ClassVar
 
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
-
-if TYPE_CHECKING:
-    from ccrs_core.emulator.listing import Listing
-    from ccrs_core.emulator.venue import EmulatedExchange, Peer
-
-
-class Frame:
-    """One WebSocket message, encoded once and shared by all that it is sent to."""
-
-    __slots__ = ("payload", "text", "wire")
-
-    def __init__(self, payload: bytes, text: bool = True) -> None:
-        self.payload = payload
-        self.text = text
-        self.wire: dict[int, bytes] = {}
-        """The server's encodings of it, by compression window; 0 is plain."""
-
-    def __repr__(self) -> str:
-        return f"Frame({self.payload[:200]!r})"
-
-
-@attrs.frozen(kw_only=True)
-class HttpRefusal:
-    """A WebSocket handshake that is refused; ``status`` None drops the TCP connection."""
-
-    status: int | None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    body: bytes = b""
+from ccrs_core.emulator.frame import Frame, HttpRefusal
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.peer import Peer, Visitor
+from ccrs_core.emulator.venue import Venue
 
 
 class Oddity(enum.StrEnum):
@@ -99,29 +73,6 @@ class Oddity(enum.StrEnum):
     """A trade is told to be one of an order of retail price improvement (``TapeTrade.rpi``)."""
 
 
-class Session(ABC):
-    """One client's connection, as the dialect hears it. ``peer`` is what it answers to."""
-
-    idle_timeout: ClassVar[float | None] = None
-    """Seconds without any frame in either direction after which the exchange hangs up."""
-    ping_interval: float | None = None
-    """Seconds between the WebSocket pings that the exchange sends; None where it sends none."""
-    pong_timeout: float = 60.0
-    """Seconds without the pong of a ping after which the exchange hangs up."""
-
-    peer: Peer
-
-    def opened(self, now_ns: int) -> None:  # noqa: B027 - saying nothing is fine
-        """The connection is open. Say hello here, where the exchange does."""
-
-    @abstractmethod
-    def received(self, frame: str | bytes, now_ns: int) -> None:
-        """The client sent a frame; answer by the peer's methods."""
-
-    def heartbeat(self, now_ns: int) -> None:  # noqa: B027 - most exchanges don't count them
-        """The client sent a WebSocket ping, which is answered already, or a pong."""
-
-
 class Dialect(ABC):
     """An exchange's voice. One object serves one emulator."""
 
@@ -131,9 +82,9 @@ class Dialect(ABC):
     lacks: ClassVar[Mapping[Oddity, str]] = {}
     """What this exchange never does, and how one knows. All else the suite asks the emulator to
     show, since what an emulator never says is proved by nothing."""
-    venue: EmulatedExchange
+    venue: Venue
 
-    def attach(self, venue: EmulatedExchange) -> None:
+    def attach(self, venue: Venue) -> None:
         """Called once, before anything else."""
         self.venue = venue
 
@@ -147,7 +98,7 @@ class Dialect(ABC):
         """The instruments that the exchange lists at a time."""
 
     @abstractmethod
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         """Accept or refuse a WebSocket on a path, from a network address."""
 
     @abstractmethod

@@ -7,16 +7,16 @@ Random choices come from the emulator's seed.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
-from ccrs_core.emulator.dialect import Frame, HttpRefusal
-from ccrs_core.emulator.fault import Fault, FaultKind, parse_fault
+from ccrs_core.emulator.dialect import Dialect
+from ccrs_core.emulator.fault_menu import Fault, FaultKind, parse_fault
+from ccrs_core.emulator.frame import Frame, HttpRefusal
+from ccrs_core.emulator.peer import Peer
+from ccrs_core.emulator.venue import Venue
 from ccrs_core.errors import Unsupported
 from ccrs_core.model.units import NS_PER_SECOND
-
-if TYPE_CHECKING:
-    from ccrs_core.emulator.venue import EmulatedExchange, Peer
 
 _OPENING = frozenset(
     {FaultKind.REFUSE, FaultKind.SLOW_HANDSHAKE, FaultKind.HTTP, FaultKind.GARBLE, FaultKind.BLANK}
@@ -141,7 +141,7 @@ class ActiveFault:
     def _candidates(self) -> list[Peer]:
         return [
             peer
-            for peer in self._board.venue.peers
+            for peer in self._board.peers
             if not peer.deaf and fnmatchcase(peer.path, self.fault.path)
         ]
 
@@ -163,11 +163,11 @@ class ActiveFault:
         fault, board = self.fault, self._board
         if fault.kind is FaultKind.RESTART:
             struck = False
-            for stream in board.venue.streams:
-                if stream.subscribers and fnmatchcase(stream.topic, fault.topic):
+            for broadcast in board.venue.broadcasts:
+                if broadcast.subscribers and fnmatchcase(broadcast.topic, fault.topic):
                     struck = True
                     self.hits += 1
-                    stream.begin_anew(now_ns)
+                    broadcast.begin_anew(now_ns)
             self._waiting = not struck and fault.every is None
             return
         victims = self._victims()
@@ -188,8 +188,11 @@ class ActiveFault:
 class Faults:
     """The faults of one emulator: add them, clear them. ``quiet`` while there are none."""
 
-    def __init__(self, venue: EmulatedExchange) -> None:
+    def __init__(self, venue: Venue, dialect: Dialect, peers: Iterable[Peer]) -> None:
         self.venue = venue
+        self.dialect = dialect
+        self.peers = peers
+        """The open connections at any time, in order of opening."""
         self.rng = random.Random(f"{venue.seed}/faults")
         self.quiet = True
         self._active: list[ActiveFault] = []
@@ -207,8 +210,8 @@ class Faults:
         if isinstance(fault, str):
             fault = parse_fault(fault)
         venue = self.venue
-        if fault.kind is FaultKind.SHUTDOWN_NOTICE and not venue.dialect.announces_shutdown:
-            raise Unsupported(f"{venue.dialect.name} announces no shutdowns")
+        if fault.kind is FaultKind.SHUTDOWN_NOTICE and not self.dialect.announces_shutdown:
+            raise Unsupported(f"{self.dialect.name} announces no shutdowns")
         active = ActiveFault(fault, self)
         self._active.append(active)
         self.quiet = False
@@ -241,7 +244,7 @@ class Faults:
                 status = active.fault.status
                 if status is None:
                     return HttpRefusal(status=None)
-                failure = self.venue.dialect.failure(status, self.venue.now_ns)
+                failure = self.dialect.failure(status, self.venue.now_ns)
                 return HttpRefusal(
                     status=failure.status, headers=failure.headers, body=failure.body
                 )
@@ -283,7 +286,7 @@ class Faults:
     def busy(self, peer: Peer, request: str | bytes, now_ns: int) -> bool:
         """Whether a client's frame is refused for now; then it has been answered."""
         for active in self._of(FaultKind.BUSY):
-            refusal = self.venue.dialect.busy(peer, request, now_ns)
+            refusal = self.dialect.busy(peer, request, now_ns)
             if refusal is not None and active.answer(peer):
                 peer.reply(refusal, ack=True)
                 return True
@@ -362,7 +365,7 @@ class Faults:
         elif fault.kind is FaultKind.CLOSE:
             peer.close(fault.code, fault.reason)
         elif fault.kind is FaultKind.SHUTDOWN_NOTICE:
-            notice = self.venue.dialect.shutdown_notice(peer, now_ns)
+            notice = self.dialect.shutdown_notice(peer, now_ns)
             if notice is not None:
                 peer.put(notice)
         else:

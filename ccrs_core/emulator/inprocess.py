@@ -13,8 +13,9 @@ import attrs
 
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
-from ccrs_core.emulator.dialect import Frame, HttpRefusal
-from ccrs_core.emulator.venue import CloseAction, EmulatedExchange, Peer, PingAction
+from ccrs_core.emulator.exchange import EmulatedExchange
+from ccrs_core.emulator.frame import Frame, HttpRefusal
+from ccrs_core.emulator.peer import CloseAction, Peer, PingAction
 from ccrs_core.errors import ConnectFailed, ConnectionLost, TransportError
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import Clock

@@ -21,7 +21,7 @@ def garbled(how: str, answer: HttpResponse | None) -> HttpResponse:
     """What the client gets in place of an answer, with a status of success or of a redirect.
 
     ``answer`` is None where the exchange was never asked. ``how`` is one of
-    :data:`ccrs_core.emulator.fault.GARBLED`.
+    :data:`ccrs_core.emulator.fault_menu.GARBLED`.
     """
     if answer is None:
         if how == "empty":

@@ -15,7 +15,7 @@ from decimal import Decimal
 import attrs
 
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.matching import Ladder, MatchingEngine, Order, Outcome, Rules, TimeInForce
+from ccrs_core.emulator.matching import Ladder, Lifetime, MatchingEngine, Outcome, Resting, Rules
 from ccrs_core.emulator.tape import HOUR_NS, MINUTE_NS, Past, Tape
 from ccrs_core.model.instruments import InstrumentStatus, Market, Side
 from ccrs_core.model.units import NS_PER_SECOND
@@ -51,7 +51,7 @@ class Figure(enum.StrEnum):
 
 
 @attrs.frozen
-class Liquidation:
+class ForcedClose:
     """A position closed by force: ``side`` is the position's (BUY: a long)."""
 
     number: int
@@ -91,7 +91,7 @@ class SimulatedMarket:
         unit = int(lot_value / listing.tick * _SATOSHI) if inverse else None
         per_minute = round(self._lots * min(rate, 200) * listing.pace * 6)
         self.tape = Tape(Past(rng, price, start_ns, per_minute), start_ns, unit)
-        self.liquidations: deque[Liquidation] = deque(maxlen=100)
+        self.liquidations: deque[ForcedClose] = deque(maxlen=100)
         self.liquidation_count = 0
         self._basis = rng.gauss(0, 2e-4)
         self.index = price * 100
@@ -190,7 +190,7 @@ class SimulatedMarket:
         price: Decimal | None = None,
         *,
         owner: str,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        lifetime: Lifetime = Lifetime.GTC,
         client_order_id: str = "",
     ) -> Outcome:
         """Enter somebody's order, by the listing's rules; the crowd may then trade with it.
@@ -209,7 +209,7 @@ class SimulatedMarket:
             lots,
             ticks,
             owner=owner,
-            time_in_force=time_in_force,
+            lifetime=lifetime,
             client_order_id=client_order_id,
         )
         self._print(outcome)
@@ -280,7 +280,7 @@ class SimulatedMarket:
         sweeps = rng.random() < 0.5 and len(other.keys) > 2
         # A taker may fill many resting orders, each of which is a trade of its own.
         size = total + self._size() // 8 if sweeps else 1 + int(rng.random() ** 2 * (total - 1))
-        outcome = self.engine.submit(side, max(1, size), time_in_force=TimeInForce.IOC)
+        outcome = self.engine.submit(side, max(1, size), lifetime=Lifetime.IOC)
         changed = self._print(outcome)
         may_be = self.listing.market in _LIQUIDATED and not self.still & Changed.LIQUIDATIONS
         if may_be and rng.random() < 0.02 and not self._one_just_was():
@@ -293,13 +293,13 @@ class SimulatedMarket:
         last = self.liquidations[-1].time_ns if self.liquidations else None
         return last is not None and self.now_ns < last + NS_PER_SECOND
 
-    def _liquidated(self, taker: Order) -> Changed:
+    def _liquidated(self, taker: Resting) -> Changed:
         self.liquidation_count += 1
         position = Side.SELL if taker.side is Side.BUY else Side.BUY
         # The bankruptcy price, where the position's margin is used up, lies beyond the market.
         beyond = 1.005 if position is Side.SELL else 0.995
         self.liquidations.append(
-            Liquidation(
+            ForcedClose(
                 self.liquidation_count,
                 self.now_ns,
                 position,
@@ -310,9 +310,9 @@ class SimulatedMarket:
         return Changed.LIQUIDATIONS
 
     def _print(self, outcome: Outcome) -> Changed:
-        if outcome.fills:
+        if outcome.executions:
             self.lacks.discard(Figure.LAST_PRICE)
-        for fill in outcome.fills:
+        for fill in outcome.executions:
             self.tape.record(
                 self.now_ns,
                 fill.taker.side,
@@ -325,7 +325,7 @@ class SimulatedMarket:
             self.open_interest = max(
                 self._lots * 100, self.open_interest + self._rng.choice((-1, 0, 1)) * fill.size
             )
-        return Changed.TRADES if outcome.fills else Changed.NOTHING
+        return Changed.TRADES if outcome.executions else Changed.NOTHING
 
     def _withdraw(self, ladder: Ladder) -> None:
         """Cancel or cut one of the crowd's orders at the best level."""

@@ -17,7 +17,9 @@ from ccrs_core.emulator.listing import Listing, Steps
 from ccrs_core.model.instruments import Market, Side
 
 
-class TimeInForce(enum.StrEnum):
+class Lifetime(enum.StrEnum):
+    """How long an order waits: its time in force."""
+
     GTC = "gtc"
     """Rests until it is filled or canceled."""
     IOC = "ioc"
@@ -28,7 +30,9 @@ class TimeInForce(enum.StrEnum):
     """Rests, or is canceled where it would take."""
 
 
-class OrderStatus(enum.StrEnum):
+class RestingStatus(enum.StrEnum):
+    """Where an order stands."""
+
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
@@ -80,7 +84,7 @@ class UnknownOrder(KeyError):
 
 
 @attrs.define(eq=False, kw_only=True)
-class Order:
+class Resting:
     """One order. The engine alone changes it. ``owner`` None is the anonymous crowd."""
 
     order_id: int
@@ -91,8 +95,8 @@ class Order:
     remaining: int
     owner: str | None = None
     client_order_id: str = ""
-    time_in_force: TimeInForce = TimeInForce.GTC
-    status: OrderStatus = OrderStatus.NEW
+    lifetime: Lifetime = Lifetime.GTC
+    status: RestingStatus = RestingStatus.NEW
     reason: CancelReason | None = None
     """Why it ended, where the engine canceled it."""
 
@@ -102,22 +106,22 @@ class Order:
 
 
 @attrs.frozen
-class Fill:
+class Execution:
     """A trade between two orders, at the maker's price (ticks) for some lots."""
 
     price: int
     size: int
-    taker: Order
-    maker: Order
+    taker: Resting
+    maker: Resting
 
 
 @attrs.frozen
 class Outcome:
-    """What came of an order: its fills in order, and makers canceled so as not to self-trade."""
+    """What came of an order: executions in order, and makers canceled so as not to self-trade."""
 
-    order: Order
-    fills: tuple[Fill, ...] = ()
-    canceled: tuple[Order, ...] = ()
+    order: Resting
+    executions: tuple[Execution, ...] = ()
+    canceled: tuple[Resting, ...] = ()
 
 
 class Rules:
@@ -159,7 +163,7 @@ class Level:
 
     def __init__(self) -> None:
         self.total = 0
-        self.orders: dict[int, Order] = {}
+        self.orders: dict[int, Resting] = {}
 
 
 class Ladder:
@@ -188,7 +192,7 @@ class Ladder:
             key = keys[index]
             yield key * sign, levels[key].total
 
-    def add(self, order: Order) -> None:
+    def add(self, order: Resting) -> None:
         """Put an order at the end of its level's queue."""
         assert order.price is not None
         key = order.price * self.sign
@@ -199,7 +203,7 @@ class Ladder:
         level.orders[order.order_id] = order
         level.total += order.remaining
 
-    def reduce(self, order: Order, lots: int) -> None:
+    def reduce(self, order: Resting, lots: int) -> None:
         """Take lots off a resting order, and the order off the book once nothing is left of it."""
         assert order.price is not None
         key = order.price * self.sign
@@ -209,7 +213,7 @@ class Ladder:
         if order.remaining == 0:
             self._drop(key, level, order)
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: Resting) -> None:
         """Take an order off the book."""
         assert order.price is not None
         key = order.price * self.sign
@@ -217,7 +221,7 @@ class Ladder:
         level.total -= order.remaining
         self._drop(key, level, order)
 
-    def _drop(self, key: int, level: Level, order: Order) -> None:
+    def _drop(self, key: int, level: Level, order: Resting) -> None:
         del level.orders[order.order_id]
         if not level.orders:
             del self.levels[key]
@@ -235,11 +239,11 @@ class MatchingEngine:
         self.asks = Ladder(-1)
         self.version = 0
         """Rises with every change of the book."""
-        self._orders: dict[int, Order] = {}
+        self._orders: dict[int, Resting] = {}
         self._next_id = 1
         self._self_trade = self_trade
 
-    def order(self, order_id: int) -> Order:
+    def order(self, order_id: int) -> Resting:
         """An open order.
 
         :raises UnknownOrder: where it never was, or is open no more.
@@ -249,7 +253,7 @@ class MatchingEngine:
         except KeyError:
             raise UnknownOrder(order_id) from None
 
-    def orders_of(self, owner: str) -> list[Order]:
+    def orders_of(self, owner: str) -> list[Resting]:
         """The open orders of an owner, oldest first."""
         return [order for order in self._orders.values() if order.owner == owner]
 
@@ -259,14 +263,14 @@ class MatchingEngine:
         size: int,
         price: int | None = None,
         *,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        lifetime: Lifetime = Lifetime.GTC,
         owner: str | None = None,
         client_order_id: str = "",
     ) -> Outcome:
         """Enter an order for ``size`` lots, at ``price`` ticks or, without one, at any price."""
         if size < 1 or (price is not None and price < 1):
             raise ValueError("size and price must be positive")
-        order = Order(
+        order = Resting(
             order_id=self._next_id,
             side=side,
             price=price,
@@ -274,19 +278,19 @@ class MatchingEngine:
             remaining=size,
             owner=owner,
             client_order_id=client_order_id,
-            time_in_force=time_in_force,
+            lifetime=lifetime,
         )
         self._next_id += 1
         return self._enter(order)
 
-    def _enter(self, order: Order) -> Outcome:
+    def _enter(self, order: Resting) -> Outcome:
         own, other = self._sides(order.side)
-        if order.time_in_force is TimeInForce.POST_ONLY and self._crosses(order, other):
+        if order.lifetime is Lifetime.POST_ONLY and self._crosses(order, other):
             return self._ended(order, CancelReason.WOULD_TAKE)
-        if order.time_in_force is TimeInForce.FOK and self._available(order, other) < order.size:
+        if order.lifetime is Lifetime.FOK and self._available(order, other) < order.size:
             return self._ended(order, CancelReason.NOT_WHOLE)
-        fills: list[Fill] = []
-        canceled: list[Order] = []
+        fills: list[Execution] = []
+        canceled: list[Resting] = []
         while order.remaining and order.reason is None and self._crosses(order, other):
             level = other.levels[other.keys[-1]]
             maker = next(iter(level.orders.values()))
@@ -295,24 +299,24 @@ class MatchingEngine:
                 continue
             fills.append(self._trade(order, maker, other))
         if order.reason is None and order.remaining:
-            if order.price is not None and order.time_in_force in _RESTING:
+            if order.price is not None and order.lifetime in _RESTING:
                 own.add(order)
                 self._orders[order.order_id] = order
                 self.version += 1
             else:
                 order.reason = CancelReason.NO_LIQUIDITY
         if order.reason is not None:
-            order.status = OrderStatus.CANCELED
+            order.status = RestingStatus.CANCELED
         return Outcome(order, tuple(fills), tuple(canceled))
 
-    def cancel(self, order_id: int) -> Order:
+    def cancel(self, order_id: int) -> Resting:
         """Take an order off the book.
 
         :raises UnknownOrder: where it isn't open.
         """
         order = self.order(order_id)
         self._sides(order.side)[0].remove(order)
-        self._close(order, OrderStatus.CANCELED)
+        self._close(order, RestingStatus.CANCELED)
         return order
 
     def amend(self, order_id: int, *, price: int | None = None, size: int | None = None) -> Outcome:
@@ -341,7 +345,7 @@ class MatchingEngine:
         self.version += 1
         order.remaining += new_size - order.size
         order.size, order.price = new_size, new_price
-        if order.time_in_force is TimeInForce.POST_ONLY and self._crosses(order, other):
+        if order.lifetime is Lifetime.POST_ONLY and self._crosses(order, other):
             return self._ended(order, CancelReason.WOULD_TAKE)
         return self._enter(order)
 
@@ -353,7 +357,7 @@ class MatchingEngine:
         return (self.bids, self.asks) if side is Side.BUY else (self.asks, self.bids)
 
     @staticmethod
-    def _crosses(order: Order, other: Ladder) -> bool:
+    def _crosses(order: Resting, other: Ladder) -> bool:
         if not other.keys:
             return False
         if order.price is None:
@@ -361,7 +365,7 @@ class MatchingEngine:
         # Both in the other side's keys: a buyer reaches asks at or below its price.
         return other.keys[-1] >= order.price * other.sign
 
-    def _available(self, order: Order, other: Ladder) -> int:
+    def _available(self, order: Resting, other: Ladder) -> int:
         """How much of an order could be filled now, without its owner's own orders."""
         found = 0
         limit = None if order.price is None else order.price * other.sign
@@ -379,20 +383,20 @@ class MatchingEngine:
                     return found  # its own order would end it here
         return found
 
-    def _trade(self, taker: Order, maker: Order, other: Ladder) -> Fill:
+    def _trade(self, taker: Resting, maker: Resting, other: Ladder) -> Execution:
         assert maker.price is not None
         lots = min(taker.remaining, maker.remaining)
         other.reduce(maker, lots)
         taker.remaining -= lots
         self.version += 1
         if maker.remaining == 0:
-            self._close(maker, OrderStatus.FILLED)
+            self._close(maker, RestingStatus.FILLED)
         else:
-            maker.status = OrderStatus.PARTIALLY_FILLED
-        taker.status = OrderStatus.PARTIALLY_FILLED if taker.remaining else OrderStatus.FILLED
-        return Fill(maker.price, lots, taker, maker)
+            maker.status = RestingStatus.PARTIALLY_FILLED
+        taker.status = RestingStatus.PARTIALLY_FILLED if taker.remaining else RestingStatus.FILLED
+        return Execution(maker.price, lots, taker, maker)
 
-    def _prevent(self, taker: Order, maker: Order, canceled: list[Order]) -> None:
+    def _prevent(self, taker: Resting, maker: Resting, canceled: list[Resting]) -> None:
         if self._self_trade is not SelfTrade.CANCEL_TAKER:
             self.cancel(maker.order_id)
             maker.reason = CancelReason.SELF_TRADE
@@ -400,15 +404,15 @@ class MatchingEngine:
         if self._self_trade is not SelfTrade.CANCEL_MAKER:
             taker.reason = CancelReason.SELF_TRADE
 
-    def _close(self, order: Order, status: OrderStatus) -> None:
+    def _close(self, order: Resting, status: RestingStatus) -> None:
         order.status = status
         del self._orders[order.order_id]
         self.version += 1
 
     @staticmethod
-    def _ended(order: Order, reason: CancelReason) -> Outcome:
-        order.status, order.reason = OrderStatus.CANCELED, reason
+    def _ended(order: Resting, reason: CancelReason) -> Outcome:
+        order.status, order.reason = RestingStatus.CANCELED, reason
         return Outcome(order)
 
 
-_RESTING = frozenset({TimeInForce.GTC, TimeInForce.POST_ONLY})
+_RESTING = frozenset({Lifetime.GTC, Lifetime.POST_ONLY})

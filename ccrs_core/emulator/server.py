@@ -14,9 +14,11 @@ from typing import Self
 from aiohttp import WSMsgType, web
 
 from ccrs_core.contract.rest import HttpRequest
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal
-from ccrs_core.emulator.fault import Fault
-from ccrs_core.emulator.venue import AbortAction, CloseAction, EmulatedExchange, Peer, PingAction
+from ccrs_core.emulator.dialect import Dialect
+from ccrs_core.emulator.exchange import EmulatedExchange
+from ccrs_core.emulator.fault_menu import Fault
+from ccrs_core.emulator.frame import Frame, HttpRefusal
+from ccrs_core.emulator.peer import AbortAction, CloseAction, Peer, PingAction
 from ccrs_core.errors import UsageError
 from ccrs_core.model.units import NS_PER_SECOND
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import Changed, Figure, Liquidation, SimulatedMarket
+from ccrs_core.emulator.market import Changed, Figure, ForcedClose, SimulatedMarket
 from ccrs_core.emulator.matching import Ladder
 from ccrs_core.errors import UsageError
 from ccrs_core.model.events import Level
@@ -115,7 +115,7 @@ def liquidate(market: SimulatedMarket, side: Side, size: Decimal, price: Decimal
     """Close a position by force; ``side`` is the position's."""
     lots, ticks = _steps(market, "volume", size), _steps(market, "last_price", price)
     market.liquidation_count += 1
-    found = Liquidation(market.liquidation_count, market.now_ns, side, ticks, lots)
+    found = ForcedClose(market.liquidation_count, market.now_ns, side, ticks, lots)
     market.liquidations.append(found)
     return Changed.LIQUIDATIONS
 

@@ -26,7 +26,7 @@ def test_a_line_on_which_nothing_happens_is_kept_open_by_its_pings(plugin: str, 
     ]
     wire = line.open(exchange.route(Subscription(Channel.LIQUIDATIONS, instrument)))
     wire.subscribe(Subscription(Channel.LIQUIDATIONS, instrument))
-    idle_timeout = wire.peer._session.idle_timeout
+    idle_timeout = wire.peer.visitor.idle_timeout
     assert idle_timeout is not None
     wire.run(idle_timeout * 3)
     assert not wire.closed

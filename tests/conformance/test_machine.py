@@ -11,7 +11,7 @@ import attrs
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.emulator import BybitDialect, BybitSession
+from ccrs_bybit.emulator import BybitDialect, BybitVisitor
 
 from ccrs_core.conformance.themes.supervisor import SupervisorProperties
 from ccrs_core.conformance.workbench.profile import Profile
@@ -193,7 +193,7 @@ class Impatient(Bybit):
         return None if error is None else ExchangeError("", str(error))
 
 
-class QuietSession(BybitSession):
+class QuietSession(BybitVisitor):
     def _pong(self, request: Any, now_ns: int) -> None:
         pass
 
@@ -205,7 +205,7 @@ class Mute(Bybit):
         class Muted(BybitDialect):
             def open(self, path: str, query: Any, address: str) -> Any:
                 session = super().open(path, query, address)
-                if isinstance(session, BybitSession):
+                if isinstance(session, BybitVisitor):
                     return QuietSession(self, session._category)
                 return session
 

@@ -13,7 +13,7 @@ from ccrs_core.conformance.workbench.generated import Deed, Kind, vary
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.truth import History, Truth, clock
-from ccrs_core.emulator import TimeInForce
+from ccrs_core.emulator import Lifetime
 from ccrs_core.model.events import AnyEvent, Gap, Reason, TopOfBook, Trade
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import Channel
@@ -72,7 +72,7 @@ def test_orders_are_published_and_on_record(subject: Subject) -> None:
     judge = Judge(line, truth, wanted)
     capture = Capture(line, wanted)
     before = len(capture.events)
-    Deed(0.0, Side.BUY, None, 5, TimeInForce.IOC).carry_out(line.venue, listing)
+    Deed(0.0, Side.BUY, None, 5, Lifetime.IOC).carry_out(line.venue, listing)
     for _ in capture.run(0.1):
         pass
     judge.take(capture.events)
@@ -90,7 +90,7 @@ def test_an_order_against_the_rules_changes_nothing(subject: Subject) -> None:
     line, truth, instrument = a_market(subject, SELDOM)
     listing = truth.listing(instrument)
     line.venue.market(listing)
-    Deed(0.0, Side.BUY, None, 10**12, TimeInForce.IOC).carry_out(line.venue, listing)
+    Deed(0.0, Side.BUY, None, 10**12, Lifetime.IOC).carry_out(line.venue, listing)
     assert len(truth.of(instrument).moments) == 1
 
 

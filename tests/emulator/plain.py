@@ -13,21 +13,21 @@ from typing import ClassVar
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import (
     BookView,
+    Broadcast,
     Changed,
     Dialect,
     Frame,
     HttpRefusal,
     Listing,
-    Session,
     SimulatedMarket,
-    Stream,
+    Visitor,
 )
 from ccrs_core.model.instruments import Market
 
 START_NS = 1_767_225_600_000_000_000
 
 
-class PlainStream(Stream):
+class PlainStream(Broadcast):
     triggers: ClassVar[Changed] = Changed.BOOK
     interval_ns = 10_000_000
 
@@ -54,7 +54,7 @@ class PlainStream(Stream):
         return Frame(f"{self.topic} {self.view.update} {kind} {' '.join(levels)}".encode())
 
 
-class PlainSession(Session):
+class PlainVisitor(Visitor):
     idle_timeout: ClassVar[float | None] = 60.0
 
     def __init__(self, dialect: PlainDialect) -> None:
@@ -66,7 +66,7 @@ class PlainSession(Session):
         if word == "?":
             self.peer.reply(Frame(b"!"))
             return
-        stream = self._dialect.stream(topic)
+        stream = self._dialect.broadcast(topic)
         known = stream is not None and word in {"+", "-"}
         self.peer.reply(Frame(f"{'ok' if known else 'no'} {text}".encode()), ack=True)
         if stream is not None and word == "+":
@@ -96,10 +96,10 @@ class PlainDialect(Dialect):
             for symbol in ("AB", "CD")
         ]
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         if path not in {"/ws", "/other"}:
             return HttpRefusal(status=404)
-        return PlainSession(self)
+        return PlainVisitor(self)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return HttpResponse(200, {"Content-Type": "text/plain"}, str(now_ns).encode())
@@ -107,14 +107,14 @@ class PlainDialect(Dialect):
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         return (raw.split()[0].decode(), None) if b" " in raw else None
 
-    def stream(self, topic: str) -> Stream | None:
-        if self.venue.replay is not None:
-            return self.venue.replay.stream(topic, self.venue.now_ns)
+    def broadcast(self, topic: str) -> Broadcast | None:
+        if self.venue.rebroadcast is not None:
+            return self.venue.rebroadcast.broadcast(topic, self.venue.now_ns)
         kind, _, symbol = topic.partition(".")
         listing = self.venue.listings.get(("spot", symbol))
         if kind != "book" or listing is None:
             return None
-        return self.venue.stream(
+        return self.venue.broadcast(
             "spot", topic, lambda: PlainStream(topic, self.venue.market(listing))
         )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ccrs_core.emulator import Bar, Changed, Interval, Listing, SimulatedMarket, TimeInForce
+from ccrs_core.emulator import Bar, Changed, Interval, Lifetime, Listing, SimulatedMarket
 from ccrs_core.emulator.tape import DAY_NS, HOUR_NS, MINUTE_NS
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.units import NS_PER_SECOND
@@ -180,15 +180,15 @@ def test_an_order_of_somebody_takes_part_in_the_market() -> None:
         if order.remaining == 0:
             break
     assert order.remaining == 0
-    taken = market.submit(Side.SELL, Decimal(1), owner="me", time_in_force=TimeInForce.IOC)
-    assert sum(fill.size for fill in taken.fills) == 10
+    taken = market.submit(Side.SELL, Decimal(1), owner="me", lifetime=Lifetime.IOC)
+    assert sum(each.size for each in taken.executions) == 10
     assert market.tape.trades[-1].side is Side.SELL
 
 
 def test_a_side_that_somebody_empties_fills_again() -> None:
     market = make()
     total = sum(size for _, size in market.engine.depth(Side.SELL, 1000))
-    market.engine.submit(Side.BUY, total, time_in_force=TimeInForce.IOC)
+    market.engine.submit(Side.BUY, total, lifetime=Lifetime.IOC)
     assert market.engine.asks.best is None
     market.advance(START_NS + 3 * NS_PER_SECOND)
     assert market.engine.asks.best is not None

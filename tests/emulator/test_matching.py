@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from ccrs_core.emulator import (
     Broken,
     CancelReason,
+    Lifetime,
     Listing,
     MatchingEngine,
-    OrderStatus,
+    RestingStatus,
     RuleBroken,
     Rules,
     SelfTrade,
-    TimeInForce,
     UnknownOrder,
 )
 from ccrs_core.model.instruments import Market, Side
@@ -32,7 +32,7 @@ class NaiveBook:
         self.resting: list[list[int]] = []  # [id, sign, price, remaining]
 
     def submit(
-        self, order_id: int, side: Side, size: int, price: int | None, tif: TimeInForce
+        self, order_id: int, side: Side, size: int, price: int | None, tif: Lifetime
     ) -> list[tuple[int, int, int]]:
         sign = 1 if side is BUY else -1
 
@@ -43,9 +43,9 @@ class NaiveBook:
             # sorted() keeps the order of arrival within a price.
             return sorted(found, key=lambda r: r[2] * sign)
 
-        if tif is TimeInForce.POST_ONLY and reachable():
+        if tif is Lifetime.POST_ONLY and reachable():
             return []
-        if tif is TimeInForce.FOK and sum(r[3] for r in reachable()) < size:
+        if tif is Lifetime.FOK and sum(r[3] for r in reachable()) < size:
             return []
         fills = []
         for maker in reachable():
@@ -56,7 +56,7 @@ class NaiveBook:
             maker[3] -= lots
             size -= lots
         self.resting = [r for r in self.resting if r[3]]
-        if size and price is not None and tif in {TimeInForce.GTC, TimeInForce.POST_ONLY}:
+        if size and price is not None and tif in {Lifetime.GTC, Lifetime.POST_ONLY}:
             self.resting.append([order_id, sign, price, size])
         return fills
 
@@ -82,7 +82,7 @@ submissions = st.tuples(
     st.sampled_from([BUY, SELL]),
     st.integers(1, 50),
     st.one_of(st.none(), st.integers(90, 110)),
-    st.sampled_from(list(TimeInForce)),
+    st.sampled_from(list(Lifetime)),
 )
 cancels = st.tuples(st.just("cancel"), st.integers(0, 60))
 cuts = st.tuples(st.just("cut"), st.integers(0, 60), st.integers(1, 50))
@@ -96,14 +96,14 @@ def test_the_engine_matches_as_a_naive_book_does(actions: list[tuple]) -> None: 
     for action in actions:
         if action[0] == "submit":
             _, side, size, price, tif = action
-            outcome = engine.submit(side, size, price, time_in_force=tif)
+            outcome = engine.submit(side, size, price, lifetime=tif)
             order = outcome.order
             expected = naive.submit(order.order_id, side, size, price, tif)
-            assert [(f.maker.order_id, f.price, f.size) for f in outcome.fills] == expected
-            assert order.filled == sum(fill.size for fill in outcome.fills)
+            assert [(f.maker.order_id, f.price, f.size) for f in outcome.executions] == expected
+            assert order.filled == sum(each.size for each in outcome.executions)
             entered += size
             traded += 2 * order.filled
-            if order.status is OrderStatus.CANCELED:
+            if order.status is RestingStatus.CANCELED:
                 canceled += order.remaining
         else:
             try:
@@ -132,9 +132,9 @@ def test_an_amended_order_keeps_its_place_only_where_its_size_shrinks() -> None:
     first = engine.submit(BUY, 10, 100).order
     second = engine.submit(BUY, 10, 100).order
     engine.amend(first.order_id, size=5)
-    assert engine.submit(SELL, 1, 100).fills[0].maker is first
+    assert engine.submit(SELL, 1, 100).executions[0].maker is first
     engine.amend(first.order_id, size=20)
-    assert engine.submit(SELL, 1, 100).fills[0].maker is second
+    assert engine.submit(SELL, 1, 100).executions[0].maker is second
 
 
 def test_an_amended_price_that_crosses_trades_at_once() -> None:
@@ -142,8 +142,8 @@ def test_an_amended_price_that_crosses_trades_at_once() -> None:
     engine.submit(SELL, 3, 105)
     order = engine.submit(BUY, 5, 100).order
     outcome = engine.amend(order.order_id, price=105)
-    assert [(f.price, f.size) for f in outcome.fills] == [(105, 3)]
-    assert order.status is OrderStatus.PARTIALLY_FILLED
+    assert [(f.price, f.size) for f in outcome.executions] == [(105, 3)]
+    assert order.status is RestingStatus.PARTIALLY_FILLED
     assert engine.depth(BUY, 1) == [(105, 2)]
 
 
@@ -179,10 +179,10 @@ def test_nobody_trades_with_themselves(
     own = engine.submit(SELL, 5, 100, owner="me").order
     engine.submit(SELL, 5, 100, owner="you")
     outcome = engine.submit(BUY, 5, 100, owner="me")
-    assert all(fill.maker.owner == "you" for fill in outcome.fills)
-    assert (own.status is OrderStatus.CANCELED) == maker_ends
+    assert all(each.maker.owner == "you" for each in outcome.executions)
+    assert (own.status is RestingStatus.CANCELED) == maker_ends
     assert (outcome.order.reason is CancelReason.SELF_TRADE) == taker_ends
-    assert bool(outcome.fills) != taker_ends
+    assert bool(outcome.executions) != taker_ends
     assert (own in outcome.canceled) == maker_ends
 
 
@@ -190,7 +190,7 @@ def test_a_fill_or_kill_order_does_not_count_on_its_owners_own_orders() -> None:
     engine = MatchingEngine()
     engine.submit(SELL, 5, 100, owner="me")
     engine.submit(SELL, 5, 100)
-    outcome = engine.submit(BUY, 8, 100, owner="me", time_in_force=TimeInForce.FOK)
+    outcome = engine.submit(BUY, 8, 100, owner="me", lifetime=Lifetime.FOK)
     assert outcome.order.reason is CancelReason.NOT_WHOLE
     assert engine.depth(SELL, 1) == [(100, 10)]
 
@@ -243,6 +243,6 @@ def test_a_fill_or_kill_order_does_not_count_on_worse_prices_than_its_own() -> N
     engine = MatchingEngine()
     engine.submit(SELL, 5, 100)
     engine.submit(SELL, 5, 101)
-    refused = engine.submit(BUY, 8, 100, time_in_force=TimeInForce.FOK)
-    assert (refused.order.reason, refused.fills) == (CancelReason.NOT_WHOLE, ())
-    assert engine.submit(BUY, 8, 101, time_in_force=TimeInForce.FOK).order.filled == 8
+    refused = engine.submit(BUY, 8, 100, lifetime=Lifetime.FOK)
+    assert (refused.order.reason, refused.executions) == (CancelReason.NOT_WHOLE, ())
+    assert engine.submit(BUY, 8, 101, lifetime=Lifetime.FOK).order.filled == 8

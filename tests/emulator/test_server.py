@@ -16,10 +16,10 @@ import pytest
 
 from ccrs_core import ConnectFailed, ConnectionLost, TransportError, UsageError
 from ccrs_core.contract.rest import HttpRequest
-from ccrs_core.emulator import EmulatedExchange, EmulatorServer, HttpRefusal, Session
+from ccrs_core.emulator import EmulatedExchange, EmulatorServer, HttpRefusal, Visitor
 from ccrs_core.transport.base import Connection, TransportOptions
 from ccrs_core.transport.http import HttpTransport
-from tests.emulator.plain import START_NS, PlainDialect, PlainSession
+from tests.emulator.plain import START_NS, PlainDialect, PlainVisitor
 from tests.transport.servers import BOTH, Make
 
 pytestmark = pytest.mark.sockets
@@ -343,7 +343,7 @@ def test_an_exchange_of_ones_own_keeps_its_time() -> None:
     asyncio.run(main())
 
 
-class Pinging(PlainSession):
+class Pinging(PlainVisitor):
     ping_interval = 0.05
     pong_timeout = 0.4
     pings = 0
@@ -353,7 +353,7 @@ class Pinging(PlainSession):
 
 
 class PingingDialect(PlainDialect):
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         return Pinging(self)
 
 

@@ -20,14 +20,14 @@ from ccrs_core.emulator import (
     HttpRefusal,
     Peer,
     PingAction,
-    Replay,
-    Session,
+    Rebroadcast,
+    Visitor,
     read_recording,
 )
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import run
-from tests.emulator.plain import START_NS, PlainDialect, PlainSession
+from tests.emulator.plain import START_NS, PlainDialect, PlainVisitor
 
 TOPIC = "book.AB"
 
@@ -162,14 +162,14 @@ def test_a_close_follows_what_was_said_before() -> None:
     assert actions[1:] == [CloseAction(1001, "so long")]
 
 
-class Pinging(PlainSession):
+class Pinging(PlainVisitor):
     idle_timeout = None
     ping_interval = 5.0
     pong_timeout = 12.0
 
 
 class PingingDialect(PlainDialect):
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         return Pinging(self)
 
 
@@ -253,8 +253,8 @@ def test_a_recording_is_played_at_its_pace_to_those_who_subscribed(speed: float)
     times: list[tuple[float, str]] = []
 
     async def main() -> None:
-        replay = Replay(read_recording(LINES), speed=speed, delay=0.5)
-        venue = exchange(replay=replay)
+        replay = Rebroadcast(read_recording(LINES), speed=speed, delay=0.5)
+        venue = exchange(rebroadcast=replay)
         assert replay.topics == {"book.AB", "book.CD"}
         transport = EmulatorTransport(venue)
         connection = await transport.connect("ws://x/ws")
@@ -282,7 +282,7 @@ def test_bare_frames_are_a_recording_too(tmp_path: Path) -> None:
         b'"book.AB 1"',
         b'"book.AB 2"',
     ]
-    assert isinstance(Replay.of_file(path), Replay)
+    assert isinstance(Rebroadcast.of_file(path), Rebroadcast)
 
 
 def test_a_recording_that_is_none_is_told_where() -> None:
@@ -291,4 +291,4 @@ def test_a_recording_that_is_none_is_told_where() -> None:
     with pytest.raises(UsageError, match="line 1"):
         read_recording(['{"recv_ts": "noon", "raw": "x"}'])
     with pytest.raises(UsageError, match="speed"):
-        Replay([], speed=0)
+        Rebroadcast([], speed=0)

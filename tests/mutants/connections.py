@@ -25,7 +25,7 @@ from ccrs_core.contract.codec import (
 )
 from ccrs_core.contract.compression import Compression
 from ccrs_core.contract.exchange import Route
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Visitor
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.wire import MALFORMED
@@ -273,10 +273,10 @@ class MemoryForEveryByte(BybitCodec):
 # --- compressed frames ----------------------------------------------------------------------
 
 
-class _Zipping(Session):
+class _Zipping(Visitor):
     """Speaks for another session, and compresses all that it says."""
 
-    def __init__(self, inner: Session) -> None:
+    def __init__(self, inner: Visitor) -> None:
         self._inner = inner
 
     @property
@@ -303,7 +303,7 @@ class _Zipping(Session):
 class ZippingDialect(BybitDialect):
     """A Bybit that compresses its frames, as some exchanges do."""
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         session = super().open(path, query, address)
         return session if isinstance(session, HttpRefusal) else _Zipping(session)
 

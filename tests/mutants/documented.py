@@ -24,7 +24,7 @@ from ccrs_core.contract.rest import (
     HttpResponse,
     Request,
 )
-from ccrs_core.emulator import Dialect, HttpRefusal, Session
+from ccrs_core.emulator import Dialect, HttpRefusal, Visitor
 from ccrs_core.errors import AuthError, CcrsError, InvalidRequest, RateLimited
 from ccrs_core.model.instruments import InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
@@ -100,9 +100,9 @@ class HeartbeatAfterTheEndInBoth(Okx):
         class Mistaken(SpeaksThrough):
             def open(
                 self, path: str, query: Mapping[str, str], address: str
-            ) -> Session | HttpRefusal:
+            ) -> Visitor | HttpRefusal:
                 session = super().open(path, query, address)
-                if isinstance(session, Session):
+                if isinstance(session, Visitor):
                     session.idle_timeout = 60.0  # type: ignore[misc]
                 return session
 

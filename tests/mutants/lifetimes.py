@@ -14,7 +14,7 @@ from ccrs_okx import Okx
 
 from ccrs_core.contract.codec import Alive, Codec, Message, Outbound, Reply
 from ccrs_core.contract.exchange import Route
-from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Session
+from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Visitor
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from tests.mutants.mutant import caught_by
@@ -149,9 +149,9 @@ class _Mortal(SpeaksThrough):
 
     hours = 12
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         session = super().open(path, query, address)
-        if isinstance(session, Session):
+        if isinstance(session, Visitor):
             opened, end_ns = session.opened, self.hours * HOUR_NS
 
             def opening(now_ns: int) -> None:
@@ -202,7 +202,7 @@ class _DemandsPongs(SpeaksThrough):
     """Every 15 s the exchange asks in JSON whether the client lives, and hangs up 10 s later where
     it wasn't told what it had asked with: whatever else passes."""
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         session = super().open(path, query, address)
         if isinstance(session, HttpRefusal):
             return session

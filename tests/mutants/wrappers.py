@@ -18,7 +18,7 @@ import attrs
 from ccrs_core.contract.codec import Codec, Data, Message, Outbound
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
-from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Session
+from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Visitor
 from ccrs_core.model.subscriptions import Subscription
 
 
@@ -119,9 +119,9 @@ class SpeaksThrough(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return self._dialect.listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         session = self._dialect.open(path, query, address)
-        return session if isinstance(session, HttpRefusal) else _SessionThrough(self, session)
+        return session if isinstance(session, HttpRefusal) else _VisitorThrough(self, session)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self.answered(request, self._dialect.http(request, address, now_ns))
@@ -139,8 +139,8 @@ class SpeaksThrough(Dialect):
         return self._dialect.recorded(raw)
 
 
-class _SessionThrough(Session):
-    def __init__(self, dialect: SpeaksThrough, session: Session) -> None:
+class _VisitorThrough(Visitor):
+    def __init__(self, dialect: SpeaksThrough, session: Visitor) -> None:
         self._dialect = dialect
         self._session = session
         self.idle_timeout = session.idle_timeout  # type: ignore[misc]

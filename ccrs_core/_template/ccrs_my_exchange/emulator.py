@@ -17,17 +17,17 @@ import orjson
 from ccrs_core import HttpRequest, HttpResponse, InstrumentStatus, Market, Side
 from ccrs_core.emulator import (
     BookFeed,
+    Broadcast,
     Dialect,
     Frame,
     HttpRefusal,
     Listing,
     Oddity,
     Peer,
-    Session,
-    Stream,
     TapeTrade,
     TopFeed,
     TradeFeed,
+    Visitor,
 )
 
 MS = 1_000_000
@@ -88,8 +88,8 @@ class MyExchangeDialect(Dialect):
             for native, base, quote, tick, lot, price, pace, levels, status in LISTED
         ]
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
-        return MyExchangeSession(self) if path == "/stream" else HttpRefusal(status=404)
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
+        return MyExchangeVisitor(self) if path == "/stream" else HttpRefusal(status=404)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         if (request.method, request.path) == ("GET", "/time"):
@@ -124,10 +124,10 @@ class MyExchangeDialect(Dialect):
         time_ms = frame.get("time")
         return frame["topic"], time_ms * MS if isinstance(time_ms, int) else None
 
-    def stream(self, topic: str) -> Stream | None:
-        """The stream of a topic; None where the exchange has none of that name."""
-        if self.venue.replay is not None:
-            return self.venue.replay.stream(topic, self.venue.now_ns)
+    def broadcast(self, topic: str) -> Broadcast | None:
+        """The broadcast of a topic; None where the exchange has none of that name."""
+        if self.venue.rebroadcast is not None:
+            return self.venue.rebroadcast.broadcast(topic, self.venue.now_ns)
         kind, *depth, native = topic.split(".")
         listing = self.venue.listings.get(("spot", native))
         if listing is None:
@@ -136,11 +136,11 @@ class MyExchangeDialect(Dialect):
         market = venue.market(listing)
         if kind == "book" and len(depth) == 1 and depth[0] in DEPTHS:
             levels = int(depth[0])
-            return venue.stream("spot", topic, lambda: BookFeed(topic, market, levels, _book))
+            return venue.broadcast("spot", topic, lambda: BookFeed(topic, market, levels, _book))
         if kind == "top" and not depth:
-            return venue.stream("spot", topic, lambda: Repeated(topic, market, _top))
+            return venue.broadcast("spot", topic, lambda: Repeated(topic, market, _top))
         if kind == "trades" and not depth:
-            return venue.stream("spot", topic, lambda: TradeFeed(topic, market, _trades))
+            return venue.broadcast("spot", topic, lambda: TradeFeed(topic, market, _trades))
         return None
 
 
@@ -161,7 +161,7 @@ def _row(listing: Listing, blank: bool) -> dict[str, str | None]:
     }
 
 
-class MyExchangeSession(Session):
+class MyExchangeVisitor(Visitor):
     """One client's connection. The exchange hangs up after a minute without any frame."""
 
     idle_timeout: ClassVar[float | None] = 60.0
@@ -180,7 +180,7 @@ class MyExchangeSession(Session):
             topics = request["topics"]
             if not isinstance(topics, list) or len(topics) > 50:
                 raise ValueError("at most 50 topics")
-            known = {topic: self._dialect.stream(topic) for topic in topics}
+            known = {topic: self._dialect.broadcast(topic) for topic in topics}
         except (ValueError, TypeError, KeyError, AttributeError):
             self.peer.close(1008, "malformed request")
             return

@@ -129,7 +129,7 @@ def command(
         seed=seed,
         rate=rate,
         start_ns=time.time_ns(),
-        replay=None if recording is None else _replay(recording, speed),
+        rebroadcast=None if recording is None else _rebroadcast(recording, speed),
     )
     server = CountingServer(venue, host=host, port=port, tls=tls, faults=wanted)
     interrupts.run(_serve(server, exchange, recording))
@@ -143,14 +143,14 @@ def _list_faults() -> None:
     click.echo("Such as: --fault drop,every=5,target=random --fault stall,after=10,duration=3")
 
 
-def _replay(path: Path, speed: float) -> Any:
-    from ccrs_core.emulator import RecordedFrame, Replay
+def _rebroadcast(path: Path, speed: float) -> Any:
+    from ccrs_core.emulator import Rebroadcast, RecordedFrame
     from ccrs_core.recordings.replay import received_frames
 
     frames = [RecordedFrame(ns, frame) for ns, frame in received_frames(path)]
     if not frames:
         raise UsageError(f"{path} holds no frames")
-    return Replay(frames, speed=speed)
+    return Rebroadcast(frames, speed=speed)
 
 
 async def _serve(server: CountingServer, exchange: str, recording: Path | None) -> None:

@@ -17,7 +17,7 @@ from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetCandles, HttpResponse
-from ccrs_core.emulator import TimeInForce
+from ccrs_core.emulator import Lifetime
 from ccrs_core.model.events import Event, Ticker, TopOfBook
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel
@@ -110,7 +110,7 @@ class ExactnessProperties:
                     side,
                     listing.max_size,
                     owner="taker",
-                    time_in_force=TimeInForce.IOC,
+                    lifetime=Lifetime.IOC,
                 )
                 for event in events_of(wire.run(1.0)):
                     assert isinstance(event, TopOfBook)

@@ -201,7 +201,7 @@ class HealingProperties:
         exchange = subject.exchange
         route = exchange.route(sub)
         beat = exchange.codec(route).heartbeat
-        idle = subject.line().open(route).peer._session.idle_timeout or 0.0
+        idle = subject.line().open(route).peer.visitor.idle_timeout or 0.0
         dead = Options().patience.idle if beat is None else beat.interval + beat.timeout
 
         async def scenario(world: World) -> None:

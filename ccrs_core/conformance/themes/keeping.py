@@ -19,7 +19,7 @@ from ccrs_core.conformance.workbench.truth import Truth, clock
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import SequenceScope
-from ccrs_core.emulator.matching import TimeInForce
+from ccrs_core.emulator.matching import Lifetime
 from ccrs_core.model.events import BookUpdate, Level, Reason
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.orderbook import BookState
@@ -236,7 +236,7 @@ class KeepingProperties:
             resting = engine.bids if side is Side.SELL else engine.asks
             lots = sum(size for _, size in resting.top(max(depth // 20, 3)))
             for part in (*[most] * (lots // most), lots % most):
-                wire.act(Deed(0.0, side, None, part, TimeInForce.IOC))
+                wire.act(Deed(0.0, side, None, part, Lifetime.IOC))
             wire.act(0.2)
             bench.widen()
         wire.act(0.5)

@@ -49,7 +49,7 @@ class LifetimeProperties:
         subs = [*quietest_of_each_route(subject), chattiest(subject)]
         for number, sub in enumerate(subs):
             route = subject.exchange.route(sub)
-            session = subject.line().open(route).peer._session
+            session = subject.line().open(route).peer.visitor
             pongs = 0.0 if session.ping_interval is None else session.pong_timeout
             beat = subject.exchange.codec(route).heartbeat
             own = 0.0 if beat is None else beat.interval + beat.timeout

@@ -19,7 +19,7 @@ from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import HttpResponse, Request
-from ccrs_core.emulator import EmulatedExchange, HttpRefusal, Peer, Stream
+from ccrs_core.emulator import Broadcast, EmulatedExchange, HttpRefusal, Peer
 from ccrs_core.errors import CcrsError, RateLimited
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
@@ -261,9 +261,9 @@ def _beginnings(venue: EmulatedExchange) -> list[str]:
         if isinstance(peer, Peer):
             subscribe = peer.subscribe
 
-            def beginning(stream: Stream, now_ns: int) -> None:
-                begun.append(stream.topic)
-                subscribe(stream, now_ns)
+            def beginning(broadcast: Broadcast, now_ns: int) -> None:
+                begun.append(broadcast.topic)
+                subscribe(broadcast, now_ns)
 
             peer.subscribe = beginning  # type: ignore[method-assign]
         return peer

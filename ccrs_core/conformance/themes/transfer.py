@@ -22,7 +22,7 @@ from ccrs_core.contract.codec import Data
 from ccrs_core.contract.compression import LARGEST, Compression, inflate
 from ccrs_core.contract.rest import GetInstruments, Request
 from ccrs_core.emulator import EmulatorServer, Frame
-from ccrs_core.emulator.fault import GARBLED
+from ccrs_core.emulator.fault_menu import GARBLED
 from ccrs_core.errors import CcrsError, DecodeError
 from ccrs_core.transport.addresses import everything_at
 from ccrs_core.transport.base import TransportOptions

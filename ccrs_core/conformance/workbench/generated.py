@@ -15,7 +15,7 @@ from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.rest import GetInstruments
-from ccrs_core.emulator import EmulatedExchange, Listing, RuleBroken, TimeInForce
+from ccrs_core.emulator import EmulatedExchange, Lifetime, Listing, RuleBroken
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import Channel, Subscription
 
@@ -74,7 +74,7 @@ class Deed:
     offset: int | None
     """None: at any price."""
     lots: int
-    time_in_force: TimeInForce
+    lifetime: Lifetime
 
     def carry_out(self, venue: EmulatedExchange, listing: Listing) -> None:
         """Enter the order; one that breaks the listing's rules is not sent."""
@@ -92,7 +92,7 @@ class Deed:
                 rules.size.value(self.lots),
                 price,
                 owner=f"user {self.side.value}",
-                time_in_force=self.time_in_force,
+                lifetime=self.lifetime,
             )
         except RuleBroken:
             return
@@ -105,7 +105,7 @@ deeds = st.lists(
         side=st.sampled_from(Side),
         offset=st.none() | st.integers(-40, 40),
         lots=st.sampled_from((1, 7, 400, 9_000)),
-        time_in_force=st.sampled_from(TimeInForce),
+        lifetime=st.sampled_from(Lifetime),
     ),
     max_size=25,
 )

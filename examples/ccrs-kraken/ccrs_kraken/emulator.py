@@ -49,7 +49,7 @@ def push(feed: emu.MarketFeed, snapshot: bool, *rows: dict[str, Any]) -> emu.Fra
     return frame(channel=channel, type="snapshot" if snapshot else "update", data=data)
 
 
-class KrakenSession(emu.Session):
+class KrakenVisitor(emu.Visitor):
     """One connection."""
 
     idle_timeout = 60.0
@@ -96,12 +96,12 @@ class KrakenSession(emu.Session):
     def begin(self, channel: str, symbol: str, depth: int, now_ns: int) -> None:
         venue, topic = self.peer.venue, f"{channel}.{symbol}"
         market = venue.market(venue.listings["spot", symbol])
-        make: dict[str, Callable[[], emu.Stream]] = {
+        make: dict[str, Callable[[], emu.Broadcast]] = {
             "ticker": lambda: emu.TopFeed(topic, market, ticker),
             "trade": lambda: emu.TradeFeed(topic, market, trades),
             "book": lambda: emu.BookFeed(topic, market, depth, book, tells_pushed_out=False),
         }
-        self.peer.subscribe(venue.stream(str(depth), topic, make[channel]), now_ns)
+        self.peer.subscribe(venue.broadcast(str(depth), topic, make[channel]), now_ns)
         if not self.beating:
             self.beating = True
             emu.heartbeats(self.peer, frame(channel="heartbeat"), 1.0, now_ns)
@@ -136,8 +136,8 @@ class KrakenDialect(emu.Dialect):
             for base, quote, tick, price in PAIRS
         ]  # fmt: skip
 
-    def open(self, path: str, query: Any, address: str) -> emu.Session | emu.HttpRefusal:
-        return KrakenSession() if path == "/v2" else emu.HttpRefusal(status=404)
+    def open(self, path: str, query: Any, address: str) -> emu.Visitor | emu.HttpRefusal:
+        return KrakenVisitor() if path == "/v2" else emu.HttpRefusal(status=404)
 
     def http(self, request: ccrs.HttpRequest, address: str, now_ns: int) -> ccrs.HttpResponse:
         if request.path == "/0/public/Time":

@@ -30,14 +30,14 @@ from ccrs_binance.emulator_streams import (
 )
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
+    Broadcast,
     Dialect,
     Frame,
     HttpRefusal,
     Listing,
     Oddity,
-    Session,
     SimulatedMarket,
-    Stream,
+    Visitor,
 )
 
 # Symbols may have letters of any alphabet.
@@ -132,7 +132,7 @@ class BinanceDialect(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         prefix = max((root for root in self._roots if path.startswith(f"{root}/")), key=len)
         mode, _, names = path.removeprefix(f"{prefix}/").partition("/")
         if mode not in {"stream", "ws"}:
@@ -140,7 +140,7 @@ class BinanceDialect(Dialect):
         if not self._may_connect(address):
             return HttpRefusal(status=429, body=b"Too many connections")
         topics = query.get("streams", "") if mode == "stream" else names
-        return BinanceSession(self, self._roots[prefix], mode == "stream", topics)
+        return BinanceVisitor(self, self._roots[prefix], mode == "stream", topics)
 
     def _may_connect(self, address: str) -> bool:
         if self._connect_limit is None:
@@ -184,11 +184,11 @@ class BinanceDialect(Dialect):
 
     # --- what sessions ask ---
 
-    def stream(self, root: Root, topic: str, combined: bool, now_ns: int) -> Stream | None:
+    def broadcast(self, root: Root, topic: str, combined: bool, now_ns: int) -> Broadcast | None:
         """The stream of a name; None where there is none, or not under this root."""
         venue = self.venue
-        if venue.replay is not None:
-            return venue.replay.stream(topic, now_ns)
+        if venue.rebroadcast is not None:
+            return venue.rebroadcast.broadcast(topic, now_ns)
         make = self._maker(root, topic, combined)
         listing = venue.listings.get((root.category, topic.partition("@")[0].upper()))
         if listing is not None and listing.status not in _SILENT:
@@ -197,12 +197,12 @@ class BinanceDialect(Dialect):
         if make is None:
             return None
 
-        def made() -> Stream:
+        def made() -> Broadcast:
             stream = make()
             stream.blank = lambda: venue.blank(topic)
             return stream
 
-        return venue.stream(category, topic, made)
+        return venue.broadcast(category, topic, made)
 
     def _maker(self, root: Root, topic: str, combined: bool) -> Callable[[], BinanceFeed] | None:
         venue, seed = self.venue, self.venue.seed
@@ -243,7 +243,7 @@ class BinanceDialect(Dialect):
         return None
 
 
-class BinanceSession(Session):
+class BinanceVisitor(Visitor):
     """One WebSocket. What it subscribes to is checked for its form alone: of a stream that doesn't
     exist, or not under this root, nothing is ever heard."""
 
@@ -316,7 +316,7 @@ class BinanceSession(Session):
 
     def _begin(self, topic: str, now_ns: int) -> None:
         self._wanted[topic] = None
-        stream = self._dialect.stream(self._root, topic, self._combined, now_ns)
+        stream = self._dialect.broadcast(self._root, topic, self._combined, now_ns)
         if stream is not None:
             self.peer.subscribe(stream, now_ns)
 

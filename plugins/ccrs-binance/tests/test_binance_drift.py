@@ -11,7 +11,7 @@ from ccrs_binance import Binance
 
 from ccrs_core import BookUpdate, Gap, OrderBook, Side, Stale, book, connect
 from ccrs_core.conformance.workbench.truth import Truth
-from ccrs_core.emulator import EmulatedExchange, EmulatorTransport, TimeInForce
+from ccrs_core.emulator import EmulatedExchange, EmulatorTransport, Lifetime
 from ccrs_core.model.orderbook import Applied
 from ccrs_core.transport.memory import START_NS, VirtualClock, VirtualTimeLoop
 
@@ -65,7 +65,7 @@ async def _walk(category: str, side: Side, levels: int, steps: int, each: int) -
                 market.rules.size.value(sum(size for _, size in taken)),
                 market.rules.price.value(taken[-1][0]),
                 owner="whale",
-                time_in_force=TimeInForce.IOC,
+                lifetime=Lifetime.IOC,
             )
             line._deliver()
             for _ in range(4):

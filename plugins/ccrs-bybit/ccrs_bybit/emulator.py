@@ -28,7 +28,7 @@ from ccrs_bybit.emulator_streams import (
 )
 from ccrs_bybit.emulator_wire import milliseconds
 from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
-from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Oddity, Session, Stream
+from ccrs_core.emulator import Broadcast, Dialect, Frame, HttpRefusal, Listing, Oddity, Visitor
 
 _TOPIC_CHARACTERS = 21_000
 _SPOT_ARGUMENTS = 10
@@ -65,13 +65,13 @@ class BybitDialect(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         prefix, _, category = path.rpartition("/")
         if prefix != "/v5/public" or category not in CATEGORIES:
             return HttpRefusal(status=404, body=b"404 page not found")
         if not self._connects.enter(address, self.venue.now_ns):
             return HttpRefusal(status=403, body=b"access too frequent")
-        return BybitSession(self, category)
+        return BybitVisitor(self, category)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self._rest.answer(request, address, now_ns)
@@ -105,7 +105,7 @@ class BybitDialect(Dialect):
         depth = max(BOOK_SPEEDS[listing.category])
         topic = f"orderbook.{depth}.{listing.symbol}"
         market, seed = self.venue.market(listing), self.venue.seed
-        stream = self.venue.stream(
+        stream = self.venue.broadcast(
             listing.category,
             topic,
             lambda: BookStream(topic, market, depth, seed, lambda: self.venue.blank(topic)),
@@ -123,15 +123,15 @@ class BybitDialect(Dialect):
         market = self.venue.quoted(perpetual)
         return market.rules.price.value(market.index) / 100
 
-    def stream(self, category: str, topic: str, now_ns: int) -> Stream | None:
+    def broadcast(self, category: str, topic: str, now_ns: int) -> Broadcast | None:
         """The stream of a topic; None where Bybit has none of that name."""
         venue = self.venue
-        if venue.replay is not None:
-            return venue.replay.stream(topic, now_ns)
+        if venue.rebroadcast is not None:
+            return venue.rebroadcast.broadcast(topic, now_ns)
         make = self._maker(category, topic)
-        return None if make is None else venue.stream(category, topic, make)
+        return None if make is None else venue.broadcast(category, topic, make)
 
-    def _maker(self, category: str, topic: str) -> Callable[[], Stream] | None:
+    def _maker(self, category: str, topic: str) -> Callable[[], Broadcast] | None:
         venue, seed = self.venue, self.venue.seed
         kind, *rest = topic.split(".", 2 if topic.startswith(("orderbook.", "kline.")) else 1)
         symbol = rest[-1] if rest else ""
@@ -167,7 +167,7 @@ class BybitDialect(Dialect):
 _DEPTHS = {category: frozenset(map(str, speeds)) for category, speeds in BOOK_SPEEDS.items()}
 
 
-class BybitSession(Session):
+class BybitVisitor(Visitor):
     """One WebSocket of a category."""
 
     # https://bybit-exchange.github.io/docs/v5/ws/connect: cut after 10 minutes without anything
@@ -216,10 +216,10 @@ class BybitSession(Session):
         if topics is None:
             return
         peer, category = self.peer, self._category
-        streams: list[Stream] = []
+        streams: list[Broadcast] = []
         failed: list[str] = []
         for topic in topics:
-            stream = self._dialect.stream(category, topic, now_ns)
+            stream = self._dialect.broadcast(category, topic, now_ns)
             if stream is None:
                 failed.append(topic)
             else:
@@ -245,7 +245,7 @@ class BybitSession(Session):
         if not acked:
             self._answer(request, True, _ACK_TEXTS[category], ack=True)
 
-    def _fitting(self, streams: Sequence[Stream]) -> int:
+    def _fitting(self, streams: Sequence[Broadcast]) -> int:
         """How many streams fit into the characters that a connection has, options' like others."""
         left = _TOPIC_CHARACTERS - self._characters
         for count, stream in enumerate(streams):

@@ -29,12 +29,12 @@ from ccrs_core import NS_PER_MS, NS_PER_SECOND, InstrumentStatus
 from ccrs_core.emulator import (
     Bar,
     BookView,
+    Broadcast,
     Changed,
     Frame,
     Interval,
     Levels,
     SimulatedMarket,
-    Stream,
     TapeTrade,
 )
 
@@ -122,7 +122,7 @@ class _Books:
         return self.frame("snapshot", self.view.bids, self.view.asks, now_ns)
 
 
-class BookStream(Stream):
+class BookStream(Broadcast):
     """``orderbook.50`` and deeper: a snapshot, then what changed, numbered without holes."""
 
     triggers: ClassVar[Changed] = Changed.BOOK
@@ -168,7 +168,7 @@ class TopStream(BookStream):
         return (self._books.snapshot(now_ns),)
 
 
-class TradeStream(Stream):
+class TradeStream(Broadcast):
     """``publicTrade``: trades as they happen, oldest first; of options by their base coin."""
 
     triggers: ClassVar[Changed] = Changed.TRADES
@@ -271,7 +271,7 @@ _ENGINES = (
 """What a ticker says of the matching engine."""
 
 
-class TickerStream(Stream):
+class TickerStream(Broadcast):
     """``tickers``: whole on spot and options, elsewhere whole once and then what changed."""
 
     triggers: ClassVar[Changed] = Changed.BOOK | Changed.TRADES | Changed.REFERENCE
@@ -341,7 +341,7 @@ class TickerStream(Stream):
         return _json({"topic": topic, "type": kind, "data": data, "cs": cs, "ts": ts})
 
 
-class KlineStream(Stream):
+class KlineStream(Broadcast):
     """``kline``: the open candle as it changes, and each candle once more when it closes.
 
     Every 1 to 60 s: https://bybit-exchange.github.io/docs/v5/websocket/public/kline
@@ -400,7 +400,7 @@ class KlineStream(Stream):
         return _json({"topic": self.topic, "data": [candle], "ts": ts, "type": "snapshot"})
 
 
-class LiquidationStream(Stream):
+class LiquidationStream(Broadcast):
     """``allLiquidation``: the liquidations of half a second; ``S`` is the position's side."""
 
     triggers: ClassVar[Changed] = Changed.LIQUIDATIONS

@@ -37,7 +37,7 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Peer,
-    Replay,
+    Rebroadcast,
     read_recording,
 )
 from ccrs_core.transport.memory import VirtualClock, run
@@ -465,8 +465,8 @@ def test_a_recording_is_replayed_by_topic() -> None:
         '{"recv_ts": 1.0, "raw": "{\\"topic\\":\\"publicTrade.XUSDT\\",\\"ts\\":1,\\"data\\":[]}"}',
         '{"recv_ts": 1.0, "raw": "{\\"success\\":true,\\"op\\":\\"subscribe\\"}"}',
     ]
-    replay = Replay(read_recording(lines))
-    venue = EmulatedExchange(BybitDialect(), start_ns=START_NS, replay=replay)
+    replay = Rebroadcast(read_recording(lines))
+    venue = EmulatedExchange(BybitDialect(), start_ns=START_NS, rebroadcast=replay)
     client = Client(venue, "spot")
     assert client.ask("publicTrade.XUSDT")["success"]
     assert not client.ask("publicTrade.BTCUSDT")["success"]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
-from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Oddity, Session, Stream
+from ccrs_core.emulator import Broadcast, Dialect, Frame, HttpRefusal, Listing, Oddity, Visitor
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, listings
 from ccrs_okx.emulator_rest import Rest, Window, failure
 from ccrs_okx.emulator_streams import (
@@ -74,12 +74,12 @@ class OkxDialect(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         if path not in {PUBLIC, BUSINESS, PRIVATE}:
             return HttpRefusal(status=404, body=b"404 page not found")
         if not self._connects.enter(address, self.venue.now_ns):
             return HttpRefusal(status=429, body=b"Too Many Requests")
-        return OkxSession(self, path)
+        return OkxVisitor(self, path)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self._rest.answer(request, address, now_ns)
@@ -144,7 +144,7 @@ class OkxDialect(Dialect):
 
     def books(self, listing: Listing, now_ns: int) -> Books:
         """The stream of a listing's book, whose numbers REST shares; nothing pending."""
-        stream = self.venue.stream(PUBLIC, f"books:{listing.symbol}", self._books(listing))
+        stream = self.venue.broadcast(PUBLIC, f"books:{listing.symbol}", self._books(listing))
         assert isinstance(stream, Books)
         stream.flush(now_ns)
         return stream
@@ -154,15 +154,15 @@ class OkxDialect(Dialect):
         topic = f"books:{listing.symbol}"
         return lambda: Books(topic, market, checksums=self._checksums, snapshots=self._snapshots)
 
-    def stream(self, path: str, topic: str, now_ns: int) -> Stream | None:
+    def broadcast(self, path: str, topic: str, now_ns: int) -> Broadcast | None:
         """The stream of a channel; None where OKX has none of that name under a path."""
         venue = self.venue
-        if venue.replay is not None:
-            return venue.replay.stream(topic, now_ns)
+        if venue.rebroadcast is not None:
+            return venue.rebroadcast.broadcast(topic, now_ns)
         make = self._maker(path, topic)
-        return None if make is None else venue.stream(path, topic, make)
+        return None if make is None else venue.broadcast(path, topic, make)
 
-    def _maker(self, path: str, topic: str) -> Callable[[], Stream] | None:
+    def _maker(self, path: str, topic: str) -> Callable[[], Broadcast] | None:
         venue = self.venue
         channel, _, about = topic.partition(":")
         if (path, channel) == (PUBLIC, "liquidation-orders"):
@@ -207,7 +207,7 @@ def topic_of(arg: Mapping[str, Any]) -> str:
     return f"{arg.get('channel', '')}:{arg.get('instId') or arg.get('instType') or ''}"
 
 
-class OkxSession(Session):
+class OkxVisitor(Visitor):
     """One WebSocket."""
 
     # https://www.okx.com/docs-v5/en/#overview-websocket-connect
@@ -272,7 +272,7 @@ class OkxSession(Session):
         if self._path == PRIVATE or arg.get("channel") in FOR_MEMBERS:
             self._refuse(request, "60011", "Please log in")
             return
-        stream = self._dialect.stream(self._path, topic, now_ns)
+        stream = self._dialect.broadcast(self._path, topic, now_ns)
         if stream is None:
             named = ",".join(f"{name}:{value}" for name, value in arg.items())
             text = (

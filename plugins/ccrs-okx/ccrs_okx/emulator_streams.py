@@ -16,12 +16,12 @@ from ccrs_core import NS_PER_MS, NS_PER_SECOND, Side
 from ccrs_core.emulator import (
     Bar,
     BookView,
+    Broadcast,
     Changed,
     Figure,
     Frame,
     Interval,
     SimulatedMarket,
-    Stream,
     TapeTrade,
 )
 from ccrs_okx.emulator_listings import family
@@ -54,7 +54,7 @@ _MARK_NS = 10 * NS_PER_SECOND
 _FUNDING_NS = 60 * NS_PER_SECOND
 
 
-class OkxStream(Stream):
+class OkxStream(Broadcast):
     """A channel of one instrument."""
 
     def __init__(self, topic: str, market: SimulatedMarket) -> None:
@@ -339,7 +339,7 @@ class Candles(OkxStream):
         return self.frame([*row[:6], "", "", row[8]] if self._blank() else row)
 
 
-class Liquidations(Stream):
+class Liquidations(Broadcast):
     """``liquidation-orders``: those of all instruments of a type, each second's together."""
 
     triggers: ClassVar[Changed] = Changed.LIQUIDATIONS

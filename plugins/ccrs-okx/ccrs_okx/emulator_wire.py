@@ -16,8 +16,8 @@ from ccrs_core import NS_PER_MS, Market, Side
 from ccrs_core.emulator import (
     Bar,
     Figure,
+    ForcedClose,
     Levels,
-    Liquidation,
     Listing,
     SimulatedMarket,
     Steps,
@@ -265,7 +265,7 @@ def blanked(row: Mapping[str, str], kept: Container[str]) -> dict[str, str]:
     return {name: value if name in kept else "" for name, value in row.items()}
 
 
-def liquidated(speller: Speller, liquidations: Iterable[Liquidation]) -> list[dict[str, str]]:
+def liquidated(speller: Speller, liquidations: Iterable[ForcedClose]) -> list[dict[str, str]]:
     """Liquidations, in their order."""
     return [
         {

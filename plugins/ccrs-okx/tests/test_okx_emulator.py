@@ -39,7 +39,7 @@ from ccrs_core.emulator import (
     Frame,
     HttpRefusal,
     Peer,
-    Session,
+    Visitor,
 )
 from ccrs_core.transport.memory import VirtualClock, run
 
@@ -457,7 +457,7 @@ class Watched(OkxDialect):
         self.opened: list[int] = []
         self.statuses: Counter[int] = Counter()
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Session | HttpRefusal:
+    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
         self.opened.append(self.venue.now_ns)
         found = super().open(path, query, address)
         self.statuses[found.status or 0 if isinstance(found, HttpRefusal) else 101] += 1

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import attrs
 import orjson
 
-from ccrs_core.emulator.dialect import Frame
-from ccrs_core.emulator.streams import Stream
+from ccrs_core.emulator.broadcasts import Broadcast
+from ccrs_core.emulator.frame import Frame
+from ccrs_core.emulator.roles import Timetable
 from ccrs_core.errors import UsageError
 from ccrs_core.model.units import NS_PER_SECOND
-
-if TYPE_CHECKING:
-    from ccrs_core.emulator.venue import EmulatedExchange
 
 _UNTIMED_NS = 10_000_000
 
@@ -53,8 +50,8 @@ def read_recording(lines: Iterable[bytes | str]) -> list[RecordedFrame]:
     return frames
 
 
-class _RecordedStream(Stream):
-    """A topic of the recording; the replay itself sends its frames."""
+class _RecordedTopic(Broadcast):
+    """A topic of the recording; the rebroadcast itself sends its frames."""
 
     def first(self, now_ns: int) -> Iterable[Frame]:
         return ()
@@ -63,7 +60,7 @@ class _RecordedStream(Stream):
         return ()
 
 
-class Replay:
+class Rebroadcast:
     """Plays a recording's frames to the subscribers of their topics.
 
     It starts ``delay`` seconds after the first subscription, so that several connections see all
@@ -78,26 +75,28 @@ class Replay:
         self._recorded = frames
         self._speed = speed
         self._delay_ns = round(delay * NS_PER_SECOND)
-        self._streams: dict[str, _RecordedStream] = {}
+        self._topics: dict[str, _RecordedTopic] = {}
         self._frames: list[tuple[int, str, Frame]] = []
-        self._venue: EmulatedExchange | None = None
+        self._timetable: Timetable | None = None
         self._started = False
         self.finished = False
         """Whether all frames have been sent."""
 
     @classmethod
-    def of_file(cls, path: Path, *, speed: float = 1.0) -> Replay:
-        """The replay of a file of recorded lines."""
+    def of_file(cls, path: Path, *, speed: float = 1.0) -> Rebroadcast:
+        """The rebroadcast of a file of recorded lines."""
         with path.open("rb") as lines:
             return cls(read_recording(lines), speed=speed)
 
-    def attach(self, venue: EmulatedExchange) -> None:
-        """Called by the emulator: sort the frames by topic, in its exchange's words."""
-        self._venue = venue
+    def attach(
+        self, timetable: Timetable, read: Callable[[bytes], tuple[str, int | None] | None]
+    ) -> None:
+        """Called by the emulator: sort the frames by topic, which ``Dialect.recorded`` reads."""
+        self._timetable = timetable
         first_ns: int | None = None
         offset_ns = 0
         for recorded in self._recorded:
-            known = venue.dialect.recorded(recorded.raw)
+            known = read(recorded.raw)
             if known is None:
                 continue
             topic, exchange_ns = known
@@ -108,31 +107,31 @@ class Replay:
                 first_ns = time_ns if first_ns is None else first_ns
                 # Frames keep their order, whatever their times say.
                 offset_ns = max(offset_ns, time_ns - first_ns)
-            self._streams.setdefault(topic, _RecordedStream(topic, ()))
+            self._topics.setdefault(topic, _RecordedTopic(topic, ()))
             self._frames.append((offset_ns, topic, Frame(recorded.raw)))
 
     @property
     def topics(self) -> frozenset[str]:
         """The topics that were recorded."""
-        return frozenset(self._streams)
+        return frozenset(self._topics)
 
-    def stream(self, topic: str, now_ns: int) -> Stream | None:
-        """The stream of a topic, None where it wasn't recorded; the first call starts the clock."""
-        stream = self._streams.get(topic)
-        if stream is not None and not self._started:
+    def broadcast(self, topic: str, now_ns: int) -> Broadcast | None:
+        """That of a topic, None where it wasn't recorded; the first call starts the clock."""
+        found = self._topics.get(topic)
+        if found is not None and not self._started:
             self._started = True
             self._play(0, now_ns + self._delay_ns)
-        return stream
+        return found
 
     def _play(self, index: int, start_ns: int) -> None:
         if index == len(self._frames):
             self.finished = True
             return
-        assert self._venue is not None
+        assert self._timetable is not None
         offset_ns, topic, frame = self._frames[index]
 
         def send(_: int) -> None:
-            self._streams[topic].send(frame)
+            self._topics[topic].send(frame)
             self._play(index + 1, start_ns)
 
-        self._venue.at(start_ns + round(offset_ns / self._speed), send)
+        self._timetable.at(start_ns + round(offset_ns / self._speed), send)

@@ -1,23 +1,21 @@
-"""Streams: what subscribers of one topic receive, made once for all of them."""
+"""Broadcasts: what subscribers of one topic receive, made once for all of them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from ccrs_core.emulator.dialect import Frame
+from ccrs_core.emulator.frame import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
-
-if TYPE_CHECKING:
-    from ccrs_core.emulator.venue import EmulatedExchange, Peer
+from ccrs_core.emulator.roles import Floor, Listener
 
 Levels = list[tuple[int, int]]
 """Prices in ticks and sizes in lots, best first."""
 
 
 class BookView:
-    """The best levels of a market's book as a stream publishes them, with its own update number."""
+    """The best levels of a market's book as a broadcast tells them, with its own update number."""
 
     def __init__(self, market: SimulatedMarket, depth: int, update: int) -> None:
         self._market = market
@@ -75,7 +73,7 @@ def _differences(old: dict[int, int], new: dict[int, int], descending: bool) -> 
     return changes
 
 
-class Stream(ABC):
+class Broadcast(ABC):
     """One topic of one or several markets. Subclasses write its frames.
 
     ``first`` is for one new subscriber and must tell the state that ``update`` has last told the
@@ -90,8 +88,8 @@ class Stream(ABC):
     def __init__(self, topic: str, markets: Sequence[SimulatedMarket]) -> None:
         self.topic = topic
         self.markets = tuple(markets)
-        self.subscribers: dict[Peer, None] = {}
-        self._venue: EmulatedExchange | None = None
+        self.subscribers: dict[Listener, None] = {}
+        self._floor: Floor | None = None
         self.last_ns = 0
         """When it last spoke to everyone."""
         self._due = False
@@ -105,11 +103,11 @@ class Stream(ABC):
     def update(self, now_ns: int) -> Iterable[Frame]:
         """What changed since the last update; may be nothing."""
 
-    def started(self, now_ns: int) -> None:  # noqa: B027 - not every stream has a state
+    def started(self, now_ns: int) -> None:  # noqa: B027 - not every broadcast has a state
         """Nobody has listened for a while: take over the present state."""
 
     def alarm_ns(self) -> int | None:
-        """When the stream wants to speak, whether or not anything changes."""
+        """When it wants to speak, whether or not anything changes."""
         return None
 
     def alarm(self, now_ns: int) -> Iterable[Frame]:
@@ -122,26 +120,26 @@ class Stream(ABC):
 
     # --- the venue's side ---
 
-    def join(self, venue: EmulatedExchange, peer: Peer, now_ns: int) -> list[Frame]:
+    def join(self, floor: Floor, listener: Listener, now_ns: int) -> list[Frame]:
         """Add a subscriber; the frames that it must be sent first."""
         if not self.subscribers:
-            self._venue = venue
-            venue.watch(self)
+            self._floor = floor
+            floor.watch(self)
             self.last_ns = now_ns
             self.started(now_ns)
         else:
             self._publish(now_ns)
-        self.subscribers[peer] = None
+        self.subscribers[listener] = None
         self._arm()
         return list(self.first(now_ns))
 
-    def leave(self, peer: Peer) -> None:
+    def leave(self, listener: Listener) -> None:
         """Remove a subscriber."""
-        if peer not in self.subscribers:
+        if listener not in self.subscribers:
             return
-        del self.subscribers[peer]
-        if not self.subscribers and self._venue is not None:
-            self._venue.unwatch(self)
+        del self.subscribers[listener]
+        if not self.subscribers and self._floor is not None:
+            self._floor.unwatch(self)
 
     def touch(self, now_ns: int) -> None:
         """A market changed: speak now, or as soon as the interval allows."""
@@ -152,8 +150,8 @@ class Stream(ABC):
             self._publish(now_ns)
         else:
             self._due = True
-            assert self._venue is not None
-            self._venue.at(due, self._fire)
+            assert self._floor is not None
+            self._floor.at(due, self._fire)
 
     def flush(self, now_ns: int) -> None:
         """Publish what is pending, to make the published state the present one."""
@@ -178,21 +176,21 @@ class Stream(ABC):
 
     def send(self, frame: Frame) -> None:
         """Send a frame to all subscribers."""
-        for peer in self.subscribers:
-            peer.send(frame, self.topic)
+        for listener in self.subscribers:
+            listener.send(frame, self.topic)
 
     def _send(self, frames: Iterable[Frame]) -> None:
         subscribers = self.subscribers
         for frame in frames:
-            for peer in subscribers:
-                peer.send(frame, self.topic)
+            for listener in subscribers:
+                listener.send(frame, self.topic)
 
     def _arm(self) -> None:
         alarm_ns = self.alarm_ns()
         if alarm_ns is not None and not self._armed:
             self._armed = True
-            assert self._venue is not None
-            self._venue.at(alarm_ns, self._ring)
+            assert self._floor is not None
+            self._floor.at(alarm_ns, self._ring)
 
     def _ring(self, now_ns: int) -> None:
         self._armed = False

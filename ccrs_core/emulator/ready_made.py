@@ -1,30 +1,25 @@
-"""What most dialects say alike: ready-made streams of one market, for which a dialect writes only
-the bytes; heartbeats; and the spelling of times and of JSON numbers.
+"""What most dialects say alike: ready-made broadcasts of one market, for which a dialect writes the
+bytes alone; and heartbeats.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
-from ccrs_core.emulator.dialect import Frame
+from ccrs_core.emulator.broadcasts import BookView, Broadcast, Levels
+from ccrs_core.emulator.frame import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
-from ccrs_core.emulator.streams import BookView, Levels, Stream
+from ccrs_core.emulator.peer import Peer
 from ccrs_core.emulator.tape import TapeTrade
 from ccrs_core.model.units import NS_PER_SECOND
-
-if TYPE_CHECKING:
-    from ccrs_core.emulator.venue import Peer
 
 SpelledLevel = tuple[str, str]
 """Price and size as text."""
 
 
-class MarketFeed(Stream):
-    """A stream of one market, whose numbers it spells as text with all their decimals.
+class MarketFeed(Broadcast):
+    """A broadcast of one market, whose numbers it spells as text with all their decimals.
 
     For an exchange that spells them otherwise override ``price`` and ``size``.
     """
@@ -179,24 +174,3 @@ def heartbeats(peer: Peer, frame: Frame, seconds: float, now_ns: int) -> None:
             peer.venue.at(now_ns + interval_ns, beat)
 
     peer.venue.at(now_ns + interval_ns, beat)
-
-
-def exact_json(value: Any) -> bytes:
-    """JSON in which each ``Decimal`` is a number of exactly its digits, trailing zeros too."""
-    return _json(value).encode()
-
-
-def _json(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{json.dumps(key)}:{_json(item)}' for key, item in value.items())}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_json, value))}]"
-    return json.dumps(value)
-
-
-def rfc3339(time_ns: int) -> str:
-    """A time such as ``2026-01-01T00:00:00.123456Z``."""
-    moment = datetime.fromtimestamp(time_ns // NS_PER_SECOND, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns % NS_PER_SECOND // 1000:06d}Z"

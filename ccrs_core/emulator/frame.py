@@ -1,0 +1,31 @@
+"""What goes over a WebSocket to a client: messages, and refusals of the handshake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+
+class Frame:
+    """One WebSocket message, encoded once and shared by all that it is sent to."""
+
+    __slots__ = ("payload", "text", "wire")
+
+    def __init__(self, payload: bytes, text: bool = True) -> None:
+        self.payload = payload
+        self.text = text
+        self.wire: dict[int, bytes] = {}
+        """The server's encodings of it, by compression window; 0 is plain."""
+
+    def __repr__(self) -> str:
+        return f"Frame({self.payload[:200]!r})"
+
+
+@attrs.frozen(kw_only=True)
+class HttpRefusal:
+    """A WebSocket handshake that is refused; ``status`` None drops the TCP connection."""
+
+    status: int | None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b""
