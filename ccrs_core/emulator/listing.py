@@ -75,9 +75,10 @@ class Listing:
         return None if interval_ns is None else time_ns // interval_ns * interval_ns
 
     def halted(self, from_ns: int, to_ns: int) -> tuple[int, int] | None:
-        """The halt in which a stretch of time lies as a whole; None where there was trading."""
+        """The halt in which a stretch of time lies as a whole, or all of it since the launch; None
+        where there was trading."""
         for halt in self.halts:
-            if halt[0] <= from_ns and to_ns <= halt[1]:
+            if halt[0] <= max(from_ns, self.launch_ns) and to_ns <= halt[1]:
                 return halt
         return None
 

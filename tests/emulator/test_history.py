@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,21 +31,26 @@ INTERVALS = [Interval(n * MINUTE_NS) for n in (15, 60, 240)] + [
 moments = st.integers(0, 40 * 24 * 6 - 1).map(lambda n: START_NS + n * 10 * MINUTE_NS)
 
 
+LISTING = Listing(
+    category="spot",
+    symbol="AB",
+    market=Market.LINEAR,
+    base="A",
+    quote="B",
+    tick=Decimal("0.1"),
+    lot=Decimal("0.1"),
+    min_size=Decimal("0.1"),
+    max_size=Decimal(1000),
+    price=Decimal(100),
+    levels=4,
+)
+
+
 @st.composite
 def listings(draw: st.DrawFn) -> Listing:
     ends = sorted(draw(st.lists(moments, max_size=6, unique=True)))
-    return Listing(
-        category="spot",
-        symbol="AB",
-        market=Market.LINEAR,
-        base="A",
-        quote="B",
-        tick=Decimal("0.1"),
-        lot=Decimal("0.1"),
-        min_size=Decimal("0.1"),
-        max_size=Decimal(1000),
-        price=Decimal(100),
-        levels=4,
+    return attrs.evolve(
+        LISTING,
         launch_ns=draw(moments),
         funding_interval_ns=draw(st.sampled_from([HOUR_NS, 8 * HOUR_NS])),
         halts=tuple(zip(ends[::2], ends[1::2], strict=False)),
@@ -68,6 +74,17 @@ def test_pages_hold_the_candles_in_which_something_was_traded_and_no_others(
     there = [t for t in all_opens(listing, interval) if since_ns <= t < before_ns]
     assert newest_opens(listing, interval, before_ns, count, since_ns) == there[-count:]
     assert first_opens(listing, interval, since_ns, before_ns, count) == there[:count]
+
+
+def test_no_candle_holds_but_the_time_before_the_launch_and_a_halt_from_then_on() -> None:
+    launch_ns = START_NS + 10 * MINUTE_NS
+    listing = attrs.evolve(
+        LISTING, launch_ns=launch_ns, halts=((launch_ns, launch_ns + 10 * MINUTE_NS),)
+    )
+    quarter = Interval(15 * MINUTE_NS)
+    opens = first_opens(listing, quarter, START_NS, START_NS + HOUR_NS, 10)
+    assert opens == [START_NS + n * 15 * MINUTE_NS for n in (1, 2, 3)]
+    assert newest_opens(listing, quarter, START_NS + HOUR_NS, 10) == opens
 
 
 @settings(max_examples=40, deadline=None)
