@@ -86,13 +86,17 @@ class RecordingFailed(CcrsError):
 
 
 class TransportError(CcrsError):
-    """The network failed; a supervised connection heals by itself, a request may be retried."""
+    """The network failed; a supervised connection heals by itself, a read may be retried."""
 
     retryable: ClassVar[bool] = True
+    nothing_sent: bool = False
+    """Of a request: no byte of it has left, so that nobody can have taken it."""
 
 
 class ConnectFailed(TransportError):
     """No connection came about: refused, unresolvable, TLS or handshake failure."""
+
+    nothing_sent: bool = True
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -226,4 +230,6 @@ class ExchangeUnavailable(ExchangeError):
 
 
 class OutcomeUnknown(ExchangeError):
-    """A state-changing request may or may not have taken effect; look it up, never resend it."""
+    """A request that changes something may or may not have taken effect: its answer was lost, or
+    doesn't tell. Look up what has become of it; it must not be sent again. The cause
+    (``__cause__``) is what went wrong."""

@@ -130,9 +130,7 @@ def answers(subject: Subject) -> Target:
     asked: dict[object, Request[Any]] = {}
     seeds = [sample.response.body for sample in samples_of(subject).errors]
     for request, body in _answers(subject):
-        market = getattr(request, "market", None)
-        market = getattr(getattr(request, "instrument", None), "market", market)
-        about = market, getattr(request, "channel", None)
+        about = request.market, getattr(request, "channel", None)
         asked.setdefault((type(request), *about), request)
         seeds.append(body)
 

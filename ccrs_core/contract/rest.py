@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -48,54 +48,84 @@ class HttpResponse:
 
 @attrs.frozen
 class Request(Generic[T]):
-    """A unified question; ``T`` is the type of its answer."""
+    """A unified question, or a request to do something; ``T`` is the type of its answer."""
+
+    idempotent: ClassVar[bool] = False
+    """Whether it may be sent again although it may have been taken, since that changes nothing: so
+    reads, and nothing that places or amends. Unless a class says so, it is sent once at most."""
+
+    @property
+    def market(self) -> Market | None:
+        """What it is about, where that is one market: other endpoints may answer for another."""
+        return None
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows are wanted at most: what pages bring above that is cut off."""
+        return None
+
+    @property
+    def start_ns(self) -> int | None:
+        """From when on rows are wanted: with it the first ``limit``, without it the last."""
+        return None
 
 
 @attrs.frozen
-class GetServerTime(Request[int]):
+class _Read(Request[T]):
+    idempotent: ClassVar[bool] = True
+
+
+@attrs.frozen
+class _ReadOfOne(_Read[T]):
+    """About one instrument."""
+
+    instrument: Instrument
+
+    @property
+    def market(self) -> Market:
+        return self.instrument.market
+
+
+@attrs.frozen
+class GetServerTime(_Read[int]):
     """The exchange's clock, nanoseconds UTC."""
 
 
 @attrs.frozen
-class GetInstruments(Request[list[Instrument]]):
+class GetInstruments(_Read[list[Instrument]]):
     """All instruments of a market that are not closed."""
 
     market: Market
 
 
 @attrs.frozen
-class GetTopOfBook(Request[TopOfBook]):
+class GetTopOfBook(_ReadOfOne[TopOfBook]):
     """Best bid and ask now."""
-
-    instrument: Instrument
 
 
 @attrs.frozen
-class GetBook(Request[BookUpdate]):
+class GetBook(_ReadOfOne[BookUpdate]):
     """The order book now, best level first, at most ``depth`` levels per side.
 
     Its ``sequence`` is 0 where the exchange numbers no states."""
 
-    instrument: Instrument
     depth: int
 
 
 @attrs.frozen
-class GetTrades(Request[list[Trade]]):
+class GetTrades(_ReadOfOne[list[Trade]]):
     """The most recent public trades, at most ``limit``, oldest first."""
 
-    instrument: Instrument
     limit: int
 
 
 @attrs.frozen
-class GetCandles(Request[list[Candle]]):
+class GetCandles(_ReadOfOne[list[Candle]]):
     """Candles that open in ``start_ns <= open_time_ns < end_ns``, at most ``limit``, oldest first.
 
     Without ``start_ns`` the last ``limit`` before ``end_ns`` (or now); with it the first ones.
     """
 
-    instrument: Instrument
     interval: str
     start_ns: int | None
     end_ns: int | None
@@ -103,10 +133,9 @@ class GetCandles(Request[list[Candle]]):
 
 
 @attrs.frozen
-class GetFundingHistory(Request[list[Funding]]):
+class GetFundingHistory(_ReadOfOne[list[Funding]]):
     """Past funding rates in ``start_ns <= funding_time_ns < end_ns``, as for candles."""
 
-    instrument: Instrument
     start_ns: int | None
     end_ns: int | None
     limit: int
@@ -122,7 +151,7 @@ class Activity:
 
 
 @attrs.frozen
-class GetActivity(Request[list[Activity]]):
+class GetActivity(_Read[list[Activity]]):
     """What happened last to each instrument of a market, in one answer: to its ``TRADES``, to its
     ``BOOK`` (the best prices and sizes), or to its ``LIQUIDATIONS``.
 

@@ -1,7 +1,8 @@
-"""Asks an exchange's REST endpoints: budgets, pauses, pages, and retries of reads."""
+"""Asks an exchange's REST endpoints: budgets, pauses, and retries of reads alone."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -14,12 +15,17 @@ from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, HttpResponse,
 from ccrs_core.errors import (
     CcrsError,
     DecodeError,
+    ExchangeError,
+    ExchangeUnavailable,
     GarbledAnswer,
+    OutcomeUnknown,
     RateLimited,
+    TransportError,
     Unsupported,
     UsageError,
 )
-from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.instruments import Market
+from ccrs_core.requests.pages import Pages
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.limits import HostLimits
 
@@ -31,6 +37,22 @@ _BARRED = frozenset({403, 418, 429})
 """HTTP statuses of a rate limit that concern the host, not one kind of request alone."""
 _UNKNOWN_PAUSE = 60.0
 """Pause (s) of a host after one of them that doesn't say how long it lasts."""
+_TIMED_OUT = 408
+"""HTTP status of a request that took too long: whatever became of it."""
+
+
+@attrs.frozen
+class _Page:
+    """One page of an answer, as it is asked for."""
+
+    request: Request[Any]
+    endpoint: Endpoint[Any, Any]
+    http: HttpRequest
+    cursor: str | None
+    share: float
+    """The part of the request budget that may be spent."""
+    patience: float | None
+    """Seconds that it may wait for its turn; None: as long as it takes."""
 
 
 class Requester:
@@ -61,7 +83,7 @@ class Requester:
         if endpoint is None:
             offered = ", ".join(sorted(kind.__name__ for kind in exchange.endpoints)) or "nothing"
             raise Unsupported(f"{exchange.name} doesn't answer {name}; it answers {offered}")
-        market = _market_of(request)
+        market = request.market
         if market is not None and market not in endpoint.markets:
             markets = ", ".join(sorted(m.value for m in endpoint.markets))
             raise Unsupported(
@@ -79,50 +101,58 @@ class Requester:
     async def ask(self, request: Request[T], *, share: float = 1.0, tries: int | None = None) -> T:
         """The answer, its pages joined and cut to the limit, oldest first where time orders it.
 
-        Passing failures are tried again; everything here only reads. ``share`` is the part of the
-        request budget that may be spent, ``tries`` how often each page is asked for (None: as the
-        options say).
+        Passing failures are tried again where the question is ``idempotent``. ``share`` is the part
+        of the request budget that may be spent, ``tries`` how often each page is asked for (None:
+        as the options say). What isn't idempotent goes by :meth:`once`, whatever these say.
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
         :raises TransportError: where no answer comes; ``GarbledAnswer`` where what comes isn't the
             exchange's.
         """
+        if not request.idempotent:
+            return await self.once(request)
+        attempts = tries or self._context.options.request_attempts
+        return await self._all_pages(request, share, attempts, None)
+
+    async def once(self, request: Request[T], *, patience: float | None = None) -> T:
+        """The answer to a request that leaves once at most, whatever becomes of it: for what places
+        or amends.
+
+        It waits for its turn in the budgets up to ``patience`` seconds (None: the options'
+        ``request_patience``), and is signed when it leaves.
+
+        :raises RateLimited: where budgets or exchange let none leave now, or the exchange refused
+            it for that.
+        :raises ExchangeError: (or kin) where the exchange refused it.
+        :raises TransportError: where nothing of it has left (``nothing_sent``).
+        :raises OutcomeUnknown: where it may have been taken and nothing that came tells, unless it
+            is ``idempotent``. So, too, where the caller is cancelled, who isn't told.
+        """
+        if patience is None:
+            patience = self._context.options.request_patience
+        return await self._all_pages(request, 1.0, 1, patience)
+
+    async def _all_pages(
+        self, request: Request[T], share: float, attempts: int, patience: float | None
+    ) -> T:
         endpoint = self.endpoint(request)
         if endpoint.signed and self._context.credentials is None:
             raise UsageError(f"{type(request).__name__} needs credentials")
-        pages: list[Any] = []
-        cursor: str | None = None
-        seen: set[str] = set()
-        while True:
-            http = endpoint.encode(request, cursor)
-            answer = await self._read(request, endpoint, http, cursor, share, tries)
+        pages = Pages(request, endpoint)
+        while not pages.complete:
+            page = _Page(request, endpoint, pages.next_request(), pages.cursor, share, patience)
+            answer = await self._read(page, attempts)
             if answer.left_out:
                 self._tell(request, answer)
-            pages.append(answer.value)
-            cursor = answer.cursor
-            if cursor is None:
-                break
-            if cursor in seen:
-                raise DecodeError(f"the pages of {type(request).__name__} repeat: {cursor!r}")
-            seen.add(cursor)
-        if len(pages) == 1 and not isinstance(pages[0], list):
-            return pages[0]  # type: ignore[no-any-return]
-        if endpoint.goes_back(request):
-            pages.reverse()
-        joined = [item for page in pages for item in page]
-        limit = getattr(request, "limit", None)
-        if limit is not None and len(joined) > limit:
-            # A page may bring more than is left to ask for.
-            from_start = getattr(request, "start_ns", None) is not None
-            joined = joined[:limit] if from_start else joined[-limit:]
-        return joined  # type: ignore[return-value]
+            pages.add(answer)
+        return pages.joined()
 
     def _tell(self, request: Request[Any], answer: Answer[Any]) -> None:
         """Count rows that couldn't be read; tell of each kind once, and whenever there are more."""
         kind, count = type(request).__name__, answer.left_out
         self.left_out += count
-        market = _market_of(request)
+        market = request.market
         key = kind, market
         if count > self._told.get(key, 0):
             self._told[key] = count
@@ -135,15 +165,7 @@ class Requester:
                 answer.reason,
             )
 
-    async def _read(
-        self,
-        request: Request[Any],
-        endpoint: Endpoint[Any, Any],
-        http: HttpRequest,
-        cursor: str | None,
-        share: float,
-        tries: int | None,
-    ) -> Answer[Any]:
+    async def _read(self, page: _Page, attempts: int) -> Answer[Any]:
         """One page, tried again where its failure may pass."""
         options = self._context.options
 
@@ -154,7 +176,7 @@ class Requester:
             return isinstance(error, CcrsError) and error.retryable
 
         retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(tries or options.request_attempts),
+            stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_random_exponential(
                 multiplier=options.backoff_initial, max=options.backoff_max
             ),
@@ -163,27 +185,19 @@ class Requester:
         )
         async for attempt in retrying:
             with attempt:
-                return await self._once(request, endpoint, http, cursor, share)
+                return await self._once(page)
         raise AssertionError("unreachable")
 
-    async def _once(
-        self,
-        request: Request[Any],
-        endpoint: Endpoint[Any, Any],
-        http: HttpRequest,
-        cursor: str | None,
-        share: float,
-    ) -> Answer[Any]:
-        context = self._context
+    async def _once(self, page: _Page) -> Answer[Any]:
+        """Send it, once."""
+        context, http = self._context, page.http
         name = context.exchange.rest_address(http)
         base_url, limits = context.rest(name)
         self._used[name] = limits
-        await limits.requests.acquire(
-            endpoint.weight_of(request, cursor), lambda: self._hold(limits), share
-        )
+        await self._turn(limits, page)
         if context.headers:
             http = attrs.evolve(http, headers={**context.headers, **http.headers})
-        if endpoint.signed:
+        if page.endpoint.signed:
             assert context.credentials is not None
             now_ms = context.clock.time_ns() // 1_000_000
             http = context.exchange.sign(http, context.credentials, now_ms)
@@ -191,26 +205,7 @@ class Requester:
         failure: Exception | None = None
         self.requests += 1
         try:
-            response = await context.transport.request(base_url, http)
-            now_ns = context.clock.time_ns()
-            used = context.exchange.weight_used(response)
-            if used is not None:
-                limits.requests.correct(used)
-            try:
-                if 300 <= response.status < 400:
-                    raise DecodeError("a redirect", response.body)
-                refusal = context.exchange.error_of(response)
-                if refusal is not None:
-                    _note_limit(limits, refusal, response)
-                    raise refusal
-                return endpoint.decode(request, response, now_ns, cursor)
-            except DecodeError as error:
-                what = _garbled(response)
-                if what is None:
-                    raise
-                target = f"{http.method} {urlsplit(base_url).hostname}{http.path}"
-                text = f"{target}: {what} instead of an answer (HTTP {response.status})"
-                raise GarbledAnswer(text, response.status) from error
+            return await self._exchanged(page, http, base_url, limits)
         except Exception as error:
             failure = error
             self.errors += 1
@@ -219,10 +214,67 @@ class Requester:
             context.hook(
                 "ccrs_request_finished",
                 exchange=context.exchange.name,
-                request=type(request).__name__,
+                request=type(page.request).__name__,
                 seconds=context.clock.monotonic() - started,
                 error=None if failure is None else str(failure) or type(failure).__name__,
             )
+
+    async def _turn(self, limits: HostLimits, page: _Page) -> None:
+        """Wait until the budgets have it leave."""
+        weight = page.endpoint.weight_of(page.request, page.cursor)
+        try:
+            async with asyncio.timeout(page.patience):
+                await limits.requests.acquire(weight, lambda: self._hold(limits), page.share)
+        except TimeoutError:
+            text = f"the budget of requests lets none leave within {page.patience:g} s"
+            raise RateLimited("", text) from None
+
+    async def _exchanged(
+        self, page: _Page, http: HttpRequest, base_url: str, limits: HostLimits
+    ) -> Answer[Any]:
+        """What is answered to it."""
+        try:
+            response = await self._context.transport.request(base_url, http)
+        except TransportError as error:
+            if page.request.idempotent or error.nothing_sent:
+                raise
+            raise OutcomeUnknown("", f"no answer tells whether it was taken: {error}") from error
+        try:
+            return self._answer(page, http, base_url, limits, response)
+        except Exception as error:
+            if page.request.idempotent or _refuses(error, response):
+                raise
+            text = f"the answer doesn't tell whether it was taken: {error}"
+            raise OutcomeUnknown("", text) from error
+
+    def _answer(
+        self,
+        page: _Page,
+        http: HttpRequest,
+        base_url: str,
+        limits: HostLimits,
+        response: HttpResponse,
+    ) -> Answer[Any]:
+        """What a response says."""
+        exchange, now_ns = self._context.exchange, self._context.clock.time_ns()
+        used = exchange.weight_used(response)
+        if used is not None:
+            limits.requests.correct(used)
+        try:
+            if 300 <= response.status < 400:
+                raise DecodeError("a redirect", response.body)
+            refusal = exchange.error_of(response)
+            if refusal is not None:
+                _note_limit(limits, refusal, response)
+                raise refusal
+            return page.endpoint.decode(page.request, response, now_ns, page.cursor)
+        except DecodeError as error:
+            what = _garbled(response)
+            if what is None:
+                raise
+            target = f"{http.method} {urlsplit(base_url).hostname}{http.path}"
+            text = f"{target}: {what} instead of an answer (HTTP {response.status})"
+            raise GarbledAnswer(text, response.status) from error
 
     def _hold(self, limits: HostLimits) -> float:
         """Seconds that requests must wait because the host has asked for a pause.
@@ -234,6 +286,16 @@ class Requester:
             text = f"the exchange asked for no requests for another {left:.0f} s"
             raise RateLimited("", text, left)
         return left
+
+
+def _refuses(error: Exception, response: HttpResponse) -> bool:
+    """Whether this, read out of a response, says for certain that nothing was done."""
+    if isinstance(error, OutcomeUnknown):
+        return True  # said already
+    if not isinstance(error, ExchangeError) or isinstance(error, ExchangeUnavailable):
+        return False
+    plain = type(error) is ExchangeError
+    return not (plain and (response.status >= 500 or response.status == _TIMED_OUT))
 
 
 def _garbled(response: HttpResponse) -> str | None:
@@ -263,11 +325,3 @@ def _note_limit(limits: HostLimits, refusal: CcrsError, response: HttpResponse) 
             pause = _UNKNOWN_PAUSE
         if pause is not None:
             limits.pause(pause)
-
-
-def _market_of(request: Request[Any]) -> Market | None:
-    market: Market | None = getattr(request, "market", None)
-    if market is None and hasattr(request, "instrument"):
-        instrument: Instrument = request.instrument
-        return instrument.market
-    return market

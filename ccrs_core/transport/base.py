@@ -137,7 +137,8 @@ class Transport(Protocol):
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         """Make one HTTP request; every status is an answer.
 
-        :raises TransportError: where no complete answer comes.
+        :raises TransportError: where no complete answer comes; ``nothing_sent`` where no byte of
+            the request can have left. It is never sent a second time.
         """
 
     async def aclose(self) -> None:

@@ -69,6 +69,7 @@ class HttpTransport:
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_refuse_redirects,),
+                request_class=_Request,
             )
             # aiohttp sends a second time what got no answer, and PUT and DELETE count as harmless;
             # here each attempt is the caller's decision, and within the caller's budget.
@@ -130,6 +131,14 @@ class HttpTransport:
             raise UsageError(f"{request.method} {request.path}: not encodable: {error}") from None
         target = _parsed(f"{base_url}{request.path}" + (f"?{query}" if query else ""))
         where = f"{request.method} {_where(base_url)}{request.path}"
+        tried: list[aiohttp.ClientRequest] = []
+
+        async def note(
+            made: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            tried.append(made)
+            return await handler(made)
+
         try:
             async with (
                 Deadline(options.request_timeout),
@@ -140,6 +149,7 @@ class HttpTransport:
                     data=request.body or None,
                     allow_redirects=False,
                     auto_decompress=False,
+                    middlewares=(note,),
                 ) as response,
             ):
                 body = await _read_body(response, options.max_frame_bytes, where)
@@ -147,6 +157,8 @@ class HttpTransport:
                 return HttpResponse(response.status, headers, body)
         except Exception as error:
             failure = self._not_answered(where, error)
+        if isinstance(failure, TransportError):
+            failure.nothing_sent = not any(isinstance(r, _Request) and r.departed for r in tried)
         raise failure
 
     def _not_answered(self, where: str, error: Exception) -> CcrsError:
@@ -356,6 +368,18 @@ class HttpConnection:
     def _wake_drain(self) -> None:
         if self._read is not None and not self._read.done():
             self._read.set_result(None)
+
+
+class _Request(aiohttp.ClientRequest):
+    """Notes whether any of it may have left."""
+
+    departed = False
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        # On a connection that is at its end nothing is written; aiohttp finds that out, too.
+        transport = conn.transport
+        self.departed = transport is not None and not transport.is_closing()
+        return await super().send(conn)
 
 
 async def _refuse_redirects(

@@ -420,13 +420,10 @@ class _Ear:
 
 def _asks(request: Request[Any]) -> str:
     """A question and its market, as a label."""
-    market = getattr(request, "market", None) or getattr(
-        getattr(request, "instrument", None), "market", None
-    )
-    name = type(request).__name__
+    name, market = type(request).__name__, request.market
     if isinstance(request, GetActivity):
         name += f" ({request.channel.value})"
-    return f"{market.value} {name}" if market else name
+    return name if market is None else f"{market.value} {name}"
 
 
 def _answers(

@@ -18,6 +18,7 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, MarketData
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.requests.pages import Pages
 from ccrs_core.transport.addresses import everything_at
 
 T = TypeVar("T")
@@ -203,21 +204,23 @@ class Line:
 
         :raises CcrsError: the typed error that the exchange answers with.
         """
+        yield from self._turned(Pages(request, self.exchange.endpoints[type(request)]), request)
+
+    def _turned(self, pages: Pages[Any], request: Request[Any]) -> Iterator[Page]:
         endpoint = self.exchange.endpoints[type(request)]
-        cursor: str | None = None
         for _ in range(_MOST_PAGES):
-            asked = endpoint.encode(request, cursor)
+            asked, cursor = pages.next_request(), pages.cursor
             response = self.http(asked)
             error: CcrsError | None = self.exchange.error_of(response)
             if error is not None:
                 raise error
             answer = endpoint.decode(request, response, self.received_time_ns, cursor)
             yield Page(asked, cursor, response, answer)
-            cursor = answer.cursor
-            if cursor is None:
+            pages.add(answer)
+            if pages.complete:
                 return
         raise AssertionError(
-            f"{request} has no end after {_MOST_PAGES} pages; the next cursor is {cursor!r}. "
+            f"{request} has no end after {_MOST_PAGES} pages; the next cursor is {pages.cursor!r}. "
             "decode() must return None where nothing that is wanted can lie further"
         )
 
@@ -226,13 +229,10 @@ class Line:
 
         :raises CcrsError: the typed error that the exchange answers with.
         """
-        endpoint = self.exchange.endpoints[type(request)]
-        pages = [page.answer.value for page in self.pages(request)]
-        if not isinstance(pages[0], list):
-            return pages[0]  # type: ignore[no-any-return]
-        if endpoint.goes_back(request):
-            pages.reverse()
-        return [item for page in pages for item in page]  # type: ignore[return-value]
+        pages = Pages(request, self.exchange.endpoints[type(request)])
+        for _ in self._turned(pages, request):
+            pass
+        return pages.joined()
 
 
 def events_of(messages: Sequence[Message]) -> list[MarketData]:

@@ -1,0 +1,60 @@
+"""The pages of an answer: asked for one by one, and joined. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, Request
+from ccrs_core.errors import DecodeError
+
+T = TypeVar("T")
+
+
+class Pages(Generic[T]):
+    """What a question has been answered so far.
+
+    Make ``next_request()``, hand what it was answered to ``add``, and go on until ``complete``.
+    """
+
+    def __init__(self, request: Request[T], endpoint: Endpoint[Any, Any]) -> None:
+        self.cursor: str | None = None
+        """That of the page to ask for next."""
+        self.complete = False
+        self._request = request
+        self._endpoint = endpoint
+        self._values: list[Any] = []
+        self._seen: set[str] = set()
+
+    def next_request(self) -> HttpRequest:
+        """What asks for the next page."""
+        return self._endpoint.encode(self._request, self.cursor)
+
+    def add(self, answer: Answer[Any]) -> None:
+        """That page's answer.
+
+        :raises DecodeError: where it leads back to a page that was there already.
+        """
+        self._values.append(answer.value)
+        self.cursor = answer.cursor
+        if self.cursor is None:
+            self.complete = True
+            return
+        if self.cursor in self._seen:
+            name = type(self._request).__name__
+            raise DecodeError(f"the pages of {name} repeat: {self.cursor!r}")
+        self._seen.add(self.cursor)
+
+    def joined(self) -> T:
+        """All of it, rows cut to the question's limit, oldest first where time orders them."""
+        pages = self._values
+        if len(pages) == 1 and not isinstance(pages[0], list):
+            return pages[0]  # type: ignore[no-any-return]
+        if self._endpoint.goes_back(self._request):
+            pages = pages[::-1]
+        joined = [item for page in pages for item in page]
+        limit = self._request.limit
+        if limit is not None and len(joined) > limit:
+            # A page may bring more than is left to ask for.
+            first = self._request.start_ns is not None
+            joined = joined[:limit] if first else joined[len(joined) - limit :]
+        return joined  # type: ignore[return-value]
