@@ -548,9 +548,9 @@ def test_listeners_are_told_how_each_request_ended() -> None:
     told: list[tuple[str, str | None]] = []
 
     async def use(client: Client) -> None:
-        context: Any = client._context
-        client._requester._context = attrs.evolve(  # type: ignore[union-attr]
-            context,
+        requester: Any = client._requester
+        requester._context = attrs.evolve(
+            requester._context,
             hook=lambda name, **said: told.append((said["request"], said["error"])),
         )
         with pytest.raises(ValueError, match="invalid literal"):

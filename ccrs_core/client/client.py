@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ccrs_core.client.patient import PatientSearch
 from ccrs_core.client.placement import Placement
 from ccrs_core.client.status import ClientStatus, survey
+from ccrs_core.connections.shared import Shared
+from ccrs_core.contract.accounts import DEFAULT, Account
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import (
@@ -54,7 +56,6 @@ from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Transport
 from ccrs_core.transport.choice import make_transport
 from ccrs_core.transport.context import Context
-from ccrs_core.transport.limits import HostLimits, limits_of
 from ccrs_core.transport.masking import all_shown
 from ccrs_core.transport.options import Options
 from ccrs_core.transport.pace import Pace
@@ -116,7 +117,7 @@ def connect(
         environment=named(environment, base_url, addresses),
         addresses=resolve_addresses(found, environment, base_url, addresses),
         headers=headers_of(found, environment),
-        credentials=credentials,
+        accounts=() if credentials is None else (Account(DEFAULT, credentials),),
         options=Options() if options is None else options,
         transport=transport,
         clock=SYSTEM_CLOCK if clock is None else clock,
@@ -140,7 +141,7 @@ class Client:
         environment: str,
         addresses: dict[str, str] | None,
         headers: Mapping[str, str],
-        credentials: Credentials | None,
+        accounts: Iterable[Account],
         options: Options,
         transport: Transport | str | None,
         clock: Clock,
@@ -155,13 +156,15 @@ class Client:
         """The running emulator of the environment ``emulator``, for its faults and its address."""
         self._addresses = addresses
         self._headers = headers
-        self._credentials = credentials
+        self._accounts = {account.name: account for account in accounts}
         self._options = options
         self._transport = transport
         self._clock = clock
         self._known = instruments
         self._emulation = (seed, rate)
-        self._context: Context | None = None
+        self._shared: Shared | None = None
+        self._snapshots: SnapshotQueue | None = None
+        self._lookout: Lookout | None = None
         self._requester: Requester | None = None
         self._instruments: InstrumentStore | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -169,7 +172,9 @@ class Client:
         self._closed = False
         self._failed = False
         self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
-        self.placement = Placement(self._opened, self._patient.find, self._overflowed)
+        self.placement = Placement(
+            self._opened, self._accounts, self._patient.find, self._overflowed
+        )
         """Which connections carry what; for feeds."""
 
     @property
@@ -186,7 +191,7 @@ class Client:
     # --- life ---
 
     async def __aenter__(self) -> Self:
-        if self._context is not None or self._group is not None:
+        if self._shared is not None or self._group is not None:
             raise UsageError("a client is opened once; call connect() for another one")
         transport = self._transport
         async with contextlib.AsyncExitStack() as undo:
@@ -195,8 +200,9 @@ class Client:
             if transport is None or isinstance(transport, str):
                 transport = make_transport(transport, self._options.transport)
             undo.push_async_callback(transport.aclose)
-            self._context = self._new_context(transport)
-            self._requester = Requester(self._context)
+            context = self._new_context(transport)
+            self._requester = Requester(context, self._accounts.get(DEFAULT))
+            self._shared = self._new_shared(context)
             self._instruments = InstrumentStore(
                 self.exchange.name,
                 self._requester,
@@ -222,39 +228,36 @@ class Client:
 
     def _new_context(self, transport: Transport) -> Context:
         assert self._addresses is not None
-        exchange = self.exchange
-        addresses = Reachable(self._addresses, f"{exchange.name} ({self.environment})")
-
-        pace = Pace()
-
-        def rest(name: str) -> tuple[str, HostLimits]:
-            pool = exchange.rest_pool(name)
-            return addresses[name], limits_of(exchange, addresses[pool], self._clock, pool)
-
         return Context(
-            exchange=exchange,
+            exchange=self.exchange,
             transport=transport,
             clock=self._clock,
             options=self._options,
-            credentials=self._credentials,
-            alternatives=Alternatives(addresses),
-            host_limits=lambda url: limits_of(exchange, url, self._clock),
-            rest=rest,
-            snapshots=SnapshotQueue(self._snapshot, self._clock, self._spawn),
-            pace=pace,
-            lookout=Lookout(
-                exchange,
-                self._clock,
-                lambda question: self._ready().ask(question, share=_SPARE, tries=1),
-                lambda question: self._ready().price(question),
-                lambda: self.placement.shards,
-                self._spawn,
-                pace,
-                self._options.patience.unproved,
-            ),
-            spawn=self._spawn,
+            addresses=Reachable(self._addresses, f"{self.exchange.name} ({self.environment})"),
             hook=lambda name, **arguments: plugins.call(self._hooks, name, **arguments),
             headers=self._headers,
+        )
+
+    def _new_shared(self, context: Context) -> Shared:
+        pace = Pace()
+        self._snapshots = SnapshotQueue(self._snapshot, self._clock, self._spawn)
+        self._lookout = Lookout(
+            self.exchange,
+            self._clock,
+            lambda question: self._ready().ask(question, share=_SPARE, tries=1),
+            lambda question: self._ready().price(question),
+            lambda: self.placement.shards,
+            self._spawn,
+            pace,
+            self._options.patience.unproved,
+        )
+        return Shared(
+            context=context,
+            alternatives=Alternatives(context.addresses),
+            pace=pace,
+            lookout=self._lookout,
+            snapshots=self._snapshots,
+            spawn=self._spawn,
         )
 
     def _snapshot(self, request: GetBook, share: float) -> Coroutine[Any, Any, BookUpdate]:
@@ -279,9 +282,10 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        group, context = self._group, self._context
+        group, snapshots, lookout = self._group, self._snapshots, self._lookout
         assert group is not None
-        assert context is not None
+        assert snapshots is not None
+        assert lookout is not None
         self._closed = True
         self._patient.end()
         try:
@@ -289,9 +293,9 @@ class Client:
             if not self._failed:
                 self.placement.why = "its client was closed"
             shards = self.placement.end()
-            context.snapshots.end()
-            context.lookout.end()
-            await asyncio.gather(context.snapshots.aclose(), *(each.aclose() for each in shards))
+            snapshots.end()
+            lookout.end()
+            await asyncio.gather(snapshots.aclose(), *(each.aclose() for each in shards))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.
             if isinstance(error, asyncio.CancelledError):
@@ -354,10 +358,10 @@ class Client:
 
     # --- requests ---
 
-    def _opened(self) -> Context:
+    def _opened(self) -> Shared:
         self._ready()
-        assert self._context is not None
-        return self._context
+        assert self._shared is not None
+        return self._shared
 
     def _overflowed(self, exchange: str, lost: int) -> None:
         plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=exchange, lost=lost)
@@ -479,15 +483,16 @@ class Client:
 
     def status(self) -> ClientStatus:
         """Connections, subscriptions, feeds and counters at this moment."""
-        requester, placement, context = self._requester, self.placement, self._context
+        requester, placement, shared = self._requester, self.placement, self._shared
+        lookout = self._lookout
         return survey(
             self.exchange.name,
             self.environment,
             placement.shards,
             placement.feeds,
             placement.spent,
-            found_dead=0 if context is None else context.lookout.found_dead,
-            address_changes=0 if context is None else context.alternatives.changes,
+            found_dead=0 if lookout is None else lookout.found_dead,
+            address_changes=0 if shared is None else shared.alternatives.changes,
             requests=0 if requester is None else requester.requests,
             request_errors=0 if requester is None else requester.errors,
             rows_left_out=0 if requester is None else requester.left_out,

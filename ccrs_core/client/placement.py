@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
 from ccrs_core.client.status import Totals
 from ccrs_core.connections.shard import Shard, identity
+from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import SubscriptionState
+from ccrs_core.contract.accounts import DEFAULT, Account
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
 from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
 from ccrs_core.feeds.feed import Feed
@@ -16,10 +18,10 @@ from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.transport.context import Context
 
-_Pool = tuple[Route, int, int]
-"""What shards have in common: route, number of racing connections, feed they are reserved for."""
+_Pool = tuple[Route, str | None, int, int]
+"""What shards have in common: route, account, number of racing connections, feed they are reserved
+for."""
 
 Resolved = tuple[Interest, Subscription, Route]
 """An interest, what it is at the exchange, and the connections that can carry it."""
@@ -28,14 +30,16 @@ Resolved = tuple[Interest, Subscription, Route]
 class Placement:
     """Places what feeds are interested in, and lets go of what nobody wants any more.
 
-    :param context: what connections of the client share; raises ``UsageError`` unless it is open.
+    :param shared: what connections of the client share; raises ``UsageError`` unless it is open.
+    :param accounts: those that private connections may log in for, by name.
     :param find: the instrument of a symbol.
     :param overflowed: called with an exchange and how many of its events a feed has lost.
     """
 
     def __init__(
         self,
-        context: Callable[[], Context],
+        shared: Callable[[], Shared],
+        accounts: Mapping[str, Account],
         find: Callable[[str], Awaitable[Instrument]],
         overflowed: Callable[[str, int], None],
     ) -> None:
@@ -43,7 +47,8 @@ class Placement:
         """What connections did that are there no more."""
         self.why = ""
         """Why books end that do so now, where it isn't with their subscription alone."""
-        self._context = context
+        self._shared = shared
+        self._accounts = accounts
         self._find = find
         self._overflowed = overflowed
         self._shards: dict[_Pool, list[Shard]] = {}
@@ -76,7 +81,7 @@ class Placement:
 
     def place(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
         """Place what was resolved."""
-        self._context()  # still open, after that
+        self._shared()  # still open, after that
         placed = self._placed.setdefault(feed, {})
         batches: dict[Shard, list[Subscription]] = {}
         for interest, found, route in resolved:
@@ -88,8 +93,7 @@ class Placement:
 
     async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
         instrument = await self._find(interest.symbol)
-        context = self._context()
-        exchange = context.exchange
+        exchange = self._shared().context.exchange
         subscription = resolve(
             exchange, interest.channel, instrument, interest.depth, interest.interval
         )
@@ -97,7 +101,7 @@ class Placement:
         if reason is not None:
             raise Unsupported(reason)
         route = exchange.route(subscription)
-        if route.private and context.credentials is None:
+        if route.private and DEFAULT not in self._accounts:
             raise UsageError(f"{subscription} needs credentials")
         if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
             raise Unsupported(
@@ -115,7 +119,9 @@ class Placement:
         subscribed to already stays what it was, even if the instrument's rules have changed since.
         """
         exclusive = feed if feed.policy is Policy.BLOCK else None
-        key = (route, feed.connections, id(exclusive))
+        account = self._accounts[DEFAULT] if route.private else None
+        name = None if account is None else account.name
+        key = (route, name, feed.connections, id(exclusive))
         known = self._homes.get((key, identity(subscription)))
         if known is not None:
             return known
@@ -124,7 +130,9 @@ class Placement:
             if shard.reserve(subscription):
                 break
         else:
-            shard = Shard(self._context(), route, feed.connections, exclusive, key, self._moved)
+            shard = Shard(
+                self._shared(), route, account, feed.connections, exclusive, key, self._moved
+            )
             shard.reserve(subscription)
             shards.append(shard)
         self._homes[key, identity(subscription)] = subscription, shard

@@ -30,9 +30,11 @@ from ccrs_core.connections.effects import (
 )
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.session import NEVER, Session
+from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.connections.trail import Trail
 from ccrs_core.connections.unread import UnreadLog
+from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.codec import Data, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
@@ -40,7 +42,6 @@ from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import Connection, serve
-from ccrs_core.transport.context import Context
 from ccrs_core.transport.limits import Window
 from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.pace import Deadline, Timer, hang_up
@@ -63,6 +64,8 @@ class Parent(Protocol):
     """What a link asks of the shard that it belongs to."""
 
     route: Route
+    account: Account | None
+    """For which its connections log in."""
     topics: dict[str, Topic]
     runners: list[Runner]
     trail: Trail
@@ -85,11 +88,12 @@ class Parent(Protocol):
 class Link:
     """One supervised connection of a shard, over all its reconnects."""
 
-    def __init__(self, shard: Parent, context: Context) -> None:
+    def __init__(self, shard: Parent, shared: Shared) -> None:
         self.shard = shard
-        self.context = context
-        self.number = next(context.numbers)
-        self.address = context.alternatives.url(shard.route)
+        self.shared = shared
+        self.context = context = shared.context
+        self.number = next(shared.numbers)
+        self.address = shared.alternatives.url(shard.route)
         self.state = LinkState.WAITING
         self.session: Session | None = None
         self.runner = Runner(0)
@@ -130,7 +134,7 @@ class Link:
         :raises AuthError: where the exchange refuses the login.
         :raises ReconnectsExhausted: where the limit of failures is reached.
         """
-        self.context.pace.join(self._unobserved)
+        self.shared.pace.join(self._unobserved)
         try:
             if self._last_words:
                 self._failed(self._last_words)
@@ -138,9 +142,9 @@ class Link:
                 if self.failures:
                     self._change(LinkState.WAITING)
                     await asyncio.sleep(self._pause())
-                alternatives, route = self.context.alternatives, self.shard.route
+                alternatives, route = self.shared.alternatives, self.shard.route
                 self.address = alternatives.url(route)
-                await self.context.host_limits(self.address).connects.acquire()
+                await self.context.stream_limits(self.address).connects.acquire()
                 self._change(LinkState.CONNECTING)
                 try:
                     connection = await self.context.transport.connect(self.address)
@@ -157,7 +161,7 @@ class Link:
                     self.failures = 0
                 self._failed(self._last_words)
         finally:
-            self.context.pace.leave(self._unobserved)
+            self.shared.pace.leave(self._unobserved)
             self._change(LinkState.CLOSED)
 
     def _done(self) -> bool:
@@ -220,7 +224,7 @@ class Link:
         old = self.runner
         self.runner = attrs.evolve(
             old,
-            epoch=next(context.epochs),
+            epoch=next(self.shared.epochs),
             generations={},
             tops={},
             opened_at=context.clock.monotonic(),
@@ -263,7 +267,7 @@ class Link:
             if pump is not None:
                 pump.cancel()
             await hang_up(connection, context.options.transport.close_timeout)
-        since, alternatives = session.first_data_at, context.alternatives
+        since, alternatives = session.first_data_at, self.shared.alternatives
         if since is not None:
             alternatives.worked(shard.route, self.address)
         elif session.fell_silent:
@@ -285,9 +289,9 @@ class Link:
         context, route = self.context, self.shard.route
         codec = context.exchange.codec(route)
         login: Callable[[str], Outbound | None] | None = None
-        if route.private:
-            credentials = context.credentials
-            assert credentials is not None
+        account = self.shard.account
+        if account is not None:
+            credentials = account.credentials
 
             def login(request_id: str) -> Outbound | None:
                 now_ms = context.clock.time_ns() // 1_000_000
@@ -468,8 +472,8 @@ class Link:
             self._timer = None
         self._timer_at = at
         if at != NEVER:
-            delay = max(at - now, self.context.pace.wait)
-            self._timer = self.context.pace.later(delay, self._tick)
+            delay = max(at - now, self.shared.pace.wait)
+            self._timer = self.shared.pace.later(delay, self._tick)
 
     def _unobserved(self, seconds: float) -> None:
         if self.session is not None:
@@ -490,13 +494,13 @@ class Link:
         now = self.context.clock.monotonic()
         self.note_life(session)
         if session.first_data_at is not None:
-            self.context.alternatives.worked(self.shard.route, self.address)
+            self.shared.alternatives.worked(self.shard.route, self.address)
         self._apply(session.tick(now), now)
         at = session.wake_at
         if at != NEVER and self._connection is not None:
             self._timer_at = max(at, now + _TICK_GRAIN)
             delay = self._timer_at - now
-            self._timer = self.context.pace.later(delay, self._tick)
+            self._timer = self.shared.pace.later(delay, self._tick)
 
     def _watch_age(self) -> None:
         ages = (self.shard.route.max_age, self.context.options.max_connection_age)

@@ -159,14 +159,13 @@ class Revival:
             else:
                 log.warning("%s: still silent; trying the next address", what)
                 for link in tuple(shard.links):
-                    shard.context.alternatives.silent(shard.route, link.address)
+                    shard.shared.alternatives.silent(shard.route, link.address)
             self._connect_anew(f"{what} stayed silent", since)
 
     def _works(self) -> bool:
         """Whether anything comes from the address that is dialled, to whatever shard."""
-        context, route = self._shard.context, self._shard.route
-        address = context.alternatives.url(route)
-        return any(each.revival.speaks(route, address) for each in context.lookout.shards())
+        shared, route = self._shard.shared, self._shard.route
+        return shared.lookout.speaks(route, shared.alternatives.url(route))
 
     def explained(self, lost: Link) -> None:
         """A connection has ended by itself. Where it was the only one, what was found dead died

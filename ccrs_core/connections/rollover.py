@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ccrs_core.connections.link import Link, Parent
+from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Reason
@@ -26,6 +27,7 @@ class Owner(Parent, Protocol):
     """What a rollover asks of the shard whose connections it replaces."""
 
     context: Context
+    shared: Shared
     links: list[Link]
     closed: bool
 
@@ -54,7 +56,7 @@ class Rollover:
             link.fail(reason)
             return
         log.info("replacing connection %d: %s", link.number, reason)
-        new = Link(shard, shard.context)
+        new = Link(shard, shard.shared)
         new.inherit(link, reason)
         # Without global sequence numbers two deliveries can't be merged: the old connection ends
         # in the moment in which the new one subscribes.

@@ -18,8 +18,10 @@ from ccrs_core.connections.quiet import GONE
 from ccrs_core.connections.revival import Revival
 from ccrs_core.connections.rollover import Rollover
 from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.connections.trail import Trail
+from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.feeds.feed import Feed
@@ -28,7 +30,6 @@ from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.topics.topic import Topic
 from ccrs_core.topics.waiting_changes import Ask
-from ccrs_core.transport.context import Context
 from ccrs_core.transport.pace import Timer
 
 log = logging.getLogger("ccrs.shard")
@@ -45,15 +46,19 @@ class Shard:
 
     def __init__(
         self,
-        context: Context,
+        shared: Shared,
         route: Route,
+        account: Account | None,
         connections: int,
         exclusive: Feed | None,
         pool: Hashable,
         changed: Callable[[], None],
     ) -> None:
-        self.context = context
+        self.shared = shared
+        self.context = context = shared.context
         self.route = route
+        self.account = account
+        """For which its connections log in; None where they don't."""
         self.connections = connections
         self.exclusive = exclusive
         self.pool = pool
@@ -80,10 +85,10 @@ class Shard:
         self._polls: set[Timer] = set()
         self.closed = False
         for _ in range(connections):
-            self.start(Link(self, context))
+            self.start(Link(self, shared))
         if context.options.replace_losers and connections > 1:
             self.rollover.replace_losers()
-        context.lookout.wake()
+        shared.lookout.wake()
 
     # --- what is wanted ---
 
@@ -217,7 +222,7 @@ class Shard:
                 if (timer := self._timers.pop(name, None)) is not None:
                     timer.cancel()
             if subscription.channel is Channel.BOOK and topic.keeper is not None:
-                self.context.snapshots.drop(topic.keeper)
+                self.shared.snapshots.drop(topic.keeper)
                 topic.keeper.end(why)
         self._conflate()
         for link in self.links:
@@ -249,7 +254,7 @@ class Shard:
         sessions = [link.session for link in self.links if link.session is not None]
         if all(s.state(name) is not TopicState.ACTIVE for s in sessions):
             return SubscriptionState.PENDING
-        unproved = self.context.lookout.unproved(self, self.topics[name])
+        unproved = self.shared.lookout.unproved(self, self.topics[name])
         return SubscriptionState.UNPROVED if unproved else SubscriptionState.ACTIVE
 
     def carried_by(self, subscription: Subscription) -> int:
@@ -267,7 +272,7 @@ class Shard:
 
     def start(self, link: Link) -> None:
         self.links.append(link)
-        task = self.context.spawn(link.run())
+        task = self.shared.spawn(link.run())
         self._tasks[link] = task
         task.add_done_callback(lambda _: self._gone(link))
 
@@ -427,7 +432,7 @@ class Shard:
                 # The stream itself may tell the whole book, as it has done before.
                 self.resubscribe(name)
 
-        self.context.snapshots.want(request, keeper, what, failed)
+        self.shared.snapshots.want(request, keeper, what, failed)
 
     def resubscribe(self, name: str) -> None:
         """Have one connection ask for a topic anew."""
@@ -466,7 +471,7 @@ class Shard:
             if not self.closed:
                 call()
 
-        handle = self.context.pace.later(delay, fire)
+        handle = self.shared.pace.later(delay, fire)
         self._polls.add(handle)
 
     def _arm(self, name: str) -> None:
@@ -475,7 +480,7 @@ class Shard:
             timer.cancel()
         if topic is None or topic.wake_at is None or self.closed:
             return
-        pace = self.context.pace
+        pace = self.shared.pace
         delay = max(topic.wake_at - self.context.clock.monotonic(), pace.wait)
         self._timers[name] = pace.later(delay, self._tick, name)
 
@@ -497,7 +502,7 @@ class Shard:
         self._polls.clear()
         for topic in self.topics.values():
             if topic.keeper is not None:
-                self.context.snapshots.drop(topic.keeper)
+                self.shared.snapshots.drop(topic.keeper)
                 topic.keeper.end(why)
         for link, task in self._tasks.items():
             link.retired = True

@@ -11,6 +11,7 @@ import attrs
 import orjson
 import tenacity
 
+from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.errors import (
     CcrsError,
@@ -58,8 +59,10 @@ class _Page:
 class Requester:
     """Answers the unified questions of :mod:`ccrs_core.contract.rest` for one exchange."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, account: Account | None = None) -> None:
         self._context = context
+        self._account = account
+        """For which what must be signed is asked."""
         self._used: dict[str, HostLimits] = {}
         """Budgets of the addresses that were asked, by name."""
         self.requests = 0
@@ -137,7 +140,7 @@ class Requester:
         self, request: Request[T], share: float, attempts: int, patience: float | None
     ) -> T:
         endpoint = self.endpoint(request)
-        if endpoint.signed and self._context.credentials is None:
+        if endpoint.signed and self._account is None:
             raise UsageError(f"{type(request).__name__} needs credentials")
         pages = Pages(request, endpoint)
         while not pages.complete:
@@ -198,9 +201,9 @@ class Requester:
         if context.headers:
             http = attrs.evolve(http, headers={**context.headers, **http.headers})
         if page.endpoint.signed:
-            assert context.credentials is not None
+            assert self._account is not None
             now_ms = context.clock.time_ns() // 1_000_000
-            http = context.exchange.sign(http, context.credentials, now_ms)
+            http = context.exchange.sign(http, self._account.credentials, now_ms)
         started = context.clock.monotonic()
         failure: Exception | None = None
         self.requests += 1

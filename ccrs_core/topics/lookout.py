@@ -92,7 +92,7 @@ class Lookout:
         self._clock = clock
         self._ask = ask
         self._price = price
-        self.shards = shards
+        self._shards = shards
         self._spawn = spawn
         self._unproved_after = unproved_after
         self._known: dict[Topic, _Entry] = {}
@@ -116,6 +116,10 @@ class Lookout:
             self._timer.cancel()
         for task in self._asking.values():
             task.cancel()
+
+    def speaks(self, route: Route, address: str) -> bool:
+        """Whether anything has come from an address lately, to whatever shard."""
+        return any(shard.revival.speaks(route, address) for shard in self._shards())
 
     def unproved(self, shard: Watched, topic: Topic) -> bool:
         """Whether nothing has been heard of an acknowledged topic for long, or ever, and nothing
@@ -155,12 +159,12 @@ class Lookout:
             if not shard.closed and shard.topics.get(name) is topic:
                 self._seen[topic] = self._look_at(shard, name, topic, now)
         self._ask_what_is_due(now)
-        if self.shards() or self._asking:
+        if self._shards() or self._asking:
             share = self.AT_ONCE / max(len(self._known), self.AT_ONCE)
             self._arm(self.LOOK * share)
 
     def _all(self) -> Iterator[tuple[Watched, str, Topic]]:
-        for shard in tuple(self.shards()):
+        for shard in tuple(self._shards()):
             for name, topic in tuple(shard.topics.items()):
                 yield shard, name, topic
 

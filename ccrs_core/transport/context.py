@@ -1,47 +1,42 @@
-"""What all connections of a client share."""
+"""What asking an exchange and listening to it share."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
 
 import attrs
 
-from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.topics.lookout import Lookout
-from ccrs_core.topics.snapshots import SnapshotQueue
-from ccrs_core.transport.alternatives import Alternatives
+from ccrs_core.transport.addresses import Reachable
 from ccrs_core.transport.base import Clock, Transport
-from ccrs_core.transport.limits import HostLimits
+from ccrs_core.transport.limits import HostLimits, limits_of
 from ccrs_core.transport.options import Options
-from ccrs_core.transport.pace import Pace
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 @attrs.frozen(kw_only=True)
 class Context:
-    """What all connections of a client share."""
+    """One environment of an exchange, and how it is reached: for requests and connections."""
 
     exchange: Exchange
     transport: Transport
     clock: Clock
     options: Options
-    credentials: Credentials | None
-    alternatives: Alternatives
-    """Addresses of the streams."""
-    host_limits: Callable[[str], HostLimits]
-    rest: Callable[[str], tuple[str, HostLimits]]
-    """Address and budgets of REST, by the name that ``Exchange.rest_address`` gives it."""
-    snapshots: SnapshotQueue
-    lookout: Lookout
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    addresses: Reachable
+    """Those of the environment, by name."""
     hook: Callable[..., None]
-    pace: Pace
+    """Tells the client's listeners: by the name of a hook, and its arguments."""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """Of every request (``Environment.headers``)."""
-    epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
-    numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
+
+    def stream_limits(self, url: str) -> HostLimits:
+        """The budgets of an address that connections dial."""
+        return limits_of(self.exchange, url, self.clock)
+
+    def rest(self, name: str) -> tuple[str, HostLimits]:
+        """Address and budgets of requests, by the name that ``Exchange.rest_address`` gives it.
+
+        :raises Unsupported: where the environment has no such address.
+        """
+        pool = self.exchange.rest_pool(name)
+        limits = limits_of(self.exchange, self.addresses[pool], self.clock, pool)
+        return self.addresses[name], limits
