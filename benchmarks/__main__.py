@@ -104,7 +104,7 @@ def main() -> int:
         with source() as frames, progress:
             task = progress.add_task("", total=len(planned))
             for job in planned:
-                doing = f"{job.exchange} {job.kind} {job.case} {job.client} ({job.connections})"
+                doing = f"{job.exchange} {job.kind} {job.case} {job.client} ({job.many})"
                 progress.update(task, description=doing, refresh=True)
                 if not progress.console.is_terminal:
                     print(

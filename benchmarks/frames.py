@@ -11,7 +11,9 @@ floats. The last frame of a run carries ``END``.
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -50,6 +52,16 @@ class Frames(Protocol):
 
     def __call__(self, now_ms: int, stamp: int) -> str:
         """The next frame."""
+
+
+class Interleaved:
+    """Frames of several topics in turn, one after the other."""
+
+    def __init__(self, topics: Sequence[Frames]) -> None:
+        self._turns = itertools.cycle(topics)
+
+    def __call__(self, now_ms: int, stamp: int) -> str:
+        return next(self._turns)(now_ms, stamp)
 
 
 class Quotes:
@@ -151,7 +163,7 @@ def server_frame(payload: bytes, opcode: int = 1) -> bytes:
 
 
 class Bursts:
-    """One topic's frames in wire form, encoded once and reused by bursts of any length.
+    """Frames in wire form, of one topic or several, encoded once for bursts of any length.
 
     They are stamped 1, 2, 3 … and a millisecond apart; the last one of a burst has ``END``.
     """

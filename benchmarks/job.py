@@ -12,6 +12,7 @@ from benchmarks.exchanges import NAMES, wire
 Kind = Literal[
     "throughput",
     "throughput_read",
+    "interleaved",
     "conflate",
     "latency",
     "racing",
@@ -47,6 +48,8 @@ class Job:
     count: int = 0
     rate: float | None = None
     connections: int = 1
+    topics: int = 1
+    """Topics on the connection, whose frames take turns."""
     seconds: float = 0.0
     port: int = 0
     loop: Loop = "asyncio"
@@ -56,6 +59,21 @@ class Job:
     def clocked(self) -> bool:
         """Whether the stamps are times, of frames that are sent one by one; else numbers."""
         return self.rate is not None and self.kind != "racing_bursts"
+
+    @property
+    def many(self) -> int:
+        """How many topics are interleaved where that is measured, else how many connections."""
+        return self.topics if self.kind == "interleaved" else self.connections
+
+    @property
+    def natives(self) -> list[str]:
+        """What the client subscribes to on its connection, as the exchange names it."""
+        return [native for native, _ in wire(self.exchange).symbols(self.topics)]
+
+    @property
+    def symbols(self) -> list[str]:
+        """The same, as this library and ccxt.pro name it."""
+        return wire(self.exchange).unified(self.topics)
 
     @property
     def url(self) -> str:

@@ -13,6 +13,10 @@ from benchmarks.job import Job, Kind, Loop
 
 LATENCY_RATE = 10_000.0
 RACERS = 5
+TOPICS = (1, 20, 100, 300)
+"""Topics whose frames take turns on one connection."""
+INTERLEAVED = ("top_of_book", "trades")
+"""Cases of which that is measured."""
 RACING_RATES: dict[Kind, float] = {"racing_bursts": 20_000.0, "racing_paced": 2_000.0}
 """Updates per second of the races that are not saturated."""
 HELD_RATE = 1_000.0
@@ -63,11 +67,13 @@ class _Round:
     loop: Loop
     exchange: str
 
-    def saturated(self, kind: Kind, client: str, case: str, connections: int = 1) -> Job:
+    def saturated(
+        self, kind: Kind, client: str, case: str, connections: int = 1, topics: int = 1
+    ) -> Job:
         """As fast as the client can take it: as many frames as should keep it busy for the time."""
         # Five copies of each frame take longer than one, but not five times as long.
         count = CONTENDERS[client].speed * self.scale.saturated / (1 if connections == 1 else 2)
-        count /= wire(self.exchange).effort.get(case, 1.0)
+        count /= wire(self.exchange).effort.get(case, 1.0) * (1 if topics == 1 else 2)
         return Job(
             kind=kind,
             client=client,
@@ -75,6 +81,7 @@ class _Round:
             case=case,
             count=max(1, round(count / Bursts.BLOCK)) * Bursts.BLOCK,
             connections=connections,
+            topics=topics,
             seconds=self.scale.saturated,
             loop=self._loop(client),
         )
@@ -119,7 +126,7 @@ def one_round(
 ) -> list[Job]:
     """Every job of an exchange once. Clients follow one another within a case, so that they share
     the weather. What does not depend on the exchange is measured on the first one alone: racing,
-    and what connections cost."""
+    what connections cost, and what many topics cost the others' clients."""
     clients = list(clients)
     ours = [client for client in clients if client in OURS]
     cases = wire(exchange).cases
@@ -131,6 +138,12 @@ def one_round(
         if CONTENDERS[client].reads
     ]
     jobs += [make.saturated("conflate", client, "top_of_book") for client in ours]
+    jobs += [
+        make.saturated("interleaved", client, case, topics=topics)
+        for case in INTERLEAVED
+        for topics in TOPICS
+        for client in (clients if exchange == NAMES[0] else ours)
+    ]
     jobs += [
         make.paced("latency", client, case, LATENCY_RATE) for case in cases for client in clients
     ]

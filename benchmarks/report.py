@@ -35,14 +35,14 @@ RACES = {"racing": "racing", "racing_bursts": "racing/bursts", "racing_paced": "
 """By kind: how its ratios begin."""
 
 Key = tuple[str, str, str, int]
-"""Kind, case, client, connections: what repetitions have in common."""
+"""Kind, case, client, and how many (``Job.many``): what repetitions have in common."""
 
 Medians = Mapping[Key, Mapping[str, float]]
 Results = list[tuple[Job, dict[str, float]]]
 
 
 def key_of(job: Job) -> Key:
-    return job.kind, job.case, job.client, job.connections
+    return job.kind, job.case, job.client, job.many
 
 
 def medians(results: Iterable[tuple[Job, Mapping[str, float]]]) -> dict[Key, dict[str, float]]:
@@ -82,9 +82,9 @@ def delivered_rate(found: Medians, case: str, client: str) -> float | None:
     return max(rates, default=None)
 
 
-def rate_of(found: Medians, kind: str, case: str, client: str) -> float | None:
+def rate_of(found: Medians, kind: str, case: str, client: str, many: int = 1) -> float | None:
     """Frames handled per CPU second."""
-    figures = found.get((kind, case, client, 1))
+    figures = found.get((kind, case, client, many))
     return None if figures is None else figures["events_per_cpu_s"]
 
 
@@ -150,7 +150,7 @@ def ratios(found: Medians, exchange: str = NAMES[0]) -> dict[str, float]:
         for kind, name in RACES.items():
             if (cost := racing_cost(found, kind, client)) is not None:
                 flat[f"{name}/{client}/duplicate_vs_event"] = cost
-    flat |= _held(found)
+    flat |= _held(found) | _interleaved(found)
     prefix = "" if exchange == NAMES[0] else f"{exchange}/"
     return {prefix + name: round(value, 4) for name, value in flat.items()}
 
@@ -172,6 +172,23 @@ def _held(found: Medians) -> dict[str, float]:
             busy = "busy/" if kind == "connections_busy" else ""
             key = f"connections/{connections}/{client}/{busy}cpu/vs_bare_orjson"
             flat[key] = figures["cpu_us_per_event"] / bare["cpu_us_per_event"]
+    return flat
+
+
+def _interleaved(found: Medians) -> dict[str, float]:
+    """What a frame costs with many topics on the connection: over one topic's, and how ours
+    compares with the others' then."""
+    flat: dict[str, float] = {}
+    for (kind, case, client, topics), figures in found.items():
+        if kind != "interleaved":
+            continue
+        rate, alone = figures["events_per_cpu_s"], rate_of(found, kind, case, client)
+        key = f"interleaved/{topics}/{case}/{client}"
+        if topics > 1 and alone:
+            flat[f"{key}/vs_one"] = alone / rate
+        for name, peer in peers_of(client).items() if client in OURS else ():
+            if theirs := rate_of(found, kind, case, peer, topics):
+                flat[f"{key}/vs_{name}"] = rate / theirs
     return flat
 
 
@@ -221,9 +238,9 @@ def document(
         },
         "medians": [
             {"exchange": exchange, "kind": kind, "case": case, "client": client}
-            | {"connections": connections, **figures}
+            | {"topics" if kind == "interleaved" else "connections": many, **figures}
             for exchange, each in found.items()
-            for (kind, case, client, connections), figures in each.items()
+            for (kind, case, client, many), figures in each.items()
         ],
         "runs": [described(job) | {"figures": figures} for job, figures in results],
         "failures": [described(job) | {"cause": cause} for job, cause in failures],

@@ -98,6 +98,8 @@ def order_of(job: Job) -> Order:
             count=job.count,
             rate=job.rate or 0.0,
             connections=job.connections,
+            topics=job.topics,
+            instruments=job.topics,
             block=Bursts.SMALL_BLOCK if job.kind == "racing_bursts" else Bursts.BLOCK,
             held_back=held_back,
         )

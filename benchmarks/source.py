@@ -24,7 +24,7 @@ import attrs
 
 from benchmarks.exchanges import NAMES, wire
 from benchmarks.exchanges.wire import Topic
-from benchmarks.frames import END, STAMP_MODULUS, Bursts, Frames, server_frame
+from benchmarks.frames import END, STAMP_MODULUS, Bursts, Frames, Interleaved, server_frame
 from benchmarks.measure import pin, raise_file_limit
 
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -42,6 +42,9 @@ class Order:
     with the time. ``spread``: to every topic one frame at once and then its share of ``rate``,
     which is that of all ``connections`` together; each topic's frames are numbered by their stamps.
 
+    Of bursts with several ``topics`` each connection subscribes to so many, whose frames take turns
+    and are numbered together.
+
     Where the rest is ``held_back``, just the first frame is sent until someone asks for the book.
     """
 
@@ -51,6 +54,7 @@ class Order:
     count: int = 0
     rate: float = 0.0
     connections: int = 1
+    topics: int = 1
     instruments: int = 1
     block: int = Bursts.BLOCK
     held_back: bool = False
@@ -202,7 +206,7 @@ class Source:
         self.wire = wire(self.order.exchange)
         self._peers: list[tuple[Peer, Topic]] = []
         self._task: asyncio.Task[None] | None = None
-        self._bursts: dict[tuple[str, int], Bursts] = {}
+        self._bursts: dict[tuple[str, int, int], Bursts] = {}
         self._blocks: list[bytes] = []
         self._numbered: dict[Topic, Numbered] = {}
         self._asked = asyncio.Event()
@@ -216,10 +220,12 @@ class Source:
         self.order, self.wire = order, wire(order.exchange)
         self._asked.clear()
         if order.mode == "burst":
-            key = order.channel, order.block
+            key = order.channel, order.block, order.topics
             if key not in self._bursts:
+                # Of many topics none but the last ones are kept, or it would be gigabytes.
+                kept = {k: bursts for k, bursts in self._bursts.items() if k[2] == 1}
                 now_ms = time.time_ns() // 1_000_000
-                self._bursts[key] = Bursts(self._frames(), now_ms, block=order.block)
+                self._bursts = kept | {key: Bursts(self._all(), now_ms, block=order.block)}
             self._blocks = self._bursts[key].blocks(order.count)
 
     def end(self) -> None:
@@ -239,7 +245,7 @@ class Source:
                 peer.send(self._next(topic, time.time_ns() // 1_000_000))
                 if self._task is None:
                     self._task = asyncio.create_task(self._spread())
-            case "burst" if len(self._peers) == self.order.connections:
+            case "burst" if len(self._peers) == self.order.connections * self.order.topics:
                 self._task = asyncio.create_task(self._burst())
             case "paced" if len(self._peers) == self.order.connections:
                 self._task = asyncio.create_task(self._paced())
@@ -253,16 +259,20 @@ class Source:
         if self.order.held_back:
             block = next(blocks)
             first = first_frame(block)
-            for peer, _ in tuple(self._peers):
+            for peer in self._connected():
                 peer.transport.write(first)
             await self._asked.wait()
             blocks = itertools.chain([block[len(first) :]], blocks)
         for block in blocks:
             if moments is not None:
                 await until(next(moments))
-            for peer, _ in tuple(self._peers):
+            for peer in self._connected():
                 await peer.can_write.wait()
                 peer.transport.write(block)
+
+    def _connected(self) -> Sequence[Peer]:
+        """Each that has subscribed to anything, once."""
+        return tuple(dict.fromkeys(peer for peer, _ in self._peers))
 
     async def _paced(self) -> None:
         make, last = self._frames(), self.order.count - 1
@@ -296,6 +306,11 @@ class Source:
             if (slot := number.index % slots) < len(self._peers):
                 peer, topic = self._peers[slot]
                 peer.send(self._next(topic, now))
+
+    def _all(self) -> Frames:
+        """Those of all topics of a connection."""
+        listed = self.wire.symbols(self.order.topics)
+        return Interleaved([self._frames(native) for native, _ in listed])
 
     def _frames(self, native: str | None = None) -> Frames:
         return self.wire.channels[self.order.channel](native or self.wire.native)

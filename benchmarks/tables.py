@@ -11,7 +11,7 @@ from benchmarks.clients import BARE, CONTENDERS, OURS
 from benchmarks.exchanges import wire
 from benchmarks.job import Job
 from benchmarks.measure import QUANTILES
-from benchmarks.plan import BUSY_RATE, HELD_RATE, RACERS, RACING_RATES
+from benchmarks.plan import BUSY_RATE, HELD_RATE, INTERLEAVED, RACERS, RACING_RATES, TOPICS
 from benchmarks.report import (
     RACES,
     Medians,
@@ -49,6 +49,8 @@ def show(
                 console.print(_case(found, exchange, case, absent.get(exchange, {})))
         if kinds & {"throughput_read", "conflate"}:
             console.print(_conditions(found, exchange))
+        for case in INTERLEAVED if "interleaved" in kinds else ():
+            console.print(_interleaved(found, exchange, case))
         if kinds & {"connections", "connections_busy"}:
             console.print(_connections(found))
         if kinds & set(RACES):
@@ -59,7 +61,7 @@ def show(
 
 
 def _named(job: Job) -> str:
-    return f"{job.kind} {job.exchange} {job.case} {job.client} ({job.connections})"
+    return f"{job.kind} {job.exchange} {job.case} {job.client} ({job.many})"
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
@@ -135,6 +137,28 @@ def _conditions(found: Medians, exchange: str) -> Table:
                 _number(flat.get(f"top_of_book/{conflate}/vs_bare"), ".2f"),
             )
     table.caption = "its bare loop: ours over the loop with attrs values on the same transport"
+    return table
+
+
+def _interleaved(found: Medians, exchange: str, case: str) -> Table:
+    counts = [f"{topics} topics" if topics > 1 else "one topic" for topics in TOPICS]
+    table = _table(
+        f"{wire(exchange).title}, {TITLES[case]}, saturated, by topics whose frames take turns: "
+        "frames taken in per CPU second, and what one costs over one topic's",
+        "client",
+        *counts,
+        *(f"cost, {topics}" for topics in TOPICS[1:]),
+    )
+    for client, contender in CONTENDERS.items():
+        rates = [rate_of(found, "interleaved", case, client, topics) for topics in TOPICS]
+        if any(rates):
+            alone = rates[0]
+            costs = [alone / rate if alone and rate else None for rate in rates[1:]]
+            table.add_row(
+                contender.title,
+                *map(_number, rates),
+                *(_number(cost, ".2f") for cost in costs),
+            )
     return table
 
 

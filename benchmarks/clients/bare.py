@@ -16,8 +16,7 @@ from benchmarks.job import Arrived, Job, OpenAll, Take
 
 
 def subscribe_text(job: Job) -> str:
-    exchange = wire(job.exchange)
-    return exchange.subscription(job.channel, exchange.native)
+    return wire(job.exchange).subscription(job.channel, job.natives)
 
 
 async def consume(job: Job, take: Take) -> None:
@@ -48,7 +47,7 @@ async def holder(job: Job, arrived: Arrived) -> AsyncIterator[OpenAll]:
         async with connecting:
             socket = await session.ws_connect(job.stream_url, compress=0, decode_text=False)
         async with socket:
-            await socket.send_str(exchange.subscription(job.channel, symbol))
+            await socket.send_str(exchange.subscription(job.channel, [symbol]))
             async for frame in socket:
                 message = orjson.loads(frame.data)
                 if "topic" in message:

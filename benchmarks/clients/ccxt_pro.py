@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import ccxt.pro
 
-from benchmarks.exchanges import wire
 from benchmarks.job import Job, Take
 
 MARKETS = {"bybit": "linear", "binance": "spot", "okx": "spot"}
@@ -30,7 +29,8 @@ def _pointed_at(job: Job, addresses: Any) -> Any:
 
 
 async def consume(job: Job, take: Take) -> None:
-    symbol = wire(job.exchange).symbol
+    symbols = job.symbols
+    symbol = symbols[0]
     exchange = getattr(ccxt.pro, job.exchange)({"enableRateLimit": False, "newUpdates": True})
     exchange.urls["api"] = _pointed_at(job, exchange.urls["api"])
     exchange.options["fetchMarkets"] = {"types": [MARKETS[job.exchange]]}
@@ -39,8 +39,13 @@ async def consume(job: Job, take: Take) -> None:
         match job.case:
             case "top_of_book":
                 while True:
-                    tickers = await exchange.watch_bids_asks([symbol])
-                    if take(1, tickers[symbol]["bidVolume"]):
+                    tickers = await exchange.watch_bids_asks(symbols)
+                    if any(take(1, ticker["bidVolume"]) for ticker in tickers.values()):
+                        return
+            case "trades" if len(symbols) > 1:
+                while True:
+                    trades = await exchange.watch_trades_for_symbols(symbols)
+                    if take(len(trades), trades[-1]["amount"]):
                         return
             case "trades":
                 while True:

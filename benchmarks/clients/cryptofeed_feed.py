@@ -44,7 +44,7 @@ def _bybit(job: Job) -> tuple[type[Any], str]:
         rest_endpoints = [RestEndpoint(job.url, routes=Routes(listings))]  # noqa: RUF012
 
         async def subscribe(self, connection: Any) -> None:
-            await connection.write(exchange.subscription(job.channel, exchange.native))
+            await connection.write(exchange.subscription(job.channel, job.natives))
 
     return Loopback, TRADES if job.case == "trades" else L2_BOOK
 
@@ -86,7 +86,7 @@ FEEDS: dict[str, Callable[[Job], tuple[type[Any], str]]] = {
     "okx": _okx,
 }
 """By exchange: what makes the feed's class and the channel for a job."""
-SYMBOLS = {"bybit": "BTC-USDT-PERP", "binance": "BTC-USDT", "okx": "BTC-USDT"}
+SYMBOLS = {"bybit": "{}-USDT-PERP", "binance": "{}-USDT", "okx": "{}-USDT"}
 RAW_SIZES = {"binance": "B", "okx": "bidSz"}
 """By exchange: where its tickers, which leave the sizes out, have that of the best bid."""
 
@@ -112,8 +112,9 @@ async def consume(job: Job, take: Take) -> None:
 
     callbacks = {L2_BOOK: on_book, TRADES: on_trade, TICKER: on_ticker}
     kind, channel = FEEDS[job.exchange](job)
+    listed = wire(job.exchange).symbols(job.topics)
     feed = kind(
-        symbols=[SYMBOLS[job.exchange]],
+        symbols=[SYMBOLS[job.exchange].format(base) for _, base in listed],
         channels=[channel],
         callbacks={channel: callbacks[channel]},
         config={"log": {"filename": None, "level": "WARNING"}},

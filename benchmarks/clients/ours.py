@@ -26,15 +26,16 @@ def _client(job: Job, exchange: Exchange | None = None) -> ccrs_core.Client:
     return ccrs_core.connect(exchange or job.exchange, base_url=job.url, transport=transport)
 
 
-def _interest(job: Job) -> Any:
-    exchange = wire(job.exchange)
+def interests(job: Job) -> list[Any]:
+    """What is subscribed to."""
     match job.case:
         case "top_of_book":
-            return ccrs_core.top_of_book(exchange.symbol)
+            return [ccrs_core.top_of_book(symbol) for symbol in job.symbols]
         case "trades":
-            return ccrs_core.trades(exchange.symbol)
+            return [ccrs_core.trades(symbol) for symbol in job.symbols]
         case _:
-            return ccrs_core.book(exchange.symbol, depth=exchange.book_depth)
+            depth = wire(job.exchange).book_depth
+            return [ccrs_core.book(symbol, depth=depth) for symbol in job.symbols]
 
 
 _KINDS: dict[str, type[Any]] = {
@@ -63,11 +64,10 @@ async def consume(job: Job, take: Take) -> None:
     policy = ccrs_core.Policy.DROP_OLDEST
     if job.kind == "conflate":
         policy = ccrs_core.Policy.CONFLATE
-    interest = _interest(job)
     kind = _KINDS.get(job.case, ccrs_core.BookUpdate)
     async with (
         _client(job) as client,
-        client.subscribe(interest, connections=job.connections, policy=policy) as feed,
+        client.subscribe(*interests(job), connections=job.connections, policy=policy) as feed,
     ):
         if job.clocked:
             async for event in feed:

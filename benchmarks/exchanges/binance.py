@@ -210,8 +210,8 @@ class BinanceWire(Wire):
     book_path: ClassVar[str | None] = "/api/v3/depth"
     changes: ClassVar[frozenset[str]] = frozenset({"depth@100ms", "raw:depth@100ms"})
 
-    def subscription(self, channel: str, native: str) -> str:
-        params = [f"{native.lower()}@{channel}"]
+    def subscription(self, channel: str, natives: Sequence[str]) -> str:
+        params = [f"{native.lower()}@{channel}" for native in natives]
         return json.dumps({"method": "SUBSCRIBE", "params": params, "id": 1})
 
     def symbols(self, count: int) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from benchmarks.exchanges.wire import Heard, Topic, Wire, made_up
@@ -149,8 +149,9 @@ class BybitWire(Wire):
     }
     data_key: ClassVar[str] = "topic"
 
-    def subscription(self, channel: str, native: str) -> str:
-        return json.dumps({"op": "subscribe", "req_id": "1", "args": [f"{channel}.{native}"]})
+    def subscription(self, channel: str, natives: Sequence[str]) -> str:
+        args = [f"{channel}.{native}" for native in natives]
+        return json.dumps({"op": "subscribe", "req_id": "1", "args": args})
 
     def symbols(self, count: int) -> list[tuple[str, str]]:
         return [(f"{base}USDT", base) for base in made_up("BTC", count)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from benchmarks.exchanges.wire import Heard, Topic, Wire, made_up
@@ -188,8 +188,9 @@ class OkxWire(Wire):
     }
     data_key: ClassVar[str] = "data"
 
-    def subscription(self, channel: str, native: str) -> str:
-        return json.dumps({"op": "subscribe", "args": [{"channel": channel, "instId": native}]})
+    def subscription(self, channel: str, natives: Sequence[str]) -> str:
+        args = [{"channel": channel, "instId": native} for native in natives]
+        return json.dumps({"op": "subscribe", "args": args})
 
     def symbols(self, count: int) -> list[tuple[str, str]]:
         return [(f"{base}-USDT", base) for base in made_up("BTC", count)]

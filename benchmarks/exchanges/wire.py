@@ -62,9 +62,14 @@ class Wire(ABC):
         """What a client reads."""
         return self.own.get((client, case), self.cases[case])
 
+    def unified(self, count: int) -> list[str]:
+        """:meth:`symbols`, as this library and ccxt.pro name them."""
+        (_, measured), *_ = listed = self.symbols(count)
+        return [self.symbol.replace(measured, base, 1) for _, base in listed]
+
     @abstractmethod
-    def subscription(self, channel: str, native: str) -> str:
-        """The message that subscribes at ``stream_path``."""
+    def subscription(self, channel: str, natives: Sequence[str]) -> str:
+        """The message that subscribes to all these at ``stream_path``."""
 
     @abstractmethod
     def symbols(self, count: int) -> list[tuple[str, str]]:

@@ -318,7 +318,9 @@ def test_what_any_repetition_lost_stays_visible() -> None:
     assert list(found.values()) == [{"lost": 4}]
 
 
-@pytest.mark.parametrize("results", [[], ["throughput"], ["racing", "connections"]])
+@pytest.mark.parametrize(
+    "results", [[], ["throughput"], ["racing", "connections"], ["interleaved"]]
+)
 def test_tables_of_whatever_was_measured_can_be_shown(results: list[str]) -> None:
     figures = dict.fromkeys(
         (
@@ -338,6 +340,7 @@ def test_tables_of_whatever_was_measured_can_be_shown(results: list[str]) -> Non
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "failed: latency bybit top_of_book ccxt (1): why" in text
     assert ("racing on 5" in text) == ("racing" in results)
+    assert ("300 topics" in text) == ("interleaved" in results)
     assert ("not installed" in text) == ("throughput" in results)
 
 
@@ -377,7 +380,8 @@ def test_rounds_are_interleaved_and_clients_alternate() -> None:
 def test_other_exchanges_are_measured_in_what_depends_on_them() -> None:
     planned = one_round(FULL, CONTENDERS, exchange="binance")
     assert {job.exchange for job in planned} == {"binance"}
-    assert {job.kind for job in planned} == {"throughput", "throughput_read", "conflate", "latency"}
+    kinds = {"throughput", "throughput_read", "interleaved", "conflate", "latency"}
+    assert {job.kind for job in planned} == kinds
     assert {job.case for job in planned} == {"top_of_book", "trades", "depth"}
 
 

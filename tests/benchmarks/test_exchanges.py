@@ -143,9 +143,9 @@ def test_okxs_changes_name_the_one_before() -> None:
 def test_what_is_not_offered_is_refused(name: str) -> None:
     said = wire(name)
     offered, other = said.cases["trades"], said.cases["top_of_book"]
-    accepted = said.heard(said.stream_path, said.subscription(offered, said.native), offered)
+    accepted = said.heard(said.stream_path, said.subscription(offered, [said.native]), offered)
     assert list(accepted.topics) == [(offered, said.native)]
-    refused = said.heard(said.stream_path, said.subscription(other, said.native), offered)
+    refused = said.heard(said.stream_path, said.subscription(other, [said.native]), offered)
     assert not refused.topics
     assert refused.replies != accepted.replies
 
