@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ccrs_core.client.status import SubscriptionStatus as SubscriptionStatus
     from ccrs_core.connections.states import LinkState as LinkState
     from ccrs_core.connections.states import SubscriptionState as SubscriptionState
+    from ccrs_core.contract.access import Access as Access
     from ccrs_core.contract.codec import Ack as Ack
     from ccrs_core.contract.codec import Alive as Alive
     from ccrs_core.contract.codec import Closing as Closing
@@ -164,6 +165,7 @@ _HOME = {
             "Outbound Pong Refused Reply Unchanged Unrecognised"
         ),
         "contract.compression": "Compression",
+        "contract.access": "Access",
         "contract.credentials": "Credentials",
         "contract.exchange": (
             "Budget CONTRACT Capabilities Environment Exchange Limits Route SequenceScope"

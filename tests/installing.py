@@ -16,12 +16,12 @@ GOOD = """
 
     class {cls}(Exchange):
         name = "{name}"
-        contract = 1
+        contract = 2
         capabilities = Capabilities()
         environments = {{"mainnet": Environment(addresses={{"rest": "https://x.test"}})}}
         def route(self, subscription): raise KeyError
         def codec(self, route): raise KeyError
-        def sign(self, request, credentials, now_ms): return request
+        def sign(self, request, access): return request
         def error_of(self, response): return None
 """
 

@@ -10,11 +10,11 @@ import orjson
 
 import ccrs_core
 from ccrs_core import (
+    Access,
     Answer,
     AuthError,
     Budget,
     Client,
-    Credentials,
     DecodeError,
     Endpoint,
     ExchangeError,
@@ -97,8 +97,8 @@ class Paged(Toy):
     def error_of(self, response: HttpResponse) -> ExchangeError | None:
         return _error_of(response)
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        self.signed.append((credentials.key, now_ms))
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        self.signed.append((access.credentials.key, access.now_ms))
         return attrs.evolve(request, headers={"X-SIGN": "mac"})
 
 

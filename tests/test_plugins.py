@@ -106,7 +106,7 @@ BROKEN = {
     "no class": ("It = 7", "no subclass"),
     "no exchange": ("class It: pass", "no subclass"),
     "other name": (GOOD.format(cls="It", name="other"), "calls itself 'other'"),
-    "no contract": (GOOD.format(cls="It", name="bad").replace("contract = 1", ""), "contract"),
+    "no contract": (GOOD.format(cls="It", name="bad").replace("contract = 2", ""), "contract"),
     "no capabilities": (
         GOOD.format(cls="It", name="bad").replace("capabilities = Capabilities()", ""),
         "lacks capabilities",
@@ -169,7 +169,7 @@ def test_all_that_load_are_loaded_however_many_others_are_broken(site: Site) -> 
 def test_a_plugin_for_another_contract_is_refused_and_told_what_to_upgrade(
     site: Site, contract: int, side: str
 ) -> None:
-    code = GOOD.format(cls="It", name="bad").replace("contract = 1", f"contract = {contract}")
+    code = GOOD.format(cls="It", name="bad").replace("contract = 2", f"contract = {contract}")
     site.install("ccrs-bad", code, exchanges="bad = ccrs_bad:It")
     kind, text = site.error("bad")
     assert kind == "PluginMismatch"

@@ -235,7 +235,7 @@ class _Echo:
     def __init__(self, *frames: bytes) -> None:
         self.frames = frames
 
-    async def connect(self, url: str) -> _Echo:
+    async def connect(self, url: str, headers: object = ()) -> _Echo:
         return self
 
     async def receive(self) -> tuple[bytes, ...]:

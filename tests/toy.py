@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ccrs_core import (
+    Access,
     Ack,
     Answer,
     BookUpdate,
@@ -21,7 +22,6 @@ from ccrs_core import (
     Channel,
     Closing,
     Codec,
-    Credentials,
     Data,
     DecodeError,
     Endpoint,
@@ -92,8 +92,8 @@ class ToyCodec(Codec):
     def ping(self, request_id: str) -> Outbound | None:
         return '{"ping":1}'
 
-    def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound | None:
-        return orjson.dumps({"login": credentials.key}).decode()
+    def login(self, access: Access, request_id: str) -> Outbound | None:
+        return orjson.dumps({"login": access.credentials.key}).decode()
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         try:
@@ -154,7 +154,7 @@ def _instruments(
 
 class Toy(Exchange):
     name = "toy"
-    contract = 1
+    contract = 2
     capabilities = Capabilities(
         channels={Market.SPOT: frozenset(CHANNELS)}, book_depths={Market.SPOT: (10,)}
     )
@@ -201,7 +201,7 @@ class Toy(Exchange):
     def codec(self, route: Route) -> Codec:
         return ToyCodec()
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         return request
 
     def error_of(self, response: HttpResponse) -> ExchangeError | None:

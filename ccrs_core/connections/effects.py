@@ -32,6 +32,8 @@ class Send:
 
     frame: Outbound | None
     request_id: str | None = None
+    signed: bool = False
+    """Whether it is sent as it is; else ``Codec.sign`` has the last word."""
 
 
 @attrs.frozen

@@ -34,12 +34,13 @@ from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.connections.trail import Trail
 from ccrs_core.connections.unread import UnreadLog
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.accounts import Account
-from ccrs_core.contract.codec import Data, Outbound, Unchanged
+from ccrs_core.contract.codec import Codec, Data, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.limits import Window
@@ -110,6 +111,7 @@ class Link:
         self.last_received_ns: int | None = None
         self.totals = Counters()
         self._connection: Connection | None = None
+        self._codec: Codec | None = None
         self._outbox: deque[Send] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
@@ -147,7 +149,7 @@ class Link:
                 await self.context.stream_limits(self.address).connects.acquire()
                 self._change(LinkState.CONNECTING)
                 try:
-                    connection = await self.context.transport.connect(self.address)
+                    connection = await self.context.transport.connect(self.address, route.headers)
                 except TransportError as error:
                     alternatives.failed(route, self.address)
                     self._failed(str(error))
@@ -287,15 +289,12 @@ class Link:
 
     def _new_session(self) -> Session:
         context, route = self.context, self.shard.route
-        codec = context.exchange.codec(route)
+        codec = self._codec = context.exchange.codec(route)
         login: Callable[[str], Outbound | None] | None = None
-        account = self.shard.account
-        if account is not None:
-            credentials = account.credentials
+        if self.shard.account is not None:
 
             def login(request_id: str) -> Outbound | None:
-                now_ms = context.clock.time_ns() // 1_000_000
-                return codec.login(credentials, now_ms, request_id)
+                return codec.login(self._access(), request_id)
 
         session = Session(
             codec,
@@ -308,6 +307,15 @@ class Link:
         session.reader.trail = self.shard.trail
         session.reader.replaceable = self.shard.replaceable
         return session
+
+    def _access(self) -> Access:
+        """What leaves now can be signed with this."""
+        account = self.shard.account
+        return Access(
+            now_ms=self.context.clock.time_ns() // NS_PER_MS,
+            url=self.address,
+            credentials=None if account is None else account.credentials,
+        )
 
     def compete(self, on: bool) -> None:
         """Recognise copies without decoding them, or (where there is nobody to race) don't."""
@@ -438,11 +446,14 @@ class Link:
                 if self._messages is not None:
                     await self._messages.acquire()
                 send = self._outbox.popleft()
+                frame = send.frame
+                if frame is not None and self._codec is not None and not send.signed:
+                    frame = self._codec.sign(frame, self._access())
                 async with Deadline(self.context.options.send_timeout):
-                    if send.frame is None:
+                    if frame is None:
                         await connection.ping()
                     else:
-                        await connection.send(send.frame)
+                        await connection.send(frame)
                 if send.request_id is not None and self.session is not None:
                     self.session.sent(send.request_id, self.context.clock.monotonic())
                     self._rearm()

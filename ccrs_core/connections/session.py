@@ -115,7 +115,7 @@ class Session(Wanted):
             frame = self._login_frame(self._requests.new_id())
             if frame is not None:
                 self._login_sent = now
-                return [Send(frame)]
+                return [Send(frame, signed=True)]
         self._logged_in = True
         self._flush(effects)
         return effects

@@ -16,7 +16,7 @@ import attrs
 from ccrs_core.contract.compression import Compression
 
 if TYPE_CHECKING:
-    from ccrs_core.contract.credentials import Credentials
+    from ccrs_core.contract.access import Access
     from ccrs_core.model.events import MarketData
     from ccrs_core.model.subscriptions import Subscription
 
@@ -268,6 +268,13 @@ class Codec(ABC):
         """
         return self.ping(request_id)
 
-    def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound | None:
-        """The frame that logs in a private connection; None where the handshake did."""
+    def login(self, access: Access, request_id: str) -> Outbound | None:
+        """The frame that logs in a private connection; None where none does: where the address
+        holds a token, or each frame proves by itself who sends it (:meth:`sign`)."""
         return None
+
+    def sign(self, frame: Outbound, access: Access) -> Outbound:
+        """A frame as it is sent, right before it leaves: with the time, a token, a signature,
+        wherever the exchange wants these. Of all that the other methods write but the login's; on
+        public routes there are no credentials."""
+        return frame

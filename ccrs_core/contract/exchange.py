@@ -16,13 +16,13 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 
 if TYPE_CHECKING:
-    from ccrs_core.contract.credentials import Credentials
+    from ccrs_core.contract.access import Access
     from ccrs_core.contract.rest import Endpoint, HttpRequest, HttpResponse, Request
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
     from ccrs_core.model.orderbook import Checksum
 
-CONTRACT = 1
+CONTRACT = 2
 """Version of this contract. Plugins written for another one are refused at load time."""
 
 
@@ -59,6 +59,8 @@ class Route:
     sequence_scope: SequenceScope = SequenceScope.CONNECTION
     topics_per_connection: int | None = None
     topic_chars_per_connection: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """HTTP headers of the handshake: names and values."""
     topics_per_request: int = 10
     messages: Budget | None = None
     """Frames that may be sent on one connection, heartbeats included."""
@@ -132,8 +134,9 @@ class Exchange(ABC):
         :raises DecodeError: where the body can't be read at all.
         """
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        """The request with whatever proves who sends it; sign exactly the bytes that are sent.
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        """The request with whatever proves who sends it; sign exactly the bytes that are sent, and
+        the host that they go to (``access.host``) where the exchange wants that.
 
         :raises Unsupported: where the plugin has no signed requests.
         """

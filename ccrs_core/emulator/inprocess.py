@@ -120,7 +120,9 @@ class EmulatorTransport:
         self._started: float | None = None
         self._start_ns = 0
 
-    async def connect(self, url: str) -> EmulatorConnection:
+    async def connect(
+        self, url: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> EmulatorConnection:
         parts = urlsplit(url)
         peer = self.venue.open(parts.path, dict(parse_qsl(parts.query)), self._now())
         if isinstance(peer, HttpRefusal):

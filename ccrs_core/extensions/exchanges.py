@@ -123,7 +123,9 @@ def _checked(loaded: Any, name: str, origin: str) -> Any:
         raise PluginBroken(f"{origin} is no subclass of ccrs_core.Exchange")
     contract = getattr(loaded, "contract", None)
     if not isinstance(contract, int):
-        raise PluginBroken(f"{origin} doesn't say which contract it was written for: contract = 1")
+        raise PluginBroken(
+            f"{origin} doesn't say which contract it was written for: contract = {CONTRACT}"
+        )
     if contract != CONTRACT:
         side = "plugin" if contract < CONTRACT else "ccrs-core"
         raise PluginMismatch(

@@ -254,10 +254,11 @@ def lines(path: str | Path) -> Iterator[tuple[int, bytes, bool]]:
 
 # --- Writing --------------------------------------------------------------------------------
 
-# A safety net below the masking by value: frames that are logins by their look.
+# A safety net below the masking by value: frames that are logins, or signed, by their look.
 _LOGIN = re.compile(
     rb'"(?:op|method|event|action)"\s*:\s*"'
-    rb'(?:auth\w*|log[io]n|session\.log[io]n|signin|userDataStream[^"]*|user\.auth\w*)"',
+    rb'(?:auth\w*|log[io]n|session\.log[io]n|signin|userDataStream[^"]*|user\.auth\w*)"'
+    rb'|"(?:jwt|sign|signature|[\w-]*token|listenkey|api_?key|passphrase|auth)"\s*:',
     re.IGNORECASE,
 )
 
@@ -441,8 +442,10 @@ class RecordingTransport:
         self._clock = clock
         self._connections = 0
 
-    async def connect(self, url: str) -> RecordingConnection:
-        connection = await self._transport.connect(url)
+    async def connect(
+        self, url: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> RecordingConnection:
+        connection = await self._transport.connect(url, headers)
         self._connections += 1
         shown = shown_url(url)
         self._writer.write(Opened(self._clock.time_ns(), self._connections, shown))

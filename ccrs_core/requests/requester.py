@@ -11,6 +11,7 @@ import attrs
 import orjson
 import tenacity
 
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
 from ccrs_core.errors import (
@@ -26,6 +27,7 @@ from ccrs_core.errors import (
     UsageError,
 )
 from ccrs_core.model.instruments import Market
+from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.requests.pages import Pages
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.limits import HostLimits
@@ -202,8 +204,9 @@ class Requester:
             http = attrs.evolve(http, headers={**context.headers, **http.headers})
         if page.endpoint.signed:
             assert self._account is not None
-            now_ms = context.clock.time_ns() // 1_000_000
-            http = context.exchange.sign(http, self._account.credentials, now_ms)
+            now_ms = context.clock.time_ns() // NS_PER_MS
+            access = Access(now_ms=now_ms, url=base_url, credentials=self._account.credentials)
+            http = context.exchange.sign(http, access)
         started = context.clock.monotonic()
         failure: Exception | None = None
         self.requests += 1

@@ -267,9 +267,9 @@ class _SharedTransport:
         if self._real is not None:
             await self._real.aclose()
 
-    async def connect(self, url: str) -> Connection:
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Connection:
         assert self._real is not None
-        return await self._real.connect(url)
+        return await self._real.connect(url, headers)
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         assert self._real is not None

@@ -128,8 +128,8 @@ async def serve(connection: Connection, sink: Sink) -> None:
 class Transport(Protocol):
     """Opens WebSockets and makes HTTP requests."""
 
-    async def connect(self, url: str) -> Connection:
-        """Open a WebSocket.
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Connection:
+        """Open a WebSocket, with these HTTP headers (names and values) in its handshake.
 
         :raises ConnectFailed: where none comes about within the ``connect_timeout``.
         """

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from ccrs_core.contract.codec import Outbound
@@ -76,7 +77,7 @@ class HttpTransport:
             self._session._retry_connection = False
         return self._session
 
-    async def connect(self, url: str) -> HttpConnection:
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> HttpConnection:
         options = self._options
         where = _where(url)
         target = _parsed(url)
@@ -84,6 +85,7 @@ class HttpTransport:
             async with Deadline(options.connect_timeout):
                 socket = await self._client().ws_connect(
                     target,
+                    headers=CIMultiDict(headers),
                     timeout=aiohttp.ClientWSTimeout(ws_close=options.close_timeout),
                     autoping=False,
                     autoclose=False,

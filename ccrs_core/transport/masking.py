@@ -15,13 +15,15 @@ _TOKEN = re.compile(
     r"([?&;#][\w.%-]*(?:token|key|sign|auth|jwt|secret|passphrase|password)[\w.%-]*=)[^&;#]*",
     re.IGNORECASE,
 )
+# As some exchanges have it in a path; no word is as long.
+_LONG = re.compile(r"/[\w-]{48,}(?=[/?#]|$)")
 # The last @ before the path: what stands in front of it may hold others.
 _USERINFO = re.compile(r"(://)[^/?#]*@")
 
 
 def shown_url(url: str) -> str:
     """An address without what is secret in it: no user, no password, no token."""
-    return _TOKEN.sub(rf"\1{MASK}", _USERINFO.sub(r"\1", url))
+    return _LONG.sub(f"/{MASK}", _TOKEN.sub(rf"\1{MASK}", _USERINFO.sub(r"\1", url)))
 
 
 def all_shown(urls: Mapping[str, str]) -> dict[str, str]:

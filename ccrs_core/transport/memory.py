@@ -102,8 +102,10 @@ class Server(Protocol):
 class Peer:
     """The server's end of one in-memory connection."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.url = url
+        self.headers = headers
+        """Those of the handshake."""
         self.open = True
         self.lag = 0.0
         """Seconds that frames are under way; they stay in order."""
@@ -203,10 +205,10 @@ class MemoryTransport:
         if self._reachable is not None and not self._reachable(url):
             raise AssertionError(f"{url} must not be dialled")
 
-    async def connect(self, url: str) -> MemoryConnection:
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> MemoryConnection:
         self._check(url)
         await asyncio.sleep(self.latency)
-        peer = Peer(url)
+        peer = Peer(url, headers)
         self.server.opened(peer)
         connection = MemoryConnection(peer, self.server)
         self.connections = [c for c in self.connections if c._peer.open]

@@ -29,7 +29,7 @@ from ccrs_core import Capabilities, Codec, Environment, Exchange
 
 class Silent(Exchange):
     name = "silent"
-    contract = 1
+    contract = 2
     capabilities = Capabilities()
     environments = {"mainnet": Environment(addresses={"rest": "https://silent.example"})}
 

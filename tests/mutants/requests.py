@@ -11,6 +11,7 @@ from urllib.parse import quote
 import attrs
 from ccrs_bybit import Bybit
 
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.rest import (
     Answer,
@@ -339,8 +340,8 @@ class QueryInThePath:
 class QueryNotSigned(Bybit):
     """What is signed leaves out the query."""
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        signed = super().sign(attrs.evolve(request, query=()), credentials, now_ms)
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        signed = super().sign(attrs.evolve(request, query=()), access)
         return attrs.evolve(signed, query=request.query)
 
 
@@ -348,9 +349,9 @@ class QueryNotSigned(Bybit):
 class SecretInTheQuery(Bybit):
     """The secret is sent along, where every log of addresses shows it."""
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        signed = super().sign(request, credentials, now_ms)
-        return attrs.evolve(signed, query=(*signed.query, ("secret", credentials.secret)))
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        signed = super().sign(request, access)
+        return attrs.evolve(signed, query=(*signed.query, ("secret", access.credentials.secret)))
 
 
 class _Remembering(Bybit):
@@ -363,9 +364,9 @@ class _Remembering(Bybit):
 class SecretInRepr(_Remembering):
     """The exchange keeps the credentials and shows them."""
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        self.credentials = credentials
-        return super().sign(request, credentials, now_ms)
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        self.credentials = access.credentials
+        return super().sign(request, access)
 
     def __repr__(self) -> str:
         shown = self.credentials

@@ -47,7 +47,7 @@ class MyExchange(Exchange):
     """My Exchange: spot market data."""
 
     name: ClassVar[str] = "my-exchange"
-    contract: ClassVar[int] = 1
+    contract: ClassVar[int] = 2
     title: ClassVar[str] = "My Exchange"
     # Nothing that is not declared here can be asked for, and all that is declared is tested.
     capabilities: ClassVar[Capabilities] = Capabilities(

@@ -16,12 +16,14 @@ import click
 
 from ccrs_core.cli import form, interrupts, options
 from ccrs_core.cli.output import progress
-from ccrs_core.contract.codec import Alive, Data, Refused
+from ccrs_core.contract.access import Access
+from ccrs_core.contract.codec import Alive, Codec, Data, Outbound, Refused
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, resolve
 from ccrs_core.errors import CcrsError, ConnectFailed, TimedOut, UsageError
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.trouble import said
 
@@ -277,12 +279,12 @@ async def _stream(
     url = route.url.format(**addresses)
     began = time.perf_counter()
     try:
-        connection = await transport.connect(url)
+        connection = await transport.connect(url, route.headers)
     except ConnectFailed as error:
         yield Verdict("WebSocket handshake", FAILED, str(error))
         return
     yield Verdict("WebSocket handshake", OK, f"{shown_url(url)} in {_since(began)}")
-    line = _Line(exchange.codec(route), connection)
+    line = _Line(exchange.codec(route), connection, url)
     try:
         yield await line.pings()
         yield await line.data(subscription)
@@ -295,9 +297,14 @@ async def _stream(
 class _Line:
     """An open WebSocket, asked one thing after the other."""
 
-    def __init__(self, codec: Any, connection: Connection) -> None:
+    def __init__(self, codec: Codec, connection: Connection, url: str) -> None:
         self._codec = codec
         self._connection = connection
+        self._url = url
+
+    async def _send(self, frame: Outbound) -> None:
+        access = Access(now_ms=time.time_ns() // NS_PER_MS, url=self._url)
+        await self._connection.send(self._codec.sign(frame, access))
 
     async def _await(self, *kinds: type[Any]) -> Any:
         """The next message of one of these kinds."""
@@ -318,7 +325,7 @@ class _Line:
             if ping is None:
                 return Verdict(what, UNUSED, "protocol-level pings can't be timed from here")
             began = time.perf_counter()
-            await self._connection.send(ping)
+            await self._send(ping)
             try:
                 await self._await(Alive)
             except TimeoutError:
@@ -329,7 +336,7 @@ class _Line:
     async def data(self, subscription: Subscription) -> Verdict:
         what = "market data"
         began = time.perf_counter()
-        await self._connection.send(self._codec.subscribe([subscription], _REQUEST))
+        await self._send(self._codec.subscribe([subscription], _REQUEST))
         try:
             message = await self._await(Data, Refused)
             if isinstance(message, Refused):

@@ -117,9 +117,9 @@ def _slow(world: World) -> None:
     tap = world.tap
     connect_now, request_now = tap.connect, tap.request
 
-    async def connect_later(url: str) -> Any:
+    async def connect_later(url: str, headers: Any = ()) -> Any:
         await asyncio.sleep(_LATENCY)
-        connection = await connect_now(url)
+        connection = await connect_now(url, headers)
         try:
             await asyncio.sleep(_LATENCY)
         except BaseException:

@@ -55,8 +55,8 @@ class _Heard(World):
         self.frames: list[bytes] = []
         dial = self.tap.connect
 
-        async def connect(url: str) -> Any:
-            connection = await dial(url)
+        async def connect(url: str, headers: Any = ()) -> Any:
+            connection = await dial(url, headers)
             receive = connection.receive
 
             async def heard() -> Sequence[bytes]:

@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.samples import SignatureVector, samples_of
 from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.conformance.workbench.world import HOST, World, settle
-from ccrs_core.contract.codec import Codec
+from ccrs_core.contract.access import Access
+from ccrs_core.contract.codec import Codec, Outbound
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest
@@ -38,6 +39,7 @@ _REQUESTS = (
     HttpRequest("POST", "/zz", body=b'{"symbol":"AB"}', headers={"content-type": "text/plain"}),
 )
 _NOW_MS = 1_700_000_000_000
+_ACCESS = Access(now_ms=_NOW_MS, url="https://host.of.nobody", credentials=_CREDENTIALS)
 
 
 class SecretsProperties:
@@ -45,7 +47,8 @@ class SecretsProperties:
 
     @proves(10, against=Against.SAMPLES)
     def test_signatures_equal_the_published_vectors(self, subject: Subject) -> None:
-        """Signed requests and login frames equal the examples that the exchange publishes."""
+        """Signed requests, signed frames and login frames equal the examples that the exchange
+        publishes."""
         exchange = subject.exchange
         vectors = samples_of(subject).signatures
         signs, logs_in = _signs(subject), _logs_in(subject)
@@ -53,17 +56,19 @@ class SecretsProperties:
             subject.undeclared("signed request and no private stream")
         advice = (
             ": write samples/signatures.json from the examples that the exchange publishes, with "
-            "their credentials, the request or login, and the result"
+            "their credentials, the request, login or frame, and the result"
         )
         if signs and not any(vector.request for vector in vectors):
             pytest.fail(f"no vector shows that {subject.name} signs requests rightly{advice}")
-        if logs_in and not any(vector.login for vector in vectors):
+        if logs_in and not any(vector.login or vector.frame for vector in vectors):
             pytest.fail(f"no vector shows that {subject.name} logs in rightly{advice}")
         for vector in vectors:
-            if vector.request is None:
-                _logged_in(subject, vector)
-            else:
+            if vector.request is not None:
                 _signed(exchange, vector, vector.request)
+            elif vector.frame is not None:
+                _signed_frame(subject, vector, vector.frame)
+            else:
+                _logged_in(subject, vector)
 
     @proves(10, against=Against.NOTHING)
     def test_signed_requests_and_logins_show_no_secret(self, subject: Subject) -> None:
@@ -73,7 +78,7 @@ class SecretsProperties:
         _hides(f"{_CREDENTIALS!r} {_CREDENTIALS}", "the text of Credentials")
         for request in _REQUESTS:
             try:
-                signed = exchange.sign(request, _CREDENTIALS, _NOW_MS)
+                signed = exchange.sign(request, _ACCESS)
             except Unsupported as refusal:
                 _hides(f"{refusal!r}", "the refusal to sign")
                 continue
@@ -83,10 +88,13 @@ class SecretsProperties:
                 "sign() sends the secret itself: only a signature made with it may leave"
             )
         for codec in _codecs(subject, exchange):
-            frame = codec.login(_CREDENTIALS, _NOW_MS, "1")
+            frame = codec.login(_ACCESS, "1")
             _hides(f"{codec!r} {vars(codec) if hasattr(codec, '__dict__') else ''}", "a codec")
             text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame or ""
             assert _CREDENTIALS.secret not in text, "login() sends the secret itself"
+            ping = codec.ping("1")
+            text = "" if ping is None else str(codec.sign(ping, _ACCESS))
+            assert _CREDENTIALS.secret not in text, "Codec.sign() sends the secret itself"
         _hides(f"{exchange!r} {vars(exchange)} {vars(type(exchange))}", "the exchange")
 
     @proves(10, against=Against.NOTHING)
@@ -159,14 +167,14 @@ async def _send_signed(subject: Subject, world: World) -> list[str]:
     exchange, texts = world.exchange, []
     for request in _REQUESTS:
         try:
-            signed = exchange.sign(request, _CREDENTIALS, _NOW_MS)
+            signed = exchange.sign(request, _ACCESS)
             response = await world.transport.request(HOST, signed)
             texts.append(repr(exchange.error_of(response)))
         except CcrsError as error:
             texts += [repr(error), *traceback.format_exception(error)]
     case = subject.cases()[0]
     route = exchange.route(case.subscription)
-    frame = exchange.codec(route).login(_CREDENTIALS, _NOW_MS, "1")
+    frame = exchange.codec(route).login(_ACCESS, "1")
     if frame is not None:
         connection = await world.transport.connect(
             route.url.format(**everything_at(HOST, exchange))
@@ -202,7 +210,7 @@ def _codecs(subject: Subject, exchange: Exchange) -> Iterator[Codec]:
 
 
 def _signed(exchange: Exchange, vector: SignatureVector, request: HttpRequest) -> None:
-    found = exchange.sign(request, vector.credentials, vector.now_ms)
+    found = exchange.sign(request, vector.access)
     headers = {name.lower(): value for name, value in found.headers.items()}
     for name, value in vector.headers.items():
         assert headers.get(name.lower()) == value, (
@@ -218,15 +226,21 @@ def _signed(exchange: Exchange, vector: SignatureVector, request: HttpRequest) -
 
 
 def _logged_in(subject: Subject, vector: SignatureVector) -> None:
-    frames = [
-        codec.login(vector.credentials, vector.now_ms, "1")
-        for codec in _codecs(subject, subject.make())
-    ]
-    texts = [f.decode() if isinstance(f, bytes) else f for f in frames if f is not None]
+    frames = [codec.login(vector.access, "1") for codec in _codecs(subject, subject.make())]
     assert vector.login is not None
-    wanted = _meaning(vector.login)
-    assert wanted in map(_meaning, texts), (
-        f"{vector.where}: login() gives {texts[0] if texts else None!r}, not {vector.login!r}"
+    _among(vector, "login()", frames, vector.login)
+
+
+def _signed_frame(subject: Subject, vector: SignatureVector, frame: Mapping[str, str]) -> None:
+    codecs = _codecs(subject, subject.make())
+    frames = [codec.sign(frame["unsigned"], vector.access) for codec in codecs]
+    _among(vector, "Codec.sign()", frames, frame["signed"])
+
+
+def _among(vector: SignatureVector, by: str, found: Sequence[Outbound | None], text: str) -> None:
+    texts = [f.decode() if isinstance(f, bytes) else f for f in found if f is not None]
+    assert _meaning(text) in map(_meaning, texts), (
+        f"{vector.where}: {by} gives {texts[0] if texts else None!r}, not {text!r}"
     )
 
 

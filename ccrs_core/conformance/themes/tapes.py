@@ -296,8 +296,8 @@ class _Counted(World):
         self.received: dict[int, _Received] = {}
         dial = self.tap.connect
 
-        async def connect_counted(url: str) -> Any:
-            connection = await dial(url)
+        async def connect_counted(url: str, headers: Any = ()) -> Any:
+            connection = await dial(url, headers)
             count = self.received[len(self.received)] = _Received()
             receive = connection.receive
 

@@ -9,15 +9,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import Codec, Data, Message, Outbound, Reply
 from ccrs_core.contract.compression import inflate
+from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import Answer, HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import EmulatedExchange, Frame, HttpRefusal, Peer, PingAction
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, MarketData
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.requests.pages import Pages
 from ccrs_core.transport.addresses import everything_at
 
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 _addresses = count()
 _MOST_PAGES = 2_000
+CREDENTIALS = Credentials("key of nobody", "c2VjcmV0IG9mIG5vYm9keQ==", "phrase of nobody")
+"""What private connections of a line are signed with."""
 
 
 class Wire:
@@ -37,7 +41,9 @@ class Wire:
         self.frames: list[bytes] = []
         """Every frame so far, as it came."""
         self.closed = False
-        url = urlsplit(route.url.format(**everything_at("http://emulator", exchange)))
+        self._url = route.url.format(**everything_at("http://emulator", exchange))
+        self._private = route.private
+        url = urlsplit(self._url)
         query = dict(parse_qsl(url.query))
         peer = venue.open(url.path, query, venue.now_ns, line.address or line.another())
         if isinstance(peer, HttpRefusal):
@@ -61,7 +67,12 @@ class Wire:
         """Send a frame as the client would, in its turn; what comes back until then."""
         delay = self.delay()
         found = self.run(delay) if delay else []
-        self.peer.received(frame, self.line.venue.now_ns)
+        access = Access(
+            now_ms=self.line.venue.now_ns // NS_PER_MS,
+            url=self._url,
+            credentials=CREDENTIALS if self._private else None,
+        )
+        self.peer.received(self.codec.sign(frame, access), self.line.venue.now_ns)
         return found + self.take()
 
     def delay(self) -> float:

@@ -23,6 +23,7 @@ from ccrs_core import errors
 from ccrs_core.conformance.workbench.reading import RECEIVED_NS, Reader, SampleError
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract import rest
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import Message
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange, Route
@@ -189,6 +190,18 @@ class SignatureVector:
     query: Sequence[tuple[str, str]] | None
     """The whole query once it is signed; None: as it was."""
     login: str | None
+    url: str = "https://"
+    """Where it goes to, where that is signed, too."""
+    token: str = ""
+    frame: Mapping[str, str] | None = None
+    """``unsigned``: what a codec writes; ``signed``: what it makes of that."""
+
+    @property
+    def access(self) -> Access:
+        """What it is signed with."""
+        return Access(
+            now_ms=self.now_ms, url=self.url, credentials=self.credentials, token=self.token
+        )
 
 
 class Samples:
@@ -431,9 +444,15 @@ def _signature(read: Reader) -> SignatureVector:
     now_ms = read.typed("now_ms", int)
     source = read.typed("source", str)
     credentials = read.item("credentials").structure(Credentials)
+    url, token = read.typed("url", str, "https://"), read.typed("token", str, "")
+    where = read.where, source, now_ms, credentials
     if read.get("login", None) is not None:
         login = read.typed("login", str)
-        return SignatureVector(read.where, source, now_ms, credentials, None, {}, None, login)
+        return SignatureVector(*where, None, {}, None, login, url, token)
+    if read.get("frame", None) is not None:
+        frame = read.item("frame")
+        texts = {name: frame.typed(name, str) for name in ("unsigned", "signed")}
+        return SignatureVector(*where, None, {}, None, None, url, token, texts)
     signed = read.item("signed")
     return SignatureVector(
         where=read.where,
@@ -444,6 +463,8 @@ def _signature(read: Reader) -> SignatureVector:
         headers=signed.texts("headers", {}),
         query=None if signed.get("query", None) is None else signed.pairs("query"),
         login=None,
+        url=url,
+        token=token,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from ccrs_core.client.client import Client, connect
@@ -30,9 +30,9 @@ class _DiallingTap(Tap):
         self.request = transport.request  # type: ignore[method-assign]
         self.aclose = transport.aclose  # type: ignore[method-assign]
 
-    async def connect(self, url: str) -> Connection:  # type: ignore[override]
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Connection:  # type: ignore[override]
         self.attempts.append((self.now(), url))
-        return await self._http.connect(url)
+        return await self._http.connect(url, headers)
 
 
 class SocketWorld:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import Codec, Heartbeat, Message, Outbound
-from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
 from ccrs_core.contract.rest import GetBook, HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
@@ -53,8 +53,11 @@ class SpiedCodec(Codec):
     def probe(self, request_id: str) -> Outbound | None:
         return self._codec.probe(request_id)
 
-    def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound | None:
-        return self._codec.login(credentials, now_ms, request_id)
+    def login(self, access: Access, request_id: str) -> Outbound | None:
+        return self._codec.login(access, request_id)
+
+    def sign(self, frame: Outbound, access: Access) -> Outbound:
+        return self._codec.sign(frame, access)
 
     def _note(self, subscribe: bool, subs: Sequence[Subscription], frame: Outbound) -> Outbound:
         topics = tuple(dict.fromkeys(map(self._codec.topic, subs)))
@@ -121,8 +124,8 @@ class SpiedExchange(Exchange):
     def error_of(self, response: HttpResponse) -> CcrsError | None:
         return self._inner.error_of(response)
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
-        return self._inner.sign(request, credentials, now_ms)
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        return self._inner.sign(request, access)
 
     def checksum(self, subscription: Subscription) -> Checksum | None:
         return self._inner.checksum(subscription)

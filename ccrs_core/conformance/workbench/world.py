@@ -66,11 +66,11 @@ class Tap:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def connect(self, url: str) -> _TappedConnection:
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> _TappedConnection:
         self.attempts.append((self.now(), url))
         self._connections += 1
         number = self._connections
-        return _TappedConnection(self, number, await self._inner.connect(url))
+        return _TappedConnection(self, number, await self._inner.connect(url, headers))
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         self.requests.append((self.now(), base_url, request))

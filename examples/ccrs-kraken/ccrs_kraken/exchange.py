@@ -19,7 +19,7 @@ class Kraken(ccrs.Exchange):
     """Kraken's spot market."""
 
     name = "kraken"
-    contract = 1
+    contract = 2
     title = "Kraken"
     capabilities = ccrs.Capabilities(
         channels={Market.SPOT: frozenset({Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK})},

@@ -98,7 +98,7 @@ class Binance(Exchange):
     """Binance: spot, USD-M and COIN-M futures, public market data."""
 
     name: ClassVar[str] = EXCHANGE
-    contract: ClassVar[int] = 1
+    contract: ClassVar[int] = 2
     title: ClassVar[str] = "Binance"
     capabilities: ClassVar[Capabilities] = Capabilities(
         channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES, Market.INVERSE: _FUTURES},

@@ -40,7 +40,7 @@ def subscription(
 
 
 def test_the_plugin_is_written_to_the_contract_of_this_core() -> None:
-    assert Binance.contract == CONTRACT == 1
+    assert Binance.contract == CONTRACT == 2
     assert Binance.name == "binance"
 
 

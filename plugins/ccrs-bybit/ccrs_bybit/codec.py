@@ -25,10 +25,10 @@ from ccrs_bybit.streams import (
 )
 from ccrs_bybit.tickers import OptionTopOfBookStream, TickerStream
 from ccrs_core import (
+    Access,
     Ack,
     Channel,
     Codec,
-    Credentials,
     DecodeError,
     Heartbeat,
     LoggedIn,
@@ -135,8 +135,9 @@ class BybitCodec(Codec):
     def ping(self, request_id: str) -> Outbound:
         return f'{{"req_id":{_json(request_id)},"op":"ping"}}'
 
-    def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound:
-        expires = now_ms + LOGIN_VALIDITY_MS
+    def login(self, access: Access, request_id: str) -> Outbound:
+        credentials = access.credentials
+        expires = access.now_ms + LOGIN_VALIDITY_MS
         proof = hmac.new(
             credentials.secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256
         ).hexdigest()

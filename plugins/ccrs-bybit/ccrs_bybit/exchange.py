@@ -18,6 +18,7 @@ from ccrs_bybit.codec import INTERVALS, BybitCodec
 from ccrs_bybit.rest import ENDPOINTS
 from ccrs_bybit.symbols import EXCHANGE
 from ccrs_core import (
+    Access,
     Budget,
     Capabilities,
     Channel,
@@ -34,7 +35,7 @@ from ccrs_core import (
 )
 
 if TYPE_CHECKING:
-    from ccrs_core import CcrsError, Credentials, Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core import CcrsError, Endpoint, HttpRequest, HttpResponse, Request
     from ccrs_core.emulator import Dialect
 
 RECEIVE_WINDOW_MS = 5000
@@ -103,7 +104,7 @@ class Bybit(Exchange):
     """Bybit v5: spot, linear and inverse market data, options' instruments and top of book."""
 
     name: ClassVar[str] = EXCHANGE
-    contract: ClassVar[int] = 1
+    contract: ClassVar[int] = 2
     title: ClassVar[str] = "Bybit"
     capabilities: ClassVar[Capabilities] = Capabilities(
         channels={
@@ -161,11 +162,12 @@ class Bybit(Exchange):
     def codec(self, route: Route) -> Codec:
         return BybitCodec()
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         """Headers as of https://bybit-exchange.github.io/docs/v5/guide#authentication.
 
         What is signed of a GET is its query, percent-encoded as :func:`urllib.parse.quote` does.
         """
+        credentials, now_ms = access.credentials, access.now_ms
         payload = (
             urlencode(request.query, quote_via=quote, safe="").encode()
             if request.method == "GET"

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccrs_core import (
+    Access,
     Ack,
     Channel,
     Codec,
@@ -104,8 +105,10 @@ def test_every_interval_and_depth_has_its_topic() -> None:
 
 
 def test_the_login_frame_equals_the_published_vector() -> None:
+    credentials = Credentials("testkey", "testsecret")
+    access = Access(now_ms=1_700_000_000_000, url="wss://ws", credentials=credentials)
     codec = BybitCodec()
-    frame = json.loads(codec.login(Credentials("testkey", "testsecret"), 1_700_000_000_000, "9"))
+    frame = json.loads(codec.login(access, "9"))
     assert frame == {
         "req_id": "9",
         "op": "auth",

@@ -14,6 +14,7 @@ from ccrs_bybit.guess import instrument_of
 
 from ccrs_core import (
     CONTRACT,
+    Access,
     Channel,
     Credentials,
     HttpRequest,
@@ -27,6 +28,7 @@ from ccrs_core import (
 
 KEY = Credentials("testkey", "testsecret")
 NOW_MS = 1_700_000_000_000
+ACCESS = Access(now_ms=NOW_MS, url="https://api.bybit.com", credentials=KEY)
 
 
 def subscription(
@@ -43,7 +45,7 @@ OPTION = "BTC-25DEC26-120000-C-USDT"
 
 
 def test_the_plugin_is_written_to_the_contract_of_this_core() -> None:
-    assert Bybit.contract == CONTRACT == 1
+    assert Bybit.contract == CONTRACT == 2
     assert Bybit.name == "bybit"
 
 
@@ -131,7 +133,7 @@ def test_only_streams_with_a_cadence_can_be_too_silent() -> None:
 
 def test_signatures_equal_the_published_vectors() -> None:
     get = HttpRequest("GET", "/v5/x", (("category", "linear"), ("symbol", "BTCUSDT")))
-    signed = Bybit().sign(get, KEY, NOW_MS)
+    signed = Bybit().sign(get, ACCESS)
     assert signed.headers == {
         "X-BAPI-API-KEY": "testkey",
         "X-BAPI-TIMESTAMP": "1700000000000",
@@ -143,7 +145,7 @@ def test_signatures_equal_the_published_vectors() -> None:
         b'"qty":"0.01","price":"50000"}'
     )
     post = HttpRequest("POST", "/v5/order/create", body=body, headers={"A": "b"})
-    signed = Bybit().sign(post, KEY, NOW_MS)
+    signed = Bybit().sign(post, ACCESS)
     assert signed.headers["X-BAPI-SIGN"] == (
         "3a5220fefeec7d1067d47c977b5143207434ecd0603eebde0016f7e8d38c9c67"
     )
@@ -156,7 +158,7 @@ def test_what_is_signed_is_the_query_as_it_is_sent() -> None:
     import hmac
 
     text = "a b&c=d/é%"
-    signed = Bybit().sign(HttpRequest("GET", "/x", (("q", text),)), KEY, NOW_MS)
+    signed = Bybit().sign(HttpRequest("GET", "/x", (("q", text),)), ACCESS)
     payload = f"1700000000000testkey5000q={quote(text, safe='')}".encode()
     assert signed.headers["X-BAPI-SIGN"] == (
         hmac.new(b"testsecret", payload, hashlib.sha256).hexdigest()
@@ -164,7 +166,7 @@ def test_what_is_signed_is_the_query_as_it_is_sent() -> None:
 
 
 def test_signing_shows_no_secret() -> None:
-    signed = Bybit().sign(HttpRequest("GET", "/x"), KEY, NOW_MS)
+    signed = Bybit().sign(HttpRequest("GET", "/x"), ACCESS)
     assert "testsecret" not in repr(signed) + repr(KEY)
 
 

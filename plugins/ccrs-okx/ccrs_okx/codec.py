@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import orjson
 
 from ccrs_core import (
+    Access,
     Ack,
     Channel,
     Closing,
     Codec,
-    Credentials,
     DecodeError,
     Heartbeat,
     LoggedIn,
@@ -184,9 +184,9 @@ class OkxCodec(Codec):
     def ping(self, request_id: str) -> Outbound:
         return "ping"
 
-    def login(self, credentials: Credentials, now_ms: int, request_id: str) -> Outbound:
+    def login(self, access: Access, request_id: str) -> Outbound:
         """https://www.okx.com/docs-v5/en/#overview-websocket-login"""
-        seconds = str(now_ms // 1000)
+        credentials, seconds = access.credentials, str(access.now_ms // 1000)
         text = f"{seconds}GET/users/self/verify"
         proof = hmac.new(credentials.secret.encode(), text.encode(), hashlib.sha256).digest()
         argument = {

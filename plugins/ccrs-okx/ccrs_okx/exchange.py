@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from ccrs_core import (
+    Access,
     Budget,
     Capabilities,
     Channel,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from ccrs_core import (
         CcrsError,
         Checksum,
-        Credentials,
         Endpoint,
         HttpRequest,
         HttpResponse,
@@ -108,7 +108,7 @@ class Okx(Exchange):
     options."""
 
     name: ClassVar[str] = EXCHANGE
-    contract: ClassVar[int] = 1
+    contract: ClassVar[int] = 2
     title: ClassVar[str] = "OKX"
     capabilities: ClassVar[Capabilities] = Capabilities(
         channels={
@@ -148,8 +148,9 @@ class Okx(Exchange):
     def codec(self, route: Route) -> Codec:
         return OkxCodec()
 
-    def sign(self, request: HttpRequest, credentials: Credentials, now_ms: int) -> HttpRequest:
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         """https://www.okx.com/docs-v5/en/#overview-rest-authentication-signature"""
+        credentials, now_ms = access.credentials, access.now_ms
         moment = datetime.fromtimestamp(now_ms // 1000, UTC)
         timestamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ms % 1000:03d}Z"
         query = f"?{request.query_string}" if request.query else ""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ccrs_core import (
     NS_PER_MS,
+    Access,
     Ack,
     BookUpdate,
     Candle,
@@ -159,7 +160,8 @@ def test_every_channel_interval_and_depth_has_its_topic() -> None:
 
 def test_a_login_is_signed_over_seconds() -> None:
     credentials = Credentials(key="k", secret="testsecret", passphrase="p")
-    frame = OkxCodec().login(credentials, 1_700_000_000_999, "5")
+    access = Access(now_ms=1_700_000_000_999, url="wss://ws", credentials=credentials)
+    frame = OkxCodec().login(access, "5")
     (argument,) = json.loads(frame)["args"]
     assert argument == {
         "apiKey": "k",

@@ -15,6 +15,7 @@ from ccrs_okx.guess import instrument_of
 
 from ccrs_core import (
     CONTRACT,
+    Access,
     Channel,
     Credentials,
     GetBook,
@@ -53,7 +54,7 @@ def subscription(
 
 
 def test_the_plugin_is_written_to_the_contract_of_this_core() -> None:
-    assert Okx.contract == CONTRACT == 1
+    assert Okx.contract == CONTRACT == 2
     assert Okx.name == "okx"
 
 
@@ -135,6 +136,10 @@ def test_deep_books_may_start_from_a_request_and_are_checked(market: Market) -> 
 # --- signatures ---
 
 
+def access(credentials: Credentials, now_ms: int) -> Access:
+    return Access(now_ms=now_ms, url="https://www.okx.com", credentials=credentials)
+
+
 @pytest.mark.parametrize(
     ("request_", "proof"),
     [
@@ -155,7 +160,7 @@ def test_deep_books_may_start_from_a_request_and_are_checked(market: Market) -> 
 )
 def test_requests_are_signed_with_query_and_body(request_: HttpRequest, proof: str) -> None:
     credentials = Credentials(key="k", secret="testsecret", passphrase="p")
-    signed = Okx().sign(request_, credentials, 1_700_000_000_000)
+    signed = Okx().sign(request_, access(credentials, 1_700_000_000_000))
     assert signed.headers["OK-ACCESS-SIGN"] == proof
     assert signed.headers["OK-ACCESS-TIMESTAMP"] == "2023-11-14T22:13:20.000Z"
     assert signed.headers["OK-ACCESS-KEY"] == "k"
@@ -167,7 +172,7 @@ def test_requests_are_signed_with_query_and_body(request_: HttpRequest, proof: s
 def test_milliseconds_of_the_time_are_signed() -> None:
     credentials = Credentials(key="k", secret="s", passphrase="p")
     request = HttpRequest("GET", "/api/v5/account/config")
-    signed = [Okx().sign(request, credentials, 1_700_000_000_000 + ms) for ms in (7, 70)]
+    signed = [Okx().sign(request, access(credentials, 1_700_000_000_000 + ms)) for ms in (7, 70)]
     stamps = [each.headers["OK-ACCESS-TIMESTAMP"] for each in signed]
     assert stamps == ["2023-11-14T22:13:20.007Z", "2023-11-14T22:13:20.070Z"]
     assert signed[0].headers["OK-ACCESS-SIGN"] != signed[1].headers["OK-ACCESS-SIGN"]

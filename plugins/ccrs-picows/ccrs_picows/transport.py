@@ -7,6 +7,7 @@ import base64
 import contextlib
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
@@ -66,7 +67,7 @@ class PicowsTransport:
         self._dialling: set[_Attempt] = set()
         self._closed = False
 
-    async def connect(self, url: str) -> PicowsConnection:
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> PicowsConnection:
         target = _parsed(url)
         if self._closed:
             raise ConnectFailed(f"{target.where}: the transport is closed")
@@ -74,7 +75,7 @@ class PicowsTransport:
         self._dialling.add(attempt)
         try:
             async with Deadline(self._options.connect_timeout) as attempt.deadline:
-                await self._dial(target, attempt)
+                await self._dial(target, headers, attempt)
             return attempt.made()
         except Exception as error:
             attempt.drop()
@@ -88,7 +89,9 @@ class PicowsTransport:
         # Raised out here, so that no foreign error hangs on to it: theirs may show credentials.
         raise failure
 
-    async def _dial(self, target: _Target, attempt: _Attempt) -> None:
+    async def _dial(
+        self, target: _Target, headers: Sequence[tuple[str, str]], attempt: _Attempt
+    ) -> None:
         options, proxy = self._options, self._proxy
         if target.secure and self._context is None:
             self._context = ssl.create_default_context()
@@ -112,7 +115,7 @@ class PicowsTransport:
                 enable_auto_pong=False,
                 max_frame_size=options.max_frame_bytes,
                 max_redirects=0,
-                extra_headers=target.headers,
+                extra_headers=[*target.headers.items(), *headers],
                 proxy=_url(proxy) if proxy is not None and tunnelled else None,
                 socket_factory=plug,
                 logger_name=cast(Any, attempt.watch),
