@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ccrs_binance import error_codes
-from ccrs_binance.codec import FULL_DEPTH, INTERVALS, PARTIAL_DEPTHS, BinanceCodec
+from ccrs_binance.channels import PARTIAL_DEPTHS
+from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core import (

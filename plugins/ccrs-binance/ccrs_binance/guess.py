@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from ccrs_binance.codec import FULL_DEPTH, INTERVALS, SPEEDS
+from ccrs_binance.channels import SPEEDS
+from ccrs_binance.codec import FULL_DEPTH, INTERVALS
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core import NS_PER_SECOND, Channel, Instrument, Market, Subscription, unified_symbol
 

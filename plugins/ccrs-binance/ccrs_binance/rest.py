@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ccrs_binance.channels import MAKERS, improves_price
 from ccrs_binance.codec import INTERVALS
-from ccrs_binance.streams import improves_price, levels
 from ccrs_binance.symbols import instruments
 from ccrs_core import INTERVALS as INTERVAL_SECONDS
 from ccrs_core import (
@@ -36,24 +36,33 @@ from ccrs_core import (
     Instrument,
     Market,
     Request,
-    Side,
     TopOfBook,
     Trade,
 )
 from ccrs_core.wire import (
+    Always,
+    By,
+    Choice,
+    Count,
+    Digits,
+    Levels,
+    Ms,
+    Over,
+    Price,
+    Quote,
+    Rate,
+    Shape,
+    Size,
     candle_page,
     candles_of_page,
-    decimal,
     goes_back,
     json_pages,
-    later,
     mark,
     ns_of_ms,
     ns_or_none,
     oldest_first,
-    price,
     read_rows,
-    size,
+    row_reader,
     spelled,
     timed_pages,
     whole,
@@ -77,6 +86,83 @@ FUNDING_WINDOW_MS = FUNDING_LIMIT * SHORTEST_FUNDING_NS // NS_PER_MS
 SPOT_LEVELS = 5000
 FUTURES_LEVELS = (5, 10, 20, 50, 100, 500, 1000)
 """Futures take these numbers of levels and no others."""
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+TOP_OF_BOOK = Shape(
+    # Spot says no time.
+    TopOfBook,
+    usual=[
+        '{"symbol":"X","bidPrice":"4.1","bidQty":"43","askPrice":"4.2","askQty":"9","time":1794000123005}'
+    ],
+    fields={
+        "exchange_time_ns": Ms("time", absent=None),
+        "bid": Quote("bidPrice", "bidQty"),
+        "ask": Quote("askPrice", "askQty"),
+    },
+)
+BOOK = Shape(
+    # The sequence is that of the stream of changes. Spot says no time.
+    BookUpdate,
+    usual=['{"lastUpdateId":1027024,"T":1794000123005,"bids":[["4.1","43"]],"asks":[["4.2","9"]]}'],
+    fields={
+        "exchange_time_ns": Ms("T", absent=None),
+        "sequence": Count("lastUpdateId"),
+        "snapshot": Always(True),
+        "bids": Levels("bids", left=True, cut=True),
+        "asks": Levels("asks", left=True, cut=True),
+    },
+)
+TRADE = Shape(
+    Trade,
+    usual=['{"id":5,"price":"4.1","qty":"12","time":1794000123005,"isBuyerMaker":true}'],
+    fields={
+        "exchange_time_ns": Ms("time"),
+        "sequence": Count("id"),
+        "trade_id": Digits("id"),
+        "price": Price("price"),
+        "size": Size("qty"),
+        "side": Choice(MAKERS, "isBuyerMaker"),
+    },
+)
+AGGREGATE_TRADE = Shape(
+    Trade,
+    usual=['{"a":26129,"p":"4.1","q":"4.7","nq":"4.7","f":1,"l":2,"T":1794000123005,"m":true}'],
+    fields={
+        "exchange_time_ns": Ms("T"),
+        "sequence": Count("a"),
+        "trade_id": Digits("a"),
+        "price": Price("p"),
+        "size": Size("q"),
+        "side": Choice(MAKERS, "m"),
+        "rpi": By(improves_price, Size("nq", absent=None), Size("q")),
+    },
+)
+CANDLE = Shape(
+    # What Binance tells as its end is earlier where an outage has cut a candle.
+    Candle,
+    usual=['[1794000120000,"4.1","4.3","4.0","4.2","148",1794000179999,"620.1",308,"1","2","0"]'],
+    fields={
+        "open_time_ns": Ms("0"),
+        "open": Price("1"),
+        "high": Price("2"),
+        "low": Price("3"),
+        "close": Price("4"),
+        "volume": Size("5"),
+        "turnover": Size("7"),
+        "closed": Over(),
+    },
+)
+FUNDING = Shape(
+    Funding,
+    usual=['{"symbol":"X","fundingTime":1794009600000,"fundingRate":"-0.0001","markPrice":"4.2"}'],
+    fields={
+        "exchange_time_ns": Ms("fundingTime"),
+        "rate": Rate("fundingRate"),
+        "funding_time_ns": Ms("fundingTime"),
+    },
+)
 
 
 def _spot(instrument: Instrument) -> bool:
@@ -134,20 +220,7 @@ def _read_top_of_book(
         (body,) = _list(body)
     if body["symbol"] != instrument.native:
         raise ValueError("the answer is of another symbol")
-    bid_size, ask_size = size(body["bidQty"]), size(body["askQty"])
-    return Answer(
-        TopOfBook(
-            instrument.exchange,
-            instrument.symbol,
-            ns_or_none(body.get("time")),
-            received_time_ns,
-            None,
-            price(body["bidPrice"]) if bid_size else None,
-            bid_size or None,
-            price(body["askPrice"]) if ask_size else None,
-            ask_size or None,
-        )
-    )
+    return Answer(row_reader(TOP_OF_BOOK, instrument, received_time_ns)(body))
 
 
 def most_levels(instrument: Instrument) -> int:
@@ -183,21 +256,8 @@ def book_weight(request: GetBook) -> int:
 def _read_book(
     request: GetBook, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[BookUpdate]:
-    """The sequence is that of the stream of changes. Spot says no time."""
-    instrument = request.instrument
-    bids, asks = levels(body["bids"]), levels(body["asks"])
-    return Answer(
-        BookUpdate(
-            instrument.exchange,
-            instrument.symbol,
-            ns_or_none(body.get("T")),
-            received_time_ns,
-            whole(body["lastUpdateId"]),
-            True,
-            tuple([level for level in bids if level[1]])[: request.depth],
-            tuple([level for level in asks if level[1]])[: request.depth],
-        )
-    )
+    read = row_reader(BOOK, request.instrument, received_time_ns, depth=request.depth)
+    return Answer(read(body))
 
 
 # --- trades ---------------------------------------------------------------------------------
@@ -215,30 +275,8 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
 def _read_trades(
     request: GetTrades, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Trade]]:
-    instrument = request.instrument
-    names = ("id", "time", "price", "qty", "isBuyerMaker")
-    if not _spot(instrument):
-        names = ("a", "T", "p", "q", "m")
-
-    def trade(row: Any) -> Trade:
-        number, time, at, much, maker = (row[name] for name in names)
-        if type(maker) is not bool:
-            raise TypeError("the maker's side isn't true or false")
-        traded = size(much)
-        return Trade(
-            instrument.exchange,
-            instrument.symbol,
-            ns_of_ms(time),
-            received_time_ns,
-            whole(number),
-            str(number),
-            price(at),
-            traded,
-            Side.SELL if maker else Side.BUY,
-            rpi=improves_price(row, traded),
-        )
-
-    found = read_rows(body, trade)
+    shape = TRADE if _spot(request.instrument) else AGGREGATE_TRADE
+    found = read_rows(body, row_reader(shape, request.instrument, received_time_ns))
     return found.answer(oldest_first(found.values)[-request.limit :])
 
 
@@ -319,30 +357,10 @@ def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
 def _read_candles(
     request: GetCandles, body: Any, received_time_ns: int, cursor: str | None, now_ns: int
 ) -> Answer[list[Candle]]:
-    instrument, interval = request.instrument, request.interval
-
-    def candle(row: Any) -> Candle:
-        open_ns = ns_of_ms(row[0])
-        # What Binance tells as its end is earlier where an outage has cut a candle.
-        close_ns = later(open_ns, interval, 1)
-        return Candle(
-            instrument.exchange,
-            instrument.symbol,
-            None,
-            received_time_ns,
-            interval,
-            open_ns,
-            close_ns,
-            price(row[1]),
-            price(row[2]),
-            price(row[3]),
-            price(row[4]),
-            size(row[5]),
-            size(row[7]),
-            close_ns <= now_ns,
-        )
-
-    found = read_rows(body, candle)
+    read = row_reader(
+        CANDLE, request.instrument, received_time_ns, interval=request.interval, now_ns=now_ns
+    )
+    found = read_rows(body, read)
     wanted, further = candles_of_page(
         request,
         cursor,
@@ -396,23 +414,10 @@ def _place(request: GetFundingHistory, cursor: str | None) -> tuple[int | None, 
 def _read_funding(
     request: GetFundingHistory, body: Any, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
-    instrument = request.instrument
-
-    def funding(row: Any) -> Funding:
-        time_ns = ns_of_ms(row["fundingTime"])
-        return Funding(
-            instrument.exchange,
-            instrument.symbol,
-            time_ns,
-            received_time_ns,
-            decimal(row["fundingRate"]),
-            time_ns,
-        )
-
     at, left, width = _place(request, cursor)
     if request.start_ns is None and at and width > FUNDING_WINDOW_MS and len(body) >= FUNDING_LIMIT:
         return Answer([], f"{at}:{left}:{max(FUNDING_WINDOW_MS, width // _GROWTH)}")
-    found = read_rows(body, funding)
+    found = read_rows(body, row_reader(FUNDING, request.instrument, received_time_ns))
     rates = oldest_first(found.values)
     wanted = [each for each in rates if within(request, each.funding_time_ns or 0)]
     return found.answer(wanted, _next_funding(request, body, rates, cursor))

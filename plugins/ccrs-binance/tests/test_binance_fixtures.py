@@ -259,12 +259,12 @@ def test_usual_frames_take_the_quick_way(folder: Path) -> None:
         if subs:
             codec.subscribe(subs, "1")
         for frame in frames:
-            name, _, rest = frame.removeprefix(b'{"stream":"').partition(b'"')
-            quick = codec._plain.get(name)
+            quick = codec.shortcut(orjson.loads(frame).get("stream"))
             if quick is not None:
-                taken[quick(frame, len(frame) - len(rest), 1) is not None] += 1
+                taken[quick(frame, 1) is not None] += 1
+                codec.decode(frame, 1)  # from which another spelling is learned
     assert taken[True] > 1000
-    assert not taken[False]
+    assert taken[False] < 20
 
 
 def test_answers_and_notices_are_told_apart() -> None:
