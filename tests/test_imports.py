@@ -248,11 +248,8 @@ def test_the_core_names_no_exchange(path: Path) -> None:
 
 
 TOO_LONG = {
-    "conformance/themes/cleanup.py",
-    "conformance/workbench/truth.py",
     "connections/link.py",
     "connections/session.py",
-    "recordings/format.py",
     "recordings/playback.py",
     "topics/keeper.py",
     "topics/topic.py",

@@ -18,6 +18,7 @@ from ccrs_core import Credentials, HttpRequest, UsageError, top_of_book
 from ccrs_core.client.client import connect
 from ccrs_core.errors import ConnectionLost, RecordingFailed
 from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import (
     Closed,
     End,
@@ -26,13 +27,11 @@ from ccrs_core.recordings.format import (
     Opened,
     Received,
     Record,
-    RecordingTransport,
-    RecordingWriter,
     Sent,
     decode,
     encode,
-    read,
 )
+from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer, instrument

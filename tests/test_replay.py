@@ -36,14 +36,10 @@ from ccrs_core.client.client import connect
 from ccrs_core.contract.exchange import Environment, Route, resolve
 from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.recordings.format import (
-    Header,
-    Opened,
-    Received,
-    RecordingTransport,
-    RecordingWriter,
-)
+from ccrs_core.recordings.files import RecordingWriter
+from ccrs_core.recordings.format import Header, Opened, Received
 from ccrs_core.recordings.replay import Replay, received_frames, replay
+from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer, instrument
 

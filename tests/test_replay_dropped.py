@@ -20,7 +20,8 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.recordings import playback
-from ccrs_core.recordings.format import Header, Opened, Received, RecordingWriter
+from ccrs_core.recordings.files import RecordingWriter
+from ccrs_core.recordings.format import Header, Opened, Received
 from ccrs_core.recordings.replay import OTHERS, Replay
 from tests.toy import Toy, ToyCodec, instrument
 

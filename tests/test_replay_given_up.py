@@ -33,8 +33,10 @@ from ccrs_core import (
 from ccrs_core.contract.compression import Compression
 from ccrs_core.contract.exchange import Route, resolve
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.recordings.format import Header, RecordingTransport, RecordingWriter, read
+from ccrs_core.recordings.files import RecordingWriter, read
+from ccrs_core.recordings.format import Header
 from ccrs_core.recordings.replay import Replay, replay
+from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer
 

@@ -30,7 +30,8 @@ from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.recordings.format import Closed, Header, Opened, Received, Record, lines, read
+from ccrs_core.recordings.files import lines, read
+from ccrs_core.recordings.format import Closed, Header, Opened, Received, Record
 from ccrs_core.recordings.playback import Playback
 
 

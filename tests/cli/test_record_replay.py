@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ccrs_core.cli import run
-from ccrs_core.recordings.format import Header, read
+from ccrs_core.recordings.files import read
+from ccrs_core.recordings.format import Header
 from tests.cli.conftest import ROOT, SECONDS, Command
 
 BYBIT = Path(os.environ.get("CCRS_FIXTURES", ROOT.parent / "shared" / "fixtures")) / "bybit" / "ws"

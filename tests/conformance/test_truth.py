@@ -11,8 +11,9 @@ import pytest
 from ccrs_core.conformance.judges.judge import Capture, Judge
 from ccrs_core.conformance.workbench.generated import Deed, Kind, vary
 from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import History, Truth, clock
+from ccrs_core.conformance.workbench.truth import History, Truth
 from ccrs_core.emulator import Lifetime
 from ccrs_core.model.events import AnyEvent, Gap, Reason, TopOfBook, Trade
 from ccrs_core.model.instruments import Instrument, Market, Side

@@ -19,7 +19,8 @@ from ccrs_core.model.subscriptions import Channel, Interest
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
     from ccrs_core.feeds.feed import Feed
-    from ccrs_core.recordings.format import Header, RecordingWriter
+    from ccrs_core.recordings.files import RecordingWriter
+    from ccrs_core.recordings.format import Header
     from ccrs_core.transport.base import Transport
 
 _SHOW_SECONDS = 0.25
@@ -65,7 +66,8 @@ def command(
     The file is complete up to the last frame at any moment, even if this is killed. Play it back
     with: ccrs replay EXCHANGE FILE. --count counts received frames.
     """
-    from ccrs_core.recordings.format import RecordingTransport, RecordingWriter
+    from ccrs_core.recordings.files import RecordingWriter
+    from ccrs_core.recordings.transport import RecordingTransport
 
     interests = options.interests(symbols, channels, depth, interval)
     new = not path.exists()

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from ccrs_core.conformance.judges.figures import interval_of, past_candle_is_true
 from ccrs_core.conformance.workbench.line import Line
-from ccrs_core.conformance.workbench.truth import RESOLUTION_NS, History, clock
+from ccrs_core.conformance.workbench.moments import RESOLUTION_NS, clock
+from ccrs_core.conformance.workbench.truth import History
 from ccrs_core.contract.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
 from ccrs_core.emulator import Listing
 from ccrs_core.model.events import Candle, Funding

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import attrs
 
-from ccrs_core.conformance.workbench.truth import RESOLUTION_NS, History, Moment, Print, clock
+from ccrs_core.conformance.workbench.moments import RESOLUTION_NS, Moment, Print, clock
+from ccrs_core.conformance.workbench.truth import History
 from ccrs_core.emulator import Bar, Interval, Listing, SimulatedMarket
 from ccrs_core.model.events import Candle, Event, Funding, MarkPrice, Ticker
 from ccrs_core.model.instruments import Market

@@ -13,7 +13,8 @@ from ccrs_core.conformance.judges.figures import (
     ticker_is_true,
 )
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of, next_due_ns
-from ccrs_core.conformance.workbench.truth import History, Truth, clock
+from ccrs_core.conformance.workbench.moments import clock
+from ccrs_core.conformance.workbench.truth import History, Truth
 from ccrs_core.contract.exchange import Route
 from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model.events import (

@@ -12,9 +12,9 @@ import attrs
 from ccrs_core.conformance.judges.calendars import at, candle_at, elsewhere, opens_until
 from ccrs_core.conformance.judges.figures import interval_of
 from ccrs_core.conformance.workbench.line import Wire, events_of
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.codec import Message
 from ccrs_core.contract.exchange import Route

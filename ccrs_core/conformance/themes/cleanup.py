@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import threading
 import warnings
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.themes.subscribing import subscribed
-from ccrs_core.conformance.workbench.profile import Profile
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
 from ccrs_core.conformance.workbench.world import World, settle
@@ -158,39 +153,6 @@ async def _cancel(task: asyncio.Task[Any], name: str) -> None:
         task.result()
 
 
-@attrs.define
-class _Growth:
-    """How many objects of each type there are, and bytes resident, since a point in time."""
-
-    objects: Counter[str] = attrs.field(factory=Counter)
-    resident: int = 0
-
-    @classmethod
-    def now(cls) -> _Growth:
-        gc.collect()
-        kinds = Counter(f"{type(o).__module__}.{type(o).__qualname__}" for o in gc.get_objects())
-        try:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-        except OSError:
-            pages = 0
-        return cls(kinds, pages * 4096)
-
-    def check(self, before: _Growth, cycles: int) -> None:
-        """Fail where something is left for every few cycles."""
-        allowed = max(5, cycles // 10)
-        grown = {
-            kind: count - before.objects[kind]
-            for kind, count in self.objects.items()
-            if count - before.objects[kind] > allowed
-        }
-        assert not grown, (
-            f"after opening and closing a client {cycles} times these remain: {grown}; look for "
-            "caches, registries and closures that the plugin keeps for each connection"
-        )
-        megabytes = (self.resident - before.resident) / 2**20
-        assert megabytes < 24, f"{cycles} times open and close took {megabytes:.0f} MB for good"
-
-
 class CleanupProperties:
     """What holds when anything is cancelled or closed at any moment."""
 
@@ -265,14 +227,14 @@ class CleanupProperties:
 
             async def program() -> None:
                 async with world._connect() as world.client:
-                    await _use(world.client, cases)
+                    await use(world.client, cases)
 
             async def main() -> None:
                 task = asyncio.ensure_future(program())
                 await _until(seconds, steps)
                 await _cancel(task, "a program")
 
-            _run(world, main())
+            run(world, main())
 
         with _only_new_objects():
             subject.check(check, _MOMENTS, _LOOP_STEPS, examples=30)
@@ -344,7 +306,7 @@ class CleanupProperties:
             async def main() -> None:
                 client = world._connect()
                 async with client:
-                    user = asyncio.ensure_future(_use(client, cases))
+                    user = asyncio.ensure_future(use(client, cases))
                     await _until(seconds, steps)
                 # A program that goes on using a closed client is told so, and never left hanging.
                 user.cancel()
@@ -352,7 +314,7 @@ class CleanupProperties:
                 if not user.cancelled():
                     user.exception()
 
-            _run(world, main())
+            run(world, main())
 
         faults = st.sampled_from([None, None, "half_open", "refuse,status=503", "no_ack"])
         with _only_new_objects():
@@ -371,12 +333,12 @@ class CleanupProperties:
                 running = asyncio.all_tasks()
                 for at in range(count):
                     await _once(server, moments[at % len(moments)])
-                await _ends(lambda: not server.connections, "the exchange's end of a connection")
-                await _ends(lambda: asyncio.all_tasks() <= running, "a task of the client")
+                await ends(lambda: not server.connections, "the exchange's end of a connection")
+                await ends(lambda: asyncio.all_tasks() <= running, "a task of the client")
 
         async def _once(server: EmulatorServer, seconds: float) -> None:
             async with connect(subject.make(), base_url=server.url) as client:
-                user = asyncio.ensure_future(_use(client, cases))
+                user = asyncio.ensure_future(use(client, cases))
                 await asyncio.sleep(seconds)
             user.cancel()
             await asyncio.wait([user])
@@ -384,76 +346,17 @@ class CleanupProperties:
                 user.exception()
 
         before = set(threading.enumerate())
-        with _no_resource_warnings():
+        with no_resource_warnings():
             asyncio.run(main())
         left = [t for t in threading.enumerate() if t not in before]
         assert not left, f"threads remain after closing: {left}"
-
-    # --- 65: again and again ---
-
-    @proves(65, against=Against.NOTHING, quick=False)
-    def test_opening_and_closing_over_and_over_leaves_memory_flat(self, subject: Subject) -> None:
-        """Connecting, reading and closing hundreds of times leaves the number of objects of every
-        type, and the memory in use, as they were."""
-        case = lively(subject, 1)[0]
-        cycles = 300 if subject.profile is Profile.QUICK else 1000
-
-        def cycle(times: int) -> None:
-            async def scenario() -> None:
-                for _ in range(times):
-                    async with world._connect() as client, client.subscribe(case.interest) as feed:
-                        await first_events(feed, 1)
-
-            known = [case.subscription.instrument]
-            world = subject.world(rate=1.0, instruments=known)
-            _run(world, scenario())
-
-        # The emulator remembers what it served; both times it is gone when objects are counted.
-        with _unlogged():
-            cycle(20)
-            before = _Growth.now()
-            cycle(cycles)
-            _Growth.now().check(before, cycles)
-
-    @proves(65, against=Against.NOTHING, quick=False)
-    def test_opening_and_closing_over_real_sockets_leaves_memory_flat(
-        self, subject: Subject
-    ) -> None:
-        """The same over real sockets, a few dozen times."""
-        case = lively(subject, 1)[0]
-        cycles = 20 if subject.profile is Profile.QUICK else 60
-        known = [case.subscription.instrument]
-
-        async def cycle(times: int) -> None:
-            async with EmulatorServer(subject.dialect(), seed=subject.seed) as server:
-                for _ in range(times):
-                    client = connect(subject.make(), base_url=server.url, instruments=known)
-                    async with client, client.subscribe(case.interest) as feed:
-                        await first_events(feed, 1)
-                await _ends(lambda: not server.connections, "the exchange's end of a connection")
-
-        asyncio.run(cycle(8))
-        before = _Growth.now()
-        asyncio.run(cycle(cycles))
-        _Growth.now().check(before, cycles)
-
-
-@contextlib.contextmanager
-def _unlogged() -> Iterator[None]:
-    """Without log records, which who runs the tests may keep: clients that wait for the budget of
-    connection attempts say so."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 class _Mistake(Exception):
     """A program's own fault."""
 
 
-async def _use(client: Client, cases: Sequence[Case]) -> None:
+async def use(client: Client, cases: Sequence[Case]) -> None:
     """A program that subscribes and reads for ever."""
     interests = [case.interest for case in cases]
     async with client.subscribe(*interests) as feed, client.subscribe(interests[0]) as other:
@@ -463,12 +366,12 @@ async def _use(client: Client, cases: Sequence[Case]) -> None:
             pass
 
 
-def _run(world: World, main: Coroutine[Any, Any, None]) -> None:
+def run(world: World, main: Coroutine[Any, Any, None]) -> None:
     """Run a scenario that opens the client itself; then nothing may remain in the loop."""
     loop = world.loop
     loop.set_exception_handler(world._unhandled)
     try:
-        with _no_resource_warnings():
+        with no_resource_warnings():
             loop.run_until_complete(main)
             world._nothing_remains()
             timers = [t for t in loop._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
@@ -496,7 +399,7 @@ def _only_new_objects() -> Iterator[None]:
         gc.unfreeze()
 
 
-class _no_resource_warnings:  # noqa: N801 - used like a function
+class no_resource_warnings:  # noqa: N801 - used like a function
     """Fails where something was left to the garbage collector to close."""
 
     def __enter__(self) -> None:
@@ -515,7 +418,7 @@ class _no_resource_warnings:  # noqa: N801 - used like a function
             assert not never, str(never[0].message)
 
 
-async def _ends(condition: Callable[[], bool], what: str) -> None:
+async def ends(condition: Callable[[], bool], what: str) -> None:
     """Wait for what takes a few turns of the loop to go."""
     for _ in range(5000):
         if condition():

@@ -11,9 +11,10 @@ import attrs
 from ccrs_core.conformance.judges.figures import candle_is_true
 from ccrs_core.conformance.judges.judge import Capture, Judge
 from ccrs_core.conformance.judges.steered import STATES, Stage, figures, stated_by
+from ccrs_core.conformance.workbench.moments import sides
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
-from ccrs_core.conformance.workbench.truth import Truth, sides
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.rest import GetBook, GetTopOfBook
 from ccrs_core.emulator import Oddity
 from ccrs_core.model.events import Candle, TopOfBook

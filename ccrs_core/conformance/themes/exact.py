@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
-from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetCandles, HttpResponse

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from ccrs_core.client.client import Client
 from ccrs_core.conformance.themes.cleanup import CleanupProperties, first_events, lively
+from ccrs_core.conformance.themes.growth import GrowthProperties
 from ccrs_core.conformance.themes.joining import JoiningProperties
 from ccrs_core.conformance.themes.leaving import LeavingProperties
 from ccrs_core.conformance.themes.memory import MemoryProperties
@@ -174,7 +175,9 @@ def _figures(of: FeedStatus | _Model) -> dict[str, int]:
     return {name: getattr(of, name) for name in names}
 
 
-class FeedProperties(CleanupProperties, JoiningProperties, LeavingProperties, MemoryProperties):
+class FeedProperties(
+    CleanupProperties, GrowthProperties, JoiningProperties, LeavingProperties, MemoryProperties
+):
     """What holds for every consumer, however slow, impatient or faulty."""
 
     # --- 59: overflow policies ---

@@ -13,9 +13,10 @@ from ccrs_core.conformance.themes.changes import few, relist
 from ccrs_core.conformance.themes.madeup import column, is_word
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of
 from ccrs_core.conformance.workbench.material import parsed, places
+from ccrs_core.conformance.workbench.moments import Print
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject
-from ccrs_core.conformance.workbench.truth import Print, Truth
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.rest import GetInstruments, GetTrades
 from ccrs_core.emulator import Oddity

@@ -16,9 +16,9 @@ from ccrs_core.conformance.judges.calendars import candle_at
 from ccrs_core.conformance.judges.figures import interval_of
 from ccrs_core.conformance.themes.payments import perpetuals
 from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.rest import (
     GetCandles,
     GetFundingHistory,

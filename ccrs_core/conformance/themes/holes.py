@@ -11,9 +11,9 @@ from hypothesis import Phase
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.judges.figures import interval_of
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.rest import GetCandles, GetFundingHistory
 from ccrs_core.emulator import Interval, Listing, Oddity
 from ccrs_core.emulator.history import first_opens, first_payments

@@ -13,9 +13,10 @@ from ccrs_core.conformance.judges.kept_book import Bench, Heard, Near, recorded,
 from ccrs_core.conformance.themes.sequences import numbers_rise
 from ccrs_core.conformance.workbench.generated import Deed, Kind, deeds, explore, kinds, vary
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import Truth, clock
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import SequenceScope

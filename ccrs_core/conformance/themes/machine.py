@@ -31,8 +31,9 @@ from ccrs_core.conformance.judges.agreement import (
     interest_of,
     world_of,
 )
+from ccrs_core.conformance.workbench.moments import sides
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import Truth, sides
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.conformance.workbench.world import Tap
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.emulator import EmulatedExchange

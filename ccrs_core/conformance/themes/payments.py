@@ -9,9 +9,9 @@ import attrs
 
 from ccrs_core.conformance.judges.calendars import at, payment_after, payments_until
 from ccrs_core.conformance.workbench.line import events_of
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import GetFundingHistory
 from ccrs_core.emulator import EmulatedExchange, Listing, SimulatedMarket

@@ -16,9 +16,9 @@ from ccrs_core.conformance.themes.documented import requests_of_facts, tell
 from ccrs_core.conformance.themes.histories import Series, series_of
 from ccrs_core.conformance.workbench.facts import FILE, BoundFact, RequestFact
 from ccrs_core.conformance.workbench.line import Line
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.truth import clock
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS

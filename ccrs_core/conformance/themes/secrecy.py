@@ -27,7 +27,9 @@ from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.errors import CcrsError, Unsupported
-from ccrs_core.recordings.format import Header, RecordingTransport, RecordingWriter
+from ccrs_core.recordings.files import RecordingWriter
+from ccrs_core.recordings.format import Header
+from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.addresses import everything_at
 
 _CREDENTIALS = Credentials("kZq7wKeyOfNobody", "c2VjcmV0T2ZOb2JvZHlxN1o=", "pZq7wPhraseOfNobody")

@@ -19,9 +19,10 @@ from ccrs_core.conformance.judges.figures import candle_is_true, interval_of
 from ccrs_core.conformance.judges.judge import FRESH_NS
 from ccrs_core.conformance.themes.subscribing import subscribed
 from ccrs_core.conformance.workbench.generated import explore
+from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject
-from ccrs_core.conformance.workbench.truth import Truth, clock
+from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import (

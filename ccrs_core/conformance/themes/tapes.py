@@ -27,8 +27,10 @@ from ccrs_core.feeds.policy import FeedStatus, Policy
 from ccrs_core.model.events import AnyEvent, Gap, Reason, Stale
 from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.recordings.format import End, Header, RecordingTransport, RecordingWriter, read
+from ccrs_core.recordings.files import RecordingWriter, read
+from ccrs_core.recordings.format import End, Header
 from ccrs_core.recordings.replay import Replay, replay
+from ccrs_core.recordings.transport import RecordingTransport
 
 _RATE = 4.0
 

@@ -8,66 +8,26 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NoReturn
 
-import attrs
-
+from ccrs_core.conformance.workbench.moments import (
+    RESOLUTION_NS,
+    Moment,
+    Print,
+    Steps,
+    clock,
+    difference,
+    same_print,
+    sides,
+    steps_of,
+)
 from ccrs_core.emulator import EmulatedExchange, Figure, Listing, SimulatedMarket
 from ccrs_core.emulator.matching import Rules
 from ccrs_core.model.events import AnyEvent, Gap, Level, Liquidation, TopOfBook, Trade
-from ccrs_core.model.instruments import Instrument, Side
+from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
-
-Steps = tuple[tuple[int, int], ...]
-"""Levels as numbers of ticks and lots, best first."""
-
-RESOLUTION_NS = NS_PER_MS
-"""Exchanges tell times at least so finely."""
-
-
-@attrs.frozen
-class Moment:
-    """A market's state from ``time_ns`` until the next moment."""
-
-    time_ns: int
-    rules: Rules = attrs.field(repr=False)
-    bids: Steps
-    asks: Steps
-    last: Decimal | None
-    """Price of the last trade; as of all figures, None where there is none."""
-    index: Decimal | None
-    mark: Decimal | None
-    funding_rate: Decimal | None
-    next_funding_ns: int | None
-    open_interest: Decimal | None
-    printed: int
-    """Trades so far."""
-
-    def levels(self, depth: int | None = None) -> tuple[list[Level], list[Level]]:
-        """Bids and asks, best first."""
-        price, size = self.rules.price.value, self.rules.size.value
-        bids, asks = self.bids[:depth], self.asks[:depth]
-        return [(price(p), size(s)) for p, s in bids], [(price(p), size(s)) for p, s in asks]
-
-
-@attrs.frozen
-class Print:
-    """A trade on the tape, or a liquidation (``side`` is then the position's)."""
-
-    number: int
-    time_ns: int
-    side: Side
-    price: Decimal
-    size: Decimal
-    block: bool = False
-    rpi: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.side.value} {self.size} at {self.price} ({clock(self.time_ns)})"
 
 
 class Truth:
@@ -286,7 +246,7 @@ class History:
             moment = moments[index]
             if moment.rules is not rules:
                 rules = moment.rules
-                want = _steps(bids, rules), _steps(asks, rules)
+                want = steps_of(bids, rules), steps_of(asks, rules)
             if moment.bids[:depth] == want[0] and moment.asks[:depth] == want[1]:
                 return index
         return None
@@ -312,7 +272,7 @@ class History:
         # The newest of those that differ least is most likely meant.
         for index in range(max(since, end - 200), end):
             true = self.moments[index].levels(depth)
-            found_wrong = _difference(bids, asks, *true)
+            found_wrong = difference(bids, asks, *true)
             if found_wrong[0] <= wrong[0]:
                 closest, wrong = index, found_wrong
         true_bids, true_asks = self.moments[closest].levels(depth)
@@ -387,11 +347,13 @@ class History:
             if places is None:
                 first = 0 if after_ns is None else _first_after(tape, after_ns)
                 early = range(len(tape) if after_ns is None else min(first + 1, len(tape)))
-                found = [place for place in early if _same(event, tape[place])]
+                found = [place for place in early if same_print(event, tape[place])]
             elif gap:
-                found = [p for p in range(places[0] + 1, len(tape)) if _same(event, tape[p])]
+                found = [p for p in range(places[0] + 1, len(tape)) if same_print(event, tape[p])]
             else:
-                found = [p + 1 for p in places if p + 1 < len(tape) and _same(event, tape[p + 1])]
+                found = [
+                    p + 1 for p in places if p + 1 < len(tape) and same_print(event, tape[p + 1])
+                ]
             if not found:
                 self._no_such_print(event, number, tape, what, places, gap, after_ns)
             places, gap = found, False
@@ -419,7 +381,7 @@ class History:
         told += (
             f" ({'no time' if time_ns is None else clock(time_ns)}), delivered as number {number}"
         )
-        anywhere = [p for p in range(len(tape)) if _same(event, tape[p])]
+        anywhere = [p for p in range(len(tape)) if same_print(event, tape[p])]
         if anywhere:
             if places is None:
                 assert after_ns is not None
@@ -450,85 +412,6 @@ class History:
     def fail(self, text: str) -> NoReturn:
         """Fail about this market."""
         raise AssertionError(f"{self.symbol}: {text}")
-
-
-def clock(time_ns: int) -> str:
-    """A time for people, in milliseconds."""
-    try:
-        at = datetime.fromtimestamp(time_ns // NS_PER_SECOND, UTC)
-    except (ValueError, OverflowError, OSError):
-        return f"{time_ns} ns, which is no plausible time"
-    return f"{at:%Y-%m-%d %H:%M:%S}.{time_ns // NS_PER_MS % 1000:03d}"
-
-
-def sides(top: TopOfBook) -> tuple[list[Level], list[Level]]:
-    """A best bid and ask as levels."""
-
-    def side(price: Decimal | None, size: Decimal | None) -> list[Level]:
-        if price is None or size is None:
-            assert price is size, f"price and size of a side must be None together: {top}"
-            return []
-        return [(price, size)]
-
-    return side(top.bid_price, top.bid_size), side(top.ask_price, top.ask_size)
-
-
-_STEPS: dict[tuple[Decimal, Decimal], int] = {}
-"""Numbers of steps by value and step."""
-
-
-def _steps(levels: Iterable[Level], rules: Rules) -> Steps | None:
-    found, known = [], _STEPS
-    price_step, size_step = rules.price.step, rules.size.step
-    if len(known) > 200_000:
-        known.clear()
-    for price, size in levels:
-        ticks = known.get((price, price_step))
-        if ticks is None:
-            if price % price_step:
-                return None
-            ticks = known[price, price_step] = int(price / price_step)
-        lots = known.get((size, size_step))
-        if lots is None:
-            if size % size_step:
-                return None
-            lots = known[size, size_step] = int(size / size_step)
-        found.append((ticks, lots))
-    return tuple(found)
-
-
-def _difference(
-    bids: list[Level], asks: list[Level], true_bids: list[Level], true_asks: list[Level]
-) -> tuple[int, str]:
-    """How many levels differ, and the first that does, in words."""
-    count, first = 0, ""
-    for name, side, true in (("bids", bids, true_bids), ("asks", asks, true_asks)):
-        for at in range(max(len(side), len(true))):
-            there = side[at] if at < len(side) else None
-            should = true[at] if at < len(true) else None
-            if there != should:
-                count += 1
-                if not first:
-                    first = f"{name}[{at}] is {_level(there)}, the market's {_level(should)}"
-    return count, first
-
-
-def _level(level: Level | None) -> str:
-    return "missing" if level is None else f"{level[1]} at {level[0]}"
-
-
-def _same(event: Trade | Liquidation, true: Print) -> bool:
-    time_ns = event.exchange_time_ns
-    if isinstance(event, Trade) and (
-        event.block is not true.block or event.rpi not in (None, true.rpi)
-    ):
-        return False
-    return (
-        event.price == true.price
-        and event.size == true.size
-        and event.side is true.side
-        and (time_ns is None or abs(time_ns - true.time_ns) < RESOLUTION_NS)
-    )
 
 
 def _first_after(tape: Sequence[Print], time_ns: int) -> int:

@@ -10,7 +10,8 @@ from ccrs_binance import Binance
 from ccrs_binance.guess import instrument_of
 
 from ccrs_core import Channel, Market, Subscription
-from ccrs_core.recordings.format import Header, Http, Opened, Received, RecordingWriter
+from ccrs_core.recordings.files import RecordingWriter
+from ccrs_core.recordings.format import Header, Http, Opened, Received
 from ccrs_core.recordings.replay import Replay
 
 
