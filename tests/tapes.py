@@ -10,7 +10,7 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.model.events import MarketData
 from ccrs_core.topics.topic import Topic
-from tests.test_keeper import Tap
+from tests.topics.test_keeper import Tap
 from tests.toy import Toy, instrument
 
 

@@ -47,8 +47,8 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-from tests.feeds import Owner
-from tests.several import laid
+from tests.feeding import Owner
+from tests.several_exchanges import laid
 from tests.toy import Toy, ToyCodec, ToyServer
 from tests.virtual import scenario
 

@@ -21,7 +21,7 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.transport.memory import run
-from tests.feeds import (
+from tests.feeding import (
     Owner,
     _collect,
     drained,

@@ -19,7 +19,7 @@ import pytest
 from tests.installing import GOOD
 from tests.installing import Site as InstalledPackages
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Site(InstalledPackages):
@@ -30,7 +30,8 @@ class Site(InstalledPackages):
         program = (
             "import json, logging, sys\n"
             "logging.basicConfig(format='%(name)s %(levelname)s %(message)s')\n"
-            "from ccrs_core import errors, plugins\n"
+            "from ccrs_core import errors\n"
+            "from ccrs_core.extensions import exchanges as plugins\n"
             f"{textwrap.dedent(code)}\n"
             "sys.stdout.write(json.dumps(answer))\n"
         )

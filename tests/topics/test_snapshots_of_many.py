@@ -35,8 +35,8 @@ from ccrs_core.contract.rest import GetBook
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
-from tests.test_limits import spent
 from tests.toy import Toy, ToyServer
+from tests.transport.test_limits import spent
 from tests.virtual import scenario
 
 # --- a hundred books at once, through the client ------------------------------------------------

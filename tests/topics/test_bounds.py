@@ -25,7 +25,7 @@ from ccrs_core.topics.widening import Widened, Widening
 from ccrs_core.transport.limits import Window
 from tests.sessions import opened, tape, top
 from tests.tapes import Tape, trade
-from tests.test_keeper import Desk, change, level
+from tests.topics.test_keeper import Desk, change, level
 
 # --- races ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ccrs_core import AnyEvent, Channel, Gap, Policy, Stale
 from ccrs_core.feeds.backlog import Backlog
-from tests.feeds import KINDS, SYMBOLS, Key, event, key, number, stale
+from tests.feeding import KINDS, SYMBOLS, Key, event, key, number, stale
 
 Told = tuple[str, int] | tuple[str, Key, int]
 """An event or a notice by the place at which it was written; a gap by its subscription and loss."""

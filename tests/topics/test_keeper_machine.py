@@ -17,7 +17,7 @@ from ccrs_core.model.events import Reason, Stale
 from ccrs_core.model.orderbook import Applied
 from ccrs_core.topics.keeper import BookKeeper
 from ccrs_core.topics.waiting_changes import Ask
-from tests.test_keeper import Desk, change, crossed
+from tests.topics.test_keeper import Desk, change, crossed
 
 
 @attrs.define

@@ -34,7 +34,7 @@ from ccrs_core import (
 from ccrs_core.contract.rest import Endpoint
 from ccrs_core.several.names import is_qualified, qualified, split
 from ccrs_core.transport.memory import run
-from tests.several import TOP, laid, toy, world
+from tests.several_exchanges import TOP, laid, toy, world
 from tests.toy import Toy
 from tests.virtual import scenario
 

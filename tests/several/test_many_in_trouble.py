@@ -26,7 +26,7 @@ from ccrs_core import (
 )
 from ccrs_core.extensions.hooks import new_manager
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-from tests.several import TOP, CountingTransport, Internet, laid, toy, world
+from tests.several_exchanges import TOP, CountingTransport, Internet, laid, toy, world
 from tests.virtual import scenario
 
 # --- slow consumers -----------------------------------------------------------------------------

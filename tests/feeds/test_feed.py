@@ -21,7 +21,7 @@ from ccrs_core import (
     Stale,
 )
 from ccrs_core.transport.memory import run
-from tests.feeds import KINDS, SYMBOLS, Key, Owner, event, is_full, key, number, stale
+from tests.feeding import KINDS, SYMBOLS, Key, Owner, event, is_full, key, number, stale
 
 
 @attrs.define(eq=False)

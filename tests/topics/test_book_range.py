@@ -16,7 +16,7 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.model.events import Gap, Level, Reason, Stale
 from ccrs_core.model.orderbook import Applied
 from ccrs_core.topics.waiting_changes import Ask
-from tests.test_keeper import Desk, change
+from tests.topics.test_keeper import Desk, change
 
 DEPTH, REACH = 4, 8
 

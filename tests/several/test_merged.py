@@ -26,7 +26,7 @@ from ccrs_core import (
 )
 from ccrs_core.model.events import MarketData
 from ccrs_core.several.names import qualified
-from tests import feeds
+from tests import feeding as feeds
 
 EXCHANGES = ("ant", "bee")
 SYMBOLS = ("A/USD", "B/USD")

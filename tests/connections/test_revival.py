@@ -28,8 +28,8 @@ from ccrs_core.connections.quiet import GONE, Life
 from ccrs_core.connections.revival import Revival
 from ccrs_core.model.events import Reason
 from ccrs_core.transport.memory import START_NS
-from tests.test_coverage import followed
-from tests.test_lookout import scenario, seen, until
+from tests.connections.test_coverage import followed
+from tests.topics.test_lookout import scenario, seen, until
 
 # --- those that live ------------------------------------------------------------------------------
 

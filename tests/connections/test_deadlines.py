@@ -16,7 +16,7 @@ from ccrs_core.topics.keeper import BookKeeper
 from ccrs_core.topics.waiting_changes import Ask
 from tests.sessions import SILENCE, Exchange, opened, tape, top
 from tests.tapes import Tape
-from tests.test_keeper import Desk, change
+from tests.topics.test_keeper import Desk, change
 from tests.toy import ToyCodec
 from tests.virtual import scenario
 from tests.watching import TOP, world

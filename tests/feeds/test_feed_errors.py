@@ -28,7 +28,7 @@ from ccrs_core import (
 )
 from ccrs_core.feeds.backlog import Backlog
 from ccrs_core.transport.memory import run
-from tests.feeds import SYMBOLS, Owner, drained, event, key, number, opened, stale
+from tests.feeding import SYMBOLS, Owner, drained, event, key, number, opened, stale
 from tests.virtual import scenario
 
 # --- errors --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ccrs_core.model.events import BookUpdate
 from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.topics.waiting_changes import Ask
 from ccrs_core.transport.memory import VirtualClock, run
-from tests.test_snapshots import Book, Desk, want
+from tests.topics.test_snapshots import Book, Desk, want
 from tests.toy import instrument
 
 

@@ -13,7 +13,7 @@ from ccrs_core import BookUpdate, OrderBook
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
 from ccrs_core.topics.keeper import BookKeeper
 from ccrs_core.topics.waiting_changes import Ask
-from tests.test_keeper import Desk, change, crossed, level
+from tests.topics.test_keeper import Desk, change, crossed, level
 
 
 class Told(Desk):

@@ -34,7 +34,7 @@ from ccrs_core.model.events import MarketData, Reason
 from ccrs_core.model.orderbook import Checksum
 from ccrs_core.topics.topic import Topic, new_book
 from tests.tapes import Tape
-from tests.test_keeper import Tap
+from tests.topics.test_keeper import Tap
 from tests.toy import Toy, instrument
 from tests.virtual import scenario
 from tests.watching import TOP, market, world

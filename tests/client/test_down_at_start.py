@@ -38,8 +38,8 @@ from ccrs_core import (
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
-from tests.several import TOP as BOTH_TOPS
-from tests.several import laid
+from tests.several_exchanges import TOP as BOTH_TOPS
+from tests.several_exchanges import laid
 from tests.toy import Toy, ToyServer
 from tests.virtual import follow, scenario
 

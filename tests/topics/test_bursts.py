@@ -27,7 +27,7 @@ from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.topics.counted import Counted
 from ccrs_core.topics.race import Race
 from ccrs_core.topics.topic import Topic
-from tests.test_coverage_judge import Counting, Tap
+from tests.connections.test_coverage_judge import Counting, Tap
 from tests.toy import Toy, instrument
 
 NAME = "any.BTC"
