@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ccrs_core import CONTRACT
 from tests.installing import GOOD
 from tests.installing import Site as InstalledPackages
 
@@ -166,7 +167,9 @@ def test_all_that_load_are_loaded_however_many_others_are_broken(site: Site) -> 
     assert all(typed)
 
 
-@pytest.mark.parametrize(("contract", "side"), [(0, "plugin"), (2, "ccrs-core"), (99, "ccrs-core")])
+@pytest.mark.parametrize(
+    ("contract", "side"), [(0, "plugin"), (CONTRACT + 1, "ccrs-core"), (99, "ccrs-core")]
+)
 def test_a_plugin_for_another_contract_is_refused_and_told_what_to_upgrade(
     site: Site, contract: int, side: str
 ) -> None:
