@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core.client.patient import PatientSearch
 from ccrs_core.client.placement import Placement
 from ccrs_core.client.status import ClientStatus, survey
+from ccrs_core.connections.shard import Shard
 from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import DEFAULT, Account
 from ccrs_core.contract.credentials import Credentials
@@ -43,6 +44,7 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.requests.instruments import InstrumentStore, markets_of
 from ccrs_core.requests.requester import Requester
+from ccrs_core.topics.delivery import Delivery
 from ccrs_core.topics.lookout import Lookout
 from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.addresses import (
@@ -173,7 +175,7 @@ class Client:
         self._failed = False
         self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
         self.placement = Placement(
-            self._opened, self._accounts, self._patient.find, self._overflowed
+            self._opened, self._new_delivery, self._accounts, self._patient.find, self._overflowed
         )
         """Which connections carry what; for feeds."""
 
@@ -246,7 +248,7 @@ class Client:
             self._clock,
             lambda question: self._ready().ask(question, share=_SPARE, tries=1),
             lambda question: self._ready().price(question),
-            lambda: self.placement.shards,
+            lambda: [each.shard for each in self.placement.deliveries],
             self._spawn,
             pace,
             self._options.patience.unproved,
@@ -256,7 +258,6 @@ class Client:
             alternatives=Alternatives(context.addresses),
             pace=pace,
             lookout=self._lookout,
-            snapshots=self._snapshots,
             spawn=self._spawn,
         )
 
@@ -292,10 +293,10 @@ class Client:
             # Before anything is awaited: a cancellation here must not leave it running.
             if not self._failed:
                 self.placement.why = "its client was closed"
-            shards = self.placement.end()
+            ending = self.placement.end()
             snapshots.end()
             lookout.end()
-            await asyncio.gather(snapshots.aclose(), *(each.aclose() for each in shards))
+            await asyncio.gather(snapshots.aclose(), *(each.aclose() for each in ending))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.
             if isinstance(error, asyncio.CancelledError):
@@ -362,6 +363,11 @@ class Client:
         self._ready()
         assert self._shared is not None
         return self._shared
+
+    def _new_delivery(self, shard: Shard, pool: Hashable, changed: Callable[[], None]) -> Delivery:
+        assert self._snapshots is not None
+        assert self._lookout is not None
+        return Delivery(shard, pool, self._snapshots, self._lookout, changed)
 
     def _overflowed(self, exchange: str, lost: int) -> None:
         plugins.call(self._hooks, "ccrs_feed_overflowed", exchange=exchange, lost=lost)
@@ -488,7 +494,7 @@ class Client:
         return survey(
             self.exchange.name,
             self.environment,
-            placement.shards,
+            placement.deliveries,
             placement.feeds,
             placement.spent,
             found_dead=0 if lookout is None else lookout.found_dead,

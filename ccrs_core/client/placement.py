@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
 from ccrs_core.client.status import Totals
-from ccrs_core.connections.shard import Shard, identity
+from ccrs_core.connections.shard import Shard
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.accounts import DEFAULT, Account
@@ -18,10 +18,18 @@ from ccrs_core.model.events import InstrumentChanged
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
+from ccrs_core.topics.delivery import Delivery
 
 _Pool = tuple[Route, str | None, int, int]
 """What shards have in common: route, account, number of racing connections, feed they are reserved
 for."""
+
+
+def identity(subscription: Subscription) -> Hashable:
+    """What tells subscriptions apart for good: an instrument's rules may change."""
+    names = subscription.instrument.native, subscription.symbol
+    return subscription.channel, *names, subscription.depth, subscription.interval
+
 
 Resolved = tuple[Interest, Subscription, Route]
 """An interest, what it is at the exchange, and the connections that can carry it."""
@@ -31,6 +39,7 @@ class Placement:
     """Places what feeds are interested in, and lets go of what nobody wants any more.
 
     :param shared: what connections of the client share; raises ``UsageError`` unless it is open.
+    :param delivery: hands what a new shard of a pool brings to feeds, and tells what has changed.
     :param accounts: those that private connections may log in for, by name.
     :param find: the instrument of a symbol.
     :param overflowed: called with an exchange and how many of its events a feed has lost.
@@ -39,6 +48,7 @@ class Placement:
     def __init__(
         self,
         shared: Callable[[], Shared],
+        delivery: Callable[[Shard, Hashable, Callable[[], None]], Delivery],
         accounts: Mapping[str, Account],
         find: Callable[[str], Awaitable[Instrument]],
         overflowed: Callable[[str, int], None],
@@ -48,18 +58,19 @@ class Placement:
         self.why = ""
         """Why books end that do so now, where it isn't with their subscription alone."""
         self._shared = shared
+        self._new_delivery = delivery
         self._accounts = accounts
         self._find = find
         self._overflowed = overflowed
-        self._shards: dict[_Pool, list[Shard]] = {}
-        self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Shard]] = {}
-        self._placed: dict[Feed, dict[Interest, tuple[Subscription, Shard]]] = {}
+        self._pools: dict[_Pool, list[Delivery]] = {}
+        self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Delivery]] = {}
+        self._placed: dict[Feed, dict[Interest, tuple[Subscription, Delivery]]] = {}
         self._progress: set[asyncio.Future[None]] = set()
 
     @property
-    def shards(self) -> list[Shard]:
-        """All that carry something."""
-        return [shard for shards in self._shards.values() for shard in shards]
+    def deliveries(self) -> list[Delivery]:
+        """Those of all shards that carry something."""
+        return [each for pool in self._pools.values() for each in pool]
 
     @property
     def feeds(self) -> list[Feed]:
@@ -83,13 +94,13 @@ class Placement:
         """Place what was resolved."""
         self._shared()  # still open, after that
         placed = self._placed.setdefault(feed, {})
-        batches: dict[Shard, list[Subscription]] = {}
+        batches: dict[Delivery, list[Subscription]] = {}
         for interest, found, route in resolved:
             if interest not in placed:
-                placed[interest] = subscription, shard = self._place(found, route, feed)
-                batches.setdefault(shard, []).append(subscription)
-        for shard, subscriptions in batches.items():
-            shard.attach(subscriptions, feed)
+                placed[interest] = subscription, delivery = self._place(found, route, feed)
+                batches.setdefault(delivery, []).append(subscription)
+        for delivery, subscriptions in batches.items():
+            delivery.attach(subscriptions, feed)
 
     async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
         instrument = await self._find(interest.symbol)
@@ -112,7 +123,7 @@ class Placement:
 
     def _place(
         self, subscription: Subscription, route: Route, feed: Feed
-    ) -> tuple[Subscription, Shard]:
+    ) -> tuple[Subscription, Delivery]:
         """The shard that has it, else the last one if it has room, else a new one.
 
         Room that removals leave in earlier shards is used once the last one is full. What is
@@ -125,46 +136,45 @@ class Placement:
         known = self._homes.get((key, identity(subscription)))
         if known is not None:
             return known
-        shards = self._shards.setdefault(key, [])
-        for shard in (*shards[-1:], *(s for s in shards if s.thinned)):
-            if shard.reserve(subscription):
+        pool = self._pools.setdefault(key, [])
+        for delivery in (*pool[-1:], *(each for each in pool if each.shard.thinned)):
+            if delivery.shard.reserve(subscription):
                 break
         else:
-            shard = Shard(
-                self._shared(), route, account, feed.connections, exclusive, key, self._moved
-            )
+            shard = Shard(self._shared(), route, account, feed.connections, exclusive, self._moved)
             shard.reserve(subscription)
-            shards.append(shard)
-        self._homes[key, identity(subscription)] = subscription, shard
-        return subscription, shard
+            delivery = self._new_delivery(shard, key, self._moved)
+            pool.append(delivery)
+        self._homes[key, identity(subscription)] = subscription, delivery
+        return subscription, delivery
 
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """Take a feed's interests away; connections that nobody needs any more are closed."""
         placed = self._placed.get(feed, {})
-        batches: dict[Shard, list[Subscription]] = {}
+        batches: dict[Delivery, list[Subscription]] = {}
         for interest in interests:
             if interest in placed:
-                subscription, shard = placed.pop(interest)
-                batches.setdefault(shard, []).append(subscription)
+                subscription, delivery = placed.pop(interest)
+                batches.setdefault(delivery, []).append(subscription)
         if not placed:
             self._placed.pop(feed, None)
-        for shard, subscriptions in batches.items():
-            for gone in shard.detach(subscriptions, feed, self.why):
-                self._homes.pop((shard.pool, identity(gone)), None)
-        idle: list[Shard] = []
-        for key, shards in list(self._shards.items()):
-            for shard in [s for s in shards if s.empty]:
-                shards.remove(shard)
-                idle.append(shard)
-            if not shards:
-                del self._shards[key]
+        for delivery, subscriptions in batches.items():
+            for gone in delivery.detach(subscriptions, feed, self.why):
+                self._homes.pop((delivery.pool, identity(gone)), None)
+        idle: list[Delivery] = []
+        for key, pool in list(self._pools.items()):
+            for delivery in [each for each in pool if each.shard.empty]:
+                pool.remove(delivery)
+                idle.append(delivery)
+            if not pool:
+                del self._pools[key]
         self._moved()
         if idle:
-            for shard in idle:
-                self.spent.add(shard)
+            for delivery in idle:
+                self.spent.add(delivery.shard)
                 # Before anything is awaited: a cancellation here must not leave it running.
-                shard.end()
-            await asyncio.gather(*(shard.aclose() for shard in idle))
+                delivery.end()
+            await asyncio.gather(*(delivery.aclose() for delivery in idle))
 
     async def ready(self, feed: Feed, everywhere: bool = False) -> None:
         """Wait until none of a feed's subscriptions is pending, and its books are valid.
@@ -172,14 +182,14 @@ class Placement:
         :raises ConnectFailed: where no connection has come about within ``Patience.first``.
         """
         while pending := [
-            (subscription, shard)
-            for subscription, shard in self._placed.get(feed, {}).values()
-            if _pending(subscription, shard, everywhere)
+            (subscription, delivery)
+            for subscription, delivery in self._placed.get(feed, {}).values()
+            if _pending(subscription, delivery, everywhere)
         ]:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._progress.add(waiter)
             # Books, and the other racing connections, are ready without anybody being told.
-            quiet = all(s.state(sub) is not SubscriptionState.PENDING for sub, s in pending)
+            quiet = all(d.state(sub) is not SubscriptionState.PENDING for sub, d in pending)
             try:
                 async with asyncio.timeout(_LOOK_AGAIN if quiet else None):
                     await waiter
@@ -187,10 +197,10 @@ class Placement:
                 pass
             finally:
                 self._progress.discard(waiter)
-        for subscription, shard in self._placed.get(feed, {}).values():
-            stream = shard.stream(subscription)
+        for subscription, delivery in self._placed.get(feed, {}).values():
+            stream = delivery.stream(subscription)
             if stream is not None and stream.stale_since_ns is not None and not stream.acknowledged:
-                raise ConnectFailed(f"{subscription}: nothing yet; {shard.trouble}")
+                raise ConnectFailed(f"{subscription}: nothing yet; {delivery.shard.trouble}")
 
     def _moved(self) -> None:
         for waiter in self._progress:
@@ -199,13 +209,13 @@ class Placement:
 
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
         """The live book of one of a feed's subscriptions."""
-        for subscription, shard in self._placed.get(feed, {}).values():
+        for subscription, delivery in self._placed.get(feed, {}).values():
             if (
                 subscription.channel is Channel.BOOK
                 and subscription.symbol == symbol
                 and depth in (None, subscription.depth)
             ):
-                found = shard.topic(subscription).book
+                found = delivery.topic(subscription).book
                 assert found is not None
                 return found
         raise UsageError(f"the feed has no book of {symbol}; subscribe to book({symbol!r})")
@@ -223,29 +233,29 @@ class Placement:
             for change in (each for each in changes if each.symbol in symbols):
                 feed.notify(change)
 
-    def end(self) -> list[Shard]:
+    def end(self) -> list[Delivery]:
         """End all feeds and connections; those that have yet to be waited for."""
         for feed in self.feeds:
             feed.end()
-        shards = self.shards
-        self._shards.clear()
-        for shard in shards:
-            shard.end(self.why)
-        return shards
+        ending = self.deliveries
+        self._pools.clear()
+        for delivery in ending:
+            delivery.end(self.why)
+        return ending
 
 
 _LOOK_AGAIN = 0.05
 """Seconds between looks at what nobody tells of."""
 
 
-def _pending(subscription: Subscription, shard: Shard, everywhere: bool) -> bool:
+def _pending(subscription: Subscription, delivery: Delivery, everywhere: bool) -> bool:
     """Whether a subscription is still waited for: on all racing connections, if asked."""
-    state = shard.state(subscription)
+    state = delivery.state(subscription)
     if state is SubscriptionState.PENDING:
         return True
     if not state.acknowledged:
         return False
-    if everywhere and shard.carried_by(subscription) < shard.connections:
+    if everywhere and delivery.carried_by(subscription) < delivery.shard.connections:
         return True
-    book = shard.topic(subscription).book if subscription.channel is Channel.BOOK else None
+    book = delivery.topic(subscription).book if subscription.channel is Channel.BOOK else None
     return book is not None and not book.valid

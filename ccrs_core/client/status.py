@@ -14,6 +14,7 @@ from ccrs_core.feeds.policy import FeedStatus
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import BookState
 from ccrs_core.model.subscriptions import Channel
+from ccrs_core.topics.delivery import Delivery
 
 
 @attrs.frozen(kw_only=True)
@@ -120,7 +121,7 @@ class Totals:
 def survey(
     exchange: str,
     environment: str,
-    shards: Sequence[Shard],
+    deliveries: Sequence[Delivery],
     feeds: Iterable[Feed],
     spent: Totals,
     *,
@@ -133,6 +134,7 @@ def survey(
 ) -> ClientStatus:
     """Everything at this moment."""
     totals = attrs.evolve(spent)
+    shards = [delivery.shard for delivery in deliveries]
     for shard in shards:
         totals.add(shard)
     links: list[tuple[Link, tuple[Market, ...]]] = []
@@ -145,7 +147,7 @@ def survey(
         connections=tuple(
             _connection(link, markets) for link, markets in sorted(links, key=lambda x: x[0].number)
         ),
-        subscriptions=tuple(s for shard in shards for s in _subscriptions(shard)),
+        subscriptions=tuple(s for delivery in deliveries for s in _subscriptions(delivery)),
         feeds=tuple(feed.status() for feed in feeds),
         rollovers=totals.rollovers,
         resubscriptions=totals.resubscriptions,
@@ -186,9 +188,10 @@ def _connection(link: Link, markets: tuple[Market, ...]) -> ConnectionStatus:
     )
 
 
-def _subscriptions(shard: Shard) -> Iterable[SubscriptionStatus]:
+def _subscriptions(delivery: Delivery) -> Iterable[SubscriptionStatus]:
+    shard = delivery.shard
     for subscription in shard.subscriptions():
-        topic, stream = shard.topic(subscription), shard.stream(subscription)
+        topic, stream = delivery.topic(subscription), delivery.stream(subscription)
         if stream is None:
             continue
         refusal = shard.refusals.get(subscription)
@@ -196,10 +199,10 @@ def _subscriptions(shard: Shard) -> Iterable[SubscriptionStatus]:
         yield SubscriptionStatus(
             symbol=subscription.symbol,
             channel=subscription.channel,
-            state=shard.state(subscription),
+            state=delivery.state(subscription),
             refusal=None if refusal is None else str(refusal),
             connections=shard.connections,
-            carried_by=shard.carried_by(subscription),
+            carried_by=delivery.carried_by(subscription),
             delivered=stream.delivered,
             gaps=stream.gaps,
             stales=stream.stales,

@@ -30,7 +30,7 @@ from ccrs_core.contract.codec import Data
 from ccrs_core.model.events import Reason
 
 
-class Delivery(Protocol):
+class Covered(Protocol):
     """What a coverage asks of its topic."""
 
     name: str
@@ -109,7 +109,7 @@ class Coverage:
 
     def __init__(
         self,
-        topic: Delivery,
+        topic: Covered,
         changed: Callable[[], None],
         relieved: Callable[[], bool] = lambda: False,
     ) -> None:

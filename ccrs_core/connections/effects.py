@@ -1,13 +1,11 @@
-"""What a session says, and is told: topic states, effects to carry out, patience."""
+"""What a session says: topic states, effects to carry out, and what became of its frames."""
 
 from __future__ import annotations
 
 import enum
-from typing import Protocol
 
 import attrs
 
-from ccrs_core.connections.runner import Runner
 from ccrs_core.contract.codec import Data, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
 
@@ -112,15 +110,6 @@ Effect = (
     | Replace
     | Close
 )
-
-
-class Contest(Protocol):
-    """What several connections bring of one topic: it knows what was delivered already."""
-
-    def late(
-        self, number: int | bytes, restart: bool, runner: Runner, now: float, now_ns: int
-    ) -> bool: ...
-    def copied(self, number: int | bytes, runner: Runner, now_ns: int) -> None: ...
 
 
 @attrs.define(eq=False)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ccrs_core.connections.effects import Contest, Counters, Effect, Superseded
-from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.carried import Carried
+from ccrs_core.connections.effects import Counters, Effect, Superseded
+from ccrs_core.connections.runner import LAG, Runner
 from ccrs_core.connections.trail import Trail
 from ccrs_core.connections.wanted import WantedTopic
 from ccrs_core.contract.codec import (
@@ -28,7 +29,6 @@ from ccrs_core.contract.codec import (
     Unchanged,
 )
 from ccrs_core.contract.compression import inflate
-from ccrs_core.topics.race import Race
 
 _CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
 _NOWHERE = -1
@@ -63,7 +63,7 @@ class FrameReader:
         unreadable: Callable[[Exception, bytes, float, list[Effect]], None],
         first: Callable[[WantedTopic, float], None],
     ) -> None:
-        self.contests: Mapping[str, Contest] | None = None
+        self.contests: Mapping[str, Carried] | None = None
         """By topic, where copies are to be recognised without decoding them."""
         self.trail = Trail()
         """That of all connections which race."""
@@ -207,7 +207,7 @@ class FrameReader:
         now: float,
         now_ns: int,
         effects: list[Effect],
-        contests: Mapping[str, Contest],
+        contests: Mapping[str, Carried],
     ) -> None:
         trail = self.trail
         taken = 0
@@ -252,7 +252,7 @@ class FrameReader:
         restart: bool,
         now: float,
         now_ns: int,
-        contests: Mapping[str, Contest],
+        contests: Mapping[str, Carried],
     ) -> bool:
         """Whether a frame is a copy of what was delivered; if so, it is dealt with."""
         topic, contest = self._topics.get(name), contests.get(name)
@@ -266,14 +266,14 @@ class FrameReader:
             self._first(topic, now)
         return True
 
-    def _copied(self, count: int, now: float, now_ns: int, contests: Mapping[str, Contest]) -> bool:
+    def _copied(self, count: int, now: float, now_ns: int, contests: Mapping[str, Carried]) -> bool:
         """Deal with so many frames that are the next ones of the trail, all at once; False where
         they must be looked at one by one."""
         trail, runner, topics = self.trail, self._runner, self._topics
         stop = self._place - trail.base + count
         last: dict[str, int | bytes] = dict(trail.steps[stop - count : stop])
         when, winner = trail.stamps[stop - 1]
-        if winner is runner or now - when >= Race.LAG:
+        if winner is runner or now - when >= LAG:
             return False
         for name, number in last.items():
             # What a connection begins with says nothing about its speed.

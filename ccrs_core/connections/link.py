@@ -15,6 +15,7 @@ import attrs
 import tenacity
 
 from ccrs_core.connections.age import Age
+from ccrs_core.connections.carried import Carried, Consumer
 from ccrs_core.connections.effects import (
     Acknowledged,
     Answered,
@@ -41,7 +42,6 @@ from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
-from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.limits import Window
 from ccrs_core.transport.masking import shown_url
@@ -49,8 +49,6 @@ from ccrs_core.transport.pace import Deadline, Timer, hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from ccrs_core.feeds.feed import Feed
 
 log = logging.getLogger("ccrs.supervisor")
 
@@ -67,14 +65,14 @@ class Parent(Protocol):
     route: Route
     account: Account | None
     """For which its connections log in."""
-    topics: dict[str, Topic]
+    topics: dict[str, Carried]
     runners: list[Runner]
     trail: Trail
     replaceable: set[str]
 
     def wanted(self) -> Sequence[Subscription]: ...
     def opened(self, link: Link) -> None: ...
-    def lost(self, link: Link) -> None: ...
+    def lost(self, link: Link, session: Session) -> None: ...
     def acknowledged(self, link: Link, topic: str, now_ns: int) -> None: ...
     def refused(self, link: Link, effect: TopicRefused) -> None: ...
     def silent(self, link: Link, effect: Silent, now_ns: int) -> None: ...
@@ -83,7 +81,7 @@ class Parent(Protocol):
     def answered(self, link: Link, asked_at: float) -> None: ...
     def replacing(self) -> bool: ...
     def replace(self, link: Link, reason: str) -> None: ...
-    def full_feed(self) -> Feed | None: ...
+    def full_consumer(self) -> Consumer | None: ...
 
 
 class Link:
@@ -99,8 +97,8 @@ class Link:
         self.session: Session | None = None
         self.runner = Runner(0)
         self.retired = False
-        self.held = False
-        """Connect, but leave subscribing to the shard."""
+        self.waits_for_handover = False
+        """Connect, but subscribe to nothing yet."""
         self.successor: Link | None = None
         self.connects = 0
         self.failures = 0
@@ -179,7 +177,7 @@ class Link:
         """What is dialled, without what is secret in it."""
         return shown_url(self.address)
 
-    def inherit(self, old: Link, reason: str) -> None:
+    def _inherit(self, old: Link, reason: str) -> None:
         """Take the place of another one. Where that had done so itself, and didn't last, this is a
         failure: what is replaced over and over waits as long as what is lost over and over."""
         lasted = self.context.clock.monotonic() - old.runner.opened_at
@@ -238,7 +236,7 @@ class Link:
         shard.opened(self)
         self._change(LinkState.OPEN)
         now = context.clock.monotonic()
-        self._apply(session.add([] if self.held else shard.wanted()), now)
+        self._apply(session.add([] if self.waits_for_handover else shard.wanted()), now)
         self._apply(session.opened(now), now)
         self._watch_age()
         self._rearm()
@@ -249,20 +247,21 @@ class Link:
                 session.counters.retired += len(frames)
                 return False
             self._received(session, frames, arrived_ns)
-            return shard.full_feed() is not None
+            return shard.full_consumer() is not None
 
         try:
             while True:
                 await serve(connection, sink)
-                feed = shard.full_feed()
-                if feed is not None:
-                    await self._wait_for(feed, session)
+                consumer = shard.full_consumer()
+                if consumer is not None:
+                    await self._wait_for(consumer, session)
         except ConnectionLost as error:
             self._last_words = self._close_reason or str(error)
         finally:
             self._disarm()
-            shard.lost(self)
+            self.session = None
             self._add_totals(session.counters)
+            shard.lost(self, session)
             self._connection = None
             pump, self._pump = self._pump, None
             self._outbox.clear()
@@ -280,10 +279,10 @@ class Link:
             context.clock.monotonic() - since >= context.options.stable_after
         )
 
-    async def _wait_for(self, feed: Feed, session: Session) -> None:
+    async def _wait_for(self, consumer: Consumer, session: Session) -> None:
         session.paused = True
         try:
-            await feed.space()
+            await consumer.space()
         finally:
             session.resumed(self.context.clock.monotonic())
 
@@ -326,7 +325,6 @@ class Link:
         for field in attrs.fields(Counters):
             total = getattr(self.totals, field.name) + getattr(counters, field.name)
             setattr(self.totals, field.name, total)
-        self.session = None
 
     def counters(self) -> Counters:
         """Of all epochs, the running one included."""
@@ -377,7 +375,7 @@ class Link:
         if others:
             self._rearm()
 
-    def _deliver(self, topic: Topic | None, run: list[Data], runner: Runner, now: float) -> None:
+    def _deliver(self, topic: Carried | None, run: list[Data], runner: Runner, now: float) -> None:
         if topic is not None:
             topic.deliver_all(run, runner, now)
 
@@ -533,9 +531,33 @@ class Link:
         self._timer = self._age = None
         self._timer_at = NEVER
 
-    def retire(self) -> bool:
-        """Deliver nothing more, and end; False where the task that runs it must be cancelled."""
+    # --- its place among the others ---
+
+    def succeed(self, reason: str, waits: bool) -> Link:
+        """A link that is to take this one's place; ``waits``: it connects, but subscribes to
+        nothing before it is told to."""
+        new = self.successor = Link(self.shard, self.shared)
+        new.waits_for_handover = waits
+        new._inherit(self, reason)
+        return new
+
+    def skip(self, gone: Link) -> Link | None:
+        """A successor is gone, or was replaced in its turn: the one behind it, if any."""
+        self.successor = gone.successor
+        return self.successor
+
+    def take_over(self) -> None:
+        """Subscribe to what was waited with."""
+        self.waits_for_handover = False
+        if self.session is not None:
+            self.apply(self.session.add(self.shard.wanted()))
+
+    def stop_delivering(self) -> None:
+        """Whatever still comes is nobody's any more."""
         self.retired = True
+
+    def hang_up(self) -> bool:
+        """End; False where the task that runs it must be cancelled."""
         if self._connection is None:
             return False
         self._connection.abort()

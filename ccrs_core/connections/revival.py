@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from ccrs_core.connections.carried import Carried
 from ccrs_core.connections.link import Link
 from ccrs_core.connections.quiet import GONE, Life, Quiet
 from ccrs_core.connections.rollover import Owner
+from ccrs_core.connections.session import Session
+from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.model.events import Reason
-from ccrs_core.topics.topic import Topic
 
 log = logging.getLogger("ccrs.revival")
 
@@ -21,6 +23,7 @@ class Patient(Owner, Protocol):
     """What a revival asks of the shard whose topics it revives."""
 
     connections: int
+    shared: Shared
 
     def resubscribe(self, name: str) -> None: ...
 
@@ -37,11 +40,11 @@ class Revival:
 
     def __init__(self, shard: Patient) -> None:
         self._shard = shard
-        self._heard: WeakKeyDictionary[Topic, tuple[float, float]] = WeakKeyDictionary()
+        self._heard: WeakKeyDictionary[Carried, tuple[float, float]] = WeakKeyDictionary()
         """When a topic was looked at, and when it had last been heard of by then."""
-        self._behind: WeakKeyDictionary[Topic, Link] = WeakKeyDictionary()
+        self._behind: WeakKeyDictionary[Carried, Link] = WeakKeyDictionary()
         """The connection that was last found to bring nothing of it."""
-        self._brought: WeakKeyDictionary[Topic, float] = WeakKeyDictionary()
+        self._brought: WeakKeyDictionary[Carried, float] = WeakKeyDictionary()
         """When connections that are gone had last brought something of a topic."""
 
     def life(self, topic: str) -> Life | None:
@@ -59,10 +62,10 @@ class Revival:
                 found = life if found is None else max(life, found)
         return found
 
-    def _news(self, link: Link, topic: str) -> float | None:
+    @staticmethod
+    def _news(session: Session | None, topic: str) -> float | None:
         """When a connection last brought what others must have brought as well: not the state that
         a subscription begins with."""
-        session = link.session
         life = None if session is None else session.life(topic)
         return life.at if life is not None and life.goes_on else None
 
@@ -81,7 +84,7 @@ class Revival:
             for life in [link.session.life(topic)]
             if life is not None
         }
-        news = [at for at in (self._news(link, topic) for link in lives) if at is not None]
+        news = [at for at in (self._news(link.session, topic) for link in lives) if at is not None]
         if not news or len(lives) < 2:
             self._heard.pop(about, None)
             return
@@ -102,10 +105,10 @@ class Revival:
                     log.warning("%s; subscribing anew", what)
                     link.apply(link.session.found_silent([topic], now))
 
-    def lost(self, link: Link) -> None:
-        """A connection is about to be lost: what it has brought, the others must have brought."""
+    def lost(self, session: Session) -> None:
+        """A connection has ended: what it has brought, the others must have brought."""
         for name, topic in self._shard.topics.items():
-            at = self._news(link, name)
+            at = self._news(session, name)
             if at is not None:
                 self._brought[topic] = max(at, self._brought.get(topic, at))
 
@@ -153,7 +156,7 @@ class Revival:
                 continue
             since = min(dead[name].heard for name in names)
             # What had shown the state that a subscription begins with, and no more, isn't stale.
-            self._subscribe_anew([name for name in names if not self._told(name)])
+            self._subscribe_anew([name for name in names if not shard.topics[name].stale])
             if step == 1:
                 log.warning("%s: still silent; connecting anew", what)
             else:
@@ -167,14 +170,13 @@ class Revival:
         shared, route = self._shard.shared, self._shard.route
         return shared.lookout.speaks(route, shared.alternatives.url(route))
 
-    def explained(self, lost: Link) -> None:
+    def explained(self) -> None:
         """A connection has ended by itself. Where it was the only one, what was found dead died
         with it, and the next acknowledgement is as good as any."""
         shard = self._shard
-        if all(link is lost or link.session is None for link in shard.links):
+        if all(link.session is None for link in shard.links):
             for topic in shard.topics.values():
-                for stream in topic.streams.values():
-                    stream.dead = False
+                topic.excused()
 
     def renew(self, topic: str, since: float) -> None:
         """Nothing was heard since a time of a topic of which nothing can be known: subscribe to it
@@ -191,16 +193,11 @@ class Revival:
         found.interrupt(Reason.RESUBSCRIBED)
         shard.resubscribe(topic)
 
-    def _told(self, name: str) -> bool:
-        streams = self._shard.topics[name].streams.values()
-        return all(stream.stale_since_ns is not None for stream in streams)
-
     def _subscribe_anew(self, names: list[str]) -> None:
         shard = self._shard
         now = shard.context.clock.monotonic()
         for name in names:
-            for stream in shard.topics[name].streams.values():
-                stream.dead = True
+            shard.topics[name].found_dead()
         for link in tuple(shard.links):
             if link.session is not None and not link.retired:
                 link.apply(link.session.found_silent(names, now))

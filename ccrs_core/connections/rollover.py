@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ccrs_core.connections.link import Link, Parent
-from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.contract.exchange import SequenceScope
-from ccrs_core.model.events import Reason
 from ccrs_core.transport.context import Context
 
 log = logging.getLogger("ccrs.rollover")
@@ -27,7 +25,6 @@ class Owner(Parent, Protocol):
     """What a rollover asks of the shard whose connections it replaces."""
 
     context: Context
-    shared: Shared
     links: list[Link]
     closed: bool
 
@@ -56,12 +53,9 @@ class Rollover:
             link.fail(reason)
             return
         log.info("replacing connection %d: %s", link.number, reason)
-        new = Link(shard, shard.shared)
-        new.inherit(link, reason)
         # Without global sequence numbers two deliveries can't be merged: the old connection ends
         # in the moment in which the new one subscribes.
-        new.held = shard.route.sequence_scope is not SequenceScope.GLOBAL
-        link.successor = new
+        new = link.succeed(reason, waits=shard.route.sequence_scope is not SequenceScope.GLOBAL)
         shard.start(new)
         shard.later(_POLL, lambda: self._settle(link, new))
 
@@ -71,14 +65,14 @@ class Rollover:
             return
         if new not in shard.links:
             # Replaced in its turn before it took over, or gone altogether.
-            old.successor = new.successor
-            if new.successor is not None:
-                self._settle(old, new.successor)
+            successor = old.skip(new)
+            if successor is not None:
+                self._settle(old, successor)
             return
         session = new.session
         if session is None or new.state is not LinkState.OPEN:
             shard.later(_POLL, lambda: self._settle(old, new))
-        elif new.held:
+        elif new.waits_for_handover:
             self._switch(old, new)
         elif session.settled():
             shard.later(shard.context.options.rollover_overlap, lambda: self._relieve(old, new))
@@ -109,14 +103,9 @@ class Rollover:
 
     def _switch(self, old: Link, new: Link) -> None:
         self._retire(old)
-        new.held = False
         for topic in self._shard.topics.values():
-            topic.lost_sync(Reason.ROLLOVER)
-            topic.race.reset()
-            for stream in topic.streams.values():
-                stream.interrupt(Reason.ROLLOVER)
-        if new.session is not None:
-            new.apply(new.session.add(self._shard.wanted()))
+            topic.moved()
+        new.take_over()
 
     def _retire(self, link: Link) -> None:
         if link in self._shard.links:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import attrs
 
 Number = int | bytes
+"""What tells updates of a topic apart: a number that rises, or an identity."""
+
+LAG = 10.0
+"""A copy this late (s), with nothing new in between, is none: the exchange counts anew."""
 
 
 @attrs.define(eq=False)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from ccrs_core.contract.exchange import Route
-from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.pace import Pace
@@ -24,8 +23,6 @@ class Lookout(Protocol):
     def wake(self) -> None:
         """There is something to watch."""
 
-    def unproved(self, shard: Any, topic: Any) -> bool: ...
-
     def speaks(self, route: Route, address: str) -> bool:
         """Whether anything has come from an address lately, to whatever shard."""
 
@@ -39,7 +36,6 @@ class Shared:
     """Addresses of the streams, and which of them is dialled."""
     pace: Pace
     lookout: Lookout
-    snapshots: SnapshotQueue
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts a task whose failure ends the client."""
     epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.freshness import Told, Watch
 from ccrs_core.feeds.policy import Policy
@@ -79,16 +80,23 @@ class Stream:
     _stale: Stale | None = None
     """The notice of the last time that it became stale."""
 
-    def put(self, events: Sequence[MarketData]) -> None:
-        """Deliver events, after the notices that are due before them."""
+    def put(self, events: Sequence[MarketData], number: int | None = None) -> None:
+        """Deliver events, after the notices that are due before them; ``number`` is the exchange's
+        of the last of them."""
         last = events[-1]
         if self.interrupted is not None or self.stale_since_ns is not None or self.hushed:
             self.wake(last.received_time_ns, getattr(events[0], "sequence", None))
         self.delivered += len(events)
         self.last_received_ns = last.received_time_ns
         self.latest = last
+        if number is not None:
+            self.last_sequence = number
         for feed in self.feeds:
             feed.put(events)
+
+    def reached(self, number: int | None) -> None:
+        """What was delivered last has this number, None where it has none."""
+        self.last_sequence = number
 
     @property
     def broken(self) -> bool:
@@ -142,6 +150,29 @@ class Stream:
         if (self.delivered or self.acknowledged) and self.interrupted is None:
             self.interrupted = reason
 
+    def follows(self) -> None:
+        """Whatever happened, nothing is missing before the next update."""
+        self.interrupted = None
+
+    def accepted(self) -> None:
+        """The exchange has accepted the subscription."""
+        self.acknowledged = True
+        self.refused = False
+
+    def refuse(self, error: SubscriptionRefused) -> None:
+        """The exchange has refused the subscription: tell the feeds."""
+        self.refused = True
+        for feed in self.feeds:
+            feed.fail(error)
+
+    def found_dead(self) -> None:
+        """It said nothing although something had happened."""
+        self.dead = True
+
+    def excused(self) -> None:
+        """What it was found dead on is gone, and explains it."""
+        self.dead = False
+
     def stale(self, reason: Reason, now_ns: int, silent_ns: int | None = None) -> None:
         """Say, once, that what was delivered last may be out of date."""
         self.silenced = reason is Reason.SILENT
@@ -187,10 +218,11 @@ class Stream:
             max(now_ns - since_ns, 0),
         )
 
-    def resume(self, now_ns: int, next_sequence: int | None) -> None:
-        """Say that data flows again, and what may be missing, where either is due."""
+    def resume(self, now_ns: int, next_sequence: int | None, *, gap: bool = True) -> None:
+        """Say that data flows again and (``gap``) what may be missing, where either is due. Without
+        ``gap`` that has yet to be seen."""
         self.dead = False
-        if self.interrupted is not None:
+        if self.interrupted is not None and gap:
             self.gap(self.interrupted, next_sequence, now_ns)
             self.interrupted = None
         since, self.stale_since_ns = self.stale_since_ns, None

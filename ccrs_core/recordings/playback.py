@@ -390,10 +390,8 @@ class Playback:
         for name in line.carried:
             if not self._carrying(line.route, name):
                 topic = race.topics[name]
-                topic.lost_sync(Reason.DISCONNECTED)
-                for stream in topic.streams.values():
-                    stream.interrupt(Reason.ROLLOVER if planned else Reason.RECONNECTED)
-                    stream.stale(Reason.DISCONNECTED, self.now_ns)
+                missing = Reason.ROLLOVER if planned else Reason.RECONNECTED
+                topic.lost(Reason.DISCONNECTED, missing, self.now_ns)
         for topic in race.topics.values():
             reason = Reason.ROLLOVER if planned else Reason.RECONNECTED
             topic.coverage.leaves(line.runner, reason, now)
@@ -513,11 +511,8 @@ class Playback:
         if book is not None and not book.valid and len(topic.streams) == 1:
             return  # it is asked for because of that
         if not self._carrying(line.route, name):
-            topic.lost_sync(Reason.SILENT)
-            for stream in topic.streams.values():
-                stream.dead = self._exchange.max_silence(stream.subscription) is None
-                stream.interrupt(Reason.RESUBSCRIBED)
-                stream.stale(Reason.SILENT, self.now_ns)
+            topic.found_dead()
+            topic.lost(Reason.SILENT, Reason.RESUBSCRIBED, self.now_ns)
         elif all(each.since[name] > last + GONE for each in self._carrying(line.route, name)):
             topic.interrupt(Reason.SILENT)
         topic.coverage.leaves(line.runner, Reason.SILENT, now, ended=False)
@@ -536,9 +531,8 @@ class Playback:
             if known and name not in known:
                 continue
             topic = self.routes[line.route].topics[name]
-            topic.coverage.misses(line.runner, Reason.UNREADABLE, now)
-            if line.route.sequence_scope is not SequenceScope.GLOBAL:
-                topic.doubt(Reason.UNREADABLE, now, self.now_ns)
+            numbered = line.route.sequence_scope is SequenceScope.GLOBAL
+            topic.missed(line.runner, Reason.UNREADABLE, now, self.now_ns, numbered)
 
 
 def _names(messages: Sequence[Message], topics: Container[str]) -> Iterator[str]:

@@ -126,7 +126,7 @@ class BookKeeper:
                 self._widened(update, None, now)
             return
         if restart:
-            race.restarted_by = runner
+            race.announced(runner)
         if update.snapshot:
             self.told_whole = True
             if not restart and book.valid and self._joins(runner):
@@ -142,7 +142,7 @@ class BookKeeper:
                     self._stream.interrupt(Reason.RESTART)
                 elif number <= (book.sequence or 0):
                     if number in self._snapshots and now - race.advanced_at <= race.STUCK:
-                        runner.repeats += 1
+                        race.repeated(runner)
                         return
                     # Of a state that nobody has seen, or of a count that has begun unheard.
                     self._stream.interrupt(Reason.SEQUENCE)
@@ -164,7 +164,7 @@ class BookKeeper:
         elif applied is Applied.OLD:
             # No late copy, yet behind the book: the exchange began to count anew, and what said so
             # was lost on the way.
-            runner.tops[race.topic] = number
+            race.copied(number, runner)
             self._broken(Reason.SEQUENCE, now, update.received_time_ns)
         else:
             self._unsynced(update, restart, runner, now)
@@ -244,7 +244,7 @@ class BookKeeper:
             self._counts_anew(update, now)
         elif anew is not None:
             race.restarted(anew[2])
-            runner.generations[race.topic] = race.generation
+            race.counts_anew(runner)
             self._counts_anew(anew[0], now)
         self._put(update, now)
         if race.held or self._fallback is not None:
@@ -261,8 +261,7 @@ class BookKeeper:
             if told is None:
                 return
             update = told
-        self._stream.put((update,))
-        self._stream.last_sequence = update.sequence
+        self._stream.put((update,), update.sequence)
 
     def _told(self, update: BookUpdate, now: float) -> BookUpdate | None:
         """What to tell of an applied update to those who rebuild the book: without the levels
@@ -291,9 +290,8 @@ class BookKeeper:
             if applied is Applied.AHEAD:
                 break
             del self._held[number]
-            race.held.discard(number)
+            race.released(number, delivered=applied is Applied.APPLIED)
             if applied is Applied.APPLIED:
-                race.last = number
                 self._put(update, now)
             elif applied is Applied.BROKEN:
                 assert book.reason is not None
@@ -484,9 +482,8 @@ class BookKeeper:
         self._stream.interrupt(Reason.SEQUENCE)
         if book.apply(fallback) is not Applied.APPLIED:
             return False
-        race.held.discard(fallback.sequence)
+        race.released(fallback.sequence, delivered=True)
         self._held.pop(fallback.sequence, None)
-        race.last = fallback.sequence
         self._put(fallback, now)
         self._release(now)
         return True

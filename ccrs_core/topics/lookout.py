@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 import attrs
 
+from ccrs_core.connections.carried import Carried
 from ccrs_core.connections.quiet import Life, Quiet, Verdict
 from ccrs_core.contract.exchange import Budget, Exchange, Route
 from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades, Request
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, TopOfBook
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.topics.topic import Topic
 from ccrs_core.transport.base import Clock
 from ccrs_core.transport.limits import HostLimits, Window
 from ccrs_core.transport.pace import Pace, Timer
@@ -42,8 +42,10 @@ class Reviver(Protocol):
 class Watched(Protocol):
     """A shard, whose topics are watched."""
 
-    topics: dict[str, Topic]
+    topics: dict[str, Carried]
     closed: bool
+
+    def subscribed(self, topic: str) -> Sequence[Subscription]: ...
 
     @property
     def revival(self) -> Reviver: ...
@@ -95,9 +97,9 @@ class Lookout:
         self._shards = shards
         self._spawn = spawn
         self._unproved_after = unproved_after
-        self._known: dict[Topic, _Entry] = {}
-        self._round: Iterator[tuple[Watched, str, Topic]] | None = None
-        self._seen: dict[Topic, _Entry] = {}
+        self._known: dict[Carried, _Entry] = {}
+        self._round: Iterator[tuple[Watched, str, Carried]] | None = None
+        self._seen: dict[Carried, _Entry] = {}
         self._prices: dict[Request[Any], tuple[HostLimits, int]] = {}
         self._asking: dict[Request[Any], asyncio.Task[None]] = {}
         self._pace = pace
@@ -121,13 +123,11 @@ class Lookout:
         """Whether anything has come from an address lately, to whatever shard."""
         return any(shard.revival.speaks(route, address) for shard in self._shards())
 
-    def unproved(self, shard: Watched, topic: Topic) -> bool:
+    def unproved(self, shard: Watched, topic: str) -> bool:
         """Whether nothing has been heard of an acknowledged topic for long, or ever, and nothing
         can be asked about it."""
-        entry = self._known.get(topic)
-        if entry is None or len(topic.streams) != entry.kinds:
-            entry = self._entry(shard, topic.name, topic)
-        life = shard.revival.life(topic.name)
+        entry = self._entry(shard, topic)
+        life = shard.revival.life(topic)
         if entry.subscription is None or life is None:
             return False
         if entry.question is not None and entry.quiet.provable:
@@ -157,21 +157,19 @@ class Lookout:
                 break
             shard, name, topic = found
             if not shard.closed and shard.topics.get(name) is topic:
-                self._seen[topic] = self._look_at(shard, name, topic, now)
+                self._seen[topic] = self._look_at(shard, name, now)
         self._ask_what_is_due(now)
         if self._shards() or self._asking:
             share = self.AT_ONCE / max(len(self._known), self.AT_ONCE)
             self._arm(self.LOOK * share)
 
-    def _all(self) -> Iterator[tuple[Watched, str, Topic]]:
+    def _all(self) -> Iterator[tuple[Watched, str, Carried]]:
         for shard in tuple(self._shards()):
             for name, topic in tuple(shard.topics.items()):
                 yield shard, name, topic
 
-    def _look_at(self, shard: Watched, name: str, topic: Topic, now: float) -> _Entry:
-        entry = self._known.get(topic)
-        if entry is None or len(topic.streams) != entry.kinds:
-            entry = self._entry(shard, name, topic)
+    def _look_at(self, shard: Watched, name: str, now: float) -> _Entry:
+        entry = self._entry(shard, name)
         if entry.subscription is None or not self._hear(entry):
             return entry
         shard.revival.compare(name)
@@ -180,9 +178,12 @@ class Lookout:
             shard.revival.renew(name, entry.quiet.heard)
         return entry
 
-    def _entry(self, shard: Watched, name: str, topic: Topic) -> _Entry:
-        exchange = self._exchange
-        subscriptions = [stream.subscription for stream in topic.streams.values()]
+    def _entry(self, shard: Watched, name: str) -> _Entry:
+        """What is known of a topic; anew where something else is subscribed to in it."""
+        known = self._known.get(shard.topics[name])
+        exchange, subscriptions = self._exchange, shard.subscribed(name)
+        if known is not None and len(subscriptions) == known.kinds:
+            return known
         quiet = Quiet(self._clock.monotonic())
         kinds = len(subscriptions)
         if not kinds or any(exchange.max_silence(each) is not None for each in subscriptions):

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import attrs
 
-from ccrs_core.connections.runner import Number, Runner
+from ccrs_core.connections.runner import LAG, Number, Runner
 from ccrs_core.connections.trail import Trail
 from ccrs_core.model.events import MarketData
 
@@ -42,8 +42,7 @@ class Race:
     """Where nothing new was delivered for so long (s) while numbers rise below the last one, the
     last one was wrong (a corrupted frame, an unannounced restart): start anew from there."""
 
-    LAG: ClassVar[float] = 10.0
-    """A copy this late (s), with nothing new in between, is none: the exchange counts anew."""
+    LAG: ClassVar[float] = LAG
 
     __slots__ = (
         "_older",
@@ -196,6 +195,14 @@ class Race:
             memory = self._recent if number in self._recent else self._older
             memory[number] = (when, None)
 
+    def announced(self, runner: Runner) -> None:
+        """Note that a connection's announcement of a new count is followed."""
+        self.restarted_by = runner
+
+    def count_every_number(self) -> None:
+        """From now on a number above the next expected one doesn't count as delivered."""
+        self.contiguous = True
+
     def copied(self, number: Number, runner: Runner) -> None:
         """Note that a connection has brought copies of updates that were handed on, up to this."""
         if number.__class__ is int:
@@ -275,6 +282,20 @@ class Race:
         runner.tops[self.topic] = number
         self.held.add(number)
         self.remember(number, runner, now)
+
+    def released(self, number: int, *, delivered: bool) -> None:
+        """Note that an update waits no more, and whether that is because it was delivered."""
+        self.held.discard(number)
+        if delivered:
+            self.last = number
+
+    def repeated(self, runner: Runner) -> None:
+        """Note that a connection has brought what it had brought before."""
+        runner.repeats += 1
+
+    def counts_anew(self, runner: Runner) -> None:
+        """Note that a connection's numbers are of the present count."""
+        runner.generations[self.topic] = self.generation
 
     def begin(self, number: int, now: float) -> None:
         """Go on from a state that no connection brought: whatever is above its number is new."""

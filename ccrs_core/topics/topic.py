@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from ccrs_core.connections.coverage import Coverage
@@ -10,29 +9,13 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.feeds.feed import Feed
-from ccrs_core.feeds.stream import EVENT_OF, STATES, Stream
+from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
-from ccrs_core.model.orderbook import OrderBook
-from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.topics.continuity import Continuity
 from ccrs_core.topics.counted import Counted, Run
-from ccrs_core.topics.keeper import BookKeeper
-from ccrs_core.topics.race import Race, same_content
-from ccrs_core.topics.recent import followed
+from ccrs_core.topics.known_trades import KnownTrades
+from ccrs_core.topics.race import same_content
 from ccrs_core.topics.waiting_changes import Ask
-
-
-def new_book(exchange: Exchange, subscription: Subscription) -> OrderBook:
-    """An empty book, as an exchange tells the one of a subscription."""
-    request, kept = exchange.book_snapshot(subscription), exchange.book_depth(subscription)
-    return OrderBook(
-        subscription.symbol,
-        depth=subscription.depth if kept is None else kept,
-        checksum=exchange.checksum(subscription),
-        every_level=kept is None,
-        reach=None if request is None else request.depth,
-    )
-
 
 _ONE_BY_ONE = frozenset({BookUpdate, Trade})
 """Events that aren't judged by their topic's rising numbers alone."""
@@ -41,17 +24,15 @@ _EACH_COUNTS = frozenset({Trade, Liquidation, Candle})
 """Events that no later one makes up for."""
 
 
-class Topic:
-    """One exchange topic as its connections bring it, merged.
+class Topic(Continuity):
+    """One exchange topic as its connections bring it, merged: what connections carry
+    (:class:`~ccrs_core.connections.carried.Carried`).
 
     ``resync(topic, what)`` is called when the book has to be asked for; ``live()`` tells how many
     connections carry the topic now; ``arm()`` when ``wake_at`` has moved; ``unproved(topic)`` when
     connections have to be asked whether nothing is missing between them; ``relieved()`` tells
     whether one is being replaced that still brings things.
     """
-
-    TRADE_WINDOW = 8192
-    """Trade ids that are remembered, to deliver each trade once."""
 
     def __init__(
         self,
@@ -66,76 +47,21 @@ class Topic:
         unproved: Callable[[str], None] | None = None,
         relieved: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.name = name
-        self.streams: dict[type[MarketData], Stream] = {}
-        self.race = Race(name, runners, trail=trail)
-        self.keeper: BookKeeper | None = None
+        super().__init__(
+            name, runners, live=live, resync=resync, arm=arm, exchange=exchange, trail=trail
+        )
         self.coverage = Coverage(self, self._uncertain, relieved)
-        self.counted: Counted | None = None
-        """Where the exchange counts its trades one by one."""
-        self.repeated_trades = 0
+        self.known = KnownTrades()
         self.unwanted = 0
         self.waits = False
         self.confesses = False
         self._floor: int | None = None
         """Numbers up to this are from before the last gap between connections."""
         self._unproved = unproved
-        self._live = live
-        self._resync = resync
-        self._arm = arm
-        self._exchange = exchange
-        self._trade_ids: OrderedDict[str, None] = OrderedDict()
-        self._former_ids: OrderedDict[str, None] = OrderedDict()
-        """The latest of those from before the last gap between connections."""
 
-    def stream(self, subscription: Subscription) -> Stream:
-        """The stream of a subscription, made where there is none yet."""
-        kind = EVENT_OF[subscription.channel]
-        stream = self.streams.get(kind)
-        if stream is None:
-            stream = self.streams[kind] = Stream(subscription)
-            if kind is BookUpdate:
-                self.keeper = self._new_keeper(subscription, stream)
-                self.race.contiguous = True
-            elif kind is Trade and self._exchange.consecutive(subscription):
-                self.counted = Counted()
-            self.waits |= kind in _EACH_COUNTS and self.counted is None
-            self.confesses |= kind is not BookUpdate
-        return stream
-
-    def _new_keeper(self, subscription: Subscription, stream: Stream) -> BookKeeper:
-        exchange = self._exchange
-        return BookKeeper(
-            new_book(exchange, subscription),
-            self.race,
-            stream,
-            fetched=exchange.book_snapshot(subscription) is not None,
-            live=lambda: self._live(self.name),
-            ask=lambda what: self._resync(self.name, what),
-            arm=self._arm,
-            confirmed=self._confirmed,
-        )
-
-    def attach(self, stream: Stream, feed: Feed) -> None:
-        """Let a feed take part; it starts with the present state, if it is known."""
-        stream.feeds.append(feed)
-        self._show(stream, feed)
-        if feed.freshness is not None:
-            state = stream.subscription.channel in STATES
-            feed.freshness.watch(feed, stream, self.states if state else stream.alone)
-        stream.welcome(feed)
-
-    def _show(self, stream: Stream, feed: Feed) -> None:
-        latest = stream.latest
-        if latest is None or stream.stale_since_ns is not None:
-            return
-        if latest.__class__ is BookUpdate:
-            book = self.book
-            if book is not None and book.valid and book.sequence is not None:
-                assert isinstance(latest, BookUpdate)
-                feed.put((book.snapshot(latest),))
-        elif latest.__class__ not in (Trade, Liquidation):
-            feed.put((latest,))
+    def _added(self, kind: type[MarketData]) -> None:
+        self.waits |= kind in _EACH_COUNTS and self.counted is None
+        self.confesses |= kind is not BookUpdate
 
     # --- data in ---
 
@@ -158,62 +84,6 @@ class Topic:
         self.race.copied(number, runner)
         if number == self.race.last:
             self._confirmed(now_ns)
-
-    def superseded(self, count: int) -> None:
-        """Updates were replaced by a later one before they were decoded."""
-        for stream in self.streams.values():
-            stream.superseded(count)
-
-    @property
-    def replaceable(self) -> bool:
-        """Whether of several updates that arrive together only the last is of use to anybody."""
-        return bool(self.streams) and all(s.replaceable for s in self.streams.values())
-
-    def _confirmed(self, now_ns: int) -> None:
-        """The last update came again: nothing is missing and it is up to date."""
-        for stream in self.streams.values():
-            if stream.broken:
-                if self.book is not None and not self.book.valid:
-                    continue
-                stream.interrupted = None
-                stream.wake(now_ns, None)
-            if stream.watches:
-                self._repeated(stream, now_ns)
-
-    def _repeated(self, stream: Stream, now_ns: int) -> None:
-        """Where feeds want to know it: what was delivered last still holds."""
-        if stream.subscription.channel is Channel.BOOK:
-            book = self.book
-            if book is None or not book.valid:
-                return
-        stream.repeat(now_ns)
-        if stream.hushed:
-            stream.wake(now_ns, None)
-
-    def unchanged(self, now_ns: int) -> None:
-        """The exchange says that what is known still holds."""
-        for stream in self.streams.values():
-            if stream.broken:
-                if not stream.silenced or stream.subscription.channel not in STATES:
-                    continue  # a new connection doesn't know what was before it
-                stream.wake(now_ns, None)
-            if stream.watches:
-                self._repeated(stream, now_ns)
-
-    def states(self) -> Sequence[Stream]:
-        """Those streams that tell a whole state. What an exchange tells of several in one topic, it
-        leaves out where nothing has changed."""
-        return [s for s in self.streams.values() if s.subscription.channel in STATES]
-
-    def _told_together(self, told: Stream, now_ns: int) -> None:
-        """One of several streams has brought something: the others' states still hold."""
-        if told.subscription.channel not in STATES:
-            return
-        for stream in self.states():
-            if stream is told or (stream.broken and not stream.silenced):
-                continue
-            if stream.hushed or stream.stale_since_ns is not None:
-                stream.wake(now_ns, None)
 
     def deliver_all(self, run: Sequence[Data], runner: Runner, now: float) -> None:
         """:meth:`deliver` them one after the other, at less cost where nothing is special."""
@@ -278,8 +148,7 @@ class Topic:
     ) -> None:
         self.race.advance(numbers, runner, now)
         stream = self.streams[events[0].__class__]
-        stream.put(events)
-        stream.last_sequence = numbers[-1]
+        stream.put(events, numbers[-1])
         if len(self.streams) > 1:
             self._told_together(stream, events[-1].received_time_ns)
 
@@ -321,7 +190,7 @@ class Topic:
             if last is not None and number <= last:
                 stream.interrupt(Reason.RESTART if data.restart else Reason.SEQUENCE)
             if data.restart:
-                race.restarted_by = runner
+                race.announced(runner)
         elif number is not None:
             if race.late(number, False, runner, now):
                 return
@@ -331,38 +200,12 @@ class Topic:
             if counted is not None:
                 self._count(counted, events, stream, runner, now)
                 return
-            events = self._new_trades(events)
+            events = self.known.new(events)
             if not events:
                 return
-        stream.put(events)
-        if isinstance(number, int):
-            stream.last_sequence = number
+        stream.put(events, number if number.__class__ is int else None)
         if len(self.streams) > 1:
             self._told_together(stream, events[-1].received_time_ns)
-
-    def _new_trades(self, events: Sequence[MarketData]) -> Sequence[MarketData]:
-        known, former = self._trade_ids, self._former_ids
-        if len(events) == 1:
-            event = events[0]
-            assert isinstance(event, Trade)
-            trade_id = event.trade_id
-            if trade_id not in known and not (former and trade_id in former):
-                known[trade_id] = None
-                if len(known) > self.TRADE_WINDOW:
-                    known.popitem(last=False)
-                return events
-        new = []
-        for event in events:
-            assert isinstance(event, Trade)
-            trade_id = event.trade_id
-            if trade_id in known or (former and trade_id in former):
-                self.repeated_trades += 1
-                continue
-            known[trade_id] = None
-            new.append(event)
-        while len(known) > self.TRADE_WINDOW:
-            known.popitem(last=False)
-        return new
 
     def _count(
         self,
@@ -379,18 +222,18 @@ class Topic:
         if len(events) == 1 and last is not None and number == last + 1 and not counted.ahead:
             counted.last = number
             runner.tops[self.name] = number
-            known = self._trade_ids
+            known = self.known.ids
             known[first.trade_id] = None
-            if len(known) > self.TRADE_WINDOW:
+            if len(known) > KnownTrades.WINDOW:
                 known.popitem(last=False)
-            stream.interrupted = None  # whatever happened, nothing is missing
-            stream.put(events)
-            stream.last_sequence = number
+            if stream.interrupted is not None:
+                stream.follows()  # whatever happened, nothing is missing
+            stream.put(events, number)
             return
         trades = [event for event in events if isinstance(event, Trade)]
         before, top = counted.since, runner.tops.get(self.name)
         alone = self._live(self.name) <= 1
-        self._put_runs(counted.take(trades, top, self._trade_ids, now, alone=alone), stream)
+        self._put_runs(counted.take(trades, top, self.known.ids, now, alone=alone), stream)
         number = trades[-1].sequence
         if number is not None:
             runner.tops[self.name] = number
@@ -402,54 +245,27 @@ class Topic:
             if run.hole:
                 stream.interrupt(Reason.SEQUENCE)
             elif run.follows:
-                stream.interrupted = None
-            new = self._new_trades(run.trades)
+                stream.follows()
+            new = self.known.new(run.trades)
             if new:
                 stream.put(new)
-            stream.last_sequence = run.trades[-1].sequence
+            stream.reached(run.trades[-1].sequence)
 
     # --- which connections follow on ---
 
-    def _resume(self, stream: Stream, now_ns: int) -> None:
-        """Data will flow again."""
-        reason = stream.interrupted
-        if self.counted is not None:
-            stream.interrupted = None  # the next number says whether anything is missing
-        stream.resume(now_ns, None)
-        if self.counted is not None:
-            stream.interrupted = reason
-
-    def interrupt(self, reason: Reason) -> None:
-        """Updates may be missing before the next one. Books see that for themselves."""
-        for kind, stream in self.streams.items():
-            if kind is not BookUpdate:
-                stream.interrupt(reason)
-
     def begin_stretch(self) -> None:
         """What was delivered so far is before a gap: nobody goes on from there."""
-        self._former_ids = followed(self._former_ids, self._trade_ids, self.TRADE_WINDOW)
-        self._trade_ids = OrderedDict()
+        self.known.begin_stretch()
         self._floor = self.race.last
         self.race.trail.clear()
 
-    @property
-    def delivered(self) -> int:
-        """How many events were delivered, of all kinds."""
-        return sum(stream.delivered for stream in self.streams.values())
-
     def met(self, data: Data) -> int | None:
-        """See :class:`~ccrs_core.connections.coverage.Delivery`."""
+        """See :class:`~ccrs_core.connections.coverage.Covered`."""
         number = data.sequence
         if data.events[0].__class__ is Trade:
             if self.counted is not None:
                 return 0 if self.counted.follows(data.events[0]) else None
-            known = self._trade_ids
-            for place in range(len(data.events) - 1, -1, -1):
-                event = data.events[place]
-                assert isinstance(event, Trade)
-                if event.trade_id in known:
-                    return place + 1
-            return None
+            return self.known.met(data.events)
         if isinstance(number, int):
             last, floor = self.race.last, self._floor
             if last is None or number > last or data.restart:
@@ -461,7 +277,7 @@ class Topic:
         return 0 if brought_at is not None and brought_at >= self.coverage.began else None
 
     def keys(self, data: Data) -> Sequence[object]:
-        """See :class:`~ccrs_core.connections.coverage.Delivery`."""
+        """See :class:`~ccrs_core.connections.coverage.Covered`."""
         if data.events[0].__class__ is Trade:
             return [event.trade_id for event in data.events if isinstance(event, Trade)]
         return () if data.sequence is None else (data.sequence,)
@@ -471,48 +287,6 @@ class Topic:
         self._arm()
         if self._unproved is not None and self.coverage.apart:
             self._unproved(self.name)
-
-    # --- what only books have ---
-
-    @property
-    def book(self) -> OrderBook | None:
-        """The book that is kept, where somebody subscribes to one."""
-        return None if self.keeper is None else self.keeper.book
-
-    def doubt(self, reason: Reason, now: float, now_ns: int) -> None:
-        """An update may have been lost without a trace: a book is not to be trusted any more."""
-        if self.keeper is not None:
-            self.keeper.doubt(reason, now, now_ns)
-
-    def narrowed(self, now: float) -> None:
-        """A connection has gone."""
-        if self.keeper is not None:
-            self.keeper.narrowed(now)
-
-    def acknowledged(self, runner: Runner, now: float, now_ns: int) -> None:
-        """The exchange has accepted the subscription on a connection, which brings everything of
-        the topic from now on."""
-        self.coverage.carries(runner, now)
-        dead = any(stream.dead for stream in self.streams.values())
-        if self.keeper is not None and not dead:
-            self.keeper.acknowledged(now)
-        for stream in self.streams.values():
-            stream.acknowledged = True
-            if dead:
-                continue
-            # Where silence is normal the acknowledgement is what proves that all is well again;
-            # elsewhere the data itself does.
-            if (
-                stream.subscription.channel is not Channel.BOOK
-                and self._exchange.max_silence(stream.subscription) is None
-            ):
-                self._resume(stream, now_ns)
-
-    def lost_sync(self, reason: Reason) -> None:
-        """No connection brings the topic any more: what is known of it is not up to date."""
-        self.race.drift()
-        if self.keeper is not None:
-            self.keeper.lost_sync(reason)
 
     @property
     def wake_at(self) -> float | None:

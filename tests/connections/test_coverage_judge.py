@@ -175,8 +175,7 @@ class Connections(RuleBasedStateMachine):
         self.open.remove(line)
         was, line.acknowledged = line.acknowledged, False
         if was and not any(other.acknowledged for other in self.open):
-            self.topic.lost_sync(Reason.DISCONNECTED)
-            self.topic.interrupt(Reason.RECONNECTED)
+            self.topic.lost(Reason.DISCONNECTED, Reason.RECONNECTED, 0)
         self.topic.coverage.leaves(line.runner, Reason.RECONNECTED, self.now)
         self._ask()
 

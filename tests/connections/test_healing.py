@@ -191,10 +191,11 @@ async def test_where_numbers_count_per_connection_a_replacement_tells_of_a_gap()
 @scenario
 async def test_frames_of_a_retired_connection_are_dropped_and_counted() -> None:
     async with world(TOP) as seen:
-        (shard,) = seen.client.placement.shards
+        (shard,) = (each.shard for each in seen.client.placement.deliveries)
         (link,) = shard.links
         seen.server.tick("top.BTC")
-        link.retire()
+        link.stop_delivering()
+        link.hang_up()
         await asyncio.sleep(0.5)
         assert seen.sequences() == [100]
         assert link.counters().retired == 1

@@ -18,8 +18,8 @@ from ccrs_core.model.events import Reason
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.topics.counted import Counted
 from ccrs_core.topics.keeper import BookKeeper
+from ccrs_core.topics.known_trades import KnownTrades
 from ccrs_core.topics.race import Race
-from ccrs_core.topics.topic import Topic
 from ccrs_core.topics.waiting_changes import Pending
 from ccrs_core.topics.widening import Widened, Widening
 from ccrs_core.transport.limits import Window
@@ -113,7 +113,7 @@ def test_the_trail_keeps_frames_up_to_its_length_and_no_longer_ones() -> None:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds of what is expensive to fill."""
-    monkeypatch.setattr(Topic, "TRADE_WINDOW", 2048)
+    monkeypatch.setattr(KnownTrades, "WINDOW", 2048)
     monkeypatch.setattr(Coverage, "MOST", 200)
 
 
@@ -124,7 +124,7 @@ def test_a_trade_is_delivered_once_while_its_copy_is_within_the_window(
     counted: bool, size: int, lag: int
 ) -> None:
     tape = Tape(counted=counted)
-    window = Topic.TRADE_WINDOW
+    window = KnownTrades.WINDOW
     count = 3 * window // size * size
     tape.topic.acknowledged(tape.runners[0], 0.0, 0)
     batches = [list(range(first, first + size)) for first in range(1, count + 1, size)]
@@ -135,18 +135,18 @@ def test_a_trade_is_delivered_once_while_its_copy_is_within_the_window(
             tape.bring(0, batches[place], now)
         if place >= behind:
             tape.bring(1, batches[place - behind], now)
-        assert len(tape.topic._trade_ids) <= window + size
+        assert len(tape.topic.known.ids) <= window + size
     assert tape.ids == list(range(1, count + 1))
     assert not [event for event in tape.tap.events if isinstance(event, Gap)]
 
 
 def test_of_more_trades_in_one_frame_than_the_window_holds_each_is_delivered_once() -> None:
     tape = Tape()
-    window = Topic.TRADE_WINDOW
+    window = KnownTrades.WINDOW
     tape.topic.acknowledged(tape.runners[0], 0.0, 0)
     tape.bring(0, range(1, 2 * window + 1), 0.0)
     assert tape.ids == list(range(1, 2 * window + 1))
-    assert len(tape.topic._trade_ids) <= window
+    assert len(tape.topic.known.ids) <= window
     # The latest are known, however they are cut.
     for first in range(window + 1, 2 * window, 64):
         tape.bring(0, range(first, first + 64), 0.1)
@@ -376,8 +376,8 @@ def test_trades_of_former_stretches_do_not_pile_up_however_often_connections_tak
         tape.topic.tick(turn * 10.0 + 2 * Coverage.BOUND, 0)
         for each in range(number + 1, number + 60):
             tape.bring(who, [each], turn * 10.0 + 3.0)
-        kept = len(tape.topic._trade_ids) + len(tape.topic._former_ids)
-        assert kept <= 2 * Topic.TRADE_WINDOW
+        kept = len(tape.topic.known.ids) + len(tape.topic.known.former)
+        assert kept <= 2 * KnownTrades.WINDOW
         assert tape.ids[-1] == number + 59
     assert tape.ids == sorted(set(tape.ids))
     assert {event.reason for event in tape.tap.events if isinstance(event, Gap)} == {

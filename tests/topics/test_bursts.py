@@ -19,6 +19,8 @@ from ccrs_core.model.events import (
     Liquidation,
     MarketData,
     Reason,
+    Resumed,
+    Stale,
     TopOfBook,
     Trade,
 )
@@ -67,8 +69,7 @@ class Desk:
 
     def all_lost(self) -> None:
         """Every connection is lost; as many come back."""
-        self.topic.lost_sync(Reason.DISCONNECTED)
-        self.topic.interrupt(Reason.RECONNECTED)
+        self.topic.lost(Reason.DISCONNECTED, Reason.RECONNECTED, 0)
         for place, runner in enumerate(self.runners[:]):
             self.topic.coverage.leaves(runner, Reason.RECONNECTED, self.now)
             self.runners[place] = Runner(runner.epoch + len(self.runners), opened_at=self.now)
@@ -78,9 +79,12 @@ class Desk:
 
     @property
     def told(self) -> list[object]:
-        """What the consumers were given, in order."""
+        """What the consumers were given, in order; of notices not when."""
         return [
-            (type(each), each.reason) if isinstance(each, Gap) else each for each in self.tap.events
+            (type(each), getattr(each, "reason", None))
+            if isinstance(each, Gap | Stale | Resumed)
+            else each
+            for each in self.tap.events
         ]
 
     @property

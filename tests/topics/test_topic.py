@@ -32,7 +32,8 @@ from ccrs_core.contract.codec import Data
 from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import MarketData, Reason
 from ccrs_core.model.orderbook import Checksum
-from ccrs_core.topics.topic import Topic, new_book
+from ccrs_core.topics.continuity import new_book
+from ccrs_core.topics.topic import Topic
 from tests.tapes import Tape
 from tests.topics.test_keeper import Tap
 from tests.toy import Toy, instrument
@@ -123,7 +124,7 @@ def test_trades_told_again_in_other_company_are_delivered_once() -> None:
     for numbers in ([1], [1, 2], [2, 3, 4], [4], [1, 5], [5, 5]):
         tape.bring(0, numbers, 0.0)
     assert tape.ids == [1, 2, 3, 4, 5]
-    assert tape.topic.repeated_trades >= 4
+    assert tape.topic.known.repeated >= 4
 
 
 # --- what frames are known by ---
@@ -352,7 +353,7 @@ def test_once_a_dead_stream_has_spoken_an_acknowledgement_is_as_good_as_any(time
     for number in range(times):
         tape.bring(0, [2 * number + 1], 0.0)
         assert is_back()
-        stream.dead = True
+        stream.found_dead()
         assert not is_back()
         tape.bring(0, [2 * number + 2], 0.0)
         assert is_back()
@@ -436,7 +437,7 @@ async def test_a_book_that_comes_back_on_the_same_connections_owes_nothing_to_it
 @scenario
 async def test_connections_that_see_ever_new_topics_remember_those_that_there_are() -> None:
     async with world(TOP, connections=2) as seen:
-        (shard,) = seen.client.placement.shards
+        (shard,) = (each.shard for each in seen.client.placement.deliveries)
         for name in ("ETH", "SOL", "XRP", "ADA", "DOT", "LTC"):
             wanted = top_of_book(f"{name}/USD"), book(f"{name}/USD"), trades(f"{name}/USD")
             await seen.feed.subscribe(*wanted)

@@ -23,7 +23,7 @@ from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Resumed, Stale, TopOfBook, Trade
 from ccrs_core.model.orderbook import Applied, OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
-from ccrs_core.topics.topic import new_book
+from ccrs_core.topics.continuity import new_book
 from ccrs_core.transport.addresses import everything_at
 from ccrs_core.transport.options import Options
 

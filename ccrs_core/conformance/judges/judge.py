@@ -29,7 +29,7 @@ from ccrs_core.model.events import (
 from ccrs_core.model.orderbook import Applied, OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
-from ccrs_core.topics.topic import new_book
+from ccrs_core.topics.continuity import new_book
 
 FRESH_NS = 2 * NS_PER_SECOND
 """A state that lasts longer must have been told."""

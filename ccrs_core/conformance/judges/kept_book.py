@@ -137,8 +137,7 @@ class Bench:
 
     def reconnected(self) -> None:
         """The connection was lost, and another one takes its place."""
-        self.topic.lost_sync(Reason.DISCONNECTED)
-        self.stream.interrupt(Reason.RECONNECTED)
+        self.topic.lost(Reason.DISCONNECTED, Reason.RECONNECTED, 0)
         self.runners[0] = Runner(self.runners[0].epoch + 1)
 
 
