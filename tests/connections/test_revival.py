@@ -218,7 +218,7 @@ def test_one_that_is_left_lacks_what_any_of_those_that_are_gone_had_brought(
     )
     revival = Revival(shard)
     for at in gone:
-        revival.lost(Connection(Session(at)))  # type: ignore[arg-type]
+        revival.lost(Session(at))  # type: ignore[arg-type]
     most = max((at for at in gone if at is not None), default=None)
     link = Connection(Session(left))
     for _ in range(2):

@@ -30,7 +30,6 @@ from ccrs_core import (
     Stale,
     Subscription,
     SubscriptionState,
-    Trade,
     book,
     connect,
     liquidations,
@@ -300,7 +299,6 @@ class Named:
     """In the place of a topic."""
 
     name: str
-    streams: dict[type, Any]
 
 
 class Told:
@@ -309,12 +307,14 @@ class Told:
     closed = False
 
     def __init__(self, happened: list[float], dies: float = math.inf) -> None:
-        stream = SimpleNamespace(subscription=Subscription(Channel.TRADES, instrument("BTC")))
-        self.topics: dict[str, Any] = {"t": Named("t", {Trade: stream})}
+        self.topics: dict[str, Any] = {"t": Named("t")}
         self.revival = self
         self.happened = happened
         self.dies = dies
         self.revived: list[float] = []
+
+    def subscribed(self, topic: str) -> list[Subscription]:
+        return [Subscription(Channel.TRADES, instrument("BTC"))]
 
     def life(self, topic: str) -> Life:
         now = asyncio.get_running_loop().time()
