@@ -156,8 +156,11 @@ _ADVICE: Mapping[int, Advice] = {
         "streams stay subscribed that nobody wants, or the reverse; who joins late hears nothing",
         "Codec.topic, subscribe (also to what is subscribed to already), unsubscribe",
     ),
-    68: Advice("recordings can't be trusted", "Codec: purity; Exchange.guess, route; Codec.decode"),
-    69: Advice("a recording that was cut is lost", "Codec.decode, Exchange.guess"),
+    68: Advice(
+        "recordings can't be trusted",
+        "Codec: purity; Exchange.subscriptions_in, route; Codec.decode",
+    ),
+    69: Advice("a recording that was cut is lost", "Codec.decode, Exchange.subscriptions_in"),
     70: Advice("losses can't be counted", "Codec.decode: a message for each frame"),
     71: Advice(
         "what is offered doesn't work, or what works isn't offered",

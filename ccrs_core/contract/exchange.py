@@ -231,7 +231,9 @@ class Exchange(ABC):
         """
         return False
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
         """The subscriptions that recorded frames belong to, for replaying recordings made by other
         programs, which don't say. ``market`` is the user's word, where given."""
         return ()

@@ -104,7 +104,7 @@ class Replay:
             frames = [frame for _, frame in _foreign(self.path)]
             if not frames:
                 raise UsageError(f"{path} holds no frames")
-            self.guessed = tuple(self.exchange.guess(frames, market))
+            self.guessed = tuple(self.exchange.subscriptions_in(frames, market))
             if not self.guessed:
                 raise UsageError(
                     f"{path} holds no frame of a stream that {self.exchange.name} is known for"

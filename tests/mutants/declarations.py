@@ -156,12 +156,14 @@ GUESSED = "test_what_is_guessed_of_frames_has_a_route_and_is_read"
 class TradesTakenForQuotes(Bybit):
     """Trades in a recording of another program are claimed as quotes, and every one vanishes."""
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
         return [
             attrs.evolve(each, channel=Channel.TOP_OF_BOOK)
             if each.channel is Channel.TRADES
             else each
-            for each in super().guess(frames, market)
+            for each in super().subscriptions_in(frames, market)
         ]
 
 
@@ -169,12 +171,14 @@ class TradesTakenForQuotes(Bybit):
 class ClaimedByAnotherName(Bybit):
     """Streams in a recording of another program are claimed by names that their frames lack."""
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
         return [
             attrs.evolve(
                 each, instrument=attrs.evolve(each.instrument, native=f"1{each.instrument.native}")
             )
-            for each in super().guess(frames, market)
+            for each in super().subscriptions_in(frames, market)
         ]
 
 
@@ -182,8 +186,10 @@ class ClaimedByAnotherName(Bybit):
 class RoutedNowhere(Bybit):
     """Streams in a recording of another program are claimed that can't be subscribed to."""
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
         return [
             attrs.evolve(each, channel=Channel.CANDLES, interval="7 fortnights")
-            for each in super().guess(frames, market)
-        ] + list(super().guess(frames, market))
+            for each in super().subscriptions_in(frames, market)
+        ] + list(super().subscriptions_in(frames, market))

@@ -305,7 +305,7 @@ def test_books_end_valid_where_recording_ended_on_purpose(tmp_path: Path) -> Non
 
 
 class GuessingToy(Toy):
-    def guess(self, frames: Any, market: Market | None) -> tuple[Subscription, ...]:
+    def subscriptions_in(self, frames: Any, market: Market | None) -> tuple[Subscription, ...]:
         natives = {orjson.loads(f)["t"].partition(".")[2] for f in frames if b'"t"' in f}
         return tuple(Subscription(Channel.TOP_OF_BOOK, instrument(n)) for n in sorted(natives))
 

@@ -33,7 +33,9 @@ TRADES = Subscription(Channel.TRADES, instrument("BTC"))
 
 
 class Guessing(Toy):
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> tuple[Subscription, ...]:
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> tuple[Subscription, ...]:
         return (TOP,)
 
 

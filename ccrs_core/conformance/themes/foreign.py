@@ -36,8 +36,8 @@ class ForeignProperties:
             data = [frame for frame in frames if _is_data(exchange, case.subscription, frame)]
             if not data:
                 continue
-            exchange.guess(frames, None)
-            guessed = exchange.guess(frames, case.market)
+            exchange.subscriptions_in(frames, None)
+            guessed = exchange.subscriptions_in(frames, case.market)
             if not guessed:
                 continue
             claimed += 1
@@ -96,7 +96,8 @@ def _routable(exchange: Exchange, case: Case, guessed: Sequence[Subscription]) -
             exchange.codec(exchange.route(subscription)).topic(subscription)
         except Exception as error:
             pytest.fail(
-                f"guess() takes frames of {case} for {subscription}, which has no route: {error!r}"
+                f"subscriptions_in() takes frames of {case} for {subscription}, which has no "
+                f"route: {error!r}"
             )
     channels = {subscription.channel for subscription in guessed}
     assert case.channel in channels, (
@@ -115,6 +116,6 @@ def _read(subject: Subject, case: Case, frames: Sequence[bytes]) -> None:
         became = dict(playing.frames)
         used = became.get("data", 0) + became.get("late", 0)
         assert used == len(frames), (
-            f"of {len(frames)} frames of {case} alone, which guess() claims as "
+            f"of {len(frames)} frames of {case} alone, which subscriptions_in() claims as "
             f"{', '.join(map(str, playing.guessed))}, a replay reads {used}: {became}"
         )

@@ -134,7 +134,7 @@ def _of_sample(subject: Subject, capture: Capture, shares: dict[Market, Shares])
 
 def _of_recording(subject: Subject, path: Path, shares: dict[Market, Shares]) -> None:
     frames = [frame for _, frame in received_frames(path)]
-    for subscription in subject.exchange.guess(frames, None):
+    for subscription in subject.exchange.subscriptions_in(frames, None):
         codec, topic = _fresh(subject, subscription)
         found = share(codec, topic, _inflated(frames, codec))
         if found.frames:

@@ -157,8 +157,10 @@ class SpiedExchange(Exchange):
     def consecutive(self, subscription: Subscription) -> bool:
         return self._inner.consecutive(subscription)
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
-        return self._inner.guess(frames, market)
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
+        return self._inner.subscriptions_in(frames, market)
 
     def dialect(self) -> Dialect | None:
         return self._inner.dialect()

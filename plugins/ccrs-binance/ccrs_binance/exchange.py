@@ -201,10 +201,12 @@ class Binance(Exchange):
         """
         return subscription.channel is Channel.TRADES
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
-        from ccrs_binance.guess import guess
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
+        from ccrs_binance.foreign import subscriptions_in
 
-        return guess(frames, market)
+        return subscriptions_in(frames, market)
 
     def dialect(self) -> Dialect:
         from ccrs_binance.emulator import BinanceDialect

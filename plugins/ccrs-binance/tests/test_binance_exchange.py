@@ -10,7 +10,7 @@ import attrs
 import pytest
 from ccrs_binance import Binance
 from ccrs_binance.error_codes import CLASSES
-from ccrs_binance.guess import instrument_of
+from ccrs_binance.foreign import instrument_of
 
 from ccrs_core import (
     CONTRACT,

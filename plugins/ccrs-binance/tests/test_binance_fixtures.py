@@ -12,7 +12,7 @@ import orjson
 import pytest
 from ccrs_binance import Binance
 from ccrs_binance.codec import BinanceCodec
-from ccrs_binance.guess import guess
+from ccrs_binance.foreign import subscriptions_in
 
 from ccrs_core import (
     Ack,
@@ -205,7 +205,7 @@ def test_every_public_frame_is_understood(folder: Path) -> None:
         if "recording" in path.name or "user" in path.name or "wsapi" in path.name:
             continue
         for line in path.read_bytes().splitlines():
-            subscriptions = guess([line], market)
+            subscriptions = subscriptions_in([line], market)
             codec = BinanceCodec()
             if subscriptions:
                 codec.subscribe(subscriptions, "1")
@@ -235,7 +235,7 @@ def test_whatever_is_guessed_of_a_stream_reads_its_frames(folder: Path) -> None:
     for path in sorted((folder / "ws").glob("*.jsonl")):
         frames = _recorded(path)
         codecs: dict[str, Any] = {}
-        for sub in guess(frames, None):
+        for sub in subscriptions_in(frames, None):
             assert sub.channel in Binance.capabilities.channels[sub.instrument.market]
             route = exchange.route(sub)
             codecs.setdefault(route.url, exchange.codec(route)).subscribe([sub], "1")
@@ -255,7 +255,7 @@ def test_usual_frames_take_the_quick_way(folder: Path) -> None:
     for path in sorted((folder / "ws").glob("*.jsonl")):
         frames = _recorded(path)
         codec = BinanceCodec()
-        subs = guess(frames, None)
+        subs = subscriptions_in(frames, None)
         if subs:
             codec.subscribe(subs, "1")
         for frame in frames:

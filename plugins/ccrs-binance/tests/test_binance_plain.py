@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ccrs_binance.codec import BinanceCodec
-from ccrs_binance.guess import instrument_of
+from ccrs_binance.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 

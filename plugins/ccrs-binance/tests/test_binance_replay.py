@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ccrs_binance import Binance
-from ccrs_binance.guess import instrument_of
+from ccrs_binance.foreign import instrument_of
 
 from ccrs_core import Channel, Market, Subscription
 from ccrs_core.recordings.files import RecordingWriter

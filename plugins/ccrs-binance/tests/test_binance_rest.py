@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from ccrs_binance import Binance
-from ccrs_binance.guess import instrument_of
+from ccrs_binance.foreign import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ccrs_binance.codec import BinanceCodec
-from ccrs_binance.guess import guess
+from ccrs_binance.foreign import subscriptions_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,9 @@ STREAMS = importlib.resources.files("ccrs_binance") / "samples" / "streams"
 
 def codec_for(name: str, market: Market) -> Codec:
     codec = BinanceCodec()
-    codec.subscribe(guess((STREAMS / f"{name}.jsonl").read_bytes().splitlines(), market), "1")
+    codec.subscribe(
+        subscriptions_in((STREAMS / f"{name}.jsonl").read_bytes().splitlines(), market), "1"
+    )
     return codec
 
 
@@ -85,7 +87,7 @@ def test_a_trade_at_an_impossible_time_is_refused(time: bytes) -> None:
 def test_guessing_survives_anything() -> None:
     @given(st.lists(st.binary(max_size=60)), st.sampled_from([None, Market.SPOT, Market.LINEAR]))
     def check(frames: list[bytes], market: Market | None) -> None:
-        guess(frames, market)
+        subscriptions_in(frames, market)
 
     check()
     natives = st.text("ABCUSDT-_.26789Z", max_size=25)
@@ -94,7 +96,7 @@ def test_guessing_survives_anything() -> None:
     @given(kinds, natives, st.sampled_from([None, Market.SPOT, Market.LINEAR]))
     def named(kind: str, native: str, market: Market | None) -> None:
         frame = {"stream": f"{native.lower()}@{kind}", "data": {}}
-        for sub in guess([json.dumps(frame).encode()], market):
+        for sub in subscriptions_in([json.dumps(frame).encode()], market):
             assert market in {None, sub.instrument.market}
 
     named()

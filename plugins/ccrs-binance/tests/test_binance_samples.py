@@ -6,7 +6,7 @@ import importlib.resources
 
 from ccrs_binance import Binance
 from ccrs_binance.error_codes import CODES
-from ccrs_binance.guess import instrument_of
+from ccrs_binance.foreign import instrument_of
 
 from ccrs_core import ExchangeError
 from ccrs_core.conformance.workbench.samples import Samples

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from ccrs_binance.guess import instrument_of
+from ccrs_binance.foreign import instrument_of
 from ccrs_binance.symbols import instruments
 from hypothesis import given
 from hypothesis import strategies as st

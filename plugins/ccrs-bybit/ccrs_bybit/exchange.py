@@ -199,10 +199,12 @@ class Bybit(Exchange):
             return None if silence is None else _QUIET_TICKER
         return silence
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
-        from ccrs_bybit.guess import guess
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
+        from ccrs_bybit.foreign import subscriptions_in
 
-        return guess(frames, market)
+        return subscriptions_in(frames, market)
 
     def dialect(self) -> Dialect:
         from ccrs_bybit.emulator import BybitDialect

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.error_codes import CLASSES, UNCHANGED
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 
 from ccrs_core import (
     CONTRACT,

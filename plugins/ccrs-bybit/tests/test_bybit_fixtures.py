@@ -14,7 +14,7 @@ import orjson
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.guess import guess, instrument_of
+from ccrs_bybit.foreign import instrument_of, subscriptions_in
 
 from ccrs_core import (
     Ack,
@@ -90,7 +90,7 @@ def decoded(name: str, market: Market | None = None) -> list[Any]:
     """All messages of a file, as a replay would see them."""
     raw = frames(name)
     codec = BybitCodec()
-    if subs := guess(raw, market):
+    if subs := subscriptions_in(raw, market):
         codec.subscribe(subs, "1")
     messages: list[Any] = []
     for frame in raw:
@@ -129,7 +129,7 @@ def test_single_trades_and_tops_of_today_take_the_quick_way() -> None:
     """Frames as Bybit writes them now; those of 2023 lack fields and take the general way."""
     raw = frames("session-spot-testnet-2026-09")
     codec = BybitCodec()
-    codec.subscribe(guess(raw, None), "1")
+    codec.subscribe(subscriptions_in(raw, None), "1")
     codec._handlers.clear()  # so that the general way knows no topic
     usual = [f for f in raw if b'"topic":"orderbook.1.' in f or f.count(b'"i":"') == 1]
     assert len(usual) == 20
@@ -143,7 +143,7 @@ def test_no_frame_of_a_file_is_claimed_and_then_unreadable() -> None:
     for name in FILES:
         raw = frames(name)
         exchange, codec = Bybit(), BybitCodec()
-        found = guess(raw, None)
+        found = subscriptions_in(raw, None)
         for sub in found:
             exchange.route(sub)
         if found:
@@ -285,7 +285,7 @@ def test_the_archived_500_level_book_comes_out_as_recorded() -> None:
 def test_in_the_live_session_the_books_top_equals_the_level_one_frame_of_the_same_seq() -> None:
     raw = frames("session-spot-testnet-2026-09")
     codec = BybitCodec()
-    codec.subscribe(guess(raw, None), "1")
+    codec.subscribe(subscriptions_in(raw, None), "1")
     book, tops, checked = ReferenceBook(), {}, 0
     books: dict[int, tuple[str, str, str, str]] = {}
     for frame in raw:

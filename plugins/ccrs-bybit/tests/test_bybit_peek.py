@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 from ccrs_bybit.bursts import rising_snapshots
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 

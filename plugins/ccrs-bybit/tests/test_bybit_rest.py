@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from ccrs_bybit import Bybit
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 from ccrs_bybit.rest import OPTION_COINS
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.guess import guess
+from ccrs_bybit.foreign import subscriptions_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ STREAMS = importlib.resources.files("ccrs_bybit") / "samples" / "streams"
 def codec_for(market: Market) -> Codec:
     codec = BybitCodec()
     frames = (STREAMS / f"{market.value}.jsonl").read_bytes().splitlines()
-    codec.subscribe(guess(frames, market), "1")
+    codec.subscribe(subscriptions_in(frames, market), "1")
     return codec
 
 
@@ -63,7 +63,7 @@ def test_a_price_that_is_no_plausible_number_is_refused() -> None:
 def test_guessing_survives_anything() -> None:
     @given(st.lists(st.binary(max_size=60)), st.sampled_from([None, *Market]))
     def check(frames: list[bytes], market: Market | None) -> None:
-        guess(frames, market)
+        subscriptions_in(frames, market)
 
     check()
     natives = st.text("ABCUSDT-.PERPH26789Z", max_size=25)
@@ -71,7 +71,7 @@ def test_guessing_survives_anything() -> None:
 
     @given(kinds, natives, st.sampled_from([None, *Market]))
     def named(kind: str, native: str, market: Market | None) -> None:
-        for sub in guess([json.dumps({"topic": f"{kind}.{native}"}).encode()], market):
+        for sub in subscriptions_in([json.dumps({"topic": f"{kind}.{native}"}).encode()], market):
             assert market in {None, sub.instrument.market}
 
     named()

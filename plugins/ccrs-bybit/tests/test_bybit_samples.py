@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 
 from ccrs_bybit.error_codes import CLASSES, UNCHANGED
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 
 from ccrs_core import Market
 from ccrs_core.conformance.workbench.samples import Samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ccrs_bybit.guess import instrument_of
+from ccrs_bybit.foreign import instrument_of
 from ccrs_bybit.symbols import instruments
 from hypothesis import given
 from hypothesis import strategies as st

@@ -208,10 +208,12 @@ class Okx(Exchange):
             case _:
                 return None
 
-    def guess(self, frames: Sequence[bytes], market: Market | None) -> Sequence[Subscription]:
-        from ccrs_okx.guess import guess
+    def subscriptions_in(
+        self, frames: Sequence[bytes], market: Market | None
+    ) -> Sequence[Subscription]:
+        from ccrs_okx.foreign import subscriptions_in
 
-        return guess(frames, market)
+        return subscriptions_in(frames, market)
 
     def dialect(self) -> Dialect:
         from ccrs_okx.emulator import OkxDialect

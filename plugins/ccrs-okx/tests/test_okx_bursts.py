@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ccrs_okx.bursts import rising
 from ccrs_okx.codec import OkxCodec
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ import attrs
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import INTERVALS, OkxCodec
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
 

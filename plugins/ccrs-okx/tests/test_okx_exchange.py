@@ -11,7 +11,7 @@ import attrs
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.error_codes import CLASSES
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 
 from ccrs_core import (
     CONTRACT,

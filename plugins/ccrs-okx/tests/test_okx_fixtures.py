@@ -12,7 +12,7 @@ import orjson
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
-from ccrs_okx.guess import guess
+from ccrs_okx.foreign import subscriptions_in
 
 from ccrs_core import (
     INTERVALS,
@@ -94,7 +94,7 @@ def test_real_frames_take_the_quick_way(name: str, channel: str, least: int) -> 
     found = [each["raw"].encode() if "raw" in each else lines[n] for n, each in enumerate(raw)]
     frames = [f for f in found if f'"channel":"{channel}"'.encode() in f and b'"data"' in f]
     codec = OkxCodec()
-    codec.subscribe(guess(frames, None), "1")
+    codec.subscribe(subscriptions_in(frames, None), "1")
     codec._handlers.clear()  # so that the general way knows no topic
     quick = [f for f in frames if isinstance(codec.decode(f, 1)[0], Data)]
     assert len(quick) == least
@@ -150,7 +150,7 @@ def decoded(path: Path) -> list[tuple[bytes, Message]]:
     """Each frame's messages; every frame by itself, as if its topic had been subscribed."""
     found = []
     for line in path.read_bytes().splitlines():
-        codec, subscriptions = OkxCodec(), guess([line], None)
+        codec, subscriptions = OkxCodec(), subscriptions_in([line], None)
         if subscriptions:
             codec.subscribe(subscriptions, "1")
         found += [(line, message) for message in codec.decode(line, 1)]
@@ -309,7 +309,7 @@ def test_sizes_of_contracts_are_in_base_units() -> None:
 
 def test_a_candle_of_2022_has_no_more_than_its_seven_columns() -> None:
     line = (FOLDER / "ws" / "candle1m.jsonl").read_bytes().splitlines()[0]
-    (subscription,) = guess([line], Market.SPOT)
+    (subscription,) = subscriptions_in([line], Market.SPOT)
     assert (subscription.channel, subscription.interval) == (Channel.CANDLES, "1m")
     assert isinstance(subscription, Subscription)
     codec = OkxCodec()

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 from ccrs_okx.codec import OkxCodec
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import attrs
 import pytest
 from ccrs_okx import Okx
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
-from ccrs_okx.guess import guess, instrument_of
+from ccrs_okx.foreign import instrument_of, subscriptions_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -247,7 +247,7 @@ def test_guessing_survives_anything() -> None:
 
     @given(st.lists(st.binary(max_size=60)), markets)
     def check(frames: list[bytes], market: Market | None) -> None:
-        guess(frames, market)
+        subscriptions_in(frames, market)
 
     check()
     natives = st.text("ABC-USDTWP_.26789Z", max_size=25) | values
@@ -258,8 +258,10 @@ def test_guessing_survives_anything() -> None:
         arg = {"channel": name, "instId": native}
         for key, data in (("instId", []), ("instType", [{"instId": native}, row]), ("x", row)):
             frame = {"arg": {"channel": name, key: native}, "data": data}
-            found = guess([json.dumps(frame).encode(errors="surrogatepass")], market)
+            found = subscriptions_in([json.dumps(frame).encode(errors="surrogatepass")], market)
             assert all(market in {None, sub.instrument.market} for sub in found)
-        assert guess([json.dumps({"arg": arg}).encode(errors="surrogatepass")], None) == ()
+        assert (
+            subscriptions_in([json.dumps({"arg": arg}).encode(errors="surrogatepass")], None) == ()
+        )
 
     named()

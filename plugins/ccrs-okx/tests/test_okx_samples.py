@@ -7,7 +7,7 @@ import importlib.resources
 import attrs
 from ccrs_okx import Okx
 from ccrs_okx.error_codes import CODES
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 
 from ccrs_core import ExchangeError
 from ccrs_core.conformance.workbench.samples import Samples

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
-from ccrs_okx.guess import instrument_of
+from ccrs_okx.foreign import instrument_of
 from ccrs_okx.sizes import product, shortest, sizes_of
 from ccrs_okx.symbols import instrument_type
 from ccrs_okx.symbols import instruments as read_instruments

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import INTERVALS
-from ccrs_okx.guess import guess, instrument_of
+from ccrs_okx.foreign import instrument_of, subscriptions_in
 
 from ccrs_core import Channel, Data, Market, OptionKind, Subscription, market_of
 
@@ -27,7 +27,7 @@ def frame(channel: str, native: str, *rows: Any, **more: Any) -> bytes:
 )
 def test_all_frames_of_a_recording_find_their_subscription(name: str) -> None:
     frames = (SAMPLES / f"{name}.jsonl").read_bytes().splitlines()
-    found = guess(frames, None)
+    found = subscriptions_in(frames, None)
     exchange = Okx()
     codec = exchange.codec(exchange.route(found[0]))
     codec.subscribe(found, "1")
@@ -37,7 +37,9 @@ def test_all_frames_of_a_recording_find_their_subscription(name: str) -> None:
     assert topics <= {codec.topic(sub) for sub in found}
     assert len(set(found)) == len(found)
     for market in Market:
-        assert guess(frames, market) == tuple(s for s in found if s.instrument.market is market)
+        assert subscriptions_in(frames, market) == tuple(
+            s for s in found if s.instrument.market is market
+        )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_put_has_its_strike_and_expires_in_the_morning() -> None:
 )  # fmt: skip
 def test_what_looks_like_no_instrument_is_left_out(native: str) -> None:
     assert instrument_of(native) is None
-    assert guess([frame("books", native)], None) == ()
+    assert subscriptions_in([frame("books", native)], None) == ()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_what_looks_like_no_instrument_is_left_out(native: str) -> None:
 def test_books_of_every_depth_are_read(channel: str, depth: int) -> None:
     row = {"asks": [], "bids": [["1", "2", "0", "1"]], "ts": "1794000000000", "seqId": 6}
     change = frame(channel, "XRP-USDT", {**row, "prevSeqId": 5}, action="update")
-    (sub,) = guess([change, change], None)
+    (sub,) = subscriptions_in([change, change], None)
     assert sub == Subscription(Channel.BOOK, sub.instrument, depth=depth)
     codec = Okx().codec(Okx().route(sub))
     codec.subscribe([sub], "1")
@@ -100,12 +102,12 @@ def test_books_of_every_depth_are_read(channel: str, depth: int) -> None:
 
 def test_candles_are_those_of_utc_and_aggregated_trades_are_trades() -> None:
     for interval, native in INTERVALS.items():
-        (sub,) = guess([frame(f"candle{native}", "BTC-USDT")], None)
+        (sub,) = subscriptions_in([frame(f"candle{native}", "BTC-USDT")], None)
         assert (sub.channel, sub.interval) == (Channel.CANDLES, interval)
     for other in ("candle1D", "candle12H", "candle1W", "candle1M", "candle", "candle7m", "1m"):
-        assert guess([frame(other, "BTC-USDT")], None) == ()
+        assert subscriptions_in([frame(other, "BTC-USDT")], None) == ()
     for name in ("trades", "trades-all"):
-        (sub,) = guess([frame(name, "BTC-USDT")], None)
+        (sub,) = subscriptions_in([frame(name, "BTC-USDT")], None)
         assert sub.channel is Channel.TRADES
 
 
@@ -114,7 +116,7 @@ def test_the_instruments_of_a_type_are_those_that_are_liquidated() -> None:
         {"instId": native, "details": []} for native in ("BTC-USDT-SWAP", "ETH-USD-SWAP", "?")
     ]
     message = {"arg": {"channel": "liquidation-orders", "instType": "SWAP"}, "data": rows}
-    found = guess([json.dumps(message).encode()], None)
+    found = subscriptions_in([json.dumps(message).encode()], None)
     assert [sub.symbol for sub in found] == ["BTC/USDT:USDT", "ETH/USD:ETH"]
     assert {sub.channel for sub in found} == {Channel.LIQUIDATIONS}
 
@@ -127,7 +129,7 @@ def test_what_is_guessed_has_a_route_and_is_offered(native: str) -> None:
     ]}  # fmt: skip
     frames = [*(frame(name, native) for name in names), json.dumps(liquidated).encode()]
     exchange = Okx()
-    for sub in guess(frames, None):
+    for sub in subscriptions_in(frames, None):
         assert sub.channel in exchange.capabilities.channels[sub.instrument.market]
         codec = exchange.codec(exchange.route(sub))
         assert codec.subscribe([sub], "1")
@@ -136,4 +138,4 @@ def test_what_is_guessed_has_a_route_and_is_offered(native: str) -> None:
 def test_what_belongs_to_no_channel_is_passed_over() -> None:
     other = [frame("index-tickers", "BTC-USDT"), frame("orders", "BTC-USDT")]
     event = b'{"event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"}}'
-    assert guess([b"", b"[]", b"7", b"pong", event, *other], None) == ()
+    assert subscriptions_in([b"", b"[]", b"7", b"pong", event, *other], None) == ()

@@ -41,7 +41,7 @@ _NATIVE = re.compile(
 )
 
 
-def guess(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
+def subscriptions_in(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
     """The subscriptions that frames belong to, in the order of their first appearance."""
     found: dict[Subscription, None] = {}
     for frame in frames:
@@ -124,4 +124,4 @@ def _expiry_ns(day: str) -> int:
     return int(moment.timestamp()) * NS_PER_SECOND
 
 
-__all__ = ["guess", "instrument_of"]
+__all__ = ["instrument_of", "subscriptions_in"]

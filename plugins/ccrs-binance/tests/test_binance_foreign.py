@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ccrs_binance import Binance
-from ccrs_binance.guess import guess, instrument_of
+from ccrs_binance.foreign import instrument_of, subscriptions_in
 
 from ccrs_core import Channel, Data, Market, Subscription, Unrecognised
 
@@ -31,7 +31,7 @@ def frame(stream: str, **data: Any) -> bytes:
 )
 def test_the_market_of_a_recording_is_guessed_from_its_frames(name: str, market: Market) -> None:
     frames = (SAMPLES / f"{name}.jsonl").read_bytes().splitlines()
-    found = guess(frames, None)
+    found = subscriptions_in(frames, None)
     assert {sub.instrument.market for sub in found} == {market}
     exchange = Binance()
     codec = exchange.codec(exchange.route(found[0]))
@@ -42,22 +42,22 @@ def test_the_market_of_a_recording_is_guessed_from_its_frames(name: str, market:
 
 def test_the_users_word_about_the_market_counts() -> None:
     kline = frame("ethusdt@kline_1h", e="kline")
-    (sub,) = guess([kline, kline], Market.LINEAR)
+    (sub,) = subscriptions_in([kline, kline], Market.LINEAR)
     assert sub.symbol == "ETH/USDT:USDT"
     assert (sub.channel, sub.interval) == (Channel.CANDLES, "1h")
-    (sub,) = guess([kline], None)
+    (sub,) = subscriptions_in([kline], None)
     assert sub.symbol == "ETH/USDT"
 
 
 def test_coin_margined_symbols_are_known_whatever_else_a_recording_holds() -> None:
     streams = ("ethusdt@trade", "btcusd_perp@trade", "ethusd_261225@trade")
-    found = guess([frame(stream, e="trade") for stream in streams], Market.LINEAR)
+    found = subscriptions_in([frame(stream, e="trade") for stream in streams], Market.LINEAR)
     assert [sub.symbol for sub in found] == ["ETH/USDT:USDT", "BTC/USD:BTC", "ETH/USD:ETH-261225"]
 
 
 def test_coin_margined_symbols_say_nothing_of_the_others_market() -> None:
     change = frame("btcusd_perp@depth@100ms", e="depthUpdate", pu=1)
-    found = guess([change, change, frame("ethusdt@kline_1h", e="kline")], None)
+    found = subscriptions_in([change, change, frame("ethusdt@kline_1h", e="kline")], None)
     assert [sub.symbol for sub in found] == ["BTC/USD:BTC", "ETH/USDT"]
 
 
@@ -65,7 +65,7 @@ def test_coin_margined_symbols_say_nothing_of_the_others_market() -> None:
 def test_books_of_every_speed_are_read(speed: str) -> None:
     fields = {"e": "depthUpdate", "E": 1764364800002, "s": "XRPUSDT", "U": 5, "u": 6}
     change = frame(f"xrpusdt@depth{speed}", **fields, b=[["1", "2"]], a=[])
-    (sub,) = guess([change], None)
+    (sub,) = subscriptions_in([change], None)
     assert sub == Subscription(Channel.BOOK, sub.instrument, depth=1000)
     assert sub.symbol == "XRP/USDT"
     codec = Binance().codec(Binance().route(sub))
@@ -77,7 +77,7 @@ def test_books_of_every_speed_are_read(speed: str) -> None:
 
 def test_what_belongs_to_no_stream_is_passed_over() -> None:
     frames = [b"", b"[]", b'{"result":null,"id":1}', frame("!ticker@arr"), frame("btcusdt@new")]
-    assert guess(frames, None) == ()
+    assert subscriptions_in(frames, None) == ()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def played(frames: list[bytes], market: Market | None = None) -> tuple[list[Any]
     others: list[str] = []
     exchange = Binance()
     codecs: dict[str, Any] = {}
-    for sub in guess(frames, market):
+    for sub in subscriptions_in(frames, market):
         route = exchange.route(sub)
         codecs.setdefault(route.url, exchange.codec(route)).subscribe([sub], "1")
     for each in frames:
@@ -163,7 +163,7 @@ def test_fields_prove_the_market_of_their_stream_against_a_majority(
         if market is Market.LINEAR
         else frame("ethusdt@depth", U=1, u=2, pu=0)
     )
-    found = guess([other] * 5 + [frame(f"btcusdt@{stream}", **data)], None)
+    found = subscriptions_in([other] * 5 + [frame(f"btcusdt@{stream}", **data)], None)
     assert [s.instrument.market for s in found if s.instrument.native == "BTCUSDT"] == [market]
 
 
@@ -174,8 +174,11 @@ def test_mark_prices_of_every_speed_bring_funding_rates_too(speed: str) -> None:
     assert {event.type for event in events} == {"mark_price", "funding"}
     assert not others
     dated = frame(f"btcusdt_261225@markPrice{speed}", **{**mark, "r": ""}, T=0)
-    assert [sub.channel for sub in guess([dated], None)] == [Channel.MARK_PRICE]
+    assert [sub.channel for sub in subscriptions_in([dated], None)] == [Channel.MARK_PRICE]
 
 
 def test_what_spot_has_not_is_not_guessed_of_it() -> None:
-    assert guess([frame("btcusdt@markPrice"), frame("btcusdt@forceOrder")], Market.SPOT) == ()
+    assert (
+        subscriptions_in([frame("btcusdt@markPrice"), frame("btcusdt@forceOrder")], Market.SPOT)
+        == ()
+    )

@@ -46,7 +46,7 @@ _DATED = re.compile(r"(\w+)-(\d+[A-Z]{3}\d\d)", re.ASCII)
 _INVERSE = re.compile(r"(\w+)USD(?:([FGHJKMNQUVXZ])(\d\d))?", re.ASCII)
 
 
-def guess(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
+def subscriptions_in(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
     """The subscriptions that frames belong to, in the order of their first appearance."""
     topics: dict[tuple[str, str, str], None] = {}
     votes: dict[str, Counter[Market]] = {}

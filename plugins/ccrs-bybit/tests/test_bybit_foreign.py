@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ccrs_bybit import Bybit
-from ccrs_bybit.guess import guess, instrument_of
+from ccrs_bybit.foreign import instrument_of, subscriptions_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ SAMPLES = importlib.resources.files("ccrs_bybit") / "samples" / "streams"
 @pytest.mark.parametrize("market", list(Market))
 def test_the_market_of_a_recording_is_guessed_from_its_frames(market: Market) -> None:
     frames = (SAMPLES / f"{market.value}.jsonl").read_bytes().splitlines()
-    found = guess(frames, None)
+    found = subscriptions_in(frames, None)
     assert {sub.instrument.market for sub in found} == {market}
     exchange = Bybit()
     codec = exchange.codec(exchange.route(found[0]))
@@ -33,10 +33,10 @@ def test_the_market_of_a_recording_is_guessed_from_its_frames(market: Market) ->
 
 def test_the_users_word_about_the_market_counts() -> None:
     frame = json.dumps({"topic": "kline.60.ETHUSDT", "data": [], "ts": 1}).encode()
-    (sub,) = guess([frame, frame], Market.LINEAR)
+    (sub,) = subscriptions_in([frame, frame], Market.LINEAR)
     assert sub.symbol == "ETH/USDT:USDT"
     assert (sub.channel, sub.interval) == (Channel.CANDLES, "1h")
-    (sub,) = guess([frame], None)
+    (sub,) = subscriptions_in([frame], None)
     assert sub.symbol == "ETH/USDT"
 
 
@@ -45,7 +45,7 @@ def test_depths_that_are_offered_no_longer_are_still_read() -> None:
         b'{"topic":"orderbook.500.XRPUSDT","type":"snapshot","ts":1764364800000,'
         b'"data":{"s":"XRPUSDT","b":[["1","2"]],"a":[],"u":5,"seq":6},"cts":1764364800000}'
     )
-    (sub,) = guess([frame], None)
+    (sub,) = subscriptions_in([frame], None)
     assert sub == Subscription(Channel.BOOK, sub.instrument, depth=500)
     assert sub.symbol == "XRP/USDT:USDT"
     codec = Bybit().codec(Bybit().route(sub))
@@ -57,7 +57,9 @@ def test_depths_that_are_offered_no_longer_are_still_read() -> None:
 
 def test_a_ticker_holds_funding_rates_and_mark_prices_too() -> None:
     def channels(topic: str, market: Market) -> set[Channel]:
-        return {s.channel for s in guess([json.dumps({"topic": topic}).encode()], market)}
+        return {
+            s.channel for s in subscriptions_in([json.dumps({"topic": topic}).encode()], market)
+        }
 
     assert channels("tickers.BTCUSDT", Market.SPOT) == {Channel.TICKER}
     everything = {Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING}
@@ -74,7 +76,7 @@ def test_what_is_not_read_of_options_ends_no_replay_of_the_rest(tmp_path: Path) 
         *(f"orderbook.1.{option}", f"kline.1.{option}", f"tickers.{option}", "tickers.BTCUSDT"),
     ]
     frames = [json.dumps({"topic": topic, "data": {}}).encode() for topic in topics]
-    found = guess(frames, None)
+    found = subscriptions_in(frames, None)
     assert {(s.channel, s.instrument.native) for s in found if s.channel is not Channel.TICKER} == {
         (Channel.TOP_OF_BOOK, option)
     }
@@ -98,7 +100,9 @@ def test_what_is_guessed_has_a_route_and_is_the_topic_of_its_frame(
 ) -> None:
     exchange = Bybit()
     topics = [kind + symbol for kind, symbol in named]
-    for sub in guess([json.dumps({"topic": topic}).encode() for topic in topics], market):
+    for sub in subscriptions_in(
+        [json.dumps({"topic": topic}).encode() for topic in topics], market
+    ):
         codec = exchange.codec(exchange.route(sub))
         assert codec.topic(sub) in topics
 

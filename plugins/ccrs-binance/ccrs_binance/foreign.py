@@ -40,7 +40,7 @@ _MARK_PRICES = frozenset({"markPrice", "markPrice@1s", "markPrice@3s"})
 _OF_FUTURES = frozenset({"forceOrder", *_MARK_PRICES})
 
 
-def guess(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
+def subscriptions_in(frames: Iterable[bytes], market: Market | None) -> Sequence[Subscription]:
     """The subscriptions that frames belong to, in the order of their first appearance."""
     streams: dict[str, Counter[Market]] = {}
     votes: Counter[Market] = Counter()
