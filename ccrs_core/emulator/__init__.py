@@ -10,21 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ccrs_core.emulator.broadcasts import BookView, Broadcast, Levels
+    from ccrs_core.emulator.allowances import Allowance
+    from ccrs_core.emulator.broadcasts import BookView, Broadcast
     from ccrs_core.emulator.dialect import Dialect, Oddity
     from ccrs_core.emulator.exchange import EmulatedExchange
     from ccrs_core.emulator.fault_menu import GARBLED, Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
     from ccrs_core.emulator.frame import Frame, HttpRefusal
     from ccrs_core.emulator.history import (
-        bars,
-        first_opens,
+        candle_page,
         first_payments,
-        newest_opens,
         newest_payments,
     )
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
-    from ccrs_core.emulator.listing import Listing, Steps, decimals, quarters
+    from ccrs_core.emulator.listing import Listing, Steps, decimals, invented, quarters, utc_ns
     from ccrs_core.emulator.market import Changed, Figure, ForcedClose, SimulatedMarket
     from ccrs_core.emulator.matching import (
         Broken,
@@ -40,70 +39,53 @@ if TYPE_CHECKING:
         SelfTrade,
         UnknownOrder,
     )
+    from ccrs_core.emulator.options import Greeks, years_until
     from ccrs_core.emulator.peer import AbortAction, CloseAction, Peer, PingAction, Visitor
+    from ccrs_core.emulator.queries import BadRequest, Query, Wrong
     from ccrs_core.emulator.ready_made import (
         BookFeed,
+        ForcedCloseFeed,
         MarketFeed,
-        SpelledLevel,
+        Together,
         TopFeed,
         TradeFeed,
         heartbeats,
+        one_by_one,
+        together,
     )
+    from ccrs_core.emulator.ready_made_states import CandleFeed, StateFeed
     from ccrs_core.emulator.rebroadcast import Rebroadcast, RecordedFrame, read_recording
     from ccrs_core.emulator.server import EmulatorServer
-    from ccrs_core.emulator.spelling import exact_json, rfc3339
+    from ccrs_core.emulator.spelling import (
+        Levels,
+        SpelledLevel,
+        Speller,
+        exact_json,
+        json_object,
+        milliseconds,
+        rfc3339,
+        trimmed,
+    )
     from ccrs_core.emulator.steering import Steerable
     from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
     from ccrs_core.emulator.venue import Venue
 
 _HOMES = {
-    "broadcasts": (
-        "BookView",
-        "Broadcast",
-        "Levels",
-    ),
-    "dialect": (
-        "Dialect",
-        "Oddity",
-    ),
+    "allowances": ("Allowance",),
+    "broadcasts": ("BookView", "Broadcast"),
+    "dialect": ("Dialect", "Oddity"),
     "exchange": ("EmulatedExchange",),
-    "fault_menu": (
-        "GARBLED",
-        "Fault",
-        "FaultKind",
-        "parse_fault",
-    ),
-    "faults": (
-        "ActiveFault",
-        "Faults",
-    ),
-    "frame": (
-        "Frame",
-        "HttpRefusal",
-    ),
+    "fault_menu": ("GARBLED", "Fault", "FaultKind", "parse_fault"),
+    "faults": ("ActiveFault", "Faults"),
+    "frame": ("Frame", "HttpRefusal"),
     "history": (
-        "bars",
-        "first_opens",
+        "candle_page",
         "first_payments",
-        "newest_opens",
         "newest_payments",
     ),
-    "inprocess": (
-        "EmulatorConnection",
-        "EmulatorTransport",
-    ),
-    "listing": (
-        "Listing",
-        "Steps",
-        "decimals",
-        "quarters",
-    ),
-    "market": (
-        "Changed",
-        "Figure",
-        "ForcedClose",
-        "SimulatedMarket",
-    ),
+    "inprocess": ("EmulatorConnection", "EmulatorTransport"),
+    "listing": ("Listing", "Steps", "decimals", "invented", "quarters", "utc_ns"),
+    "market": ("Changed", "Figure", "ForcedClose", "SimulatedMarket"),
     "matching": (
         "Broken",
         "CancelReason",
@@ -118,38 +100,36 @@ _HOMES = {
         "SelfTrade",
         "UnknownOrder",
     ),
-    "peer": (
-        "AbortAction",
-        "CloseAction",
-        "Peer",
-        "PingAction",
-        "Visitor",
-    ),
+    "options": ("Greeks", "years_until"),
+    "peer": ("AbortAction", "CloseAction", "Peer", "PingAction", "Visitor"),
+    "queries": ("BadRequest", "Query", "Wrong"),
     "ready_made": (
         "BookFeed",
+        "ForcedCloseFeed",
+        "Speller",
         "MarketFeed",
-        "SpelledLevel",
+        "Together",
         "TopFeed",
         "TradeFeed",
         "heartbeats",
+        "one_by_one",
+        "together",
     ),
-    "rebroadcast": (
-        "Rebroadcast",
-        "RecordedFrame",
-        "read_recording",
-    ),
+    "ready_made_states": ("CandleFeed", "StateFeed"),
+    "rebroadcast": ("Rebroadcast", "RecordedFrame", "read_recording"),
     "server": ("EmulatorServer",),
     "spelling": (
+        "Levels",
+        "SpelledLevel",
+        "Speller",
         "exact_json",
+        "json_object",
+        "milliseconds",
         "rfc3339",
+        "trimmed",
     ),
     "steering": ("Steerable",),
-    "tape": (
-        "Bar",
-        "Interval",
-        "Tape",
-        "TapeTrade",
-    ),
+    "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
     "venue": ("Venue",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -178,18 +158,36 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Broadcast",
     "BookView",
     "Levels",
+    "Speller",
     "MarketFeed",
     "TopFeed",
     "TradeFeed",
+    "together",
+    "one_by_one",
     "BookFeed",
     "SpelledLevel",
+    "StateFeed",
+    "CandleFeed",
+    "ForcedCloseFeed",
+    "Together",
     "heartbeats",
     "exact_json",
     "rfc3339",
+    "milliseconds",
+    "trimmed",
+    "json_object",
+    "Allowance",
+    "Query",
+    "Wrong",
+    "BadRequest",
     "Listing",
     "Steps",
     "decimals",
     "quarters",
+    "utc_ns",
+    "invented",
+    "Greeks",
+    "years_until",
     "Steerable",
     "SimulatedMarket",
     "Changed",
@@ -199,9 +197,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "TapeTrade",
     "Bar",
     "Interval",
-    "bars",
-    "newest_opens",
-    "first_opens",
+    "candle_page",
     "newest_payments",
     "first_payments",
     "MatchingEngine",

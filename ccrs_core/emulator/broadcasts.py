@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from ccrs_core.emulator.frame import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.roles import Floor, Listener
-
-Levels = list[tuple[int, int]]
-"""Prices in ticks and sizes in lots, best first."""
+from ccrs_core.emulator.spelling import Levels
 
 
 class BookView:
@@ -89,6 +87,8 @@ class Broadcast(ABC):
         self.topic = topic
         self.markets = tuple(markets)
         self.subscribers: dict[Listener, None] = {}
+        self.blank: Callable[[], bool] = bool
+        """Whether what is written now leaves out what it may (``EmulatedExchange.blank``)."""
         self._floor: Floor | None = None
         self.last_ns = 0
         """When it last spoke to everyone."""

@@ -62,6 +62,26 @@ def bars(market: SimulatedMarket, interval: Interval, opens: list[int], now_ns: 
     return found
 
 
+def candle_page(
+    market: SimulatedMarket,
+    interval: Interval,
+    now_ns: int,
+    *,
+    since_ns: int | None,
+    before_ns: int,
+    count: int,
+    newest: bool,
+) -> list[Bar]:
+    """At most ``count`` candles that open in ``since_ns <= open < before_ns``, oldest first: the
+    newest of them, or the first."""
+    listing, since_ns = market.listing, since_ns or 0
+    if newest:
+        opens = newest_opens(listing, interval, before_ns, count, since_ns)
+    else:
+        opens = first_opens(listing, interval, since_ns, before_ns, count)
+    return bars(market, interval, opens, now_ns)
+
+
 def newest_payments(listing: Listing, until_ns: int, count: int, since_ns: int = 0) -> list[int]:
     """When the last ``count`` funding payments in ``since_ns <= time <= until_ns`` were made,
     oldest first."""

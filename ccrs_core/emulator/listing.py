@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -81,6 +83,25 @@ class Listing:
             if halt[0] <= max(from_ns, self.launch_ns) and to_ns <= halt[1]:
                 return halt
         return None
+
+
+def utc_ns(*moment: int) -> int:
+    """The nanoseconds of a moment: year, month, day, hour and so on, UTC."""
+    return round(datetime(*moment, tzinfo=UTC).timestamp()) * NS_PER_SECOND  # type: ignore[arg-type, misc]
+
+
+def invented(seed: str, pattern: str = "cvcvc") -> Iterator[str]:
+    """Ever new names of coins that don't exist, so that hundreds of books can be asked for.
+
+    :param pattern: where the consonants and vowels are.
+    """
+    rng, known = random.Random(seed), set[str]()
+    letters = {"c": "BDFGKLMNPRSTVZ", "v": "AEIOU"}
+    while True:
+        name = "".join(rng.choice(letters[each]) for each in pattern)
+        if name not in known:
+            known.add(name)
+            yield name
 
 
 def quarters(start_ns: int, count: int) -> list[datetime]:

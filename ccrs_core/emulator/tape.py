@@ -37,6 +37,11 @@ class Interval:
 
     ns: int | None
 
+    @classmethod
+    def minutes(cls, count: int) -> Interval:
+        """A candle of so many minutes."""
+        return cls(count * MINUTE_NS)
+
     def open_of(self, time_ns: int) -> int:
         """When the candle that holds a time opens."""
         if self.ns is None:

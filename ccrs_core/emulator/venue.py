@@ -10,8 +10,10 @@ import random
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from typing import TypeVar, cast
 
 import attrs
 
@@ -25,6 +27,8 @@ from ccrs_core.emulator.steering import Steerable
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.units import NS_PER_SECOND
+
+_B = TypeVar("_B", bound=Broadcast | None)
 
 _UNWATCHED_NS = 60 * NS_PER_SECOND
 _EVERYTHING = Changed.BOOK | Changed.REFERENCE
@@ -66,6 +70,7 @@ class Venue(Steerable):
         """For choices that an exchange leaves open, such as the order of ack and first data."""
         self.rebroadcast = rebroadcast
         self.listings: dict[tuple[str, str], Listing] = {}
+        self._sorted: tuple[object, dict[str, list[Listing]]] = None, {}
         self.witnesses: list[Callable[[SimulatedMarket], None]] = []
         """Called as a market starts and after everything that happens in it, before any broadcast
         tells of it."""
@@ -102,6 +107,15 @@ class Venue(Steerable):
         heappush(self._agenda, (max(time_ns, self.now_ns), next(self._entries), act))
 
     # --- markets ---
+
+    def listed(self, category: str) -> Sequence[Listing]:
+        """A category's listings, by symbol."""
+        if self._sorted[0] is not self.listings:
+            found: dict[str, list[Listing]] = {}
+            for listing in sorted(self.listings.values(), key=lambda each: each.symbol):
+                found.setdefault(listing.category, []).append(listing)
+            self._sorted = self.listings, found
+        return self._sorted[1].get(category, ())
 
     def market(self, listing: Listing) -> SimulatedMarket:
         """The running market of a listing."""
@@ -214,12 +228,28 @@ class Venue(Steerable):
 
     # --- broadcasts ---
 
-    def broadcast(self, category: str, topic: str, make: Callable[[], Broadcast]) -> Broadcast:
-        """The one broadcast of a topic, made on the first call."""
+    def broadcast(
+        self, category: str, topic: str, make: Callable[[], Broadcast | None]
+    ) -> Broadcast | None:
+        """What a topic's subscribers hear: the recording where one is played back, else the topic's
+        one broadcast, made on the first call; None where ``make`` knows of none.
+        """
+        if self.rebroadcast is not None:
+            return self.rebroadcast.broadcast(topic, self.now_ns)
+        return self.simulated(category, topic, make)
+
+    def simulated(self, category: str, topic: str, make: Callable[[], _B]) -> _B:
+        """The one broadcast of a topic, made on the first call, whatever is played back.
+
+        ``make`` must make the same kind each time.
+        """
         found = self._broadcasts.get((category, topic))
         if found is None:
-            found = self._broadcasts[category, topic] = make()
-        return found
+            found = make()
+            if found is not None:
+                found.blank = partial(self.blank, topic)
+                self._broadcasts[category, topic] = found
+        return cast("_B", found)
 
     @property
     def broadcasts(self) -> Sequence[Broadcast]:

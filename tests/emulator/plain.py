@@ -27,7 +27,7 @@ from ccrs_core.model.instruments import Market
 START_NS = 1_767_225_600_000_000_000
 
 
-class PlainStream(Broadcast):
+class PlainBroadcast(Broadcast):
     triggers: ClassVar[Changed] = Changed.BOOK
     interval_ns = 10_000_000
 
@@ -108,15 +108,15 @@ class PlainDialect(Dialect):
         return (raw.split()[0].decode(), None) if b" " in raw else None
 
     def broadcast(self, topic: str) -> Broadcast | None:
-        if self.venue.rebroadcast is not None:
-            return self.venue.rebroadcast.broadcast(topic, self.venue.now_ns)
         kind, _, symbol = topic.partition(".")
         listing = self.venue.listings.get(("spot", symbol))
-        if kind != "book" or listing is None:
-            return None
-        return self.venue.broadcast(
-            "spot", topic, lambda: PlainStream(topic, self.venue.market(listing))
-        )
+
+        def make() -> Broadcast | None:
+            if kind != "book" or listing is None:
+                return None
+            return PlainBroadcast(topic, self.venue.market(listing))
+
+        return self.venue.broadcast("spot", topic, make)
 
 
 class Announcing(PlainDialect):

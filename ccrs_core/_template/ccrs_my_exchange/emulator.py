@@ -8,7 +8,7 @@ exchanges have (``TopFeed``, ``TradeFeed``, ``BookFeed``): only their frames are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from ccrs_core.emulator import (
     TopFeed,
     TradeFeed,
     Visitor,
+    json_object,
 )
 
 MS = 1_000_000
@@ -115,33 +116,30 @@ class MyExchangeDialect(Dialect):
         return _frame(type="refused", id=asked.get("id"), **told)
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
-        try:
-            frame = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return None
-        if not isinstance(frame, dict) or not isinstance(frame.get("topic"), str):
+        frame = json_object(raw)
+        if frame is None or not isinstance(frame.get("topic"), str):
             return None
         time_ms = frame.get("time")
         return frame["topic"], time_ms * MS if isinstance(time_ms, int) else None
 
     def broadcast(self, topic: str) -> Broadcast | None:
-        """The broadcast of a topic; None where the exchange has none of that name."""
-        if self.venue.rebroadcast is not None:
-            return self.venue.rebroadcast.broadcast(topic, self.venue.now_ns)
-        kind, *depth, native = topic.split(".")
-        listing = self.venue.listings.get(("spot", native))
-        if listing is None:
+        """What is heard of a topic; None where the exchange has none of that name."""
+        listing = self.venue.listings.get(("spot", topic.rpartition(".")[2]))
+
+        def make() -> Broadcast | None:
+            if listing is None:
+                return None
+            market = self.venue.market(listing)
+            match topic.split("."):
+                case ["book", depth, _] if depth in DEPTHS:
+                    return BookFeed(topic, market, int(depth), _book)
+                case ["top", _]:
+                    return TopFeed(topic, market, _top, repeats_s=5)
+                case ["trades", _]:
+                    return TradeFeed(topic, market, _trades)
             return None
-        venue = self.venue
-        market = venue.market(listing)
-        if kind == "book" and len(depth) == 1 and depth[0] in DEPTHS:
-            levels = int(depth[0])
-            return venue.broadcast("spot", topic, lambda: BookFeed(topic, market, levels, _book))
-        if kind == "top" and not depth:
-            return venue.broadcast("spot", topic, lambda: Repeated(topic, market, _top))
-        if kind == "trades" and not depth:
-            return venue.broadcast("spot", topic, lambda: TradeFeed(topic, market, _trades))
-        return None
+
+        return self.venue.broadcast("spot" if listing else "", topic, make)
 
 
 def _json(status: int, body: Any) -> HttpResponse:
@@ -214,19 +212,9 @@ def _book(feed: BookFeed, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> 
 
 
 def _top(feed: TopFeed, snapshot: bool, bid: Any, ask: Any, now_ns: int) -> Frame:
-    """``top.BTC-USD``: best bid and ask; null on a side without orders."""
+    """``top.BTC-USD``: best bid and ask, null on a side without orders; again after 5 seconds."""
     n, time_ms = feed.view.update, feed.view.time_ns // MS
     return _frame(type="top", topic=feed.topic, n=n, time=time_ms, bid=bid, ask=ask)
-
-
-class Repeated(TopFeed):
-    """Best bid and ask on every change, and again after 5 quiet seconds."""
-
-    def alarm_ns(self) -> int | None:
-        return self.last_ns + 5 * SECOND
-
-    def alarm(self, now_ns: int) -> Iterable[Frame]:
-        return tuple(self.update(now_ns)) or tuple(self.first(now_ns))
 
 
 def _trades(feed: TradeFeed, trades: Sequence[TapeTrade], now_ns: int) -> Frame:

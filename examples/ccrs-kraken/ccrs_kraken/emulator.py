@@ -38,7 +38,8 @@ def book(feed: emu.BookFeed, snapshot: bool, bids: Any, asks: Any, now_ns: int) 
     row: dict[str, Any] = {"timestamp": emu.rfc3339(now_ns)}
     for side, levels in (("bids", bids), ("asks", asks)):
         row[side] = [{"price": Decimal(price), "qty": Decimal(qty)} for price, qty in levels]
-    best = feed.levels(feed.view.asks[:10] + feed.view.bids[:10])
+    all_bids, all_asks = feed.spelled()
+    best = all_asks[:10] + all_bids[:10]
     digits = "".join(text.replace(".", "").lstrip("0") for level in best for text in level)
     return push(feed, snapshot, {**row, "checksum": zlib.crc32(digits.encode())})
 
@@ -101,7 +102,7 @@ class KrakenVisitor(emu.Visitor):
             "trade": lambda: emu.TradeFeed(topic, market, trades),
             "book": lambda: emu.BookFeed(topic, market, depth, book, tells_pushed_out=False),
         }
-        self.peer.subscribe(venue.broadcast(str(depth), topic, make[channel]), now_ns)
+        self.peer.subscribe(venue.simulated(str(depth), topic, make[channel]), now_ns)
         if not self.beating:
             self.beating = True
             emu.heartbeats(self.peer, frame(channel="heartbeat"), 1.0, now_ns)

@@ -7,8 +7,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -16,33 +15,22 @@ import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM, listings
 from ccrs_binance.emulator_rest import Rest, Weights, refusal
-from ccrs_binance.emulator_streams import (
-    INTERVALS,
-    BinanceFeed,
-    BookTicker,
-    DayTicker,
-    DiffDepth,
-    ForceOrder,
-    Klines,
-    MarkPrice,
-    PartialDepth,
-    Trades,
-)
+from ccrs_binance.emulator_streams import Voice, made
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
+    Allowance,
     Broadcast,
     Dialect,
     Frame,
     HttpRefusal,
     Listing,
     Oddity,
-    SimulatedMarket,
     Visitor,
+    json_object,
 )
 
 # Symbols may have letters of any alphabet.
 _WELL_FORMED = re.compile(r"[^\W_A-Z][^\WA-Z]*@[A-Za-z0-9_@+:]+")
-_DEPTH = re.compile(r"depth(5|10|20)?(?:@(100|250|500|1000)ms)?")
 _SILENT = frozenset({InstrumentStatus.CLOSED, InstrumentStatus.PRELAUNCH})
 _LIFETIME_NS = 24 * 3600 * NS_PER_SECOND
 
@@ -123,8 +111,7 @@ class BinanceDialect(Dialect):
         limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
         self.weights = {category: Weights(limits.get(category)) for category in (SPOT, USDM)}
         self.weights[COINM] = self.weights[USDM]
-        self._connect_limit = connect_limit
-        self._connects: dict[str, deque[int]] = {}
+        self._connects = Allowance(connect_limit, 300)
         self._rest = Rest(self)
 
     # --- what the core asks ---
@@ -137,22 +124,10 @@ class BinanceDialect(Dialect):
         mode, _, names = path.removeprefix(f"{prefix}/").partition("/")
         if mode not in {"stream", "ws"}:
             return HttpRefusal(status=404, body=b"404 page not found")
-        if not self._may_connect(address):
+        if not self._connects.enter(address, self.venue.now_ns):
             return HttpRefusal(status=429, body=b"Too many connections")
         topics = query.get("streams", "") if mode == "stream" else names
         return BinanceVisitor(self, self._roots[prefix], mode == "stream", topics)
-
-    def _may_connect(self, address: str) -> bool:
-        if self._connect_limit is None:
-            return True
-        now_ns = self.venue.now_ns
-        times = self._connects.setdefault(address, deque())
-        while times and times[0] <= now_ns - 300 * NS_PER_SECOND:
-            times.popleft()
-        if len(times) >= self._connect_limit:
-            return False
-        times.append(now_ns)
-        return True
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self._rest.answer(request, address, now_ns)
@@ -172,11 +147,8 @@ class BinanceDialect(Dialect):
         return Frame(orjson.dumps(data))
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
-        try:
-            frame = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return None
-        if not isinstance(frame, dict) or not isinstance(frame.get("stream"), str):
+        frame = json_object(raw)
+        if frame is None or not isinstance(frame.get("stream"), str):
             return None
         data = frame.get("data")
         time = data.get("E") if isinstance(data, dict) else None
@@ -187,60 +159,19 @@ class BinanceDialect(Dialect):
     def broadcast(self, root: Root, topic: str, combined: bool, now_ns: int) -> Broadcast | None:
         """The stream of a name; None where there is none, or not under this root."""
         venue = self.venue
-        if venue.rebroadcast is not None:
-            return venue.rebroadcast.broadcast(topic, now_ns)
-        make = self._maker(root, topic, combined)
-        listing = venue.listings.get((root.category, topic.partition("@")[0].upper()))
-        if listing is not None and listing.status not in _SILENT:
-            venue.market(listing)  # which goes on, whether anything is sent of it or not
-        category = f"{root.category}/{'combined' if combined else 'raw'}"
-        if make is None:
-            return None
-
-        def made() -> Broadcast:
-            stream = make()
-            stream.blank = lambda: venue.blank(topic)
-            return stream
-
-        return venue.broadcast(category, topic, made)
-
-    def _maker(self, root: Root, topic: str, combined: bool) -> Callable[[], BinanceFeed] | None:
-        venue, seed = self.venue, self.venue.seed
         name, _, kind = topic.partition("@")
         listing = venue.listings.get((root.category, name.upper()))
-        if listing is None or listing.status in _SILENT:
-            return None
-        if name != name.lower() or not kind.startswith(root.kinds):
-            return None
+        voice = None
+        if listing is not None and listing.status not in _SILENT:
+            market = venue.market(listing)  # which goes on, whether anything is sent of it or not
+            if name == name.lower() and kind.startswith(root.kinds):
+                voice = Voice(market, venue.seed)
 
-        def head() -> tuple[str, SimulatedMarket, bool, int]:
-            return topic, venue.market(listing), combined, seed
+        def make() -> Broadcast | None:
+            return None if voice is None else made(root.category, topic, voice, combined)
 
-        depth = _DEPTH.fullmatch(kind)
-        if depth is not None:
-            spot = root.category == SPOT
-            # What comes unasked can't be asked for by its name.
-            if depth[2] in (("250", "500") if spot else ("250", "1000")):
-                return None
-            every = int(depth[2] or (1000 if spot else 250))
-            if depth[1]:
-                return lambda: PartialDepth(*head(), int(depth[1]), every)
-            return lambda: DiffDepth(*head(), every)
-        interval = kind.removeprefix("kline_")
-        if interval != kind:
-            return (lambda: Klines(*head(), interval)) if interval in INTERVALS else None
-        match kind:
-            case "bookTicker":
-                return lambda: BookTicker(*head())
-            case "trade" | "aggTrade":
-                return lambda: Trades(*head(), kind == "aggTrade")
-            case "ticker":
-                return lambda: DayTicker(*head())
-            case "markPrice" | "markPrice@1s":
-                return lambda: MarkPrice(*head(), 1 if kind.endswith("@1s") else 3)
-            case "forceOrder":
-                return lambda: ForceOrder(*head())
-        return None
+        category = f"{root.category}/{'combined' if combined else 'raw'}" if voice else ""
+        return venue.broadcast(category, topic, make)
 
 
 class BinanceVisitor(Visitor):
@@ -257,7 +188,7 @@ class BinanceVisitor(Visitor):
         self._combined = combined
         self._initial = [topic for topic in topics.split("/") if topic]
         self._wanted: dict[str, None] = {}
-        self._times: deque[int] = deque()
+        self._messages = Allowance(root.messages, 1)
 
     def opened(self, now_ns: int) -> None:
         self.peer.venue.at(now_ns + _LIFETIME_NS, lambda _: self.peer.close(1001, ""))
@@ -268,10 +199,7 @@ class BinanceVisitor(Visitor):
         self._count(now_ns)  # pings and pongs are messages, too
 
     def _count(self, now_ns: int) -> None:
-        self._times.append(now_ns)
-        while self._times[0] <= now_ns - NS_PER_SECOND:
-            self._times.popleft()
-        if len(self._times) > self._root.messages:
+        if not self._messages.enter("", now_ns):
             self.peer.close(1008, "Too many requests")
 
     def received(self, frame: str | bytes, now_ns: int) -> None:

@@ -18,22 +18,21 @@ from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_binance.emulator_streams import (
     ALL_LEVELS,
     INTERVALS,
-    Numbers,
-    day_row,
-    ms,
-    spelled_turnover,
+    Voice,
 )
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus, Side
 from ccrs_core.emulator import (
+    BadRequest,
     BookView,
     Listing,
+    Query,
     SimulatedMarket,
-    bars,
-    first_opens,
+    Wrong,
+    candle_page,
     first_payments,
-    newest_opens,
     newest_payments,
 )
+from ccrs_core.emulator import milliseconds as ms
 
 if TYPE_CHECKING:
     from ccrs_binance.emulator import BinanceDialect
@@ -59,17 +58,7 @@ STATUSES = {
 """Delisted pairs stay listed for ever; delisted contracts are said to be settling."""
 
 
-class Refused(Exception):
-    """Binance answers with an error code."""
-
-    def __init__(self, code: int, text: str, status: int = 400) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-        self.status = status
-
-
-def refusal(code: int, text: str, status: int, headers: Mapping[str, str]) -> HttpResponse:
+def refusal(code: int | str, text: str, status: int, headers: Mapping[str, str]) -> HttpResponse:
     body = orjson.dumps({"code": code, "msg": text})
     return HttpResponse(status, {"Content-Type": "application/json", **headers}, body)
 
@@ -131,27 +120,13 @@ class Weights:
         return refusal(-1003, text, 418, {"Retry-After": str(wait)})
 
 
-@attrs.frozen
-class Query:
-    """A request's parameters, and how strictly Binance reads them."""
+class BinanceQuery(Query):
+    blank_is_absent = False
 
-    values: Mapping[str, str]
-
-    def number(self, name: str, default: int, most: int) -> int:
-        text = self.values.get(name)
-        if text is None:
-            return default
-        if not text.isdecimal() or not 0 < int(text) <= most:
-            raise Refused(-1130, f"Data sent for parameter '{name}' is not valid.")
-        return int(text)
-
-    def time_ns(self, name: str) -> int | None:
-        text = self.values.get(name)
-        if text is None:
-            return None
-        if not text.isdecimal():
-            raise Refused(-1100, f"Illegal characters found in parameter '{name}'.")
-        return int(text) * NS_PER_MS
+    def wrong(self, name: str, wrong: Wrong) -> BadRequest:
+        if wrong is Wrong.TIME:
+            return BadRequest(-1100, f"Illegal characters found in parameter '{name}'.", 400)
+        return BadRequest(-1130, f"Data sent for parameter '{name}' is not valid.", 400)
 
 
 _Answer = Callable[[str, Query, int], Any]
@@ -188,7 +163,7 @@ class Rest:
         if found is None or category not in found[1] or request.method != "GET":
             return HttpResponse(404, {"Content-Type": "text/html"}, b"<html>404</html>")
         answer, weights = found
-        query = Query(dict(request.query))
+        query = BinanceQuery(request)
         headers: dict[str, str] = {}
         try:
             weight = weights[category]
@@ -202,11 +177,14 @@ class Rest:
             if category == USDM and called == "ticker/bookTicker":
                 headers["X-MBX-USED-WEIGHT-1M"] = "1"  # which isn't accurate
             body = answer(category, query, now_ns)
-        except Refused as error:
+        except BadRequest as error:
             return refusal(error.code, error.text, error.status, headers)
         if self._dialect.venue.blank(request.path):
             body = _blank(called, body)
         return HttpResponse(200, headers, orjson.dumps(body))
+
+    def _voice(self, market: SimulatedMarket) -> Voice:
+        return Voice(market, self._dialect.venue.seed)
 
     # --- endpoints ---
 
@@ -214,17 +192,16 @@ class Rest:
         symbol = query.values.get("symbol")
         if not symbol:
             text = "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."
-            raise Refused(-1102, text)
+            raise BadRequest(-1102, text, 400)
         listing = self._dialect.venue.listings.get((category, symbol))
         if listing is None:
-            raise Refused(-1121, "Invalid symbol.")
+            raise BadRequest(-1121, "Invalid symbol.", 400)
         return listing
 
     def _exchange_info(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
         rows = [
             (spot_row if category == SPOT else futures_row)(listing)
-            for listing in self._dialect.venue.listings.values()
-            if listing.category == category
+            for listing in self._dialect.venue.listed(category)
         ]
         if category == USDM:
             rows.append(ANNOUNCED)
@@ -237,7 +214,7 @@ class Rest:
         listing = self._listing(category, query)
         limit = query.number("limit", 100 if category == SPOT else 500, 5000)
         if category != SPOT and limit not in _FUTURES_LEVELS:
-            raise Refused(-4021, f"{limit} is not valid depth limit.")
+            raise BadRequest(-4021, f"{limit} is not valid depth limit.", 400)
         market = self._dialect.venue.market(listing)
         known = self._cache.get(listing.key)
         # Every other one is as fresh as it can be.
@@ -250,15 +227,14 @@ class Rest:
     def _book(self, category: str, market: SimulatedMarket, now_ns: int) -> dict[str, Any]:
         view = BookView(market, ALL_LEVELS, 0)
         view.refresh()
-        price, size = market.rules.price.fixed, market.rules.size.fixed
-        numbers = Numbers(market, self._dialect.venue.seed)
-        book: dict[str, Any] = {"lastUpdateId": numbers.now}
+        voice = self._voice(market)
+        book: dict[str, Any] = {"lastUpdateId": voice.number}
         if category != SPOT:
             book |= {"E": ms(now_ns), "T": ms(market.now_ns)}
         if category == COINM:
             book |= names(market.listing)
-        book["bids"] = [(price(p), size(s)) for p, s in view.bids]
-        book["asks"] = [(price(p), size(s)) for p, s in view.asks]
+        book["bids"] = voice.levels(view.bids, Side.BUY)
+        book["asks"] = voice.levels(view.asks, Side.SELL)
         return book
 
     def _quoted(self, category: str, query: Query) -> list[SimulatedMarket]:
@@ -266,7 +242,7 @@ class Rest:
         venue = self._dialect.venue
         if "symbol" in query.values:
             return [venue.market(self._listing(category, query))]
-        listed = [each for each in venue.listings.values() if each.category == category]
+        listed = venue.listed(category)
         return [venue.quoted(each) for each in listed if each.status.value == "trading"]
 
     def _told(self, category: str, query: Query, rows: list[dict[str, Any]]) -> Any:
@@ -274,7 +250,7 @@ class Rest:
         return rows[0] if "symbol" in query.values and category != COINM else rows
 
     def _day_tickers(self, category: str, query: Query, now_ns: int) -> Any:
-        rows = [day_row(m, self._dialect.venue.seed, now_ns) for m in self._quoted(category, query)]
+        rows = [self._voice(m).day_row(now_ns) for m in self._quoted(category, query)]
         return self._told(category, query, rows)
 
     def _book_tickers(self, category: str, query: Query, now_ns: int) -> Any:
@@ -282,28 +258,25 @@ class Rest:
         return self._told(category, query, rows)
 
     def _book_ticker(self, category: str, market: SimulatedMarket) -> dict[str, Any]:
-        price, size = market.rules.price.fixed, market.rules.size.fixed
+        voice = self._voice(market)
         row: dict[str, Any] = {"symbol": market.listing.symbol}
         for side, name in ((Side.BUY, "bid"), (Side.SELL, "ask")):
-            top = market.engine.depth(side, 1)
-            best, quantity = top[0] if top else (0, 0)
-            row |= {f"{name}Price": price(best), f"{name}Qty": size(quantity)}
+            row[f"{name}Price"], row[f"{name}Qty"] = voice.quote(side)
         if category != SPOT:
-            numbers = Numbers(market, self._dialect.venue.seed)
-            row |= {"time": ms(market.now_ns), "lastUpdateId": numbers.now}
+            row |= {"time": ms(market.now_ns), "lastUpdateId": voice.number}
         return {**row, **names(market.listing)} if category == COINM else row
 
     def _trades(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
         market = self._dialect.venue.market(self._listing(category, query))
         limit = query.number("limit", 500, 1000)
-        price, size, listing = market.rules.price, market.rules.size, market.listing
+        voice = self._voice(market)
         worth = "baseQty" if category == COINM else "quoteQty"
         return [
             {
                 "id": trade.number,
-                "price": price.fixed(trade.price),
-                "qty": size.fixed(trade.size),
-                worth: spelled_turnover(listing, market.tape.turnover(trade.price, trade.size)),
+                "price": voice.price(trade.price),
+                "qty": voice.size(trade.size),
+                worth: voice.turnover(market.tape.turnover(trade.price, trade.size)),
                 "time": ms(trade.time_ns),
                 "isBuyerMaker": trade.side is Side.SELL,
                 **({"isBestMatch": True} if category == SPOT else {}),
@@ -332,7 +305,7 @@ class Rest:
         listing = self._listing(category, query)
         interval = INTERVALS.get(query.values.get("interval", ""))
         if interval is None:
-            raise Refused(-1120, "Invalid interval.")
+            raise BadRequest(-1120, "Invalid interval.", 400)
         limit = query.number("limit", 500, 1000 if category == SPOT else 1500)
         start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
         market = self._dialect.venue.market(listing)
@@ -341,22 +314,28 @@ class Rest:
         if category == COINM:
             if start_ns is not None and last_ns - start_ns > _COINM_SPAN_NS:
                 if end_ns is not None:
-                    raise Refused(-1127, "More than 4800 hours between startTime and endTime.")
+                    raise BadRequest(
+                        -1127, "More than 4800 hours between startTime and endTime.", 400
+                    )
                 last_ns = start_ns + _COINM_SPAN_NS
             earliest_ns = max(earliest_ns, last_ns - _COINM_SPAN_NS)
         # From a start the first ones, but of COIN-M's the newest of a stretch in any case:
         # https://developers.binance.com/docs/derivatives/coin-margined-futures/market-data/rest-api/Kline-Candlestick-Data
-        if start_ns is not None and category != COINM:
-            opens = first_opens(listing, interval, earliest_ns, last_ns + 1, limit)
-        else:
-            opens = newest_opens(listing, interval, last_ns + 1, limit, earliest_ns)
-        price, size = market.rules.price.fixed, market.rules.size.fixed
+        page = candle_page(
+            *(market, interval, now_ns),
+            since_ns=earliest_ns,
+            before_ns=last_ns + 1,
+            count=limit,
+            newest=start_ns is None or category == COINM,
+        )
+        voice = self._voice(market)
+        price, size, value = voice.price, voice.size, voice.turnover
         rows: list[list[Any]] = []
-        for bar in bars(market, interval, opens, now_ns):
+        for bar in page:
             prices = [price(each) for each in (bar.open, bar.high, bar.low, bar.close)]
             close = ms(interval.next_open(bar.open_ns)) - 1
-            turnover = spelled_turnover(listing, bar.turnover)
-            half = size(bar.lots // 2), spelled_turnover(listing, bar.turnover // 2)
+            turnover = value(bar.turnover)
+            half = size(bar.lots // 2), value(bar.turnover // 2)
             head = [ms(bar.open_ns), *prices, size(bar.lots), close, turnover]
             rows.append([*head, bar.lots and 1, *half, "0"])
         return rows

@@ -6,8 +6,9 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,20 +16,30 @@ import orjson
 
 from ccrs_bybit import emulator_rest
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT, listings
-from ccrs_bybit.emulator_rest import Rest, Window
+from ccrs_bybit.emulator_rest import Rest
 from ccrs_bybit.emulator_streams import (
     BOOK_SPEEDS,
     INTERVALS,
-    BookStream,
-    KlineStream,
-    LiquidationStream,
-    TickerStream,
-    TopStream,
-    TradeStream,
+    Book,
+    Ticker,
+    candle_feed,
+    liquidation_feed,
+    trade_feed,
 )
-from ccrs_bybit.emulator_wire import milliseconds
 from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
-from ccrs_core.emulator import Broadcast, Dialect, Frame, HttpRefusal, Listing, Oddity, Visitor
+from ccrs_core.emulator import (
+    Allowance,
+    Broadcast,
+    Dialect,
+    Frame,
+    HttpRefusal,
+    Listing,
+    Oddity,
+    Together,
+    Visitor,
+    json_object,
+    milliseconds,
+)
 
 _TOPIC_CHARACTERS = 21_000
 _SPOT_ARGUMENTS = 10
@@ -54,11 +65,9 @@ class BybitDialect(Dialect):
     }
 
     def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:
-        self.requests = Window(request_limit, 5.0)
-        self._connects = Window(connect_limit, 300.0)
+        self.requests = Allowance(request_limit, 5.0)
+        self._connects = Allowance(connect_limit, 300.0)
         self._rest = Rest(self)
-        self._categories: dict[str, list[Listing]] = {}
-        self._listed: Mapping[tuple[str, str], Listing] = {}
 
     # --- what the core asks ---
 
@@ -80,39 +89,24 @@ class BybitDialect(Dialect):
         return emulator_rest.failure(status, now_ns)
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
-        try:
-            frame = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return None
-        if not isinstance(frame, dict) or not isinstance(frame.get("topic"), str):
+        frame = json_object(raw)
+        if frame is None or not isinstance(frame.get("topic"), str):
             return None
         ts = frame.get("ts")
         return frame["topic"], ts * NS_PER_MS if isinstance(ts, int) else None
 
     # --- what sessions and endpoints ask ---
 
-    def of(self, category: str) -> Sequence[Listing]:
-        """A category's listings, by symbol."""
-        if self._listed is not self.venue.listings:
-            self._listed = self.venue.listings
-            self._categories.clear()
-            for listing in sorted(self.venue.listings.values(), key=lambda each: each.symbol):
-                self._categories.setdefault(listing.category, []).append(listing)
-        return self._categories.get(category, ())
-
-    def deepest_book(self, listing: Listing, now_ns: int) -> BookStream:
+    def deepest_book(self, listing: Listing, now_ns: int) -> Book:
         """The stream of a listing's deepest book, whose numbers REST shares; nothing pending."""
         depth = max(BOOK_SPEEDS[listing.category])
         topic = f"orderbook.{depth}.{listing.symbol}"
         market, seed = self.venue.market(listing), self.venue.seed
-        stream = self.venue.broadcast(
-            listing.category,
-            topic,
-            lambda: BookStream(topic, market, depth, seed, lambda: self.venue.blank(topic)),
+        book = self.venue.simulated(
+            listing.category, topic, lambda: Book(topic, market, depth, seed)
         )
-        assert isinstance(stream, BookStream)
-        stream.flush(now_ns)
-        return stream
+        book.flush(now_ns)
+        return book
 
     def underlying(self, listing: Listing) -> Decimal:
         """The price of what an option is on."""
@@ -123,44 +117,41 @@ class BybitDialect(Dialect):
         market = self.venue.quoted(perpetual)
         return market.rules.price.value(market.index) / 100
 
-    def broadcast(self, category: str, topic: str, now_ns: int) -> Broadcast | None:
-        """The stream of a topic; None where Bybit has none of that name."""
+    def broadcast(self, category: str, topic: str) -> Broadcast | None:
+        """The broadcast of a topic; None where Bybit has none of that name."""
         venue = self.venue
-        if venue.rebroadcast is not None:
-            return venue.rebroadcast.broadcast(topic, now_ns)
-        make = self._maker(category, topic)
-        return None if make is None else venue.broadcast(category, topic, make)
-
-    def _maker(self, category: str, topic: str) -> Callable[[], Broadcast] | None:
-        venue, seed = self.venue, self.venue.seed
         kind, *rest = topic.split(".", 2 if topic.startswith(("orderbook.", "kline.")) else 1)
         symbol = rest[-1] if rest else ""
+        if (kind, category) == ("publicTrade", OPTION):  # of all options of a coin
+            about = [each for each in venue.listed(category) if each.base == symbol]
+        else:
+            one = venue.listings.get((category, symbol))
+            about = [] if one is None or one.status is InstrumentStatus.CLOSED else [one]
 
-        def blank() -> bool:
-            return venue.blank(topic)
+        def make() -> Broadcast | None:
+            return self._made(topic, [kind, *rest[:-1]], about)
 
-        if kind == "publicTrade" and category == OPTION:
-            of_base = [each for each in self.of(category) if each.base == symbol]
-            if not of_base:
-                return None
-            return lambda: TradeStream(topic, [venue.market(each) for each in of_base], blank)
-        listing = venue.listings.get((category, symbol))
-        if listing is None or listing.status is InstrumentStatus.CLOSED:
+        return venue.broadcast(category if about else "", topic, make)
+
+    def _made(self, topic: str, kind: list[str], about: Sequence[Listing]) -> Broadcast | None:
+        if not about:
             return None
-        match kind, rest:
-            case "orderbook", [depth, _] if depth in _DEPTHS[category]:
-                make = TopStream if depth == "1" else BookStream
-                return lambda: make(topic, venue.market(listing), int(depth), seed, blank)
-            case "publicTrade", [_]:
-                return lambda: TradeStream(topic, [venue.market(listing)], blank)
-            case "tickers", [_]:
+        listing, markets = about[0], [self.venue.market(each) for each in about]
+        category, market = listing.category, markets[0]
+        match kind:
+            case "orderbook", depth if depth in _DEPTHS[category]:
+                return Book(topic, market, int(depth), self.venue.seed)
+            case ["publicTrade"] if category == OPTION:
+                return Together(topic, [trade_feed(topic, each) for each in markets])
+            case ["publicTrade"]:
+                return trade_feed(topic, market)
+            case ["tickers"]:
                 option = category == OPTION
-                underlying = (lambda: self.underlying(listing)) if option else None
-                return lambda: TickerStream(topic, venue.market(listing), underlying, blank)
-            case "kline", [interval, _] if interval in INTERVALS and category != OPTION:
-                return lambda: KlineStream(topic, venue.market(listing), interval)
-            case "allLiquidation", [_] if category in {LINEAR, INVERSE}:
-                return lambda: LiquidationStream(topic, venue.market(listing))
+                return Ticker(topic, market, partial(self.underlying, listing) if option else None)
+            case "kline", interval if interval in INTERVALS and category != OPTION:
+                return candle_feed(topic, market, interval)
+            case ["allLiquidation"] if category in {LINEAR, INVERSE}:
+                return liquidation_feed(topic, market)
         return None
 
 
@@ -186,22 +177,16 @@ class BybitVisitor(Visitor):
         self._data_first = rng.random() < 0.3
 
     def received(self, frame: str | bytes, now_ns: int) -> None:
-        try:
-            request = orjson.loads(frame)
-        except orjson.JSONDecodeError:
-            request = None
-        operation = request.get("op") if isinstance(request, dict) else None
-        match operation:
+        request = json_object(frame) or {}
+        match request.get("op"):
             case "ping":
                 self._pong(request, now_ns)
             case "subscribe":
                 self._subscribe(request, now_ns)
             case "unsubscribe":
                 self._unsubscribe(request)
-            case "auth":
-                self._refuse(request, "Params Error")
             case _:
-                self._refuse(request if isinstance(request, dict) else {}, "Params Error")
+                self._refuse(request, "Params Error")
 
     # --- requests ---
 
@@ -219,7 +204,7 @@ class BybitVisitor(Visitor):
         streams: list[Broadcast] = []
         failed: list[str] = []
         for topic in topics:
-            stream = self._dialect.broadcast(category, topic, now_ns)
+            stream = self._dialect.broadcast(category, topic)
             if stream is None:
                 failed.append(topic)
             else:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from math import erf, exp, log, sqrt
 
 import attrs
 
 from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
-from ccrs_core.emulator import Listing, quarters
+from ccrs_core.emulator import Greeks, Listing, quarters, years_until
 
 SPOT, LINEAR, INVERSE, OPTION = "spot", "linear", "inverse", "option"
 CATEGORIES = (SPOT, LINEAR, INVERSE, OPTION)
@@ -156,7 +155,7 @@ def _linear(start_ns: int) -> Iterator[Listing]:
                 (f"{coin.name}-{day_code(expiry)}", "USDC"),
             ):
                 perpetual = _perpetual(coin, symbol, quote, 150)
-                years = (_ns(expiry) - start_ns) / NS_PER_SECOND / 31_557_600
+                years = years_until(_ns(expiry), start_ns)
                 yield attrs.evolve(
                     perpetual,
                     price=perpetual.price * Decimal(1 + 0.06 * years),
@@ -303,7 +302,7 @@ def _options(start_ns: int) -> Iterator[Listing]:
         small = base not in {"BTC", "ETH"}
         middle = round(Decimal(spot) / step) * step
         for expiry in quarters(start_ns, 1 if small else 2):
-            years = (_ns(expiry) - start_ns) / NS_PER_SECOND / 31_557_600
+            years = years_until(_ns(expiry), start_ns)
             for offset in (-1, 0, 1) if small else (-2, -1, 0, 1, 2):
                 strike = Decimal(middle + offset * step)
                 for kind in OptionKind:
@@ -326,7 +325,7 @@ def _option(
     years: float,
 ) -> Listing:
     spot = next(float(price) for coin, price, *_ in _CHAINS if coin == base)
-    value = Greeks.of(spot, float(strike), years, kind is OptionKind.CALL).price
+    value = Greeks.of(spot, float(strike), years, kind is OptionKind.CALL, VOLATILITY).price
     letter = "C" if kind is OptionKind.CALL else "P"
     return Listing(
         category=OPTION,
@@ -348,36 +347,3 @@ def _option(
         strike=strike,
         option_kind=kind,
     )
-
-
-@attrs.frozen
-class Greeks:
-    """A European option's value and sensitivities by Black and Scholes, without interest."""
-
-    price: float
-    delta: float
-    gamma: float
-    vega: float
-    theta: float
-
-    @classmethod
-    def of(cls, spot: float, strike: float, years: float, call: bool) -> Greeks:
-        deviation = VOLATILITY * sqrt(max(years, 1e-6))
-        d1 = log(spot / strike) / deviation + deviation / 2
-        d2 = d1 - deviation
-        density = exp(-d1 * d1 / 2) / sqrt(6.283185307179586)
-        price = spot * _normal(d1) - strike * _normal(d2)
-        delta = _normal(d1)
-        if not call:
-            price, delta = price - spot + strike, delta - 1
-        return cls(
-            price=price,
-            delta=delta,
-            gamma=density / (spot * deviation),
-            vega=spot * density * sqrt(max(years, 1e-6)) / 100,
-            theta=-spot * density * VOLATILITY / (2 * sqrt(max(years, 1e-6))) / 365,
-        )
-
-
-def _normal(x: float) -> float:
-    return (1 + erf(x / sqrt(2))) / 2

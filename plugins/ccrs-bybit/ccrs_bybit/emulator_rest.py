@@ -5,13 +5,11 @@ https://bybit-exchange.github.io/docs/v5/market/instrument and the pages beside 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-import attrs
 import orjson
 
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
@@ -19,16 +17,23 @@ from ccrs_bybit.emulator_rows import announced, contract_row, option_row, sparse
 from ccrs_bybit.emulator_streams import INTERVALS
 from ccrs_bybit.emulator_wire import (
     SIDES,
-    Speller,
+    BybitSpeller,
     best,
     contract_ticker,
-    milliseconds,
     option_ticker,
     spot_ticker,
     status_name,
 )
-from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse
-from ccrs_core.emulator import Listing, bars, first_opens, newest_opens, newest_payments
+from ccrs_core import NS_PER_SECOND, HttpRequest, HttpResponse, Side
+from ccrs_core.emulator import (
+    BadRequest,
+    Listing,
+    Query,
+    Wrong,
+    candle_page,
+    milliseconds,
+    newest_payments,
+)
 
 if TYPE_CHECKING:
     from ccrs_bybit.emulator import BybitDialect
@@ -38,72 +43,14 @@ _CONTRACTS = frozenset({LINEAR, INVERSE})
 _PRIVATE = ("/v5/order", "/v5/position", "/v5/account", "/v5/execution", "/v5/asset", "/v5/user")
 
 
-class Refused(Exception):
-    """Bybit answers with an error code of its own."""
-
-    def __init__(self, code: int, text: str, result: Mapping[str, Any] | None = None) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-        self.result = {} if result is None else result
-
-
-class Window:
-    """Counts what happened in a sliding window of time, per network address."""
-
-    def __init__(self, limit: int | None, seconds: float) -> None:
-        self.limit = limit
-        self._length_ns = round(seconds * NS_PER_SECOND)
-        self._times: dict[str, deque[int]] = {}
-
-    def enter(self, address: str, now_ns: int) -> bool:
-        """Count one more; False where it is one too many, which isn't counted."""
-        if self.limit is None:
-            return True
-        times = self._times.setdefault(address, deque())
-        while times and times[0] <= now_ns - self._length_ns:
-            times.popleft()
-        if len(times) >= self.limit:
-            return False
-        times.append(now_ns)
-        return True
-
-    def left(self, address: str) -> int:
-        return 0 if self.limit is None else self.limit - len(self._times.get(address, ()))
-
-    def reset_ns(self, address: str, now_ns: int) -> int:
-        """When the oldest of what is counted will count no more."""
-        times = self._times.get(address)
-        return times[0] + self._length_ns if times else now_ns
-
-
-@attrs.frozen
-class Query:
-    """A request's parameters, and how strictly Bybit reads them."""
-
-    values: Mapping[str, str]
+class BybitQuery(Query):
+    def wrong(self, name: str, wrong: Wrong) -> BadRequest:
+        name = "Category is" if name == "category" else name
+        return BadRequest(PARAMETER, f"params error: {name} invalid")
 
     def category(self, allowed: Sequence[str], default: str | None = None) -> str:
-        value = self.values.get("category", default)
-        if value is None or value not in allowed:
-            raise Refused(PARAMETER, "params error: Category is invalid")
-        return value
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        text = self.values.get(name, "")
-        if not text:
-            return default
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise Refused(PARAMETER, f"params error: {name} invalid")
-        return int(text)
-
-    def time_ns(self, name: str) -> int | None:
-        text = self.values.get(name, "")
-        if not text:
-            return None
-        if not text.isdecimal():
-            raise Refused(PARAMETER, f"params error: {name} invalid")
-        return int(text) * NS_PER_MS
+        """The category; text without any character is none that there is."""
+        return self.choice("category", allowed, self.values.get("category", default))
 
 
 class Rest:
@@ -111,7 +58,7 @@ class Rest:
 
     def __init__(self, dialect: BybitDialect) -> None:
         self._dialect = dialect
-        self._endpoints: Mapping[str, Callable[[Query, int], dict[str, Any]]] = {
+        self._endpoints: Mapping[str, Callable[[BybitQuery, int], dict[str, Any]]] = {
             "/v5/market/time": self._time,
             "/v5/market/instruments-info": self._instruments,
             "/v5/market/tickers": self._tickers,
@@ -136,37 +83,39 @@ class Rest:
                 raise self._unsigned(request)
             if endpoint is None or request.method != "GET":
                 return failure(404, now_ns)
-            result = endpoint(Query(dict(request.query)), now_ns)
-        except Refused as refused:
-            return envelope(refused.code, refused.text, refused.result, now_ns, headers)
+            result = endpoint(BybitQuery(request), now_ns)
+        except BadRequest as refused:
+            return envelope(refused.code, refused.text, refused.result or {}, now_ns, headers)
         return envelope(0, "OK", result, now_ns, headers)
 
     @staticmethod
-    def _unsigned(request: HttpRequest) -> Refused:
+    def _unsigned(request: HttpRequest) -> BadRequest:
         headers = {name.lower(): value for name, value in request.headers.items()}
         timestamp = headers.get("x-bapi-timestamp", "")
         key = headers.get("x-bapi-api-key", "")
         proof = headers.get("x-bapi-sign", "")
         if timestamp and key and proof:
-            return Refused(10003, "API key is invalid.")
-        return Refused(
+            return BadRequest(10003, "API key is invalid.")
+        return BadRequest(
             PARAMETER,
             f"empty value: apiTimestamp[{timestamp}] apiKey[{key}] apiSignature[{proof}]",
         )
 
     # --- endpoints ---
 
-    def _time(self, _: Query, now_ns: int) -> dict[str, Any]:
+    def _time(self, _: BybitQuery, now_ns: int) -> dict[str, Any]:
         return {"timeSecond": str(now_ns // NS_PER_SECOND), "timeNano": str(now_ns)}
 
-    def _instruments(self, query: Query, now_ns: int) -> dict[str, Any]:
+    def _instruments(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)
-        symbol = query.values.get("symbol", "")
-        status = query.values.get("status", "")
-        base = query.values.get("baseCoin", "")
-        found = [each for each in self._dialect.of(category) if symbol in {"", each.symbol}]
+        symbol = query.text("symbol")
+        status = query.text("status")
+        base = query.text("baseCoin")
+        found = [
+            each for each in self._dialect.venue.listed(category) if symbol in {"", each.symbol}
+        ]
         if symbol and not found:
-            raise Refused(PARAMETER, "params error: symbol invalid")
+            raise BadRequest(PARAMETER, "params error: symbol invalid")
         if category == OPTION and not base and not symbol:
             base = "BTC"  # the documented default
         if base:
@@ -177,14 +126,14 @@ class Rest:
             usual = {"Trading", "PreLaunch", "Delivering"} if category == OPTION else {"Trading"}
             wanted = {status} if status else usual
             found = [each for each in found if status_name(each) in wanted]
-        page = query.values.get("cursor", "")
+        page = query.text("cursor")
         write = _ROWS[category]
         # Without asking for a part one gets what is only announced, too.
         whole = not (symbol or page or status) and (category == OPTION or not base)
         strange = announced(category, write(found[0])) if whole and found else []
         cursor = None
         if category != SPOT:
-            limit = query.number("limit", 500, 1, 1000)
+            limit = query.number("limit", 500, 1000)
             strange = strange[: limit - 1]
             found, cursor = _page(found, limit - len(strange), page, category == OPTION)
         rows = [write(each) for each in found]
@@ -193,24 +142,24 @@ class Rest:
         listed = {"category": category, "list": [*strange, *rows]}
         return listed if cursor is None else {**listed, "nextPageCursor": cursor}
 
-    def _tickers(self, query: Query, now_ns: int) -> dict[str, Any]:
+    def _tickers(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)
-        symbol = query.values.get("symbol", "")
-        base = query.values.get("baseCoin", "")
+        symbol = query.text("symbol")
+        base = query.text("baseCoin")
         if symbol:
             found = [self._listing(category, symbol, "params error: symbol invalid")]
         elif category == OPTION and not base:
-            raise Refused(PARAMETER, "params error: baseCoin invalid")
+            raise BadRequest(PARAMETER, "params error: baseCoin invalid")
         else:
             found = [
                 each
-                for each in self._dialect.of(category)
+                for each in self._dialect.venue.listed(category)
                 if status_name(each) == "Trading" and base in {"", each.base}
             ]
         return {"category": category, "list": [self._ticker(each, now_ns) for each in found]}
 
     def _ticker(self, listing: Listing, now_ns: int) -> dict[str, Any]:
-        speller = Speller(self._dialect.venue.quoted(listing))
+        speller = BybitSpeller(self._dialect.venue.quoted(listing))
         bid, ask = best(speller)
         quotes = {
             "bid1Price": bid[0],
@@ -236,20 +185,17 @@ class Rest:
             row["nextFundingTime"] = "0"
         return row
 
-    def _orderbook(self, query: Query, now_ns: int) -> dict[str, Any]:
+    def _orderbook(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)
-        listing = self._listing(
-            category, query.values.get("symbol", ""), "params error: symbol invalid"
-        )
+        listing = self._listing(category, query.text("symbol"), "params error: symbol invalid")
         most, usual = {SPOT: (1000, 1), OPTION: (25, 1)}.get(category, (1000, 25))
-        limit = query.number("limit", usual, 1, most)
+        limit = query.number("limit", usual, most)
         view = self._dialect.deepest_book(listing, now_ns).view
-        speller = Speller(self._dialect.venue.market(listing))
-        price, size = speller.price, speller.size
+        speller = BybitSpeller(self._dialect.venue.market(listing))
         book = {
             "s": listing.symbol,
-            "b": [(price(p), size(s)) for p, s in view.bids[:limit]],
-            "a": [(price(p), size(s)) for p, s in view.asks[:limit]],
+            "b": speller.levels(view.bids[:limit], Side.BUY),
+            "a": speller.levels(view.asks[:limit], Side.SELL),
             "ts": milliseconds(now_ns),
             "u": view.update,
         }
@@ -257,21 +203,25 @@ class Rest:
             return book
         return {**book, "seq": view.sequence, "cts": milliseconds(view.time_ns)}
 
-    def _recent_trades(self, query: Query, now_ns: int) -> dict[str, Any]:
+    def _recent_trades(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)
         refusal = "params error: symbol invalid"
         empty = {"category": "", "list": []}
-        symbol, base = query.values.get("symbol", ""), query.values.get("baseCoin", "")
+        symbol, base = query.text("symbol"), query.text("baseCoin")
         if category == OPTION and not symbol:
-            listings = [each for each in self._dialect.of(category) if each.base == (base or "BTC")]
+            listings = [
+                each
+                for each in self._dialect.venue.listed(category)
+                if each.base == (base or "BTC")
+            ]
         else:
             listings = [self._listing(category, symbol, refusal, empty)]
         most, usual = (60, 60) if category == SPOT else (1000, 500)
-        limit = query.number("limit", usual, 1, most)
+        limit = query.number("limit", usual, most)
         rows = []
         for listing in listings:
             market = self._dialect.venue.market(listing)
-            speller = Speller(market)
+            speller = BybitSpeller(market)
             for trade in market.tape.trades:
                 row = {
                     "execId": speller.trade_id(trade),
@@ -294,39 +244,38 @@ class Rest:
         rows.sort(key=lambda each: each[:2], reverse=True)
         return {"category": category, "list": [row for _, _, row in rows[:limit]]}
 
-    def _kline(self, query: Query, now_ns: int) -> dict[str, Any]:
+    def _kline(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category((SPOT, LINEAR, INVERSE), LINEAR)
-        listing = self._listing(category, query.values.get("symbol", ""), "Not supported symbols")
-        interval = INTERVALS.get(query.values.get("interval", ""))
+        listing = self._listing(category, query.text("symbol"), "Not supported symbols")
+        interval = INTERVALS.get(query.text("interval"))
         if interval is None:
-            raise Refused(PARAMETER, "Invalid period!")
-        limit = query.number("limit", 200, 1, 1000)
+            raise BadRequest(PARAMETER, "Invalid period!")
+        limit = query.number("limit", 200, 1000)
         start_ns, end_ns = query.time_ns("start"), query.time_ns("end")
         last_ns = now_ns if end_ns is None else min(end_ns, now_ns)
         # Of a stretch, and without a start, the newest ones; from a start alone, the first:
         # https://github.com/bybit-exchange/pybit/issues/186
-        if start_ns is not None and end_ns is None:
-            opens = first_opens(listing, interval, start_ns, last_ns + 1, limit)
-        else:
-            opens = newest_opens(listing, interval, last_ns + 1, limit, start_ns or 0)
         market = self._dialect.venue.market(listing)
-        speller = Speller(market)
-        rows = []
-        for bar in reversed(bars(market, interval, opens, now_ns)):
-            open_, high, low, close, volume, turnover = speller.bar(bar)
-            start = str(milliseconds(bar.open_ns))
-            rows.append([start, open_, high, low, close, volume, turnover])
+        page = candle_page(
+            *(market, interval, now_ns),
+            since_ns=start_ns,
+            before_ns=last_ns + 1,
+            count=limit,
+            newest=start_ns is None or end_ns is not None,
+        )
+        speller = BybitSpeller(market)
+        rows = [[str(milliseconds(bar.open_ns)), *speller.bar(bar)] for bar in reversed(page)]
         return {"symbol": listing.symbol, "category": category, "list": rows}
 
-    def _funding(self, query: Query, now_ns: int) -> dict[str, Any]:
+    def _funding(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category((LINEAR, INVERSE))
-        listing = self._listing(
-            category, query.values.get("symbol", ""), "params error: symbol invalid"
-        )
-        limit = query.number("limit", 200, 1, 200)
+        listing = self._listing(category, query.text("symbol"), "params error: symbol invalid")
+        limit = query.number("limit", 200, 200)
         start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
         if start_ns is not None and end_ns is None:
-            raise Refused(PARAMETER, "params error: endTime can't be empty when startTime is set")
+            raise BadRequest(
+                PARAMETER, "params error: endTime can't be empty when startTime is set"
+            )
         until_ns = min(now_ns if end_ns is None else end_ns, now_ns)
         market = self._dialect.venue.market(listing)
         rows = [
@@ -348,7 +297,7 @@ class Rest:
     ) -> Listing:
         listing = self._dialect.venue.listings.get((category, symbol))
         if listing is None:
-            raise Refused(PARAMETER, refusal, result)
+            raise BadRequest(PARAMETER, refusal, result=result)
         return listing
 
 
@@ -364,7 +313,7 @@ _OPTION_REST = {
 
 
 def envelope(
-    code: int,
+    code: int | str,
     text: str,
     result: Mapping[str, Any],
     now_ns: int,
@@ -411,7 +360,7 @@ def _page(found: list[Listing], limit: int, cursor: str, always: bool) -> tuple[
         parts = dict(part.partition("=")[::2] for part in text.split("&"))
         names = [listing.symbol for listing in found]
         if parts.get("last") not in names:
-            raise Refused(PARAMETER, "params error: cursor invalid")
+            raise BadRequest(PARAMETER, "params error: cursor invalid")
         first = names.index(parts["last"]) + 1
     page = found[first : first + limit]
     if not page or (first + limit >= len(found) and not always):

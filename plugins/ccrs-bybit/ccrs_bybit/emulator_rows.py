@@ -10,14 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from ccrs_bybit.emulator_listings import INVERSE, OPTION, SPOT
-from ccrs_bybit.emulator_wire import contract_type, milliseconds, status_name
+from ccrs_bybit.emulator_wire import contract_type, status_name
 from ccrs_core import NS_PER_SECOND, OptionKind
-from ccrs_core.emulator import Listing, decimals
-
-
-def _number(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+from ccrs_core.emulator import Listing, decimals, milliseconds, trimmed
 
 
 def spot_row(listing: Listing) -> dict[str, Any]:
@@ -33,12 +28,12 @@ def spot_row(listing: Listing) -> dict[str, Any]:
         "lotSizeFilter": {
             "basePrecision": str(listing.lot),
             "quotePrecision": "0.0000001",
-            "minOrderQty": _number(listing.min_size),
-            "maxOrderQty": _number(listing.max_size),
-            "minOrderAmt": _number(listing.min_notional),
+            "minOrderQty": trimmed(listing.min_size),
+            "maxOrderQty": trimmed(listing.max_size),
+            "minOrderAmt": trimmed(listing.min_notional),
             "maxOrderAmt": "8000000",
-            "maxLimitOrderQty": _number(listing.max_size),
-            "maxMarketOrderQty": _number(listing.max_size / 2),
+            "maxLimitOrderQty": trimmed(listing.max_size),
+            "maxMarketOrderQty": trimmed(listing.max_size / 2),
             "postOnlyMaxLimitOrderSize": "60000",
         },
         "priceFilter": {"tickSize": str(listing.tick)},
@@ -54,9 +49,9 @@ def contract_row(listing: Listing) -> dict[str, Any]:
         "maxOrderQty": str(listing.max_size),
         "minOrderQty": str(listing.min_size),
         "qtyStep": str(listing.lot),
-        "postOnlyMaxOrderQty": _number(listing.max_size * 10),
-        "maxMktOrderQty": _number(listing.max_size / 2),
-        "minNotionalValue": _number(listing.min_notional or Decimal(5)),
+        "postOnlyMaxOrderQty": trimmed(listing.max_size * 10),
+        "maxMktOrderQty": trimmed(listing.max_size / 2),
+        "minNotionalValue": trimmed(listing.min_notional or Decimal(5)),
     }
     expiry = milliseconds(listing.expiry_ns) if listing.expiry_ns is not None else 0
     prelaunch = status_name(listing) == "PreLaunch"

@@ -11,9 +11,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY, Greeks
-from ccrs_core import NS_PER_MS, NS_PER_SECOND, OptionKind, Side
-from ccrs_core.emulator import Bar, Figure, Listing, SimulatedMarket, TapeTrade
+from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY
+from ccrs_core import NS_PER_SECOND, OptionKind, Side
+from ccrs_core.emulator import (
+    Bar,
+    Figure,
+    Greeks,
+    Levels,
+    Listing,
+    SimulatedMarket,
+    SpelledLevel,
+    Speller,
+    TapeTrade,
+    milliseconds,
+    trimmed,
+    years_until,
+)
 
 SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 # Spot's trade ids are numbers of this length, the others' are UUIDs.
@@ -26,20 +39,20 @@ _DIRECTIONS = {
 }
 
 
-class Speller:
+class BybitSpeller(Speller):
     """A market's numbers as Bybit writes them: spot without trailing zeros, the others with."""
 
     def __init__(self, market: SimulatedMarket) -> None:
-        self.market = market
-        self.listing = listing = market.listing
-        prices, sizes = market.rules.price, market.rules.size
-        spot = listing.category == SPOT
-        self.price = prices.trimmed if spot else prices.fixed
-        self.size = sizes.trimmed if spot else sizes.fixed
-        self.fine = prices.hundredths
-        """A price in hundredths of a tick."""
+        super().__init__(market)
+        listing = self.listing
+        if listing.category == SPOT:
+            self.price, self.size = market.rules.price.trimmed, market.rules.size.trimmed
         self._unit = listing.tick * listing.lot
         self._ids = random.Random(f"ids/{listing.symbol}").randrange(10**7, 10**8)
+
+    def levels(self, levels: Levels, side: Side) -> list[SpelledLevel]:
+        price, size = self.price, self.size
+        return [(price(ticks), size(lots) if lots else "0") for ticks, lots in levels]
 
     def trade_id(self, trade: TapeTrade) -> str:
         if self.listing.category == SPOT:
@@ -66,12 +79,7 @@ class Speller:
     def _plain_turnover(self, units: int) -> str:
         if self._inverse:
             return self.turnover(units, 8)
-        text = f"{self._unit * units:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def milliseconds(time_ns: int) -> int:
-    return time_ns // NS_PER_MS
+        return trimmed(self._unit * units)
 
 
 def _share(value: int, of: int, digits: int) -> str:
@@ -82,17 +90,12 @@ def _iso(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def best(speller: Speller) -> tuple[tuple[str, str], tuple[str, str]]:
+def best(speller: BybitSpeller) -> tuple[tuple[str, str], tuple[str, str]]:
     """Best bid and ask, price and size; empty texts where a side has none."""
-    engine = speller.market.engine
-    found = []
-    for side in (Side.BUY, Side.SELL):
-        top = engine.depth(side, 1)
-        found.append((speller.price(top[0][0]), speller.size(top[0][1])) if top else ("", ""))
-    return found[0], found[1]
+    return speller.best(Side.BUY) or ("", ""), speller.best(Side.SELL) or ("", "")
 
 
-def spot_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
+def spot_ticker(speller: BybitSpeller, now_ns: int) -> dict[str, str]:
     """https://bybit-exchange.github.io/docs/v5/websocket/public/ticker"""
     market = speller.market
     day = market.tape.day(now_ns)
@@ -129,7 +132,7 @@ def _none_of(market: SimulatedMarket, untold: Mapping[str, str]) -> dict[str, st
     return {name: untold[name] for name in names if name in untold}
 
 
-def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
+def contract_ticker(speller: BybitSpeller, now_ns: int) -> dict[str, str]:
     """The ticker of a perpetual or dated contract, linear or inverse."""
     market, listing = speller.market, speller.listing
     tape = market.tape
@@ -164,7 +167,7 @@ def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
             "fundingRate": f"{Decimal(market.funding_rate).scaleb(-6):f}",
         }
     else:
-        years = (listing.expiry_ns - now_ns) / NS_PER_SECOND / 31_557_600
+        years = years_until(listing.expiry_ns, now_ns)
         basis = Decimal(tape.last * 100 - market.index) / Decimal(market.index)
         fields |= {
             "deliveryTime": _iso(listing.expiry_ns),
@@ -185,7 +188,7 @@ def contract_ticker(speller: Speller, now_ns: int) -> dict[str, str]:
     return {**fields, **_none_of(market, untold_of_contracts(fields))}
 
 
-def option_ticker(speller: Speller, underlying: Decimal, now_ns: int) -> dict[str, str]:
+def option_ticker(speller: BybitSpeller, underlying: Decimal, now_ns: int) -> dict[str, str]:
     """The ticker of an option on an underlying of some price."""
     market, listing = speller.market, speller.listing
     assert listing.expiry_ns is not None
@@ -193,9 +196,9 @@ def option_ticker(speller: Speller, underlying: Decimal, now_ns: int) -> dict[st
     tape = market.tape
     day = tape.day(now_ns)
     bid, ask = best(speller)
-    years = max(0.0, (listing.expiry_ns - now_ns) / NS_PER_SECOND / 31_557_600)
+    years = max(0.0, years_until(listing.expiry_ns, now_ns))
     call = listing.option_kind is OptionKind.CALL
-    greeks = Greeks.of(float(underlying), float(listing.strike), years, call)
+    greeks = Greeks.of(float(underlying), float(listing.strike), years, call, VOLATILITY)
     total_size, total_value = day.lots * 20, day.turnover * 20
     return {
         "symbol": listing.symbol,

@@ -6,28 +6,28 @@ https://www.okx.com/docs-v5/en/#overview-websocket
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
-from ccrs_core.emulator import Broadcast, Dialect, Frame, HttpRefusal, Listing, Oddity, Visitor
-from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, listings
-from ccrs_okx.emulator_rest import Rest, Window, failure
-from ccrs_okx.emulator_streams import (
-    INTERVALS,
-    BestFive,
-    BestQuotes,
-    Books,
-    Candles,
-    FundingRates,
-    Liquidations,
-    MarkPrices,
-    Tickers,
-    Trades,
+from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
+from ccrs_core.emulator import (
+    Allowance,
+    Broadcast,
+    Dialect,
+    Frame,
+    HttpRefusal,
+    Listing,
+    Oddity,
+    SimulatedMarket,
+    Together,
+    Visitor,
+    json_object,
 )
+from ccrs_okx.emulator_listings import FUTURES, SWAP, listings
+from ccrs_okx.emulator_rest import Rest, failure
+from ccrs_okx.emulator_streams import Books, business, liquidations, public
 
 PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
 FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
@@ -62,7 +62,7 @@ class OkxDialect(Dialect):
     ) -> None:
         self._checksums = checksums
         self._snapshots = snapshots
-        self._connects = Window(connect_limit, 1.0)
+        self._connects = Allowance(connect_limit, 1.0)
         self._rest = Rest(self, limited=request_limits)
         self._refusals = 0
 
@@ -98,11 +98,8 @@ class OkxDialect(Dialect):
 
     def busy(self, peer: Any, request: str | bytes, now_ns: int) -> Frame | None:
         """https://www.okx.com/docs-v5/en/#error-code-websocket-public"""
-        try:
-            asked = orjson.loads(request)
-        except orjson.JSONDecodeError:
-            return None
-        if not isinstance(asked, dict) or asked.get("op") not in {"subscribe", "unsubscribe"}:
+        asked = json_object(request)
+        if asked is None or asked.get("op") not in {"subscribe", "unsubscribe"}:
             return None
         self._refusals += 1
         failed = f"Operation {asked['op']} failed due to WebSocket internal error."
@@ -117,11 +114,8 @@ class OkxDialect(Dialect):
         )
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
-        try:
-            frame = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return None
-        if not isinstance(frame, dict) or "data" not in frame or "arg" not in frame:
+        frame = json_object(raw)
+        if frame is None or "data" not in frame or "arg" not in frame:
             return None
         rows = frame["data"]
         time = rows[0].get("ts") if rows and isinstance(rows[0], dict) else None
@@ -133,73 +127,42 @@ class OkxDialect(Dialect):
         """What OKX calls a connection."""
         return f"{random.Random(f'{self.venue.seed}/{number}').getrandbits(32):08x}"
 
-    def of(self, kind: str) -> list[Listing]:
-        """A type's listings, by symbol."""
-        found = (each for each in self.venue.listings.values() if each.category == kind)
-        return sorted(found, key=lambda each: each.symbol)
-
     def listing(self, symbol: str) -> Listing | None:
         """The instrument of a name, which no two types share."""
         return next((each for each in self.venue.listings.values() if each.symbol == symbol), None)
 
     def books(self, listing: Listing, now_ns: int) -> Books:
         """The stream of a listing's book, whose numbers REST shares; nothing pending."""
-        stream = self.venue.broadcast(PUBLIC, f"books:{listing.symbol}", self._books(listing))
-        assert isinstance(stream, Books)
-        stream.flush(now_ns)
-        return stream
+        topic, market = f"books:{listing.symbol}", self.venue.market(listing)
+        books = self.venue.simulated(PUBLIC, topic, lambda: self._books(topic, market))
+        books.flush(now_ns)
+        return books
 
-    def _books(self, listing: Listing) -> Callable[[], Books]:
-        market = self.venue.market(listing)
-        topic = f"books:{listing.symbol}"
-        return lambda: Books(topic, market, checksums=self._checksums, snapshots=self._snapshots)
+    def _books(self, topic: str, market: SimulatedMarket) -> Books:
+        return Books(topic, market, checksums=self._checksums, snapshots=self._snapshots)
 
-    def broadcast(self, path: str, topic: str, now_ns: int) -> Broadcast | None:
-        """The stream of a channel; None where OKX has none of that name under a path."""
-        venue = self.venue
-        if venue.rebroadcast is not None:
-            return venue.rebroadcast.broadcast(topic, now_ns)
-        make = self._maker(path, topic)
-        return None if make is None else venue.broadcast(path, topic, make)
-
-    def _maker(self, path: str, topic: str) -> Callable[[], Broadcast] | None:
+    def broadcast(self, path: str, topic: str) -> Broadcast | None:
+        """The broadcast of a channel; None where OKX has none of that name under a path."""
         venue = self.venue
         channel, _, about = topic.partition(":")
-        if (path, channel) == (PUBLIC, "liquidation-orders"):
-            if about not in {SWAP, FUTURES}:
+        of_type = (path, channel) == (PUBLIC, "liquidation-orders") and about in {SWAP, FUTURES}
+        listing = None if of_type else self.listing(about)
+        known = listing is not None and listing.status is not InstrumentStatus.CLOSED
+
+        def make() -> Broadcast | None:
+            if of_type:
+                trading = InstrumentStatus.TRADING
+                found = [each for each in venue.listed(about) if each.status is trading]
+                return Together(topic, [liquidations(topic, venue.market(each)) for each in found])
+            if listing is None or not known:
                 return None
-            trading = [each for each in self.of(about) if each.status is InstrumentStatus.TRADING]
-            return lambda: Liquidations(topic, [venue.market(each) for each in trading])
-        listing = self.listing(about)
-        if listing is None or listing.status is InstrumentStatus.CLOSED:
-            return None
+            market = venue.market(listing)
+            if (path, channel) == (PUBLIC, "books"):
+                return self._books(topic, market)
+            find = business if path == BUSINESS else public
+            return find(channel, topic, market)
 
-        def blank() -> bool:
-            return venue.blank(topic)
-
-        if path == BUSINESS:
-            interval = channel.removeprefix("candle")
-            if interval != channel and interval in INTERVALS:
-                return lambda: Candles(topic, venue.market(listing), interval, blank)
-            if channel == "trades-all":
-                return lambda: Trades(topic, venue.market(listing), False, blank)
-            return None
-        match channel:
-            case "bbo-tbt":
-                return lambda: BestQuotes(topic, venue.market(listing))
-            case "books5":
-                return lambda: BestFive(topic, venue.market(listing))
-            case "books":
-                return self._books(listing)
-            case "trades":
-                return lambda: Trades(topic, venue.market(listing), True, blank)
-            case "tickers":
-                return lambda: Tickers(topic, venue.market(listing), blank)
-            case "mark-price" if listing.category in {SWAP, FUTURES, OPTION}:
-                return lambda: MarkPrices(topic, venue.market(listing), blank)
-            case "funding-rate" if listing.funding_interval_ns is not None:
-                return lambda: FundingRates(topic, venue.market(listing), blank)
-        return None
+        return venue.broadcast(path if of_type or known else "", topic, make)
 
 
 def topic_of(arg: Mapping[str, Any]) -> str:
@@ -216,7 +179,7 @@ class OkxVisitor(Visitor):
     def __init__(self, dialect: OkxDialect, path: str) -> None:
         self._dialect = dialect
         self._path = path
-        self._times: deque[int] = deque()
+        self._requests = Allowance(_REQUESTS_PER_HOUR, 3600)
 
     def received(self, frame: str | bytes, now_ns: int) -> None:
         if frame in {"ping", b"ping"}:
@@ -225,11 +188,8 @@ class OkxVisitor(Visitor):
         if len(frame) > _CHARACTERS:
             self.peer.close(1009, "message too big")
             return
-        try:
-            request = orjson.loads(frame)
-        except orjson.JSONDecodeError:
-            request = None
-        if not isinstance(request, dict):
+        request = json_object(frame)
+        if request is None:
             self._refuse({}, "60012", f"Invalid request: {_text(frame)}")
             return
         operation = request.get("op")
@@ -237,21 +197,12 @@ class OkxVisitor(Visitor):
             self._refuse(request, "60012", f"Invalid request: {_text(frame)}")
         elif not _is_id(request.get("id", "1")):
             self._refuse({}, "60012", "Invalid request: id must be 1 to 32 letters and digits")
-        elif not self._may_ask(now_ns):
+        elif not self._requests.enter("", now_ns):
             self._refuse(request, "60014", "Requests too frequent")
         elif operation == "login":
             self._refuse(request, "60032", "API key doesn't exist")
         else:
             self._carry_out(request, now_ns)
-
-    def _may_ask(self, now_ns: int) -> bool:
-        times = self._times
-        while times and times[0] <= now_ns - 3600 * NS_PER_SECOND:
-            times.popleft()
-        if len(times) >= _REQUESTS_PER_HOUR:
-            return False
-        times.append(now_ns)
-        return True
 
     def _carry_out(self, request: Mapping[str, Any], now_ns: int) -> None:
         arguments = request.get("args")
@@ -272,7 +223,7 @@ class OkxVisitor(Visitor):
         if self._path == PRIVATE or arg.get("channel") in FOR_MEMBERS:
             self._refuse(request, "60011", "Please log in")
             return
-        stream = self._dialect.broadcast(self._path, topic, now_ns)
+        stream = self._dialect.broadcast(self._path, topic)
         if stream is None:
             named = ",".join(f"{name}:{value}" for name, value in arg.items())
             text = (

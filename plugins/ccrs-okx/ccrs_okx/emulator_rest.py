@@ -5,16 +5,13 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-tickers and t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import orjson
 
 from ccrs_core import (
-    NS_PER_MS,
     NS_PER_SECOND,
     HttpRequest,
     HttpResponse,
@@ -22,12 +19,22 @@ from ccrs_core import (
     Market,
     Side,
 )
-from ccrs_core.emulator import Figure, Listing, bars, newest_opens, newest_payments
+from ccrs_core.emulator import (
+    Allowance,
+    BadRequest,
+    Figure,
+    Listing,
+    Query,
+    Wrong,
+    candle_page,
+    newest_payments,
+    trimmed,
+)
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
 from ccrs_okx.emulator_streams import INTERVALS
 from ccrs_okx.emulator_wire import (
     SIDES,
-    Speller,
+    OkxSpeller,
     funding,
     instrument,
     liquidated,
@@ -35,7 +42,6 @@ from ccrs_okx.emulator_wire import (
     placeholders,
     source,
     ticker,
-    trimmed,
 )
 
 if TYPE_CHECKING:
@@ -49,66 +55,11 @@ _UNTOLD = ("maxLmtSz", "maxMktSz", "minSz", "lever", "listTime", "groupId")
 _PRIVATE = ("/api/v5/account", "/api/v5/trade", "/api/v5/asset", "/api/v5/users")
 
 
-class Refused(Exception):
-    """OKX answers with an error code of its own."""
-
-    def __init__(self, code: int, text: str, status: int = 200) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-        self.status = status
-
-
-class Window:
-    """Counts what happened in a sliding window of time, per network address."""
-
-    def __init__(self, limit: int | None, seconds: float) -> None:
-        self.limit = limit
-        self._length_ns = round(seconds * NS_PER_SECOND)
-        self._times: dict[str, deque[int]] = {}
-
-    def enter(self, address: str, now_ns: int) -> bool:
-        """Count one more; False where it is one too many, which isn't counted."""
-        if self.limit is None:
-            return True
-        times = self._times.setdefault(address, deque())
-        while times and times[0] <= now_ns - self._length_ns:
-            times.popleft()
-        if len(times) >= self.limit:
-            return False
-        times.append(now_ns)
-        return True
-
-
-@attrs.frozen
-class Query:
-    """A request's parameters, and how strictly OKX reads them."""
-
-    values: Mapping[str, str]
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        value = self.values.get(name, "")
-        if not value:
-            raise Refused(50014, f"Parameter {name} can not be empty.", 400)
-        if value not in allowed:
-            raise Refused(PARAMETER, f"Parameter {name} error")
-        return value
-
-    def number(self, name: str, default: int, most: int) -> int:
-        text = self.values.get(name, "")
-        if not text:
-            return default
-        if not text.isdecimal() or not 1 <= int(text) <= most:
-            raise Refused(PARAMETER, f"Parameter {name} error")
-        return int(text)
-
-    def time_ns(self, name: str) -> int | None:
-        text = self.values.get(name, "")
-        if not text:
-            return None
-        if not text.isdecimal():
-            raise Refused(PARAMETER, f"Parameter {name} error")
-        return int(text) * NS_PER_MS
+class OkxQuery(Query):
+    def wrong(self, name: str, wrong: Wrong) -> BadRequest:
+        if wrong is Wrong.MISSING:
+            return BadRequest(50014, f"Parameter {name} can not be empty.", 400)
+        return BadRequest(PARAMETER, f"Parameter {name} error")
 
 
 class Rest:
@@ -116,7 +67,7 @@ class Rest:
 
     def __init__(self, dialect: OkxDialect, *, limited: bool) -> None:
         self._dialect = dialect
-        calls: Mapping[str, tuple[int, Callable[[Query, int], list[Any]]]] = {
+        calls: Mapping[str, tuple[int, Callable[[OkxQuery, int], list[Any]]]] = {
             "/api/v5/public/time": (10, self._time),
             "/api/v5/public/instruments": (20, self._instruments),
             "/api/v5/public/instrument-tick-bands": (5, self._tick_bands),
@@ -137,36 +88,36 @@ class Rest:
         }
         self._calls = {path: call for path, (_, call) in calls.items()}
         self._windows = {
-            path: Window(limit if limited else None, 2.0) for path, (limit, _) in calls.items()
+            path: Allowance(limit if limited else None, 2.0) for path, (limit, _) in calls.items()
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         call = self._calls.get(request.path)
         try:
             if request.path.startswith(_PRIVATE):
-                raise Refused(50103, "Request header OK-ACCESS-KEY can not be empty.", 401)
+                raise BadRequest(50103, "Request header OK-ACCESS-KEY can not be empty.", 401)
             if call is None or request.method != "GET":
                 return failure(404)
             if not self._windows[request.path].enter(address, now_ns):
                 return failure(429)
-            data = call(Query(dict(request.query)), now_ns)
-        except Refused as refused:
+            data = call(OkxQuery(request), now_ns)
+        except BadRequest as refused:
             return envelope(refused.code, refused.text, [], refused.status)
         return envelope(0, "", data)
 
     # --- calls ---
 
-    def _time(self, _: Query, now_ns: int) -> list[Any]:
+    def _time(self, _: OkxQuery, now_ns: int) -> list[Any]:
         return [{"ts": ms(now_ns)}]
 
-    def _underlying(self, query: Query, now_ns: int) -> list[Any]:
+    def _underlying(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", (SWAP, FUTURES, OPTION))
-        return [sorted({f"{each.base}-{each.quote}" for each in self._dialect.of(kind)})]
+        return [sorted({f"{each.base}-{each.quote}" for each in self._dialect.venue.listed(kind)})]
 
-    def _tick_bands(self, query: Query, now_ns: int) -> list[Any]:
+    def _tick_bands(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", (OPTION,))
-        wanted = query.values.get("instFamily", "")
-        ticks = {family(each): each.tick for each in self._dialect.of(kind)}
+        wanted = query.text("instFamily")
+        ticks = {family(each): each.tick for each in self._dialect.venue.listed(kind)}
         return [
             {
                 "instFamily": name,
@@ -177,68 +128,69 @@ class Rest:
             if wanted in {"", name}
         ]
 
-    def _instruments(self, query: Query, now_ns: int) -> list[Any]:
+    def _instruments(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", TYPES)
-        wanted, symbol = query.values.get("instFamily", ""), query.values.get("instId", "")
+        wanted, symbol = query.text("instFamily"), query.text("instId")
         if kind == OPTION and not wanted:
-            raise Refused(50014, "Parameter instFamily can not be empty.", 400)
-        listed = [each for each in self._dialect.of(kind) if each.status.value != "closed"]
+            raise query.wrong("instFamily", Wrong.MISSING)
+        known = self._dialect.venue.listed(kind)
+        listed = [each for each in known if each.status is not InstrumentStatus.CLOSED]
         if symbol:
             listed = [each for each in listed if each.symbol == symbol]
         elif wanted:
             listed = [each for each in listed if family(each) == wanted]
         if (symbol or wanted) and not listed:
-            raise Refused(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+            raise _unknown()
         rows = [instrument(each, 1000 + place) for place, each in enumerate(listed)]
         if self._dialect.venue.blank("/api/v5/public/instruments"):
             rows = [{**row, **dict.fromkeys(_UNTOLD, "")} for row in rows]
         # Where nothing of a type is listed, nothing is announced either.
         return [*placeholders(kind), *rows] if rows and not (symbol or wanted) else rows
 
-    def _ticker(self, query: Query, now_ns: int) -> list[Any]:
-        return [ticker(Speller(self._dialect.venue.quoted(self._listing(query))), now_ns)]
+    def _ticker(self, query: OkxQuery, now_ns: int) -> list[Any]:
+        return [ticker(OkxSpeller(self._dialect.venue.quoted(self._listing(query))), now_ns)]
 
-    def _tickers(self, query: Query, now_ns: int) -> list[Any]:
+    def _tickers(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", TYPES)
         return [
-            ticker(Speller(self._dialect.venue.quoted(each)), now_ns)
-            for each in self._dialect.of(kind)
+            ticker(OkxSpeller(self._dialect.venue.quoted(each)), now_ns)
+            for each in self._dialect.venue.listed(kind)
             if each.status is InstrumentStatus.TRADING
         ]
 
-    def _liquidations(self, query: Query, now_ns: int) -> list[Any]:
+    def _liquidations(self, query: OkxQuery, now_ns: int) -> list[Any]:
         """Those of a family in the last day; the state that is asked for unless told is another."""
         kind = query.choice("instType", (SWAP, FUTURES, OPTION))
-        wanted = query.values.get("instFamily", "") or query.values.get("uly", "")
+        wanted = query.text("instFamily") or query.text("uly")
         if not wanted:
-            raise Refused(50014, "Parameter uly or instFamily can not be empty.", 400)
+            raise query.wrong("uly or instFamily", Wrong.MISSING)
         rows = []
-        for each in self._dialect.of(kind):
+        for each in self._dialect.venue.listed(kind):
             market = self._dialect.venue.quoted(each)
             if family(each) == wanted and query.values.get("state") == "filled":
-                told = liquidated(Speller(market), market.liquidations)
+                told = liquidated(OkxSpeller(market), market.liquidations)
                 row = {"instFamily": wanted, "instId": each.symbol, "instType": kind}
                 if told:
                     uly = f"{each.base}-{each.quote}"
                     rows.append({"details": told[::-1], **row, "totalLoss": "0", "uly": uly})
         return rows
 
-    def _books(self, query: Query, now_ns: int) -> list[Any]:
+    def _books(self, query: OkxQuery, now_ns: int) -> list[Any]:
         listing, levels = self._listing(query), query.number("sz", 1, _LONGEST_BOOK)
         stream = self._dialect.books(listing, now_ns)
-        view, rows = stream.view, stream.speller.rows
+        view, spelled = stream.view, stream.speller.levels
         row = {
-            "asks": rows(view.asks[:levels], Side.SELL),
-            "bids": rows(view.bids[:levels], Side.BUY),
+            "asks": spelled(view.asks[:levels], Side.SELL),
+            "bids": spelled(view.bids[:levels], Side.BUY),
             "ts": ms(view.time_ns),
             "seqId": stream.number,
         }
         return [row]
 
-    def _trades(self, query: Query, now_ns: int) -> list[Any]:
+    def _trades(self, query: OkxQuery, now_ns: int) -> list[Any]:
         listing, limit = self._listing(query), query.number("limit", 100, 500)
         market = self._dialect.venue.market(listing)
-        speller = Speller(market)
+        speller = OkxSpeller(market)
         blank = self._dialect.venue.blank("/api/v5/market/trades")
         return [
             {
@@ -253,11 +205,11 @@ class Rest:
             for trade in list(market.tape.trades)[: -limit - 1 : -1]
         ]
 
-    def _candles(self, query: Query, now_ns: int, *, recent: bool) -> list[Any]:
+    def _candles(self, query: OkxQuery, now_ns: int, *, recent: bool) -> list[Any]:
         listing, limit = self._listing(query), query.number("limit", 100, 300)
         interval = INTERVALS.get(query.values.get("bar", "1m"))
         if interval is None:
-            raise Refused(PARAMETER, "Parameter bar error")
+            raise query.wrong("bar", Wrong.CHOICE)
         after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
         now_open_ns = interval.open_of(now_ns)
         # The open candle is among the recent ones alone. "after" asks for what is older: the candle
@@ -269,22 +221,27 @@ class Rest:
         if recent:
             length_ns = interval.ns or 30 * 86_400 * NS_PER_SECOND
             first_ns = max(first_ns, now_open_ns - (_RECENT_CANDLES - 1) * length_ns)
-        opens = newest_opens(listing, interval, end_ns, limit, first_ns)
         market = self._dialect.venue.market(listing)
-        speller = Speller(market)
+        page = candle_page(
+            *(market, interval, now_ns),
+            since_ns=first_ns,
+            before_ns=end_ns,
+            count=limit,
+            newest=True,
+        )
+        speller = OkxSpeller(market)
         rows = [
-            speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns)
-            for bar in reversed(bars(market, interval, opens, now_ns))
+            speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns) for bar in reversed(page)
         ]
         path = f"/api/v5/market/{'candles' if recent else 'history-candles'}"
         if self._dialect.venue.blank(path):
             return [[*row[:6], "", "", row[8]] for row in rows]
         return rows
 
-    def _funding_rate(self, query: Query, now_ns: int) -> list[Any]:
+    def _funding_rate(self, query: OkxQuery, now_ns: int) -> list[Any]:
         return [funding(self._dialect.venue.market(self._paying(query)), now_ns)]
 
-    def _funding_history(self, query: Query, now_ns: int) -> list[Any]:
+    def _funding_history(self, query: OkxQuery, now_ns: int) -> list[Any]:
         listing, limit = self._paying(query), query.number("limit", 100, 400)
         after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
         market = self._dialect.venue.market(listing)
@@ -313,40 +270,44 @@ class Rest:
             ]
         return rows
 
-    def _mark_price(self, query: Query, now_ns: int) -> list[Any]:
+    def _mark_price(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", (SWAP, FUTURES, OPTION))
-        symbol = query.values.get("instId", "")
+        symbol = query.text("instId")
         return [
             {
                 "instId": each.symbol,
                 "instType": kind,
-                "markPx": Speller(market).fine(market.mark)
+                "markPx": OkxSpeller(market).fine(market.mark)
                 if market.has(Figure.MARK_PRICE)
                 else "",
                 "ts": ms(now_ns),
             }
-            for each in self._dialect.of(kind)
+            for each in self._dialect.venue.listed(kind)
             if symbol in {"", each.symbol}
             for market in [self._dialect.venue.quoted(each)]
         ]
 
-    def _paying(self, query: Query) -> Listing:
+    def _paying(self, query: OkxQuery) -> Listing:
         listing = self._listing(query)
         if listing.market is Market.SPOT or listing.funding_interval_ns is None:
-            raise Refused(PARAMETER, "Parameter instId error")
+            raise query.wrong("instId", Wrong.CHOICE)
         return listing
 
-    def _listing(self, query: Query) -> Listing:
-        symbol = query.values.get("instId", "")
+    def _listing(self, query: OkxQuery) -> Listing:
+        symbol = query.text("instId")
         if not symbol:
-            raise Refused(50014, "Parameter instId can not be empty.", 400)
+            raise query.wrong("instId", Wrong.MISSING)
         listing = self._dialect.listing(symbol)
         if listing is None:
-            raise Refused(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+            raise _unknown()
         return listing
 
 
-def envelope(code: int, text: str, data: list[Any], status: int = 200) -> HttpResponse:
+def _unknown() -> BadRequest:
+    return BadRequest(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+
+
+def envelope(code: int | str, text: str, data: list[Any], status: int = 200) -> HttpResponse:
     """OKX's answer around some data; HTTP 200 even for most errors."""
     body = {"code": str(code), "msg": text, "data": data}
     return HttpResponse(status, {"Content-Type": "application/json"}, orjson.dumps(body))

@@ -8,27 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
-from ccrs_core import NS_PER_MS, NS_PER_SECOND, Side
 from ccrs_core.emulator import (
     Bar,
-    BookView,
-    Broadcast,
+    BookFeed,
+    CandleFeed,
     Changed,
     Figure,
+    ForcedClose,
+    ForcedCloseFeed,
     Frame,
     Interval,
+    Levels,
+    MarketFeed,
     SimulatedMarket,
+    StateFeed,
     TapeTrade,
+    TradeFeed,
+    one_by_one,
 )
-from ccrs_okx.emulator_listings import family
+from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, family
 from ccrs_okx.emulator_wire import (
     SIDES,
-    Row,
-    Speller,
+    OkxSpeller,
     blanked,
     checksum,
     funding,
@@ -38,98 +43,46 @@ from ccrs_okx.emulator_wire import (
     ticker,
 )
 
-_MINUTE_NS = 60 * NS_PER_SECOND
 INTERVALS: Mapping[str, Interval] = {
-    **{f"{minutes}m": Interval(minutes * _MINUTE_NS) for minutes in (1, 3, 5, 15, 30)},
-    **{f"{hours}H": Interval(hours * 60 * _MINUTE_NS) for hours in (1, 2, 4)},
-    **{f"{hours}Hutc": Interval(hours * 60 * _MINUTE_NS) for hours in (6, 12)},
-    "1Dutc": Interval(24 * 60 * _MINUTE_NS),
-    "1Wutc": Interval(7 * 24 * 60 * _MINUTE_NS),
+    **{f"{minutes}m": Interval.minutes(minutes) for minutes in (1, 3, 5, 15, 30)},
+    **{f"{hours}H": Interval.minutes(hours * 60) for hours in (1, 2, 4)},
+    **{f"{hours}Hutc": Interval.minutes(hours * 60) for hours in (6, 12)},
+    "1Dutc": Interval.minutes(24 * 60),
+    "1Wutc": Interval.minutes(7 * 24 * 60),
     "1Mutc": Interval(None),
 }
 """By what follows "candle" in a channel's name: those that begin at midnight UTC."""
-
-_KEEP_ALIVE_NS = 60 * NS_PER_SECOND
-_MARK_NS = 10 * NS_PER_SECOND
-_FUNDING_NS = 60 * NS_PER_SECOND
+_ALWAYS = frozenset({"instType", "instId", "ts"})
+"""Fields of a state that are never blank."""
 
 
-class OkxStream(Broadcast):
-    """A channel of one instrument."""
-
-    def __init__(self, topic: str, market: SimulatedMarket) -> None:
-        super().__init__(topic, [market])
-        self.market = market
-        self.speller = Speller(market)
-        self._arg = {"channel": topic.partition(":")[0], "instId": market.listing.symbol}
-
-    def frame(self, *rows: Any, action: str | None = None) -> Frame:
-        head: dict[str, Any] = {"arg": self._arg}
-        if action is not None:
-            head["action"] = action
-        return Frame(orjson.dumps({**head, "data": rows}))
+def _frame(feed: MarketFeed, *rows: Any, **head: Any) -> Frame:
+    arg = {"channel": feed.topic.partition(":")[0], "instId": feed.market.listing.symbol}
+    return Frame(orjson.dumps({"arg": arg, **head, "data": rows}))
 
 
-class _Viewing(OkxStream):
-    """A channel of a book's best levels; ``number`` is that of the published state."""
+class Viewing(BookFeed):
+    """A channel of a book's best levels; ``number`` is that of the published state, ``before`` that
+    of the one before it."""
 
-    triggers: ClassVar[Changed] = Changed.BOOK
+    number = before = _offset = 0
 
-    def __init__(self, topic: str, market: SimulatedMarket, depth: int, every_ms: int) -> None:
-        super().__init__(topic, market)
-        self.interval_ns = every_ms * NS_PER_MS
-        self.view = BookView(market, depth, 0)
-        self.number = 0
-        self._offset = 0
-
-    def refresh(self) -> tuple[list[Row], list[Row]] | None:
-        """Publish the present state: what changed of it, None where nothing did."""
-        changes = self.view.refresh()
-        if changes is None:
-            return None
-        self.number = self.view.sequence - self._offset
-        return self.speller.rows(changes[0], Side.BUY), self.speller.rows(changes[1], Side.SELL)
-
-    def started(self, now_ns: int) -> None:
-        self.refresh()
-
-    def whole(self) -> tuple[list[Row], list[Row]]:
-        """The published book."""
-        view, rows = self.view, self.speller.rows
-        return rows(view.bids, Side.BUY), rows(view.asks, Side.SELL)
+    def refresh(self) -> tuple[Levels, Levels] | None:
+        self.before = self.number
+        changes = super().refresh()
+        if changes is not None:
+            self.number = self.view.sequence - self._offset
+        return changes
 
 
-class BestQuotes(_Viewing):
-    """``bbo-tbt``: whole, every 10 ms in which something changed."""
-
-    def __init__(self, topic: str, market: SimulatedMarket) -> None:
-        super().__init__(topic, market, 1, 10)
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        bids, asks = self.whole()
-        time = ms(self.view.time_ns)
-        return (self.frame({"asks": asks, "bids": bids, "ts": time, "seqId": self.number}),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        return () if self.refresh() is None else self.first(now_ns)
+def _whole_book(feed: Viewing, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Frame:
+    """``bbo-tbt`` and ``books5``: whole, every 10 and 100 ms in which something changed."""
+    named = {} if feed.depth == 1 else {"instId": feed.market.listing.symbol}
+    row = {"asks": asks, "bids": bids, **named, "ts": ms(feed.view.time_ns)}
+    return _frame(feed, {**row, "seqId": feed.number})
 
 
-class BestFive(_Viewing):
-    """``books5``: whole, every 100 ms in which something changed."""
-
-    def __init__(self, topic: str, market: SimulatedMarket) -> None:
-        super().__init__(topic, market, 5, 100)
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        bids, asks = self.whole()
-        head = {"asks": asks, "bids": bids, "instId": self.market.listing.symbol}
-        return (self.frame({**head, "ts": ms(self.view.time_ns), "seqId": self.number}),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        return () if self.refresh() is None else self.first(now_ns)
-
-
-class Books(_Viewing):
+class Books(Viewing):
     """``books``: the best 400 levels, whole once and then what changed, every 100 ms.
 
     An update without change comes after a minute of quiet. With ``checksums`` frames carry the sum
@@ -140,239 +93,139 @@ class Books(_Viewing):
     def __init__(
         self, topic: str, market: SimulatedMarket, *, checksums: bool, snapshots: bool
     ) -> None:
-        super().__init__(topic, market, 400, 100)
-        self._checksums = checksums
-        self._snapshots = snapshots
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        if not self._snapshots:
-            return ()
-        return (self._told("snapshot", *self.whole(), -1),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        before = self.number
-        changes = self.refresh()
-        return () if changes is None else (self._told("update", *changes, before),)
-
-    def alarm_ns(self) -> int | None:
-        return self.last_ns + _KEEP_ALIVE_NS
-
-    def alarm(self, now_ns: int) -> Iterable[Frame]:
-        return tuple(self.update(now_ns)) or (self._told("update", [], [], self.number),)
+        pace: dict[str, Any] = {"every_ms": 100, "repeats_s": 60, "greets": snapshots}
+        super().__init__(topic, OkxSpeller(market), 400, _books, **pace)
+        self.checksums = checksums
 
     def restarted(self, now_ns: int) -> Iterable[Frame]:
         """As after OKX's maintenance: the chain goes on, from a lower number."""
-        before = self.number
-        changes = self.refresh() or ([], [])
-        if before < 2:
+        bids, asks = self.refresh() or ([], [])
+        if self.before < 2:
             return ()
-        self.number = min(before - 1, 7)
+        self.number = min(self.before - 1, 7)
         self._offset = self.market.sequence - self.number
-        return (self._told("update", *changes, before),)
-
-    def _told(self, action: str, bids: list[Row], asks: list[Row], before: int) -> Frame:
-        row = {
-            "asks": asks,
-            "bids": bids,
-            "ts": ms(self.view.time_ns),
-            "checksum": checksum(*self.whole()) if self._checksums else 0,
-            "prevSeqId": before,
-            "seqId": self.number,
-        }
-        return self.frame(row, action=action)
+        return (self.told(False, bids, asks, now_ns),)
 
 
-Blank = Callable[[], bool]
-"""Whether optional fields are left blank at present."""
+def _books(feed: Books, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Frame:
+    row = {
+        "asks": asks,
+        "bids": bids,
+        "ts": ms(feed.view.time_ns),
+        "checksum": checksum(*feed.spelled()) if feed.checksums else 0,
+        "prevSeqId": -1 if snapshot else feed.before,
+        "seqId": feed.number,
+    }
+    return _frame(feed, row, action="snapshot" if snapshot else "update")
 
 
-class Trades(OkxStream):
-    """``trades-all``: each trade by itself; ``trades``: what a taker order traded at one price."""
-
-    triggers: ClassVar[Changed] = Changed.TRADES
-
-    def __init__(self, topic: str, market: SimulatedMarket, together: bool, blank: Blank) -> None:
-        super().__init__(topic, market)
-        self._together = together
-        self._blank = blank
-        self._count = market.tape.count
-
-    def started(self, now_ns: int) -> None:
-        self._count = self.market.tape.count
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return ()
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        new = self.market.tape.since(self._count)
-        self._count = self.market.tape.count
-        if not self._together:
-            return [self._told([trade]) for trade in new]
-        grouped = groupby(
-            new, key=lambda trade: (trade.sequence, trade.price, trade.side, source(trade))
-        )
-        return [self._told(list(trades)) for _, trades in grouped]
-
-    def _told(self, trades: Sequence[TapeTrade]) -> Frame:
-        last, speller = trades[-1], self.speller
-        row: dict[str, Any] = {
-            "instId": self.market.listing.symbol,
-            "tradeId": speller.trade_id(last),
-            "px": speller.price(last.price),
-            "sz": speller.size(sum(trade.size for trade in trades)),
-            "side": SIDES[last.side],
-        }
-        if self._together:
-            counted = {"ts": ms(last.time_ns), "count": str(len(trades)), "source": source(last)}
-            return self.frame({**row, **counted, "seqId": last.sequence})
-        told = {} if self._blank() else {"source": source(last)}
-        return self.frame({**row, **told, "ts": ms(last.time_ns)})
+def _of_one_order(new: Sequence[TapeTrade]) -> Iterable[Sequence[TapeTrade]]:
+    grouped = groupby(new, key=lambda each: (each.sequence, each.price, each.side, source(each)))
+    return [list(batch) for _, batch in grouped]
 
 
-class _Stating(OkxStream):
+def _trade(feed: TradeFeed, batch: Sequence[TapeTrade], now_ns: int) -> Frame:
+    """``trades-all``: each trade by itself."""
+    told = {} if feed.blank() else {"source": source(batch[-1])}
+    return _frame(feed, {**_traded(feed, batch), **told, "ts": ms(batch[-1].time_ns)})
+
+
+def _trades(feed: TradeFeed, batch: Sequence[TapeTrade], now_ns: int) -> Frame:
+    """``trades``: what a taker order traded at one price."""
+    last = batch[-1]
+    counted = {"ts": ms(last.time_ns), "count": str(len(batch)), "source": source(last)}
+    return _frame(feed, {**_traded(feed, batch), **counted, "seqId": last.sequence})
+
+
+def _traded(feed: TradeFeed, batch: Sequence[TapeTrade]) -> dict[str, Any]:
+    last, speller = batch[-1], feed.speller
+    assert isinstance(speller, OkxSpeller)
+    return {
+        "instId": feed.market.listing.symbol,
+        "tradeId": speller.trade_id(last),
+        "px": speller.price(last.price),
+        "sz": speller.size(sum(each.size for each in batch)),
+        "side": SIDES[last.side],
+    }
+
+
+def _stating(
+    topic: str,
+    market: SimulatedMarket,
+    state: Callable[[OkxSpeller, int], dict[str, str]],
+    **pace: Any,
+) -> StateFeed:
     """A channel that tells a state; a new subscriber hears what was last told."""
+    speller = OkxSpeller(market)
 
-    always: ClassVar[frozenset[str]] = frozenset({"instType", "instId", "ts"})
-    """Fields that are never blank."""
+    def present(feed: StateFeed, now_ns: int) -> dict[str, str]:
+        row = state(speller, now_ns)
+        return blanked(row, _ALWAYS) if feed.blank() else row
 
-    def __init__(self, topic: str, market: SimulatedMarket, blank: Blank) -> None:
-        super().__init__(topic, market)
-        self._row: dict[str, str] = {}
-        self._blank = blank
-
-    def _present(self, now_ns: int) -> dict[str, str]:
-        row = self.state(now_ns)
-        return blanked(row, self.always) if self._blank() else row
-
-    def state(self, now_ns: int) -> dict[str, str]:
-        raise AssertionError("each channel has a state")
-
-    def started(self, now_ns: int) -> None:
-        self._row = self._present(now_ns)
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return (self.frame(self._row),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        before, self._row = self._row, self._present(now_ns)
-        if {**before, "ts": ""} == {**self._row, "ts": ""}:
-            self._row = before
-            return ()
-        return (self.frame(self._row),)
-
-    def alarm(self, now_ns: int) -> Iterable[Frame]:
-        self._row = self._present(now_ns)
-        return (self.frame(self._row),)
+    return StateFeed(topic, speller, present, _told, stamp="ts", **pace)
 
 
-class Tickers(_Stating):
-    """``tickers``: the last 24 hours, every 100 ms in which they changed."""
-
-    triggers: ClassVar[Changed] = Changed.BOOK | Changed.TRADES
-    interval_ns = 100 * NS_PER_MS
-
-    def state(self, now_ns: int) -> dict[str, str]:
-        return ticker(self.speller, now_ns)
+def _told(feed: StateFeed, row: Any, before: Any, now_ns: int) -> Frame:
+    return _frame(feed, row)
 
 
-class MarkPrices(_Stating):
-    """``mark-price``: every 200 ms in which it changed, and after 10 s without change."""
-
-    triggers: ClassVar[Changed] = Changed.REFERENCE
-    interval_ns = 200 * NS_PER_MS
-
-    def state(self, now_ns: int) -> dict[str, str]:
-        listing = self.market.listing
-        marked = self.market.has(Figure.MARK_PRICE)
-        price = self.speller.fine(self.market.mark) if marked else ""
-        head = {"instType": listing.category, "instId": listing.symbol}
-        return {**head, "markPx": price, "ts": ms(now_ns)}
-
-    def alarm_ns(self) -> int | None:
-        return self.last_ns + _MARK_NS
+def _mark_price(speller: OkxSpeller, now_ns: int) -> dict[str, str]:
+    listing, market = speller.listing, speller.market
+    price = speller.fine(market.mark) if market.has(Figure.MARK_PRICE) else ""
+    head = {"instType": listing.category, "instId": listing.symbol}
+    return {**head, "markPx": price, "ts": ms(now_ns)}
 
 
-class FundingRates(_Stating):
-    """``funding-rate``: every minute."""
-
-    def state(self, now_ns: int) -> dict[str, str]:
-        return funding(self.market, now_ns)
-
-    def alarm_ns(self) -> int | None:
-        return self.last_ns + _FUNDING_NS
+def _candle(feed: CandleFeed, bar: Bar, closed: bool, now_ns: int) -> Frame:
+    assert isinstance(feed.speller, OkxSpeller)
+    row = feed.speller.candle(bar, closed)
+    return _frame(feed, [*row[:6], "", "", row[8]] if feed.blank() else row)
 
 
-class Candles(OkxStream):
-    """``candle1m`` and kin: the open candle as it changes, and each once more as it closes."""
-
-    triggers: ClassVar[Changed] = Changed.TRADES
-    interval_ns = NS_PER_SECOND
-
-    def __init__(self, topic: str, market: SimulatedMarket, interval: str, blank: Blank) -> None:
-        super().__init__(topic, market)
-        self._blank = blank
-        self._interval = INTERVALS[interval]
-        self._open_ns = 0
-        self._close_ns = 0
-
-    def started(self, now_ns: int) -> None:
-        self._open_ns = self._interval.open_of(now_ns)
-        self._close_ns = self._interval.next_open(self._open_ns)
-
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return (self._told(False),)
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        return (self._told(False),)
-
-    def alarm_ns(self) -> int | None:
-        return self._close_ns
-
-    def alarm(self, now_ns: int) -> Iterable[Frame]:
-        closed = self._told(True)
-        self.started(self._close_ns)
-        return (closed,)
-
-    def _told(self, closed: bool) -> Frame:
-        bar: Bar = self.market.tape.candle(self._interval, self._open_ns)
-        row = self.speller.candle(bar, closed)
-        return self.frame([*row[:6], "", "", row[8]] if self._blank() else row)
+def liquidations(topic: str, market: SimulatedMarket) -> ForcedCloseFeed:
+    """``liquidation-orders``: those of a second."""
+    return ForcedCloseFeed(topic, OkxSpeller(market), _liquidations, every_ms=1000)
 
 
-class Liquidations(Broadcast):
-    """``liquidation-orders``: those of all instruments of a type, each second's together."""
+def _liquidations(feed: ForcedCloseFeed, closes: Sequence[ForcedClose], now_ns: int) -> Frame:
+    channel, _, kind = feed.topic.partition(":")
+    listing = feed.market.listing
+    row = {
+        "details": liquidated(feed.speller, closes),
+        "instFamily": family(listing),
+        "instId": listing.symbol,
+        "instType": kind,
+        "uly": f"{listing.base}-{listing.quote}",
+    }
+    return Frame(orjson.dumps({"arg": {"channel": channel, "instType": kind}, "data": [row]}))
 
-    triggers: ClassVar[Changed] = Changed.LIQUIDATIONS
-    interval_ns = NS_PER_SECOND
 
-    def __init__(self, topic: str, markets: Sequence[SimulatedMarket]) -> None:
-        super().__init__(topic, markets)
-        self._spellers = [Speller(market) for market in markets]
-        self._counts = [market.liquidation_count for market in markets]
+def public(channel: str, topic: str, market: SimulatedMarket) -> MarketFeed | None:
+    """A channel under the public path, but for ``books``; None where there is none."""
+    listing = market.listing
+    match channel:
+        case "bbo-tbt":
+            return Viewing(topic, OkxSpeller(market), 1, _whole_book, whole=True, every_ms=10)
+        case "books5":
+            return Viewing(topic, OkxSpeller(market), 5, _whole_book, whole=True, every_ms=100)
+        case "trades":
+            return TradeFeed(topic, OkxSpeller(market), _trades, batches=_of_one_order)
+        case "tickers":
+            told = Changed.BOOK | Changed.TRADES
+            return _stating(topic, market, ticker, triggers=told, every_ms=100)
+        case "mark-price" if listing.category in {SWAP, FUTURES, OPTION}:
+            pace: dict[str, Any] = {"every_ms": 200, "repeats_s": 10}
+            return _stating(topic, market, _mark_price, triggers=Changed.REFERENCE, **pace)
+        case "funding-rate" if listing.funding_interval_ns is not None:
+            return _stating(topic, market, lambda s, ns: funding(s.market, ns), repeats_s=60)
+    return None
 
-    def started(self, now_ns: int) -> None:
-        self._counts = [market.liquidation_count for market in self.markets]
 
-    def first(self, now_ns: int) -> Iterable[Frame]:
-        return ()
-
-    def update(self, now_ns: int) -> Iterable[Frame]:
-        for place, speller in enumerate(self._spellers):
-            market, count = speller.market, self._counts[place]
-            self._counts[place] = market.liquidation_count
-            new = [each for each in market.liquidations if each.number > count]
-            details = liquidated(speller, new)
-            if details:
-                yield self._told(speller, details)
-
-    def _told(self, speller: Speller, details: Sequence[Mapping[str, str]]) -> Frame:
-        channel, _, kind = self.topic.partition(":")
-        listing = speller.listing
-        row = {
-            "details": details,
-            "instFamily": family(listing),
-            "instId": listing.symbol,
-            "instType": kind,
-            "uly": f"{listing.base}-{listing.quote}",
-        }
-        return Frame(orjson.dumps({"arg": {"channel": channel, "instType": kind}, "data": [row]}))
+def business(channel: str, topic: str, market: SimulatedMarket) -> MarketFeed | None:
+    """A channel under the business path; None where there is none."""
+    interval = INTERVALS.get(channel.removeprefix("candle"))
+    if channel.startswith("candle") and interval is not None:
+        return CandleFeed(topic, OkxSpeller(market), interval, _candle, every_ms=1000)
+    if channel == "trades-all":
+        return TradeFeed(topic, OkxSpeller(market), _trade, batches=one_by_one)
+    return None

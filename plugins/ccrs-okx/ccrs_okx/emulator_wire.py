@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core import NS_PER_MS, Market, Side
+from ccrs_core import Market, Side
 from ccrs_core.emulator import (
     Bar,
     Figure,
@@ -20,8 +20,12 @@ from ccrs_core.emulator import (
     Levels,
     Listing,
     SimulatedMarket,
+    SpelledLevel,
+    Speller,
     Steps,
     TapeTrade,
+    milliseconds,
+    trimmed,
 )
 from ccrs_okx.emulator_listings import OPTION, SPOT, contract_value, family, is_x_perp, step
 
@@ -30,19 +34,10 @@ STATES = {"prelaunch": "preopen", "halted": "suspend", "settling": "settling", "
 _CHECKED = 25
 _X_PERP_EXPIRY = "1933056000000"  # 2031-04-04 08:00 UTC
 
-Row = list[str]
-"""Price, size, nothing, number of orders."""
-
 
 def ms(time_ns: int) -> str:
     """A time as OKX writes it: milliseconds, as text."""
-    return str(time_ns // NS_PER_MS)
-
-
-def trimmed(value: Decimal) -> str:
-    """A number without exponent and trailing zeros."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(milliseconds(time_ns))
 
 
 def source(trade: TapeTrade) -> str:
@@ -50,12 +45,11 @@ def source(trade: TapeTrade) -> str:
     return "1" if trade.rpi else "0"
 
 
-class Speller:
+class OkxSpeller(Speller):
     """A market's numbers as OKX writes them: sizes in contracts, nothing with trailing zeros."""
 
     def __init__(self, market: SimulatedMarket) -> None:
-        self.market = market
-        self.listing = market.listing
+        super().__init__(market)
         self.price = market.rules.price.trimmed
         self.size = Steps(step(market.listing)).trimmed
         rng = random.Random(f"okx/trades/{market.listing.symbol}")
@@ -64,15 +58,11 @@ class Speller:
     def trade_id(self, trade: TapeTrade) -> str:
         return str(self._ids + trade.number)
 
-    def fine(self, hundredths: int) -> str:
-        """A price in hundredths of a tick."""
-        return self.market.rules.price.hundredths(hundredths)
-
-    def rows(self, levels: Levels, side: Side) -> list[Row]:
+    def levels(self, levels: Levels, side: Side) -> list[SpelledLevel]:
         """Levels of a side, best first; those that are gone have size 0."""
         engine = self.market.engine
         ladder = engine.bids if side is Side.BUY else engine.asks
-        found = []
+        found: list[SpelledLevel] = []
         for price, size in levels:
             level = ladder.levels.get(price * ladder.sign) if size else None
             orders = len(level.orders) if level is not None else 0
@@ -98,7 +88,7 @@ class Speller:
         return [ms(bar.open_ns), *prices, *volumes, "1" if closed else "0"]
 
 
-def checksum(bids: Sequence[Row], asks: Sequence[Row]) -> int:
+def checksum(bids: Sequence[SpelledLevel], asks: Sequence[SpelledLevel]) -> int:
     """The CRC-32 of a book's best levels, as OKX computed it until 2026."""
     parts: list[str] = []
     for place in range(_CHECKED):
@@ -109,15 +99,12 @@ def checksum(bids: Sequence[Row], asks: Sequence[Row]) -> int:
     return value if value < 1 << 31 else value - (1 << 32)
 
 
-def ticker(speller: Speller, now_ns: int) -> dict[str, str]:
+def ticker(speller: OkxSpeller, now_ns: int) -> dict[str, str]:
     """https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-ticker"""
     market, listing = speller.market, speller.listing
     tape = market.tape
     day = tape.day(now_ns)
-    quotes: list[str] = []
-    for side in (Side.SELL, Side.BUY):
-        top = market.engine.depth(side, 1)
-        quotes += [speller.price(top[0][0]), speller.size(top[0][1])] if top else ["", ""]
+    ask, bid = (speller.best(side) or ("", "") for side in (Side.SELL, Side.BUY))
     # Before the first trade there are no prices, and volumes of nothing.
     traded = market.has(Figure.LAST_PRICE)
     untold = dict.fromkeys(_OF_TRADES, "") | dict.fromkeys(("vol24h", "volCcy24h"), "0")
@@ -126,10 +113,10 @@ def ticker(speller: Speller, now_ns: int) -> dict[str, str]:
         "instId": listing.symbol,
         "last": speller.price(tape.last),
         "lastSz": speller.size(tape.trades[-1].size if tape.trades else 1),
-        "askPx": quotes[0],
-        "askSz": quotes[1],
-        "bidPx": quotes[2],
-        "bidSz": quotes[3],
+        "askPx": ask[0],
+        "askSz": ask[1],
+        "bidPx": bid[0],
+        "bidSz": bid[1],
         "open24h": speller.price(day.open),
         "high24h": speller.price(day.high),
         "low24h": speller.price(day.low),
