@@ -30,7 +30,7 @@ from ccrs_core import (
 from ccrs_core.model.events import Level
 from ccrs_core.model.orderbook import Applied
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = (
     Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures") / "bybit" / "ws"
 )

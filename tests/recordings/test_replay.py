@@ -43,7 +43,7 @@ from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer, instrument
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = Path(os.environ.get("CCRS_FIXTURES", ROOT.parent / "shared" / "fixtures"))
 BYBIT = FIXTURES / "bybit" / "ws"
 

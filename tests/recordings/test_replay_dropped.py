@@ -25,7 +25,7 @@ from ccrs_core.recordings.format import Header, Opened, Received
 from ccrs_core.recordings.replay import OTHERS, Replay
 from tests.toy import Toy, ToyCodec, instrument
 
-FIXTURES = Path(os.environ.get("CCRS_FIXTURES", Path(__file__).parents[2] / "shared" / "fixtures"))
+FIXTURES = Path(os.environ.get("CCRS_FIXTURES", Path(__file__).parents[3] / "shared" / "fixtures"))
 needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="no shared recordings here")
 
 TOP = Subscription(Channel.TOP_OF_BOOK, instrument("BTC"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ccrs_core import wire
 from ccrs_core.errors import DecodeError
 
-FIXTURES = Path(os.environ.get("CCRS_FIXTURES", Path(__file__).parents[2] / "shared" / "fixtures"))
+FIXTURES = Path(os.environ.get("CCRS_FIXTURES", Path(__file__).parents[3] / "shared" / "fixtures"))
 
 READERS = (wire.decimal, wire.price, wire.size, wire.fresh_size, wire.price_or_none)
 
