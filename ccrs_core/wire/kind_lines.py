@@ -291,9 +291,12 @@ class Lines:
         raw = self.get(kind.path)
         self.add(f"if type({raw}) is not list or not LISTS.issuperset(map(type, {raw})):")
         self.add(f"    no_levels({raw})")
-        further = ", _" * (kind.columns - 2)
         table = self.sizes(kind.scale)
-        read = f"[(PRICES[at], {table}[much]) for at, much{further} in {raw}]"
+        if kind.columns is None:
+            read = f"[(PRICES[level[0]], {table}[level[1]]) for level in {raw}]"
+        else:
+            further = ", _" * (kind.columns - 2)
+            read = f"[(PRICES[at], {table}[much]) for at, much{further} in {raw}]"
         if kind.left:
             read = f"[level for level in {read} if level[1]]"
         return self.assign(f"tuple({read}{'[:depth]' if kind.cut else ''})")

@@ -160,12 +160,12 @@ class Quote(Kind):
 
 @attrs.frozen
 class Levels(Kind):
-    """Levels of a side, as they are sent, each ``[price, size, …]`` of so many columns. ``left``:
-    without those of size zero. ``cut``: no more than the subscription's (or request's) depth."""
+    """Levels of a side, as they are sent, each ``[price, size, …]`` of so many columns (None: of
+    any number from two on). ``left``: without those of size zero. ``cut``: no more than the subscription's (or request's) depth."""
 
     path: str
     scale: Scale | None = None
-    columns: int = 2
+    columns: int | None = 2
     left: bool = False
     cut: bool = False
 

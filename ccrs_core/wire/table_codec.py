@@ -39,7 +39,8 @@ class StreamReader(ABC):
     remembers: ClassVar[bool] = False
     """Whether the event that a short way has read last is wanted, in ``last``."""
     joined: ClassVar[bool] = False
-    """Whether several channels may share the topic: then :meth:`add` is told of further ones."""
+    """Whether several subscriptions may share the stream: then :meth:`add` is told of further ones,
+    and :meth:`drop` of those that end."""
     rows: str | None = None
     """Where rows stand that say something each by itself; see :func:`row_by_row`."""
 
@@ -50,8 +51,18 @@ class StreamReader(ABC):
         self.symbol = subscription.instrument.symbol
         self.last: Any = None
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that frames may bring: several, where a stream is of many instruments."""
+        return (self.topic,)
+
     def add(self, subscription: Subscription) -> None:  # noqa: B027 - most have one only
-        """Another subscription shares the topic."""
+        """Another subscription shares the stream."""
+
+    def drop(self, subscription: Subscription) -> bool:
+        """A subscription has ended; whether the stream goes on for others. By default it ends for
+        all, as topics do that several channels share."""
+        return False
 
     @abstractmethod
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
@@ -302,7 +313,10 @@ class TableCodec(Codec):
     def close(self, subscriptions: Sequence[Subscription]) -> None:
         """Read no more frames of these topics."""
         for subscription in subscriptions:
-            self._forget(self.topic(subscription))
+            name = self.named(self.stream(subscription).name, subscription)
+            lanes = self._readers.get(name)
+            if lanes is None or not lanes[0].reader.drop(subscription):
+                self._forget(name)
 
     def _open(self, topic: str, stream: Stream, subscription: Subscription) -> None:
         lanes = []
@@ -381,7 +395,7 @@ class TableCodec(Codec):
             if lane is None:
                 said = self.control(message)
                 return said or (self._nobodys(name, message),)
-            topics = self.carried(lane)
+            topics = lane.reader.topics
             if lane.rivals:
                 self._heard(lane)
             if lane.reader.rows is None:
@@ -402,9 +416,10 @@ class TableCodec(Codec):
         """A frame's JSON. Where prices are JSON numbers: :func:`read_exact_json`."""
         return orjson.loads(frame)
 
-    def carried(self, lane: Lane) -> tuple[str, ...]:
-        """The topics that a lane's frames may bring."""
-        return (lane.topic,)
+    def carried(self, name: str) -> tuple[str, ...]:
+        """The open topics that frames of a name may bring."""
+        lane = self._lanes.get(name)
+        return () if lane is None else lane.reader.topics
 
     # Apart from ``read``, whose variables would cost more in a closure.
     def _row_by_row(self, lane: Lane, message: Any, received_time_ns: int) -> Sequence[Message]:

@@ -20,8 +20,9 @@ from ccrs_core.wire import (
     Shape,
     Size,
     Stream,
+    row_reader,
 )
-from tests.wire.declared import SIDES
+from tests.wire.declared import INSTRUMENT, SIDES
 
 FRAME = '{"topic":"x","type":"snapshot","T":1794000123005,"u":7,"b":[["1.5","2"]],"a":[]}'
 TOP: dict[str, Any] = {
@@ -95,3 +96,25 @@ def test_a_usual_frame_that_its_own_reader_refuses_is_refused() -> None:
         Stream("x", Shape(TopOfBook, usual=[FRAME.replace("1794000123005", "5")], fields=TOP))
     with pytest.raises(ValueError, match="a usual frame is no event"):
         Stream("x", Shape(Trade, usual=[ROW.replace("Buy", "Hold")], fields=TRADE, rows="data"))
+
+
+@pytest.mark.parametrize("columns", [2, 4, None])
+def test_levels_have_as_many_columns_as_are_declared(columns: int | None) -> None:
+    shape = Shape(
+        BookUpdate,
+        usual=[],
+        fields={
+            "snapshot": Always(True),
+            "sequence": Count("u"),
+            "bids": Levels("b", columns=columns),
+            "asks": Levels("a", columns=columns),
+        },
+    )
+    read = row_reader(shape, INSTRUMENT, 1)
+    for count in range(5):
+        row = {"u": 1, "b": [["5", "1", "0", "7"][:count]], "a": []}
+        if count == columns or (columns is None and count >= 2):
+            assert read(row).bids[0][0] == 5
+        else:
+            with pytest.raises((ValueError, IndexError)):
+                read(row)
