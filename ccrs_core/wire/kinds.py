@@ -161,7 +161,8 @@ class Quote(Kind):
 @attrs.frozen
 class Levels(Kind):
     """Levels of a side, as they are sent, each ``[price, size, …]`` of so many columns (None: of
-    any number from two on). ``left``: without those of size zero. ``cut``: no more than the subscription's (or request's) depth."""
+    any number from two on). ``left``: without those of size zero. ``cut``: no more than the
+    subscription's (or request's) depth."""
 
     path: str
     scale: Scale | None = None
