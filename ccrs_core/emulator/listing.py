@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
 from ccrs_core.model.instruments import InstrumentStatus, Market, OptionKind
 from ccrs_core.model.units import NS_PER_SECOND
+
+_SETTLED: Mapping[Market, Callable[[Any], str | None]] = {
+    Market.SPOT: lambda listing: None,
+    Market.LINEAR: lambda listing: listing.quote,
+    Market.INVERSE: lambda listing: listing.base,
+    Market.OPTION: lambda listing: listing.quote,
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +31,8 @@ class Listing:
     compared with the emulator's rate. ``contract_size`` is what a size of 1 is worth in base units,
     of inverse ones in quote units. ``halts`` are stretches of the past, (from, to) in nanoseconds
     UTC, ascending and apart, in which nothing was traded: no candle lies within them, and no
-    funding is paid.
+    funding is paid. Unless told, contracts are settled in quote units (inverse ones in base units),
+    the smallest size is a lot, and the largest ten million of them.
     """
 
     category: str
@@ -31,15 +40,22 @@ class Listing:
     market: Market
     base: str
     quote: str
-    settle: str | None = None
+    settle: str | None = attrs.field(
+        default=attrs.Factory(lambda listing: _SETTLED[listing.market](listing), takes_self=True)
+    )
     status: InstrumentStatus = InstrumentStatus.TRADING
-    tick: Decimal
-    lot: Decimal
-    contract_size: Decimal = Decimal(1)
-    min_size: Decimal
-    max_size: Decimal
-    min_notional: Decimal = Decimal(0)
-    price: Decimal
+    tick: Decimal = attrs.field(converter=Decimal)
+    lot: Decimal = attrs.field(converter=Decimal)
+    contract_size: Decimal = attrs.field(default=Decimal(1), converter=Decimal)
+    min_size: Decimal = attrs.field(
+        default=attrs.Factory(lambda listing: listing.lot, takes_self=True), converter=Decimal
+    )
+    max_size: Decimal = attrs.field(
+        default=attrs.Factory(lambda listing: listing.lot * 10_000_000, takes_self=True),
+        converter=Decimal,
+    )
+    min_notional: Decimal = attrs.field(default=Decimal(0), converter=Decimal)
+    price: Decimal = attrs.field(converter=Decimal)
     levels: int = 150
     level_value: Decimal = Decimal(20_000)
     pace: float = 1.0
@@ -57,6 +73,13 @@ class Listing:
     @property
     def key(self) -> tuple[str, str]:
         return (self.category, self.symbol)
+
+    def dated(self, expiry: datetime, symbol: str, **changes: Any) -> Listing:
+        """This contract with an expiry, which pays no funding."""
+        dates: dict[str, Any] = {"expiry_ns": int(expiry.timestamp()) * NS_PER_SECOND}
+        return attrs.evolve(
+            self, symbol=symbol, **{**dates, "funding_interval_ns": None, **changes}
+        )
 
     def funding_interval_at(self, time_ns: int) -> int | None:
         """The time between funding payments that is in force at a time."""
@@ -90,18 +113,16 @@ def utc_ns(*moment: int) -> int:
     return round(datetime(*moment, tzinfo=UTC).timestamp()) * NS_PER_SECOND  # type: ignore[arg-type, misc]
 
 
-def invented(seed: str, pattern: str = "cvcvc") -> Iterator[str]:
-    """Ever new names of coins that don't exist, so that hundreds of books can be asked for.
-
-    :param pattern: where the consonants and vowels are.
-    """
+def invented(seed: str) -> Iterator[tuple[str, Decimal]]:
+    """Ever new coins that don't exist, and prices: hundreds of books can be asked for."""
     rng, known = random.Random(seed), set[str]()
-    letters = {"c": "BDFGKLMNPRSTVZ", "v": "AEIOU"}
+    consonants, vowels = "BDFGKLMNPRSTVZ", "AEIOU"
     while True:
-        name = "".join(rng.choice(letters[each]) for each in pattern)
+        letters = (consonants, vowels, consonants, vowels, consonants)
+        name = "".join(rng.choice(each) for each in letters)
         if name not in known:
             known.add(name)
-            yield name
+            yield name, Decimal(rng.randrange(1000, 90000)).scaleb(-3)
 
 
 def quarters(start_ns: int, count: int) -> list[datetime]:

@@ -5,16 +5,17 @@ https://bybit-exchange.github.io/docs/v5/market/instrument
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
+from typing import Any
 
 import attrs
 
 from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
-from ccrs_core.emulator import Greeks, Listing, quarters, years_until
+from ccrs_core.emulator import Greeks, Listing, invented, quarters, utc_ns, years_until
 
 SPOT, LINEAR, INVERSE, OPTION = "spot", "linear", "inverse", "option"
 CATEGORIES = (SPOT, LINEAR, INVERSE, OPTION)
@@ -26,7 +27,7 @@ MARKETS = {
 }
 
 _HOUR_NS = 3600 * NS_PER_SECOND
-_LAUNCH = datetime(2023, 3, 1, 8, tzinfo=UTC)
+_LAUNCH_NS, _DAY_NS = utc_ns(2023, 3, 1, 8), 24 * _HOUR_NS
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _QUARTER_LETTERS = {3: "H", 6: "M", 9: "U", 12: "Z"}
 VOLATILITY = 0.55
@@ -60,23 +61,26 @@ _COINS = (
     _Coin("TRX", "0.32412", "0.00001", "0.01", "0.00001", "1", 250),
 )
 _INVENTED = 520
-_CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 
 @lru_cache(maxsize=4)
 def listings(start_ns: int) -> tuple[Listing, ...]:
     """The instruments at a time; dated ones expire on the Fridays after it."""
-    found: list[Listing] = []
-    found.extend(_spot())
-    found.extend(_linear(start_ns))
-    found.extend(_inverse(start_ns))
-    found.extend(_options(start_ns))
+    found = [*_spot(), *_linear(start_ns), *_inverse(start_ns), *_options(start_ns)]
     found.sort(key=lambda listing: (CATEGORIES.index(listing.category), listing.symbol))
     return tuple(found)
 
 
-def _ns(time: datetime) -> int:
-    return int(time.timestamp()) * NS_PER_SECOND
+def _listing(category: str, symbol: str, base: str, quote: str, **rest: Any) -> Listing:
+    values = {
+        "launch_ns": _LAUNCH_NS,
+        "funding_interval_ns": 8 * _HOUR_NS if category in {LINEAR, INVERSE} else None,
+        "min_notional": 0 if category == OPTION else 5,
+        **rest,
+    }
+    return Listing(
+        category=category, symbol=symbol, market=MARKETS[category], base=base, quote=quote, **values
+    )
 
 
 def day_code(time: datetime) -> str:
@@ -84,63 +88,28 @@ def day_code(time: datetime) -> str:
     return f"{time.day}{_MONTHS[time.month - 1]}{time.year % 100:02d}"
 
 
+def _multiple(value: Decimal, step: str) -> Decimal:
+    return max(Decimal(step), value // Decimal(step) * Decimal(step))
+
+
 def _spot() -> Iterator[Listing]:
     for coin in _COINS:
-        for quote in ("USDT", "USDC"):
-            if quote == "USDC" and coin.levels < 400:
-                continue
-            price, lot = Decimal(coin.price), Decimal(coin.spot_lot)
-            yield Listing(
-                category=SPOT,
-                symbol=f"{coin.name}{quote}",
-                market=Market.SPOT,
-                base=coin.name,
-                quote=quote,
-                tick=Decimal(coin.spot_tick),
-                lot=lot,
-                min_size=_multiple(Decimal(1) / price, lot),
-                max_size=_multiple(Decimal(8_000_000) / price, lot),
-                min_notional=Decimal(5),
-                price=price,
+        for quote in ("USDT", "USDC") if coin.levels >= 400 else ("USDT",):
+            yield _listing(
+                *(SPOT, f"{coin.name}{quote}", coin.name, quote),
+                price=coin.price,
+                tick=coin.spot_tick,
+                lot=coin.spot_lot,
+                min_size=_multiple(1 / Decimal(coin.price), coin.spot_lot),
+                max_size=_multiple(8_000_000 / Decimal(coin.price), coin.spot_lot),
                 levels=coin.levels if quote == "USDT" else 200,
                 level_value=Decimal(9_000),
-                launch_ns=_ns(_LAUNCH),
             )
-    yield Listing(
-        category=SPOT,
-        symbol="ETHBTC",
-        market=Market.SPOT,
-        base="ETH",
-        quote="BTC",
-        tick=Decimal("0.000001"),
-        lot=Decimal("0.0001"),
-        min_size=Decimal("0.0001"),
-        max_size=Decimal(2000),
-        min_notional=Decimal("0.00005"),
-        price=Decimal("0.037614"),
-        level_value=Decimal("0.2"),
-        pace=0.3,
-        launch_ns=_ns(_LAUNCH),
-    )
-    yield Listing(
-        category=SPOT,
-        symbol="龙虾USDT",
-        market=Market.SPOT,
-        base="龙虾",
-        quote="USDT",
-        tick=Decimal("0.00001"),
-        lot=Decimal("0.01"),
-        min_size=Decimal("0.01"),
-        max_size=Decimal(500_000),
-        min_notional=Decimal(5),
-        price=Decimal("0.0142"),
-        pace=0.1,
-        launch_ns=_ns(_LAUNCH),
-    )
-
-
-def _multiple(value: Decimal, step: Decimal) -> Decimal:
-    return max(step, value // step * step)
+    numbers = {"price": "0.037614", "tick": "0.000001", "lot": "0.0001", "max_size": 2000}
+    quoted = {"min_notional": "0.00005", "level_value": Decimal("0.2"), "pace": 0.3}
+    yield _listing(SPOT, "ETHBTC", "ETH", "BTC", **numbers, **quoted)
+    numbers = {"price": "0.0142", "tick": "0.00001", "lot": "0.01", "max_size": 500_000}
+    yield _listing(SPOT, "龙虾USDT", "龙虾", "USDT", **numbers, pace=0.1)
 
 
 def _linear(start_ns: int) -> Iterator[Listing]:
@@ -150,31 +119,18 @@ def _linear(start_ns: int) -> Iterator[Listing]:
             yield _perpetual(coin, f"{coin.name}PERP", "USDC", 300)
     for expiry in quarters(start_ns, 2):
         for coin in _COINS[:2]:
-            for symbol, quote in (
-                (f"{coin.name}USDT-{day_code(expiry)}", "USDT"),
-                (f"{coin.name}-{day_code(expiry)}", "USDC"),
-            ):
-                perpetual = _perpetual(coin, symbol, quote, 150)
-                years = years_until(_ns(expiry), start_ns)
-                yield attrs.evolve(
-                    perpetual,
-                    price=perpetual.price * Decimal(1 + 0.06 * years),
-                    expiry_ns=_ns(expiry),
-                    funding_interval_ns=None,
-                    pace=0.4,
+            for symbol, quote in ((f"{coin.name}USDT", "USDT"), (coin.name, "USDC")):
+                dated = _perpetual(coin, "", quote, 150).dated(
+                    expiry, f"{symbol}-{day_code(expiry)}", pace=0.4
                 )
+                years = years_until(dated.expiry_ns or 0, start_ns)
+                yield attrs.evolve(dated, price=dated.price * Decimal(1 + 0.06 * years))
     # Delivered this morning, and gone from the lists that one gets without asking.
-    coin, delivered = _COINS[0], _this_morning(start_ns)
-    yield attrs.evolve(
-        _perpetual(coin, f"{coin.name}USDT-{day_code(delivered)}", "USDT", 150),
-        expiry_ns=_ns(delivered),
-        funding_interval_ns=None,
-        status=InstrumentStatus.SETTLING,
-    )
-    yield attrs.evolve(
-        _perpetual(coin, "OLDUSDT", "USDT", 150), base="OLD", status=InstrumentStatus.CLOSED
-    )
-    yield from _invented()
+    coin, delivered, status = _COINS[0], _this_morning(start_ns), InstrumentStatus.SETTLING
+    gone = _perpetual(coin, "", "USDT", 150, status=status)
+    yield gone.dated(delivered, f"{coin.name}USDT-{day_code(delivered)}")
+    yield _perpetual(coin, "OLDUSDT", "USDT", 150, base="OLD", status=InstrumentStatus.CLOSED)
+    yield from _small()
 
 
 def _this_morning(start_ns: int) -> datetime:
@@ -184,61 +140,38 @@ def _this_morning(start_ns: int) -> datetime:
     return morning if morning <= now else morning - timedelta(days=1)
 
 
-def _perpetual(coin: _Coin, symbol: str, quote: str, levels: int) -> Listing:
-    lot = Decimal(coin.lot)
-    return Listing(
-        category=LINEAR,
-        symbol=symbol,
-        market=Market.LINEAR,
-        base=coin.name,
-        quote=quote,
-        settle=quote,
-        tick=Decimal(coin.tick),
-        lot=lot,
-        min_size=lot,
-        max_size=_multiple(Decimal(120_000_000) / Decimal(coin.price), lot),
-        min_notional=Decimal(5),
-        price=Decimal(coin.price),
-        levels=levels,
-        level_value=Decimal(25_000),
-        launch_ns=_ns(_LAUNCH),
-        funding_interval_ns=8 * _HOUR_NS,
-    )
+def _perpetual(coin: _Coin, symbol: str, quote: str, levels: int, **rest: Any) -> Listing:
+    values = {
+        "base": coin.name,
+        "price": coin.price,
+        "tick": coin.tick,
+        "lot": coin.lot,
+        "max_size": _multiple(120_000_000 / Decimal(coin.price), coin.lot),
+        "levels": levels,
+        "level_value": Decimal(25_000),
+        **rest,
+    }
+    return _listing(LINEAR, symbol, quote=quote, **values)
 
 
-def _invented() -> Iterator[Listing]:
-    """Small coins that don't exist: enough of them that lists need more than one page."""
-    rng = random.Random("invented coins")
-    names: set[str] = {coin.name for coin in _COINS}
-    for number in range(_INVENTED):
-        name = "BTC"
-        while name in names:
-            name = "".join(
-                rng.choice(letters) for letters in (_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS)
-            )
-            name += rng.choice(("", "", "X", "N"))
-        names.add(name)
-        digits = rng.randrange(2, 7)
-        price = Decimal(rng.randrange(1_000, 90_000)).scaleb(-digits)
-        lot = Decimal(1) if price < 50 else Decimal("0.1")
-        yield Listing(
-            category=LINEAR,
-            symbol=f"{name}USDT",
-            market=Market.LINEAR,
-            base=name,
-            quote="USDT",
-            settle="USDT",
-            status=InstrumentStatus.PRELAUNCH if number % 260 == 259 else InstrumentStatus.TRADING,
+def _small() -> Iterator[Listing]:
+    """Coins that don't exist: enough of them that lists need more than one page."""
+    for number, (name, about) in enumerate(islice(invented("bybit/coins"), _INVENTED)):
+        digits = 2 + number % 5
+        price = about.scaleb(3 - digits)
+        lot = "1" if price < 50 else "0.1"
+        soon = number % 260 == 259
+        yield _listing(
+            *(LINEAR, f"{name}USDT", name, "USDT"),
+            status=InstrumentStatus.PRELAUNCH if soon else InstrumentStatus.TRADING,
+            price=price,
             tick=Decimal(1).scaleb(-digits),
             lot=lot,
-            min_size=lot,
-            max_size=_multiple(Decimal(2_000_000) / price, lot),
-            min_notional=Decimal(5),
-            price=price,
+            max_size=_multiple(2_000_000 / price, lot),
             levels=120,
             level_value=Decimal(1_500),
             pace=0.2,
-            launch_ns=_ns(_LAUNCH + timedelta(days=number)),
+            launch_ns=_LAUNCH_NS + number * _DAY_NS,
             funding_interval_ns=4 * _HOUR_NS,
         )
 
@@ -252,38 +185,14 @@ _INVERSE = (
 
 
 def _inverse(start_ns: int) -> Iterator[Listing]:
+    sizes = {"lot": 1, "max_size": 25_000_000, "level_value": Decimal(12_000)}
     for base, price, tick, levels in _INVERSE:
-        perpetual = Listing(
-            category=INVERSE,
-            symbol=f"{base}USD",
-            market=Market.INVERSE,
-            base=base,
-            quote="USD",
-            settle=base,
-            tick=Decimal(tick),
-            lot=Decimal(1),
-            min_size=Decimal(1),
-            max_size=Decimal(25_000_000),
-            min_notional=Decimal(5),
-            price=Decimal(price),
-            levels=levels,
-            level_value=Decimal(12_000),
-            pace=0.6,
-            launch_ns=_ns(_LAUNCH),
-            funding_interval_ns=8 * _HOUR_NS,
-        )
+        steps = {"price": price, "tick": tick, "levels": levels, "pace": 0.6}
+        perpetual = _listing(INVERSE, f"{base}USD", base, "USD", **sizes, **steps)
         yield perpetual
-        if base in {"BTC", "ETH"}:
-            for expiry in quarters(start_ns, 2):
-                letter = _QUARTER_LETTERS[expiry.month]
-                yield attrs.evolve(
-                    perpetual,
-                    symbol=f"{base}USD{letter}{expiry.year % 100:02d}",
-                    levels=150,
-                    pace=0.2,
-                    expiry_ns=_ns(expiry),
-                    funding_interval_ns=None,
-                )
+        for expiry in quarters(start_ns, 2) if base in {"BTC", "ETH"} else ():
+            code = f"{_QUARTER_LETTERS[expiry.month]}{expiry.year % 100:02d}"
+            yield perpetual.dated(expiry, f"{base}USD{code}", levels=150, pace=0.2)
 
 
 # Coin, price, tick, lot, distance of strikes. (MNT has options now and then.)
@@ -298,52 +207,42 @@ _CHAINS = (
 
 def _options(start_ns: int) -> Iterator[Listing]:
     delivered = _this_morning(start_ns)
-    for base, spot, tick, lot, step in _CHAINS:
+    for chain in _CHAINS:
+        base, spot, _, _, step = chain
         small = base not in {"BTC", "ETH"}
         middle = round(Decimal(spot) / step) * step
         for expiry in quarters(start_ns, 1 if small else 2):
-            years = years_until(_ns(expiry), start_ns)
             for offset in (-1, 0, 1) if small else (-2, -1, 0, 1, 2):
-                strike = Decimal(middle + offset * step)
                 for kind in OptionKind:
-                    yield _option(base, expiry, strike, kind, Decimal(tick), Decimal(lot), years)
+                    yield _option(chain, expiry, Decimal(middle + offset * step), kind, start_ns)
         if not small:
             # In its last minutes nobody trades it; unlike contracts, it is listed all the same.
-            gone = _option(
-                base, delivered, Decimal(middle), OptionKind.CALL, Decimal(tick), Decimal(lot), 0.0
-            )
+            gone = _option(chain, delivered, Decimal(middle), OptionKind.CALL, start_ns)
             yield attrs.evolve(gone, status=InstrumentStatus.SETTLING)
 
 
 def _option(
-    base: str,
+    chain: tuple[str, str, str, str, Any],
     expiry: datetime,
     strike: Decimal,
     kind: OptionKind,
-    tick: Decimal,
-    lot: Decimal,
-    years: float,
+    start_ns: int,
 ) -> Listing:
-    spot = next(float(price) for coin, price, *_ in _CHAINS if coin == base)
-    value = Greeks.of(spot, float(strike), years, kind is OptionKind.CALL, VOLATILITY).price
-    letter = "C" if kind is OptionKind.CALL else "P"
-    return Listing(
-        category=OPTION,
-        symbol=f"{base}-{day_code(expiry)}-{strike:f}-{letter}-USDT",
-        market=Market.OPTION,
-        base=base,
-        quote="USDT",
-        settle="USDT",
+    base, spot, tick, lot, _ = chain
+    years = max(0.0, years_until(int(expiry.timestamp()) * NS_PER_SECOND, start_ns))
+    call = kind is OptionKind.CALL
+    value = Greeks.of(float(spot), float(strike), years, call, VOLATILITY).price
+    option = _listing(
+        *(OPTION, "", base, "USDT"),
         tick=tick,
         lot=lot,
-        min_size=lot,
-        max_size=lot * 50_000,
-        price=max(tick, Decimal(str(round(value, 5))) // tick * tick),
+        max_size=Decimal(lot) * 50_000,
+        price=max(Decimal(tick), Decimal(str(round(value, 5))) // Decimal(tick) * Decimal(tick)),
         levels=110,
         level_value=Decimal(8_000),
         pace=0.1,
-        launch_ns=_ns(_LAUNCH),
-        expiry_ns=_ns(expiry),
         strike=strike,
         option_kind=kind,
     )
+    symbol = f"{base}-{day_code(expiry)}-{strike:f}-{'C' if call else 'P'}-USDT"
+    return option.dated(expiry, symbol)

@@ -5,22 +5,20 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-
-import attrs
+from itertools import islice
+from typing import Any
 
 from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
-from ccrs_core.emulator import Listing, quarters
+from ccrs_core.emulator import Listing, invented, quarters, utc_ns
 
 SPOT, SWAP, FUTURES, OPTION = "SPOT", "SWAP", "FUTURES", "OPTION"
 TYPES = (SPOT, SWAP, FUTURES, OPTION)
 
 _HOUR_NS = 3600 * NS_PER_SECOND
-_LAUNCH_NS = int(datetime(2023, 2, 6, 8, tzinfo=UTC).timestamp()) * NS_PER_SECOND
+_LAUNCH_NS = utc_ns(2023, 2, 6, 8)
 
 # Coin, price, spot's tick and lot, contracts' tick and lot in base units, levels.
 _COINS = (
@@ -37,7 +35,6 @@ _COINS = (
 )
 _LIVELY = {"BTC": 1.0, "ETH": 0.8}
 _INVENTED = 60
-_CONSONANTS, _VOWELS = "BDFGKLMNPRSTVZ", "AEIOU"
 
 
 def contract_value(listing: Listing) -> Decimal:
@@ -80,52 +77,41 @@ def _spot() -> Iterator[Listing]:
         deep = 120 if coin == "BTC" else 1_500
         for quote in ("USDT", "USDC") if coin in _LIVELY else ("USDT",):
             yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else deep)
-    yield attrs.evolve(
-        _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120),
-        level_value=Decimal("0.2"),
-    )
-    yield attrs.evolve(
-        _pair("LUNA", "USDT", "0.1842", "0.0001", "0.0001", 60), status=InstrumentStatus.HALTED
-    )
-    yield attrs.evolve(
-        _pair("NOVA", "USDT", "1.25", "0.0001", "0.0001", 60), status=InstrumentStatus.PRELAUNCH
-    )
-    yield attrs.evolve(_pair("龙虾", "USDT", "0.0142", "0.00001", "0.01", 60), pace=0.1)
-    rng = random.Random("okx/coins")
-    names: set[str] = set()
-    while len(names) < _INVENTED:
-        letters = (_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS, _CONSONANTS)
-        name = "".join(rng.choice(each) for each in letters)
-        if name not in names:
-            names.add(name)
-            price = str(Decimal(rng.randrange(1000, 90000)).scaleb(-3))
-            yield attrs.evolve(_pair(name, "USDT", price, "0.001", "0.01", 60), pace=0.2)
+    yield _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120, level_value=Decimal("0.2"))
+    status = InstrumentStatus.HALTED
+    yield _pair("LUNA", "USDT", "0.1842", "0.0001", "0.0001", 60, status=status)
+    status = InstrumentStatus.PRELAUNCH
+    yield _pair("NOVA", "USDT", "1.25", "0.0001", "0.0001", 60, status=status)
+    yield _pair("龙虾", "USDT", "0.0142", "0.00001", "0.01", 60, pace=0.1)
+    for coin, about in islice(invented("okx/coins"), _INVENTED):
+        yield _pair(coin, "USDT", about, "0.001", "0.01", 60, pace=0.2)
 
 
-def _pair(coin: str, quote: str, price: str, tick: str, lot: str, levels: int) -> Listing:
-    step = Decimal(lot)
+def _pair(
+    coin: str, quote: str, price: str | Decimal, tick: str, lot: str, levels: int, **rest: Any
+) -> Listing:
+    values = {"level_value": Decimal(9_000), "pace": _LIVELY.get(coin, 0.3), **rest}
     return Listing(
         category=SPOT,
         symbol=f"{coin}-{quote}",
         market=Market.SPOT,
         base=coin,
         quote=quote,
-        tick=Decimal(tick),
-        lot=step,
-        min_size=max(step, Decimal("0.00001")),
-        max_size=Decimal(9_999_999_999),
-        price=Decimal(price),
+        tick=tick,
+        lot=lot,
+        min_size=max(Decimal(lot), Decimal("0.00001")),
+        max_size=9_999_999_999,
+        price=price,
         levels=levels,
-        level_value=Decimal(9_000),
-        pace=_LIVELY.get(coin, 0.3),
         launch_ns=_LAUNCH_NS,
+        **values,
     )
 
 
 def _swaps() -> Iterator[Listing]:
     for coin, price, _, _, tick, lot, levels in _COINS:
         yield _linear(coin, "USDT", price, tick, lot, levels)
-    yield attrs.evolve(_linear("BTC", "USDC", "104247.9", "0.1", "0.0001", 120), pace=0.2)
+    yield _linear("BTC", "USDC", "104247.9", "0.1", "0.0001", 120, pace=0.2)
     for coin, price, tick, levels in (
         ("BTC", "104250.5", "0.1", 450),
         ("ETH", "3921.37", "0.01", 200),
@@ -134,86 +120,56 @@ def _swaps() -> Iterator[Listing]:
         yield _inverse(coin, price, tick, levels)
 
 
-def _linear(coin: str, quote: str, price: str, tick: str, lot: str, levels: int) -> Listing:
-    step = Decimal(lot)
+def _swap(coin: str, quote: str, tick: str, lot: str, levels: int, **rest: Any) -> Listing:
+    values = {"category": SWAP, "symbol": f"{coin}-{quote}-SWAP", **rest}
     return Listing(
-        category=SWAP,
-        symbol=f"{coin}-{quote}-SWAP",
-        market=Market.LINEAR,
         base=coin,
         quote=quote,
-        settle=quote,
-        tick=Decimal(tick),
-        lot=step,
-        min_size=step,
-        max_size=step * 10_000_000,
-        price=Decimal(price),
+        tick=tick,
+        lot=lot,
         levels=levels,
-        level_value=Decimal(25_000),
-        pace=_LIVELY.get(coin, 0.1),
         launch_ns=_LAUNCH_NS,
         funding_interval_ns=8 * _HOUR_NS,
+        **values,
     )
 
 
-def _inverse(coin: str, price: str, tick: str, levels: int) -> Listing:
-    return Listing(
-        category=SWAP,
-        symbol=f"{coin}-USD-SWAP",
-        market=Market.INVERSE,
-        base=coin,
-        quote="USD",
-        settle=coin,
-        tick=Decimal(tick),
-        lot=Decimal(1),
-        contract_size=Decimal(100 if coin == "BTC" else 10),
-        min_size=Decimal(1),
-        max_size=Decimal(100_000_000),
-        price=Decimal(price),
-        levels=levels,
-        level_value=Decimal(120_000),
-        pace=0.6 if coin in _LIVELY else 0.1,
-        launch_ns=_LAUNCH_NS,
-        funding_interval_ns=8 * _HOUR_NS,
-    )
+def _linear(
+    coin: str, quote: str, price: str, tick: str, lot: str, levels: int, **rest: Any
+) -> Listing:
+    values = {"level_value": Decimal(25_000), "pace": _LIVELY.get(coin, 0.1), **rest}
+    return _swap(coin, quote, tick, lot, levels, price=price, market=Market.LINEAR, **values)
 
 
-def _ns(time: datetime) -> int:
-    return int(time.timestamp()) * NS_PER_SECOND
+def _inverse(coin: str, price: str, tick: str, levels: int, **rest: Any) -> Listing:
+    values = {
+        "contract_size": 100 if coin == "BTC" else 10,
+        "max_size": 100_000_000,
+        "level_value": Decimal(120_000),
+        "pace": 0.6 if coin in _LIVELY else 0.1,
+        **rest,
+    }
+    return _swap(coin, "USD", tick, "1", levels, price=price, market=Market.INVERSE, **values)
+
+
+def _unified(coin: str, price: str, tick: str, lot: str, **rest: Any) -> Listing:
+    """A linear contract of the unified margin, counted and settled in dollars."""
+    return _linear(coin, "USD", price, tick, lot, 120, **{"pace": 0.2, **rest})
 
 
 def _futures(start_ns: int) -> Iterator[Listing]:
-    dates = quarters(start_ns, 2)
+    dates, listed = quarters(start_ns, 2), {"category": FUTURES}
     for day in dates:
         for coin, price, _, _, tick, lot, _ in _COINS[:2]:
-            for perpetual in (_unified(coin, price, tick, lot), _inverse(coin, price, tick, 120)):
-                yield attrs.evolve(
-                    perpetual,
-                    category=FUTURES,
-                    symbol=f"{family(perpetual)}-{day:%y%m%d}",
-                    price=perpetual.price * Decimal("1.012"),
-                    expiry_ns=_ns(day),
-                    funding_interval_ns=None,
-                    pace=0.05,
-                )
+            for each in (_unified(coin, price, tick, lot), _inverse(coin, price, tick, 120)):
+                dearer = each.price * Decimal("1.012")
+                symbol = f"{family(each)}-{day:%y%m%d}"
+                yield each.dated(day, symbol, price=dearer, pace=0.05, **listed)
     coin, price, _, _, tick, lot, _ = _COINS[0]
-    yield attrs.evolve(
-        _unified(coin, price, tick, lot), category=FUTURES, symbol=f"{coin}-USD_UM_XPERP-310404"
-    )
+    yield _unified(coin, price, tick, lot, symbol=f"{coin}-USD_UM_XPERP-310404", **listed)
     coin, price, _, _, tick, _, _ = _COINS[2]
-    yield attrs.evolve(
-        _inverse(coin, price, tick, 60),
-        category=FUTURES,
-        symbol=f"{coin}-USD-{dates[0]:%y%m%d}",
-        expiry_ns=_ns(dates[0]),
-        funding_interval_ns=None,
-        status=InstrumentStatus.SETTLING,
-    )
-
-
-def _unified(coin: str, price: str, tick: str, lot: str) -> Listing:
-    """A linear contract of the unified margin, counted and settled in dollars."""
-    return attrs.evolve(_linear(coin, "USD", price, tick, lot, 120), pace=0.2)
+    settling = _inverse(coin, price, tick, 60, status=InstrumentStatus.SETTLING, **listed)
+    yield settling.dated(dates[0], f"{coin}-USD-{dates[0]:%y%m%d}")
 
 
 # Coin, middle strike, distance of strikes, lot, margin.
@@ -233,23 +189,23 @@ def _options(start_ns: int) -> Iterator[Listing]:
                 strike = middle + offset * between
                 worth = Decimal("0.045") + Decimal("0.005") * offset
                 for kind in OptionKind:
-                    yield Listing(
+                    code = f"{day:%y%m%d}-{strike}-{kind.value[0].upper()}"
+                    option = Listing(
                         category=OPTION,
-                        symbol=f"{coin}-USD{margin}-{day:%y%m%d}-{strike}-{kind.value[0].upper()}",
+                        symbol="",
                         market=Market.OPTION,
                         base=coin,
                         quote="USD",
                         settle="USD" if dollars else coin,
-                        tick=Decimal(5) if dollars else Decimal("0.0005"),
-                        lot=Decimal(lot),
-                        min_size=Decimal(lot),
+                        tick=5 if dollars else "0.0005",
+                        lot=lot,
                         max_size=Decimal(lot) * 1_000_000,
                         price=worth * middle if dollars else worth,
                         levels=40,
                         level_value=Decimal(20_000) if dollars else Decimal("0.2"),
                         pace=0.05 if dollars else 0.5 if offset == 0 else 0.1,
                         launch_ns=_LAUNCH_NS,
-                        expiry_ns=_ns(day),
                         strike=Decimal(strike),
                         option_kind=kind,
                     )
+                    yield option.dated(day, f"{coin}-USD{margin}-{code}")
