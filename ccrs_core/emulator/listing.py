@@ -13,6 +13,11 @@ import attrs
 from ccrs_core.model.instruments import InstrumentStatus, Market, OptionKind
 from ccrs_core.model.units import NS_PER_SECOND
 
+
+def _number(value: Decimal | str | int) -> Decimal:
+    return Decimal(value)
+
+
 _SETTLED: Mapping[Market, Callable[[Any], str | None]] = {
     Market.SPOT: lambda listing: None,
     Market.LINEAR: lambda listing: listing.quote,
@@ -44,20 +49,20 @@ class Listing:
         default=attrs.Factory(lambda listing: _SETTLED[listing.market](listing), takes_self=True)
     )
     status: InstrumentStatus = InstrumentStatus.TRADING
-    tick: Decimal = attrs.field(converter=Decimal)
-    lot: Decimal = attrs.field(converter=Decimal)
-    contract_size: Decimal = attrs.field(default=Decimal(1), converter=Decimal)
+    tick: Decimal = attrs.field(converter=_number)
+    lot: Decimal = attrs.field(converter=_number)
+    contract_size: Decimal = attrs.field(default=Decimal(1), converter=_number)
     min_size: Decimal = attrs.field(
-        default=attrs.Factory(lambda listing: listing.lot, takes_self=True), converter=Decimal
+        default=attrs.Factory(lambda listing: listing.lot, takes_self=True), converter=_number
     )
     max_size: Decimal = attrs.field(
         default=attrs.Factory(lambda listing: listing.lot * 10_000_000, takes_self=True),
-        converter=Decimal,
+        converter=_number,
     )
-    min_notional: Decimal = attrs.field(default=Decimal(0), converter=Decimal)
-    price: Decimal = attrs.field(converter=Decimal)
+    min_notional: Decimal = attrs.field(default=Decimal(0), converter=_number)
+    price: Decimal = attrs.field(converter=_number)
     levels: int = 150
-    level_value: Decimal = Decimal(20_000)
+    level_value: Decimal = attrs.field(default=Decimal(20_000), converter=_number)
     pace: float = 1.0
     launch_ns: int = 0
     halts: tuple[tuple[int, int], ...] = ()

@@ -103,10 +103,10 @@ def _spot() -> Iterator[Listing]:
                 min_size=_multiple(1 / Decimal(coin.price), coin.spot_lot),
                 max_size=_multiple(8_000_000 / Decimal(coin.price), coin.spot_lot),
                 levels=coin.levels if quote == "USDT" else 200,
-                level_value=Decimal(9_000),
+                level_value=9_000,
             )
     numbers = {"price": "0.037614", "tick": "0.000001", "lot": "0.0001", "max_size": 2000}
-    quoted = {"min_notional": "0.00005", "level_value": Decimal("0.2"), "pace": 0.3}
+    quoted = {"min_notional": "0.00005", "level_value": "0.2", "pace": 0.3}
     yield _listing(SPOT, "ETHBTC", "ETH", "BTC", **numbers, **quoted)
     numbers = {"price": "0.0142", "tick": "0.00001", "lot": "0.01", "max_size": 500_000}
     yield _listing(SPOT, "龙虾USDT", "龙虾", "USDT", **numbers, pace=0.1)
@@ -148,7 +148,7 @@ def _perpetual(coin: _Coin, symbol: str, quote: str, levels: int, **rest: Any) -
         "lot": coin.lot,
         "max_size": _multiple(120_000_000 / Decimal(coin.price), coin.lot),
         "levels": levels,
-        "level_value": Decimal(25_000),
+        "level_value": 25_000,
         **rest,
     }
     return _listing(LINEAR, symbol, quote=quote, **values)
@@ -169,7 +169,7 @@ def _small() -> Iterator[Listing]:
             lot=lot,
             max_size=_multiple(2_000_000 / price, lot),
             levels=120,
-            level_value=Decimal(1_500),
+            level_value=1_500,
             pace=0.2,
             launch_ns=_LAUNCH_NS + number * _DAY_NS,
             funding_interval_ns=4 * _HOUR_NS,
@@ -185,7 +185,7 @@ _INVERSE = (
 
 
 def _inverse(start_ns: int) -> Iterator[Listing]:
-    sizes = {"lot": 1, "max_size": 25_000_000, "level_value": Decimal(12_000)}
+    sizes = {"lot": 1, "max_size": 25_000_000, "level_value": 12_000}
     for base, price, tick, levels in _INVERSE:
         steps = {"price": price, "tick": tick, "levels": levels, "pace": 0.6}
         perpetual = _listing(INVERSE, f"{base}USD", base, "USD", **sizes, **steps)
@@ -239,7 +239,7 @@ def _option(
         max_size=Decimal(lot) * 50_000,
         price=max(Decimal(tick), Decimal(str(round(value, 5))) // Decimal(tick) * Decimal(tick)),
         levels=110,
-        level_value=Decimal(8_000),
+        level_value=8_000,
         pace=0.1,
         strike=strike,
         option_kind=kind,

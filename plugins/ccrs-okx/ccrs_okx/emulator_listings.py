@@ -77,7 +77,7 @@ def _spot() -> Iterator[Listing]:
         deep = 120 if coin == "BTC" else 1_500
         for quote in ("USDT", "USDC") if coin in _LIVELY else ("USDT",):
             yield _pair(coin, quote, price, tick, lot, levels if quote == "USDT" else deep)
-    yield _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120, level_value=Decimal("0.2"))
+    yield _pair("ETH", "BTC", "0.03761", "0.00001", "0.000001", 120, level_value="0.2")
     status = InstrumentStatus.HALTED
     yield _pair("LUNA", "USDT", "0.1842", "0.0001", "0.0001", 60, status=status)
     status = InstrumentStatus.PRELAUNCH
@@ -90,7 +90,7 @@ def _spot() -> Iterator[Listing]:
 def _pair(
     coin: str, quote: str, price: str | Decimal, tick: str, lot: str, levels: int, **rest: Any
 ) -> Listing:
-    values = {"level_value": Decimal(9_000), "pace": _LIVELY.get(coin, 0.3), **rest}
+    values = {"level_value": 9_000, "pace": _LIVELY.get(coin, 0.3), **rest}
     return Listing(
         category=SPOT,
         symbol=f"{coin}-{quote}",
@@ -137,7 +137,7 @@ def _swap(coin: str, quote: str, tick: str, lot: str, levels: int, **rest: Any) 
 def _linear(
     coin: str, quote: str, price: str, tick: str, lot: str, levels: int, **rest: Any
 ) -> Listing:
-    values = {"level_value": Decimal(25_000), "pace": _LIVELY.get(coin, 0.1), **rest}
+    values = {"level_value": 25_000, "pace": _LIVELY.get(coin, 0.1), **rest}
     return _swap(coin, quote, tick, lot, levels, price=price, market=Market.LINEAR, **values)
 
 
@@ -145,7 +145,7 @@ def _inverse(coin: str, price: str, tick: str, levels: int, **rest: Any) -> List
     values = {
         "contract_size": 100 if coin == "BTC" else 10,
         "max_size": 100_000_000,
-        "level_value": Decimal(120_000),
+        "level_value": 120_000,
         "pace": 0.6 if coin in _LIVELY else 0.1,
         **rest,
     }
@@ -202,7 +202,7 @@ def _options(start_ns: int) -> Iterator[Listing]:
                         max_size=Decimal(lot) * 1_000_000,
                         price=worth * middle if dollars else worth,
                         levels=40,
-                        level_value=Decimal(20_000) if dollars else Decimal("0.2"),
+                        level_value=20_000 if dollars else Decimal("0.2"),
                         pace=0.05 if dollars else 0.5 if offset == 0 else 0.1,
                         launch_ns=_LAUNCH_NS,
                         strike=Decimal(strike),
