@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ccrs_core.connections.states import LinkState as LinkState
     from ccrs_core.connections.states import SubscriptionState as SubscriptionState
     from ccrs_core.contract.access import Access as Access
+    from ccrs_core.contract.budgets import Budget as Budget
+    from ccrs_core.contract.budgets import Limits as Limits
+    from ccrs_core.contract.budgets import Pool as Pool
     from ccrs_core.contract.codec import Ack as Ack
     from ccrs_core.contract.codec import Alive as Alive
     from ccrs_core.contract.codec import Closing as Closing
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from ccrs_core.contract.codec import LeftOut as LeftOut
     from ccrs_core.contract.codec import LoggedIn as LoggedIn
     from ccrs_core.contract.codec import LoginRefused as LoginRefused
+    from ccrs_core.contract.codec import Lost as Lost
     from ccrs_core.contract.codec import Message as Message
     from ccrs_core.contract.codec import Outbound as Outbound
     from ccrs_core.contract.codec import Pong as Pong
@@ -39,11 +43,9 @@ if TYPE_CHECKING:
     from ccrs_core.contract.compression import Compression as Compression
     from ccrs_core.contract.credentials import Credentials as Credentials
     from ccrs_core.contract.exchange import CONTRACT as CONTRACT
-    from ccrs_core.contract.exchange import Budget as Budget
     from ccrs_core.contract.exchange import Capabilities as Capabilities
     from ccrs_core.contract.exchange import Environment as Environment
     from ccrs_core.contract.exchange import Exchange as Exchange
-    from ccrs_core.contract.exchange import Limits as Limits
     from ccrs_core.contract.exchange import Route as Route
     from ccrs_core.contract.exchange import SequenceScope as SequenceScope
     from ccrs_core.contract.rest import Activity as Activity
@@ -160,16 +162,15 @@ _HOME = {
         "client.client": "Client connect",
         "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
+        "contract.budgets": "Budget Limits Pool",
         "contract.codec": (
-            "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Message "
+            "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Lost Message "
             "Outbound Pong Refused Reply Unchanged Unrecognised"
         ),
         "contract.compression": "Compression",
         "contract.access": "Access",
         "contract.credentials": "Credentials",
-        "contract.exchange": (
-            "Budget CONTRACT Capabilities Environment Exchange Limits Route SequenceScope"
-        ),
+        "contract.exchange": ("CONTRACT Capabilities Environment Exchange Route SequenceScope"),
         "contract.rest": (
             "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
             "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"

@@ -110,26 +110,29 @@ def exchange(
     per_request: int = 3,
     patience: Patience | None = None,
     login: str | None = None,
+    request_bytes: int | None = None,
     **how: Any,
 ) -> Exchange:
     session = Session(
         ToyCodec() if codec is None else codec,
         topics_per_request=per_request,
+        request_bytes=request_bytes,
         max_silence=max_silence,
         patience=Patience() if patience is None else patience,
         runner=Runner(1),
         login_frame=None
         if login is None
-        else lambda request_id: orjson.dumps({"login": login}).decode(),
+        else lambda request_id: orjson.dumps({"login": login}).decode() if login else None,
     )
     return Exchange(session, **how)
 
 
 def opened(*subscriptions: Subscription, **how: Any) -> Exchange:
     made = exchange(**how)
-    made.do(made.session.add(subscriptions) if made.session._login_frame else [])
+    logs_in = how.get("login") is not None
+    made.do(made.session.add(subscriptions) if logs_in else [])
     made.do(made.session.opened(made.now))
-    if not made.session._login_frame:
+    if not logs_in:
         made.do(made.session.add(subscriptions))
     return made
 

@@ -16,7 +16,8 @@ from benchmarks.clients import CONTENDERS
 from benchmarks.exchanges import wire
 from benchmarks.frames import stamp_of
 from benchmarks.job import Arrived, Job, OpenAll, Take
-from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
+from ccrs_core.contract.budgets import Budget, Limits
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.model.subscriptions import Subscription
 
 

@@ -72,6 +72,5 @@ class Doubts:
     def _every(self) -> float:
         """Seconds between two probes of a connection, which leave most of its budget to others."""
         budget = self._shard.route.messages
-        if budget is None or budget.seconds > 10.0:
-            return EVERY
-        return max(EVERY, 2 * budget.seconds / budget.amount)
+        limits = () if budget is None else budget.all
+        return max(EVERY, *(2 * e.seconds / e.amount for e in limits if e.seconds <= 10.0), 0.0)

@@ -8,6 +8,7 @@ import attrs
 
 from ccrs_core.contract.codec import Data, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
+from ccrs_core.model.events import Reason
 
 
 class TopicState(enum.StrEnum):
@@ -64,7 +65,8 @@ class Superseded:
 
 @attrs.frozen
 class Unreadable:
-    """A frame couldn't be read: one of ``topics``, or, where none is named, of nobody knows which.
+    """A frame couldn't be read, or hasn't arrived: one of ``topics``, or, where none is named, of
+    nobody knows which.
 
     ``lasting`` are those topics of which several in a row couldn't.
     """
@@ -72,6 +74,15 @@ class Unreadable:
     error: DecodeError
     topics: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
+    reason: Reason = Reason.UNREADABLE
+
+
+@attrs.frozen
+class Unanswered:
+    """What was to be asked for once wasn't granted."""
+
+    name: str
+    text: str
 
 
 @attrs.frozen
@@ -106,6 +117,7 @@ Effect = (
     | Silent
     | Superseded
     | Unreadable
+    | Unanswered
     | Answered
     | Replace
     | Close

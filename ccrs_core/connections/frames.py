@@ -22,6 +22,7 @@ from ccrs_core.contract.codec import (
     LeftOut,
     LoggedIn,
     LoginRefused,
+    Lost,
     Message,
     Pong,
     Refused,
@@ -30,7 +31,7 @@ from ccrs_core.contract.codec import (
 )
 from ccrs_core.contract.compression import inflate
 
-_CONTROL = frozenset({Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
+_CONTROL = frozenset({Lost, Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
 _NOWHERE = -1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -27,25 +26,26 @@ from ccrs_core.connections.effects import (
     Silent,
     Superseded,
     TopicRefused,
+    Unanswered,
     Unreadable,
 )
 from ccrs_core.connections.runner import Runner
+from ccrs_core.connections.sending import Signer, new_outbox
 from ccrs_core.connections.session import NEVER, Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.connections.trail import Trail
 from ccrs_core.connections.unread import UnreadLog
-from ccrs_core.contract.access import Access
 from ccrs_core.contract.accounts import Account
-from ccrs_core.contract.codec import Codec, Data, Outbound, Unchanged
+from ccrs_core.contract.codec import Data, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
 from ccrs_core.model.subscriptions import Subscription
-from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import Connection, serve
-from ccrs_core.transport.limits import Window
 from ccrs_core.transport.masking import shown_url
-from ccrs_core.transport.pace import Deadline, Timer, hang_up
+from ccrs_core.transport.outbox import Outbox
+from ccrs_core.transport.pace import Timer, hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,13 +109,11 @@ class Link:
         self.last_received_ns: int | None = None
         self.totals = Counters()
         self._connection: Connection | None = None
-        self._codec: Codec | None = None
-        self._outbox: deque[Send] = deque()
-        self._pump: asyncio.Task[None] | None = None
+        self._signer = Signer(context, shard.account, self.address)
+        self._outbox: Outbox | None = None
         self._timer: Timer | None = None
         self._timer_at = NEVER
         self._age: Age | None = None
-        self._messages: Window | None = None
         self._fatal: AuthError | None = None
         self._close_reason = ""
         self._last_words = ""
@@ -144,15 +142,19 @@ class Link:
                     await asyncio.sleep(self._pause())
                 alternatives, route = self.shared.alternatives, self.shard.route
                 self.address = alternatives.url(route)
-                await self.context.stream_limits(self.address).connects.acquire()
-                self._change(LinkState.CONNECTING)
+                limits = self.context.stream_limits(self.address)
+                if limits.connections.full:
+                    self.error = f"{self.url}: as many connections as it allows are open"
+                    log.warning("connection %d waits: %s", self.number, self.error)
+                await limits.connections.acquire()
                 try:
-                    connection = await self.context.transport.connect(self.address, route.headers)
-                except TransportError as error:
-                    alternatives.failed(route, self.address)
-                    self._failed(str(error))
+                    await limits.connects.acquire()
+                    self._change(LinkState.CONNECTING)
+                    stable = await self._connect(route)
+                finally:
+                    limits.connections.release()
+                if stable is None:
                     continue
-                stable = await self._serve(connection)
                 if self._fatal is not None:
                     raise self._fatal
                 if self._done():
@@ -163,6 +165,16 @@ class Link:
         finally:
             self.shared.pace.leave(self._unobserved)
             self._change(LinkState.CLOSED)
+
+    async def _connect(self, route: Route) -> bool | None:
+        """Connect, and serve that to its end: whether it was stable, None where none came about."""
+        try:
+            connection = await self.context.transport.connect(self.address, route.headers)
+        except TransportError as error:
+            self.shared.alternatives.failed(route, self.address)
+            self._failed(str(error))
+            return None
+        return await self._serve(connection)
 
     def _done(self) -> bool:
         return self.retired or self.successor is not None
@@ -230,9 +242,11 @@ class Link:
             opened_at=context.clock.monotonic(),
             apart=set(),
         )
-        messages = shard.route.messages
-        self._messages = None if messages is None else Window(messages, context.clock)
+        self._signer = Signer(context, shard.account, self.address)
         session = self.session = self._new_session()
+        self._outbox = new_outbox(
+            self._signer, shard.route, connection, session, sent=self._sent, failed=self.fail
+        )
         shard.opened(self)
         self._change(LinkState.OPEN)
         now = context.clock.monotonic()
@@ -263,10 +277,9 @@ class Link:
             self._add_totals(session.counters)
             shard.lost(self, session)
             self._connection = None
-            pump, self._pump = self._pump, None
-            self._outbox.clear()
-            if pump is not None:
-                pump.cancel()
+            outbox, self._outbox = self._outbox, None
+            if outbox is not None:
+                outbox.end()
             await hang_up(connection, context.options.transport.close_timeout)
         since, alternatives = session.first_data_at, self.shared.alternatives
         if since is not None:
@@ -288,16 +301,17 @@ class Link:
 
     def _new_session(self) -> Session:
         context, route = self.context, self.shard.route
-        codec = self._codec = context.exchange.codec(route)
+        codec = context.exchange.codec(route)
         login: Callable[[str], Outbound | None] | None = None
         if self.shard.account is not None:
 
             def login(request_id: str) -> Outbound | None:
-                return codec.login(self._access(), request_id)
+                return codec.login(self._signer.access(), request_id)
 
         session = Session(
             codec,
             topics_per_request=route.topics_per_request,
+            request_bytes=route.request_bytes,
             max_silence=context.exchange.max_silence,
             patience=context.options.patience,
             login_frame=login,
@@ -306,15 +320,6 @@ class Link:
         session.reader.trail = self.shard.trail
         session.reader.replaceable = self.shard.replaceable
         return session
-
-    def _access(self) -> Access:
-        """What leaves now can be signed with this."""
-        account = self.shard.account
-        return Access(
-            now_ms=self.context.clock.time_ns() // NS_PER_MS,
-            url=self.address,
-            credentials=None if account is None else account.credentials,
-        )
 
     def compete(self, on: bool) -> None:
         """Recognise copies without decoding them, or (where there is nobody to race) don't."""
@@ -391,8 +396,9 @@ class Link:
 
     def _carry_out(self, effect: Effect, now_ns: int) -> None:
         match effect:
-            case Send():
-                self._post(effect)
+            case Send(frame, request_id, signed):
+                if self._outbox is not None:
+                    self._outbox.post(frame, request_id, signed)
             case Acknowledged(topic):
                 self.shard.acknowledged(self, topic, now_ns)
             case TopicRefused():
@@ -407,6 +413,8 @@ class Link:
             case Unreadable():
                 self._unread.tell(effect, self.context.clock.monotonic())
                 self.shard.unreadable(self, effect, now_ns)
+            case Unanswered(name, text):
+                self._tell_unanswered(name, text)
             case Answered(asked_at):
                 self.shard.answered(self, asked_at)
             case Replace(reason):
@@ -421,7 +429,7 @@ class Link:
     def ask(self, now: float) -> bool:
         """Ask the exchange what it answers at once; False where that would take more than half of
         the budget of messages."""
-        if self._messages is not None and not self._messages.spare(0.5):
+        if self._outbox is not None and not self._outbox.spare(0.5):
             return False
         if self.session is not None:
             self.apply(self.session.probe(now))
@@ -429,42 +437,21 @@ class Link:
 
     # --- sending ---
 
-    def _post(self, send: Send) -> None:
-        # Heartbeats and replies go first: they must not wait behind a mass of subscriptions.
-        if send.request_id is None:
-            self._outbox.appendleft(send)
-        else:
-            self._outbox.append(send)
-        if self._pump is None and self._connection is not None:
-            self._pump = asyncio.ensure_future(self._send_all(self._connection))
+    def _sent(self, request_id: str) -> None:
+        if self.session is not None:
+            self.session.sent(request_id, self.context.clock.monotonic())
+            self._rearm()
 
-    async def _send_all(self, connection: Connection) -> None:
-        try:
-            while self._outbox:
-                if self._messages is not None:
-                    await self._messages.acquire()
-                send = self._outbox.popleft()
-                frame = send.frame
-                if frame is not None and self._codec is not None and not send.signed:
-                    frame = self._codec.sign(frame, self._access())
-                async with Deadline(self.context.options.send_timeout):
-                    if frame is None:
-                        await connection.ping()
-                    else:
-                        await connection.send(frame)
-                if send.request_id is not None and self.session is not None:
-                    self.session.sent(send.request_id, self.context.clock.monotonic())
-                    self._rearm()
-        except (TransportError, TimeoutError) as error:
-            self._close_reason = self._close_reason or str(error) or "sending took too long"
-            connection.abort()
-        except Exception as error:
-            log.exception("sending on connection %d failed", self.number)
-            self._close_reason = f"sending failed: {error!r}"
-            connection.abort()
-        finally:
-            if self._pump is asyncio.current_task():
-                self._pump = None
+    def _tell_unanswered(self, name: str, text: str) -> None:
+        log.warning("%s on connection %d to %s: %s", name, self.number, self.url, text)
+        self.context.hook(
+            "ccrs_request_unanswered",
+            exchange=self.context.exchange.name,
+            url=self.url,
+            number=self.number,
+            name=name,
+            text=text,
+        )
 
     # --- timers ---
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TypeVar
 
@@ -149,36 +148,6 @@ class Outstanding:
         if topics is None:
             return sent[0] if len(sent) == 1 else None
         return next((r for r in sent if set(topics) & set(r.topics)), None)
-
-
-class Asked:
-    """Pings and probes that aren't answered yet."""
-
-    LIMIT = 1000
-    """Where so many go unanswered, answers prove nothing any more."""
-
-    def __init__(self) -> None:
-        self._open: deque[tuple[str, float]] | None = deque()
-
-    def add(self, request_id: str, now: float) -> None:
-        """Something was asked."""
-        if self._open is not None:
-            # None may be left out: without ids, a later answer would seem to be that of another.
-            self._open.append((request_id, now))
-            if len(self._open) > self.LIMIT:
-                self._open = None
-
-    def answered(self, request_id: str | None) -> float | None:
-        """When that was asked of which an answer has come, with it all that was asked before; None
-        where it is an answer to nothing. Without an id, answers come in the order of the questions.
-        """
-        waiting = self._open
-        if not waiting or (request_id is not None and all(i != request_id for i, _ in waiting)):
-            return None
-        while True:
-            known, asked_at = waiting.popleft()
-            if request_id is None or known == request_id:
-                return asked_at
 
 
 def chunks(items: list[T], size: int, kind: Callable[[T], Hashable]) -> list[list[T]]:

@@ -6,11 +6,10 @@ supervisor to carry out; ``wake_at`` says when ``tick`` wants to be called next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ccrs_core.connections.effects import (
     Acknowledged,
-    Answered,
     Close,
     Counters,
     Effect,
@@ -22,7 +21,10 @@ from ccrs_core.connections.effects import (
     Unreadable,
 )
 from ccrs_core.connections.frames import FrameReader
-from ccrs_core.connections.open_requests import Asked, OpenRequest, Outstanding, chunks
+from ccrs_core.connections.login import Login, Once
+from ccrs_core.connections.open_requests import OpenRequest, Outstanding
+from ccrs_core.connections.pings import Pings
+from ccrs_core.connections.request_frames import RequestFrames
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.unread import topics_of, typed
 from ccrs_core.connections.wanted import MISREAD, Wanted, WantedTopic
@@ -33,6 +35,7 @@ from ccrs_core.contract.codec import (
     LeftOut,
     LoggedIn,
     LoginRefused,
+    Lost,
     Message,
     Outbound,
     Pong,
@@ -40,11 +43,11 @@ from ccrs_core.contract.codec import (
     Reply,
 )
 from ccrs_core.errors import DecodeError
+from ccrs_core.model.events import Reason
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.transport.patience import Patience
 
 NEVER = float("inf")
-NEVER_YET = float("-inf")
 
 
 class Session(Wanted):
@@ -59,16 +62,16 @@ class Session(Wanted):
         codec: Codec,
         *,
         topics_per_request: int,
+        request_bytes: int | None = None,
         max_silence: Callable[[Subscription], float | None],
         patience: Patience,
         runner: Runner,
         login_frame: Callable[[str], Outbound | None] | None = None,
     ) -> None:
         self._codec = codec
-        self._per_request = topics_per_request
         self._max_silence = max_silence
         self._patience = patience
-        self._login_frame = login_frame
+        self._login = Login(login_frame, patience.login)
         self.runner = runner
         self.counters = Counters()
         super().__init__(login_frame is None)
@@ -85,12 +88,11 @@ class Session(Wanted):
             first=self._first,
         )
         self._requests = Outstanding()
+        self._frames = RequestFrames(codec, self._requests, topics_per_request, request_bytes)
+        self._once = Once(codec, patience, self._requests.new_id)
         self._queue: list[str] = []
-        self._login_sent: float | None = None
-        self._last_received = self._last_ping = 0.0
-        self._asked = Asked()
-        self.probed_at = NEVER_YET
-        """When the exchange was last asked what it answers at once."""
+        self._last_received = 0.0
+        self._pings = Pings(codec, self._requests.new_id)
         self._unreadable: list[float] = []
         self.fell_silent = False
         """Whether it was given up for a topic that stayed silent."""
@@ -103,22 +105,33 @@ class Session(Wanted):
         """Until when the connection is known to have been alive."""
         return self._last_received
 
+    @property
+    def probed_at(self) -> float:
+        """When the exchange was last asked what it answers at once."""
+        return self._pings.probed_at
+
+    @property
+    def codec(self) -> Codec:
+        return self._codec
+
     def heard(self, at: float) -> None:
         """The connection was alive at a time, though nothing was received."""
         self._last_received = max(self._last_received, at)
 
     def opened(self, now: float) -> list[Effect]:
         """The connection is open: log in, or subscribe at once."""
-        self._last_received = self._last_ping = now
-        effects: list[Effect] = []
-        if self._login_frame is not None:
-            frame = self._login_frame(self._requests.new_id())
-            if frame is not None:
-                self._login_sent = now
-                return [Send(frame, signed=True)]
-        self._logged_in = True
-        self._flush(effects)
+        self._last_received = now
+        self._pings.begin(now)
+        effects = self._login.begin(now, self._requests.new_id)
+        if not effects:
+            self._begin(effects)
         return effects
+
+    def _begin(self, effects: list[Effect]) -> None:
+        """Nothing is in the way any more."""
+        self._logged_in = True
+        effects += self._once.begin()
+        self._flush(effects)
 
     def add(self, subscriptions: Iterable[Subscription]) -> list[Effect]:
         """Want these; what is wanted already isn't asked for again."""
@@ -162,19 +175,8 @@ class Session(Wanted):
             elif topic.state is not TopicState.REFUSED:
                 gone.append(subscription)
         effects: list[Effect] = []
-        for chunk in chunks(gone, self._per_request, self._codec.request_kind):
-            self._end(chunk, effects)
+        self._frames.unsubscribe_all(gone, effects)
         return effects
-
-    def _end(
-        self, subscriptions: Sequence[Subscription], effects: list[Effect], attempts: int = 1
-    ) -> None:
-        """Unsubscribe in one request."""
-        request_id = self._requests.new_id()
-        frame = self._codec.unsubscribe(subscriptions, request_id)
-        names = list(dict.fromkeys(map(self._codec.topic, subscriptions)))
-        self._requests.add(request_id, names, ends=subscriptions, attempts=attempts)
-        effects.append(Send(frame, request_id))
 
     def found_silent(self, names: Iterable[str], now: float) -> list[Effect]:
         """These topics were shown to bring nothing although something has happened: end them, and
@@ -194,12 +196,13 @@ class Session(Wanted):
 
     def _begin_anew(self, names: list[str], effects: list[Effect]) -> None:
         """Unsubscribe from topics and subscribe to them again."""
-        for chunk in chunks(names, self._per_request, self._kind):
-            for name in chunk:
-                self._heard.pop(name, None)
-                self._topics[name].begin_anew()
-            self._end([s for name in chunk for s in self._topics[name].subscriptions], effects)
-            self._ask(chunk, effects)
+        for batch in self._frames.batches(self._topics[name] for name in names):
+            for topic in batch:
+                self._heard.pop(topic.name, None)
+                topic.begin_anew()
+            ends = [each for topic in batch for each in topic.subscriptions]
+            self._frames.unsubscribe(ends, effects)
+            self._frames.subscribe(batch, effects)
 
     def resubscribe(self, name: str) -> list[Effect]:
         """End a topic and ask for it anew, so that the exchange sends a fresh snapshot."""
@@ -212,6 +215,7 @@ class Session(Wanted):
 
     def sent(self, request_id: str, now: float) -> None:
         """A request has left; from now on its answer, and the data it asks for, are awaited."""
+        self._once.sent(request_id, now)
         request = self._requests.get(request_id)
         if request is None:
             return
@@ -234,8 +238,8 @@ class Session(Wanted):
     def unobserved(self, seconds: float, now: float) -> None:
         """For so long, until now, nothing was read or sent: what is waited for has that time."""
         self._last_received = min(self._last_received + seconds, now)
-        if self._login_sent is not None:
-            self._login_sent = min(self._login_sent + seconds, now)
+        self._login.unobserved(seconds, now)
+        self._once.unobserved(seconds, now)
         for request in self._requests:
             if request.sent_at is not None:
                 request.sent_at = min(request.sent_at + seconds, now)
@@ -281,33 +285,41 @@ class Session(Wanted):
                 lasting = self._topics[topic].misread(now) >= MISREAD
                 error = DecodeError(reason, topics=(topic,))
                 effects.append(Unreadable(error, (topic,), (topic,) if lasting else ()))
-            case Ack():
-                self._acknowledged(message, now, effects)
+            case Lost(reason, topics):
+                self._lost(reason, topics, effects)
+            case Ack(request_id, topics):
+                if not self._once.granted(request_id, topics):
+                    self._acknowledged(message, now, effects)
             case Refused():
-                self._refused(message, effects)
+                if not self._once.refused(message, now, effects):
+                    self._refused(message, effects)
             case Reply(frame):
                 effects.append(Send(frame))
-            case LoggedIn():
+            case LoggedIn(renew_after):
+                self._login.accepted(now, renew_after)
                 if not self._logged_in:
-                    self._logged_in = True
-                    self._flush(effects)
-            case LoginRefused(code, text):
-                if not self._closed:
-                    self._closed = True
-                    effects.append(Close(f"login refused: {text} (code {code})", message))
+                    self._begin(effects)
+            case LoginRefused(code, text, later):
+                fatal = None if later else message
+                self._close(f"login refused: {text} (code {code})", effects, fatal)
             case Pong(request_id):
-                self._answered(request_id, effects)
+                self._pings.answered(request_id, effects)
             case Closing(reason):
                 effects.append(Replace(reason))
             case _:
                 pass
 
+    def _lost(self, reason: str, topics: tuple[str, ...] | None, effects: list[Effect]) -> None:
+        """Something of the connection hasn't arrived."""
+        names = tuple(name for name in topics or () if name in self._topics)
+        if names or topics is None:
+            effects.append(Unreadable(DecodeError(reason), names, reason=Reason.SEQUENCE))
+
     # --- requests and their answers ---
 
     def _flush(self, effects: list[Effect]) -> None:
         queue, self._queue = self._queue, []
-        for chunk in chunks(queue, self._per_request, self._kind):
-            self._ask(chunk, effects)
+        self._ask(queue, effects)
 
     def _hear(self, names: Iterable[str]) -> None:
         """An unsubscribe request is settled: what comes of these now is of a new subscription."""
@@ -316,25 +328,14 @@ class Session(Wanted):
             if topic is not None and not self._requests.ends(name):
                 self._heard[name] = topic
 
-    def _kind(self, name: str) -> Hashable:
-        return self._codec.request_kind(next(iter(self._topics[name].subscriptions)))
-
-    def _ask(self, names: list[str], effects: list[Effect]) -> None:
-        request_id = self._requests.new_id()
-        subscriptions: list[Subscription] = []
-        for name in names:
-            topic = self._topics[name]
-            topic.attempts += 1
-            subscriptions.extend(topic.subscriptions)
-        frame = self._codec.subscribe(subscriptions, request_id)
-        self._requests.add(request_id, names)
-        effects.append(Send(frame, request_id))
+    def _ask(self, names: Iterable[str], effects: list[Effect]) -> None:
+        self._frames.subscribe([self._topics[name] for name in names], effects)
 
     def _acknowledged(self, ack: Ack, now: float, effects: list[Effect]) -> None:
         request, names = self._requests.answered(ack.request_id, ack.topics)
         if request is None:
             if ack.request_id is not None:
-                self._answered(ack.request_id, effects)
+                self._pings.answered(ack.request_id, effects)
             return
         if not request.subscribe:
             self._hear(names)
@@ -362,7 +363,7 @@ class Session(Wanted):
             return
         request, names = self._requests.answered(refused.request_id, refused.topics)
         if request is None and refused.request_id is not None:
-            self._answered(refused.request_id, effects)  # a refusal is an answer, too
+            self._pings.answered(refused.request_id, effects)  # a refusal is an answer, too
         if request is not None and not names:
             # It names nothing that was asked for: as good as naming nothing.
             names, request.topics = request.topics, []
@@ -402,7 +403,7 @@ class Session(Wanted):
             for topic in topics if request.subscribe else ():
                 topic.refused_for_now()
         elif refused.request_id is not None:
-            self._answered(refused.request_id, effects)
+            self._pings.answered(refused.request_id, effects)
 
     def _give_up(self, name: str, code: str, text: str, effects: list[Effect]) -> None:
         topic = self._topics[name]
@@ -418,14 +419,13 @@ class Session(Wanted):
             return NEVER
         times = [self._dead_at()]
         if self._logged_in:
-            heartbeat = self._codec.heartbeat
-            if heartbeat is not None:
-                times.append(self._last_ping + heartbeat.interval)
+            times.append(self._pings.due_at)
             if not self.paused:
                 times.append(self._requests.overdue_at(self._patience.ack))
                 times.extend(topic.overdue_at for topic in self._topics.values())
-        elif self._login_sent is not None and not self.paused:
-            times.append(self._login_sent + self._patience.login)
+                times += self._login.due_at, self._once.wake_at
+        if not self.paused:
+            times.append(self._login.overdue_at)
         return min(times)
 
     def _dead_at(self) -> float:
@@ -444,50 +444,26 @@ class Session(Wanted):
         if now >= self._dead_at():
             self._close(f"nothing received for {now - self._last_received:.1f} s", effects)
             return effects
-        if not self._logged_in:
-            sent = self._login_sent
-            if sent is not None and not self.paused and now >= sent + self._patience.login:
-                self._close("the login was not answered", effects)
+        if not self.paused and now >= self._login.overdue_at:
+            self._close("the login was not answered", effects)
+        if not self._logged_in or self._closed:
             return effects
-        heartbeat = self._codec.heartbeat
-        if heartbeat is not None and now >= self._last_ping + heartbeat.interval:
-            effects += self._ping(now)
+        if now >= self._pings.due_at:
+            effects.append(self._pings.ping(now))
         # Answers, too, can't be seen while nothing is read.
         if not self.paused:
             self._missing_answers(now, effects)
+            self._once.tick(now, effects)
+            if now >= self._login.due_at:
+                effects += self._login.begin(now, self._requests.new_id)
             for topic in list(self._topics.values()):
                 if now >= topic.overdue_at:
                     self._overdue(topic, now, effects)
         return effects
 
-    def _ping(self, now: float) -> list[Effect]:
-        """Ask for a sign of life."""
-        self._last_ping = now
-        request_id = self._requests.new_id()
-        frame = self._codec.ping(request_id)
-        if frame is not None:
-            self._expect(request_id, now)
-        return [Send(frame)]
-
     def probe(self, now: float) -> list[Effect]:
         """Ask what the exchange answers at once, after all that it has sent before."""
-        if not self._logged_in or self._closed:
-            return []
-        request_id = self._requests.new_id()
-        frame = self._codec.probe(request_id)
-        if frame is None:
-            return []  # nothing answers in the order of what is sent
-        self._expect(request_id, now)
-        return [Send(frame)]
-
-    def _expect(self, request_id: str, now: float) -> None:
-        self.probed_at = now
-        self._asked.add(request_id, now)
-
-    def _answered(self, request_id: str | None, effects: list[Effect]) -> None:
-        asked_at = self._asked.answered(request_id)
-        if asked_at is not None:
-            effects.append(Answered(asked_at))
+        return self._pings.probe(now) if self._logged_in and not self._closed else []
 
     def _missing_answers(self, now: float, effects: list[Effect]) -> None:
         for request in self._requests.overdue(now, self._patience.ack):
@@ -509,15 +485,14 @@ class Session(Wanted):
                     topic.told = True
                     effects.append(TopicRefused(name, "", request.failure(topic.attempts)))
                 again.append(name)
-            for chunk in chunks(again, self._per_request, self._kind):
-                self._ask(chunk, effects)
+            self._ask(again, effects)
 
     def _still_there(self, request: OpenRequest, effects: list[Effect]) -> None:
         """An unsubscribe request wasn't answered: once more, where it was refused for now."""
         self._hear(request.topics)
         left = set(request.topics) - set(self._topics) if request.refused else ()
         if subscriptions := [s for s in request.ends if self._codec.topic(s) in left]:
-            self._end(subscriptions, effects, request.attempts + 1)
+            self._frames.unsubscribe(subscriptions, effects, request.attempts + 1)
 
     def _overdue(self, topic: WantedTopic, now: float, effects: list[Effect]) -> None:
         assert topic.last_data is not None
@@ -531,7 +506,7 @@ class Session(Wanted):
         topic.last_data = now
         effects.extend(self.resubscribe(topic.name))
 
-    def _close(self, reason: str, effects: list[Effect]) -> None:
+    def _close(self, reason: str, effects: list[Effect], fatal: LoginRefused | None = None) -> None:
         if not self._closed:
             self._closed = True
-            effects.append(Close(reason))
+            effects.append(Close(reason, fatal))

@@ -344,7 +344,7 @@ class Shard:
             if effect.topics and name not in effect.topics:
                 continue
             if session.carried_since(name) is not None:
-                topic.missed(link.runner, Reason.UNREADABLE, now, now_ns, numbered)
+                topic.missed(link.runner, effect.reason, now, now_ns, numbered)
             if name in effect.lasting and not self.carried_by(name):
                 topic.garbled(now_ns)
 

@@ -64,6 +64,19 @@ class LeftOut:
 
 
 @attrs.frozen
+class Lost:
+    """Something that was sent on this connection hasn't arrived: of ``topics``, or of nobody knows
+    which, so of any that it carries. It stands before what came after it.
+
+    For exchanges that count the messages of a connection. A codec that counts must see each frame:
+    its ``peek`` returns None.
+    """
+
+    reason: str
+    topics: tuple[str, ...] | None = None
+
+
+@attrs.frozen
 class Ack:
     """The exchange accepted the request, or just the named topics of it.
 
@@ -91,15 +104,20 @@ class Refused:
 
 @attrs.frozen
 class LoggedIn:
-    """The login was accepted."""
+    """The login was accepted: for good, or until it has to be made anew ``renew_after`` seconds
+    from now (by ``Codec.login``, which may then write another frame)."""
+
+    renew_after: float | None = None
 
 
 @attrs.frozen
 class LoginRefused:
-    """The login was refused. Terminal: the core doesn't try again."""
+    """The login was refused. Terminal: the core doesn't try again, unless it is ``later``: refused
+    but for now (too many logins, busy, restarting)."""
 
     code: str
     text: str
+    later: bool = False
 
 
 @attrs.frozen
@@ -144,6 +162,7 @@ Message = (
     Data
     | Unchanged
     | LeftOut
+    | Lost
     | Ack
     | Refused
     | LoggedIn
@@ -172,6 +191,12 @@ class Codec(ABC):
     """Translator of one connection. Implement the abstract methods; override the rest as needed."""
 
     heartbeat: ClassVar[Heartbeat | None] = None
+    once: ClassVar[tuple[str, ...]] = ()
+    """Names of what each connection asks for once, after the login and before any subscription: a
+    heartbeat of the server's, or that orders are cancelled when the connection ends. An
+    :class:`Ack` or :class:`Refused` of its request id answers it, or one that has its name among
+    the ``topics``; what isn't answered, or is refused, is told (``ccrs_request_unanswered``), and
+    the connection goes on."""
     compression: ClassVar[Compression | None] = None
     """Where the exchange compresses each frame's content: the core inflates it, so that ``decode``
     and ``peek`` get the content."""
@@ -256,6 +281,10 @@ class Codec(ABC):
             kept.append(frame)
         kept.reverse()
         return kept, superseded
+
+    def ask_once(self, name: str, request_id: str) -> Outbound:
+        """The frame of one of ``once``."""
+        raise LookupError(name)
 
     def ping(self, request_id: str) -> Outbound | None:
         """The heartbeat frame, where ``heartbeat`` is set. None sends a protocol-level ping."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Codec
 from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 from ccrs_core.errors import Unsupported
@@ -36,14 +37,6 @@ class SequenceScope(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Budget:
-    """At most ``amount`` in any ``seconds``."""
-
-    amount: int
-    seconds: float
-
-
-@attrs.frozen(kw_only=True)
 class Route:
     """The socket that carries a subscription, with the exchange's limits on it.
 
@@ -64,6 +57,10 @@ class Route:
     topics_per_request: int = 10
     messages: Budget | None = None
     """Frames that may be sent on one connection, heartbeats included."""
+    requests: Budget | None = None
+    """Requests among them: to subscribe, to unsubscribe."""
+    request_bytes: int | None = None
+    """How long a request may be, before it is signed: leave room for that."""
     max_age: float | None = None
     """Seconds after which the exchange ends a connection."""
     alternatives: tuple[str, ...] = ()
@@ -78,16 +75,6 @@ class Environment:
     addresses: Mapping[str, str]
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """HTTP headers of every request, where the environment is told by those."""
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What the exchange allows per IP address."""
-
-    connects: Budget = Budget(amount=100, seconds=60.0)
-    """WebSocket connection attempts per host."""
-    requests: Budget = Budget(amount=100, seconds=10.0)
-    """Summed weight of REST requests per host (but see ``Exchange.rest_budget``)."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import attrs
 
+from ccrs_core.contract.budgets import Pool
 from ccrs_core.model.events import BookUpdate, Candle, Funding, TopOfBook, Trade
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
@@ -192,6 +193,7 @@ class Endpoint(Generic[R, T]):
     ``Exchange.error_of`` has already found to be no error. ``weight`` is what a page costs of the
     request budget, a number or a function of the request; ``page_weight(request, cursor)`` what the
     page of a cursor costs, where the first page's weight isn't every page's.
+    ``pool`` is what it may spend besides, itself or with others.
     ``newest_first`` (a truth, or a function of the request): each further page is older than the
     one before, so pages are joined in reverse (items within a page are always oldest first).
     """
@@ -203,6 +205,7 @@ class Endpoint(Generic[R, T]):
     weight: int | Callable[[R], int] = 1
     newest_first: bool | Callable[[R], bool] = False
     page_weight: Callable[[R, str], int] | None = None
+    pool: Pool | None = None
 
     def goes_back(self, request: R) -> bool:
         """Whether each further page of the answer is older than the one before."""

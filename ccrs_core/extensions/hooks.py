@@ -38,6 +38,12 @@ class Specs:
         """The exchange refused a subscription."""
 
     @hookspec
+    def ccrs_request_unanswered(
+        self, exchange: str, url: str, number: int, name: str, text: str
+    ) -> None:
+        """What a connection asks for once (``Codec.once``) wasn't granted, or not answered."""
+
+    @hookspec
     def ccrs_feed_overflowed(self, exchange: str, lost: int) -> None:
         """A feed dropped events because its consumer was too slow."""
 

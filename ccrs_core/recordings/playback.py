@@ -16,7 +16,17 @@ from ccrs_core.connections.open_requests import chunks
 from ccrs_core.connections.quiet import BEGINNING, GONE
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.unread import topics_of
-from ccrs_core.contract.codec import Ack, Codec, Data, LeftOut, Message, Pong, Refused, Unrecognised
+from ccrs_core.contract.codec import (
+    Ack,
+    Codec,
+    Data,
+    LeftOut,
+    Lost,
+    Message,
+    Pong,
+    Refused,
+    Unrecognised,
+)
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, Route, SequenceScope
 from ccrs_core.contract.rest import GetBook, HttpResponse
@@ -459,6 +469,9 @@ class Playback:
             case LeftOut(name):
                 self._unreadable(line, now, (name,))
                 return
+            case Lost(_, topics):
+                self._unreadable(line, now, topics or (), Reason.SEQUENCE)
+                return
             case Ack(request_id, topics):
                 names = line.questions.subscribed(request_id, topics)
                 for name in names:
@@ -524,7 +537,13 @@ class Playback:
             return attrs.evolve(event, received_time_ns=event.exchange_time_ns)
         return attrs.evolve(event, received_time_ns=self.now_ns)
 
-    def _unreadable(self, line: _Line, now: float, of: tuple[str, ...] = ()) -> None:
+    def _unreadable(
+        self,
+        line: _Line,
+        now: float,
+        of: tuple[str, ...] = (),
+        reason: Reason = Reason.UNREADABLE,
+    ) -> None:
         """A frame was lost, of some topics or of whatever one; see ``Shard.unreadable``."""
         known = [name for name in of if name in self.routes[line.route].topics]
         for name in line.carried:
@@ -532,7 +551,7 @@ class Playback:
                 continue
             topic = self.routes[line.route].topics[name]
             numbered = line.route.sequence_scope is SequenceScope.GLOBAL
-            topic.missed(line.runner, Reason.UNREADABLE, now, self.now_ns, numbered)
+            topic.missed(line.runner, reason, now, self.now_ns, numbered)
 
 
 def _names(messages: Sequence[Message], topics: Container[str]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from ccrs_core.connections.open_requests import Asked, chunks
+from ccrs_core.connections.open_requests import chunks
+from ccrs_core.connections.pings import Asked
 from ccrs_core.contract.codec import Codec, Outbound
 from ccrs_core.contract.exchange import Route
 from ccrs_core.model.subscriptions import Subscription

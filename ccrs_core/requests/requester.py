@@ -30,7 +30,7 @@ from ccrs_core.model.instruments import Market
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.requests.pages import Pages
 from ccrs_core.transport.context import Context
-from ccrs_core.transport.limits import HostLimits
+from ccrs_core.transport.limits import HostLimits, acquire_both
 
 T = TypeVar("T")
 
@@ -230,10 +230,22 @@ class Requester:
         weight = page.endpoint.weight_of(page.request, page.cursor)
         try:
             async with asyncio.timeout(page.patience):
-                await limits.requests.acquire(weight, lambda: self._hold(limits), page.share)
+                await self._granted(limits, page.endpoint, weight, page.share)
         except TimeoutError:
             text = f"the budget of requests lets none leave within {page.patience:g} s"
             raise RateLimited("", text) from None
+
+    async def _granted(
+        self, limits: HostLimits, endpoint: Endpoint[Any, Any], weight: int, share: float
+    ) -> None:
+        def hold() -> float:
+            return self._hold(limits)
+
+        if endpoint.pool is None:
+            await limits.requests.acquire(weight, hold, share)
+        else:
+            own = limits.pool(endpoint.pool)
+            await acquire_both(own, limits.requests, weight, hold, share)
 
     async def _exchanged(
         self, page: _Page, http: HttpRequest, base_url: str, limits: HostLimits

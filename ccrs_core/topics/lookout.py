@@ -17,7 +17,8 @@ import attrs
 
 from ccrs_core.connections.carried import Carried
 from ccrs_core.connections.quiet import Life, Quiet, Verdict
-from ccrs_core.contract.exchange import Budget, Exchange, Route
+from ccrs_core.contract.budgets import Budget
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades, Request
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import BookUpdate, TopOfBook
@@ -246,8 +247,9 @@ class Lookout:
     def _granted(self, limits: HostLimits, weight: int) -> bool:
         if limits.questions is None:
             budget = limits.requests.budget
-            seconds = max(60.0, budget.seconds)
-            amount = max(int(self.SHARE * budget.amount * seconds / budget.seconds), 1)
+            rate = self.SHARE * budget.rate
+            seconds = max(60.0, budget.seconds, 1 / rate)
+            amount = max(int(rate * seconds), 1)
             while amount < weight:
                 # Seldom is as good as cheap.
                 amount, seconds = amount * 2, seconds * 2

@@ -6,34 +6,75 @@ Budgets per host are shared by everything in the process that goes there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from ccrs_core.contract.exchange import Budget, Exchange
+from ccrs_core.contract.budgets import Budget, Limits, Pool
+from ccrs_core.contract.exchange import Exchange
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 
 
+class _Count:
+    """What was granted of one limit."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.used = 0
+        self._granted: deque[tuple[float, int]] = deque()
+
+    def expire(self, now: float) -> None:
+        granted, seconds = self._granted, self.budget.seconds
+        while granted and granted[0][0] + seconds <= now:
+            self.used -= granted.popleft()[1]
+
+    def grant(self, now: float, weight: int) -> None:
+        weight = min(weight, self.budget.amount)
+        self._granted.append((now, weight))
+        self.used += weight
+
+    def wait(self, now: float, weight: int, share: float) -> float:
+        """Seconds until there may be a grant."""
+        amount = max(int(self.budget.amount * share), 1)
+        weight = min(weight, self.budget.amount)
+        # What is heavier than the share alone must have the window to itself.
+        if self.used + weight <= amount or not self.used:
+            return 0.0
+        excess, when = self.used + weight - amount, now
+        for granted_at, granted in self._granted:
+            excess -= granted
+            when = granted_at
+            if excess <= 0:
+                break
+        return max(when + self.budget.seconds - now, 0.001)
+
+
 class Window:
-    """Grants at most ``budget.amount`` in *every* window of ``budget.seconds``, first come first
-    served. A grant that would exceed it waits. Threads and their event loops may share one."""
+    """Grants at most ``budget.amount`` in *every* window of ``budget.seconds`` (and so for each
+    limit that the budget has ``also``), first come first served. A grant that would exceed it
+    waits. Threads and their event loops may share one."""
 
     def __init__(self, budget: Budget, clock: Clock) -> None:
         self.budget = budget
         self._clock = clock
-        self._granted: deque[tuple[float, int]] = deque()
-        self._used = 0
+        self._counts = [_Count(each) for each in budget.all]
         self._alone = threading.Lock()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, asyncio.Lock]] = (
             WeakKeyDictionary()
         )
 
-    def _expire(self, now: float) -> None:
-        granted, seconds = self._granted, self.budget.seconds
-        while granted and granted[0][0] + seconds <= now:
-            self._used -= granted.popleft()[1]
+    def _wait(self, now: float, weight: int, share: float) -> float:
+        for count in self._counts:
+            count.expire(now)
+        return max(count.wait(now, weight, share) for count in self._counts)
+
+    def wait(self, weight: int = 1, share: float = 1.0) -> float:
+        """Seconds until there may be a grant; 0.0 where there is one."""
+        with self._alone:
+            return self._wait(self._clock.monotonic(), weight, share)
 
     def take(self, weight: int = 1, share: float = 1.0) -> float:
         """Take a grant if there is one: 0.0; else the seconds until there may be one.
@@ -42,38 +83,30 @@ class Window:
         """
         with self._alone:
             now = self._clock.monotonic()
-            self._expire(now)
-            amount = max(int(self.budget.amount * share), 1)
-            weight = min(weight, self.budget.amount)
-            # What is heavier than the share alone must have the window to itself.
-            if self._used + weight <= amount or not self._used:
-                self._granted.append((now, weight))
-                self._used += weight
-                return 0.0
-            excess, when = self._used + weight - amount, now
-            for granted_at, granted in self._granted:
-                excess -= granted
-                when = granted_at
-                if excess <= 0:
-                    break
-            return max(when + self.budget.seconds - now, 0.001)
+            wait = self._wait(now, weight, share)
+            if not wait:
+                for count in self._counts:
+                    count.grant(now, weight)
+            return wait
 
     def spare(self, share: float) -> bool:
         """Whether less than a share of the budget is used."""
         with self._alone:
-            self._expire(self._clock.monotonic())
-            return self._used < self.budget.amount * share
+            now = self._clock.monotonic()
+            for count in self._counts:
+                count.expire(now)
+            return all(count.used < count.budget.amount * share for count in self._counts)
 
     def correct(self, used: int) -> None:
-        """Note that somebody counts more as used than was granted here: other programs of the same
-        address, or another way to count."""
+        """Note that somebody counts more as used, of the budget's own limit, than was granted here:
+        other programs of the same address, or another way to count."""
         with self._alone:
             now = self._clock.monotonic()
-            self._expire(now)
-            unknown = min(used, self.budget.amount) - self._used
+            count = self._counts[0]
+            count.expire(now)
+            unknown = min(used, count.budget.amount) - count.used
             if unknown > 0:
-                self._granted.append((now, unknown))
-                self._used += unknown
+                count.grant(now, unknown)
 
     def _turn(self, share: float) -> asyncio.Lock:
         """Whose turn it is among those of an event loop who take the same share."""
@@ -103,16 +136,105 @@ class Window:
                 await asyncio.sleep(wait)
 
 
-class HostLimits:
-    """The budgets of one host: connection attempts, REST weight, and a pause it has asked for."""
+async def acquire_both(
+    own: Window,
+    common: Window,
+    weight: int,
+    hold: Callable[[], float] | None = None,
+    share: float = 1.0,
+) -> None:
+    """Wait for a grant of one from a budget of few, together with one from a budget of many. While
+    only the former has none, nobody waits for the latter behind this."""
+    async with own._turn(share):
+        while True:
+            if wait := own.wait(1, share):
+                await asyncio.sleep(wait)
+                continue
+            await common.acquire(weight, hold, share)
+            if not own.take(1, share):
+                return
 
-    def __init__(self, connects: Budget, requests: Budget, clock: Clock) -> None:
-        self.connects = Window(connects, clock)
+
+def take_all(windows: Sequence[Window]) -> float:
+    """Take a grant of each, if all have one: 0.0; else the seconds until they may."""
+    wait = max((window.wait() for window in windows), default=0.0)
+    if wait:
+        return wait
+    # Another thread may have been faster: what was taken then counts in vain.
+    return max([window.take() for window in windows], default=0.0)
+
+
+class Places:
+    """So many at a time, first come first served, of all threads and event loops together."""
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self._taken = 0
+        self._alone = threading.Lock()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """Whether who comes now has to wait."""
+        return self.most is not None and self._taken >= self.most
+
+    async def acquire(self) -> None:
+        """Wait for a place and take it."""
+        while True:
+            with self._alone:
+                if not self.full:
+                    self._taken += 1
+                    return
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                with self._alone:
+                    if turn in self._waiting:
+                        self._waiting.remove(turn)
+                    else:
+                        self._wake()
+                raise
+
+    def release(self) -> None:
+        """Give a place back."""
+        with self._alone:
+            self._taken -= 1
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            with contextlib.suppress(RuntimeError):  # its loop has ended
+                turn.get_loop().call_soon_threadsafe(_come, turn)
+                return
+
+
+def _come(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+class HostLimits:
+    """What one host allows: connection attempts, REST weight, connections at a time, frames; and a
+    pause it has asked for."""
+
+    def __init__(self, limits: Limits, requests: Budget, clock: Clock) -> None:
+        self.connects = Window(limits.connects, clock)
         self.requests = Window(requests, clock)
+        self.messages = None if limits.messages is None else Window(limits.messages, clock)
+        self.connections = Places(limits.connections)
         self.questions: Window | None = None
         """What whoever looks out for dead streams may ask, once one does."""
+        self._pools: dict[str, Window] = {}
         self._clock = clock
         self._paused_until = 0.0
+
+    def pool(self, pool: Pool) -> Window:
+        """The budget of some of its endpoints."""
+        known = self._pools.get(pool.name)
+        return known or self._pools.setdefault(pool.name, Window(pool.budget, self._clock))
 
     def pause(self, seconds: float) -> None:
         """Let no request leave before ``seconds`` have passed (HTTP 429, 418, 403)."""
@@ -131,12 +253,12 @@ _hosts_alone = threading.Lock()
 
 def limits_of(exchange: Exchange, url: str, clock: Clock, name: str = "rest") -> HostLimits:
     """The budgets of an address of an exchange; ``name`` is the address's, where it is for REST."""
-    host, connects = urlsplit(url).netloc, exchange.limits.connects
-    return host_limits(host, connects, exchange.rest_budget(name), clock, name)
+    host, limits = urlsplit(url).netloc, exchange.limits
+    return host_limits(host, limits, exchange.rest_budget(name), clock, name)
 
 
 def host_limits(
-    host: str, connects: Budget, requests: Budget, clock: Clock, name: str = ""
+    host: str, limits: Limits, requests: Budget, clock: Clock, name: str = ""
 ) -> HostLimits:
     """The budgets of a host, one per process (strictly: per clock), whatever event loops and
     threads share it. Those of other clocks than the system's end with the loop that used them.
@@ -153,7 +275,7 @@ def host_limits(
         else:
             for each in [k for k, (_, by) in _hosts.items() if by.is_closed() and k[0] != _SYSTEM]:
                 del _hosts[each]
-            found = HostLimits(connects, requests, clock)
+            found = HostLimits(limits, requests, clock)
         _hosts[key] = found, loop
         return found
 

@@ -10,7 +10,7 @@ from ccrs_bybit import Bybit
 
 from ccrs_core.conformance import Subject
 from ccrs_core.conformance.workbench.facts import Facts, FactsError, read
-from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.budgets import Budget
 from ccrs_core.contract.rest import GetBook, GetTopOfBook
 from ccrs_core.errors import RateLimited
 from ccrs_core.model.instruments import InstrumentStatus, Market

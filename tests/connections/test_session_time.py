@@ -190,9 +190,7 @@ def test_a_pause_of_our_own_does_not_end_a_login() -> None:
 
 
 def test_where_the_handshake_logs_in_no_frame_is_needed() -> None:
-    venue = exchange()
-    venue.session._login_frame = lambda request_id: None
-    venue.session._logged_in = False
+    venue = exchange(login="")
     venue.do(venue.session.add([tape("A")]))
     venue.do(venue.session.opened(0.0))
     assert venue.requests() == [["trades.A"]]

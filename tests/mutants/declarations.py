@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import attrs
 from ccrs_bybit import Bybit
 
-from ccrs_core.contract.exchange import Budget, Capabilities, Environment, Limits, Route
+from ccrs_core.contract.budgets import Budget, Limits
+from ccrs_core.contract.exchange import Capabilities, Environment, Route
 from ccrs_core.contract.rest import Endpoint, GetFundingHistory, Request
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription

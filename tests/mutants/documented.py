@@ -14,8 +14,9 @@ from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 from ccrs_okx.emulator import OkxDialect
 
+from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Codec, Heartbeat
-from ccrs_core.contract.exchange import Budget, Limits, Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import (
     Endpoint,
     GetBook,

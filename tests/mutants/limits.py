@@ -12,8 +12,9 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
+from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Ack, Codec, Data, Message, Outbound, Refused
-from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import GetBook, GetFundingHistory, HttpResponse, Request
 from ccrs_core.emulator import Dialect
 from ccrs_core.model.subscriptions import Subscription

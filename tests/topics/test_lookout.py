@@ -24,6 +24,7 @@ from ccrs_core import (
     GetActivity,
     GetTrades,
     Interest,
+    Limits,
     Request,
     Resumed,
     Route,
@@ -339,7 +340,7 @@ def _looked_out(shard: Told, ways: list[tuple[float, float]], seconds: float) ->
         loop = asyncio.get_running_loop()
         budget = Budget(amount=10**6, seconds=1.0)
         clock = VirtualClock()
-        limits = HostLimits(budget, budget, clock)
+        limits = HostLimits(Limits(), budget, clock)
 
         async def ask(question: Request[Any]) -> list[Any]:
             nonlocal asked

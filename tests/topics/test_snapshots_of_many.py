@@ -30,7 +30,7 @@ from ccrs_core import (
     Resumed,
     Subscription,
 )
-from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.budgets import Budget
 from ccrs_core.contract.rest import GetBook
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.topics.snapshots import SnapshotQueue

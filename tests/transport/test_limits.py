@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.errors import RateLimited
 from ccrs_core.transport import limits
 from ccrs_core.transport.base import SYSTEM_CLOCK
@@ -146,7 +146,7 @@ def test_nothing_leaves_during_a_pause_and_no_burst_leaves_at_its_end(
 ) -> None:
     async def main() -> None:
         clock = VirtualClock()
-        host = HostLimits(Budget(amount=100, seconds=1.0), budget, clock)
+        host = HostLimits(Limits(), budget, clock)
         left: list[tuple[float, int]] = []
         barred: list[tuple[float, float]] = []
 
@@ -170,9 +170,7 @@ def test_nothing_leaves_during_a_pause_and_no_burst_leaves_at_its_end(
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     async def main() -> None:
-        host = HostLimits(
-            Budget(amount=1, seconds=1.0), Budget(amount=1, seconds=1.0), VirtualClock()
-        )
+        host = HostLimits(Limits(), Budget(amount=1, seconds=1.0), VirtualClock())
         host.pause(10.0)
         host.pause(1.0)
         assert host.paused == 10.0
@@ -210,10 +208,10 @@ def test_all_who_go_to_a_host_on_one_loop_share_its_budgets() -> None:
     clock = VirtualClock()
 
     async def main() -> HostLimits:
-        first = host_limits("a.test", budget, budget, clock)
-        assert host_limits("a.test", budget, budget, clock) is first
-        assert host_limits("b.test", budget, budget, clock) is not first
-        assert host_limits("a.test", budget, budget, VirtualClock()) is not first
+        first = host_limits("a.test", Limits(connects=budget), budget, clock)
+        assert host_limits("a.test", Limits(connects=budget), budget, clock) is first
+        assert host_limits("b.test", Limits(connects=budget), budget, clock) is not first
+        assert host_limits("a.test", Limits(connects=budget), budget, VirtualClock()) is not first
         return first
 
     first = run(main())
@@ -225,7 +223,7 @@ def test_budgets_of_ended_loops_are_forgotten() -> None:
 
     async def main() -> None:
         clock = VirtualClock()
-        host = host_limits("a.test", budget, budget, clock)
+        host = host_limits("a.test", Limits(connects=budget), budget, clock)
         await asyncio.gather(*(host.requests.acquire() for _ in range(3)))
 
     for _ in range(5):
@@ -238,7 +236,7 @@ def test_threads_and_their_event_loops_share_a_hosts_budgets() -> None:
     start, together = threading.Barrier(8), []
 
     async def take() -> int:
-        own = host_limits(host, budget, budget, SYSTEM_CLOCK)
+        own = host_limits(host, Limits(connects=budget), budget, SYSTEM_CLOCK)
         together.append(own)
         taken = 0
         while own.requests.take() == 0.0:

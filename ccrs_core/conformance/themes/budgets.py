@@ -25,8 +25,9 @@ from ccrs_core.conformance.workbench.spy import SpiedExchange
 from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.conformance.workbench.world import Tap, World
 from ccrs_core.connections.states import SubscriptionState
+from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Heartbeat, Refused
-from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import Peer
 from ccrs_core.errors import CcrsError, RateLimited

@@ -24,8 +24,9 @@ from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.requested import asked, of_size
 from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.contract.budgets import Budget
 from ccrs_core.contract.codec import Refused
-from ccrs_core.contract.exchange import Budget, Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.emulator import HttpRefusal, PingAction
 from ccrs_core.errors import CcrsError, DecodeError, ExchangeError

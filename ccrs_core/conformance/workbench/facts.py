@@ -19,7 +19,7 @@ import attrs
 from ccrs_core import errors
 from ccrs_core.conformance.workbench.facts_entry import FILE, Entry, Fact, FactsError
 from ccrs_core.contract import rest
-from ccrs_core.contract.exchange import Budget
+from ccrs_core.contract.budgets import Budget
 from ccrs_core.contract.rest import Request
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import InstrumentStatus, Market

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ccrs_core.contract.access import Access
+from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Codec, Heartbeat, Message, Outbound
-from ccrs_core.contract.exchange import Budget, Exchange, Limits, Route
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import GetBook, HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import CcrsError
