@@ -64,7 +64,7 @@ class Exchange:
         if "ping" in frame or not frame:
             if self.pongs:
                 self.receive({"pong": 1})
-        elif self.mute:
+        elif self.mute or "once" in frame:
             return
         elif "login" in frame:
             self.receive({"login": frame["login"] == "good"})

@@ -184,7 +184,10 @@ class Toy(Exchange):
         messages: Budget | None = None,
         max_age: float | None = None,
         private: bool = False,
+        codec: type[Codec] | None = None,
+        **route: Any,
     ) -> None:
+        self._codec = ToyCodec if codec is None else codec
         self._route = Route(
             url="{stream}/v1",
             private=private,
@@ -193,13 +196,14 @@ class Toy(Exchange):
             topics_per_request=topics_per_request,
             messages=messages,
             max_age=max_age,
+            **route,
         )
 
     def route(self, subscription: Subscription) -> Route:
         return self._route
 
     def codec(self, route: Route) -> Codec:
-        return ToyCodec()
+        return self._codec()
 
     def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         return request

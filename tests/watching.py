@@ -52,9 +52,10 @@ async def world(
     options: Options | None = None,
     credentials: Credentials | None = None,
     latency: float = 0.01,
+    server: ToyServer | None = None,
     **how: Any,
 ) -> AsyncIterator[World]:
-    server = ToyServer()
+    server = ToyServer() if server is None else server
     server.now = asyncio.get_running_loop().time
     client = ccrs_core.connect(
         Toy() if exchange is None else exchange,

@@ -449,7 +449,7 @@ class Link:
             exchange=self.context.exchange.name,
             url=self.url,
             number=self.number,
-            name=name,
+            request=name,
             text=text,
         )
 
@@ -491,7 +491,11 @@ class Link:
         self.note_life(session)
         if session.first_data_at is not None:
             self.shared.alternatives.worked(self.shard.route, self.address)
-        self._apply(session.tick(now), now)
+        try:
+            self._apply(session.tick(now), now)
+        except Exception as error:  # a plugin's mistake must not leave it unwatched
+            log.exception("the timer of connection %d failed", self.number)
+            self.fail(f"its timer failed: {error!r}")
         at = session.wake_at
         if at != NEVER and self._connection is not None:
             self._timer_at = max(at, now + _TICK_GRAIN)

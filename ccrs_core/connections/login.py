@@ -99,7 +99,7 @@ class Once:
             return False
         if refused.later and what.attempts < self._patience.ack_attempts:
             what.attempts += 1
-            what.again_at = now + self._patience.ack
+            what.sent_at, what.again_at = None, now + self._patience.ack
             self._open[self._new_id()] = what
         else:
             code = f" (code {refused.code})" if refused.code else ""

@@ -39,9 +39,9 @@ class Specs:
 
     @hookspec
     def ccrs_request_unanswered(
-        self, exchange: str, url: str, number: int, name: str, text: str
+        self, exchange: str, url: str, number: int, request: str, text: str
     ) -> None:
-        """What a connection asks for once (``Codec.once``) wasn't granted, or not answered."""
+        """What a connection asks for once (``request``, one of ``Codec.once``) wasn't granted."""
 
     @hookspec
     def ccrs_feed_overflowed(self, exchange: str, lost: int) -> None:
