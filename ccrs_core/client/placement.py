@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from ccrs_core.client.status import Totals
 from ccrs_core.connections.shard import Shard
@@ -93,6 +95,7 @@ class Placement:
     def place(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
         """Place what was resolved."""
         self._shared()  # still open, after that
+        self._check_room(feed, resolved)
         placed = self._placed.setdefault(feed, {})
         batches: dict[Delivery, list[Subscription]] = {}
         for interest, found, route in resolved:
@@ -121,6 +124,40 @@ class Placement:
             )
         return subscription, route
 
+    def _check_room(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
+        """Refuse what would be more streams than a host allows all connections together."""
+        shared = self._shared()
+        exchange = shared.context.exchange
+        most = exchange.limits.subscriptions
+        if most is None:
+            return
+
+        def host(route: Route) -> str:
+            return urlsplit(shared.alternatives.url(route)).netloc
+
+        streams = Counter[str]()
+        for delivery in self.deliveries:
+            shard = delivery.shard
+            streams[host(shard.route)] += shard.reserved * shard.connections
+        new: set[tuple[Route, str]] = set()
+        for _, subscription, route in resolved:
+            if (self._key(route, feed), identity(subscription)) not in self._homes:
+                new.add((route, exchange.codec(route).topic(subscription)))
+        for route, _ in new:
+            streams[host(route)] += feed.connections
+        for name, count in streams.items():
+            if new and count > most:
+                raise Unsupported(
+                    f"{exchange.name} allows {most} streams of one address at {name}, on all "
+                    f"connections together; these would make {count}"
+                )
+
+    def _key(self, route: Route, feed: Feed) -> _Pool:
+        """What shards have in common that may carry this for a feed."""
+        exclusive = feed if feed.policy is Policy.BLOCK else None
+        account = self._accounts[DEFAULT].name if route.private else None
+        return route, account, feed.connections, id(exclusive)
+
     def _place(
         self, subscription: Subscription, route: Route, feed: Feed
     ) -> tuple[Subscription, Delivery]:
@@ -131,8 +168,7 @@ class Placement:
         """
         exclusive = feed if feed.policy is Policy.BLOCK else None
         account = self._accounts[DEFAULT] if route.private else None
-        name = None if account is None else account.name
-        key = (route, name, feed.connections, id(exclusive))
+        key = self._key(route, feed)
         known = self._homes.get((key, identity(subscription)))
         if known is not None:
             return known

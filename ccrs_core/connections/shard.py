@@ -115,6 +115,11 @@ class Shard:
         """What is wanted of a topic."""
         return tuple(self._wanted.get(topic, ()))
 
+    @property
+    def reserved(self) -> int:
+        """How many topics have a place."""
+        return len(self._reserved)
+
     def reserve(self, subscription: Subscription) -> bool:
         """Keep a place for a subscription that is about to be wanted, if it stays within the
         exchange's limits of one connection."""

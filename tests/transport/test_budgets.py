@@ -26,6 +26,7 @@ from ccrs_core import (
     RateLimited,
     Request,
     Subscription,
+    Unsupported,
     trades,
 )
 from ccrs_core.transport.limits import Places, Window, acquire_both, take_all
@@ -428,3 +429,25 @@ def test_all_that_is_free_is_taken_together_or_nothing() -> None:
         assert take_all([two]) == pytest.approx(9.0)
 
     run(main())
+
+
+@scenario
+async def test_more_streams_than_a_host_allows_are_refused_together_and_leave_nothing_behind() -> (
+    None
+):
+    async with world(trades("BTC/USD"), exchange=Capped(), connections=2) as seen:
+        with pytest.raises(Unsupported, match="allows 5 streams"):
+            await seen.feed.subscribe(trades("ETH/USD"), trades("SOL/USD"))
+        assert seen.feed.interests == (trades("BTC/USD"),)
+        await seen.feed.subscribe(trades("ETH/USD"))
+        await seen.feed.subscribe(trades("ETH/USD"), trades("BTC/USD"))  # has them
+        with pytest.raises(Unsupported):
+            await seen.feed.subscribe(trades("SOL/USD"))
+        await seen.feed.unsubscribe(trades("BTC/USD"))
+        await seen.feed.subscribe(trades("SOL/USD"))
+        await asyncio.sleep(5.0)
+        assert seen.server.subscribed() == 2 * [{"trades.ETH", "trades.SOL"}]
+        with pytest.raises(Unsupported):
+            async with seen.client.subscribe(trades("XRP/USD"), trades("ADA/USD")):
+                pass
+        assert len(seen.server.open) == 2
