@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 
-from ccrs_core.wire.kinds import NEEDED, Choice, Count, Digits, Kind, Ms, Text, paths_of
+from ccrs_core.wire.kinds import NEEDED, By, Choice, Count, Digits, Kind, Ms, Text, paths_of
 from ccrs_core.wire.shapes import ROWS, Shape
 from ccrs_core.wire.spellings import Token, Unspelled, tokens
 
@@ -18,6 +18,7 @@ Burst = Callable[[Sequence[bytes]], bool]
 fall. False where that can't be told in a cheap way."""
 
 _LONGEST_IDENTITY = 512
+_MOST_DIGITS = 18
 
 
 # --- copies ---------------------------------------------------------------------------------
@@ -40,54 +41,83 @@ def peek_of(shape: Shape, topic: str) -> Peek | None:
     if leaf.isdigit():
         return None
     key, ending, known = f'"{leaf}":'.encode(), _ending(shape, path), _needed(shape)
-    found = _value_of(kind, key)
+    musts = tuple(text for text, *others in known if not others)
+    others = tuple(texts for texts in known if len(texts) > 1)
+    width, value = len(key), _value_of(kind)
     numbered, first = shape.numbered_by is not None, shape.restart
 
     def peek(frame: bytes) -> tuple[str, int | bytes, bool] | None:
-        told = found(frame)
-        if len(told) != 1 or not told[0] or not frame.endswith(ending):
+        place = frame.rfind(key)
+        if place < 0 or frame.find(key, 0, place) >= 0 or not frame.endswith(ending):
             return None
-        if known:
-            for texts in known:
-                for text in texts:
-                    if text in frame:
-                        break
-                else:
-                    return None
+        digits = value(frame, place + width)
+        if digits is None:
+            return None
+        for text in musts:
+            if text not in frame:
+                return None
+        for texts in others:
+            for text in texts:
+                if text in frame:
+                    break
+            else:
+                return None
         if numbered:
-            number = int(told[0])
+            number = int(digits)
             return topic, number, number == first
-        return topic, told[0], False
+        return topic, digits, False
 
     return peek
 
 
-def _value_of(kind: Kind, key: bytes) -> Callable[[bytes], list[bytes]]:
-    digits = rb"(\d{1,18})"
+def _value_of(kind: Kind) -> Callable[[bytes, int], bytes | None]:
+    """What tells the digits, or the text, that begin at a place in a frame."""
     match kind:
-        case Text():
-            value = rb'"([^"\\]{1,64})"'
-        case Ms():
-            value = rb'"?' + digits + rb'"?'
         case Count() | Digits():
-            value = digits
+            return _digits
+        case Ms():
+            told = re.compile(rb'"?(\d{1,18})"?[,}]').match
+        case Text():
+            told = re.compile(rb'"([^"\\]{1,64})"[,}]').match
         case _:
             raise TypeError(f"{kind} tells no frames apart")
-    return re.compile(re.escape(key) + rb"(?:" + value + rb"[,}\]])?").findall
+
+    def value(frame: bytes, place: int) -> bytes | None:
+        found = told(frame, place)
+        return None if found is None else found[1]
+
+    return value
+
+
+def _digits(frame: bytes, place: int) -> bytes | None:
+    end = frame.find(b",", place)
+    digits = frame[place:end]
+    if end < 0 or not digits.isdigit():
+        digits, stop, _ = frame[place : place + _MOST_DIGITS + 1].partition(b"}")
+        if not stop or not digits.isdigit():
+            return None
+    return digits if len(digits) <= _MOST_DIGITS else None
 
 
 def _needed(shape: Shape) -> tuple[tuple[bytes, ...], ...]:
     """For each member that must say something known, all that it may say."""
     found = [((path, (value,))) for path, value in shape.only]
-    for _, kind in shape.fields:
-        if isinstance(kind, Choice) and kind.absent is NEEDED and not kind.of_flags:
-            found.append((kind.path, tuple(key for key, _ in kind.table)))
+    found += [
+        (kind.path, tuple(key for key, _ in kind.table))
+        for kind in _each(kind for _, kind in shape.fields)
+        if isinstance(kind, Choice) and kind.absent is NEEDED and not kind.of_flags
+    ]
     texts = []
     for path, values in found:
         leaf = path.rpartition(".")[2].removeprefix("/")
         spelled = (f'"{v}"' if isinstance(v, str) else str(v).lower() for v in values)
         texts.append(tuple(f'"{leaf}":{value}'.encode() for value in spelled))
     return tuple(texts)
+
+
+def _each(kinds: Iterable[Kind]) -> Iterator[Kind]:
+    for kind in kinds:
+        yield from _each(kind.arguments) if isinstance(kind, By) else [kind]
 
 
 def _ending(shape: Shape, path: str) -> bytes:
@@ -153,8 +183,11 @@ def burst_of(shape: Shape, text: str, start: int, head: bytes) -> Burst | None:
 
 
 def _stays(text: str, leaf: Token, known: dict[str, object]) -> bool:
-    """Whether a value has the same length in all frames that are spelled alike."""
-    return leaf.path in known or _TIMES(text[leaf.start : leaf.end].strip('"')) is not None
+    """Whether a value has the same length in most frames that are spelled alike: numbers have,
+    until they have another digit."""
+    if leaf.path in known or leaf.kind == "number":
+        return True
+    return _TIMES(text[leaf.start : leaf.end].strip('"')) is not None
 
 
 def _judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ccrs_core.contract.codec import Data
@@ -74,6 +75,7 @@ _SCOPE: dict[str, Any] = {
     "PRICES": PRICES,
     "SIZES": SIZES,
     "DECIMALS": DECIMALS,
+    "DIGITS": re.compile(r"\d{1,18}", re.ASCII).fullmatch,
     "Data": Data,
     "EARLIEST": EARLIEST_MS,
     "LATEST": LATEST_MS,
@@ -199,8 +201,9 @@ class Lines:
     def plain(self, kind: Count | Text | Digits | Flag) -> str:
         absent = getattr(kind, "absent", NEEDED)
         name = self.get(kind.path, needed=absent is NEEDED)
+        quoted = isinstance(kind, Count) and kind.quoted
         if absent is not NEEDED:
-            self.add(f"if {name} is None:")
+            self.add(f"if {name} is None{f' or {name} == {chr(39) * 2}' if quoted else ''}:")
             self.add(f"    {name} = {self.constant(absent)}")
             self.add("else:")
             self.depth += 1
@@ -211,6 +214,9 @@ class Lines:
                 self.wrong(kind.path, f"type({name}) is not bool")
             case Count() | Digits():
                 least = "-MOST_COUNT <" if isinstance(kind, Count) and kind.signed else "0 <="
+                if quoted:
+                    self.wrong(kind.path, f"type({name}) is not str or not DIGITS({name})")
+                    self.add(f"{name} = int({name})")
                 bounds = f"not {least} {name} < MOST_COUNT"
                 self.wrong(kind.path, f"type({name}) is not int or {bounds}")
         if isinstance(kind, Count) and kind.minus:
@@ -324,17 +330,17 @@ class Lines:
         needed = kind.absent is NEEDED
         at, much = self.get(kind.price, needed=needed), self.get(kind.size, needed=needed)
         self.add(f"{price} = {size} = None")
-        blank = f"{much} is not None and {much} != ''"
-        if not needed:
-            blank += f" and {at} is not None and {at} != ''"
-        self.add(f"if {blank}:")
-        known = f"{self.sizes(kind.scale)}[{much}]"
+        blank = [f"{raw} is not None and {raw} != ''" for raw in (much, at)]
+        self.add(f"if {' and '.join(blank)}:")
+        known = f"{self.sizes(kind.scale)}[{much}] or None"
+        paid = f"SIZES[{at}] or None"
         if kind.bare:
-            known = f"size_of_number({much})"
-        self.add(f"    {size} = {known} or None")
+            known, paid = f"size_of_number({much}) or None", f"size_of_number({at}) or None"
+        self.add(f"    {size} = {known}")
         self.add(f"    if {size} is not None:")
-        known = f"price_of_number({at})" if kind.bare else f"PRICES[{at}]"
-        self.add(f"        {price} = {known}")
+        self.add(f"        {price} = {paid}")
+        self.add(f"        if {price} is None:")
+        self.add(f"            {size} = None")
         return price, size
 
 

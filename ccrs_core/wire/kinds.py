@@ -41,7 +41,7 @@ class Kind:
 @attrs.frozen
 class Count(Kind):
     """A whole JSON number of at most 18 digits, not below zero unless ``signed``: a number of an
-    update, a count.
+    update, a count. ``quoted``: its digits, as a text.
 
     ``minus`` is taken from it; where the event's flag that ``unless`` names is true, it is None.
     """
@@ -51,6 +51,7 @@ class Count(Kind):
     minus: int = 0
     unless: str | None = None
     signed: bool = False
+    quoted: bool = False
 
 
 @attrs.frozen
@@ -148,7 +149,7 @@ class Best(Kind):
 
 @attrs.frozen
 class Quote(Kind):
-    """Price and size of a side that stand apart; None and None where the size is zero or blank.
+    """Price and size of a side that stand apart; None and None where one of them is zero or blank.
     For the fields ``bid`` and ``ask``. ``bare``: as JSON numbers."""
 
     price: str

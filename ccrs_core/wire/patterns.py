@@ -226,8 +226,10 @@ def _pattern_of(kind: Kind, token: Token, text: str) -> tuple[str, bool]:
             return _TEXT, True
         case Ms() if token.kind != "word":
             return _MS, quoted
-        case Count() | Digits() if token.kind == "number":
+        case Count() | Digits() if token.kind == "number" and not getattr(kind, "quoted", False):
             return _COUNT, False
+        case Count(quoted=True) if quoted:
+            return _COUNT, True
         case Flag() if token.kind == "word":
             return "true|false", False
         case Choice():

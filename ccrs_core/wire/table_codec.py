@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -177,8 +177,11 @@ class Lane:
         self.start = len(self.head.decode())
         self.decode: Reader = reader.decode
         self.peek: Peek = reader.peek
-        if type(reader) is ShapeReader:
-            self.decode, self.peek = reader.read, reader.told or reader.peek
+        if isinstance(reader, ShapeReader):
+            kind = type(reader)
+            self.decode = reader.read if kind.decode is ShapeReader.decode else reader.decode
+            if kind.peek is ShapeReader.peek and reader.told is not None:
+                self.peek = reader.told
         self.takers: list[Taker] = []
         self.bursts: list[Burst] = []
         self.rivals: tuple[Lane, ...] = ()
@@ -256,12 +259,12 @@ class TableCodec(Codec):
         """By the name that a parsed frame gives."""
         self._tags: dict[bytes, Lane] = {}
         """By what stands in the head of a frame."""
-        self._peeks: dict[bytes, Peek] = {}
-        """The same lanes' ways to tell copies."""
         self._head = _UNUSED
         self._start = 0
         self._lane: Lane | None = None
         self._take: Taker | None = None
+        self._peeked = _UNUSED
+        self._peek: Peek = _nothing
 
     # --- what an author may say otherwise ---
 
@@ -309,6 +312,12 @@ class TableCodec(Codec):
                 self._forget(topic)
             self._open(topic, stream, subscription)
         self._head, self._lane, self._take = _UNUSED, None, None
+        self._peeked = _UNUSED
+
+    @property
+    def topics(self) -> Collection[str]:
+        """Those that are open."""
+        return self._readers.keys()
 
     def close(self, subscriptions: Sequence[Subscription]) -> None:
         """Read no more frames of these topics."""
@@ -336,7 +345,6 @@ class TableCodec(Codec):
         for lane in lanes:
             lane.rivals = tuple(other for other in lanes if other is not lane)
             self._lanes[lane.name] = self._tags[lane.tag] = lane
-            self._peeks[lane.tag] = lane.peek
 
     def _forget(self, topic: str) -> None:
         for lane in self._readers.pop(topic, ()):
@@ -346,8 +354,8 @@ class TableCodec(Codec):
         """Take no more frames that come by a name."""
         self._lanes.pop(lane.name, None)
         self._tags.pop(lane.tag, None)
-        self._peeks.pop(lane.tag, None)
         self._head, self._lane, self._take = _UNUSED, None, None
+        self._peeked = _UNUSED
 
     def _heard(self, lane: Lane) -> None:
         """Of streams that say the same, the one that is heard first counts: a recording that holds
@@ -447,14 +455,13 @@ class TableCodec(Codec):
 
     _opening: ClassVar[bytes] = _UNUSED
     _closing: ClassVar[bytes] = _UNUSED
-    _begin: ClassVar[int] = 0
     _key: ClassVar[bytes] = _UNUSED
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if cls.head is not None:
             cls._opening, cls._closing = cls.head.start, cls.head.stop
-            cls._key, cls._begin = cls.head.start[1:], len(cls.head.start)
+            cls._key = cls.head.start[1:]
 
     def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
         lanes = [lane for lane in self._readers.get(topic, ()) if lane.takers]
@@ -483,12 +490,15 @@ class TableCodec(Codec):
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         """See :meth:`Codec.peek`: as shapes and readers tell; None where anything is unusual."""
-        if frame.startswith(self._opening):
-            begin = self._begin
-            peek = self._peeks.get(frame[begin : frame.find(self._closing, begin)])
-            return None if peek is None else peek(frame)
-        lane = self._lane_of(frame)
-        return None if lane is None else lane.peek(frame)
+        # The topic of a frame is often that of the one before.
+        if not frame.startswith(self._peeked):
+            lane = self._lane_of(frame)
+            if lane is None:
+                return None
+            if not frame.startswith(lane.head):
+                return lane.peek(frame)
+            self._peeked, self._peek = lane.head, lane.peek
+        return self._peek(frame)
 
     def newest(
         self, frames: Sequence[bytes], replaceable: Container[str]
@@ -499,6 +509,10 @@ class TableCodec(Codec):
                 if judge(frames):
                     return frames[-1:], {lane.topic: len(frames) - 1}
         return super().newest(frames, replaceable)
+
+
+def _nothing(frame: bytes) -> None:
+    """Of no topic."""
 
 
 def _with(frame: Any, path: str, rows: list[Any]) -> Any:

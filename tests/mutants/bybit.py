@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import attrs
 import orjson
+from ccrs_bybit.channels import TRADES
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.plain import CONTRACT_TRADE
-from ccrs_bybit.streams import TradeStream
 
 from ccrs_core.contract.codec import Data, Message, Outbound
 from ccrs_core.contract.rest import GetInstruments
@@ -131,11 +129,17 @@ class ShortWayOfContractsAlone(BybitCodec):
 
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         frame = super().subscribe(subscriptions, request_id)
-        for topic, stream in self._streams.items():
-            if isinstance(stream, TradeStream):
-                contract = CONTRACT_TRADE.fullmatch
-                self._plain[topic.encode()] = partial(stream.decode_plain, spot=contract)
+        for topic, lanes in self._readers.items():
+            if topic.startswith("publicTrade."):
+                for lane in lanes:
+                    lane.takers = lane.takers[:1]
+                    lane.shape = attrs.evolve(TRADES, usual=TRADES.usual[:1])
+                    lane.learn = _nothing_learned  # type: ignore[method-assign]
         return frame
+
+
+def _nothing_learned(frame: bytes, messages: Sequence[Message], received_time_ns: int) -> None:
+    """In place of ``Lane.learn``."""
 
 
 @caught_by(SHORT)

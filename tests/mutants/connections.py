@@ -92,7 +92,7 @@ class BadSymbolFailsTheWholeBatch(Misread):
 
     def message(self, message: Message) -> Message | None:
         if isinstance(message, Refused):
-            return Refused(message.request_id, message.code, message.text, tuple(self._streams))
+            return Refused(message.request_id, message.code, message.text, tuple(self.topics))
         return super().message(message)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ccrs_bybit import Bybit
 from ccrs_bybit.codec import BybitCodec
-from ccrs_bybit.streams import Stream
 
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.exchange import Route, SequenceScope
@@ -162,7 +161,7 @@ class PeekedTopicIsAnother(BybitCodec):
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         copy = super().peek(frame)
-        return None if copy is None else (next(iter(self._streams)), copy[1], copy[2])
+        return None if copy is None else (next(iter(self.topics)), copy[1], copy[2])
 
 
 @caught_by("test_a_glance_at_a_frame_says_what_decoding_it_says")
@@ -217,8 +216,7 @@ class NumbersPerConnectionCalledGlobal(Bybit):
         return Route(url=route.url, sequence_scope=SequenceScope.GLOBAL, topics_per_request=50)
 
 
-_STREAMS: dict[str, Stream] = {}
-_HANDLERS: dict[str, Any] = {}
+_SHARED: dict[str, dict[Any, Any]] = {"_readers": {}, "_lanes": {}, "_tags": {}}
 
 
 @caught_by("test_each_connection_has_a_codec_of_its_own")
@@ -227,8 +225,7 @@ class StateSharedBetweenConnections(BybitCodec):
 
     def __init__(self) -> None:
         super().__init__()
-        self._streams = _STREAMS
-        self._handlers = _HANDLERS
+        self.__dict__ |= _SHARED
 
 
 @caught_by("test_each_connection_has_a_codec_of_its_own")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+from ccrs_bybit.channels import SIDES
 from ccrs_bybit.codec import INTERVALS
-from ccrs_bybit.streams import SIDES
 from ccrs_bybit.symbols import instruments
 from ccrs_core import (
     NS_PER_MS,
@@ -33,26 +33,35 @@ from ccrs_core import (
     GetTrades,
     HttpRequest,
     Instrument,
-    Level,
     Market,
     Request,
     TopOfBook,
     Trade,
 )
 from ccrs_core.wire import (
+    Always,
+    Best,
+    Choice,
+    Count,
+    Flag,
+    Levels,
+    Ms,
+    Over,
+    Price,
+    Rate,
+    Shape,
+    Size,
+    Text,
     candle_page,
     candles_of_page,
-    decimal,
     goes_back,
     json_pages,
-    later,
     mark,
     ns_of_ms,
     oldest_first,
     plausible_ns,
-    price,
     read_rows,
-    size,
+    row_reader,
     spelled,
     within,
 )
@@ -79,6 +88,72 @@ Body = Mapping[str, Any]
 
 def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
     return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
+
+
+# --- Rows -----------------------------------------------------------------------------------
+
+_SIDES_OF_BOOKS = '"ts":1716863719031,"cts":1716863718905,"b":[["4.1","9"]],"a":[["4.2","8"]],"u":5'
+
+TOP_OF_BOOK = Shape(
+    # Its ``u`` is the 1000-level stream's, which has nothing to do with level 1's.
+    TopOfBook,
+    usual=[f"{{{_SIDES_OF_BOOKS}}}"],
+    fields={"exchange_time_ns": Ms("cts", other="ts"), "bid": Best("b"), "ask": Best("a")},
+)
+BOOK = Shape(
+    # The sequence is that of the 1000-level stream.
+    BookUpdate,
+    usual=[f"{{{_SIDES_OF_BOOKS}}}"],
+    fields={
+        "exchange_time_ns": Ms("cts", other="ts"),
+        "sequence": Count("u"),
+        "snapshot": Always(True),
+        "bids": Levels("b", left=True, cut=True),
+        "asks": Levels("a", left=True, cut=True),
+    },
+)
+TRADE = Shape(
+    Trade,
+    usual=[
+        (
+            '{"execId":"2100000000007764263","symbol":"X","price":"4.1","size":"9","side":"Sell",'
+            '"time":"1716863719031","isBlockTrade":false,"isRPITrade":true,"seq":"123456"}'
+        )
+    ],
+    fields={
+        "exchange_time_ns": Ms("time"),
+        "sequence": Count("seq", absent=None, quoted=True),
+        "trade_id": Text("execId"),
+        "price": Price("price"),
+        "size": Size("size"),
+        "side": Choice(SIDES, "side"),
+        "block": Flag("isBlockTrade", absent=False),
+        "rpi": Flag("isRPITrade", absent=None),
+    },
+)
+CANDLE = Shape(
+    Candle,
+    usual=['["1670608800000","4.1","4.3","4.0","4.2","118","2030.5"]'],
+    fields={
+        "open_time_ns": Ms("0"),
+        "open": Price("1"),
+        "high": Price("2"),
+        "low": Price("3"),
+        "close": Price("4"),
+        "volume": Size("5"),
+        "turnover": Size("6"),
+        "closed": Over(),
+    },
+)
+FUNDING = Shape(
+    Funding,
+    usual=['{"symbol":"X","fundingRate":"-0.0001","fundingRateTimestamp":"1672041600000"}'],
+    fields={
+        "exchange_time_ns": Ms("fundingRateTimestamp"),
+        "rate": Rate("fundingRate"),
+        "funding_time_ns": Ms("fundingRateTimestamp"),
+    },
+)
 
 
 # --- Server time ----------------------------------------------------------------------------
@@ -171,16 +246,6 @@ def _book_query(instrument: Instrument, levels: int) -> HttpRequest:
     )
 
 
-def _levels(rows: Any) -> tuple[Level, ...]:
-    if type(rows) is not list:
-        raise TypeError("levels aren't a list")
-    return tuple([(price(at), much) for at, text in rows if (much := size(text))])
-
-
-def _time_of(result: Body) -> int:
-    return ns_of_ms(result["cts"] if "cts" in result else result["ts"])
-
-
 def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
     return _book_query(request.instrument, 1)
 
@@ -188,24 +253,8 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
 def _read_top_of_book(
     request: GetTopOfBook, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[TopOfBook]:
-    instrument, result = request.instrument, body["result"]
-    bids, asks = _levels(result["b"]), _levels(result["a"])
-    bid_price, bid_size = bids[0] if bids else (None, None)
-    ask_price, ask_size = asks[0] if asks else (None, None)
-    return Answer(
-        TopOfBook(
-            instrument.exchange,
-            instrument.symbol,
-            _time_of(result),
-            received_time_ns,
-            # Its ``u`` is the 1000-level stream's, which has nothing to do with level 1's.
-            None,
-            bid_price,
-            bid_size,
-            ask_price,
-            ask_size,
-        )
-    )
+    read = row_reader(TOP_OF_BOOK, request.instrument, received_time_ns)
+    return Answer(read(body["result"]))
 
 
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
@@ -215,22 +264,8 @@ def _book(request: GetBook, cursor: str | None) -> HttpRequest:
 def _read_book(
     request: GetBook, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[BookUpdate]:
-    """The sequence is that of the 1000-level stream."""
-    instrument, result = request.instrument, body["result"]
-    if type(result["u"]) is not int:
-        raise TypeError("u isn't an integer")
-    return Answer(
-        BookUpdate(
-            instrument.exchange,
-            instrument.symbol,
-            _time_of(result),
-            received_time_ns,
-            result["u"],
-            True,
-            _levels(result["b"])[: request.depth],
-            _levels(result["a"])[: request.depth],
-        )
-    )
+    read = row_reader(BOOK, request.instrument, received_time_ns, depth=request.depth)
+    return Answer(read(body["result"]))
 
 
 # --- Trades ---------------------------------------------------------------------------------
@@ -252,29 +287,11 @@ def _read_trades(
     request: GetTrades, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Trade]]:
     instrument = request.instrument
+    read = row_reader(TRADE, instrument, received_time_ns)
 
     def trade(row: Any) -> Trade | None:
-        if row["symbol"] != instrument.native:
-            return None
-        side = SIDES.get(row["side"])
-        if side is None:
-            raise ValueError(f"side {row['side']}")
-        trade_id, seq, rpi = row["execId"], row.get("seq"), row.get("isRPITrade")
-        if type(trade_id) is not str:
-            raise TypeError("execId isn't text")
-        return Trade(
-            instrument.exchange,
-            instrument.symbol,
-            ns_of_ms(row["time"]),
-            received_time_ns,
-            int(seq) if seq else None,
-            trade_id,
-            price(row["price"]),
-            size(row["size"]),
-            side,
-            row.get("isBlockTrade") is True,
-            rpi if type(rpi) is bool else None,
-        )
+        made: Trade | None = read(row) if row["symbol"] == instrument.native else None
+        return made
 
     found = read_rows(body["result"]["list"], trade)
     return found.answer(oldest_first(found.values[::-1])[-request.limit :])
@@ -328,30 +345,11 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
 def _read_candles(
     request: GetCandles, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Candle]]:
-    instrument, interval = request.instrument, request.interval
     # The server's clock says which candles are closed; the local one may be wrong.
     now_ns = ns_of_ms(body["time"])
-
-    def candle(row: Any) -> Candle:
-        open_ns = ns_of_ms(row[0])
-        close_ns = later(open_ns, interval, 1)
-        return Candle(
-            instrument.exchange,
-            instrument.symbol,
-            None,
-            received_time_ns,
-            interval,
-            open_ns,
-            close_ns,
-            price(row[1]),
-            price(row[2]),
-            price(row[3]),
-            price(row[4]),
-            size(row[5]),
-            size(row[6]),
-            close_ns <= now_ns,
-        )
-
+    candle = row_reader(
+        CANDLE, request.instrument, received_time_ns, interval=request.interval, now_ns=now_ns
+    )
     rows = body["result"]["list"]
     found = read_rows(rows, candle)
     wanted, further = candles_of_page(
@@ -386,22 +384,9 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
 def _read_funding(
     request: GetFundingHistory, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
-    instrument = request.instrument
     rows = body["result"]["list"]
-    rates = []
-    for row in reversed(rows):
-        time_ns = ns_of_ms(row["fundingRateTimestamp"])
-        if within(request, time_ns):
-            rates.append(
-                Funding(
-                    instrument.exchange,
-                    instrument.symbol,
-                    time_ns,
-                    received_time_ns,
-                    decimal(row["fundingRate"]),
-                    time_ns,
-                )
-            )
+    read = row_reader(FUNDING, request.instrument, received_time_ns)
+    rates = [rate for rate in map(read, rows[::-1]) if within(request, rate.funding_time_ns)]
     return Answer(oldest_first(rates), _next_funding(request, rows, ns_of_ms(body["time"])))
 
 

@@ -1,4 +1,4 @@
-"""Topics ``tickers.…``, which carry tickers, funding rates, mark prices and options' top of book.
+"""Topics ``tickers.…``, which carry tickers, funding rates and mark prices.
 
 https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from ccrs_bybit.streams import Stream
 from ccrs_core import (
     NS_PER_MS,
     Channel,
@@ -20,11 +19,11 @@ from ccrs_core import (
     Message,
     Subscription,
     Ticker,
-    TopOfBook,
     Unchanged,
 )
 from ccrs_core.wire import (
     MALFORMED,
+    StreamReader,
     decimal_or_none,
     ns_of_ms,
     ns_or_none,
@@ -36,14 +35,14 @@ _LIMIT = 2**50
 """More than any count of Bybit's; its numbers still fit 63 bits."""
 
 
-class TickerStream(Stream):
+class TickerReader(StreamReader):
     """Tickers of spot, linear and inverse, with funding rate and mark price on their changes.
 
     Spot sends whole snapshots. Linear and inverse send one, then only the fields that changed,
     which are completed here from what this connection has seen.
     """
 
-    __slots__ = ("_channels", "_cross", "_fields", "_funding", "_mark", "_time_ns")
+    joined: ClassVar[bool] = True
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         super().__init__(topic, subscription)
@@ -53,9 +52,10 @@ class TickerStream(Stream):
         self._funding: tuple[Decimal, int | None] | None = None
         self._mark: tuple[Decimal, Decimal | None] | None = None
 
-    def add(self, channel: Channel) -> None:
+    def add(self, subscription: Subscription) -> None:
         """Yield this channel's events too: the next frame tells the present state, whether it has
         just changed or not."""
+        channel = subscription.channel
         self._channels.add(channel)
         if channel is Channel.FUNDING:
             self._funding = None
@@ -115,33 +115,6 @@ class TickerStream(Stream):
             )
             for place, event in events
         ]
-
-
-class OptionTopOfBookStream(Stream):
-    """Best bid and ask of an option: whole snapshots every 100 ms, unnumbered.
-
-    Options have no ``orderbook.1``. The alternative, ``orderbook.25``, is made of deltas, of which
-    a lost one would leave a wrong top for good.
-    """
-
-    __slots__ = ()
-
-    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        data = frame["data"]
-        if frame["type"] != "snapshot":
-            return self.unknown(f"type {frame['type']}")
-        if "bidPrice" not in data or "askPrice" not in data:
-            raise KeyError("bidPrice or askPrice")
-        event = TopOfBook(
-            self.exchange,
-            self.symbol,
-            ns_of_ms(frame["ts"]),
-            received_time_ns,
-            None,
-            *_best(data, "bid"),
-            *_best(data, "ask"),
-        )
-        return (Data(self.topic, (event,)),)
 
 
 def _best(fields: Mapping[str, Any], side: str) -> tuple[Decimal | None, Decimal | None]:
