@@ -54,13 +54,8 @@ from ccrs_core.wire.paging import (
 )
 from ccrs_core.wire.scaled import product, sizes_in
 from ccrs_core.wire.shapes import ROWS, Shape
-from ccrs_core.wire.table_codec import (
-    Head,
-    ShapeReader,
-    Stream,
-    StreamReader,
-    TableCodec,
-)
+from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader
+from ccrs_core.wire.table_codec import TableCodec
 from ccrs_core.wire.values import (
     DECIMALS,
     EARLIEST_MS,

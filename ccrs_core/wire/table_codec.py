@@ -2,239 +2,25 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any, ClassVar
 
-import attrs
 import orjson
 
-from ccrs_core.contract.codec import Codec, Data, Message, Unrecognised
+from ccrs_core.contract.codec import Codec, Message, Unrecognised
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.wire.bodies import row_by_row
-from ccrs_core.wire.copies import Burst, Peek, burst_of, peek_of
-from ccrs_core.wire.interpreter import Reader, frame_reader, prove
-from ccrs_core.wire.patterns import Taker, taker
+from ccrs_core.wire.copies import Peek
+from ccrs_core.wire.lanes import UNUSED, Lane
+from ccrs_core.wire.patterns import Taker
 from ccrs_core.wire.shapes import Shape, found
-from ccrs_core.wire.spellings import Unspelled
+from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader
 from ccrs_core.wire.values import MALFORMED
 
-MOST_LEARNED = 4
-"""Spellings beside the declared ones that are kept of a topic."""
-_ATTEMPTS = 16
-"""Frames of a topic that are looked at for another spelling."""
 _ANSWER = 32
 """Bytes that an answer has at most which isn't JSON."""
-_UNUSED = b"\x00"
-"""What no frame begins with."""
-
-
-class StreamReader(ABC):
-    """Reader of one topic's frames, with what it must remember of the connection's earlier ones:
-    for channels of which a :class:`Shape` can't say it all."""
-
-    shape: ClassVar[Shape | None] = None
-    """Where most frames are of a shape: they take its short ways."""
-    remembers: ClassVar[bool] = False
-    """Whether the event that a short way has read last is wanted, in ``last``."""
-    joined: ClassVar[bool] = False
-    """Whether several subscriptions may share the stream: then :meth:`add` is told of further ones,
-    and :meth:`drop` of those that end."""
-    rows: str | None = None
-    """Where rows stand that say something each by itself; see :func:`row_by_row`."""
-
-    def __init__(self, topic: str, subscription: Subscription) -> None:
-        self.topic = topic
-        self.instrument = subscription.instrument
-        self.exchange = subscription.instrument.exchange
-        self.symbol = subscription.instrument.symbol
-        self.last: Any = None
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The topics that frames may bring: several, where a stream is of many instruments."""
-        return (self.topic,)
-
-    def add(self, subscription: Subscription) -> None:  # noqa: B027 - most have one only
-        """Another subscription shares the stream."""
-
-    def drop(self, subscription: Subscription) -> bool:
-        """A subscription has ended; whether the stream goes on for others. By default it ends for
-        all, as topics do that several channels share."""
-        return False
-
-    @abstractmethod
-    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        """What a parsed frame of this topic says.
-
-        :raises KeyError: (or another of :data:`MALFORMED`) where it is malformed.
-        """
-
-    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
-        """See :meth:`Codec.peek`."""
-        return None
-
-    def unknown(self, what: object) -> tuple[Unrecognised]:
-        """For frames that say something new, which is not an error."""
-        return (Unrecognised(f"{self.topic}: {what}"[:200]),)
-
-
-class ShapeReader(StreamReader):
-    """Reader of frames of a shape. Subclasses name theirs, and do what it doesn't."""
-
-    def __init__(self, topic: str, subscription: Subscription, shape: Shape | None = None) -> None:
-        super().__init__(topic, subscription)
-        known = self.shape if shape is None else shape
-        if known is None:
-            raise TypeError(f"{type(self).__name__} has no shape")
-        self.read = frame_reader(known, topic, subscription)
-        """The general decoder of the shape."""
-        self.rows = known.rows if known.apart else None
-        self.told = peek_of(known, topic)
-        """How the shape tells copies."""
-
-    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
-        return None if self.told is None else self.told(frame)
-
-    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        return self.read(frame, received_time_ns)
-
-
-@attrs.frozen
-class Stream:
-    """A channel's topic and what reads it.
-
-    ``name`` has the instrument's native name in ``{native}`` (``{lower}``: in small letters), and
-    ``{depth}`` and ``{interval}``, the latter as the codec's ``intervals`` say. ``reads`` is a
-    :class:`Shape`, or a class of :class:`StreamReader`. ``also``: streams that say the same, as
-    recordings of other programs hold them; the one that is heard first counts.
-
-    :raises ValueError: where a shape doesn't read its own usual frames.
-    """
-
-    name: str
-    reads: Shape | type[StreamReader]
-    also: tuple[tuple[str, Shape | type[StreamReader]], ...] = ()
-
-    def __attrs_post_init__(self) -> None:
-        for _, reads in ((self.name, self.reads), *self.also):
-            shape = reads if isinstance(reads, Shape) else reads.shape
-            if shape is not None:
-                prove(shape)
-
-
-@attrs.frozen
-class Head:
-    """Where frames name their topic: in the member ``key``, at their beginning in the usual
-    spelling. With ``parts`` that member is an object, whose members of these names, joined by
-    colons, are the topic."""
-
-    key: str
-    parts: tuple[str, ...] = ()
-
-    @property
-    def start(self) -> bytes:
-        """What frames begin with."""
-        return f'{{"{self.key}":{{'.encode() if self.parts else f'{{"{self.key}":"'.encode()
-
-    @property
-    def stop(self) -> bytes:
-        """What ends the head."""
-        return b"}" if self.parts else b'"'
-
-    def tag(self, topic: str) -> bytes:
-        """What stands between the two in frames of a topic."""
-        if not self.parts:
-            return orjson.dumps(topic)[1:-1]
-        return orjson.dumps(dict(zip(self.parts, topic.split(":"), strict=False)))[1:-1]
-
-    def topic(self, frame: Any) -> str | None:
-        """The topic that a parsed frame names; None where it names none."""
-        named = frame.get(self.key)
-        if self.parts and named is not None:
-            return ":".join([named[part] for part in self.parts])
-        if named is not None and type(named) is not str:
-            raise TypeError(f"{self.key} isn't a text")
-        return named
-
-
-class Lane:
-    """What is known of the frames that come by one name."""
-
-    def __init__(
-        self,
-        topic: str,
-        name: str,
-        reader: StreamReader,
-        shape: Shape | None,
-        subscription: Subscription,
-        head: Head | None,
-    ) -> None:
-        self.topic, self.name, self.reader, self.shape = topic, name, reader, shape
-        self.tag = b"" if head is None else head.tag(name)
-        self.head = _UNUSED if head is None else head.start + self.tag + head.stop
-        self.start = len(self.head.decode())
-        self.decode: Reader = reader.decode
-        self.peek: Peek = reader.peek
-        if isinstance(reader, ShapeReader):
-            kind = type(reader)
-            self.decode = reader.read if kind.decode is ShapeReader.decode else reader.decode
-            if kind.peek is ShapeReader.peek and reader.told is not None:
-                self.peek = reader.told
-        self.takers: list[Taker] = []
-        self.bursts: list[Burst] = []
-        self.rivals: tuple[Lane, ...] = ()
-        """Lanes that say the same, until one of them is heard."""
-        self._subscription = subscription
-        self._learned = self._attempts = 0
-        if shape is not None and head is not None:
-            for text in shape.usual:
-                start = _end_of_head(head, text)
-                made, burst = self._know(text, start), burst_of(shape, text, start, self.head)
-                self.takers += [] if made is None else [made]
-                self.bursts += [] if burst is None else [burst]
-
-    def _know(self, text: str, start: int) -> Taker | None:
-        """What takes frames that are spelled as one is, from the end of its head on."""
-        assert self.shape is not None
-        told = self.reader if self.reader.remembers else None
-        instrument = self._subscription.instrument
-        try:
-            return taker(self.shape, text, start, self.topic, instrument, told)
-        except Unspelled:
-            return None
-
-    def take(self, frame: bytes, received_time_ns: int, first: int = 0) -> Sequence[Message] | None:
-        """What a frame says by any of the short ways, from the one at ``first`` on; that one is
-        tried first from then on."""
-        for place in range(first, len(self.takers)):
-            messages = self.takers[place](frame, self.start, received_time_ns)
-            if messages is not None:
-                self.takers.insert(0, self.takers.pop(place))
-                return messages
-        return None
-
-    def learn(self, frame: bytes, messages: Sequence[Message], received_time_ns: int) -> None:
-        """Take frames that are spelled like one of which no short way was known; only if that way
-        then says of it what was read."""
-        if self._learned >= MOST_LEARNED or self._attempts >= _ATTEMPTS or not self.takers:
-            return
-        if len(messages) != 1 or not isinstance(messages[0], Data) or len(messages[0].events) != 1:
-            return
-        self._attempts += 1
-        made = self._know(frame.decode(), self.start)
-        again = None if made is None else made(frame, self.start, received_time_ns)
-        if made is not None and again is not None and repr([*again]) == repr([*messages]):
-            self.takers.insert(0, made)
-            self._learned += 1
-
-
-def _end_of_head(head: Head, text: str) -> int:
-    start = head.start.decode()
-    if not text.startswith(start):
-        raise ValueError(f"a usual frame doesn't begin with {start}: {text[:80]}")
-    return text.index(head.stop.decode(), len(start)) + len(head.stop)
 
 
 class TableCodec(Codec):
@@ -259,11 +45,11 @@ class TableCodec(Codec):
         """By the name that a parsed frame gives."""
         self._tags: dict[bytes, Lane] = {}
         """By what stands in the head of a frame."""
-        self._head = _UNUSED
+        self._head = UNUSED
         self._start = 0
         self._lane: Lane | None = None
         self._take: Taker | None = None
-        self._peeked = _UNUSED
+        self._peeked = UNUSED
         self._peek: Peek = _nothing
 
     # --- what an author may say otherwise ---
@@ -311,8 +97,8 @@ class TableCodec(Codec):
             if lanes is not None:
                 self._forget(topic)
             self._open(topic, stream, subscription)
-        self._head, self._lane, self._take = _UNUSED, None, None
-        self._peeked = _UNUSED
+        self._head, self._lane, self._take = UNUSED, None, None
+        self._peeked = UNUSED
 
     @property
     def topics(self) -> Collection[str]:
@@ -354,8 +140,8 @@ class TableCodec(Codec):
         """Take no more frames that come by a name."""
         self._lanes.pop(lane.name, None)
         self._tags.pop(lane.tag, None)
-        self._head, self._lane, self._take = _UNUSED, None, None
-        self._peeked = _UNUSED
+        self._head, self._lane, self._take = UNUSED, None, None
+        self._peeked = UNUSED
 
     def _heard(self, lane: Lane) -> None:
         """Of streams that say the same, the one that is heard first counts: a recording that holds
@@ -441,7 +227,7 @@ class TableCodec(Codec):
 
     def _look_up(self, frame: bytes) -> None:
         """Find what is known of a frame's topic, for it and those that begin alike."""
-        self._head, self._lane, self._take = _UNUSED, None, None
+        self._head, self._lane, self._take = UNUSED, None, None
         if not frame.startswith(self._opening):
             return
         begin = len(self._opening)
@@ -453,9 +239,9 @@ class TableCodec(Codec):
             self._head, self._start, self._lane = lane.head, lane.start, lane
             self._take = lane.takers[0] if lane.takers else None
 
-    _opening: ClassVar[bytes] = _UNUSED
-    _closing: ClassVar[bytes] = _UNUSED
-    _key: ClassVar[bytes] = _UNUSED
+    _opening: ClassVar[bytes] = UNUSED
+    _closing: ClassVar[bytes] = UNUSED
+    _key: ClassVar[bytes] = UNUSED
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -521,4 +307,4 @@ def _with(frame: Any, path: str, rows: list[Any]) -> Any:
     return {**frame, name: _with(frame[name], further, rows) if further else rows}
 
 
-__all__ = ["MOST_LEARNED", "Head", "Lane", "ShapeReader", "Stream", "StreamReader", "TableCodec"]
+__all__ = ["TableCodec"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import Data
-from ccrs_core.wire.table_codec import MOST_LEARNED
+from ccrs_core.wire.lanes import MOST_LEARNED
 from tests.wire.declared import TOPIC, Declared, declarations, subscribed, verdict
 
 BREAKS = st.sampled_from(

@@ -1,0 +1,148 @@
+"""A channel's stream: its name, where frames say it, and what reads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+import orjson
+
+from ccrs_core.contract.codec import Message, Unrecognised
+from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.wire.copies import peek_of
+from ccrs_core.wire.interpreter import frame_reader, prove
+from ccrs_core.wire.shapes import Shape
+
+
+class StreamReader(ABC):
+    """Reader of one topic's frames, with what it must remember of the connection's earlier ones:
+    for channels of which a :class:`Shape` can't say it all."""
+
+    shape: ClassVar[Shape | None] = None
+    """Where most frames are of a shape: they take its short ways."""
+    remembers: ClassVar[bool] = False
+    """Whether the event that a short way has read last is wanted, in ``last``."""
+    joined: ClassVar[bool] = False
+    """Whether several subscriptions may share the stream: then :meth:`add` is told of further ones,
+    and :meth:`drop` of those that end."""
+    rows: str | None = None
+    """Where rows stand that say something each by itself; see :func:`row_by_row`."""
+
+    def __init__(self, topic: str, subscription: Subscription) -> None:
+        self.topic = topic
+        self.instrument = subscription.instrument
+        self.exchange = subscription.instrument.exchange
+        self.symbol = subscription.instrument.symbol
+        self.last: Any = None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that frames may bring: several, where a stream is of many instruments."""
+        return (self.topic,)
+
+    def add(self, subscription: Subscription) -> None:  # noqa: B027 - most have one only
+        """Another subscription shares the stream."""
+
+    def drop(self, subscription: Subscription) -> bool:
+        """A subscription has ended; whether the stream goes on for others. By default it ends for
+        all, as topics do that several channels share."""
+        return False
+
+    @abstractmethod
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        """What a parsed frame of this topic says.
+
+        :raises KeyError: (or another of :data:`MALFORMED`) where it is malformed.
+        """
+
+    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
+        """See :meth:`Codec.peek`."""
+        return None
+
+    def unknown(self, what: object) -> tuple[Unrecognised]:
+        """For frames that say something new, which is not an error."""
+        return (Unrecognised(f"{self.topic}: {what}"[:200]),)
+
+
+class ShapeReader(StreamReader):
+    """Reader of frames of a shape. Subclasses name theirs, and do what it doesn't."""
+
+    def __init__(self, topic: str, subscription: Subscription, shape: Shape | None = None) -> None:
+        super().__init__(topic, subscription)
+        known = self.shape if shape is None else shape
+        if known is None:
+            raise TypeError(f"{type(self).__name__} has no shape")
+        self.read = frame_reader(known, topic, subscription)
+        """The general decoder of the shape."""
+        self.rows = known.rows if known.apart else None
+        self.told = peek_of(known, topic)
+        """How the shape tells copies."""
+
+    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
+        return None if self.told is None else self.told(frame)
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        return self.read(frame, received_time_ns)
+
+
+@attrs.frozen
+class Stream:
+    """A channel's topic and what reads it.
+
+    ``name`` has the instrument's native name in ``{native}`` (``{lower}``: in small letters), and
+    ``{depth}`` and ``{interval}``, the latter as the codec's ``intervals`` say. ``reads`` is a
+    :class:`Shape`, or a class of :class:`StreamReader`. ``also``: streams that say the same, as
+    recordings of other programs hold them; the one that is heard first counts.
+
+    :raises ValueError: where a shape doesn't read its own usual frames.
+    """
+
+    name: str
+    reads: Shape | type[StreamReader]
+    also: tuple[tuple[str, Shape | type[StreamReader]], ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        for _, reads in ((self.name, self.reads), *self.also):
+            shape = reads if isinstance(reads, Shape) else reads.shape
+            if shape is not None:
+                prove(shape)
+
+
+@attrs.frozen
+class Head:
+    """Where frames name their topic: in the member ``key``, at their beginning in the usual
+    spelling. With ``parts`` that member is an object, whose members of these names, joined by
+    colons, are the topic."""
+
+    key: str
+    parts: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> bytes:
+        """What frames begin with."""
+        return f'{{"{self.key}":{{'.encode() if self.parts else f'{{"{self.key}":"'.encode()
+
+    @property
+    def stop(self) -> bytes:
+        """What ends the head."""
+        return b"}" if self.parts else b'"'
+
+    def tag(self, topic: str) -> bytes:
+        """What stands between the two in frames of a topic."""
+        if not self.parts:
+            return orjson.dumps(topic)[1:-1]
+        return orjson.dumps(dict(zip(self.parts, topic.split(":"), strict=False)))[1:-1]
+
+    def topic(self, frame: Any) -> str | None:
+        """The topic that a parsed frame names; None where it names none."""
+        named = frame.get(self.key)
+        if self.parts and named is not None:
+            return ":".join([named[part] for part in self.parts])
+        if named is not None and type(named) is not str:
+            raise TypeError(f"{self.key} isn't a text")
+        return named
+
+
+__all__ = ["Head", "ShapeReader", "Stream", "StreamReader"]
