@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ccrs_core.emulator.allowances import Allowance
+    from ccrs_core.emulator.allowances import Allowance, Occupancy
     from ccrs_core.emulator.broadcasts import BookView, Broadcast
     from ccrs_core.emulator.dialect import Dialect, Oddity
     from ccrs_core.emulator.exchange import EmulatedExchange
     from ccrs_core.emulator.fault_menu import GARBLED, Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
-    from ccrs_core.emulator.frame import Frame, HttpRefusal
+    from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal
     from ccrs_core.emulator.history import (
         candle_page,
         first_payments,
@@ -71,13 +71,13 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.venue import Venue
 
 _HOMES = {
-    "allowances": ("Allowance",),
+    "allowances": ("Allowance", "Occupancy"),
     "broadcasts": ("BookView", "Broadcast"),
     "dialect": ("Dialect", "Oddity"),
     "exchange": ("EmulatedExchange",),
     "fault_menu": ("GARBLED", "Fault", "FaultKind", "parse_fault"),
     "faults": ("ActiveFault", "Faults"),
-    "frame": ("Frame", "HttpRefusal"),
+    "frame": ("Frame", "Handshake", "HttpRefusal"),
     "history": (
         "candle_page",
         "first_payments",
@@ -153,6 +153,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Dialect",
     "Visitor",
     "Frame",
+    "Handshake",
     "HttpRefusal",
     "Oddity",
     "Broadcast",
@@ -177,6 +178,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "trimmed",
     "json_object",
     "Allowance",
+    "Occupancy",
     "Query",
     "Wrong",
     "BadRequest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 from ccrs_core.model.units import NS_PER_SECOND
 
@@ -39,3 +39,25 @@ class Allowance:
         """When the oldest of what is counted will count no more."""
         times = self._times.get(address)
         return times[0] + self._length_ns if times else now_ns
+
+
+class Occupancy:
+    """How many of something an address may have at once: connections, subscriptions.
+
+    :param limit: None for any number.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self._held: Counter[str] = Counter()
+
+    def enter(self, address: str, count: int = 1) -> bool:
+        """Count so many more; False where they are too many, and then none of them is counted."""
+        if self.limit is not None and self._held[address] + count > self.limit:
+            return False
+        self._held[address] += count
+        return True
+
+    def leave(self, address: str, count: int = 1) -> None:
+        """So many are gone."""
+        self._held[address] -= count

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
-from ccrs_core.emulator.frame import Frame, HttpRefusal
+from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.peer import Peer, Visitor
 from ccrs_core.emulator.venue import Venue
@@ -98,8 +98,8 @@ class Dialect(ABC):
         """The instruments that the exchange lists at a time."""
 
     @abstractmethod
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        """Accept or refuse a WebSocket on a path, from a network address."""
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        """Accept or refuse a WebSocket."""
 
     @abstractmethod
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:

@@ -7,7 +7,7 @@ what time it is, carries out what it finds in every peer's ``outbox``, and comes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from itertools import count
 
@@ -16,7 +16,7 @@ import attrs
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator.dialect import Dialect
 from ccrs_core.emulator.faults import Faults
-from ccrs_core.emulator.frame import HttpRefusal
+from ccrs_core.emulator.frame import Handshake, HttpRefusal
 from ccrs_core.emulator.intermediary import NEVER_ASKED, garbled
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.peer import Peer
@@ -55,21 +55,32 @@ class EmulatedExchange(Venue):
     # --- for the driver ---
 
     def open(
-        self, path: str, query: Mapping[str, str], now_ns: int, address: str = "127.0.0.1"
+        self,
+        path: str,
+        query: Mapping[str, str],
+        now_ns: int,
+        address: str = "127.0.0.1",
+        headers: Iterable[tuple[str, str]] = (),
     ) -> Peer | HttpRefusal:
         """A client asks for a WebSocket: the exchange's end of it, or how to refuse it."""
         self.advance(now_ns)
         refusal = self.faults.refusal(path)
         if refusal is not None:
             return refusal
-        visitor = self.dialect.open(path, query, address)
+        handshake = Handshake(
+            path=path,
+            query=query,
+            headers={name.lower(): value for name, value in headers},
+            address=address,
+        )
+        visitor = self.dialect.open(handshake)
         if isinstance(visitor, HttpRefusal):
             return visitor
         peer = Peer(
             self,
             self.faults,
             next(self._numbers),
-            path,
+            handshake,
             visitor,
             ready=self._has_said,
             ended=self._ended,

@@ -1,4 +1,4 @@
-"""What goes over a WebSocket to a client: messages, and refusals of the handshake."""
+"""What passes over a WebSocket: a client's handshake and its refusal, and messages to it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ class Frame:
 
     def __repr__(self) -> str:
         return f"Frame({self.payload[:200]!r})"
+
+
+@attrs.frozen(kw_only=True)
+class Handshake:
+    """What a client asks for a WebSocket with."""
+
+    path: str
+    query: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    """HTTP headers; their names in small letters."""
+    address: str
+    """The client's network address."""
 
 
 @attrs.frozen(kw_only=True)

@@ -124,7 +124,8 @@ class EmulatorTransport:
         self, url: str, headers: Sequence[tuple[str, str]] = ()
     ) -> EmulatorConnection:
         parts = urlsplit(url)
-        peer = self.venue.open(parts.path, dict(parse_qsl(parts.query)), self._now())
+        query = dict(parse_qsl(parts.query))
+        peer = self.venue.open(parts.path, query, self._now(), headers=headers)
         if isinstance(peer, HttpRefusal):
             self._deliver()
             if peer.status is None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import attrs
 
 from ccrs_core.emulator.broadcasts import Broadcast
-from ccrs_core.emulator.frame import Frame
+from ccrs_core.emulator.frame import Frame, Handshake
 from ccrs_core.emulator.venue import Venue
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 
@@ -45,6 +45,8 @@ class Visitor(ABC):
     """Seconds without any frame in either direction after which the exchange hangs up."""
     ping_interval: float | None = None
     """Seconds between the WebSocket pings that the exchange sends; None where it sends none."""
+    largest_frame: ClassVar[int | None] = None
+    """Bytes that a frame of the client's may have; who sends a larger one is hung up on."""
     pong_timeout: float = 60.0
     """Seconds without the pong of a ping after which the exchange hangs up."""
 
@@ -56,6 +58,9 @@ class Visitor(ABC):
     @abstractmethod
     def received(self, frame: str | bytes, now_ns: int) -> None:
         """The client sent a frame; answer by the peer's methods."""
+
+    def closed(self, now_ns: int) -> None:  # noqa: B027 - most forget with the object
+        """The connection has ended, from whichever side; its subscriptions are about to."""
 
     def heartbeat(self, now_ns: int) -> None:  # noqa: B027 - most exchanges don't count them
         """The client sent a WebSocket ping, which is answered already, or a pong."""
@@ -92,7 +97,7 @@ class Peer:
         venue: Venue,
         faults: Interference,
         number: int,
-        path: str,
+        handshake: Handshake,
         visitor: Visitor,
         *,
         ready: Callable[[Peer], None],
@@ -102,7 +107,9 @@ class Peer:
         self.venue = venue
         self.number = number
         """Connections are numbered from 1 as they open."""
-        self.path = path
+        self.path = handshake.path
+        self.address = handshake.address
+        """The client's network address, by which exchanges count."""
         self.outbox: list[Action] = []
         self.open = True
         self.deaf = False
@@ -135,6 +142,10 @@ class Peer:
         self.venue.advance(now_ns)
         if self.open and not self.deaf:
             self._active_ns = now_ns
+            most = self.visitor.largest_frame
+            if most is not None and _bytes(frame) > most:
+                self.close(1009, "message too big")
+                return
             faults = self._faults
             if faults.quiet or not faults.busy(self, frame, now_ns):
                 self.visitor.received(frame, now_ns)
@@ -156,6 +167,7 @@ class Peer:
         if self.open:
             self.open = False
             self._ended(self)
+            self.visitor.closed(self.venue.now_ns)
         for broadcast in tuple(self.subscriptions.values()):
             broadcast.leave(self)
         self.subscriptions.clear()
@@ -258,3 +270,7 @@ class Peer:
                     self.venue.at(self._active_ns + limit_ns, look)
 
         self.venue.at(self._active_ns + limit_ns, look)
+
+
+def _bytes(frame: str | bytes) -> int:
+    return len(frame.encode() if isinstance(frame, str) else frame)

@@ -255,7 +255,8 @@ class EmulatorServer:
         if transport is None:
             return web.Response(status=400)
         query = dict(request.query)
-        peer = self.venue.open(request.path, query, self._now(), request.remote or "")
+        told = request.headers.items()
+        peer = self.venue.open(request.path, query, self._now(), request.remote or "", told)
         if isinstance(peer, HttpRefusal):
             self._flush()
             if peer.status is None:

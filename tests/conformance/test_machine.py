@@ -203,8 +203,8 @@ class Mute(Bybit):
 
     def dialect(self) -> Dialect:
         class Muted(BybitDialect):
-            def open(self, path: str, query: Any, address: str) -> Any:
-                session = super().open(path, query, address)
+            def open(self, handshake: Any) -> Any:
+                session = super().open(handshake)
                 if isinstance(session, BybitVisitor):
                     return QuietSession(self, session._category)
                 return session

@@ -6,7 +6,7 @@ of the topic ``book.AB``: ``book.AB NUMBER first|more BIDS ASKS`` with levels as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from ccrs_core.emulator import (
     Changed,
     Dialect,
     Frame,
+    Handshake,
     HttpRefusal,
     Listing,
     SimulatedMarket,
@@ -96,8 +97,8 @@ class PlainDialect(Dialect):
             for symbol in ("AB", "CD")
         ]
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        if path not in {"/ws", "/other"}:
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        if handshake.path not in {"/ws", "/other"}:
             return HttpRefusal(status=404)
         return PlainVisitor(self)
 

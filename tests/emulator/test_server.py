@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from unittest import mock
 
@@ -16,7 +16,7 @@ import pytest
 
 from ccrs_core import ConnectFailed, ConnectionLost, TransportError, UsageError
 from ccrs_core.contract.rest import HttpRequest
-from ccrs_core.emulator import EmulatedExchange, EmulatorServer, HttpRefusal, Visitor
+from ccrs_core.emulator import EmulatedExchange, EmulatorServer, Handshake, HttpRefusal, Visitor
 from ccrs_core.transport.base import Connection, TransportOptions
 from ccrs_core.transport.http import HttpTransport
 from tests.emulator.plain import START_NS, PlainDialect, PlainVisitor
@@ -353,7 +353,7 @@ class Pinging(PlainVisitor):
 
 
 class PingingDialect(PlainDialect):
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
         return Pinging(self)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from ccrs_core.emulator import (
     EmulatedExchange,
     EmulatorTransport,
     Frame,
+    Handshake,
     HttpRefusal,
     Peer,
     PingAction,
@@ -169,7 +169,7 @@ class Pinging(PlainVisitor):
 
 
 class PingingDialect(PlainDialect):
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
         return Pinging(self)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -25,7 +25,7 @@ from ccrs_core.contract.codec import (
 )
 from ccrs_core.contract.compression import Compression
 from ccrs_core.contract.exchange import Route
-from ccrs_core.emulator.dialect import Dialect, Frame, HttpRefusal, Visitor
+from ccrs_core.emulator import Dialect, Frame, Handshake, HttpRefusal, Visitor
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.wire import MALFORMED
@@ -303,8 +303,8 @@ class _Zipping(Visitor):
 class ZippingDialect(BybitDialect):
     """A Bybit that compresses its frames, as some exchanges do."""
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        session = super().open(path, query, address)
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        session = super().open(handshake)
         return session if isinstance(session, HttpRefusal) else _Zipping(session)
 
 

@@ -25,7 +25,7 @@ from ccrs_core.contract.rest import (
     HttpResponse,
     Request,
 )
-from ccrs_core.emulator import Dialect, HttpRefusal, Visitor
+from ccrs_core.emulator import Dialect, Handshake, HttpRefusal, Visitor
 from ccrs_core.errors import AuthError, CcrsError, InvalidRequest, RateLimited
 from ccrs_core.model.instruments import InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
@@ -99,10 +99,8 @@ class HeartbeatAfterTheEndInBoth(Okx):
 
     def dialect(self) -> Dialect:
         class Mistaken(SpeaksThrough):
-            def open(
-                self, path: str, query: Mapping[str, str], address: str
-            ) -> Visitor | HttpRefusal:
-                session = super().open(path, query, address)
+            def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+                session = super().open(handshake)
                 if isinstance(session, Visitor):
                     session.idle_timeout = 60.0  # type: ignore[misc]
                 return session

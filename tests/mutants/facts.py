@@ -23,7 +23,7 @@ from ccrs_core.contract.rest import (
     HttpResponse,
     Request,
 )
-from ccrs_core.emulator import Dialect, HttpRefusal, Visitor
+from ccrs_core.emulator import Dialect, Handshake, HttpRefusal, Visitor
 from ccrs_core.model.subscriptions import Subscription
 from tests.mutants.mutant import caught_by
 from tests.mutants.wrappers import SpeaksThrough, Through, answering
@@ -81,8 +81,9 @@ class Understands(SpeaksThrough):
         path = request.path.replace(*self.heard)
         return super().http(attrs.evolve(request, path=path), address, now_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        return super().open(path.replace(*self.heard), query, address)
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        path = handshake.path.replace(*self.heard)
+        return super().open(attrs.evolve(handshake, path=path))
 
 
 # --- addresses ------------------------------------------------------------------------------------

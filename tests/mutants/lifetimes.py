@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -14,7 +14,7 @@ from ccrs_okx import Okx
 
 from ccrs_core.contract.codec import Alive, Codec, Message, Outbound, Reply
 from ccrs_core.contract.exchange import Route
-from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Visitor
+from ccrs_core.emulator import Dialect, Frame, Handshake, HttpRefusal, Visitor
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from tests.mutants.mutant import caught_by
@@ -149,8 +149,8 @@ class _Mortal(SpeaksThrough):
 
     hours = 12
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        session = super().open(path, query, address)
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        session = super().open(handshake)
         if isinstance(session, Visitor):
             opened, end_ns = session.opened, self.hours * HOUR_NS
 
@@ -202,8 +202,8 @@ class _DemandsPongs(SpeaksThrough):
     """Every 15 s the exchange asks in JSON whether the client lives, and hangs up 10 s later where
     it wasn't told what it had asked with: whatever else passes."""
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        session = super().open(path, query, address)
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        session = super().open(handshake)
         if isinstance(session, HttpRefusal):
             return session
         opened, received = session.opened, session.received

@@ -10,7 +10,7 @@ overrides :class:`SpeaksThrough`; one that makes the same mistake in both, both 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ import attrs
 from ccrs_core.contract.codec import Codec, Data, Message, Outbound
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
-from ccrs_core.emulator import Dialect, Frame, HttpRefusal, Listing, Visitor
+from ccrs_core.emulator import Dialect, Frame, Handshake, HttpRefusal, Listing, Visitor
 from ccrs_core.model.subscriptions import Subscription
 
 
@@ -119,8 +119,8 @@ class SpeaksThrough(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return self._dialect.listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        session = self._dialect.open(path, query, address)
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        session = self._dialect.open(handshake)
         return session if isinstance(session, HttpRefusal) else _VisitorThrough(self, session)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
@@ -146,6 +146,7 @@ class _VisitorThrough(Visitor):
         self.idle_timeout = session.idle_timeout  # type: ignore[misc]
         self.ping_interval = session.ping_interval
         self.pong_timeout = session.pong_timeout
+        self.largest_frame = session.largest_frame  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -168,6 +169,9 @@ class _VisitorThrough(Visitor):
 
     def heartbeat(self, now_ns: int) -> None:
         self._session.heartbeat(now_ns)
+
+    def closed(self, now_ns: int) -> None:
+        self._session.closed(now_ns)
 
 
 def answering(

@@ -20,6 +20,7 @@ from ccrs_core.emulator import (
     Broadcast,
     Dialect,
     Frame,
+    Handshake,
     HttpRefusal,
     Listing,
     Oddity,
@@ -89,8 +90,10 @@ class MyExchangeDialect(Dialect):
             for native, base, quote, tick, lot, price, pace, levels, status in LISTED
         ]
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        return MyExchangeVisitor(self) if path == "/stream" else HttpRefusal(status=404)
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        if handshake.path != "/stream":
+            return HttpRefusal(status=404)
+        return MyExchangeVisitor(self)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         if (request.method, request.path) == ("GET", "/time"):

@@ -323,7 +323,7 @@ def _connects(subject: Subject, fact: LimitFact, route: Route, sub: Subscription
     path, query = _opened(subject, route)
     count = 0
     while count <= min(fact.amount, _MOST):
-        peer = venue.open(path, query, venue.now_ns, _ADDRESS)
+        peer = venue.open(path, query, venue.now_ns, _ADDRESS, route.headers)
         if isinstance(peer, HttpRefusal):
             break
         peer.gone()

@@ -45,7 +45,8 @@ class Wire:
         self._private = route.private
         url = urlsplit(self._url)
         query = dict(parse_qsl(url.query))
-        peer = venue.open(url.path, query, venue.now_ns, line.address or line.another())
+        address = line.address or line.another()
+        peer = venue.open(url.path, query, venue.now_ns, address, route.headers)
         if isinstance(peer, HttpRefusal):
             raise AssertionError(f"the emulator refuses {url.path} with HTTP {peer.status}")
         self.peer: Peer = peer

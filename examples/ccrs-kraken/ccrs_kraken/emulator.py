@@ -137,8 +137,8 @@ class KrakenDialect(emu.Dialect):
             for base, quote, tick, price in PAIRS
         ]  # fmt: skip
 
-    def open(self, path: str, query: Any, address: str) -> emu.Visitor | emu.HttpRefusal:
-        return KrakenVisitor() if path == "/v2" else emu.HttpRefusal(status=404)
+    def open(self, handshake: emu.Handshake) -> emu.Visitor | emu.HttpRefusal:
+        return KrakenVisitor() if handshake.path == "/v2" else emu.HttpRefusal(status=404)
 
     def http(self, request: ccrs.HttpRequest, address: str, now_ns: int) -> ccrs.HttpResponse:
         if request.path == "/0/public/Time":

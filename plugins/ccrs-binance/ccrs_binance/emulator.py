@@ -22,6 +22,7 @@ from ccrs_core.emulator import (
     Broadcast,
     Dialect,
     Frame,
+    Handshake,
     HttpRefusal,
     Listing,
     Oddity,
@@ -119,14 +120,15 @@ class BinanceDialect(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        path = handshake.path
         prefix = max((root for root in self._roots if path.startswith(f"{root}/")), key=len)
         mode, _, names = path.removeprefix(f"{prefix}/").partition("/")
         if mode not in {"stream", "ws"}:
             return HttpRefusal(status=404, body=b"404 page not found")
-        if not self._connects.enter(address, self.venue.now_ns):
+        if not self._connects.enter(handshake.address, self.venue.now_ns):
             return HttpRefusal(status=429, body=b"Too many connections")
-        topics = query.get("streams", "") if mode == "stream" else names
+        topics = handshake.query.get("streams", "") if mode == "stream" else names
         return BinanceVisitor(self, self._roots[prefix], mode == "stream", topics)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:

@@ -32,6 +32,7 @@ from ccrs_core.emulator import (
     Broadcast,
     Dialect,
     Frame,
+    Handshake,
     HttpRefusal,
     Listing,
     Oddity,
@@ -74,11 +75,11 @@ class BybitDialect(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        prefix, _, category = path.rpartition("/")
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        prefix, _, category = handshake.path.rpartition("/")
         if prefix != "/v5/public" or category not in CATEGORIES:
             return HttpRefusal(status=404, body=b"404 page not found")
-        if not self._connects.enter(address, self.venue.now_ns):
+        if not self._connects.enter(handshake.address, self.venue.now_ns):
             return HttpRefusal(status=403, body=b"access too frequent")
         return BybitVisitor(self, category)
 

@@ -17,6 +17,7 @@ from ccrs_core.emulator import (
     Broadcast,
     Dialect,
     Frame,
+    Handshake,
     HttpRefusal,
     Listing,
     Oddity,
@@ -31,7 +32,6 @@ from ccrs_okx.emulator_streams import Books, business, liquidations, public
 
 PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
 FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
-_CHARACTERS = 64 * 1024
 _REQUESTS_PER_HOUR = 480
 
 
@@ -74,12 +74,12 @@ class OkxDialect(Dialect):
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
-        if path not in {PUBLIC, BUSINESS, PRIVATE}:
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
+        if handshake.path not in {PUBLIC, BUSINESS, PRIVATE}:
             return HttpRefusal(status=404, body=b"404 page not found")
-        if not self._connects.enter(address, self.venue.now_ns):
+        if not self._connects.enter(handshake.address, self.venue.now_ns):
             return HttpRefusal(status=429, body=b"Too Many Requests")
-        return OkxVisitor(self, path)
+        return OkxVisitor(self, handshake.path)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self._rest.answer(request, address, now_ns)
@@ -175,6 +175,7 @@ class OkxVisitor(Visitor):
 
     # https://www.okx.com/docs-v5/en/#overview-websocket-connect
     idle_timeout: ClassVar[float | None] = 30.0
+    largest_frame: ClassVar[int | None] = 64 * 1024
 
     def __init__(self, dialect: OkxDialect, path: str) -> None:
         self._dialect = dialect
@@ -184,9 +185,6 @@ class OkxVisitor(Visitor):
     def received(self, frame: str | bytes, now_ns: int) -> None:
         if frame in {"ping", b"ping"}:
             self.peer.reply(Frame(b"pong"))
-            return
-        if len(frame) > _CHARACTERS:
-            self.peer.close(1009, "message too big")
             return
         request = json_object(frame)
         if request is None:

@@ -37,6 +37,7 @@ from ccrs_core.emulator import (
     EmulatedExchange,
     EmulatorTransport,
     Frame,
+    Handshake,
     HttpRefusal,
     Peer,
     Visitor,
@@ -457,9 +458,9 @@ class Watched(OkxDialect):
         self.opened: list[int] = []
         self.statuses: Counter[int] = Counter()
 
-    def open(self, path: str, query: Mapping[str, str], address: str) -> Visitor | HttpRefusal:
+    def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
         self.opened.append(self.venue.now_ns)
-        found = super().open(path, query, address)
+        found = super().open(handshake)
         self.statuses[found.status or 0 if isinstance(found, HttpRefusal) else 101] += 1
         return found
 
