@@ -98,7 +98,9 @@ if TYPE_CHECKING:
     from ccrs_core.feeds.histogram import LatencySummary as LatencySummary
     from ccrs_core.feeds.policy import FeedStatus as FeedStatus
     from ccrs_core.feeds.policy import Policy as Policy
+    from ccrs_core.model.events import AccountData as AccountData
     from ccrs_core.model.events import AnyEvent as AnyEvent
+    from ccrs_core.model.events import Balance as Balance
     from ccrs_core.model.events import BookUpdate as BookUpdate
     from ccrs_core.model.events import Candle as Candle
     from ccrs_core.model.events import Event as Event
@@ -112,6 +114,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.events import Reason as Reason
     from ccrs_core.model.events import Resumed as Resumed
     from ccrs_core.model.events import Stale as Stale
+    from ccrs_core.model.events import StreamData as StreamData
     from ccrs_core.model.events import Ticker as Ticker
     from ccrs_core.model.events import TopOfBook as TopOfBook
     from ccrs_core.model.events import Trade as Trade
@@ -125,6 +128,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.orderbook import BookState as BookState
     from ccrs_core.model.orderbook import Checksum as Checksum
     from ccrs_core.model.orderbook import OrderBook as OrderBook
+    from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS as ACCOUNT_CHANNELS
     from ccrs_core.model.subscriptions import INTERVALS as INTERVALS
     from ccrs_core.model.subscriptions import Channel as Channel
     from ccrs_core.model.subscriptions import Interest as Interest
@@ -188,16 +192,16 @@ _HOME = {
         "feeds.histogram": "Histogram LatencySummary",
         "feeds.policy": "FeedStatus Policy",
         "model.events": (
-            "AnyEvent BookUpdate Candle Event Funding Gap InstrumentChanged Level Liquidation "
-            "MarkPrice MarketData Reason Resumed Stale Ticker TopOfBook Trade"
+            "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap InstrumentChanged "
+            "Level Liquidation MarkPrice MarketData Reason Resumed Stale StreamData Ticker TopOfBook Trade"
         ),
         "model.instruments": (
             "Instrument InstrumentStatus Market OptionKind Side market_of unified_symbol"
         ),
         "model.orderbook": "BookState Checksum OrderBook",
         "model.subscriptions": (
-            "Channel INTERVALS Interest Subscription book candles funding liquidations mark_price "
-            "ticker top_of_book trades"
+            "ACCOUNT_CHANNELS Channel INTERVALS Interest Subscription book candles funding "
+            "liquidations mark_price ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
         "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",

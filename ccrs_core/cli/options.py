@@ -11,7 +11,7 @@ import click
 
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Market
-from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest
+from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS, INTERVALS, Channel, Interest
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NAMES = {channel.value.replace("_", "-"): channel for channel in Channel}
+NAMES = {
+    channel.value.replace("_", "-"): channel
+    for channel in Channel
+    if channel not in ACCOUNT_CHANNELS
+}
 """Channels as the command line calls them."""
 
 

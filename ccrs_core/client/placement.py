@@ -29,6 +29,8 @@ for."""
 
 def identity(subscription: Subscription) -> Hashable:
     """What tells subscriptions apart for good: an instrument's rules may change."""
+    if subscription.account is not None:
+        return subscription.channel, subscription.account
     names = subscription.instrument.native, subscription.symbol
     return subscription.channel, *names, subscription.depth, subscription.interval
 
@@ -106,17 +108,20 @@ class Placement:
             delivery.attach(subscriptions, feed)
 
     async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
-        instrument = await self._find(interest.symbol)
-        exchange = self._shared().context.exchange
-        subscription = resolve(
-            exchange, interest.channel, instrument, interest.depth, interest.interval
-        )
+        if interest.account is None:
+            instrument = await self._find(interest.symbol)
+            exchange = self._shared().context.exchange
+            subscription = resolve(
+                exchange, interest.channel, instrument, interest.depth, interest.interval
+            )
+        else:
+            exchange = self._shared().context.exchange
+            subscription = Subscription(interest.channel, account=interest.account)
         reason = unsupported_reason(exchange, subscription)
         if reason is not None:
             raise Unsupported(reason)
         route = exchange.route(subscription)
-        if route.private and DEFAULT not in self._accounts:
-            raise UsageError(f"{subscription} needs credentials")
+        self._account_of(subscription, route)
         if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
             raise Unsupported(
                 f"{exchange.name} numbers {subscription} per connection, so that copies can't "
@@ -139,11 +144,12 @@ class Placement:
         for delivery in self.deliveries:
             shard = delivery.shard
             streams[host(shard.route)] += shard.reserved * shard.connections
-        new: set[tuple[Route, str]] = set()
+        new: set[tuple[_Pool, str]] = set()
         for _, subscription, route in resolved:
-            if (self._key(route, feed), identity(subscription)) not in self._homes:
-                new.add((route, exchange.codec(route).topic(subscription)))
-        for route, _ in new:
+            key = self._key(subscription, route, feed)
+            if (key, identity(subscription)) not in self._homes:
+                new.add((key, exchange.codec(route).topic(subscription)))
+        for (route, *_), _ in new:
             streams[host(route)] += feed.connections
         for name, count in streams.items():
             if new and count > most:
@@ -152,11 +158,11 @@ class Placement:
                     f"connections together; these would make {count}"
                 )
 
-    def _key(self, route: Route, feed: Feed) -> _Pool:
+    def _key(self, subscription: Subscription, route: Route, feed: Feed) -> _Pool:
         """What shards have in common that may carry this for a feed."""
         exclusive = feed if feed.policy is Policy.BLOCK else None
-        account = self._accounts[DEFAULT].name if route.private else None
-        return route, account, feed.connections, id(exclusive)
+        account = self._account_of(subscription, route)
+        return route, None if account is None else account.name, feed.connections, id(exclusive)
 
     def _place(
         self, subscription: Subscription, route: Route, feed: Feed
@@ -167,8 +173,8 @@ class Placement:
         subscribed to already stays what it was, even if the instrument's rules have changed since.
         """
         exclusive = feed if feed.policy is Policy.BLOCK else None
-        account = self._accounts[DEFAULT] if route.private else None
-        key = self._key(route, feed)
+        account = self._account_of(subscription, route)
+        key = self._key(subscription, route, feed)
         known = self._homes.get((key, identity(subscription)))
         if known is not None:
             return known
@@ -183,6 +189,20 @@ class Placement:
             pool.append(delivery)
         self._homes[key, identity(subscription)] = subscription, delivery
         return subscription, delivery
+
+    def _account_of(self, subscription: Subscription, route: Route) -> Account | None:
+        """The account for which the connections that carry a subscription log in.
+
+        :raises UsageError: where the client has no such account.
+        """
+        name = subscription.account
+        if name is None and not route.private:
+            return None
+        account = self._accounts.get(DEFAULT if name is None else name)
+        if account is None:
+            known = "" if name is None else f"; the client's accounts: {', '.join(self._accounts)}"
+            raise UsageError(f"{subscription} needs credentials{known if self._accounts else ''}")
+        return account
 
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """Take a feed's interests away; connections that nobody needs any more are closed."""

@@ -61,6 +61,8 @@ class SubscriptionStatus:
     """One subscription, over all of its connections."""
 
     symbol: str
+    """Empty where it is about an account."""
+    account: str | None
     channel: Channel
     state: SubscriptionState
     refusal: str | None
@@ -162,7 +164,7 @@ def survey(
 
 
 def _markets(shard: Shard) -> tuple[Market, ...]:
-    found = {subscription.instrument.market for subscription in shard.subscriptions()}
+    found = {subscription.market for subscription in shard.subscriptions()}
     return tuple(market for market in Market if market in found)
 
 
@@ -198,6 +200,7 @@ def _subscriptions(delivery: Delivery) -> Iterable[SubscriptionStatus]:
         book = topic.book
         yield SubscriptionStatus(
             symbol=subscription.symbol,
+            account=subscription.account,
             channel=subscription.channel,
             state=delivery.state(subscription),
             refusal=None if refusal is None else str(refusal),

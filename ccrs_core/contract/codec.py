@@ -17,7 +17,7 @@ from ccrs_core.contract.compression import Compression
 
 if TYPE_CHECKING:
     from ccrs_core.contract.access import Access
-    from ccrs_core.model.events import MarketData
+    from ccrs_core.model.events import StreamData
     from ccrs_core.model.subscriptions import Subscription
 
 Outbound = str | bytes
@@ -36,7 +36,7 @@ class Data:
     """
 
     topic: str
-    events: Sequence[MarketData]
+    events: Sequence[StreamData]
     sequence: int | bytes | None = None
     restart: bool = False
     independent: bool = attrs.field(default=False, eq=False, repr=False)

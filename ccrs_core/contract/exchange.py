@@ -86,6 +86,8 @@ class Capabilities:
     """Depths of the book channel, ascending."""
     intervals: tuple[str, ...] = ()
     """Candle intervals by their unified names."""
+    account_channels: frozenset[Channel] = frozenset()
+    """Channels of an account; their routes are private."""
 
 
 class Exchange(ABC):
@@ -232,7 +234,16 @@ class Exchange(ABC):
 
 def unsupported_reason(exchange: Exchange, subscription: Subscription) -> str | None:
     """Why an exchange's declared capabilities rule a subscription out, or None."""
-    capabilities, instrument = exchange.capabilities, subscription.instrument
+    capabilities = exchange.capabilities
+    if subscription.account is not None:
+        if subscription.channel in capabilities.account_channels:
+            return None
+        offered = ", ".join(sorted(c.value for c in capabilities.account_channels)) or "nothing"
+        return (
+            f"{exchange.name} offers no {subscription.channel.value} of accounts; it offers "
+            f"{offered}"
+        )
+    instrument = subscription.instrument
     channels = capabilities.channels.get(instrument.market, frozenset())
     if subscription.channel not in channels:
         offered = ", ".join(sorted(c.value for c in channels)) or "nothing"

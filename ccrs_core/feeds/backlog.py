@@ -15,14 +15,18 @@ from ccrs_core.feeds.histogram import Histogram
 from ccrs_core.feeds.policy import FeedStatus, Policy
 from ccrs_core.model.events import (
     AnyEvent,
+    Balance,
     Candle,
     Gap,
     InstrumentChanged,
-    MarketData,
     Notice,
     Reason,
+    StreamData,
 )
 from ccrs_core.model.subscriptions import Channel
+
+_About = tuple[str, str, Channel | None, str | None]
+"""Exchange, symbol, channel and account of a subscription."""
 
 
 class Backlog:
@@ -63,7 +67,7 @@ class Backlog:
         self._queue: deque[AnyEvent] = deque()
         self._newest: OrderedDict[object, AnyEvent] = OrderedDict()
         self._next: AnyEvent | None = None
-        self._losses: dict[tuple[str, str, Channel | None], _Loss] = {}
+        self._losses: dict[_About, _Loss] = {}
         self._notices = 0
         self._notices_limit = self.NOTICES
         self._offered = self._delivered = self._conflated = self._dropped = self._discarded = 0
@@ -140,7 +144,7 @@ class Backlog:
 
     # --- writing ---
 
-    def put(self, events: Sequence[MarketData]) -> None:
+    def put(self, events: Sequence[StreamData]) -> None:
         """Offer events of one topic."""
         self._offered += len(events)
         if self._conflating:
@@ -149,6 +153,8 @@ class Backlog:
                 key: object = (event.__class__, event.exchange, event.symbol)
                 if event.__class__ is Candle:
                     key = (key, event.interval)
+                elif event.__class__ is Balance:
+                    key = (key, event.account, event.asset)
                 if newest.pop(key, None) is not None:
                     self._conflated += 1
                 newest[key] = event
@@ -233,11 +239,12 @@ class Backlog:
         channel: Channel,
         interval: str | None = None,
         *,
+        account: str | None = None,
         elsewhere: bool,
     ) -> None:
         """Remove what waits of a subscription (of one interval, for candles) no longer wanted;
         ``elsewhere`` is whether something else of the instrument is."""
-        unwanted = exchange, symbol, channel
+        unwanted = exchange, symbol, channel, account
 
         def keep(event: AnyEvent) -> bool:
             if event.__class__ is InstrumentChanged:
@@ -297,24 +304,26 @@ class _Loss:
     count: int = 1
 
     def gap(self) -> Gap:
-        last, (_, symbol, channel) = self.last, _key(self.last)
+        last, (_, symbol, channel, account) = self.last, _key(self.last)
         assert channel is not None  # what is about an instrument is never dropped
         now, lost = last.received_time_ns, self.count
-        return Gap(last.exchange, symbol, None, now, channel, Reason.OVERFLOW, lost=lost)
+        return Gap(
+            last.exchange, symbol, None, now, channel, Reason.OVERFLOW, lost=lost, account=account
+        )
 
 
-def _key(event: AnyEvent) -> tuple[str, str, Channel | None]:
+def _key(event: AnyEvent) -> _About:
     """The subscription that an event belongs to; what concerns an instrument has no channel."""
     channel = event.channel
     if channel is None and isinstance(event, Notice):
         channel = event.about
-    return event.exchange, event.symbol, channel
+    return event.exchange, event.symbol, channel, getattr(event, "account", None)
 
 
 def _merged(items: Iterable[tuple[object, AnyEvent]]) -> list[tuple[object, AnyEvent]]:
     """Without notices that are followed by another one of their kind before any data."""
     kept: list[tuple[object, AnyEvent]] = []
-    later: dict[tuple[str, str, Channel | None], set[type[AnyEvent]]] = {}
+    later: dict[_About, set[type[AnyEvent]]] = {}
     for place, event in reversed(list(items)):
         if event.channel is not None:
             later.pop(_key(event), None)

@@ -19,7 +19,7 @@ from ccrs_core.feeds.backlog import Backlog
 from ccrs_core.feeds.freshness import Freshness, checked_seconds
 from ccrs_core.feeds.histogram import Histogram
 from ccrs_core.feeds.policy import FeedStatus, Policy, PolicyName
-from ccrs_core.model.events import AnyEvent, InstrumentChanged, MarketData, Notice
+from ccrs_core.model.events import AnyEvent, InstrumentChanged, Notice, StreamData
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
@@ -290,7 +290,7 @@ class Feed:
 
     # --- writing: called by the streams, never waits ---
 
-    def put(self, events: Sequence[MarketData]) -> None:
+    def put(self, events: Sequence[StreamData]) -> None:
         """Offer events of one topic."""
         if not self._closed:
             self._backlog.put(events)
@@ -318,11 +318,18 @@ class Feed:
         self._owner.overflowed(self, exchange, lost)
 
     def discard(
-        self, exchange: str, symbol: str, channel: Channel, interval: str | None = None
+        self,
+        exchange: str,
+        symbol: str,
+        channel: Channel,
+        interval: str | None = None,
+        account: str | None = None,
     ) -> None:
         """Remove what waits of a subscription (of one interval, for candles) no longer wanted."""
         elsewhere = self._wants(exchange, symbol)
-        self._backlog.discard(exchange, symbol, channel, interval, elsewhere=elsewhere)
+        self._backlog.discard(
+            exchange, symbol, channel, interval, account=account, elsewhere=elsewhere
+        )
 
     def _wants(self, exchange: str, symbol: str) -> bool:
         """Whether something of an instrument is wanted."""

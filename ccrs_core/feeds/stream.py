@@ -14,24 +14,25 @@ from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.freshness import Told, Watch
 from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import (
+    Balance,
     BookUpdate,
     Candle,
     Funding,
     Gap,
     Liquidation,
-    MarketData,
     MarkPrice,
     Notice,
     Reason,
     Resumed,
     Stale,
+    StreamData,
     Ticker,
     TopOfBook,
     Trade,
 )
 from ccrs_core.model.subscriptions import Channel, Subscription
 
-EVENT_OF: dict[Channel, type[MarketData]] = {
+EVENT_OF: dict[Channel, type[StreamData]] = {
     Channel.TOP_OF_BOOK: TopOfBook,
     Channel.TRADES: Trade,
     Channel.BOOK: BookUpdate,
@@ -40,6 +41,7 @@ EVENT_OF: dict[Channel, type[MarketData]] = {
     Channel.FUNDING: Funding,
     Channel.MARK_PRICE: MarkPrice,
     Channel.LIQUIDATIONS: Liquidation,
+    Channel.BALANCES: Balance,
 }
 
 STATES = frozenset({Channel.TOP_OF_BOOK, Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE})
@@ -51,6 +53,7 @@ class Stream:
     """One subscription's consumers and its continuity."""
 
     subscription: Subscription
+    exchange: str
     feeds: list[Feed] = attrs.field(factory=list)
     delivered: int = 0
     gaps: int = 0
@@ -60,7 +63,7 @@ class Stream:
     """Why updates may be missing before the next one."""
     last_sequence: int | None = None
     last_received_ns: int | None = None
-    latest: MarketData | None = None
+    latest: StreamData | None = None
     dead: bool = False
     """Whether it was found to say nothing although something had happened, and has not spoken
     since: an acknowledgement proves nothing of it."""
@@ -80,7 +83,7 @@ class Stream:
     _stale: Stale | None = None
     """The notice of the last time that it became stale."""
 
-    def put(self, events: Sequence[MarketData], number: int | None = None) -> None:
+    def put(self, events: Sequence[StreamData], number: int | None = None) -> None:
         """Deliver events, after the notices that are due before them; ``number`` is the exchange's
         of the last of them."""
         last = events[-1]
@@ -134,7 +137,7 @@ class Stream:
         self.gaps += 1
         self.notify(
             Gap(
-                self.subscription.instrument.exchange,
+                self.exchange,
                 self.subscription.symbol,
                 self.last_exchange_time_ns,
                 now_ns,
@@ -142,6 +145,7 @@ class Stream:
                 reason,
                 self.last_sequence,
                 next_sequence,
+                account=self.subscription.account,
             )
         )
 
@@ -198,24 +202,26 @@ class Stream:
 
     def stale_notice(self, reason: Reason, now_ns: int, silent_ns: int | None) -> Stale:
         return Stale(
-            self.subscription.instrument.exchange,
+            self.exchange,
             self.subscription.symbol,
             self.last_exchange_time_ns,
             now_ns,
             self.subscription.channel,
             reason,
             silent_ns,
+            self.subscription.account,
         )
 
     def resumed(self, now_ns: int, since_ns: int) -> Resumed:
         """The notice that it isn't stale any more, as it was since a time."""
         return Resumed(
-            self.subscription.instrument.exchange,
+            self.exchange,
             self.subscription.symbol,
             self.last_exchange_time_ns,
             now_ns,
             self.subscription.channel,
             max(now_ns - since_ns, 0),
+            self.subscription.account,
         )
 
     def resume(self, now_ns: int, next_sequence: int | None, *, gap: bool = True) -> None:

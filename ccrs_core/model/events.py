@@ -190,6 +190,30 @@ class Liquidation(Event):
 
 
 MarketData = TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Liquidation
+"""What an exchange's streams bring of instruments."""
+
+
+# --- Of accounts ---
+
+
+@attrs.frozen
+class Balance(Event):
+    """What an account has of one asset from now on. ``symbol`` is empty."""
+
+    type: ClassVar[str] = "balance"
+    channel: ClassVar[Channel | None] = Channel.BALANCES
+
+    account: str
+    """The user's name of it, as subscribed to."""
+    asset: str
+    total: Decimal
+    available: Decimal | None = None
+    """What no order or position ties up; None where the exchange doesn't say."""
+
+
+AccountData = Balance
+"""What an exchange's streams bring of accounts."""
+StreamData = MarketData | AccountData
 """What an exchange's streams bring, as opposed to the notices."""
 
 
@@ -230,6 +254,8 @@ class Gap(Event):
     last_sequence: int | None = None
     next_sequence: int | None = None
     lost: int | None = None
+    account: str | None = None
+    """The account that it is about, where that is no instrument; ``symbol`` is empty then."""
 
 
 @attrs.frozen
@@ -247,6 +273,8 @@ class Stale(Event):
     reason: Reason
     silent_ns: int | None = None
     """Time since the last data (or since the subscribe request, where none came)."""
+    account: str | None = None
+    """As of :class:`Gap`."""
 
 
 @attrs.frozen
@@ -262,6 +290,8 @@ class Resumed(Event):
 
     about: Channel
     stale_ns: int | None = None
+    account: str | None = None
+    """As of :class:`Gap`."""
 
 
 @attrs.frozen
@@ -290,5 +320,5 @@ class InstrumentChanged(Event):
 
 Notice = Gap | Stale | Resumed
 """What tells of an interruption."""
-AnyEvent = MarketData | Notice | InstrumentChanged
+AnyEvent = StreamData | Notice | InstrumentChanged
 """Everything that a feed delivers."""

@@ -1,7 +1,8 @@
 """Events as JSON and back: prices and sizes as strings with exactly the exchange's digits.
 
 An event becomes one flat object: ``type``, then the event's own fields under their own names. What
-a notice is about is its ``channel``; ``sequence`` is left out where the exchange gives none.
+a notice is about is its ``channel``; ``sequence`` is left out where the exchange gives none, and
+``account`` where it is about none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import orjson
 from ccrs_core.errors import UsageError
 from ccrs_core.model.events import (
     AnyEvent,
+    Balance,
     BookUpdate,
     Candle,
     Event,
@@ -42,12 +44,14 @@ EVENTS: dict[str, type[Event]] = {
     kind.type: kind
     for kind in (
         *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding, MarkPrice, Liquidation),
+        Balance,
         *(Gap, Stale, Resumed, InstrumentChanged),
     )
 }
 """Event classes by the ``type`` that they carry in JSON."""
 
 _RENAMED = {"about": "channel"}
+_OPTIONAL = ("sequence", "account")
 
 
 def exact(number: Decimal) -> str:
@@ -75,8 +79,9 @@ def to_dict(event: AnyEvent) -> dict[str, Any]:
     found: dict[str, Any] = {"type": kind.type}
     for name, key in _FIELDS[kind]:
         found[key] = getattr(event, name)
-    if found.get("sequence", 0) is None:
-        del found["sequence"]
+    for name in _OPTIONAL:
+        if found.get(name, 0) is None:
+            del found[name]
     return found
 
 
@@ -134,12 +139,27 @@ def from_json(line: bytes | str) -> AnyEvent:
 def converter() -> cattrs.Converter:
     """Turns this library's values into JSON's and back, without loss. Made on first use."""
     import cattrs
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+    from ccrs_core.model.subscriptions import Subscription
 
     made = cattrs.Converter(forbid_extra_keys=False)
     made.register_unstructure_hook(Decimal, exact)
     made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
     for kind in (int, str, bool):
         made.register_structure_hook(kind, _strict(kind))
+    # What isn't there isn't written: most subscriptions are of no account, the others of no
+    # instrument.
+    spelled = {"_instrument": override(rename="instrument", omit_if_default=True)}
+    spelled["account"] = override(omit_if_default=True)
+    made.register_unstructure_hook(
+        Subscription,
+        make_dict_unstructure_fn(Subscription, made, **spelled),  # type: ignore[arg-type]
+    )
+    made.register_structure_hook(
+        Subscription,
+        make_dict_structure_fn(Subscription, made, **spelled),  # type: ignore[arg-type]
+    )
     return made
 
 

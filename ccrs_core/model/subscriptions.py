@@ -7,11 +7,11 @@ import enum
 import attrs
 
 from ccrs_core.errors import UsageError
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.instruments import Instrument, Market
 
 
 class Channel(enum.StrEnum):
-    """Kind of public stream."""
+    """Kind of stream: of an instrument, or (``ACCOUNT_CHANNELS``) of an account."""
 
     TOP_OF_BOOK = "top_of_book"
     TRADES = "trades"
@@ -21,6 +21,12 @@ class Channel(enum.StrEnum):
     FUNDING = "funding"
     MARK_PRICE = "mark_price"
     LIQUIDATIONS = "liquidations"
+    BALANCES = "balances"
+
+
+ACCOUNT_CHANNELS = frozenset({Channel.BALANCES})
+"""Channels that tell of an account: all that it has or does, whatever the instrument. Quiet is
+normal for them."""
 
 
 INTERVALS: dict[str, int] = {
@@ -50,25 +56,53 @@ class Interest:
     symbol: str
     depth: int | None = None
     interval: str | None = None
+    account: str | None = None
+    """The name of the account that it is about; ``symbol`` is empty then."""
 
 
 @attrs.frozen(cache_hash=True)
 class Subscription:
-    """An interest resolved to an instrument: what the core hands to exchange plugins."""
+    """An interest resolved: what the core hands to exchange plugins. It is about an instrument, or
+    (``account``) about all of an account."""
 
     channel: Channel
-    instrument: Instrument
+    _instrument: Instrument | None = attrs.field(default=None)
     depth: int | None = None
     interval: str | None = None
+    account: str | None = None
+    """The user's name of the account."""
+
+    def __attrs_post_init__(self) -> None:
+        if (self._instrument is None) == (self.account is None):
+            raise UsageError(
+                f"a subscription of {self.channel.value} is of an instrument or of an account"
+            )
+
+    @property
+    def instrument(self) -> Instrument:
+        """What it is about.
+
+        :raises UsageError: where that is an account.
+        """
+        if self._instrument is None:
+            raise UsageError(f"{self} has no instrument")
+        return self._instrument
 
     @property
     def symbol(self) -> str:
-        return self.instrument.symbol
+        """The instrument's; empty where it is about an account."""
+        return "" if self._instrument is None else self._instrument.symbol
+
+    @property
+    def market(self) -> Market | None:
+        """The instrument's; None where it is about an account."""
+        return None if self._instrument is None else self._instrument.market
 
     def __str__(self) -> str:
         detail = self.depth if self.depth is not None else self.interval
         suffix = "" if detail is None else f" {detail}"
-        return f"{self.channel.value}{suffix} of {self.instrument.symbol}"
+        about = self.symbol if self.account is None else f"the account {self.account}"
+        return f"{self.channel.value}{suffix} of {about}"
 
 
 def top_of_book(symbol: str) -> Interest:

@@ -36,9 +36,9 @@ from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
     InstrumentChanged,
-    MarketData,
     Notice,
     Reason,
+    StreamData,
 )
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
@@ -63,7 +63,7 @@ class _Tap(Feed):
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []
 
-    def put(self, events: Sequence[MarketData]) -> None:
+    def put(self, events: Sequence[StreamData]) -> None:
         self.events.extend(events)
 
     def notify(self, notice: Notice | InstrumentChanged) -> None:

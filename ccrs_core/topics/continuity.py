@@ -11,7 +11,7 @@ from ccrs_core.contract.exchange import Exchange
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.stream import EVENT_OF, STATES, Stream
-from ccrs_core.model.events import BookUpdate, Liquidation, MarketData, Reason, Trade
+from ccrs_core.model.events import Balance, BookUpdate, Liquidation, Reason, StreamData, Trade
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.topics.counted import Counted
@@ -49,7 +49,7 @@ class Continuity:
         trail: Trail | None,
     ) -> None:
         self.name = name
-        self.streams: dict[type[MarketData], Stream] = {}
+        self.streams: dict[type[StreamData], Stream] = {}
         self.race = Race(name, runners, trail=trail)
         self.keeper: BookKeeper | None = None
         self.counted: Counted | None = None
@@ -66,7 +66,7 @@ class Continuity:
         kind = EVENT_OF[subscription.channel]
         stream = self.streams.get(kind)
         if stream is None:
-            stream = self.streams[kind] = Stream(subscription)
+            stream = self.streams[kind] = Stream(subscription, self._exchange.name)
             if kind is BookUpdate:
                 self.keeper = self._new_keeper(subscription, stream)
                 self.race.count_every_number()
@@ -75,7 +75,7 @@ class Continuity:
             self._added(kind)
         return stream
 
-    def _added(self, kind: type[MarketData]) -> None:
+    def _added(self, kind: type[StreamData]) -> None:
         """There is a stream of a kind that there was none of."""
 
     def _new_keeper(self, subscription: Subscription, stream: Stream) -> BookKeeper:
@@ -95,7 +95,7 @@ class Continuity:
         """Let a feed take part; it starts with the present state, if it is known."""
         stream.feeds.append(feed)
         self._show(stream, feed)
-        if feed.freshness is not None:
+        if feed.freshness is not None and stream.subscription.account is None:
             state = stream.subscription.channel in STATES
             feed.freshness.watch(feed, stream, self.states if state else stream.alone)
         stream.welcome(feed)
@@ -109,7 +109,7 @@ class Continuity:
             if book is not None and book.valid and book.sequence is not None:
                 assert isinstance(latest, BookUpdate)
                 feed.put((book.snapshot(latest),))
-        elif latest.__class__ not in (Trade, Liquidation):
+        elif latest.__class__ not in (Trade, Liquidation, Balance):
             feed.put((latest,))
 
     def detach(self, stream: Stream, feed: Feed) -> bool:
@@ -119,7 +119,11 @@ class Continuity:
             feed.freshness.unwatch(stream)
         subscription = stream.subscription
         feed.discard(
-            self._exchange.name, subscription.symbol, subscription.channel, subscription.interval
+            self._exchange.name,
+            subscription.symbol,
+            subscription.channel,
+            subscription.interval,
+            subscription.account,
         )
         return not stream.feeds
 

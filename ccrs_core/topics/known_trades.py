@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ccrs_core.model.events import MarketData, Trade
+from ccrs_core.model.events import StreamData, Trade
 from ccrs_core.topics.recent import followed
 
 
@@ -25,7 +25,7 @@ class KnownTrades:
         self.repeated = 0
         """Trades that were brought again."""
 
-    def new(self, events: Sequence[MarketData]) -> Sequence[MarketData]:
+    def new(self, events: Sequence[StreamData]) -> Sequence[StreamData]:
         """Those of some trades that weren't delivered yet, which they now are."""
         known, former = self.ids, self.former
         if len(events) == 1:
@@ -50,7 +50,7 @@ class KnownTrades:
             known.popitem(last=False)
         return new
 
-    def met(self, events: Sequence[MarketData]) -> int | None:
+    def met(self, events: Sequence[StreamData]) -> int | None:
         """How many of these, from the first on, are known since the last gap, or are older than one
         that is; None where none is."""
         known = self.ids

@@ -59,7 +59,7 @@ class _Entry:
     quiet: Quiet
     kinds: int
     subscription: Subscription | None
-    """None where all streams of the topic have a deadline of their own."""
+    """None where a stream of the topic has a deadline of its own, or is an account's."""
     question: Request[Any] | None
 
 
@@ -187,7 +187,11 @@ class Lookout:
             return known
         quiet = Quiet(self._clock.monotonic())
         kinds = len(subscriptions)
-        if not kinds or any(exchange.max_silence(each) is not None for each in subscriptions):
+        # Nothing may happen to an account for days, and nobody can be asked whether it did.
+        if not kinds or any(
+            each.account is not None or exchange.max_silence(each) is not None
+            for each in subscriptions
+        ):
             return _Entry(shard, name, quiet, kinds, None, None)
         for each in subscriptions:
             question = self._question(each)

@@ -14,10 +14,10 @@ import attrs
 
 from ccrs_core.connections.runner import LAG, Number, Runner
 from ccrs_core.connections.trail import Trail
-from ccrs_core.model.events import MarketData
+from ccrs_core.model.events import StreamData
 
 
-def same_content(one: MarketData, other: MarketData | None) -> bool:
+def same_content(one: StreamData, other: StreamData | None) -> bool:
     """Whether two events say the same, whenever they came."""
     if other is None or one.__class__ is not other.__class__:
         return False

@@ -10,7 +10,15 @@ from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.feeds.stream import Stream
-from ccrs_core.model.events import BookUpdate, Candle, Liquidation, MarketData, Reason, Trade
+from ccrs_core.model.events import (
+    Balance,
+    BookUpdate,
+    Candle,
+    Liquidation,
+    Reason,
+    StreamData,
+    Trade,
+)
 from ccrs_core.topics.continuity import Continuity
 from ccrs_core.topics.counted import Counted, Run
 from ccrs_core.topics.known_trades import KnownTrades
@@ -20,7 +28,7 @@ from ccrs_core.topics.waiting_changes import Ask
 _ONE_BY_ONE = frozenset({BookUpdate, Trade})
 """Events that aren't judged by their topic's rising numbers alone."""
 
-_EACH_COUNTS = frozenset({Trade, Liquidation, Candle})
+_EACH_COUNTS = frozenset({Trade, Liquidation, Candle, Balance})
 """Events that no later one makes up for."""
 
 
@@ -59,7 +67,7 @@ class Topic(Continuity):
         """Numbers up to this are from before the last gap between connections."""
         self._unproved = unproved
 
-    def _added(self, kind: type[MarketData]) -> None:
+    def _added(self, kind: type[StreamData]) -> None:
         self.waits |= kind in _EACH_COUNTS and self.counted is None
         self.confesses |= kind is not BookUpdate
 
@@ -108,9 +116,9 @@ class Topic(Continuity):
                 else:
                     keeper.update(update, data.restart, runner, now)
             return
-        events: list[MarketData] = []
+        events: list[StreamData] = []
         numbers: list[int] = []
-        kind: type[MarketData] | None = None
+        kind: type[StreamData] | None = None
         last = 0
         for data in run:
             number = data.sequence
@@ -133,7 +141,7 @@ class Topic(Continuity):
         if numbers:
             self._advance(numbers, events, runner, now)
 
-    def _simple(self, kind: type[MarketData], number: int) -> bool:
+    def _simple(self, kind: type[StreamData], number: int) -> bool:
         race = self.race
         return (
             kind not in _ONE_BY_ONE
@@ -144,7 +152,7 @@ class Topic(Continuity):
         )
 
     def _advance(
-        self, numbers: list[int], events: list[MarketData], runner: Runner, now: float
+        self, numbers: list[int], events: list[StreamData], runner: Runner, now: float
     ) -> None:
         self.race.advance(numbers, runner, now)
         stream = self.streams[events[0].__class__]
@@ -210,7 +218,7 @@ class Topic(Continuity):
     def _count(
         self,
         counted: Counted,
-        events: Sequence[MarketData],
+        events: Sequence[StreamData],
         stream: Stream,
         runner: Runner,
         now: float,

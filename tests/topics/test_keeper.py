@@ -58,7 +58,7 @@ class Desk:
         self.runners = [Runner(number) for number in range(1, connections + 1)]
         self.race = Race("book", self.runners, contiguous=True)
         self.tap = Tap()
-        stream = Stream(_SUBSCRIPTION, feeds=[self.tap])  # type: ignore[list-item]
+        stream = Stream(_SUBSCRIPTION, "toy", feeds=[self.tap])  # type: ignore[list-item]
         stream.acknowledged = True
         self.asked: list[Ask] = []
         self.book = OrderBook("BTC/USDT") if book is None else book

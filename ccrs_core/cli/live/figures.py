@@ -11,6 +11,7 @@ import attrs
 
 from ccrs_core.model.events import (
     AnyEvent,
+    Balance,
     Candle,
     Funding,
     Gap,
@@ -153,8 +154,10 @@ class Board:
             if isinstance(event, InstrumentChanged):
                 self.notices.append(event)
                 continue
-            assert event.channel is not None
             self.events += 1
+            if isinstance(event, Balance):
+                continue  # what is shown is of instruments
+            assert event.channel is not None
             self.expect(event.symbol, event.channel).add(event, book)
             arrived[event.symbol, event.channel] += 1
             if isinstance(event, Trade | Liquidation):

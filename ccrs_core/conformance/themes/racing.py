@@ -30,7 +30,7 @@ from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.feeds.stream import STATES
-from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, MarketData, Reason, Trade
+from ccrs_core.model.events import AnyEvent, BookUpdate, Gap, Reason, StreamData, Trade
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND as _NS
 from ccrs_core.transport.options import Options
@@ -374,7 +374,7 @@ def _is_state(data: Data) -> bool:
     return data.events[0].channel in STATES
 
 
-def _ends(said: Sequence[Sequence[Data]]) -> dict[tuple[str, type], MarketData]:
+def _ends(said: Sequence[Sequence[Data]]) -> dict[tuple[str, type], StreamData]:
     """The last event of each kind of each topic."""
     every = [data for messages in said for data in messages]
     return {(data.topic, type(data.events[-1])): data.events[-1] for data in every}

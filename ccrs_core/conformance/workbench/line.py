@@ -249,4 +249,5 @@ class Line:
 
 def events_of(messages: Sequence[Message]) -> list[MarketData]:
     """The market data among messages, in order."""
-    return [event for m in messages if isinstance(m, Data) for event in m.events]
+    events = [event for m in messages if isinstance(m, Data) for event in m.events]
+    return [event for event in events if isinstance(event, MarketData)]
