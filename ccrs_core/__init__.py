@@ -193,7 +193,8 @@ _HOME = {
         "feeds.policy": "FeedStatus Policy",
         "model.events": (
             "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap InstrumentChanged "
-            "Level Liquidation MarkPrice MarketData Reason Resumed Stale StreamData Ticker TopOfBook Trade"
+            "Level Liquidation MarkPrice MarketData Reason Resumed Stale StreamData Ticker "
+            "TopOfBook Trade"
         ),
         "model.instruments": (
             "Instrument InstrumentStatus Market OptionKind Side market_of unified_symbol"

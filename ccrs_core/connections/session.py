@@ -255,10 +255,7 @@ class Session(Wanted):
         return self.reader.read(frames, now, now_ns)
 
     def _first(self, topic: WantedTopic, now: float) -> None:
-        topic.had_data = True
-        topic.silences = 0
-        if topic.since is None:
-            topic.since = now
+        topic.first(now)
         if self.first_data_at is None:
             self.first_data_at = now
 
@@ -352,9 +349,7 @@ class Session(Wanted):
                 and topic.state is TopicState.PENDING
                 and not self._requests.awaits(name)
             ):
-                topic.state = TopicState.ACTIVE
-                if topic.since is None:
-                    topic.since = now
+                topic.accepted(now)
                 effects.append(Acknowledged(name))
 
     def _refused(self, refused: Refused, effects: list[Effect]) -> None:

@@ -50,6 +50,19 @@ class WantedTopic:
         self.max_silence = min(left, default=None)
         return bool(self.subscriptions)
 
+    def first(self, now: float) -> None:
+        """It brings something for the first time, or again after a silence."""
+        self.had_data = True
+        self.silences = 0
+        if self.since is None:
+            self.since = now
+
+    def accepted(self, now: float) -> None:
+        """The exchange has accepted it."""
+        self.state = TopicState.ACTIVE
+        if self.since is None:
+            self.since = now
+
     def ask_again(self) -> None:
         """It is to be asked for, as if it never was."""
         self.state = TopicState.PENDING

@@ -74,9 +74,7 @@ class Subscription:
 
     def __attrs_post_init__(self) -> None:
         if (self._instrument is None) == (self.account is None):
-            raise UsageError(
-                f"a subscription of {self.channel.value} is of an instrument or of an account"
-            )
+            raise UsageError(f"{self.channel.value}: of an instrument or of an account, not both")
 
     @property
     def instrument(self) -> Instrument:

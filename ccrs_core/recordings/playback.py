@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import attrs
 from ccrs_core.connections.coverage import Coverage
 from ccrs_core.connections.frames import identify
 from ccrs_core.connections.open_requests import chunks
-from ccrs_core.connections.quiet import BEGINNING, GONE
+from ccrs_core.connections.quiet import GONE
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.unread import topics_of
 from ccrs_core.contract.codec import (
@@ -21,27 +20,31 @@ from ccrs_core.contract.codec import (
     Codec,
     Data,
     LeftOut,
+<<<<<<< HEAD
     Lost,
     Message,
     Pong,
     Refused,
+=======
+    Message,
+    Pong,
+    Refused,
+    Unchanged,
+>>>>>>> 1beca0f (Subscriptions of an account, carried from placement to replay; a replay tells of what can't be read over and over, and of what still holds, as the live run does, in the same order every time)
     Unrecognised,
 )
 from ccrs_core.contract.compression import inflate
 from ccrs_core.contract.exchange import Exchange, Route, SequenceScope
 from ccrs_core.contract.rest import GetBook, HttpResponse
 from ccrs_core.errors import CcrsError
-from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
-    InstrumentChanged,
-    Notice,
     Reason,
-    StreamData,
 )
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.recordings.addresses import routes_to
 from ccrs_core.recordings.format import (
     ABORTED,
     Closed,
@@ -53,51 +56,10 @@ from ccrs_core.recordings.format import (
     Record,
     Sent,
 )
+from ccrs_core.recordings.line import Line
 from ccrs_core.recordings.questions import Questions
+from ccrs_core.recordings.tap import Tap
 from ccrs_core.topics.topic import Topic
-
-
-class _Tap(Feed):
-    """Takes what streams deliver, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[AnyEvent] = []
-
-    def put(self, events: Sequence[StreamData]) -> None:
-        self.events.extend(events)
-
-    def notify(self, notice: Notice | InstrumentChanged) -> None:
-        self.events.append(notice)
-
-    def taken(self) -> list[AnyEvent]:
-        taken, self.events = self.events, []
-        return taken
-
-
-@attrs.define(eq=False)
-class _Line:
-    """One recorded connection."""
-
-    route: Route
-    codec: Codec
-    runner: Runner
-    questions: Questions
-    carried: set[str] = attrs.field(factory=set)
-    """Topics that it brings."""
-    since: dict[str, float] = attrs.field(factory=dict)
-    heard: dict[str, float] = attrs.field(factory=dict)
-    """From when on it has brought them, and when it last brought something of them."""
-    last_received: float = 0.0
-
-    def hears(self, name: str, now: float) -> None:
-        self.carried.add(name)
-        self.since.setdefault(name, now)
-        self.heard[name] = now
-
-    def forget(self, name: str) -> None:
-        self.carried.discard(name)
-        self.since.pop(name, None)
-        self.heard.pop(name, None)
 
 
 @attrs.define(eq=False)
@@ -126,8 +88,8 @@ class Playback:
         self._exchange = exchange
         self._addresses: Mapping[str, str] = {}
         self._frames = frames
-        self._tap = _Tap()
-        self._lines: dict[int, _Line] = {}
+        self._tap = Tap()
+        self._lines: dict[int, Line] = {}
         self._undecided: dict[int, list[Route]] = {}
         self._epochs = 0
         self._start_ns: int | None = None
@@ -299,26 +261,9 @@ class Playback:
 
     def _routes_to(self, url: str) -> list[Route]:
         """The routes of an address, those with the fewest connections first."""
-        bare, lines = url.partition("?")[0], self._lines.values()
-        fits = {
-            route: len(pattern)
-            for route in self.routes
-            for pattern in map(self._pattern, (route.url, *route.alternatives))
-            if re.fullmatch(pattern, bare)
-        }
-        # One route's path may be the end of another's.
-        found = [route for route in fits if fits[route] == max(fits.values())]
+        lines = self._lines.values()
+        found = routes_to(url, self.routes, self._addresses)
         return sorted(found, key=lambda route: sum(line.route is route for line in lines))
-
-    def _pattern(self, template: str) -> str:
-        """What addresses of a template look like; a host may be any where the recording doesn't
-        say."""
-        literals = re.split(r"\{(\w+)\}", template.partition("?")[0])
-        parts = [re.escape(each) for each in literals]
-        for place, name in enumerate(literals[1::2]):
-            known = self._addresses.get(name)
-            parts[2 * place + 1] = ".*" if known is None else re.escape(known)
-        return "".join(parts)
 
     def _decide_by_request(self, number: int, frame: bytes) -> None:
         """Several routes share an address: what a connection subscribes to tells which it is of."""
@@ -335,15 +280,7 @@ class Playback:
     def _decide(self, number: int, frame: bytes) -> None:
         """The same where no such request is known: the first data tells."""
         for route in self._undecided[number]:
-            codec = self._codec(route)
-            try:
-                content = frame
-                if codec.compression is not None:
-                    content = inflate(frame, codec.compression)
-                messages = codec.decode(content, self.now_ns)
-            except Exception:  # noqa: S112  (a frame of another route, as far as anybody can say)
-                continue
-            topics = self.routes[route].topics
+            messages, topics = self._tried(self._codec(route), frame), self.routes[route].topics
             if any(isinstance(m, Data) and m.topic in topics for m in messages):
                 del self._undecided[number]
                 self.open(number, route)
@@ -352,17 +289,18 @@ class Playback:
     def _stray(self, frame: bytes) -> tuple[str, ...]:
         """What a frame is of that belongs to no connection played, as far as any codec says."""
         for route in self.routes:
-            codec = self._exchange.codec(route)
-            try:
-                content = frame
-                if codec.compression is not None:
-                    content = inflate(frame, codec.compression)
-                found = tuple(_names(codec.decode(content, self.now_ns), ()))
-            except Exception:  # noqa: S112  (a frame of another route, as far as anybody can say)
-                continue
-            if found:
+            if found := tuple(_names(self._tried(self._exchange.codec(route), frame), ())):
                 return found
         return ()
+
+    def _tried(self, codec: Codec, frame: bytes) -> Sequence[Message]:
+        """What a frame says that may be of another route, as far as anybody can say."""
+        try:
+            if codec.compression is not None:
+                frame = inflate(frame, codec.compression)
+            return codec.decode(frame, self.now_ns)
+        except Exception:
+            return ()
 
     def _codec(self, route: Route) -> Codec:
         """A codec that knows what its connection was subscribed to."""
@@ -378,12 +316,16 @@ class Playback:
         codec = self._codec(route)
         self._epochs += 1
         runner = Runner(self._epochs, opened_at=self._now(), apart=set(race.topics))
-        self._lines[number] = line = _Line(route, codec, runner, self._questions(route))
+        self._lines[number] = line = Line(route, codec, runner, self._questions(route))
         line.last_received = self._now()
         race.runners.append(runner)
 
-    def _carrying(self, route: Route, topic: str) -> list[_Line]:
-        return [x for x in self._lines.values() if x.route is route and topic in x.carried]
+    def _carrying(self, route: Route, topic: str) -> list[Line]:
+        return [
+            line
+            for line in self._lines.values()
+            if line.route is route and line.carried_since(topic) is not None
+        ]
 
     def _close(self, number: int, *, ours: bool = False) -> None:
         line = self._lines.pop(number, None)
@@ -393,11 +335,13 @@ class Playback:
         left = [other for other in self._lines.values() if other.route is line.route]
         # What the client ends while as many are open as are wanted has been replaced.
         planned = ours and len(left) >= self._connections
-        for name, at in line.heard.items():
-            if at >= line.since[name] + BEGINNING:
-                race.brought[name] = max(at, race.brought.get(name, at))
+        for name in race.topics:
+            life = line.life(name)
+            if life is not None and life.goes_on:
+                race.brought[name] = max(life.at, race.brought.get(name, life.at))
         race.runners.remove(line.runner)
-        for name in line.carried:
+        carried = [name for name in race.topics if line.carried_since(name) is not None]
+        for name in carried:
             if not self._carrying(line.route, name):
                 topic = race.topics[name]
                 missing = Reason.ROLLOVER if planned else Reason.RECONNECTED
@@ -405,7 +349,7 @@ class Playback:
         for topic in race.topics.values():
             reason = Reason.ROLLOVER if planned else Reason.RECONNECTED
             topic.coverage.leaves(line.runner, reason, now)
-        for name in line.carried:
+        for name in carried:
             race.topics[name].narrowed(now)
 
     def _relieved(self, route: Route) -> bool:
@@ -417,7 +361,7 @@ class Playback:
 
     # --- frames ---
 
-    def _receive(self, line: _Line, frame: bytes, *, timed: bool) -> str:
+    def _receive(self, line: Line, frame: bytes, *, timed: bool) -> str:
         """What becomes of a frame: data, late, other, unreadable."""
         race, runner, codec = self.routes[line.route], line.runner, line.codec
         now = line.last_received = self._now()
@@ -448,6 +392,7 @@ class Playback:
             identify(messages, identity)
         for message in messages:
             if not isinstance(message, Data):
+                useful |= isinstance(message, LeftOut | Unchanged)
                 self._control(line, message, now)
                 continue
             if message.topic not in race.topics:
@@ -463,22 +408,29 @@ class Playback:
         self.dropped = tuple(_names(messages, race.topics))
         return "other"
 
-    def _control(self, line: _Line, message: Message, now: float) -> None:
+    def _control(self, line: Line, message: Message, now: float) -> None:
         """What a connection was told that is no data, as far as it matters for what is missing."""
         match message:
             case LeftOut(name):
                 self._unreadable(line, now, (name,))
                 return
+<<<<<<< HEAD
             case Lost(_, topics):
                 self._unreadable(line, now, topics or (), Reason.SEQUENCE)
+=======
+            case Unchanged(name):
+                topic = self.routes[line.route].topics.get(name)
+                if topic is not None:
+                    line.hears(name, now)
+                    topic.unchanged(self.now_ns)
+>>>>>>> 1beca0f (Subscriptions of an account, carried from placement to replay; a replay tells of what can't be read over and over, and of what still holds, as the live run does, in the same order every time)
                 return
             case Ack(request_id, topics):
                 names = line.questions.subscribed(request_id, topics)
                 for name in names:
                     topic = self.routes[line.route].topics.get(name)
                     if topic is not None:
-                        line.carried.add(name)
-                        line.since.setdefault(name, now)
+                        line.acknowledged(name, now)
                         topic.acknowledged(line.runner, now, self.now_ns)
                 if names or request_id is None:
                     return
@@ -500,34 +452,35 @@ class Playback:
 
     # --- topics that are subscribed to anew, see :mod:`ccrs_core.connections.revival` ---
 
-    def _lacks(self, line: _Line, topic: Topic) -> bool:
+    def _lacks(self, line: Line, topic: Topic) -> bool:
         brought = self.routes[line.route].brought.get(topic.name)
-        at = line.heard.get(topic.name, line.since.get(topic.name))
-        return brought is not None and at is not None and at < brought - GONE
+        life = line.life(topic.name)
+        return brought is not None and life is not None and life.at < brought - GONE
 
-    def _asked_of(self, line: _Line, frame: bytes) -> None:
+    def _asked_of(self, line: Line, frame: bytes) -> None:
         """A frame has left: of what it begins anew, something may be missing."""
         race = self.routes[line.route]
         for name in line.questions.sent(frame, self._now()):
             again = [s for s in race.subscriptions if line.codec.topic(s) == name]
             for ask in (line.codec.unsubscribe, line.codec.subscribe):
                 ask(again, "0")  # the codec begins anew, too
-            if name in line.carried and name in race.topics:
+            if line.brings(name) and name in race.topics:
                 self._silent(line, race.topics[name])
 
-    def _silent(self, line: _Line, topic: Topic) -> None:
+    def _silent(self, line: Line, topic: Topic) -> None:
         """A connection brings nothing of a topic, and asks for it anew; see ``Shard.silent``."""
         name, now = topic.name, self._now()
-        last = line.heard.get(name, line.since.get(name, now))
-        line.forget(name)
+        last = line.ends(name)
         book = topic.book
         if book is not None and not book.valid and len(topic.streams) == 1:
             return  # it is asked for because of that
         if not self._carrying(line.route, name):
             topic.found_dead()
             topic.lost(Reason.SILENT, Reason.RESUBSCRIBED, self.now_ns)
-        elif all(each.since[name] > last + GONE for each in self._carrying(line.route, name)):
-            topic.interrupt(Reason.SILENT)
+        elif last is not None:
+            others = (each.carried_since(name) for each in self._carrying(line.route, name))
+            if all(since is not None and since > last + GONE for since in others):
+                topic.interrupt(Reason.SILENT)
         topic.coverage.leaves(line.runner, Reason.SILENT, now, ended=False)
 
     def _dated(self, event: Any) -> Any:
@@ -537,6 +490,7 @@ class Playback:
             return attrs.evolve(event, received_time_ns=event.exchange_time_ns)
         return attrs.evolve(event, received_time_ns=self.now_ns)
 
+<<<<<<< HEAD
     def _unreadable(
         self,
         line: _Line,
@@ -544,12 +498,20 @@ class Playback:
         of: tuple[str, ...] = (),
         reason: Reason = Reason.UNREADABLE,
     ) -> None:
+=======
+    def _unreadable(self, line: Line, now: float, of: tuple[str, ...] = ()) -> None:
+>>>>>>> 1beca0f (Subscriptions of an account, carried from placement to replay; a replay tells of what can't be read over and over, and of what still holds, as the live run does, in the same order every time)
         """A frame was lost, of some topics or of whatever one; see ``Shard.unreadable``."""
-        known = [name for name in of if name in self.routes[line.route].topics]
-        for name in line.carried:
+        topics = self.routes[line.route].topics
+        known = [name for name in of if name in topics]
+        lasting = [name for name in known if line.misread(name, now)]
+        for name, topic in topics.items():
             if known and name not in known:
                 continue
-            topic = self.routes[line.route].topics[name]
+            if name in lasting and not self._carrying(line.route, name):
+                topic.garbled(self.now_ns)
+            if line.carried_since(name) is None:
+                continue
             numbered = line.route.sequence_scope is SequenceScope.GLOBAL
             topic.missed(line.runner, reason, now, self.now_ns, numbered)
 

@@ -19,10 +19,10 @@ from ccrs_core import AnyEvent, Channel, Gap, Reason, Resumed, Stale
 from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model import events
 from ccrs_core.model.constructors import fast_constructor
-from ccrs_core.model.events import Event, InstrumentChanged, MarketData, Notice
+from ccrs_core.model.events import Event, InstrumentChanged, Notice, StreamData
 
 KINDS: tuple[type[Any], ...] = (
-    *get_args(MarketData),
+    *get_args(StreamData),
     *get_args(Notice),
     InstrumentChanged,
 )
@@ -149,7 +149,7 @@ def test_the_time_of_an_event_is_exact_to_the_microsecond_in_utc(
 
 
 def test_market_data_has_its_channel_and_notices_say_what_they_are_about() -> None:
-    assert {kind.channel: kind for kind in get_args(MarketData)} == EVENT_OF
+    assert {kind.channel: kind for kind in get_args(StreamData)} == EVENT_OF
     assert set(EVENT_OF) == set(Channel)
     for kind in (Gap, Stale, Resumed):
         assert kind.channel is None
