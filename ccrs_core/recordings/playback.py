@@ -20,17 +20,11 @@ from ccrs_core.contract.codec import (
     Codec,
     Data,
     LeftOut,
-<<<<<<< HEAD
     Lost,
     Message,
     Pong,
     Refused,
-=======
-    Message,
-    Pong,
-    Refused,
     Unchanged,
->>>>>>> 1beca0f (Subscriptions of an account, carried from placement to replay; a replay tells of what can't be read over and over, and of what still holds, as the live run does, in the same order every time)
     Unrecognised,
 )
 from ccrs_core.contract.compression import inflate
@@ -414,16 +408,13 @@ class Playback:
             case LeftOut(name):
                 self._unreadable(line, now, (name,))
                 return
-<<<<<<< HEAD
             case Lost(_, topics):
                 self._unreadable(line, now, topics or (), Reason.SEQUENCE)
-=======
+                return
             case Unchanged(name):
-                topic = self.routes[line.route].topics.get(name)
-                if topic is not None:
+                if (topic := self.routes[line.route].topics.get(name)) is not None:
                     line.hears(name, now)
                     topic.unchanged(self.now_ns)
->>>>>>> 1beca0f (Subscriptions of an account, carried from placement to replay; a replay tells of what can't be read over and over, and of what still holds, as the live run does, in the same order every time)
                 return
             case Ack(request_id, topics):
                 names = line.questions.subscribed(request_id, topics)
@@ -490,21 +481,18 @@ class Playback:
             return attrs.evolve(event, received_time_ns=event.exchange_time_ns)
         return attrs.evolve(event, received_time_ns=self.now_ns)
 
-<<<<<<< HEAD
     def _unreadable(
         self,
-        line: _Line,
+        line: Line,
         now: float,
         of: tuple[str, ...] = (),
         reason: Reason = Reason.UNREADABLE,
     ) -> None:
-=======
-    def _unreadable(self, line: Line, now: float, of: tuple[str, ...] = ()) -> None:
->>>>>>> 1beca0f (Subscriptions of an account, carried from placement to replay; a replay tells of what can't be read over and over, and of what still holds, as the live run does, in the same order every time)
         """A frame was lost, of some topics or of whatever one; see ``Shard.unreadable``."""
         topics = self.routes[line.route].topics
         known = [name for name in of if name in topics]
-        lasting = [name for name in known if line.misread(name, now)]
+        unread = known if reason is Reason.UNREADABLE else ()
+        lasting = [name for name in unread if line.misread(name, now)]
         for name, topic in topics.items():
             if known and name not in known:
                 continue
