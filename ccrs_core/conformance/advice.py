@@ -41,7 +41,7 @@ _ADVICE: Mapping[int, Advice] = {
     6: Advice("compressed frames can't be read, or fill the memory", "Codec.compression"),
     7: Advice(
         "the same value, spelled otherwise, is another one, or the frame path is slow",
-        "Codec.decode, Codec.shortcut, Codec.peek",
+        "Codec.decode, Codec.shortcut, Codec.peek; shapes: usual, kinds of fields",
     ),
     8: Advice(
         "a subscription is believed to work that doesn't, or frames land in the wrong feed",

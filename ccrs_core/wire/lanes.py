@@ -52,7 +52,7 @@ class Lane:
         self._learned = self._attempts = 0
         if shape is not None and head is not None:
             for text in shape.usual:
-                start = _end_of_head(head, text)
+                start = head.end(text)
                 made, burst = self._know(text, start), burst_of(shape, text, start, self.head)
                 self.takers += [] if made is None else [made]
                 self.bursts += [] if burst is None else [burst]
@@ -90,13 +90,6 @@ class Lane:
         if made is not None and again is not None and repr([*again]) == repr([*messages]):
             self.takers.insert(0, made)
             self._learned += 1
-
-
-def _end_of_head(head: Head, text: str) -> int:
-    start = head.start.decode()
-    if not text.startswith(start):
-        raise ValueError(f"a usual frame doesn't begin with {start}: {text[:80]}")
-    return text.index(head.stop.decode(), len(start)) + len(head.stop)
 
 
 __all__ = ["MOST_LEARNED", "UNUSED", "Lane"]

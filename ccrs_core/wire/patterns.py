@@ -29,6 +29,7 @@ from ccrs_core.wire.kinds import (
     Digits,
     Flag,
     Kind,
+    Levels,
     Ms,
     Price,
     Quote,
@@ -87,6 +88,14 @@ def taker(
     return _spelling(shape, pieces, told is not None).make(topic, instrument, told)
 
 
+def always_parsed(shape: Shape) -> bool:
+    """Whether no frame of a shape has a short way: of candles and books, of JSON numbers, and where
+    numbers are computed."""
+    levels = any(isinstance(kind, Levels) for _, kind in shape.fields)
+    computed = isinstance(shape.numbered_by, Kind)
+    return levels or computed or shape.exact or shape.event is Candle
+
+
 def _scales(kind: Kind) -> list[Scale]:
     if isinstance(kind, By):
         return [scale for each in kind.arguments for scale in _scales(each)]
@@ -105,7 +114,7 @@ class _Draft:
     """Works out the pattern of one frame, piece by piece in the frame's own order."""
 
     def __init__(self, shape: Shape, text: str, start: int) -> None:
-        if shape.event is Candle or isinstance(shape.numbered_by, Kind) or shape.exact:
+        if always_parsed(shape):
             raise Unspelled("frames of this shape are always parsed")
         self.shape, self.text, self.start = shape, text, start
         self.tokens = tokens(text)
@@ -436,4 +445,4 @@ class _Converter:
         return group
 
 
-__all__ = ["Spelling", "Taker", "taker"]
+__all__ = ["Spelling", "Taker", "always_parsed", "taker"]

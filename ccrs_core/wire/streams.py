@@ -135,6 +135,16 @@ class Head:
             return orjson.dumps(topic)[1:-1]
         return orjson.dumps(dict(zip(self.parts, topic.split(":"), strict=False)))[1:-1]
 
+    def end(self, text: str) -> int:
+        """How many characters of a usual frame are its head.
+
+        :raises ValueError: where it doesn't begin so.
+        """
+        start = self.start.decode()
+        if not text.startswith(start):
+            raise ValueError(f"a usual frame doesn't begin with {start}: {text[:80]}")
+        return text.index(self.stop.decode(), len(start)) + len(self.stop)
+
     def topic(self, frame: Any) -> str | None:
         """The topic that a parsed frame names; None where it names none."""
         named = frame.get(self.key)

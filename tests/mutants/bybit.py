@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import attrs
 import orjson
-from ccrs_bybit.channels import TRADES
+from ccrs_bybit.channels import TOP_OF_BOOK, TRADES
 from ccrs_bybit.codec import BybitCodec
 
 from ccrs_core.contract.codec import Data, Message, Outbound
@@ -15,8 +15,10 @@ from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.events import Ticker, Trade
 from ccrs_core.model.instruments import Market
-from ccrs_core.model.subscriptions import Subscription
+from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_MS
+from ccrs_core.wire import Head, Stream
+from ccrs_core.wire.patterns import taker
 from tests.mutants.mutant import Misread, Tampered, caught_by, changed, endpoint, original
 
 LISTED = "test_instruments_say_what_the_exchange_lists"
@@ -140,6 +142,40 @@ class ShortWayOfContractsAlone(BybitCodec):
 
 def _nothing_learned(frame: bytes, messages: Sequence[Message], received_time_ns: int) -> None:
     """In place of ``Lane.learn``."""
+
+
+@caught_by("test_a_shapes_own_usual_frames_go_the_short_way")
+class UsualFrameThatIsUnusual(BybitCodec):
+    """The usual frames of trades have a number zero, as no pattern takes it."""
+
+    def stream(self, subscription: Subscription) -> Stream:
+        stream = super().stream(subscription)
+        if subscription.channel is not Channel.TRADES:
+            return stream
+        usual = [text.replace('"seq":1783284617', '"seq":0') for text in TRADES.usual]
+        return Stream(stream.name, attrs.evolve(TRADES, usual=usual))
+
+
+@caught_by("test_short_ways_judge_broken_frames_as_the_general_decoder_does")
+class ShortWayOfAnyType(BybitCodec):
+    """The short way of best prices doesn't look at the type of a frame."""
+
+    def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
+        frame = super().subscribe(subscriptions, request_id)
+        for subscription in subscriptions:
+            for lane in self._readers[self.topic(subscription)]:
+                if lane.shape is TOP_OF_BOOK:
+                    lane.takers = [
+                        taker(
+                            attrs.evolve(TOP_OF_BOOK, only={}),
+                            text,
+                            Head("topic").end(text),
+                            lane.topic,
+                            subscription.instrument,
+                        )
+                        for text in TOP_OF_BOOK.usual
+                    ]
+        return frame
 
 
 @caught_by(SHORT)

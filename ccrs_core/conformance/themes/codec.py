@@ -14,6 +14,7 @@ from ccrs_core.conformance.themes.refusals import RefusalProperties
 from ccrs_core.conformance.themes.robustness import RobustnessProperties
 from ccrs_core.conformance.themes.rows import RowProperties
 from ccrs_core.conformance.themes.secrecy import SecretsProperties
+from ccrs_core.conformance.themes.shapes import ShapeProperties
 from ccrs_core.conformance.themes.shortcuts import ShortcutProperties
 from ccrs_core.conformance.themes.subscribing import SubscribingProperties
 from ccrs_core.conformance.themes.transfer import TransferProperties
@@ -30,6 +31,7 @@ class CodecProperties(
     HistoryProperties,
     PageProperties,
     ShortcutProperties,
+    ShapeProperties,
     TransferProperties,
     SubscribingProperties,
     RefusalProperties,
