@@ -12,7 +12,7 @@ from ccrs_core.connections.coverage import Coverage
 from ccrs_core.connections.runner import Number, Runner
 from ccrs_core.contract.codec import Data
 from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.model.events import Reason
+from ccrs_core.model.events import Reason, StreamData
 from ccrs_core.model.subscriptions import Subscription
 
 
@@ -45,6 +45,11 @@ class Carried(Protocol):
 
     def copied(self, number: Number, runner: Runner, now_ns: int) -> None:
         """A connection has brought copies, up to this one, of what was handed on."""
+
+    def take(self, data: Data, runner: Runner, now: float) -> Outlet | None:
+        """Where nothing about this is special and one outlet alone is to have it: that one, and all
+        else is noted; the caller puts the events into it, at once or together with what follows.
+        None where it isn't so: then nothing was done, and it is to be delivered."""
 
     def deliver_all(self, run: Sequence[Data], runner: Runner, now: float) -> None:
         """A connection has brought these, one after the other."""
@@ -98,6 +103,12 @@ class Carried(Protocol):
 
     def tick(self, now: float, now_ns: int) -> None:
         """What was waited for didn't come in time."""
+
+
+class Outlet(Protocol):
+    """Who is given events."""
+
+    def put(self, events: Sequence[StreamData]) -> None: ...
 
 
 class Consumer(Protocol):

@@ -79,6 +79,8 @@ class FrameReader:
         self._first = first
         self.alone: str | None = None
         """The topic of all that was read last, where that was nothing but data of one topic."""
+        self.data_alone = False
+        """Whether what was read last was nothing but data."""
         self._place = _NOWHERE
         """How far this connection has followed the trail."""
 
@@ -86,7 +88,7 @@ class FrameReader:
         """What frames say that have arrived in this order; ``now_ns`` is the wall clock's time."""
         self._counters.frames += len(frames)
         effects: list[Effect] = []
-        self.alone = None
+        self.alone, self.data_alone = None, False
         if self._codec.compression is not None:
             frames = self._inflated(frames, now, effects)
         if self.replaceable and len(frames) > 1:
@@ -131,7 +133,6 @@ class FrameReader:
         append, decode, topics = effects.append, self._codec.decode, self._topics
         alive: str | None = None
         """The topic of the frame before, which is known to be wanted and to have been heard of."""
-        before = len(effects)
         turns = data = 0
         for frame in frames:
             try:
@@ -162,7 +163,8 @@ class FrameReader:
             alive = None
             self._several(messages, now, effects)
         self._counters.data += data
-        if turns == 1 and data == len(effects) and not before:
+        self.data_alone = 0 < data == len(effects)
+        if turns == 1 and self.data_alone:
             self.alone = alive
 
     def _several(self, messages: Sequence[Message], now: float, effects: list[Effect]) -> None:

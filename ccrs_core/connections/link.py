@@ -14,6 +14,7 @@ import attrs
 import tenacity
 
 from ccrs_core.connections.age import Age
+from ccrs_core.connections.bursts import deliver
 from ccrs_core.connections.carried import Carried, Consumer
 from ccrs_core.connections.effects import (
     Acknowledged,
@@ -349,8 +350,6 @@ class Link:
         self.last_received_ns = now_ns
         topics, runner = self.shard.topics, self.runner
         others = False
-        run: list[Data] = []
-        name = ""
         # In slices: what was decoded is still in the processor's cache when it is delivered.
         # (Where bursts are conflated, little is decoded.)
         size = len(frames) if session.reader.replaceable else _SLICE
@@ -359,30 +358,26 @@ class Link:
             effects: list[Any] = session.received(piece, now, now_ns)
             alone = session.reader.alone
             if alone is not None:
-                self._deliver(topics.get(alone), effects, runner, now)
+                if (topic := topics.get(alone)) is not None:
+                    topic.deliver_all(effects, runner, now)
                 continue
+            if session.reader.data_alone:
+                deliver(topics, effects, runner, now)
+                continue
+            burst: list[Data] = []
             for effect in effects:
                 if effect.__class__ is Data:
-                    if effect.topic is not name and run:
-                        self._deliver(topics.get(name), run, runner, now)
-                        run = []
-                    name = effect.topic
-                    run.append(effect)
+                    burst.append(effect)
                     continue
-                if run:
-                    self._deliver(topics.get(name), run, runner, now)
-                    run = []
+                if burst:
+                    deliver(topics, burst, runner, now)
+                    burst = []
                 self._carry_out(effect, now_ns)
                 others = True
-            if run:
-                self._deliver(topics.get(name), run, runner, now)
-                run = []
+            if burst:
+                deliver(topics, burst, runner, now)
         if others:
             self._rearm()
-
-    def _deliver(self, topic: Carried | None, run: list[Data], runner: Runner, now: float) -> None:
-        if topic is not None:
-            topic.deliver_all(run, runner, now)
 
     def _apply(self, effects: Sequence[Effect], now: float) -> None:
         now_ns = self.context.clock.time_ns()

@@ -83,17 +83,21 @@ class Stream:
     _stale: Stale | None = None
     """The notice of the last time that it became stale."""
 
+    def passed(self, events: Sequence[StreamData], number: int | None) -> None:
+        """Note events that are being put into the feeds; ``number`` is the exchange's of the last
+        of them."""
+        self.delivered += len(events)
+        self.latest = last = events[-1]
+        self.last_received_ns = last.received_time_ns
+        if number is not None:
+            self.last_sequence = number
+
     def put(self, events: Sequence[StreamData], number: int | None = None) -> None:
         """Deliver events, after the notices that are due before them; ``number`` is the exchange's
         of the last of them."""
-        last = events[-1]
         if self.interrupted is not None or self.stale_since_ns is not None or self.hushed:
-            self.wake(last.received_time_ns, getattr(events[0], "sequence", None))
-        self.delivered += len(events)
-        self.last_received_ns = last.received_time_ns
-        self.latest = last
-        if number is not None:
-            self.last_sequence = number
+            self.wake(events[-1].received_time_ns, getattr(events[0], "sequence", None))
+        self.passed(events, number)
         for feed in self.feeds:
             feed.put(events)
 

@@ -25,18 +25,22 @@ class KnownTrades:
         self.repeated = 0
         """Trades that were brought again."""
 
+    def adds(self, event: StreamData) -> bool:
+        """Whether a trade wasn't delivered yet; if so, it now is."""
+        assert isinstance(event, Trade)
+        known, former, trade_id = self.ids, self.former, event.trade_id
+        if trade_id in known or (former and trade_id in former):
+            return False
+        known[trade_id] = None
+        if len(known) > self.WINDOW:
+            known.popitem(last=False)
+        return True
+
     def new(self, events: Sequence[StreamData]) -> Sequence[StreamData]:
         """Those of some trades that weren't delivered yet, which they now are."""
         known, former = self.ids, self.former
-        if len(events) == 1:
-            event = events[0]
-            assert isinstance(event, Trade)
-            trade_id = event.trade_id
-            if trade_id not in known and not (former and trade_id in former):
-                known[trade_id] = None
-                if len(known) > self.WINDOW:
-                    known.popitem(last=False)
-                return events
+        if len(events) == 1 and self.adds(events[0]):
+            return events
         new = []
         for event in events:
             assert isinstance(event, Trade)

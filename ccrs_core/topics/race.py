@@ -211,12 +211,18 @@ class Race:
 
     def take(self, number: int, restart: bool, runner: Runner, now: float) -> bool:
         """:meth:`late` and, where it isn't, :meth:`won`: whether an update is to be delivered."""
-        last = self.last
-        if last is None or number <= last or restart or self.generation or self.held:
-            if self.late(number, restart, runner, now):
-                return False
-            self.won(number, restart, runner, now)
+        if not restart and self.follows(number, runner, now):
             return True
+        if self.late(number, restart, runner, now):
+            return False
+        self.won(number, restart, runner, now)
+        return True
+
+    def follows(self, number: int, runner: Runner, now: float) -> bool:
+        """Whether an update is the next one beyond doubt; if so, that it is delivered is noted."""
+        last = self.last
+        if last is None or number <= last or self.generation or self.held:
+            return False
         self.last = number
         self.advanced_at = now
         self.adrift = False

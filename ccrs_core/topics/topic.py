@@ -9,6 +9,7 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
+from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import (
     Balance,
@@ -160,6 +161,47 @@ class Topic(Continuity):
         if len(self.streams) > 1:
             self._told_together(stream, events[-1].received_time_ns)
 
+    def take(self, data: Data, runner: Runner, now: float) -> Feed | None:
+        """Judge and note an update of which nothing is special, and which one feed alone is to
+        have: that feed, into which its events are still to be put. None where it isn't so: then
+        nothing was done, and it is to be delivered."""
+        events = data.events
+        first = events[0]
+        kind = first.__class__
+        stream = self.streams.get(kind)
+        if (
+            stream is None
+            or stream.interrupted is not None
+            or stream.stale_since_ns is not None
+            or stream.hushed
+            or len(stream.feeds) != 1
+            or len(self.streams) > 1
+            or self.coverage.apart
+            or (runner.apart and self.name in runner.apart)
+        ):
+            return None
+        number = data.sequence
+        if kind is Trade:
+            assert isinstance(first, Trade)
+            if number is not None or len(events) > 1:
+                return None
+            if self.counted is None:
+                if not self.known.adds(first):
+                    return None
+            elif self._counts(self.counted, first, runner):
+                number = first.sequence
+            else:
+                return None
+        elif (
+            kind is BookUpdate
+            or not isinstance(number, int)
+            or data.restart
+            or not self.race.follows(number, runner, now)
+        ):
+            return None
+        stream.passed(events, number)
+        return stream.feeds[0]
+
     def deliver(self, data: Data, runner: Runner, now: float) -> None:
         """Decoded data from one of the connections."""
         if runner.apart and self.name in runner.apart:
@@ -226,17 +268,10 @@ class Topic(Continuity):
         """Deliver trades by their numbers, which say whether any is missing."""
         first = events[0]
         assert isinstance(first, Trade)
-        number, last = first.sequence, counted.last
-        if len(events) == 1 and last is not None and number == last + 1 and not counted.ahead:
-            counted.last = number
-            runner.tops[self.name] = number
-            known = self.known.ids
-            known[first.trade_id] = None
-            if len(known) > KnownTrades.WINDOW:
-                known.popitem(last=False)
+        if len(events) == 1 and self._counts(counted, first, runner):
             if stream.interrupted is not None:
                 stream.follows()  # whatever happened, nothing is missing
-            stream.put(events, number)
+            stream.put(events, first.sequence)
             return
         trades = [event for event in events if isinstance(event, Trade)]
         before, top = counted.since, runner.tops.get(self.name)
@@ -247,6 +282,17 @@ class Topic(Continuity):
             runner.tops[self.name] = number
         if counted.since != before:
             self._arm()
+
+    def _counts(self, counted: Counted, trade: Trade, runner: Runner) -> bool:
+        """Whether a trade is the next one by its number; if so, that it is delivered is noted."""
+        number, last = trade.sequence, counted.last
+        if last is None or number != last + 1 or counted.ahead:
+            return False
+        counted.last = runner.tops[self.name] = number
+        self.known.ids[trade.trade_id] = None
+        if len(self.known.ids) > KnownTrades.WINDOW:
+            self.known.ids.popitem(last=False)
+        return True
 
     def _put_runs(self, runs: Sequence[Run], stream: Stream) -> None:
         for run in runs:
