@@ -269,7 +269,7 @@ class TableCodec(Codec):
         if not frame.startswith(self._opening):
             # Most exchanges' frames begin with the topic, but for a few.
             place = frame.find(self._key)
-            if place < 0:
+            if place < 0 or not frame.startswith(b"{"):
                 return None
             begin = place + len(self._key)
         return self._tags.get(frame[begin : frame.find(self._closing, begin)])

@@ -33,7 +33,7 @@ from ccrs_core import (
 from ccrs_okx import error_codes
 from ccrs_okx.codec import INTERVALS, OkxCodec
 from ccrs_okx.rest import ENDPOINTS, activity
-from ccrs_okx.sizes import SCALED, crc32
+from ccrs_okx.sizes import contract_of, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
 
 if TYPE_CHECKING:
@@ -175,8 +175,7 @@ class Okx(Exchange):
         zeros that it has sent since."""
         if subscription.depth == 5:
             return None
-        instrument = subscription.instrument
-        contract = instrument.contract_size if instrument.market in SCALED else None
+        contract = contract_of(subscription.instrument)
 
         def checksum(book: OrderBook) -> int:
             return crc32(book, contract)

@@ -25,13 +25,23 @@ from ccrs_core import (
     market_of,
     unified_symbol,
 )
-from ccrs_okx.codec import ALIASES, BOOKS, CHANNELS, INTERVALS
+from ccrs_core.wire import Stream
+from ccrs_okx.channels import BOOKS, CHANNELS
+from ccrs_okx.codec import INTERVALS
 from ccrs_okx.exchange import Okx
 from ccrs_okx.symbols import EXCHANGE
+from ccrs_okx.unnumbered import LIQUIDATIONS
 
-UNIFIED = {native: channel for channel, native in CHANNELS.items()}
-DEPTHS = {native: depth for depth, native in BOOKS.items()}
-PROPER = {alias: channel for channel, alias in ALIASES.items()}
+
+def _names(stream: Stream) -> list[str]:
+    return [name.partition(":")[0] for name, _ in ((stream.name, stream.reads), *stream.also)]
+
+
+UNIFIED = {
+    **{name: channel for channel, stream in CHANNELS.items() for name in _names(stream)},
+    LIQUIDATIONS: Channel.LIQUIDATIONS,
+}
+DEPTHS = {name: depth for depth, stream in BOOKS.items() for name in _names(stream)}
 UNIFIED_INTERVALS = {native: unified for unified, native in INTERVALS.items()}
 
 _NATIVE = re.compile(
@@ -66,7 +76,7 @@ def _named(frame: bytes) -> Iterable[tuple[str, str]]:
         return
     if type(arg.get("instId")) is str:
         yield arg["channel"], arg["instId"]
-    elif arg["channel"] == CHANNELS[Channel.LIQUIDATIONS] and type(message["data"]) is list:
+    elif arg["channel"] == LIQUIDATIONS and type(message["data"]) is list:
         for row in message["data"]:
             if type(row) is dict and type(row.get("instId")) is str:
                 yield arg["channel"], row["instId"]
@@ -80,7 +90,6 @@ def _subscription(name: str, instrument: Instrument) -> Subscription | None:
 
 
 def _named_subscription(name: str, instrument: Instrument) -> Subscription | None:
-    name = PROPER.get(name, name)
     if name in DEPTHS:
         return Subscription(Channel.BOOK, instrument, depth=DEPTHS[name])
     if name in UNIFIED:

@@ -7,6 +7,7 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api
 
 from __future__ import annotations
 
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -38,11 +39,17 @@ from ccrs_core import (
     Trade,
 )
 from ccrs_core.wire import (
+    Always,
+    Best,
+    By,
     CandlePage,
+    Count,
+    Levels,
+    Ms,
+    Rate,
+    Shape,
     candle_page,
     candles_of_page,
-    decimal,
-    decimal_or_none,
     from_start,
     goes_back,
     json_pages,
@@ -50,17 +57,17 @@ from ccrs_core.wire import (
     ns_of_ms,
     oldest_first,
     open_since,
-    price,
     read_rows,
+    row_reader,
     spelled,
     timed_pages,
-    whole,
     within,
 )
+from ccrs_okx.channels import TRADED
 from ccrs_okx.codec import INTERVALS
-from ccrs_okx.sizes import sizes_of
-from ccrs_okx.streams import SIDES, best, candle_of, levels, retail
+from ccrs_okx.sizes import contract_of
 from ccrs_okx.symbols import INSTRUMENT_TYPES, instrument_type, instruments
+from ccrs_okx.unnumbered import candle, whole_row
 
 R = TypeVar("R", bound=Request[Any])
 T = TypeVar("T")
@@ -72,6 +79,60 @@ BOOK_LEVELS = 400
 TRADES_LIMIT = 500
 CANDLES_LIMIT = 300
 FUNDING_LIMIT = 100
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+
+TOP_OF_BOOK = Shape(
+    # Its number is that of the books' stream, not of the best quotes'.
+    TopOfBook,
+    usual=['{"asks":[["4.2","9","0","1"]],"bids":[],"ts":"1794000123005","seqId":7}'],
+    fields={
+        "exchange_time_ns": Ms("ts"),
+        "bid": Best("bids", scale=contract_of),
+        "ask": Best("asks", scale=contract_of),
+    },
+)
+BOOK = Shape(
+    BookUpdate,
+    usual=['{"asks":[["4.2","9","0","1"]],"bids":[],"ts":"1794000123005","seqId":7}'],
+    fields={
+        "exchange_time_ns": Ms("ts"),
+        # Until 2023 books had no number.
+        "sequence": Count("seqId", absent=0),
+        "snapshot": Always(True),
+        "bids": Levels("bids", scale=contract_of, columns=None, left=True, cut=True),
+        "asks": Levels("asks", scale=contract_of, columns=None, left=True, cut=True),
+    },
+)
+TRADE = Shape(
+    Trade,
+    usual=['{"side":"buy","sz":"0.1","source":"0","px":"4.2","tradeId":"7","ts":"1794000123005"}'],
+    fields=TRADED,
+)
+CANDLE = {
+    market: candle(
+        market, None, '["1794000120000","4.1","4.3","4.0","4.2","148","620.1","620.1","1"]'
+    )
+    for market in ALL
+}
+
+
+def paid_or_announced(paid: Decimal | None, announced: Decimal) -> Decimal:
+    """The rate of a funding: the one that was paid, where it is told."""
+    return announced if paid is None else paid
+
+
+FUNDING = Shape(
+    Funding,
+    usual=['{"fundingRate":"0.1","realizedRate":"0.1","fundingTime":"1794000123005"}'],
+    fields={
+        "exchange_time_ns": Ms("fundingTime"),
+        "rate": By(paid_or_announced, Rate("realizedRate", absent=None), Rate("fundingRate")),
+        "funding_time_ns": Ms("fundingTime"),
+    },
+)
 
 
 def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
@@ -155,20 +216,7 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
 def _read_top_of_book(
     request: GetTopOfBook, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[TopOfBook]:
-    instrument, row = request.instrument, data[0]
-    sizes = sizes_of(instrument)
-    return Answer(
-        TopOfBook(
-            instrument.exchange,
-            instrument.symbol,
-            ns_of_ms(row["ts"]),
-            received_time_ns,
-            # Its number is that of the books' stream, not of the best quotes'.
-            None,
-            *best(row["bids"], sizes),
-            *best(row["asks"], sizes),
-        )
-    )
+    return Answer(row_reader(TOP_OF_BOOK, request.instrument, received_time_ns)(data[0]))
 
 
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
@@ -182,24 +230,8 @@ def _book(request: GetBook, cursor: str | None) -> HttpRequest:
 def _read_book(
     request: GetBook, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[BookUpdate]:
-    instrument, row = request.instrument, data[0]
-    sizes = sizes_of(instrument)
-    bids, asks = (
-        tuple(level for level in levels(row[side], sizes) if level[1]) for side in ("bids", "asks")
-    )
-    return Answer(
-        BookUpdate(
-            instrument.exchange,
-            instrument.symbol,
-            ns_of_ms(row["ts"]),
-            received_time_ns,
-            # Until 2023 books had no number.
-            whole(row["seqId"]) if "seqId" in row else 0,
-            True,
-            bids[: request.depth],
-            asks[: request.depth],
-        )
-    )
+    read = row_reader(BOOK, request.instrument, received_time_ns, depth=request.depth)
+    return Answer(read(data[0]))
 
 
 # --- trades ---------------------------------------------------------------------------------
@@ -213,30 +245,7 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
 def _read_trades(
     request: GetTrades, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[Trade]]:
-    instrument = request.instrument
-    sizes = sizes_of(instrument)
-
-    def trade(row: Any) -> Trade:
-        side, trade_id = SIDES.get(row["side"]), row["tradeId"]
-        if side is None:
-            raise ValueError(f"side {row['side']}")
-        if type(trade_id) is not str or not trade_id:
-            raise TypeError("tradeId isn't text")
-        return Trade(
-            instrument.exchange,
-            instrument.symbol,
-            ns_of_ms(row["ts"]),
-            received_time_ns,
-            None,
-            trade_id,
-            price(row["px"]),
-            sizes[row["sz"]],
-            side,
-            False,
-            retail(row),
-        )
-
-    found = read_rows(data[::-1], trade)
+    found = read_rows(data[::-1], row_reader(TRADE, request.instrument, received_time_ns))
     return found.answer(oldest_first(found.values)[-request.limit :])
 
 
@@ -323,11 +332,9 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
 def _read_candles(
     request: GetCandles, data: list[Any], received_time_ns: int, cursor: str | None, now_ns: int
 ) -> Answer[list[Candle]]:
-    instrument = request.instrument
-    sizes = sizes_of(instrument)
-    found = read_rows(
-        data, lambda row: candle_of(instrument, request.interval, row, received_time_ns, sizes)
-    )
+    instrument, interval = request.instrument, request.interval
+    read = row_reader(CANDLE[instrument.market], instrument, received_time_ns, interval=interval)
+    found = read_rows(data, lambda row: read(whole_row(row)))
     candles = sorted(found.values, key=attrgetter("open_time_ns"))
     if cursor is not None and cursor.startswith(_RECENT):
         return found.answer([c for c in candles if within(request, c.open_time_ns)])
@@ -370,24 +377,9 @@ def _limit(request: GetFundingHistory) -> int:
 def _read_funding(
     request: GetFundingHistory, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
-    instrument = request.instrument
-
-    def wanted(row: Any) -> Funding | None:
-        time_ns = ns_of_ms(row["fundingTime"])
-        if not within(request, time_ns):
-            return None
-        paid = decimal_or_none(row.get("realizedRate"))
-        return Funding(
-            instrument.exchange,
-            instrument.symbol,
-            time_ns,
-            received_time_ns,
-            decimal(row["fundingRate"]) if paid is None else paid,
-            time_ns,
-        )
-
-    found = read_rows(data[::-1], wanted)
-    return found.answer(oldest_first(found.values), _next_funding(request, data, cursor))
+    found = read_rows(data, row_reader(FUNDING, request.instrument, received_time_ns))
+    rates = [rate for rate in found.values if within(request, rate.funding_time_ns or 0)]
+    return found.answer(oldest_first(rates), _next_funding(request, data, cursor))
 
 
 def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | None) -> str | None:

@@ -8,11 +8,9 @@ Conversions are exact, whatever decimal context the program has set.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from decimal import Context, Decimal
 
 from ccrs_core import Instrument, Market, OrderBook
-from ccrs_core.wire import SIZES, plausible
 
 SCALED = frozenset({Market.LINEAR, Market.OPTION})
 """Markets whose sizes are converted from contracts to base units."""
@@ -20,40 +18,17 @@ SCALED = frozenset({Market.LINEAR, Market.OPTION})
 CHECKSUM_LEVELS = 25
 
 _EXACT = Context(prec=160, traps=[])
-_ONE = Decimal(1)
 
 
-def product(one: Decimal, other: Decimal) -> Decimal:
-    """Exactly one number times the other."""
-    return plausible(_EXACT.multiply(one, other))
+def contract_of(instrument: Instrument) -> Decimal | None:
+    """What sizes of an instrument are multiplied with; None: they are as they are sent."""
+    return instrument.contract_size if instrument.market in SCALED else None
 
 
 def shortest(number: Decimal) -> Decimal:
     """The same number without trailing zeros, and without an exponent."""
     text = f"{number:f}"
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
-
-
-class _BaseUnits(dict[str, Decimal]):
-    """Sizes in base units by their text in contracts."""
-
-    def __init__(self, contract: Decimal) -> None:
-        super().__init__()
-        self._contract = contract
-
-    def __missing__(self, text: str) -> Decimal:
-        size = product(SIZES[text], self._contract)
-        if len(self) >= 4096:
-            self.clear()
-        self[text] = size
-        return size
-
-
-def sizes_of(instrument: Instrument) -> Mapping[str, Decimal]:
-    """The sizes of an instrument by their text on the wire; what is no number raises."""
-    if instrument.market in SCALED and instrument.contract_size != _ONE:
-        return _BaseUnits(instrument.contract_size)
-    return SIZES
 
 
 def crc32(book: OrderBook, contract: Decimal | None) -> int:
@@ -69,7 +44,7 @@ def crc32(book: OrderBook, contract: Decimal | None) -> int:
         for side in (bids, asks):
             if place < len(side):
                 price, size = side[place]
-                if contract is not None and contract != _ONE:
+                if contract is not None and contract != 1:
                     # Dividing what was multiplied gives back every digit.
                     size = _EXACT.divide(size, contract)
                 texts.append(f"{price:f}:{size:f}")

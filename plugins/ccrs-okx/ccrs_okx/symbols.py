@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 
 from ccrs_core import Instrument, InstrumentStatus, Market, OptionKind, unified_symbol
-from ccrs_core.wire import Rows, ns_of_ms, one_to_one, price, price_or_none, read_rows
-from ccrs_okx.sizes import SCALED, product, shortest
+from ccrs_core.wire import Rows, ns_of_ms, one_to_one, price, price_or_none, product, read_rows
+from ccrs_okx.sizes import SCALED, shortest
 
 EXCHANGE = "okx"
 

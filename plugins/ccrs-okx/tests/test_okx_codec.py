@@ -761,10 +761,10 @@ def test_after_unsubscribing_frames_are_unrecognised() -> None:
         codec = OkxCodec()
         codec.subscribe([subscription], "1")
         codec.unsubscribe([subscription], "2")
-        name = codec.topic(subscription).partition(":")[0]
-        frame = told(name, {"instId": LINEAR}, of=LINEAR, action="update")
+        topic = codec.topic(subscription)
+        frame = told(topic.partition(":")[0], {"instId": LINEAR}, of=LINEAR, action="update")
         (message,) = said(codec, frame)
-        assert message == Unrecognised(f"channel {name} BTC-USDT-SWAP")
+        assert message == Unrecognised(f"arg {topic}")
 
 
 def test_prices_keep_the_wires_exact_digits_and_times_are_nanoseconds() -> None:

@@ -51,8 +51,8 @@ digits = st.one_of(
 )
 times = st.integers(10**12, 2 * 10**12).map(str)
 
-PEEKED = ["bbo-tbt", "books5", "books", "trades-all", "tickers", "mark-price"]
-OTHERS = ["candle1m", "funding-rate", "liquidation-orders"]
+PEEKED = ["bbo-tbt", "books5", "books", "trades-all", "tickers", "mark-price", "funding-rate"]
+OTHERS = ["candle1m", "liquidation-orders"]
 
 
 @st.composite
@@ -231,7 +231,7 @@ def test_frames_of_before_2023_are_always_decoded() -> None:
     assert codec.peek(frame.replace(b'"books"', b'"books5"')) is None
 
 
-def test_candles_funding_liquidations_and_other_topics_are_always_decoded() -> None:
+def test_candles_liquidations_and_other_topics_are_always_decoded() -> None:
     @given(frames(OTHERS))
     def check(frame: dict[str, Any]) -> None:
         codec, text = subscribed(), written(frame)

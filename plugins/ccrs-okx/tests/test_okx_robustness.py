@@ -178,11 +178,22 @@ def test_prices_of_an_impossible_time_are_refused(time: bytes) -> None:
         subscribed().decode(TOP % (*GOOD[:2], time), 1)
 
 
-@pytest.mark.parametrize("number", [b'"5"', b"5.0", b"true", b"null", b"{}"])
+@pytest.mark.parametrize("number", [b'"5"', b"5.0", b"true", b"-1", b"{}"])
 def test_a_sequence_number_is_a_whole_number(number: bytes) -> None:
     frame = TOP % GOOD
     with pytest.raises(DecodeError):
         subscribed().decode(frame.replace(b'"seqId":5', b'"seqId":' + number), 1)
+
+
+def test_a_sequence_number_of_null_is_none() -> None:
+    """As in frames of 2022, which have none: nothing is called a copy of another."""
+    frame = (TOP % GOOD).replace(b'"seqId":5', b'"seqId":null')
+    codec = subscribed()
+    (message,) = codec.decode(frame, 1)
+    assert isinstance(message, Data)
+    assert message.sequence is None
+    assert not message.independent
+    assert codec.peek(frame) is None
 
 
 # --- REST ---

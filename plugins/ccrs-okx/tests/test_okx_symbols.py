@@ -12,7 +12,7 @@ import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
 from ccrs_okx.foreign import instrument_of
-from ccrs_okx.sizes import product, shortest, sizes_of
+from ccrs_okx.sizes import contract_of, shortest
 from ccrs_okx.symbols import instrument_type
 from ccrs_okx.symbols import instruments as read_instruments
 from hypothesis import example, given
@@ -31,7 +31,7 @@ from ccrs_core import (
     market_of,
 )
 from ccrs_core.model.orderbook import Applied
-from ccrs_core.wire import MALFORMED, one_to_one
+from ccrs_core.wire import MALFORMED, one_to_one, product, sizes_in
 
 DECEMBER = "1798185600000"  # 2026-12-25 08:00 UTC
 
@@ -357,7 +357,7 @@ def test_sizes_are_exact_products_whatever_the_programs_context(
 ) -> None:
     with localcontext() as context:
         context.prec = 3
-        size = sizes_of(of(market, contract))[text]
+        size = sizes_in(contract_of(of(market, contract)))[text]
     (up, down), (times, over) = as_fraction(text), as_fraction(contract)
     if market in {Market.LINEAR, Market.OPTION}:
         up, down = up * times, down * over
@@ -381,7 +381,7 @@ def test_products_and_their_shortest_spellings_are_exact(one: str, other: str) -
 
 
 def test_what_is_no_size_is_none_of_a_contract_either() -> None:
-    sizes: Any = sizes_of(of(Market.LINEAR, "0.01"))
+    sizes: Any = sizes_in(contract_of(of(Market.LINEAR, "0.01")))
     strange: list[Any] = [1, 1.5, None, b"1"]
     for wrong in ("", "x", "NaN", "Infinity", "1e70", "1e-70"):
         with pytest.raises((ValueError, ArithmeticError)):
