@@ -90,6 +90,16 @@ def test_what_is_peeked_is_what_decoding_yields(declared: Declared, data: st.Dat
 
 
 @settings(max_examples=20)
+@given(declarations())
+def test_a_frame_of_which_a_part_is_missing_at_either_end_is_not_peeked(declared: Declared) -> None:
+    codec: Any = subscribed(declared.shape)
+    text = declared.shape.usual[0].encode()
+    for place in range(1, len(text)):
+        assert codec.peek(text[place:]) is None
+        assert codec.peek(text[:place]) is None
+
+
+@settings(max_examples=20)
 @given(declarations(), st.data())
 def test_learned_spellings_are_few(declared: Declared, data: st.DataObject) -> None:
     codec: Any = subscribed(declared.shape)

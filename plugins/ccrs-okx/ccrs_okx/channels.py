@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from ccrs_core import (
     NS_PER_MS,
     BookUpdate,
@@ -84,8 +86,7 @@ TRADED: Mapping[str, Kind] = {
     "rpi": Choice(RETAIL, "source", absent=None),
 }
 
-# "trades-all" has each trade by itself; "trades", where it is recorded, what one taker order traded
-# at one price.
+# Each trade by itself.
 TRADES = Shape(
     Trade,
     usual=[
@@ -93,26 +94,25 @@ TRADES = Shape(
             '{"arg":{"channel":"trades-all","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT",'
             '"tradeId":"734864333","px":"64350.1","sz":"0.075","side":"buy","source":"0",'
             '"ts":"1794000123011"}]}'
-        ),
-        # As "trades" has spelled them in the course of time.
-        (
-            '{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT",'
-            '"tradeId":"734864333","px":"64350.1","sz":"0.075","side":"buy","ts":"1794000123011",'
-            '"count":"3","source":"0","seqId":279183506666}]}'
-        ),
-        (
-            '{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT",'
-            '"tradeId":"734864333","px":"64350.1","sz":"0.075","side":"buy","ts":"1794000123011",'
-            '"count":"3"}]}'
-        ),
-        (
-            '{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT",'
-            '"tradeId":"734864333","px":"64350.1","sz":"0.075","side":"buy","ts":"1794000123011"}]}'
-        ),
+        )
     ],
     rows="data",
     fields={**TRADED, "sequence": Count("seqId", absent=None)},
     told_apart_by="trade_id",
+)
+
+_TRADES_TO = (
+    '{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":'
+    '"734864333","px":"64350.1","sz":"0.075","side":"buy","ts":"1794000123011"'
+)
+# What one taker order traded at one price, as it has been spelled in the course of time.
+AGGREGATE_TRADES = attrs.evolve(
+    TRADES,
+    usual=[
+        _TRADES_TO + ',"count":"3","source":"0","seqId":279183506666}]}',
+        _TRADES_TO + ',"count":"3"}]}',
+        _TRADES_TO + "}]}",
+    ],
 )
 
 
@@ -345,7 +345,7 @@ BOOKS: Mapping[int, Stream] = {
 
 CHANNELS: Mapping[Channel, Stream] = {
     Channel.TOP_OF_BOOK: Stream("bbo-tbt:{native}", TOP_OF_BOOK),
-    Channel.TRADES: Stream("trades-all:{native}", TRADES, (("trades:{native}", TRADES),)),
+    Channel.TRADES: Stream("trades-all:{native}", TRADES, (("trades:{native}", AGGREGATE_TRADES),)),
     Channel.TICKER: Stream("tickers:{native}", TICKER),
     Channel.CANDLES: Stream("candle{interval}:{native}", CandleReader),
     Channel.FUNDING: Stream("funding-rate:{native}", FUNDING),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
@@ -68,9 +68,6 @@ from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import contract_of
 from ccrs_okx.symbols import INSTRUMENT_TYPES, instrument_type, instruments
 from ccrs_okx.unnumbered import candle, whole_row
-
-R = TypeVar("R", bound=Request[Any])
-T = TypeVar("T")
 
 ALL = frozenset(Market)
 CONTRACTS = frozenset({Market.LINEAR, Market.INVERSE})
