@@ -41,7 +41,8 @@ def subscription(channel: Channel) -> Subscription:
 
 def subscribed(*channels: Channel) -> Codec:
     codec = OkxCodec()
-    codec.subscribe([subscription(channel) for channel in channels or Channel], "1")
+    offered = Okx.capabilities.channels[Market.LINEAR]
+    codec.subscribe([subscription(channel) for channel in channels or offered], "1")
     return codec
 
 
