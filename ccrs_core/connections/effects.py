@@ -145,3 +145,8 @@ class Counters:
     """Frames of a connection that had already been replaced."""
     rows_left_out: int = 0
     """Rows that couldn't be read, of frames whose others were delivered: besides the frames."""
+
+    def add(self, other: Counters) -> None:
+        """Count what others have counted."""
+        for field in attrs.fields(Counters):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))

@@ -1,7 +1,7 @@
 """Keeps one connection alive: dials, backs off, carries out what its session asks for.
 
-Besides ``transport/`` the only place that waits. One task per connection reads; a second one lives
-only while something is to be sent; a timer calls ``Session.tick``.
+One task per connection reads; a second one lives only while something is to be sent; an alarm calls
+``Session.tick``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-import tenacity
 
 from ccrs_core.connections.age import Age
+from ccrs_core.connections.alarm import Alarm
+from ccrs_core.connections.backoff import jittered
 from ccrs_core.connections.bursts import deliver
 from ccrs_core.connections.carried import Carried, Consumer
 from ccrs_core.connections.effects import (
@@ -32,7 +33,7 @@ from ccrs_core.connections.effects import (
 )
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.sending import Signer, new_outbox
-from ccrs_core.connections.session import NEVER, Session
+from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.connections.trail import Trail
@@ -46,7 +47,7 @@ from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.outbox import Outbox
-from ccrs_core.transport.pace import Timer, hang_up
+from ccrs_core.transport.pace import hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,9 +56,6 @@ log = logging.getLogger("ccrs.supervisor")
 
 _SLICE = 64
 """Frames of a burst that are decoded before the first of them is delivered."""
-
-_TICK_GRAIN = 0.02
-"""Timers fire at most this often (s), so that thousands of deadlines don't."""
 
 
 class Parent(Protocol):
@@ -112,18 +110,12 @@ class Link:
         self._connection: Connection | None = None
         self._signer = Signer(context, shard.account, self.address)
         self._outbox: Outbox | None = None
-        self._timer: Timer | None = None
-        self._timer_at = NEVER
+        self._alarm = Alarm(context.clock, shared.pace, self._tick)
         self._age: Age | None = None
         self._fatal: AuthError | None = None
         self._close_reason = ""
         self._last_words = ""
         self._unread = UnreadLog(f"connection {self.number}")
-        options = context.options
-        # Full jitter: uniformly random between nothing and an exponentially growing bound.
-        self._backoff = tenacity.wait_random_exponential(
-            multiplier=options.backoff_initial, max=options.backoff_max
-        )
 
     # --- the life of a link ---
 
@@ -140,7 +132,7 @@ class Link:
             while not self._done():
                 if self.failures:
                     self._change(LinkState.WAITING)
-                    await asyncio.sleep(self._pause())
+                    await asyncio.sleep(jittered(self.failures, self.context.options))
                 alternatives, route = self.shared.alternatives, self.shard.route
                 self.address = alternatives.url(route)
                 limits = self.context.stream_limits(self.address)
@@ -179,11 +171,6 @@ class Link:
 
     def _done(self) -> bool:
         return self.retired or self.successor is not None
-
-    def _pause(self) -> float:
-        state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
-        state.attempt_number = self.failures
-        return self._backoff(state)
 
     @property
     def url(self) -> str:
@@ -275,7 +262,7 @@ class Link:
         finally:
             self._disarm()
             self.session = None
-            self._add_totals(session.counters)
+            self.totals.add(session.counters)
             shard.lost(self, session)
             self._connection = None
             outbox, self._outbox = self._outbox, None
@@ -327,17 +314,12 @@ class Link:
         if self.session is not None:
             self.session.reader.contests = self.shard.topics if on else None
 
-    def _add_totals(self, counters: Counters) -> None:
-        for field in attrs.fields(Counters):
-            total = getattr(self.totals, field.name) + getattr(counters, field.name)
-            setattr(self.totals, field.name, total)
-
     def counters(self) -> Counters:
         """Of all epochs, the running one included."""
-        if self.session is None:
-            return self.totals
-        running = attrs.asdict(self.session.counters)
-        return Counters(**{k: v + getattr(self.totals, k) for k, v in running.items()})
+        total = attrs.evolve(self.totals)
+        if self.session is not None:
+            total.add(self.session.counters)
+        return total
 
     # --- frames and effects ---
 
@@ -454,36 +436,20 @@ class Link:
         session = self.session
         if session is None or self._connection is None:
             return
-        now = self.context.clock.monotonic()
-        at = session.wake_at
-        if at == self._timer_at:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._timer_at = at
-        if at != NEVER:
-            delay = max(at - now, self.shared.pace.wait)
-            self._timer = self.shared.pace.later(delay, self._tick)
+        self._alarm.set(session.wake_at)
 
     def _unobserved(self, seconds: float) -> None:
         if self.session is not None:
             self.session.unobserved(seconds, self.context.clock.monotonic())
             self._rearm()
 
-    def note_life(self, session: Session) -> None:
-        """Let the session know of signs of life below the level of frames."""
-        connection = self._connection
-        if connection is not None and connection.last_heard:
-            session.heard(connection.last_heard)
-
     def _tick(self) -> None:
-        self._timer, self._timer_at = None, NEVER
         session = self.session
         if session is None:
             return
         now = self.context.clock.monotonic()
-        self.note_life(session)
+        if self._connection is not None and self._connection.last_heard:
+            session.heard(self._connection.last_heard)  # below the level of frames
         if session.first_data_at is not None:
             self.shared.alternatives.worked(self.shard.route, self.address)
         try:
@@ -491,11 +457,8 @@ class Link:
         except Exception as error:  # a plugin's mistake must not leave it unwatched
             log.exception("the timer of connection %d failed", self.number)
             self.fail(f"its timer failed: {error!r}")
-        at = session.wake_at
-        if at != NEVER and self._connection is not None:
-            self._timer_at = max(at, now + _TICK_GRAIN)
-            delay = self._timer_at - now
-            self._timer = self.shared.pace.later(delay, self._tick)
+        if self._connection is not None:
+            self._alarm.again(session.wake_at)
 
     def _watch_age(self) -> None:
         ages = (self.shard.route.max_age, self.context.options.max_connection_age)
@@ -511,11 +474,10 @@ class Link:
             )
 
     def _disarm(self) -> None:
-        for timer in (self._timer, self._age):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._age = None
-        self._timer_at = NEVER
+        self._alarm.cancel()
+        if self._age is not None:
+            self._age.cancel()
+            self._age = None
 
     # --- its place among the others ---
 

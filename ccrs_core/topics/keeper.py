@@ -15,6 +15,7 @@ from ccrs_core.feeds.stream import Stream
 from ccrs_core.model.events import BookUpdate, Reason
 from ccrs_core.model.orderbook import Applied, BookState, OrderBook
 from ccrs_core.topics.race import Race
+from ccrs_core.topics.snapshot_ages import SnapshotAges
 from ccrs_core.topics.waiting_changes import (
     Ask,
     Pending,
@@ -48,8 +49,6 @@ class BookKeeper:
     that needs a request is asked for all the same."""
     AGAIN_IN = 0.25
     """Seconds after which another snapshot is asked for, where one was too old."""
-    FORMER = 60.0
-    """Seconds after a count has begun in which snapshots of the former one may still come."""
 
     def __init__(
         self,
@@ -94,10 +93,7 @@ class BookKeeper:
         repeated."""
         self._unproven_until: float | None = None
         """No change has followed on the fetched snapshot yet; until then, older ones may come."""
-        self._former = 0, 0.0
-        """The last number of the count before this one, and until when it may be met again."""
-        self._older_since: float | None = None
-        """Since when snapshots are older than what was shown before."""
+        self._ages = SnapshotAges()
         self._quiet_at: float | None = None
         """When the exchange will have been quiet for long enough."""
         self._widening: Widening | None = None
@@ -182,21 +178,18 @@ class BookKeeper:
     def _older(self, update: BookUpdate, restart: bool, now: float) -> bool:
         """Whether a connection that lags brings a snapshot older than what was shown before, where
         a request brings a newer one."""
-        if not self._fetched or self.book.valid or restart or not self._goes_back(update, now):
+        if not self._fetched or self.book.valid or restart:
             return False
-        if not self._asked:
-            self._invalid_at = now if self._invalid_at is None else self._invalid_at
+        older = self._ages.goes_back(update.sequence, self.book.sequence, now)
+        if older and not self._asked:
             self._ask(now)
-        return True
+        return older
 
     def _unsynced(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         """A change, but no snapshot before it."""
         if self._fetched:
             self._pending.add(update, restart, runner, now)
-        if self._invalid_at is None:
-            self._invalid_at = now
-            self._ask(now)
-        elif self._fetched and not self._asked:
+        if self._invalid_at is None or (self._fetched and not self._asked):
             self._ask(now)
         elif self._vain and self._again_at is not None:
             self._vain, self._again_at = 0, min(self._again_at, now + self.PATIENCE)
@@ -241,11 +234,11 @@ class BookKeeper:
         race.won(number, restart, runner, now)
         if restart:
             self._narrow_still()
-            self._counts_anew(update, now)
+            self._ages.counts_anew(update, now)
         elif anew is not None:
             race.restarted(anew[2])
             race.counts_anew(runner)
-            self._counts_anew(anew[0], now)
+            self._ages.counts_anew(anew[0], now)
         self._put(update, now)
         if race.held or self._fallback is not None:
             self._release(now)
@@ -297,12 +290,8 @@ class BookKeeper:
                 assert book.reason is not None
                 self._broken(book.reason, now, update.received_time_ns)
                 return
-        fallback = self._fallback
-        if (
-            fallback is not None
-            and book.sequence is not None
-            and (fallback.sequence <= book.sequence)
-        ):
+        fallback, reached = self._fallback, book.sequence
+        if fallback is not None and reached is not None and fallback.sequence <= reached:
             self._fallback = None
         if race.held:
             self._held_since = now
@@ -325,9 +314,9 @@ class BookKeeper:
         known = book.sequence or 0
         if too_old:
             if snapshot.sequence >= known:
-                self._older_since = None
+                self._ages.forget()
         elif anew is None or of_new_count(anew[0], known):
-            too_old = self._goes_back(snapshot, now)
+            too_old = self._ages.goes_back(snapshot.sequence, book.sequence, now)
         if too_old or book.apply(snapshot, reach) is not Applied.APPLIED:
             # What no snapshot reaches for so long is of a count that has ended unheard.
             self._pending.expire(now - self.PATIENCE)
@@ -340,28 +329,10 @@ class BookKeeper:
         race.begin(snapshot.sequence, now)
         if anew is not None:
             race.restarted(anew[2])
-            self._counts_anew(anew[0], now)
+            self._ages.counts_anew(anew[0], now)
         self._put(snapshot, now)
         for update, restart, runner in later:
             self.update(update, restart, runner, now)
-
-    def _goes_back(self, snapshot: BookUpdate, now: float) -> bool:
-        """Whether a snapshot is older than what was shown before. If all are for long, the exchange
-        counts anew, and nobody heard of it."""
-        known, former, until = self.book.sequence, *self._former
-        if known is None:
-            return False
-        former_count = now < until and 2 * snapshot.sequence > known + former
-        if snapshot.sequence >= known and not former_count:
-            self._older_since = None
-            return False
-        if self._older_since is None:
-            self._older_since = now
-        return now - self._older_since < self.PATIENCE
-
-    def _counts_anew(self, update: BookUpdate, now: float) -> None:
-        if not update.snapshot:
-            self._former = update.previous_sequence or 0, now + self.FORMER
 
     def acknowledged(self, now: float) -> None:
         """The exchange will bring every change from now on."""
@@ -428,7 +399,8 @@ class BookKeeper:
         if self._invalid_at is not None:
             self.resync_seconds += now - self._invalid_at
         self._asked = False
-        self._invalid_at = self._again_at = self._quiet_at = self._older_since = None
+        self._invalid_at = self._again_at = self._quiet_at = None
+        self._ages.forget()
         self._widening = None
         self._pending.clear()
 
@@ -444,8 +416,6 @@ class BookKeeper:
                 self._pending.add(update, restart, runner, now)
         self._stream.interrupt(reason)
         self._stream.stale(reason, now_ns)
-        if self._invalid_at is None:
-            self._invalid_at = now
         self._ask(now)
 
     def _forget(self) -> None:
@@ -460,6 +430,8 @@ class BookKeeper:
             self._broken(reason, now, now_ns)
 
     def _ask(self, now: float) -> None:
+        if self._invalid_at is None:
+            self._invalid_at = now
         if self._asked and self._again_at is None:
             return  # a request waits in line or is under way
         self.resyncs += 1
@@ -504,7 +476,8 @@ class BookKeeper:
             self.attempt += 1
             self._pending.clear()
             self._asked = False
-            self._again_at = self._quiet_at = self._older_since = None
+            self._again_at = self._quiet_at = None
+            self._ages.forget()
         if self.book.state is not BookState.VALID:
             return
         self.book.invalidate(reason)
@@ -541,5 +514,4 @@ class BookKeeper:
         if self._quiet_at is not None and now >= self._quiet_at:
             self._quiet_at = None
             if not self.book.valid:
-                self._invalid_at = now if self._invalid_at is None else self._invalid_at
                 self._ask(now)
