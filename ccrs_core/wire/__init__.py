@@ -8,6 +8,7 @@ May import ``contract`` and what that may. Nothing here waits or asks the time.
 """
 
 from ccrs_core.model.constructors import deferred_constructors, fast_constructor
+from ccrs_core.wire.answers import candles_answer, row_answer, trades_answer
 from ccrs_core.wire.bodies import (
     Rows,
     answered_at,
@@ -121,6 +122,7 @@ __all__ = [
     "Text",
     "answered_at",
     "candle_page",
+    "candles_answer",
     "candles_of_page",
     "decimal",
     "decimal_of_number",
@@ -152,6 +154,7 @@ __all__ = [
     "read_json",
     "read_rows",
     "retry_after",
+    "row_answer",
     "row_by_row",
     "row_reader",
     "size",
@@ -159,6 +162,7 @@ __all__ = [
     "sizes_in",
     "spelled",
     "timed_pages",
+    "trades_answer",
     "whole",
     "within",
 ]

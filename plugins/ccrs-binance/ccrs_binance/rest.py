@@ -54,7 +54,7 @@ from ccrs_core.wire import (
     Shape,
     Size,
     candle_page,
-    candles_of_page,
+    candles_answer,
     goes_back,
     json_pages,
     mark,
@@ -62,9 +62,10 @@ from ccrs_core.wire import (
     ns_or_none,
     oldest_first,
     read_rows,
+    row_answer,
     row_reader,
     spelled,
-    timed_pages,
+    trades_answer,
     whole,
     within,
 )
@@ -212,15 +213,13 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
     return _get(instrument.market, "ticker/bookTicker", ("symbol", instrument.native))
 
 
-def _read_top_of_book(
-    request: GetTopOfBook, body: Any, received_time_ns: int, cursor: str | None
-) -> Answer[TopOfBook]:
-    instrument = request.instrument
-    if instrument.market is Market.INVERSE:
+def _own(request: GetTopOfBook, body: Any) -> Any:
+    """The row of an answer; COIN-M lists it."""
+    if request.instrument.market is Market.INVERSE:
         (body,) = _list(body)
-    if body["symbol"] != instrument.native:
+    if body["symbol"] != request.instrument.native:
         raise ValueError("the answer is of another symbol")
-    return Answer(row_reader(TOP_OF_BOOK, instrument, received_time_ns)(body))
+    return body
 
 
 def most_levels(instrument: Instrument) -> int:
@@ -253,13 +252,6 @@ def book_weight(request: GetBook) -> int:
     return next(weight for most, weight in steps if count <= most)
 
 
-def _read_book(
-    request: GetBook, body: Any, received_time_ns: int, cursor: str | None
-) -> Answer[BookUpdate]:
-    read = row_reader(BOOK, request.instrument, received_time_ns, depth=request.depth)
-    return Answer(read(body))
-
-
 # --- trades ---------------------------------------------------------------------------------
 
 
@@ -272,12 +264,8 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     return _get(instrument.market, call, *query)
 
 
-def _read_trades(
-    request: GetTrades, body: Any, received_time_ns: int, cursor: str | None
-) -> Answer[list[Trade]]:
-    shape = TRADE if _spot(request.instrument) else AGGREGATE_TRADE
-    found = read_rows(body, row_reader(shape, request.instrument, received_time_ns))
-    return found.answer(oldest_first(found.values)[-request.limit :])
+def _trade(request: GetTrades) -> Shape:
+    return TRADE if _spot(request.instrument) else AGGREGATE_TRADE
 
 
 # --- what happened last ---------------------------------------------------------------------
@@ -352,25 +340,6 @@ def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
     count = candle_page(request, cursor, CANDLES_LIMIT, _longest(request)).count
     steps = ((99, 1), (499, 2), (CANDLES_LIMIT, 5))
     return next(weight for most, weight in steps if count <= most)
-
-
-def _read_candles(
-    request: GetCandles, body: Any, received_time_ns: int, cursor: str | None, now_ns: int
-) -> Answer[list[Candle]]:
-    read = row_reader(
-        CANDLE, request.instrument, received_time_ns, interval=request.interval, now_ns=now_ns
-    )
-    found = read_rows(body, read)
-    wanted, further = candles_of_page(
-        request,
-        cursor,
-        CANDLES_LIMIT,
-        found.values,
-        now_ns,
-        rows=len(body),
-        longest=_longest(request),
-    )
-    return found.answer(wanted, further)
 
 
 # --- funding history ------------------------------------------------------------------------
@@ -458,12 +427,12 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         weight=lambda request: 20 if request.market is Market.SPOT else 1,
     ),
     GetTopOfBook: Endpoint(
-        encode=_top_of_book, decode=json_pages(_read_top_of_book), markets=ALL, weight=2
+        encode=_top_of_book, decode=row_answer(TOP_OF_BOOK, check=_own), markets=ALL, weight=2
     ),
-    GetBook: Endpoint(encode=_book, decode=json_pages(_read_book), markets=ALL, weight=book_weight),
+    GetBook: Endpoint(encode=_book, decode=row_answer(BOOK), markets=ALL, weight=book_weight),
     GetTrades: Endpoint(
         encode=_trades,
-        decode=json_pages(_read_trades),
+        decode=trades_answer(_trade),
         markets=ALL,
         weight=lambda request: 25 if _spot(request.instrument) else 20,
     ),
@@ -475,7 +444,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=timed_pages(_read_candles),
+        decode=candles_answer(CANDLE, most=CANDLES_LIMIT, longest=_longest),
         markets=ALL,
         weight=candles_weight,
         page_weight=candles_weight,

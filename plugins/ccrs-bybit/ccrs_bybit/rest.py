@@ -53,7 +53,7 @@ from ccrs_core.wire import (
     Size,
     Text,
     candle_page,
-    candles_of_page,
+    candles_answer,
     goes_back,
     json_pages,
     mark,
@@ -61,8 +61,10 @@ from ccrs_core.wire import (
     oldest_first,
     plausible_ns,
     read_rows,
+    row_answer,
     row_reader,
     spelled,
+    trades_answer,
     within,
 )
 
@@ -250,22 +252,8 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
     return _book_query(request.instrument, 1)
 
 
-def _read_top_of_book(
-    request: GetTopOfBook, body: Body, received_time_ns: int, cursor: str | None
-) -> Answer[TopOfBook]:
-    read = row_reader(TOP_OF_BOOK, request.instrument, received_time_ns)
-    return Answer(read(body["result"]))
-
-
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     return _book_query(request.instrument, request.depth)
-
-
-def _read_book(
-    request: GetBook, body: Body, received_time_ns: int, cursor: str | None
-) -> Answer[BookUpdate]:
-    read = row_reader(BOOK, request.instrument, received_time_ns, depth=request.depth)
-    return Answer(read(body["result"]))
 
 
 # --- Trades ---------------------------------------------------------------------------------
@@ -283,18 +271,9 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     return _get("/v5/market/recent-trade", *query)
 
 
-def _read_trades(
-    request: GetTrades, body: Body, received_time_ns: int, cursor: str | None
-) -> Answer[list[Trade]]:
-    instrument = request.instrument
-    read = row_reader(TRADE, instrument, received_time_ns)
-
-    def trade(row: Any) -> Trade | None:
-        made: Trade | None = read(row) if row["symbol"] == instrument.native else None
-        return made
-
-    found = read_rows(body["result"]["list"], trade)
-    return found.answer(oldest_first(found.values[::-1])[-request.limit :])
+def _own(request: GetTrades, row: Any) -> bool:
+    """Of options, the answer has those of all of a coin."""
+    return bool(row["symbol"] == request.instrument.native)
 
 
 # --- What happened last ---------------------------------------------------------------------
@@ -342,20 +321,9 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     return _get("/v5/market/kline", *query)
 
 
-def _read_candles(
-    request: GetCandles, body: Body, received_time_ns: int, cursor: str | None
-) -> Answer[list[Candle]]:
-    # The server's clock says which candles are closed; the local one may be wrong.
-    now_ns = ns_of_ms(body["time"])
-    candle = row_reader(
-        CANDLE, request.instrument, received_time_ns, interval=request.interval, now_ns=now_ns
-    )
-    rows = body["result"]["list"]
-    found = read_rows(rows, candle)
-    wanted, further = candles_of_page(
-        request, cursor, CANDLES_LIMIT, found.values[::-1], now_ns, rows=len(rows)
-    )
-    return found.answer(wanted, further)
+def _answered_at(body: Body) -> int:
+    """The server's clock says which candles are closed; the local one may be wrong."""
+    return ns_of_ms(body["time"])
 
 
 # --- Funding history ------------------------------------------------------------------------
@@ -411,9 +379,15 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetInstruments: Endpoint(
         encode=_instruments, decode=json_pages(_read_instruments), markets=ALL
     ),
-    GetTopOfBook: Endpoint(encode=_top_of_book, decode=json_pages(_read_top_of_book), markets=ALL),
-    GetBook: Endpoint(encode=_book, decode=json_pages(_read_book), markets=ALL),
-    GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades), markets=ALL),
+    GetTopOfBook: Endpoint(
+        encode=_top_of_book, decode=row_answer(TOP_OF_BOOK, "result"), markets=ALL
+    ),
+    GetBook: Endpoint(encode=_book, decode=row_answer(BOOK, "result"), markets=ALL),
+    GetTrades: Endpoint(
+        encode=_trades,
+        decode=trades_answer(TRADE, "result.list", newest_first=True, only=_own),
+        markets=ALL,
+    ),
     GetActivity: Endpoint(
         encode=_activity,
         decode=json_pages(_read_activity),
@@ -421,7 +395,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=json_pages(_read_candles),
+        decode=candles_answer(CANDLE, "result.list", most=CANDLES_LIMIT, now_ns=_answered_at),
         markets=ALL - {Market.OPTION},
         newest_first=goes_back,
     ),

@@ -5,7 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -23,19 +23,65 @@ from ccrs_core import (
 )
 from ccrs_core.wire import (
     MALFORMED,
-    StreamReader,
-    decimal_or_none,
-    ns_of_ms,
-    ns_or_none,
-    price_or_none,
-    size_or_none,
+    By,
+    Count,
+    Ms,
+    Price,
+    Quote,
+    Rate,
+    Shape,
+    ShapeReader,
+    Size,
 )
 
 _LIMIT = 2**50
 """More than any count of Bybit's; its numbers still fit 63 bits."""
 
 
-class TickerReader(StreamReader):
+def one_sided(one: Decimal | None, both: Decimal | None) -> Decimal | None:
+    """Since 2026-06 ``openInterest`` counts both sides of each contract, as no other exchange
+    does."""
+    return both if one is None else one
+
+
+TICKER = Shape(
+    Ticker,
+    usual=[
+        (
+            '{"topic":"tickers.BTCUSDT","type":"snapshot","data":{"symbol":"BTCUSDT",'
+            '"lastPrice":"17216.00","highPrice24h":"17281.50","lowPrice24h":"16915.00",'
+            '"prevPrice24h":"17141.50","volume24h":"91705.276","turnover24h":"1570383121.9",'
+            '"markPrice":"17217.33","indexPrice":"17227.36","openInterest":"68744.761",'
+            '"fundingRate":"-0.000212","nextFundingTime":"1673280000000","bid1Price":"17215.50",'
+            '"bid1Size":"84.489","ask1Price":"17216.00","ask1Size":"83.020"},"cs":24987956059,'
+            '"ts":1673272861686}'
+        )
+    ],
+    fields={
+        "exchange_time_ns": Ms("ts"),
+        "sequence": Count("cs", absent=None),
+        "last_price": Price("data.lastPrice", absent=None),
+        "bid": Quote("data.bid1Price", "data.bid1Size", absent=None),
+        "ask": Quote("data.ask1Price", "data.ask1Size", absent=None),
+        "open_price": Price("data.prevPrice24h", absent=None),
+        "high_price": Price("data.highPrice24h", absent=None),
+        "low_price": Price("data.lowPrice24h", absent=None),
+        "volume": Size("data.volume24h", absent=None),
+        "turnover": Size("data.turnover24h", absent=None),
+        "mark_price": Price("data.markPrice", absent=None),
+        "index_price": Price("data.indexPrice", absent=None),
+        "open_interest": By(
+            one_sided,
+            Size("data.singleOpenInterest", absent=None),
+            Size("data.openInterest", absent=None),
+        ),
+        "funding_rate": Rate("data.fundingRate", absent=None),
+        "next_funding_time_ns": Ms("data.nextFundingTime", absent=None),
+    },
+)
+
+
+class TickerReader(ShapeReader):
     """Tickers of spot, linear and inverse, with funding rate and mark price on their changes.
 
     Spot sends whole snapshots. Linear and inverse send one, then only the fields that changed,
@@ -45,7 +91,7 @@ class TickerReader(StreamReader):
     joined: ClassVar[bool] = True
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
-        super().__init__(topic, subscription)
+        super().__init__(topic, subscription, TICKER)
         self._channels = {subscription.channel}
         self._fields: dict[str, Any] | None = None
         self._cross = self._time_ns = 0
@@ -76,29 +122,45 @@ class TickerReader(StreamReader):
         else:
             fields = {**self._fields, **data}
         try:
-            return self._told(frame, fields, received_time_ns)
+            return self._told({**frame, "data": fields}, received_time_ns)
         except MALFORMED:
             # What else a delta changed isn't told again: only what can't be read is forgotten.
-            self._fields = {name: value for name, value in fields.items() if _readable(name, value)}
+            self._fields = {name: each for name, each in fields.items() if self._reads(name, each)}
             raise
 
-    def _told(self, frame: Any, fields: dict[str, Any], received_time_ns: int) -> Sequence[Message]:
-        ts = ns_of_ms(frame["ts"])
-        cross = frame.get("cs")
-        if cross is not None and (type(cross) is not int or not 0 <= cross < _LIMIT):
+    def _reads(self, name: str, value: Any) -> bool:
+        """Whether a field has a value that can be read, or is none that is read."""
+        try:
+            self.read({"ts": 10**12, "data": {**_QUOTED, name: value}}, 0)
+        except MALFORMED:
+            return False
+        return True
+
+    def _told(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        (told,) = self.read(frame, received_time_ns)
+        assert isinstance(told, Data)
+        (ticker,) = told.events
+        assert isinstance(ticker, Ticker)
+        cross, ts = ticker.sequence, ticker.exchange_time_ns or 0
+        if cross is not None and cross >= _LIMIT:
             raise TypeError("cs isn't a count")
-        funding, mark = _funding(fields), _mark(fields)
+        # Dated contracts have empty fields of funding.
+        funding = mark = None
+        if ticker.funding_rate is not None:
+            funding = ticker.funding_rate, ticker.next_funding_time_ns
+        if ticker.mark_price is not None:
+            mark = ticker.mark_price, ticker.index_price
         events: list[tuple[int, MarketData]] = []
         head = (self.exchange, self.symbol, ts, received_time_ns)
         if Channel.TICKER in self._channels:
-            events.append((0, _ticker(head, cross, fields)))
+            events.append((0, ticker))
         if Channel.FUNDING in self._channels and funding and funding != self._funding:
             events.append((1, Funding(*head, *funding)))
             self._funding = funding
         if Channel.MARK_PRICE in self._channels and mark and mark != self._mark:
             events.append((2, MarkPrice(*head, *mark)))
             self._mark = mark
-        self._fields = fields
+        self._fields = frame["data"]
         sequence, restart = _sequence(cross, ts), False
         if cross is not None:
             # Later and yet less: no frame that was late, but another count.
@@ -117,40 +179,8 @@ class TickerReader(StreamReader):
         ]
 
 
-def _best(fields: Mapping[str, Any], side: str) -> tuple[Decimal | None, Decimal | None]:
-    """Best price and size of a side; both are "0", empty or absent where it has no orders."""
-    price = price_or_none(fields.get(f"{side}Price"))
-    size = size_or_none(fields.get(f"{side}Size"))
-    return (price, size) if price is not None and size else (None, None)
-
-
-def _readable(name: str, value: Any) -> bool:
-    """Whether a field has a value that the codec can read, or is none that it reads."""
-    try:
-        _READERS.get(name, str)(value)
-    except MALFORMED:
-        return False
-    return True
-
-
-_READERS: Mapping[str, Callable[[Any], object]] = {
-    **dict.fromkeys(
-        (
-            *("lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "markPrice"),
-            *("indexPrice", "bid1Price", "ask1Price"),
-        ),
-        price_or_none,
-    ),
-    **dict.fromkeys(
-        (
-            *("bid1Size", "ask1Size", "volume24h", "turnover24h", "openInterest"),
-            "singleOpenInterest",
-        ),
-        size_or_none,
-    ),
-    "fundingRate": decimal_or_none,
-    "nextFundingTime": ns_or_none,
-}
+_QUOTED = {"bid1Price": "1", "bid1Size": "1", "ask1Price": "1", "ask1Size": "1"}
+"""Of prices and sizes either says nothing without the other, however it is spelled."""
 
 
 def _sequence(cross: int | None, ts_ns: int) -> int | None:
@@ -162,48 +192,3 @@ def _sequence(cross: int | None, ts_ns: int) -> int | None:
     The last two bits are left free for telling one frame's events apart.
     """
     return None if cross is None else ((cross << 10) + ts_ns // NS_PER_MS) << 2
-
-
-def _funding(fields: Mapping[str, Any]) -> tuple[Decimal, int | None] | None:
-    """Rate and time of the next funding; None for dated contracts, whose fields are empty."""
-    rate = decimal_or_none(fields.get("fundingRate"))
-    return None if rate is None else (rate, ns_or_none(fields.get("nextFundingTime")))
-
-
-def _mark(fields: Mapping[str, Any]) -> tuple[Decimal, Decimal | None] | None:
-    mark = price_or_none(fields.get("markPrice"))
-    return None if mark is None else (mark, price_or_none(fields.get("indexPrice")))
-
-
-def _ticker(
-    head: tuple[str, str, int, int], cross: int | None, fields: Mapping[str, Any]
-) -> Ticker:
-    def price(name: str) -> Decimal | None:
-        return price_or_none(fields.get(name))
-
-    def size(name: str) -> Decimal | None:
-        return size_or_none(fields.get(name))
-
-    bid_price, bid_size = _best(fields, "bid1")
-    ask_price, ask_size = _best(fields, "ask1")
-    # Since 2026-06 ``openInterest`` counts both sides of each contract, as no other exchange does.
-    one_sided = size("singleOpenInterest")
-    return Ticker(
-        *head,
-        cross,
-        last_price=price("lastPrice"),
-        bid_price=bid_price,
-        bid_size=bid_size,
-        ask_price=ask_price,
-        ask_size=ask_size,
-        open_price=price("prevPrice24h"),
-        high_price=price("highPrice24h"),
-        low_price=price("lowPrice24h"),
-        volume=size("volume24h"),
-        turnover=size("turnover24h"),
-        mark_price=price("markPrice"),
-        index_price=price("indexPrice"),
-        open_interest=size("openInterest") if one_sided is None else one_sided,
-        funding_rate=decimal_or_none(fields.get("fundingRate")),
-        next_funding_time_ns=ns_or_none(fields.get("nextFundingTime")),
-    )
