@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
+import orjson
 
 
 class Frame:
@@ -17,6 +19,11 @@ class Frame:
         self.text = text
         self.wire: dict[int, bytes] = {}
         """The server's encodings of it, by compression window; 0 is plain."""
+
+    @classmethod
+    def json(cls, value: Any) -> Frame:
+        """A text message of a value as JSON."""
+        return cls(orjson.dumps(value))
 
     def __repr__(self) -> str:
         return f"Frame({self.payload[:200]!r})"

@@ -65,16 +65,15 @@ def bars(market: SimulatedMarket, interval: Interval, opens: list[int], now_ns: 
 def candle_page(
     market: SimulatedMarket,
     interval: Interval,
+    span: tuple[int, int],
+    count: int,
     now_ns: int,
     *,
-    since_ns: int | None,
-    before_ns: int,
-    count: int,
-    newest: bool,
+    newest: bool = True,
 ) -> list[Bar]:
-    """At most ``count`` candles that open in ``since_ns <= open < before_ns``, oldest first: the
-    newest of them, or the first."""
-    listing, since_ns = market.listing, since_ns or 0
+    """At most ``count`` candles that open within a span of time, ``from <= open < before`` in
+    nanoseconds UTC, oldest first: the newest of them, or the first."""
+    listing, (since_ns, before_ns) = market.listing, span
     if newest:
         opens = newest_opens(listing, interval, before_ns, count, since_ns)
     else:

@@ -74,7 +74,7 @@ class Query(ABC):
         text = self._sent(name)
         if text is None:
             return default
-        if not text.isdecimal() or not least <= int(text) <= most:
+        if not _digits(text) or not least <= int(text) <= most:
             raise self.wrong(name, Wrong.NUMBER)
         return int(text)
 
@@ -86,10 +86,15 @@ class Query(ABC):
         text = self._sent(name)
         if text is None:
             return None
-        if not text.isdecimal():
+        if not _digits(text):
             raise self.wrong(name, Wrong.TIME)
         return int(text) * NS_PER_MS
 
     def _sent(self, name: str) -> str | None:
         text = self.values.get(name)
         return None if text == "" and self.blank_is_absent else text
+
+
+def _digits(text: str) -> bool:
+    # There are digits of other scripts, which int() reads as well.
+    return text.isascii() and text.isdecimal()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ccrs_core.emulator import Listing
 from ccrs_core.emulator.history import (
     bars,
+    candle_page,
     first_opens,
     first_payments,
     newest_opens,
@@ -74,6 +75,10 @@ def test_pages_hold_the_candles_in_which_something_was_traded_and_no_others(
     there = [t for t in all_opens(listing, interval) if since_ns <= t < before_ns]
     assert newest_opens(listing, interval, before_ns, count, since_ns) == there[-count:]
     assert first_opens(listing, interval, since_ns, before_ns, count) == there[:count]
+    market = SimulatedMarket(listing, seed=1, rate=1.0, start_ns=NOW_NS)
+    for newest, opens in ((True, there[-count:]), (False, there[:count])):
+        page = candle_page(market, interval, (since_ns, before_ns), count, NOW_NS, newest=newest)
+        assert [bar.open_ns for bar in page] == opens
 
 
 def test_no_candle_holds_but_the_time_before_the_launch_and_a_halt_from_then_on() -> None:

@@ -56,7 +56,7 @@ CODES = {
 
 
 def _frame(**fields: Any) -> Frame:
-    return Frame(orjson.dumps(fields))
+    return Frame.json(fields)
 
 
 class MyExchangeDialect(Dialect):

@@ -145,8 +145,8 @@ class BinanceDialect(Dialect):
     def shutdown_notice(self, peer: Any, now_ns: int) -> Frame | None:
         data = {"e": "serverShutdown", "E": now_ns // NS_PER_MS}
         if peer.path.endswith("/stream"):
-            return Frame(orjson.dumps({"stream": "!serverShutdown", "data": data}))
-        return Frame(orjson.dumps(data))
+            return Frame.json({"stream": "!serverShutdown", "data": data})
+        return Frame.json(data)
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         frame = json_object(raw)
@@ -295,4 +295,4 @@ class BinanceVisitor(Visitor):
         self._say({"error": {"code": code, "msg": text}, "id": number})
 
     def _say(self, reply: Mapping[str, Any], *, ack: bool = True) -> None:
-        self.peer.reply(Frame(orjson.dumps(reply)), ack=ack)
+        self.peer.reply(Frame.json(reply), ack=ack)

@@ -321,13 +321,8 @@ class Rest:
             earliest_ns = max(earliest_ns, last_ns - _COINM_SPAN_NS)
         # From a start the first ones, but of COIN-M's the newest of a stretch in any case:
         # https://developers.binance.com/docs/derivatives/coin-margined-futures/market-data/rest-api/Kline-Candlestick-Data
-        page = candle_page(
-            *(market, interval, now_ns),
-            since_ns=earliest_ns,
-            before_ns=last_ns + 1,
-            count=limit,
-            newest=start_ns is None or category == COINM,
-        )
+        span, newest = (earliest_ns, last_ns + 1), start_ns is None or category == COINM
+        page = candle_page(market, interval, span, limit, now_ns, newest=newest)
         voice = self._voice(market)
         price, size, value = voice.price, voice.size, voice.turnover
         rows: list[list[Any]] = []

@@ -14,8 +14,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import orjson
-
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_core import Side
 from ccrs_core.emulator import (
@@ -375,7 +373,7 @@ def made(category: str, topic: str, voice: Voice, combined: bool) -> Broadcast |
     def told(fields: Callable[..., Fields]) -> Callable[..., Frame]:
         def write(*what: Any) -> Frame:
             data = fields(*what)
-            return Frame(orjson.dumps({"stream": topic, "data": data} if combined else data))
+            return Frame.json({"stream": topic, "data": data} if combined else data)
 
         return write
 

@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
-import orjson
-
 from ccrs_bybit import emulator_rest
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT, listings
 from ccrs_bybit.emulator_rest import Rest
@@ -300,7 +298,7 @@ class BybitVisitor(Visitor):
         self._say(reply, ack=True)
 
     def _say(self, reply: Mapping[str, Any], *, ack: bool = False) -> None:
-        self.peer.reply(Frame(orjson.dumps(reply)), ack=ack)
+        self.peer.reply(Frame.json(reply), ack=ack)
 
 
 _ACK_TEXTS = {SPOT: "subscribe", LINEAR: "", INVERSE: ""}

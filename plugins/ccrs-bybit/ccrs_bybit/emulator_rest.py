@@ -256,13 +256,8 @@ class Rest:
         # Of a stretch, and without a start, the newest ones; from a start alone, the first:
         # https://github.com/bybit-exchange/pybit/issues/186
         market = self._dialect.venue.market(listing)
-        page = candle_page(
-            *(market, interval, now_ns),
-            since_ns=start_ns,
-            before_ns=last_ns + 1,
-            count=limit,
-            newest=start_ns is None or end_ns is not None,
-        )
+        span, newest = (start_ns or 0, last_ns + 1), start_ns is None or end_ns is not None
+        page = candle_page(market, interval, span, limit, now_ns, newest=newest)
         speller = BybitSpeller(market)
         rows = [[str(milliseconds(bar.open_ns)), *speller.bar(bar)] for bar in reversed(page)]
         return {"symbol": listing.symbol, "category": category, "list": rows}

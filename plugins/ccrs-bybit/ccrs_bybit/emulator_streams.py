@@ -12,8 +12,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import orjson
-
 from ccrs_bybit.emulator_listings import INVERSE, LINEAR, OPTION, SPOT
 from ccrs_bybit.emulator_wire import (
     SIDES,
@@ -75,10 +73,6 @@ def _sent(now_ns: int) -> int:
     return milliseconds(now_ns) + _SENT_AFTER_MS
 
 
-def _json(value: Mapping[str, Any]) -> Frame:
-    return Frame(orjson.dumps(value))
-
-
 class Book(BookFeed):
     """``orderbook``: a snapshot, then what changed, numbered without holes; of one level snapshots
     only, and the same one again after three quiet seconds."""
@@ -110,10 +104,10 @@ def _book(feed: Book, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Fram
     ts = _sent(now_ns)
     if listing.category == OPTION:
         head = {"id": f"{topic}-{view.sequence}-{ts}", "topic": topic, "ts": ts, "data": data}
-        return _json({**head, "type": kind, **told})
+        return Frame.json({**head, "type": kind, **told})
     if listing.category in {LINEAR, INVERSE} and feed.depth > 1:
-        return _json({"topic": topic, "type": kind, "ts": ts, "data": data, **told})
-    return _json({"topic": topic, "ts": ts, "type": kind, "data": data, **told})
+        return Frame.json({"topic": topic, "type": kind, "ts": ts, "data": data, **told})
+    return Frame.json({"topic": topic, "ts": ts, "type": kind, "data": data, **told})
 
 
 def trade_feed(topic: str, market: SimulatedMarket) -> TradeFeed:
@@ -136,10 +130,10 @@ def _trades(feed: TradeFeed, trades: Sequence[TapeTrade], now_ns: int) -> Frame:
         case "option":
             name = f"{topic}-{trades[-1].sequence}-{ts}"
             frame = {"id": name, "topic": topic, "ts": ts, "data": rows}
-            return _json({**frame, "type": "snapshot"})
+            return Frame.json({**frame, "type": "snapshot"})
         case "spot":
-            return _json({"topic": topic, "ts": ts, "type": "snapshot", "data": rows})
-    return _json({"topic": topic, "type": "snapshot", "ts": ts, "data": rows})
+            return Frame.json({"topic": topic, "ts": ts, "type": "snapshot", "data": rows})
+    return Frame.json({"topic": topic, "type": "snapshot", "ts": ts, "data": rows})
 
 
 def _spot_trade(speller: BybitSpeller, trade: TapeTrade) -> dict[str, Any]:
@@ -237,19 +231,19 @@ def _told(feed: Ticker, row: Mapping[str, Any], before: Any, now_ns: int) -> Fra
     category, topic = feed.market.listing.category, feed.topic
     ts, cs = milliseconds(now_ns), feed.sequence
     if category == SPOT:
-        return _json({"topic": topic, "ts": ts, "type": "snapshot", "cs": cs, "data": row})
+        return Frame.json({"topic": topic, "ts": ts, "type": "snapshot", "cs": cs, "data": row})
     if category == OPTION:
         head = {"topic": topic, "ts": ts, "type": "snapshot", "id": f"{topic}-{cs}-{ts}"}
-        return _json({**head, "data": row})
+        return Frame.json({**head, "data": row})
     if before is None:
-        return _json({"topic": topic, "type": "snapshot", "data": row, "cs": cs, "ts": ts})
+        return Frame.json({"topic": topic, "type": "snapshot", "data": row, "cs": cs, "ts": ts})
     changed = {key for key, value in row.items() if before.get(key) != value} | {"symbol"}
     # Price and size of a best quote come together, whichever of them changed.
     for quote in ({"bid1Price", "bid1Size"}, {"ask1Price", "ask1Size"}):
         if changed & quote:
             changed |= quote
     delta = {key: value for key, value in row.items() if key in changed}
-    return _json({"topic": topic, "type": "delta", "data": delta, "cs": cs, "ts": ts})
+    return Frame.json({"topic": topic, "type": "delta", "data": delta, "cs": cs, "ts": ts})
 
 
 def candle_feed(topic: str, market: SimulatedMarket, interval: str) -> CandleFeed:
@@ -278,7 +272,7 @@ def _candle(name: str, feed: CandleFeed, bar: Bar, closed: bool, now_ns: int) ->
         "timestamp": milliseconds(max(feed.open_ns, min(last, feed.close_ns - NS_PER_MS))),
     }
     ts = milliseconds(now_ns)
-    return _json({"topic": feed.topic, "data": [candle], "ts": ts, "type": "snapshot"})
+    return Frame.json({"topic": feed.topic, "data": [candle], "ts": ts, "type": "snapshot"})
 
 
 def liquidation_feed(topic: str, market: SimulatedMarket) -> ForcedCloseFeed:
@@ -298,4 +292,4 @@ def _liquidations(feed: ForcedCloseFeed, closes: Sequence[ForcedClose], now_ns: 
         for each in closes
     ]
     ts = milliseconds(now_ns)
-    return _json({"topic": feed.topic, "type": "snapshot", "ts": ts, "data": rows})
+    return Frame.json({"topic": feed.topic, "type": "snapshot", "ts": ts, "data": rows})

@@ -9,8 +9,6 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import orjson
-
 from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
     Allowance,
@@ -94,7 +92,7 @@ class OkxDialect(Dialect):
             "msg": "The connection will soon be closed for a service upgrade. Please reconnect.",
             "connId": self.connection_id(peer.number),
         }
-        return Frame(orjson.dumps(notice))
+        return Frame.json(notice)
 
     def busy(self, peer: Any, request: str | bytes, now_ns: int) -> Frame | None:
         """https://www.okx.com/docs-v5/en/#error-code-websocket-public"""
@@ -109,9 +107,7 @@ class OkxDialect(Dialect):
             else ("64007", f"{failed} Please try again later.")
         )
         told = {"event": "error", "code": code, "msg": text}
-        return Frame(
-            orjson.dumps({**_id_of(asked), **told, "connId": self.connection_id(peer.number)})
-        )
+        return Frame.json({**_id_of(asked), **told, "connId": self.connection_id(peer.number)})
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         frame = json_object(raw)
@@ -244,7 +240,7 @@ class OkxVisitor(Visitor):
 
     def _say(self, reply: Mapping[str, Any]) -> None:
         named = {**reply, "connId": self._dialect.connection_id(self.peer.number)}
-        self.peer.reply(Frame(orjson.dumps(named)), ack=True)
+        self.peer.reply(Frame.json(named), ack=True)
 
 
 def _id_of(request: Mapping[str, Any]) -> dict[str, str]:

@@ -222,13 +222,7 @@ class Rest:
             length_ns = interval.ns or 30 * 86_400 * NS_PER_SECOND
             first_ns = max(first_ns, now_open_ns - (_RECENT_CANDLES - 1) * length_ns)
         market = self._dialect.venue.market(listing)
-        page = candle_page(
-            *(market, interval, now_ns),
-            since_ns=first_ns,
-            before_ns=end_ns,
-            count=limit,
-            newest=True,
-        )
+        page = candle_page(market, interval, (first_ns, end_ns), limit, now_ns)
         speller = OkxSpeller(market)
         rows = [
             speller.candle(bar, interval.next_open(bar.open_ns) <= now_ns) for bar in reversed(page)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import orjson
-
 from ccrs_core.emulator import (
     Bar,
     BookFeed,
@@ -58,7 +56,7 @@ _ALWAYS = frozenset({"instType", "instId", "ts"})
 
 def _frame(feed: MarketFeed, *rows: Any, **head: Any) -> Frame:
     arg = {"channel": feed.topic.partition(":")[0], "instId": feed.market.listing.symbol}
-    return Frame(orjson.dumps({"arg": arg, **head, "data": rows}))
+    return Frame.json({"arg": arg, **head, "data": rows})
 
 
 class Viewing(BookFeed):
@@ -197,7 +195,7 @@ def _liquidations(feed: ForcedCloseFeed, closes: Sequence[ForcedClose], now_ns: 
         "instType": kind,
         "uly": f"{listing.base}-{listing.quote}",
     }
-    return Frame(orjson.dumps({"arg": {"channel": channel, "instType": kind}, "data": [row]}))
+    return Frame.json({"arg": {"channel": channel, "instType": kind}, "data": [row]})
 
 
 def public(channel: str, topic: str, market: SimulatedMarket) -> MarketFeed | None:
