@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ccrs_core.connections.states import LinkState as LinkState
     from ccrs_core.connections.states import SubscriptionState as SubscriptionState
     from ccrs_core.contract.access import Access as Access
+    from ccrs_core.contract.access import Token as Token
     from ccrs_core.contract.budgets import Budget as Budget
     from ccrs_core.contract.budgets import Limits as Limits
     from ccrs_core.contract.budgets import Pool as Pool
@@ -172,7 +173,7 @@ _HOME = {
             "Outbound Pong Refused Reply Unchanged Unrecognised"
         ),
         "contract.compression": "Compression",
-        "contract.access": "Access",
+        "contract.access": "Access Token",
         "contract.credentials": "Credentials",
         "contract.exchange": ("CONTRACT Capabilities Environment Exchange Route SequenceScope"),
         "contract.rest": (

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ccrs_core.client.patient import PatientSearch
 from ccrs_core.client.placement import Placement
 from ccrs_core.client.status import ClientStatus, survey
+from ccrs_core.client.tokens import Tokens
 from ccrs_core.connections.shard import Shard
 from ccrs_core.connections.shared import Shared
+from ccrs_core.contract.access import Token
 from ccrs_core.contract.accounts import DEFAULT, Account
 from ccrs_core.contract.credentials import Credentials
-from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import (
     GetBook,
     GetCandles,
@@ -158,6 +160,7 @@ class Client:
         """The running emulator of the environment ``emulator``, for its faults and its address."""
         self._addresses = addresses
         self._headers = headers
+        self._tokens: dict[str, Tokens] = {}
         self._accounts = {account.name: account for account in accounts}
         self._options = options
         self._transport = transport
@@ -258,8 +261,17 @@ class Client:
             alternatives=Alternatives(context.addresses),
             pace=pace,
             lookout=self._lookout,
+            token=self._token,
             spawn=self._spawn,
         )
+
+    async def _token(self, account: Account, route: Route) -> Token | None:
+        tokens = self._tokens.get(account.name)
+        if tokens is None:
+            requester = Requester(self._opened().context, account)
+            tokens = Tokens(self.exchange, requester, self._clock)
+            self._tokens[account.name] = tokens
+        return await tokens.get(route)
 
     def _snapshot(self, request: GetBook, share: float) -> Coroutine[Any, Any, BookUpdate]:
         return self._ready().ask(request, share=share)

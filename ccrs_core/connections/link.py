@@ -17,6 +17,7 @@ from ccrs_core.connections.alarm import Alarm
 from ccrs_core.connections.backoff import jittered
 from ccrs_core.connections.bursts import deliver
 from ccrs_core.connections.carried import Carried, Consumer
+from ccrs_core.connections.dialling import Dialler
 from ccrs_core.connections.effects import (
     Acknowledged,
     Answered,
@@ -32,7 +33,7 @@ from ccrs_core.connections.effects import (
     Unreadable,
 )
 from ccrs_core.connections.runner import Runner
-from ccrs_core.connections.sending import Signer, new_outbox
+from ccrs_core.connections.sending import new_outbox
 from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
@@ -41,7 +42,12 @@ from ccrs_core.connections.unread import UnreadLog
 from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.codec import Data, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
-from ccrs_core.errors import AuthError, ConnectionLost, ReconnectsExhausted, TransportError
+from ccrs_core.errors import (
+    AuthError,
+    CcrsError,
+    ConnectionLost,
+    ReconnectsExhausted,
+)
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import Connection, serve
@@ -108,7 +114,9 @@ class Link:
         self.last_received_ns: int | None = None
         self.totals = Counters()
         self._connection: Connection | None = None
-        self._signer = Signer(context, shard.account, self.address)
+        self._dialler = Dialler(
+            shared, shard.route, shard.account, lambda reason: shard.replace(self, reason)
+        )
         self._outbox: Outbox | None = None
         self._alarm = Alarm(context.clock, shared.pace, self._tick)
         self._age: Age | None = None
@@ -143,7 +151,7 @@ class Link:
                 try:
                     await limits.connects.acquire()
                     self._change(LinkState.CONNECTING)
-                    stable = await self._connect(route)
+                    stable = await self._connect()
                 finally:
                     limits.connections.release()
                 if stable is None:
@@ -159,15 +167,19 @@ class Link:
             self.shared.pace.leave(self._unobserved)
             self._change(LinkState.CLOSED)
 
-    async def _connect(self, route: Route) -> bool | None:
+    async def _connect(self) -> bool | None:
         """Connect, and serve that to its end: whether it was stable, None where none came about."""
         try:
-            connection = await self.context.transport.connect(self.address, route.headers)
-        except TransportError as error:
-            self.shared.alternatives.failed(route, self.address)
+            connection = await self._dialler.dial(self.address)
+        except AuthError:
+            raise
+        except CcrsError as error:
             self._failed(str(error))
             return None
-        return await self._serve(connection)
+        try:
+            return await self._serve(connection)
+        finally:
+            self._dialler.end()
 
     def _done(self) -> bool:
         return self.retired or self.successor is not None
@@ -230,10 +242,9 @@ class Link:
             opened_at=context.clock.monotonic(),
             apart=set(),
         )
-        self._signer = Signer(context, shard.account, self.address)
         session = self.session = self._new_session()
         self._outbox = new_outbox(
-            self._signer, shard.route, connection, session, sent=self._sent, failed=self.fail
+            self._dialler.access, context, shard.route, connection, session, self._sent, self.fail
         )
         shard.opened(self)
         self._change(LinkState.OPEN)
@@ -294,7 +305,7 @@ class Link:
         if self.shard.account is not None:
 
             def login(request_id: str) -> Outbound | None:
-                return codec.login(self._signer.access(), request_id)
+                return codec.login(self._dialler.access(), request_id)
 
         session = Session(
             codec,

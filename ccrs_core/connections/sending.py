@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import attrs
 
@@ -26,6 +27,12 @@ class Signer:
     context: Context
     account: Account | None
     url: str
+    token: str = attrs.field(default="", repr=False)
+
+    @property
+    def dialled(self) -> str:
+        """The URL with the token in it, if there it stands."""
+        return self.url.replace("{token}", quote(self.token, safe=""))
 
     def access(self) -> Access:
         """What leaves now can be signed with this."""
@@ -34,28 +41,28 @@ class Signer:
             now_ms=self.context.clock.time_ns() // NS_PER_MS,
             url=self.url,
             credentials=None if account is None else account.credentials,
+            token=self.token,
         )
 
 
 def new_outbox(
-    signer: Signer,
+    access: Callable[[], Access],
+    context: Context,
     route: Route,
     connection: Connection,
     session: Session,
-    *,
     sent: Callable[[str], None],
     failed: Callable[[str], None],
 ) -> Outbox:
     """An outbox for a connection that is open."""
-    context = signer.context
 
     def sign(frame: Outbound) -> Outbound:
-        return session.codec.sign(frame, signer.access())
+        return session.codec.sign(frame, access())
 
     def window(budget: Budget | None) -> list[Window]:
         return [] if budget is None else [Window(budget, context.clock)]
 
-    host = context.stream_limits(signer.url).messages
+    host = context.stream_limits(access().url).messages
     budgets = window(route.messages) + ([] if host is None else [host])
     requests, timeout = window(route.requests), context.options.send_timeout
     return Outbox(connection, budgets, requests, timeout, sign=sign, sent=sent, failed=failed)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from ccrs_core.contract.access import Token
+from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.exchange import Route
 from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.context import Context
@@ -36,6 +38,11 @@ class Shared:
     """Addresses of the streams, and which of them is dialled."""
     pace: Pace
     lookout: Lookout
+    token: Callable[[Account, Route], Awaitable[Token | None]]
+    """The token that a private route's connections show, where the exchange has such.
+
+    :raises CcrsError: where it can't be had.
+    """
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts a task whose failure ends the client."""
     epochs: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))

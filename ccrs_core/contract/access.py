@@ -10,6 +10,16 @@ from ccrs_core.contract.credentials import Credentials
 from ccrs_core.errors import UsageError
 
 
+@attrs.frozen
+class Token:
+    """What an exchange answers to :meth:`Exchange.token <ccrs_core.Exchange.token>`."""
+
+    value: str = attrs.field(repr=False)
+    """Empty in the answer to a renewal that leaves it as it was."""
+    renew_after: float | None = None
+    """Seconds after which it is to be renewed; None: it stays good."""
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Access:
     """Handed to whatever signs, at the moment at which that leaves. Its text shows no secret."""
@@ -17,8 +27,8 @@ class Access:
     now_ms: int
     """Milliseconds UTC."""
     url: str
-    """What is dialled: the address of the request (without its path), or the whole URL of the
-    WebSocket. With a ``base_url`` of the user's it is that."""
+    """What is dialled: the address of the request (without its path), or the URL of the WebSocket
+    (with ``{token}`` where that stands in it). With a ``base_url`` of the user's it is that."""
     _credentials: Credentials | None = None
     token: str = ""
     """What :meth:`Exchange.token <ccrs_core.Exchange.token>` was answered; empty where it asks for

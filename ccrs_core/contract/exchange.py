@@ -17,7 +17,7 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 
 if TYPE_CHECKING:
-    from ccrs_core.contract.access import Access
+    from ccrs_core.contract.access import Access, Token
     from ccrs_core.contract.rest import Endpoint, HttpRequest, HttpResponse, Request
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
@@ -41,7 +41,7 @@ class Route:
     """The socket that carries a subscription, with the exchange's limits on it.
 
     Subscriptions with equal routes share connections. ``url`` is a template of the environment's
-    addresses: ``{public}/v5/public/spot``.
+    addresses: ``{public}/v5/public/spot``; ``{token}`` stands for what ``Exchange.token`` gets.
     """
 
     url: str
@@ -66,6 +66,15 @@ class Route:
     alternatives: tuple[str, ...] = ()
     """Templates of other addresses that may serve the same streams, where the exchange's word on
     it is contested or has changed: tried in turn where what was acknowledged stays silent."""
+
+    def at(self, addresses: Mapping[str, str]) -> str:
+        """The URL among these addresses, with ``{token}`` as it is."""
+        return address_of(self.url, addresses)
+
+
+def address_of(template: str, addresses: Mapping[str, str]) -> str:
+    """A URL of a route among these addresses, with ``{token}`` as it is."""
+    return template.replace("{token}", "{{token}}").format_map(addresses)
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +139,16 @@ class Exchange(ABC):
         :raises Unsupported: where the plugin has no signed requests.
         """
         raise Unsupported(f"{self.name} has no signed requests")
+
+    def token(self, route: Route, held: str = "") -> Request[Token] | None:
+        """The question for the token that connections of a private route show: in their URL
+        (``{token}``) or in what they send (``Access.token``); None where there is none.
+
+        It is asked before the first of them connects, and when ``Token.renew_after`` is over: then
+        for the one to renew, which is ``held``. Where that is refused, a new one is asked for; and
+        who has the old one in the URL is replaced. An idempotent question, signed if need be.
+        """
+        return None
 
     def checksum(self, subscription: Subscription) -> Checksum | None:
         """How the exchange computes the ``checksum`` of a book's updates; None where it has none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.exchange import Route, address_of
 from ccrs_core.transport.masking import shown_url
 
 log = logging.getLogger("ccrs.alternatives")
@@ -24,7 +24,7 @@ class Alternatives:
     def url(self, route: Route) -> str:
         """The address to dial now."""
         templates = (route.url, *route.alternatives)
-        return templates[self._at.get(route, 0)].format_map(self._addresses)
+        return address_of(templates[self._at.get(route, 0)], self._addresses)
 
     def worked(self, route: Route, url: str) -> None:
         """Data has come from an address."""

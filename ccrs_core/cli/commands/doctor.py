@@ -147,7 +147,7 @@ def _stream_urls(exchange: Exchange, addresses: Any) -> list[str]:
         for channel in channels:
             with contextlib.suppress(Exception):  # a plugin may insist on a real instrument
                 subscription = resolve(exchange, channel, sample, None, "1m")
-                found.append(exchange.route(subscription).url.format(**addresses))
+                found.append(exchange.route(subscription).at(addresses))
                 break
     return found
 
@@ -276,7 +276,7 @@ async def _stream(
     channel = next(c for c in Channel if c in offered)
     subscription = resolve(exchange, channel, instrument, None, None)
     route = exchange.route(subscription)
-    url = route.url.format(**addresses)
+    url = route.at(addresses)
     began = time.perf_counter()
     try:
         connection = await transport.connect(url, route.headers)

@@ -146,7 +146,7 @@ _ASKING: WeakKeyDictionary[Subject, _Asking] = WeakKeyDictionary()
 
 def path_of(exchange: Exchange, route: Route) -> str:
     """The path of a route's sockets."""
-    return urlsplit(route.url.format(**everything_at("http://emulator", exchange))).path
+    return urlsplit(route.at(everything_at("http://emulator", exchange))).path
 
 
 def emulated_topics(subject: Subject, subscription: Subscription) -> frozenset[str]:

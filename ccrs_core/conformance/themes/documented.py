@@ -80,7 +80,7 @@ class DocumentedProperties:
                 wrong.append(f"{_of(sub)}: no [[stream]] of {FILE} says how it is asked for")
                 continue
             route = exchange.route(sub)
-            url = route.url.format(**addresses)
+            url = route.at(addresses)
             others = tuple(each.format(**addresses) for each in route.alternatives)
             if url != fact.url:
                 wrong.append(f"{_of(sub)}: Exchange.route leads to {url}, by {fact} {fact.url}")

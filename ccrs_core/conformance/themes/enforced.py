@@ -335,7 +335,7 @@ def _connects(subject: Subject, fact: LimitFact, route: Route, sub: Subscription
 def _opened(subject: Subject, route: Route) -> tuple[str, dict[str, str]]:
     from ccrs_core.transport.addresses import everything_at
 
-    url = urlsplit(route.url.format(**everything_at("http://emulator", subject.exchange)))
+    url = urlsplit(route.at(everything_at("http://emulator", subject.exchange)))
     return url.path, dict(parse_qsl(url.query))
 
 

@@ -64,7 +64,7 @@ class NetworkProperties:
                 assert absent or not lacking, (
                     f"{environment} lacks the addresses {sorted(lacking)} of {route.url}"
                 )
-                host = urlsplit(route.url.format(**known)).netloc
+                host = urlsplit(route.at(known)).netloc
                 assert host.endswith(".invalid"), (
                     f"a route leads to {route.url}: begin it with the name of an address, such as "
                     '"{public}/ws", so that users can override it'

@@ -178,9 +178,7 @@ async def _send_signed(subject: Subject, world: World) -> list[str]:
     route = exchange.route(case.subscription)
     frame = exchange.codec(route).login(_ACCESS, "1")
     if frame is not None:
-        connection = await world.transport.connect(
-            route.url.format(**everything_at(HOST, exchange))
-        )
+        connection = await world.transport.connect(route.at(everything_at(HOST, exchange)))
         await connection.send(frame)
         await settle(0.5)
         connection.abort()

@@ -198,7 +198,7 @@ async def _exchange_frames(
         EmulatorServer(subject.venue(rate=200.0)) as server,
         Relay(server.url, rng) as relay,
     ):
-        url = route.url.format(**everything_at(f"http://{relay.netloc}", exchange))
+        url = route.at(everything_at(f"http://{relay.netloc}", exchange))
         transport = HttpTransport(TransportOptions(compression=compression))
         try:
             connection = await transport.connect(url)

@@ -41,7 +41,7 @@ class Wire:
         self.frames: list[bytes] = []
         """Every frame so far, as it came."""
         self.closed = False
-        self._url = route.url.format(**everything_at("http://emulator", exchange))
+        self._url = route.at(everything_at("http://emulator", exchange))
         self._private = route.private
         url = urlsplit(self._url)
         query = dict(parse_qsl(url.query))

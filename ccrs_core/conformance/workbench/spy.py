@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from ccrs_core.contract.access import Access
+from ccrs_core.contract.access import Access, Token
 from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Codec, Heartbeat, Message, Outbound
 from ccrs_core.contract.exchange import Exchange, Route
-from ccrs_core.contract.rest import GetBook, HttpRequest, HttpResponse
+from ccrs_core.contract.rest import GetBook, HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import Dialect
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Market
@@ -127,6 +127,9 @@ class SpiedExchange(Exchange):
 
     def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         return self._inner.sign(request, access)
+
+    def token(self, route: Route, held: str = "") -> Request[Token] | None:
+        return self._inner.token(self._routes.get(route, route), held)
 
     def checksum(self, subscription: Subscription) -> Checksum | None:
         return self._inner.checksum(subscription)

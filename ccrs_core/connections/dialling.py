@@ -1,0 +1,83 @@
+"""Opens the connections of one link, one after the other, with the token that they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from ccrs_core.connections.sending import Signer
+from ccrs_core.connections.shared import Shared
+from ccrs_core.connections.tokens import Renewal
+from ccrs_core.contract.access import Access, Token
+from ccrs_core.contract.accounts import Account
+from ccrs_core.contract.exchange import Route
+from ccrs_core.errors import TransportError
+from ccrs_core.transport.base import Connection
+
+
+class Dialler:
+    """Dials a route for an account.
+
+    :param replace: called where the token of an open connection isn't good any more.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        route: Route,
+        account: Account | None,
+        replace: Callable[[str], None],
+    ) -> None:
+        self._shared = shared
+        self._route = route
+        self._account = account
+        self._replace = replace
+        self._signer = Signer(shared.context, account, "")
+        self._renewal: Renewal | None = None
+
+    def access(self) -> Access:
+        """What leaves now, on the connection that is open, can be signed with this."""
+        return self._signer.access()
+
+    async def dial(self, address: str) -> Connection:
+        """Connect.
+
+        :raises CcrsError: where that can't be done, or the token can't be had.
+        """
+        self.end()
+        signer = Signer(self._shared.context, self._account, address)
+        token = None
+        if self._account is not None:
+            token = await self._shared.token(self._account, self._route)
+            signer = signer if token is None else attrs.evolve(signer, token=token.value)
+        self._signer = signer
+        transport = self._shared.context.transport
+        try:
+            connection = await transport.connect(signer.dialled, self._route.headers)
+        except TransportError:
+            self._shared.alternatives.failed(self._route, address)
+            raise
+        if token is not None:
+            shared = self._shared
+            self._renewal = Renewal(self._get, shared.pace, shared.spawn, self._renewed)
+            self._renewal.watch(token)
+        return connection
+
+    def end(self) -> None:
+        """The connection has ended."""
+        if self._renewal is not None:
+            self._renewal.end()
+            self._renewal = None
+
+    async def _get(self) -> Token:
+        assert self._account is not None
+        token = await self._shared.token(self._account, self._route)
+        assert token is not None
+        return token
+
+    def _renewed(self, value: str) -> None:
+        if value != self._signer.token:
+            self._signer = attrs.evolve(self._signer, token=value)
+            if "{token}" in self._signer.url:
+                self._replace("its token has changed")
