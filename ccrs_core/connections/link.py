@@ -114,9 +114,7 @@ class Link:
         self.last_received_ns: int | None = None
         self.totals = Counters()
         self._connection: Connection | None = None
-        self._dialler = Dialler(
-            shared, shard.route, shard.account, lambda reason: shard.replace(self, reason)
-        )
+        self._dialler = Dialler(shared, shard.route, shard.account, self._replace)
         self._outbox: Outbox | None = None
         self._alarm = Alarm(context.clock, shared.pace, self._tick)
         self._age: Age | None = None
@@ -176,10 +174,7 @@ class Link:
         except CcrsError as error:
             self._failed(str(error))
             return None
-        try:
-            return await self._serve(connection)
-        finally:
-            self._dialler.end()
+        return await self._serve(connection)
 
     def _done(self) -> bool:
         return self.retired or self.successor is not None
@@ -272,6 +267,7 @@ class Link:
             self._last_words = self._close_reason or str(error)
         finally:
             self._disarm()
+            self._dialler.end()
             self.session = None
             self.totals.add(session.counters)
             shard.lost(self, session)
@@ -406,13 +402,16 @@ class Link:
             case Answered(asked_at):
                 self.shard.answered(self, asked_at)
             case Replace(reason):
-                self.shard.replace(self, reason)
+                self._replace(reason)
             case Close(reason, fatal):
                 self._close_reason = reason
                 if fatal is not None:
                     self._fatal = AuthError(fatal.code, fatal.text)
                 if self._connection is not None:
                     self._connection.abort()
+
+    def _replace(self, reason: str) -> None:
+        self.shard.replace(self, reason)
 
     def ask(self, now: float) -> bool:
         """Ask the exchange what it answers at once; False where that would take more than half of
@@ -481,7 +480,7 @@ class Link:
                 self.context.clock.monotonic,
                 loop.call_later,
                 shard.replacing,
-                lambda reason: shard.replace(self, reason),
+                self._replace,
             )
 
     def _disarm(self) -> None:
