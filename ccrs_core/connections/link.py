@@ -443,10 +443,8 @@ class Link:
     # --- timers ---
 
     def _rearm(self) -> None:
-        session = self.session
-        if session is None or self._connection is None:
-            return
-        self._alarm.set(session.wake_at)
+        if self.session is not None and self._connection is not None:
+            self._alarm.set(self.session.wake_at)
 
     def _unobserved(self, seconds: float) -> None:
         if self.session is not None:
@@ -474,14 +472,8 @@ class Link:
         ages = (self.shard.route.max_age, self.context.options.max_connection_age)
         limit = min((age for age in ages if age is not None), default=None)
         if limit is not None:
-            shard, loop = self.shard, asyncio.get_running_loop()
-            self._age = Age(
-                limit,
-                self.context.clock.monotonic,
-                loop.call_later,
-                shard.replacing,
-                self._replace,
-            )
+            now, later = self.context.clock.monotonic, asyncio.get_running_loop().call_later
+            self._age = Age(limit, now, later, self.shard.replacing, self._replace)
 
     def _disarm(self) -> None:
         self._alarm.cancel()
