@@ -63,9 +63,7 @@ class BudgetProperties:
         subs = one_of_each_route(subject)
         # The declared limit with refused handshakes, which cost nothing, to the brim.
         self._attempts(subject, None, ["refuse"], 8, subs)
-        small = Limits(
-            connects=Budget(amount=7, seconds=10.0), requests=subject.exchange.limits.requests
-        )
+        small = attrs.evolve(subject.exchange.limits, connects=Budget(amount=7, seconds=10.0))
         rng = random.Random(subject.seed)
         for _ in range(subject.profile.examples(12)):
             faults = rng.sample(_FAULTS, rng.randint(1, 4))
@@ -145,6 +143,9 @@ class BudgetProperties:
             times = [at for at, n, _ in world.tap.sent if n == number]
             if limit is not None:
                 _within(times, limit, f"frames sent on one connection to {route.url}")
+        if spy.limits.messages is not None:
+            times = [at for at, _, _ in world.tap.sent]
+            _within(times, spy.limits.messages, "frames sent on all connections")
         for asked in spy.asked:
             assert len(asked.topics) <= route.topics_per_request, (
                 f"{len(asked.topics)} topics in one request, {route.topics_per_request} allowed"
@@ -429,11 +430,12 @@ async def _hold(world: World, subs: Sequence[Subscription], seconds: float) -> N
 
 def _within(times: Sequence[float], budget: Budget, what: str) -> None:
     """Fail where any window holds more than the budget."""
-    for first, last in zip(times, times[budget.amount :], strict=False):
-        assert last - first >= budget.seconds - 1e-3, (
-            f"{budget.amount + 1} {what} within {last - first:.2f} s, where {budget.amount} in "
-            f"{budget.seconds:g} s are allowed"
-        )
+    for limit in budget.all:
+        for first, last in zip(times, times[limit.amount :], strict=False):
+            assert last - first >= limit.seconds - 1e-3, (
+                f"{limit.amount + 1} {what} within {last - first:.2f} s, where {limit.amount} in "
+                f"{limit.seconds:g} s are allowed"
+            )
 
 
 def _check_room(peer: Peer, change: dict[str, int]) -> None:

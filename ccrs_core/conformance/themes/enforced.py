@@ -148,8 +148,11 @@ class EnforcedProperties:
 
 def _within(budget: Budget, fact: Budget) -> bool:
     """Whether who keeps to a budget keeps to the other one as well."""
-    windows = max(1, math.ceil(fact.seconds / budget.seconds - 1e-9))
-    return windows * budget.amount <= fact.amount
+
+    def most(limit: Budget) -> int:
+        return max(1, math.ceil(fact.seconds / limit.seconds - 1e-9)) * limit.amount
+
+    return min(map(most, budget.all)) <= fact.amount
 
 
 def _beyond(subject: Subject, route: Route, fact: LimitFact) -> Iterator[str]:

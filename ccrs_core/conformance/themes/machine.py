@@ -259,8 +259,9 @@ class FaultMachine(RuleBasedStateMachine):
             return
         budget = self.subject.exchange.limits.connects
         times = [at for at, _ in self.world.tap.attempts]
-        for first, last in zip(times, times[budget.amount :], strict=False):
-            assert last - first >= budget.seconds - 1e-3, "connection attempts exceed the budget"
+        for limit in budget.all:
+            for first, last in zip(times, times[limit.amount :], strict=False):
+                assert last - first >= limit.seconds - 1e-3, "connection attempts exceed the budget"
 
     @invariant()
     def only_missing_acknowledgements_count_as_refusals(self) -> None:

@@ -198,9 +198,9 @@ class SpendingProperties:
         budget = route.messages
         assert budget is not None
         beat = subject.exchange.codec(route).heartbeat
-        left = budget.amount - (budget.seconds / beat.interval if beat is not None else 0.0)
+        left = budget.rate - (1 / beat.interval if beat is not None else 0.0)
         assert left > 0, f"heartbeats alone ({beat}) are more than {budget} on {route.url}"
-        pace = budget.seconds / left
+        pace = 1 / min(left, left if route.requests is None else route.requests.rate)
         seconds = min(max(3.1 * budget.seconds, _PINGED), _MESSAGES * pace)
         listings, instruments = coined(subject, sub.instrument.market, 12)
         venue = subject.venue(rate=0.001, listings=[*subject.listings.values(), *listings])

@@ -45,8 +45,9 @@ class SubscribingProperties:
     ) -> None:
         """Requests of every channel, depth and interval, for one to as many topics as the route
         allows, are accepted by the emulator, and each is acknowledged by its own number or by its
-        own topics."""
+        own topics; so is what each connection asks for once."""
         for route, topics in _topics(subject).items():
+            _asked_once(subject, route)
             for size in _sizes(route, len(topics)):
                 wire = subject.line().open(route)
                 for number, batch in enumerate(_parts(topics, size), start=41):
@@ -139,6 +140,18 @@ Asked = dict[str, list[str]]
 """Topics of requests by the requests' numbers."""
 Topics = dict[str, list[Subscription]]
 """Subscriptions by the topic that carries them."""
+
+
+def _asked_once(subject: Subject, route: Route) -> None:
+    """What each connection of a route asks for once is granted."""
+    wire = subject.line().open(route)
+    for number, name in enumerate(wire.codec.once, start=41):
+        found = wire.send(wire.codec.ask_once(name, str(number))) + wire.run(_PATIENCE)
+        granted = [m for m in found if isinstance(m, Ack)]
+        assert any(m.request_id == str(number) or name in (m.topics or ()) for m in granted), (
+            f"{name} of Codec.once isn't acknowledged on {route.url} within {_PATIENCE:g} s, by "
+            f"its number {number} or by its name; what came is {found}"
+        )
 
 
 def _topics(subject: Subject) -> dict[Route, Topics]:

@@ -77,16 +77,16 @@ class Wire:
         return found + self.take()
 
     def delay(self) -> float:
-        """Seconds that a frame which is sent next has to wait by the route's limit on messages."""
-        if self._limit is None:
-            return 0.0
-        now_ns, length_ns = self.line.venue.now_ns, round(self._limit.seconds * NS_PER_SECOND)
-        self._sent_ns = [at for at in self._sent_ns if at > now_ns - length_ns]
-        wait_ns = 0
-        if len(self._sent_ns) >= self._limit.amount:
-            wait_ns = self._sent_ns[0] + length_ns - now_ns
-        self._sent_ns.append(now_ns + wait_ns)
-        return wait_ns / NS_PER_SECOND
+        """Seconds that a frame which is sent next has to wait by the route's limits on messages."""
+        now_ns, leaves_ns = self.line.venue.now_ns, self.line.venue.now_ns
+        for limit in () if self._limit is None else self._limit.all:
+            if len(self._sent_ns) >= limit.amount:
+                length_ns = round(limit.seconds * NS_PER_SECOND)
+                leaves_ns = max(leaves_ns, self._sent_ns[-limit.amount] + length_ns)
+        if self._limit is not None:
+            self._sent_ns.append(leaves_ns)
+            del self._sent_ns[: -max(limit.amount for limit in self._limit.all)]
+        return (leaves_ns - now_ns) / NS_PER_SECOND
 
     def subscribe(self, *subscriptions: Subscription) -> list[Message]:
         """Subscribe in one request; what comes back at once."""

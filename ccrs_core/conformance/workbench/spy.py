@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import attrs
 
@@ -38,15 +38,22 @@ class SpiedCodec(Codec):
         self._codec = codec
         self.heartbeat = spy.heartbeat or codec.heartbeat  # type: ignore[misc]
         self.compression = codec.compression  # type: ignore[misc]
+        self.once = codec.once  # type: ignore[misc]
 
     def topic(self, subscription: Subscription) -> str:
         return self._codec.topic(subscription)
+
+    def request_kind(self, subscription: Subscription) -> Hashable:
+        return self._codec.request_kind(subscription)
 
     def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
         return self._codec.shortcut(topic)
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         return self._codec.peek(frame)
+
+    def ask_once(self, name: str, request_id: str) -> Outbound:
+        return self._codec.ask_once(name, request_id)
 
     def ping(self, request_id: str) -> Outbound | None:
         return self._codec.ping(request_id)
