@@ -227,17 +227,18 @@ class TableCodec(Codec):
 
     def _look_up(self, frame: bytes) -> None:
         """Find what is known of a frame's topic, for it and those that begin alike."""
+        # Where topics take turns this is done for every frame.
+        opening = self._opening
+        if frame.startswith(opening):
+            begin = len(opening)
+            lane = self._tags.get(frame[begin : frame.find(self._closing, begin)])
+            if lane is not None:
+                if lane.rivals:
+                    self._heard(lane)
+                self._head, self._start, self._lane = lane.head, lane.start, lane
+                self._take = lane.takers[0] if lane.takers else None
+                return
         self._head, self._lane, self._take = UNUSED, None, None
-        if not frame.startswith(self._opening):
-            return
-        begin = len(self._opening)
-        end = frame.find(self._closing, begin)
-        lane = self._tags.get(frame[begin:end])
-        if lane is not None:
-            if lane.rivals:
-                self._heard(lane)
-            self._head, self._start, self._lane = lane.head, lane.start, lane
-            self._take = lane.takers[0] if lane.takers else None
 
     _opening: ClassVar[bytes] = UNUSED
     _closing: ClassVar[bytes] = UNUSED

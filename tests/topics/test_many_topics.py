@@ -248,7 +248,7 @@ class Puts(Tap):
 
     def put(self, events: Sequence[StreamData]) -> None:
         self.calls += 1
-        super().put(events)
+        self.events += events
 
 
 @pytest.mark.parametrize("count", [2, 20])
