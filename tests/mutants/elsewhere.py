@@ -7,6 +7,7 @@ passes through it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import attrs
@@ -142,13 +143,16 @@ class BudgetsOfTheirOwn(Binance):
         return address
 
 
+_ONE = Decimal(1)
+
+
 def _of_size_one(plugin: type[Exchange]) -> dict[Any, Any]:
     """A plugin's endpoints, by which all contracts are worth one."""
     right = plugin.endpoints[GetInstruments]
 
     def decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
         answer = right.decode(request, response, now_ns, cursor)
-        found: list[Instrument] = [attrs.evolve(i, contract_size=1) for i in answer.value]
+        found: list[Instrument] = [attrs.evolve(i, contract_size=_ONE) for i in answer.value]
         return attrs.evolve(answer, value=found)
 
     return {**plugin.endpoints, GetInstruments: attrs.evolve(right, decode=decode)}

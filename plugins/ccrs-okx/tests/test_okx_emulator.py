@@ -543,7 +543,7 @@ def test_every_frame_is_recognised_by_the_plugin() -> None:
             line.peer.gone()
     always = {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
     assert heard[BTC] == always
-    assert heard[SWAP] == heard["BTC-USD-SWAP"] == set(Channel)
+    assert heard[SWAP] == heard["BTC-USD-SWAP"] == Okx.capabilities.channels[Market.LINEAR]
     assert heard["BTC-USD_UM-260327"] == always | {Channel.MARK_PRICE}
     assert heard["BTC-USD-260327-104000-C"] == always | {Channel.MARK_PRICE}
 

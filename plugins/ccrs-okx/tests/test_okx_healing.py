@@ -309,12 +309,12 @@ def test_a_book_with_a_wrong_checksum_is_not_trusted_and_heals() -> None:
         async with client.subscribe(book(LINEAR, depth=400), callback=events.append) as feed:
             judge = Judge(world, feed, LINEAR)
             await judge.look(5)
-            (stream,) = [s for s in at.streams if s.topic == "books:BTC-USDT-SWAP"]
-            whole = stream.whole  # type: ignore[attr-defined]
+            (told,) = [each for each in at.broadcasts if each.topic == "books:BTC-USDT-SWAP"]
+            whole = told.spelled  # type: ignore[attr-defined]
             # The sum is that of a book without its best bid.
-            stream.whole = lambda: (whole()[0][1:], whole()[1])  # type: ignore[attr-defined]
+            told.spelled = lambda: (whole()[0][1:], whole()[1])  # type: ignore[attr-defined]
             await asyncio.sleep(0.5)
-            stream.whole = whole  # type: ignore[attr-defined]
+            told.spelled = whole  # type: ignore[attr-defined]
             reasons = {event.reason for event in events if isinstance(event, Stale)}
             assert Reason.CHECKSUM in reasons
             before = judge.compared
