@@ -90,15 +90,15 @@ def _subscription(name: str, instrument: Instrument) -> Subscription | None:
 
 
 def _named_subscription(name: str, instrument: Instrument) -> Subscription | None:
+    if name.startswith("candle"):
+        # Those that begin at midnight in Hong Kong are other candles than the unified ones.
+        interval = UNIFIED_INTERVALS.get(name.removeprefix("candle"))
+        if interval is None:
+            return None
+        return Subscription(Channel.CANDLES, instrument, interval=interval)
     if name in DEPTHS:
         return Subscription(Channel.BOOK, instrument, depth=DEPTHS[name])
-    if name in UNIFIED:
-        return Subscription(UNIFIED[name], instrument)
-    interval = UNIFIED_INTERVALS.get(name.removeprefix("candle"))
-    # Those that begin at midnight in Hong Kong are other candles than the unified ones.
-    if name.startswith("candle") and interval is not None:
-        return Subscription(Channel.CANDLES, instrument, interval=interval)
-    return None
+    return Subscription(UNIFIED[name], instrument) if name in UNIFIED else None
 
 
 def instrument_of(native: str) -> Instrument | None:
