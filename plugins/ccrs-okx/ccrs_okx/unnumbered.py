@@ -182,7 +182,7 @@ class LiquidationReader(StreamReader):
             raise TypeError("data isn't a list")
         found: list[Data] = []
         others: list[Message] = []
-        times: dict[bytes, int] = {}
+        times: dict[tuple[str, bytes], int] = {}
         for row in rows:
             reader = self._wanted.get(row["instId"])
             if reader is None:
@@ -197,9 +197,9 @@ class LiquidationReader(StreamReader):
                 if not isinstance(message, Data):
                     others.append(message)
                     continue
-                said = _digest((row["instId"], *(detail[name] for name in _SAID)))
-                # What one frame says twice has happened twice.
-                times[said] = again = times.get(said, -1) + 1
+                said = _digest(detail[name] for name in _SAID)
+                # What one frame says twice of an instrument has happened twice.
+                again = times[reader.topic, said] = times.get((reader.topic, said), -1) + 1
                 message.sequence = said + again.to_bytes(2, "big")
                 found.append(message)
         found.sort(key=_time_of)

@@ -355,6 +355,20 @@ def test_a_snapshot_need_not_name_the_number_before_it() -> None:
     assert (event.sequence, event.previous_sequence, message.restart) == (5, None, False)
 
 
+def test_books_of_before_2023_with_several_rows_a_frame_are_counted_by_rows() -> None:
+    codec = books()
+    several = told("books", change(None, None), change(None, None), action="update")
+    found = [*said(codec, several), *said(codec, update(change(None, None)))]
+    numbers = [(e.previous_sequence, e.sequence) for m in found for e in m.events]
+    assert numbers == [(0, 1), (1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize("row", [["9.9", "1"], ["9.9", "1", "3"], ["9.9", "1", "0", "2", "new"]])
+def test_levels_may_have_more_or_fewer_columns_one_day(row: list[str]) -> None:
+    event = only(books(), update(change(6, 5, [row], [row])))
+    assert event.bids == event.asks == ((Decimal("9.9"), Decimal(1)),)
+
+
 def test_a_change_without_the_number_before_it_is_refused() -> None:
     with pytest.raises(DecodeError):
         said(books(), update(change(5, None)))
@@ -443,6 +457,10 @@ def test_a_tickers_volume_is_counted_as_sizes_are(
     assert message.sequence == NOW
     assert (str(event.bid_size), str(event.volume)) == (size, volume)
     assert event.turnover == (None if turnover is None else Decimal(turnover))
+    prices = event.last_price, event.bid_price, event.ask_price
+    assert prices == (Decimal("9999.99"), Decimal("8888.88"), Decimal("9999.99"))
+    day = event.open_price, event.low_price, event.high_price
+    assert day == (9000, Decimal("8888.88"), 10000)
 
 
 @pytest.mark.parametrize(("price", "size"), [("", ""), ("8888.88", ""), ("", "5"), ("1", "0")])

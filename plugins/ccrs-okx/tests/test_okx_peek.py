@@ -201,6 +201,14 @@ def test_a_number_too_large_to_be_one_is_left_to_the_decoder() -> None:
         assert codec.peek(UPDATE % number) is None
 
 
+def test_of_a_number_that_is_told_twice_neither_is_taken() -> None:
+    codec, frame = subscribed(), UPDATE % b"60"
+    assert codec.peek(frame) == (TOPIC, 60, True)
+    for twice in (b'"prevSeqId":50,', b'"action":"update",', b'"seqId":60,'):
+        assert codec.peek(frame.replace(b'"ts"', twice + b'"ts"')) is None
+        assert codec.peek(frame.replace(b'"action"', twice + b'"action"')) is None
+
+
 TRADE = (
     b'{"arg":{"channel":"trades-all","instId":"BTC-USDT-SWAP"},"data":[{"instId":"BTC-USDT-SWAP",'
     b'"tradeId":"%s","px":"1","sz":"1","side":"buy","source":"0","ts":"1794000123011"}]}'
