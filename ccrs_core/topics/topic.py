@@ -104,8 +104,20 @@ class Topic(Continuity):
             or coverage.apart
             or (apart and self.name in apart)
         ):
+            feed: Feed | None = None
+            taken: list[StreamData] = []
+            """Of trades: for the feed."""
             for data in run:
                 update = data.events[0]
+                if update.__class__ is Trade:
+                    known = self.take(data, runner, now)
+                    if known is not None:
+                        feed = known  # which is the same for all of a stream
+                        taken += data.events
+                        continue
+                if feed is not None:
+                    feed.put(taken)
+                    feed, taken = None, []
                 if (
                     keeper is None
                     or len(data.events) > 1
@@ -116,6 +128,8 @@ class Topic(Continuity):
                     self.deliver(data, runner, now)
                 else:
                     keeper.update(update, data.restart, runner, now)
+            if feed is not None:
+                feed.put(taken)
             return
         events: list[StreamData] = []
         numbers: list[int] = []
