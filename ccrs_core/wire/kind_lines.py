@@ -23,6 +23,7 @@ from ccrs_core.wire.kinds import (
     Price,
     Quote,
     Rate,
+    Rfc3339,
     Scale,
     Size,
     Text,
@@ -40,6 +41,7 @@ from ccrs_core.wire.values import (
     decimal_or_none,
     fresh_size,
     ns_of_ms,
+    ns_of_rfc3339,
     ns_or_none,
     price_or_none,
     size_or_none,
@@ -49,6 +51,7 @@ MOST_COUNT = 10**18
 """Counts are below this: at most 18 digits."""
 
 _LISTS = frozenset({list})
+_OBJECTS = frozenset({dict})
 
 
 def price_of_number(number: Any) -> Any:
@@ -68,7 +71,7 @@ def size_of_number(number: Any) -> Any:
 
 
 def _no_levels(rows: Any) -> None:
-    raise TypeError("a side's levels aren't a list of lists")
+    raise TypeError("a side's levels aren't a list of levels")
 
 
 _SCOPE: dict[str, Any] = {
@@ -80,6 +83,7 @@ _SCOPE: dict[str, Any] = {
     "EARLIEST": EARLIEST_MS,
     "LATEST": LATEST_MS,
     "LISTS": _LISTS,
+    "OBJECTS": _OBJECTS,
     "LONGEST": LONGEST,
     "MOST_COUNT": MOST_COUNT,
     "decimal_or_none": decimal_or_none,
@@ -87,6 +91,7 @@ _SCOPE: dict[str, Any] = {
     "later": later,
     "no_levels": _no_levels,
     "ns_of_ms": ns_of_ms,
+    "ns_of_rfc3339": ns_of_rfc3339,
     "ns_or_none": ns_or_none,
     "price_of_number": price_of_number,
     "price_or_none": price_or_none,
@@ -188,6 +193,12 @@ class Lines:
                 return self.assign(f"{self.values['close_time_ns']} <= now_ns")
             case Ms():
                 return self.time(kind)
+            case Rfc3339():
+                name = self.get(kind.path, needed=kind.absent is NEEDED)
+                if kind.absent is NEEDED:
+                    return self.assign(f"ns_of_rfc3339({name})")
+                absent = self.constant(kind.absent)
+                return self.assign(f"ns_of_rfc3339({name}) if {name} else {absent}")
             case Choice():
                 return self.choice(kind)
             case Price() | Size() | Rate():
@@ -295,14 +306,19 @@ class Lines:
 
     def levels(self, kind: Levels) -> str:
         raw = self.get(kind.path)
-        self.add(f"if type({raw}) is not list or not LISTS.issuperset(map(type, {raw})):")
+        of = "LISTS" if kind.cells is None else "OBJECTS"
+        self.add(f"if type({raw}) is not list or not {of}.issuperset(map(type, {raw})):")
         self.add(f"    no_levels({raw})")
-        table = self.sizes(kind.scale)
-        if kind.columns is None:
-            read = f"[(PRICES[level[0]], {table}[level[1]]) for level in {raw}]"
+        if kind.columns is None or kind.cells is not None:
+            at, much = (f"level[{key!r}]" for key in kind.cells or (0, 1))
+            names = "level"
         else:
-            further = ", _" * (kind.columns - 2)
-            read = f"[(PRICES[at], {table}[much]) for at, much{further} in {raw}]"
+            at, much = "at", "much"
+            names = f"at, much{', _' * (kind.columns - 2)}"
+        pair = f"PRICES[{at}], {self.sizes(kind.scale)}[{much}]"
+        if kind.bare:
+            pair = f"price_of_number({at}), size_of_number({much})"
+        read = f"[({pair}) for {names} in {raw}]"
         if kind.left:
             read = f"[level for level in {read} if level[1]]"
         return self.assign(f"tuple({read}{'[:depth]' if kind.cut else ''})")

@@ -65,6 +65,14 @@ class Ms(Kind):
 
 
 @attrs.frozen
+class Rfc3339(Kind):
+    """A time such as ``2026-01-01T00:00:00.123456Z``, as nanoseconds, all digits kept."""
+
+    path: str
+    absent: Any = NEEDED
+
+
+@attrs.frozen
 class Text(Kind):
     """A text of 1 to 64 characters, as it is: an id."""
 
@@ -163,13 +171,16 @@ class Quote(Kind):
 class Levels(Kind):
     """Levels of a side, as they are sent, each ``[price, size, …]`` of so many columns (None: of
     any number from two on). ``left``: without those of size zero. ``cut``: no more than the
-    subscription's (or request's) depth."""
+    subscription's (or request's) depth. ``cells``: the keys of price and size where levels are
+    objects. ``bare``: with JSON numbers."""
 
     path: str
     scale: Scale | None = None
     columns: int | None = 2
     left: bool = False
     cut: bool = False
+    cells: tuple[str, str] | None = None
+    bare: bool = False
 
 
 @attrs.frozen
@@ -208,7 +219,7 @@ def paths_of(kind: Kind) -> tuple[tuple[str, bool], ...]:
             return (kind.path, False), (kind.other, False)
         case Text() | Digits() | Best() | Levels():
             return ((kind.path, True),)
-        case Count() | Ms() | Flag() | Choice():
+        case Count() | Ms() | Rfc3339() | Flag() | Choice():
             return ((kind.path, kind.absent is NEEDED),)
         case Price() | Size() | Rate():
             return ((kind.path, kind.absent is NEEDED and kind.blank is None),)
@@ -218,7 +229,7 @@ def paths_of(kind: Kind) -> tuple[tuple[str, bool], ...]:
 def is_bare(kind: Kind) -> bool:
     """Whether a kind reads JSON numbers, whose digits an ordinary parser would lose."""
     match kind:
-        case Price() | Size() | Quote():
+        case Price() | Size() | Quote() | Levels():
             return kind.bare
         case By():
             return any(map(is_bare, kind.arguments))
@@ -242,6 +253,7 @@ __all__ = [
     "Price",
     "Quote",
     "Rate",
+    "Rfc3339",
     "Scale",
     "Size",
     "Text",

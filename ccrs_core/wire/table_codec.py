@@ -188,7 +188,7 @@ class TableCodec(Codec):
             lane = None if name is None else self._lanes.get(name)
             if lane is None:
                 said = self.control(message)
-                return said or (self._nobodys(name, message),)
+                return said or (self._nobodys(name),)
             topics = lane.reader.topics
             if lane.rivals:
                 self._heard(lane)
@@ -201,9 +201,9 @@ class TableCodec(Codec):
         except MALFORMED as error:
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
-    def _nobodys(self, name: str | None, message: Any) -> Unrecognised:
+    def _nobodys(self, name: str | None) -> Unrecognised:
         if name is None:
-            return Unrecognised(f"a frame with {', '.join(map(str, message))}"[:200])
+            return Unrecognised("an unknown frame")
         return Unrecognised(f"{'topic' if self.head is None else self.head.key} {name}"[:200])
 
     def parse(self, frame: bytes) -> Any:

@@ -23,7 +23,8 @@ CHANNELS = ("top", "trades", "book")
 FILES = {
     *(".github/workflows/test.yml", ".gitignore", "README.md", "pyproject.toml"),
     "tests/test_conformance.py",
-    *(f"ccrs_my_toy/{name}.py" for name in ("__init__", "exchange", "codec", "rest", "symbols")),
+    *(f"ccrs_my_toy/{name}.py" for name in ("__init__", "exchange", "channels", "codec")),
+    *(f"ccrs_my_toy/{name}.py" for name in ("rest", "symbols")),
     *("ccrs_my_toy/emulator.py", "ccrs_my_toy/facts.toml", "ccrs_my_toy/py.typed"),
     *("ccrs_my_toy/samples/errors.json", "ccrs_my_toy/samples/symbols.json"),
     *(f"ccrs_my_toy/samples/requests/time.{e}" for e in ("json", "body")),
@@ -40,12 +41,12 @@ def package(tmp_path: Path) -> Path:
 
 def switch_on(package: Path, *channels: str) -> None:
     """Switch channels on as the package's README tells."""
-    codec = package / "ccrs_my_toy" / "codec.py"
+    codec = package / "ccrs_my_toy" / "channels.py"
     text = codec.read_text("utf-8")
     streams = package / "ccrs_my_toy" / "samples" / "streams"
     streams.mkdir()
     for channel in channels:
-        text, found = re.subn(rf'# (Channel\.\w+: "{channel}",)', r"\1", text)
+        text, found = re.subn(rf'# (Channel\.\w+: Stream\("{channel}\..*\),)', r"\1", text)
         assert found == 1
         for sample in streams.parent.glob(f"later/{channel}.*"):
             sample.rename(streams / sample.name)

@@ -211,13 +211,14 @@ def _book(feed: BookFeed, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> 
     """``book.10.BTC-USD``: the whole book once, then what changed."""
     n, time_ms = feed.view.update, feed.view.time_ns // MS
     told = {"snapshot": snapshot, "bids": bids, "asks": asks}
-    return _frame(type="book", topic=feed.topic, n=n, time=time_ms, **told)
+    return _frame(topic=feed.topic, type="book", n=n, time=time_ms, **told)
 
 
 def _top(feed: TopFeed, snapshot: bool, bid: Any, ask: Any, now_ns: int) -> Frame:
-    """``top.BTC-USD``: best bid and ask, null on a side without orders; again after 5 seconds."""
+    """``top.BTC-USD``: best bid and ask, none on a side without orders; again after 5 seconds."""
     n, time_ms = feed.view.update, feed.view.time_ns // MS
-    return _frame(type="top", topic=feed.topic, n=n, time=time_ms, bid=bid, ask=ask)
+    best = {"bid": [bid] if bid else [], "ask": [ask] if ask else []}
+    return _frame(topic=feed.topic, type="top", n=n, time=time_ms, **best)
 
 
 def _trades(feed: TradeFeed, trades: Sequence[TapeTrade], now_ns: int) -> Frame:
@@ -232,4 +233,4 @@ def _trades(feed: TradeFeed, trades: Sequence[TapeTrade], now_ns: int) -> Frame:
         }
         for trade in trades
     ]
-    return _frame(type="trades", topic=feed.topic, trades=rows)
+    return _frame(topic=feed.topic, type="trades", trades=rows)

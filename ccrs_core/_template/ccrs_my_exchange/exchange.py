@@ -27,7 +27,8 @@ from ccrs_core import (
 )
 
 from . import rest
-from .codec import CHANNELS, MyExchangeCodec
+from .channels import CHANNELS
+from .codec import MyExchangeCodec
 
 if TYPE_CHECKING:
     from ccrs_core.emulator import Dialect

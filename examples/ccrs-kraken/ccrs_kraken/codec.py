@@ -7,30 +7,82 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import ccrs_core as ccrs
 from ccrs_core import Channel, Subscription
-from ccrs_core.wire import MALFORMED, ns_of_rfc3339, read_exact_json, row_by_row, whole
-from ccrs_core.wire import decimal_of_number as decimal
+from ccrs_core.wire import (
+    MALFORMED,
+    Choice,
+    Count,
+    Digits,
+    Flag,
+    Levels,
+    Price,
+    Quote,
+    Rfc3339,
+    Shape,
+    Size,
+    read_exact_json,
+    row_by_row,
+    row_reader,
+)
 
-CHANNELS = {Channel.TOP_OF_BOOK: "ticker", Channel.TRADES: "trade", Channel.BOOK: "book"}
 SIDES = {"buy": ccrs.Side.BUY, "sell": ccrs.Side.SELL}
 
-
-def price(number: Any) -> Decimal:
-    found = decimal(number)
-    if found <= 0:
-        raise ValueError("a price must be above zero")
-    return found
-
-
-def size(number: Any) -> Decimal:
-    found = decimal(number)
-    if found < 0:
-        raise ValueError("a size can't be below zero")
-    return found
+TOP_OF_BOOK = Shape(
+    ccrs.TopOfBook,
+    usual=[
+        (
+            '{"symbol":"BTC/USD","bid":71234.4,"bid_qty":0.5,"ask":71234.5,"ask_qty":1.25,'
+            '"timestamp":"2026-02-03T04:05:06.123456Z"}'
+        )
+    ],
+    fields={
+        "exchange_time_ns": Rfc3339("timestamp", absent=None),
+        "bid": Quote("bid", "bid_qty", bare=True),
+        "ask": Quote("ask", "ask_qty", bare=True),
+    },
+)
+TRADE = Shape(
+    ccrs.Trade,
+    usual=[
+        (
+            '{"symbol":"BTC/USD","side":"buy","price":71234.5,"qty":0.0002,"ord_type":"market",'
+            '"trade_id":80000001,"timestamp":"2026-02-03T04:05:06.400001Z"}'
+        )
+    ],
+    fields={
+        "exchange_time_ns": Rfc3339("timestamp", absent=None),
+        "sequence": Count("trade_id"),
+        "trade_id": Digits("trade_id"),
+        "price": Price("price", bare=True),
+        "size": Size("qty", bare=True),
+        "side": Choice(SIDES, "side"),
+    },
+)
+# Kraken doesn't number books' updates: the codec does, and says whether they are snapshots.
+BOOK = Shape(
+    ccrs.BookUpdate,
+    usual=[
+        (
+            '{"symbol":"BTC/USD","bids":[{"price":71234.4,"qty":0.75}],"asks":[],"checksum":891433559,'
+            '"timestamp":"2026-02-03T04:05:06.7Z","snapshot":false,"number":3,"before":2}'
+        )
+    ],
+    fields={
+        "exchange_time_ns": Rfc3339("timestamp", absent=None),
+        "sequence": Count("number"),
+        "snapshot": Flag("snapshot"),
+        "bids": Levels("bids", cells=("price", "qty"), bare=True),
+        "asks": Levels("asks", cells=("price", "qty"), bare=True),
+        "previous_sequence": Count("before", unless="snapshot"),
+        "checksum": Count("checksum"),
+    },
+)
+CHANNELS = {Channel.TOP_OF_BOOK: "ticker", Channel.TRADES: "trade", Channel.BOOK: "book"}
+ROWS = {"ticker": TOP_OF_BOOK, "trade": TRADE, "book": BOOK}
+"""What a row of a channel's frames says."""
 
 
 class KrakenCodec(ccrs.Codec):
@@ -119,32 +171,13 @@ class KrakenCodec(ccrs.Codec):
             subscription = self._subscriptions.get(topic)
             if subscription is None or (channel == "trade" and row["side"] not in SIDES):
                 continue
-            time_ns = ns_of_rfc3339(row["timestamp"]) if row.get("timestamp") else None
-            head = ("kraken", subscription.symbol, time_ns, received_time_ns)
-            event: ccrs.AnyEvent
-            if channel == "ticker":
-                sizes = {name: size(row[f"{name}_qty"]) for name in ("bid", "ask")}
-                bid, ask = (
-                    (price(row[name]), left) if left else (None, None)
-                    for name, left in sizes.items()
-                )
-                event = ccrs.TopOfBook(*head, None, *bid, *ask)
-            elif channel == "trade":
-                number, side = whole(row["trade_id"]), SIDES[row["side"]]
-                paid, traded = price(row["price"]), size(row["qty"])
-                event = ccrs.Trade(*head, number, str(number), paid, traded, side)
-            else:
+            told = row
+            if channel == "book":
                 before = self._updates.get(topic, 0)
                 self._count += 1
                 self._updates[topic] = number = self._count
-                bids, asks = (
-                    tuple((price(level["price"]), size(level["qty"])) for level in row[side])
-                    for side in ("bids", "asks")
-                )
-                previous, check = None if kind == "snapshot" else before, whole(row["checksum"])
-                event = ccrs.BookUpdate(
-                    *head, number, kind == "snapshot", bids, asks, previous, check
-                )
-            found.setdefault(topic, []).append(event)
+                told = {**row, "number": number, "before": before, "snapshot": kind == "snapshot"}
+            read = row_reader(ROWS[str(channel)], subscription.instrument, received_time_ns)
+            found.setdefault(topic, []).append(read(told))
         data = [ccrs.Data(topic, rows, self._updates.get(topic)) for topic, rows in found.items()]
         return data or (ccrs.Unrecognised(f"{kind} of channel {channel}"[:200]),)
