@@ -378,9 +378,7 @@ class _Request(aiohttp.ClientRequest):
     departed = False
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        # On a connection that is at its end nothing is written; aiohttp finds that out, too.
-        transport = conn.transport
-        self.departed = transport is not None and not transport.is_closing()
+        self.departed = True
         return await super().send(conn)
 
 

@@ -284,6 +284,29 @@ async def test_a_client_keeps_to_the_frames_that_a_host_takes_of_all_its_connect
         assert sum(len(each) for each in seen.server.subscribed()) == len(interests)
 
 
+@scenario
+async def test_limits_of_a_route_are_kept_to_together_and_heartbeats_come_in_time() -> None:
+    """So many frames, of them so many requests, of so many bytes."""
+    requests = Budget(amount=2, seconds=10.0, also=(Budget(amount=3, seconds=60.0),))
+    toy = Toy(
+        topics_per_request=3,
+        messages=Budget(amount=3, seconds=5.0),
+        requests=requests,
+        request_bytes=50,
+    )
+    interests = [trades(f"{native}/USD") for native in ToyServer.NATIVES]
+    async with world(*interests, exchange=toy) as seen:
+        await asyncio.sleep(300.0)
+        sent = [(at, message) for at, _, message in seen.server.sent]
+        asked = [(at, message["sub"]) for at, message in sent if "sub" in message]
+        assert_within([at for at, _ in asked], requests)
+        assert {len(topics) for _, topics in asked} == {1, 2}
+        pings = [at for at, message in sent if "ping" in message]
+        assert len(pings) >= 14
+        assert len(seen.server.attempts) == 1
+        assert seen.server.subscribed() == [{f"trades.{native}" for native in ToyServer.NATIVES}]
+
+
 # --- the size of a request ------------------------------------------------------------------
 
 NATIVES = [f"N{i}" for i in range(12)]
@@ -360,6 +383,26 @@ def test_places_are_never_more_than_there_are_and_none_is_lost_by_who_gives_up(
             for _ in range(most):
                 await places.acquire()
         assert places.full
+
+    run(main())
+
+
+@pytest.mark.parametrize("rounds", range(4))
+def test_who_gives_up_in_the_moment_of_its_turn_hands_it_on(rounds: int) -> None:
+    async def main() -> None:
+        places = Places(1)
+        await places.acquire()
+        first, second = [asyncio.ensure_future(places.acquire()) for _ in range(2)]
+        await asyncio.sleep(1.0)
+        places.release()
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        if not first.cancelled():
+            places.release()
+        async with asyncio.timeout(1.0):
+            await second
 
     run(main())
 

@@ -202,3 +202,25 @@ def test_a_cancelled_send_leaves_nothing_behind(make: Make) -> None:
             await filling
 
     with_peer(make, silent, client)
+
+
+def test_headers_of_the_caller_go_with_the_handshake(make: Make) -> None:
+    async def main() -> None:
+        heads: asyncio.Queue[str] = asyncio.Queue()
+
+        async def handle(peer: Peer) -> None:
+            heads.put_nowait(peer.head.decode())
+            await silent(peer)
+
+        async with websocket(handle) as url:
+            transport = make()
+            given = (("X-Size-Decimal", "1"), ("X-Twice", "a"), ("X-Twice", "b"))
+            told = []
+            for headers in (given, ()):
+                (await transport.connect(url, headers)).abort()
+                lines = (await heads.get()).split("\r\n")
+                told.append([line for line in lines if line.startswith("X-")])
+            await transport.aclose()
+        assert told == [["X-Size-Decimal: 1", "X-Twice: a", "X-Twice: b"], []]
+
+    run(main)
