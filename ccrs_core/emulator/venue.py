@@ -229,13 +229,23 @@ class Venue(Steerable):
     # --- broadcasts ---
 
     def broadcast(
-        self, category: str, topic: str, make: Callable[[], Broadcast | None]
+        self,
+        category: str,
+        topic: str,
+        make: Callable[[], Broadcast | None],
+        *,
+        listed: bool = True,
     ) -> Broadcast | None:
         """What a topic's subscribers hear: the recording where one is played back, else the topic's
         one broadcast, made on the first call; None where ``make`` knows of none.
+
+        :param listed: whether what the topic is about is listed now: else there is none, though
+            subscribers of old may still hear it.
         """
         if self.rebroadcast is not None:
             return self.rebroadcast.broadcast(topic, self.now_ns)
+        if not listed:
+            return None
         return self.simulated(category, topic, make)
 
     def simulated(self, category: str, topic: str, make: Callable[[], _B]) -> _B:

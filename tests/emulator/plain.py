@@ -117,7 +117,7 @@ class PlainDialect(Dialect):
                 return None
             return PlainBroadcast(topic, self.venue.market(listing))
 
-        return self.venue.broadcast("spot", topic, make)
+        return self.venue.broadcast("spot", topic, make, listed=listing is not None)
 
 
 class Announcing(PlainDialect):

@@ -292,3 +292,16 @@ def test_a_recording_that_is_none_is_told_where() -> None:
         read_recording(['{"recv_ts": "noon", "raw": "x"}'])
     with pytest.raises(UsageError, match="speed"):
         Rebroadcast([], speed=0)
+
+
+def test_what_is_delisted_is_refused_to_who_comes_and_goes_on_for_who_has_it() -> None:
+    venue = exchange()
+    early, late = connect(venue), connect(venue)
+    early.received(f"+{TOPIC}", venue.now_ns)
+    venue.relist([each for each in venue.listings.values() if each.symbol != "AB"])
+    late.received(f"+{TOPIC}", venue.now_ns)
+    assert said(late) == [f"no +{TOPIC}"]
+    early.take()
+    venue.advance(venue.now_ns + NS_PER_SECOND)
+    assert said(early)
+    assert not said(late)

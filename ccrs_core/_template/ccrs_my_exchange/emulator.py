@@ -142,7 +142,7 @@ class MyExchangeDialect(Dialect):
                     return TradeFeed(topic, market, _trades)
             return None
 
-        return self.venue.broadcast("spot" if listing else "", topic, make)
+        return self.venue.broadcast("spot", topic, make, listed=listing is not None)
 
 
 def _json(status: int, body: Any) -> HttpResponse:

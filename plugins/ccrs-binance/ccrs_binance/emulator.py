@@ -172,8 +172,8 @@ class BinanceDialect(Dialect):
         def make() -> Broadcast | None:
             return None if voice is None else made(root.category, topic, voice, combined)
 
-        category = f"{root.category}/{'combined' if combined else 'raw'}" if voice else ""
-        return venue.broadcast(category, topic, make)
+        category = f"{root.category}/{'combined' if combined else 'raw'}"
+        return venue.broadcast(category, topic, make, listed=voice is not None)
 
 
 class BinanceVisitor(Visitor):

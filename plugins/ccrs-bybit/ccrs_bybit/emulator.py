@@ -130,11 +130,9 @@ class BybitDialect(Dialect):
         def make() -> Broadcast | None:
             return self._made(topic, [kind, *rest[:-1]], about)
 
-        return venue.broadcast(category if about else "", topic, make)
+        return venue.broadcast(category, topic, make, listed=bool(about))
 
     def _made(self, topic: str, kind: list[str], about: Sequence[Listing]) -> Broadcast | None:
-        if not about:
-            return None
         listing, markets = about[0], [self.venue.market(each) for each in about]
         category, market = listing.category, markets[0]
         match kind:

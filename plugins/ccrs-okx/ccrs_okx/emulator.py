@@ -150,7 +150,7 @@ class OkxDialect(Dialect):
                 trading = InstrumentStatus.TRADING
                 found = [each for each in venue.listed(about) if each.status is trading]
                 return Together(topic, [liquidations(topic, venue.market(each)) for each in found])
-            if listing is None or not known:
+            if listing is None:
                 return None
             market = venue.market(listing)
             if (path, channel) == (PUBLIC, "books"):
@@ -158,7 +158,7 @@ class OkxDialect(Dialect):
             find = business if path == BUSINESS else public
             return find(channel, topic, market)
 
-        return venue.broadcast(path if of_type or known else "", topic, make)
+        return venue.broadcast(path, topic, make, listed=of_type or known)
 
 
 def topic_of(arg: Mapping[str, Any]) -> str:
