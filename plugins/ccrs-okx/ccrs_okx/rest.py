@@ -58,9 +58,11 @@ from ccrs_core.wire import (
     oldest_first,
     open_since,
     read_rows,
+    row_answer,
     row_reader,
     spelled,
     timed_pages,
+    trades_answer,
     within,
 )
 from ccrs_okx.channels import TRADED
@@ -210,12 +212,6 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
     return _get("market/books", ("instId", request.instrument.native), ("sz", 1))
 
 
-def _read_top_of_book(
-    request: GetTopOfBook, data: list[Any], received_time_ns: int, cursor: str | None
-) -> Answer[TopOfBook]:
-    return Answer(row_reader(TOP_OF_BOOK, request.instrument, received_time_ns)(data[0]))
-
-
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     levels = max(1, min(request.depth, BOOK_LEVELS))
     # As OKX's announced procedure for books without a first snapshot asks.
@@ -224,26 +220,12 @@ def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     )
 
 
-def _read_book(
-    request: GetBook, data: list[Any], received_time_ns: int, cursor: str | None
-) -> Answer[BookUpdate]:
-    read = row_reader(BOOK, request.instrument, received_time_ns, depth=request.depth)
-    return Answer(read(data[0]))
-
-
 # --- trades ---------------------------------------------------------------------------------
 
 
 def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     limit = max(1, min(request.limit, TRADES_LIMIT))
     return _get("market/trades", ("instId", request.instrument.native), ("limit", limit))
-
-
-def _read_trades(
-    request: GetTrades, data: list[Any], received_time_ns: int, cursor: str | None
-) -> Answer[list[Trade]]:
-    found = read_rows(data[::-1], row_reader(TRADE, request.instrument, received_time_ns))
-    return found.answer(oldest_first(found.values)[-request.limit :])
 
 
 # --- what happened last ---------------------------------------------------------------------
@@ -409,10 +391,12 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         page_weight=lambda request, cursor: 2,
     ),
     GetTopOfBook: Endpoint(
-        encode=_top_of_book, decode=json_pages(_read_top_of_book, _data), markets=ALL
+        encode=_top_of_book, decode=row_answer(TOP_OF_BOOK, "data.0"), markets=ALL
     ),
-    GetBook: Endpoint(encode=_book, decode=json_pages(_read_book, _data), markets=ALL),
-    GetTrades: Endpoint(encode=_trades, decode=json_pages(_read_trades, _data), markets=ALL),
+    GetBook: Endpoint(encode=_book, decode=row_answer(BOOK, "data.0"), markets=ALL),
+    GetTrades: Endpoint(
+        encode=_trades, decode=trades_answer(TRADE, "data", newest_first=True), markets=ALL
+    ),
     GetActivity: Endpoint(
         encode=_activity, decode=json_pages(_read_activity, _data), markets=ALL, weight=2
     ),

@@ -502,6 +502,15 @@ def test_a_contract_without_a_rate_or_price_yet_says_nothing_and_harms_nothing()
         assert not isinstance(nothing, Data)
 
 
+def test_an_option_may_be_worth_nothing_and_nothing_else_is() -> None:
+    for native, price in ((OPTION, Decimal(0)), (LINEAR, None), (SPOT, None)):
+        codec = codec_for(Channel.MARK_PRICE, of=instrument(native))
+        row = {"markPx": "0", "ts": str(NOW)}
+        (message,) = said(codec, told("mark-price", row, of=native))
+        events = message.events if isinstance(message, Data) else ()
+        assert [event.mark_price for event in events] == ([] if price is None else [price])
+
+
 def test_a_ticker_before_the_first_trade_has_no_prices() -> None:
     codec = codec_for(Channel.TICKER)
     blank = dict.fromkeys(("last", "askPx", "askSz", "bidPx", "bidSz", "open24h", "vol24h"), "")
