@@ -54,6 +54,7 @@ from ccrs_core.wire.paging import (
     goes_back,
     within,
 )
+from ccrs_core.wire.refusals import STATUSES, http_error, json_object
 from ccrs_core.wire.scaled import product, sizes_in
 from ccrs_core.wire.shapes import ROWS, Shape
 from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader
@@ -96,6 +97,7 @@ __all__ = [
     "PRICES",
     "ROWS",
     "SIZES",
+    "STATUSES",
     "Always",
     "Best",
     "By",
@@ -135,7 +137,9 @@ __all__ = [
     "fresh_size",
     "from_start",
     "goes_back",
+    "http_error",
     "json_answer",
+    "json_object",
     "json_pages",
     "later",
     "mark",

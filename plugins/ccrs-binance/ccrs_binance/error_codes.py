@@ -23,7 +23,7 @@ from ccrs_core import (
     OrderRejected,
     RateLimited,
 )
-from ccrs_core.wire import retry_after
+from ccrs_core.wire import http_error, retry_after
 
 
 def _codes(*numbers: int | range) -> frozenset[int]:
@@ -149,18 +149,6 @@ REJECTED = -2010
 
 SHORTEST_BAN = 120.0
 
-STATUSES: dict[int, type[ExchangeError]] = {
-    400: InvalidRequest,
-    401: AuthError,
-    403: RateLimited,  # the firewall's limit
-    404: InvalidRequest,
-    405: InvalidRequest,
-    410: InvalidRequest,
-    418: RateLimited,  # banned
-    429: RateLimited,
-    451: AuthError,  # a country
-}
-
 
 def error_of(response: HttpResponse) -> CcrsError | None:
     """The error that a REST response stands for; see ``Exchange.error_of``."""
@@ -184,10 +172,7 @@ def error_of(response: HttpResponse) -> CcrsError | None:
         if type(body) not in {dict, list}:
             raise DecodeError("a response that is no JSON object or list", response.body)
         return None
-    text = f"HTTP {status}: {response.body[:200].decode(errors='replace')}"
-    return STATUSES.get(status, ExchangeError if status < 500 else ExchangeUnavailable)(
-        str(status), text
-    )
+    return http_error(response)
 
 
 def _parsed(body: bytes) -> Any:

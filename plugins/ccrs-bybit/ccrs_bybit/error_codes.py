@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from ccrs_core import (
     AuthError,
     CcrsError,
@@ -22,7 +20,7 @@ from ccrs_core import (
     OrderRejected,
     RateLimited,
 )
-from ccrs_core.wire import retry_after
+from ccrs_core.wire import http_error, json_object, retry_after
 
 BAN_SECONDS = 600.0
 """After HTTP 403 all requests must stop for at least ten minutes.
@@ -122,20 +120,10 @@ CLASSES: dict[int, type[ExchangeError]] = {
     code: error for error, codes in CODES.items() for code in codes
 }
 
-STATUSES: dict[int, type[ExchangeError]] = {
-    400: InvalidRequest,
-    401: AuthError,
-    404: InvalidRequest,
-    405: InvalidRequest,
-    418: RateLimited,
-    429: RateLimited,
-    451: AuthError,  # a country
-}
-
 
 def error_of(response: HttpResponse) -> CcrsError | None:
     """The error that a REST response stands for; see ``Exchange.error_of``."""
-    body = _object(response.body)
+    body = json_object(response.body)
     code = None if body is None else body.get("retCode")
     if type(code) is int and code != 0 and body is not None:
         return None if code in UNCHANGED else _error(code, body, response)
@@ -144,14 +132,6 @@ def error_of(response: HttpResponse) -> CcrsError | None:
             raise DecodeError("a response without retCode", response.body)
         return None
     return _http_error(response)
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = orjson.loads(body)
-    except ValueError:
-        return None
-    return parsed if type(parsed) is dict else None
 
 
 def _error(code: int, body: dict[str, Any], response: HttpResponse) -> ExchangeError:
@@ -175,14 +155,10 @@ def _until_reset(body: dict[str, Any], response: HttpResponse) -> float | None:
 
 
 def _http_error(response: HttpResponse) -> ExchangeError:
-    status, code = response.status, str(response.status)
-    text = f"HTTP {status}: {response.body[:200].decode(errors='replace')}"
-    if status == 403:
-        # The content network in front refuses whole countries with the same status.
-        if b"country" in response.body:
-            return AuthError(code, text)
-        return RateLimited(code, text, max(BAN_SECONDS, retry_after(response) or 0.0))
-    error = STATUSES.get(status, ExchangeError if status < 500 else ExchangeUnavailable)
-    if error is RateLimited:
-        return RateLimited(code, text, retry_after(response))
-    return error(code, text)
+    error = http_error(response)
+    if response.status != 403:
+        return error
+    # The content network in front refuses whole countries with the same status.
+    if b"country" in response.body:
+        return AuthError(error.code, error.text)
+    return RateLimited(error.code, error.text, max(BAN_SECONDS, retry_after(response) or 0.0))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from ccrs_core import (
     AuthError,
     CcrsError,
@@ -23,7 +21,7 @@ from ccrs_core import (
     OrderRejected,
     RateLimited,
 )
-from ccrs_core.wire import retry_after
+from ccrs_core.wire import STATUSES, http_error, json_object, retry_after
 
 WINDOW_SECONDS = 2.0
 """OKX counts requests in windows of two seconds, and says no other time to wait.
@@ -165,43 +163,27 @@ CLASSES: dict[str, type[ExchangeError]] = {
     code: error for error, codes in CODES.items() for code in codes
 }
 
-STATUSES: dict[int, type[ExchangeError]] = {
-    400: InvalidRequest,
-    401: AuthError,
-    404: InvalidRequest,
-    405: InvalidRequest,
-    418: RateLimited,
-    429: RateLimited,
-}
-
 
 def error_of(response: HttpResponse) -> CcrsError | None:
     """The error that a REST response stands for; see ``Exchange.error_of``."""
-    body = _object(response.body)
+    body = json_object(response.body)
     code = None if body is None else body.get("code")
     if body is None or type(code) is not str or not code:
         if response.status < 400:
             raise DecodeError("a response without a code", response.body)
-        return _http_error(response)
+        return http_error(response, WINDOW_SECONDS)
     if code == "0":
-        return None if response.status < 400 else _http_error(response)
+        return None if response.status < 400 else http_error(response, WINDOW_SECONDS)
     text = str(body.get("msg") or "no reason given")
     if code in _EACH:
         code, text = _first_failure(body.get("data"), code, text)
     error = CLASSES.get(code) or STATUSES.get(response.status, ExchangeError)
     if error is RateLimited:
-        return RateLimited(code, text, _retry_after(response))
+        seconds = retry_after(response)
+        return RateLimited(code, text, WINDOW_SECONDS if seconds is None else seconds)
     if error is ExchangeError and response.status >= 500:
         error = ExchangeUnavailable
     return error(code, text)
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = orjson.loads(body)
-    except ValueError:
-        return None
-    return parsed if type(parsed) is dict else None
 
 
 def _first_failure(items: Any, code: str, text: str) -> tuple[str, str]:
@@ -211,17 +193,3 @@ def _first_failure(items: Any, code: str, text: str) -> tuple[str, str]:
         if type(own) is str and own not in {"", "0"}:
             return own, str(item.get("sMsg") or text)
     return code, text
-
-
-def _retry_after(response: HttpResponse) -> float:
-    seconds = retry_after(response)
-    return WINDOW_SECONDS if seconds is None else seconds
-
-
-def _http_error(response: HttpResponse) -> ExchangeError:
-    status, code = response.status, str(response.status)
-    text = f"HTTP {status}: {response.body[:200].decode(errors='replace')}"
-    error = STATUSES.get(status, ExchangeError if status < 500 else ExchangeUnavailable)
-    if error is RateLimited:
-        return RateLimited(code, text, _retry_after(response))
-    return error(code, text)
