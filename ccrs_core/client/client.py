@@ -397,11 +397,12 @@ class Client:
         return self._instruments
 
     async def request(self, request: Request[T]) -> T:
-        """The answer to any unified question.
+        """The answer to any unified question. What isn't ``idempotent`` leaves once at most.
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: what the exchange says.
         :raises TransportError: where no answer came.
+        :raises OutcomeUnknown: where it isn't ``idempotent`` and may have been taken.
         """
         return await self._ready().ask(request)
 
