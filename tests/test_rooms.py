@@ -264,6 +264,43 @@ def test_modules_that_may_wait_do(name: str) -> None:
     assert waits(MODULES[name]) is not None, "take it off the list"
 
 
+WRITERS = {"stream": "feeds.stream", "race": "topics.race", "link": "connections.link"}
+"""What is called so is written by its own module alone: whoever wants a change asks for it."""
+
+
+def written(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The objects whose attributes a module assigns to."""
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = [
+                each for t in node.targets for each in ast.walk(t) if isinstance(each, ast.expr)
+            ]
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        for target in targets:
+            if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store):
+                owner = target.value
+                name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+                yield node.lineno, name.lstrip("_")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_state_has_one_writer(name: str) -> None:
+    if not name.startswith(("feeds.", "topics.", "connections.", "client.", "recordings.")):
+        return
+    for line, owner in written(ast.parse(MODULES[name].read_text("utf-8"))):
+        assert WRITERS.get(owner, name) == name, (
+            f"{MODULES[name].relative_to(ROOT)}:{line} writes a {owner}'s state, which "
+            f"{WRITERS[owner]} alone does (tests/test_rooms.py, WRITERS)"
+        )
+
+
+def test_writing_is_seen_wherever_it_hides() -> None:
+    code = "stream.a, x = 1, 2\nself._race.b += 1\nif x:\n    link.c: int = 3\nother.d = 4"
+    assert {owner for _, owner in written(ast.parse(code))} == {"stream", "race", "link", "other"}
+
+
 CLOCKS = {
     "time": {
         *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),

@@ -351,7 +351,8 @@ class Client:
             one event after the other, and cancelled where the block ends before it does.
         :param stale_after: seconds without anything heard of a subscription, of any channel (data,
             or word that nothing has changed), after which this feed is told ``Stale``; None: after
-            the exchange's own ``max_silence``. Books stay as valid as they are.
+            the exchange's own ``max_silence``. Books stay as valid as they are. It doesn't
+            count for an account's streams, which are normally quiet.
         :raises UsageError: where the arguments can't work.
         :raises Unsupported: (on entering) where the exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where it lists no such symbol.

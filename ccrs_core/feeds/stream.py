@@ -97,7 +97,11 @@ class Stream:
         of the last of them."""
         if self.interrupted is not None or self.stale_since_ns is not None or self.hushed:
             self.wake(events[-1].received_time_ns, getattr(events[0], "sequence", None))
-        self.passed(events, number)
+        self.delivered += len(events)  # as in passed(), whose call would be felt
+        self.latest = last = events[-1]
+        self.last_received_ns = last.received_time_ns
+        if number is not None:
+            self.last_sequence = number
         for feed in self.feeds:
             feed.put(events)
 

@@ -39,8 +39,6 @@ class KnownTrades:
     def new(self, events: Sequence[StreamData]) -> Sequence[StreamData]:
         """Those of some trades that weren't delivered yet, which they now are."""
         known, former = self.ids, self.former
-        if len(events) == 1 and self.adds(events[0]):
-            return events
         new = []
         for event in events:
             assert isinstance(event, Trade)

@@ -264,9 +264,10 @@ class Topic(Continuity):
             if counted is not None:
                 self._count(counted, events, stream, runner, now)
                 return
-            events = self.known.new(events)
-            if not events:
-                return
+            if len(events) > 1 or not self.known.adds(events[0]):
+                events = self.known.new(events)
+                if not events:
+                    return
         stream.put(events, number if number.__class__ is int else None)
         if len(self.streams) > 1:
             self._told_together(stream, events[-1].received_time_ns)
