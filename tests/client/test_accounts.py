@@ -236,6 +236,20 @@ async def test_each_account_has_a_connection_of_its_own_and_keeps_what_is_its_ow
             ) == ["key"]
 
 
+@scenario
+async def test_who_joins_is_not_shown_one_asset_as_if_it_were_all() -> None:
+    async with world(balances()) as seen:
+        seen.server.tell("key", ("USD", "1"), ("BTC", "2"))
+        await asyncio.sleep(0.1)
+        joined: list[AnyEvent] = []
+        async with seen.client.subscribe(balances(), callback=joined.append):
+            await asyncio.sleep(0.1)
+            assert not joined
+            seen.server.tell("key", ("ETH", "3"))
+            await asyncio.sleep(0.1)
+            assert [e.asset for e in joined if isinstance(e, Balance)] == ["ETH"]
+
+
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(
     "strange",
