@@ -77,7 +77,7 @@ class FrameReader:
         self._control = control
         self._unreadable = unreadable
         self._first = first
-        self.alone: str | None = None
+        self.only_topic: str | None = None
         """The topic of all that was read last, where that was nothing but data of one topic."""
         self.data_alone = False
         """Whether what was read last was nothing but data."""
@@ -88,7 +88,7 @@ class FrameReader:
         """What frames say that have arrived in this order; ``now_ns`` is the wall clock's time."""
         self._counters.frames += len(frames)
         effects: list[Effect] = []
-        self.alone, self.data_alone = None, False
+        self.only_topic, self.data_alone = None, False
         if self._codec.compression is not None:
             frames = self._inflated(frames, now, effects)
         if self.replaceable and len(frames) > 1:
@@ -165,7 +165,7 @@ class FrameReader:
         self._counters.data += data
         self.data_alone = 0 < data == len(effects)
         if turns == 1 and self.data_alone:
-            self.alone = alive
+            self.only_topic = alive
 
     def _several(self, messages: Sequence[Message], now: float, effects: list[Effect]) -> None:
         """A frame that says anything but one thing about one topic."""
@@ -315,7 +315,7 @@ class FrameReader:
         data = [message for message in messages if isinstance(message, Data)]
         if data:
             first = data[0]
-            if identity is None and first.independent and isinstance(first.sequence, int):
+            if identity is None and first.peek_agrees and isinstance(first.sequence, int):
                 identity = first.sequence
             elif not peeked and (told := self._peek(frame)) is not None:
                 identity = told[1]

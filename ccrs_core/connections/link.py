@@ -58,7 +58,7 @@ from ccrs_core.transport.pace import hang_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-log = logging.getLogger("ccrs.supervisor")
+log = logging.getLogger("ccrs.connections")
 
 _SLICE = 64
 """Frames of a burst that are decoded before the first of them is delivered."""
@@ -345,7 +345,7 @@ class Link:
         for start in range(0, len(frames), size):
             piece = frames if len(frames) <= size else frames[start : start + size]
             effects: list[Any] = session.received(piece, now, now_ns)
-            alone = session.reader.alone
+            alone = session.reader.only_topic
             if alone is not None:
                 if (topic := topics.get(alone)) is not None:
                     topic.deliver_all(effects, runner, now)

@@ -1,7 +1,7 @@
 """The life of one connection as a pure state machine: log in, subscribe, live, notice trouble.
 
 No I/O and no clock: every call takes ``now`` (monotonic seconds) and returns effects for the
-supervisor to carry out; ``wake_at`` says when ``tick`` wants to be called next.
+link to carry out; ``wake_at`` says when ``tick`` wants to be called next.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Session(Wanted):
         """Whether it was given up for a topic that stayed silent."""
         self.first_data_at: float | None = None
 
-    # --- what the supervisor asks for ---
+    # --- what the link asks for ---
 
     @property
     def last_received(self) -> float:

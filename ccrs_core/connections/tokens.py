@@ -9,7 +9,7 @@ from typing import Any
 from ccrs_core.contract.access import Token
 from ccrs_core.transport.pace import Pace, Timer
 
-log = logging.getLogger("ccrs.supervisor")
+log = logging.getLogger("ccrs.connections")
 
 AGAIN = 30.0
 """Seconds after which a renewal that has failed is tried again."""

@@ -10,7 +10,7 @@ from ccrs_core.connections.effects import Unreadable
 from ccrs_core.contract.codec import Codec
 from ccrs_core.errors import DecodeError
 
-log = logging.getLogger("ccrs.supervisor")
+log = logging.getLogger("ccrs.connections")
 
 AGAIN = 60.0
 """Seconds after which the log is told anew that a topic's values can't be read."""

@@ -31,7 +31,7 @@ class Data:
     ``sequence`` is the number by which repeats are recognised: within the topic, a frame whose
     number isn't above the last delivered one brings nothing new. None where repeats can't occur or
     are recognised by trade id. (The core puts the bytes of ``Codec.peek`` there.) ``restart`` says
-    that the exchange began to count anew here. ``independent``: ``Codec.peek`` says the same of the
+    that the exchange began to count anew here. ``peek_agrees``: ``Codec.peek`` says the same of the
     frame, so that the core may spare itself asking.
     """
 
@@ -39,7 +39,7 @@ class Data:
     events: Sequence[StreamData]
     sequence: int | bytes | None = None
     restart: bool = False
-    independent: bool = attrs.field(default=False, eq=False, repr=False)
+    peek_agrees: bool = attrs.field(default=False, eq=False, repr=False)
 
 
 @attrs.frozen

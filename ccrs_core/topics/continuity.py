@@ -254,7 +254,7 @@ class Continuity:
             stream.stale(reason, now_ns, silent_ns)
 
     def _lose_sync(self, reason: Reason) -> None:
-        self.race.drift()
+        self.race.uncarried()
         if self.keeper is not None:
             self.keeper.lost_sync(reason)
 

@@ -162,7 +162,7 @@ class Delivery:
         def failed() -> None:
             if wider:
                 return  # the book is right meanwhile
-            if keeper.told_whole and not shard.closed and self._topics.get(name) is topic:
+            if keeper.brings_snapshots and not shard.closed and self._topics.get(name) is topic:
                 # The stream itself may tell the whole book, as it has done before.
                 shard.resubscribe(name)
 

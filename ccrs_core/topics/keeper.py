@@ -68,13 +68,13 @@ class BookKeeper:
         self.attempt = 0
         """Counts how often the book began anew, connections and all: a snapshot that was asked for
         before isn't one for now."""
-        self.told_whole = False
+        self.brings_snapshots = False
         """Whether the stream has ever brought a snapshot by itself."""
         self._race = race
         self._stream = stream
         self._fetched = fetched
         self._live = live
-        self._resync = ask
+        self._ask_for = ask
         self._arm = arm
         self._confirmed = confirmed
         self._invalid_at: float | None = None
@@ -83,7 +83,7 @@ class BookKeeper:
         self._vain = 0  # how often in a row it was asked for again
         self._again_at: float | None = None
         """When it is asked for again; None while a request waits in line or is under way."""
-        self._held: dict[int, Waiting] = {}
+        self._ahead: dict[int, Waiting] = {}
         self._held_since = 0.0
         self._fallback: BookUpdate | None = None
         self._joined: set[int] = set()
@@ -124,7 +124,7 @@ class BookKeeper:
         if restart:
             race.announced(runner)
         if update.snapshot:
-            self.told_whole = True
+            self.brings_snapshots = True
             if not restart and book.valid and self._joins(runner):
                 # A connection that has just joined shows the state it starts from. The others bring
                 # every step up to there: keep it for the case that they don't.
@@ -146,14 +146,14 @@ class BookKeeper:
                 return
         applied = book.apply(update)
         if applied is _APPLIED:
-            if restart or update.snapshot or race.held or self._fallback is not None:
+            if restart or update.snapshot or race.ahead or self._fallback is not None:
                 self._applied(update, restart, runner, now)
             else:
                 self._unproven_until = None
                 race.won(number, False, runner, now)
                 self._put(update, now)
         elif applied is Applied.AHEAD:
-            self._ahead(update, restart, runner, now)
+            self._keep_ahead(update, restart, runner, now)
         elif applied is Applied.BROKEN:
             assert book.reason is not None
             self._broken(book.reason, now, update.received_time_ns)
@@ -201,19 +201,19 @@ class BookKeeper:
         self._joined.add(runner.epoch)
         return self._live() > 1
 
-    def _ahead(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
+    def _keep_ahead(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
         """Something before it is missing: another connection may still bring it."""
         race = self._race
-        if self._live() > 1 and len(self._held) < self.HOLD_LIMIT:
-            self._held[update.sequence] = (update, restart, runner)
-            if not race.held:
+        if self._live() > 1 and len(self._ahead) < self.HOLD_LIMIT:
+            self._ahead[update.sequence] = (update, restart, runner)
+            if not race.ahead:
                 self._held_since = now
             race.hold(update.sequence, runner, now)
             self._arm()
         elif self._fall_back(now):
             self.update(update, restart, runner, now)
         else:
-            self._held[update.sequence] = (update, restart, runner)
+            self._ahead[update.sequence] = (update, restart, runner)
             self._broken(Reason.SEQUENCE, now, update.received_time_ns)
 
     def _applied(self, update: BookUpdate, restart: bool, runner: Runner, now: float) -> None:
@@ -240,7 +240,7 @@ class BookKeeper:
             race.counts_anew(runner)
             self._ages.counts_anew(anew[0], now)
         self._put(update, now)
-        if race.held or self._fallback is not None:
+        if race.ahead or self._fallback is not None:
             self._release(now)
         for each, begins, by in later:
             self.update(each, begins, by, now)
@@ -277,12 +277,12 @@ class BookKeeper:
     def _release(self, now: float) -> None:
         """Apply what waited, as far as it follows now."""
         book, race = self.book, self._race
-        for number in sorted(self._held):
-            update, _, _ = self._held[number]
+        for number in sorted(self._ahead):
+            update, _, _ = self._ahead[number]
             applied = book.apply(update)
             if applied is Applied.AHEAD:
                 break
-            del self._held[number]
+            del self._ahead[number]
             race.released(number, delivered=applied is Applied.APPLIED)
             if applied is Applied.APPLIED:
                 self._put(update, now)
@@ -293,7 +293,7 @@ class BookKeeper:
         fallback, reached = self._fallback, book.sequence
         if fallback is not None and reached is not None and fallback.sequence <= reached:
             self._fallback = None
-        if race.held:
+        if race.ahead:
             self._held_since = now
 
     # --- snapshots that requests bring ---
@@ -361,7 +361,7 @@ class BookKeeper:
         if self._widening is None:
             self._widening = Widening(self.book)
         self._again_at = None if self._fetched else now + self.PATIENCE
-        self._resync(Ask.WIDER)
+        self._ask_for(Ask.WIDER)
         self._arm()
 
     def _widened(self, snapshot: BookUpdate, reach: int | None, now: float) -> None:
@@ -409,7 +409,7 @@ class BookKeeper:
         book = self.book
         if book.valid or book.reason is None:
             book.invalidate(reason)
-        held = [self._held[number] for number in sorted(self._held)]
+        held = [self._ahead[number] for number in sorted(self._ahead)]
         self._forget()
         if self._fetched:
             for update, restart, runner in held:
@@ -419,7 +419,7 @@ class BookKeeper:
         self._ask(now)
 
     def _forget(self) -> None:
-        self._held.clear()
+        self._ahead.clear()
         self._fallback = self._widening = None
         self._unproven_until = None
         self._race.reset()
@@ -441,7 +441,7 @@ class BookKeeper:
         self._again_at = None if self._fetched else now + self.PATIENCE * how_patient(self._vain)
         self._quiet_at = None
         self._joined.clear()
-        self._resync(Ask.AGAIN if self._stream.delivered else Ask.FIRST)
+        self._ask_for(Ask.AGAIN if self._stream.delivered else Ask.FIRST)
         self._arm()
 
     def _fall_back(self, now: float) -> bool:
@@ -455,7 +455,7 @@ class BookKeeper:
         if book.apply(fallback) is not Applied.APPLIED:
             return False
         race.released(fallback.sequence, delivered=True)
-        self._held.pop(fallback.sequence, None)
+        self._ahead.pop(fallback.sequence, None)
         self._put(fallback, now)
         self._release(now)
         return True
@@ -496,13 +496,13 @@ class BookKeeper:
     @property
     def wake_at(self) -> float | None:
         """When ``tick`` should be called, None for never."""
-        if self._race.held:
+        if self._race.ahead:
             return self._held_since + self.HOLD
         return self._quiet_at if self._again_at is None else self._again_at
 
     def tick(self, now: float, now_ns: int) -> None:
         """What was waited for didn't come in time."""
-        if self._race.held and now >= self._held_since + self.HOLD:
+        if self._race.ahead and now >= self._held_since + self.HOLD:
             if self._fall_back(now):
                 return
             self._broken(Reason.SEQUENCE, now, now_ns)

@@ -32,8 +32,8 @@ class Race:
 
     Numbers that rise (ints) are compared with the last one delivered; identities (bytes) with the
     recent ones. With ``contiguous`` (order books) a number above the next expected one may be
-    *held* by the book until another connection brings what is missing, so only numbers up to the
-    book's own, and those held, count as delivered.
+    *ahead*: held by the book until another connection brings what is missing, so only numbers up
+    to the book's own, and those ahead, count as delivered.
     """
 
     WINDOW: ClassVar[int] = 512
@@ -50,9 +50,9 @@ class Race:
         "_runners",
         "adrift",
         "advanced_at",
+        "ahead",
         "contiguous",
         "generation",
-        "held",
         "last",
         "restarted_by",
         "topic",
@@ -71,7 +71,7 @@ class Race:
         self.trail = Trail() if trail is None else trail
         self.contiguous = contiguous
         self.last: int | None = None
-        self.held: set[int] = set()
+        self.ahead: set[int] = set()
         self.generation = 0
         self.adrift = False
         """No connection brought the topic for a while: the exchange may count anew by now."""
@@ -95,7 +95,7 @@ class Race:
         last = self.last
         if last is None:
             return False
-        if not (restart or self.generation or self.held or self.adrift or self.contiguous):
+        if not (restart or self.generation or self.ahead or self.adrift or self.contiguous):
             if number > last:
                 return False
             plain = self._recent.get(number) or self._older.get(number)
@@ -107,7 +107,7 @@ class Race:
             return False
         if (restart or self.generation) and not self._same_count(number, restart, runner, now):
             return number >= last or not restart
-        if number > last and (not self.held or number not in self.held):
+        if number > last and (not self.ahead or number not in self.ahead):
             return False
         if self.contiguous and self.backward(number, runner):
             return False
@@ -221,7 +221,7 @@ class Race:
     def follows(self, number: int, runner: Runner, now: float) -> bool:
         """Whether an update is the next one beyond doubt; if so, that it is delivered is noted."""
         last = self.last
-        if last is None or number <= last or self.generation or self.held:
+        if last is None or number <= last or self.generation or self.ahead:
             return False
         self.last = number
         self.advanced_at = now
@@ -235,7 +235,7 @@ class Race:
     @property
     def plain(self) -> bool:
         """Whether numbers above the last one are sure to be new."""
-        return self.last is not None and not (self.generation or self.held)
+        return self.last is not None and not (self.generation or self.ahead)
 
     def advance(self, numbers: Sequence[int], runner: Runner, now: float) -> None:
         """Note that updates, all above the last one and rising, are delivered. (``plain``.)"""
@@ -286,12 +286,12 @@ class Race:
         """Note that an update waits in the book for what comes before it."""
         runner.wins += 1
         runner.tops[self.topic] = number
-        self.held.add(number)
+        self.ahead.add(number)
         self.remember(number, runner, now)
 
     def released(self, number: int, *, delivered: bool) -> None:
         """Note that an update waits no more, and whether that is because it was delivered."""
-        self.held.discard(number)
+        self.ahead.discard(number)
         if delivered:
             self.last = number
 
@@ -315,12 +315,12 @@ class Race:
         self.last = None
         self._forget()
 
-    def drift(self) -> None:
+    def uncarried(self) -> None:
         """No connection brings the topic any more."""
         self.adrift = True
         self.trail.clear()
 
     def _forget(self) -> None:
         self.trail.clear()
-        self.held.clear()
+        self.ahead.clear()
         self._recent, self._older = {}, {}

@@ -16,7 +16,7 @@ from ccrs_core.transport.base import Connection
 from ccrs_core.transport.limits import Window, take_all
 from ccrs_core.transport.pace import Deadline
 
-log = logging.getLogger("ccrs.supervisor")
+log = logging.getLogger("ccrs.connections")
 
 
 @attrs.frozen

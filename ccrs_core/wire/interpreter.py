@@ -79,10 +79,10 @@ class _Writer(Lines):
         """The expression of the message that carries a row's event by itself."""
         number = self.assign(self.number())
         restart = "False" if self.shape.restart is None else f"{number} == {self.shape.restart}"
-        independent = "False"
+        peek_agrees = "False"
         if isinstance(self.shape.numbered_by, str):
-            independent = f"{alone} and {number} is not None"
-        return f"Data(topic, ({event},), {number}, {restart}, {independent})"
+            peek_agrees = f"{alone} and {number} is not None"
+        return f"Data(topic, ({event},), {number}, {restart}, {peek_agrees})"
 
 
 def _only(writer: _Writer) -> None:

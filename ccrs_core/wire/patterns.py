@@ -266,7 +266,7 @@ def make(topic, instrument, told):
         if found is None:
             return None
 {lines}
-        return (Data(topic, (event,), {number}, {restart}, {independent}),)
+        return (Data(topic, (event,), {number}, {restart}, {peek_agrees}),)
 
     return take
 """
@@ -302,13 +302,13 @@ def _spelling(shape: Shape, pieces: tuple[Piece, ...], telling: bool) -> Spellin
         f"    {name} = sizes_in({converter.constant(scale)}(instrument))"
         for scale, name in converter.sizes.items()
     ]
-    independent = "number is not None" if number != "None" else "False"
+    peek_agrees = "number is not None" if number != "None" else "False"
     source = _TAKER.format(
         prelude="\n".join(prelude),
         lines="\n".join(lines),
         number=number,
         restart=restart,
-        independent="True" if shape.numbered_by in groups else independent,
+        peek_agrees="True" if shape.numbered_by in groups else peek_agrees,
     )
     exec(source, scope)  # noqa: S102 - written from a declaration, above
     return Spelling(pattern, scope["make"])

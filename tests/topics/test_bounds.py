@@ -203,8 +203,8 @@ def test_more_updates_ahead_than_may_wait_make_the_book_ask_once_and_lose_none()
     for number in range(3, last + 1):  # the second is missing
         for connection in (0, 1):
             desk.bring(change(number, number - 1, 100, number), 0.1, connection)
-        assert len(desk.race.held) <= BookKeeper.HOLD_LIMIT
-        assert len(desk.keeper._held) <= BookKeeper.HOLD_LIMIT + 1
+        assert len(desk.race.ahead) <= BookKeeper.HOLD_LIMIT
+        assert len(desk.keeper._ahead) <= BookKeeper.HOLD_LIMIT + 1
     assert not desk.book.valid
     assert len(desk.asked) == 1
     assert sum(isinstance(event, Stale) for event in desk.tap.events) == 1

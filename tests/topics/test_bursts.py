@@ -272,7 +272,7 @@ def test_shortcuts_into_a_race_do_all_that_the_long_way_does(
         assert ways[0].bring(who, told, restart, now) == ways[1].bring(who, told, restart, now)
         for way in ways:
             if then == "drift":
-                way.race.drift()
+                way.race.uncarried()
             elif then == "reset":
                 way.race.reset()
             elif then == "begin":

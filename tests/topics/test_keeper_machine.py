@@ -99,7 +99,7 @@ class Exchange(RuleBasedStateMachine):
         self.lines = [[], []]
         self.epochs += 2
         self.desk.runners[:] = [Runner(self.epochs), Runner(self.epochs + 1)]
-        self.desk.race.drift()
+        self.desk.race.uncarried()
         self.desk.keeper.lost_sync(Reason.DISCONNECTED)
 
     @rule()

@@ -67,7 +67,7 @@ def test_what_any_connection_brings_in_time_makes_up_for_what_the_others_lack(
     assert desk.book.best_bid == level(100, 25)
     assert not desk.notices()
     assert not desk.asked
-    assert not desk.race.held
+    assert not desk.race.ahead
     assert desk.keeper.wake_at is None
     assert sum(runner.wins for runner in desk.runners) == 16
 

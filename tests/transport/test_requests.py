@@ -61,7 +61,7 @@ async def ask(
             await transport.aclose()
 
 
-def test_a_request_is_sent_as_it_is_and_its_answer_told_whole(make: Make) -> None:
+def test_a_request_is_sent_as_it_is_and_its_answer_brings_snapshots(make: Make) -> None:
     async def main() -> None:
         async def handle(peer: Peer) -> None:
             line, headers = await head(peer)

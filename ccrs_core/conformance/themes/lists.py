@@ -382,7 +382,7 @@ def _glanced(
                     f"peek() says of several rows what it says of some of them: {glance}{where}"
                 )
     for message in data:
-        if message.independent and isinstance(message.sequence, int):
+        if message.peek_agrees and isinstance(message.sequence, int):
             said = message.topic, message.sequence, message.restart
             assert glance == said, f"{what}{said}, independent{where}"
         shortcut = codec.shortcut(message.topic)

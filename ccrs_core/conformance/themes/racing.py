@@ -236,7 +236,7 @@ class RacingProperties:
     @proves(42, against=Against.NOTHING)
     def test_a_glance_at_a_frame_says_what_decoding_it_says(self, subject: Subject) -> None:
         """What ``peek`` tells of a frame is the topic, the number and the restart that decoding it
-        tells, and ``Data.independent`` only says of a frame what ``peek`` says of it."""
+        tells, and ``Data.peek_agrees`` only says of a frame what ``peek`` says of it."""
         for capture in captures(subject):
             codec = capture.codec(subject.make())
             for frame in capture.frames:
@@ -250,7 +250,7 @@ class RacingProperties:
                         assert told[0] == message.topic, where
                         if isinstance(told[1], int):
                             assert told[1:] == said[1:], where
-                    if message.independent and isinstance(message.sequence, int):
+                    if message.peek_agrees and isinstance(message.sequence, int):
                         assert told == said, f"{where}, independent"
                 assert told is None or data, where
 

@@ -243,7 +243,7 @@ def told_by_decoding(messages: Sequence[Message]) -> Sequence[Message]:
     """The same, as what a glance at their frame doesn't tell."""
     for message in messages:
         if isinstance(message, Data):
-            message.independent = False
+            message.peek_agrees = False
     return messages
 
 

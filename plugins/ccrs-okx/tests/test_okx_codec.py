@@ -332,7 +332,7 @@ def test_books_of_before_2023_are_counted_by_connection() -> None:
     events: list[Any] = [event for message in found for event in message.events]
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
     assert [event.previous_sequence for event in events] == [None, 1, 2, None, 4]
-    assert not any(message.restart or message.independent for message in found)
+    assert not any(message.restart or message.peek_agrees for message in found)
     assert only(books(), update(change(None, None))).sequence == 1, "each connection for itself"
 
 
@@ -384,7 +384,7 @@ def test_the_best_five_are_whole_each_time() -> None:
     assert (event.sequence, event.previous_sequence, len(event.bids)) == (7, None, 5)
     old = data_of(codec, told("books5", change(None, None, rows[::-1], rows)))
     assert old.sequence == NOW, "of 2022: numbered by their time"
-    assert not old.independent
+    assert not old.peek_agrees
 
 
 def test_books_of_two_depths_are_topics_of_their_own() -> None:

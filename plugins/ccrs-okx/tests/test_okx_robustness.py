@@ -193,7 +193,7 @@ def test_a_sequence_number_of_null_is_none() -> None:
     (message,) = codec.decode(frame, 1)
     assert isinstance(message, Data)
     assert message.sequence is None
-    assert not message.independent
+    assert not message.peek_agrees
     assert codec.peek(frame) is None
 
 
