@@ -180,6 +180,21 @@ def test_no_two_states_of_a_candle_are_taken_for_one(
     ]
 
 
+def test_a_state_of_a_candle_that_is_repeated_is_delivered_once() -> None:
+    first, second = grown(*GROWING[0]), grown(*GROWING[1])
+    frames = [first, first, second, second, second]
+    heard = delivered(Channel.CANDLES, [frames], interval="1m")
+    assert [str(candle.close) for candle in heard] == [close for _, close, _ in GROWING[:2]]
+
+
+def test_a_linear_candle_of_2022_has_no_turnover_in_the_quote_currency() -> None:
+    codec = codec_for(Channel.CANDLES, of=instrument(LINEAR), interval="1m")
+    frame = candle(NOW, "5", confirm=None)
+    frame["arg"]["instId"] = LINEAR
+    event = only(codec, frame)
+    assert (event.volume, event.turnover) == (5, None)
+
+
 def test_a_candle_of_2022_is_open_and_one_of_neither_state_is_unrecognised() -> None:
     codec = codec_for(Channel.CANDLES, interval="1m")
     event = only(codec, candle(NOW, "5", confirm=None))
