@@ -179,7 +179,7 @@ class TableCodec(Codec):
 
         :raises DecodeError: where the bytes are malformed.
         """
-        topics: tuple[str, ...] = ()
+        lane: Lane | None = None
         try:
             if len(frame) <= _ANSWER and frame in self.answers:
                 return self.answers[frame]
@@ -189,7 +189,6 @@ class TableCodec(Codec):
             if lane is None:
                 said = self.control(message)
                 return said or (self._nobodys(name),)
-            topics = lane.reader.topics
             if lane.rivals:
                 self._heard(lane)
             if lane.reader.rows is None:
@@ -199,6 +198,7 @@ class TableCodec(Codec):
             except MALFORMED:
                 return self._row_by_row(lane, message, received_time_ns)
         except MALFORMED as error:
+            topics = () if lane is None else lane.reader.topics
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame, topics) from error
 
     def _nobodys(self, name: str | None) -> Unrecognised:
