@@ -122,6 +122,9 @@ class Placement:
             raise Unsupported(reason)
         route = exchange.route(subscription)
         self._account_of(subscription, route)
+        most = exchange.limits.connections
+        if most is not None and connections > most:
+            raise Unsupported(f"{exchange.name} allows {most} connections at a time")
         if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
             raise Unsupported(
                 f"{exchange.name} numbers {subscription} per connection, so that copies can't "

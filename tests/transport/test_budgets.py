@@ -36,7 +36,7 @@ from tests.scripted import BTC, TIME, Paged, Rest
 from tests.sessions import opened, tape, top
 from tests.toy import Toy, ToyServer
 from tests.virtual import scenario
-from tests.watching import world
+from tests.watching import TOP, world
 
 AMOUNTS = st.integers(1, 6)
 SECONDS = st.sampled_from([0.5, 1.0, 7.0, 60.0])
@@ -472,6 +472,15 @@ def test_all_that_is_free_is_taken_together_or_nothing() -> None:
         assert take_all([two]) == pytest.approx(9.0)
 
     run(main())
+
+
+@scenario
+async def test_more_racing_connections_than_a_host_allows_are_refused() -> None:
+    async with world(trades("BTC/USD"), exchange=Capped()) as seen:
+        with pytest.raises(Unsupported, match="allows 3 connections"):
+            async with seen.client.subscribe(TOP, connections=4):
+                pass
+        assert len(seen.server.attempts) == 1
 
 
 @scenario
