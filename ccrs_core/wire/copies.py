@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import itemgetter
+
+import attrs
 
 from ccrs_core.wire.kinds import NEEDED, By, Choice, Count, Digits, Kind, Ms, Text, paths_of
 from ccrs_core.wire.shapes import ROWS, Shape
@@ -70,6 +73,7 @@ def peek_of(shape: Shape, topic: str) -> Peek | None:
     return peek
 
 
+@lru_cache(maxsize=256)
 def _value_of(kind: Kind) -> Callable[[bytes, int], bytes | None]:
     """What tells the digits, or the text, that begin at a place in a frame."""
     match kind:
@@ -99,6 +103,7 @@ def _digits(frame: bytes, place: int) -> bytes | None:
     return digits if len(digits) <= _MOST_DIGITS else None
 
 
+@lru_cache(maxsize=256)
 def _needed(shape: Shape) -> tuple[tuple[bytes, ...], ...]:
     """For each member that must say something known, all that it may say."""
     found = [((path, (value,))) for path, value in shape.only]
@@ -120,6 +125,7 @@ def _each(kinds: Iterable[Kind]) -> Iterator[Kind]:
         yield from _each(kind.arguments) if isinstance(kind, By) else [kind]
 
 
+@lru_cache(maxsize=256)
 def _ending(shape: Shape, path: str) -> bytes:
     """What closes the usual frames, of what a path leads through."""
     parts = [*([] if shape.rows is None else [*shape.rows.split("."), "0"]), *path.split(".")]
@@ -158,6 +164,22 @@ def burst_of(shape: Shape, text: str, start: int, head: bytes) -> Burst | None:
 
     Looks only where things stand: as far from the head, or from the end, as in the last frame.
     """
+    plan = _plan(shape, text, start)
+    return None if plan is None else _judge(plan, head, shape.restart or -1)
+
+
+@attrs.frozen
+class _Plan:
+    """What must be alike in all frames of a burst, and whether it is as far from the head."""
+
+    number: tuple[bytes, bool]
+    """The key of the number."""
+    literals: tuple[tuple[bytes, bool], ...]
+    ending: bytes
+
+
+@lru_cache(maxsize=256)
+def _plan(shape: Shape, text: str, start: int) -> _Plan | None:
     if not shape.whole or not isinstance(shape.numbered_by, str):
         return None
     try:
@@ -179,7 +201,7 @@ def burst_of(shape: Shape, text: str, start: int, head: bytes) -> Burst | None:
             literals.append(((name + text[leaf.start : leaf.end]).encode(), ahead))
     if number is None or len(literals) != len(known) or re.search(rb"\d", number[0]):
         return None
-    return _judge(*number, literals, head, _ending(shape, path), shape.restart or -1)
+    return _Plan(number, tuple(literals), _ending(shape, path))
 
 
 def _stays(text: str, leaf: Token, known: dict[str, object]) -> bool:
@@ -190,14 +212,9 @@ def _stays(text: str, leaf: Token, known: dict[str, object]) -> bool:
     return _TIMES(text[leaf.start : leaf.end].strip('"')) is not None
 
 
-def _judge(
-    key: bytes,
-    ahead: bool,
-    literals: list[tuple[bytes, bool]],
-    head: bytes,
-    ending: bytes,
-    restart: int,
-) -> Burst:
+def _judge(plan: _Plan, head: bytes, restart: int) -> Burst:
+    (key, ahead), literals, ending = plan.number, plan.literals, plan.ending
+
     def judge(frames: Sequence[bytes]) -> bool:
         last = frames[-1]
         size = len(last)

@@ -80,12 +80,18 @@ def taker(
 
     :raises Unspelled: where no pattern can be made of it.
     """
-    for scale in {scale for _, kind in shape.fields for scale in _scales(kind)}:
+    for scale in _scales_of(shape):
         value = scale(instrument)
         if value is not None and not -_FARTHEST < value.adjusted() < _FARTHEST:
             raise Unspelled("sizes are multiplied with an implausible number")
-    pieces = _Draft(shape, text, start).pieces()
+    pieces = _pieces(shape, text, start)
     return _spelling(shape, pieces, told is not None).make(topic, instrument, told)
+
+
+@lru_cache(maxsize=256)
+def _pieces(shape: Shape, text: str, start: int) -> tuple[Piece, ...]:
+    """Of a usual frame, which all topics of a shape have in common, worked out once."""
+    return _Draft(shape, text, start).pieces()
 
 
 def always_parsed(shape: Shape) -> bool:
@@ -94,6 +100,11 @@ def always_parsed(shape: Shape) -> bool:
     levels = any(isinstance(kind, Levels) for _, kind in shape.fields)
     computed = isinstance(shape.numbered_by, Kind)
     return levels or computed or shape.exact or shape.event is Candle
+
+
+@lru_cache(maxsize=256)
+def _scales_of(shape: Shape) -> frozenset[Scale]:
+    return frozenset(scale for _, kind in shape.fields for scale in _scales(kind))
 
 
 def _scales(kind: Kind) -> list[Scale]:

@@ -115,6 +115,17 @@ scalars = st.one_of(names, counts, st.booleans(), st.none(), times.map(str))
 levels = st.lists(st.tuples(prices, sizes, counts).map(list), max_size=2)
 
 
+_ODD: list[Any] = [
+    *["", "0", "0.00", "0.0e5", "1e5", "007", "-1", "-0", ".5", "5.", "NaN", "\uff11", " 1", "1_0"],
+    *["1" * 22, "0." + "0" * 21 + "1", "1" * 65, "x" * 64, "x" * 65, 'a"b', "a\\b", "CONTROL", "é"],
+    *[0, 1, -1, 5.0, 10**12 - 1, 5 * 10**12, 10**18, 10**18 - 1, 2**70, True, False, None, [], {}],
+    *["999999999999", "5000000000000", "01794000123005", "Neither", "true", [["1", "0"]]],
+    *[[["0", "1"]], [["1"]], ["12"], [["1", "2", 3], ["1", "2", 3]], [["1", "0.000", 3]]],
+]
+ODD = st.sampled_from(_ODD)
+"""What stands where something else should, or at the border of what may."""
+
+
 @attrs.frozen
 class Placed:
     """A field's kind, and what may stand where it reads."""
@@ -204,15 +215,19 @@ def _shuffled(draw: st.DrawFn, tree: Any) -> Any:
     return {key: _shuffled(draw, tree[key]) for key in keys}
 
 
+def _mostly(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 24).flatmap(lambda n: values if n else ODD)
+
+
 def _built(draw: st.DrawFn, placed: dict[str, Placed], more: Any, whole: bool) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for each in placed.values():
         optional = isinstance(each.kind, By) or getattr(each.kind, "absent", NEEDED) is not NEEDED
         for path, values in each.values.items():
             if whole or not optional or draw(st.booleans()):
-                _set(tree, path, draw(values))
+                _set(tree, path, draw(values if whole else _mostly(values)))
     for path, values in more.items():
-        _set(tree, path, draw(values))
+        _set(tree, path, draw(values if whole else _mostly(values)))
     return tree
 
 
@@ -221,7 +236,8 @@ def _text(draw: st.DrawFn, shape: Shape, tree: Any, rows: int, separators: Any) 
     for path, value in shape.only:
         _set(frame, path, value)
     frame = {"topic": TOPIC, **_shuffled(draw, frame)}
-    return json.dumps(frame, separators=separators, ensure_ascii=False)
+    text = json.dumps(frame, separators=separators, ensure_ascii=False)
+    return text.replace("CONTROL", "\x01")
 
 
 COMPACT = (",", ":")
