@@ -7,7 +7,7 @@ import random
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -18,6 +18,7 @@ from ccrs_core import (
     Codec,
     Gap,
     Interest,
+    Message,
     Options,
     Outbound,
     Patience,
@@ -25,6 +26,7 @@ from ccrs_core import (
     Resumed,
     Stale,
     Trade,
+    Unchanged,
     book,
     connect,
     top_of_book,
@@ -334,3 +336,42 @@ def test_parts_of_other_versions_subscriptions_and_connections_play_one_after_th
         assert not [e for e in part if e.channel is not None and e.channel not in wanted]
     assert playing.frames["unreadable"] == 0
     assert not playing.dropped
+
+
+# --- what still holds -----------------------------------------------------------------------------
+
+
+class SayingSameCodec(ToyCodec):
+    """``{"t": topic, "same": true}``: what is known still holds."""
+
+    def _read(self, message: dict[str, Any], now_ns: int) -> Message:
+        if message.get("same") and message["t"] in self.known:
+            return Unchanged(message["t"])
+        return super()._read(message, now_ns)
+
+
+class SayingSame(Toy):
+    def codec(self, route: Route) -> Codec:
+        return SayingSameCodec()
+
+
+class SameServer(ToyServer):
+    """Shows a state once; who subscribes again is told that it still holds."""
+
+    def show(self, peer: Peer, topic: str) -> None:
+        if topic in self.sequence:
+            self._push(peer, topic, {"t": topic, "same": True})
+        else:
+            super().show(peer, topic)
+
+    def repeat_tops(self) -> None: ...
+
+
+def test_what_was_silent_and_still_holds_resumes_in_a_replay_as_it_did_live(tmp_path: Path) -> None:
+    path, exchange = tmp_path / "recording.jsonl", SayingSame()
+    live = recorded(path, SameServer(), lambda *_: None, 60, (TOP,), exchange=exchange)
+    assert [e for e in live if isinstance(e, Resumed)]
+    played = list(replay(exchange, path))
+    kinds = [type(each) for each in live]
+    assert [type(each) for each in played] == kinds
+    assert [e.received_time_ns for e in played] == [e.received_time_ns for e in live]
