@@ -247,9 +247,17 @@ def test_the_core_names_no_exchange(path: Path) -> None:
     assert not re.findall(rf"\b\w*(?:{EXCHANGES})\w*", text, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
+WRITTEN = sorted(
+    path
+    for pattern in ("ccrs_core/**/*.py", "plugins/*/**/*.py", "examples/*/**/*.py", "tests/**/*.py")
+    for path in ROOT.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_module_grows_too_long_to_be_one_idea(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 520
+    most = 700 if "tests" in path.relative_to(ROOT).parts else 520
+    assert len(path.read_text("utf-8").splitlines()) <= most
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

@@ -14,8 +14,9 @@ import attrs
 import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM, listings
-from ccrs_binance.emulator_rest import Rest, Weights, refusal
+from ccrs_binance.emulator_rest import Rest
 from ccrs_binance.emulator_streams import Voice, made
+from ccrs_binance.emulator_weights import Weights, refusal
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
     Allowance,

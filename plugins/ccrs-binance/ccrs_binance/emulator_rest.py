@@ -36,11 +36,18 @@ from ccrs_core.emulator import milliseconds as ms
 
 if TYPE_CHECKING:
     from ccrs_binance.emulator import BinanceDialect
+from ccrs_binance.emulator_weights import (
+    Weight,
+    Weights,
+    each,
+    futures_depth_weight,
+    futures_klines_weight,
+    one_or,
+    refusal,
+    spot_depth_weight,
+)
 
 _MINUTE_NS = 60 * NS_PER_SECOND
-_PATIENCE = 5
-"""Requests after a refusal that are refused as well before the address is banned."""
-_BAN_NS = 120 * NS_PER_SECOND
 _CACHE_NS = 200 * NS_PER_MS
 """Snapshots of books come out of a cache, and may be so old."""
 _PREFIXES = {"/fapi/": (USDM, "/fapi/v1/"), "/dapi/": (COINM, "/dapi/v1/")}
@@ -58,68 +65,6 @@ STATUSES = {
 """Delisted pairs stay listed for ever; delisted contracts are said to be settling."""
 
 
-def refusal(code: int | str, text: str, status: int, headers: Mapping[str, str]) -> HttpResponse:
-    body = orjson.dumps({"code": code, "msg": text})
-    return HttpResponse(status, {"Content-Type": "application/json", **headers}, body)
-
-
-@attrs.define
-class _Spender:
-    """What one address has spent in a span of time, and what it did after it was told to stop."""
-
-    span: int = -1
-    used: int = 0
-    refused: int = 0
-    banned_until_ns: int = 0
-
-
-class Weights:
-    """Counts request weight per address and minute (or several); who goes on after a refusal is
-    banned."""
-
-    def __init__(self, limit: int | None, minutes: int = 1) -> None:
-        self.limit = limit
-        self._minutes = minutes
-        self._span_ns = minutes * _MINUTE_NS
-        self._spenders: dict[str, _Spender] = {}
-
-    def spend(self, address: str, weight: int, now_ns: int) -> tuple[int, HttpResponse | None]:
-        """What is used now, and the refusal where it is too much."""
-        spender = self._spenders.setdefault(address, _Spender())
-        span = now_ns // self._span_ns
-        if span != spender.span:
-            spender.span, spender.used = span, 0
-        if now_ns < spender.banned_until_ns:
-            return spender.used, self._banned(spender, now_ns)
-        if self.limit is None or spender.used + weight <= self.limit:
-            spender.used += weight
-            spender.refused = 0
-            return spender.used, None
-        spender.refused += 1
-        if spender.refused > _PATIENCE:
-            spender.banned_until_ns = now_ns + _BAN_NS
-            return spender.used, self._banned(spender, now_ns)
-        wait = ((span + 1) * self._span_ns - now_ns) // NS_PER_SECOND + 1
-        text = (
-            f"Too much request weight used; current limit is {self.limit} request weight per "
-            f"{self._minutes} MINUTE. Please use WebSocket Streams for live updates to avoid "
-            "polling the API."
-        )
-        return spender.used, refusal(-1003, text, 429, {"Retry-After": str(wait)})
-
-    def banned(self, address: str) -> bool:
-        """Whether an address was ever banned."""
-        spender = self._spenders.get(address)
-        return spender is not None and spender.banned_until_ns > 0
-
-    @staticmethod
-    def _banned(spender: _Spender, now_ns: int) -> HttpResponse:
-        wait = (spender.banned_until_ns - now_ns) // NS_PER_SECOND + 1
-        until = ms(spender.banned_until_ns)
-        text = f"Way too much request weight used; IP banned until {until}."
-        return refusal(-1003, text, 418, {"Retry-After": str(wait)})
-
-
 class BinanceQuery(Query):
     blank_is_absent = False
 
@@ -130,7 +75,6 @@ class BinanceQuery(Query):
 
 
 _Answer = Callable[[str, Query, int], Any]
-_Weight = Callable[[Query], int]
 
 
 class Rest:
@@ -140,19 +84,19 @@ class Rest:
         self._dialect = dialect
         self._cache: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._funding_calls = Weights(500, minutes=5)
-        self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | _Weight]]] = {
-            "ping": (lambda *_: {}, _each(1, 1)),
+        self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | Weight]]] = {
+            "ping": (lambda *_: {}, each(1, 1)),
             "time": (
                 lambda category, query, now_ns: {"serverTime": ms(now_ns)},
-                _each(1, 1),
+                each(1, 1),
             ),
-            "exchangeInfo": (self._exchange_info, _each(20, 1)),
-            "depth": (self._depth, _each(_spot_depth_weight, _futures_depth_weight)),
-            "ticker/bookTicker": (self._book_tickers, _each(_one_or(2, 4), _one_or(2, 5))),
-            "ticker/24hr": (self._day_tickers, _each(_one_or(2, 80), _one_or(1, 40))),
-            "trades": (self._trades, _each(25, 5)),
-            "aggTrades": (self._agg_trades, _each(4, 20)),
-            "klines": (self._klines, _each(2, _futures_klines_weight)),
+            "exchangeInfo": (self._exchange_info, each(20, 1)),
+            "depth": (self._depth, each(spot_depth_weight, futures_depth_weight)),
+            "ticker/bookTicker": (self._book_tickers, each(one_or(2, 4), one_or(2, 5))),
+            "ticker/24hr": (self._day_tickers, each(one_or(2, 80), one_or(1, 40))),
+            "trades": (self._trades, each(25, 5)),
+            "aggTrades": (self._agg_trades, each(4, 20)),
+            "klines": (self._klines, each(2, futures_klines_weight)),
             "fundingRate": (self._funding, {USDM: 1, COINM: 1}),
         }
 
@@ -357,38 +301,9 @@ class Rest:
         ]
 
 
-def _each(spot: int | _Weight, futures: int | _Weight) -> dict[str, int | _Weight]:
-    return {SPOT: spot, USDM: futures, COINM: futures}
-
-
 def names(listing: Listing) -> dict[str, str]:
     """What COIN-M's answers say besides."""
     return {"symbol": listing.symbol, "pair": f"{listing.base}{listing.quote}"}
-
-
-def _limit_of(query: Query, usual: int) -> int:
-    text = query.values.get("limit", "")
-    return int(text) if text.isdecimal() and len(text) < 9 else usual
-
-
-def _one_or(one: int, all_of_them: int) -> _Weight:
-    """What a call costs with a symbol and without."""
-    return lambda query: one if query.values.get("symbol") else all_of_them
-
-
-def _spot_depth_weight(query: Query) -> int:
-    limit = _limit_of(query, 100)
-    return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
-
-
-def _futures_depth_weight(query: Query) -> int:
-    limit = _limit_of(query, 500)
-    return 2 if limit <= 50 else 5 if limit <= 100 else 10 if limit <= 500 else 20
-
-
-def _futures_klines_weight(query: Query) -> int:
-    limit = _limit_of(query, 500)
-    return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
 
 
 NEVER = 4_133_404_800_000
