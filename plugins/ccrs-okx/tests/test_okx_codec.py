@@ -182,6 +182,12 @@ def test_answers_and_notices_are_told_apart(frame: dict[str, Any], message: obje
     assert said(OkxCodec(), frame) == [message]
 
 
+def test_an_answer_about_a_channel_that_says_the_same_is_about_its_topic() -> None:
+    frame = {"event": "subscribe", "arg": {"channel": "trades", "instId": SPOT}}
+    assert said(codec_for(Channel.TRADES), frame) == [Ack(None, (f"trades-all:{SPOT}",))]
+    assert said(OkxCodec(), frame) == [Ack(None, (f"trades:{SPOT}",))]
+
+
 def test_the_heartbeat_is_bare_text() -> None:
     codec = OkxCodec()
     assert codec.ping("3") == "ping"

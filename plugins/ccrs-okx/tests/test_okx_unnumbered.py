@@ -180,6 +180,14 @@ def test_no_two_states_of_a_candle_are_taken_for_one(
     ]
 
 
+@pytest.mark.parametrize("column", [1, 2, 3, 4, 5, 6, 8])
+def test_states_that_have_not_grown_are_told_apart_by_all_that_they_say(column: int) -> None:
+    base = [str(NOW), "90", "92", "89", "91", "7", "1", "2", "0"]
+    other = [*base[:column], "1" if column == 8 else "6", *base[column + 1 :]]
+    frames = [told("candle1m", row) for row in ([*base[:5], "99", *base[6:]], base, other)]
+    assert len(delivered(Channel.CANDLES, [frames], interval="1m")) == 3
+
+
 def test_a_state_of_a_candle_that_is_repeated_is_delivered_once() -> None:
     first, second = grown(*GROWING[0]), grown(*GROWING[1])
     frames = [first, first, second, second, second]
@@ -317,3 +325,13 @@ def test_what_rows_of_one_frame_say_alike_has_happened_as_often() -> None:
         for message in said(codec_for(Channel.LIQUIDATIONS, of=instrument(ETH)), frame)
     ]
     assert told_apart == again, "the same on all connections"
+
+
+@pytest.mark.parametrize(
+    "other", [{"bkPx": "98"}, {"sz": "14"}, {"side": "buy"}, {"ts": "1795000000000"}]
+)
+def test_liquidations_that_differ_in_anything_are_two(other: dict[str, str]) -> None:
+    first, second = liquidated(ETH), liquidated(ETH)
+    second["data"][0]["details"][0] |= other
+    heard = delivered(Channel.LIQUIDATIONS, [[first, second]] * 2, of=instrument(ETH))
+    assert len(heard) == 2
