@@ -139,7 +139,9 @@ def test_no_more_is_asked_for_than_okx_gives(amount: int) -> None:
 
 def test_a_book_carries_the_streams_number_and_no_more_levels_than_asked_for() -> None:
     rows = [[str(n), "15", "0", "1"] for n in range(1, 6)]
-    row = {"asks": rows, "bids": rows[::-1], "ts": str(NOW_MS), "seqId": 160}
+    gone = [["3.5", "0", "0", "0"]]
+    sides = {"asks": [*gone, *rows], "bids": [*gone, *rows[::-1]]}
+    row: dict[str, Any] = {**sides, "ts": str(NOW_MS), "seqId": 160}
     book = read(GetBook(instrument(), 3), [row]).value
     assert (book.sequence, book.snapshot, book.exchange_time_ns) == (160, True, NOW_MS * NS)
     assert book.bids == tuple((Decimal(n), Decimal("0.15")) for n in (5, 4, 3))
@@ -147,7 +149,8 @@ def test_a_book_carries_the_streams_number_and_no_more_levels_than_asked_for() -
     del row["seqId"]
     assert read(GetBook(instrument(), 3), [row]).value.sequence == 0
     # The best prices' stream counts for itself.
-    top = read(GetTopOfBook(instrument()), [{**row, "seqId": 5, "asks": []}]).value
+    row |= {"seqId": 5, "asks": [], "bids": rows[::-1]}
+    top = read(GetTopOfBook(instrument()), [row]).value
     assert top.sequence is top.ask_price is top.ask_size is None
     assert (top.bid_price, top.bid_size) == (5, Decimal("0.15"))
 
