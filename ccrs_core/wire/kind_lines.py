@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import attrs
+
 from ccrs_core.contract.codec import Data
 from ccrs_core.wire.candle_times import later
 from ccrs_core.wire.kinds import (
@@ -50,9 +52,6 @@ from ccrs_core.wire.values import (
 MOST_COUNT = 10**18
 """Counts are below this: at most 18 digits."""
 
-_LISTS = frozenset({list})
-_OBJECTS = frozenset({dict})
-
 
 def price_of_number(number: Any) -> Any:
     """A price that is a JSON number: above zero."""
@@ -82,8 +81,6 @@ _SCOPE: dict[str, Any] = {
     "Data": Data,
     "EARLIEST": EARLIEST_MS,
     "LATEST": LATEST_MS,
-    "LISTS": _LISTS,
-    "OBJECTS": _OBJECTS,
     "LONGEST": LONGEST,
     "MOST_COUNT": MOST_COUNT,
     "decimal_or_none": decimal_or_none,
@@ -115,6 +112,8 @@ class Lines:
         self.row = "frame"
         self._containers: dict[tuple[str, ...], str] = {}
         self._sizes: dict[Scale, str] = {}
+        self._counts: dict[Count, str] = {}
+        """Variables of counts that are read already: several fields may be made of one."""
         self.values: dict[str, str] = {}
         """The variables of the event's fields."""
 
@@ -210,6 +209,23 @@ class Lines:
         raise TypeError(f"{kind} can't be read by itself")
 
     def plain(self, kind: Count | Text | Digits | Flag) -> str:
+        if isinstance(kind, Count) and kind.absent is NEEDED:
+            return self.count(kind)
+        return self.read(kind)
+
+    def count(self, kind: Count) -> str:
+        """A count that must be there, which is read once however many fields are made of it."""
+        itself = attrs.evolve(kind, minus=0, unless=None)
+        if itself not in self._counts:
+            self._counts[itself] = self.read(itself)
+        name = self._counts[itself]
+        if kind.minus:
+            name = self.assign(f"{name} - {kind.minus}")
+        if kind.unless is not None:
+            name = self.assign(f"None if {self.values[kind.unless]} else {name}")
+        return name
+
+    def read(self, kind: Count | Text | Digits | Flag) -> str:
         absent = getattr(kind, "absent", NEEDED)
         name = self.get(kind.path, needed=absent is NEEDED)
         quoted = isinstance(kind, Count) and kind.quoted
@@ -306,9 +322,12 @@ class Lines:
 
     def levels(self, kind: Levels) -> str:
         raw = self.get(kind.path)
-        of = "LISTS" if kind.cells is None else "OBJECTS"
-        self.add(f"if type({raw}) is not list or not {of}.issuperset(map(type, {raw})):")
+        self.add(f"if type({raw}) is not list:")
         self.add(f"    no_levels({raw})")
+        # The quickest of the ways to look at a few levels.
+        self.add(f"for level in {raw}:")
+        self.add(f"    if level.__class__ is not {'list' if kind.cells is None else 'dict'}:")
+        self.add(f"        no_levels({raw})")
         if kind.columns is None or kind.cells is not None:
             at, much = (f"level[{key!r}]" for key in kind.cells or (0, 1))
             names = "level"
