@@ -150,6 +150,8 @@ class Requester:
             answer = await self._read(page, attempts)
             if answer.left_out:
                 self._tell(request, answer)
+            if not request.idempotent:
+                return _whole(answer)
             pages.add(answer)
         return pages.joined()
 
@@ -253,8 +255,8 @@ class Requester:
         """What is answered to it."""
         try:
             response = await self._context.transport.request(base_url, http)
-        except TransportError as error:
-            if page.request.idempotent or error.nothing_sent:
+        except Exception as error:
+            if page.request.idempotent or _left_nothing(error):
                 raise
             raise OutcomeUnknown("", f"no answer tells whether it was taken: {error}") from error
         try:
@@ -304,6 +306,24 @@ class Requester:
             text = f"the exchange asked for no requests for another {left:.0f} s"
             raise RateLimited("", text, left)
         return left
+
+
+def _left_nothing(error: Exception) -> bool:
+    """Whether a transport's failure says for certain that nothing of a request has left."""
+    if isinstance(error, TransportError):
+        return error.nothing_sent
+    return isinstance(error, UsageError)
+
+
+def _whole(answer: Answer[Any]) -> Any:
+    """What was answered to a request that leaves once.
+
+    :raises OutcomeUnknown: where that is a part, whose rest only sending it again would bring.
+    """
+    if answer.cursor is not None:
+        text = f"it was taken, but the rest of its answer isn't asked for: {answer.cursor!r}"
+        raise OutcomeUnknown("", text[:200])
+    return answer.value
 
 
 def _refuses(error: Exception, response: HttpResponse) -> bool:

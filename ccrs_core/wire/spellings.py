@@ -9,6 +9,8 @@ import attrs
 
 MOST_TOKENS = 400
 """Values that a frame may have of which a spelling is learned."""
+_DEEPEST = 32
+"""How deep they may lie. Python's stack would not bear everything that parsers take."""
 
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
@@ -34,7 +36,7 @@ class Token:
 def tokens(text: str) -> list[Token]:
     """All values of a JSON text; lists and objects come before what they hold.
 
-    :raises Unspelled: for escapes, for a key that comes twice, for what is no JSON.
+    :raises Unspelled: for escapes, for a key that comes twice or is empty, for what is no JSON.
     """
     found = _Walk(text)
     end = found.value(0, "")
@@ -58,6 +60,8 @@ class _Walk:
         at = _space(self.text, at)
         sign = self.text[at : at + 1]
         if sign in ("{", "["):
+            if path.count(".") >= _DEEPEST:
+                raise Unspelled("values lie too deep")
             place = len(self.tokens)
             kind = "object" if sign == "{" else "list"
             token = Token(path, kind, at, at)
@@ -84,7 +88,7 @@ class _Walk:
             if match is None:
                 raise Unspelled("a key is spelled strangely")
             key = match[0][1:-1]
-            if key in keys or "." in key or "/" in key:
+            if not key or key in keys or "." in key or "/" in key:
                 raise Unspelled("a key comes twice, or can't be in a path")
             keys.add(key)
             after = _space(self.text, match.end())

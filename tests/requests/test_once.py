@@ -40,6 +40,7 @@ from ccrs_core import (
     TimedOut,
     TransportError,
     TransportOptions,
+    UsageError,
 )
 from tests.scripted import BTC, Paged, Rest
 from tests.transport.servers import Peer, answer, run, serve
@@ -239,6 +240,49 @@ def test_an_order_whose_plugin_breaks_over_the_answer_is_of_unknown_outcome() ->
     rest.exchange = Broken()
     assert type(told(rest)) is OutcomeUnknown
     assert len(rest.asked) == 1
+
+
+@pytest.mark.parametrize("cursor", ["2", ""])
+def test_an_order_whose_answer_has_a_further_page_leaves_once_all_the_same(cursor: str) -> None:
+    class InPages(Orders):
+        endpoints: ClassVar[dict[type[Request[Any]], Endpoint[Any, Any]]] = {
+            Place: attrs.evolve(Orders.endpoints[Place], decode=lambda *_: Answer(["17"], cursor))
+        }
+
+    rest = orders(TAKEN, ConnectFailed("refused"), TAKEN)
+    rest.exchange = InPages()
+    assert type(told(rest)) is OutcomeUnknown
+    assert len(rest.asked) == 1
+
+
+def test_the_answer_to_an_order_is_handed_on_whole() -> None:
+    @attrs.frozen
+    class PlaceAll(Request[list[str]]):
+        limit: int | None = 1
+
+    class InOne(Orders):
+        endpoints: ClassVar[dict[type[Request[Any]], Endpoint[Any, Any]]] = {
+            PlaceAll: attrs.evolve(
+                Orders.endpoints[Place], decode=lambda *_: Answer(["17", "18"]), newest_first=True
+            )
+        }
+
+    rest = orders(TAKEN)
+    rest.exchange = InOne()
+    found: Any = told(rest, PlaceAll())
+    assert found == ["17", "18"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), KeyError("id"), OSError(5, "disk")])
+def test_an_order_over_which_a_transport_breaks_is_of_unknown_outcome(error: Exception) -> None:
+    rest = orders(error, TAKEN)
+    assert type(told(rest)) is OutcomeUnknown
+    assert len(rest.asked) == 1
+
+
+def test_an_order_that_a_transport_can_not_write_was_not_taken() -> None:
+    rest = orders(UsageError("not encodable"), TAKEN)
+    assert type(told(rest)) is UsageError
 
 
 def test_what_the_plugin_says_of_the_outcome_stands() -> None:

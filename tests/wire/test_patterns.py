@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core import Data, DecodeError, Message
+from ccrs_core import Data, DecodeError, Message, TopOfBook
+from ccrs_core.wire import Best, Count, Shape
 from ccrs_core.wire.lanes import MOST_LEARNED, Lane
 from ccrs_core.wire.spellings import tokens
 from tests.wire.declared import TOPIC, Declared, declarations, subscribed, verdict
@@ -73,6 +74,40 @@ def test_broken_frames_are_judged_alike_on_both_ways(
 
     for frame in data.draw(st.lists(frames(), min_size=1, max_size=5)):
         assert verdict(quick.decode, frame) == verdict(general.read, frame)
+
+
+@settings(max_examples=50)
+@given(declarations(), st.data())
+def test_what_stands_under_a_key_without_letters_is_not_taken_for_what_stands_elsewhere(
+    declared: Declared, data: st.DataObject
+) -> None:
+    quick, general = subscribed(declared.shape), subscribed(declared.shape)
+    frame, same, other = (data.draw(declared.frames()) for _ in range(3))
+    for inner in (frame, same, other):
+        for text in (f'{frame[:-1]},"":{inner}}}', f'{same[:-1]},"":{other}}}'):
+            broken = text.encode()
+            assert verdict(quick.decode, broken) == verdict(general.read, broken)
+
+
+@pytest.mark.parametrize("nested", ["[]", '{"a":}'])
+def test_what_is_nested_deeply_is_read_however_deep_the_callers_stack_is(nested: str) -> None:
+    shape = Shape(
+        TopOfBook,
+        usual=['{"topic":"x.BTC","u":1,"b":[["1","2"]],"a":[["2","2"]]}'],
+        fields={"sequence": Count("u"), "bid": Best("b"), "ask": Best("a")},
+        numbered_by="sequence",
+    )
+    begin, end = nested[:-1], nested[-1]
+
+    def below(calls: int, codec: Any, frame: bytes) -> str:
+        return below(calls - 1, codec, frame) if calls else verdict(codec.decode, frame)
+
+    for depth in (10, 100, 390, 800):
+        inner = begin * depth + "1" + end * depth
+        frame = f'{{"topic":"x.BTC","u":2,"b":[],"a":[],"more":{inner}}}'.encode()
+        codec = subscribed(shape)
+        for calls in (0, 200, 400):
+            assert below(calls, codec, frame) == verdict(subscribed(shape).read, frame)
 
 
 @settings(max_examples=50)
