@@ -151,7 +151,9 @@ class Requester:
             if answer.left_out:
                 self._tell(request, answer)
             if not request.idempotent:
-                return _whole(answer)
+                _check_whole(answer)
+                only: T = answer.value
+                return only
             pages.add(answer)
         return pages.joined()
 
@@ -315,15 +317,12 @@ def _left_nothing(error: Exception) -> bool:
     return isinstance(error, UsageError)
 
 
-def _whole(answer: Answer[Any]) -> Any:
-    """What was answered to a request that leaves once.
-
-    :raises OutcomeUnknown: where that is a part, whose rest only sending it again would bring.
-    """
+def _check_whole(answer: Answer[Any]) -> None:
+    """:raises OutcomeUnknown: where what was answered to a request that leaves once is a part,
+    whose rest only sending it again would bring."""
     if answer.cursor is not None:
         text = f"it was taken, but the rest of its answer isn't asked for: {answer.cursor!r}"
         raise OutcomeUnknown("", text[:200])
-    return answer.value
 
 
 def _refuses(error: Exception, response: HttpResponse) -> bool:
