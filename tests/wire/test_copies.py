@@ -99,6 +99,9 @@ def test_a_usual_burst_is_judged_at_once_and_an_unusual_one_is_not(name: str) ->
         for place in range(1, 50):
             assert not judge([*frames[:place], strange.encode(), *frames[place:]])
     assert not judge([numbered(text, n).encode() for n in (1, 2, 3)]), "it begins to count anew"
+    # As many digits in all of them together, and in order as texts.
+    uneven = (18521288, 185212889, 1852129, 18521300)
+    assert not judge([numbered(text, n).encode() for n in uneven])
 
 
 @pytest.mark.parametrize(
