@@ -14,7 +14,19 @@ import attrs
 import orjson
 
 from ccrs_core.model.events import BookUpdate, Candle, Event
-from ccrs_core.wire.kinds import Always, Best, Choice, Count, Kind, Ms, Quote, is_bare, paths_of
+from ccrs_core.wire.kinds import (
+    Always,
+    Best,
+    By,
+    Choice,
+    Count,
+    Kind,
+    Ms,
+    Over,
+    Quote,
+    is_bare,
+    paths_of,
+)
 
 ROWS = "rows"
 """For ``told_apart_by``: by the bytes of the rows."""
@@ -29,11 +41,19 @@ def _fields(given: Mapping[str, Kind] | Iterable[tuple[str, Kind]]) -> tuple[tup
 
 
 def _texts(given: Iterable[str]) -> tuple[str, ...]:
-    return tuple(given)
+    if isinstance(given, str | bytes):
+        raise ValueError(f"usual is a list of frames, not one: write usual=[{given[:60]!r}…]")
+    texts = tuple(given)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"a usual frame is a text, not {type(text).__name__}")
+    return texts
 
 
 def _only(given: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-    return tuple(given.items() if isinstance(given, Mapping) else given)
+    # They always begin at the frame; who writes so, as fields do that stand beside rows, is right.
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return tuple((path.removeprefix("/"), value) for path, value in pairs)
 
 
 @attrs.frozen(cache_hash=True)
@@ -49,7 +69,8 @@ class Shape:
     them. Without any, all frames are parsed.
 
     ``rows``: where a list of rows stands, each of which is an event, oldest first. ``only``: what
-    must stand somewhere; a frame that says something else there is ``Unrecognised``.
+    must stand somewhere in the frame (its paths begin there, with or without a slash); a frame that
+    says something else is ``Unrecognised``.
 
     ``numbered_by``: the field (a count, or a time in milliseconds), or a kind, whose number rises
     from each frame (or row) to the next and is the same on all connections. ``restart``: the number
@@ -108,14 +129,24 @@ class Shape:
 
     def _check_fields(self) -> None:
         known = {field.name: field for field in attrs.fields(self.event)}
+        able = [name for name in known if name not in _GIVEN]
+        sides = f"{_SIDES[0]}_price" in known
         declared: set[str] = set()
         for name, kind in self.fields:
+            self._check_kind(name, kind)
             sided = isinstance(kind, Best | Quote)
-            if sided != (name in _SIDES):
+            if sided and not sides:
+                raise self._wrong(
+                    f"{name} is a {type(kind).__name__}, for the best price of an event that has"
+                    f" one; this one has {', '.join(able)}"
+                )
+            if sides and sided != (name in _SIDES):
                 raise self._wrong(f"Best and Quote are for bid and ask, not for {name}")
             for field in (f"{name}_price", f"{name}_size") if sided else (name,):
-                if field not in known or field in _GIVEN:
-                    raise self._wrong(f"{field} is no field that can be declared")
+                if field in _GIVEN:
+                    raise self._wrong(f"{field} is filled in: don't declare it")
+                if field not in known:
+                    raise self._wrong(f"it has no field {field}; it has {', '.join(able)}")
                 if field in declared:
                     raise self._wrong(f"{field} is declared twice")
                 declared.add(field)
@@ -129,8 +160,45 @@ class Shape:
         if missing:
             raise self._wrong(f"nothing says where {', '.join(missing)} stands")
 
+    def _check_kind(self, name: str, kind: Any) -> None:
+        """That it is a kind, with a path, and all the kinds in it."""
+        if isinstance(kind, type) and issubclass(kind, Kind):
+            raise self._wrong(
+                f"{name} is the class {kind.__name__}; write where it stands: {kind.__name__}(…)"
+            )
+        if not isinstance(kind, Kind):
+            raise self._wrong(
+                f"{name} is {kind!r}; write a kind with its path, such as Price({kind!r})"
+                if isinstance(kind, str)
+                else f"{name} is {kind!r}, which is no kind; for a value write Always({kind!r})"
+            )
+        for each in kind.arguments if isinstance(kind, By) else ():
+            self._check_kind(name, each)
+            if isinstance(each, Best | Quote):
+                raise self._wrong(f"{name}: Best and Quote are two values; give By others")
+
+    def _check_order(self) -> None:
+        """That fields of which others are made come before them."""
+        before: set[str] = set()
+        for name, kind in self.fields:
+            for each in _each(kind):
+                if isinstance(each, Count) and each.unless and each.unless not in before:
+                    raise self._wrong(
+                        f"{name} is None by {each.unless}: declare that before {name}"
+                        if self.kind(each.unless)
+                        else f"{name} is None by {each.unless}, which isn't declared"
+                    )
+                if isinstance(each, Over) and self.event is not Candle:
+                    raise self._wrong(f"{name} is Over, which only candles are")
+                if isinstance(each, Over) and "open_time_ns" not in before:
+                    raise self._wrong(f"{name} is Over: declare open_time_ns before it")
+            before.add(name)
+
     def _check_names(self) -> None:
+        self._check_order()
         by = self.numbered_by
+        if by is not None and not isinstance(by, str):
+            self._check_kind("numbered_by", by)
         if isinstance(by, str) and not isinstance(self.kind(by), Count | Ms):
             raise self._wrong(f"numbered_by names {by}, which is no Count and no Ms")
         if self.restart is not None and by is None:
@@ -143,8 +211,6 @@ class Shape:
         if apart not in (None, ROWS) and len(paths_of(self.kind(apart or "") or Kind())) != 1:
             raise self._wrong(f"told_apart_by names {apart}, which isn't declared")
         for name, kind in self.fields:
-            if isinstance(kind, Count) and kind.unless and self.kind(kind.unless) is None:
-                raise self._wrong(f"{name} is None by {kind.unless}, which isn't declared")
             if isinstance(kind, Choice) and len({type(key) for key, _ in kind.table}) != 1:
                 raise self._wrong(f"the table of {name} must be of texts, or of true and false")
 
@@ -168,6 +234,13 @@ class Shape:
                 for row in [frame] if at_frame else rows:
                     if needed and found(row, path.removeprefix("/")) is None:
                         raise self._wrong(f"{name}: there is no {path} in {text[:200]}")
+
+
+def _each(kind: Kind) -> Iterable[Kind]:
+    """A kind and those in it."""
+    yield kind
+    for argument in kind.arguments if isinstance(kind, By) else ():
+        yield from _each(argument)
 
 
 def found(value: Any, path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -96,7 +97,7 @@ class Stream:
     :class:`Shape`, or a class of :class:`StreamReader`. ``also``: streams that say the same, as
     recordings of other programs hold them; the one that is heard first counts.
 
-    :raises ValueError: where a shape doesn't read its own usual frames.
+    :raises ValueError: where a shape doesn't read its own usual frames, or a name can't be made.
     """
 
     name: str
@@ -104,10 +105,52 @@ class Stream:
     also: tuple[tuple[str, Shape | type[StreamReader]], ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        for _, reads in ((self.name, self.reads), *self.also):
-            shape = reads if isinstance(reads, Shape) else reads.shape
+        for name, reads in self.each:
+            _check(name, reads)
+            shape = shape_of(reads)
             if shape is not None:
                 prove(shape)
+
+    @property
+    def each(self) -> tuple[tuple[str, Shape | type[StreamReader]], ...]:
+        """All names, the first one first, each with what reads it."""
+        return ((self.name, self.reads), *self.also)
+
+
+def shape_of(reads: Shape | type[StreamReader]) -> Shape | None:
+    """The shape whose short ways frames take; None where there is none."""
+    return reads if isinstance(reads, Shape) else reads.shape
+
+
+def _check(name: str, reads: Any) -> None:
+    """What can be wrong with a name, and what reads it.
+
+    :raises ValueError: saying so.
+    """
+    if not isinstance(reads, Shape) and not (
+        isinstance(reads, type) and issubclass(reads, StreamReader)
+    ):
+        raise ValueError(
+            f"stream {name!r} is read by a Shape or a class of StreamReader: {reads!r}"
+        )
+    try:
+        parts = [part for _, part, _, _ in string.Formatter().parse(name) if part is not None]
+    except ValueError as error:
+        raise ValueError(f"stream {name!r}: {error}; write braces that stay as {{{{ }}}}") from None
+    for part in parts:
+        if part not in _PARTS:
+            known = ", ".join(f"{{{each}}}" for each in _PARTS)
+            raise ValueError(f"stream {name!r}: nothing is known as {{{part}}}; there are {known}")
+    shared = not isinstance(reads, Shape) and reads.joined
+    if not shared and not {"native", "lower"} & set(parts):
+        raise ValueError(
+            f"stream {name!r} has no instrument in its name, so that all would share one topic:"
+            " write {native} (or {lower}) where it stands. A stream of many instruments is read by"
+            " a StreamReader that is joined"
+        )
+
+
+_PARTS = ("native", "lower", "depth", "interval")
 
 
 @attrs.frozen
@@ -142,7 +185,11 @@ class Head:
         """
         start = self.start.decode()
         if not text.startswith(start):
-            raise ValueError(f"a usual frame doesn't begin with {start}: {text[:80]}")
+            raise ValueError(
+                f"a usual frame doesn't begin with {start}: {text[:80]} … Write it as it is"
+                " received. If the exchange names the topic elsewhere, leave head out and say in"
+                " topic_of where: such frames are always parsed"
+            )
         return text.index(self.stop.decode(), len(start)) + len(self.stop)
 
     def topic(self, frame: Any) -> str | None:

@@ -16,7 +16,7 @@ from ccrs_core.wire.copies import Peek
 from ccrs_core.wire.lanes import UNUSED, Lane
 from ccrs_core.wire.patterns import Taker
 from ccrs_core.wire.shapes import Shape, found
-from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader
+from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader, shape_of
 from ccrs_core.wire.values import MALFORMED
 
 _ANSWER = 32
@@ -28,11 +28,14 @@ class TableCodec(Codec):
 
     What is left to write: :meth:`subscribe` and :meth:`unsubscribe`, which call :meth:`open` and
     :meth:`close`; pings and logins; and :meth:`control` for frames that are no topic's.
+
+    :raises ValueError: when a class is made whose usual frames don't begin with its ``head``.
     """
 
     channels: ClassVar[Mapping[Channel, Stream]] = {}
     head: ClassVar[Head | None] = None
-    """None where frames don't name their topic in one member: then :meth:`topic_of` is needed."""
+    """None where frames don't name their topic in one member at their beginning: then
+    :meth:`topic_of` is needed, and all frames are parsed."""
     intervals: ClassVar[Mapping[str, str]] = {}
     """The exchange's names of candle intervals by the unified ones."""
     answers: ClassVar[Mapping[bytes, Sequence[Message]]] = {}
@@ -116,7 +119,7 @@ class TableCodec(Codec):
     def _open(self, topic: str, stream: Stream, subscription: Subscription) -> None:
         lanes = []
         readers: dict[Any, StreamReader] = {}
-        for name, reads in ((stream.name, stream.reads), *stream.also):
+        for name, reads in stream.each:
             if reads not in readers:
                 readers[reads] = (
                     ShapeReader(topic, subscription, reads)
@@ -124,7 +127,7 @@ class TableCodec(Codec):
                     else reads(topic, subscription)
                 )
             reader = readers[reads]
-            shape = reads if isinstance(reads, Shape) else reads.shape
+            shape = shape_of(reads)
             known = self.named(name, subscription)
             lanes.append(Lane(topic, known, reader, shape, subscription, self.head))
         self._readers[topic] = lanes
@@ -246,9 +249,26 @@ class TableCodec(Codec):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for channel, stream in cls.channels.items():
+            if not isinstance(stream, Stream):
+                raise ValueError(
+                    f"{cls.__name__}: {channel} is {stream!r:.60}; write Stream(name, shape)"
+                )
+            if cls.head is not None:
+                cls._check_usual(cls.head, stream)
         if cls.head is not None:
             cls._opening, cls._closing = cls.head.start, cls.head.stop
             cls._key = cls.head.start[1:]
+
+    @classmethod
+    def _check_usual(cls, head: Head, stream: Stream) -> None:
+        for name, reads in stream.each:
+            shape = shape_of(reads)
+            for text in () if shape is None else shape.usual:
+                try:
+                    head.end(text)
+                except ValueError as error:
+                    raise ValueError(f"{cls.__name__}: stream {name!r}: {error}") from None
 
     def shortcut(self, topic: str) -> Callable[[bytes, int], Sequence[Message] | None] | None:
         lanes = [lane for lane in self._readers.get(topic, ()) if lane.takers]
