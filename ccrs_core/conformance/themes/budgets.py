@@ -20,6 +20,7 @@ from ccrs_core.conformance.judges.agreement import (
     world_of,
 )
 from ccrs_core.conformance.themes.healing import of_each_route, one_of_each_route, well
+from ccrs_core.conformance.workbench.allowance import Allowance, Question, question
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.spy import SpiedExchange
 from ccrs_core.conformance.workbench.subject import Subject, requests_of
@@ -28,7 +29,7 @@ from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Heartbeat, Refused
 from ccrs_core.contract.exchange import Exchange, Route
-from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
+from ccrs_core.contract.rest import HttpResponse, Request
 from ccrs_core.emulator import Peer
 from ccrs_core.errors import CcrsError, RateLimited
 from ccrs_core.feeds.policy import Policy
@@ -452,22 +453,20 @@ def _check_room(peer: Peer, change: dict[str, int]) -> None:
 def _are_taken_together(subject: Subject, requests: Sequence[Request[Any]]) -> None:
     """All that all hosts allow, from one address: some may be counted together."""
     line, exchange = subject.line(address="192.0.2.2"), subject.exchange
-    heaviest: dict[str, tuple[int, HttpRequest]] = {}
-    for request in requests:
-        endpoint = exchange.endpoints[type(request)]
-        encoded = endpoint.encode(request, None)
-        name, weight = exchange.rest_address(encoded), endpoint.weight_of(request)
-        if weight > heaviest.get(name, (0, encoded))[0]:
-            heaviest[name] = weight, encoded
-    left = {pool: exchange.rest_budget(pool).amount for pool in map(exchange.rest_pool, heaviest)}
+    found = {(q.address, type(q.request), q.weight): q
+             for q in (question(exchange, request) for request in requests)}  # fmt: skip
+    # The heaviest first; where its own pool has no more of it, the next one.
+    of_address: dict[str, list[Question]] = {}
+    for each in sorted(found.values(), key=lambda each: -each.weight):
+        of_address.setdefault(each.address, []).append(each)
+    allowance = Allowance()
     for _ in range(_MOST_ATTEMPTS):
-        for name, (weight, encoded) in list(heaviest.items()):
-            pool = exchange.rest_pool(name)
-            left[pool] -= weight
-            if left[pool] < 0:
-                del heaviest[name]
+        for name, kinds in of_address.items():
+            while kinds and allowance.take(kinds[0]):
+                del kinds[0]
+            if not kinds:
                 continue
-            error = exchange.error_of(line.http(encoded))
+            error = exchange.error_of(line.http(kinds[0].http))
             assert not isinstance(error, RateLimited), (
                 f"where the budgets of all hosts are spent at once, {name} answers {error!r}: if "
                 "the exchange counts it together with another one, Exchange.rest_pool must say so"
@@ -475,22 +474,20 @@ def _are_taken_together(subject: Subject, requests: Sequence[Request[Any]]) -> N
 
 
 def _are_taken(subject: Subject, request: Request[Any], tried: set[tuple[object, ...]]) -> None:
-    """As many requests of a kind as their weight allows, from an address that asks nothing else."""
+    """As many requests of a kind as their budgets allow, from an address that asks nothing else."""
     line, exchange = subject.line(address="192.0.2.1"), subject.exchange
-    endpoint = exchange.endpoints[type(request)]
-    encoded, weight = endpoint.encode(request, None), endpoint.weight_of(request)
-    address = exchange.rest_address(encoded)
-    budget = exchange.rest_budget(exchange.rest_pool(address))
+    held = question(exchange, request)
     most = max(130, subject.profile.examples(400))
     if not tried:
         most = _MOST_ATTEMPTS
-    if (type(request), address, weight) in tried:
+    kind = type(request), held.address, held.weight
+    if kind in tried:
         return
-    tried.add((type(request), address, weight))
-    for number in range(min(budget.amount // weight, most)):
-        error = exchange.error_of(line.http(encoded))
+    tried.add(kind)
+    for number in range(min(held.most, most)):
+        error = exchange.error_of(line.http(held.http))
         if isinstance(error, RateLimited):
             raise AssertionError(
                 f"after {number} {type(request).__name__} in one moment the exchange answers "
-                f"{error!r}: with a weight of {weight}, {budget} is more than it allows"
+                f"{error!r}: with a weight of {held.weight}, {held.told} is more than it allows"
             )

@@ -3,7 +3,6 @@ else is proved by, allows just that."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -14,6 +13,7 @@ from ccrs_core.conformance.themes.budgets import many
 from ccrs_core.conformance.themes.declared import declared_subscriptions
 from ccrs_core.conformance.themes.documented import requests_of_facts, stream_fact, tell
 from ccrs_core.conformance.themes.healing import of_each_route
+from ccrs_core.conformance.workbench.allowance import most_within, question
 from ccrs_core.conformance.workbench.crowded import (
     characters_of_a_connection,
     is_refused,
@@ -148,11 +148,7 @@ class EnforcedProperties:
 
 def _within(budget: Budget, fact: Budget) -> bool:
     """Whether who keeps to a budget keeps to the other one as well."""
-
-    def most(limit: Budget) -> int:
-        return max(1, math.ceil(fact.seconds / limit.seconds - 1e-9)) * limit.amount
-
-    return min(map(most, budget.all)) <= fact.amount
+    return min(most_within(limit, fact.seconds) for limit in budget.all) <= fact.amount
 
 
 def _beyond(subject: Subject, route: Route, fact: LimitFact) -> Iterator[str]:
@@ -189,14 +185,12 @@ def _wrong_weights(subject: Subject) -> Iterator[str]:
                             f"rows: weight is {declared}, by {fact} {weight}"
                         )
             if fact.limit is not None and _is_asked_at(subject, request, fact):
-                http = endpoint.encode(request, None)
-                budget = exchange.rest_budget(exchange.rest_pool(exchange.rest_address(http)))
-                calls = budget.amount // endpoint.weight_of(request)
-                if not _within(attrs.evolve(budget, amount=calls), fact.limit):
+                held = question(exchange, request)
+                if not any(_within(limit, fact.limit) for limit in held.limits):
                     yield (
-                        f"{type(request).__name__} of {market.value} may be asked {calls} times in "
-                        f"{budget.seconds:g} s by its weight, by {fact} {fact.limit.amount} times "
-                        f"in {fact.limit.seconds:g} s"
+                        f"{type(request).__name__} of {market.value} may be asked "
+                        f"{held.told} by its weight and Endpoint.pool, by {fact} "
+                        f"{fact.limit.amount} times in {fact.limit.seconds:g} s"
                     )
 
 

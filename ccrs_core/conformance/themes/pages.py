@@ -11,11 +11,12 @@ import attrs
 
 from ccrs_core.conformance.judges import answers
 from ccrs_core.conformance.themes.histories import Series, page_size, series_of
+from ccrs_core.conformance.workbench.allowance import Allowance, Question, question
 from ccrs_core.conformance.workbench.line import Line, Page
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.conformance.workbench.truth import Truth
-from ccrs_core.contract.rest import GetInstruments, GetTrades, HttpRequest, Request
+from ccrs_core.contract.rest import GetInstruments, GetTrades, Request
 from ccrs_core.emulator import Listing
 from ccrs_core.errors import RateLimited
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
@@ -131,34 +132,31 @@ def _costs(subject: Subject, line: Line, request: Request[Any], page: Page, weig
     assert used is None or used <= weight, f"{what}; the exchange counts {used}. {hint}"
     if used is not None:
         return
-    address = exchange.rest_address(page.asked)
-    pool = exchange.rest_pool(address)
-    budget = exchange.rest_budget(pool).amount
-    times = min(budget // weight, _TAKEN)
+    held, allowance = question(exchange, request, page.cursor), Allowance()
+    times = min(held.most, _TAKEN)
+    for _ in range(times):
+        allowance.take(held)
     another = subject.line(venue, address=line.another())
-    # Something light uses up what these leave.
-    each, filler = _lightest(subject, pool)
-    for _ in range((budget - times * weight) // each):
-        another.http(filler)
+    # What is light uses up what these leave, as far as its own pool lets it.
+    for filler in _lightest(subject, held.host):
+        while not allowance.take(filler):
+            another.http(filler.http)
     for number in range(times):
         error = exchange.error_of(another.http(page.asked))
         assert not isinstance(error, RateLimited), (
-            f"{what}, so that {times} of them fit into what is left of the budget of {budget}; "
+            f"{what}, so that {times} of them fit into what is left of its budgets ({held.told}); "
             f"after {number} the exchange answers {error!r}. {hint}"
         )
 
 
-def _lightest(subject: Subject, pool: str) -> tuple[int, HttpRequest]:
-    """What costs least of a budget."""
-    exchange = subject.exchange
-    found: list[tuple[int, HttpRequest]] = []
-    for market in subject.markets:
-        for request in requests_of(subject, subject.instrument(market)):
-            endpoint = exchange.endpoints[type(request)]
-            asked = endpoint.encode(request, None)
-            if exchange.rest_pool(exchange.rest_address(asked)) == pool:
-                found.append((endpoint.weight_of(request), asked))
-    return min(found, key=lambda each: each[0])
+def _lightest(subject: Subject, host: str) -> list[Question]:
+    """What a host may be asked, first what costs least of its budget."""
+    found = [
+        question(subject.exchange, request)
+        for market in subject.markets
+        for request in requests_of(subject, subject.instrument(market))
+    ]
+    return sorted((each for each in found if each.host == host), key=lambda each: each.weight)
 
 
 # --- lists of instruments ------------------------------------------------------------------------

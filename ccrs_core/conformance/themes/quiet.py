@@ -276,7 +276,7 @@ def _asked_seldom(world: World, wanted: Sequence[Subscription], since: int) -> N
         spent[name] += asked * endpoint.weight_of(question)
     for name, weight in spent.items():
         budget = exchange.rest_budget(name)
-        assert weight <= 0.05 * budget.amount * _HOUR / budget.seconds, (
+        assert weight <= 0.05 * budget.rate * _HOUR, (
             f"questions about quiet streams took {weight:g} of weight from {name} in an hour"
         )
 

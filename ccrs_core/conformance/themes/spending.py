@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,12 @@ import attrs
 from ccrs_core.conformance.judges.agreement import disagreement, interest_of, watching
 from ccrs_core.conformance.themes.healing import of_each_route
 from ccrs_core.conformance.themes.lifetimes import STILL, endings
+from ccrs_core.conformance.workbench.allowance import (
+    Allowance,
+    Question,
+    most_within,
+    question,
+)
 from ccrs_core.conformance.workbench.coined import coined
 from ccrs_core.conformance.workbench.line import Line, Wire
 from ccrs_core.conformance.workbench.properties import proves
@@ -102,34 +109,34 @@ class SpendingProperties:
 
     @staticmethod
     def _at_full_speed(subject: Subject, requests: Sequence[Request[Any]]) -> None:
-        exchange, line = subject.exchange, _small(subject)
-        endpoints = [exchange.endpoints[type(request)] for request in requests]
-        encoded = [e.encode(request, None) for e, request in zip(endpoints, requests, strict=True)]
-        weights = [e.weight_of(request) for e, request in zip(endpoints, requests, strict=True)]
-        budget = exchange.rest_budget(exchange.rest_pool(exchange.rest_address(encoded[0])))
-        per_window = max(budget.amount * len(weights) // sum(weights), 1)
-        windows = max(2, min(_MOST // per_window, round(_LONG / budget.seconds) + 1))
+        line = _small(subject)
+        kinds = [question(subject.exchange, request) for request in requests]
+        seconds = kinds[0].budget.seconds
+        per_window = max(min(_in_turn(kinds, seconds)), 1)
+        windows = max(2, min(_MOST // per_window, round(_LONG / seconds) + 1))
         if windows * per_window > 2 * _MOST:
             return
-        turn, seconds, read = 0, 0.0, 0
-        for _ in range(windows):
-            left = budget.amount
-            while weights[turn % len(weights)] <= left:
-                at = turn % len(weights)
-                left -= weights[at]
-                turn += 1
-                answer = line.http(encoded[at])
-                read += len(answer.body)
-                if read > _READ:
+        allowance, start_ns, turn, read = Allowance(), line.venue.now_ns, 0, 0
+        while True:
+            asked = kinds[turn % len(kinds)]
+            if wait := allowance.take(asked):
+                allowance.seconds += wait
+                if allowance.seconds >= windows * seconds:
                     return
-                assert not _is_limit(line, answer), (
-                    f"{turn} {type(requests[at]).__name__} (of {len(requests)} kinds in turn) in "
-                    f"{seconds:g} s, as the declared {budget} and their weights allow: the "
-                    f"exchange answers HTTP {answer.status} {answer.body[:200]!r}. Lower "
-                    "Exchange.limits, or raise the weight of what the exchange counts apart"
-                )
-            seconds += budget.seconds
-            line.venue.advance(line.venue.now_ns + round(budget.seconds * NS_PER_SECOND))
+                line.venue.advance(start_ns + round(allowance.seconds * NS_PER_SECOND))
+                continue
+            turn += 1
+            answer = line.http(asked.http)
+            read += len(answer.body)
+            if read > _READ:
+                return
+            assert not _is_limit(line, answer), (
+                f"{turn} {type(asked.request).__name__} (of {len(kinds)} kinds in turn) in "
+                f"{allowance.seconds:g} s, as its declared budgets allow ({asked.told}): the "
+                f"exchange answers HTTP {answer.status} {answer.body[:200]!r}. Lower "
+                "Exchange.limits, raise the weight of what the exchange counts apart, or give it "
+                "an Endpoint.pool"
+            )
 
     @proves(37, quick=False)
     def test_room_is_left_to_other_programs_of_the_address(self, subject: Subject) -> None:
@@ -339,6 +346,17 @@ def _kinds(subject: Subject, sizes: Sequence[int]) -> Iterator[Request[Any]]:
                 if repr(encoded) not in seen:
                     seen.add(repr(encoded))
                     yield request
+
+
+def _in_turn(kinds: Sequence[Question], seconds: float) -> Iterator[int]:
+    """How many questions, of all kinds in turn, each limit lets leave in so many seconds."""
+    weights = sum(each.weight for each in kinds)
+    for limit in kinds[0].budget.all:
+        yield most_within(limit, seconds) * len(kinds) // weights
+    pools = Counter(each.pool for each in kinds if each.pool is not None)
+    for pool, count in pools.items():
+        for limit in pool.budget.all:
+            yield most_within(limit, seconds) * len(kinds) // count
 
 
 def _pool(subject: Subject, request: Request[Any]) -> str:
