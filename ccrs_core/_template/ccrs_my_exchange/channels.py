@@ -1,7 +1,7 @@
 """What My Exchange's frames say, declared once: decoding, fast paths and copies follow from it.
 
 REPLACE BY YOUR EXCHANGE'S. Each shape says where an event's fields stand and of what kind they are
-(https://ccrs.readthedocs.io/reference/wire): ``usual`` is a frame as the exchange really sends it.
+(https://ccrs.readthedocs.io/howto/channels): ``usual`` is a frame as the exchange really sends it.
 What a shape can't say is a class instead, a ``StreamReader``.
 """
 
