@@ -9,7 +9,7 @@ import attrs
 from ccrs_core.contract.access import Token
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import Request
-from ccrs_core.errors import AuthError, ExchangeError
+from ccrs_core.errors import AuthError, ExchangeError, PluginBroken
 from ccrs_core.requests.requester import Requester
 from ccrs_core.transport.base import Clock
 
@@ -43,13 +43,22 @@ class Tokens:
         async with held.turn:
             now = self._clock.monotonic()
             if now >= held.good_until:
-                token = await self._ask(question, route, held.value)
+                token = self._checked(await self._ask(question, route, held.value))
                 now = self._clock.monotonic()
                 held.value = token.value
                 seconds = token.renew_after
                 held.good_until = float("inf") if seconds is None else now + seconds
             left = held.good_until - now
             return Token(held.value, None if left == float("inf") else left)
+
+    def _checked(self, token: Token) -> Token:
+        after = token.renew_after
+        good = isinstance(token.value, str) and token.value
+        if not good or not (after is None or after > 0):
+            raise PluginBroken(
+                f"{self._exchange.name}'s plugin gives no token that is good: {token}"
+            )
+        return token
 
     async def _ask(self, first: Request[Token], route: Route, held: str) -> Token:
         renewal = self._exchange.token(route, held) if held else None

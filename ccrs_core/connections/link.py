@@ -38,7 +38,7 @@ from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.connections.trail import Trail
-from ccrs_core.connections.unread import UnreadLog
+from ccrs_core.connections.unread import UnreadLog, broken
 from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.codec import Data, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
@@ -171,8 +171,8 @@ class Link:
             connection = await self._dialler.dial(self.address)
         except AuthError:
             raise
-        except CcrsError as error:
-            self._failed(str(error))
+        except Exception as error:
+            self._failed(str(error) if isinstance(error, CcrsError) else broken(error, self.url))
             return None
         return await self._serve(connection)
 
@@ -241,13 +241,6 @@ class Link:
         self._outbox = new_outbox(
             self._dialler.access, context, shard.route, connection, session, self._sent, self.fail
         )
-        shard.opened(self)
-        self._change(LinkState.OPEN)
-        now = context.clock.monotonic()
-        self._apply(session.add([] if self.waits_for_handover else shard.wanted()), now)
-        self._apply(session.opened(now), now)
-        self._watch_age()
-        self._rearm()
 
         def sink(frames: Sequence[bytes], arrived_ns: int) -> bool:
             if self.retired:
@@ -258,6 +251,13 @@ class Link:
             return shard.full_consumer() is not None
 
         try:
+            shard.opened(self)
+            self._change(LinkState.OPEN)
+            now = context.clock.monotonic()
+            self._apply(session.add([] if self.waits_for_handover else shard.wanted()), now)
+            self._apply(session.opened(now), now)
+            self._watch_age()
+            self._rearm()
             while True:
                 await serve(connection, sink)
                 consumer = shard.full_consumer()
@@ -265,6 +265,10 @@ class Link:
                     await self._wait_for(consumer, session)
         except ConnectionLost as error:
             self._last_words = self._close_reason or str(error)
+        except CcrsError:
+            raise
+        except Exception as error:
+            self._last_words = broken(error, self.url)
         finally:
             self._disarm()
             self._dialler.end()

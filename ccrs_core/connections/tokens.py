@@ -14,6 +14,9 @@ log = logging.getLogger("ccrs.connections")
 AGAIN = 30.0
 """Seconds after which a renewal that has failed is tried again."""
 
+LEAST = 1.0
+"""Seconds between two renewals, whatever is said of how long a token is good."""
+
 
 class Renewal:
     """Has a token renewed in time.
@@ -40,7 +43,7 @@ class Renewal:
     def watch(self, token: Token) -> None:
         """Renew this one when it is time."""
         if token.renew_after is not None:
-            self._later(token.renew_after)
+            self._later(max(token.renew_after, LEAST))
 
     def end(self) -> None:
         """Nobody needs it any more."""

@@ -1,4 +1,4 @@
-"""Frames that can't be read: of which topics they are, and how the log is told."""
+"""What a plugin can't read, or breaks over: of which topics it is, and how the log is told."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def typed(cause: Exception, frame: bytes) -> DecodeError:
     error = DecodeError(f"the codec failed: {type(cause).__name__}: {cause}", frame)
     error.__cause__ = cause
     return error
+
+
+def broken(error: Exception, url: str) -> str:
+    """Tell of what only a mistake raises, a plugin's most likely: it costs the connection, and must
+    not take the client's other ones down. What is to be said of the connection."""
+    log.error("a connection to %s broke", url, exc_info=error)
+    return f"it broke: {error!r}"[:500]
 
 
 def topics_of(codec: Codec, error: Exception, frame: bytes) -> tuple[str, ...]:

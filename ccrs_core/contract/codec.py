@@ -181,10 +181,12 @@ class Heartbeat:
     """Send ``Codec.ping()`` every ``interval`` seconds.
 
     Where nothing at all is received for ``interval + timeout`` seconds the connection is dead.
+
+    :raises ValueError: where one of the two isn't above zero.
     """
 
-    interval: float
-    timeout: float
+    interval: float = attrs.field(validator=attrs.validators.gt(0))
+    timeout: float = attrs.field(validator=attrs.validators.gt(0))
 
 
 class Codec(ABC):
