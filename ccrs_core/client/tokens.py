@@ -52,12 +52,11 @@ class Tokens:
             return Token(held.value, None if left == float("inf") else left)
 
     def _checked(self, token: Token) -> Token:
+        value: object = token.value
         after = token.renew_after
-        good = isinstance(token.value, str) and token.value
-        if not good or not (after is None or after > 0):
-            raise PluginBroken(
-                f"{self._exchange.name}'s plugin gives no token that is good: {token}"
-            )
+        if type(value) is not str or not value or not (after is None or after > 0):
+            name = self._exchange.name
+            raise PluginBroken(f"{name}'s plugin gives no token that is good: {token}")
         return token
 
     async def _ask(self, first: Request[Token], route: Route, held: str) -> Token:
