@@ -139,7 +139,10 @@ class HttpTransport:
             made: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
             tried.append(made)
-            return await handler(made)
+            response = await handler(made)
+            if isinstance(made, _Request) and not made.departed:
+                _Request.departed = True  # they leave unseen: whatever was tried may have
+            return response
 
         try:
             async with (
@@ -373,9 +376,9 @@ class HttpConnection:
 
 
 class _Request(aiohttp.ClientRequest):
-    """Notes whether any of it may have left."""
+    """Notes whether any of it may have left: so may each where aiohttp has no such method."""
 
-    departed = False
+    departed = not hasattr(aiohttp.ClientRequest, "send")
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         self.departed = True

@@ -6,10 +6,12 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
 
 from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.errors import ConnectFailed, TimedOut, TransportError
+from ccrs_core.transport import http
 from ccrs_core.transport.base import TransportOptions
 from tests.transport.servers import BOTH, Make, Peer, answer, certificates, run, serve, silent
 
@@ -196,5 +198,28 @@ def test_a_kept_connection_that_ended_while_it_was_idle_is_not_used_again(make: 
                     await asyncio.sleep(0)
             await transport.aclose()
         assert len(arrived) == 3
+
+    run(main)
+
+
+def test_where_requests_leave_unseen_none_is_known_not_to_have_left(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answers_once(peer: Peer) -> None:
+        await request_of(peer)
+        await answer(peer, body=b"{}")
+        await request_of(peer)
+
+    async def main() -> None:
+        # As if aiohttp sent by another method.
+        monkeypatch.setattr(http._Request, "departed", False)
+        monkeypatch.setattr(http._Request, "send", aiohttp.ClientRequest.send)
+        async with serve(answers_once) as address:
+            transport = make()
+            await transport.request(f"http://{address}", ORDER)
+            with pytest.raises(TransportError) as failed:
+                await transport.request(f"http://{address}", ORDER)
+            await transport.aclose()
+        assert not failed.value.nothing_sent
 
     run(main)

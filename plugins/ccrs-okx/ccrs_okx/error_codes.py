@@ -19,6 +19,7 @@ from ccrs_core import (
     InvalidRequest,
     OrderNotFound,
     OrderRejected,
+    OutcomeUnknown,
     RateLimited,
 )
 from ccrs_core.wire import STATUSES, http_error, json_object, retry_after
@@ -176,6 +177,8 @@ def error_of(response: HttpResponse) -> CcrsError | None:
         return None if response.status < 400 else http_error(response, WINDOW_SECONDS)
     text = str(body.get("msg") or "no reason given")
     if code in _EACH:
+        if _taken(body.get("data")):
+            return OutcomeUnknown(code, f"some of it was taken, some refused: {text}")
         code, text = _first_failure(body.get("data"), code, text)
     error = CLASSES.get(code) or STATUSES.get(response.status, ExchangeError)
     if error is RateLimited:
@@ -184,6 +187,12 @@ def error_of(response: HttpResponse) -> CcrsError | None:
     if error is ExchangeError and response.status >= 500:
         error = ExchangeUnavailable
     return error(code, text)
+
+
+def _taken(items: Any) -> bool:
+    """Whether any item says that it was taken."""
+    rows = items if type(items) is list else ()
+    return any(type(item) is dict and item.get("sCode") == "0" for item in rows)
 
 
 def _first_failure(items: Any, code: str, text: str) -> tuple[str, str]:

@@ -261,19 +261,31 @@ def test_no_code_stands_for_two_errors_and_unknown_ones_go_by_the_status() -> No
 
 @pytest.mark.parametrize("code", ["1", "2"])
 def test_of_several_orders_the_first_failure_counts(code: str) -> None:
-    items = [{"sCode": "0", "sMsg": ""}, {"sCode": "51008", "sMsg": "poor"}, {"sCode": "51603"}]
+    items = [{"sCode": "", "sMsg": ""}, {"sCode": "51008", "sMsg": "poor"}, {"sCode": "51603"}]
     body = {"code": code, "msg": "", "data": items}
     error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
     assert type(error) is errors.InsufficientBalance
     assert isinstance(error, errors.ExchangeError)
     assert (error.code, error.text) == ("51008", "poor")
-    unclear: list[Any] = [[], None, {}, [7, None, {"sCode": 5}, {"sCode": ""}, {"sCode": "0"}]]
+    unclear: list[Any] = [[], None, {}, [7, None, {"sCode": 5}, {"sCode": ""}]]
     for data in unclear:
         body = {"code": code, "msg": "all failed", "data": data}
         error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
         assert type(error) is errors.ExchangeError
         assert isinstance(error, errors.ExchangeError)
         assert (error.code, error.text) == (code, "all failed")
+
+
+@pytest.mark.parametrize("code", ["1", "2"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_of_several_orders_of_which_one_was_taken_none_is_said_to_be_refused(
+    code: str, place: int
+) -> None:
+    items = [{"sCode": "51008", "sMsg": "poor"}, {"sCode": "51603"}]
+    items.insert(place, {"sCode": "0", "sMsg": "", "ordId": "17"})
+    body = {"code": code, "msg": "", "data": items}
+    error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
+    assert type(error) is errors.OutcomeUnknown
 
 
 def limited(response: HttpResponse) -> float | None:
