@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 import ccrs_core
@@ -60,6 +63,21 @@ class PropertyList(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
+def tell_values(
+    app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]
+) -> None:
+    """A public value is documented where it is written, not where users import it from: autodoc
+    would tell what its type is for."""
+    last = name.rpartition(".")[2]
+    for module in [*sys.modules] if what == "data" else ():
+        if module.startswith("ccrs_core.") and vars(sys.modules[module]).get(last) is found:
+            told = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", last))
+            if told is not None:
+                lines[:] = told
+                return
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_directive("ccrs-properties", PropertyList)
+    app.connect("autodoc-process-docstring", tell_values)
