@@ -305,7 +305,7 @@ class Requester:
         """
         left = limits.paused
         if left > self._context.options.request_patience:
-            text = f"the exchange asked for no requests for another {left:.0f} s"
+            text = f"no requests go there for another {left:.0f} s, since it refused one"
             raise RateLimited("", text, left)
         return left
 
