@@ -365,17 +365,16 @@ class Lines:
         needed = kind.absent is NEEDED
         at, much = self.get(kind.price, needed=needed), self.get(kind.size, needed=needed)
         self.add(f"{price} = {size} = None")
-        blank = [f"{raw} is not None and {raw} != ''" for raw in (much, at)]
+        # What has a size and needs a price must have one: that a side is empty is its size's word.
+        told = (much,) if needed else (much, at)
+        blank = [f"{raw} is not None and {raw} != ''" for raw in told]
         self.add(f"if {' and '.join(blank)}:")
-        known = f"{self.sizes(kind.scale)}[{much}] or None"
-        paid = f"SIZES[{at}] or None"
+        known, paid = f"{self.sizes(kind.scale)}[{much}]", f"PRICES[{at}]"
         if kind.bare:
-            known, paid = f"size_of_number({much}) or None", f"size_of_number({at}) or None"
-        self.add(f"    {size} = {known}")
+            known, paid = f"size_of_number({much})", f"price_of_number({at})"
+        self.add(f"    {size} = {known} or None")
         self.add(f"    if {size} is not None:")
         self.add(f"        {price} = {paid}")
-        self.add(f"        if {price} is None:")
-        self.add(f"            {size} = None")
         return price, size
 
 

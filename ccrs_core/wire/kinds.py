@@ -157,8 +157,9 @@ class Best(Kind):
 
 @attrs.frozen
 class Quote(Kind):
-    """Price and size of a side that stand apart; None and None where one of them is zero or blank.
-    For the fields ``bid`` and ``ask``. ``bare``: as JSON numbers."""
+    """Price and size of a side that stand apart; None and None where the size is zero or blank, and
+    with ``absent`` where the price is blank. For the fields ``bid`` and ``ask``. ``bare``: as JSON
+    numbers."""
 
     price: str
     size: str

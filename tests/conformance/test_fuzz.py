@@ -240,7 +240,8 @@ def test_a_sound_plugin_is_fuzzed_for_its_time_and_its_corpus_kept(empty: Path) 
 def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
     toy: Path, empty: Path
 ) -> None:
-    plant(toy, "except MALFORMED as", "except (KeyError, TypeError, AttributeError) as")
+    refused, raised = "raise TypeError(f", "raise RuntimeError(f"
+    plant(toy, refused, raised)
     done = fuzzing(toy, empty, "--seconds", "20", "--corpus", "kept")
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"found: \w+: .* \(ccrs_toy/codec\.py:\d+ in \S+\)", done.stderr)
@@ -258,7 +259,7 @@ def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
     assert "trying what was found before: 1" in next_run.stdout
     assert "seeds" not in next_run.stdout
 
-    plant(toy, "except (KeyError, TypeError, AttributeError) as", "except MALFORMED as")
+    plant(toy, raised, refused)
     mended = ccrs(empty, *again[1].split(), variables=site)
     assert mended.returncode == 0, mended.stderr
     assert "1 input is read or refused" in mended.stdout
@@ -266,9 +267,8 @@ def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
 
 @needs_atheris
 def test_an_input_that_kills_the_process_is_found_too(toy: Path, empty: Path) -> None:
-    abort = '        if not rows:\n            __import__("os").abort()\n'
-    events = "        events = [\n            Trade("
-    plant(toy, events, abort + events)
+    checked = "    if type(values) is not list:\n"
+    plant(toy, checked, f'{checked}        __import__("os").abort()\n')
     done = fuzzing(toy, empty, "--seconds", "5")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "found: reading it ends the process" in done.stderr

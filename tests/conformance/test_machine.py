@@ -142,12 +142,12 @@ class KeepsSubscriptions(BybitCodec):
 
 
 class Shared(BybitCodec):
-    streams: ClassVar[dict[str, Any]] = {}
-    handlers: ClassVar[dict[str, Any]] = {}
+    kept: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         super().__init__()
-        self._streams, self._handlers = self.streams, self.handlers
+        for name in ("_readers", "_lanes", "_tags", "_peeks"):
+            setattr(self, name, self.kept.setdefault(name, getattr(self, name)))
 
 
 class Prefers(BybitCodec):

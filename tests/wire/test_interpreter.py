@@ -172,13 +172,13 @@ def test_sides_are_there_together_or_not_at_all() -> None:
     for price, size, expected in (
         ("1.0", "2.0", ("1.0", "2.0")),
         ("1.0", "0.0", None),
-        ("0", "2", None),
-        ("", "2", None),
+        ("", "0", None),
         ("1", None, None),
     ):
         assert read(Quote("x", "y"), {"x": price, "y": size}) == expected
-    with pytest.raises(MALFORMED):
-        read(Quote("x", "y"), {"x": "1"})
+    for strange in ({"x": "1"}, {"x": "0", "y": "2"}, {"x": "", "y": "2"}, {"x": None, "y": "2"}):
+        with pytest.raises(MALFORMED):
+            read(Quote("x", "y"), strange)
     assert read(Quote("x", "y", absent=None), {"x": "1"}) is None
 
 
