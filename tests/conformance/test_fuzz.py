@@ -198,10 +198,17 @@ def empty(tmp_path: Path) -> Path:
     return folder
 
 
+KIND = '        kind = frame.get("type")\n'
+"""Of a new package's codec: the kind of a frame that is none of an open topic."""
+
+
 def plant(package: Path, old: str, new: str) -> None:
     """Change the codec of a new package, with its trades switched on."""
+    channels = package / "ccrs_toy" / "channels.py"
+    text = channels.read_text("utf-8")
+    channels.write_text(text.replace("# Channel.TRADES: Stream", "Channel.TRADES: Stream"), "utf-8")
     path = package / "ccrs_toy" / "codec.py"
-    text = path.read_text("utf-8").replace('# Channel.TRADES: "trades"', 'Channel.TRADES: "trades"')
+    text = path.read_text("utf-8")
     assert old in text
     path.write_text(text.replace(old, new), "utf-8")
 
@@ -240,8 +247,8 @@ def test_a_sound_plugin_is_fuzzed_for_its_time_and_its_corpus_kept(empty: Path) 
 def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
     toy: Path, empty: Path
 ) -> None:
-    refused, raised = "raise TypeError(f", "raise RuntimeError(f"
-    plant(toy, refused, raised)
+    raised = f'{KIND}        if kind is None:\n            raise RuntimeError("of no type")\n'
+    plant(toy, KIND, raised)
     done = fuzzing(toy, empty, "--seconds", "20", "--corpus", "kept")
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"found: \w+: .* \(ccrs_toy/codec\.py:\d+ in \S+\)", done.stderr)
@@ -259,7 +266,7 @@ def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
     assert "trying what was found before: 1" in next_run.stdout
     assert "seeds" not in next_run.stdout
 
-    plant(toy, raised, refused)
+    plant(toy, raised, KIND)
     mended = ccrs(empty, *again[1].split(), variables=site)
     assert mended.returncode == 0, mended.stderr
     assert "1 input is read or refused" in mended.stdout
@@ -267,8 +274,7 @@ def test_a_fault_is_found_kept_reproduced_and_tried_first_until_it_is_mended(
 
 @needs_atheris
 def test_an_input_that_kills_the_process_is_found_too(toy: Path, empty: Path) -> None:
-    checked = "    if type(values) is not list:\n"
-    plant(toy, checked, f'{checked}        __import__("os").abort()\n')
+    plant(toy, KIND, f'{KIND}        if kind is None:\n            __import__("os").abort()\n')
     done = fuzzing(toy, empty, "--seconds", "5")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "found: reading it ends the process" in done.stderr

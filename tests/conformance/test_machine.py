@@ -146,7 +146,7 @@ class Shared(BybitCodec):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("_readers", "_lanes", "_tags", "_peeks"):
+        for name in ("_readers", "_lanes", "_tags"):
             setattr(self, name, self.kept.setdefault(name, getattr(self, name)))
 
 
