@@ -20,6 +20,7 @@ from ccrs_core.emulator import Dialect
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
+from tests.mutants.lifetimes import Mortal
 from tests.mutants.wrappers import SpeaksThrough, Through
 
 _NUMBER = re.compile(rb"(?<=[:\[,])(-?\d+\.\d+)(?=[,}\]])")
@@ -114,7 +115,25 @@ class TradesAlone(Kraken):
     )
 
 
-for _each in (Scientific, WholeBooks, TradesAlone):
+class HalfADay(Kraken):
+    """Kraken, did it end connections after twelve hours: those that may race, and the others."""
+
+    def route(self, subscription: Subscription) -> Route:
+        return attrs.evolve(super().route(subscription), max_age=11 * 3600.0)
+
+    def dialect(self) -> Dialect:
+        return Mortal(super().dialect())
+
+
+class HalfADayOfBooks(HalfADay):
+    """And had it no connections that may race."""
+
+    capabilities: ClassVar[Capabilities] = attrs.evolve(
+        Kraken.capabilities, channels={Market.SPOT: frozenset({Channel.BOOK})}
+    )
+
+
+for _each in (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks):
     _each.__module__ = "ccrs_kraken"  # where its samples are
 
 NUMBERS = (
@@ -145,6 +164,11 @@ FEW = (
     "test_under_any_faults_of_frames_a_book_is_right_or_unreadable",
 )
 
+AGES = (
+    "test_connections_are_replaced_before_the_exchange_ends_them",
+    "test_a_connection_lives_until_the_exchanges_limit_of_age",
+)
+
 
 @pytest.mark.parametrize(
     ("exchange", "name"),
@@ -152,6 +176,7 @@ FEW = (
         *((Scientific, name) for name in NUMBERS),
         *((WholeBooks, name) for name in BOOKS),
         *((TradesAlone, name) for name in FEW),
+        *((each, name) for each in (HalfADay, HalfADayOfBooks) for name in AGES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

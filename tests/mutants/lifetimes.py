@@ -13,7 +13,7 @@ from ccrs_kraken import Kraken
 from ccrs_okx import Okx
 
 from ccrs_core.contract.codec import Alive, Codec, Message, Outbound, Reply
-from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.emulator import Dialect, Frame, Handshake, HttpRefusal, Visitor
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
@@ -144,7 +144,7 @@ class AgeTooHigh(Binance):
         return attrs.evolve(super().route(subscription), max_age=24.5 * 3600)
 
 
-class _Mortal(SpeaksThrough):
+class Mortal(SpeaksThrough):
     """Every connection ends some hours after it was opened."""
 
     hours = 12
@@ -167,7 +167,7 @@ class HalfADayNotDeclared(Okx):
     """The exchange ends connections after twelve hours, and that isn't declared."""
 
     def dialect(self) -> Dialect:
-        return _Mortal(super().dialect())
+        return Mortal(super().dialect())
 
 
 @caught_by(AGES)
@@ -175,7 +175,20 @@ class HalfADayOfKraken(Kraken):
     """The exchange ends connections after twelve hours, and that isn't declared."""
 
     def dialect(self) -> Dialect:
-        return _Mortal(super().dialect())
+        return Mortal(super().dialect())
+
+
+@caught_by(REPLACED)
+class BooksAreLeftToTheExchange(Kraken):
+    """Connections of books, which can't race, are said to live for longer than they do."""
+
+    def route(self, subscription: Subscription) -> Route:
+        route = super().route(subscription)
+        hours = 11 if route.sequence_scope is SequenceScope.GLOBAL else 12.5
+        return attrs.evolve(route, max_age=hours * 3600)
+
+    def dialect(self) -> Dialect:
+        return Mortal(super().dialect())
 
 
 class _PingsOnce(Through):
