@@ -16,6 +16,7 @@ from ccrs_kraken import Kraken
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.exchange import Capabilities, Exchange, Route
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import Dialect
 from ccrs_core.model.events import BookUpdate
 from ccrs_core.model.instruments import Market
@@ -133,7 +134,26 @@ class HalfADayOfBooks(HalfADay):
     )
 
 
-for _each in (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks):
+class _Decimals(SpeaksThrough):
+    """States ticks as numbers of decimals alone."""
+
+    def answered(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        def places(found: re.Match[bytes]) -> bytes:
+            step = Decimal(found[2].decode())
+            return found[1] + b"1E-%d" % max(0, -int(step.normalize().as_tuple().exponent))
+
+        body = re.sub(rb'("tick_size": ?")([^"]+)', places, response.body)
+        return attrs.evolve(response, body=body)
+
+
+class DecimalsAlone(Kraken):
+    """Kraken, did it state ticks as a number of decimals, which makes powers of ten up to one."""
+
+    def dialect(self) -> Dialect:
+        return _Decimals(super().dialect())
+
+
+for _each in (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks, DecimalsAlone):
     _each.__module__ = "ccrs_kraken"  # where its samples are
 
 NUMBERS = (
@@ -164,6 +184,12 @@ FEW = (
     "test_under_any_faults_of_frames_a_book_is_right_or_unreadable",
 )
 
+STEPS = (
+    "test_the_mapping_survives_a_refresh",
+    "test_a_changed_tick_is_told_once_and_used_from_then_on",
+    "test_a_change_of_any_rule_of_an_instrument_is_told",
+    "test_no_field_of_an_answer_has_a_twin",
+)
 AGES = (
     "test_connections_are_replaced_before_the_exchange_ends_them",
     "test_a_connection_lives_until_the_exchanges_limit_of_age",
@@ -176,6 +202,7 @@ AGES = (
         *((Scientific, name) for name in NUMBERS),
         *((WholeBooks, name) for name in BOOKS),
         *((TradesAlone, name) for name in FEW),
+        *((DecimalsAlone, name) for name in STEPS),
         *((each, name) for each in (HalfADay, HalfADayOfBooks) for name in AGES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,

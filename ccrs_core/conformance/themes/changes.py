@@ -10,6 +10,7 @@ import attrs
 
 from ccrs_core.conformance.judges.figures import candle_is_true, interval_of
 from ccrs_core.conformance.judges.steered import STATES, Stage, stated_by
+from ccrs_core.conformance.workbench.coined import another_step
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject
@@ -192,8 +193,8 @@ def _ruled(subject: Subject, instrument: Instrument) -> None:
 
 
 _RULES: Mapping[str, Callable[[Listing, int], Listing | None]] = {
-    "tick_size": lambda old, n: attrs.evolve(old, tick=old.tick.scaleb(n)),
-    "lot_size": lambda old, n: attrs.evolve(old, lot=old.lot.scaleb(n)),
+    "tick_size": lambda old, n: attrs.evolve(old, tick=another_step(old.tick, n)),
+    "lot_size": lambda old, n: attrs.evolve(old, lot=another_step(old.lot, n)),
     "min_size": lambda old, n: attrs.evolve(old, min_size=old.min_size + old.lot * n),
     "max_size": lambda old, n: attrs.evolve(old, max_size=old.max_size + old.lot * n),
     "min_notional": lambda old, n: attrs.evolve(old, min_notional=old.min_notional + n),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ccrs_core.conformance.judges.agreement import Watch, watching
+from ccrs_core.conformance.workbench.coined import another_step
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.samples import samples_of
@@ -84,10 +85,10 @@ class IdentityProperties:
         rest = [each for each in every if each not in last.values()]
         some = [rest[len(rest) * i // 16] for i in range(min(16, len(rest)))]
 
-        def check(kept: list[bool], coarser: list[bool]) -> None:
+        def check(kept: list[bool], ruled: list[bool]) -> None:
             listed = [
-                attrs.evolve(listing, tick=listing.tick * 5) if coarse else listing
-                for listing, keep, coarse in zip(some, kept, coarser, strict=True)
+                attrs.evolve(listing, tick=another_step(listing.tick)) if other else listing
+                for listing, keep, other in zip(some, kept, ruled, strict=True)
                 if keep
             ]
             venue.relist([*last.values(), *listed])
@@ -160,22 +161,24 @@ class IdentityProperties:
             for each in venue.listings.values()
             if (each.market, each.symbol) == (instrument.market, instrument.native)
         )
-        coarser = attrs.evolve(listing, tick=listing.tick * 10)
-        venue.relist([coarser if each is listing else each for each in venue.listings.values()])
+        ruled = attrs.evolve(listing, tick=another_step(listing.tick))
+        venue.relist([ruled if each is listing else each for each in venue.listings.values()])
         already = {watch: len(watch.events) for watch in (one, two) if watch is not None}
         told = await world.client.refresh_instruments(case.market)
         await settle(3.0)
         names = [change.symbol for change in told]
         assert names == [instrument.symbol], (
-            f"after the tick of {instrument.symbol} alone was changed, a refresh finds changes of "
-            f"{names}: GetInstruments must give equal instruments for equal listings. (A dialect "
-            "must read venue.listings anew for each request.)"
+            f"after the tick of {instrument.symbol} alone was changed from {listing.tick} to "
+            f"{ruled.tick}, a refresh finds {_found(names)}: GetInstruments must give "
+            "equal instruments for equal listings. (A dialect must read venue.listings anew for "
+            "each request, and spell ticks in a way that tells these apart.)"
         )
         (change,) = told
         assert change.changed == ("tick_size",), f"changed are {', '.join(change.changed)}"
         assert change.after is not None
-        assert change.after.tick_size == coarser.tick, (
-            f"the new tick is read as {change.after.tick_size}, listed is {coarser.tick}"
+        assert change.after.tick_size == ruled.tick, (
+            f"the tick of {instrument.symbol} is read as {change.after.tick_size}, where it was "
+            f"changed from {listing.tick} to {ruled.tick}"
         )
         for watch, seen in already.items():
             new = watch.events[seen:]
@@ -184,8 +187,8 @@ class IdentityProperties:
             )
             assert any(event.channel is not None for event in new), "no data came after the change"
         current = await world.client.instrument(instrument.symbol)
-        price = current.quantise_price(coarser.tick * 3 + listing.tick, Side.BUY)
-        assert price == coarser.tick * 3, f"a price is quantised to {price} after the change"
+        price = current.quantise_price(ruled.tick * 3 + ruled.tick / 10, Side.BUY)
+        assert price == ruled.tick * 3, f"a price is quantised to {price} after the change"
 
     @proves(18)
     def test_delisting_is_told_and_disturbs_no_feed(self, subject: Subject) -> None:
@@ -237,6 +240,10 @@ def _one_per_market(subject: Subject) -> list[Case]:
     for case in subject.cases():
         found.setdefault(case.market, case)
     return list(found.values())
+
+
+def _found(names: Sequence[str]) -> str:
+    return f"changes of {', '.join(names)}" if names else "no change"
 
 
 def _changes(events: Iterable[object]) -> list[InstrumentChanged]:

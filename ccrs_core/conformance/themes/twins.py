@@ -21,6 +21,7 @@ import pytest
 from ccrs_core.conformance.judges.steered import figures
 from ccrs_core.conformance.themes.changes import few
 from ccrs_core.conformance.themes.declared import declared_subscriptions, wake
+from ccrs_core.conformance.workbench.coined import another_step
 from ccrs_core.conformance.workbench.facts import FILE
 from ccrs_core.conformance.workbench.line import Line, Page, Wire
 from ccrs_core.conformance.workbench.material import parsed, spelled
@@ -392,10 +393,10 @@ def _answers(subject: Subject, market: Market) -> list[tuple[Request[Any], list[
 
 def _ruled(listing: Listing) -> Listing:
     """The same instrument by other rules."""
-    lot = listing.lot * 10
+    lot = another_step(listing.lot)
     return attrs.evolve(
         listing,
-        tick=listing.tick * 10,
+        tick=another_step(listing.tick),
         lot=lot,
         min_size=listing.min_size + 3 * lot,
         max_size=listing.max_size + 7 * lot,

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import attrs
 
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.emulator import Listing
 from ccrs_core.model.instruments import Instrument, Market, unified_symbol
+
+
+def another_step(step: Decimal, places: int = 1) -> Decimal:
+    """Another tick or lot, so many decimal places away, that also those can spell who state a
+    number of decimals: coarser, unless it would be more than one."""
+    coarser = step.scaleb(places)
+    other = coarser if coarser <= 1 else step.scaleb(-places)
+    return Decimal(f"{other.normalize():f}")
 
 
 def renamed(instrument: Instrument, base: str) -> Instrument:
