@@ -29,7 +29,8 @@ class TableCodec(Codec):
     What is left to write: :meth:`subscribe` and :meth:`unsubscribe`, which call :meth:`open` and
     :meth:`close`; pings and logins; and :meth:`control` for frames that are no topic's.
 
-    :raises ValueError: when a class is made whose usual frames don't begin with its ``head``.
+    :raises ValueError: when a class is made whose usual frames don't begin with its ``head``,
+        or whose table or ``answers`` can't be right.
     """
 
     channels: ClassVar[Mapping[Channel, Stream]] = {}
@@ -39,7 +40,7 @@ class TableCodec(Codec):
     intervals: ClassVar[Mapping[str, str]] = {}
     """The exchange's names of candle intervals by the unified ones."""
     answers: ClassVar[Mapping[bytes, Sequence[Message]]] = {}
-    """What frames say that aren't JSON."""
+    """What frames say that aren't JSON, of at most 32 bytes."""
 
     def __init__(self) -> None:
         self._readers: dict[str, list[Lane]] = {}
@@ -256,6 +257,13 @@ class TableCodec(Codec):
                 )
             if cls.head is not None:
                 cls._check_usual(cls.head, stream)
+        answers: Mapping[Any, Any] = cls.answers
+        for answer in answers:
+            if not isinstance(answer, bytes) or len(answer) > _ANSWER:
+                raise ValueError(
+                    f"{cls.__name__}: {answer!r:.60} is no answer of at most {_ANSWER} bytes: write"
+                    ' b"…"; what is longer, or JSON, is for control'
+                )
         if cls.head is not None:
             cls._opening, cls._closing = cls.head.start, cls.head.stop
             cls._key = cls.head.start[1:]

@@ -248,3 +248,12 @@ def test_a_codec_whose_usual_frames_begin_otherwise_isnt_made(reads: Any, place:
 def test_a_table_is_one_of_streams() -> None:
     with pytest.raises(ValueError, match=r"Wrong: top_of_book is .*; write Stream\(name, shape\)"):
         type("Wrong", (TableCodec,), {"channels": {Channel.TOP_OF_BOOK: _Alone.shape}})
+
+
+@pytest.mark.parametrize(
+    "answer", ["pong", b"x" * 33, b'{"op":"pong","time":1794000123005,"by":1}']
+)
+def test_answers_that_would_never_be_heard_are_refused(answer: Any) -> None:
+    with pytest.raises(ValueError, match=r"Wrong: .* is no answer of at most 32 bytes"):
+        type("Wrong", (TableCodec,), {"answers": {answer: ()}})
+    assert issubclass(type("Right", (TableCodec,), {"answers": {b"x" * 32: ()}}), TableCodec)
