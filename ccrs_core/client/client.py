@@ -269,7 +269,7 @@ class Client:
         tokens = self._tokens.get(account.name)
         if tokens is None:
             requester = Requester(self._opened().context, account)
-            tokens = Tokens(self.exchange, requester, self._clock)
+            tokens = Tokens(self._opened().context, requester)
             self._tokens[account.name] = tokens
         return await tokens.get(route)
 

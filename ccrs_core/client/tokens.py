@@ -7,11 +7,13 @@ import asyncio
 import attrs
 
 from ccrs_core.contract.access import Token
-from ccrs_core.contract.exchange import Exchange, Route
+from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import Request
 from ccrs_core.errors import AuthError, ExchangeError, PluginBroken
 from ccrs_core.requests.requester import Requester
-from ccrs_core.transport.base import Clock
+from ccrs_core.transport.base import Discreet
+from ccrs_core.transport.context import Context
+from ccrs_core.transport.masking import UNSHOWN
 
 
 @attrs.define(eq=False)
@@ -24,10 +26,11 @@ class _Held:
 class Tokens:
     """The tokens of one account. Connections whose question is the same share one."""
 
-    def __init__(self, exchange: Exchange, requester: Requester, clock: Clock) -> None:
-        self._exchange = exchange
+    def __init__(self, context: Context, requester: Requester) -> None:
+        self._exchange = context.exchange
         self._requester = requester
-        self._clock = clock
+        self._clock = context.clock
+        self._transport = context.transport
         self._held: dict[Request[Token], _Held] = {}
 
     async def get(self, route: Route) -> Token | None:
@@ -43,7 +46,13 @@ class Tokens:
         async with held.turn:
             now = self._clock.monotonic()
             if now >= held.good_until:
-                token = self._checked(await self._ask(question, route, held.value))
+                unshown = UNSHOWN.set(True)
+                try:
+                    token = self._checked(await self._ask(question, route, held.value))
+                finally:
+                    UNSHOWN.reset(unshown)
+                if isinstance(self._transport, Discreet):
+                    self._transport.hide(token.value)
                 now = self._clock.monotonic()
                 held.value = token.value
                 seconds = token.renew_after

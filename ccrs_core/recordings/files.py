@@ -14,7 +14,7 @@ from ccrs_core.contract.credentials import Credentials
 from ccrs_core.errors import RecordingFailed, UsageError
 from ccrs_core.recordings.format import End, Header, Received, Record, decode, encode
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
-from ccrs_core.transport.masking import spellings
+from ccrs_core.transport.masking import spelled, spellings
 
 log = logging.getLogger("ccrs.recording")
 
@@ -158,6 +158,10 @@ class RecordingWriter:
                 raise
 
     # --- secrets ---
+
+    def hide(self, secret: str) -> None:
+        """Never write this down, in any spelling that it has in JSON, queries and forms."""
+        self._secrets = sorted({*self._secrets, *spelled(secret)}, key=len, reverse=True)
 
     def holds_secret(self, *texts: bytes) -> bool:
         return any(secret in text for secret in self._secrets for text in texts)

@@ -11,7 +11,7 @@ from ccrs_core.errors import ConnectionLost, TransportError
 from ccrs_core.recordings.files import RecordingWriter
 from ccrs_core.recordings.format import ABORTED, Closed, Http, Opened, Received, Sent
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
-from ccrs_core.transport.masking import MASK, shown_url
+from ccrs_core.transport.masking import MASK, UNSHOWN, shown_url
 
 _LOGIN = re.compile(
     rb'"(?:op|method|event|action)"\s*:\s*"'
@@ -32,12 +32,16 @@ class RecordingTransport:
         self._clock = clock
         self._connections = 0
 
+    def hide(self, secret: str) -> None:
+        """See :meth:`RecordingWriter.hide`."""
+        self._writer.hide(secret)
+
     async def connect(
         self, url: str, headers: Sequence[tuple[str, str]] = ()
     ) -> RecordingConnection:
         connection = await self._transport.connect(url, headers)
         self._connections += 1
-        shown = shown_url(url)
+        shown = self._writer.cleaned(shown_url(url).encode()).decode()
         self._writer.write(Opened(self._clock.time_ns(), self._connections, shown))
         return RecordingConnection(connection, self._connections, self._writer, self._clock)
 
@@ -45,7 +49,7 @@ class RecordingTransport:
         response = await self._transport.request(base_url, request)
         texts = [value.encode() for value in request.headers.values()]
         texts += [request.query_string.encode(), request.path.encode(), request.body]
-        secret = self._writer.holds_secret(*texts)
+        secret = UNSHOWN.get() or self._writer.holds_secret(*texts)
         query = request.query_string
         url = f"{base_url}{request.path}" + (f"?{query}" if query else "")
         if secret:

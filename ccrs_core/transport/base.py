@@ -125,6 +125,14 @@ async def serve(connection: Connection, sink: Sink) -> None:
             return
 
 
+@runtime_checkable
+class Discreet(Protocol):
+    """A transport that shows others what passes, but for what it is told to hide."""
+
+    def hide(self, secret: str) -> None:
+        """Show this no more, in whatever spelling, from now on."""
+
+
 class Transport(Protocol):
     """Opens WebSockets and makes HTTP requests."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from urllib.parse import quote, quote_plus
 
 from ccrs_core.contract.credentials import Credentials
 
 MASK = "***"
+
+UNSHOWN: ContextVar[bool] = ContextVar("unshown", default=False)
+"""Whether what is asked just now is answered by a secret: neither is to be shown."""
 
 _TOKEN = re.compile(
     r"([?&;#][\w.%-]*(?:token|key|sign|auth|jwt|secret|passphrase|password)[\w.%-]*=)[^&;#]*",
@@ -36,10 +40,12 @@ def spellings(credentials: Credentials | None) -> list[bytes]:
     longest first, since one may hold another."""
     if credentials is None:
         return []
-    found: set[str] = set()
-    for secret in (credentials.key, credentials.secret, credentials.passphrase):
-        if secret:
-            found.update(_spellings(secret))
+    return spelled(credentials.key, credentials.secret, credentials.passphrase or "")
+
+
+def spelled(*secrets: str) -> list[bytes]:
+    """All that secrets look like; the longest first."""
+    found = {text for secret in secrets if secret for text in _spellings(secret)}
     return sorted((text.encode() for text in found), key=len, reverse=True)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -32,6 +34,9 @@ from ccrs_core import (
     Token,
     trades,
 )
+from ccrs_core.recordings.files import RecordingWriter
+from ccrs_core.recordings.format import Header
+from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock
 from tests.toy import Toy, ToyCodec, ToyServer
 from tests.virtual import scenario
@@ -247,6 +252,50 @@ async def test_a_key_that_is_refused_a_token_ends_the_client_at_once() -> None:
         async with client, client.subscribe(trades("BTC/USD")):
             await asyncio.sleep(1000.0)
     assert len(server.asked) == 1
+
+
+class UnderAnotherName(InTheFrame):
+    def sign(self, frame: Outbound, access: Access) -> Outbound:
+        return orjson.dumps({**orjson.loads(frame), "token": access.token, "s": [access.token]})
+
+
+@pytest.mark.parametrize("in_address", [False, True])
+def test_a_recording_holds_no_token_however_it_is_shown(in_address: bool, tmp_path: Path) -> None:
+    @scenario
+    async def play() -> None:
+        server = TokenServer()
+        server.now = asyncio.get_running_loop().time
+        writer = RecordingWriter(tmp_path / "it.jsonl", credentials=KEY)
+        transport = RecordingTransport(MemoryTransport(server), writer, clock=VirtualClock())
+        exchange = Tokened(in_address=in_address)
+        if in_address:
+            exchange._route = attrs.evolve(exchange._route, url="{stream}/ws/{token}/all")
+        else:
+            exchange._codec = UnderAnotherName
+        client = ccrs_core.connect(
+            exchange, transport=transport, clock=VirtualClock(), credentials=KEY
+        )
+        writer.begin(
+            Header(
+                ns=0,
+                exchange="toy",
+                exchange_version="1",
+                core_version="1",
+                environment="mainnet",
+                subscriptions=(),
+            )
+        )
+        async with client, client.subscribe(trades("BTC/USD")):
+            await asyncio.sleep(RENEW + 60.0)
+            server.tokens.clear()
+            await asyncio.sleep(RENEW + 60.0)
+        writer.close()
+        assert len(server.asked) > 3
+        text = (tmp_path / "it.jsonl").read_text("utf-8")
+        assert text.count("***") > 3
+        assert not re.search(r"t(/|\\/|%2[fF])\d", text)
+
+    play()
 
 
 @scenario
