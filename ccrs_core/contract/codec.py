@@ -32,7 +32,8 @@ class Data:
     number isn't above the last delivered one brings nothing new. None where repeats can't occur or
     are recognised by trade id. (The core puts the bytes of ``Codec.peek`` there.) ``restart`` says
     that the exchange began to count anew here. ``peek_agrees``: ``Codec.peek`` says the same of the
-    frame, so that the core may spare itself asking.
+    frame, or could (decoding depends on no earlier frame, and no later one on this), so that the
+    core may spare itself asking.
     """
 
     topic: str

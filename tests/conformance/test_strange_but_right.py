@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import attrs
 import orjson
 import pytest
+from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
@@ -153,6 +154,22 @@ class DecimalsAlone(Kraken):
         return _Decimals(super().dialect())
 
 
+class _Unglanced(Through):
+    """Tells no number at a glance."""
+
+    def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
+        told = super().peek(frame)
+        return None if told is None or isinstance(told[1], int) else told
+
+
+class NothingAtAGlance(Bybit):
+    """Bybit, were numbers known by decoding alone."""
+
+    def codec(self, route: Route) -> Codec:
+        return _Unglanced(super().codec(route))
+
+
+NothingAtAGlance.__module__ = "ccrs_bybit"
 for _each in (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks, DecimalsAlone):
     _each.__module__ = "ccrs_kraken"  # where its samples are
 
@@ -190,6 +207,12 @@ STEPS = (
     "test_a_change_of_any_rule_of_an_instrument_is_told",
     "test_no_field_of_an_answer_has_a_twin",
 )
+GLANCES = (
+    "test_a_glance_at_a_frame_says_what_decoding_it_says",
+    "test_rows_of_several_frames_in_one_say_the_same",
+    "test_a_burst_keeps_the_newest_state_of_each_topic",
+    "test_racing_connections_deliver_what_one_does",
+)
 AGES = (
     "test_connections_are_replaced_before_the_exchange_ends_them",
     "test_a_connection_lives_until_the_exchanges_limit_of_age",
@@ -203,6 +226,7 @@ AGES = (
         *((WholeBooks, name) for name in BOOKS),
         *((TradesAlone, name) for name in FEW),
         *((DecimalsAlone, name) for name in STEPS),
+        *((NothingAtAGlance, name) for name in GLANCES),
         *((each, name) for each in (HalfADay, HalfADayOfBooks) for name in AGES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
