@@ -15,6 +15,7 @@ from ccrs_bybit import Bybit
 from ccrs_kraken import Kraken
 
 from ccrs_core.conformance import ConformanceSuite, Profile, Subject
+from ccrs_core.conformance.workbench.material import parsed, spelled
 from ccrs_core.contract.codec import Codec, Data, Message
 from ccrs_core.contract.exchange import Capabilities, Exchange, Route
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
@@ -154,6 +155,33 @@ class DecimalsAlone(Kraken):
         return _Decimals(super().dialect())
 
 
+def _turned(frame: bytes) -> bytes:
+    if b'"trade"' not in frame or b'"data"' not in frame:
+        return frame
+    tree = parsed(frame)
+    return spelled({**tree, "data": tree["data"][::-1]})
+
+
+class _ListsNewestFirst(SpeaksThrough):
+    def said(self, payload: bytes) -> bytes | None:
+        return _turned(payload)
+
+
+class _ReadsNewestFirst(Through):
+    def frame(self, frame: bytes) -> bytes:
+        return _turned(frame)
+
+
+class NewestFirst(Kraken):
+    """Kraken, did it list the newest trade of a frame first."""
+
+    def codec(self, route: Route) -> Codec:
+        return _ReadsNewestFirst(super().codec(route))
+
+    def dialect(self) -> Dialect:
+        return _ListsNewestFirst(super().dialect())
+
+
 class _Unglanced(Through):
     """Tells no number at a glance."""
 
@@ -170,7 +198,17 @@ class NothingAtAGlance(Bybit):
 
 
 NothingAtAGlance.__module__ = "ccrs_bybit"
-for _each in (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks, DecimalsAlone):
+
+
+class ReadBackwards(Kraken):
+    """Kraken, read wrong: the newest trade is taken to stand first."""
+
+    def codec(self, route: Route) -> Codec:
+        return _ReadsNewestFirst(super().codec(route))
+
+
+_KRAKENS = (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks, DecimalsAlone)
+for _each in (*_KRAKENS, NewestFirst, ReadBackwards):
     _each.__module__ = "ccrs_kraken"  # where its samples are
 
 NUMBERS = (
@@ -213,6 +251,10 @@ GLANCES = (
     "test_a_burst_keeps_the_newest_state_of_each_topic",
     "test_racing_connections_deliver_what_one_does",
 )
+ORDERS = (
+    "test_rows_of_several_frames_in_one_say_the_same",
+    "test_what_streams_bring_is_what_happened_in_the_market",
+)
 AGES = (
     "test_connections_are_replaced_before_the_exchange_ends_them",
     "test_a_connection_lives_until_the_exchanges_limit_of_age",
@@ -227,6 +269,7 @@ AGES = (
         *((TradesAlone, name) for name in FEW),
         *((DecimalsAlone, name) for name in STEPS),
         *((NothingAtAGlance, name) for name in GLANCES),
+        *((NewestFirst, name) for name in ORDERS),
         *((each, name) for each in (HalfADay, HalfADayOfBooks) for name in AGES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
@@ -235,6 +278,14 @@ def test_a_strange_exchange_that_is_read_right_passes(exchange: type[Exchange], 
     suite: Any = ConformanceSuite()
     with contextlib.suppress(pytest.skip.Exception):  # what isn't declared isn't asked for
         getattr(suite, name)(Subject(exchange, profile=Profile.QUICK))
+
+
+def test_rows_that_are_read_backwards_are_no_strange_exchange() -> None:
+    suite: Any = ConformanceSuite()
+    with pytest.raises(AssertionError):
+        suite.test_what_streams_bring_is_what_happened_in_the_market(
+            Subject(ReadBackwards, profile=Profile.QUICK)
+        )
 
 
 def test_the_strange_exchanges_are_strange() -> None:

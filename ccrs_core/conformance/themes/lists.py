@@ -49,8 +49,13 @@ class Shown:
     place: Place
     rows: list[Any]
     topics: frozenset[str]
+    channel: Channel | None
     envelope: str
     """What the frame says beside its rows, without what counts or tells time."""
+
+    @property
+    def kind(self) -> tuple[Place, Channel | None]:
+        return self.place, self.channel
 
     def with_rows(self, rows: Sequence[Any]) -> bytes:
         """The frame with other rows in it."""
@@ -104,17 +109,20 @@ class ListProperties:
         """Where frames list rows, rows of several frames in one, of one instrument or of several
         that are wanted, bring the same events with the same numbers as the frames one by one, and
         those of instruments that aren't wanted bring none. So it is with the rows of one frame in
-        several. ``peek``, ``newest`` and ``shortcut`` say of such frames what ``decode`` says."""
+        several. Rows stand in the order in which the emulator lists those of one frame. ``peek``,
+        ``newest`` and ``shortcut`` say of such frames what ``decode`` says."""
         joins = Oddity.SEVERAL_ROWS not in subject.dialect().lacks
         tried = False
         for stretch in _stretches(subject):
             listed = list(_listed(stretch))
+            several = list(_several(listed))
+            backwards = _newest_first(stretch, several)
             for run in _runs(listed) if joins else ():
                 tried = True
-                _joined(stretch, run)
-            for shown in _several(listed):
+                _joined(stretch, run, run[-1].kind in backwards)
+            for shown in several:
                 tried = True
-                _split(stretch, shown)
+                _split(stretch, shown, shown.kind in backwards)
         if not tried:
             subject.undeclared("frame that lists rows")
 
@@ -178,7 +186,9 @@ def _listed(stretch: Stretch) -> Iterator[Shown]:
         events = sum(len(message.events) for message in data)
         topics = frozenset(message.topic for message in data)
         for place, rows in _lists(tree, events):
-            yield Shown(number, tree, place, rows, topics, _envelope(replaced(tree, place, [])))
+            channel = data[0].events[0].channel
+            envelope = _envelope(replaced(tree, place, []))
+            yield Shown(number, tree, place, rows, topics, channel, envelope)
 
 
 def _lists(value: Any, events: int, path: Place = ()) -> Iterator[tuple[Place, list[Any]]]:
@@ -301,9 +311,30 @@ def _plain(event: Any) -> Any:
     return attrs.evolve(event, **{k: v for k, v in general.items() if k in names})
 
 
-def _joined(stretch: Stretch, run: Sequence[Shown]) -> None:
+def _newest_first(
+    stretch: Stretch, several: Sequence[Shown]
+) -> frozenset[tuple[Place, Channel | None]]:
+    """The kinds of frames whose rows are read from the last one on. That events come in the
+    market's order is judged elsewhere, by these very frames."""
+    found: dict[tuple[Place, Channel | None], list[bool]] = {}
+    for shown in several:
+        due = _told(_read(stretch.primed([shown]), stretch.frames[shown.number]))
+        ways = [_told(_apart(stretch, shown, backwards)) == due for backwards in (False, True)]
+        if ways[0] != ways[1]:
+            found.setdefault(shown.kind, []).append(ways[1])
+    return frozenset(kind for kind, backwards in found.items() if all(backwards))
+
+
+def _apart(stretch: Stretch, shown: Shown, backwards: bool) -> list[Message]:
+    """What its rows say in frames of their own, the oldest first."""
+    codec = stretch.primed([shown])
+    rows = shown.rows[::-1] if backwards else shown.rows
+    return [message for row in rows for message in _read(codec, shown.with_rows([row]))]
+
+
+def _joined(stretch: Stretch, run: Sequence[Shown], backwards: bool) -> None:
     last = run[-1]
-    rows = [row for shown in run for row in shown.rows]
+    rows = [row for shown in (run[::-1] if backwards else run) for row in shown.rows]
     frame = last.with_rows(rows)
     where = f"\n  the frame: {frame[:700]!r}"
     single = stretch.primed(run)
@@ -396,15 +427,13 @@ def _glanced(
     assert frame in kept, f"newest() leaves out a frame for one that says less{where}"
 
 
-def _split(stretch: Stretch, shown: Shown) -> None:
-    frames = [shown.with_rows([row]) for row in shown.rows]
-    codec = stretch.primed([shown])
-    apart = [message for frame in frames for message in _read(codec, frame)]
+def _split(stretch: Stretch, shown: Shown, backwards: bool) -> None:
+    apart = _apart(stretch, shown, backwards)
     whole = _read(stretch.primed([shown]), stretch.frames[shown.number])
     due, told = _told(whole), _told(apart)
     assert told == due, (
-        f"{len(frames)} frames of one row each bring {_first(told, due)}, though in one frame they "
-        f"bring that: {stretch.frames[shown.number][:700]!r}"
+        f"{len(shown.rows)} frames of one row each bring {_first(told, due)}, though in one frame "
+        f"they bring that: {stretch.frames[shown.number][:700]!r}"
     )
 
 
