@@ -259,7 +259,7 @@ class CodecsKeptForEver(BybitCodec):
 class DataBeforeItWasSubscribed(BybitCodec):
     """After unsubscribing, frames of the topic are read as before."""
 
-    def _close(self, topic: str) -> None:
+    def close(self, subscriptions: Sequence[Subscription]) -> None:
         pass
 
 
