@@ -12,9 +12,11 @@ settings.register_profile("ccrs", deadline=None)
 settings.load_profile("ccrs")
 
 _NAMED = tuple(
-    Path(__file__).parent / "tests" / path for path in ("mutants", "cli/test_interrupts.py")
+    Path(__file__).parent / "tests" / path
+    for path in ("benchmarks", "mutants", "cli/test_interrupts.py")
 )
-"""What takes minutes: hundreds of broken plugins; commands interrupted at many moments."""
+"""What takes minutes: short runs of each benchmark, hundreds of broken plugins, interrupted
+commands."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
