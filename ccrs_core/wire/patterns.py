@@ -365,8 +365,10 @@ class _Converter:
                 return repr(self.defaults[name])
             case Always():
                 return self.constant(kind.value)
-            case Count():
+            case Count() if name == self.shape.numbered_by:
                 return "number"
+            case Count():
+                return f"int(found[{self.groups[name]}])"
         return f"found[{self.groups[name]}]"
 
     def constructors(self) -> Any:
@@ -399,10 +401,21 @@ class _Converter:
             return
         if name == self.shape.numbered_by and isinstance(kind, Count) and kind.minus == 0:
             return
+        if name in self.groups and self._identifies(kind):
+            return
         if isinstance(kind, Best | Quote):
             self._side(name, kind)
             return
         self.late[name] = self._expression(name, kind)
+
+    def _identifies(self, kind: Kind) -> bool:
+        """Whether a count is an identity, too: then whoever looks for holes reads it of each event,
+        and to leave it would have all be converted at once."""
+        if not isinstance(kind, Count) or kind.minus or kind.unless:
+            return False
+        return any(
+            isinstance(each, Digits) and each.path == kind.path for _, each in self.shape.fields
+        )
 
     def _side(self, name: str, kind: Best | Quote) -> None:
         places = [self.groups.get(f"{name}.{part}") for part in ("price", "size")]
