@@ -45,6 +45,11 @@ def identify(messages: Sequence[Message], identity: bytes) -> None:
             message.sequence = identity + own
 
 
+def _told(effects: Sequence[Effect]) -> set[str]:
+    """The topics of which something could be read."""
+    return {e.topic for e in effects if isinstance(e, Data | Unchanged)}
+
+
 class FrameReader:
     """Reads the frames of one connection.
 
@@ -92,12 +97,18 @@ class FrameReader:
         if self._codec.compression is not None:
             frames = self._inflated(frames, now, effects)
         if self.replaceable and len(frames) > 1:
-            frames = self._newest(frames, now, effects)
+            self._conflate(frames, now, now_ns, effects)
+        else:
+            self._take(frames, now, now_ns, effects)
+        return effects
+
+    def _take(
+        self, frames: Sequence[bytes], now: float, now_ns: int, effects: list[Effect]
+    ) -> None:
         if self.contests is None:
             self._decode(frames, now, now_ns, effects)
         else:
             self._race(frames, now, now_ns, effects, self.contests)
-        return effects
 
     def _inflated(
         self, frames: Sequence[bytes], now: float, effects: list[Effect]
@@ -112,18 +123,57 @@ class FrameReader:
                 self._unreadable(error, frame, now, effects)
         return content
 
-    def _newest(
-        self, frames: Sequence[bytes], now: float, effects: list[Effect]
-    ) -> Sequence[bytes]:
-        """Without the frames that later ones replace."""
+    # --- bursts ---
+
+    def _conflate(
+        self, frames: Sequence[bytes], now: float, now_ns: int, effects: list[Effect]
+    ) -> None:
+        """Read a burst but for the frames that later ones replace."""
         try:
             kept, superseded = self._codec.newest(frames, self.replaceable)
         except Exception:
-            return frames  # decoding finds the frame that is to blame
+            kept, superseded = frames, {}  # decoding finds the frame that is to blame
+        said: list[Effect] = []
+        self._take(kept, now, now_ns, said)
+        if superseded:
+            superseded = dict(superseded)
+            silent = superseded.keys() - _told(said)
+            if silent:
+                said[:0] = self._earlier(frames, kept, silent, superseded, now, now_ns)
+            self.only_topic, self.data_alone = None, False
         for name, count in superseded.items():
-            self._counters.superseded += count
-            effects.append(Superseded(name, count))
-        return kept
+            if count:
+                self._counters.superseded += count
+                effects.append(Superseded(name, count))
+        effects += said
+
+    def _earlier(
+        self,
+        frames: Sequence[bytes],
+        kept: Sequence[bytes],
+        silent: set[str],
+        superseded: dict[str, int],
+        now: float,
+        now_ns: int,
+    ) -> list[Effect]:
+        """What is to stand before what the kept frames said: the newest of those left out that
+        tell anything of the ``silent`` topics. A frame that looks like a state may say nothing,
+        or be broken."""
+        known = {id(frame) for frame in kept}
+        found: list[Effect] = []
+        for frame in reversed(frames):
+            if not silent:
+                break
+            told = None if id(frame) in known else self._peek(frame)
+            if told is None or told[0] not in silent:
+                continue
+            (name, *_), late, said = told, self._counters.late, list[Effect]()
+            superseded[name] -= 1
+            self._take((frame,), now, now_ns, said)
+            found[:0] = said
+            if name in _told(said) or self._counters.late > late:
+                silent.discard(name)
+        return found
 
     # --- decoding ---
 

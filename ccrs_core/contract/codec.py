@@ -260,7 +260,8 @@ class Codec(ABC):
 
         Only frames of the ``replaceable`` topics may be left out, and only where a later frame with
         a greater number tells the topic's whole state, with no restart from there to it. What it
-        can't judge, it keeps. By default it goes by ``peek``: override it where the exchange's
+        can't judge, it keeps. Should that later frame say nothing after all, the core decodes those
+        left out, the newest first. By default it goes by ``peek``: override it where the exchange's
         spelling allows a whole burst to be judged at once.
         """
         newest: dict[str, int] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import orjson
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import (
@@ -18,6 +18,7 @@ from ccrs_core import (
     Outbound,
     Patience,
     Subscription,
+    Unrecognised,
 )
 from ccrs_core.connections.effects import (
     Close,
@@ -25,6 +26,7 @@ from ccrs_core.connections.effects import (
     Effect,
     Send,
     Silent,
+    Superseded,
     TopicState,
     Unreadable,
 )
@@ -113,6 +115,66 @@ def test_a_bug_of_the_codec_costs_one_frame_not_the_client(
     assert venue.session.counters.unreadable == 1
     assert len(venue.of(Data)) == 2
     assert not venue.of(Close)
+
+
+class Blanks(ToyCodec):
+    """A codec of an exchange some of whose states say nothing yet."""
+
+    def _read(self, message: dict[str, Any], now_ns: int) -> Message:
+        if message.get("q") == []:
+            return Unrecognised("no price yet")
+        return super()._read(message, now_ns)
+
+
+_QUOTES: dict[str, list[str]] = {"good": ["1", "2"], "blank": [], "broken": ["x", "2"]}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.sampled_from([*_QUOTES]), st.integers(-1, 2)),
+        min_size=2,
+        max_size=12,
+    ),
+    st.booleans(),
+)
+@example([("A", "good", 1), ("A", "blank", 1)], False)
+def test_of_a_burst_the_newest_state_that_says_anything_is_delivered(
+    burst: list[tuple[str, str, int]], racing: bool
+) -> None:
+    frames: list[dict[str, Any]] = []
+    number = 10
+    for native, quote, step in burst:
+        number += step
+        frames.append({"t": f"top.{native}", "n": number, "q": _QUOTES[quote]})
+    ends = []
+    for replaceable in ({"top.A", "top.B"}, set[str]()):
+        venue = opened(top("A"), top("B"), codec=Blanks())
+        venue.session.reader.replaceable = replaceable
+        venue.session.reader.contests = {} if racing else None
+        before = venue.session.counters.unrecognised
+        venue.receive(*frames)
+        ends.append({data.topic: data for data in venue.of(Data)})
+        counters = venue.session.counters
+        replaced = sum(effect.count for effect in venue.of(Superseded))
+        blank = counters.unrecognised - before
+        assert counters.superseded == replaced
+        assert len(venue.of(Data)) + replaced + blank + counters.unreadable == len(frames)
+        if len({frame["t"] for frame in frames}) == 1 and not replaceable:
+            good = [at for at, (_, quote, _) in enumerate(burst) if quote == "good"]
+            assert bool(ends[-1]) == bool(good)
+    assert ends[0] == ends[1]
+
+
+def test_what_is_looked_at_again_stands_before_what_the_burst_ended_with() -> None:
+    venue = opened(top("A"), codec=Blanks())
+    venue.session.reader.replaceable = {"top.A"}
+    venue.receive(
+        *({"t": "top.A", "n": n, "q": [q, "9"]} for n, q in ((1, "1"), (2, "2"), (3, "x")))
+    )
+    assert [type(effect) for effect in venue.told[-3:]] == [Superseded, Data, Unreadable]
+    (data,) = venue.of(Data)
+    assert data.sequence == 2
+    assert venue.session.reader.only_topic is None
 
 
 def test_a_codec_that_fails_to_recognise_a_copy_decodes_it() -> None:

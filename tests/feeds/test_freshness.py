@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -36,8 +37,10 @@ from ccrs_core import (
     Stale,
     Subscription,
     SubscriptionRefused,
+    TopOfBook,
     Trade,
     Unchanged,
+    Unrecognised,
     UsageError,
     book,
     connect_many,
@@ -432,6 +435,31 @@ async def test_conflated_the_notices_stand_before_the_newest_state() -> None:
         await until(5.5)
         batch = await anext(feed.batches())
         assert [each.type for each in batch] == ["stale", "resumed", "top_of_book"]
+
+
+class Pending(ToyCodec):
+    """Of an exchange that at times has no price yet."""
+
+    def decode(self, frame: bytes, received_time_ns: int) -> Sequence[Message]:
+        if b'"q":null' in frame:
+            return (Unrecognised("no price yet"),)
+        return super().decode(frame, received_time_ns)
+
+
+@scenario
+async def test_conflated_a_state_that_says_nothing_hides_none_before_it() -> None:
+    server, client = opened(Toy(codec=Pending))
+    async with client, client.subscribe(TOP, policy="conflate") as feed:
+        await feed.ready()
+        await anext(feed.batches())
+        (peer,) = server.peers
+        for number, quote in ((200, ["7", "8"]), (201, ["8", "9"]), (202, None)):
+            peer.push(orjson.dumps({"t": "top.BTC", "n": number, "q": quote}))
+        await asyncio.sleep(0.1)
+        (event,) = await anext(feed.batches())
+        assert isinstance(event, TopOfBook)
+        assert event.sequence == 201
+        assert sum(line.superseded for line in client.status().connections) == 1
 
 
 # --- several channels in one topic --------------------------------------------------------------

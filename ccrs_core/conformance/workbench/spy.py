@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 
 import attrs
 
@@ -51,6 +51,11 @@ class SpiedCodec(Codec):
 
     def peek(self, frame: bytes) -> tuple[str, int | bytes, bool] | None:
         return self._codec.peek(frame)
+
+    def newest(
+        self, frames: Sequence[bytes], replaceable: Container[str]
+    ) -> tuple[Sequence[bytes], Mapping[str, int]]:
+        return self._codec.newest(frames, replaceable)
 
     def ask_once(self, name: str, request_id: str) -> Outbound:
         return self._codec.ask_once(name, request_id)
