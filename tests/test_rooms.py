@@ -97,25 +97,74 @@ MODULES = {
 }
 
 
+def imports_of(code: str) -> Iterator[tuple[int, str]]:
+    """What code imports, wherever in it and however it is written, with the lines. Of an import of
+    names from a package these are told: each may be a module of it."""
+    tree = ast.parse(code)
+    importers = {"import_module", "__import__"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "importlib":
+            importers |= {each.asname or each.name for each in node.names if each.name in importers}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, each.name) for each in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                package = "." * level + (f"{module}." if module else "")
+                yield from ((node.lineno, f"{package}{each.name}") for each in names)
+            case ast.Call(
+                func=ast.Name(id=called) | ast.Attribute(attr=called), args=[wanted, *_]
+            ) if called in importers:
+                yield node.lineno, beginning(wanted)
+
+
+def beginning(node: ast.expr) -> str:
+    """What a text that is put together begins with; ``?`` where nothing tells."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=[first, *_]) | ast.BinOp(left=first):
+            return beginning(first)
+    return "?"
+
+
+def test_imports_are_seen_wherever_they_hide() -> None:
+    code = """
+import a.one as other
+def f():
+    from a import two
+    from .three import four
+    importlib.import_module("a.five")
+    return import_module(f"a.six.{f}"), __import__("a." + f), other(f), import_module(f)
+if TYPE_CHECKING:
+    from importlib import import_module as seven
+    seven("a.eight")
+"""
+    assert {name for _, name in imports_of(code)} == {
+        *("a.one", "a.two", ".three.four", "a.five", "a.six.", "a.", "?", "a.eight"),
+        "importlib.import_module",
+    }
+
+
+def module_of(name: str) -> str:
+    """The core's module that an imported name is, or is of; empty for the core itself and for what
+    is none of its."""
+    below = name.removeprefix("ccrs_core.")
+    if below == name or below.endswith("."):
+        return ""
+    return below if below in MODULES else below.rpartition(".")[0]
+
+
 def imports(name: str) -> Iterator[Import]:
     """All imports of the core's modules by one of them, wherever in its code."""
     path = MODULES[name]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        match node:
-            case ast.Import(names=names):
-                found = [alias.name for alias in names]
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                deeper = [f"{module}.{alias.name}" for alias in names]
-                found = [d if d.removeprefix("ccrs_core.") in MODULES else module for d in deeper]
-            case _:
-                continue
-        for each in dict.fromkeys(found):
-            other = each.removeprefix("ccrs_core.")
-            if each.startswith("ccrs_core.") and other != name:
-                yield Import(name, other, path, node.lineno)
+    for line, found in imports_of(path.read_text("utf-8")):
+        other = module_of(found)
+        if other and other != name:
+            yield Import(name, other, path, line)
 
 
-IMPORTS = [each for name in MODULES for each in imports(name)]
+IMPORTS = [each for name in MODULES for each in dict.fromkeys(imports(name))]
 BY = {name: [each for each in IMPORTS if each.by == name] for name in MODULES}
 
 
@@ -156,6 +205,27 @@ def test_a_room_imports_from_rooms_above_it_alone(name: str) -> None:
             f"{each}\n{mine} may import {', '.join(sorted(above(mine))) or 'nothing'}, "
             f"not {other} (tests/test_rooms.py, ROOMS)"
         )
+
+
+ON_FIRST_USE = {
+    "emulator": "?",
+    "transport": "?",
+    "cli.group": "ccrs_core.cli.commands.",
+}
+"""Modules that bring in others by name, each of its own room, when somebody asks for them."""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_are_written_so_that_these_rules_see_them(name: str) -> None:
+    for line, found in imports_of(MODULES[name].read_text("utf-8")):
+        place = f"{MODULES[name].relative_to(ROOT)}:{line}"
+        assert not found.startswith("."), f"{place}: a relative import"
+        if found == "?" or (found.startswith("ccrs_core") and found.endswith(".")):
+            assert found == ON_FIRST_USE.get(name), f"{place}: imports whatever a variable says"
+        elif f"{found}.".startswith("ccrs_core.") and not module_of(found):
+            assert name.startswith(("cli", "conformance")), (
+                f"{place}: of what is public, which brings in any room: name the module"
+            )
 
 
 @pytest.mark.parametrize("pair", EXCEPTIONS | BREACHES, ids=" -> ".join)
@@ -227,24 +297,35 @@ def test_the_house_has_no_more_than_twelve_floors() -> None:
     assert max(map(floor, rooms)) <= 12
 
 
-def waits(path: Path) -> int | None:
-    """The line at which a module imports what one waits with, for other than annotations."""
-    tree = ast.parse(path.read_text("utf-8"))
+WAITED_WITH = {"asyncio", "tenacity", "concurrent", "selectors", "queue"}
+
+
+def waits(code: str) -> int | None:
+    """The line at which code imports what one waits with, for other than annotations."""
     hints = {
-        id(inner)
-        for node in ast.walk(tree)
+        inner.lineno
+        for node in ast.walk(ast.parse(code))
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in ast.walk(node)
+        for inner in node.body
     }
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        if id(node) not in hints and any(n.split(".")[0] in ("asyncio", "tenacity") for n in names):
-            return node.lineno
+    for line, found in imports_of(code):
+        if line not in hints and WAITED_WITH.intersection(found.split(".")):
+            return line
     return None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("import asyncio", "import asyncio.events as e", "from asyncio import sleep as s"),
+        *("def f():\n    import asyncio", "importlib.import_module('asyncio')"),
+        *("from ccrs_core.feeds.feed import asyncio", "from concurrent import futures"),
+        "if TYPE_CHECKING:\n    import a\nelse:\n    import asyncio",
+    ],
+)
+def test_waiting_is_seen_wherever_it_hides(code: str) -> None:
+    assert waits(code) is not None
+    assert waits("if TYPE_CHECKING:\n    import asyncio\nimport asyncio_mqtt") is None
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -252,7 +333,7 @@ def test_only_named_modules_wait(name: str) -> None:
     free = ("transport", "client", "emulator", "conformance", "cli", "_pytest_plugin")
     if name.split(".")[0] in free or name in WAITING:
         return
-    line = waits(MODULES[name])
+    line = waits(MODULES[name].read_text("utf-8"))
     assert line is None, (
         f"{MODULES[name].relative_to(ROOT)}:{line}: only {', '.join(sorted(WAITING))} wait: "
         "everything else is values and functions of them (tests/test_rooms.py, WAITING)"
@@ -261,7 +342,7 @@ def test_only_named_modules_wait(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(WAITING))
 def test_modules_that_may_wait_do(name: str) -> None:
-    assert waits(MODULES[name]) is not None, "take it off the list"
+    assert waits(MODULES[name].read_text("utf-8")) is not None, "take it off the list"
 
 
 WRITERS = {"stream": "feeds.stream", "race": "topics.race", "link": "connections.link"}
@@ -312,14 +393,35 @@ CLOCKS = {
 
 
 def clock_readings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    called = {
+        each.asname: each.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for each in node.names
+        if each.asname
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             owner = node.value
             name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            name = called.get(name, name)
             if node.attr in CLOCKS.get(name, ()):
                 yield node.lineno, f"{name}.{node.attr}"
         if isinstance(node, ast.ImportFrom) and node.module == "time":
             yield node.lineno, "from time import"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("import time\nnow = time.time_ns", "import time as t\nt.monotonic()"),
+        *("from time import monotonic as m", "def f():\n    import time\n    time.sleep(1)"),
+        *("import datetime as d\nd.datetime.now()", "from datetime import date as d\nd.today()"),
+        "from datetime import datetime as d\nd.now(UTC)",
+    ],
+)
+def test_a_clock_is_seen_whatever_it_is_called(code: str) -> None:
+    assert list(clock_readings(ast.parse(code)))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -332,24 +434,47 @@ def test_the_clock_is_read_in_one_place_and_at_the_programs_edges(name: str) -> 
 
 PACKAGES = sorted(
     [
-        *ROOT.glob("plugins/*/ccrs_*/*.py"),
-        *ROOT.glob("examples/*/ccrs_*/*.py"),
-        *CORE.glob("_template/ccrs_*/*.py"),
+        *ROOT.glob("plugins/*/ccrs_*/**/*.py"),
+        *ROOT.glob("examples/*/ccrs_*/**/*.py"),
+        *CORE.glob("_template/ccrs_*/**/*.py"),
     ]
 )
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_plugin_imports_public_packages_alone(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            found = [node.module or ""]
-        for name in found:
-            assert not name.startswith("ccrs_core") or name in PUBLIC, (
-                f"{path.relative_to(ROOT)}:{node.lineno} imports {name}: plugins import "
-                f"{', '.join(sorted(PUBLIC))} alone"
-            )
+    for line, name in imports_of(path.read_text("utf-8")):
+        assert may_be_imported_by_plugins(name), (
+            f"{path.relative_to(ROOT)}:{line} imports {name}: plugins import public names of "
+            f"{', '.join(sorted(PUBLIC))} alone"
+        )
+
+
+def may_be_imported_by_plugins(name: str) -> bool:
+    if name == "?":
+        return False
+    package, _, own = name.rpartition(".")
+    if not f"{name}.".startswith("ccrs_core.") or name in PUBLIC:
+        return True
+    return (
+        package in PUBLIC
+        and own.isidentifier()
+        and own[0] != "_"
+        and module_of(name) != (name.removeprefix("ccrs_core."))
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ccrs_core.topics", "ccrs_core.topics.race", "ccrs_core.topics.race.Race"),
+        *("ccrs_core.transport.http", "ccrs_core.wire._private", "ccrs_core.", "?"),
+    ],
+)
+def test_what_is_the_cores_own_is_not_for_plugins(name: str) -> None:
+    assert not may_be_imported_by_plugins(name)
+    assert may_be_imported_by_plugins("ccrs_core.Exchange")
+    assert may_be_imported_by_plugins("ccrs_core.wire.row_by_row")
 
 
 def test_no_package_is_called_like_a_public_function() -> None:
