@@ -14,9 +14,11 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -79,10 +81,11 @@ def bursts(job: Job, size: int = BURST) -> list[list[bytes]]:
     return [texts[start : start + size] for start in range(0, job.count, size)]
 
 
-async def whole(job: Job, material: Sequence[Sequence[bytes]]) -> float:
-    """The client's microseconds for a frame, from its arrival to the consumer's batch.
+@asynccontextmanager
+async def opened(job: Job) -> AsyncIterator[tuple[Peer, AsyncIterator[Sequence[Any]]]]:
+    """The exchange's end of a client's one connection, and what the client's feed brings.
 
-    :raises RuntimeError: where an event is missing, or one too many.
+    :raises RuntimeError: where the client doesn't want what is measured.
     """
     server = Handing(job)
     # The address is never dialled: it makes that of the exchange's streams a plain one.
@@ -93,7 +96,15 @@ async def whole(job: Job, material: Sequence[Sequence[bytes]]) -> float:
         await feed.ready()
         if len(server.wanted) != job.topics or len(server.peers) != 1:
             raise RuntimeError(f"{len(server.wanted)} topics on {len(server.peers)} connections")
-        batches, (peer,) = feed.batches(), server.peers
+        yield server.peers[0], feed.batches()
+
+
+async def whole(job: Job, material: Sequence[Sequence[bytes]]) -> float:
+    """The client's microseconds for a frame, from its arrival to the consumer's batch.
+
+    :raises RuntimeError: where an event is missing, or one too many.
+    """
+    async with opened(job) as (peer, batches):
         # What a topic brings first is not what is measured.
         ahead = -(-job.topics // len(material[0])) + 1
         taken = due = 0
