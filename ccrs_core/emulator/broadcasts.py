@@ -92,6 +92,7 @@ class Broadcast(ABC):
         self._floor: Floor | None = None
         self.last_ns = 0
         """When it last spoke to everyone."""
+        self._looked_ns = 0  # whether or not there was anything to tell
         self._due = False
         self._armed = False
 
@@ -125,7 +126,7 @@ class Broadcast(ABC):
         if not self.subscribers:
             self._floor = floor
             floor.watch(self)
-            self.last_ns = now_ns
+            self.last_ns = self._looked_ns = now_ns
             self.started(now_ns)
         else:
             self._publish(now_ns)
@@ -145,7 +146,7 @@ class Broadcast(ABC):
         """A market changed: speak now, or as soon as the interval allows."""
         if self._due:
             return
-        due = self.last_ns + self.interval_ns
+        due = self._looked_ns + self.interval_ns
         if due <= now_ns:
             self._publish(now_ns)
         else:
@@ -163,7 +164,7 @@ class Broadcast(ABC):
     def begin_anew(self, now_ns: int) -> None:
         """Let the exchange's numbers begin anew."""
         if self.subscribers:
-            self._send(self.restarted(now_ns))
+            self._send(self.restarted(now_ns), now_ns)
 
     def _fire(self, now_ns: int) -> None:
         self._due = False
@@ -171,17 +172,18 @@ class Broadcast(ABC):
             self._publish(now_ns)
 
     def _publish(self, now_ns: int) -> None:
-        self.last_ns = now_ns
-        self._send(self.update(now_ns))
+        self._looked_ns = now_ns
+        self._send(self.update(now_ns), now_ns)
 
     def send(self, frame: Frame) -> None:
         """Send a frame to all subscribers."""
         for listener in self.subscribers:
             listener.send(frame, self.topic)
 
-    def _send(self, frames: Iterable[Frame]) -> None:
+    def _send(self, frames: Iterable[Frame], now_ns: int) -> None:
         subscribers = self.subscribers
         for frame in frames:
+            self.last_ns = now_ns
             for listener in subscribers:
                 listener.send(frame, self.topic)
 
@@ -198,6 +200,6 @@ class Broadcast(ABC):
             return
         alarm_ns = self.alarm_ns()
         if alarm_ns is not None and alarm_ns <= now_ns:
-            self.last_ns = now_ns
-            self._send(self.alarm(now_ns))
+            self.last_ns = self._looked_ns = now_ns
+            self._send(self.alarm(now_ns), now_ns)
         self._arm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -282,6 +283,25 @@ def test_feeds_keep_their_pace_greet_as_told_and_repeat_themselves_in_quiet(
         assert len({each["n"] for each in quiet}) == 1
     if kind in {"whole book", "top"}:
         assert all(each["whole"] for each in quiet)
+
+
+@pytest.mark.parametrize("kind", ["book", "top"])
+def test_what_happens_beyond_what_is_told_is_quiet(kind: str) -> None:
+    feeds: dict[str, Make] = {
+        "book": lambda topic, market: BookFeed(topic, market, 1, book, whole=True, repeats_s=3),
+        "top": lambda topic, market: TopFeed(topic, market, top, repeats_s=3),
+    }
+    venue = exchange()
+    heard = Heard(venue, feeds[kind])
+    venue.hold(Changed.BOOK | Changed.REFERENCE)
+    heard.listen(0.5)
+    deep = heard.listing.price * Decimal("0.5")
+    frames = []
+    for _ in range(15):
+        venue.submit(heard.listing, Side.BUY, heard.listing.lot, deep, owner="somebody")
+        frames += heard.listen(0.7)
+    pauses = [later["at"] - earlier["at"] for earlier, later in pairwise(frames)]
+    assert pauses == [3 * NS_PER_SECOND] * 2
 
 
 def test_a_side_without_orders_has_no_best_price() -> None:

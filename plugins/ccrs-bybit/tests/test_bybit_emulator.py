@@ -288,7 +288,10 @@ def test_level_1_is_snapshots_only_repeated_after_three_quiet_seconds() -> None:
     venue = EmulatedExchange(BybitDialect(), start_ns=START_NS, rate=0.1)
     client = Client(venue, "spot")
     client.subscribe("orderbook.1.BTCUSDT")
-    frames = client.heard(60)
+    listing, frames = venue.listings["spot", "BTCUSDT"], []
+    for _ in range(60):  # what happens below the best bid breaks no quiet
+        venue.submit(listing, Side.BUY, Decimal(1), Decimal(50_000), owner="somebody")
+        frames += client.heard(1)
     assert {frame["type"] for frame in frames} == {"snapshot"}
     numbers = [frame["data"]["u"] for frame in frames]
     repeated = [b for a, b in pairwise(frames) if a["data"] == b["data"]]
