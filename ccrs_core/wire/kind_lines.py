@@ -324,23 +324,27 @@ class Lines:
         raw = self.get(kind.path)
         self.add(f"if type({raw}) is not list:")
         self.add(f"    no_levels({raw})")
-        # The quickest of the ways to look at a few levels.
+        at, much = (f"level[{key!r}]" for key in kind.cells or (0, 1))
+        by_columns = kind.columns is not None and kind.cells is None
+        if by_columns:
+            at, much = "at", "much"
+        price, size = f"PRICES[{at}]", f"{self.sizes(kind.scale)}[{much}]"
+        if kind.bare:
+            price, size = f"price_of_number({at})", f"size_of_number({much})"
+        # A loop: quicker than a comprehension and a look at each level before it.
+        levels = self.assign("[]")
         self.add(f"for level in {raw}:")
         self.add(f"    if level.__class__ is not {'list' if kind.cells is None else 'dict'}:")
         self.add(f"        no_levels({raw})")
-        if kind.columns is None or kind.cells is not None:
-            at, much = (f"level[{key!r}]" for key in kind.cells or (0, 1))
-            names = "level"
-        else:
-            at, much = "at", "much"
-            names = f"at, much{', _' * (kind.columns - 2)}"
-        pair = f"PRICES[{at}], {self.sizes(kind.scale)}[{much}]"
-        if kind.bare:
-            pair = f"price_of_number({at}), size_of_number({much})"
-        read = f"[({pair}) for {names} in {raw}]"
+        if by_columns:
+            self.add(f"    at, much{', _' * ((kind.columns or 2) - 2)} = level")
         if kind.left:
-            read = f"[level for level in {read} if level[1]]"
-        return self.assign(f"tuple({read}{'[:depth]' if kind.cut else ''})")
+            self.add(f"    price, size = {price}, {size}")
+            self.add("    if size:")
+            self.add(f"        {levels}.append((price, size))")
+        else:
+            self.add(f"    {levels}.append(({price}, {size}))")
+        return self.assign(f"tuple({levels}{'[:depth]' if kind.cut else ''})")
 
     def side(self, kind: Best | Quote) -> tuple[str, str]:
         """The variables of a side's price and size."""

@@ -195,9 +195,11 @@ class Head:
     def topic(self, frame: Any) -> str | None:
         """The topic that a parsed frame names; None where it names none."""
         named = frame.get(self.key)
-        if self.parts and named is not None:
+        if named is None:
+            return None
+        if self.parts:
             return ":".join([named[part] for part in self.parts])
-        if named is not None and type(named) is not str:
+        if type(named) is not str:
             raise TypeError(f"{self.key} isn't a text")
         return named
 

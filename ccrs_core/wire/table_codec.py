@@ -195,11 +195,11 @@ class TableCodec(Codec):
                 return said or (self._nobodys(name),)
             if lane.rivals:
                 self._heard(lane)
-            if lane.reader.rows is None:
-                return lane.decode(message, received_time_ns)
             try:
                 return lane.decode(message, received_time_ns)
             except MALFORMED:
+                if lane.reader.rows is None:
+                    raise
                 return self._row_by_row(lane, message, received_time_ns)
         except MALFORMED as error:
             topics = () if lane is None else lane.reader.topics
