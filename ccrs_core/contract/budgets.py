@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import attrs
 
+from ccrs_core.model import checks
+
 
 @attrs.frozen(kw_only=True)
 class Budget:
-    """At most ``amount`` in any ``seconds``, and no more than each of ``also`` allows."""
+    """At most ``amount`` in any ``seconds``, and no more than each of ``also`` allows.
 
-    amount: int
-    seconds: float
-    also: tuple[Budget, ...] = ()
+    :raises UsageError: where the amount is below 1, or there is no time: that allows nothing.
+    """
+
+    amount: int = attrs.field(validator=checks.count)
+    seconds: float = attrs.field(validator=checks.positive_seconds)
+    also: tuple[Budget, ...] = attrs.field(default=(), validator=checks.of(tuple))
     """Further limits on the same: of an hour, say, beside that of a second."""
 
     @property
@@ -33,12 +38,15 @@ class Pool:
     """
 
     name: str
-    budget: Budget
+    budget: Budget = attrs.field(validator=checks.of(Budget))
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What the exchange allows per IP address."""
+    """What the exchange allows per IP address.
+
+    :raises UsageError: where something is allowed less than once.
+    """
 
     connects: Budget = Budget(amount=100, seconds=60.0)
     """WebSocket connection attempts per host."""
@@ -47,7 +55,7 @@ class Limits:
     ``Endpoint.pool`` for what only some of them may spend)."""
     messages: Budget | None = None
     """Frames sent to a host, on all connections together (beside ``Route.messages``)."""
-    connections: int | None = None
+    connections: int | None = attrs.field(default=None, validator=checks.count_if_any)
     """WebSocket connections to a host that may be open at a time."""
-    subscriptions: int | None = None
+    subscriptions: int | None = attrs.field(default=None, validator=checks.count_if_any)
     """Streams that may be subscribed to at a host, on all connections together."""

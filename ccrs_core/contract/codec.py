@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 
 from ccrs_core.contract.compression import Compression
+from ccrs_core.model import checks
 
 if TYPE_CHECKING:
     from ccrs_core.contract.access import Access
@@ -183,11 +184,11 @@ class Heartbeat:
 
     Where nothing at all is received for ``interval + timeout`` seconds the connection is dead.
 
-    :raises ValueError: where one of the two isn't above zero.
+    :raises UsageError: where one of the two isn't above zero.
     """
 
-    interval: float = attrs.field(validator=attrs.validators.gt(0))
-    timeout: float = attrs.field(validator=attrs.validators.gt(0))
+    interval: float = attrs.field(validator=checks.positive_seconds)
+    timeout: float = attrs.field(validator=checks.positive_seconds)
 
 
 class Codec(ABC):

@@ -13,6 +13,7 @@ from ccrs_core.contract.budgets import Budget, Limits
 from ccrs_core.contract.codec import Codec
 from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 from ccrs_core.errors import Unsupported
+from ccrs_core.model import checks
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 
@@ -42,6 +43,8 @@ class Route:
 
     Subscriptions with equal routes share connections. ``url`` is a template of the environment's
     addresses: ``{public}/v5/public/spot``; ``{token}`` stands for what ``Exchange.token`` gets.
+
+    :raises UsageError: where a limit is below 1, or an age not above zero.
     """
 
     url: str
@@ -50,18 +53,22 @@ class Route:
     depths of a book, say, whose frames don't tell which is which."""
     private: bool = False
     sequence_scope: SequenceScope = SequenceScope.CONNECTION
-    topics_per_connection: int | None = None
-    topic_chars_per_connection: int | None = None
+    topics_per_connection: int | None = attrs.field(default=None, validator=checks.count_if_any)
+    topic_chars_per_connection: int | None = attrs.field(
+        default=None, validator=checks.count_if_any
+    )
     headers: tuple[tuple[str, str], ...] = ()
     """HTTP headers of the handshake: names and values."""
-    topics_per_request: int = 10
+    topics_per_request: int = attrs.field(default=10, validator=checks.count)
     messages: Budget | None = None
     """Frames that may be sent on one connection, heartbeats included."""
     requests: Budget | None = None
     """Requests among them: to subscribe, to unsubscribe."""
-    request_bytes: int | None = None
+    request_bytes: int | None = attrs.field(default=None, validator=checks.count_if_any)
     """How long a request may be, before it is signed: leave room for that."""
-    max_age: float | None = None
+    max_age: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.positive_seconds)
+    )
     """Seconds after which the exchange ends a connection."""
     alternatives: tuple[str, ...] = ()
     """Templates of other addresses that may serve the same streams, where the exchange's word on

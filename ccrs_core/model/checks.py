@@ -41,6 +41,10 @@ def count(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
         raise UsageError(f"{_named(instance, field)} must be at least 1, not {value!r}")
 
 
+count_if_any = attrs.validators.optional(count)
+"""For how many there may be, where that is limited."""
+
+
 def of(kind: type[Any]) -> Any:
     """For what must be of a type.
 

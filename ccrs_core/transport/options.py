@@ -23,9 +23,7 @@ class Options:
     backoff_max: float = attrs.field(default=30.0, validator=checks.positive_seconds)
     stable_after: float = attrs.field(default=10.0, validator=checks.seconds)
     """A connection that brought data for so long resets the back-off."""
-    max_failures: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(checks.count)
-    )
+    max_failures: int | None = attrs.field(default=None, validator=checks.count_if_any)
     """With so many failures in a row of one connection ``ReconnectsExhausted`` ends the client, of
     fetching the instruments for a feed it ends the entering of the feed; None: try for ever."""
 

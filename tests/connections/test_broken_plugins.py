@@ -14,7 +14,6 @@ from ccrs_core import (
     Answer,
     Client,
     Data,
-    Heartbeat,
     LoggedIn,
     Lost,
     Message,
@@ -195,9 +194,3 @@ async def test_a_token_that_is_good_for_no_time_is_not_renewed_all_the_time() ->
     async with client, client.subscribe(trades("BTC/USD")):
         await asyncio.sleep(60.0)
         assert 50 <= len(server.asked) <= 62
-
-
-@pytest.mark.parametrize(("interval", "timeout"), [(0, 1), (-1, 1), (1, 0), (float("nan"), 1)])
-def test_heartbeats_without_a_time_between_them_are_none(interval: float, timeout: float) -> None:
-    with pytest.raises(ValueError, match="must be > 0"):
-        Heartbeat(interval, timeout)

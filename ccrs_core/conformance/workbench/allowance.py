@@ -29,7 +29,7 @@ class Question:
     @property
     def limits(self) -> tuple[Budget, ...]:
         """Each limit that it is held by, in times that it may be asked."""
-        weighed = [attrs.evolve(each, amount=each.amount // self.weight, also=())
+        weighed = [attrs.evolve(each, amount=max(1, each.amount // self.weight), also=())
                    for each in self.budget.all]  # fmt: skip
         return *weighed, *(attrs.evolve(each, also=()) for each in self._own)
 
