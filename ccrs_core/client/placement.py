@@ -116,7 +116,9 @@ class Placement:
             )
         else:
             exchange = self._shared().context.exchange
-            subscription = Subscription(interest.channel, account=interest.account)
+            subscription = Subscription(
+                interest.channel, account=interest.account, exchange=exchange.name
+            )
         reason = unsupported_reason(exchange, subscription)
         if reason is not None:
             raise Unsupported(reason)

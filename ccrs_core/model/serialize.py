@@ -152,6 +152,7 @@ def converter() -> cattrs.Converter:
     # instrument.
     spelled = {"_instrument": override(rename="instrument", omit_if_default=True)}
     spelled["account"] = override(omit_if_default=True)
+    spelled["_exchange"] = override(rename="exchange", omit_if_default=True)
     made.register_unstructure_hook(
         Subscription,
         make_dict_unstructure_fn(Subscription, made, **spelled),  # type: ignore[arg-type]

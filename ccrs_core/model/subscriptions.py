@@ -71,10 +71,20 @@ class Subscription:
     interval: str | None = None
     account: str | None = None
     """The user's name of the account."""
+    _exchange: str | None = attrs.field(default=None)
 
     def __attrs_post_init__(self) -> None:
         if (self._instrument is None) == (self.account is None):
             raise UsageError(f"{self.channel.value}: of an instrument or of an account, not both")
+        if (self._exchange is None) != (self.account is None):
+            raise UsageError(
+                f"{self.channel.value}: say the exchange of an account, and only there"
+            )
+
+    @property
+    def exchange(self) -> str:
+        """The name of the exchange that brings it."""
+        return self.instrument.exchange if self._exchange is None else self._exchange
 
     @property
     def instrument(self) -> Instrument:

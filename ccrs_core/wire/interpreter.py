@@ -53,8 +53,8 @@ class _Writer(Lines):
                 self.values["close_time_ns"] = self.assign(
                     f"later({self.values[name]}, interval, 1)"
                 )
-        given = {"exchange": "exchange", "symbol": "symbol", "received_time_ns": "ns"}
-        values = given | self.values
+        given = {name: name for name in ("exchange", "symbol", "account")}
+        values = given | {"received_time_ns": "ns"} | self.values
         arguments = []
         for field in attrs.fields(self.shape.event):
             default = None if field.default is attrs.NOTHING else field.default
@@ -141,8 +141,8 @@ def _compiled(shape: Shape, parameters: str) -> Callable[..., Any]:
     writer = _lines_of_row(shape) if parameters == "row" else _lines_of_frame(shape)
     scope = writer.scope | {"new": fast_constructor(shape.event)}
     lines = [
-        "def make(topic, instrument, interval, depth, unknown, now_ns, ns):",
-        "    exchange, symbol = instrument.exchange, instrument.symbol",
+        "def make(topic, about, instrument, interval, depth, unknown, now_ns, ns):",
+        "    exchange, symbol, account = about",
         *(f"    {line}" for line in writer.prelude),
         f"    def read({parameters}):",
         *writer.lines,
@@ -164,6 +164,9 @@ _ANY = Instrument(
 )
 
 
+_ABOUT = ("any", "", "any")
+
+
 def _prove(shape: Shape, make: Callable[..., Any], *, of_rows: bool) -> None:
     """Read a shape's usual frames.
 
@@ -173,9 +176,9 @@ def _prove(shape: Shape, make: Callable[..., Any], *, of_rows: bool) -> None:
         frame = read_exact_json(text.encode()) if shape.exact else orjson.loads(text)
         try:
             if of_rows:
-                told: Any = make("", _ANY, "1m", None, None, 0, 0)(frame)
+                told: Any = make("", _ABOUT, _ANY, "1m", None, None, 0, 0)(frame)
             else:
-                told = make("", _ANY, "1m", None, _unknown(""), None, None)(frame, 0)
+                told = make("", _ABOUT, _ANY, "1m", None, _unknown(""), None, None)(frame, 0)
         except MALFORMED as error:
             raise ValueError(
                 f"shape of {shape.event.__name__}: its own reader refuses a usual frame:"
@@ -199,7 +202,8 @@ def frame_reader(shape: Shape, topic: str, subscription: Subscription) -> Reader
     make = _compiled(shape, "frame, ns")
     reader: Reader = make(
         topic,
-        subscription.instrument,
+        (subscription.exchange, subscription.symbol, subscription.account),
+        None if subscription.account is not None else subscription.instrument,
         subscription.interval or "",
         subscription.depth,
         _unknown(topic),
@@ -225,8 +229,9 @@ def row_reader(
     event.
     """
     make = _compiled(shape, "row")
+    about = (instrument.exchange, instrument.symbol, None)
     made: Callable[[Any], Any] = make(
-        "", instrument, interval, depth, None, now_ns, received_time_ns
+        "", about, instrument, interval, depth, None, now_ns, received_time_ns
     )
     return made
 

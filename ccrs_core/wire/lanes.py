@@ -61,9 +61,8 @@ class Lane:
         """What takes frames that are spelled as one is, from the end of its head on."""
         assert self.shape is not None
         told = self.reader if self.reader.remembers else None
-        instrument = self._subscription.instrument
         try:
-            return taker(self.shape, text, start, self.topic, instrument, told)
+            return taker(self.shape, text, start, self.topic, self._subscription, told)
         except Unspelled:
             return None
 

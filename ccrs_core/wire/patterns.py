@@ -17,7 +17,7 @@ import attrs
 from ccrs_core.contract.codec import Data, Message
 from ccrs_core.model.constructors import deferred_constructors
 from ccrs_core.model.events import Candle
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.wire.kinds import (
     NEEDED,
@@ -69,23 +69,23 @@ class Spelling:
     """A pattern of what follows the head of a frame, and what makes takers of it."""
 
     pattern: str
-    make: Callable[[str, Instrument, Any], Taker]
-    """Of a topic, its instrument, and whoever is told the last event (None: nobody)."""
+    make: Callable[[str, Subscription, Any], Taker]
+    """Of a topic, what it carries, and whoever is told the last event (None: nobody)."""
 
 
 def taker(
-    shape: Shape, text: str, start: int, topic: str, instrument: Instrument, told: Any = None
+    shape: Shape, text: str, start: int, topic: str, subscription: Subscription, told: Any = None
 ) -> Taker:
     """The taker of frames of a topic that are spelled as ``text`` is, from character ``start`` on.
 
     :raises Unspelled: where no pattern can be made of it.
     """
     for scale in _scales_of(shape):
-        value = scale(instrument)
+        value = scale(subscription.instrument)
         if value is not None and not -_FARTHEST < value.adjusted() < _FARTHEST:
             raise Unspelled("sizes are multiplied with an implausible number")
     pieces = _pieces(shape, text, start)
-    return _spelling(shape, pieces, told is not None).make(topic, instrument, told)
+    return _spelling(shape, pieces, told is not None).make(topic, subscription, told)
 
 
 @lru_cache(maxsize=256)
@@ -265,8 +265,9 @@ def _pattern_of(kind: Kind, token: Token, text: str) -> tuple[str, bool]:
 
 
 _TAKER = """\
-def make(topic, instrument, told):
-    exchange, symbol = instrument.exchange, instrument.symbol
+def make(topic, subscription, told):
+    exchange, symbol = subscription.exchange, subscription.symbol
+    account = subscription.account
     construct = constructors()
 {prelude}
     def take(frame, start, ns, match=match):
@@ -310,7 +311,7 @@ def _spelling(shape: Shape, pieces: tuple[Piece, ...], telling: bool) -> Spellin
         lines.append("        told.last = event")
     restart = "False" if shape.restart is None else f"number == {shape.restart}"
     prelude = [
-        f"    {name} = sizes_in({converter.constant(scale)}(instrument))"
+        f"    {name} = sizes_in({converter.constant(scale)}(subscription.instrument))"
         for scale, name in converter.sizes.items()
     ]
     peek_agrees = "number is not None" if number != "None" else "False"
@@ -359,6 +360,8 @@ class _Converter:
         """The expression of a field that is told at once."""
         if name == "received_time_ns":
             return "ns"
+        if name == "account":
+            return name
         kind = self.shape.kind(name)
         match kind:
             case None:

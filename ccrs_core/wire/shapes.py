@@ -14,6 +14,7 @@ import attrs
 import orjson
 
 from ccrs_core.model.events import BookUpdate, Candle, Event
+from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS
 from ccrs_core.wire.kinds import (
     Always,
     Best,
@@ -31,7 +32,7 @@ from ccrs_core.wire.kinds import (
 ROWS = "rows"
 """For ``told_apart_by``: by the bytes of the rows."""
 
-_GIVEN = ("exchange", "symbol", "received_time_ns")
+_GIVEN = ("exchange", "symbol", "received_time_ns", "account")
 _MAY_BE_NONE = ("exchange_time_ns", "sequence")
 _SIDES = ("bid", "ask")
 
@@ -61,8 +62,8 @@ class Shape:
     """The frames of one channel.
 
     ``fields`` says where each of an event's fields stands and of what kind it is; ``exchange``,
-    ``symbol`` and the time of receipt are filled in, and of a candle its interval and its end.
-    ``bid`` and ``ask`` stand for a price and a size. Fields are read in this order.
+    ``symbol``, ``account`` and the time of receipt are filled in, and of a candle its interval and
+    its end. ``bid`` and ``ask`` stand for a price and a size. Fields are read in this order.
 
     ``usual``: a frame in each of the spellings that the exchange uses. What is spelled like one of
     them, or like a few others that are met, is read by one pattern each; nothing but speed hangs on
@@ -122,6 +123,11 @@ class Shape:
             return self.kind("snapshot") == Always(True)
         return isinstance(self.numbered_by, str)
 
+    @property
+    def of_account(self) -> bool:
+        """Whether its events are of an account, which has no instrument."""
+        return self.event.channel in ACCOUNT_CHANNELS
+
     # --- what can be wrong with a declaration ---
 
     def _wrong(self, what: str) -> ValueError:
@@ -172,6 +178,8 @@ class Shape:
                 if isinstance(kind, str)
                 else f"{name} is {kind!r}, which is no kind; for a value write Always({kind!r})"
             )
+        if self.of_account and getattr(kind, "scale", None) is not None:
+            raise self._wrong(f"{name} is scaled by an instrument, and an account has none")
         for each in kind.arguments if isinstance(kind, By) else ():
             self._check_kind(name, each)
             if isinstance(each, Best | Quote):

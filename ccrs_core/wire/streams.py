@@ -11,6 +11,7 @@ import attrs
 import orjson
 
 from ccrs_core.contract.codec import Message, Unrecognised
+from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.wire.copies import peek_of
 from ccrs_core.wire.interpreter import frame_reader, prove
@@ -28,15 +29,28 @@ class StreamReader(ABC):
     joined: ClassVar[bool] = False
     """Whether several subscriptions may share the stream: then :meth:`add` is told of further ones,
     and :meth:`drop` of those that end."""
+    of_account: ClassVar[bool] = False
+    """Whether the stream is of an account, so that no instrument stands in its name. (A ``shape``
+    tells by its event.)"""
     rows: str | None = None
     """Where rows stand that say something each by itself; see :func:`row_by_row`."""
 
     def __init__(self, topic: str, subscription: Subscription) -> None:
         self.topic = topic
-        self.instrument = subscription.instrument
-        self.exchange = subscription.instrument.exchange
-        self.symbol = subscription.instrument.symbol
+        self.subscription = subscription
+        self.exchange = subscription.exchange
+        self.symbol = subscription.symbol
+        self.account = subscription.account
+        """The name of the account; None where the stream is of instruments."""
         self.last: Any = None
+
+    @property
+    def instrument(self) -> Instrument:
+        """What the stream is of.
+
+        :raises UsageError: where that is an account.
+        """
+        return self.subscription.instrument
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -95,7 +109,8 @@ class Stream:
     ``name`` has the instrument's native name in ``{native}`` (``{lower}``: in small letters), and
     ``{depth}`` and ``{interval}``, the latter as the codec's ``intervals`` say. ``reads`` is a
     :class:`Shape`, or a class of :class:`StreamReader`. ``also``: streams that say the same, as
-    recordings of other programs hold them; the one that is heard first counts.
+    recordings of other programs hold them; the one that is heard first counts. A stream of an
+    account has no native name: on a private route each connection is of one account.
 
     :raises ValueError: where a shape doesn't read its own usual frames, or a name can't be made.
     """
@@ -122,6 +137,14 @@ def shape_of(reads: Shape | type[StreamReader]) -> Shape | None:
     return reads if isinstance(reads, Shape) else reads.shape
 
 
+def of_account(reads: Shape | type[StreamReader]) -> bool:
+    """Whether what it reads is of an account."""
+    shape = shape_of(reads)
+    if shape is not None:
+        return shape.of_account
+    return isinstance(reads, type) and reads.of_account
+
+
 def _check(name: str, reads: Any) -> None:
     """What can be wrong with a name, and what reads it.
 
@@ -141,8 +164,13 @@ def _check(name: str, reads: Any) -> None:
         if part not in _PARTS:
             known = ", ".join(f"{{{each}}}" for each in _PARTS)
             raise ValueError(f"stream {name!r}: nothing is known as {{{part}}}; there are {known}")
+    named = {"native", "lower"} & set(parts)
+    if of_account(reads):
+        if named:
+            raise ValueError(f"stream {name!r} is of an account, which has no native name")
+        return
     shared = not isinstance(reads, Shape) and reads.joined
-    if not shared and not {"native", "lower"} & set(parts):
+    if not shared and not named:
         raise ValueError(
             f"stream {name!r} has no instrument in its name, so that all would share one topic:"
             " write {native} (or {lower}) where it stands. A stream of many instruments is read by"

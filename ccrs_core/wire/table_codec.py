@@ -10,13 +10,13 @@ import orjson
 
 from ccrs_core.contract.codec import Codec, Message, Unrecognised
 from ccrs_core.errors import DecodeError
-from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS, Channel, Subscription
 from ccrs_core.wire.bodies import row_by_row
 from ccrs_core.wire.copies import Peek
 from ccrs_core.wire.lanes import UNUSED, Lane
 from ccrs_core.wire.patterns import Taker
 from ccrs_core.wire.shapes import Shape, found
-from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader, shape_of
+from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader, of_account, shape_of
 from ccrs_core.wire.values import MALFORMED
 
 _ANSWER = 32
@@ -80,14 +80,15 @@ class TableCodec(Codec):
 
     def named(self, name: str, subscription: Subscription) -> str:
         """A stream's name with what it has of a subscription."""
-        native = subscription.instrument.native
         interval = subscription.interval
-        return name.format(
-            native=native,
-            lower=native.lower(),
-            depth=subscription.depth,
-            interval=None if interval is None else self.intervals.get(interval, interval),
-        )
+        parts: dict[str, Any] = {
+            "depth": subscription.depth,
+            "interval": None if interval is None else self.intervals.get(interval, interval),
+        }
+        if subscription.account is None:
+            native = subscription.instrument.native
+            parts |= {"native": native, "lower": native.lower()}
+        return name.format(**parts)
 
     def open(self, subscriptions: Sequence[Subscription]) -> None:
         """Read the frames of these topics from now on."""
@@ -254,6 +255,12 @@ class TableCodec(Codec):
             if not isinstance(stream, Stream):
                 raise ValueError(
                     f"{cls.__name__}: {channel} is {stream!r:.60}; write Stream(name, shape)"
+                )
+            if (channel in ACCOUNT_CHANNELS) != of_account(stream.reads):
+                whose = "an account" if channel in ACCOUNT_CHANNELS else "instruments"
+                raise ValueError(
+                    f"{cls.__name__}: {channel} is of {whose}, but what reads {stream.name!r} is"
+                    " not (its shape's event says so, or StreamReader.of_account)"
                 )
             if cls.head is not None:
                 cls._check_usual(cls.head, stream)

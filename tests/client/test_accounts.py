@@ -299,7 +299,7 @@ def test_a_recording_with_an_account_gives_what_the_live_run_gave(
                 btc = await client.instrument("BTC/USD")
                 wanted = (
                     Subscription(Channel.TRADES, btc),
-                    Subscription(Channel.BALANCES, account="default"),
+                    Subscription(Channel.BALANCES, account="default", exchange="toy"),
                 )
                 writer.begin(
                     Header(
@@ -342,7 +342,7 @@ def test_a_header_says_of_accounts_and_instruments_what_it_always_said() -> None
 
     wanted = (
         Subscription(Channel.CANDLES, instrument("BTC"), interval="1m"),
-        Subscription(Channel.BALANCES, account="savings"),
+        Subscription(Channel.BALANCES, account="savings", exchange="toy"),
     )
     header = Header(
         ns=1,
@@ -366,11 +366,15 @@ def test_a_subscription_is_of_an_instrument_or_of_an_account(one: bool, other: b
     from tests.toy import instrument
 
     of, account = instrument("BTC") if one else None, "main" if other else None
+    exchange = "toy" if other else None
     if one == other:
         with pytest.raises(UsageError):
-            Subscription(Channel.BALANCES, of, account=account)
+            Subscription(Channel.BALANCES, of, account=account, exchange=exchange)
         return
-    found = Subscription(Channel.BALANCES, of, account=account)
+    with pytest.raises(UsageError, match="the exchange of an account"):
+        Subscription(Channel.BALANCES, of, account=account, exchange=None if other else "toy")
+    found = Subscription(Channel.BALANCES, of, account=account, exchange=exchange)
+    assert found.exchange == "toy"
     assert (found.symbol, found.market) == (("", None) if of is None else (of.symbol, of.market))
     if of is None:
         with pytest.raises(UsageError, match="the account main"):

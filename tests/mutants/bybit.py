@@ -171,7 +171,7 @@ class ShortWayOfAnyType(BybitCodec):
                             text,
                             Head("topic").end(text),
                             lane.topic,
-                            subscription.instrument,
+                            subscription,
                         )
                         for text in TOP_OF_BOOK.usual
                     ]

@@ -98,10 +98,10 @@ def _usual(codec: TableCodec, case: Case, shape: Shape, text: str) -> str | None
     head = codec.head
     if head is None:
         return None
-    topic, instrument = codec.topic(case.subscription), case.subscription.instrument
-    start = head.end(text)
+    topic, start = codec.topic(case.subscription), head.end(text)
     try:
-        short = taker(shape, text, start, topic, instrument)(text.encode(), start, RECEIVED_NS)
+        take = taker(shape, text, start, topic, case.subscription)
+        short = take(text.encode(), start, RECEIVED_NS)
     except Unspelled as error:
         return f"{where}: no pattern can be made of it: {error}"
     if short is None:
