@@ -106,7 +106,6 @@ _HOMES = {
     "ready_made": (
         "BookFeed",
         "ForcedCloseFeed",
-        "Speller",
         "MarketFeed",
         "Together",
         "TopFeed",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
 
 from ccrs_core.emulator.frame import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
@@ -78,7 +77,7 @@ class Broadcast(ABC):
     others, so that whatever comes next fits both.
     """
 
-    triggers: ClassVar[Changed] = Changed.NOTHING
+    triggers: Changed = Changed.NOTHING
     """What change of a market makes it speak."""
     interval_ns: int = 0
     """Least time between two updates."""

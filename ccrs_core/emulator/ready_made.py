@@ -9,7 +9,7 @@ the least time between two updates; ``greets``, whether a new subscriber is told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from ccrs_core.emulator.broadcasts import BookView, Broadcast
 from ccrs_core.emulator.frame import Frame
@@ -69,7 +69,7 @@ class BookFeed(MarketFeed):
     what ``standing`` says. Where nothing has changed, an update without levels is repeated.
     """
 
-    triggers: ClassVar[Changed] = Changed.BOOK
+    triggers = Changed.BOOK
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class TradeFeed(MarketFeed):
     says of which.
     """
 
-    triggers: ClassVar[Changed] = Changed.TRADES
+    triggers = Changed.TRADES
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class ForcedCloseFeed(MarketFeed):
     ``write(feed, closes, now_ns)`` makes the frame of those since the last one, oldest first.
     """
 
-    triggers: ClassVar[Changed] = Changed.LIQUIDATIONS
+    triggers = Changed.LIQUIDATIONS
 
     def __init__(
         self,
@@ -242,23 +242,37 @@ class Together(Broadcast):
     def __init__(self, topic: str, parts: Sequence[Broadcast]) -> None:
         super().__init__(topic, [market for part in parts for market in part.markets])
         self.interval_ns = max((part.interval_ns for part in parts), default=0)
+        for part in parts:
+            self.triggers |= part.triggers
         self._parts = parts
-
-    @property
-    def triggers(self) -> Changed:  # type: ignore[override]
-        """Those of its parts."""
-        return self._parts[0].triggers if self._parts else Changed.NOTHING
 
     def started(self, now_ns: int) -> None:
         for part in self._parts:
-            part.blank = self.blank
+            part.blank, part.last_ns = self.blank, now_ns
             part.started(now_ns)
 
     def first(self, now_ns: int) -> Iterable[Frame]:
         return [frame for part in self._parts for frame in part.first(now_ns)]
 
     def update(self, now_ns: int) -> Iterable[Frame]:
-        return [frame for part in self._parts for frame in part.update(now_ns)]
+        for part in self._parts:
+            for frame in part.update(now_ns):
+                part.last_ns = now_ns
+                yield frame
+
+    def alarm_ns(self) -> int | None:
+        alarms = [part.alarm_ns() for part in self._parts]
+        return min((each for each in alarms if each is not None), default=None)
+
+    def alarm(self, now_ns: int) -> Iterable[Frame]:
+        for part in self._parts:
+            alarm_ns = part.alarm_ns()
+            if alarm_ns is not None and alarm_ns <= now_ns:
+                part.last_ns = now_ns
+                yield from part.alarm(now_ns)
+
+    def restarted(self, now_ns: int) -> Iterable[Frame]:
+        return [frame for part in self._parts for frame in part.restarted(now_ns)]
 
 
 def heartbeats(peer: Peer, frame: Frame, seconds: float, now_ns: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from ccrs_core.emulator.frame import Frame
 from ccrs_core.emulator.market import Changed, SimulatedMarket
@@ -34,7 +34,7 @@ class StateFeed(MarketFeed):
         **pacing: Any,
     ) -> None:
         super().__init__(topic, market, **pacing)
-        self.triggers = triggers  # type: ignore[misc]
+        self.triggers = triggers
         self._state = state
         self._write = write
         self._stamp = stamp
@@ -72,7 +72,7 @@ class CandleFeed(MarketFeed):
     ``write(feed, bar, closed, now_ns)`` makes the frame; ``close_ns`` is when the candle closes.
     """
 
-    triggers: ClassVar[Changed] = Changed.TRADES
+    triggers = Changed.TRADES
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ START_NS = 1_767_225_600_000_000_000
 
 
 class PlainBroadcast(Broadcast):
-    triggers: ClassVar[Changed] = Changed.BOOK
+    triggers = Changed.BOOK
     interval_ns = 10_000_000
 
     def __init__(self, topic: str, market: SimulatedMarket) -> None:

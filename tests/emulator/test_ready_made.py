@@ -332,3 +332,28 @@ def test_one_topic_tells_of_several_markets_and_leaves_blank_what_it_may_in_all(
     venue.faults.add("blank")
     venue.trade(one, Side.BUY, one.lot, one.price)
     assert [each["blank"] for each in heard.take()] == [True]
+
+
+def test_each_market_of_one_topic_repeats_itself_and_begins_anew_as_it_would_alone() -> None:
+    class Anew(BookFeed):
+        def restarted(self, now_ns: int) -> Sequence[Frame]:
+            self.view.restart()
+            return list(self.standing(now_ns))
+
+    def make(topic: str, market: SimulatedMarket) -> Broadcast:
+        markets = (market, venue.market(other))
+        return Together(topic, [Anew(topic, each, 1, write, repeats_s=2) for each in markets])
+
+    def write(feed: BookFeed, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Frame:
+        return frame(of=feed.market.listing.symbol, at=now_ns - venue.start_ns, n=feed.view.update)
+
+    venue = exchange()
+    venue.hold(Changed.BOOK | Changed.REFERENCE)
+    one, other = venue.listings["spot", "AB"], venue.listings["spot", "CD"]
+    heard = Heard(venue, make)
+    heard.listen(1.5)
+    venue.steer(one, bids=())
+    told = [(each["of"], each["at"] / NS_PER_SECOND) for each in heard.take() + heard.listen(4.5)]
+    assert told == [("AB", 1.5), ("CD", 2), ("AB", 3.5), ("CD", 4), ("AB", 5.5), ("CD", 6)]
+    heard.broadcast.begin_anew(venue.now_ns)
+    assert [(each["of"], each["n"]) for each in heard.take()] == [("AB", 1), ("CD", 1)]
