@@ -7,13 +7,25 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-import attrs
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.codec import OkxCodec
-from ccrs_okx.foreign import instrument_of
 from hypothesis import given
 from hypothesis import strategies as st
+from okx_frames import (
+    INVERSE,
+    LINEAR,
+    MINUTE,
+    NOW,
+    OPTION,
+    SPOT,
+    codec_for,
+    data_of,
+    instrument,
+    only,
+    said,
+    told,
+)
 
 from ccrs_core import (
     NS_PER_MS,
@@ -30,43 +42,6 @@ from ccrs_core import (
 )
 from ccrs_core.connections.runner import Runner
 from ccrs_core.topics.topic import Topic
-
-NOW = 1_794_000_000_000
-MINUTE = 60_000
-SPOT, LINEAR, INVERSE = "BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP"
-OPTION = "BTC-USD-261225-100000-C"
-
-
-def instrument(native: str = SPOT, contract: str = "1") -> Instrument:
-    found = instrument_of(native)
-    assert found is not None
-    return attrs.evolve(found, contract_size=Decimal(contract))
-
-
-def codec_for(*channels: Channel, of: Instrument | None = None, **options: Any) -> Codec:
-    codec = OkxCodec()
-    codec.subscribe([Subscription(c, of or instrument(), **options) for c in channels], "1")
-    return codec
-
-
-def said(codec: Codec, frame: dict[str, Any]) -> list[Any]:
-    return list(codec.decode(json.dumps(frame).encode(), 7))
-
-
-def told(channel: str, *rows: Any, of: str = SPOT, **more: Any) -> dict[str, Any]:
-    return {"arg": {"channel": channel, "instId": of}, **more, "data": list(rows)}
-
-
-def data_of(codec: Codec, frame: dict[str, Any]) -> Data:
-    (message,) = said(codec, frame)
-    assert isinstance(message, Data)
-    return message
-
-
-def only(codec: Codec, frame: dict[str, Any]) -> Any:
-    """The one event of a frame."""
-    (event,) = data_of(codec, frame).events
-    return event
 
 
 def delivered(
