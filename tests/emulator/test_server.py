@@ -56,7 +56,7 @@ async def heard(connection: Connection, count: int, seconds: float = 5) -> list[
 
 
 async def end_of(connection: Connection) -> ConnectionLost:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         try:
             while True:
                 await connection.receive()
@@ -75,7 +75,7 @@ async def quiet(connection: Connection) -> bool:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the server's side has no event to wait for
             await asyncio.sleep(0.005)
 
@@ -149,7 +149,7 @@ def test_a_frame_of_any_length_arrives_whole() -> None:
                 peer.put(Frame(b"\xff" * size, text=False))
             server._flush()
             frames: list[bytes] = []
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while len(frames) < 14:
                     frames.extend(await connection.receive())
             sizes = [0, 0, 1, 1, 125, 125, 126, 126, 65535, 65535, 65536, 65536, 200_000, 200_000]
@@ -397,7 +397,7 @@ def test_who_never_answers_pings_is_closed() -> None:
             EmulatorServer(PingingDialect()) as server,
             aiohttp.ClientSession() as client,
             client.ws_connect(f"{server.ws_url}/ws", autoping=False) as socket,
-            asyncio.timeout(5),
+            asyncio.timeout(60),
         ):
             heard = [message async for message in socket]
             assert {message.type for message in heard} == {aiohttp.WSMsgType.PING}

@@ -28,6 +28,7 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.emulator import GARBLED, EmulatorServer
+from ccrs_core.topics.keeper import BookKeeper
 
 pytestmark = pytest.mark.sockets
 
@@ -218,11 +219,16 @@ def test_planned_replacements_over_real_sockets_miss_and_repeat_nothing() -> Non
 
 
 @pytest.mark.parametrize("how", sorted(GARBLED))
-def test_a_book_whose_first_snapshot_is_garbled_on_its_way_asks_for_it_again(how: str) -> None:
+def test_a_book_whose_first_snapshot_is_garbled_on_its_way_asks_for_it_again(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The request itself is tried again: no book has to find out in its own time.
+    monkeypatch.setattr(BookKeeper, "PATIENCE", 1e6)
+
     async def scene(server: EmulatorServer, client: Client) -> None:
         await client.instrument(SPOT)
         server.venue.faults.add(f"garble,how={how},path=*depth*,count=1")
-        async with asyncio.timeout(5), client.subscribe(book(SPOT, depth=1000)) as feed:
+        async with client.subscribe(book(SPOT, depth=1000)) as feed:
             (first,) = await read(feed, 1, BookUpdate)
             assert isinstance(first, BookUpdate)
             assert first.snapshot
