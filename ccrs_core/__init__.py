@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.events import Event as Event
     from ccrs_core.model.events import Funding as Funding
     from ccrs_core.model.events import Gap as Gap
+    from ccrs_core.model.events import Greeks as Greeks
     from ccrs_core.model.events import InstrumentChanged as InstrumentChanged
     from ccrs_core.model.events import Level as Level
     from ccrs_core.model.events import Liquidation as Liquidation
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import book as book
     from ccrs_core.model.subscriptions import candles as candles
     from ccrs_core.model.subscriptions import funding as funding
+    from ccrs_core.model.subscriptions import greeks as greeks
     from ccrs_core.model.subscriptions import liquidations as liquidations
     from ccrs_core.model.subscriptions import mark_price as mark_price
     from ccrs_core.model.subscriptions import ticker as ticker
@@ -193,9 +195,9 @@ _HOME = {
         "feeds.histogram": "Histogram LatencySummary",
         "feeds.policy": "FeedStatus Policy",
         "model.events": (
-            "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap InstrumentChanged "
-            "Level Liquidation MarkPrice MarketData Reason Resumed Stale StreamData Ticker "
-            "TopOfBook Trade"
+            "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap Greeks "
+            "InstrumentChanged Level Liquidation MarkPrice MarketData Reason Resumed "
+            "Stale StreamData Ticker TopOfBook Trade"
         ),
         "model.instruments": (
             "Instrument InstrumentStatus Market OptionKind Side market_of unified_symbol"
@@ -203,7 +205,7 @@ _HOME = {
         "model.orderbook": "BookState Checksum OrderBook",
         "model.subscriptions": (
             "ACCOUNT_CHANNELS Channel INTERVALS Interest Subscription book candles funding "
-            "liquidations mark_price ticker top_of_book trades"
+            "greeks liquidations mark_price ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
         "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",

@@ -72,6 +72,18 @@ def bps(spread: Decimal, middle: Decimal) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
+def percent(value: Decimal | None) -> str:
+    return NONE if value is None else f"{value * 100:.2f}%"
+
+
+def rough(value: Decimal | None) -> str:
+    """Four digits or so, never in scientific notation."""
+    if value is None:
+        return NONE
+    digits = max(0, min(3 - value.adjusted(), 12)) if value else 0
+    return f"{value:.{digits}f}"
+
+
 def clock(ns: int, digits: int = 3) -> str:
     """Time of day, UTC."""
     seconds, rest = divmod(ns, 10**9)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         SelfTrade,
         UnknownOrder,
     )
-    from ccrs_core.emulator.options import Greeks, years_until
+    from ccrs_core.emulator.options import BlackScholes, years_until
     from ccrs_core.emulator.peer import AbortAction, CloseAction, Peer, PingAction, Visitor
     from ccrs_core.emulator.queries import BadRequest, Query, Wrong
     from ccrs_core.emulator.ready_made import (
@@ -100,7 +100,7 @@ _HOMES = {
         "SelfTrade",
         "UnknownOrder",
     ),
-    "options": ("Greeks", "years_until"),
+    "options": ("BlackScholes", "years_until"),
     "peer": ("AbortAction", "CloseAction", "Peer", "PingAction", "Visitor"),
     "queries": ("BadRequest", "Query", "Wrong"),
     "ready_made": (
@@ -187,7 +187,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "quarters",
     "utc_ns",
     "invented",
-    "Greeks",
+    "BlackScholes",
     "years_until",
     "Steerable",
     "SimulatedMarket",

@@ -69,6 +69,8 @@ class Listing:
     expiry_ns: int | None = None
     strike: Decimal | None = None
     option_kind: OptionKind | None = None
+    underlying: tuple[str, str] | None = None
+    """The key of the listing whose index an option is on; None: its strike's price."""
     funding_interval_ns: int | None = None
     """Time between funding payments; None for what pays none."""
     funding_changes: tuple[tuple[int, int], ...] = ()

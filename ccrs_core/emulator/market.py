@@ -10,14 +10,16 @@ import enum
 import math
 import random
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 
 import attrs
 
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.matching import Ladder, Lifetime, MatchingEngine, Outcome, Resting, Rules
+from ccrs_core.emulator.options import BlackScholes, years_until
 from ccrs_core.emulator.tape import HOUR_NS, MINUTE_NS, Past, Tape
-from ccrs_core.model.instruments import InstrumentStatus, Market, Side
+from ccrs_core.model.instruments import InstrumentStatus, Market, OptionKind, Side
 from ccrs_core.model.units import NS_PER_SECOND
 
 _REFERENCE_EVERY_NS = 200_000_000
@@ -68,8 +70,17 @@ class SimulatedMarket:
     change besides.
     """
 
-    def __init__(self, listing: Listing, *, seed: int, rate: float, start_ns: int) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        *,
+        seed: int,
+        rate: float,
+        start_ns: int,
+        underlying: Callable[[], Decimal] | None = None,
+    ) -> None:
         self.listing = listing
+        self._underlying = underlying
         self.rules = Rules(listing)
         self.engine = MatchingEngine()
         self.now_ns = start_ns
@@ -95,7 +106,9 @@ class SimulatedMarket:
         self.liquidation_count = 0
         self._basis = rng.gauss(0, 2e-4)
         self.index = price * 100
-        """Index price in hundredths of a tick."""
+        """Index price in hundredths of a tick; of an option, that of what it is on."""
+        self.volatility = 0.0
+        """What an option's mark price implies, per year, as a fraction."""
         self.mark = price * 100
         """Mark price in hundredths of a tick."""
         self.open_interest = self._lots * 3000
@@ -397,12 +410,44 @@ class SimulatedMarket:
         if bid is not None and ask is not None:
             middle = (bid + ask) * 50
         rng = self._rng
+        if self.listing.strike is not None:
+            self._value_option()
+            return
         self._basis = 0.99 * self._basis + rng.gauss(0, 2e-5)
         self.index = max(1, round(middle * (1 + self._basis)))
         # Funding pulls the perpetual towards the index, and the mark price lies in between.
         self.mark = max(1, round(0.2 * middle + 0.8 * self.index + rng.gauss(0, 5)))
         if self.now_ns % _FUNDING_EVERY_NS < _REFERENCE_EVERY_NS:
             self.funding_rate = max(-3000, min(3000, round(100 - self._basis * 4e5)))
+
+    def _value_option(self) -> None:
+        """Mark an option by what it is on, which moves a little whoever trades that; and let the
+        crowd believe in the mark price."""
+        listing = self.listing
+        assert listing.strike is not None
+        spot = listing.strike if self._underlying is None else self._underlying()
+        seconds = self.now_ns / NS_PER_SECOND
+        swing = 2e-4 * math.sin(seconds / 37) + 5e-5 * math.sin(seconds / 1.3)
+        underlying = max(float(spot) * (1 + swing), 1e-9)
+        self.index = max(1, self.rules.price.nearest(Decimal(underlying) * 100))
+        skew = math.log(float(listing.strike) / underlying)
+        self.volatility = 0.5 + 0.02 * math.sin(seconds / 101) + min(2.0, 0.3 * skew * skew)
+        value = self.greeks().price / (underlying if listing.settle == listing.base else 1)
+        self.mark = max(1, round(Decimal(value) * 100 / listing.tick))
+        self._anchor = max(1, self.mark // 100)
+
+    def greeks(self, volatility: float | None = None) -> BlackScholes:
+        """What an option is worth now, at the market's volatility or another one."""
+        listing = self.listing
+        assert listing.strike is not None
+        assert listing.expiry_ns is not None
+        return BlackScholes.of(
+            float(self.rules.price.value(self.index)) / 100,
+            float(listing.strike),
+            max(0.0, years_until(listing.expiry_ns, self.now_ns)),
+            listing.option_kind is OptionKind.CALL,
+            self.volatility if volatility is None else volatility,
+        )
 
 
 _LIQUIDATED = frozenset({Market.LINEAR, Market.INVERSE})

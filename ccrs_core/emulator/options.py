@@ -17,7 +17,7 @@ def years_until(expiry_ns: int, now_ns: int) -> float:
 
 
 @attrs.frozen
-class Greeks:
+class BlackScholes:
     """A European option's value and sensitivities by Black and Scholes, without interest.
 
     ``vega`` is per hundredth of volatility, ``theta`` per day.
@@ -30,7 +30,9 @@ class Greeks:
     theta: float
 
     @classmethod
-    def of(cls, spot: float, strike: float, years: float, call: bool, volatility: float) -> Greeks:
+    def of(
+        cls, spot: float, strike: float, years: float, call: bool, volatility: float
+    ) -> BlackScholes:
         """Those of an option that expires in so many years."""
         deviation = volatility * sqrt(max(years, 1e-6))
         d1 = log(spot / strike) / deviation + deviation / 2

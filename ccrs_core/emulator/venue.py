@@ -131,7 +131,11 @@ class Venue(Steerable):
             # A book of one level is enough for that, and the list may be of hundreds.
             shallow = attrs.evolve(listing, levels=1)
             market = self._still[listing.key] = SimulatedMarket(
-                shallow, seed=self.seed, rate=self.rate, start_ns=self.now_ns
+                shallow,
+                seed=self.seed,
+                rate=self.rate,
+                start_ns=self.now_ns,
+                underlying=self._underlying(listing),
             )
         market.rest_until(self.now_ns)
         return market
@@ -188,7 +192,13 @@ class Venue(Steerable):
     def _run(self, listing: Listing) -> _Run:
         run = self._runs.get(listing.key)
         if run is None:
-            market = SimulatedMarket(listing, seed=self.seed, rate=self.rate, start_ns=self.now_ns)
+            market = SimulatedMarket(
+                listing,
+                seed=self.seed,
+                rate=self.rate,
+                start_ns=self.now_ns,
+                underlying=self._underlying(listing),
+            )
             market.still = self._held
             run = self._runs[listing.key] = _Run(market, self.now_ns)
             for witness in self.witnesses:
@@ -199,6 +209,19 @@ class Venue(Steerable):
             run.market.rest_until(self.now_ns)
             self._schedule(run)
         return run
+
+    def _underlying(self, listing: Listing) -> Callable[[], Decimal] | None:
+        """The index price of what an option is on."""
+        on = self.listings.get(listing.underlying) if listing.underlying is not None else None
+        if on is None:
+            return None
+
+        def price() -> Decimal:
+            run = self._runs.get(on.key)
+            market = self.quoted(on) if run is None else run.market
+            return market.rules.price.value(market.index) / 100
+
+        return price
 
     def _schedule(self, run: _Run) -> None:
         due_ns = run.market.next_ns

@@ -19,6 +19,7 @@ from ccrs_core.model.events import (
     Candle,
     Funding,
     Gap,
+    Greeks,
     Liquidation,
     MarkPrice,
     Notice,
@@ -40,11 +41,17 @@ EVENT_OF: dict[Channel, type[StreamData]] = {
     Channel.CANDLES: Candle,
     Channel.FUNDING: Funding,
     Channel.MARK_PRICE: MarkPrice,
+    Channel.GREEKS: Greeks,
     Channel.LIQUIDATIONS: Liquidation,
     Channel.BALANCES: Balance,
 }
 
-STATES = frozenset({Channel.TOP_OF_BOOK, Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE})
+STATES = frozenset(
+    {
+        *(Channel.TOP_OF_BOOK, Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE),
+        Channel.GREEKS,
+    }
+)
 """Channels whose updates tell the whole state."""
 
 

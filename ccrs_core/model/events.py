@@ -178,6 +178,36 @@ class MarkPrice(Event):
 
 
 @attrs.frozen
+class Greeks(Event):
+    """How an option's price moves with what it depends on, and what it implies; None where the
+    exchange doesn't say.
+
+    The greeks are those of Black and Scholes, of an option on one base unit, in quote units.
+    Implied volatilities are a year's, as fractions: 0.45 is 45 %.
+    """
+
+    type: ClassVar[str] = "greeks"
+    channel: ClassVar[Channel | None] = Channel.GREEKS
+
+    delta: Decimal | None = None
+    """Change of the option's price per unit of the underlying's; below zero for puts."""
+    gamma: Decimal | None = None
+    """Change of ``delta`` per unit of the underlying's price."""
+    vega: Decimal | None = None
+    """Change of the option's price per hundredth of volatility."""
+    theta: Decimal | None = None
+    """Change of the option's price per day, mostly below zero."""
+    mark_iv: Decimal | None = None
+    """Volatility that the mark price implies."""
+    bid_iv: Decimal | None = None
+    """Volatility that the best bid implies; None without one."""
+    ask_iv: Decimal | None = None
+    """Volatility that the best ask implies; None without one."""
+    underlying_price: Decimal | None = None
+    """Price of the underlying that they are computed from: the forward, where there is one."""
+
+
+@attrs.frozen
 class Liquidation(Event):
     """A position closed by force; ``side`` is that of the liquidated position (BUY: a long)."""
 
@@ -189,7 +219,9 @@ class Liquidation(Event):
     size: Decimal
 
 
-MarketData = TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Liquidation
+MarketData = (
+    TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Greeks | Liquidation
+)
 """What an exchange's streams bring of instruments."""
 
 

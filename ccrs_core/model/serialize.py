@@ -24,6 +24,7 @@ from ccrs_core.model.events import (
     Event,
     Funding,
     Gap,
+    Greeks,
     InstrumentChanged,
     Liquidation,
     MarkPrice,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 EVENTS: dict[str, type[Event]] = {
     kind.type: kind
     for kind in (
-        *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding, MarkPrice, Liquidation),
+        *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding, MarkPrice, Greeks, Liquidation),
         Balance,
         *(Gap, Stale, Resumed, InstrumentChanged),
     )

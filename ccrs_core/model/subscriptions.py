@@ -20,6 +20,7 @@ class Channel(enum.StrEnum):
     CANDLES = "candles"
     FUNDING = "funding"
     MARK_PRICE = "mark_price"
+    GREEKS = "greeks"
     LIQUIDATIONS = "liquidations"
     BALANCES = "balances"
 
@@ -154,6 +155,11 @@ def funding(symbol: str) -> Interest:
 def mark_price(symbol: str) -> Interest:
     """Mark and index price of a derivative, on every change."""
     return Interest(Channel.MARK_PRICE, symbol)
+
+
+def greeks(symbol: str) -> Interest:
+    """Greeks and implied volatilities of an option, on every change."""
+    return Interest(Channel.GREEKS, symbol)
 
 
 def liquidations(symbol: str) -> Interest:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core.emulator import Greeks, Listing, invented, quarters, utc_ns, years_until
+from ccrs_core.emulator import BlackScholes, Listing, invented, quarters, utc_ns, years_until
 from ccrs_core.model.instruments import Market
 from tests.emulator.plain import START_NS
 
@@ -62,8 +62,8 @@ def test_calls_and_puts_of_a_strike_differ_by_what_the_forward_is_worth(
     spot: float, moneyness: float, years: float, volatility: float
 ) -> None:
     strike = spot * moneyness
-    call = Greeks.of(spot, strike, years, True, volatility)
-    put = Greeks.of(spot, strike, years, False, volatility)
+    call = BlackScholes.of(spot, strike, years, True, volatility)
+    put = BlackScholes.of(spot, strike, years, False, volatility)
     assert isclose(call.price - put.price, spot - strike, abs_tol=spot * 1e-9)
     assert isclose(call.delta - put.delta, 1)
     assert (call.gamma, call.vega, call.theta) == (put.gamma, put.vega, put.theta)
@@ -76,9 +76,11 @@ def test_sensitivities_are_how_prices_change(
     strike = spot * moneyness
 
     def price(*, up: float = 0.0, more: float = 0.0, later: float = 0.0) -> float:
-        return Greeks.of(spot * (1 + up), strike, years - later, call, volatility + more).price
+        return BlackScholes.of(
+            spot * (1 + up), strike, years - later, call, volatility + more
+        ).price
 
-    found, step = Greeks.of(spot, strike, years, call, volatility), 1e-4
+    found, step = BlackScholes.of(spot, strike, years, call, volatility), 1e-4
     delta = (price(up=step) - price(up=-step)) / (2 * step * spot)
     assert isclose(found.delta, delta, rel_tol=1e-3, abs_tol=1e-3)
     vega = (price(more=step) - price(more=-step)) / (2 * step) / 100

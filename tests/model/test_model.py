@@ -24,6 +24,7 @@ from ccrs_core import (
     book,
     candles,
     funding,
+    greeks,
     liquidations,
     mark_price,
     ticker,
@@ -189,6 +190,7 @@ def test_each_kind_of_interest_has_its_channel() -> None:
         candles("A/B"),
         funding("A/B"),
         mark_price("A/B"),
+        greeks("A/B"),
         liquidations("A/B"),
     ]
     of_markets = [channel for channel in Channel if channel not in ACCOUNT_CHANNELS]

@@ -15,6 +15,7 @@ from ccrs_core.model.events import (
     Candle,
     Funding,
     Gap,
+    Greeks,
     InstrumentChanged,
     Liquidation,
     MarketData,
@@ -119,6 +120,8 @@ def _price(event: MarketData, book: OrderBook | None) -> Decimal | None:
             return price
         case MarkPrice(mark_price=price):
             return price
+        case Greeks(mark_iv=volatility):
+            return volatility
         case Funding(rate=rate):
             return rate
         case _:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ccrs_core.cli import form
 from ccrs_core.cli.live.figures import Board, Figures
-from ccrs_core.model.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model.events import Candle, Funding, Greeks, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel
 
@@ -308,6 +308,28 @@ def _mark(row: Figures) -> list[Cell]:
     return [_name(row), moving(row, form.price(mark)), form.price(index), basis, *_pace(row)]
 
 
+def greeks(rows: Sequence[Figures], width: int) -> Table:
+    volatilities = ["iv", "bid iv", "ask iv"]
+    columns = ["symbol", *volatilities, "delta", "gamma", "vega", "theta", "underlying", "/s", *LAG]
+    left_out = (LAG[1], LAG[0], "/s", "underlying", "gamma", "vega", "theta", "ask iv", "bid iv")
+    return laid_out(columns, [_greeks(row) for row in rows], width, left_out=left_out)
+
+
+def _greeks(row: Figures) -> list[Cell]:
+    g = row.latest if isinstance(row.latest, Greeks) else None
+    if g is None:
+        return [_name(row), *[form.NONE] * 8, *_pace(row)]
+    return [
+        _name(row),
+        moving(row, form.percent(g.mark_iv)),
+        form.percent(g.bid_iv),
+        form.percent(g.ask_iv),
+        *(form.rough(value) for value in (g.delta, g.gamma, g.vega, g.theta)),
+        form.price(g.underlying_price),
+        *_pace(row),
+    ]
+
+
 def fundings(rows: Sequence[Figures], width: int) -> Table:
     columns = ["symbol", "rate", "paid at (UTC)", "/s"]
     cells: list[list[Cell]] = []
@@ -327,6 +349,7 @@ PANELS: dict[Channel, Callable[[Sequence[Figures], int], Table]] = {
     Channel.TICKER: tickers,
     Channel.CANDLES: candles,
     Channel.MARK_PRICE: marks,
+    Channel.GREEKS: greeks,
     Channel.FUNDING: fundings,
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ccrs_core.cli import form
 from ccrs_core.cli.live.figures import Board, Figures
-from ccrs_core.model.events import Candle, Funding, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model.events import Candle, Funding, Greeks, Liquidation, MarkPrice, Ticker, Trade
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.several.best import BestPrice, ConsolidatedBBO, QuoteState
 from ccrs_core.several.names import qualified
@@ -71,6 +71,12 @@ def _content(row: Figures) -> str:
             return f"{c.interval} O {c.open:f} H {c.high:f} L {c.low:f} C {c.close:f} {state}"
         case MarkPrice(mark_price=mark, index_price=index):
             return f"mark {mark:f} index {form.price(index)}"
+        case Greeks() as g:
+            ivs = f"iv {form.percent(g.mark_iv)} bid {form.percent(g.bid_iv)}"
+            figures = {"delta": g.delta, "gamma": g.gamma, "vega": g.vega, "theta": g.theta}
+            told = " ".join(f"{name} {form.rough(value)}" for name, value in figures.items())
+            underlying = form.price(g.underlying_price)
+            return f"{ivs} ask {form.percent(g.ask_iv)}  {told}  underlying {underlying}"
         case Funding(rate=rate):
             return f"rate {rate:f}"
         case Ticker(last_price=last, volume=volume):

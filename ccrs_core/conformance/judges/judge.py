@@ -12,6 +12,7 @@ from ccrs_core.conformance.judges.figures import (
     now_is_true,
     ticker_is_true,
 )
+from ccrs_core.conformance.judges.greeks import greeks_are_true
 from ccrs_core.conformance.workbench.line import Line, Wire, events_of, next_due_ns
 from ccrs_core.conformance.workbench.moments import clock
 from ccrs_core.conformance.workbench.truth import History, Truth
@@ -21,6 +22,7 @@ from ccrs_core.model.events import (
     BookUpdate,
     Candle,
     Funding,
+    Greeks,
     MarketData,
     MarkPrice,
     Ticker,
@@ -114,6 +116,8 @@ class Judge:
                 ticker_is_true(history, self.market, event)
             case MarkPrice():
                 mark_is_true(history, self.market, event)
+            case Greeks():
+                greeks_are_true(history, self.market, event)
             case Funding():
                 funding_is_true(history, event)
             case _:

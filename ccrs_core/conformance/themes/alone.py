@@ -38,6 +38,7 @@ _STATE_OF: dict[Channel, Sequence[Changed]] = {
     Channel.TICKER: (_NO_ORDERS, Changed.REFERENCE),
     Channel.FUNDING: (Changed.REFERENCE,),
     Channel.MARK_PRICE: (Changed.REFERENCE,),
+    Channel.GREEKS: (Changed.REFERENCE,),
 }
 """What stands still where a channel has nothing new to tell while the rest of the market moves. A
 ticker tells of both: each of its halves stands still in turn."""

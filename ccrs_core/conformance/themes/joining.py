@@ -76,7 +76,7 @@ class JoiningProperties:
 
 def _joins(subject: Subject, first: Subscription, joiner: Subscription) -> None:
     # What is told of it stays as it is, while the stream goes on.
-    slow = joiner.channel in (Channel.FUNDING, Channel.MARK_PRICE)
+    slow = joiner.channel in (Channel.FUNDING, Channel.MARK_PRICE, Channel.GREEKS)
     still = Changed.REFERENCE if slow else Changed.NOTHING
 
     async def scenario(world: World) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
-from ccrs_core.emulator import Greeks, Listing, invented, quarters, utc_ns, years_until
+from ccrs_core.emulator import BlackScholes, Listing, invented, quarters, utc_ns, years_until
 
 SPOT, LINEAR, INVERSE, OPTION = "spot", "linear", "inverse", "option"
 CATEGORIES = (SPOT, LINEAR, INVERSE, OPTION)
@@ -231,7 +231,7 @@ def _option(
     base, spot, tick, lot, _ = chain
     years = max(0.0, years_until(int(expiry.timestamp()) * NS_PER_SECOND, start_ns))
     call = kind is OptionKind.CALL
-    value = Greeks.of(float(spot), float(strike), years, call, VOLATILITY).price
+    value = BlackScholes.of(float(spot), float(strike), years, call, VOLATILITY).price
     option = _listing(
         *(OPTION, "", base, "USDT"),
         tick=tick,

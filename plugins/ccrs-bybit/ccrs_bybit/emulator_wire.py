@@ -15,8 +15,8 @@ from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY
 from ccrs_core import NS_PER_SECOND, OptionKind, Side
 from ccrs_core.emulator import (
     Bar,
+    BlackScholes,
     Figure,
-    Greeks,
     Levels,
     Listing,
     SimulatedMarket,
@@ -198,7 +198,7 @@ def option_ticker(speller: BybitSpeller, underlying: Decimal, now_ns: int) -> di
     bid, ask = best(speller)
     years = max(0.0, years_until(listing.expiry_ns, now_ns))
     call = listing.option_kind is OptionKind.CALL
-    greeks = Greeks.of(float(underlying), float(listing.strike), years, call, VOLATILITY)
+    greeks = BlackScholes.of(float(underlying), float(listing.strike), years, call, VOLATILITY)
     total_size, total_value = day.lots * 20, day.turnover * 20
     return {
         "symbol": listing.symbol,
