@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ccrs_core.contract.rest import GetCandles as GetCandles
     from ccrs_core.contract.rest import GetFundingHistory as GetFundingHistory
     from ccrs_core.contract.rest import GetInstruments as GetInstruments
+    from ccrs_core.contract.rest import GetOpenInterest as GetOpenInterest
     from ccrs_core.contract.rest import GetServerTime as GetServerTime
     from ccrs_core.contract.rest import GetTopOfBook as GetTopOfBook
     from ccrs_core.contract.rest import GetTrades as GetTrades
@@ -108,11 +109,13 @@ if TYPE_CHECKING:
     from ccrs_core.model.events import Funding as Funding
     from ccrs_core.model.events import Gap as Gap
     from ccrs_core.model.events import Greeks as Greeks
+    from ccrs_core.model.events import IndexPrice as IndexPrice
     from ccrs_core.model.events import InstrumentChanged as InstrumentChanged
     from ccrs_core.model.events import Level as Level
     from ccrs_core.model.events import Liquidation as Liquidation
     from ccrs_core.model.events import MarketData as MarketData
     from ccrs_core.model.events import MarkPrice as MarkPrice
+    from ccrs_core.model.events import OpenInterest as OpenInterest
     from ccrs_core.model.events import Reason as Reason
     from ccrs_core.model.events import Resumed as Resumed
     from ccrs_core.model.events import Stale as Stale
@@ -139,8 +142,10 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import candles as candles
     from ccrs_core.model.subscriptions import funding as funding
     from ccrs_core.model.subscriptions import greeks as greeks
+    from ccrs_core.model.subscriptions import index_price as index_price
     from ccrs_core.model.subscriptions import liquidations as liquidations
     from ccrs_core.model.subscriptions import mark_price as mark_price
+    from ccrs_core.model.subscriptions import open_interest as open_interest
     from ccrs_core.model.subscriptions import ticker as ticker
     from ccrs_core.model.subscriptions import top_of_book as top_of_book
     from ccrs_core.model.subscriptions import trades as trades
@@ -180,7 +185,8 @@ _HOME = {
         "contract.exchange": ("CONTRACT Capabilities Environment Exchange Route SequenceScope"),
         "contract.rest": (
             "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
-            "GetInstruments GetServerTime GetTopOfBook GetTrades HttpRequest HttpResponse Request"
+            "GetInstruments GetOpenInterest GetServerTime GetTopOfBook GetTrades HttpRequest "
+            "HttpResponse Request"
         ),
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
@@ -195,8 +201,8 @@ _HOME = {
         "feeds.histogram": "Histogram LatencySummary",
         "feeds.policy": "FeedStatus Policy",
         "model.events": (
-            "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap Greeks "
-            "InstrumentChanged Level Liquidation MarkPrice MarketData Reason Resumed "
+            "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap Greeks IndexPrice "
+            "InstrumentChanged Level Liquidation MarkPrice MarketData OpenInterest Reason Resumed "
             "Stale StreamData Ticker TopOfBook Trade"
         ),
         "model.instruments": (
@@ -205,7 +211,7 @@ _HOME = {
         "model.orderbook": "BookState Checksum OrderBook",
         "model.subscriptions": (
             "ACCOUNT_CHANNELS Channel INTERVALS Interest Subscription book candles funding "
-            "greeks liquidations mark_price ticker top_of_book trades"
+            "greeks index_price liquidations mark_price open_interest ticker top_of_book trades"
         ),
         "model.units": "NS_PER_MS NS_PER_SECOND",
         "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",

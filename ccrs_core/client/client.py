@@ -23,6 +23,7 @@ from ccrs_core.contract.rest import (
     GetBook,
     GetCandles,
     GetFundingHistory,
+    GetOpenInterest,
     GetServerTime,
     GetTopOfBook,
     GetTrades,
@@ -39,6 +40,7 @@ from ccrs_core.model.events import (
     Candle,
     Funding,
     InstrumentChanged,
+    OpenInterest,
     TopOfBook,
     Trade,
 )
@@ -498,6 +500,10 @@ class Client:
         count = how_many(start_ns, end_ns, limit)
         instrument = await self.instrument(symbol)
         return await self.request(GetFundingHistory(instrument, start_ns, end_ns, count))
+
+    async def get_open_interest(self, symbol: str) -> OpenInterest:
+        """How much of a derivative is held open now, counted on one side."""
+        return await self.request(GetOpenInterest(await self.instrument(symbol)))
 
     # --- figures ---
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import attrs
 
 from ccrs_core.contract.budgets import Pool
-from ccrs_core.model.events import BookUpdate, Candle, Funding, TopOfBook, Trade
+from ccrs_core.model.events import BookUpdate, Candle, Funding, OpenInterest, TopOfBook, Trade
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
 
@@ -140,6 +140,11 @@ class GetFundingHistory(_ReadOfOne[list[Funding]]):
     start_ns: int | None
     end_ns: int | None
     limit: int
+
+
+@attrs.frozen
+class GetOpenInterest(_ReadOfOne[OpenInterest]):
+    """How much of a derivative is held open now."""
 
 
 @attrs.frozen

@@ -20,9 +20,11 @@ from ccrs_core.model.events import (
     Funding,
     Gap,
     Greeks,
+    IndexPrice,
     Liquidation,
     MarkPrice,
     Notice,
+    OpenInterest,
     Reason,
     Resumed,
     Stale,
@@ -42,6 +44,8 @@ EVENT_OF: dict[Channel, type[StreamData]] = {
     Channel.FUNDING: Funding,
     Channel.MARK_PRICE: MarkPrice,
     Channel.GREEKS: Greeks,
+    Channel.INDEX_PRICE: IndexPrice,
+    Channel.OPEN_INTEREST: OpenInterest,
     Channel.LIQUIDATIONS: Liquidation,
     Channel.BALANCES: Balance,
 }
@@ -49,7 +53,7 @@ EVENT_OF: dict[Channel, type[StreamData]] = {
 STATES = frozenset(
     {
         *(Channel.TOP_OF_BOOK, Channel.TICKER, Channel.FUNDING, Channel.MARK_PRICE),
-        Channel.GREEKS,
+        *(Channel.GREEKS, Channel.INDEX_PRICE, Channel.OPEN_INTEREST),
     }
 )
 """Channels whose updates tell the whole state."""

@@ -208,6 +208,31 @@ class Greeks(Event):
 
 
 @attrs.frozen
+class IndexPrice(Event):
+    """The price of what a derivative is on, averaged over several exchanges."""
+
+    type: ClassVar[str] = "index_price"
+    channel: ClassVar[Channel | None] = Channel.INDEX_PRICE
+
+    index_price: Decimal
+
+
+@attrs.frozen
+class OpenInterest(Event):
+    """How much of a derivative is held open: its long positions, which equal its short ones.
+
+    ``open_interest`` counts one side, in the unit of the instrument's sizes; ``value`` is its worth
+    in quote units, None where the exchange doesn't say.
+    """
+
+    type: ClassVar[str] = "open_interest"
+    channel: ClassVar[Channel | None] = Channel.OPEN_INTEREST
+
+    open_interest: Decimal
+    value: Decimal | None = None
+
+
+@attrs.frozen
 class Liquidation(Event):
     """A position closed by force; ``side`` is that of the liquidated position (BUY: a long)."""
 
@@ -220,7 +245,17 @@ class Liquidation(Event):
 
 
 MarketData = (
-    TopOfBook | Trade | BookUpdate | Ticker | Candle | Funding | MarkPrice | Greeks | Liquidation
+    TopOfBook
+    | Trade
+    | BookUpdate
+    | Ticker
+    | Candle
+    | Funding
+    | MarkPrice
+    | Greeks
+    | IndexPrice
+    | OpenInterest
+    | Liquidation
 )
 """What an exchange's streams bring of instruments."""
 

@@ -25,9 +25,11 @@ from ccrs_core.model.events import (
     Funding,
     Gap,
     Greeks,
+    IndexPrice,
     InstrumentChanged,
     Liquidation,
     MarkPrice,
+    OpenInterest,
     Resumed,
     Stale,
     Ticker,
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 EVENTS: dict[str, type[Event]] = {
     kind.type: kind
     for kind in (
-        *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding, MarkPrice, Greeks, Liquidation),
+        *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding),
+        *(MarkPrice, Greeks, IndexPrice, OpenInterest, Liquidation),
         Balance,
         *(Gap, Stale, Resumed, InstrumentChanged),
     )

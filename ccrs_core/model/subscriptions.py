@@ -21,6 +21,8 @@ class Channel(enum.StrEnum):
     FUNDING = "funding"
     MARK_PRICE = "mark_price"
     GREEKS = "greeks"
+    INDEX_PRICE = "index_price"
+    OPEN_INTEREST = "open_interest"
     LIQUIDATIONS = "liquidations"
     BALANCES = "balances"
 
@@ -160,6 +162,16 @@ def mark_price(symbol: str) -> Interest:
 def greeks(symbol: str) -> Interest:
     """Greeks and implied volatilities of an option, on every change."""
     return Interest(Channel.GREEKS, symbol)
+
+
+def index_price(symbol: str) -> Interest:
+    """The index price of a derivative: that of what it is on, averaged over several exchanges."""
+    return Interest(Channel.INDEX_PRICE, symbol)
+
+
+def open_interest(symbol: str) -> Interest:
+    """How much of a derivative is held open, counted on one side."""
+    return Interest(Channel.OPEN_INTEREST, symbol)
 
 
 def liquidations(symbol: str) -> Interest:

@@ -25,8 +25,10 @@ from ccrs_core import (
     candles,
     funding,
     greeks,
+    index_price,
     liquidations,
     mark_price,
+    open_interest,
     ticker,
     top_of_book,
     trades,
@@ -191,6 +193,8 @@ def test_each_kind_of_interest_has_its_channel() -> None:
         funding("A/B"),
         mark_price("A/B"),
         greeks("A/B"),
+        index_price("A/B"),
+        open_interest("A/B"),
         liquidations("A/B"),
     ]
     of_markets = [channel for channel in Channel if channel not in ACCOUNT_CHANNELS]

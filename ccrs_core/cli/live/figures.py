@@ -16,10 +16,12 @@ from ccrs_core.model.events import (
     Funding,
     Gap,
     Greeks,
+    IndexPrice,
     InstrumentChanged,
     Liquidation,
     MarketData,
     MarkPrice,
+    OpenInterest,
     Resumed,
     Stale,
     Ticker,
@@ -118,10 +120,12 @@ def _price(event: MarketData, book: OrderBook | None) -> Decimal | None:
             return price
         case Candle(close=price):
             return price
-        case MarkPrice(mark_price=price):
+        case MarkPrice(mark_price=price) | IndexPrice(index_price=price):
             return price
         case Greeks(mark_iv=volatility):
             return volatility
+        case OpenInterest(open_interest=held):
+            return held
         case Funding(rate=rate):
             return rate
         case _:

@@ -15,7 +15,17 @@ from rich.text import Text
 
 from ccrs_core.cli import form
 from ccrs_core.cli.live.figures import Board, Figures
-from ccrs_core.model.events import Candle, Funding, Greeks, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model.events import (
+    Candle,
+    Funding,
+    Greeks,
+    IndexPrice,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Ticker,
+    Trade,
+)
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.subscriptions import Channel
 
@@ -330,6 +340,25 @@ def _greeks(row: Figures) -> list[Cell]:
     ]
 
 
+def indices(rows: Sequence[Figures], width: int) -> Table:
+    cells: list[list[Cell]] = []
+    for row in rows:
+        index = row.latest.index_price if isinstance(row.latest, IndexPrice) else None
+        cells.append([_name(row), moving(row, form.price(index)), *_pace(row)])
+    return laid_out(["symbol", "index", "/s", *LAG], cells, width, left_out=(LAG[1], LAG[0], "/s"))
+
+
+def interests(rows: Sequence[Figures], width: int) -> Table:
+    columns = ["symbol", "open int.", "value", "/s", *LAG]
+    cells: list[list[Cell]] = []
+    for row in rows:
+        held = row.latest if isinstance(row.latest, OpenInterest) else None
+        size = moving(row, form.size(held.open_interest if held else None, 9))
+        value = form.size(held.value if held else None, 9)
+        cells.append([_name(row), size, value, *_pace(row)])
+    return laid_out(columns, cells, width, left_out=(LAG[1], LAG[0], "/s", "value"))
+
+
 def fundings(rows: Sequence[Figures], width: int) -> Table:
     columns = ["symbol", "rate", "paid at (UTC)", "/s"]
     cells: list[list[Cell]] = []
@@ -350,6 +379,8 @@ PANELS: dict[Channel, Callable[[Sequence[Figures], int], Table]] = {
     Channel.CANDLES: candles,
     Channel.MARK_PRICE: marks,
     Channel.GREEKS: greeks,
+    Channel.INDEX_PRICE: indices,
+    Channel.OPEN_INTEREST: interests,
     Channel.FUNDING: fundings,
 }
 

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 
 from ccrs_core.cli import form
 from ccrs_core.cli.live.figures import Board, Figures
-from ccrs_core.model.events import Candle, Funding, Greeks, Liquidation, MarkPrice, Ticker, Trade
+from ccrs_core.model.events import (
+    Candle,
+    Funding,
+    Greeks,
+    IndexPrice,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Ticker,
+    Trade,
+)
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.several.best import BestPrice, ConsolidatedBBO, QuoteState
 from ccrs_core.several.names import qualified
@@ -77,6 +87,10 @@ def _content(row: Figures) -> str:
             told = " ".join(f"{name} {form.rough(value)}" for name, value in figures.items())
             underlying = form.price(g.underlying_price)
             return f"{ivs} ask {form.percent(g.ask_iv)}  {told}  underlying {underlying}"
+        case IndexPrice(index_price=index):
+            return f"index {index:f}"
+        case OpenInterest(open_interest=held, value=value):
+            return f"open interest {held:f} value {form.price(value)}"
         case Funding(rate=rate):
             return f"rate {rate:f}"
         case Ticker(last_price=last, volume=volume):

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ccrs_core.conformance.judges.figures import interval_of, past_candle_is_true
+from ccrs_core.conformance.judges.figures import held_is_true, interval_of, past_candle_is_true
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.moments import RESOLUTION_NS, clock
 from ccrs_core.conformance.workbench.truth import History
-from ccrs_core.contract.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
+from ccrs_core.contract.rest import (
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetOpenInterest,
+    GetTopOfBook,
+    GetTrades,
+)
 from ccrs_core.emulator import Listing
 from ccrs_core.model.events import Candle, Funding
 from ccrs_core.model.instruments import Instrument
@@ -24,6 +31,16 @@ def top_of_book_is_true(line: Line, history: History, instrument: Instrument) ->
     """Fails unless the best bid and ask are the present ones."""
     top = line.ask(GetTopOfBook(instrument))
     history.top_is_true(top, since=len(history.moments) - 1)
+
+
+def open_interest_is_true(
+    line: Line, history: History, listing: Listing, asked: Instrument
+) -> None:
+    """Fails unless the open interest is the present one."""
+    held = line.ask(GetOpenInterest(asked))
+    if held.symbol != asked.symbol:
+        history.fail(f"GetOpenInterest of {asked.symbol} answers with {held.symbol}'s")
+    held_is_true(history, line.venue.market(listing), held)
 
 
 def book_is_true(line: Line, history: History, instrument: Instrument, count: int) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
 from ccrs_core.conformance.workbench.moments import RESOLUTION_NS, Moment, Print, clock
 from ccrs_core.conformance.workbench.truth import History
 from ccrs_core.emulator import Bar, Interval, Listing, SimulatedMarket
-from ccrs_core.model.events import Candle, Event, Funding, MarkPrice, Ticker
+from ccrs_core.model.events import (
+    Candle,
+    Event,
+    Funding,
+    IndexPrice,
+    MarkPrice,
+    OpenInterest,
+    Ticker,
+)
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import INTERVALS
 from ccrs_core.model.units import NS_PER_SECOND
@@ -263,6 +272,7 @@ _UNTRADED = _Day(None, None, None, Decimal(0), Decimal(0))
 """The last 24 hours before the first trade."""
 _HEAD = {field.name for field in attrs.fields(Event)} | {"sequence"}
 _LAGGING = frozenset({"volume", "turnover"})
+_OTHER_PRICE = Decimal("0.02")
 _FINE = frozenset({"mark_price", "index_price"})
 
 
@@ -307,19 +317,35 @@ def figure_fits(
     if name in _FINE:
         # The emulator knows hundredths of a tick, which an exchange rounds.
         return abs(Decimal(value) - Decimal(true)) < market.listing.tick
+    if name == "value":
+        # Exchanges say of no worth at which price it is: last, mark or index.
+        return abs(Decimal(value) - true) <= abs(Decimal(true)) * _OTHER_PRICE
     if name in ("next_funding_time_ns", "funding_time_ns"):
         return abs(Decimal(value) - Decimal(true)) < RESOLUTION_NS
     return value == true
+
+
+def held_value(market: SimulatedMarket, true: Mapping[str, Any]) -> Decimal | None:
+    """What the open interest of a market's figures is worth in quote units, about."""
+    held, price = true["open_interest"], true["mark_price"] or true["last_price"]
+    if held is None or price is None:
+        return None
+    value = Decimal(held) * market.listing.contract_size
+    return value if market.listing.market is Market.INVERSE else value * price
 
 
 def _about(value: Decimal, true: Decimal | None) -> bool:
     return true is not None and abs(value - true) <= max(_ROUNDING, abs(true) / 10**6)
 
 
-def mark_is_true(history: History, market: SimulatedMarket, mark: MarkPrice) -> None:
-    """Fails unless a mark price, just made, is the market's now, and its index price too."""
+def reference_is_true(
+    history: History, market: SimulatedMarket, mark: MarkPrice | IndexPrice
+) -> None:
+    """Fails unless a mark or index price, just made, is the market's now, and what it says of the
+    other one too."""
     moments = history.at(mark.received_time_ns)
-    for name, value in (("mark_price", mark.mark_price), ("index_price", mark.index_price)):
+    for name in ("mark_price", "index_price"):
+        value = getattr(mark, name, None)
         true = [each.mark if name == "mark_price" else each.index for each in moments]
         if value is not None and not any(figure_fits(name, value, each, market) for each in true):
             history.fail(
@@ -327,6 +353,30 @@ def mark_is_true(history: History, market: SimulatedMarket, mark: MarkPrice) -> 
                 "are mark and index price read from their own fields?"
             )
     now_is_true(history, mark)
+
+
+def held_is_true(history: History, market: SimulatedMarket, held: OpenInterest) -> None:
+    """Fails unless an open interest, just told, is the market's now, and its worth about that."""
+    moments = history.at(held.received_time_ns)
+    if not any(held.open_interest == each.open_interest for each in moments):
+        history.fail(
+            f"the open interest of {clock(held.received_time_ns)} is {held.open_interest}, the "
+            f"market's {moments[-1].open_interest}: it counts one side, in the unit of sizes"
+        )
+    true = held_value(
+        market,
+        {
+            "open_interest": moments[-1].open_interest,
+            "mark_price": moments[-1].mark,
+            "last_price": moments[-1].last,
+        },
+    )
+    if held.value is not None and not figure_fits("value", held.value, true, market):
+        history.fail(
+            f"an open interest of {held.open_interest} is said to be worth {held.value}, which is "
+            f"about {true}, in quote units"
+        )
+    now_is_true(history, held)
 
 
 def funding_is_true(history: History, funding: Funding) -> None:

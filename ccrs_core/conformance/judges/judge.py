@@ -8,8 +8,9 @@ from typing import Any
 from ccrs_core.conformance.judges.figures import (
     candle_is_true,
     funding_is_true,
-    mark_is_true,
+    held_is_true,
     now_is_true,
+    reference_is_true,
     ticker_is_true,
 )
 from ccrs_core.conformance.judges.greeks import greeks_are_true
@@ -23,8 +24,10 @@ from ccrs_core.model.events import (
     Candle,
     Funding,
     Greeks,
+    IndexPrice,
     MarketData,
     MarkPrice,
+    OpenInterest,
     Ticker,
     TopOfBook,
 )
@@ -114,8 +117,10 @@ class Judge:
                 candle_is_true(history, self.market, event)
             case Ticker():
                 ticker_is_true(history, self.market, event)
-            case MarkPrice():
-                mark_is_true(history, self.market, event)
+            case MarkPrice() | IndexPrice():
+                reference_is_true(history, self.market, event)
+            case OpenInterest():
+                held_is_true(history, self.market, event)
             case Greeks():
                 greeks_are_true(history, self.market, event)
             case Funding():

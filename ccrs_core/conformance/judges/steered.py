@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import attrs
 
-from ccrs_core.conformance.judges.figures import figure_fits, figures_of
+from ccrs_core.conformance.judges.figures import figure_fits, figures_of, held_value
 from ccrs_core.conformance.workbench.line import Line, Wire
 from ccrs_core.conformance.workbench.subject import Case, Subject
 from ccrs_core.conformance.workbench.truth import History, Truth
@@ -28,13 +28,27 @@ from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.topics.topic import Topic
 
-STATES = (Channel.TOP_OF_BOOK, Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING)
+STATES = (
+    Channel.TOP_OF_BOOK,
+    Channel.TICKER,
+    Channel.MARK_PRICE,
+    Channel.INDEX_PRICE,
+    Channel.OPEN_INTEREST,
+    Channel.FUNDING,
+)
 """Channels that tell a market's figures."""
 _PATIENCE = 90.0
 _STEPS = (0.25, 0.75, 1.0, 2.0, 4.0, 8.0)
 """Seconds between one look and the next; the last one again and again."""
 _AGAIN = 1.1
 _EVENT_FIELDS = {field.name for field in attrs.fields(Event)} | {"sequence"}
+_NEEDED = {
+    Channel.MARK_PRICE: "mark_price",
+    Channel.INDEX_PRICE: "index_price",
+    Channel.OPEN_INTEREST: "open_interest",
+    Channel.FUNDING: "funding_rate",
+}
+"""What each event of a channel must have."""
 _NAMES = {"rate": "funding_rate", "funding_time_ns": "next_funding_time_ns"}
 """Figures by the fields of other events than tickers."""
 
@@ -188,17 +202,18 @@ class Stage:
 
     def untold(self) -> bool:
         """Whether the state lacks what each event of the channel must have."""
-        true = self._true()
-        return (self.case.channel is Channel.MARK_PRICE and true["mark_price"] is None) or (
-            self.case.channel is Channel.FUNDING and true["funding_rate"] is None
-        )
+        needed = _NEEDED.get(self.case.channel)
+        return needed is not None and self._true()[needed] is None
 
     def wrong(self, event: Any, stated: frozenset[str] | None) -> list[str]:
         """How an event differs from the market's state, in words; ``stated`` are the fields that
         the exchange tells at all."""
         true, found = self._true(), []
         for name in fields_of(event):
-            value, want = getattr(event, name), true[_NAMES.get(name, name)]
+            value = getattr(event, name)
+            want = (
+                held_value(self.market, true) if name == "value" else true[_NAMES.get(name, name)]
+            )
             if value is None:
                 if stated is not None and name in stated and not _nothing(name, want):
                     found.append(f"{name} is None, the market's {want}")

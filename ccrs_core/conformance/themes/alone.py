@@ -39,6 +39,8 @@ _STATE_OF: dict[Channel, Sequence[Changed]] = {
     Channel.FUNDING: (Changed.REFERENCE,),
     Channel.MARK_PRICE: (Changed.REFERENCE,),
     Channel.GREEKS: (Changed.REFERENCE,),
+    Channel.INDEX_PRICE: (Changed.REFERENCE,),
+    Channel.OPEN_INTEREST: (_NO_TRADES | Changed.REFERENCE,),
 }
 """What stands still where a channel has nothing new to tell while the rest of the market moves. A
 ticker tells of both: each of its halves stands still in turn."""

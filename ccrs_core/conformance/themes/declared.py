@@ -316,6 +316,7 @@ def _every_request(instrument: Instrument) -> Iterator[Request[Any]]:
     yield rest.GetTrades(instrument, 5)
     yield rest.GetCandles(instrument, "1m", None, None, 5)
     yield rest.GetFundingHistory(instrument, None, None, 5)
+    yield rest.GetOpenInterest(instrument)
 
 
 def _beyond(subject: Subject, instrument: Instrument) -> Iterator[Subscription]:

@@ -76,8 +76,11 @@ class JoiningProperties:
 
 def _joins(subject: Subject, first: Subscription, joiner: Subscription) -> None:
     # What is told of it stays as it is, while the stream goes on.
-    slow = joiner.channel in (Channel.FUNDING, Channel.MARK_PRICE, Channel.GREEKS)
+    references = {Channel.MARK_PRICE, Channel.INDEX_PRICE, Channel.GREEKS, Channel.FUNDING}
+    slow = joiner.channel in references
     still = Changed.REFERENCE if slow else Changed.NOTHING
+    if joiner.channel is Channel.OPEN_INTEREST:
+        still = Changed.REFERENCE | Changed.TRADES
 
     async def scenario(world: World) -> None:
         async with watching(world, first) as there:

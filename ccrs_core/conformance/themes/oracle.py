@@ -22,7 +22,14 @@ from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.truth import Truth
-from ccrs_core.contract.rest import GetBook, GetCandles, GetFundingHistory, GetTopOfBook, GetTrades
+from ccrs_core.contract.rest import (
+    GetBook,
+    GetCandles,
+    GetFundingHistory,
+    GetOpenInterest,
+    GetTopOfBook,
+    GetTrades,
+)
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
@@ -100,7 +107,8 @@ class OracleProperties:
     @proves(2)
     def test_what_requests_answer_is_what_the_market_holds(self, subject: Subject) -> None:
         """Every declared request answers with exactly what the market holds: best bid and ask, the
-        book, the last trades, candles and funding rates, whatever the ticks and lots."""
+        book, the last trades, candles, funding rates and open interest, whatever the ticks and lots
+        are."""
         declared = subject.exchange.endpoints
         wanted = [kind for kind in _ABOUT_MARKETS if kind in declared]
         if not wanted:
@@ -142,7 +150,14 @@ class OracleProperties:
             _ask(request, line, truth, subject.instrument(market), count)
 
 
-_ABOUT_MARKETS = (GetTopOfBook, GetBook, GetTrades, GetCandles, GetFundingHistory)
+_ABOUT_MARKETS = (
+    GetTopOfBook,
+    GetBook,
+    GetTrades,
+    GetCandles,
+    GetFundingHistory,
+    GetOpenInterest,
+)
 
 
 def _ask(request: object, line: Line, truth: Truth, instrument: Instrument, count: int) -> None:
@@ -155,6 +170,8 @@ def _ask(request: object, line: Line, truth: Truth, instrument: Instrument, coun
         answers.book_is_true(line, history, instrument, min(count, truth.depth))
     elif request is GetTrades:
         answers.trades_are_true(line, history, instrument, count)
+    elif request is GetOpenInterest:
+        answers.open_interest_is_true(line, history, listing, instrument)
     elif request is GetFundingHistory:
         answers.funding_is_true(line, history, listing, instrument, count)
     else:

@@ -320,6 +320,7 @@ def requests_of(subject: Subject, instrument: Instrument, size: int = 5) -> Iter
         rest.GetCandles: lambda: rest.GetCandles(
             instrument, subject.exchange.capabilities.intervals[0], None, None, size
         ),
+        rest.GetOpenInterest: lambda: rest.GetOpenInterest(instrument),
         rest.GetFundingHistory: lambda: rest.GetFundingHistory(instrument, None, None, size),
     }
     for kind, endpoint in subject.exchange.endpoints.items():
