@@ -128,6 +128,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.instruments import Market as Market
     from ccrs_core.model.instruments import OptionKind as OptionKind
     from ccrs_core.model.instruments import Side as Side
+    from ccrs_core.model.instruments import SizeUnit as SizeUnit
     from ccrs_core.model.instruments import market_of as market_of
     from ccrs_core.model.instruments import unified_symbol as unified_symbol
     from ccrs_core.model.orderbook import BookState as BookState
@@ -206,7 +207,7 @@ _HOME = {
             "Stale StreamData Ticker TopOfBook Trade"
         ),
         "model.instruments": (
-            "Instrument InstrumentStatus Market OptionKind Side market_of unified_symbol"
+            "Instrument InstrumentStatus Market OptionKind Side SizeUnit market_of unified_symbol"
         ),
         "model.orderbook": "BookState Checksum OrderBook",
         "model.subscriptions": (

@@ -24,6 +24,7 @@ _SETTLED: Mapping[Market, Callable[[Any], str | None]] = {
     Market.INVERSE: lambda listing: listing.base,
     Market.OPTION: lambda listing: listing.quote,
 }
+_ONE = Decimal(1)
 
 
 @attrs.frozen(kw_only=True)
@@ -33,11 +34,12 @@ class Listing:
     ``category`` and ``symbol`` are the exchange's own words and identify the listing. ``price`` is
     about where its market starts, ``levels`` about how many price levels a side of its book has,
     ``level_value`` the value in quote units of an ordinary level, and ``pace`` how lively it is
-    compared with the emulator's rate. ``contract_size`` is what a size of 1 is worth in base units,
-    of inverse ones in quote units. ``halts`` are stretches of the past, (from, to) in nanoseconds
-    UTC, ascending and apart, in which nothing was traded: no candle lies within them, and no
-    funding is paid. Unless told, contracts are settled in quote units (inverse ones in base units),
-    the smallest size is a lot, and the largest ten million of them.
+    compared with the emulator's rate. Sizes are in base units, of inverse listings in contracts of
+    ``quote_per_contract`` quote units (1 unless told; None elsewhere). ``halts`` are stretches of
+    the past, (from, to) in nanoseconds UTC, ascending and apart, in which nothing was traded: no
+    candle lies within them, and no funding is paid. Unless told, contracts are settled in quote
+    units (inverse ones in base units), the smallest size is a lot, and the largest ten million of
+    them.
     """
 
     category: str
@@ -51,7 +53,13 @@ class Listing:
     status: InstrumentStatus = InstrumentStatus.TRADING
     tick: Decimal = attrs.field(converter=_number)
     lot: Decimal = attrs.field(converter=_number)
-    contract_size: Decimal = attrs.field(default=Decimal(1), converter=_number)
+    quote_per_contract: Decimal | None = attrs.field(
+        default=attrs.Factory(
+            lambda listing: Decimal(1) if listing.market is Market.INVERSE else None,
+            takes_self=True,
+        ),
+        converter=attrs.converters.optional(_number),
+    )
     min_size: Decimal = attrs.field(
         default=attrs.Factory(lambda listing: listing.lot, takes_self=True), converter=_number
     )
@@ -80,6 +88,11 @@ class Listing:
     @property
     def key(self) -> tuple[str, str]:
         return (self.category, self.symbol)
+
+    @property
+    def worth_of_one(self) -> Decimal:
+        """What a size of 1 is worth in base units, of inverse listings in quote units."""
+        return _ONE if self.quote_per_contract is None else self.quote_per_contract
 
     def dated(self, expiry: datetime, symbol: str, **changes: Any) -> Listing:
         """This contract with an expiry, which pays no funding."""

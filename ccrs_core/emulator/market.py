@@ -98,7 +98,7 @@ class SimulatedMarket:
         self._gap = max(1, round(price * 2e-5))
         """Ordinary distance between levels, in ticks."""
         inverse = listing.market is Market.INVERSE
-        lot_value = listing.lot * listing.contract_size
+        lot_value = listing.lot * listing.worth_of_one
         unit = int(lot_value / listing.tick * _SATOSHI) if inverse else None
         per_minute = round(self._lots * min(rate, 200) * listing.pace * 6)
         self.tape = Tape(Past(rng, price, start_ns, per_minute), start_ns, unit)
@@ -234,7 +234,7 @@ class SimulatedMarket:
         listing = self.listing
         value = self.rules.price.value(price)
         per_unit = Decimal(1) if listing.market is Market.INVERSE else value
-        return max(4, round(listing.level_value / per_unit / listing.contract_size / listing.lot))
+        return max(4, round(listing.level_value / per_unit / listing.worth_of_one / listing.lot))
 
     def _size(self) -> int:
         # Most orders are small, a few are many times as large.

@@ -149,7 +149,7 @@ class Rules:
                 raise RuleBroken(Broken.PRICE_MIN, f"price {price} is not above zero")
             if self.price.count(price) is None:
                 raise RuleBroken(Broken.PRICE_STEP, f"price {price} is no multiple of the tick")
-        value = size * listing.contract_size
+        value = size * listing.worth_of_one
         if listing.market is not Market.INVERSE:
             value *= reference if price is None else price
         if value < listing.min_notional:

@@ -138,7 +138,7 @@ def _units(market: SimulatedMarket, name: str, value: Any) -> Any:
         if market.listing.market is Market.INVERSE:
             return int(Decimal(value).scaleb(8))
         listing = market.listing
-        return int(Decimal(value) / (listing.tick * listing.lot * listing.contract_size))
+        return int(Decimal(value) / (listing.tick * listing.lot * listing.worth_of_one))
     if name == "funding_rate":
         return int(Decimal(value).scaleb(6))
     if name == "next_funding_time_ns":

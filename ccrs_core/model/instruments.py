@@ -41,6 +41,13 @@ class OptionKind(enum.StrEnum):
     PUT = "put"
 
 
+class SizeUnit(enum.StrEnum):
+    """What sizes of an instrument count: base units (coins), or contracts."""
+
+    BASE = "base"
+    CONTRACTS = "contracts"
+
+
 class InstrumentStatus(enum.StrEnum):
     """Whether an instrument can be traded now."""
 
@@ -57,8 +64,13 @@ class Instrument:
 
     ``symbol`` is the unified name (see :func:`unified_symbol`), ``native`` the exchange's own.
     Both are unique within (exchange, market); ``symbol`` is unique within the exchange.
-    Sizes are in base units for spot and linear, in contracts of ``contract_size`` quote units for
-    inverse. ``None`` means that the exchange states no such rule.
+    ``None`` in a rule means that the exchange states none.
+
+    All sizes of an instrument (of its trades, books, candles and rules) count its ``size_unit``:
+    base units, and of inverse contracts those contracts, each worth ``quote_per_contract`` quote
+    units. Nothing is left to multiply: where an exchange counts other contracts in lots of
+    ``base_per_native_contract`` base units, sizes have been converted already, and that figure is
+    only for looking things up in the exchange's own interface.
     """
 
     exchange: str
@@ -74,7 +86,11 @@ class Instrument:
     min_size: Decimal | None = None
     max_size: Decimal | None = None
     min_notional: Decimal | None = None
-    contract_size: Decimal = Decimal(1)
+    size_unit: SizeUnit = attrs.field(
+        default=attrs.Factory(lambda self: _usual_unit(self.market), takes_self=True)
+    )
+    quote_per_contract: Decimal | None = None
+    base_per_native_contract: Decimal | None = None
     expiry_ns: int | None = None
     strike: Decimal | None = None
     option_kind: OptionKind | None = None
@@ -96,6 +112,21 @@ class Instrument:
         :raises UsageError: where the size is no finite ``Decimal``.
         """
         return _quantised_size(self, size)
+
+    def notional(self, price: Decimal, size: Decimal) -> Decimal:
+        """What a size is worth at a price, in quote units, exactly.
+
+        :raises UsageError: where price or size is no finite ``Decimal``, or where sizes are
+            contracts and what one is worth isn't known (as in recordings of other programs).
+        """
+        price, size = number("price", price), number("size", size)
+        each = _worth_of_one(self, price)
+        if each is None:
+            raise UsageError(
+                f"sizes of {self.symbol} are contracts, and what one is worth isn't known: take "
+                "the instrument from the exchange's list (client.instrument)"
+            )
+        return PLAIN.multiply(size, each)
 
     def violations(
         self, side: Side, price: Decimal | None, size: Decimal
@@ -253,12 +284,22 @@ def _bounds(instrument: Instrument) -> tuple[Decimal | None, Decimal | None]:
     return least, None if most is None else multiple(most, lot, ROUND_FLOOR)
 
 
+def _usual_unit(market: Market) -> SizeUnit:
+    return SizeUnit.CONTRACTS if market is Market.INVERSE else SizeUnit.BASE
+
+
+def _worth_of_one(instrument: Instrument, price: Decimal) -> Decimal | None:
+    """What a size of 1 is worth in quote units; None where that isn't known."""
+    return price if instrument.size_unit is SizeUnit.BASE else instrument.quote_per_contract
+
+
 def _of_value(instrument: Instrument, price: Decimal, size: Decimal) -> Iterator[InvalidOrder]:
     least = instrument.min_notional
     if least is None:
         return
-    # In quote units: an inverse instrument's sizes are contracts of so many of them.
-    each = instrument.contract_size if instrument.market.value == "inverse" else price
+    each = _worth_of_one(instrument, price)
+    if each is None:
+        return
     value = PLAIN.multiply(size, each)
     if value >= least:
         return

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrs_core import Instrument, InstrumentStatus, InvalidOrder, Market, Side, UsageError
+from ccrs_core import Instrument, InstrumentStatus, InvalidOrder, Market, Side, SizeUnit, UsageError
 
 BASE = Instrument(
     exchange="toy", symbol="A/B", native="AB", market=Market.SPOT, base="A", quote="B"
@@ -174,15 +174,36 @@ def test_an_inverse_contract_is_worth_its_size_in_quote_units() -> None:
     inverse = attrs.evolve(
         RULES,
         market=Market.INVERSE,
+        size_unit=SizeUnit.CONTRACTS,
         lot_size=Decimal(1),
         min_size=Decimal(1),
-        contract_size=Decimal(10),
+        quote_per_contract=Decimal(10),
         min_notional=Decimal(25),
     )
     inverse.check_order(Side.BUY, Decimal("0.10"), Decimal(3))
     with pytest.raises(InvalidOrder) as caught:
         inverse.check_order(Side.BUY, Decimal("50000.00"), Decimal(2))
     assert caught.value.nearest == 3
+
+
+def test_what_sizes_count_and_are_worth_is_told_apart_from_the_exchanges_own_contracts() -> None:
+    linear = attrs.evolve(RULES, market=Market.LINEAR, base_per_native_contract=Decimal(100))
+    assert linear.size_unit is SizeUnit.BASE
+    assert linear.notional(Decimal("0.30"), Decimal(5)) == Decimal("1.50")
+    inverse = Instrument(
+        **{n: getattr(RULES, n) for n in ("exchange", "symbol", "native", "base", "quote")},
+        market=Market.INVERSE,
+        min_notional=Decimal(10**9),
+    )
+    assert inverse.size_unit is SizeUnit.CONTRACTS
+    assert not inverse.violations(Side.BUY, Decimal(1), Decimal(1)), "nobody knows its worth"
+    with pytest.raises(UsageError, match="what one is worth isn't known"):
+        inverse.notional(Decimal(1), Decimal(1))
+    told = attrs.evolve(inverse, quote_per_contract=Decimal(10))
+    with decimal.localcontext(prec=3):
+        assert told.notional(Decimal(7), Decimal(12345)) == 123450
+    with pytest.raises(UsageError):
+        told.notional(Decimal("NaN"), Decimal(1))
 
 
 @given(

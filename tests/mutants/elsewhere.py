@@ -152,7 +152,7 @@ def _of_size_one(plugin: type[Exchange]) -> dict[Any, Any]:
 
     def decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
         answer = right.decode(request, response, now_ns, cursor)
-        found: list[Instrument] = [attrs.evolve(i, contract_size=_ONE) for i in answer.value]
+        found: list[Instrument] = [attrs.evolve(i, quote_per_contract=_ONE) for i in answer.value]
         return attrs.evolve(answer, value=found)
 
     return {**plugin.endpoints, GetInstruments: attrs.evolve(right, decode=decode)}

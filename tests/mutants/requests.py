@@ -288,7 +288,7 @@ class TickTakenForLot:
 class ContractSizeTen:
     """A contract is said to be worth ten times what it is."""
 
-    endpoints = each(GetInstruments, lambda i: attrs.evolve(i, contract_size=Decimal(10)))
+    endpoints = each(GetInstruments, lambda i: attrs.evolve(i, quote_per_contract=Decimal(10)))
 
 
 @caught_by(ANSWERS, "test_instruments_say_what_the_exchange_lists")

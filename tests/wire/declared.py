@@ -51,7 +51,7 @@ INSTRUMENT = Instrument(
     market=Market.LINEAR,
     base="BTC",
     quote="USDT",
-    contract_size=Decimal("0.01"),
+    base_per_native_contract=Decimal("0.01"),
 )
 SUBSCRIPTION = Subscription(Channel.TRADES, INSTRUMENT)
 TOPIC = "x.BTC"
@@ -59,7 +59,7 @@ SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
 
 
 def contract(instrument: Instrument) -> Decimal | None:
-    return instrument.contract_size
+    return instrument.base_per_native_contract
 
 
 def differs(one: Decimal | None, other: Decimal) -> bool | None:

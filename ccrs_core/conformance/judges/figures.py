@@ -123,7 +123,7 @@ def _growing(prints: Sequence[Print], before: Decimal, listing: Listing) -> Iter
     first: _Figures | None = None
     for each in prints:
         price, size = each.price, each.size
-        amount = size * listing.contract_size
+        amount = size * listing.worth_of_one
         value = amount / price if listing.market is Market.INVERSE else amount * price
         bare = first or _Figures(price, price, price, price, zero, zero)
         first = _add(bare, price, size, value)
@@ -215,7 +215,7 @@ def turnover_of(market: SimulatedMarket, units: int) -> Decimal:
     """A turnover in the emulator's units as a decimal."""
     if market.listing.market is Market.INVERSE:
         return Decimal(units).scaleb(-8)
-    return market.listing.tick * market.listing.lot * market.listing.contract_size * units
+    return market.listing.tick * market.listing.lot * market.listing.worth_of_one * units
 
 
 def past_candle_is_true(history: History, market: SimulatedMarket, candle: Candle) -> None:

@@ -96,7 +96,7 @@ def figures(listing: Listing) -> dict[str, Any]:
 
 
 def _turnover(listing: Listing, price: Decimal, lots: int) -> Decimal:
-    value = listing.lot * listing.contract_size * lots
+    value = listing.lot * listing.worth_of_one * lots
     if listing.market is Market.INVERSE:
         return round(value / price, 8)
     return value * price

@@ -178,8 +178,7 @@ def _ruled(subject: Subject, instrument: Instrument) -> None:
                 "dialect write it from the listing, anew for each request)?"
             )
             rest = {each.name for each in attrs.fields(Instrument)} - {name}
-            if instrument.market is not Market.INVERSE:
-                rest.discard("contract_size")  # which may be told in lots, as sizes are not
+            rest.discard("base_per_native_contract")  # which may be so many lots
             other = [n for n in rest if getattr(after, n) != getattr(before, n)]
             assert not other, (
                 f"{instrument.symbol}'s {name} alone changed at the exchange, a fresh list says "
@@ -198,8 +197,10 @@ _RULES: Mapping[str, Callable[[Listing, int], Listing | None]] = {
     "min_size": lambda old, n: attrs.evolve(old, min_size=old.min_size + old.lot * n),
     "max_size": lambda old, n: attrs.evolve(old, max_size=old.max_size + old.lot * n),
     "min_notional": lambda old, n: attrs.evolve(old, min_notional=old.min_notional + n),
-    "contract_size": lambda old, n: (
-        attrs.evolve(old, contract_size=old.contract_size + n) if old.contract_size != 1 else None
+    "quote_per_contract": lambda old, n: (
+        attrs.evolve(old, quote_per_contract=old.worth_of_one + n)
+        if old.quote_per_contract not in (None, 1)
+        else None
     ),
     "expiry_ns": lambda old, n: attrs.evolve(
         old, expiry_ns=(old.expiry_ns or 0) + n * 3600 * NS_PER_SECOND

@@ -38,7 +38,7 @@ _FIELDS = {
     "min_size": "min_size",
     "max_size": "max_size",
     "min_notional": "min_notional",
-    "contract_size": "contract_size",
+    "quote_per_contract": "quote_per_contract",
     "expiry_ns": "expiry_ns",
     "strike": "strike",
     "option_kind": "option_kind",
@@ -302,9 +302,6 @@ def _as_listed(
         for field, name in _FIELDS.items():
             value, expected = getattr(instrument, field), getattr(listing, name)
             if field in _MAY_BE_UNKNOWN and value is None:
-                continue
-            # Elsewhere sizes are in base units, whatever the exchange's contracts are worth.
-            if field == "contract_size" and market is not Market.INVERSE:
                 continue
             assert value == expected, (
                 f"{instrument.symbol}: {field} is {value}, the exchange's listing says {expected}"

@@ -342,7 +342,7 @@ class _At:
 
     def size_of(self, listing: Listing) -> Decimal:
         lot, price = Fraction(listing.lot), Fraction(listing.price) * self.price
-        worth = Fraction(listing.contract_size)
+        worth = Fraction(listing.worth_of_one)
         if listing.market is not Market.INVERSE and price:
             worth *= price
         about = {

@@ -36,7 +36,7 @@ class Kind:
         price, lot = self.tick * self.ticks, self.lot
         if listing.market is Market.INVERSE:
             lot = max(lot, Decimal(1))  # whole contracts
-            value = lot * 500 * listing.contract_size
+            value = lot * 500 * listing.worth_of_one
         else:
             value = price * lot * 500
         return attrs.evolve(

@@ -112,7 +112,7 @@ def _coin_margined(start_ns: int) -> Iterator[Listing]:
         ("BTC", "104238.7", "0.1", 100),
         ("ETH", "3920.88", "0.01", 10),
     ):
-        rules = {"contract_size": dollars, "max_size": 1_000_000, "min_notional": 0}
+        rules = {"quote_per_contract": dollars, "max_size": 1_000_000, "min_notional": 0}
         symbol = f"{coin}USD_PERP"
         perpetual = _listing(COINM, coin, "USD", price, tick, "1", symbol=symbol, **rules)
         yield perpetual

@@ -397,7 +397,7 @@ def futures_row(listing: Listing) -> dict[str, Any]:
         "deliveryDate": delivery,
         "onboardDate": ms(listing.launch_ns),
         "contractStatus" if coin_margined else "status": status,
-        **({"contractSize": int(listing.contract_size)} if coin_margined else {}),
+        **({"contractSize": int(listing.worth_of_one)} if coin_margined else {}),
         "baseAsset": listing.base,
         "quoteAsset": listing.quote,
         "marginAsset": listing.settle,

@@ -331,7 +331,7 @@ class PartialDepth(BookFeed):
 def _mean_price(listing: Listing, bar: Bar) -> Decimal:
     lots, turnover = Decimal(max(1, bar.lots)), Decimal(max(1, bar.turnover))
     if listing.category == COINM:
-        return lots * listing.lot * listing.contract_size / turnover.scaleb(-8)
+        return lots * listing.lot * listing.worth_of_one / turnover.scaleb(-8)
     return listing.tick * turnover / lots
 
 

@@ -95,12 +95,12 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
         min_size=_step(lots.get("minQty")),
         max_size=_step(lots.get("maxQty")),
         min_notional=_step(notional.get("minNotional", notional.get("notional"))),
-        contract_size=_contract_size(row) if inverse else Decimal(1),
+        quote_per_contract=_quote_per_contract(row) if inverse else None,
         expiry_ns=expiry_ns,
     )
 
 
-def _contract_size(row: Mapping[str, Any]) -> Decimal:
+def _quote_per_contract(row: Mapping[str, Any]) -> Decimal:
     size = whole(row["contractSize"])
     if size < 1:
         raise ValueError("a contract is worth nothing")

@@ -104,7 +104,7 @@ def test_every_kind_of_instrument_has_its_unified_name(
 
 def test_contracts_of_coin_margined_futures_are_worth_quote_units() -> None:
     instrument = only([coin_margined("BTCUSD_PERP")], Market.INVERSE)
-    assert (instrument.contract_size, instrument.settle) == (100, "BTC")
+    assert (instrument.quote_per_contract, instrument.settle) == (100, "BTC")
     assert instrument.min_notional is None
     halted = only([coin_margined("BTCUSD_PERP", contractStatus="SETTLING")], Market.INVERSE)
     assert halted.status is InstrumentStatus.SETTLING
@@ -120,7 +120,7 @@ def test_rules_are_read_from_the_filters(market: Market) -> None:
     assert (str(instrument.tick_size), str(instrument.lot_size)) == ("0.10", "0.01")
     assert (instrument.min_size, instrument.max_size) == (Decimal("0.01"), Decimal(5))
     assert instrument.min_notional == Decimal(5)
-    assert instrument.contract_size == 1
+    assert instrument.quote_per_contract is None
 
 
 def test_a_rule_that_is_switched_off_is_none() -> None:

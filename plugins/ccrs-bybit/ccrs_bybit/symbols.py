@@ -83,7 +83,7 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument:
         ),
         min_notional=size_or_none(lots.get("minOrderAmt" if spot else "minNotionalValue")),
         # Inverse contracts are worth one quote unit each.
-        contract_size=Decimal(1),
+        quote_per_contract=Decimal(1) if market is Market.INVERSE else None,
         expiry_ns=expiry_ns,
         strike=strike,
         option_kind=option_kind,

@@ -41,7 +41,7 @@ def contract_value(listing: Listing) -> Decimal:
     """What a contract is worth, in base units; of inverse ones in quote units."""
     if listing.market is Market.LINEAR:
         return listing.lot * 100
-    return listing.lot if listing.market is Market.OPTION else listing.contract_size
+    return listing.lot if listing.market is Market.OPTION else listing.worth_of_one
 
 
 def step(listing: Listing) -> Decimal:
@@ -143,7 +143,7 @@ def _linear(
 
 def _inverse(coin: str, price: str, tick: str, levels: int, **rest: Any) -> Listing:
     values = {
-        "contract_size": 100 if coin == "BTC" else 10,
+        "quote_per_contract": 100 if coin == "BTC" else 10,
         "max_size": 100_000_000,
         "level_value": 120_000,
         "pace": 0.6 if coin in _LIVELY else 0.1,

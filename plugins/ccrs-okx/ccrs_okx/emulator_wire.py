@@ -76,7 +76,7 @@ class OkxSpeller(Speller):
         value = listing.tick * listing.lot * units
         if listing.market is Market.INVERSE:
             return trimmed(Decimal(units).scaleb(-8)), trimmed(
-                listing.lot * lots * listing.contract_size
+                listing.lot * lots * listing.worth_of_one
             )
         if listing.category == SPOT:
             return trimmed(value), trimmed(value)

@@ -20,6 +20,7 @@ from ccrs_core import (
     Instrument,
     Market,
     OptionKind,
+    SizeUnit,
     Subscription,
     UsageError,
     market_of,
@@ -124,6 +125,8 @@ def instrument_of(native: str) -> Instrument | None:
         market = market_of(symbol)
     except (UsageError, ValueError, InvalidOperation, OverflowError):
         return None
+    if market is not Market.SPOT:
+        fields["size_unit"] = SizeUnit.CONTRACTS
     return Instrument(exchange=EXCHANGE, symbol=symbol, native=native, market=market, **fields)
 
 

@@ -1,7 +1,7 @@
 """Contracts and base units: OKX counts all derivatives in contracts.
 
 The core counts linear contracts and options in base units, so that sizes mean the same on all
-exchanges; inverse contracts stay contracts, of ``Instrument.contract_size`` quote units each.
+exchanges; inverse contracts stay contracts, of ``Instrument.quote_per_contract`` quote units each.
 Conversions are exact, whatever decimal context the program has set.
 """
 
@@ -22,7 +22,7 @@ _EXACT = Context(prec=160, traps=[])
 
 def contract_of(instrument: Instrument) -> Decimal | None:
     """What sizes of an instrument are multiplied with; None: they are as they are sent."""
-    return instrument.contract_size if instrument.market in SCALED else None
+    return instrument.base_per_native_contract
 
 
 def shortest(number: Decimal) -> Decimal:

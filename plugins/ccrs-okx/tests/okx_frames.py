@@ -10,7 +10,7 @@ import attrs
 from ccrs_okx.codec import OkxCodec
 from ccrs_okx.foreign import instrument_of
 
-from ccrs_core import Channel, Codec, Data, Instrument, Subscription
+from ccrs_core import Channel, Codec, Data, Instrument, Market, SizeUnit, Subscription
 
 NOW = 1_794_000_000_000
 MINUTE = 60_000
@@ -21,7 +21,20 @@ OPTION = "BTC-USD-261225-100000-C"
 def instrument(native: str = SPOT, contract: str = "1") -> Instrument:
     found = instrument_of(native)
     assert found is not None
-    return attrs.evolve(found, contract_size=Decimal(contract))
+    return worth(found, contract)
+
+
+def worth(found: Instrument, contract: Decimal | str) -> Instrument:
+    """A guessed instrument as the list tells it: with contracts of a worth."""
+    if found.market is Market.SPOT:
+        return found
+    if found.market is Market.INVERSE:
+        return attrs.evolve(found, quote_per_contract=Decimal(contract))
+    return attrs.evolve(found, size_unit=SizeUnit.BASE, base_per_native_contract=Decimal(contract))
+
+
+def worth_of(found: Instrument) -> Decimal:
+    return found.quote_per_contract or found.base_per_native_contract or Decimal(1)
 
 
 def codec_for(*channels: Channel, of: Instrument | None = None, **options: Any) -> Codec:

@@ -16,6 +16,7 @@ import pytest
 from ccrs_okx import Okx
 from ccrs_okx.emulator import OkxDialect
 from ccrs_okx.emulator_listings import contract_value, listings
+from okx_frames import worth_of
 
 import ccrs_core
 from ccrs_core import (
@@ -496,7 +497,7 @@ def test_all_instruments_are_read_and_their_contracts_are_worth_what_is_listed()
                     listing = wanted[each.native]
                     # Inverse contracts are worth so many quote units, spot has none.
                     worth = contract_value(listing) if market is not Market.SPOT else 1
-                    assert each.contract_size == worth
+                    assert worth_of(each) == worth
                     assert each.tick_size == listing.tick
                     assert (each.lot_size, each.min_size, each.max_size) == (
                         listing.lot,

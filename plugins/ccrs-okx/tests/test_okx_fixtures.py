@@ -72,7 +72,7 @@ def instrument(symbol: str, native: str, market: Market) -> Instrument:
         market=market,
         base="BTC",
         quote="USDT",
-        contract_size=Decimal("0.01"),
+        base_per_native_contract=Decimal("0.01"),
     )
 
 

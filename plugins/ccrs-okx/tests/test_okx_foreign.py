@@ -12,7 +12,7 @@ from ccrs_okx import Okx
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.foreign import instrument_of, subscriptions_in
 
-from ccrs_core import Channel, Data, Market, OptionKind, Subscription, market_of
+from ccrs_core import Channel, Data, Market, OptionKind, SizeUnit, Subscription, market_of
 
 SAMPLES = importlib.resources.files("ccrs_okx") / "samples" / "streams"
 
@@ -63,7 +63,9 @@ def test_native_symbols_show_what_they_name(native: str, symbol: str) -> None:
     assert found is not None
     assert (found.symbol, found.native) == (symbol, native)
     assert found.market is market_of(symbol)
-    assert found.contract_size == 1, "frames don't tell what a contract is worth"
+    unit = SizeUnit.BASE if found.market is Market.SPOT else SizeUnit.CONTRACTS
+    assert found.size_unit is unit, "frames don't tell what a contract is worth"
+    assert (found.quote_per_contract, found.base_per_native_contract) == (None, None)
 
 
 def test_a_put_has_its_strike_and_expires_in_the_morning() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from typing import Any
 
-import attrs
 import pytest
 from ccrs_okx.codec import OkxCodec
 from ccrs_okx.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
+from okx_frames import worth
 
 from ccrs_core import Channel, Data, DecodeError, Instrument, Message, Subscription
 
@@ -62,7 +62,7 @@ BREAKS = st.sampled_from(
 def instrument(native: str) -> Instrument:
     found = instrument_of(native)
     assert found is not None
-    return attrs.evolve(found, contract_size=Decimal(CONTRACTS.get(native, "1")))
+    return worth(found, CONTRACTS.get(native, "1"))
 
 
 def codec(*natives: str) -> OkxCodec:
@@ -179,7 +179,7 @@ def test_a_contract_that_is_worth_something_else_is_known_from_the_next_subscrip
     frame = TOP.replace("BTC-USDT", "BTC-USDT-SWAP").encode()
     sizes = []
     for contract in ("0.01", "0.1"):
-        swap = attrs.evolve(instrument("BTC-USDT-SWAP"), contract_size=Decimal(contract))
+        swap = worth(instrument("BTC-USDT-SWAP"), contract)
         made.subscribe([Subscription(Channel.TOP_OF_BOOK, swap)], "2")
         (message,) = made.decode(frame, 5)
         assert isinstance(message, Data)

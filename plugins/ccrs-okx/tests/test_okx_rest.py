@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-import attrs
 import pytest
 from ccrs_okx import Okx
 from ccrs_okx.foreign import instrument_of
 from hypothesis import example, given
 from hypothesis import strategies as st
+from okx_frames import worth
 
 from ccrs_core import (
     Candle,
@@ -43,7 +43,7 @@ NATIVE = "BTC-USDT-SWAP"
 def instrument(native: str = NATIVE, contract: str = "0.01") -> Instrument:
     found = instrument_of(native)
     assert found is not None
-    return attrs.evolve(found, contract_size=Decimal(contract))
+    return worth(found, contract)
 
 
 def asked(request: Request[Any], cursor: str | None = None) -> HttpRequest:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.resources
 
-import attrs
 from ccrs_okx import Okx
 from ccrs_okx.error_codes import CODES
 from ccrs_okx.foreign import instrument_of
+from okx_frames import worth, worth_of
 
 from ccrs_core import ExchangeError
 from ccrs_core.conformance.workbench.samples import Samples
@@ -31,12 +31,12 @@ def test_native_symbols_of_the_samples_are_guessed_rightly() -> None:
             # Frames don't tell what a contract is worth.
             guessed = instrument_of(instrument.native)
             assert guessed is not None
-            assert attrs.evolve(guessed, contract_size=instrument.contract_size) == instrument
+            assert worth(guessed, worth_of(instrument)) == instrument
 
 
 def test_contracts_of_several_values_are_among_the_samples() -> None:
     sizes = {
-        (instrument.market, instrument.contract_size)
+        (instrument.market, worth_of(instrument))
         for sample in SAMPLES.streams
         for instrument in sample.instruments.values()
     }

@@ -17,6 +17,7 @@ from ccrs_okx.symbols import instrument_type
 from ccrs_okx.symbols import instruments as read_instruments
 from hypothesis import example, given
 from hypothesis import strategies as st
+from okx_frames import worth, worth_of
 
 from ccrs_core import (
     BookUpdate,
@@ -222,7 +223,7 @@ def test_rules_are_in_base_units_and_of_inverse_contracts_in_contracts(
     found: dict[str, Any], market: Market, contract: str, lot: str, most: str | None
 ) -> None:
     instrument = only(found, market)
-    assert instrument.contract_size == Decimal(contract)
+    assert worth_of(instrument) == Decimal(contract)
     assert instrument.lot_size is not None
     assert f"{instrument.lot_size:f}" == lot
     assert most is None or str(instrument.max_size) == most
@@ -344,7 +345,7 @@ def of(market: Market, contract: str) -> Instrument:
     }
     found = instrument_of(natives[market])
     assert found is not None
-    return attrs.evolve(found, contract_size=Decimal(contract))
+    return worth(found, contract)
 
 
 def as_fraction(text: str) -> tuple[int, int]:
