@@ -330,7 +330,7 @@ def held_value(market: SimulatedMarket, true: Mapping[str, Any]) -> Decimal | No
     held, price = true["open_interest"], true["mark_price"] or true["last_price"]
     if held is None or price is None:
         return None
-    value = Decimal(held) * market.listing.contract_size
+    value = Decimal(held) * market.listing.worth_of_one
     return value if market.listing.market is Market.INVERSE else value * price
 
 
