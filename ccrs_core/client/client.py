@@ -201,8 +201,8 @@ class Client(_Questions):
                 self._clock,
                 self._options.instruments_max_age,
                 self._known,
-                self.placement.changed,
             )
+            self._instruments.listen(self.placement.changed)
             self._group = asyncio.TaskGroup()
             await self._group.__aenter__()
             self._undo = undo.pop_all()

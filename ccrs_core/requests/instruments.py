@@ -25,6 +25,10 @@ NEWS_AFTER = 10.0
 """Seconds after which a list is fetched anew for the sake of a symbol that isn't in it."""
 
 
+Heard = Callable[[Sequence[InstrumentChanged]], object]
+"""What is called with changes of instruments."""
+
+
 @attrs.frozen
 class Listing:
     """The instruments of one market by unified symbol, and why some symbols are refused."""
@@ -37,10 +41,7 @@ class Listing:
 
 
 class InstrumentStore:
-    """Instruments per market; concurrent callers share one fetch.
-
-    ``changed`` is called with what a fresh list says otherwise than the one before it.
-    """
+    """Instruments per market; concurrent callers share one fetch."""
 
     def __init__(
         self,
@@ -49,13 +50,12 @@ class InstrumentStore:
         clock: Clock,
         max_age: float,
         known: Iterable[Instrument] = (),
-        changed: Callable[[Sequence[InstrumentChanged]], None] = lambda changes: None,
     ) -> None:
         self._exchange = exchange
         self._requester = requester
         self._clock = clock
         self._max_age = max_age
-        self._changed = changed
+        self._listeners: list[Heard] = []
         self._listings: dict[Market, Listing] = {}
         self._fetches: dict[Market, asyncio.Future[Listing]] = {}
         self._looked_again: dict[Market, float] = {}
@@ -68,6 +68,17 @@ class InstrumentStore:
     async def market(self, market: Market, *, refresh: bool = False) -> dict[str, Instrument]:
         """All instruments of a market by unified symbol."""
         return (await self._listing(market, refresh)).instruments
+
+    def listen(self, hear: Heard) -> Callable[[], None]:
+        """From now on call ``hear`` with all that a fresh list says otherwise than the one before
+        it, of whatever symbol: listings and delistings too. Calling what is returned ends that."""
+        self._listeners.append(hear)
+
+        def end() -> None:
+            if hear in self._listeners:
+                self._listeners.remove(hear)
+
+        return end
 
     async def refresh(self, market: Market) -> Sequence[InstrumentChanged]:
         """Fetch a market's instruments anew; what has changed since they were last fetched."""
@@ -108,7 +119,8 @@ class InstrumentStore:
             self._listings[market] = listing
             fetch.set_result(listing)
             if listing.changes:
-                self._changed(listing.changes)
+                for hear in tuple(self._listeners):
+                    hear(listing.changes)
             return listing
         finally:
             del self._fetches[market]

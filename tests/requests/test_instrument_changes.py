@@ -244,3 +244,27 @@ def test_the_notice_is_shown_to_people_and_comes_back_from_json() -> None:
     assert "no longer listed" in describe(gone)
     assert gone.channel is None
     assert Channel.BOOK not in gone.changed
+
+
+@scenario
+async def test_who_listens_to_the_store_hears_listings_and_delistings_of_any_symbol(
+    h: Here,
+) -> None:
+    heard: list[InstrumentChanged] = []
+    await h.client.get_instruments("spot")
+    end = h.client._store().listen(heard.extend)
+    h.exchange.remove("BTC")
+    h.exchange.listed.append(instrument("DOGE"))
+    await h.client.refresh_instruments("spot")
+    gone, come = heard
+    assert (gone.symbol, gone.after, come.symbol, come.before) == (
+        "BTC/USD",
+        None,
+        "DOGE/USD",
+        None,
+    )
+    end()
+    end()
+    h.exchange.remove("DOGE")
+    assert len(await h.client.refresh_instruments("spot")) == 1
+    assert heard == [gone, come]
