@@ -150,6 +150,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.subscriptions import ticker as ticker
     from ccrs_core.model.subscriptions import top_of_book as top_of_book
     from ccrs_core.model.subscriptions import trades as trades
+    from ccrs_core.model.ticks import TickBand as TickBand
     from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
     from ccrs_core.several.best import BestPrice as BestPrice
@@ -214,6 +215,7 @@ _HOME = {
             "ACCOUNT_CHANNELS Channel INTERVALS Interest Subscription book candles funding "
             "greeks index_price liquidations mark_price open_interest ticker top_of_book trades"
         ),
+        "model.ticks": "TickBand",
         "model.units": "NS_PER_MS NS_PER_SECOND",
         "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "several.clients": "Clients connect_many",

@@ -77,6 +77,9 @@ class Listing:
     expiry_ns: int | None = None
     strike: Decimal | None = None
     option_kind: OptionKind | None = None
+    coarser: tuple[tuple[int, int], ...] = ()
+    """Where the tick depends on the price: (from so many ticks on, prices are multiples of so many
+    ticks), ascending."""
     underlying: tuple[str, str] | None = None
     """The key of the listing whose index an option is on; None: its strike's price."""
     funding_interval_ns: int | None = None

@@ -241,7 +241,10 @@ class SimulatedMarket:
         return 1 + int(self._rng.paretovariate(1.4) * self._lots * 0.25) % (self._lots * 40)
 
     def _limit(self, side: Side, price: int) -> None:
-        self.engine.submit(side, self._size(), max(1, price))
+        price = max(1, price)
+        if self.listing.coarser:
+            price = self.rules.allowed(price, side)
+        self.engine.submit(side, self._size(), price)
 
     def _hop(self) -> int:
         return 1 + int(self._rng.expovariate(1 / self._gap))

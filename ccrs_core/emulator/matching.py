@@ -132,6 +132,20 @@ class Rules:
         self.size = Steps(listing.lot)
         self._listing = listing
 
+    def step_at(self, ticks: int) -> int:
+        """Of how many ticks prices at this one are multiples."""
+        step = 1
+        for from_ticks, each in self._listing.coarser:
+            if from_ticks > ticks:
+                break
+            step = each
+        return step
+
+    def allowed(self, ticks: int, side: Side) -> int:
+        """The price at which an order may stand, beside one: a buy's isn't above it."""
+        step = self.step_at(ticks)
+        return ticks // step * step if side is Side.BUY else -(-ticks // step) * step
+
     def check(self, size: Decimal, price: Decimal | None, reference: Decimal) -> None:
         """Raise where an order breaks a rule; ``reference`` values an order without a price.
 
@@ -148,6 +162,9 @@ class Rules:
             if price <= 0:
                 raise RuleBroken(Broken.PRICE_MIN, f"price {price} is not above zero")
             if self.price.count(price) is None:
+                raise RuleBroken(Broken.PRICE_STEP, f"price {price} is no multiple of the tick")
+            ticks = self.price.count(price) or 0
+            if ticks % self.step_at(ticks):
                 raise RuleBroken(Broken.PRICE_STEP, f"price {price} is no multiple of the tick")
         value = size * listing.worth_of_one
         if listing.market is not Market.INVERSE:

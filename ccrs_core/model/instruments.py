@@ -15,6 +15,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 import attrs
 
 from ccrs_core.errors import InvalidOrder, UsageError
+from ccrs_core.model.ticks import TickBand, ascending, band_of, on_tick
 from ccrs_core.model.units import NS_PER_SECOND, PLAIN, is_multiple, multiple, number, ratio
 
 
@@ -94,6 +95,17 @@ class Instrument:
     expiry_ns: int | None = None
     strike: Decimal | None = None
     option_kind: OptionKind | None = None
+    tick_bands: tuple[TickBand, ...] = attrs.field(default=(), validator=ascending)
+    """Where the tick depends on the price: from which price on which one, ascending. ``tick_size``
+    is the finest then. Empty where one tick is all prices'."""
+
+    def tick_at(self, price: Decimal) -> Decimal | None:
+        """The tick at a price; None where the exchange states none.
+
+        :raises UsageError: where the price is no finite ``Decimal``.
+        """
+        number("price", price)
+        return _tick_at(self, price)
 
     def quantise_price(
         self, price: Decimal, side: Side | None = None, *, rounding: str | None = None
@@ -208,7 +220,15 @@ def _quantised_price(
     price, tick = number("price", price), instrument.tick_size
     if rounding is None:
         rounding = {"buy": ROUND_FLOOR, "sell": ROUND_CEILING}[side] if side else ROUND_HALF_EVEN
+    if instrument.tick_bands:
+        return on_tick(instrument.tick_bands, price, rounding)
     return price if tick is None else multiple(price, tick, rounding)
+
+
+def _tick_at(instrument: Instrument, price: Decimal) -> Decimal | None:
+    """See :meth:`Instrument.tick_at`."""
+    bands = instrument.tick_bands
+    return bands[band_of(bands, price)].tick_size if bands else instrument.tick_size
 
 
 def _quantised_size(instrument: Instrument, size: Decimal) -> Decimal:
@@ -235,13 +255,14 @@ def _violations(
 
 
 def _of_price(instrument: Instrument, side: Side, price: Decimal) -> Iterator[InvalidOrder]:
-    tick, name = instrument.tick_size, instrument.symbol
+    tick, name = _tick_at(instrument, price), instrument.symbol
+    least = tick and _quantised_price(instrument, tick, Side.SELL, None)
     if price <= 0:
-        yield InvalidOrder("min_price", f"a price of {price:f} for {name} is not above zero", tick)
+        yield InvalidOrder("min_price", f"a price of {price:f} for {name} is not above zero", least)
     elif tick is not None and not is_multiple(price, tick):
         nearest = _quantised_price(instrument, price, side, None)
         if nearest <= 0:
-            nearest = tick
+            nearest = least or tick
         yield InvalidOrder(
             "tick_size",
             f"the price {price:f} is no multiple of {name}'s tick {tick:f}; nearest: {nearest:f}",

@@ -37,6 +37,7 @@ from ccrs_core.model.events import (
     Trade,
 )
 from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.ticks import TickBand
 
 if TYPE_CHECKING:
     import cattrs
@@ -66,8 +67,8 @@ def exact(number: Decimal) -> str:
 def _unknown(value: object) -> str | dict[str, Any]:
     if isinstance(value, Decimal):
         return exact(value)
-    if isinstance(value, Instrument):
-        return {field.name: getattr(value, field.name) for field in attrs.fields(Instrument)}
+    if isinstance(value, Instrument | TickBand):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
     raise TypeError(f"can't write {type(value).__name__} as JSON")
 
 

@@ -179,6 +179,8 @@ def _ruled(subject: Subject, instrument: Instrument) -> None:
             )
             rest = {each.name for each in attrs.fields(Instrument)} - {name}
             rest.discard("base_per_native_contract")  # which may be so many lots
+            if name == "tick_size":
+                rest.discard("tick_bands")  # which are a family's, and may not be this one's then
             other = [n for n in rest if getattr(after, n) != getattr(before, n)]
             assert not other, (
                 f"{instrument.symbol}'s {name} alone changed at the exchange, a fresh list says "

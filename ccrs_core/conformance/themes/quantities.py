@@ -130,9 +130,12 @@ class QuantityProperties:
             moved = Fraction(found) - Fraction(price)
             assert moved <= 0 if side is Side.BUY else moved >= 0, f"a {side} of {price}: {found}"
             if instrument.tick_size is not None:
-                _on_grid(found, tick)
-                assert abs(moved) < Fraction(tick), (
-                    f"{price} moves to {found}, by more than a tick of {tick}"
+                here, there = instrument.tick_at(found), instrument.tick_at(price)
+                assert here is not None
+                assert there is not None
+                _on_grid(found, here)
+                assert abs(moved) < Fraction(max(here, there)), (
+                    f"{price} moves to {found}, by more than a tick of {max(here, there)}"
                 )
             shrunk = Fraction(size) - Fraction(whole)
             assert 0 <= shrunk < Fraction(lot), f"a size of {size} becomes {whole}"
