@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
+    from ccrs_core.client.history import History as History
     from ccrs_core.client.status import ClientStatus as ClientStatus
     from ccrs_core.client.status import ConnectionStatus as ConnectionStatus
     from ccrs_core.client.status import SubscriptionStatus as SubscriptionStatus
@@ -56,10 +57,16 @@ if TYPE_CHECKING:
     from ccrs_core.contract.rest import GetBook as GetBook
     from ccrs_core.contract.rest import GetCandles as GetCandles
     from ccrs_core.contract.rest import GetFundingHistory as GetFundingHistory
+    from ccrs_core.contract.rest import GetIndexCandles as GetIndexCandles
     from ccrs_core.contract.rest import GetInstruments as GetInstruments
+    from ccrs_core.contract.rest import GetMarkCandles as GetMarkCandles
     from ccrs_core.contract.rest import GetOpenInterest as GetOpenInterest
+    from ccrs_core.contract.rest import (
+        GetOpenInterestHistory as GetOpenInterestHistory,
+    )
     from ccrs_core.contract.rest import GetServerTime as GetServerTime
     from ccrs_core.contract.rest import GetTopOfBook as GetTopOfBook
+    from ccrs_core.contract.rest import GetTradeHistory as GetTradeHistory
     from ccrs_core.contract.rest import GetTrades as GetTrades
     from ccrs_core.contract.rest import HttpRequest as HttpRequest
     from ccrs_core.contract.rest import HttpResponse as HttpResponse
@@ -123,6 +130,8 @@ if TYPE_CHECKING:
     from ccrs_core.model.events import Ticker as Ticker
     from ccrs_core.model.events import TopOfBook as TopOfBook
     from ccrs_core.model.events import Trade as Trade
+    from ccrs_core.model.histories import HistoryPage as HistoryPage
+    from ccrs_core.model.histories import Series as Series
     from ccrs_core.model.instruments import Instrument as Instrument
     from ccrs_core.model.instruments import InstrumentStatus as InstrumentStatus
     from ccrs_core.model.instruments import Market as Market
@@ -174,6 +183,7 @@ _HOME = {
     name: module
     for module, names in {
         "client.client": "Client connect",
+        "client.history": "History",
         "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
         "contract.budgets": "Budget Limits Pool",
@@ -187,8 +197,9 @@ _HOME = {
         "contract.exchange": ("CONTRACT Capabilities Environment Exchange Route SequenceScope"),
         "contract.rest": (
             "Activity Answer Endpoint GetActivity GetBook GetCandles GetFundingHistory "
-            "GetInstruments GetOpenInterest GetServerTime GetTopOfBook GetTrades HttpRequest "
-            "HttpResponse Request"
+            "GetIndexCandles GetInstruments GetMarkCandles GetOpenInterest "
+            "GetOpenInterestHistory GetServerTime GetTopOfBook GetTradeHistory GetTrades "
+            "HttpRequest HttpResponse Request"
         ),
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
@@ -207,6 +218,7 @@ _HOME = {
             "InstrumentChanged Level Liquidation MarkPrice MarketData OpenInterest Reason Resumed "
             "Stale StreamData Ticker TopOfBook Trade"
         ),
+        "model.histories": "HistoryPage Series",
         "model.instruments": (
             "Instrument InstrumentStatus Market OptionKind Side SizeUnit market_of unified_symbol"
         ),

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from ccrs_core.client.history import History, check_interval, series_of
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import (
     GetBook,
     GetCandles,
     GetFundingHistory,
+    GetIndexCandles,
+    GetMarkCandles,
     GetOpenInterest,
+    GetOpenInterestHistory,
     GetServerTime,
     GetTopOfBook,
+    GetTradeHistory,
     GetTrades,
     Request,
 )
-from ccrs_core.errors import Unsupported
-from ccrs_core.model.checks import at_least_one, how_many
+from ccrs_core.errors import UsageError
+from ccrs_core.model.checks import at_least_one
 from ccrs_core.model.events import (
     BookUpdate,
     Candle,
@@ -28,7 +33,9 @@ from ccrs_core.model.events import (
     TopOfBook,
     Trade,
 )
+from ccrs_core.model.histories import Series
 from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.times import When, stretch
 from ccrs_core.requests.instruments import InstrumentStore, markets_of
 from ccrs_core.requests.requester import Requester
 
@@ -107,49 +114,153 @@ class _Questions(ABC):
         at_least_one("limit", limit)
         return await self.request(GetTrades(await self.instrument(symbol), limit))
 
+    async def get_trade_history(
+        self,
+        symbol: str,
+        *,
+        start: When,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> list[Trade]:
+        """Public trades in ``start <= t < end`` (None: up to now), oldest first: all of them, or
+        the first ``limit``. A day of a lively instrument is a million: :meth:`history` brings them
+        page by page.
+
+        :raises UsageError: where times or limit make no sense.
+        :raises Unsupported: where the exchange doesn't tell all trades of so long ago.
+        """
+        start_ns, end_ns, count = stretch(start, end, limit)
+        if start_ns is None:
+            raise UsageError("trades of which time? Say start; get_trades() brings the latest")
+        instrument = await self.instrument(symbol)
+        return await self.request(GetTradeHistory(instrument, start_ns, end_ns, count))
+
     async def get_candles(
         self,
         symbol: str,
         interval: str = "1m",
         *,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
+        start: When | None = None,
+        end: When | None = None,
         limit: int | None = None,
     ) -> list[Candle]:
-        """Candles that open in ``start_ns <= t < end_ns``, oldest first, from as many pages as it
-        takes.
+        """Candles that open in ``start <= t < end``, oldest first, from as many pages as it takes.
 
-        With ``start_ns`` all of them, or the first ``limit``; without it the last ``limit`` (200
-        unless told) before ``end_ns``. Without ``end_ns`` up to now. Times are nanoseconds UTC. The
-        last one may still be open: ``Candle.closed`` tells.
+        With ``start`` all of them, or the first ``limit``; without it the last ``limit`` (200
+        unless told) before ``end``. Without ``end`` up to now. Times are aware datetimes or
+        nanoseconds UTC. The last one may still be open: ``Candle.closed`` tells.
 
         :raises UsageError: where times or limit make no sense.
         """
-        count = how_many(start_ns, end_ns, limit)
-        if interval not in self.exchange.capabilities.intervals:
-            offered = ", ".join(self.exchange.capabilities.intervals)
-            raise Unsupported(
-                f"{self.exchange.name} offers no candles of {interval}; it offers {offered}"
-            )
+        return await self._candles(GetCandles, symbol, interval, (start, end, limit))
+
+    async def get_mark_candles(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> list[Candle]:
+        """Candles of a derivative's mark price, as of :meth:`get_candles`; nothing is traded in
+        them: ``volume`` is 0 and ``turnover`` None."""
+        return await self._candles(GetMarkCandles, symbol, interval, (start, end, limit))
+
+    async def get_index_candles(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> list[Candle]:
+        """Candles of the index that a derivative follows, as of :meth:`get_mark_candles`."""
+        return await self._candles(GetIndexCandles, symbol, interval, (start, end, limit))
+
+    async def _candles(
+        self, kind: type[GetCandles], symbol: str, interval: str, span: tuple[Any, Any, Any]
+    ) -> list[Candle]:
+        start_ns, end_ns, count = stretch(*span)
+        check_interval(self.exchange, kind, interval)
         instrument = await self.instrument(symbol)
-        return await self.request(GetCandles(instrument, interval, start_ns, end_ns, count))
+        return await self.request(kind(instrument, interval, start_ns, end_ns, count))
 
     async def get_funding_history(
         self,
         symbol: str,
         *,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
+        start: When | None = None,
+        end: When | None = None,
         limit: int | None = None,
     ) -> list[Funding]:
-        """Past funding rates in ``start_ns <= t < end_ns``, oldest first; times and ``limit`` as of
+        """Past funding rates in ``start <= t < end``, oldest first; times and ``limit`` as of
         :meth:`get_candles`.
 
         :raises UsageError: where times or limit make no sense.
         """
-        count = how_many(start_ns, end_ns, limit)
+        start_ns, end_ns, count = stretch(start, end, limit)
         instrument = await self.instrument(symbol)
         return await self.request(GetFundingHistory(instrument, start_ns, end_ns, count))
+
+    async def get_open_interest_history(
+        self,
+        symbol: str,
+        interval: str = "1h",
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> list[OpenInterest]:
+        """Past open interest, once every ``interval``, in ``start <= exchange_time_ns < end``;
+        times and ``limit`` as of :meth:`get_candles`.
+
+        :raises UsageError: where times or limit make no sense.
+        :raises Unsupported: where the exchange doesn't tell it of so long ago, or of the interval.
+        """
+        start_ns, end_ns, count = stretch(start, end, limit)
+        check_interval(self.exchange, GetOpenInterestHistory, interval)
+        instrument = await self.instrument(symbol)
+        request = GetOpenInterestHistory(instrument, interval, start_ns, end_ns, count)
+        return await self.request(request)
+
+    def history(
+        self,
+        symbol: str,
+        series: Series | str = Series.CANDLES,
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        interval: str | None = None,
+        resume: str | None = None,
+        share: float = 0.8,
+    ) -> History:
+        """A history of any length, page by page: ``async for page in client.history(…)``.
+
+        Its rows are what ``get_candles`` and kin bring of ``start <= t < end``, oldest first, each
+        once; memory holds a page. Candles that are still open aren't part of it.
+
+        :param series: ``"candles"``, ``"mark_candles"``, ``"index_candles"``, ``"trades"``,
+            ``"funding"`` or ``"open_interest"``.
+        :param start: an aware datetime or nanoseconds UTC.
+        :param end: None, or a time to come: the exchange's time when the first page is asked for.
+        :param interval: of candles (``"1m"`` unless told) and open interest (``"1h"``).
+        :param resume: a page's ``resume``: go on behind that page, to the end that was fixed then.
+        :param share: the part of the exchange's request budget that it may use; the rest stays free
+            for books and whatever else is asked.
+        :raises UsageError: where the arguments can't work, or ``resume`` is of another history.
+        :raises Unsupported: where the exchange doesn't offer it.
+        """
+        return History(
+            self,
+            symbol,
+            series_of(series),
+            interval=interval,
+            span=stretch(start, end, None)[:2],
+            resume=resume,
+            share=share,
+        )
 
     async def get_open_interest(self, symbol: str) -> OpenInterest:
         """How much of a derivative is held open now, counted on one side."""

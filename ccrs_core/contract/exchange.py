@@ -102,6 +102,8 @@ class Capabilities:
     """Depths of the book channel, ascending."""
     intervals: tuple[str, ...] = ()
     """Candle intervals by their unified names."""
+    open_interest_intervals: tuple[str, ...] = ()
+    """Those of past open interest."""
     account_channels: frozenset[Channel] = frozenset()
     """Channels of an account; their routes are private."""
 

@@ -12,6 +12,7 @@ from ccrs_core.contract.budgets import Pool
 from ccrs_core.model.events import BookUpdate, Candle, Funding, OpenInterest, TopOfBook, Trade
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.times import ALL
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Request[Any]")
@@ -120,26 +121,68 @@ class GetTrades(_ReadOfOne[list[Trade]]):
     limit: int
 
 
+def _all_if_none(limit: int | None) -> int:
+    return ALL if limit is None else limit
+
+
+@attrs.frozen
+class GetTradeHistory(_ReadOfOne[list[Trade]]):
+    """Public trades in ``start_ns <= exchange_time_ns < end_ns``, oldest first: the first ``limit``
+    of them (None: all).
+
+    What an exchange doesn't keep it can't answer: of a stretch that reaches further back than it
+    tells, ``decode`` raises :class:`~ccrs_core.Unsupported`, which says since when it tells, and
+    never answers with a part.
+    """
+
+    start_ns: int
+    end_ns: int | None = None
+    limit: int = attrs.field(default=None, converter=_all_if_none)
+
+
 @attrs.frozen
 class GetCandles(_ReadOfOne[list[Candle]]):
-    """Candles that open in ``start_ns <= open_time_ns < end_ns``, at most ``limit``, oldest first.
+    """Candles that open in ``start_ns <= open_time_ns < end_ns``, at most ``limit`` (None: all),
+    oldest first.
 
     Without ``start_ns`` the last ``limit`` before ``end_ns`` (or now); with it the first ones.
     """
 
     interval: str
-    start_ns: int | None
-    end_ns: int | None
-    limit: int
+    start_ns: int | None = None
+    end_ns: int | None = None
+    limit: int = attrs.field(default=None, converter=_all_if_none)
+
+
+@attrs.frozen
+class GetMarkCandles(GetCandles):
+    """Candles of the mark price; as of :class:`GetCandles`, but nothing is traded in them:
+    ``volume`` is 0 and ``turnover`` None."""
+
+
+@attrs.frozen
+class GetIndexCandles(GetCandles):
+    """Candles of the index that an instrument follows; as of :class:`GetMarkCandles`."""
 
 
 @attrs.frozen
 class GetFundingHistory(_ReadOfOne[list[Funding]]):
     """Past funding rates in ``start_ns <= funding_time_ns < end_ns``, as for candles."""
 
-    start_ns: int | None
-    end_ns: int | None
-    limit: int
+    start_ns: int | None = None
+    end_ns: int | None = None
+    limit: int = attrs.field(default=None, converter=_all_if_none)
+
+
+@attrs.frozen
+class GetOpenInterestHistory(_ReadOfOne[list[OpenInterest]]):
+    """Past open interest, once every ``interval``, in ``start_ns <= exchange_time_ns < end_ns``, as
+    for candles."""
+
+    interval: str
+    start_ns: int | None = None
+    end_ns: int | None = None
+    limit: int = attrs.field(default=None, converter=_all_if_none)
 
 
 @attrs.frozen

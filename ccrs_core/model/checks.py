@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import attrs
@@ -60,11 +59,6 @@ def of(kind: type[Any]) -> Any:
     return check
 
 
-_LAST_ONES = 200
-_EARLIEST_NS = 10**17
-"""In 1973: times below, but for zero, are no nanoseconds."""
-
-
 def at_least_one(name: str, value: Any) -> None:
     """For an argument that says how many.
 
@@ -72,33 +66,6 @@ def at_least_one(name: str, value: Any) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"{name} must be a whole number of at least 1, not {value!r:.100}")
-
-
-def how_many(start_ns: Any, end_ns: Any, limit: Any) -> int:
-    """How many items of a stretch of time are wanted: without a limit all of one that has a
-    beginning, else the last ones.
-
-    :raises UsageError: where there can be no such stretch, or no such number.
-    """
-    for name, value in (("start_ns", start_ns), ("end_ns", end_ns)):
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UsageError(
-                f"{name} must be whole nanoseconds UTC, not {value!r:.100}; of a datetime: "
-                "int(when.timestamp()) * 10**9"
-            )
-        if value < 0 or 0 < value < _EARLIEST_NS:
-            raise UsageError(
-                f"{name} must be nanoseconds UTC, such as 1_767_225_600_000_000_000 for 2026, "
-                f"not {value}"
-            )
-    if start_ns is not None and end_ns is not None and start_ns > end_ns:
-        raise UsageError(f"start_ns {start_ns} is later than end_ns {end_ns}")
-    if limit is not None:
-        at_least_one("limit", limit)
-        return int(limit)
-    return _LAST_ONES if start_ns is None else sys.maxsize
 
 
 def _number(

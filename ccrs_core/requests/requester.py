@@ -74,6 +74,11 @@ class Requester:
         self._told: dict[tuple[str, Market | None], int] = {}
 
     @property
+    def now_ns(self) -> int:
+        """The time by the local clock."""
+        return self._context.clock.time_ns()
+
+    @property
     def paused(self) -> float:
         return max((limits.paused for limits in self._used.values()), default=0.0)
 

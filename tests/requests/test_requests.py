@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -40,7 +40,6 @@ from ccrs_core import (
 )
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
 from ccrs_core.extensions import exchanges as plugins
-from ccrs_core.model.checks import how_many
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.scripted import BTC, TIME, Paged, Rest, page, status
 from tests.toy import Toy
@@ -433,18 +432,18 @@ def test_a_stretch_of_time_is_answered_whole_and_not_cut_unless_a_limit_says_so(
     async def ask_for_a_year(client: Client) -> None:
         end_ns = await client.get_server_time() // HOUR_NS * HOUR_NS - 24 * HOUR_NS
         start_ns = end_ns - YEAR_NS
-        ask = partial(client.get_candles, "BTC/USDT", "1h", start_ns=start_ns)
-        hours = [candle.open_time_ns for candle in await ask(end_ns=end_ns)]
+        ask = partial(client.get_candles, "BTC/USDT", "1h", start=start_ns)
+        hours = [candle.open_time_ns for candle in await ask(end=end_ns)]
         assert hours == list(range(start_ns, end_ns, HOUR_NS))
-        first = await ask(end_ns=end_ns, limit=7)
+        first = await ask(end=end_ns, limit=7)
         assert [candle.open_time_ns for candle in first] == hours[:7]
         assert len(await ask()) >= len(hours) + 24  # up to now
-        last = await client.get_candles("BTC/USDT", "1h", end_ns=end_ns)
+        last = await client.get_candles("BTC/USDT", "1h", end=end_ns)
         assert [candle.open_time_ns for candle in last] == hours[-200:]
-        paid = await client.get_funding_history("BTC/USDT:USDT", start_ns=start_ns, end_ns=end_ns)
+        paid = await client.get_funding_history("BTC/USDT:USDT", start=start_ns, end=end_ns)
         assert len(paid) >= 1095  # every eight hours at least
         assert start_ns <= paid[0].funding_time_ns <= start_ns + 8 * HOUR_NS
-        assert await ask(end_ns=start_ns) == []
+        assert await ask(end=start_ns) == []
 
     run(main())
 
@@ -455,13 +454,20 @@ def test_a_stretch_of_time_is_answered_whole_and_not_cut_unless_a_limit_says_so(
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [
-        ({"start_ns": datetime(2026, 1, 1, tzinfo=UTC)}, "start_ns must be whole nanoseconds"),
-        ({"end_ns": "2026-01-01"}, "end_ns must be whole nanoseconds"),
-        ({"start_ns": 1.76e18}, "start_ns must be whole nanoseconds"),
-        ({"start_ns": 1_760_000_000}, "start_ns must be nanoseconds UTC, such as"),
-        ({"end_ns": 1_760_000_000_000}, "end_ns must be nanoseconds UTC, such as"),
-        ({"start_ns": -1}, "start_ns must be nanoseconds UTC"),
-        ({"start_ns": 2 * 10**18, "end_ns": 10**18}, "is later than end_ns"),
+        ({"start": datetime(2026, 1, 1)}, "datetime without a time zone.* tzinfo=UTC"),  # noqa: DTZ001
+        ({"end": "2026-01-01"}, "end must be a datetime.*fromisoformat"),
+        ({"start": 1.76e18}, "start must be a datetime"),
+        ({"start": 1_760_000_000.5}, r"looks like seconds: int\(1760000000.5 \* 1000000000\)"),
+        ({"start": True}, "start must be a datetime"),
+        (
+            {"start": 1_760_000_000},
+            r"1760000000 looks like seconds; .* 1760000000 \* 1_000_000_000",
+        ),
+        ({"end": 1_767_225_600_000}, "1767225600000 looks like milliseconds"),
+        ({"end": 1_767_225_600_000_000}, "looks like microseconds"),
+        ({"start": -1}, "start must be nanoseconds UTC"),
+        ({"start": 2**63}, "start must be nanoseconds UTC"),
+        ({"start": 2 * 10**18, "end": 10**18}, "start 2033-05-18 .* is later than end 2001"),
         ({"limit": 0}, "limit must be a whole number of at least 1, not 0"),
         ({"limit": -5}, "limit must be"),
         ({"limit": 2.0}, "limit must be"),
@@ -477,7 +483,7 @@ def test_times_and_numbers_that_make_no_sense_are_refused_without_io(
         with pytest.raises(UsageError, match=complaint):
             await client.get_funding_history("BTC/USD", **asked)
         with pytest.raises(UsageError, match=complaint):
-            how_many(asked.get("start_ns"), asked.get("end_ns"), asked.get("limit"))
+            await client.get_open_interest_history("BTC/USD", "1h", **asked)
         if "limit" in asked:
             with pytest.raises(UsageError, match=complaint):
                 await client.get_trades("BTC/USD", asked["limit"])
