@@ -104,7 +104,9 @@ def streams(command: F) -> F:
                 help="Redundant connections to race.",
             ),
             click.option(
-                "--depth", type=click.IntRange(min=1), help="Of the book, in levels per side."
+                "--depth",
+                type=click.IntRange(min=1),
+                help="Of the book, in levels per side: any number up to the exchange's deepest.",
             ),
             click.option(
                 "--interval",

@@ -58,7 +58,6 @@ T = TypeVar("T")
 
 _SPARE = 0.8
 """The part of the request budget of which nothing is left for questions about quiet streams."""
-
 # Quiet unless the application configures logging.
 logging.getLogger("ccrs").addHandler(logging.NullHandler())
 

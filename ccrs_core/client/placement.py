@@ -97,22 +97,28 @@ class Placement:
     def place(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
         """Place what was resolved."""
         self._shared()  # still open, after that
+        self._check_twice(feed, resolved)
         self._check_room(feed, resolved)
         placed = self._placed.setdefault(feed, {})
-        batches: dict[Delivery, list[Subscription]] = {}
+        batches: dict[Delivery, dict[Subscription, int | None]] = {}
         for interest, found, route in resolved:
             if interest not in placed:
                 placed[interest] = subscription, delivery = self._place(found, route, feed)
-                batches.setdefault(delivery, []).append(subscription)
-        for delivery, subscriptions in batches.items():
-            delivery.attach(subscriptions, feed)
+                batches.setdefault(delivery, {})[subscription] = _levels(interest, subscription)
+        for delivery, wanted in batches.items():
+            delivery.attach(wanted, feed)
 
     async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
         if interest.account is None:
             instrument = await self._find(interest.symbol)
             exchange = self._shared().context.exchange
             subscription = resolve(
-                exchange, interest.channel, instrument, interest.depth, interest.interval
+                exchange,
+                interest.channel,
+                instrument,
+                interest.depth,
+                interest.interval,
+                interest.exact,
             )
         else:
             exchange = self._shared().context.exchange
@@ -133,6 +139,18 @@ class Placement:
                 "be recognised: connections must be 1"
             )
         return subscription, route
+
+    def _check_twice(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
+        """Refuse two depths of one stream in one feed: its updates don't say whose they are."""
+        placed = self._placed.get(feed, {})
+        known = {identity(subscription): interest for interest, (subscription, _) in placed.items()}
+        for interest, subscription, _ in resolved:
+            other = known.setdefault(identity(subscription), interest)
+            if other != interest:
+                raise UsageError(
+                    f"a feed has one book of a stream, and {subscription} brings {other.depth} as "
+                    f"well as {interest.depth} levels: take another feed for one of them"
+                )
 
     def _check_room(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
         """Refuse what would be more streams than a host allows all connections together."""
@@ -270,15 +288,13 @@ class Placement:
 
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
         """The live book of one of a feed's subscriptions."""
-        for subscription, delivery in self._placed.get(feed, {}).values():
+        for interest, (subscription, delivery) in self._placed.get(feed, {}).items():
             if (
                 subscription.channel is Channel.BOOK
-                and subscription.symbol == symbol
-                and depth in (None, subscription.depth)
+                and interest.symbol == symbol
+                and depth in (None, interest.depth, subscription.depth)
             ):
-                found = delivery.topic(subscription).book
-                assert found is not None
-                return found
+                return delivery.topic(subscription).book_of(feed)
         raise UsageError(f"the feed has no book of {symbol}; subscribe to book({symbol!r})")
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
@@ -303,6 +319,11 @@ class Placement:
         for delivery in ending:
             delivery.end(self.why)
         return ending
+
+
+def _levels(interest: Interest, subscription: Subscription) -> int | None:
+    """How many levels of a book a feed is to be shown; None for all that its stream brings."""
+    return None if interest.depth == subscription.depth else interest.depth
 
 
 _LOOK_AGAIN = 0.05

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import attrs
+
 from ccrs_core.client.history import History, check_interval, series_of
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import (
@@ -22,7 +24,7 @@ from ccrs_core.contract.rest import (
     GetTrades,
     Request,
 )
-from ccrs_core.errors import UsageError
+from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.model.checks import at_least_one
 from ccrs_core.model.events import (
     BookUpdate,
@@ -38,6 +40,9 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.times import When, stretch
 from ccrs_core.requests.instruments import InstrumentStore, markets_of
 from ccrs_core.requests.requester import Requester
+
+_LEVELS = 50
+"""Levels of a book that is asked for without saying how many."""
 
 T = TypeVar("T")
 
@@ -98,13 +103,28 @@ class _Questions(ABC):
         """Best bid and ask now."""
         return await self.request(GetTopOfBook(await self.instrument(symbol)))
 
-    async def get_book(self, symbol: str, depth: int = 50) -> BookUpdate:
-        """The order book now, as a snapshot, at most ``depth`` levels per side.
+    async def get_book(self, symbol: str, depth: int | None = None) -> BookUpdate:
+        """The order book now, as a snapshot: the best ``depth`` levels per side, or all there are.
+        None: the best 50, or as many as the exchange answers where those are fewer.
 
         :raises UsageError: where ``depth`` is below 1.
+        :raises Unsupported: where the exchange's deepest answer has fewer.
         """
-        at_least_one("depth", depth)
-        return await self.request(GetBook(await self.instrument(symbol), depth))
+        if depth is not None:
+            at_least_one("depth", depth)
+        request = GetBook(await self.instrument(symbol), depth or _LEVELS)
+        endpoint = self.exchange.endpoints.get(GetBook)
+        most = None if endpoint is None or endpoint.most is None else endpoint.most(request)
+        if most is not None and (depth or 0) > most:
+            raise Unsupported(
+                f"{self.exchange.name} answers with {most} levels a side of {symbol} at most, "
+                f"not {depth}"
+            )
+        depth = min(request.depth, most or request.depth)
+        found = await self.request(attrs.evolve(request, depth=depth))
+        if max(len(found.bids), len(found.asks)) <= depth:
+            return found
+        return attrs.evolve(found, bids=found.bids[:depth], asks=found.asks[:depth])
 
     async def get_trades(self, symbol: str, limit: int = 60) -> list[Trade]:
         """The most recent public trades, at most ``limit``, oldest first.

@@ -64,6 +64,13 @@ class SubscriptionStatus:
     """Empty where it is about an account."""
     account: str | None
     channel: Channel
+    stream: str
+    """What brings it, as the exchange names its topic."""
+    depth: int | None
+    """Levels a side of that stream's book; feeds may be shown fewer."""
+    push_interval: float | None
+    """Seconds between two updates in a lively market, by the exchange's documents: 0.0 where each
+    change is told at once, None where they don't say."""
     state: SubscriptionState
     refusal: str | None
     connections: int
@@ -202,6 +209,9 @@ def _subscriptions(delivery: Delivery) -> Iterable[SubscriptionStatus]:
             symbol=subscription.symbol,
             account=subscription.account,
             channel=subscription.channel,
+            stream=topic.name,
+            depth=subscription.depth,
+            push_interval=shard.context.exchange.push_interval(subscription),
             state=delivery.state(subscription),
             refusal=None if refusal is None else str(refusal),
             connections=shard.connections,

@@ -99,7 +99,8 @@ class Capabilities:
 
     channels: Mapping[Market, frozenset[Channel]] = attrs.field(factory=dict)
     book_depths: Mapping[Market, tuple[int, ...]] = attrs.field(factory=dict)
-    """Depths of the book channel, ascending."""
+    """Depths of the streams of books, ascending. Who wants another number of levels is given the
+    best of the next deeper stream."""
     intervals: tuple[str, ...] = ()
     """Candle intervals by their unified names."""
     open_interest_intervals: tuple[str, ...] = ()
@@ -189,6 +190,11 @@ class Exchange(ABC):
         levels, however far from the best: the book keeps more than it shows, and shows the
         subscription's ``depth``."""
         return subscription.depth
+
+    def push_interval(self, subscription: Subscription) -> float | None:
+        """Seconds between two updates of a stream in a lively market, as the exchange's documents
+        say: 0.0 where each change is told at once; None where they don't say."""
+        return None
 
     def rest_address(self, request: HttpRequest) -> str:
         """The name of the environment's address that a request goes to."""
@@ -282,9 +288,12 @@ def unsupported_reason(exchange: Exchange, subscription: Subscription) -> str | 
     if subscription.channel is Channel.BOOK:
         depths = capabilities.book_depths.get(instrument.market, ())
         if subscription.depth not in depths:
+            deepest = max(depths, default=0)
             return (
                 f"{exchange.name} offers no {instrument.market.value} book with "
                 f"{subscription.depth} levels; it offers {', '.join(map(str, depths))}"
+                + ("" if (subscription.depth or 0) > deepest else ", or the best of these")
+                + f", {deepest} at most"
             )
     if subscription.channel is Channel.CANDLES and (
         subscription.interval not in capabilities.intervals
@@ -302,8 +311,12 @@ def resolve(
     instrument: Instrument,
     depth: int | None,
     interval: str | None,
+    exact: bool = False,
 ) -> Subscription:
-    """An interest as a subscription; the shallowest book where no depth is asked for."""
-    if channel is Channel.BOOK and depth is None:
-        depth = min(exchange.capabilities.book_depths.get(instrument.market, (0,)))
+    """An interest as a subscription: of books to the shallowest that has ``depth`` levels, unless
+    it must be ``exact``, or to the shallowest of all where no depth is asked for."""
+    if channel is Channel.BOOK and not exact:
+        depths = exchange.capabilities.book_depths.get(instrument.market, ())
+        enough = (each for each in sorted(depths) if depth is None or each >= depth > 0)
+        depth = next(enough, depth or 0)
     return Subscription(channel, instrument, depth, interval)

@@ -241,7 +241,8 @@ class Endpoint(Generic[R, T]):
     ``Exchange.error_of`` has already found to be no error. ``weight`` is what a page costs of the
     request budget, a number or a function of the request; ``page_weight(request, cursor)`` what the
     page of a cursor costs, where the first page's weight isn't every page's.
-    ``pool`` is what it may spend besides, itself or with others.
+    ``pool`` is what it may spend besides, itself or with others. ``most(request)`` is how many
+    items the answer holds at most, of a book how many levels a side (None: nobody knows).
     ``newest_first`` (a truth, or a function of the request): each further page is older than the
     one before, so pages are joined in reverse (items within a page are always oldest first).
     """
@@ -254,6 +255,7 @@ class Endpoint(Generic[R, T]):
     newest_first: bool | Callable[[R], bool] = False
     page_weight: Callable[[R, str], int] | None = None
     pool: Pool | None = None
+    most: Callable[[R], int] | None = None
 
     def goes_back(self, request: R) -> bool:
         """Whether each further page of the answer is older than the one before."""

@@ -6,11 +6,11 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 
-from ccrs_core.errors import SubscriptionRefused
-from ccrs_core.feeds.feed import Feed
+from ccrs_core.errors import CcrsError, SubscriptionRefused
 from ccrs_core.feeds.freshness import Told, Watch
 from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import (
@@ -59,13 +59,24 @@ STATES = frozenset(
 """Channels whose updates tell the whole state."""
 
 
+class Consumer(Protocol):
+    """Whom a stream delivers to: a feed, or who passes on to one what it wants of it."""
+
+    @property
+    def policy(self) -> Policy: ...
+    def put(self, events: Sequence[StreamData]) -> None: ...
+    def superseded(self, count: int) -> None: ...
+    def notify(self, notice: Notice) -> None: ...
+    def fail(self, error: CcrsError) -> None: ...
+
+
 @attrs.define(eq=False)
 class Stream:
     """One subscription's consumers and its continuity."""
 
     subscription: Subscription
     exchange: str
-    feeds: list[Feed] = attrs.field(factory=list)
+    feeds: list[Consumer] = attrs.field(factory=list)
     delivered: int = 0
     gaps: int = 0
     stales: int = 0
@@ -209,7 +220,7 @@ class Stream:
         for feed in self.feeds:
             self.welcome(feed)
 
-    def welcome(self, feed: Feed) -> None:
+    def welcome(self, feed: Consumer) -> None:
         """Tell a feed that the stream is stale, if it is."""
         notice, watch = self._stale, self.watches.get(feed)
         if notice is None or self.stale_since_ns is None:

@@ -7,6 +7,7 @@ import enum
 import attrs
 
 from ccrs_core.errors import UsageError
+from ccrs_core.model.checks import at_least_one
 from ccrs_core.model.instruments import Instrument, Market
 
 
@@ -58,9 +59,12 @@ class Interest:
     channel: Channel
     symbol: str
     depth: int | None = None
+    """Levels a side that a book is to show at least, and at most."""
     interval: str | None = None
     account: str | None = None
     """The name of the account that it is about; ``symbol`` is empty then."""
+    exact: bool = False
+    """Whether a book's stream must have ``depth`` levels, neither more nor less."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -126,12 +130,21 @@ def trades(symbol: str) -> Interest:
     return Interest(Channel.TRADES, symbol)
 
 
-def book(symbol: str, depth: int | None = None) -> Interest:
+def book(symbol: str, depth: int | None = None, *, exact: bool = False) -> Interest:
     """The order book, kept by the core: read it from ``feed.book(symbol)``.
 
-    ``depth`` is in levels per side; None takes the exchange's shallowest.
+    ``depth`` is in levels per side, and any number up to what the exchange's deepest stream has:
+    the smallest stream with at least so many brings them, and book and updates are of these alone
+    (:meth:`Client.status` names the stream). None takes the exchange's shallowest, whole.
+
+    :param exact: refuse (``Unsupported``, on entering) a depth that the exchange has no stream of.
+    :raises UsageError: where the depth is below 1, or ``exact`` without one.
     """
-    return Interest(Channel.BOOK, symbol, depth=depth)
+    if depth is not None:
+        at_least_one("depth", depth)
+    elif exact:
+        raise UsageError("exact=True needs a depth: how many levels are to be exact?")
+    return Interest(Channel.BOOK, symbol, depth=depth, exact=exact)
 
 
 def ticker(symbol: str) -> Interest:

@@ -10,13 +10,14 @@ from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.feeds.feed import Feed
-from ccrs_core.feeds.stream import EVENT_OF, STATES, Stream
+from ccrs_core.feeds.stream import EVENT_OF, STATES, Consumer, Stream
 from ccrs_core.model.events import Balance, BookUpdate, Liquidation, Reason, StreamData, Trade
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.topics.counted import Counted
 from ccrs_core.topics.keeper import BookKeeper
 from ccrs_core.topics.race import Race
+from ccrs_core.topics.shown import Shown
 from ccrs_core.topics.waiting_changes import Ask
 
 
@@ -52,6 +53,8 @@ class Continuity:
         self.streams: dict[type[StreamData], Stream] = {}
         self.race = Race(name, runners, trail=trail)
         self.keeper: BookKeeper | None = None
+        self._shown: dict[Feed, Shown] = {}
+        """What feeds have of the book that want fewer levels than come."""
         self.counted: Counted | None = None
         """Where the exchange counts its trades one by one."""
         self._live = live
@@ -91,16 +94,36 @@ class Continuity:
             confirmed=self._confirmed,
         )
 
-    def attach(self, stream: Stream, feed: Feed) -> None:
-        """Let a feed take part; it starts with the present state, if it is known."""
-        stream.feeds.append(feed)
-        self._show(stream, feed)
+    def attach(self, stream: Stream, feed: Feed, levels: int | None = None) -> None:
+        """Let a feed take part; it starts with the present state, if it is known. ``levels``: of a
+        book, how many a side it is told of (None: as many as come)."""
+        taker: Consumer = feed
+        if levels is not None:
+            assert self.book is not None
+            taker = self._shown[feed] = Shown(self.book, levels, feed)
+        stream.feeds.append(taker)
+        self._show(stream, taker)
         if feed.freshness is not None and stream.subscription.account is None:
             state = stream.subscription.channel in STATES
-            feed.freshness.watch(feed, stream, self.states if state else stream.alone)
-        stream.welcome(feed)
+            feed.freshness.watch(taker, stream, self.states if state else stream.alone)
+        stream.welcome(taker)
 
-    def _show(self, stream: Stream, feed: Feed) -> None:
+    def has(self, stream: Stream, feed: Feed) -> bool:
+        """Whether a feed takes part in a stream."""
+        return self._taker(stream, feed) in stream.feeds
+
+    def _taker(self, stream: Stream, feed: Feed) -> Consumer:
+        """Who takes part in a stream for a feed."""
+        book = stream.subscription.channel is Channel.BOOK
+        return self._shown.get(feed, feed) if book else feed
+
+    def book_of(self, feed: Feed) -> OrderBook:
+        """The book of a feed that takes part in it, with as many levels as it wants."""
+        shown, book = self._shown.get(feed), self.book
+        assert book is not None
+        return book if shown is None else shown.book
+
+    def _show(self, stream: Stream, feed: Consumer) -> None:
         latest = stream.latest
         if latest is None or stream.stale_since_ns is not None:
             return
@@ -114,10 +137,12 @@ class Continuity:
 
     def detach(self, stream: Stream, feed: Feed) -> bool:
         """Let a feed take part no more; whether no other one does."""
-        stream.feeds.remove(feed)
-        if feed.freshness is not None and feed not in stream.feeds:
+        taker, subscription = self._taker(stream, feed), stream.subscription
+        stream.feeds.remove(taker)
+        if subscription.channel is Channel.BOOK:
+            self._shown.pop(feed, None)
+        if feed.freshness is not None and taker not in stream.feeds:
             feed.freshness.unwatch(stream)
-        subscription = stream.subscription
         feed.discard(
             self._exchange.name,
             subscription.symbol,

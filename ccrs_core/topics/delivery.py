@@ -4,7 +4,7 @@ each subscription has come."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Protocol
 
 from ccrs_core.connections.shard import Shard
@@ -51,19 +51,20 @@ class Delivery:
 
     # --- feeds come and go ---
 
-    def attach(self, subscriptions: Sequence[Subscription], feed: Feed) -> None:
-        """Let a feed have these, subscribing to those that no feed had before."""
+    def attach(self, wanted: Mapping[Subscription, int | None], feed: Feed) -> None:
+        """Let a feed have these (of a book so many levels, None: as many as come), subscribing to
+        those that no feed had before."""
         shard = self.shard
-        for each in subscriptions:
+        for each, levels in wanted.items():
             name = self._names[each] = shard.topic_of(each)
             topic = self._topics.get(name)
             if topic is None:
                 topic = self._topics[name] = self._new_topic(name)
                 shard.carry(topic)
-            topic.attach(topic.stream(each), feed)
+            topic.attach(topic.stream(each), feed, levels)
             if each in shard.refusals:
                 feed.fail(shard.refusals[each])
-        new = shard.want(subscriptions)
+        new = shard.want(wanted)
         if new:
             first = shard.context.options.patience.first
             shard.later(first, lambda: self._unheard(new))
@@ -87,7 +88,7 @@ class Delivery:
         gone: list[Subscription] = []
         for each in subs:
             stream = self.stream(each)
-            if stream is None or feed not in stream.feeds:
+            if stream is None or not self.topic(each).has(stream, feed):
                 continue
             if self.topic(each).detach(stream, feed):
                 gone.append(each)

@@ -9,8 +9,7 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.feeds.feed import Feed
-from ccrs_core.feeds.stream import Stream
+from ccrs_core.feeds.stream import Consumer, Stream
 from ccrs_core.model.events import (
     Balance,
     BookUpdate,
@@ -104,7 +103,7 @@ class Topic(Continuity):
             or coverage.apart
             or (apart and self.name in apart)
         ):
-            feed: Feed | None = None
+            feed: Consumer | None = None
             taken: list[StreamData] = []
             """Of trades: for the feed."""
             for data in run:
@@ -175,7 +174,7 @@ class Topic(Continuity):
         if len(self.streams) > 1:
             self._told_together(stream, events[-1].received_time_ns)
 
-    def take(self, data: Data, runner: Runner, now: float) -> Feed | None:
+    def take(self, data: Data, runner: Runner, now: float) -> Consumer | None:
         """Judge and note an update of which nothing is special, and which one feed alone is to
         have: that feed, into which its events are still to be put. None where it isn't so: then
         nothing was done, and it is to be delivered."""

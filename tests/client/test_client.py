@@ -128,7 +128,7 @@ async def test_what_the_exchange_does_not_offer_is_refused_before_anything_is_se
     server = ToyServer()
     client = ccrs_core.connect(Toy(), transport=MemoryTransport(server), clock=VirtualClock())
     async with client:
-        for wrong in (candles("BTC/USD"), book("BTC/USD", depth=7)):
+        for wrong in (candles("BTC/USD"), book("BTC/USD", depth=11)):
             with pytest.raises(Unsupported):
                 async with client.subscribe(wrong):
                     pass

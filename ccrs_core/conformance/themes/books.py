@@ -8,6 +8,7 @@ from ccrs_core.conformance.themes.oracle import OracleProperties
 from ccrs_core.conformance.themes.resync import ResyncProperties
 from ccrs_core.conformance.themes.sequences import SequenceProperties
 from ccrs_core.conformance.themes.states import StateProperties
+from ccrs_core.conformance.themes.wishes import WishProperties
 
 
 class BookProperties(
@@ -17,5 +18,6 @@ class BookProperties(
     SequenceProperties,
     StateProperties,
     ChangeProperties,
+    WishProperties,
 ):
     """All properties of sequences and books."""

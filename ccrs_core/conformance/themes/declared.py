@@ -301,8 +301,10 @@ def _undeclared(subject: Subject, market: Market, symbol: str) -> Iterator[Inter
         if channel not in channels:
             yield Interest(channel, symbol, interval="1m" if channel is Channel.CANDLES else None)
         elif channel is Channel.BOOK:
-            for depth in {0, 1, max(depths) + 1, 7} - set(depths):
-                yield Interest(channel, symbol, depth=depth)
+            yield Interest(channel, symbol, depth=0)
+            yield Interest(channel, symbol, depth=max(depths) + 1)
+            for depth in {1, max(depths) - 1, 7} - set(depths):
+                yield Interest(channel, symbol, depth=depth, exact=True)
         elif channel is Channel.CANDLES:
             for interval in set(INTERVALS) - set(capabilities.intervals):
                 yield Interest(channel, symbol, interval=interval)

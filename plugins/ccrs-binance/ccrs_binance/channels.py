@@ -345,6 +345,8 @@ class LiquidationReader(StreamReader):
 
 SPEEDS = ("0ms", "100ms", "250ms", "500ms", "1000ms")
 """Speeds at which books have been sent."""
+BOOK_INTERVAL = 0.1
+"""Seconds between two updates of those that are subscribed to."""
 
 
 def _book(name: str, shape: Shape) -> Stream:

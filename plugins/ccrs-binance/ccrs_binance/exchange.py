@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ccrs_binance import error_codes
-from ccrs_binance.channels import PARTIAL_DEPTHS
+from ccrs_binance.channels import BOOK_INTERVAL, PARTIAL_DEPTHS
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.symbols import EXCHANGE
@@ -93,6 +93,14 @@ _PUBLIC = frozenset({Channel.TOP_OF_BOOK, Channel.BOOK})
 # How long a healthy stream may say nothing, in seconds. Mark prices come every second and tickers
 # of markets that trade too. Everything else comes when something happens, or may be illiquid.
 _SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 15.0, Channel.FUNDING: 15.0}
+# The speeds of the streams that are subscribed to, in seconds; futures' trades are aggregated.
+# https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+_INTERVALS: Mapping[Channel, float] = {
+    Channel.TOP_OF_BOOK: 0.0,
+    Channel.MARK_PRICE: 1.0,
+    Channel.FUNDING: 1.0,
+}
 
 
 class Binance(Exchange):
@@ -171,6 +179,13 @@ class Binance(Exchange):
 
     def book_depth(self, subscription: Subscription) -> int | None:
         return subscription.depth if subscription.depth in PARTIAL_DEPTHS else None
+
+    def push_interval(self, subscription: Subscription) -> float | None:
+        if subscription.channel is Channel.BOOK:
+            return BOOK_INTERVAL
+        if subscription.channel is Channel.TRADES:
+            return 0.0 if subscription.instrument.market is Market.SPOT else 0.1
+        return _INTERVALS.get(subscription.channel)
 
     def rest_address(self, request: HttpRequest) -> str:
         return _ADDRESSES.get(request.path[:6], "rest")

@@ -429,7 +429,13 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetTopOfBook: Endpoint(
         encode=_top_of_book, decode=row_answer(TOP_OF_BOOK, check=_own), markets=ALL, weight=2
     ),
-    GetBook: Endpoint(encode=_book, decode=row_answer(BOOK), markets=ALL, weight=book_weight),
+    GetBook: Endpoint(
+        encode=_book,
+        decode=row_answer(BOOK),
+        markets=ALL,
+        weight=book_weight,
+        most=lambda request: most_levels(request.instrument),
+    ),
     GetTrades: Endpoint(
         encode=_trades,
         decode=trades_answer(_trade),

@@ -382,7 +382,12 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetTopOfBook: Endpoint(
         encode=_top_of_book, decode=row_answer(TOP_OF_BOOK, "result"), markets=ALL
     ),
-    GetBook: Endpoint(encode=_book, decode=row_answer(BOOK, "result"), markets=ALL),
+    GetBook: Endpoint(
+        encode=_book,
+        decode=row_answer(BOOK, "result"),
+        markets=ALL,
+        most=lambda request: BOOK_LEVELS[request.instrument.market],
+    ),
     GetTrades: Endpoint(
         encode=_trades,
         decode=trades_answer(TRADE, "result.list", newest_first=True, only=_own),

@@ -102,6 +102,14 @@ _BUSINESS = frozenset({Channel.TRADES, Channel.CANDLES})
 _SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 40.0, Channel.FUNDING: 240.0}
 _BOOK_SILENCE = 150.0
 
+# Push frequencies, in seconds: of the best prices 10 ms, of both depths of books 100 ms.
+# https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel
+_INTERVALS: Mapping[Channel, float] = {
+    Channel.TOP_OF_BOOK: 0.01,
+    Channel.BOOK: 0.1,
+    Channel.TRADES: 0.0,
+}
+
 
 class Okx(Exchange):
     """OKX v5: public market data of spot, perpetual and dated contracts, linear and inverse, and of
@@ -188,6 +196,9 @@ class Okx(Exchange):
         if subscription.depth != FULL_DEPTH:
             return None
         return GetBook(subscription.instrument, FULL_DEPTH)
+
+    def push_interval(self, subscription: Subscription) -> float | None:
+        return _INTERVALS.get(subscription.channel)
 
     def max_silence(self, subscription: Subscription) -> float | None:
         if subscription.instrument.status is not InstrumentStatus.TRADING:

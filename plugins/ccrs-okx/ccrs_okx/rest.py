@@ -393,7 +393,12 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetTopOfBook: Endpoint(
         encode=_top_of_book, decode=row_answer(TOP_OF_BOOK, "data.0"), markets=ALL
     ),
-    GetBook: Endpoint(encode=_book, decode=row_answer(BOOK, "data.0"), markets=ALL),
+    GetBook: Endpoint(
+        encode=_book,
+        decode=row_answer(BOOK, "data.0"),
+        markets=ALL,
+        most=lambda request: BOOK_LEVELS,
+    ),
     GetTrades: Endpoint(
         encode=_trades, decode=trades_answer(TRADE, "data", newest_first=True), markets=ALL
     ),
