@@ -31,7 +31,6 @@ from ccrs_core.wire import (
     Levels,
     Ms,
     Price,
-    Quote,
     Shape,
     ShapeReader,
     Size,
@@ -226,25 +225,6 @@ CANDLES = Shape(
     numbered_by=By(candle_number, Ms("start"), Ms("timestamp"), Ms("/ts"), Flag("confirm")),
 )
 
-# Whole snapshots every 100 ms, unnumbered. Options have no orderbook.1; orderbook.25 is made of
-# deltas, of which a lost one would leave a wrong top for good.
-OPTION_TOP_OF_BOOK = Shape(
-    TopOfBook,
-    usual=[
-        (
-            '{"topic":"tickers.BTC-6JAN23-17500-C","ts":1672917511074,"type":"snapshot","data":{'
-            '"symbol":"BTC-6JAN23-17500-C","bidPrice":"5","bidSize":"5.1","bidIv":"0",'
-            '"askPrice":"10","askSize":"5.1","askIv":"0.514"}}'
-        )
-    ],
-    fields={
-        "exchange_time_ns": Ms("ts"),
-        "bid": Quote("data.bidPrice", "data.bidSize"),
-        "ask": Quote("data.askPrice", "data.askSize"),
-    },
-    only={"type": "snapshot"},
-)
-
 _TICKER = Stream("tickers.{native}", TickerReader)
 
 CHANNELS: Mapping[Channel, Stream] = {
@@ -257,5 +237,3 @@ CHANNELS: Mapping[Channel, Stream] = {
     Channel.CANDLES: Stream("kline.{interval}.{native}", CANDLES),
     Channel.LIQUIDATIONS: Stream("allLiquidation.{native}", LIQUIDATIONS),
 }
-OPTIONS = Stream("tickers.{native}", OPTION_TOP_OF_BOOK)
-"""Best prices of options."""

@@ -8,16 +8,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_bybit.channels import CHANNELS, OPTIONS
+from ccrs_bybit.channels import CHANNELS
 from ccrs_bybit.error_codes import NOT_NOW
+from ccrs_bybit.options import PUBLIC_TRADE, stream_of
 from ccrs_core import (
     Access,
     Ack,
+    Channel,
     Heartbeat,
     LoggedIn,
     LoginRefused,
@@ -64,19 +67,54 @@ class BybitCodec(TableCodec):
     intervals = INTERVALS
     head = Head("topic")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: dict[str, deque[tuple[str, ...]]] = {}
+        """The topics of each request that was sent under a name that all options of a coin share:
+        its answer says no more than that name."""
+
     def stream(self, subscription: Subscription) -> Stream:
         if subscription.instrument.market is Market.OPTION:
-            return OPTIONS
+            return stream_of(subscription)
         return super().stream(subscription)
+
+    def topic(self, subscription: Subscription) -> str:
+        """That of an option's trades is its own, although they come for all of a coin."""
+        if _shared(subscription):
+            return f"{PUBLIC_TRADE}.{subscription.instrument.native}"
+        return super().topic(subscription)
+
+    def request_kind(self, subscription: Subscription) -> Hashable:
+        # Those of a coin's options share one argument.
+        return self._name(subscription) if _shared(subscription) else None
 
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         self.open(subscriptions)
-        return _request("subscribe", map(self.topic, subscriptions), request_id)
+        return self._request("subscribe", subscriptions, request_id)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
-        """Ends the topics, with all the channels that a ticker's topic carries."""
+        """Ends the topics, with all the channels that a ticker's topic carries. Trades of a coin's
+        options end with the last option that they are wanted of; until then they are asked for
+        again instead, which changes nothing."""
         self.close(subscriptions)
-        return _request("unsubscribe", map(self.topic, subscriptions), request_id)
+        left = [each for each in subscriptions if self.carried(self._name(each))]
+        if left:
+            return self._request("subscribe", left, request_id)
+        return self._request("unsubscribe", subscriptions, request_id)
+
+    def _name(self, subscription: Subscription) -> str:
+        """What a subscription is asked for by."""
+        return self.named(self.stream(subscription).name, subscription)
+
+    def _request(self, op: str, subscriptions: Sequence[Subscription], request_id: str) -> str:
+        meant: dict[str, list[str]] = {}
+        for each in subscriptions:
+            if _shared(each):
+                meant.setdefault(self._name(each), []).append(self.topic(each))
+        for name, topics in meant.items():
+            self._asked.setdefault(name, deque()).append(tuple(topics))
+        args = ",".join(map(_json, dict.fromkeys(map(self._name, subscriptions))))
+        return f'{{"req_id":{_json(request_id)},"op":"{op}","args":[{args}]}}'
 
     def ping(self, request_id: str) -> Outbound:
         return f'{{"req_id":{_json(request_id)},"op":"ping"}}'
@@ -94,7 +132,7 @@ class BybitCodec(TableCodec):
         if "topic" in frame:
             return ()
         if frame.get("type") == "COMMAND_RESP":
-            return _option_answer(frame)
+            return self._option_answer(frame)
         op = frame.get("op")
         text = str(frame.get("ret_msg") or frame.get("retMsg") or "")
         if op == "pong" or (op == "ping" and frame.get("success") is not False):
@@ -126,27 +164,35 @@ class BybitCodec(TableCodec):
             return Ack(request_id, topics or None)
         return Refused(request_id, code, text, topics or None, code in NOT_NOW)
 
+    def _option_answer(self, message: dict[str, Any]) -> Sequence[Message]:
+        """The answer on option streams, which names topics instead of the request."""
+        data = message["data"]
+        text = str(message.get("ret_msg") or "refused, without a reason")
+        accepted, failed = _topics(data.get("successTopics")), _topics(data.get("failTopics"))
+        answers: list[Message] = []
+        if accepted:
+            answers.append(Ack(None, self._meant(accepted)))
+        if failed:
+            answers.append(Refused(None, "", text, self._meant(failed)))
+        return answers or (Unrecognised("answer about no topic"),)
 
-def _request(op: str, topics: Iterable[str], request_id: str) -> str:
-    args = ",".join(map(_json, dict.fromkeys(topics)))
-    return f'{{"req_id":{_json(request_id)},"op":"{op}","args":[{args}]}}'
+    def _meant(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The topics that were asked for by these names, by each request in its turn."""
+        found: list[str] = []
+        for name in names:
+            asked = self._asked.get(name)
+            found += asked.popleft() if asked else (name,)
+        return tuple(found)
+
+
+def _shared(subscription: Subscription) -> bool:
+    """Whether it shares a topic with those of other instruments."""
+    is_option = subscription.instrument.market is Market.OPTION
+    return is_option and subscription.channel is Channel.TRADES
 
 
 def _json(text: str) -> str:
     return orjson.dumps(text).decode()
-
-
-def _option_answer(message: dict[str, Any]) -> Sequence[Message]:
-    """The answer on option streams, which names topics instead of the request."""
-    data = message["data"]
-    text = str(message.get("ret_msg") or "refused, without a reason")
-    accepted, failed = _topics(data.get("successTopics")), _topics(data.get("failTopics"))
-    answers: list[Message] = []
-    if accepted:
-        answers.append(Ack(None, accepted))
-    if failed:
-        answers.append(Refused(None, "", text, failed))
-    return answers or (Unrecognised("answer about no topic"),)
 
 
 def _topics(names: Any) -> tuple[str, ...]:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -107,15 +105,6 @@ class BybitDialect(Dialect):
         book.flush(now_ns)
         return book
 
-    def underlying(self, listing: Listing) -> Decimal:
-        """The price of what an option is on."""
-        perpetual = self.venue.listings.get((LINEAR, f"{listing.base}USDT"))
-        if perpetual is None:
-            assert listing.strike is not None
-            return listing.strike
-        market = self.venue.quoted(perpetual)
-        return market.rules.price.value(market.index) / 100
-
     def broadcast(self, category: str, topic: str) -> Broadcast | None:
         """The broadcast of a topic; None where Bybit has none of that name."""
         venue = self.venue
@@ -143,8 +132,7 @@ class BybitDialect(Dialect):
             case ["publicTrade"]:
                 return trade_feed(topic, market)
             case ["tickers"]:
-                option = category == OPTION
-                return Ticker(topic, market, partial(self.underlying, listing) if option else None)
+                return Ticker(topic, market)
             case "kline", interval if interval in INTERVALS and category != OPTION:
                 return candle_feed(topic, market, interval)
             case ["allLiquidation"] if category in {LINEAR, INVERSE}:
@@ -216,7 +204,8 @@ class BybitVisitor(Visitor):
             if refusal is not None:
                 self._refuse(request, refusal)
                 return
-        self._characters += sum(len(stream.topic) for stream in streams)
+        new = [each for each in streams if each.topic not in peer.subscriptions]
+        self._characters += sum(len(stream.topic) for stream in new)
         acked = category == OPTION
         if not acked and not self._data_first:
             self._answer(request, True, _ACK_TEXTS[category], ack=True)

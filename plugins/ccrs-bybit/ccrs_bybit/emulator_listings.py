@@ -243,6 +243,7 @@ def _option(
         pace=0.1,
         strike=strike,
         option_kind=kind,
+        underlying=(LINEAR, f"{base}USDT"),
     )
     symbol = f"{base}-{day_code(expiry)}-{strike:f}-{'C' if call else 'P'}-USDT"
     return option.dated(expiry, symbol)

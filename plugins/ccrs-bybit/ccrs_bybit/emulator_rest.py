@@ -170,7 +170,7 @@ class Rest:
         if listing.category == SPOT:
             return {**spot_ticker(speller, now_ns), **quotes}
         if listing.category == OPTION:
-            fields = option_ticker(speller, self._dialect.underlying(listing), now_ns)
+            fields = option_ticker(speller, now_ns)
             renamed = {_OPTION_REST.get(key, key): value for key, value in fields.items()}
             return {**renamed, **quotes}
         row = contract_ticker(speller, now_ns)

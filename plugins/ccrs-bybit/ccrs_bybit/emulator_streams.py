@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -177,8 +176,8 @@ def _option_trade(speller: BybitSpeller, trade: TapeTrade) -> dict[str, Any]:
         "S": SIDES[trade.side],
         "mP": speller.fine(market.mark),
         "iP": speller.fine(market.index),
-        "mIv": "0.5500",
-        "iv": "0.5500",
+        "mIv": f"{market.volatility:.4f}",
+        "iv": f"{market.volatility:.4f}",
         "seq": trade.sequence,
     }
 
@@ -197,13 +196,11 @@ class Ticker(StateFeed):
     ``sequence`` counts what the matching engine does, which sets no mark price and no day's high.
     """
 
-    def __init__(
-        self, topic: str, market: SimulatedMarket, underlying: Callable[[], Decimal] | None
-    ) -> None:
+    def __init__(self, topic: str, market: SimulatedMarket) -> None:
         self.sequence = 0
         speller = BybitSpeller(market)
         super().__init__(
-            *(topic, speller, partial(_ticker, speller, underlying), _told),
+            *(topic, speller, partial(_ticker, speller), _told),
             triggers=Changed.BOOK | Changed.TRADES | Changed.REFERENCE,
             every_ms=50 if market.listing.category == SPOT else 100,
         )
@@ -214,14 +211,12 @@ class Ticker(StateFeed):
         super().take(row)
 
 
-def _ticker(
-    speller: BybitSpeller, underlying: Callable[[], Decimal] | None, feed: Ticker, now_ns: int
-) -> dict[str, str]:
+def _ticker(speller: BybitSpeller, feed: Ticker, now_ns: int) -> dict[str, str]:
     blank = feed.blank() or speller.listing.status is InstrumentStatus.PRELAUNCH
     if speller.listing.category == SPOT:
         fields, untold = spot_ticker(speller, now_ns), untold_of_spot
-    elif underlying is not None:
-        fields, untold = option_ticker(speller, underlying(), now_ns), untold_of_options
+    elif speller.listing.category == OPTION:
+        fields, untold = option_ticker(speller, now_ns), untold_of_options
     else:
         fields, untold = contract_ticker(speller, now_ns), untold_of_contracts
     return {**fields, **untold(fields)} if blank else fields

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from ccrs_bybit.emulator_listings import INVERSE, SPOT, VOLATILITY
-from ccrs_core import NS_PER_SECOND, OptionKind, Side
+from ccrs_bybit.emulator_listings import INVERSE, SPOT
+from ccrs_core import NS_PER_SECOND, Side
 from ccrs_core.emulator import (
     Bar,
-    BlackScholes,
     Figure,
     Levels,
     Listing,
@@ -188,38 +187,39 @@ def contract_ticker(speller: BybitSpeller, now_ns: int) -> dict[str, str]:
     return {**fields, **_none_of(market, untold_of_contracts(fields))}
 
 
-def option_ticker(speller: BybitSpeller, underlying: Decimal, now_ns: int) -> dict[str, str]:
-    """The ticker of an option on an underlying of some price."""
+def option_ticker(speller: BybitSpeller, now_ns: int) -> dict[str, str]:
+    """The ticker of an option: its greeks are of one unit, per hundredth of volatility, per day."""
     market, listing = speller.market, speller.listing
-    assert listing.expiry_ns is not None
-    assert listing.strike is not None
     tape = market.tape
     day = tape.day(now_ns)
     bid, ask = best(speller)
-    years = max(0.0, years_until(listing.expiry_ns, now_ns))
-    call = listing.option_kind is OptionKind.CALL
-    greeks = BlackScholes.of(float(underlying), float(listing.strike), years, call, VOLATILITY)
-    total_size, total_value = day.lots * 20, day.turnover * 20
-    return {
+    greeks, volatility = market.greeks(), market.volatility
+    mark, underlying = (
+        market.rules.price.value(each) / 100 for each in (market.mark, market.index)
+    )
+    # The worth of what was traded: of what the options are on, not what was paid for them.
+    worth = listing.lot * day.lots * underlying
+    total_size, total_value = day.lots * 20, worth * 20
+    fields = {
         "symbol": listing.symbol,
         "bidPrice": bid[0] or "0",
         "bidSize": bid[1] or "0",
-        "bidIv": f"{VOLATILITY - 0.01:.4f}",
+        "bidIv": f"{volatility - 0.01:.4f}" if bid[0] else "0",
         "askPrice": ask[0] or "0",
         "askSize": ask[1] or "0",
-        "askIv": f"{VOLATILITY + 0.01:.4f}",
+        "askIv": f"{volatility + 0.01:.4f}" if ask[0] else "0",
         "lastPrice": speller.price(tape.last),
         "highPrice24h": speller.price(day.high),
         "lowPrice24h": speller.price(day.low),
-        "markPrice": f"{greeks.price:.8f}",
-        "indexPrice": f"{underlying:.2f}",
-        "markPriceIv": f"{VOLATILITY:.4f}",
+        "markPrice": f"{mark:.8f}",
+        "indexPrice": f"{underlying:.8f}".rstrip("0").rstrip("."),
+        "markPriceIv": f"{volatility:.4f}",
         "underlyingPrice": f"{underlying:.8f}",
         "openInterest": speller.size(market.open_interest),
-        "turnover24h": speller.turnover(day.turnover, 7),
+        "turnover24h": f"{worth:.7f}",
         "volume24h": speller.size(day.lots),
         "totalVolume": speller.size(total_size),
-        "totalTurnover": speller.turnover(total_value, 0),
+        "totalTurnover": f"{total_value:.0f}",
         "delta": f"{greeks.delta:.8f}",
         "gamma": f"{greeks.gamma:.8f}",
         "vega": f"{greeks.vega:.8f}",
@@ -227,6 +227,7 @@ def option_ticker(speller: BybitSpeller, underlying: Decimal, now_ns: int) -> di
         "predictedDeliveryPrice": "0",
         "change24h": _share(tape.last - day.open, day.open, 8),
     }
+    return {**fields, **_none_of(market, untold_of_options(fields))}
 
 
 def untold_of_spot(fields: Mapping[str, str]) -> dict[str, str]:
@@ -253,6 +254,10 @@ def untold_of_options(fields: Mapping[str, str]) -> dict[str, str]:
         "lastPrice": "0",
         "highPrice24h": "",
         "lowPrice24h": "",
+        "volume24h": "0",
+        "turnover24h": "0",
+        "markPrice": "",
+        "indexPrice": "",
         "openInterest": "",
         "predictedDeliveryPrice": "",
     }

@@ -15,6 +15,7 @@ import attrs
 
 from ccrs_bybit import error_codes
 from ccrs_bybit.codec import INTERVALS, BybitCodec
+from ccrs_bybit.options import IN_TICKERS
 from ccrs_bybit.rest import ENDPOINTS
 from ccrs_bybit.symbols import EXCHANGE
 from ccrs_core import (
@@ -25,13 +26,13 @@ from ccrs_core import (
     Codec,
     Environment,
     Exchange,
+    GetActivity,
     InstrumentStatus,
     Limits,
     Market,
     Route,
     SequenceScope,
     Subscription,
-    Unsupported,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ RECEIVE_WINDOW_MS = 5000
 _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
 )
+_OPTIONS = frozenset({Channel.TRADES, Channel.BOOK, *IN_TICKERS})
 _DERIVATIVES = _SPOT | {Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS}
 
 # Bybit allows 21,000 characters of topics per connection, and leaves open whether the quotes and
@@ -89,6 +91,7 @@ _SILENCE: Mapping[Channel, float] = {
     Channel.TOP_OF_BOOK: 10.0,
     Channel.TICKER: 60.0,
     Channel.MARK_PRICE: 60.0,
+    Channel.GREEKS: 60.0,
     Channel.CANDLES: 120.0,
 }
 _QUIET_TICKER = 120.0
@@ -105,7 +108,7 @@ def _environment(rest: str, stream: str) -> Environment:
 
 
 class Bybit(Exchange):
-    """Bybit v5: spot, linear and inverse market data, options' instruments and top of book."""
+    """Bybit v5: market data of spot, linear and inverse contracts, and options."""
 
     name: ClassVar[str] = EXCHANGE
     contract: ClassVar[int] = 2
@@ -115,12 +118,13 @@ class Bybit(Exchange):
             Market.SPOT: _SPOT,
             Market.LINEAR: _DERIVATIVES,
             Market.INVERSE: _DERIVATIVES,
-            Market.OPTION: frozenset({Channel.TOP_OF_BOOK}),
+            Market.OPTION: _OPTIONS,
         },
         book_depths={
             Market.SPOT: (50, 200, 1000),
             Market.LINEAR: (50, 200, 1000),
             Market.INVERSE: (50, 200, 1000),
+            Market.OPTION: (25, 100),
         },
         intervals=tuple(INTERVALS),
     )
@@ -157,11 +161,7 @@ class Bybit(Exchange):
     )
 
     def route(self, subscription: Subscription) -> Route:
-        market = subscription.instrument.market
-        if market is Market.OPTION and subscription.channel is not Channel.TOP_OF_BOOK:
-            # They have tickers as well, but with fields of their own.
-            raise Unsupported(f"no {subscription.channel.value} of options")
-        return ROUTES[market]
+        return ROUTES[subscription.instrument.market]
 
     def codec(self, route: Route) -> Codec:
         return BybitCodec()
@@ -209,6 +209,13 @@ class Bybit(Exchange):
         ):
             return None if silence is None else _QUIET_TICKER
         return silence
+
+    def activity(self, subscription: Subscription) -> Request[Any] | None:
+        found = super().activity(subscription)
+        if subscription.instrument.market is Market.OPTION and isinstance(found, GetActivity):
+            # Tickers of options are answered by coin.
+            return attrs.evolve(found, part=subscription.instrument.base)
+        return found
 
     def subscriptions_in(
         self, frames: Sequence[bytes], market: Market | None

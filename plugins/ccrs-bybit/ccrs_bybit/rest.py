@@ -283,7 +283,10 @@ def _own(request: GetTrades, row: Any) -> bool:
 
 
 def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
-    return _get("/v5/market/tickers", ("category", request.market.value))
+    query = [("category", request.market.value)]
+    if request.market is Market.OPTION:
+        query.append(("baseCoin", request.part or OPTION_COINS[0]))
+    return _get("/v5/market/tickers", *query)
 
 
 def _read_activity(
@@ -396,7 +399,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetActivity: Endpoint(
         encode=_activity,
         decode=json_pages(_read_activity),
-        markets=ALL - {Market.OPTION},
+        markets=ALL,
     ),
     GetCandles: Endpoint(
         encode=_candles,
