@@ -72,6 +72,8 @@ class BybitCodec(TableCodec):
         self._asked: dict[str, deque[tuple[str, ...]]] = {}
         """The topics of each request that was sent under a name that all options of a coin share:
         its answer says no more than that name."""
+        self._granted: set[str] = set()
+        """Such names that Bybit has consented to: asked again, it need not."""
 
     def stream(self, subscription: Subscription) -> Stream:
         if subscription.instrument.market is Market.OPTION:
@@ -113,6 +115,8 @@ class BybitCodec(TableCodec):
                 meant.setdefault(self._name(each), []).append(self.topic(each))
         for name, topics in meant.items():
             self._asked.setdefault(name, deque()).append(tuple(topics))
+            if op == "unsubscribe":
+                self._granted.discard(name)
         args = ",".join(map(_json, dict.fromkeys(map(self._name, subscriptions))))
         return f'{{"req_id":{_json(request_id)},"op":"{op}","args":[{args}]}}'
 
@@ -169,6 +173,9 @@ class BybitCodec(TableCodec):
         data = message["data"]
         text = str(message.get("ret_msg") or "refused, without a reason")
         accepted, failed = _topics(data.get("successTopics")), _topics(data.get("failTopics"))
+        accepted += tuple(name for name in failed if name in self._granted)
+        failed = tuple(name for name in failed if name not in self._granted)
+        self._granted |= {name for name in accepted if name in self._asked and self.carried(name)}
         answers: list[Message] = []
         if accepted:
             answers.append(Ack(None, self._meant(accepted)))

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from ccrs_bybit.codec import INTERVALS
+from ccrs_bybit.options import IN_TICKERS, PUBLIC_TRADE
 from ccrs_bybit.symbols import EXCHANGE
 from ccrs_core import (
     NS_PER_SECOND,
@@ -53,14 +54,15 @@ def subscriptions_in(frames: Iterable[bytes], market: Market | None) -> Sequence
     everywhere: Counter[Market] = Counter()
     for frame in frames:
         message = _object(frame)
-        parts = _parts(message.get("topic"))
-        if parts is None:
+        named = _parts(message.get("topic"))
+        if named is None:
             continue
-        topics[parts] = None
-        vote = market or _market(message, *parts)
-        if vote is not None:
-            votes.setdefault(parts[2], Counter())[vote] += 1
-            everywhere[vote] += 1
+        vote = market or _market(message, *named)
+        for parts in _of_rows(message) if _is_of_coin(vote, named) else (named,):
+            topics[parts] = None
+            if vote is not None:
+                votes.setdefault(parts[2], Counter())[vote] += 1
+                everywhere[vote] += 1
     usual = market or (everywhere.most_common(1)[0][0] if everywhere else Market.SPOT)
     found: dict[Subscription, None] = {}
     for kind, detail, native in topics:
@@ -93,11 +95,27 @@ def _parts(topic: object) -> tuple[str, str, str] | None:
     return (kind, detail, native) if native else None
 
 
+def _is_of_coin(market: Market | None, parts: tuple[str, str, str]) -> bool:
+    """Whether a topic's trades are of all options of a coin."""
+    return market is Market.OPTION and parts[0] == PUBLIC_TRADE
+
+
+def _of_rows(message: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """The options that rows of trades are of: as the topics of others, each by itself."""
+    rows = message.get("data")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and isinstance(row.get("s"), str):
+            yield PUBLIC_TRADE, "", row["s"]
+
+
 def _subscriptions(kind: str, detail: str, instrument: Instrument) -> Iterable[Subscription]:
     """What the plugin reads of a topic; nothing where it reads none of it."""
     if instrument.market is Market.OPTION:
-        # Of options nothing else is read: their books and trades have other forms and numbers.
-        return (Subscription(Channel.TOP_OF_BOOK, instrument),) if kind == "tickers" else ()
+        if kind == "tickers":
+            return tuple(Subscription(channel, instrument) for channel in IN_TICKERS)
+        if kind == "orderbook" and detail in {"25", "100"}:
+            return (Subscription(Channel.BOOK, instrument, depth=int(detail)),)
+        return (Subscription(Channel.TRADES, instrument),) if kind == PUBLIC_TRADE else ()
     if kind == "orderbook" and detail == "1":
         return (Subscription(Channel.TOP_OF_BOOK, instrument),)
     if kind == "orderbook" and _DEPTH.fullmatch(detail):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from ccrs_core import (
     GetCandles,
     GetInstruments,
     GetTrades,
+    Greeks,
     HttpResponse,
     LoggedIn,
     Market,
@@ -40,6 +42,7 @@ from ccrs_core import (
     Unrecognised,
     errors,
 )
+from ccrs_core.emulator import BlackScholes, years_until
 
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("CCRS_FIXTURES") or ROOT.parent / "shared" / "fixtures") / "bybit"
@@ -48,6 +51,9 @@ pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason=f"no recorded frames in {FOLDER} (set CCRS_FIXTURES)"
 )
 
+OPTION_TICKER = dict.fromkeys(
+    ("TopOfBook", "Ticker", "MarkPrice", "IndexPrice", "OpenInterest", "Greeks"), 1
+)
 # What each file must decode to, as counts of (message or event, topic's kind).
 FILES: dict[str, dict[str, int]] = {
     "acks-auth-pong-errors": {"Ack": 3, "Refused": 1, "LoggedIn": 2, "Pong": 1},
@@ -59,7 +65,7 @@ FILES: dict[str, dict[str, int]] = {
     "doc-private-wallet": {"Unrecognised": 1},
     "doc-tickers-linear": {"Ticker": 2, "MarkPrice": 2, "Funding": 1},
     "doc-trade-pong": {"Pong": 1},
-    "options": {"Unrecognised": 2, "TopOfBook": 1},
+    "options": {"Trade": 1, "BookUpdate": 1, **OPTION_TICKER},
     "orderbook1": {"TopOfBook": 2, "Unrecognised": 1},
     "orderbook50-spot-2024": {"BookUpdate": 2},
     "private-execution": {"Unrecognised": 1},
@@ -72,7 +78,7 @@ FILES: dict[str, dict[str, int]] = {
         "Ack": 1, "Pong": 1, "Refused": 1, "BookUpdate": 19, "TopOfBook": 14, "Trade": 8,
     },
     "tickers-linear": {"Ticker": 2, "MarkPrice": 2, "Funding": 1},
-    "tickers-option": {"TopOfBook": 1},
+    "tickers-option": OPTION_TICKER,
     "tickers-other": {"Ticker": 4, "MarkPrice": 2},
     "trade-api-replies": {"Unrecognised": 4},
 }  # fmt: skip
@@ -226,9 +232,26 @@ def test_funding_and_mark_price_come_out_of_the_ticker() -> None:
     assert (str(mark.mark_price), str(mark.index_price)) == ("61875.06", "61903.59")
 
 
-def test_an_options_ticker_is_its_top_of_book() -> None:
-    (event,) = events(decoded("tickers-option"))
+def _expiry_of(symbol: str) -> int:
+    day = datetime.strptime(symbol.split("-")[1], "%y%m%d").replace(hour=8, tzinfo=UTC)
+    return int(day.timestamp()) * 10**9
+
+
+def test_an_options_ticker_has_its_top_of_book_and_all_else() -> None:
+    found = {type(each): each for each in events(decoded("tickers-option"))}
+    event, greeks = found[TopOfBook], found[Greeks]
     assert isinstance(event, TopOfBook)
+    assert isinstance(greeks, Greeks)
+    assert (greeks.bid_iv, greeks.mark_iv, greeks.ask_iv) == (
+        *(Decimal("0.5479"), Decimal("0.5513"), Decimal("0.5534")),
+    )
+    # As Black and Scholes have it, of the forward: per unit, per hundredth of volatility, per day.
+    assert greeks.underlying_price is not None
+    expiry = _expiry_of(event.symbol)
+    years = years_until(expiry, greeks.exchange_time_ns or 0)
+    true = BlackScholes.of(float(greeks.underlying_price), 60_000, years, False, 0.5513)
+    for name in ("delta", "gamma", "vega", "theta"):
+        assert float(getattr(greeks, name)) == pytest.approx(getattr(true, name), rel=0.01)
     assert event.symbol == "BTC/USD:USDC-240628-60000-P"
     assert (event.bid_price, event.bid_size) == (Decimal(3475), Decimal("10.14"))
     assert (event.ask_price, event.ask_size) == (Decimal(3520), Decimal("2.5"))

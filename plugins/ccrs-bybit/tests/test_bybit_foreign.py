@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ccrs_bybit import Bybit
 from ccrs_bybit.foreign import instrument_of, subscriptions_in
+from ccrs_bybit.options import IN_TICKERS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,14 +78,23 @@ def test_what_is_not_read_of_options_ends_no_replay_of_the_rest(tmp_path: Path) 
     ]
     frames = [json.dumps({"topic": topic, "data": {}}).encode() for topic in topics]
     found = subscriptions_in(frames, None)
-    assert {(s.channel, s.instrument.native) for s in found if s.channel is not Channel.TICKER} == {
-        (Channel.TOP_OF_BOOK, option)
-    }
+    of_option = [s for s in found if s.instrument.native == option]
+    assert {s.channel for s in of_option} == {*IN_TICKERS, Channel.BOOK}
     linear = (SAMPLES / "linear.jsonl").read_bytes().splitlines()
     path = tmp_path / "recording.jsonl"
     path.write_bytes(b"\n".join([*linear, *frames]))
     kinds = {type(e).__name__ for s in Replay("bybit", path).steps() for e in s.events}
     assert kinds >= {"Trade", "TopOfBook", "BookUpdate", "Ticker", "Funding", "MarkPrice"}
+
+
+def test_trades_of_a_coins_options_are_those_of_the_options_in_them() -> None:
+    names = ["BTC-25DEC26-100-C", "BTC-25DEC26-200-P-USDT"]
+    rows = [{"s": name} for name in [*names, names[0]]]
+    frame = json.dumps({"id": "x", "topic": "publicTrade.BTC", "data": [*rows, 7, {}]}).encode()
+    found = subscriptions_in([frame], None)
+    assert [(s.channel, s.instrument.native) for s in found] == [
+        (Channel.TRADES, name) for name in names
+    ]
 
 
 symbols = st.sampled_from(["BTCUSDT", "BTCPERP", "BTCUSDH26", "BTC-25DEC26", "BTC-25DEC26-1-C"])
