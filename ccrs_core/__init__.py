@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from ccrs_core.errors import DecodeError as DecodeError
     from ccrs_core.errors import ExchangeError as ExchangeError
     from ccrs_core.errors import ExchangeUnavailable as ExchangeUnavailable
+    from ccrs_core.errors import ExtraNotInstalled as ExtraNotInstalled
     from ccrs_core.errors import FeedClosed as FeedClosed
     from ccrs_core.errors import FeedOverflow as FeedOverflow
     from ccrs_core.errors import GarbledAnswer as GarbledAnswer
@@ -107,6 +108,11 @@ if TYPE_CHECKING:
     from ccrs_core.feeds.histogram import LatencySummary as LatencySummary
     from ccrs_core.feeds.policy import FeedStatus as FeedStatus
     from ccrs_core.feeds.policy import Policy as Policy
+    from ccrs_core.frames.columns import Decimals as Decimals
+    from ccrs_core.frames.convert import to_arrow as to_arrow
+    from ccrs_core.frames.convert import to_pandas as to_pandas
+    from ccrs_core.frames.convert import to_polars as to_polars
+    from ccrs_core.frames.writer import FrameWriter as FrameWriter
     from ccrs_core.model.events import AccountData as AccountData
     from ccrs_core.model.events import AnyEvent as AnyEvent
     from ccrs_core.model.events import Balance as Balance
@@ -143,6 +149,11 @@ if TYPE_CHECKING:
     from ccrs_core.model.orderbook import BookState as BookState
     from ccrs_core.model.orderbook import Checksum as Checksum
     from ccrs_core.model.orderbook import OrderBook as OrderBook
+    from ccrs_core.model.serialize import from_dict as from_dict
+    from ccrs_core.model.serialize import from_json as from_json
+    from ccrs_core.model.serialize import to_dict as to_dict
+    from ccrs_core.model.serialize import to_json as to_json
+    from ccrs_core.model.serialize import to_plain as to_plain
     from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS as ACCOUNT_CHANNELS
     from ccrs_core.model.subscriptions import INTERVALS as INTERVALS
     from ccrs_core.model.subscriptions import Channel as Channel
@@ -203,7 +214,8 @@ _HOME = {
         ),
         "errors": (
             "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
-            "ExchangeError ExchangeUnavailable FeedClosed FeedOverflow GarbledAnswer "
+            "ExchangeError ExchangeUnavailable ExtraNotInstalled FeedClosed FeedOverflow "
+            "GarbledAnswer "
             "InsufficientBalance InvalidOrder InvalidRequest OrderNotFound OrderRejected "
             "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled "
             "RateLimited ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut "
@@ -213,6 +225,9 @@ _HOME = {
         "feeds.feed": "Feed",
         "feeds.histogram": "Histogram LatencySummary",
         "feeds.policy": "FeedStatus Policy",
+        "frames.columns": "Decimals",
+        "frames.convert": "to_arrow to_pandas to_polars",
+        "frames.writer": "FrameWriter",
         "model.events": (
             "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap Greeks IndexPrice "
             "InstrumentChanged Level Liquidation MarkPrice MarketData OpenInterest Reason Resumed "
@@ -223,6 +238,7 @@ _HOME = {
             "Instrument InstrumentStatus Market OptionKind Side SizeUnit market_of unified_symbol"
         ),
         "model.orderbook": "BookState Checksum OrderBook",
+        "model.serialize": "from_dict from_json to_dict to_json to_plain",
         "model.subscriptions": (
             "ACCOUNT_CHANNELS Channel INTERVALS Interest Subscription book candles funding "
             "greeks index_price liquidations mark_price open_interest ticker top_of_book trades"

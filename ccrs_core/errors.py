@@ -82,6 +82,14 @@ class RecordingFailed(CcrsError):
     """A recording can't be written any more, its disk being full, say; what was written stays."""
 
 
+class ExtraNotInstalled(UsageError):
+    """An optional library is missing; the message says how to install it, ``extra`` names what."""
+
+    def __init__(self, message: str, extra: str) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
 # --- The network ----------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ ROOMS: dict[str, str] = {
     "model": "",
     "contract": "",
     "wire": "contract",
+    "frames": "",
     "extensions": "contract",
     "transport": "extensions contract",
     "connections": "transport",

@@ -1,4 +1,4 @@
-"""Events as JSON and back: prices and sizes as strings with exactly the exchange's digits.
+"""Events as mappings and JSON, and back: prices and sizes with exactly the exchange's digits.
 
 An event becomes one flat object: ``type``, then the event's own fields under their own names. What
 a notice is about is its ``channel``; ``sequence`` is left out where the exchange gives none, and
@@ -7,6 +7,7 @@ a notice is about is its ``channel``; ``sequence`` is left out where the exchang
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -36,8 +37,6 @@ from ccrs_core.model.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.model.instruments import Instrument
-from ccrs_core.model.ticks import TickBand
 
 if TYPE_CHECKING:
     import cattrs
@@ -55,7 +54,8 @@ EVENTS: dict[str, type[Event]] = {
 }
 """Event classes by the ``type`` that they carry in JSON."""
 
-_RENAMED = {"about": "channel"}
+RENAMED = {"about": "channel"}
+"""What fields are called outside, where that isn't their name."""
 _OPTIONAL = ("sequence", "account")
 
 
@@ -67,19 +67,25 @@ def exact(number: Decimal) -> str:
 def _unknown(value: object) -> str | dict[str, Any]:
     if isinstance(value, Decimal):
         return exact(value)
-    if isinstance(value, Instrument | TickBand):
-        return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    if isinstance(value, Event):
+        return to_dict(value)  # type: ignore[arg-type]
+    kind: Any = type(value)
+    if attrs.has(kind):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
     raise TypeError(f"can't write {type(value).__name__} as JSON")
 
 
 _FIELDS = {
-    kind: tuple((f.name, _RENAMED.get(f.name, f.name)) for f in attrs.fields(kind))
+    kind: tuple((f.name, RENAMED.get(f.name, f.name)) for f in attrs.fields(kind))
     for kind in EVENTS.values()
 }
 
 
 def to_dict(event: AnyEvent) -> dict[str, Any]:
-    """An event as a flat mapping; its values are still the event's own."""
+    """An event as a flat mapping of ``type`` and its fields; values are still the event's own.
+
+    For what JSON can hold as it is, see :func:`to_plain`.
+    """
     kind = event.__class__
     found: dict[str, Any] = {"type": kind.type}
     for name, key in _FIELDS[kind]:
@@ -88,6 +94,33 @@ def to_dict(event: AnyEvent) -> dict[str, Any]:
         if found.get(name, 0) is None:
             del found[name]
     return found
+
+
+def to_plain(value: Any) -> Any:
+    """An event (an instrument, a status, a bar) in values that JSON has: for :mod:`json`, orjson,
+    FastAPI, YAML, queues.
+
+    Numbers of exact digits become text, enumerations their text, levels lists of pairs; instruments
+    are nested. What :func:`to_json` writes, read again, is the same. :func:`from_dict` leads back.
+
+    :raises UsageError: for what isn't of such values.
+    """
+    if value is None or isinstance(value, bool | int | float) or type(value) is str:
+        return value
+    if isinstance(value, Decimal):
+        return exact(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Event):
+        return {key: to_plain(each) for key, each in to_dict(value).items()}  # type: ignore[arg-type]
+    if isinstance(value, Mapping):
+        return {to_plain(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(each) for each in value]
+    if attrs.has(type(value)):
+        fields = attrs.fields(type(value))
+        return {each.name: to_plain(getattr(value, each.name)) for each in fields}
+    raise UsageError(f"JSON holds no {type(value).__name__}")
 
 
 def book_to_dict(book: OrderBook, update: BookUpdate, levels: int) -> dict[str, Any]:
@@ -116,10 +149,16 @@ def book_to_dict(book: OrderBook, update: BookUpdate, levels: int) -> dict[str, 
     }
 
 
-def to_json(event: AnyEvent | Mapping[str, Any]) -> bytes:
-    """An event (or what :func:`to_dict` and :func:`book_to_dict` make of one) as one line."""
-    content = to_dict(event) if isinstance(event, Event) else event
-    return orjson.dumps(content, default=_unknown)
+def to_json(event: AnyEvent | Mapping[str, Any] | Any) -> bytes:
+    """An event (or another value of this library, or a mapping of such) as one line of JSON.
+
+    :raises UsageError: for what isn't of such values.
+    """
+    content = to_dict(event) if isinstance(event, Event) else event  # type: ignore[arg-type]
+    try:
+        return orjson.dumps(content, default=_unknown)
+    except TypeError as error:
+        raise UsageError(f"can't write it as JSON: {error.__cause__ or error}") from error
 
 
 def from_json(line: bytes | str) -> AnyEvent:
@@ -129,15 +168,28 @@ def from_json(line: bytes | str) -> AnyEvent:
     """
     try:
         content = orjson.loads(line)
-        kind = EVENTS[content["type"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise UsageError(f"not an event: {line[:100]!r}") from error
+    return from_dict(content)
+
+
+def from_dict(content: Mapping[str, Any]) -> AnyEvent:
+    """The event that :func:`to_plain` or :func:`to_dict` has taken apart, equal in every digit.
+
+    What it doesn't know is left out. Numbers must be text or ``Decimal``: a float has lost digits.
+
+    :raises UsageError: where it is no event.
+    """
+    try:
+        kind = EVENTS[content["type"]]
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"not an event: {content!r:.100}") from error
     values = {name: content.get(key) for name, key in _FIELDS[kind]}
     structure: Callable[[Any, Any], AnyEvent] = converter().structure
     try:
         return structure(values, kind)
     except Exception as error:  # cattrs groups what it finds in exceptions of its own
-        raise UsageError(f"not a {kind.type} event: {line[:100]!r}") from error
+        raise UsageError(f"not a {kind.type} event: {content!r:.100}") from error
 
 
 @cache
@@ -171,6 +223,8 @@ def converter() -> cattrs.Converter:
 
 def _decimal(value: object) -> Decimal:
     # A JSON number has been through a float already: its digits can't be trusted.
+    if isinstance(value, Decimal):
+        return value
     if not isinstance(value, str):
         raise TypeError(f"a number's digits must be text, not {value!r}")
     try:

@@ -5,6 +5,7 @@ The caller's decimal context plays no part: neither its precision nor its traps.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +15,14 @@ NS_PER_SECOND = 1_000_000_000
 """Nanoseconds."""
 NS_PER_MS = 1_000_000
 """Nanoseconds in a millisecond."""
+
+
+def iso(ns: int) -> str:
+    """A time as ISO 8601 writes it, with all nanoseconds: ``2026-01-01T00:00:00.000000000Z``."""
+    seconds, rest = divmod(ns, NS_PER_SECOND)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+
 
 _LARGEST = 400
 """Digits before and after the point of numbers that are worked with; none come near it."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,53 +23,52 @@ from ccrs_core import (
     UsageError,
 )
 from ccrs_core.model.events import Reason
-from ccrs_core.model.serialize import EVENTS, converter, exact, from_json, to_json
+from ccrs_core.model.serialize import (
+    EVENTS,
+    converter,
+    exact,
+    from_dict,
+    from_json,
+    to_dict,
+    to_json,
+    to_plain,
+)
 
 DIGITS = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, places=None)
 TIMES = st.integers(min_value=0, max_value=2**62)
 TEXTS = st.text(max_size=12)
-LEVELS = st.lists(st.tuples(DIGITS, DIGITS), max_size=3).map(tuple)
 OF_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "int": TIMES,
     "str": TEXTS,
     "bool": st.booleans(),
-    "Decimal": DIGITS,
     "Side": st.sampled_from(Side),
     "Channel": st.sampled_from(Channel),
     "Reason": st.sampled_from(Reason),
-    "tuple[Level, ...]": LEVELS,
+    "Market": st.sampled_from(Market),
+    "InstrumentStatus": st.sampled_from(InstrumentStatus),
+    "OptionKind": st.sampled_from(OptionKind),
 }
 
 
-INSTRUMENTS = st.builds(
-    Instrument,
-    exchange=TEXTS,
-    symbol=TEXTS,
-    native=TEXTS,
-    market=st.sampled_from(Market),
-    base=TEXTS,
-    quote=TEXTS,
-    settle=st.none() | TEXTS,
-    status=st.sampled_from(InstrumentStatus),
-    tick_size=st.none() | DIGITS,
-    lot_size=st.none() | DIGITS,
-    expiry_ns=st.none() | TIMES,
-    strike=st.none() | DIGITS,
-    option_kind=st.none() | st.sampled_from(OptionKind),
-)
-OF_TYPE["Instrument"] = INSTRUMENTS
-
-
-def _values(kind: type[Any]) -> st.SearchStrategy[Any]:
+def of_kind(kind: type[Any], digits: st.SearchStrategy[Decimal] = DIGITS) -> st.SearchStrategy[Any]:
+    """Values of a class, each field as its type allows."""
     fields = {}
     for field in attrs.fields(kind):
-        name, _, optional = str(field.type).partition(" | ")
-        strategy = OF_TYPE[name]
+        name, _, optional = str(getattr(field.type, "__name__", field.type)).partition(" | ")
+        match name:
+            case "Decimal":
+                strategy: st.SearchStrategy[Any] = digits
+            case "tuple[Level, ...]":
+                strategy = st.lists(st.tuples(digits, digits), max_size=3).map(tuple)
+            case "Instrument":
+                strategy = of_kind(Instrument, digits)
+            case _:
+                strategy = OF_TYPE[name]
         fields[field.name] = st.none() | strategy if optional else strategy
     return st.builds(kind, **fields)
 
 
-ANY_EVENT = st.one_of([_values(kind) for kind in EVENTS.values()])
+ANY_EVENT = st.one_of([of_kind(kind) for kind in EVENTS.values()])
 
 
 @given(ANY_EVENT)
@@ -78,6 +78,31 @@ def test_an_event_comes_back_from_its_line_equal(event: Any) -> None:
     back = from_json(line)
     assert back == event
     assert type(back) is type(event)
+
+
+@given(ANY_EVENT)
+def test_plain_values_go_through_any_json_and_lead_back(event: Any) -> None:
+    content = to_plain(event)
+    assert content == json.loads(json.dumps(content)) == orjson.loads(to_json(event))
+    back = from_dict(content)
+    assert back == event
+    assert from_dict(to_dict(event)) == event
+    assert to_dict(event).keys() == content.keys()
+
+
+@given(of_kind(Instrument))
+def test_instruments_and_lists_of_events_are_plain_values_too(instrument: Any) -> None:
+    content = to_plain([instrument])
+    assert json.loads(json.dumps(content)) == content == [orjson.loads(to_json(instrument))]
+    assert converter().structure(content[0], Instrument) == instrument
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", [object()]])
+def test_what_json_does_not_know_is_refused(value: Any) -> None:
+    with pytest.raises(UsageError, match="JSON"):
+        to_plain(value)
+    with pytest.raises(UsageError, match="JSON"):
+        to_json(value)
 
 
 @given(ANY_EVENT)
