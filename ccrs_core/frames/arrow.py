@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, cast
+
+import attrs
 
 from ccrs_core.errors import UsageError
 from ccrs_core.frames.columns import Column, Decimals, Holds, columns_of, values
@@ -68,6 +70,8 @@ class Arrow:
                 return pa.list_(self._number())
             case Holds.NESTED:
                 return pa.struct([(each.name, self._type(each)) for each in column.nested])
+            case Holds.SEVERAL:
+                return pa.list_(self._type(attrs.evolve(column, holds=Holds.NESTED)))
 
     # --- values ---
 
@@ -77,18 +81,23 @@ class Arrow:
         if column.holds is Holds.LEVELS:
             place = column.place
             flat = [level[place] for levels in found for level in levels]
-            ends = self._pa.array(accumulate(map(len, found), initial=0), self._pa.int32())
-            return self._pa.ListArray.from_arrays(ends, self._numbers(column.name, flat))
+            return self._lists(found, self._numbers(column.name, flat))
+        if column.holds is Holds.SEVERAL:
+            return self._lists(found, self._nested(column, list(chain.from_iterable(found))))
         if column.holds is Holds.NESTED:
             return self._nested(column, found)
         return self._made(column.name, found, self._type(column))
+
+    def _lists(self, found: list[Any], flat: Any) -> Any:
+        ends = self._pa.array(accumulate(map(len, found), initial=0), self._pa.int32())
+        return self._pa.ListArray.from_arrays(ends, flat)
 
     def _nested(self, column: Column, found: list[Any]) -> Any:
         there = [each for each in found if each is not None]
         taken = iter(range(len(there)))
         places = self._pa.array([None if each is None else next(taken) for each in found], "int64")
         arrays = [self._array(each, values(each, there)).take(places) for each in column.nested]
-        absent = self._pa.array([each is None for each in found])
+        absent = self._pa.array([each is None for each in found], self._pa.bool_())
         fields = [self._pa.field(each.name, self._type(each)) for each in column.nested]
         return self._pa.StructArray.from_arrays(arrays, fields=fields, mask=absent)
 

@@ -37,6 +37,8 @@ class Holds(enum.Enum):
     """Prices, or sizes, of all levels of one side."""
     NESTED = enum.auto()
     """A value with fields of its own."""
+    SEVERAL = enum.auto()
+    """A list of such values."""
 
 
 @attrs.frozen
@@ -97,6 +99,8 @@ def _columns(kind: type[Any], name: str, hint: Any) -> Iterator[Column]:
         yield Column(RENAMED.get(name, name), Holds.TEXT, (name,))
     elif isinstance(hint, type) and attrs.has(hint):
         yield Column(name, Holds.NESTED, (name,), nested=columns_of(hint))
+    elif typing.get_origin(hint) is tuple and attrs.has(of := typing.get_args(hint)[0]):
+        yield Column(name, Holds.SEVERAL, (name,), nested=columns_of(of))
     else:
         raise UsageError(f"no column holds {kind.__name__}.{name}")
 

@@ -26,7 +26,7 @@ from ccrs_core.frames.columns import (
     values,
 )
 from ccrs_core.frames.extras import library
-from ccrs_core.model.serialize import exact, to_json
+from ccrs_core.model.serialize import exact, to_json, to_plain
 from ccrs_core.model.units import iso
 
 PART = ".part"
@@ -227,8 +227,11 @@ class _Csv:
                 ]
             case Holds.FLAG:
                 return [None if each is None else str(each).lower() for each in found]
-            case Holds.NESTED:
-                return [None if each is None else to_json(each).decode() for each in found]
+            case Holds.NESTED | Holds.SEVERAL:
+                return [
+                    None if each is None else orjson.dumps(to_plain(each)).decode()
+                    for each in found
+                ]
             case _:
                 return found
 

@@ -37,6 +37,7 @@ from ccrs_core.model.events import (
     TopOfBook,
     Trade,
 )
+from ccrs_core.model.instruments import Instrument
 
 if TYPE_CHECKING:
     import cattrs
@@ -185,6 +186,9 @@ def from_dict(content: Mapping[str, Any]) -> AnyEvent:
     except (KeyError, TypeError) as error:
         raise UsageError(f"not an event: {content!r:.100}") from error
     values = {name: content.get(key) for name, key in _FIELDS[kind]}
+    for name, value in values.items():
+        if isinstance(value, Instrument):
+            values[name] = to_plain(value)
     structure: Callable[[Any, Any], AnyEvent] = converter().structure
     try:
         return structure(values, kind)

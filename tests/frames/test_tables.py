@@ -71,6 +71,8 @@ def told(event: Any) -> dict[str, Any]:
             found[f"{name[:-1]}_sizes"] = [plain(size) for _, size in value]
         elif attrs.has(type(value)):
             found[name] = told(value)
+        elif name == "tick_bands":
+            found[name] = [told(each) for each in value]
         elif name == "about":
             found["channel"] = value.value
         elif name.endswith("time_ns") or name == "expiry_ns":
@@ -86,6 +88,8 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
             return pa.int64()
         if pa.types.is_struct(kind):
             return pa.struct([(each.name, integers(each.type)) for each in kind])
+        if pa.types.is_list(kind):
+            return pa.list_(integers(kind.value_type))
         return kind
 
     schema = pa.schema([(each.name, integers(each.type)) for each in table.schema])

@@ -20,6 +20,8 @@ from ccrs_core import (
     Market,
     OptionKind,
     Side,
+    SizeUnit,
+    TickBand,
     UsageError,
 )
 from ccrs_core.model.events import Reason
@@ -46,6 +48,7 @@ OF_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "Reason": st.sampled_from(Reason),
     "Market": st.sampled_from(Market),
     "InstrumentStatus": st.sampled_from(InstrumentStatus),
+    "SizeUnit": st.sampled_from(SizeUnit),
     "OptionKind": st.sampled_from(OptionKind),
 }
 
@@ -60,6 +63,9 @@ def of_kind(kind: type[Any], digits: st.SearchStrategy[Decimal] = DIGITS) -> st.
                 strategy: st.SearchStrategy[Any] = digits
             case "tuple[Level, ...]":
                 strategy = st.lists(st.tuples(digits, digits), max_size=3).map(tuple)
+            case "tuple[TickBand, ...]":
+                band = TickBand(Decimal(0), Decimal("0.1"))
+                strategy = st.sampled_from([(), (band,), (band, TickBand(Decimal(1), Decimal(2)))])
             case "Instrument":
                 strategy = of_kind(Instrument, digits)
             case _:
