@@ -22,8 +22,8 @@ ROOMS: dict[str, str] = {
     "model": "",
     "contract": "",
     "wire": "contract",
-    "frames": "",
     "extensions": "contract",
+    "frames": "extensions",
     "transport": "extensions contract",
     "connections": "transport",
     "feeds": "transport",
@@ -211,6 +211,7 @@ def test_a_room_imports_from_rooms_above_it_alone(name: str) -> None:
 ON_FIRST_USE = {
     "emulator": "?",
     "transport": "?",
+    "extensions.extras": "?",
     "cli.group": "ccrs_core.cli.commands.",
 }
 """Modules that bring in others by name, each of its own room, when somebody asks for them."""

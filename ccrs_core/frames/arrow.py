@@ -10,8 +10,8 @@ from typing import Any, cast
 import attrs
 
 from ccrs_core.errors import UsageError
+from ccrs_core.extensions.extras import library
 from ccrs_core.frames.columns import Column, Decimals, Holds, columns_of, values
-from ccrs_core.frames.extras import library
 from ccrs_core.model.serialize import exact
 
 PRECISION, SCALE = 38, 18

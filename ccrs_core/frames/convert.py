@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ccrs_core.extensions.extras import library
 from ccrs_core.frames.arrow import Arrow
 from ccrs_core.frames.columns import Column, Decimals, Holds, chunks
-from ccrs_core.frames.extras import library
 
 if TYPE_CHECKING:
     import pandas as pd

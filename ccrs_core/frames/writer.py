@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol, Self
 import orjson
 
 from ccrs_core.errors import RecordingFailed, UsageError
+from ccrs_core.extensions.extras import library
 from ccrs_core.frames.arrow import Arrow
 from ccrs_core.frames.columns import (
     CHUNK,
@@ -25,7 +26,6 @@ from ccrs_core.frames.columns import (
     kind_named,
     values,
 )
-from ccrs_core.frames.extras import library
 from ccrs_core.model.serialize import exact, to_json, to_plain
 from ccrs_core.model.units import iso
 
