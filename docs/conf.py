@@ -1,9 +1,12 @@
-"""How Sphinx builds these pages: ``python -m sphinx -W -b html docs docs/_build/html``."""
+"""How Sphinx builds these pages: ``sphinx-build docs out``, from the project's folder, once
+``pip install -r docs/requirements.txt`` has run there."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -16,15 +19,34 @@ from ccrs_core.conformance import ConformanceSuite, Theme
 from ccrs_core.conformance.advice import advice
 from ccrs_core.conformance.workbench.properties import property_of
 
+ROOT = Path(__file__).parents[1]
+TOLD = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
 project = "ccrs"
 author = "the ccrs contributors"
+project_copyright = f"2026 {author}. {TOLD['license']} licence"
 version = release = ccrs_core.__version__
 html_title = f"ccrs {release}"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "requirements.txt"]
 html_theme = "furo"
 html_copy_source = False
+html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["ccrs.css"]
+html_theme_options: dict[str, Any] = {}
+# Where the project lives is told in one place, `Repository` of pyproject.toml's [project.urls]:
+# each page then links its source.
+if repository := TOLD.get("urls", {}).get("Repository"):
+    html_theme_options |= {
+        "source_repository": repository,
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
+
+# What is copied of a console block is what is typed.
+copybutton_prompt_text = "$ "
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3

@@ -1,16 +1,19 @@
 """The documentation is true: its code runs, its commands work, its reference is complete.
 
 On each page, Python and console blocks run in order, in one namespace and one folder. Blocks of
-``text`` are output. Files are included from packages whose own tests run them.
+``text`` are output; settings (``ini``, ``toml``) are parsed. Files are included from packages and
+programs whose own tests run them.
 """
 
 from __future__ import annotations
 
+import configparser
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ import pytest
 
 import ccrs_core
 from ccrs_core import conformance, emulator, transport, wire
+from ccrs_core.extensions import hooks as hooks_of_the_core
 from tests.installing import environment, install
 
 ROOT = Path(__file__).parents[1]
@@ -27,19 +31,24 @@ DOCS = ROOT / "docs"
 # Measuring takes a quarter of an hour; decisions say what was.
 TOLD = ("performance.md", "decisions/")
 PAGES = sorted(
-    path for path in DOCS.rglob("*.md") if not path.relative_to(DOCS).as_posix().startswith(TOLD)
+    path
+    for path in DOCS.rglob("*.md")
+    if not path.relative_to(DOCS).as_posix().startswith((*TOLD, "_build/"))
 )
 SECONDS = 100
 
 FENCE = re.compile(
     r"(?m)^(?P<fence>```+|:::+)(?P<head>[^\n]*)\n(?P<body>.*?)^(?P=fence)$", re.DOTALL
 )
-RUN = {"python", "console"}
-INCLUDED = re.compile(r"\{literalinclude\} (?P<path>\S+)")
-OTHER = {"text", "{toctree}", "{eval-rst}", "{ccrs-properties}", "{note}", "{tip}"}
+RUN = {"python", "console", "ini", "toml"}
+INCLUDED = re.compile(r"\{(?:literal)?include\} (?P<path>\S+)")
+OTHER = {"text", "dockerfile", "{toctree}", "{eval-rst}", "{ccrs-properties}", "{note}", "{tip}"}
 
 # Whole suites take longer than a page's test should: .ci/run runs those of the finished plugins.
 ELSEWHERE = {"ccrs conformance bybit --profile quick", "ccrs conformance kraken"}
+
+# Hooks that build something rather than tell of it.
+BUILDING = {"ccrs_add_command", "ccrs_register_exchanges"}
 
 
 @attrs.frozen
@@ -88,6 +97,10 @@ def test_every_code_block_of_a_page_runs(
             for line in block.body.splitlines():
                 if line.startswith("$ "):
                     run(line.removeprefix("$ "), tmp_path)
+        elif block.kind == "toml":
+            tomllib.loads(block.body)
+        elif block.kind == "ini":
+            configparser.ConfigParser(strict=False, interpolation=None).read_string(block.body)
 
 
 def follow(file: Path, folder: Path) -> None:
@@ -107,11 +120,13 @@ def run(line: str, folder: Path) -> None:
     words = shlex.split(line)
     site = folder / "site"
     if words[:2] == ["pip", "install"]:
-        target = words[-1].partition("[")[0]
-        if target.startswith("./"):
-            install(folder / target, site)
-        else:
-            assert target in {"ccrs-core", "ccrs-bybit"}, f"{line}: not a package of this project"
+        for word in words[2:]:
+            target = word.partition("[")[0]
+            if target.startswith("./"):
+                install(folder / target, site)
+            elif target != "-e" and target not in {"ccrs-core", "ccrs-bybit"}:
+                there = (ROOT / target / "pyproject.toml").is_file()
+                assert there, f"{line}: not a package of this project"
         return
     assert words[0] == "ccrs", f"{line}: only commands of this project can be tried"
     if line in ELSEWHERE:
@@ -138,7 +153,7 @@ def test_every_block_is_run_included_from_what_is_run_or_output(page: Path) -> N
             assert block.kind in RUN | OTHER, f"{where}: {block.head!r} is neither run nor output"
             continue
         path = (page.parent / included["path"]).resolve()
-        tried = (ROOT / "examples", ROOT / "ccrs_core" / "_template")
+        tried = (ROOT / "examples", ROOT / "ccrs_core" / "_template", ROOT / "plugins")
         assert path.is_file(), f"{where}: there is no {path}"
         assert any(path.is_relative_to(folder) for folder in tried), f"{where}: nothing runs {path}"
 
@@ -167,6 +182,17 @@ def documented() -> Mapping[str, set[str]]:
 )
 def test_the_reference_has_every_public_name_and_no_other(module: Any) -> None:
     assert documented()[module.__name__] == set(module.__all__) - {"__version__"}
+
+
+def test_every_logger_and_every_hook_is_told() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "ccrs_core").rglob("*.py")]
+    loggers = {name for text in sources for name in re.findall(r'getLogger\("(ccrs\.\w+)"\)', text)}
+    assert loggers
+    told = (DOCS / "guide" / "logging.md").read_text("utf-8")
+    assert not [name for name in sorted(loggers) if f"`{name}`" not in told]
+    told = (DOCS / "guide" / "metrics.md").read_text("utf-8")
+    hooks = [name for name in vars(hooks_of_the_core.Specs) if name.startswith("ccrs_")]
+    assert not [name for name in hooks if name not in told and name not in BUILDING]
 
 
 def test_every_page_can_be_reached() -> None:

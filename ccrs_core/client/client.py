@@ -73,6 +73,7 @@ def connect(
     transport: Transport | str | None = None,
     clock: Clock | None = None,
     instruments: Iterable[Instrument] = (),
+    listeners: Iterable[object] = (),
     seed: int = 0,
     rate: float = 50.0,
 ) -> Client:
@@ -90,6 +91,8 @@ def connect(
         or what an installed package offers (``"picows"``). None: that of the only such package
         that can serve the options, and aiohttp where there is none.
     :param instruments: known instruments; their markets are then not fetched.
+    :param listeners: objects with methods that :data:`hookimpl` marks; what happens to this client
+        is told to them as to installed plugins. See the guide on metrics for the hooks.
     :raises PluginError: where the exchange isn't installed or can't be loaded.
     :raises UsageError: where the environment doesn't exist, or has no address of such a name.
     """
@@ -112,6 +115,7 @@ def connect(
         transport=transport,
         clock=SYSTEM_CLOCK if clock is None else clock,
         instruments=tuple(instruments),
+        hooks=plugins.hook_manager_with(listeners),
         seed=seed,
         rate=rate,
     )
@@ -136,6 +140,7 @@ class Client(_Questions):
         transport: Transport | str | None,
         clock: Clock,
         instruments: Sequence[Instrument],
+        hooks: Any,
         seed: int,
         rate: float,
     ) -> None:
@@ -159,7 +164,7 @@ class Client(_Questions):
         self._requester: Requester | None = None
         self._instruments: InstrumentStore | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._hooks = plugins.hook_manager()
+        self._hooks = hooks
         self._closed = False
         self._failed = False
         self._patient = PatientSearch(exchange.name, self.instrument, options, clock)

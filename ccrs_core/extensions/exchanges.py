@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
@@ -13,7 +13,13 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.errors import PluginBroken, PluginError, PluginMismatch, PluginNotInstalled
+from ccrs_core.errors import (
+    PluginBroken,
+    PluginError,
+    PluginMismatch,
+    PluginNotInstalled,
+    UsageError,
+)
 from ccrs_core.extensions.loading import loading
 
 EXCHANGES = "ccrs.exchanges"
@@ -179,6 +185,41 @@ def hook_manager() -> Any:
     manager = new_manager()
     for entry in entries:
         _register(manager, entry)
+    return manager
+
+
+def hook_manager_with(listeners: Iterable[object]) -> Any:
+    """The hooks of all installed plugins and of these objects; None where there is no listener.
+
+    :raises UsageError: where one of them listens to nothing, to what doesn't exist, or has to be
+        awaited.
+    """
+    listening = list(listeners)
+    if not listening:
+        return hook_manager()
+    from pluggy import PluginValidationError
+
+    from ccrs_core.extensions.hooks import Specs, new_manager
+
+    manager = new_manager()
+    for entry in _entries(PLUGINS):
+        _register(manager, entry)
+    for number, listener in enumerate(listening):
+        name = f"{type(listener).__name__}:{number}"
+        try:
+            manager.register(listener, name=name)
+        except (PluginValidationError, ValueError) as error:
+            raise UsageError(f"{listener!r} can't listen: {error}") from error
+        if wrong := _unknown_hooks(manager, name):
+            hooks = [hook for hook in vars(Specs) if hook[0] != "_"]
+            raise UsageError(
+                f"{listener!r} listens to {wrong[0]}, which doesn't exist; there are "
+                f"{', '.join(hooks)}"
+            )
+        if _async_hooks(manager, name):
+            raise UsageError(f"{listener!r} is asynchronous, but hooks are called, never awaited")
+        if not manager.get_hookcallers(listener):
+            raise UsageError(f"{listener!r} listens to nothing: mark its methods with hookimpl")
     return manager
 
 

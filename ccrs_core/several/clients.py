@@ -34,6 +34,7 @@ def connect_many(
     options: Options | None = None,
     transport: Transport | str | None = None,
     clock: Clock | None = None,
+    listeners: Iterable[object] = (),
     seed: int = 0,
     rate: float = 50.0,
 ) -> Clients:
@@ -52,6 +53,7 @@ def connect_many(
     wanted = not all(isinstance(each, Client) for each in exchanges)
     shared = _SharedTransport(transport, settings, wanted)
     made: dict[str, Client] = {}
+    listening = tuple(listeners)
     for each in exchanges:
         client = each
         if not isinstance(client, Client):
@@ -61,6 +63,7 @@ def connect_many(
                 options=settings,
                 transport=shared,
                 clock=clock,
+                listeners=listening,
                 seed=seed,
                 rate=rate,
             )
