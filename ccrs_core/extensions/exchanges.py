@@ -197,9 +197,7 @@ def hook_manager_with(listeners: Iterable[object]) -> Any:
     listening = list(listeners)
     if not listening:
         return hook_manager()
-    from pluggy import PluginValidationError
-
-    from ccrs_core.extensions.hooks import Specs, new_manager
+    from ccrs_core.extensions.hooks import REFUSED, Specs, new_manager
 
     manager = new_manager()
     for entry in _entries(PLUGINS):
@@ -208,7 +206,7 @@ def hook_manager_with(listeners: Iterable[object]) -> Any:
         name = f"{type(listener).__name__}:{number}"
         try:
             manager.register(listener, name=name)
-        except (PluginValidationError, ValueError) as error:
+        except REFUSED as error:
             raise UsageError(f"{listener!r} can't listen: {error}") from error
         if wrong := _unknown_hooks(manager, name):
             hooks = [hook for hook in vars(Specs) if hook[0] != "_"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker("ccrs")
 hookimpl = pluggy.HookimplMarker("ccrs")
 """Marks a function as the implementation of the hook that it is named after."""
+REFUSED = (pluggy.PluginValidationError, ValueError)
+"""What registering raises of a listener that asks for too much, or is there already."""
 
 
 class Specs:
