@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.history import (
         candle_page,
         first_payments,
+        held_page,
         newest_payments,
+        reference_bar,
+        reference_page,
+        traded,
     )
     from ccrs_core.emulator.inprocess import EmulatorConnection, EmulatorTransport
     from ccrs_core.emulator.listing import Listing, Steps, decimals, invented, quarters, utc_ns
@@ -81,7 +85,11 @@ _HOMES = {
     "history": (
         "candle_page",
         "first_payments",
+        "held_page",
         "newest_payments",
+        "reference_bar",
+        "reference_page",
+        "traded",
     ),
     "inprocess": ("EmulatorConnection", "EmulatorTransport"),
     "listing": ("Listing", "Steps", "decimals", "invented", "quarters", "utc_ns"),
@@ -199,6 +207,10 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Bar",
     "Interval",
     "candle_page",
+    "reference_page",
+    "reference_bar",
+    "held_page",
+    "traded",
     "newest_payments",
     "first_payments",
     "MatchingEngine",

@@ -7,8 +7,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.market import SimulatedMarket
-from ccrs_core.emulator.tape import Bar, Interval
+from ccrs_core.emulator.market import Figure, SimulatedMarket
+from ccrs_core.emulator.tape import Bar, Interval, TapeTrade
+
+_BESIDE = {Figure.MARK_PRICE: 300, Figure.INDEX_PRICE: -500}
+"""How far past mark and index prices lay from those of trades, in hundredths of a tick."""
 
 
 def newest_opens(
@@ -79,6 +82,54 @@ def candle_page(
     else:
         opens = first_opens(listing, interval, since_ns, before_ns, count)
     return bars(market, interval, opens, now_ns)
+
+
+def reference_page(
+    market: SimulatedMarket,
+    interval: Interval,
+    span: tuple[int, int],
+    count: int,
+    now_ns: int,
+    figure: Figure,
+    *,
+    newest: bool = True,
+) -> list[Bar]:
+    """Candles of the mark price or the index, as of :func:`candle_page`; prices in hundredths of a
+    tick."""
+    page = candle_page(market, interval, span, count, now_ns, newest=newest)
+    return [reference_bar(bar, figure) for bar in page]
+
+
+def reference_bar(bar: Bar, figure: Figure) -> Bar:
+    """A candle of the mark price or the index, of that of the trades."""
+    beside = _BESIDE[figure]
+    prices = (max(1, 100 * each + beside) for each in (bar.open, bar.high, bar.low, bar.close))
+    return Bar(bar.open_ns, *prices)
+
+
+def held_page(
+    market: SimulatedMarket,
+    interval: Interval,
+    span: tuple[int, int],
+    count: int,
+    *,
+    newest: bool = True,
+) -> list[tuple[int, int]]:
+    """At most ``count`` times within a span at which open interest was noted down, once every
+    interval, with what it was in lots, oldest first: the newest of them, or the first."""
+    listing, (since_ns, before_ns) = market.listing, span
+    if newest:
+        times = newest_opens(listing, interval, before_ns, count, since_ns)
+    else:
+        times = first_opens(listing, interval, since_ns, before_ns, count)
+    return [(time_ns, market.open_interest_at(time_ns)) for time_ns in times]
+
+
+def traded(market: SimulatedMarket, span: tuple[int, int]) -> list[TapeTrade]:
+    """The trades within a span of time, ``from <= time < before``, that the tape has, oldest
+    first."""
+    since_ns, before_ns = span
+    return [trade for trade in market.tape.trades if since_ns <= trade.time_ns < before_ns]
 
 
 def newest_payments(listing: Listing, until_ns: int, count: int, since_ns: int = 0) -> list[int]:

@@ -154,6 +154,11 @@ class SimulatedMarket:
         slow = math.sin(time_ns / (40 * HOUR_NS) + self._anchor % 7)
         return round(100 + 60 * slow + (time_ns // HOUR_NS * 7919) % 41 - 20)
 
+    def open_interest_at(self, time_ns: int) -> int:
+        """What was held open at a past time, in lots."""
+        slow = math.sin(time_ns / (50 * HOUR_NS) + self._anchor % 5)
+        return self._lots * 3000 + round(self._lots * 400 * slow) + time_ns // MINUTE_NS * 7919 % 97
+
     # --- what happens ---
 
     def rest_until(self, now_ns: int) -> None:

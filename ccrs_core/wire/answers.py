@@ -107,7 +107,7 @@ def candles_answer(
                 shape, instrument, received_time_ns, interval=request.interval, now_ns=now
             )
             found = read_rows(rows, one)
-            further = {} if longest is None else {"longest": longest(request)}
+            further: dict[str, Any] = {} if longest is None else {"longest": longest(request)}
             wanted, following = candles_of_page(
                 request, cursor, most, found.values, now, rows=len(rows), **further
             )

@@ -18,7 +18,7 @@ import orjson
 
 from ccrs_core.contract.codec import LeftOut, Message
 from ccrs_core.contract.rest import Answer, HttpResponse
-from ccrs_core.errors import DecodeError
+from ccrs_core.errors import DecodeError, Unsupported
 from ccrs_core.model.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def json_pages(
     """An endpoint's ``decode``: ``read`` makes a page out of the request, the parsed body, the time
     of receipt and the cursor.
 
-    What ``read`` or ``parse`` raises of :data:`MALFORMED` becomes ``DecodeError``.
+    What ``read`` or ``parse`` raises of :data:`MALFORMED` becomes ``DecodeError``; ``Unsupported``
+    stays what it is.
     """
 
     def decode(
@@ -79,6 +80,8 @@ def json_pages(
     ) -> Answer[_T]:
         try:
             return read(request, parse(response.body), received_time_ns, cursor)
+        except Unsupported:
+            raise  # it has been read: the exchange doesn't tell so much
         except MALFORMED as error:
             message = f"malformed answer to {type(request).__name__}: {error!r}"
             raise DecodeError(message[:200], response.body) from error

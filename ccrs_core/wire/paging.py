@@ -8,14 +8,24 @@ asks for a stretch of which an answer holds all, and stretches grow as long as n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
-from ccrs_core.contract.rest import GetCandles, GetFundingHistory
-from ccrs_core.model.events import Candle
+from ccrs_core.contract.rest import (
+    GetCandles,
+    GetFundingHistory,
+    GetOpenInterestHistory,
+    GetTradeHistory,
+)
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.wire.candle_times import first_open, later
+
+ByInterval = GetCandles | GetOpenInterestHistory
+"""Questions whose rows begin once every interval."""
+History = ByInterval | GetFundingHistory | GetTradeHistory
+R = TypeVar("R")
 
 _GROWTH = 16
 """So many times as long is the stretch after one in which nothing was found."""
@@ -46,18 +56,18 @@ class CandlePage:
         return None if self.before_ns is None else -(-self.before_ns // NS_PER_MS)
 
 
-def from_start(request: GetCandles | GetFundingHistory) -> bool:
+def from_start(request: History) -> bool:
     """Whether the first ones are wanted, so that pages go forward in time."""
     return request.start_ns is not None
 
 
-def goes_back(request: GetCandles | GetFundingHistory) -> bool:
+def goes_back(request: History) -> bool:
     """Whether the last ones are wanted: for ``Endpoint.newest_first``."""
     return request.start_ns is None
 
 
 def candle_page(
-    request: GetCandles, cursor: str | None, most: int, longest: int = _LONGEST
+    request: ByInterval, cursor: str | None, most: int, longest: int = _LONGEST
 ) -> CandlePage:
     """The page of a cursor, or the first one, for an exchange that answers with ``most`` candles,
     of stretches of at most ``longest`` intervals."""
@@ -74,29 +84,32 @@ def candle_page(
 
 
 def candles_of_page(
-    request: GetCandles,
+    request: ByInterval,
     cursor: str | None,
     most: int,
-    candles: Sequence[Candle],
+    candles: Sequence[R],
     now_ns: int,
     *,
     rows: int,
     longest: int = _LONGEST,
-) -> tuple[list[Candle], str | None]:
+    opened: Callable[[Any], int] | None = None,
+) -> tuple[list[R], str | None]:
     """Those of a page's candles that are wanted, and the cursor of the next page.
 
     ``candles`` are all that could be read of the page's ``rows``, in any order; ``now_ns`` is the
     exchange's time. None are wanted of a stretch of which the answer may not hold the beginning:
     it is asked for anew, in parts. The cursor is None where nothing that is wanted can lie further.
+    ``opened`` tells when one opens, where they aren't candles but something else of an interval.
     """
     page = candle_page(request, cursor, most, longest)
-    candles = sorted(candles, key=_opened)
-    wanted = [candle for candle in candles if within(request, candle.open_time_ns)]
+    opened = opened or _opened
+    candles = sorted(candles, key=opened)
+    wanted = [candle for candle in candles if within(request, opened(candle))]
     if request.start_ns is None:
         left = (request.limit if cursor is None else int(cursor.partition(":")[2])) - rows
         if not candles or left <= 0:
             return wanted, None
-        return wanted, f"{candles[0].open_time_ns // NS_PER_MS}:{left}"
+        return wanted, f"{opened(candles[0]) // NS_PER_MS}:{left}"
     since_ns, width, left = _stretch(request, cursor, most)
     if rows >= page.count and width > most:
         return [], _next(since_ns, max(most, width // _GROWTH), left)
@@ -109,11 +122,11 @@ def candles_of_page(
     return wanted, _next(end_ns, min(left, most) if rows else wider, left)
 
 
-def _opened(candle: Candle) -> int:
-    return candle.open_time_ns
+def _opened(candle: Any) -> int:
+    return int(candle.open_time_ns)
 
 
-def _stretch(request: GetCandles, cursor: str | None, most: int) -> tuple[int, int, int]:
+def _stretch(request: ByInterval, cursor: str | None, most: int) -> tuple[int, int, int]:
     """Where a page's stretch begins, its intervals, and how many candles are still wanted."""
     assert request.start_ns is not None
     if cursor is None:
@@ -134,7 +147,7 @@ def _end(since_ns: int, interval: str, width: int) -> int:
     return min(later(since_ns, interval, width), since_ns + _LONGEST_NS)
 
 
-def within(request: GetCandles | GetFundingHistory, time_ns: int) -> bool:
+def within(request: History, time_ns: int) -> bool:
     """Whether a time lies in a request's ``start_ns <= time < end_ns``."""
     start_ns, end_ns = request.start_ns, request.end_ns
     return (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns)

@@ -17,6 +17,7 @@ from ccrs_core.contract.rest import (
     GetActivity,
     GetCandles,
     GetFundingHistory,
+    GetOpenInterestHistory,
     HttpResponse,
     Request,
 )
@@ -66,7 +67,7 @@ def _requests(subject: Subject, instrument: Instrument) -> Iterator[Request[Any]
     yield from requests_of(subject, instrument, _COUNT)
     if _paged_market(subject) is instrument.market:
         for request in requests_of(subject, instrument, _PAGES):
-            if isinstance(request, GetCandles | GetFundingHistory):
+            if isinstance(request, GetCandles | GetFundingHistory | GetOpenInterestHistory):
                 yield request  # whose next page follows from the rows
     endpoint = subject.exchange.endpoints.get(GetActivity)
     if endpoint is not None and instrument.market in endpoint.markets:

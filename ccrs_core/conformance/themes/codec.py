@@ -17,6 +17,7 @@ from ccrs_core.conformance.themes.secrecy import SecretsProperties
 from ccrs_core.conformance.themes.shapes import ShapeProperties
 from ccrs_core.conformance.themes.shortcuts import ShortcutProperties
 from ccrs_core.conformance.themes.subscribing import SubscribingProperties
+from ccrs_core.conformance.themes.trade_histories import TradeHistoryProperties
 from ccrs_core.conformance.themes.transfer import TransferProperties
 
 
@@ -29,6 +30,7 @@ class CodecProperties(
     FlagProperties,
     HoleProperties,
     HistoryProperties,
+    TradeHistoryProperties,
     PageProperties,
     ShortcutProperties,
     ShapeProperties,

@@ -23,6 +23,7 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 
+_MAY_BE_EMPTY = (rest.GetFundingHistory, rest.GetTradeHistory)
 _PATIENCE = 600.0
 """Virtual seconds in which every declared stream must have delivered something."""
 _STEP = 10.0
@@ -113,7 +114,7 @@ class DeclarationProperties:
                         f"emulator answers {error!r} to {_shown(request)}: either take the market "
                         "from its Endpoint, or teach encode() or the dialect"
                     )
-                assert answer or isinstance(request, rest.GetFundingHistory), (
+                assert answer or isinstance(request, _MAY_BE_EMPTY), (
                     f"the answer to {_shown(request)} is empty"
                 )
 

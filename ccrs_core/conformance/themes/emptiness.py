@@ -17,7 +17,7 @@ from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
 from ccrs_core.conformance.workbench.truth import Truth
 from ccrs_core.contract.rest import GetBook, GetTopOfBook
 from ccrs_core.emulator import Oddity
-from ccrs_core.model.events import Candle, TopOfBook
+from ccrs_core.model.events import Candle, OpenInterest, TopOfBook
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
@@ -214,6 +214,8 @@ def _answers(subject: Subject, instrument: Instrument) -> None:
 
 def _name(value: Any) -> object:
     """What tells a row of an answer from others."""
+    if isinstance(value, OpenInterest):
+        return value.exchange_time_ns
     names = ("native", "trade_id", "open_time_ns", "funding_time_ns")
     return next((getattr(value, name) for name in names if hasattr(value, name)), None)
 

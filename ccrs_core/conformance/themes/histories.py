@@ -3,7 +3,7 @@ end, exactly the rows come that there are, each once and in order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice, pairwise
 from typing import Any
@@ -22,11 +22,14 @@ from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.rest import (
     GetCandles,
     GetFundingHistory,
+    GetIndexCandles,
+    GetMarkCandles,
+    GetOpenInterestHistory,
     HttpRequest,
     HttpResponse,
     Request,
 )
-from ccrs_core.emulator import EmulatedExchange, Listing, Oddity
+from ccrs_core.emulator import EmulatedExchange, Figure, Listing, Oddity, reference_bar
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.events import Candle
 from ccrs_core.model.instruments import Instrument, Market
@@ -39,6 +42,22 @@ _LARGEST = 1500
 _LATE_NS = 20 * NS_PER_SECOND
 """So long after the newest row began it is asked."""
 
+_WORDS: Mapping[type[Request[Any]], str] = {
+    GetCandles: "candles",
+    GetMarkCandles: "candles of the mark price",
+    GetIndexCandles: "candles of the index",
+    GetOpenInterestHistory: "open interest",
+    GetFundingHistory: "funding rates, paid every hour,",
+}
+_TIMES: Mapping[type[Request[Any]], str] = {
+    GetOpenInterestHistory: "exchange_time_ns",
+    GetFundingHistory: "funding_time_ns",
+}
+_FIGURES: Mapping[type[Request[Any]], Figure] = {
+    GetMarkCandles: Figure.MARK_PRICE,
+    GetIndexCandles: Figure.INDEX_PRICE,
+}
+
 Span = tuple[int | None, int | None, int]
 """What is asked for: its start, its end and at most how many."""
 
@@ -47,26 +66,33 @@ Span = tuple[int | None, int | None, int]
 class Series:
     """One kind of history of one instrument."""
 
+    kind: type[Request[list[Any]]]
     instrument: Instrument
     listing: Listing
     name: str
-    """The interval of candles; empty where it is of funding."""
+    """The interval; empty where it is of funding."""
     step_ns: int
 
     @property
     def what(self) -> str:
-        rows = f"{self.name} candles" if self.name else "funding rates, paid every hour,"
+        rows = f"{_WORDS[self.kind]} of {self.name}" if self.name else _WORDS[self.kind]
         return f"{rows} of {self.instrument.symbol}"
+
+    @property
+    def long(self) -> bool:
+        """Whether exchanges tell it of any time: of open interest many keep some weeks."""
+        return self.kind is not GetOpenInterestHistory
 
     def request(self, span: Span) -> Request[list[Any]]:
         """The question for a span."""
-        if self.name:
-            return GetCandles(self.instrument, self.name, *span)
-        return GetFundingHistory(self.instrument, *span)
+        kind: Any = self.kind
+        found: Request[list[Any]] = kind(self.instrument, *filter(None, [self.name]), *span)
+        return found
 
     def time_of(self, row: Any) -> int:
         """When a row begins."""
-        return row.open_time_ns if self.name else row.funding_time_ns or 0
+        at: int | None = getattr(row, _TIMES.get(self.kind, "open_time_ns"))
+        return at or 0
 
     def back(self, count: int) -> int:
         """When the row that lies so many steps before the newest one begins."""
@@ -145,7 +171,7 @@ class HistoryProperties:
 def series_of(subject: Subject) -> Iterator[Series]:
     """Every declared kind of history, of each market that answers it."""
     declared = subject.exchange.endpoints
-    wanted = [kind for kind in (GetCandles, GetFundingHistory) if kind in declared]
+    wanted = [kind for kind in _WORDS if kind in declared]
     if not wanted:
         subject.undeclared("history")
     if GetFundingHistory in wanted:
@@ -155,16 +181,21 @@ def series_of(subject: Subject) -> Iterator[Series]:
                 paying = attrs.evolve(
                     listing, launch_ns=0, halts=(), funding_interval_ns=_HOUR_NS, pace=0.0001
                 )
-                yield Series(instrument, paying, "", _HOUR_NS)
-    if GetCandles in wanted:
-        name = subject.exchange.capabilities.intervals[0]
-        open_ns, close_ns = candle_at(name, START_NS)
+                yield Series(GetFundingHistory, instrument, paying, "", _HOUR_NS)
+    for kind in wanted:
+        if kind is GetFundingHistory:
+            continue
+        capabilities = subject.exchange.capabilities
+        held = kind is GetOpenInterestHistory
+        names = capabilities.open_interest_intervals if held else capabilities.intervals
+        assert names, f"{kind.__name__} is declared, and no interval of it (Capabilities)"
+        open_ns, close_ns = candle_at(names[0], START_NS)
         assert open_ns == START_NS, "the emulated time begins where a candle does"
-        for market in (m for m in Market if m in declared[GetCandles].markets):
+        for market in (m for m in Market if m in declared[kind].markets):
             instrument = subject.instrument(market)
             listing = subject.listings[market, instrument.native]
             listing = attrs.evolve(listing, launch_ns=0, halts=())
-            yield Series(instrument, listing, name, close_ns - open_ns)
+            yield Series(kind, instrument, listing, names[0], close_ns - open_ns)
 
 
 def _line(subject: Subject, listing: Listing) -> Line:
@@ -333,7 +364,7 @@ def _values(venue: EmulatedExchange, series: Series, rows: Sequence[Any]) -> Non
     """Fails unless rows say what the market holds."""
     (listing,) = venue.listings.values()
     market = venue.market(listing)
-    if not series.name:
+    if series.kind is GetFundingHistory:
         for row in rows:
             rate = Decimal(market.funding_at(row.funding_time_ns)).scaleb(-6)
             assert row.rate == rate, (
@@ -341,7 +372,16 @@ def _values(venue: EmulatedExchange, series: Series, rows: Sequence[Any]) -> Non
                 f"{row.rate}; it was {rate}"
             )
         return
+    if series.kind is GetOpenInterestHistory:
+        for row in rows:
+            lots = market.open_interest_at(row.exchange_time_ns)
+            assert row.open_interest == market.rules.size.value(lots), (
+                f"the open interest of {listing.symbol} at {clock(row.exchange_time_ns)} is said "
+                f"to be {row.open_interest}; it was {market.rules.size.value(lots)}, on one side"
+            )
+        return
     interval = interval_of(series.name)
+    figure = _FIGURES.get(series.kind)
     for place, row in enumerate(rows):
         span = candle_at(series.name, row.open_time_ns)
         told = row.open_time_ns, row.close_time_ns, row.closed
@@ -353,6 +393,9 @@ def _values(venue: EmulatedExchange, series: Series, rows: Sequence[Any]) -> Non
         if place % 97 == 0 or place + 1 == len(rows):
             bar = market.tape.candle(interval, row.open_time_ns)
             true = market.rules.size.value(bar.lots), market.rules.price.value(bar.close)
+            if figure is not None:
+                price = market.rules.price.value(reference_bar(bar, figure).close) / 100
+                true = Decimal(0), price
             assert (row.volume, row.close) == true, (
                 f"the candle of {listing.symbol} that opened at {clock(span[0])} says volume and "
                 f"close {row.volume}, {row.close}; the market's are {true[0]}, {true[1]}"

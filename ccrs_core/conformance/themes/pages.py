@@ -94,7 +94,10 @@ def _in_pages(subject: Subject) -> Iterator[tuple[Line, Request[Any]]]:
     if GetInstruments in declared:
         for market in (m for m in Market if m in declared[GetInstruments].markets):
             yield subject.line(), GetInstruments(market)
-    if any(kind.__name__ in {"GetCandles", "GetFundingHistory"} for kind in declared):
+    if any(
+        kind.__name__ in {"GetCandles", "GetFundingHistory", "GetOpenInterestHistory"}
+        for kind in declared
+    ):
         for series in series_of(subject):
             yield from _of_history(subject, series)
 
@@ -109,7 +112,9 @@ def _of_history(subject: Subject, series: Series) -> Iterator[tuple[Line, Reques
     yield old, series.request((series.back(2 * page), None, 2 * page + 5))
     # Few are wanted, and lie far from where they are asked from.
     young, _ = series.past((page, 0))
-    long_before = max(series.back(500 * page), START_NS - 3000 * 86_400 * NS_PER_SECOND)
+    long_before = max(
+        series.back((500 if series.long else 5) * page), START_NS - 3000 * 86_400 * NS_PER_SECOND
+    )
     yield line(young), series.request((long_before, None, 5))
     yield line(young), series.request((long_before, None, page + 5))
     yield line(young), series.request((None, None, page + 5))

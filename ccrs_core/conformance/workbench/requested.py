@@ -16,6 +16,8 @@ from ccrs_core.contract.rest import (
     GetBook,
     GetCandles,
     GetFundingHistory,
+    GetOpenInterestHistory,
+    GetTradeHistory,
     GetTrades,
     Request,
 )
@@ -24,6 +26,7 @@ from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
 
+_BY_ROWS = GetTrades | GetTradeHistory | GetCandles | GetFundingHistory | GetOpenInterestHistory
 _START_NS = START_NS - 3600 * NS_PER_SECOND
 _MANY = 100_000
 """Rows that are asked for: more than any exchange has on a page."""
@@ -38,9 +41,12 @@ def asked(subject: Subject) -> Iterator[tuple[Request[Any], Market, Channel | No
             if isinstance(request, GetCandles):
                 for interval in subject.exchange.capabilities.intervals:
                     yield attrs.evolve(request, interval=interval), market, None
+            elif isinstance(request, GetOpenInterestHistory):
+                for interval in subject.exchange.capabilities.open_interest_intervals:
+                    yield attrs.evolve(request, interval=interval), market, None
             else:
                 yield request, market, None
-            if isinstance(request, GetCandles | GetFundingHistory):
+            if isinstance(request, GetCandles | GetFundingHistory | GetOpenInterestHistory):
                 yield attrs.evolve(request, start_ns=_START_NS), market, None
         declared = subject.channels.get(market, frozenset())
         if GetActivity in endpoints and market in endpoints[GetActivity].markets:
@@ -86,6 +92,6 @@ def of_size(request: Request[Any], rows: int) -> Request[Any]:
     """A question for so many rows, where it says how many."""
     if isinstance(request, GetBook):
         return attrs.evolve(request, depth=min(rows, _MANY))
-    if isinstance(request, GetTrades | GetCandles | GetFundingHistory):
+    if isinstance(request, _BY_ROWS):
         return attrs.evolve(request, limit=min(rows, _MANY))
     return request

@@ -28,7 +28,11 @@ from ccrs_core.emulator import Dialect, EmulatedExchange, Listing
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
+
+
+_LATER_NS = START_NS + 24 * 3600 * NS_PER_SECOND
 
 
 @attrs.frozen
@@ -321,6 +325,18 @@ def requests_of(subject: Subject, instrument: Instrument, size: int = 5) -> Iter
             instrument, subject.exchange.capabilities.intervals[0], None, None, size
         ),
         rest.GetOpenInterest: lambda: rest.GetOpenInterest(instrument),
+        rest.GetMarkCandles: lambda: rest.GetMarkCandles(
+            instrument, subject.exchange.capabilities.intervals[0], None, None, size
+        ),
+        rest.GetIndexCandles: lambda: rest.GetIndexCandles(
+            instrument, subject.exchange.capabilities.intervals[0], None, None, size
+        ),
+        rest.GetOpenInterestHistory: lambda: rest.GetOpenInterestHistory(
+            instrument, subject.exchange.capabilities.open_interest_intervals[0], None, None, size
+        ),
+        # Of what is to come, so that it is answered by every exchange: what it says of the past is
+        # judged by a theme of its own.
+        rest.GetTradeHistory: lambda: rest.GetTradeHistory(instrument, _LATER_NS, None, size),
         rest.GetFundingHistory: lambda: rest.GetFundingHistory(instrument, None, None, size),
     }
     for kind, endpoint in subject.exchange.endpoints.items():

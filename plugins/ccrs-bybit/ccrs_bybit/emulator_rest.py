@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import orjson
 
+from ccrs_bybit.emulator_histories import open_interest, reference_candles
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
 from ccrs_bybit.emulator_rows import announced, contract_row, option_row, sparse, spot_row
 from ccrs_bybit.emulator_streams import INTERVALS
@@ -66,6 +68,9 @@ class Rest:
             "/v5/market/recent-trade": self._recent_trades,
             "/v5/market/kline": self._kline,
             "/v5/market/funding/history": self._funding,
+            "/v5/market/mark-price-kline": partial(self._reference_candles, of="mark"),
+            "/v5/market/index-price-kline": partial(self._reference_candles, of="index"),
+            "/v5/market/open-interest": self._open_interest,
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
@@ -261,6 +266,12 @@ class Rest:
         speller = BybitSpeller(market)
         rows = [[str(milliseconds(bar.open_ns)), *speller.bar(bar)] for bar in reversed(page)]
         return {"symbol": listing.symbol, "category": category, "list": rows}
+
+    def _reference_candles(self, query: BybitQuery, now_ns: int, *, of: str) -> dict[str, Any]:
+        return reference_candles(self._dialect, self._listing, query, now_ns, of)
+
+    def _open_interest(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
+        return open_interest(self._dialect, self._listing, query, now_ns)
 
     def _funding(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category((LINEAR, INVERSE))

@@ -15,6 +15,7 @@ import attrs
 
 from ccrs_bybit import error_codes
 from ccrs_bybit.codec import INTERVALS, BybitCodec
+from ccrs_bybit.histories import HISTORIES, PERIODS
 from ccrs_bybit.options import IN_TICKERS
 from ccrs_bybit.rest import ENDPOINTS
 from ccrs_bybit.symbols import EXCHANGE
@@ -127,6 +128,7 @@ class Bybit(Exchange):
             Market.OPTION: (25, 100),
         },
         intervals=tuple(INTERVALS),
+        open_interest_intervals=tuple(PERIODS),
     )
     # Each country's customers have hosts of their own, and keys that count only there.
     # https://bybit-exchange.github.io/docs/v5/guide, https://bybit-exchange.github.io/docs/v5/demo
@@ -152,7 +154,10 @@ class Bybit(Exchange):
         "kz": _environment("api.bybit.kz", "stream.bybit.kz"),
         "nl": _environment("api.bybit.nl", "stream.bybit.nl"),
     }
-    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
+        **ENDPOINTS,
+        **HISTORIES,
+    }
     # Both limits are per IP address, which other programs may share. Exceeding the one on requests
     # (600 in 5 s) bans the address for ten minutes, so that a sixth of it is left to them.
     # https://bybit-exchange.github.io/docs/v5/rate-limit

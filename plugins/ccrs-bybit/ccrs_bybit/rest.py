@@ -7,6 +7,7 @@ numbers as text. https://bybit-exchange.github.io/docs/v5/guide
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -27,7 +28,9 @@ from ccrs_core import (
     GetBook,
     GetCandles,
     GetFundingHistory,
+    GetIndexCandles,
     GetInstruments,
+    GetMarkCandles,
     GetServerTime,
     GetTopOfBook,
     GetTrades,
@@ -88,7 +91,8 @@ coins. https://bybit-exchange.github.io/docs/v5/market/instrument"""
 Body = Mapping[str, Any]
 
 
-def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
+def get(path: str, *query: tuple[str, object]) -> HttpRequest:
+    """A call with its parameters."""
     return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
 
 
@@ -147,6 +151,21 @@ CANDLE = Shape(
         "closed": Over(),
     },
 )
+REFERENCE_CANDLE = Shape(
+    # Of mark price and index: nothing is traded at these.
+    Candle,
+    usual=['["1670608800000","4.1","4.3","4.0","4.2"]'],
+    fields={
+        "open_time_ns": Ms("0"),
+        "open": Price("1"),
+        "high": Price("2"),
+        "low": Price("3"),
+        "close": Price("4"),
+        "volume": Always(Decimal(0)),
+        "turnover": Always(None),
+        "closed": Over(),
+    },
+)
 FUNDING = Shape(
     Funding,
     usual=['{"symbol":"X","fundingRate":"-0.0001","fundingRateTimestamp":"1672041600000"}'],
@@ -162,7 +181,7 @@ FUNDING = Shape(
 
 
 def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
-    return _get("/v5/market/time")
+    return get("/v5/market/time")
 
 
 def _read_server_time(
@@ -240,7 +259,7 @@ _AFTER = {"Trading": "status=PreLaunch", "PreLaunch": "status=Delivering"}
 
 
 def _book_query(instrument: Instrument, levels: int) -> HttpRequest:
-    return _get(
+    return get(
         "/v5/market/orderbook",
         ("category", instrument.market.value),
         ("symbol", instrument.native),
@@ -268,7 +287,7 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     ]
     if instrument.market is Market.OPTION:
         query.append(("baseCoin", instrument.base))
-    return _get("/v5/market/recent-trade", *query)
+    return get("/v5/market/recent-trade", *query)
 
 
 def _own(request: GetTrades, row: Any) -> bool:
@@ -286,7 +305,7 @@ def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
     query = [("category", request.market.value)]
     if request.market is Market.OPTION:
         query.append(("baseCoin", request.part or OPTION_COINS[0]))
-    return _get("/v5/market/tickers", *query)
+    return get("/v5/market/tickers", *query)
 
 
 def _read_activity(
@@ -308,6 +327,13 @@ def _read_activity(
 # Bybit lists the newest first of a stretch of time: see CandlePage.
 
 
+CANDLES: dict[type[GetCandles], str] = {
+    GetCandles: "kline",
+    GetMarkCandles: "mark-price-kline",
+    GetIndexCandles: "index-price-kline",
+}
+
+
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     instrument, page = request.instrument, candle_page(request, cursor, CANDLES_LIMIT)
     query: list[tuple[str, object]] = [
@@ -321,7 +347,7 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     if page.before_ms is not None:
         # Bybit's end is inclusive, and counts the time at which candles open.
         query.append(("end", page.before_ms - 1))
-    return _get("/v5/market/kline", *query)
+    return get(f"/v5/market/{CANDLES[type(request)]}", *query)
 
 
 def _answered_at(body: Body) -> int:
@@ -349,7 +375,7 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
     # A start without an end is an error, and an end alone lists what comes before it.
     if end_ns is not None:
         query.append(("endTime", -(-end_ns // NS_PER_MS) - 1))
-    return _get("/v5/market/funding/history", *query)
+    return get("/v5/market/funding/history", *query)
 
 
 def _read_funding(
@@ -406,6 +432,17 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         decode=candles_answer(CANDLE, "result.list", most=CANDLES_LIMIT, now_ns=_answered_at),
         markets=ALL - {Market.OPTION},
         newest_first=goes_back,
+    ),
+    **dict.fromkeys(
+        (GetMarkCandles, GetIndexCandles),
+        Endpoint(
+            encode=_candles,
+            decode=candles_answer(
+                REFERENCE_CANDLE, "result.list", most=CANDLES_LIMIT, now_ns=_answered_at
+            ),
+            markets=CONTRACTS,
+            newest_first=goes_back,
+        ),
     ),
     GetFundingHistory: Endpoint(
         encode=_funding, decode=json_pages(_read_funding), markets=CONTRACTS, newest_first=True
