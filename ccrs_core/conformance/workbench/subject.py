@@ -31,7 +31,6 @@ from ccrs_core.model.subscriptions import Channel, Interest, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
 
-
 _LATER_NS = START_NS + 24 * 3600 * NS_PER_SECOND
 
 
