@@ -189,6 +189,7 @@ if TYPE_CHECKING:
     from ccrs_core.transport.busy import busy_loop as busy_loop
     from ccrs_core.transport.options import Options as Options
     from ccrs_core.transport.patience import Patience as Patience
+    from ccrs_core.transport.ways import Way as Way
 
 _HOME = {
     name: module
@@ -253,6 +254,7 @@ _HOME = {
         "transport.busy": "busy_loop",
         "transport.options": "Options",
         "transport.patience": "Patience",
+        "transport.ways": "Way",
     }.items()
     for name in names.split()
 }

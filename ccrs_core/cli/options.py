@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ccrs_core.client.client import Client
     from ccrs_core.several.clients import Clients
     from ccrs_core.transport.base import Transport
+    from ccrs_core.transport.ways import Way
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +65,14 @@ def target(command: F) -> F:
             ),
             click.option("--base-url", metavar="URL", help="One address instead of all others."),
             click.option("--proxy", metavar="URL", help="http://… or socks5://…, for everything."),
+            click.option(
+                "--way",
+                "ways",
+                multiple=True,
+                metavar="WAY",
+                help="Once for each way that connections go in turn: a local IP address, a proxy's "
+                "URL, NAME=URL of an address of the exchange, with commas between; or direct.",
+            ),
             click.option(
                 "--ca-file",
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -155,6 +164,7 @@ def client(
     environment: str,
     base_url: str | None,
     proxy: str | None,
+    ways: Sequence[str],
     ca_file: Path | None,
     transport: str | None,
     seed: int,
@@ -178,7 +188,7 @@ def client(
         exchange,
         environment=environment,
         base_url=base_url,
-        options=Options(transport=settings),
+        options=Options(transport=settings, ways=_ways(ways)),
         transport=made,
         seed=seed,
         rate=rate,
@@ -191,6 +201,7 @@ def clients(
     environment: str,
     base_url: str | None,
     proxy: str | None,
+    ways: Sequence[str],
     ca_file: Path | None,
     transport: str | None,
     seed: int,
@@ -207,7 +218,9 @@ def clients(
     return connect_many(
         *exchanges,
         environment=environment,
-        options=Options(transport=TransportOptions(proxy=proxy, ssl=_trust(ca_file))),
+        options=Options(
+            transport=TransportOptions(proxy=proxy, ssl=_trust(ca_file)), ways=_ways(ways)
+        ),
         transport=transport,
         seed=seed,
         rate=rate,
@@ -229,6 +242,12 @@ def check_exchange(name: str) -> None:
 def _check(rate: float) -> None:
     if not 0 < rate < math.inf:
         raise UsageError(f"--rate must be above zero, not {rate:g}")
+
+
+def _ways(texts: Sequence[str]) -> list[Way]:
+    from ccrs_core.transport.ways import Way
+
+    return [Way.parse(text) for text in texts]
 
 
 def _trust(ca_file: Path | None) -> Any:

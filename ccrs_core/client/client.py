@@ -50,6 +50,8 @@ from ccrs_core.transport.context import Context
 from ccrs_core.transport.masking import all_shown
 from ccrs_core.transport.options import Options
 from ccrs_core.transport.pace import Pace
+from ccrs_core.transport.paths import Paths
+from ccrs_core.transport.ways import check_ways
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.server import EmulatorServer
@@ -105,13 +107,15 @@ def connect(
         if not isinstance(value, kind) and (value is not None or kind is Exchange):
             shown = "that" if kind is Credentials else repr(value)[:100]
             raise UsageError(f"{what} must be of the type {kind.__name__}, not {shown}")
+    settings = Options() if options is None else options
+    check_ways(found, settings.ways)
     return Client(
         found,
         environment=named(environment, base_url, addresses),
         addresses=resolve_addresses(found, environment, base_url, addresses),
         headers=headers_of(found, environment),
         accounts=() if credentials is None else (Account(DEFAULT, credentials),),
-        options=Options() if options is None else options,
+        options=settings,
         transport=transport,
         clock=SYSTEM_CLOCK if clock is None else clock,
         instruments=tuple(instruments),
@@ -199,6 +203,8 @@ class Client(_Questions):
             context = self._new_context(transport)
             self._requester = Requester(context, self._accounts.get(DEFAULT))
             self._shared = self._new_shared(context)
+            for made in self._shared.paths.made:
+                undo.push_async_callback(made.aclose)
             self._instruments = InstrumentStore(
                 self.exchange.name,
                 self._requester,
@@ -235,7 +241,11 @@ class Client(_Questions):
         )
 
     def _new_shared(self, context: Context) -> Shared:
-        pace = Pace()
+        pace, options = Pace(), self._options
+        alternatives = Alternatives(context.addresses)
+        paths = Paths(
+            options.ways, context.transport, options.transport, context.addresses, alternatives
+        )
         self._snapshots = SnapshotQueue(self._snapshot, self._clock, self._spawn)
         self._lookout = Lookout(
             self.exchange,
@@ -249,7 +259,8 @@ class Client(_Questions):
         )
         return Shared(
             context=context,
-            alternatives=Alternatives(context.addresses),
+            alternatives=alternatives,
+            paths=paths,
             pace=pace,
             lookout=self._lookout,
             token=self._token,
@@ -401,7 +412,7 @@ class Client(_Questions):
             placement.feeds,
             placement.spent,
             found_dead=0 if lookout is None else lookout.found_dead,
-            address_changes=0 if shared is None else shared.alternatives.changes,
+            address_changes=0 if shared is None else shared.paths.changes,
             requests=0 if requester is None else requester.requests,
             request_errors=0 if requester is None else requester.errors,
             rows_left_out=0 if requester is None else requester.left_out,

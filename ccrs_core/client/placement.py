@@ -131,7 +131,7 @@ class Placement:
         route = exchange.route(subscription)
         self._account_of(subscription, route)
         most = exchange.limits.connections
-        if most is not None and connections > most:
+        if most is not None and self._shared().paths.shared(connections) > most:
             raise Unsupported(f"{exchange.name} allows {most} connections at a time")
         if connections > 1 and route.sequence_scope is not SequenceScope.GLOBAL:
             raise Unsupported(
@@ -155,7 +155,7 @@ class Placement:
     def _check_room(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
         """Refuse what would be more streams than a host allows all connections together."""
         shared = self._shared()
-        exchange = shared.context.exchange
+        exchange, paths = shared.context.exchange, shared.paths
         most = exchange.limits.subscriptions
         if most is None:
             return
@@ -166,14 +166,14 @@ class Placement:
         streams = Counter[str]()
         for delivery in self.deliveries:
             shard = delivery.shard
-            streams[host(shard.route)] += shard.reserved * shard.connections
+            streams[host(shard.route)] += shard.reserved * paths.shared(shard.connections)
         new: set[tuple[_Pool, str]] = set()
         for _, subscription, route in resolved:
             key = self._key(subscription, route, feed)
             if (key, identity(subscription)) not in self._homes:
                 new.add((key, exchange.codec(route).topic(subscription)))
         for (route, *_), _ in new:
-            streams[host(route)] += feed.connections
+            streams[host(route)] += paths.shared(feed.connections)
         for name, count in streams.items():
             if new and count > most:
                 raise Unsupported(

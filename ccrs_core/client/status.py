@@ -24,6 +24,8 @@ class ConnectionStatus:
     number: int
     """Its place in the client, from 1, kept over reconnects."""
     url: str
+    way: str | None
+    """Which of ``Options.ways`` it goes; None where there are none."""
     markets: tuple[Market, ...]
     """Those of the instruments that it is subscribed to."""
     state: LinkState
@@ -180,6 +182,7 @@ def _connection(link: Link, markets: tuple[Market, ...]) -> ConnectionStatus:
     return ConnectionStatus(
         number=link.number,
         url=link.url,
+        way=link.path.name,
         markets=markets,
         state=link.state,
         epoch=runner.epoch,

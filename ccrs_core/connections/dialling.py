@@ -14,22 +14,26 @@ from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import TransportError
 from ccrs_core.transport.base import Connection
+from ccrs_core.transport.paths import Path
 
 
 class Dialler:
     """Dials a route for an account.
 
+    :param path: how the exchange is reached.
     :param replace: called where the token of an open connection isn't good any more.
     """
 
     def __init__(
         self,
         shared: Shared,
+        path: Path,
         route: Route,
         account: Account | None,
         replace: Callable[[str], None],
     ) -> None:
         self._shared = shared
+        self._path = path
         self._route = route
         self._account = account
         self._replace = replace
@@ -52,11 +56,11 @@ class Dialler:
             token = await self._shared.token(self._account, self._route)
             signer = signer if token is None else attrs.evolve(signer, token=token.value)
         self._signer = signer
-        transport = self._shared.context.transport
+        transport = self._path.transport
         try:
             connection = await transport.connect(signer.dialled, self._route.headers)
         except TransportError:
-            self._shared.alternatives.failed(self._route, address)
+            self._path.alternatives.failed(self._route, address)
             raise
         if token is not None:
             shared = self._shared

@@ -54,6 +54,7 @@ from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.masking import shown_url
 from ccrs_core.transport.outbox import Outbox
 from ccrs_core.transport.pace import hang_up
+from ccrs_core.transport.paths import Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,12 +93,14 @@ class Parent(Protocol):
 class Link:
     """One supervised connection of a shard, over all its reconnects."""
 
-    def __init__(self, shard: Parent, shared: Shared) -> None:
+    def __init__(self, shard: Parent, shared: Shared, path: Path | None = None) -> None:
         self.shard = shard
         self.shared = shared
         self.context = context = shared.context
         self.number = next(shared.numbers)
-        self.address = shared.alternatives.url(shard.route)
+        self.path = shared.paths.next() if path is None else path
+        """How it reaches the exchange."""
+        self.address = self.path.alternatives.url(shard.route)
         self.state = LinkState.WAITING
         self.session: Session | None = None
         self.runner = Runner(0)
@@ -114,7 +117,7 @@ class Link:
         self.last_received_ns: int | None = None
         self.totals = Counters()
         self._connection: Connection | None = None
-        self._dialler = Dialler(shared, shard.route, shard.account, self._replace)
+        self._dialler = Dialler(shared, self.path, shard.route, shard.account, self._replace)
         self._outbox: Outbox | None = None
         self._alarm = Alarm(context.clock, shared.pace, self._tick)
         self._age: Age | None = None
@@ -139,9 +142,8 @@ class Link:
                 if self.failures:
                     self._change(LinkState.WAITING)
                     await asyncio.sleep(jittered(self.failures, self.context.options))
-                alternatives, route = self.shared.alternatives, self.shard.route
-                self.address = alternatives.url(route)
-                limits = self.context.stream_limits(self.address)
+                self.address = self.path.alternatives.url(self.shard.route)
+                limits = self.context.stream_limits(self.address, self.path.exit)
                 if limits.connections.full:
                     self.error = f"{self.url}: as many connections as it allows are open"
                     log.warning("connection %d waits: %s", self.number, self.error)
@@ -239,7 +241,14 @@ class Link:
         )
         session = self.session = self._new_session()
         self._outbox = new_outbox(
-            self._dialler.access, context, shard.route, connection, session, self._sent, self.fail
+            self._dialler.access,
+            context,
+            shard.route,
+            connection,
+            session,
+            self._sent,
+            self.fail,
+            self.path.exit,
         )
 
         def sink(frames: Sequence[bytes], arrived_ns: int) -> bool:
@@ -280,7 +289,7 @@ class Link:
             if outbox is not None:
                 outbox.end()
             await hang_up(connection, context.options.transport.close_timeout)
-        since, alternatives = session.first_data_at, self.shared.alternatives
+        since, alternatives = session.first_data_at, self.path.alternatives
         if since is not None:
             alternatives.worked(shard.route, self.address)
         elif session.fell_silent:
@@ -463,7 +472,7 @@ class Link:
         if self._connection is not None and self._connection.last_heard:
             session.heard(self._connection.last_heard)  # below the level of frames
         if session.first_data_at is not None:
-            self.shared.alternatives.worked(self.shard.route, self.address)
+            self.path.alternatives.worked(self.shard.route, self.address)
         try:
             self._apply(session.tick(now), now)
         except Exception as error:  # a plugin's mistake must not leave it unwatched
@@ -490,7 +499,7 @@ class Link:
     def succeed(self, reason: str, waits: bool) -> Link:
         """A link that is to take this one's place; ``waits``: it connects, but subscribes to
         nothing before it is told to."""
-        new = self.successor = Link(self.shard, self.shared)
+        new = self.successor = Link(self.shard, self.shared, self.path)
         new.waits_for_handover = waits
         new._inherit(self, reason)
         return new

@@ -162,13 +162,14 @@ class Revival:
             else:
                 log.warning("%s: still silent; trying the next address", what)
                 for link in tuple(shard.links):
-                    shard.shared.alternatives.silent(shard.route, link.address)
+                    link.path.alternatives.silent(shard.route, link.address)
             self._connect_anew(f"{what} stayed silent", since)
 
     def _works(self) -> bool:
         """Whether anything comes from the address that is dialled, to whatever shard."""
-        shared, route = self._shard.shared, self._shard.route
-        return shared.lookout.speaks(route, shared.alternatives.url(route))
+        lookout, route = self._shard.shared.lookout, self._shard.route
+        dialled = {link.path.alternatives.url(route) for link in self._shard.links}
+        return any(lookout.speaks(route, each) for each in dialled)
 
     def explained(self) -> None:
         """A connection has ended by itself. Where it was the only one, what was found dead died

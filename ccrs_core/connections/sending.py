@@ -53,8 +53,9 @@ def new_outbox(
     session: Session,
     sent: Callable[[str], None],
     failed: Callable[[str], None],
+    leaves: str = "",
 ) -> Outbox:
-    """An outbox for a connection that is open."""
+    """An outbox for a connection that is open, and leaves by an exit (``Way.exit``)."""
 
     def sign(frame: Outbound) -> Outbound:
         return session.codec.sign(frame, access())
@@ -62,7 +63,7 @@ def new_outbox(
     def window(budget: Budget | None) -> list[Window]:
         return [] if budget is None else [Window(budget, context.clock)]
 
-    host = context.stream_limits(access().url).messages
+    host = context.stream_limits(access().url, leaves).messages
     budgets = window(route.messages) + ([] if host is None else [host])
     requests, timeout = window(route.requests), context.options.send_timeout
     return Outbox(connection, budgets, requests, timeout, sign=sign, sent=sent, failed=failed)

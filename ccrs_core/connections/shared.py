@@ -14,6 +14,7 @@ from ccrs_core.contract.exchange import Route
 from ccrs_core.transport.alternatives import Alternatives
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.pace import Pace
+from ccrs_core.transport.paths import Paths
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,7 +36,9 @@ class Shared:
 
     context: Context
     alternatives: Alternatives
-    """Addresses of the streams, and which of them is dialled."""
+    """Addresses of the streams, and which of them is dialled, where a connection's own way says
+    nothing else."""
+    paths: Paths
     pace: Pace
     lookout: Lookout
     token: Callable[[Account, Route], Awaitable[Token | None]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -10,7 +11,14 @@ from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import ConnectionLost, TransportError
 from ccrs_core.recordings.files import RecordingWriter
 from ccrs_core.recordings.format import ABORTED, Closed, Http, Opened, Received, Sent
-from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
+from ccrs_core.transport.base import (
+    SYSTEM_CLOCK,
+    Clock,
+    Connection,
+    Transport,
+    TransportOptions,
+    along,
+)
 from ccrs_core.transport.masking import MASK, UNSHOWN, shown_url
 
 _LOGIN = re.compile(
@@ -30,7 +38,13 @@ class RecordingTransport:
         self._transport = transport
         self._writer = writer
         self._clock = clock
-        self._connections = 0
+        self._connections = itertools.count(1)
+
+    def along(self, options: TransportOptions) -> RecordingTransport:
+        """Another one that writes into the same recording."""
+        other = RecordingTransport(along(self._transport, options), self._writer, clock=self._clock)
+        other._connections = self._connections
+        return other
 
     def hide(self, secret: str) -> None:
         """See :meth:`RecordingWriter.hide`."""
@@ -40,10 +54,10 @@ class RecordingTransport:
         self, url: str, headers: Sequence[tuple[str, str]] = ()
     ) -> RecordingConnection:
         connection = await self._transport.connect(url, headers)
-        self._connections += 1
+        number = next(self._connections)
         shown = self._writer.cleaned(shown_url(url).encode()).decode()
-        self._writer.write(Opened(self._clock.time_ns(), self._connections, shown))
-        return RecordingConnection(connection, self._connections, self._writer, self._clock)
+        self._writer.write(Opened(self._clock.time_ns(), number, shown))
+        return RecordingConnection(connection, number, self._writer, self._clock)
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         response = await self._transport.request(base_url, request)

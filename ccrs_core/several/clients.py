@@ -23,7 +23,14 @@ from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.several.feed import MergedFeed
 from ccrs_core.several.names import qualified, split
-from ccrs_core.transport.base import SYSTEM_CLOCK, Clock, Connection, Transport
+from ccrs_core.transport.base import (
+    SYSTEM_CLOCK,
+    Clock,
+    Connection,
+    Transport,
+    TransportOptions,
+    along,
+)
 from ccrs_core.transport.choice import make_transport
 from ccrs_core.transport.options import Options
 
@@ -277,6 +284,9 @@ class _SharedTransport:
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         assert self._real is not None
         return await self._real.request(base_url, request)
+
+    def along(self, options: TransportOptions) -> Transport:
+        return along(self._real, options)
 
     async def aclose(self) -> None:
         """Nothing: others may use it still."""

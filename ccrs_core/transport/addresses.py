@@ -52,6 +52,10 @@ class Reachable(dict[str, str]):
         super().__init__(addresses)
         self._where = where
 
+    def but(self, others: Mapping[str, str]) -> Reachable:
+        """The same with others in the place of some."""
+        return Reachable({**self, **others}, self._where)
+
     def __missing__(self, name: str) -> str:
         raise Unsupported(
             f"{self._where} has no address {name!r}, only {', '.join(sorted(self))}: choose "

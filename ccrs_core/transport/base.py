@@ -11,6 +11,7 @@ import attrs
 
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
+from ccrs_core.errors import UsageError
 from ccrs_core.model import checks
 
 
@@ -131,6 +132,29 @@ class Discreet(Protocol):
 
     def hide(self, secret: str) -> None:
         """Show this no more, in whatever spelling, from now on."""
+
+
+@runtime_checkable
+class Reroutable(Protocol):
+    """A transport of which another one can be made that goes another way."""
+
+    def along(self, options: TransportOptions) -> Transport:
+        """The same with these options, to be closed by whoever asks.
+
+        :raises UsageError: where it can't do what they ask for.
+        """
+
+
+def along(transport: object, options: TransportOptions) -> Transport:
+    """A transport's :meth:`Reroutable.along`.
+
+    :raises UsageError: where it has none.
+    """
+    if not isinstance(transport, Reroutable):
+        raise UsageError(
+            f"{type(transport).__name__} can't be told which way to go: it has no method along"
+        )
+    return transport.along(options)
 
 
 class Transport(Protocol):

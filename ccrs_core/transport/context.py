@@ -28,9 +28,10 @@ class Context:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """Of every request (``Environment.headers``)."""
 
-    def stream_limits(self, url: str) -> HostLimits:
-        """The budgets of an address that connections dial."""
-        return limits_of(self.exchange, url, self.clock)
+    def stream_limits(self, url: str, leaves: str = "") -> HostLimits:
+        """The budgets of an address that connections dial, of those that leave by one exit
+        (``Way.exit``): exchanges count by the address that they see."""
+        return limits_of(self.exchange, url, self.clock, leaves=leaves)
 
     def rest(self, name: str) -> tuple[str, HostLimits]:
         """Address and budgets of requests, by the name that ``Exchange.rest_address`` gives it.

@@ -177,6 +177,9 @@ class HttpTransport:
             return TransportError(f"{where}: {said(error)}")
         raise error
 
+    def along(self, options: TransportOptions) -> HttpTransport:
+        return HttpTransport(options)
+
     async def aclose(self) -> None:
         self._closed = True
         for connection in tuple(self._connections):

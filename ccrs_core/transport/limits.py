@@ -251,10 +251,14 @@ _hosts: dict[tuple[int, str, str], tuple[HostLimits, asyncio.AbstractEventLoop]]
 _hosts_alone = threading.Lock()
 
 
-def limits_of(exchange: Exchange, url: str, clock: Clock, name: str = "rest") -> HostLimits:
-    """The budgets of an address of an exchange; ``name`` is the address's, where it is for REST."""
+def limits_of(
+    exchange: Exchange, url: str, clock: Clock, name: str = "rest", leaves: str = ""
+) -> HostLimits:
+    """The budgets of an address of an exchange; ``name`` is the address's, where it is for REST.
+    ``leaves`` tells by which exit, where that isn't the usual one."""
     host, limits = urlsplit(url).netloc, exchange.limits
-    return host_limits(host, limits, exchange.rest_budget(name), clock, name)
+    known_as = f"{name} {leaves}" if leaves else name
+    return host_limits(host, limits, exchange.rest_budget(name), clock, known_as)
 
 
 def host_limits(

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
+from ccrs_core.errors import UsageError
 from ccrs_core.model import checks
 from ccrs_core.transport.base import TransportOptions
 from ccrs_core.transport.patience import Patience
+from ccrs_core.transport.ways import Way
+
+
+def _ways(given: Iterable[Way]) -> tuple[Way, ...]:
+    if isinstance(given, Way | str) or not isinstance(given, Iterable):
+        raise UsageError(f"ways must be a list of Way, not {given!r:.100}")
+    found = tuple(given)
+    for each in found:
+        if not isinstance(each, Way):
+            raise UsageError(f"ways must be of the type Way, not {each!r:.100}")
+    return found
 
 
 @attrs.frozen(kw_only=True)
@@ -16,6 +30,10 @@ class Options:
     transport: TransportOptions = attrs.field(
         factory=TransportOptions, validator=checks.of(TransportOptions)
     )
+    ways: tuple[Way, ...] = attrs.field(default=(), converter=_ways)
+    """The ways that connections of streams go, each the next one, round and round: with as many
+    racing connections as ways each goes its own. Without any, all go as ``transport`` says, and
+    requests do always."""
     patience: Patience = attrs.field(factory=Patience, validator=checks.of(Patience))
 
     backoff_initial: float = attrs.field(default=0.5, validator=checks.seconds)

@@ -107,6 +107,7 @@ async def _header(
         for i in interests
     ]
     versions = {info.name: info.version for info in plugins.installed()}
+    elsewhere = {name for way in client.options.ways for name in way.addresses}
     return Header(
         ns=started_ns,
         exchange=exchange.name,
@@ -115,7 +116,8 @@ async def _header(
         environment=client.environment,
         subscriptions=tuple(found),
         connections=connections,
-        addresses=client.addresses,
+        # Of what is elsewhere on some way, a replay takes any host for the right one.
+        addresses={n: url for n, url in client.addresses.items() if n not in elsewhere},
     )
 
 

@@ -150,6 +150,9 @@ class PicowsTransport:
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         return await self._rest.request(base_url, request)
 
+    def along(self, options: TransportOptions) -> PicowsTransport:
+        return PicowsTransport(options)
+
     async def aclose(self) -> None:
         self._closed = True
         dialling = tuple(self._dialling)
