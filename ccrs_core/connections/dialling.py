@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
-from ccrs_core.connections.sending import Signer
+from ccrs_core.connections.sending import Signer, new_outbox
+from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.tokens import Renewal
 from ccrs_core.contract.access import Access, Token
@@ -14,6 +15,7 @@ from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import TransportError
 from ccrs_core.transport.base import Connection
+from ccrs_core.transport.outbox import Outbox
 from ccrs_core.transport.paths import Path
 
 
@@ -67,6 +69,29 @@ class Dialler:
             self._renewal = Renewal(self._get, shared.pace, shared.spawn, self._renewed)
             self._renewal.watch(token)
         return connection
+
+    def outbox(
+        self,
+        connection: Connection,
+        session: Session,
+        sent: Callable[[str], None],
+        failed: Callable[[str], None],
+    ) -> Outbox:
+        """What sends on the connection that is open, within its budgets."""
+        context, leaves = self._shared.context, self._path.exit
+        return new_outbox(
+            self.access, context, self._route, connection, session, sent, failed, leaves
+        )
+
+    def judge(self, session: Session, address: str, *, replaced: bool) -> None:
+        """A connection has ended: note what that tells of the address that was dialled."""
+        alternatives, route = self._path.alternatives, self._route
+        if session.first_data_at is not None:
+            alternatives.worked(route, address)
+        elif session.fell_silent:
+            alternatives.silent(route, address)
+        elif not replaced:
+            alternatives.failed(route, address)
 
     def end(self) -> None:
         """The connection has ended."""

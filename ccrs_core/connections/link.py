@@ -33,7 +33,6 @@ from ccrs_core.connections.effects import (
     Unreadable,
 )
 from ccrs_core.connections.runner import Runner
-from ccrs_core.connections.sending import new_outbox
 from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
@@ -240,16 +239,7 @@ class Link:
             apart=set(),
         )
         session = self.session = self._new_session()
-        self._outbox = new_outbox(
-            self._dialler.access,
-            context,
-            shard.route,
-            connection,
-            session,
-            self._sent,
-            self.fail,
-            self.path.exit,
-        )
+        self._outbox = self._dialler.outbox(connection, session, self._sent, self.fail)
 
         def sink(frames: Sequence[bytes], arrived_ns: int) -> bool:
             if self.retired:
@@ -289,13 +279,8 @@ class Link:
             if outbox is not None:
                 outbox.end()
             await hang_up(connection, context.options.transport.close_timeout)
-        since, alternatives = session.first_data_at, self.path.alternatives
-        if since is not None:
-            alternatives.worked(shard.route, self.address)
-        elif session.fell_silent:
-            alternatives.silent(shard.route, self.address)
-        elif not self.retired:
-            alternatives.failed(shard.route, self.address)
+        since = session.first_data_at
+        self._dialler.judge(session, self.address, replaced=self.retired)
         return since is not None and (
             context.clock.monotonic() - since >= context.options.stable_after
         )
