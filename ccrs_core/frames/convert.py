@@ -56,7 +56,8 @@ def to_polars(
     frames = library("polars", "polars", "to_polars")
     found, portions = chunks(events, kind)
     arrow = Arrow(found, decimals, "to_polars")
-    return frames.from_arrow(_table(arrow, map(arrow.batch, portions)))  # type: ignore[no-any-return]
+    made: pl.DataFrame = frames.from_arrow(_table(arrow, map(arrow.batch, portions)))
+    return made
 
 
 def to_pandas(
