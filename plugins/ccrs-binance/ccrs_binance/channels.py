@@ -17,6 +17,7 @@ from ccrs_core import (
     Channel,
     Data,
     Funding,
+    IndexPrice,
     Liquidation,
     Market,
     MarketData,
@@ -308,8 +309,11 @@ class MarkPriceReader(StreamReader):
         if Channel.FUNDING in self._channels and funding and funding != self._funding:
             events.append((1, Funding(*head, *funding)))
             self._funding = funding
-        # The last bit tells one frame's events apart.
-        return [Data(self.topic, (event,), time << 1 | place) for place, event in events] or [
+        index = price_or_none(data.get("i"))
+        if Channel.INDEX_PRICE in self._channels and index is not None:
+            events.append((2, IndexPrice(*head, index)))
+        # The last two bits tell one frame's events apart.
+        return [Data(self.topic, (event,), time << 2 | place) for place, event in events] or [
             Unchanged(self.topic)
         ]
 
@@ -369,6 +373,7 @@ FUTURES: Mapping[Channel, Stream] = {
     Channel.CANDLES: Stream("{lower}@kline_{interval}", CANDLES),
     Channel.FUNDING: _MARKS,
     Channel.MARK_PRICE: _MARKS,
+    Channel.INDEX_PRICE: _MARKS,
     Channel.LIQUIDATIONS: Stream("{lower}@forceOrder", LiquidationReader),
 }
 

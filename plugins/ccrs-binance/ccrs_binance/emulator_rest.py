@@ -98,6 +98,7 @@ class Rest:
             "aggTrades": (self._agg_trades, each(4, 20)),
             "klines": (self._klines, each(2, futures_klines_weight)),
             "fundingRate": (self._funding, {USDM: 1, COINM: 1}),
+            "openInterest": (self._open_interest, {USDM: 1, COINM: 1}),
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
@@ -224,6 +225,7 @@ class Rest:
                 "time": ms(trade.time_ns),
                 "isBuyerMaker": trade.side is Side.SELL,
                 **({"isBestMatch": True} if category == SPOT else {}),
+                **({"isRPITrade": trade.rpi} if category == USDM else {}),
             }
             for trade in list(market.tape.trades)[-limit:]
         ]
@@ -279,6 +281,14 @@ class Rest:
             rows.append([*head, bar.lots and 1, *half, "0"])
         return rows
 
+    def _open_interest(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
+        """https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Open-Interest"""
+        listing = self._listing(category, query)
+        market = self._dialect.venue.quoted(listing)
+        held = self._voice(market).size(market.open_interest)
+        row: dict[str, Any] = {"openInterest": held, "symbol": listing.symbol, "time": ms(now_ns)}
+        return {**row, **names(listing), "contractType": "PERPETUAL"} if category == COINM else row
+
     def _funding(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
         listing = self._listing(category, query)
         limit = query.number("limit", 100, 1000)
@@ -332,6 +342,8 @@ def _blank(called: str, body: Any) -> Any:
         return {**body, "symbols": [{**row, "filters": None} for row in body["symbols"]]}
     if called == "fundingRate":
         return [{**row, "markPrice": ""} for row in body]
+    if called == "trades":  # as until November 2025
+        return [{key: each for key, each in row.items() if key != "isRPITrade"} for row in body]
     if called == "ticker/24hr":
         if isinstance(body, list):
             return [_blank(called, row) for row in body]

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
 )
-_FUTURES = _SPOT | {Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS}
+_FUTURES = _SPOT | {
+    Channel.FUNDING,
+    Channel.MARK_PRICE,
+    Channel.INDEX_PRICE,
+    Channel.LIQUIDATIONS,
+}
 
 _DAY = 24 * 3600.0
 
@@ -92,13 +97,18 @@ _PUBLIC = frozenset({Channel.TOP_OF_BOOK, Channel.BOOK})
 
 # How long a healthy stream may say nothing, in seconds. Mark prices come every second and tickers
 # of markets that trade too. Everything else comes when something happens, or may be illiquid.
-_SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 15.0, Channel.FUNDING: 15.0}
+_SILENCE: Mapping[Channel, float] = {
+    Channel.MARK_PRICE: 15.0,
+    Channel.INDEX_PRICE: 15.0,
+    Channel.FUNDING: 15.0,
+}
 # The speeds of the streams that are subscribed to, in seconds; futures' trades are aggregated.
 # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 _INTERVALS: Mapping[Channel, float] = {
     Channel.TOP_OF_BOOK: 0.0,
     Channel.MARK_PRICE: 1.0,
+    Channel.INDEX_PRICE: 1.0,
     Channel.FUNDING: 1.0,
 }
 

@@ -29,12 +29,14 @@ from ccrs_core import (
     GetCandles,
     GetFundingHistory,
     GetInstruments,
+    GetOpenInterest,
     GetServerTime,
     GetTopOfBook,
     GetTrades,
     HttpRequest,
     Instrument,
     Market,
+    OpenInterest,
     Request,
     TopOfBook,
     Trade,
@@ -45,6 +47,7 @@ from ccrs_core.wire import (
     Choice,
     Count,
     Digits,
+    Flag,
     Levels,
     Ms,
     Over,
@@ -125,6 +128,7 @@ TRADE = Shape(
         "price": Price("price"),
         "size": Size("qty"),
         "side": Choice(MAKERS, "isBuyerMaker"),
+        "rpi": Flag("isRPITrade", absent=None),
     },
 )
 AGGREGATE_TRADE = Shape(
@@ -154,6 +158,12 @@ CANDLE = Shape(
         "turnover": Size("7"),
         "closed": Over(),
     },
+)
+HELD = Shape(
+    # COIN-M's is in contracts, as its sizes are.
+    OpenInterest,
+    usual=['{"openInterest":"10659.509","symbol":"X","time":1794000123005}'],
+    fields={"exchange_time_ns": Ms("time"), "open_interest": Size("openInterest")},
 )
 FUNDING = Shape(
     Funding,
@@ -342,6 +352,14 @@ def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
     return next(weight for most, weight in steps if count <= most)
 
 
+# --- open interest --------------------------------------------------------------------------
+
+
+def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    return _get(instrument.market, "openInterest", ("symbol", instrument.native))
+
+
 # --- funding history ------------------------------------------------------------------------
 #
 # With a start an answer holds the *first* rates from there on; so pages go forward, and a cursor is
@@ -455,6 +473,9 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         weight=candles_weight,
         page_weight=candles_weight,
         newest_first=goes_back,
+    ),
+    GetOpenInterest: Endpoint(
+        encode=_open_interest, decode=row_answer(HELD), markets=FUTURES, weight=1
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,

@@ -234,6 +234,8 @@ CHANNELS: Mapping[Channel, Stream] = {
     Channel.TICKER: _TICKER,
     Channel.FUNDING: _TICKER,
     Channel.MARK_PRICE: _TICKER,
+    Channel.INDEX_PRICE: _TICKER,
+    Channel.OPEN_INTEREST: _TICKER,
     Channel.CANDLES: Stream("kline.{interval}.{native}", CANDLES),
     Channel.LIQUIDATIONS: Stream("allLiquidation.{native}", LIQUIDATIONS),
 }

@@ -46,7 +46,13 @@ _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
 )
 _OPTIONS = frozenset({Channel.TRADES, Channel.BOOK, *IN_TICKERS})
-_DERIVATIVES = _SPOT | {Channel.FUNDING, Channel.MARK_PRICE, Channel.LIQUIDATIONS}
+_DERIVATIVES = _SPOT | {
+    Channel.FUNDING,
+    Channel.MARK_PRICE,
+    Channel.INDEX_PRICE,
+    Channel.OPEN_INTEREST,
+    Channel.LIQUIDATIONS,
+}
 
 # Bybit allows 21,000 characters of topics per connection, and leaves open whether the quotes and
 # commas around them count. https://bybit-exchange.github.io/docs/v5/ws/connect
@@ -93,6 +99,7 @@ _SILENCE: Mapping[Channel, float] = {
     Channel.TICKER: 60.0,
     Channel.MARK_PRICE: 60.0,
     Channel.GREEKS: 60.0,
+    Channel.INDEX_PRICE: 60.0,
     Channel.CANDLES: 120.0,
 }
 _QUIET_TICKER = 120.0

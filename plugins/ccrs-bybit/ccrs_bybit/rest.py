@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from ccrs_bybit.channels import SIDES
 from ccrs_bybit.codec import INTERVALS
 from ccrs_bybit.symbols import instruments
+from ccrs_bybit.tickers import one_sided
 from ccrs_core import (
     NS_PER_MS,
     NS_PER_SECOND,
@@ -31,12 +32,14 @@ from ccrs_core import (
     GetIndexCandles,
     GetInstruments,
     GetMarkCandles,
+    GetOpenInterest,
     GetServerTime,
     GetTopOfBook,
     GetTrades,
     HttpRequest,
     Instrument,
     Market,
+    OpenInterest,
     Request,
     TopOfBook,
     Trade,
@@ -44,6 +47,7 @@ from ccrs_core import (
 from ccrs_core.wire import (
     Always,
     Best,
+    By,
     Choice,
     Count,
     Flag,
@@ -164,6 +168,18 @@ REFERENCE_CANDLE = Shape(
         "volume": Always(Decimal(0)),
         "turnover": Always(None),
         "closed": Over(),
+    },
+)
+HELD = Shape(
+    # The answer's time is that of the request.
+    OpenInterest,
+    usual=['{"symbol":"X","openInterest":"20","singleOpenInterest":"10"}'],
+    fields={
+        "open_interest": By(
+            one_sided,
+            Size("singleOpenInterest", absent=None),
+            Size("openInterest"),
+        ),
     },
 )
 FUNDING = Shape(
@@ -293,6 +309,19 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
 def _own(request: GetTrades, row: Any) -> bool:
     """Of options, the answer has those of all of a coin."""
     return bool(row["symbol"] == request.instrument.native)
+
+
+# --- Open interest --------------------------------------------------------------------------
+
+
+def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    query = ("category", _HELD_IN[instrument.market]), ("symbol", instrument.native)
+    return _get("/v5/market/tickers", *query)
+
+
+# Whether options' counts one side isn't said.
+_HELD_IN = {market: market.value for market in CONTRACTS}
 
 
 # --- What happened last ---------------------------------------------------------------------
@@ -443,6 +472,9 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
             markets=CONTRACTS,
             newest_first=goes_back,
         ),
+    ),
+    GetOpenInterest: Endpoint(
+        encode=_open_interest, decode=row_answer(HELD, "result.list.0"), markets=CONTRACTS
     ),
     GetFundingHistory: Endpoint(
         encode=_funding, decode=json_pages(_read_funding), markets=CONTRACTS, newest_first=True

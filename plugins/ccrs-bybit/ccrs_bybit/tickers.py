@@ -1,4 +1,4 @@
-"""Topics ``tickers.…``, which carry tickers, funding rates and mark prices.
+"""Topics ``tickers.…``, which carry tickers, funding rates, mark and index prices, open interest.
 
 https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
 """
@@ -14,9 +14,11 @@ from ccrs_core import (
     Channel,
     Data,
     Funding,
+    IndexPrice,
     MarketData,
     MarkPrice,
     Message,
+    OpenInterest,
     Subscription,
     Ticker,
     Unchanged,
@@ -34,7 +36,7 @@ from ccrs_core.wire import (
     Size,
 )
 
-_LIMIT = 2**50
+_LIMIT = 2**49
 """More than any count of Bybit's; its numbers still fit 63 bits."""
 
 
@@ -82,7 +84,8 @@ TICKER = Shape(
 
 
 class TickerReader(ShapeReader):
-    """Tickers of spot, linear and inverse, with funding rate and mark price on their changes.
+    """Tickers of spot, linear and inverse, with funding rate, mark price, index price and open
+    interest on their changes.
 
     Spot sends whole snapshots. Linear and inverse send one, then only the fields that changed,
     which are completed here from what this connection has seen.
@@ -97,6 +100,8 @@ class TickerReader(ShapeReader):
         self._cross = self._time_ns = 0
         self._funding: tuple[Decimal, int | None] | None = None
         self._mark: tuple[Decimal, Decimal | None] | None = None
+        self._index: Decimal | None = None
+        self._held: Decimal | None = None
 
     def add(self, subscription: Subscription) -> None:
         """Yield this channel's events too: the next frame tells the present state, whether it has
@@ -107,6 +112,10 @@ class TickerReader(ShapeReader):
             self._funding = None
         elif channel is Channel.MARK_PRICE:
             self._mark = None
+        elif channel is Channel.INDEX_PRICE:
+            self._index = None
+        elif channel is Channel.OPEN_INTEREST:
+            self._held = None
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         data = frame["data"]
@@ -160,6 +169,13 @@ class TickerReader(ShapeReader):
         if Channel.MARK_PRICE in self._channels and mark and mark != self._mark:
             events.append((2, MarkPrice(*head, *mark)))
             self._mark = mark
+        index, held = ticker.index_price, ticker.open_interest
+        if Channel.INDEX_PRICE in self._channels and index is not None and index != self._index:
+            events.append((3, IndexPrice(*head, index)))
+            self._index = index
+        if Channel.OPEN_INTEREST in self._channels and held is not None and held != self._held:
+            events.append((4, OpenInterest(*head, held)))
+            self._held = held
         self._fields = frame["data"]
         sequence, restart = _sequence(cross, ts), False
         if cross is not None:
@@ -189,6 +205,6 @@ def _sequence(cross: int | None, ts_ns: int) -> int | None:
     ``cs`` counts what the matching engine did. A mark or index price may move while that does
     nothing, and several tickers may share a millisecond. Neither falls, so that their sum rises
     whenever one of them does. ``cs`` weighs more, because of two machines' clocks one may be ahead.
-    The last two bits are left free for telling one frame's events apart.
+    The last three bits are left free for telling one frame's events apart.
     """
-    return None if cross is None else ((cross << 10) + ts_ns // NS_PER_MS) << 2
+    return None if cross is None else ((cross << 10) + ts_ns // NS_PER_MS) << 3

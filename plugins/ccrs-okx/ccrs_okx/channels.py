@@ -21,6 +21,7 @@ from ccrs_core import (
     Market,
     MarkPrice,
     Message,
+    OpenInterest,
     Side,
     Subscription,
     Ticker,
@@ -46,8 +47,9 @@ from ccrs_core.wire import (
     Text,
     ns_of_ms,
 )
+from ccrs_okx.indices import index_stream
 from ccrs_okx.sizes import contract_of
-from ccrs_okx.symbols import INSTRUMENT_TYPES, instrument_type
+from ccrs_okx.symbols import INSTRUMENT_TYPES, index_of, instrument_type
 from ccrs_okx.unnumbered import LIQUIDATIONS, CandleReader, LiquidationReader
 
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
@@ -333,6 +335,36 @@ MARK_PRICE_OF_OPTIONS = _mark_price(Size("markPx", blank="no price yet"))
 """An option may be worth nothing; nothing else is."""
 
 
+def open_interest(usual: str, prefix: str, **more: Kind) -> Shape:
+    """Contracts that are held open, counted on one side, every 3 s when they have changed.
+
+    https://www.okx.com/docs-v5/en/#public-data-websocket-open-interest-channel
+    """
+    return Shape(
+        OpenInterest,
+        usual=[usual],
+        rows="data" if prefix else None,
+        fields={
+            "exchange_time_ns": Ms("ts"),
+            "open_interest": Size("oi", scale=contract_of, blank="nothing is known of it yet"),
+            **more,
+        },
+        numbered_by="exchange_time_ns" if prefix else None,
+    )
+
+
+_HELD = (
+    '{"instId":"BTC-USDT-SWAP","instType":"SWAP","oi":"2216113.01","oiCcy":"22161.1301",'
+    '"oiUsd":"1939251795.54","ts":"1794000123100"}'
+)
+_HEAD_OF_HELD = '{"arg":{"channel":"open-interest","instId":"BTC-USDT-SWAP"},"data":['
+OPEN_INTEREST = {
+    True: open_interest(f"{_HEAD_OF_HELD}{_HELD}]}}", "data", value=Size("oiUsd", absent=None)),
+    False: open_interest(f"{_HEAD_OF_HELD}{_HELD}]}}", "data"),
+}
+"""By whether prices are in dollars, as what it is worth is told in."""
+
+
 # --- what they are called ------------------------------------------------------------------------
 
 BOOKS: Mapping[int, Stream] = {
@@ -351,6 +383,11 @@ CHANNELS: Mapping[Channel, Stream] = {
     Channel.FUNDING: Stream("funding-rate:{native}", FUNDING),
     Channel.MARK_PRICE: Stream("mark-price:{native}", MARK_PRICE),
 }
+HELD: Mapping[bool, Stream] = {
+    dollars: Stream("open-interest:{native}", shape) for dollars, shape in OPEN_INTEREST.items()
+}
+"""Open interest, by whether prices are in dollars."""
+
 LIQUIDATED: Mapping[str, Stream] = {
     kind: Stream(f"{LIQUIDATIONS}:{kind}", LiquidationReader)
     for kinds in INSTRUMENT_TYPES.values()
@@ -372,6 +409,10 @@ def stream_of(subscription: Subscription) -> Stream:
     channel, market = subscription.channel, subscription.instrument.market
     if channel is Channel.BOOK:
         return BOOKS[subscription.depth or 0]
+    if channel is Channel.INDEX_PRICE and market in {Market.LINEAR, Market.INVERSE}:
+        return index_stream(index_of(subscription.instrument))
+    if channel is Channel.OPEN_INTEREST:
+        return HELD[subscription.instrument.quote == "USD"]
     if channel is Channel.LIQUIDATIONS:
         return LIQUIDATED[instrument_type(subscription.instrument)]
     return _SPECIAL.get((market, channel), CHANNELS[channel])

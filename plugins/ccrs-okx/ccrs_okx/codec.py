@@ -31,7 +31,8 @@ from ccrs_core import (
 from ccrs_core.wire import Head, Stream, TableCodec
 from ccrs_okx.channels import stream_of
 from ccrs_okx.error_codes import NOT_NOW
-from ccrs_okx.symbols import instrument_type
+from ccrs_okx.indices import INDICES
+from ccrs_okx.symbols import index_of, instrument_type
 from ccrs_okx.unnumbered import LIQUIDATIONS
 
 INTERVALS = {
@@ -75,7 +76,8 @@ class OkxCodec(TableCodec):
         return stream_of(subscription)
 
     def topic(self, subscription: Subscription) -> str:
-        """That of liquidations has an instrument too, although they come for a whole type."""
+        """Those of liquidations and index prices have an instrument too, although they come for a
+        whole type, or for all that follow an index."""
         channel, _, _ = super().topic(subscription).partition(":")
         return f"{channel}:{subscription.instrument.native}"
 
@@ -88,16 +90,19 @@ class OkxCodec(TableCodec):
 
     def request_kind(self, subscription: Subscription) -> Hashable:
         # Those of liquidations share one argument.
-        liquidations = subscription.channel is Channel.LIQUIDATIONS
-        return instrument_type(subscription.instrument) if liquidations else None
+        if subscription.channel is Channel.LIQUIDATIONS:
+            return instrument_type(subscription.instrument)
+        # So do those of one index.
+        of_index = subscription.channel is Channel.INDEX_PRICE
+        return f"{INDICES}:{index_of(subscription.instrument)}" if of_index else None
 
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         self.open(subscriptions)
         return self._request("subscribe", subscriptions, request_id)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
-        """Ends the topics. Liquidations of a type end with the last instrument that they are wanted
-        of; until then they are asked for again instead, which changes nothing."""
+        """Ends the topics. Liquidations of a type, and an index, end with the last instrument that
+        they are wanted of; until then they are asked for again instead, which changes nothing."""
         self.close(subscriptions)
         left = [each for each in subscriptions if self.carried(self._name(each))]
         if left:
@@ -156,7 +161,7 @@ class OkxCodec(TableCodec):
 
     def _answered(self, name: str, request_id: str | None) -> tuple[str, ...] | None:
         """The topics that an answer is about; None for all of its request."""
-        if name.startswith(LIQUIDATIONS):
+        if name.startswith((LIQUIDATIONS, INDICES)):
             # A request for them has no other argument.
             return self.carried(name) if request_id is None else None
         return self.carried(name) or (name,)

@@ -26,7 +26,7 @@ from ccrs_core.emulator import (
 )
 from ccrs_okx.emulator_listings import FUTURES, SWAP, listings
 from ccrs_okx.emulator_rest import Rest, failure
-from ccrs_okx.emulator_streams import Books, business, liquidations, public
+from ccrs_okx.emulator_streams import Books, business, index, liquidations, public
 
 PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
 FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
@@ -127,6 +127,11 @@ class OkxDialect(Dialect):
         """The instrument of a name, which no two types share."""
         return next((each for each in self.venue.listings.values() if each.symbol == symbol), None)
 
+    def indexed(self, name: str) -> Listing | None:
+        """What stands for an index: the perpetual contract that follows it."""
+        swaps = self.venue.listed(SWAP)
+        return next((each for each in swaps if f"{each.base}-{each.quote}" == name), None)
+
     def books(self, listing: Listing, now_ns: int) -> Books:
         """The stream of a listing's book, whose numbers REST shares; nothing pending."""
         topic, market = f"books:{listing.symbol}", self.venue.market(listing)
@@ -142,7 +147,8 @@ class OkxDialect(Dialect):
         venue = self.venue
         channel, _, about = topic.partition(":")
         of_type = (path, channel) == (PUBLIC, "liquidation-orders") and about in {SWAP, FUTURES}
-        listing = None if of_type else self.listing(about)
+        of_index = (path, channel) == (PUBLIC, "index-tickers")
+        listing = None if of_type else self.indexed(about) if of_index else self.listing(about)
         known = listing is not None and listing.status is not InstrumentStatus.CLOSED
 
         def make() -> Broadcast | None:
@@ -153,6 +159,8 @@ class OkxDialect(Dialect):
             if listing is None:
                 return None
             market = venue.market(listing)
+            if of_index:
+                return index(topic, market)
             if (path, channel) == (PUBLIC, "books"):
                 return self._books(topic, market)
             find = business if path == BUSINESS else public

@@ -36,6 +36,7 @@ from ccrs_okx.emulator_wire import (
     SIDES,
     OkxSpeller,
     funding,
+    held,
     instrument,
     liquidated,
     ms,
@@ -75,6 +76,7 @@ class Rest:
             "/api/v5/public/funding-rate": (20, self._funding_rate),
             "/api/v5/public/funding-rate-history": (10, self._funding_history),
             "/api/v5/public/mark-price": (10, self._mark_price),
+            "/api/v5/public/open-interest": (20, self._open_interest),
             "/api/v5/public/liquidation-orders": (40, self._liquidations),
             "/api/v5/market/ticker": (20, self._ticker),
             "/api/v5/market/tickers": (20, self._tickers),
@@ -280,6 +282,20 @@ class Rest:
             if symbol in {"", each.symbol}
             for market in [self._dialect.venue.quoted(each)]
         ]
+
+    def _open_interest(self, query: OkxQuery, now_ns: int) -> list[Any]:
+        kind = query.choice("instType", (SWAP, FUTURES, OPTION))
+        symbol, wanted = query.text("instId"), query.text("instFamily")
+        if kind == OPTION and not (symbol or wanted):
+            raise query.wrong("instFamily", Wrong.MISSING)
+        found = [
+            each
+            for each in self._dialect.venue.listed(kind)
+            if symbol in {"", each.symbol} and wanted in {"", family(each)}
+        ]
+        if symbol and not found:
+            raise _unknown()
+        return [held(OkxSpeller(self._dialect.venue.quoted(each)), now_ns) for each in found]
 
     def _paying(self, query: OkxQuery) -> Listing:
         listing = self._listing(query)

@@ -35,6 +35,8 @@ from ccrs_okx.emulator_wire import (
     blanked,
     checksum,
     funding,
+    held,
+    index_ticker,
     liquidated,
     ms,
     source,
@@ -174,6 +176,22 @@ def _mark_price(speller: OkxSpeller, now_ns: int) -> dict[str, str]:
     return {**head, "markPx": price, "ts": ms(now_ns)}
 
 
+def index(topic: str, market: SimulatedMarket) -> StateFeed:
+    """``index-tickers`` of what a market follows."""
+    speller = OkxSpeller(market)
+
+    def present(feed: StateFeed, now_ns: int) -> dict[str, str]:
+        row = index_ticker(speller, now_ns)
+        return blanked(row, _ALWAYS) if feed.blank() else row
+
+    def told(feed: StateFeed, row: Any, before: Any, now_ns: int) -> Frame:
+        channel, _, name = topic.partition(":")
+        return Frame.json({"arg": {"channel": channel, "instId": name}, "data": [row]})
+
+    pace: dict[str, Any] = {"every_ms": 100, "repeats_s": 60, "triggers": Changed.REFERENCE}
+    return StateFeed(topic, speller, present, told, stamp="ts", **pace)
+
+
 def _candle(feed: CandleFeed, bar: Bar, closed: bool, now_ns: int) -> Frame:
     assert isinstance(feed.speller, OkxSpeller)
     row = feed.speller.candle(bar, closed)
@@ -214,6 +232,11 @@ def public(channel: str, topic: str, market: SimulatedMarket) -> MarketFeed | No
         case "mark-price" if listing.category in {SWAP, FUTURES, OPTION}:
             pace: dict[str, Any] = {"every_ms": 200, "repeats_s": 10}
             return _stating(topic, market, _mark_price, triggers=Changed.REFERENCE, **pace)
+        case "open-interest" if listing.category in {SWAP, FUTURES, OPTION}:
+            pace = {"every_ms": 3000}
+            return _stating(
+                topic, market, held, triggers=Changed.TRADES | Changed.REFERENCE, **pace
+            )
         case "funding-rate" if listing.funding_interval_ns is not None:
             return _stating(topic, market, lambda s, ns: funding(s.market, ns), repeats_s=60)
     return None

@@ -161,6 +161,49 @@ def funding(market: SimulatedMarket, now_ns: int) -> dict[str, str]:
     }
 
 
+def index_ticker(speller: OkxSpeller, now_ns: int) -> dict[str, str]:
+    """What a market's index is. Its day is that of the market, which it is near.
+
+    https://www.okx.com/docs-v5/en/#public-data-websocket-index-tickers-channel
+    """
+    market, listing = speller.market, speller.listing
+    day = market.tape.day(now_ns)
+    return {
+        "instId": f"{listing.base}-{listing.quote}",
+        "idxPx": speller.fine(market.index) if market.has(Figure.INDEX_PRICE) else "",
+        "high24h": speller.price(day.high),
+        "low24h": speller.price(day.low),
+        "open24h": speller.price(day.open),
+        "sodUtc0": speller.price(day.open),
+        "sodUtc8": speller.price(day.open + 1),
+        "ts": ms(now_ns),
+    }
+
+
+def held(speller: OkxSpeller, now_ns: int) -> dict[str, str]:
+    """How many contracts of a market are held open, and what they are worth.
+
+    https://www.okx.com/docs-v5/en/#public-data-rest-api-get-open-interest
+    """
+    market, listing = speller.market, speller.listing
+    amount = listing.lot * market.open_interest
+    price = market.rules.price.value(market.mark) / 100
+    if listing.market is Market.INVERSE:
+        dollars = amount * listing.worth_of_one
+        coins = dollars / price
+    else:
+        coins, dollars = amount, amount * price
+    told = market.has(Figure.OPEN_INTEREST)
+    return {
+        "instId": listing.symbol,
+        "instType": listing.category,
+        "oi": speller.size(market.open_interest) if told else "",
+        "oiCcy": f"{coins:.8f}" if told else "",
+        "oiUsd": f"{dollars:.8f}" if told else "",
+        "ts": ms(now_ns),
+    }
+
+
 def instrument(listing: Listing, code: int) -> dict[str, Any]:
     """A row of the instrument list."""
     spot, inverse = listing.category == SPOT, listing.market is Market.INVERSE

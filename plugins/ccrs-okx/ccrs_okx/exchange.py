@@ -53,8 +53,8 @@ FULL_DEPTH = 400
 _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
 )
-_OPTIONS = _SPOT | {Channel.MARK_PRICE}
-_DERIVATIVES = _OPTIONS | {Channel.FUNDING, Channel.LIQUIDATIONS}
+_OPTIONS = _SPOT | {Channel.MARK_PRICE, Channel.OPEN_INTEREST}
+_DERIVATIVES = _OPTIONS | {Channel.INDEX_PRICE, Channel.FUNDING, Channel.LIQUIDATIONS}
 _DEPTHS = (5, FULL_DEPTH)
 
 # 480 requests to subscribe, unsubscribe or log in per hour and connection; heartbeats, which OKX
@@ -97,9 +97,13 @@ LIQUIDATIONS = {
 _BUSINESS = frozenset({Channel.TRADES, Channel.CANDLES})
 
 # How long a healthy stream may say nothing, in seconds. A book without change is repeated about
-# every 60 s, mark prices come every 10 s at the latest, funding rates every 30 to 90 s. Everything
-# else comes when something happens.
-_SILENCE: Mapping[Channel, float] = {Channel.MARK_PRICE: 40.0, Channel.FUNDING: 240.0}
+# every 60 s, mark prices come every 10 s at the latest, index prices every 60 s, funding rates
+# every 30 to 90 s. Everything else comes when something happens.
+_SILENCE: Mapping[Channel, float] = {
+    Channel.MARK_PRICE: 40.0,
+    Channel.INDEX_PRICE: 150.0,
+    Channel.FUNDING: 240.0,
+}
 _BOOK_SILENCE = 150.0
 
 # Push frequencies, in seconds: of the best prices 10 ms, of both depths of books 100 ms.

@@ -27,12 +27,15 @@ from ccrs_core import (
     GetCandles,
     GetFundingHistory,
     GetInstruments,
+    GetOpenInterest,
     GetServerTime,
     GetTopOfBook,
     GetTrades,
     HttpRequest,
+    HttpResponse,
     Instrument,
     Market,
+    OpenInterest,
     Request,
     Subscription,
     TopOfBook,
@@ -48,6 +51,7 @@ from ccrs_core.wire import (
     Ms,
     Rate,
     Shape,
+    Size,
     candle_page,
     candles_of_page,
     from_start,
@@ -65,7 +69,7 @@ from ccrs_core.wire import (
     trades_answer,
     within,
 )
-from ccrs_okx.channels import TRADED
+from ccrs_okx.channels import TRADED, open_interest
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.sizes import contract_of
 from ccrs_okx.symbols import INSTRUMENT_TYPES, instrument_type, instruments
@@ -333,6 +337,27 @@ def _read_candles(
     return found.answer(wanted, further)
 
 
+# --- open interest --------------------------------------------------------------------------
+
+_HELD = '{"instId":"BTC-USDT-SWAP","instType":"SWAP","oi":"9","oiUsd":"90","ts":"1794000123100"}'
+_HELD_IN_DOLLARS = row_answer(open_interest(_HELD, "", value=Size("oiUsd", absent=None)), "data.0")
+_HELD_ELSE = row_answer(open_interest(_HELD, ""), "data.0")
+
+
+def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
+    instrument = request.instrument
+    kind = instrument_type(instrument)
+    return _get("public/open-interest", ("instType", kind), ("instId", instrument.native))
+
+
+def _read_open_interest(
+    request: GetOpenInterest, response: HttpResponse, received_time_ns: int, cursor: str | None
+) -> Answer[OpenInterest]:
+    dollars = request.instrument.quote == "USD"
+    read = _HELD_IN_DOLLARS if dollars else _HELD_ELSE
+    return read(request, response, received_time_ns, cursor)
+
+
 # --- funding history ------------------------------------------------------------------------
 
 
@@ -411,6 +436,9 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         markets=ALL,
         weight=2,
         newest_first=goes_back,
+    ),
+    GetOpenInterest: Endpoint(
+        encode=_open_interest, decode=_read_open_interest, markets=ALL - {Market.SPOT}, weight=2
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,

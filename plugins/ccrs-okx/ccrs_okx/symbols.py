@@ -48,6 +48,11 @@ def instrument_type(instrument: Instrument) -> str:
     return types[0] if len(types) == 1 or instrument.native.endswith("-SWAP") else types[-1]
 
 
+def index_of(instrument: Instrument) -> str:
+    """OKX's name of the index that a derivative follows."""
+    return f"{instrument.base}-{instrument.quote}"
+
+
 def instruments(rows: Any, market: Market) -> Rows[Instrument]:
     """The instruments of a market on one page of ``/api/v5/public/instruments``, each name once.
 
