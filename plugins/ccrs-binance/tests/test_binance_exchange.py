@@ -112,7 +112,8 @@ def test_only_what_comes_every_second_can_be_too_silent() -> None:
     exchange = Binance()
     for channel in Binance.capabilities.channels[Market.LINEAR]:
         silence = exchange.max_silence(subscription(channel, Market.LINEAR))
-        assert (silence is not None) is (channel in {Channel.MARK_PRICE, Channel.FUNDING})
+        paced = {Channel.MARK_PRICE, Channel.INDEX_PRICE, Channel.FUNDING}
+        assert (silence is not None) is (channel in paced)
     halted = subscription(Channel.MARK_PRICE, Market.LINEAR, status="halted")
     assert exchange.max_silence(halted) is None
 

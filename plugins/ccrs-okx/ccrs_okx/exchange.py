@@ -109,6 +109,8 @@ _BOOK_SILENCE = 150.0
 # Push frequencies, in seconds: of the best prices 10 ms, of both depths of books 100 ms.
 # https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel
 _INTERVALS: Mapping[Channel, float] = {
+    Channel.INDEX_PRICE: 0.1,
+    Channel.OPEN_INTEREST: 3.0,
     Channel.TOP_OF_BOOK: 0.01,
     Channel.BOOK: 0.1,
     Channel.TRADES: 0.0,

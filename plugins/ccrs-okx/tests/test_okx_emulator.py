@@ -531,7 +531,7 @@ def test_every_frame_is_recognised_by_the_plugin() -> None:
             line = Line(at, route.url.partition("}")[2])
             frame = codec.subscribe([subscription], "1")
             line.peer.received(frame, at.now_ns)
-            seconds = {Channel.LIQUIDATIONS: 40, Channel.TRADES: 20}.get(channel, 3)
+            seconds = {Channel.LIQUIDATIONS: 40, Channel.TRADES: 60}.get(channel, 3)
             at.advance(at.now_ns + seconds * NS_PER_SECOND)
             for action in line.peer.take():
                 assert isinstance(action, Frame)
@@ -545,8 +545,9 @@ def test_every_frame_is_recognised_by_the_plugin() -> None:
     always = {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
     assert heard[BTC] == always
     assert heard[SWAP] == heard["BTC-USD-SWAP"] == Okx.capabilities.channels[Market.LINEAR]
-    assert heard["BTC-USD_UM-260327"] == always | {Channel.MARK_PRICE}
-    assert heard["BTC-USD-260327-104000-C"] == always | {Channel.MARK_PRICE}
+    of_contracts = always | {Channel.MARK_PRICE, Channel.OPEN_INTEREST}
+    assert heard["BTC-USD_UM-260327"] == of_contracts | {Channel.INDEX_PRICE}
+    assert heard["BTC-USD-260327-104000-C"] == of_contracts
 
 
 def test_a_client_that_opens_and_asks_a_lot_is_never_refused() -> None:

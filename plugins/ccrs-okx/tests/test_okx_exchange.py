@@ -109,7 +109,12 @@ def test_every_address_is_a_host_without_a_path_or_the_closed_port() -> None:
 
 def test_what_comes_by_itself_can_be_too_silent() -> None:
     exchange = Okx()
-    least = {Channel.MARK_PRICE: 10.0, Channel.FUNDING: 90.0, Channel.BOOK: 60.0}
+    least = {
+        Channel.MARK_PRICE: 10.0,
+        Channel.INDEX_PRICE: 60.0,
+        Channel.FUNDING: 90.0,
+        Channel.BOOK: 60.0,
+    }
     for channel in Okx.capabilities.channels[Market.LINEAR]:
         silence = exchange.max_silence(subscription(channel, depth=400))
         assert (silence is not None) is (channel in least)
@@ -190,6 +195,7 @@ LIMITS = {
     "GetActivity": 20,
     "GetCandles": 20,
     "GetFundingHistory": 10,
+    "GetOpenInterest": 20,
 }
 
 
