@@ -316,12 +316,8 @@ def _own(request: GetTrades, row: Any) -> bool:
 
 def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
-    query = ("category", _HELD_IN[instrument.market]), ("symbol", instrument.native)
-    return _get("/v5/market/tickers", *query)
-
-
-# Whether options' counts one side isn't said.
-_HELD_IN = {market: market.value for market in CONTRACTS}
+    query = ("category", instrument.market.value), ("symbol", instrument.native)
+    return get("/v5/market/tickers", *query)
 
 
 # --- What happened last ---------------------------------------------------------------------
@@ -474,7 +470,9 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         ),
     ),
     GetOpenInterest: Endpoint(
-        encode=_open_interest, decode=row_answer(HELD, "result.list.0"), markets=CONTRACTS
+        encode=_open_interest,
+        decode=row_answer(HELD, "result.list.0"),
+        markets=ALL - {Market.SPOT},
     ),
     GetFundingHistory: Endpoint(
         encode=_funding, decode=json_pages(_read_funding), markets=CONTRACTS, newest_first=True
