@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Se
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from ccrs_core.client.keeping import Openable
 from ccrs_core.client.patient import PatientSearch
 from ccrs_core.client.placement import Placement
 from ccrs_core.client.questions import _Questions
@@ -125,8 +126,9 @@ def connect(
     )
 
 
-class Client(_Questions):
-    """One exchange. Made by :func:`connect`; use it in ``async with``, in one task.
+class Client(_Questions, Openable):
+    """One exchange. Made by :func:`connect`; use it in ``async with``, in one task, or by
+    :meth:`open` and :meth:`aclose`.
 
     What goes wrong for good (a refused login, an exhausted limit of reconnects) ends the ``async
     with`` block with that error, or with an ``ExceptionGroup`` of several.
@@ -170,7 +172,8 @@ class Client(_Questions):
         self._group: asyncio.TaskGroup | None = None
         self._hooks = hooks
         self._closed = False
-        self._failed = False
+        self._failure: BaseException | None = None
+        """The first thing that went wrong for good."""
         self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
         self.placement = Placement(
             self._opened, self._new_delivery, self._accounts, self._patient.find, self._overflowed
@@ -191,7 +194,7 @@ class Client(_Questions):
     # --- life ---
 
     async def __aenter__(self) -> Self:
-        if self._shared is not None or self._group is not None:
+        if self._shared is not None or self._group is not None or self._closed:
             raise UsageError("a client is opened once; call connect() for another one")
         transport = self._transport
         async with contextlib.AsyncExitStack() as undo:
@@ -286,9 +289,9 @@ class Client(_Questions):
 
     def _note_failure(self, task: asyncio.Task[None]) -> None:
         """Of what goes wrong within, the first ends the client."""
-        error = None if task.cancelled() or self._failed else task.exception()
+        error = None if task.cancelled() or self._failure is not None else task.exception()
         if error is not None:
-            self._failed = True
+            self._failure = error
             self.placement.why = f"its client has ended: {type(error).__name__}: {error}"
 
     async def __aexit__(
@@ -297,6 +300,8 @@ class Client(_Questions):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._closed:
+            return  # by aclose() within the block
         group, snapshots, lookout = self._group, self._snapshots, self._lookout
         assert group is not None
         assert snapshots is not None
@@ -305,9 +310,9 @@ class Client(_Questions):
         self._patient.end()
         try:
             # Before anything is awaited: a cancellation here must not leave it running.
-            if not self._failed:
+            if self._failure is None:
                 self.placement.why = "its client was closed"
-            ending = self.placement.end()
+            ending = self.placement.end(self._failure)
             snapshots.end()
             lookout.end()
             await asyncio.gather(snapshots.aclose(), *(each.aclose() for each in ending))
@@ -328,6 +333,22 @@ class Client(_Questions):
             raise
         finally:
             await self._undo.aclose()
+
+    async def _close(self) -> None:
+        if self._group is not None:
+            await self.__aexit__(None, None, None)
+        self._closed = True
+
+    def __repr__(self) -> str:
+        state = "open" if self._group is not None else "not open"
+        if self._closed:
+            failure = self._failure
+            state = "closed" if failure is None else f"ended by {type(failure).__name__}"
+        elif self._group is not None:
+            connections = sum(each.shard.connections for each in self.placement.deliveries)
+            state += f", {_plural(connections, 'connection')}"
+            state += f", {_plural(len(self.placement.feeds), 'feed')}"
+        return f"<Client {self.exchange.name} ({self.environment}): {state}>"
 
     # --- streams ---
 
@@ -391,6 +412,8 @@ class Client(_Questions):
         if self._requester is None:
             raise UsageError("open the client first: async with ccrs_core.connect(…) as client")
         if self._closed:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)  # told many times, it mustn't grow
             raise UsageError("the client is closed; call connect() for another one")
         return self._requester
 
@@ -418,3 +441,7 @@ class Client(_Questions):
             rows_left_out=0 if requester is None else requester.left_out,
             host_paused=0.0 if requester is None else requester.paused,
         )
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

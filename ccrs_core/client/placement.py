@@ -310,9 +310,12 @@ class Placement:
             for change in (each for each in changes if each.symbol in symbols):
                 feed.notify(change)
 
-    def end(self) -> list[Delivery]:
-        """End all feeds and connections; those that have yet to be waited for."""
+    def end(self, failure: BaseException | None = None) -> list[Delivery]:
+        """End all feeds, by what went wrong if anything did, and connections; those that have yet
+        to be waited for."""
         for feed in self.feeds:
+            if failure is not None:
+                feed.broken(failure)
             feed.end()
         ending = self.deliveries
         self._pools.clear()

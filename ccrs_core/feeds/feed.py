@@ -25,6 +25,9 @@ from ccrs_core.model.subscriptions import Channel, Interest
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 from ccrs_core.transport.pace import Unhurried
 
+_SHOWN = 3
+"""Interests that a feed names when it is printed."""
+
 log = logging.getLogger("ccrs.feed")
 
 
@@ -39,7 +42,8 @@ class FeedOwner(Protocol):
 
 
 class Feed:
-    """Events of one or more subscriptions. Use it in ``async with``, iterate it with ``async for``.
+    """Events of one or more subscriptions. Use it in ``async with`` (or :meth:`open` and
+    :meth:`aclose`), iterate it with ``async for``.
 
     Iterating raises what ended the feed: :class:`SubscriptionRefused` (once for each; reading may
     go on with the other subscriptions), :class:`FeedOverflow`, or what brought the client down.
@@ -83,7 +87,7 @@ class Feed:
         self._interrupted = False
         self._awaiting = False
         self._failure: BaseException | None = None
-        self._errors: deque[CcrsError] = deque()
+        self._errors: deque[BaseException] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._space: asyncio.Event | None = None
         self._open = False
@@ -92,6 +96,18 @@ class Feed:
     # --- life ---
 
     async def __aenter__(self) -> Self:
+        await self.open()
+        task = asyncio.current_task()
+        if self._runner is not None and task is not None:
+            self._block = task, task.cancelling()
+        return self
+
+    async def open(self) -> Self:
+        """Subscribe without a block, for notebooks and the like; end it with :meth:`aclose`.
+
+        :raises FeedClosed: where it has been opened before.
+        :raises CcrsError: what entering the block raises, see :meth:`Client.subscribe`.
+        """
         if self._open or self._closed:
             raise FeedClosed("a feed is opened once; call subscribe() for another one")
         self._open = True
@@ -101,9 +117,6 @@ class Feed:
             self.end()
             raise
         if self._callback is not None:
-            task = asyncio.current_task()
-            if task is not None:
-                self._block = task, task.cancelling()
             self._runner = asyncio.ensure_future(self._run(self._callback))
         return self
 
@@ -119,13 +132,17 @@ class Feed:
         failed: BaseException | None = None
         await self.aclose()
         if runner is not None:
-            # It ends by itself now that the feed is closed, unless a callback is being awaited.
-            if self._awaiting:
-                runner.cancel()
-            await asyncio.wait([runner])
-            failed = None if runner.cancelled() else runner.exception()
+            failed = await self._end_of(runner)
         if failed is not None and (error is None or ours):
             raise failed
+
+    async def _end_of(self, runner: asyncio.Task[None]) -> BaseException | None:
+        """What a runner has ended with: by itself now that the feed is closed, unless a callback is
+        being awaited."""
+        if self._awaiting:
+            runner.cancel()
+        await asyncio.wait([runner])
+        return None if runner.cancelled() else runner.exception()
 
     @staticmethod
     async def _uninterrupt(
@@ -144,14 +161,22 @@ class Feed:
         return alone
 
     async def aclose(self) -> None:
-        """Unsubscribe from everything; what was not read is discarded. Idempotent."""
-        if self._closed:
-            return
-        try:
-            if self._open:
-                await self._owner.stop(self, self.interests)
-        finally:
-            self.end()
+        """Unsubscribe from everything; what was not read is discarded. Idempotent.
+
+        Of a feed that was opened without a block it raises, once, what its callback did.
+        """
+        if not self._closed:
+            try:
+                if self._open:
+                    await self._owner.stop(self, self.interests)
+            finally:
+                self.end()
+        runner = self._runner
+        if runner is None or self._block is not None or runner is asyncio.current_task():
+            return  # a block waits for its runner at its end
+        self._runner = None
+        if (failed := await self._end_of(runner)) is not None:
+            raise failed
 
     def end(self) -> None:
         """Deliver nothing any more; for the client's end."""
@@ -313,6 +338,21 @@ class Feed:
         """Let the consumer's next read, after all that waits, raise this."""
         self._errors.append(error)
         self._notify()
+
+    def broken(self, failure: BaseException) -> None:
+        """Let readers know what has brought the client down; the feed is about to be ended."""
+        if self._callback is None:
+            self._errors.append(failure)
+        elif self._failure is None:
+            self._failure = failure
+
+    def __repr__(self) -> str:
+        wanted = ", ".join(map(str, self._interests[:_SHOWN]))
+        if len(self._interests) > _SHOWN:
+            wanted += f" and {len(self._interests) - _SHOWN} more"
+        state = "closed" if self._closed else "open" if self._open else "not open"
+        waiting = f", {self.waiting} waiting" if self._open else ""
+        return f"<{type(self).__name__} {wanted or 'of nothing'}: {state}{waiting}>"
 
     def _overflowed(self, exchange: str, lost: int) -> None:
         self._owner.overflowed(self, exchange, lost)

@@ -48,6 +48,16 @@ def _moment(ns: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
 
 
+_SHOWN = 3
+"""Levels of a side that an update shows when it is printed."""
+
+
+def _some_levels(levels: tuple[Level, ...]) -> str:
+    if len(levels) <= _SHOWN:
+        return repr(levels)
+    return f"({', '.join(map(repr, levels[:_SHOWN]))}, … {len(levels) - _SHOWN} more)"
+
+
 @attrs.frozen
 class TopOfBook(Event):
     """Best bid and ask. A side without orders has None for price and size."""
@@ -97,8 +107,8 @@ class BookUpdate(Event):
 
     sequence: int
     snapshot: bool
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
+    bids: tuple[Level, ...] = attrs.field(repr=_some_levels)
+    asks: tuple[Level, ...] = attrs.field(repr=_some_levels)
     previous_sequence: int | None = None
     checksum: int | None = None
 

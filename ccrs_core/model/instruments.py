@@ -107,6 +107,12 @@ class Instrument:
         number("price", price)
         return _tick_at(self, price)
 
+    def __repr__(self) -> str:
+        # As attrs would, without what the exchange doesn't state.
+        told = {field.name: getattr(self, field.name) for field in attrs.fields(Instrument)}
+        shown = ", ".join(f"{k}={v!r}" for k, v in told.items() if v is not None)
+        return f"Instrument({shown})"
+
     def quantise_price(
         self, price: Decimal, side: Side | None = None, *, rounding: str | None = None
     ) -> Decimal:

@@ -66,6 +66,9 @@ class Interest:
     exact: bool = False
     """Whether a book's stream must have ``depth`` levels, neither more nor less."""
 
+    def __str__(self) -> str:
+        return _described(self)
+
 
 @attrs.frozen(cache_hash=True)
 class Subscription:
@@ -114,10 +117,14 @@ class Subscription:
         return None if self._instrument is None else self._instrument.market
 
     def __str__(self) -> str:
-        detail = self.depth if self.depth is not None else self.interval
-        suffix = "" if detail is None else f" {detail}"
-        about = self.symbol if self.account is None else f"the account {self.account}"
-        return f"{self.channel.value}{suffix} of {about}"
+        return _described(self)
+
+
+def _described(wanted: Interest | Subscription) -> str:
+    detail = wanted.depth if wanted.depth is not None else wanted.interval
+    suffix = "" if detail is None else f" {detail}"
+    about = wanted.symbol if wanted.account is None else f"the account {wanted.account}"
+    return f"{wanted.channel.value}{suffix} of {about}"
 
 
 def top_of_book(symbol: str) -> Interest:

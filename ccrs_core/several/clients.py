@@ -11,6 +11,7 @@ from typing import Self
 import attrs
 
 from ccrs_core.client.client import Client, connect
+from ccrs_core.client.keeping import Openable
 from ccrs_core.client.placement import Resolved
 from ccrs_core.client.status import ClientStatus
 from ccrs_core.contract.exchange import Exchange
@@ -83,8 +84,9 @@ def connect_many(
     return Clients(made, shared, SYSTEM_CLOCK if clock is None else clock)
 
 
-class Clients:
-    """Several exchanges. Made by :func:`connect_many`; use it in ``async with``, in one task.
+class Clients(Openable):
+    """Several exchanges. Made by :func:`connect_many`; use it in ``async with``, in one task, or by
+    :meth:`open` and :meth:`aclose`.
 
     ``clients["name"]`` is the :class:`Client` of one, for its requests and for feeds of its own;
     :meth:`subscribe` merges. What goes wrong for good at one exchange ends the ``async with`` block
@@ -96,6 +98,7 @@ class Clients:
         self._shared = shared
         self._clock = clock
         self._undo: contextlib.AsyncExitStack | None = None
+        self._closed = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,7 +127,7 @@ class Clients:
     # --- life ---
 
     async def __aenter__(self) -> Self:
-        if self._undo is not None:
+        if self._undo is not None or self._closed:
             raise UsageError("clients are opened once; call connect_many() for others")
         async with contextlib.AsyncExitStack() as undo:
             await undo.enter_async_context(self._shared)
@@ -140,7 +143,19 @@ class Clients:
         traceback: TracebackType | None,
     ) -> None:
         assert self._undo is not None
+        if self._closed:
+            return  # by aclose() within the block
+        self._closed = True
         await self._undo.__aexit__(kind, error, traceback)
+
+    async def _close(self) -> None:
+        if self._undo is not None:
+            await self.__aexit__(None, None, None)
+        self._closed = True
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "not open" if self._undo is None else "open"
+        return f"<Clients {', '.join(self._clients)}: {state}>"
 
     # --- streams ---
 
