@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ccrs_core import sync as sync
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
     from ccrs_core.client.history import History as History
@@ -263,6 +264,8 @@ __all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604 - they are strings
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sync":
+        return importlib.import_module("ccrs_core.sync")
     module = _HOME.get(name)
     if module is None:
         raise AttributeError(f"module 'ccrs_core' has no attribute {name!r}")

@@ -22,7 +22,7 @@ import attrs
 import pytest
 
 import ccrs_core
-from ccrs_core import conformance, emulator, transport, wire
+from ccrs_core import conformance, emulator, sync, transport, wire
 from ccrs_core.extensions import hooks as hooks_of_the_core
 from tests.installing import environment, install
 
@@ -177,7 +177,7 @@ def documented() -> Mapping[str, set[str]]:
 
 @pytest.mark.parametrize(
     "module",
-    [ccrs_core, emulator, conformance, transport, wire],
+    [ccrs_core, emulator, conformance, sync, transport, wire],
     ids=lambda module: module.__name__,
 )
 def test_the_reference_has_every_public_name_and_no_other(module: Any) -> None:

@@ -31,6 +31,7 @@ ROOMS: dict[str, str] = {
     "requests": "transport",
     "client": "topics requests",
     "several": "client",
+    "sync": "client",
     "recordings": "topics",
     "emulator": "transport contract",
     "conformance/workbench": "wire several recordings emulator",
@@ -59,6 +60,8 @@ WAITING = {
     "requests.instruments",
     "requests.requester",
     "several.clients",
+    "sync.background",
+    "sync.client",
     "topics.lookout",
     "topics.snapshots",
 }
