@@ -219,6 +219,7 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
             "threading",
             (
                 "conformance/",
+                "sync/background.py",
                 "transport/limits.py",
                 "cli/looking.py",
                 "cli/patience.py",
