@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -58,6 +60,19 @@ autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autoclass_content = "class"
 python_use_unqualified_type_names = True
+add_module_names = False
+# Names are told as they are written, not what they stand for.
+autodoc_type_aliases = {
+    name: name
+    for name in (
+        "AccountData AnyEvent Decimals MarketData Notice PolicyName StreamData When"
+    ).split()
+}
+# Never made by those who use them: how they are made is nobody else's business.
+MADE_ELSEWHERE = frozenset(
+    "Client ClientStatus Clients ConnectionStatus Feed FeedStatus History HistoryPage Lead LeadLag "
+    "LatencySummary MergedFeed OrderBook SubscriptionStatus".split()
+)
 # The builtin `type` in a signature isn't the `type` of any event.
 suppress_warnings = ["ref.python"]
 
@@ -99,7 +114,23 @@ def tell_values(
                 return
 
 
+def legible(
+    app: Sphinx, what: str, name: str, found: Any, options: Any, signature: Any, returns: Any
+) -> tuple[str | None, str | None]:
+    """Leave out what an enumeration, or a class that nobody makes by hand, is constructed with;
+    and spell aliases by their names within other types, too."""
+    enumerated = isinstance(found, type) and issubclass(found, enum.Enum)
+    if what == "class" and (enumerated or name.rpartition(".")[2] in MADE_ELSEWHERE):
+        return "", None
+    return _named(signature), _named(returns)
+
+
+def _named(text: str | None) -> str | None:
+    return None if text is None else re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text)
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_directive("ccrs-properties", PropertyList)
     app.connect("autodoc-process-docstring", tell_values)
+    app.connect("autodoc-process-signature", legible)
