@@ -61,17 +61,41 @@ autodoc_class_signature = "mixed"
 autoclass_content = "class"
 python_use_unqualified_type_names = True
 add_module_names = False
+# A long signature has a line for each parameter.
+maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
 # Names are told as they are written, not what they stand for.
 autodoc_type_aliases = {
     name: name
-    for name in (
-        "AccountData AnyEvent Decimals MarketData Notice PolicyName StreamData When"
-    ).split()
+    for name in [
+        "AccountData",
+        "AnyEvent",
+        "Decimals",
+        "MarketData",
+        "Notice",
+        "PolicyName",
+        "StreamData",
+        "When",
+    ]
 }
 # Never made by those who use them: how they are made is nobody else's business.
 MADE_ELSEWHERE = frozenset(
-    "Client ClientStatus Clients ConnectionStatus Feed FeedStatus History HistoryPage Lead LeadLag "
-    "LatencySummary MergedFeed OrderBook SubscriptionStatus".split()
+    [
+        "Client",
+        "ClientStatus",
+        "Clients",
+        "ConnectionStatus",
+        "Feed",
+        "FeedStatus",
+        "History",
+        "HistoryPage",
+        "Lead",
+        "LeadLag",
+        "LatencySummary",
+        "MergedFeed",
+        "OrderBook",
+        "SubscriptionStatus",
+    ]
 )
 # The builtin `type` in a signature isn't the `type` of any event.
 suppress_warnings = ["ref.python"]

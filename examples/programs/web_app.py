@@ -17,7 +17,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 
 import ccrs_core
-from ccrs_core import Resumed, Stale, TopOfBook, UsageError, top_of_book
+from ccrs_core import Resumed, Stale, TopOfBook, UsageError, to_plain, top_of_book
 
 EXCHANGE = os.environ.get("EXCHANGE", "bybit")
 ENVIRONMENT = os.environ.get("ENVIRONMENT", "emulator")
@@ -63,15 +63,10 @@ app = FastAPI(title="Prices", lifespan=lifespan)
 
 @app.get("/quotes")
 async def quotes() -> dict[str, Any]:
-    """Prices are text: a float would not have the exchange's digits."""
+    """The newest quotes. Prices are text: a float would not have the exchange's digits."""
     prices = app.state.prices
     return {
-        symbol: {
-            "bid": str(quote.bid_price),
-            "ask": str(quote.ask_price),
-            "time": quote.time.isoformat(),
-            "stale": symbol in prices.stale,
-        }
+        symbol: {**to_plain(quote), "stale": symbol in prices.stale}
         for symbol, quote in prices.quotes.items()
     }
 
@@ -82,10 +77,7 @@ async def candles(symbol: str, interval: str = "1h", limit: int = 24) -> list[di
         found = await app.state.client.get_candles(symbol, interval, limit=limit)
     except UsageError as error:  # unknown symbols and intervals: the caller's mistake
         raise HTTPException(422, str(error)) from error
-    return [
-        {"open_time_ns": each.open_time_ns, "close": str(each.close), "volume": str(each.volume)}
-        for each in found
-    ]
+    return to_plain(found)
 
 
 @app.get("/health")

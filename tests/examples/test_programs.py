@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,20 @@ def test_the_imbalance_of_200_books_is_ranked(capsys: pytest.CaptureFixture[str]
     assert all(-1 <= value <= 1 for value in values)
 
 
+def test_a_history_is_whole_in_its_parquet_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "candles.parquet"
+    rows = load("history_to_parquet").main(["--days", "5", "--output", str(path)])
+    assert "100%" in capsys.readouterr().out
+    times = parquet.read_table(path, columns=["open_time"])["open_time"].cast("int64").to_pylist()
+    assert len(times) == rows
+    assert rows in (5 * 24 * 60 - 1, 5 * 24 * 60), "but for the minute that is still open"
+    assert {after - before for before, after in pairwise(times)} == {60 * 10**9}
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
 def test_the_web_application_serves_prices_candles_and_its_health() -> None:
     module = load("web_app")
 
@@ -64,7 +79,7 @@ def test_the_web_application_serves_prices_candles_and_its_health() -> None:
                 await asyncio.sleep(0.01)
             quotes = await ask(client, "/quotes")
             assert set(quotes) == {"BTC/USDT", "ETH/USDT"}
-            assert re.fullmatch(r"\d+(\.\d+)?", quotes["BTC/USDT"]["bid"])
+            assert re.fullmatch(r"\d+(\.\d+)?", quotes["BTC/USDT"]["bid_price"])
             assert len(await ask(client, "/candles?symbol=BTC/USDT&limit=3")) == 3
             refused = await ask(client, "/candles?symbol=BCT/USDT", 422)
             assert "BTC/USDT" in refused["detail"]
