@@ -38,7 +38,7 @@ ROOMS: dict[str, str] = {
     "conformance/judges": "conformance/workbench",
     "conformance/themes": "conformance/judges",
     "conformance": "conformance/themes",
-    "cli": "conformance",
+    "cli": "conformance frames",
     "cli/live": "cli",
     "cli/commands": "cli/live",
 }

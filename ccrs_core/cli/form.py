@@ -119,3 +119,14 @@ def bar(share: float, width: int, *, mirrored: bool = False) -> str:
 
 def plural(number: int, word: str) -> str:
     return f"{count(number)} {word}" if number == 1 else f"{count(number)} {word}s"
+
+
+def file_size(count: float) -> str:
+    """Bytes, by thousands."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.2f} GB"

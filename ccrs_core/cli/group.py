@@ -20,6 +20,7 @@ COMMANDS = {
     "exchanges": "The installed exchanges and what they offer.",
     "instruments": "What an exchange trades.",
     "watch": "Market data, live: a table for people, or JSON lines.",
+    "history": "Fetch histories into a file: Parquet, CSV or JSON lines.",
     "record": "Write raw frames to a file, in both directions.",
     "replay": "Play a recording back through the same codecs and books.",
     "emulator": "Run an exchange of its own protocol on this machine.",

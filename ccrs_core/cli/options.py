@@ -12,6 +12,7 @@ import click
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS, INTERVALS, Channel, Interest
+from ccrs_core.several.names import is_qualified, qualified, split
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
@@ -225,6 +226,23 @@ def clients(
         seed=seed,
         rate=rate,
     )
+
+
+def addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The exchanges, and the symbols: plain ones of one exchange, or each with its own.
+
+    :raises UsageError: where it isn't told whose a symbol is.
+    """
+    if not is_qualified(exchange):
+        check_exchange(exchange)
+        if not symbols:
+            raise click.UsageError("Missing argument 'SYMBOL...'.", click.get_current_context())
+        return [exchange], list(symbols)
+    wanted = list(dict.fromkeys([exchange, *symbols]))
+    for each in wanted:
+        if not is_qualified(each):
+            raise UsageError(f"whose {each}? Say {qualified(split(exchange)[0] or '', each)}")
+    return list(dict.fromkeys(split(each)[0] or "" for each in wanted)), wanted
 
 
 def check_exchange(name: str) -> None:

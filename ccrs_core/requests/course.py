@@ -60,10 +60,10 @@ class Course:
     happens in between, ``place`` is where it goes on.
     """
 
-    def __init__(self, place: Bookmark, instrument: Instrument, *, rows: int = ROWS) -> None:
+    def __init__(self, place: Bookmark, instrument: Instrument, *, rows: int | None = None) -> None:
         self.place = place
         self._instrument = instrument
-        self._rows = self._limit = rows
+        self._rows = self._limit = ROWS if rows is None else rows
         self._width_ns = _first_width(place)
         self._time_of = _TIMES[place.series]
         self._asked: Request[Any] | None = None

@@ -90,7 +90,7 @@ def command(
         if new and not writer.bytes and path.is_file():
             path.unlink()
         if writer.frames:
-            note(f"{form.count(writer.frames)} frames, {_size(writer.bytes)} in {path}")
+            note(f"{form.count(writer.frames)} frames, {form.file_size(writer.bytes)} in {path}")
 
 
 async def _header(
@@ -157,17 +157,7 @@ async def _follow(
             shown = now
             spinner.update(
                 f"recording  {form.span(now - started)}  {form.count(writer.frames)} frames  "
-                f"{_size(writer.bytes)}  {len(client.status().connections)} connections"
+                f"{form.file_size(writer.bytes)}  {len(client.status().connections)} connections"
             )
         if writer.failure is not None or (count is not None and writer.frames >= count):
             return
-
-
-def _size(count: float) -> str:
-    if count < 1000:
-        return f"{count:.0f} B"
-    for unit in ("kB", "MB"):
-        count /= 1000
-        if count < 1000:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1000:.2f} GB"

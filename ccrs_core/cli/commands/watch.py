@@ -17,7 +17,7 @@ from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.several.names import is_qualified, qualified, split
+from ccrs_core.several.names import is_qualified, split
 
 if TYPE_CHECKING:
     from ccrs_core.cli.live.books import Books
@@ -93,7 +93,7 @@ def command(
     """
     if status and not as_json:
         raise UsageError("--status goes with --json; the table has it anyway")
-    exchanges, wanted = _addressed(exchange, symbols)
+    exchanges, wanted = options.addressed(exchange, symbols)
     loop_factory = watch_loop.factory(loop, busy=busy)
     interests = options.interests(wanted, [channel], depth, interval)
     how: dict[str, Any] = {"connections": connections, "stale_after": stale_after}
@@ -134,20 +134,6 @@ def command(
             )
 
     interrupts.run(many() if several else one(), loop_factory)
-
-
-def _addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The exchanges, and the symbols: plain ones of one exchange, or each with its own."""
-    if not is_qualified(exchange):
-        options.check_exchange(exchange)
-        if not symbols:
-            raise click.UsageError("Missing argument 'SYMBOL...'.", click.get_current_context())
-        return [exchange], list(symbols)
-    wanted = list(dict.fromkeys([exchange, *symbols]))
-    for each in wanted:
-        if not is_qualified(each):
-            raise UsageError(f"whose {each}? Say {qualified(split(exchange)[0] or '', each)}")
-    return list(dict.fromkeys(split(each)[0] or "" for each in wanted)), wanted
 
 
 async def consume(
