@@ -33,6 +33,7 @@ html_title = f"ccrs {release}"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "requirements.txt"]
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_copy_source = False
 html_show_sphinx = False
 html_static_path = ["_static"]
