@@ -7,7 +7,10 @@ programs whose own tests run them.
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import configparser
+import inspect
 import re
 import shlex
 import shutil
@@ -85,22 +88,33 @@ def test_every_code_block_of_a_page_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks(page):
-        included = INCLUDED.match(block.head)
-        if included is not None:
-            follow((page.parent / included["path"]).resolve(), tmp_path)
-        if block.kind == "python":
-            # Its lines are counted from its place in the page, for tracebacks.
-            code = "\n" * block.line + block.body
-            exec(compile(code, str(page), "exec", dont_inherit=True), namespace)
-        elif block.kind == "console":
-            for line in block.body.splitlines():
-                if line.startswith("$ "):
-                    run(line.removeprefix("$ "), tmp_path)
-        elif block.kind == "toml":
-            tomllib.loads(block.body)
-        elif block.kind == "ini":
-            configparser.ConfigParser(strict=False, interpolation=None).read_string(block.body)
+    with asyncio.Runner() as cells:
+        for block in blocks(page):
+            follow_block(block, page, tmp_path, namespace, cells)
+
+
+def follow_block(
+    block: Block, page: Path, tmp_path: Path, namespace: dict[str, Any], cells: asyncio.Runner
+) -> None:
+    """Do what a block says; one that awaits, as a notebook's cell does, on the page's own loop."""
+    included = INCLUDED.match(block.head)
+    if included is not None:
+        follow((page.parent / included["path"]).resolve(), tmp_path)
+    if block.kind == "python":
+        # Its lines are counted from its place in the page, for tracebacks.
+        code = "\n" * block.line + block.body
+        awaiting = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        waits = eval(compile(code, str(page), "exec", awaiting, dont_inherit=True), namespace)
+        if inspect.iscoroutine(waits):
+            cells.run(waits)
+    elif block.kind == "console":
+        for line in block.body.splitlines():
+            if line.startswith("$ "):
+                run(line.removeprefix("$ "), tmp_path)
+    elif block.kind == "toml":
+        tomllib.loads(block.body)
+    elif block.kind == "ini":
+        configparser.ConfigParser(strict=False, interpolation=None).read_string(block.body)
 
 
 def follow(file: Path, folder: Path) -> None:
