@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 # How long an example takes says how busy the machine is; tests whose subject is time measure it.
 settings.register_profile("ccrs", deadline=None)
 settings.load_profile("ccrs")
+
+# The settings of whoever runs the tests are none of theirs.
+os.environ["CCRS_CONFIG"] = os.devnull
 
 _NAMED = tuple(
     Path(__file__).parent / "tests" / path

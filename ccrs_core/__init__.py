@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
     from ccrs_core.client.history import History as History
+    from ccrs_core.client.settings import Settings as Settings
+    from ccrs_core.client.settings import load_settings as load_settings
     from ccrs_core.client.status import ClientStatus as ClientStatus
     from ccrs_core.client.status import ConnectionStatus as ConnectionStatus
     from ccrs_core.client.status import SubscriptionStatus as SubscriptionStatus
@@ -197,6 +199,7 @@ _HOME = {
     for module, names in {
         "client.client": "Client connect",
         "client.history": "History",
+        "client.settings": "Settings load_settings",
         "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
         "contract.budgets": "Budget Limits Pool",

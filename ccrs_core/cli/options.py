@@ -16,9 +16,9 @@ from ccrs_core.several.names import is_qualified, qualified, split
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
+    from ccrs_core.client.settings import Settings
     from ccrs_core.several.clients import Clients
     from ccrs_core.transport.base import Transport
-    from ccrs_core.transport.ways import Way
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,13 +59,17 @@ def target(command: F) -> F:
         (
             click.option(
                 "--environment",
-                default="mainnet",
-                show_default=True,
+                show_default="mainnet",
                 metavar="NAME",
                 help="mainnet, testnet or demo, where the exchange has them; or emulator.",
             ),
             click.option("--base-url", metavar="URL", help="One address instead of all others."),
             click.option("--proxy", metavar="URL", help="http://… or socks5://…, for everything."),
+            click.option(
+                "--proxy-from-env",
+                is_flag=True,
+                help="Through HTTPS_PROXY, ALL_PROXY and kin, but for NO_PROXY.",
+            ),
             click.option(
                 "--way",
                 "ways",
@@ -136,11 +140,12 @@ market_option = click.option(
 )
 
 
-def place(environment: str, base_url: str | None = None, **_: Any) -> str:
+def place(exchange: str, **where: Any) -> str:
     """What to call the place that the options of :func:`target` lead to."""
     from ccrs_core.transport.addresses import named
 
-    return named(environment, base_url, None)
+    told = settings(exchange, **where)
+    return named(told.environment, told.base_url, told.addresses)
 
 
 def interests(
@@ -160,71 +165,58 @@ def interests(
 
 
 def client(
-    exchange: str,
-    *,
-    environment: str,
-    base_url: str | None,
-    proxy: str | None,
-    ways: Sequence[str],
-    ca_file: Path | None,
-    transport: str | None,
-    seed: int,
-    rate: float,
-    wrap: Callable[[Transport], Transport] | None = None,
+    exchange: str, *, wrap: Callable[[Transport], Transport] | None = None, **where: Any
 ) -> Client:
     """A client from the options of :func:`target`; ``wrap`` puts something around its transport."""
     from ccrs_core.client.client import connect
-    from ccrs_core.transport.base import TransportOptions
-    from ccrs_core.transport.options import Options
 
     check_exchange(exchange)
-    _check(rate)
-    settings = TransportOptions(proxy=proxy, ssl=_trust(ca_file))
-    made: Transport | str | None = transport
+    arguments = settings(exchange, **where).arguments()
     if wrap is not None:
         from ccrs_core.transport.choice import make_transport
 
-        made = wrap(make_transport(transport, settings))
-    return connect(
-        exchange,
-        environment=environment,
-        base_url=base_url,
-        options=Options(transport=settings, ways=_ways(ways)),
-        transport=made,
-        seed=seed,
-        rate=rate,
-    )
+        network = arguments["options"].transport
+        arguments["transport"] = wrap(make_transport(arguments["transport"], network))
+    return connect(exchange, **arguments, seed=where["seed"], rate=where["rate"])
 
 
-def clients(
-    exchanges: Sequence[str],
+def clients(exchanges: Sequence[str], **where: Any) -> Clients:
+    """Clients of several exchanges from the options of :func:`target`."""
+    from ccrs_core.several.clients import connect_many
+
+    if where["base_url"] is not None:
+        raise UsageError("--base-url is the address of one exchange: ccrs watch EXCHANGE SYMBOL...")
+    return connect_many(*(client(exchange, **where) for exchange in exchanges))
+
+
+def settings(
+    exchange: str,
     *,
-    environment: str,
+    environment: str | None,
     base_url: str | None,
     proxy: str | None,
+    proxy_from_env: bool,
     ways: Sequence[str],
     ca_file: Path | None,
     transport: str | None,
-    seed: int,
     rate: float,
-) -> Clients:
-    """Clients of several exchanges from the options of :func:`target`."""
-    from ccrs_core.several.clients import connect_many
-    from ccrs_core.transport.base import TransportOptions
-    from ccrs_core.transport.options import Options
+    **_: Any,
+) -> Settings:
+    """What the options of :func:`target` say of an exchange, and of what they don't the variables
+    and the file."""
+    from ccrs_core.client.settings import load_settings
 
-    _check(rate)
-    if base_url is not None:
-        raise UsageError("--base-url is the address of one exchange: ccrs watch EXCHANGE SYMBOL...")
-    return connect_many(
-        *exchanges,
+    if not 0 < rate < math.inf:
+        raise UsageError(f"--rate must be above zero, not {rate:g}")
+    return load_settings(
+        exchange,
         environment=environment,
-        options=Options(
-            transport=TransportOptions(proxy=proxy, ssl=_trust(ca_file)), ways=_ways(ways)
-        ),
+        base_url=base_url,
+        proxy=proxy,
+        trust_env=proxy_from_env or None,
+        ways=list(ways) or None,
+        ca_file=ca_file,
         transport=transport,
-        seed=seed,
-        rate=rate,
     )
 
 
@@ -255,25 +247,3 @@ def check_exchange(name: str) -> None:
             f"{name} is no exchange: its name stands first, then the symbols (ccrs exchanges lists "
             "those that are installed)"
         )
-
-
-def _check(rate: float) -> None:
-    if not 0 < rate < math.inf:
-        raise UsageError(f"--rate must be above zero, not {rate:g}")
-
-
-def _ways(texts: Sequence[str]) -> list[Way]:
-    from ccrs_core.transport.ways import Way
-
-    return [Way.parse(text) for text in texts]
-
-
-def _trust(ca_file: Path | None) -> Any:
-    if ca_file is None:
-        return None
-    import ssl
-
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (ssl.SSLError, OSError) as error:
-        raise UsageError(f"{ca_file} holds no certificates: {error}") from None

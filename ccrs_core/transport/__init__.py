@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ccrs_core.transport.http import HttpTransport
     from ccrs_core.transport.names import dial, one_address
     from ccrs_core.transport.pace import Deadline
+    from ccrs_core.transport.proxies import Proxies
     from ccrs_core.transport.proxy import SOCKS, Proxy, parse_proxy
     from ccrs_core.transport.trouble import said
 
@@ -40,6 +41,7 @@ _HOMES = {
     "http": ("HttpTransport",),
     "names": ("dial", "one_address"),
     "pace": ("Deadline",),
+    "proxies": ("Proxies",),
     "proxy": ("SOCKS", "Proxy", "parse_proxy"),
     "trouble": ("said",),
 }
@@ -52,6 +54,7 @@ __all__ = [
     "Connection",
     "Deadline",
     "HttpTransport",
+    "Proxies",
     "Proxy",
     "Reroutable",
     "ServingConnection",

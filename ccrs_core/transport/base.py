@@ -20,11 +20,15 @@ class TransportOptions:
     """Network settings, the same for REST and WebSocket.
 
     ``proxy`` is ``http://[user:password@]host:port`` (CONNECT) or ``socks5://…`` (needs the extra
-    ``ccrs-core[socks]``). ``ssl`` replaces the default verification. ``source_address`` is the
-    local IP address to connect from. ``compression`` offers permessage-deflate. Times are seconds.
+    ``ccrs-core[socks]``). With ``trust_env``, and without ``proxy``, it is what the environment
+    says (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``) when the transport is made;
+    this machine itself is then reached directly. ``ssl`` replaces the default verification.
+    ``source_address`` is the local IP address to connect from. ``compression`` offers
+    permessage-deflate. Times are seconds.
     """
 
     proxy: str | None = attrs.field(default=None, repr=False)
+    trust_env: bool = attrs.field(default=False, validator=checks.of(bool))
     ssl: ssl.SSLContext | None = None
     source_address: str | None = attrs.field(
         default=None, validator=attrs.validators.optional(checks.of(str))

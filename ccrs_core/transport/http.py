@@ -32,7 +32,8 @@ from ccrs_core.errors import (
 from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
 from ccrs_core.transport.connectors import connector
 from ccrs_core.transport.pace import Deadline
-from ccrs_core.transport.proxy import SOCKS, parse_proxy
+from ccrs_core.transport.proxies import Proxies
+from ccrs_core.transport.proxy import SOCKS, Proxy
 from ccrs_core.transport.trouble import said
 
 _TEXT = aiohttp.WSMsgType.TEXT
@@ -53,20 +54,21 @@ class HttpTransport:
 
     def __init__(self, options: TransportOptions | None = None) -> None:
         self._options = TransportOptions() if options is None else options
-        proxy = self._options.proxy
-        self._proxy = None if proxy is None else parse_proxy(proxy)
-        if self._proxy is not None and self._proxy.scheme in SOCKS:
+        self._proxies = Proxies(self._options)
+        if any(proxy.scheme in SOCKS for proxy in self._proxies.all):
             _check_socks(self._options)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
         self._connections: set[HttpConnection] = set()
         self._closed = False
 
-    def _client(self) -> aiohttp.ClientSession:
+    def _client(self, url: str) -> aiohttp.ClientSession:
         if self._closed:
             raise TransportError("the transport is closed")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=connector(self._options, self._proxy),
+        proxy = self._proxies.to(url)
+        session = self._sessions.get(proxy)
+        if session is None:
+            session = self._sessions[proxy] = aiohttp.ClientSession(
+                connector=connector(self._options, proxy),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_refuse_redirects,),
@@ -74,8 +76,8 @@ class HttpTransport:
             )
             # aiohttp sends a second time what got no answer, and PUT and DELETE count as harmless;
             # here each attempt is the caller's decision, and within the caller's budget.
-            self._session._retry_connection = False
-        return self._session
+            session._retry_connection = False
+        return session
 
     async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> HttpConnection:
         options = self._options
@@ -83,7 +85,7 @@ class HttpTransport:
         target = _parsed(url)
         try:
             async with Deadline(options.connect_timeout):
-                socket = await self._client().ws_connect(
+                socket = await self._client(url).ws_connect(
                     target,
                     headers=CIMultiDict(headers),
                     timeout=aiohttp.ClientWSTimeout(ws_close=options.close_timeout),
@@ -147,7 +149,7 @@ class HttpTransport:
         try:
             async with (
                 Deadline(options.request_timeout),
-                self._client().request(
+                self._client(base_url).request(
                     request.method,
                     target,
                     headers={"Accept-Encoding": "gzip, deflate", **request.headers},
@@ -184,8 +186,8 @@ class HttpTransport:
         self._closed = True
         for connection in tuple(self._connections):
             connection.abort()
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             # It waits for what is being sent; a peer that reads nothing must not hold us up.
             with contextlib.suppress(TimeoutError):
                 async with Deadline(self._options.close_timeout):

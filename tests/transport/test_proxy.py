@@ -176,6 +176,51 @@ def test_streams_and_requests_alike_go_through_the_proxy(
 
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
+def test_on_request_the_way_is_the_environment_s_for_streams_and_requests(
+    make: Make, kind: type[HttpProxy | SocksProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        proxy = kind()
+        scheme = "http" if kind is HttpProxy else "socks5"
+        async with (
+            serve(proxy) as through,
+            websocket(echo) as url,
+            serve(time) as address,
+        ):
+            monkeypatch.setenv("HTTP_PROXY", f"{scheme}://{through}")
+            monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # for wss:// and https:// alone
+            port = address.rpartition(":")[2]
+            hidden, base_url = url.replace("127.0.0.1", HIDDEN), f"http://{HIDDEN}:{port}"
+            silent = make(TransportOptions())
+            with pytest.raises(ConnectFailed):
+                await silent.connect(hidden)
+            await silent.aclose()
+            transport = make(TransportOptions(trust_env=True))
+            connection = await transport.connect(hidden)
+            await connection.send("hello")
+            assert await connection.receive() == [b"hello"]
+            assert (await transport.request(base_url, HttpRequest("GET", "/time"))).body == b"noon"
+            local = await transport.request(f"http://{address}", HttpRequest("GET", "/time"))
+            assert local.body == b"noon"
+            await connection.close()
+            with pytest.raises(ConnectFailed, match=r"refused|127"):
+                await transport.connect(hidden.replace("ws:", "wss:"))
+            await transport.aclose()
+            monkeypatch.setenv("NO_PROXY", f"{HIDDEN}:1, {HIDDEN}:{port}")
+            direct = make(TransportOptions(trust_env=True))
+            with pytest.raises(ConnectFailed):
+                await direct.request(base_url, HttpRequest("GET", "/time"))
+            await (await direct.connect(hidden)).close()
+            await direct.aclose()
+        assert proxy.targets == [HIDDEN] * 3
+
+    pytest.importorskip("aiohttp_socks")
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    run(main)
+
+
+@pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
 def test_the_name_is_not_resolvable_without_the_proxy(make: Make, kind: type[object]) -> None:
     async def main() -> None:
         transport = make()

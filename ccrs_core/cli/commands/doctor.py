@@ -63,11 +63,13 @@ def command(exchange: str, **where: Any) -> int:
     One line and a verdict each; ends with 1 where anything failed.
     """
 
+    transport = options.settings(exchange, **where).transport
+
     async def main() -> int:
         failed = 0
         async with options.client(exchange, **where) as client:
             with progress(f"checking {exchange}"):
-                async for verdict in examine(client, where["proxy"], where["transport"]):
+                async for verdict in examine(client, transport):
                     failed += verdict.outcome == FAILED
                     _say(verdict)
         return failed
@@ -85,20 +87,22 @@ def _say(verdict: Verdict) -> None:
     )
 
 
-async def examine(
-    client: Client, proxy: str | None = None, transport_name: str | None = None
-) -> AsyncIterator[Verdict]:
+async def examine(client: Client, transport_name: str | None = None) -> AsyncIterator[Verdict]:
     """Check everything, one verdict after the other; what builds on a failed step is left out."""
     addresses, settings = client._addresses, client.options.transport
     assert addresses is not None
     exchange = client.exchange
     reachable: set[str] = set()
-    hosts = dict.fromkeys(
-        _host(proxy or url) for url in (addresses["rest"], *_stream_urls(exchange, addresses))
-    )
-    for scheme, host, port in hosts:
+    from ccrs_core.transport.proxies import Proxies
+
+    proxies = Proxies(settings)
+    ways: dict[tuple[str, str, int], bool] = {}
+    for url in (addresses["rest"], *_stream_urls(exchange, addresses)):
+        proxy = proxies.to(url)
+        ways[_host(url if proxy is None else str(proxy))] = proxy is not None
+    for (scheme, host, port), through in ways.items():
         good = True
-        async for verdict in _network(scheme, host, port, settings, through=proxy is not None):
+        async for verdict in _network(scheme, host, port, settings, through=through):
             good = good and verdict.outcome != FAILED
             yield verdict
         if good:
@@ -108,7 +112,8 @@ async def examine(
     transport = make_transport(transport_name, settings)
     try:
         yield Verdict("transport", OK, described(transport))
-        if _host(proxy or addresses["rest"])[1] not in reachable:
+        first = proxies.to(addresses["rest"])
+        if _host(addresses["rest"] if first is None else str(first))[1] not in reachable:
             return
         async for verdict in _rest(exchange, transport, addresses["rest"], client._headers):
             yield verdict

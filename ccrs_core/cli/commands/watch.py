@@ -98,7 +98,7 @@ def command(
     interests = options.interests(wanted, [channel], depth, interval)
     how: dict[str, Any] = {"connections": connections, "stale_after": stale_after}
     several = is_qualified(exchange)
-    title = f"{', '.join(exchanges)} · {options.place(**where)} · {channel.value}"
+    title = f"{', '.join(exchanges)} · {options.place(exchanges[0], **where)} · {channel.value}"
     sink: Sink
     if as_json:
         sink = JsonLines(levels, with_status=status)

@@ -28,10 +28,10 @@ from ccrs_core.transport import (
     SOCKS,
     Deadline,
     HttpTransport,
+    Proxies,
     Proxy,
     dial,
     one_address,
-    parse_proxy,
     said,
 )
 from ccrs_picows.connection import PicowsConnection, Watch
@@ -59,7 +59,7 @@ class PicowsTransport:
                 'transport="aiohttp"'
             )
         self._rest = HttpTransport(options)
-        self._proxy = None if options.proxy is None else parse_proxy(options.proxy)
+        self._proxies = Proxies(options)
         self._context = options.ssl
         # Less than the time for all of it, so that where a host isn't found, that is what is told.
         self._seconds = 0.9 * options.connect_timeout
@@ -79,7 +79,7 @@ class PicowsTransport:
             return attempt.made()
         except Exception as error:
             attempt.drop()
-            failure = self._not_connected(target.where, error)
+            failure = self._not_connected(target, error)
         except BaseException:
             attempt.drop()
             raise
@@ -92,14 +92,14 @@ class PicowsTransport:
     async def _dial(
         self, target: _Target, headers: Sequence[tuple[str, str]], attempt: _Attempt
     ) -> None:
-        options, proxy = self._options, self._proxy
+        options, proxy = self._options, self._proxies.to(target.url)
         if target.secure and self._context is None:
             self._context = ssl.create_default_context()
         tunnelled = proxy is not None and proxy.scheme not in SOCKS
 
         async def plug(endpoint: picows.WSParsedURL) -> socket.socket:
             if proxy is None or tunnelled:  # then the endpoint is the proxy
-                attempt.socket = await self._plain(endpoint.host, endpoint.port)
+                attempt.socket = await self._plain(endpoint.host, endpoint.port, proxy)
             else:
                 found = await one_address(proxy.host, self._seconds)
                 way = attrs.evolve(proxy, host=found)
@@ -121,20 +121,21 @@ class PicowsTransport:
                 logger_name=cast(Any, attempt.watch),
             )
 
-    async def _plain(self, host: str, port: int) -> socket.socket:
+    async def _plain(self, host: str, port: int, proxy: Proxy | None) -> socket.socket:
         """A socket that is connected to one of the host's addresses."""
         source = self._options.source_address
         try:
             return await dial(host, port, seconds=self._seconds, source=source)
         except (OSError, ConnectFailed) as error:
-            where = "" if self._proxy is None else f"proxy {self._proxy}: "
+            where = "" if proxy is None else f"proxy {proxy}: "
             raise ConnectFailed(f"{where}{said(error)}") from error
 
-    def _not_connected(self, where: str, error: Exception) -> CcrsError:
+    def _not_connected(self, target: _Target, error: Exception) -> CcrsError:
+        where = target.where
         if self._closed:
             return ConnectFailed(f"{where}: the transport is closed")
         if isinstance(error, python_socks.ProxyError):
-            return ConnectFailed(f"{where}: proxy {self._proxy}: {error}")
+            return ConnectFailed(f"{where}: proxy {self._proxies.to(target.url)}: {error}")
         if isinstance(error, TimeoutError):
             seconds = self._options.connect_timeout
             return ConnectFailed(f"{where}: no connection within {seconds:g} s")
