@@ -61,7 +61,7 @@ class Settings:
     options: Options = attrs.field(factory=Options)
 
     def arguments(self) -> dict[str, Any]:
-        """Those of :func:`connect`: ``connect("bybit", **settings.arguments())``."""
+        """Those of :func:`connect`: ``connect(exchange, **settings.arguments())``."""
         return {field.name: getattr(self, field.name) for field in attrs.fields(Settings)}
 
 
