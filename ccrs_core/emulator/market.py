@@ -281,9 +281,10 @@ class SimulatedMarket:
         buy = rng.random() < 0.5 + self._lean()
         side = Side.BUY if buy else Side.SELL
         what = rng.random()
-        spread = ask - bid
+        step = self.rules.step_at(ask) if self.listing.coarser else 1
+        spread = (ask - bid) // step
         if spread > 1 and what < 0.5:
-            inside = 1 + (spread - 2) * int(rng.random() ** 2 * 100) // 100
+            inside = step * (1 + (spread - 2) * int(rng.random() ** 2 * 100) // 100)
             self._limit(side, bid + inside if buy else ask - inside)
             return Changed.NOTHING
         if what < 0.3 and not self.still & Changed.TRADES:

@@ -335,7 +335,7 @@ def _greeks(row: Figures) -> list[Cell]:
         form.percent(g.bid_iv),
         form.percent(g.ask_iv),
         *(form.rough(value) for value in (g.delta, g.gamma, g.vega, g.theta)),
-        form.price(g.underlying_price),
+        form.size(g.underlying_price, 10),
         *_pace(row),
     ]
 

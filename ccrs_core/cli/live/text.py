@@ -85,7 +85,7 @@ def _content(row: Figures) -> str:
             ivs = f"iv {form.percent(g.mark_iv)} bid {form.percent(g.bid_iv)}"
             figures = {"delta": g.delta, "gamma": g.gamma, "vega": g.vega, "theta": g.theta}
             told = " ".join(f"{name} {form.rough(value)}" for name, value in figures.items())
-            underlying = form.price(g.underlying_price)
+            underlying = form.size(g.underlying_price, 10)
             return f"{ivs} ask {form.percent(g.ask_iv)}  {told}  underlying {underlying}"
         case IndexPrice(index_price=index):
             return f"index {index:f}"

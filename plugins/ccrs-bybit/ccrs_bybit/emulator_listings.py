@@ -30,7 +30,7 @@ _HOUR_NS = 3600 * NS_PER_SECOND
 _LAUNCH_NS, _DAY_NS = utc_ns(2023, 3, 1, 8), 24 * _HOUR_NS
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _QUARTER_LETTERS = {3: "H", 6: "M", 9: "U", 12: "Z"}
-VOLATILITY = 0.55
+VOLATILITY = 0.5
 
 
 @attrs.frozen

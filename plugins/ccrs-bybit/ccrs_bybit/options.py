@@ -154,6 +154,8 @@ class OptionTickerReader(StreamReader):
                 continue
             (event,) = message.events
             told = attrs.evolve(event, exchange_time_ns=None, received_time_ns=0)
+            if told == Greeks(self.exchange, self.symbol, None, 0):
+                continue  # all is blank
             if told != self._told.get(channel):
                 self._told[channel] = told
                 found.append(message)

@@ -48,6 +48,7 @@ from ccrs_core.wire import (
     ns_of_ms,
 )
 from ccrs_okx.indices import index_stream
+from ccrs_okx.options import family_of, summary_of
 from ccrs_okx.sizes import contract_of
 from ccrs_okx.symbols import INSTRUMENT_TYPES, index_of, instrument_type
 from ccrs_okx.unnumbered import LIQUIDATIONS, CandleReader, LiquidationReader
@@ -413,6 +414,8 @@ def stream_of(subscription: Subscription) -> Stream:
         return index_stream(index_of(subscription.instrument))
     if channel is Channel.OPEN_INTEREST:
         return HELD[subscription.instrument.quote == "USD"]
+    if channel is Channel.GREEKS:
+        return summary_of(family_of(subscription.instrument))
     if channel is Channel.LIQUIDATIONS:
         return LIQUIDATED[instrument_type(subscription.instrument)]
     return _SPECIAL.get((market, channel), CHANNELS[channel])

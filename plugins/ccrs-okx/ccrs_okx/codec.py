@@ -32,6 +32,7 @@ from ccrs_core.wire import Head, Stream, TableCodec
 from ccrs_okx.channels import stream_of
 from ccrs_okx.error_codes import NOT_NOW
 from ccrs_okx.indices import INDICES
+from ccrs_okx.options import SUMMARY
 from ccrs_okx.symbols import index_of, instrument_type
 from ccrs_okx.unnumbered import LIQUIDATIONS
 
@@ -76,8 +77,8 @@ class OkxCodec(TableCodec):
         return stream_of(subscription)
 
     def topic(self, subscription: Subscription) -> str:
-        """Those of liquidations and index prices have an instrument too, although they come for a
-        whole type, or for all that follow an index."""
+        """Those of liquidations, index prices and greeks have an instrument too, although they come
+        for a whole type, for all that follow an index, or for a family."""
         channel, _, _ = super().topic(subscription).partition(":")
         return f"{channel}:{subscription.instrument.native}"
 
@@ -92,17 +93,19 @@ class OkxCodec(TableCodec):
         # Those of liquidations share one argument.
         if subscription.channel is Channel.LIQUIDATIONS:
             return instrument_type(subscription.instrument)
-        # So do those of one index.
-        of_index = subscription.channel is Channel.INDEX_PRICE
-        return f"{INDICES}:{index_of(subscription.instrument)}" if of_index else None
+        # So do those of one index, and of one family.
+        if subscription.channel is Channel.INDEX_PRICE:
+            return f"{INDICES}:{index_of(subscription.instrument)}"
+        return self._name(subscription) if subscription.channel is Channel.GREEKS else None
 
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         self.open(subscriptions)
         return self._request("subscribe", subscriptions, request_id)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
-        """Ends the topics. Liquidations of a type, and an index, end with the last instrument that
-        they are wanted of; until then they are asked for again instead, which changes nothing."""
+        """Ends the topics. Liquidations of a type, an index, and greeks of a family end with the
+        last instrument that they are wanted of; until then they are asked for again instead, which
+        changes nothing."""
         self.close(subscriptions)
         left = [each for each in subscriptions if self.carried(self._name(each))]
         if left:
@@ -116,7 +119,7 @@ class OkxCodec(TableCodec):
         names = dict.fromkeys(map(self._name, subscriptions))
         arguments = []
         for channel, _, about in (name.partition(":") for name in names):
-            kind = "instType" if channel == LIQUIDATIONS else "instId"
+            kind = _ARGUMENTS.get(channel, "instId")
             arguments.append({"channel": channel, kind: about})
         return orjson.dumps({"id": request_id, "op": op, "args": arguments}).decode()
 
@@ -161,15 +164,21 @@ class OkxCodec(TableCodec):
 
     def _answered(self, name: str, request_id: str | None) -> tuple[str, ...] | None:
         """The topics that an answer is about; None for all of its request."""
-        if name.startswith((LIQUIDATIONS, INDICES)):
+        if name.startswith((LIQUIDATIONS, INDICES, SUMMARY)):
             # A request for them has no other argument.
             return self.carried(name) if request_id is None else None
         return self.carried(name) or (name,)
 
 
+_ARGUMENTS = {LIQUIDATIONS: "instType", SUMMARY: "instFamily"}
+"""What is named of channels that aren't of one instrument."""
+
+
 def _named(arg: Any) -> str:
-    about = arg["instId"] if "instId" in arg else arg.get("instType", "")
-    return ":".join([arg["channel"], about])
+    for kind in ("instId", "instFamily", "instType"):
+        if kind in arg:
+            return ":".join([arg["channel"], arg[kind]])
+    return ":".join([arg["channel"], ""])
 
 
 def _refused(text: str) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ from ccrs_core.emulator import (
     Visitor,
     json_object,
 )
-from ccrs_okx.emulator_listings import FUTURES, SWAP, listings
+from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, family, listings
+from ccrs_okx.emulator_options import Summaries
 from ccrs_okx.emulator_rest import Rest, failure
 from ccrs_okx.emulator_streams import Books, business, index, liquidations, public
 
@@ -146,6 +147,14 @@ class OkxDialect(Dialect):
         """The broadcast of a channel; None where OKX has none of that name under a path."""
         venue = self.venue
         channel, _, about = topic.partition(":")
+        if (path, channel) == (PUBLIC, "opt-summary"):
+            chain = [each for each in venue.listed(OPTION) if family(each) == about]
+            return venue.broadcast(
+                path,
+                topic,
+                lambda: Summaries(topic, [venue.market(each) for each in chain]),
+                listed=bool(chain),
+            )
         of_type = (path, channel) == (PUBLIC, "liquidation-orders") and about in {SWAP, FUTURES}
         of_index = (path, channel) == (PUBLIC, "index-tickers")
         listing = None if of_type else self.indexed(about) if of_index else self.listing(about)
@@ -171,7 +180,9 @@ class OkxDialect(Dialect):
 
 def topic_of(arg: Mapping[str, Any]) -> str:
     """The emulator's name of what an argument asks for."""
-    return f"{arg.get('channel', '')}:{arg.get('instId') or arg.get('instType') or ''}"
+    kinds = ("instId", "instFamily", "instType")
+    about = next((arg[kind] for kind in kinds if arg.get(kind)), "")
+    return f"{arg.get('channel', '')}:{about}"
 
 
 class OkxVisitor(Visitor):

@@ -6,13 +6,14 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from ccrs_core import NS_PER_SECOND, InstrumentStatus, Market, OptionKind
-from ccrs_core.emulator import Listing, invented, quarters, utc_ns
+from ccrs_core.emulator import BlackScholes, Listing, invented, quarters, utc_ns, years_until
 
 SPOT, SWAP, FUTURES, OPTION = "SPOT", "SWAP", "FUTURES", "OPTION"
 TYPES = (SPOT, SWAP, FUTURES, OPTION)
@@ -172,6 +173,7 @@ def _futures(start_ns: int) -> Iterator[Listing]:
     yield settling.dated(dates[0], f"{coin}-USD-{dates[0]:%y%m%d}")
 
 
+_VOLATILITY = 0.5
 # Coin, middle strike, distance of strikes, lot, margin.
 _CHAINS = (
     ("BTC", 104_000, 4_000, "0.01", ""),
@@ -181,14 +183,25 @@ _CHAINS = (
 )
 
 
+def _worth(
+    coin: str, strike: int, day: datetime, kind: OptionKind, dollars: bool, start_ns: int
+) -> Decimal:
+    """What an option is worth at first, as a multiple of all ticks of its family."""
+    spot = next(float(price) for name, price, *_ in _COINS if name == coin)
+    years = max(0.0, years_until(int(day.timestamp()) * NS_PER_SECOND, start_ns))
+    value = BlackScholes.of(spot, strike, years, kind is OptionKind.CALL, _VOLATILITY).price
+    tick = Decimal(10) if dollars else Decimal("0.0005")
+    return max(1, round(Decimal(value if dollars else value / spot) / tick)) * tick
+
+
 def _options(start_ns: int) -> Iterator[Listing]:
     for coin, middle, between, lot, margin in _CHAINS:
         dollars = bool(margin)
         for day in quarters(start_ns, 2):
             for offset in (-1, 0, 1):
                 strike = middle + offset * between
-                worth = Decimal("0.045") + Decimal("0.005") * offset
                 for kind in OptionKind:
+                    worth = _worth(coin, strike, day, kind, dollars, start_ns)
                     code = f"{day:%y%m%d}-{strike}-{kind.value[0].upper()}"
                     option = Listing(
                         category=OPTION,
@@ -197,10 +210,12 @@ def _options(start_ns: int) -> Iterator[Listing]:
                         base=coin,
                         quote="USD",
                         settle="USD" if dollars else coin,
-                        tick=5 if dollars else "0.0005",
+                        tick=5 if dollars else "0.0001",
+                        coarser=((200, 2),) if dollars else ((50, 5),),
+                        underlying=(SWAP, f"{coin}-USD-SWAP"),
                         lot=lot,
                         max_size=Decimal(lot) * 1_000_000,
-                        price=worth * middle if dollars else worth,
+                        price=worth,
                         levels=40,
                         level_value=20_000 if dollars else Decimal("0.2"),
                         pace=0.05 if dollars else 0.5 if offset == 0 else 0.1,

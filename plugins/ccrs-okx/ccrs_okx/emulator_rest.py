@@ -28,9 +28,9 @@ from ccrs_core.emulator import (
     Wrong,
     candle_page,
     newest_payments,
-    trimmed,
 )
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
+from ccrs_okx.emulator_options import tick_bands
 from ccrs_okx.emulator_streams import INTERVALS
 from ccrs_okx.emulator_wire import (
     SIDES,
@@ -119,14 +119,10 @@ class Rest:
     def _tick_bands(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", (OPTION,))
         wanted = query.text("instFamily")
-        ticks = {family(each): each.tick for each in self._dialect.venue.listed(kind)}
+        bands = tick_bands(self._dialect.venue.listed(kind))
         return [
-            {
-                "instFamily": name,
-                "instType": kind,
-                "tickBand": [{"maxPx": "", "minPx": "0", "tickSz": trimmed(tick)}],
-            }
-            for name, tick in sorted(ticks.items())
+            {"instFamily": name, "instType": kind, "tickBand": bands[name]}
+            for name in sorted(bands)
             if wanted in {"", name}
         ]
 

@@ -53,8 +53,9 @@ FULL_DEPTH = 400
 _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
 )
-_OPTIONS = _SPOT | {Channel.MARK_PRICE, Channel.OPEN_INTEREST}
-_DERIVATIVES = _OPTIONS | {Channel.INDEX_PRICE, Channel.FUNDING, Channel.LIQUIDATIONS}
+_MARKED = _SPOT | {Channel.MARK_PRICE, Channel.OPEN_INTEREST}
+_OPTIONS = _MARKED | {Channel.GREEKS}
+_DERIVATIVES = _MARKED | {Channel.INDEX_PRICE, Channel.FUNDING, Channel.LIQUIDATIONS}
 _DEPTHS = (5, FULL_DEPTH)
 
 # 480 requests to subscribe, unsubscribe or log in per hour and connection; heartbeats, which OKX

@@ -30,6 +30,7 @@ from ccrs_core.wire import Stream
 from ccrs_okx.channels import BOOKS, CHANNELS
 from ccrs_okx.codec import INTERVALS
 from ccrs_okx.exchange import Okx
+from ccrs_okx.options import SUMMARY
 from ccrs_okx.symbols import EXCHANGE
 from ccrs_okx.unnumbered import LIQUIDATIONS
 
@@ -41,6 +42,7 @@ def _names(stream: Stream) -> list[str]:
 UNIFIED = {
     **{name: channel for channel, stream in CHANNELS.items() for name in _names(stream)},
     LIQUIDATIONS: Channel.LIQUIDATIONS,
+    SUMMARY: Channel.GREEKS,
 }
 DEPTHS = {name: depth for depth, stream in BOOKS.items() for name in _names(stream)}
 UNIFIED_INTERVALS = {native: unified for unified, native in INTERVALS.items()}
@@ -77,7 +79,7 @@ def _named(frame: bytes) -> Iterable[tuple[str, str]]:
         return
     if type(arg.get("instId")) is str:
         yield arg["channel"], arg["instId"]
-    elif arg["channel"] == LIQUIDATIONS and type(message["data"]) is list:
+    elif arg["channel"] in {LIQUIDATIONS, SUMMARY} and type(message["data"]) is list:
         for row in message["data"]:
             if type(row) is dict and type(row.get("instId")) is str:
                 yield arg["channel"], row["instId"]

@@ -38,10 +38,12 @@ from ccrs_core import (
     OpenInterest,
     Request,
     Subscription,
+    TickBand,
     TopOfBook,
     Trade,
 )
 from ccrs_core.wire import (
+    MALFORMED,
     Always,
     Best,
     By,
@@ -71,6 +73,7 @@ from ccrs_core.wire import (
 )
 from ccrs_okx.channels import TRADED, open_interest
 from ccrs_okx.codec import INTERVALS
+from ccrs_okx.options import bands_of
 from ccrs_okx.sizes import contract_of
 from ccrs_okx.symbols import INSTRUMENT_TYPES, instrument_type, instruments
 from ccrs_okx.unnumbered import candle, whole_row
@@ -167,8 +170,8 @@ def _read_server_time(
 #
 # Pages chain. Perpetuals come before dated contracts, and a cursor is the type that is asked for.
 # Options are listed by family, whose names must be asked for first: those of the tick bands, since
-# "public/underlying" names none of the unified margin. A cursor is the names of those that are
-# still to be listed.
+# "public/underlying" names none of the unified margin. A cursor is those that are still to be
+# listed, as JSON: each with the prices from which on it has which tick.
 
 
 def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
@@ -177,7 +180,7 @@ def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
         return _get("public/instruments", ("instType", cursor or types[0]))
     if cursor is None:
         return _get("public/instrument-tick-bands", ("instType", "OPTION"))
-    family = cursor.split(",", 1)[0]
+    family = orjson.loads(cursor)[0][0]
     return _get("public/instruments", ("instType", "OPTION"), ("instFamily", family))
 
 
@@ -187,19 +190,38 @@ def _read_instruments(
     market = request.market
     if market is Market.OPTION:
         if cursor is None:
-            found = read_rows(data, _family)
-            families = ",".join(dict.fromkeys(found.values))
-            return Answer([], families or None, found.left_out, found.reason)
-        return instruments(data, market).answer(cursor=cursor.partition(",")[2] or None)
+            return _read_families(data)
+        (_, bands), *others = orjson.loads(cursor)
+        known = [TickBand(*map(Decimal, band)) for band in bands]
+        further = orjson.dumps(others).decode() if others else None
+        return instruments(data, market, known).answer(cursor=further)
     types = INSTRUMENT_TYPES[market]
     place = types.index(cursor or types[0]) + 1
     return instruments(data, market).answer(cursor=types[place] if place < len(types) else None)
 
 
+def _read_families(data: list[Any]) -> Answer[list[Instrument]]:
+    """The families of options, with their ticks; one whose bands can't be read has none."""
+    found = read_rows(data, _family)
+    bands: dict[str, list[tuple[str, str]]] = {name: [] for name in found.values}
+    left_out, reason = found.left_out, found.reason
+    for row in data:
+        try:
+            told = [(str(b.from_price), str(b.tick_size)) for b in bands_of(row)]
+            if row["instFamily"]:
+                bands[row["instFamily"]] = told
+        except MALFORMED as error:
+            if type(row) is dict and row.get("instFamily") in bands:
+                left_out += 1
+                reason = reason or f"{error!r} in {row!r}"[:300]
+    cursor = orjson.dumps(list(bands.items())).decode() if bands else None
+    return Answer([], cursor, left_out, reason)
+
+
 def _family(row: Any) -> str | None:
     """The family that a row names; None where the name is to come."""
     family = row["instFamily"]
-    if type(family) is not str or "," in family:
+    if type(family) is not str:
         raise TypeError("families must be names")
     return family or None
 

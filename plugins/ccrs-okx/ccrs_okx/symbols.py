@@ -6,14 +6,15 @@ https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
-from ccrs_core import Instrument, InstrumentStatus, Market, OptionKind, unified_symbol
+from ccrs_core import Instrument, InstrumentStatus, Market, OptionKind, TickBand, unified_symbol
 from ccrs_core.wire import Rows, ns_of_ms, one_to_one, price, price_or_none, product, read_rows
+from ccrs_okx.options import banded
 from ccrs_okx.sizes import SCALED, shortest
 
 EXCHANGE = "okx"
@@ -53,16 +54,18 @@ def index_of(instrument: Instrument) -> str:
     return f"{instrument.base}-{instrument.quote}"
 
 
-def instruments(rows: Any, market: Market) -> Rows[Instrument]:
+def instruments(rows: Any, market: Market, bands: Sequence[TickBand] = ()) -> Rows[Instrument]:
     """The instruments of a market on one page of ``/api/v5/public/instruments``, each name once.
 
     Those of other markets, closed ones and those that can't be named one to one are left out: see
     :func:`~ccrs_core.wire.one_to_one`. Rows that can't be read are left out and counted, such as
     those of contracts that are only announced, of which a page may have no others.
+
+    :param bands: the ticks of the family that the page is of.
     """
     if type(rows) is list and rows and all(map(_is_announced, rows)):
         return Rows([], len(rows), "announced")
-    found = read_rows(rows, lambda row: _instrument(row, market))
+    found = read_rows(rows, lambda row: _instrument(row, market, bands))
     kept = one_to_one(i for i in found.values if i.status is not InstrumentStatus.CLOSED)
     return attrs.evolve(found, values=kept)
 
@@ -76,7 +79,9 @@ def _is_announced(row: Any) -> bool:
     )
 
 
-def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
+def _instrument(
+    row: Mapping[str, Any], market: Market, bands: Sequence[TickBand]
+) -> Instrument | None:
     native, kind = row["instId"], row["instType"]
     if not isinstance(native, str) or not native:
         raise TypeError("instId must be text")
@@ -103,6 +108,8 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
     strike = price(row["stk"]) if kind == "OPTION" else None
     option_kind = OPTION_KINDS[row["optType"]] if kind == "OPTION" else None
 
+    tick, ticks = banded(price_or_none(row.get("tickSz")), bands)
+
     def size(name: str) -> Decimal | None:
         found = price_or_none(row.get(name))
         if found is None or market not in SCALED:
@@ -119,7 +126,8 @@ def _instrument(row: Mapping[str, Any], market: Market) -> Instrument | None:
         settle=settle,
         # A state that OKX adds one day surely isn't plain trading.
         status=STATUSES.get(row["state"], InstrumentStatus.HALTED),
-        tick_size=price_or_none(row.get("tickSz")),
+        tick_size=tick,
+        tick_bands=ticks,
         lot_size=size("lotSz"),
         min_size=size("minSz"),
         max_size=size("maxLmtSz"),

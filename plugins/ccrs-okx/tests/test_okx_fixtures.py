@@ -281,7 +281,7 @@ def test_instrument_lists_of_all_years_are_read_whole(
 def test_options_are_listed_with_strike_and_expiry(year: str) -> None:
     response = answer(f"instruments-OPTION-{year}")
     found = Okx.endpoints[GetInstruments].decode(
-        GetInstruments(Market.OPTION), response, 1, "BTC-USD"
+        GetInstruments(Market.OPTION), response, 1, '[["BTC-USD",[]]]'
     )
     assert len(found.value) == len(orjson.loads(response.body)["data"])
     assert all(each.strike and each.expiry_ns and each.option_kind for each in found.value)
