@@ -57,6 +57,7 @@ from ccrs_core.wire.paging import (
 from ccrs_core.wire.refusals import STATUSES, http_error, json_object
 from ccrs_core.wire.scaled import product, sizes_in
 from ccrs_core.wire.shapes import ROWS, Shape
+from ccrs_core.wire.shared_rows import SharedRowsReader
 from ccrs_core.wire.streams import Head, ShapeReader, Stream, StreamReader
 from ccrs_core.wire.table_codec import TableCodec
 from ccrs_core.wire.values import (
@@ -119,6 +120,7 @@ __all__ = [
     "Scale",
     "Shape",
     "ShapeReader",
+    "SharedRowsReader",
     "Size",
     "Stream",
     "StreamReader",

@@ -6,7 +6,6 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/ticker
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, ClassVar
 
 import attrs
@@ -17,7 +16,6 @@ from ccrs_core import (
     Data,
     Greeks,
     IndexPrice,
-    LeftOut,
     MarkPrice,
     Message,
     OpenInterest,
@@ -27,8 +25,6 @@ from ccrs_core import (
     Unchanged,
 )
 from ccrs_core.wire import (
-    MALFORMED,
-    By,
     Kind,
     Ms,
     Price,
@@ -36,6 +32,7 @@ from ccrs_core.wire import (
     Rate,
     Shape,
     ShapeReader,
+    SharedRowsReader,
     Size,
     Stream,
     StreamReader,
@@ -61,13 +58,9 @@ def _shape(event: Any, **fields: Kind) -> Shape:
     return Shape(event, usual, {"exchange_time_ns": Ms("ts"), **fields}, only={"type": "snapshot"})
 
 
-def implied(volatility: Decimal | None) -> Decimal | None:
-    """An implied volatility; 0 is written where there is no price that would imply one."""
-    return volatility or None
-
-
 def _implied(path: str) -> Kind:
-    return By(implied, Size(path, absent=None))
+    """A volatility, above zero as prices are: 0 is written where no price implies one."""
+    return Price(path, absent=None)
 
 
 # Options have no orderbook.1; orderbook.25 is made of deltas, of which a lost one would leave a
@@ -162,46 +155,15 @@ class OptionTickerReader(StreamReader):
         return found or (Unchanged(self.topic),)
 
 
-class OptionTradesReader(StreamReader):
+class OptionTradesReader(SharedRowsReader):
     """``publicTrade`` of a coin: trades of all its options, of which some are wanted.
 
     https://bybit-exchange.github.io/docs/v5/websocket/public/trade
     """
 
-    joined: ClassVar[bool] = True
-
-    def __init__(self, topic: str, subscription: Subscription) -> None:
-        super().__init__(topic, subscription)
-        self._wanted: dict[str, ShapeReader] = {}
-        self.add(subscription)
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return tuple(reader.topic for reader in self._wanted.values())
-
-    def add(self, subscription: Subscription) -> None:
-        native = subscription.instrument.native
-        self._wanted[native] = ShapeReader(f"{PUBLIC_TRADE}.{native}", subscription, TRADES)
-
-    def drop(self, subscription: Subscription) -> bool:
-        self._wanted.pop(subscription.instrument.native, None)
-        return bool(self._wanted)
-
-    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        rows = frame["data"]
-        if type(rows) is not list:
-            raise TypeError("data isn't a list")
-        found: list[Message] = []
-        for row in rows:
-            reader = self._wanted.get(row["s"])
-            if reader is None:
-                continue
-            try:
-                found += reader.read({**frame, "data": [row]}, received_time_ns)
-            except MALFORMED as error:
-                # It takes none of the others away, which may be of other instruments.
-                found.append(LeftOut(reader.topic, f"{error!r} in {row!r}"[:200]))
-        return found or self.unknown(f"{len(rows)} trades of other options")
+    of_row: ClassVar[Shape] = TRADES
+    native_at: ClassVar[str] = "s"
+    own_topic: ClassVar[str] = f"{PUBLIC_TRADE}.{{native}}"
 
 
 _TICKER = Stream("tickers.{native}", OptionTickerReader)

@@ -10,32 +10,24 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, ClassVar
 
-from ccrs_core import Data, Greeks, Instrument, LeftOut, Message, StreamData, Subscription, TickBand
+from ccrs_core import Data, Greeks, Instrument, Message, StreamData, TickBand
 from ccrs_core.wire import (
-    MALFORMED,
-    By,
     Kind,
     Ms,
     Price,
     Rate,
     Shape,
-    ShapeReader,
-    Size,
+    SharedRowsReader,
     Stream,
-    StreamReader,
     price,
 )
 
 SUMMARY = "opt-summary"
 
 
-def implied(volatility: Decimal | None) -> Decimal | None:
-    """An implied volatility; 0 is written where there is no price that would imply one."""
-    return volatility or None
-
-
 def _implied(path: str) -> Kind:
-    return By(implied, Size(path, absent=None))
+    """A volatility, above zero as prices are: 0 is written where no price implies one."""
+    return Price(path, absent=None)
 
 
 # Greeks of Black and Scholes are in dollars ("BS"); the others are in coins, the way a position in
@@ -73,51 +65,17 @@ def family_of(instrument: Instrument) -> str:
     return instrument.native.rsplit("-", 3)[0]
 
 
-class SummaryReader(StreamReader):
+class SummaryReader(SharedRowsReader):
     """``opt-summary``: OKX sends a whole family's, of which some options are wanted."""
 
-    joined: ClassVar[bool] = True
-
-    def __init__(self, topic: str, subscription: Subscription) -> None:
-        super().__init__(topic, subscription)
-        self._wanted: dict[str, ShapeReader] = {}
-        self.add(subscription)
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return tuple(reader.topic for reader in self._wanted.values())
-
-    def add(self, subscription: Subscription) -> None:
-        native = subscription.instrument.native
-        self._wanted[native] = ShapeReader(f"{SUMMARY}:{native}", subscription, GREEKS)
-
-    def drop(self, subscription: Subscription) -> bool:
-        self._wanted.pop(subscription.instrument.native, None)
-        return bool(self._wanted)
+    of_row: ClassVar[Shape] = GREEKS
+    native_at: ClassVar[str] = "instId"
+    own_topic: ClassVar[str] = f"{SUMMARY}:{{native}}"
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
-        rows = frame["data"]
-        if type(rows) is not list:
-            raise TypeError("data isn't a list")
-        found: list[Message] = []
-        for row in rows:
-            reader = self._wanted.get(row["instId"])
-            if reader is None:
-                continue
-            try:
-                messages = reader.read({"data": [row]}, received_time_ns)
-            except MALFORMED as error:
-                # It takes none of the others away, which are of other instruments.
-                found.append(LeftOut(reader.topic, f"{error!r} in {row!r}"[:200]))
-                continue
-            for message in messages:
-                if isinstance(message, Data):
-                    if _says_nothing(message.events[0]):
-                        continue
-                    # A glance at the frame doesn't tell whose it is.
-                    message.peek_agrees = False
-                found.append(message)
-        return found or self.unknown(f"{len(rows)} other options")
+        told = super().decode(frame, received_time_ns)
+        news = [m for m in told if not (isinstance(m, Data) and _says_nothing(m.events[0]))]
+        return news or self.unknown("nothing is known yet")
 
 
 def _says_nothing(greeks: StreamData) -> bool:
