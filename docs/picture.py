@@ -117,15 +117,14 @@ async def watched(seconds: float) -> Console:
     return console
 
 
-def main() -> None:
-    console = asyncio.run(watched(12.0))
-    drawn = console.export_svg(
+def drawn(seconds: float) -> str:
+    """The picture, as SVG."""
+    console = asyncio.run(watched(seconds))
+    svg = console.export_svg(
         title=f"ccrs watch bybit {WORDS}", theme=THEME, code_format=FORMAT, unique_id="watch"
     )
-    PICTURE.parent.mkdir(exist_ok=True)
-    lines = [line.rstrip() for line in drawn.splitlines()]
-    PICTURE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "".join(f"{line.rstrip()}\n" for line in svg.splitlines())
 
 
 if __name__ == "__main__":
-    main()
+    PICTURE.write_text(drawn(12.0), encoding="utf-8")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import configparser
+import importlib.util
 import inspect
 import re
 import shlex
@@ -207,6 +208,19 @@ def test_every_logger_and_every_hook_is_told() -> None:
     told = (DOCS / "guide" / "metrics.md").read_text("utf-8")
     hooks = [name for name in vars(hooks_of_the_core.Specs) if name.startswith("ccrs_")]
     assert not [name for name in hooks if name not in told and name not in BUILDING]
+
+
+def test_the_picture_of_the_live_table_can_be_drawn_anew() -> None:
+    spec = importlib.util.spec_from_file_location("picture", DOCS / "picture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    svg = picture.drawn(0.3)
+    for shown in ("BTC/USDT:USDT", "linear", "reconnect"):
+        assert shown in svg
+        assert shown in picture.PICTURE.read_text("utf-8")
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", ""), "nothing is fetched for it"
 
 
 def test_every_page_can_be_reached() -> None:
