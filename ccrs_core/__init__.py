@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
     from ccrs_core.client.history import History as History
+    from ccrs_core.client.listing_watch import InstrumentWatch as InstrumentWatch
     from ccrs_core.client.settings import Settings as Settings
     from ccrs_core.client.settings import load_settings as load_settings
     from ccrs_core.client.status import ClientStatus as ClientStatus
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.events import Greeks as Greeks
     from ccrs_core.model.events import IndexPrice as IndexPrice
     from ccrs_core.model.events import InstrumentChanged as InstrumentChanged
+    from ccrs_core.model.events import InstrumentNews as InstrumentNews
     from ccrs_core.model.events import Level as Level
     from ccrs_core.model.events import Liquidation as Liquidation
     from ccrs_core.model.events import MarketData as MarketData
@@ -159,6 +161,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.serialize import to_plain as to_plain
     from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS as ACCOUNT_CHANNELS
     from ccrs_core.model.subscriptions import INTERVALS as INTERVALS
+    from ccrs_core.model.subscriptions import MARKET_CHANNELS as MARKET_CHANNELS
     from ccrs_core.model.subscriptions import Channel as Channel
     from ccrs_core.model.subscriptions import Interest as Interest
     from ccrs_core.model.subscriptions import Subscription as Subscription
@@ -200,6 +203,7 @@ _HOME = {
         "client.client": "Client connect",
         "client.history": "History",
         "client.settings": "Settings load_settings",
+        "client.listing_watch": "InstrumentWatch",
         "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
         "contract.budgets": "Budget Limits Pool",
@@ -235,8 +239,8 @@ _HOME = {
         "frames.writer": "FrameWriter",
         "model.events": (
             "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap Greeks IndexPrice "
-            "InstrumentChanged Level Liquidation MarkPrice MarketData OpenInterest Reason Resumed "
-            "Stale StreamData Ticker TopOfBook Trade"
+            "InstrumentChanged InstrumentNews Level Liquidation MarkPrice MarketData OpenInterest "
+            "Reason Resumed Stale StreamData Ticker TopOfBook Trade"
         ),
         "model.histories": "HistoryPage Series",
         "model.instruments": (
@@ -245,8 +249,9 @@ _HOME = {
         "model.orderbook": "BookState Checksum OrderBook",
         "model.serialize": "from_dict from_json to_dict to_json to_plain",
         "model.subscriptions": (
-            "ACCOUNT_CHANNELS Channel INTERVALS Interest Subscription book candles funding "
-            "greeks index_price liquidations mark_price open_interest ticker top_of_book trades"
+            "ACCOUNT_CHANNELS Channel INTERVALS Interest MARKET_CHANNELS Subscription book candles "
+            "funding greeks index_price liquidations mark_price open_interest ticker top_of_book "
+            "trades"
         ),
         "model.ticks": "TickBand",
         "model.units": "NS_PER_MS NS_PER_SECOND",

@@ -11,7 +11,13 @@ import click
 
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Market
-from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS, INTERVALS, Channel, Interest
+from ccrs_core.model.subscriptions import (
+    ACCOUNT_CHANNELS,
+    INTERVALS,
+    MARKET_CHANNELS,
+    Channel,
+    Interest,
+)
 from ccrs_core.several.names import is_qualified, qualified, split
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 NAMES = {
     channel.value.replace("_", "-"): channel
     for channel in Channel
-    if channel not in ACCOUNT_CHANNELS
+    if channel not in ACCOUNT_CHANNELS | MARKET_CHANNELS
 }
 """Channels as the command line calls them."""
 

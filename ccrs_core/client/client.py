@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import weakref
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core.client.keeping import Openable
+from ccrs_core.client.listing_watch import InstrumentWatch
 from ccrs_core.client.patient import PatientSearch
 from ccrs_core.client.placement import Placement
 from ccrs_core.client.questions import _Questions
@@ -30,7 +32,7 @@ from ccrs_core.model.events import (
     AnyEvent,
     BookUpdate,
 )
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.requests.requester import Requester
@@ -174,6 +176,7 @@ class Client(_Questions, Openable):
         self._closed = False
         self._failure: BaseException | None = None
         """The first thing that went wrong for good."""
+        self._watches = weakref.WeakSet[InstrumentWatch]()
         self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
         self.placement = Placement(
             self._opened, self._new_delivery, self._accounts, self._patient.find, self._overflowed
@@ -308,6 +311,8 @@ class Client(_Questions, Openable):
         assert lookout is not None
         self._closed = True
         self._patient.end()
+        for watch in self._watches:
+            watch.end()
         try:
             # Before anything is awaited: a cancellation here must not leave it running.
             if self._failure is None:
@@ -392,6 +397,29 @@ class Client(_Questions, Openable):
             stale_after=stale_after,
             clock=self._clock,
         )
+
+    def watch_instruments(
+        self, market: Market | str, *, every: float | None = None
+    ) -> InstrumentWatch:
+        """Changes of a market's instruments as they are told: use it in ``async with``, iterate it
+        by ``async for``. Feeds that a changed instrument concerns are told at once, too, as long as
+        it is open.
+
+        :param every: seconds after which the list is fetched anew in any case; None: after five
+            minutes where the exchange tells of changes, else after one.
+        :raises UsageError: where ``every`` isn't a number of seconds above zero.
+        """
+        market = Market(market)
+        if every is None:
+            told = market in self.exchange.capabilities.instrument_news
+            every = 300.0 if told else 60.0
+        if not 0 < every < float("inf"):
+            raise UsageError(f"every must be a number of seconds above zero, not {every!r}")
+        watch = InstrumentWatch(
+            self.exchange, market, self._store, self.subscribe, self._spawn, every
+        )
+        self._watches.add(watch)
+        return watch
 
     # --- requests ---
 

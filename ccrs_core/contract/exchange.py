@@ -15,7 +15,7 @@ from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrade
 from ccrs_core.errors import Unsupported
 from ccrs_core.model import checks
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.subscriptions import Channel, Subscription
+from ccrs_core.model.subscriptions import MARKET_CHANNELS, Channel, Subscription
 
 if TYPE_CHECKING:
     from ccrs_core.contract.access import Access, Token
@@ -105,6 +105,9 @@ class Capabilities:
     """Candle intervals by their unified names."""
     open_interest_intervals: tuple[str, ...] = ()
     """Those of past open interest."""
+    instrument_news: frozenset[Market] = frozenset()
+    """Markets of which ``Channel.INSTRUMENTS`` tells that their instruments have changed: listings,
+    rules, statuses. Of others fresh lists are asked for from time to time."""
     account_channels: frozenset[Channel] = frozenset()
     """Channels of an account; their routes are private."""
 
@@ -278,6 +281,10 @@ def unsupported_reason(exchange: Exchange, subscription: Subscription) -> str | 
             f"{offered}"
         )
     instrument = subscription.instrument
+    if subscription.channel in MARKET_CHANNELS:
+        if instrument.market in capabilities.instrument_news:
+            return None
+        return f"{exchange.name} doesn't tell of changes of {instrument.market.value} instruments"
     channels = capabilities.channels.get(instrument.market, frozenset())
     if subscription.channel not in channels:
         offered = ", ".join(sorted(c.value for c in channels)) or "nothing"

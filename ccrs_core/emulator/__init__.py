@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.ready_made import (
         BookFeed,
         ForcedCloseFeed,
+        ListingFeed,
         MarketFeed,
         Together,
         TopFeed,
@@ -114,6 +115,7 @@ _HOMES = {
     "ready_made": (
         "BookFeed",
         "ForcedCloseFeed",
+        "ListingFeed",
         "MarketFeed",
         "Together",
         "TopFeed",
@@ -177,6 +179,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "StateFeed",
     "CandleFeed",
     "ForcedCloseFeed",
+    "ListingFeed",
     "Together",
     "heartbeats",
     "exact_json",

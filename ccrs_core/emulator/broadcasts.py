@@ -118,6 +118,9 @@ class Broadcast(ABC):
         """What is said as the exchange begins to count anew; nothing where it doesn't count."""
         return ()
 
+    def relisted(self, now_ns: int) -> None:  # noqa: B027 - hardly any tells of that
+        """The exchange lists something else from now on."""
+
     # --- the venue's side ---
 
     def join(self, floor: Floor, listener: Listener, now_ns: int) -> list[Frame]:

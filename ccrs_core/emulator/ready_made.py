@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import attrs
+
 from ccrs_core.emulator.broadcasts import BookView, Broadcast
 from ccrs_core.emulator.frame import Frame
+from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, ForcedClose, SimulatedMarket
 from ccrs_core.emulator.peer import Peer
 from ccrs_core.emulator.spelling import Levels, SpelledLevel, Speller
 from ccrs_core.emulator.tape import TapeTrade
-from ccrs_core.model.instruments import Side
+from ccrs_core.model.instruments import InstrumentStatus, Side
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 
 
@@ -234,6 +237,66 @@ class ForcedCloseFeed(MarketFeed):
         new = [each for each in self.market.liquidations if each.number > self._count]
         self._count = self.market.liquidation_count
         return (self._write(self, new, now_ns),) if new else ()
+
+
+class ListingFeed(Broadcast):
+    """What is listed, of a part of the exchange: all of it at first where it ``greets``, then the
+    listings that are new, or changed, or gone, which are closed.
+
+    ``write(feed, listings, now_ns)`` makes the frame of some; ``listed()`` says what is listed, and
+    ``about(listing)`` what of it is told: all else changes in silence. ``singly``: each listing has
+    a frame of its own.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        listed: Callable[[], Iterable[Listing]],
+        write: Callable[[Any, Sequence[Listing], int], Frame],
+        *,
+        greets: bool = True,
+        singly: bool = False,
+        about: Callable[[Listing], Any] = lambda listing: listing,
+    ) -> None:
+        super().__init__(topic, ())
+        self._singly = singly
+        self._about = about
+        self._listed = listed
+        self._write = write
+        self._greets = greets
+        self.known: dict[tuple[str, str], Listing] = {}
+        """What was told last."""
+
+    def started(self, now_ns: int) -> None:
+        self.known = {each.key: each for each in self._listed()}
+
+    def first(self, now_ns: int) -> Iterable[Frame]:
+        return self._told(tuple(self.known.values()), now_ns) if self._greets else ()
+
+    def relisted(self, now_ns: int) -> None:
+        if self.subscribers:
+            self.touch(now_ns)
+
+    def update(self, now_ns: int) -> Iterable[Frame]:
+        before = self.known
+        self.started(now_ns)
+        about = self._about
+        changed = [
+            each
+            for key, each in self.known.items()
+            if key not in before or about(before[key]) != about(each)
+        ]
+        gone = [
+            attrs.evolve(each, status=InstrumentStatus.CLOSED)
+            for key, each in before.items()
+            if key not in self.known
+        ]
+        return self._told(changed + gone, now_ns)
+
+    def _told(self, listings: Sequence[Listing], now_ns: int) -> Sequence[Frame]:
+        if self._singly:
+            return [self._write(self, [each], now_ns) for each in listings]
+        return [self._write(self, listings, now_ns)] if listings else []
 
 
 class Together(Broadcast):

@@ -152,6 +152,8 @@ class Venue(Steerable):
         Dialects read ``listings`` anew for every request, or whenever it is another mapping.
         """
         self.listings = {each.key: each for each in listings}
+        for feed in self._broadcasts.values():
+            feed.relisted(self.now_ns)
 
     def hold(self, what: Changed) -> None:
         """Let the crowd change nothing of this from now on, in any market; ``Changed.NOTHING`` lets

@@ -21,6 +21,7 @@ from ccrs_core.model.events import (
     Gap,
     Greeks,
     IndexPrice,
+    InstrumentNews,
     Liquidation,
     MarkPrice,
     Notice,
@@ -47,6 +48,7 @@ EVENT_OF: dict[Channel, type[StreamData]] = {
     Channel.INDEX_PRICE: IndexPrice,
     Channel.OPEN_INTEREST: OpenInterest,
     Channel.LIQUIDATIONS: Liquidation,
+    Channel.INSTRUMENTS: InstrumentNews,
     Channel.BALANCES: Balance,
 }
 

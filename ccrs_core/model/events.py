@@ -254,6 +254,21 @@ class Liquidation(Event):
     size: Decimal
 
 
+@attrs.frozen
+class InstrumentNews(Event):
+    """The exchange tells that it has changed what it lists: an instrument, its rules, its status.
+
+    What has changed says a fresh list; feeds are told by :class:`InstrumentChanged`. ``symbol`` is
+    that of any instrument of the market, as subscribed to; ``natives`` are the exchange's names of
+    those that it tells of.
+    """
+
+    type: ClassVar[str] = "instrument_news"
+    channel: ClassVar[Channel | None] = Channel.INSTRUMENTS
+
+    natives: tuple[str, ...]
+
+
 MarketData = (
     TopOfBook
     | Trade
@@ -266,6 +281,7 @@ MarketData = (
     | IndexPrice
     | OpenInterest
     | Liquidation
+    | InstrumentNews
 )
 """What an exchange's streams bring of instruments."""
 

@@ -28,6 +28,7 @@ from ccrs_core.model.events import (
     Greeks,
     IndexPrice,
     InstrumentChanged,
+    InstrumentNews,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -49,6 +50,7 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding),
         *(MarkPrice, Greeks, IndexPrice, OpenInterest, Liquidation),
+        InstrumentNews,
         Balance,
         *(Gap, Stale, Resumed, InstrumentChanged),
     )

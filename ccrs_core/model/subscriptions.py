@@ -12,7 +12,8 @@ from ccrs_core.model.instruments import Instrument, Market
 
 
 class Channel(enum.StrEnum):
-    """Kind of stream: of an instrument, or (``ACCOUNT_CHANNELS``) of an account."""
+    """Kind of stream: of an instrument, of an account (``ACCOUNT_CHANNELS``), or of all that a
+    market lists (``MARKET_CHANNELS``)."""
 
     TOP_OF_BOOK = "top_of_book"
     TRADES = "trades"
@@ -25,12 +26,18 @@ class Channel(enum.StrEnum):
     INDEX_PRICE = "index_price"
     OPEN_INTEREST = "open_interest"
     LIQUIDATIONS = "liquidations"
+    INSTRUMENTS = "instruments"
     BALANCES = "balances"
 
 
 ACCOUNT_CHANNELS = frozenset({Channel.BALANCES})
 """Channels that tell of an account: all that it has or does, whatever the instrument. Quiet is
 normal for them."""
+
+
+MARKET_CHANNELS = frozenset({Channel.INSTRUMENTS})
+"""Channels that tell of a market, or of a part of it. A subscription to one names any instrument of
+it; quiet is normal for them."""
 
 
 INTERVALS: dict[str, int] = {
@@ -121,6 +128,8 @@ class Subscription:
 
 
 def _described(wanted: Interest | Subscription) -> str:
+    if wanted.channel in MARKET_CHANNELS:
+        return f"{wanted.channel.value} such as {wanted.symbol}"
     detail = wanted.depth if wanted.depth is not None else wanted.interval
     suffix = "" if detail is None else f" {detail}"
     about = wanted.symbol if wanted.account is None else f"the account {wanted.account}"

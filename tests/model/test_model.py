@@ -34,7 +34,7 @@ from ccrs_core import (
     trades,
 )
 from ccrs_core.model.instruments import market_of, unified_symbol
-from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS, INTERVALS
+from ccrs_core.model.subscriptions import ACCOUNT_CHANNELS, INTERVALS, MARKET_CHANNELS
 from ccrs_core.model.units import NS_PER_SECOND
 
 currencies = st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=10)
@@ -197,7 +197,8 @@ def test_each_kind_of_interest_has_its_channel() -> None:
         open_interest("A/B"),
         liquidations("A/B"),
     ]
-    of_markets = [channel for channel in Channel if channel not in ACCOUNT_CHANNELS]
+    others = ACCOUNT_CHANNELS | MARKET_CHANNELS
+    of_markets = [channel for channel in Channel if channel not in others]
     assert [interest.channel for interest in made] == of_markets
     assert {interest.symbol for interest in made} == {"A/B"}
     assert candles("A/B").interval == "1m"

@@ -15,12 +15,18 @@ from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Subject, requests_of
 from ccrs_core.conformance.workbench.world import World
 from ccrs_core.contract import rest
-from ccrs_core.contract.exchange import Route
+from ccrs_core.contract.exchange import Capabilities, Route
 from ccrs_core.contract.rest import GetCandles, Request
 from ccrs_core.errors import CcrsError, Unsupported
 from ccrs_core.model.events import Candle, MarketData
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.subscriptions import INTERVALS, Channel, Interest, Subscription
+from ccrs_core.model.subscriptions import (
+    INTERVALS,
+    MARKET_CHANNELS,
+    Channel,
+    Interest,
+    Subscription,
+)
 from ccrs_core.model.units import NS_PER_SECOND
 
 _MAY_BE_EMPTY = (rest.GetFundingHistory, rest.GetTradeHistory)
@@ -294,9 +300,15 @@ def _some_instrument(subject: Subject, market: Market) -> Instrument:
     )
 
 
+def _channels(capabilities: Capabilities, market: Market) -> frozenset[Channel]:
+    """All channels that are declared of a market, those that tell of it as a whole included."""
+    news = MARKET_CHANNELS if market in capabilities.instrument_news else frozenset[Channel]()
+    return capabilities.channels.get(market, frozenset()) | news
+
+
 def _undeclared(subject: Subject, market: Market, symbol: str) -> Iterator[Interest]:
     capabilities = subject.exchange.capabilities
-    channels = capabilities.channels.get(market, frozenset())
+    channels = _channels(capabilities, market)
     depths = capabilities.book_depths.get(market, ())
     for channel in Channel:
         if channel not in channels:
@@ -325,7 +337,7 @@ def _every_request(instrument: Instrument) -> Iterator[Request[Any]]:
 def _beyond(subject: Subject, instrument: Instrument) -> Iterator[Subscription]:
     """Subscriptions to what is not declared for a market, as someone might try them."""
     capabilities = subject.exchange.capabilities
-    channels = capabilities.channels.get(instrument.market, frozenset())
+    channels = _channels(capabilities, instrument.market)
     intervals = [name for name in INTERVALS if name not in capabilities.intervals]
     every = [depth for depths in capabilities.book_depths.values() for depth in depths]
     for channel in Channel:

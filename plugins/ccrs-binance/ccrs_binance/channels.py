@@ -18,6 +18,7 @@ from ccrs_core import (
     Data,
     Funding,
     IndexPrice,
+    InstrumentNews,
     Liquidation,
     Market,
     MarketData,
@@ -347,6 +348,22 @@ class LiquidationReader(StreamReader):
         return (Data(self.topic, (event,), told.encode()),)
 
 
+class NewsReader(StreamReader):
+    """``!contractInfo``: a contract is listed, settled, or has other brackets of leverage.
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Contract-Info-Stream
+    """
+
+    joined: ClassVar[bool] = True
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        data = frame["data"]
+        native = data["s"]
+        if type(native) is not str:
+            raise TypeError("s isn't a text")
+        head = self.exchange, self.symbol, ns_of_ms(whole(data["E"])), received_time_ns
+        return (Data(self.topic, (InstrumentNews(*head, (native,)),)),)
+
+
 SPEEDS = ("0ms", "100ms", "250ms", "500ms", "1000ms")
 """Speeds at which books have been sent."""
 BOOK_INTERVAL = 0.1
@@ -375,6 +392,7 @@ FUTURES: Mapping[Channel, Stream] = {
     Channel.MARK_PRICE: _MARKS,
     Channel.INDEX_PRICE: _MARKS,
     Channel.LIQUIDATIONS: Stream("{lower}@forceOrder", LiquidationReader),
+    Channel.INSTRUMENTS: Stream("!contractInfo", NewsReader),
 }
 
 SPOT: Mapping[Channel, Stream] = {

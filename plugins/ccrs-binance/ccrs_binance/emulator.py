@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import attrs
 import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM, listings
-from ccrs_binance.emulator_rest import Rest
+from ccrs_binance.emulator_rest import Rest, contract_info
 from ccrs_binance.emulator_streams import Voice, made
 from ccrs_binance.emulator_weights import Weights, refusal
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
@@ -26,6 +27,7 @@ from ccrs_core.emulator import (
     Handshake,
     HttpRefusal,
     Listing,
+    ListingFeed,
     Oddity,
     Visitor,
     json_object,
@@ -33,6 +35,7 @@ from ccrs_core.emulator import (
 
 # Symbols may have letters of any alphabet.
 _WELL_FORMED = re.compile(r"[^\W_A-Z][^\WA-Z]*@[A-Za-z0-9_@+:]+")
+_OF_ALL = "!contractInfo"
 _SILENT = frozenset({InstrumentStatus.CLOSED, InstrumentStatus.PRELAUNCH})
 _LIFETIME_NS = 24 * 3600 * NS_PER_SECOND
 
@@ -53,7 +56,7 @@ class Root:
 
 
 _PUBLIC = ("bookTicker", "depth")
-_MARKET = ("aggTrade", "ticker", "kline_", "markPrice", "forceOrder")
+_MARKET = ("aggTrade", "ticker", "kline_", "markPrice", "forceOrder", "contractInfo")
 _SPOT = Root(SPOT, (*_PUBLIC, "trade", "aggTrade", "ticker", "kline_"), 5, 1024, (20.0, 60.0))
 
 
@@ -162,6 +165,8 @@ class BinanceDialect(Dialect):
     def broadcast(self, root: Root, topic: str, combined: bool, now_ns: int) -> Broadcast | None:
         """The stream of a name; None where there is none, or not under this root."""
         venue = self.venue
+        if topic == _OF_ALL:
+            return self._contracts(root, combined)
         name, _, kind = topic.partition("@")
         listing = venue.listings.get((root.category, name.upper()))
         voice = None
@@ -175,6 +180,27 @@ class BinanceDialect(Dialect):
 
         category = f"{root.category}/{'combined' if combined else 'raw'}"
         return venue.broadcast(category, topic, make, listed=voice is not None)
+
+    def _contracts(self, root: Root, combined: bool) -> Broadcast | None:
+        """``!contractInfo``, of futures alone: what is listed, and its status; of ticks and lots it
+        says nothing.
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Contract-Info-Stream
+        """
+
+        def listed() -> Sequence[Listing]:
+            return self.venue.listed(root.category)
+
+        def write(feed: ListingFeed, changed: Sequence[Listing], now_ns: int) -> Frame:
+            data = contract_info(changed[0], now_ns)
+            return Frame.json({"stream": _OF_ALL, "data": data} if combined else data)
+
+        def make() -> Broadcast:
+            about: Any = attrgetter("status", "expiry_ns")
+            return ListingFeed(_OF_ALL, listed, write, greets=False, singly=True, about=about)
+
+        category = f"{root.category}/{'combined' if combined else 'raw'}"
+        served = "contractInfo" in root.kinds
+        return self.venue.broadcast(category, _OF_ALL, make, listed=served)
 
 
 class BinanceVisitor(Visitor):
@@ -286,7 +312,11 @@ class BinanceVisitor(Visitor):
             topic.lower() if self._root.category != SPOT and isinstance(topic, str) else topic
             for topic in params
         ]
-        if not all(isinstance(topic, str) and _WELL_FORMED.fullmatch(topic) for topic in folded):
+        of_all = _OF_ALL if self._root.category == SPOT else _OF_ALL.lower()
+        if not all(
+            isinstance(topic, str) and (topic == of_all or _WELL_FORMED.fullmatch(topic))
+            for topic in folded
+        ):
             self._refuse(number, 2, "Invalid request: invalid stream")
             self.peer.close(1008, "Invalid request")
             return None

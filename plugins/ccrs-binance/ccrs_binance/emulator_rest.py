@@ -431,6 +431,22 @@ def futures_row(listing: Listing) -> dict[str, Any]:
     }
 
 
+def contract_info(listing: Listing, now_ns: int) -> dict[str, Any]:
+    """What ``!contractInfo`` says of a contract whose status has changed."""
+    row = futures_row(listing)
+    return {
+        "e": "contractInfo",
+        "E": ms(now_ns),
+        "s": row["symbol"],
+        "ps": row["pair"],
+        "ct": row["contractType"],
+        "dt": row["deliveryDate"],
+        "ot": row["onboardDate"],
+        "cs": row.get("status", row.get("contractStatus")),
+        "st": 2 if listing.category == COINM else 1,
+    }
+
+
 def _notional(listing: Listing) -> dict[str, str]:
     return {"filterType": "MIN_NOTIONAL", "notional": f"{listing.min_notional:f}"}
 

@@ -123,6 +123,8 @@ class Binance(Exchange):
         channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES, Market.INVERSE: _FUTURES},
         book_depths=dict.fromkeys(PATHS, (*PARTIAL_DEPTHS, FULL_DEPTH)),
         intervals=tuple(INTERVALS),
+        # Spot has no such stream.
+        instrument_news=frozenset({Market.LINEAR, Market.INVERSE}),
     )
     environments: ClassVar[Mapping[str, Environment]] = {
         "mainnet": _environment(

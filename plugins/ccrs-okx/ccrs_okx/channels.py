@@ -48,6 +48,7 @@ from ccrs_core.wire import (
     ns_of_ms,
 )
 from ccrs_okx.indices import index_stream
+from ccrs_okx.news import NEWS
 from ccrs_okx.options import family_of, summary_of
 from ccrs_okx.sizes import contract_of
 from ccrs_okx.symbols import INSTRUMENT_TYPES, index_of, instrument_type
@@ -410,6 +411,8 @@ def stream_of(subscription: Subscription) -> Stream:
     channel, market = subscription.channel, subscription.instrument.market
     if channel is Channel.BOOK:
         return BOOKS[subscription.depth or 0]
+    if channel is Channel.INSTRUMENTS:
+        return NEWS[instrument_type(subscription.instrument)]
     if channel is Channel.INDEX_PRICE and market in {Market.LINEAR, Market.INVERSE}:
         return index_stream(index_of(subscription.instrument))
     if channel is Channel.OPEN_INTEREST:

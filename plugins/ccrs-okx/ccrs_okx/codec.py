@@ -32,6 +32,7 @@ from ccrs_core.wire import Head, Stream, TableCodec
 from ccrs_okx.channels import stream_of
 from ccrs_okx.error_codes import NOT_NOW
 from ccrs_okx.indices import INDICES
+from ccrs_okx.news import INSTRUMENTS
 from ccrs_okx.options import SUMMARY
 from ccrs_okx.symbols import index_of, instrument_type
 from ccrs_okx.unnumbered import LIQUIDATIONS
@@ -79,6 +80,8 @@ class OkxCodec(TableCodec):
     def topic(self, subscription: Subscription) -> str:
         """Those of liquidations, index prices and greeks have an instrument too, although they come
         for a whole type, for all that follow an index, or for a family."""
+        if subscription.channel is Channel.INSTRUMENTS:
+            return self._name(subscription)
         channel, _, _ = super().topic(subscription).partition(":")
         return f"{channel}:{subscription.instrument.native}"
 
@@ -170,7 +173,7 @@ class OkxCodec(TableCodec):
         return self.carried(name) or (name,)
 
 
-_ARGUMENTS = {LIQUIDATIONS: "instType", SUMMARY: "instFamily"}
+_ARGUMENTS = {INSTRUMENTS: "instType", LIQUIDATIONS: "instType", SUMMARY: "instFamily"}
 """What is named of channels that aren't of one instrument."""
 
 

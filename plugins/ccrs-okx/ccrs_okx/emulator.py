@@ -18,16 +18,18 @@ from ccrs_core.emulator import (
     Handshake,
     HttpRefusal,
     Listing,
+    ListingFeed,
     Oddity,
     SimulatedMarket,
     Together,
     Visitor,
     json_object,
 )
-from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, family, listings
+from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family, listings
 from ccrs_okx.emulator_options import Summaries
 from ccrs_okx.emulator_rest import Rest, failure
 from ccrs_okx.emulator_streams import Books, business, index, liquidations, public
+from ccrs_okx.emulator_wire import instrument
 
 PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
 FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
@@ -133,6 +135,23 @@ class OkxDialect(Dialect):
         swaps = self.venue.listed(SWAP)
         return next((each for each in swaps if f"{each.base}-{each.quote}" == name), None)
 
+    def _instruments(self, path: str, topic: str, kind: str) -> Broadcast | None:
+        """``instruments``: https://www.okx.com/docs-v5/en/#public-data-websocket-instruments-channel"""
+
+        def listed() -> Sequence[Listing]:
+            return self.venue.listed(kind)
+
+        def write(feed: ListingFeed, changed: Sequence[Listing], now_ns: int) -> Frame:
+            codes = {each.key: 1000 + place for place, each in enumerate(listed())}
+            rows = [instrument(each, codes.get(each.key, 0)) for each in changed]
+            arg = {"channel": "instruments", "instType": kind}
+            return Frame.json({"arg": arg, "data": rows})
+
+        known = kind in TYPES
+        return self.venue.broadcast(
+            path, topic, lambda: ListingFeed(topic, listed, write), listed=known
+        )
+
     def books(self, listing: Listing, now_ns: int) -> Books:
         """The stream of a listing's book, whose numbers REST shares; nothing pending."""
         topic, market = f"books:{listing.symbol}", self.venue.market(listing)
@@ -157,6 +176,8 @@ class OkxDialect(Dialect):
             )
         of_type = (path, channel) == (PUBLIC, "liquidation-orders") and about in {SWAP, FUTURES}
         of_index = (path, channel) == (PUBLIC, "index-tickers")
+        if (path, channel) == (PUBLIC, "instruments"):
+            return self._instruments(path, topic, about)
         listing = None if of_type else self.indexed(about) if of_index else self.listing(about)
         known = listing is not None and listing.status is not InstrumentStatus.CLOSED
 

@@ -95,6 +95,9 @@ LIQUIDATIONS = {
     kind: _route("{public}/ws/v5/public", f"liquidations {kind}") for kind in ("SWAP", "FUTURES")
 }
 
+# Lists are long: what comes on time isn't to wait for them.
+INSTRUMENTS = _route("{public}/ws/v5/public", "instruments")
+
 _BUSINESS = frozenset({Channel.TRADES, Channel.CANDLES})
 
 # How long a healthy stream may say nothing, in seconds. A book without change is repeated about
@@ -134,6 +137,7 @@ class Okx(Exchange):
         },
         book_depths=dict.fromkeys(Market, _DEPTHS),
         intervals=tuple(INTERVALS),
+        instrument_news=frozenset(Market),
     )
     # Port 8443 of the streams, which OKX's documents still print, was closed on 2026-10-31.
     # https://www.okx.com/docs-v5/en/#overview-production-trading-services
@@ -154,6 +158,8 @@ class Okx(Exchange):
 
     def route(self, subscription: Subscription) -> Route:
         channel = subscription.channel
+        if channel is Channel.INSTRUMENTS:
+            return INSTRUMENTS
         if channel is Channel.LIQUIDATIONS:
             return LIQUIDATIONS[instrument_type(subscription.instrument)]
         if channel is Channel.BOOK and subscription.depth != 5:
