@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -154,6 +154,25 @@ class Venue(Steerable):
         self.listings = {each.key: each for each in listings}
         for feed in self._broadcasts.values():
             feed.relisted(self.now_ns)
+
+    def enlist(self, listing: Listing) -> None:
+        """List this, too, from now on; in place of one of its category and symbol."""
+        self.relist([*(self.listings | {listing.key: listing}).values()])
+
+    def delist(self, listing: Listing) -> None:
+        """List this no more."""
+        self.relist([each for each in self.listings.values() if each.key != listing.key])
+
+    def change(self, listing: Listing, **fields: Any) -> Listing:
+        """List this otherwise from now on, by another tick or status, say; what it is then.
+
+        :raises UsageError: where it isn't listed.
+        """
+        if listing.key not in self.listings:
+            raise UsageError(f"{listing.symbol} isn't listed")
+        changed = attrs.evolve(listing, **fields)
+        self.relist([changed if e.key == listing.key else e for e in self.listings.values()])
+        return changed
 
     def hold(self, what: Changed) -> None:
         """Let the crowd change nothing of this from now on, in any market; ``Changed.NOTHING`` lets

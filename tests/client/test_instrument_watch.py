@@ -58,8 +58,7 @@ def native(venue: EmulatedExchange, client: Client) -> tuple[str, str]:
 
 
 def change(venue: EmulatedExchange, key: tuple[str, str], **fields: object) -> None:
-    listed = venue.listings.values()
-    venue.relist([attrs.evolve(e, **fields) if e.key == key else e for e in listed])
+    venue.change(venue.listings[key], **fields)
 
 
 async def told(heard: list[InstrumentChanged], seconds: float) -> list[InstrumentChanged]:
@@ -102,9 +101,11 @@ def test_a_status_that_changes_is_told_to_who_watches_and_to_feeds(
             listing = venue.listings[key]
             new = attrs.evolve(listing, symbol=listing.symbol.replace("BTC", "NEWCOIN"))
             new = attrs.evolve(new, base="NEWCOIN")
-            venue.relist([*venue.listings.values(), new])
+            venue.enlist(new)
             (come,) = await told(heard, within)
-            venue.relist([e for e in venue.listings.values() if e.key != new.key])
+            venue.delist(new)
+            with pytest.raises(UsageError):
+                venue.change(new, tick=1)
             (gone,) = await told(heard, within)
             assert come.before is gone.after is None
             assert come.after == gone.before
