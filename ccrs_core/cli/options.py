@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from ccrs_core.cli import completion
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import (
@@ -55,6 +57,11 @@ class ChannelType(click.ParamType[Channel]):
             self.fail(f"no channel {value!r}; {hint}", param, ctx)
         return found
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(each) for each in NAMES if each.startswith(incomplete)]
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return "[" + "|".join(NAMES) + "]"
 
@@ -65,6 +72,7 @@ def target(command: F) -> F:
         (
             click.option(
                 "--environment",
+                shell_complete=completion.environments,
                 show_default="mainnet",
                 metavar="NAME",
                 help="mainnet, testnet or demo, where the exchange has them; or emulator.",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ccrs_core.cli import children, interrupts
+from ccrs_core.cli import children, completion, interrupts
 from ccrs_core.errors import UsageError
 
 _FAILED, _USAGE, _NOTHING_RAN = 1, 2, 5
@@ -20,7 +20,7 @@ _CODES = {0: 0, 1: _FAILED, 4: _USAGE}
 
 
 @click.command("conformance", short_help="Prove a plugin correct against its own emulator.")
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=completion.exchanges)
 @click.option(
     "--profile",
     type=click.Choice(["quick", "default", "thorough"]),

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from ccrs_core.cli import form, interrupts, options
+from ccrs_core.cli import completion, form, interrupts, options
 from ccrs_core.cli.output import progress
 from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import Alive, Codec, Data, Outbound, Refused
@@ -55,7 +55,7 @@ class Verdict:
 
 
 @click.command("doctor", short_help="Check the way to an exchange, step by step.")
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=completion.exchanges)
 @options.target
 def command(exchange: str, **where: Any) -> int:
     """Check the way to EXCHANGE: name, TCP, TLS, clock, REST, WebSocket, data.

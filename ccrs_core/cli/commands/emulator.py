@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form, interrupts
+from ccrs_core.cli import completion, form, interrupts
 from ccrs_core.cli.output import note
 from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.model.instruments import Market, unified_symbol
@@ -67,7 +67,7 @@ _SETTINGS = {
 
 
 @click.command("emulator", short_help="Run an exchange of its own protocol on this machine.")
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=completion.exchanges)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, help="Port to listen on; 0: a free one."

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import click
 
-from ccrs_core.cli import children, interrupts
+from ccrs_core.cli import children, completion, interrupts
 from ccrs_core.cli.commands.conformance import check_installed
 
 _FAILED, _FOUND = 1, 77
@@ -26,7 +26,7 @@ _SPARE_SECONDS = 60
 
 
 @click.command("fuzz", short_help="Look for inputs that break a plugin's readers.")
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=completion.exchanges)
 @click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--seconds", type=click.IntRange(min=1), default=60, show_default=True)
 @click.option(

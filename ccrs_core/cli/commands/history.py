@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form, interrupts, options
+from ccrs_core.cli import completion, form, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import UsageError
 from ccrs_core.model.histories import Series
@@ -80,8 +80,8 @@ class SeriesType(click.ParamType[Series]):
 
 
 @click.command("history", short_help="Fetch histories into a file: Parquet, CSV or JSON lines.")
-@click.argument("exchange")
-@click.argument("symbols", nargs=-1, metavar="SYMBOL...")
+@click.argument("exchange", shell_complete=completion.exchanges)
+@click.argument("symbols", nargs=-1, metavar="SYMBOL...", shell_complete=completion.symbols)
 @click.option(
     "--channel",
     "series",

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from ccrs_core.cli import interrupts, options
+from ccrs_core.cli import completion, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.model.instruments import Instrument
 
 
 @click.command("instruments", short_help="What an exchange trades.")
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=completion.exchanges)
 @options.market_option
 @click.option("--search", metavar="TEXT", help="Only symbols that contain this.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per instrument.")
@@ -29,6 +29,9 @@ def command(
 
     with progress(f"asking {exchange}"):
         found = interrupts.run(fetch())
+    place = options.place(exchange, **where)
+    if market is None and place != "emulator":
+        completion.remember(exchange, place, found)
     if search:
         text = search.upper()
         found = [i for i in found if text in i.symbol.upper() or text in i.native.upper()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form, interrupts, options
+from ccrs_core.cli import completion, form, interrupts, options
 from ccrs_core.cli.commands.watch import batches
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import ConnectFailed
@@ -27,8 +27,14 @@ _SHOW_SECONDS = 0.25
 
 
 @click.command("record", short_help="Write raw frames to a file, in both directions.")
-@click.argument("exchange")
-@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@click.argument("exchange", shell_complete=completion.exchanges)
+@click.argument(
+    "symbols",
+    nargs=-1,
+    required=True,
+    metavar="SYMBOL...",
+    shell_complete=completion.symbols,
+)
 @click.option(
     "-o",
     "--output",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import form, interrupts, options
+from ccrs_core.cli import completion, form, interrupts, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Market
@@ -29,7 +29,7 @@ _CHUNK = 256
 
 
 @click.command("replay", short_help="Play a recording back through the same codecs and books.")
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=completion.exchanges)
 @click.argument("path", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--speed",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrs_core.cli import interrupts, options
+from ccrs_core.cli import completion, interrupts, options
 from ccrs_core.cli.live import watch_loop
 from ccrs_core.cli.live.sink import Sink, Statuses
 from ccrs_core.cli.output import note, progress
@@ -34,8 +34,8 @@ _LAST_WORDS_SECONDS = 1.0
 
 
 @click.command("watch", short_help="Market data, live: a table for people, or JSON lines.")
-@click.argument("exchange")
-@click.argument("symbols", nargs=-1, metavar="SYMBOL...")
+@click.argument("exchange", shell_complete=completion.exchanges)
+@click.argument("symbols", nargs=-1, metavar="SYMBOL...", shell_complete=completion.symbols)
 @click.option(
     "--channel",
     type=options.ChannelType(),
