@@ -218,7 +218,7 @@ async def test_a_plugin_that_fails_to_say_what_to_ask_costs_nothing_but_the_answ
         def activity(self, subscription: Subscription) -> Request[Any] | None:
             raise KeyError("which?")
 
-    async with seen(Confused(), trades("BTC/USDT"), before="mute") as it:
+    async with seen(Confused(), trades("BTC/USDT"), before="mute", rate=5.0) as it:
         await it.feed.ready()
         assert it.client.status().subscriptions[0].state is SubscriptionState.UNPROVED
         await asyncio.sleep(2000.0)
@@ -252,7 +252,7 @@ async def test_no_more_than_a_twentieth_of_the_budget_is_spent_on_questions() ->
 
     exchange = Tight()
     symbols = [f"{coin}/USDT" for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA")]
-    async with seen(exchange, *map(trades, symbols), before="mute") as it:
+    async with seen(exchange, *map(trades, symbols), before="mute", rate=4.0) as it:
         begun = it.client.status().requests
         await asyncio.sleep(1200.0)
         budget = exchange.limits.requests
@@ -267,7 +267,7 @@ async def test_clients_of_one_address_ask_no_more_together_than_one_may() -> Non
         limits = attrs.evolve(Bybit.limits, requests=attrs.evolve(Bybit.limits.requests, amount=5))
 
     symbols = [f"{coin}/USDT" for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA")]
-    async with seen(Tight(), *map(trades, symbols), before="mute") as it:
+    async with seen(Tight(), *map(trades, symbols), before="mute", rate=4.0) as it:
         clock = it.client._clock
         transport = EmulatorTransport(it.venue, clock)
         other = connect(Tight(), base_url="http://emulator", transport=transport, clock=clock)
@@ -281,7 +281,7 @@ async def test_clients_of_one_address_ask_no_more_together_than_one_may() -> Non
 
 @scenario
 async def test_liquidations_of_which_nothing_can_be_asked_say_so() -> None:
-    async with seen("binance", liquidations("BTC/USDT:USDT"), before="mute") as it:
+    async with seen("binance", liquidations("BTC/USDT:USDT"), before="mute", rate=5.0) as it:
         await it.feed.ready()
         assert it.client.status().subscriptions[0].state is SubscriptionState.UNPROVED
         await asyncio.sleep(4000.0)

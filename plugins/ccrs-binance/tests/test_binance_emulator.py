@@ -409,7 +409,7 @@ def test_300_books_at_once_stay_within_the_limits_and_disturb_nobody() -> None:
     """Started at once, all become valid; no request is refused, and what runs already loses
     nothing."""
     dialect = BinanceDialect()
-    at = venue(dialect, rate=5.0)
+    at = venue(dialect, rate=1.0)
     clock = VirtualClock()
 
     async def main() -> None:
