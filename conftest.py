@@ -17,10 +17,10 @@ os.environ["CCRS_CONFIG"] = os.devnull
 
 _NAMED = tuple(
     Path(__file__).parent / "tests" / path
-    for path in ("benchmarks", "mutants", "cli/test_interrupts.py")
+    for path in ("benchmarks", "mutants", "cli/test_interrupts.py", "conformance/test_fuzz.py")
 )
 """What takes minutes: short runs of each benchmark, hundreds of broken plugins, interrupted
-commands."""
+commands, fuzzing for a time."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
