@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 
+from ccrs_binance.emulator_histories import (
+    aggregate_trades,
+    contract_type,
+    open_interest,
+    reference_klines,
+)
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_binance.emulator_streams import (
     ALL_LEVELS,
@@ -24,6 +30,7 @@ from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, Instr
 from ccrs_core.emulator import (
     BadRequest,
     BookView,
+    Figure,
     Listing,
     Query,
     SimulatedMarket,
@@ -51,6 +58,7 @@ _MINUTE_NS = 60 * NS_PER_SECOND
 _CACHE_NS = 200 * NS_PER_MS
 """Snapshots of books come out of a cache, and may be so old."""
 _PREFIXES = {"/fapi/": (USDM, "/fapi/v1/"), "/dapi/": (COINM, "/dapi/v1/")}
+_STATISTICS = "/futures/data/"
 _COINM_SPAN_NS = 200 * 24 * 60 * _MINUTE_NS
 """Candles of COIN-M are answered of so long a time at once."""
 _FUTURES_LEVELS = frozenset({5, 10, 20, 50, 100, 500, 1000})
@@ -74,6 +82,10 @@ class BinanceQuery(Query):
         return BadRequest(-1130, f"Data sent for parameter '{name}' is not valid.", 400)
 
 
+def _futures(weight: int | Weight) -> dict[str, int | Weight]:
+    return dict.fromkeys((USDM, COINM), weight)
+
+
 _Answer = Callable[[str, Query, int], Any]
 
 
@@ -84,6 +96,7 @@ class Rest:
         self._dialect = dialect
         self._cache: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._funding_calls = Weights(500, minutes=5)
+        self._statistics_calls = Weights(1000, minutes=5)
         self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | Weight]]] = {
             "ping": (lambda *_: {}, each(1, 1)),
             "time": (
@@ -97,12 +110,25 @@ class Rest:
             "trades": (self._trades, each(25, 5)),
             "aggTrades": (self._agg_trades, each(4, 20)),
             "klines": (self._klines, each(2, futures_klines_weight)),
+            "markPriceKlines": (
+                self._mark_klines,
+                dict.fromkeys((USDM, COINM), futures_klines_weight),
+            ),
+            "indexPriceKlines": (
+                self._index_klines,
+                dict.fromkeys((USDM, COINM), futures_klines_weight),
+            ),
+            "openInterestHist": (self._open_interest_history, _futures(0)),
             "fundingRate": (self._funding, {USDM: 1, COINM: 1}),
             "openInterest": (self._open_interest, {USDM: 1, COINM: 1}),
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         category, prefix = _PREFIXES.get(request.path[:6], (SPOT, "/api/v3/"))
+        if request.path.startswith(_STATISTICS):
+            # Of both kinds of futures, at hosts of their own.
+            category = COINM if any(name == "pair" for name, _ in request.query) else USDM
+            prefix = _STATISTICS
         called = request.path.removeprefix(prefix)
         found = self._endpoints.get(called) if called != request.path else None
         if found is None or category not in found[1] or request.method != "GET":
@@ -115,8 +141,9 @@ class Rest:
             spent = weight if isinstance(weight, int) else weight(query)
             used, refused = self._dialect.weights[category].spend(address, spent, now_ns)
             headers |= {"X-MBX-USED-WEIGHT-1M": str(used), "Content-Type": "application/json"}
-            if refused is None and called == "fundingRate":
-                _, refused = self._funding_calls.spend(address, 1, now_ns)
+            own = {"fundingRate": self._funding_calls, "openInterestHist": self._statistics_calls}
+            if refused is None and called in own:
+                _, refused = own[called].spend(address, 1, now_ns)
             if refused is not None:
                 return attrs.evolve(refused, headers={**headers, **refused.headers})
             if category == USDM and called == "ticker/bookTicker":
@@ -232,20 +259,36 @@ class Rest:
 
     def _agg_trades(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
         market = self._dialect.venue.market(self._listing(category, query))
-        limit = query.number("limit", 500, 1000)
-        price, size = market.rules.price, market.rules.size
-        return [
-            {
-                "a": trade.number,
-                "p": price.fixed(trade.price),
-                "q": size.fixed(trade.size),
-                "f": trade.number,
-                "l": trade.number,
-                "T": ms(trade.time_ns),
-                "m": trade.side is Side.SELL,
-            }
-            for trade in list(market.tape.trades)[-limit:]
+        return aggregate_trades(market, query, now_ns)
+
+    def _mark_klines(self, category: str, query: Query, now_ns: int) -> list[list[Any]]:
+        market = self._dialect.venue.market(self._listing(category, query))
+        return reference_klines(market, query, now_ns, Figure.MARK_PRICE)
+
+    def _index_klines(self, category: str, query: Query, now_ns: int) -> list[list[Any]]:
+        market = self._dialect.venue.market(self._of_pair(category, query))
+        return reference_klines(market, query, now_ns, Figure.INDEX_PRICE)
+
+    def _open_interest_history(
+        self, category: str, query: Query, now_ns: int
+    ) -> list[dict[str, Any]]:
+        if category == COINM:
+            listing = self._of_pair(category, query, contract_type(query))
+        else:
+            listing = self._listing(category, query)
+        return open_interest(self._dialect.venue.market(listing), query, now_ns)
+
+    def _of_pair(self, category: str, query: Query, kind: str = "PERPETUAL") -> Listing:
+        """The contract of a pair: the perpetual one first, whose index is all the others' too."""
+        found = [
+            each
+            for each in self._dialect.venue.listed(category)
+            if f"{each.base}{each.quote}" == query.values.get("pair")
+            and (kind != "PERPETUAL" or each.expiry_ns is None)
         ]
+        if not found:
+            raise BadRequest(-1121, "Invalid symbol.", 400)
+        return found[0]
 
     def _klines(self, category: str, query: Query, now_ns: int) -> list[list[Any]]:
         listing = self._listing(category, query)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ccrs_binance import error_codes
 from ccrs_binance.channels import BOOK_INTERVAL, PARTIAL_DEPTHS
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
+from ccrs_binance.histories import HISTORIES, PERIODS
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.symbols import EXCHANGE
 from ccrs_core import (
@@ -123,6 +124,7 @@ class Binance(Exchange):
         channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES, Market.INVERSE: _FUTURES},
         book_depths=dict.fromkeys(PATHS, (*PARTIAL_DEPTHS, FULL_DEPTH)),
         intervals=tuple(INTERVALS),
+        open_interest_intervals=PERIODS,
         # Spot has no such stream.
         instrument_news=frozenset({Market.LINEAR, Market.INVERSE}),
     )
@@ -155,7 +157,10 @@ class Binance(Exchange):
         "stream_usdm": "/fstream",
         "stream_coinm": "/dstream",
     }
-    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
+        **ENDPOINTS,
+        **HISTORIES,
+    }
     # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
     # 6,000 (spot) and 2,400 (both kinds of futures together) a minute, of which a part is left to
     # them. https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
@@ -200,6 +205,10 @@ class Binance(Exchange):
         return _INTERVALS.get(subscription.channel)
 
     def rest_address(self, request: HttpRequest) -> str:
+        if request.path.startswith("/futures/"):
+            # Both kinds of futures have it at hosts of their own; COIN-M tells it by pair.
+            pair = any(name == "pair" for name, _ in request.query)
+            return "rest_coinm" if pair else "rest_usdm"
         return _ADDRESSES.get(request.path[:6], "rest")
 
     def rest_pool(self, address: str) -> str:

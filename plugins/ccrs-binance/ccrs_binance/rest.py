@@ -180,7 +180,8 @@ def _spot(instrument: Instrument) -> bool:
     return instrument.market is Market.SPOT
 
 
-def _get(market: Market, call: str, *query: tuple[str, object]) -> HttpRequest:
+def get(market: Market, call: str, *query: tuple[str, object]) -> HttpRequest:
+    """A call of a market with its parameters."""
     path = f"{PATHS[market]}/{call}"
     return HttpRequest("GET", path, tuple((name, str(value)) for name, value in query))
 
@@ -195,7 +196,7 @@ def _list(body: Any) -> list[Any]:
 
 
 def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
-    return _get(Market.SPOT, "time")
+    return get(Market.SPOT, "time")
 
 
 def _read_server_time(
@@ -205,7 +206,7 @@ def _read_server_time(
 
 
 def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
-    return _get(request.market, "exchangeInfo")
+    return get(request.market, "exchangeInfo")
 
 
 def _read_instruments(
@@ -220,7 +221,7 @@ def _read_instruments(
 
 def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
-    return _get(instrument.market, "ticker/bookTicker", ("symbol", instrument.native))
+    return get(instrument.market, "ticker/bookTicker", ("symbol", instrument.native))
 
 
 def _own(request: GetTopOfBook, body: Any) -> Any:
@@ -250,7 +251,7 @@ def _levels(request: GetBook) -> int:
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
     query = (("symbol", instrument.native), ("limit", _levels(request)))
-    return _get(instrument.market, "depth", *query)
+    return get(instrument.market, "depth", *query)
 
 
 def book_weight(request: GetBook) -> int:
@@ -271,7 +272,7 @@ def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     limit = max(1, min(request.limit, TRADES_LIMIT))
     query = (("symbol", instrument.native), ("limit", limit))
     call = "trades" if _spot(instrument) else "aggTrades"
-    return _get(instrument.market, call, *query)
+    return get(instrument.market, call, *query)
 
 
 def _trade(request: GetTrades) -> Shape:
@@ -286,7 +287,7 @@ def _trade(request: GetTrades) -> Shape:
 
 def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
     call = "24hr" if request.channel is Channel.TRADES else "bookTicker"
-    return _get(request.market, f"ticker/{call}")
+    return get(request.market, f"ticker/{call}")
 
 
 def activity_weight(request: GetActivity) -> int:
@@ -319,7 +320,7 @@ def _read_activity(
 COINM_SPAN_S = 200 * 86_400
 
 
-def _longest(request: GetCandles) -> int:
+def longest(request: GetCandles) -> int:
     """Intervals that a stretch may have."""
     if request.instrument.market is not Market.INVERSE:
         return 2**40
@@ -328,7 +329,7 @@ def _longest(request: GetCandles) -> int:
 
 def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
-    page = candle_page(request, cursor, CANDLES_LIMIT, _longest(request))
+    page = candle_page(request, cursor, CANDLES_LIMIT, longest(request))
     query: list[tuple[str, object]] = [
         ("symbol", instrument.native),
         ("interval", INTERVALS[request.interval]),
@@ -339,7 +340,7 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
     if page.before_ms is not None:
         # Inclusive, and of the time at which candles open.
         query.append(("endTime", page.before_ms - 1))
-    return _get(instrument.market, "klines", *query)
+    return get(instrument.market, "klines", *query)
 
 
 def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
@@ -347,7 +348,7 @@ def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
     thousand: where nothing was found, the next page asks for more."""
     if _spot(request.instrument):
         return 2
-    count = candle_page(request, cursor, CANDLES_LIMIT, _longest(request)).count
+    count = candle_page(request, cursor, CANDLES_LIMIT, longest(request)).count
     steps = ((99, 1), (499, 2), (CANDLES_LIMIT, 5))
     return next(weight for most, weight in steps if count <= most)
 
@@ -357,7 +358,7 @@ def candles_weight(request: GetCandles, cursor: str | None = None) -> int:
 
 def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
-    return _get(instrument.market, "openInterest", ("symbol", instrument.native))
+    return get(instrument.market, "openInterest", ("symbol", instrument.native))
 
 
 # --- funding history ------------------------------------------------------------------------
@@ -384,7 +385,7 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
         query += [("startTime", max(0, at - width)), ("endTime", at - 1), ("limit", FUNDING_LIMIT)]
     else:
         query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
-    return _get(request.instrument.market, "fundingRate", *query)
+    return get(request.instrument.market, "fundingRate", *query)
 
 
 def _place(request: GetFundingHistory, cursor: str | None) -> tuple[int | None, int, int]:
@@ -468,7 +469,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=candles_answer(CANDLE, most=CANDLES_LIMIT, longest=_longest),
+        decode=candles_answer(CANDLE, most=CANDLES_LIMIT, longest=longest),
         markets=ALL,
         weight=candles_weight,
         page_weight=candles_weight,
