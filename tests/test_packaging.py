@@ -62,8 +62,13 @@ def test_the_core_depends_on_eight_libraries_and_nothing_else() -> None:
 def test_the_extras_bring_what_they_say() -> None:
     extras = project(ROOT)["optional-dependencies"]
     assert names(extras["conformance"]) == {"pytest", "hypothesis", "trustme"}
-    assert set(extras) == {"conformance", "fuzz", "socks", "tls"}
-    assert len(extras["socks"]) == len(extras["tls"]) == 1
+    assert names(extras["arrow"]) == {"pyarrow"}
+    assert names(extras["pandas"]) == {"pandas", "pyarrow"}
+    assert names(extras["polars"]) == {"polars", "pyarrow"}
+    assert set(extras) - {"arrow", "pandas", "polars"} == {
+        *("conformance", "fuzz", "socks", "tls", "zstd")
+    }
+    assert len(extras["socks"]) == len(extras["tls"]) == len(extras["zstd"]) == 1
 
 
 @every_exchange

@@ -70,7 +70,7 @@ def _copy(target: Path) -> None:
 def _mutmut(copy: Path, *names: str) -> None:
     mutmut = Path(sys.executable).with_name("mutmut")
     # Plugins of the copy, not those that are installed, which may be of another day.
-    packages = sorted((*copy.glob("plugins/*"), *copy.glob("examples/*")))
+    packages = sorted((*copy.glob("plugins/*"), *copy.glob("examples/ccrs-*")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, packages))}
     call = [str(mutmut), "run", "--max-children", "1", *names]
     subprocess.run(call, cwd=copy, check=True, env=environment)
