@@ -62,6 +62,8 @@ class UnknownInstrument(UsageError):
     def __init__(self, message: str, near: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.near = near
+        self.symbols: dict[str, tuple[str, ...]] = {}
+        """Of a subscription: all that are missing, each with those that look alike."""
 
 
 class InvalidOrder(UsageError):

@@ -178,6 +178,33 @@ def interests(
     ]
 
 
+async def spelled_out(client: Client, wanted: Sequence[Interest]) -> list[Interest]:
+    """What interests stand for now, patterns included; what can't be had is told at once.
+
+    :raises CcrsError: where something isn't listed, or the lists can't be fetched.
+    """
+    from ccrs_core.client.following import expanded, nothing_like
+    from ccrs_core.model.instruments import Instrument
+    from ccrs_core.model.symbol_patterns import is_pattern
+
+    fetched: dict[Market, list[Instrument]] = {}
+    found: dict[Interest, None] = {}
+    for each in wanted:
+        if not is_pattern(each.symbol):
+            await client.instrument(each.symbol)
+            found[each] = None
+            continue
+        for market in client.placement.candidates(each):
+            if market not in fetched:
+                fetched[market] = await client.get_instruments(market)
+        known = [instrument for instruments in fetched.values() for instrument in instruments]
+        these = [interest for interest, _ in expanded(client.exchange, each, known)]
+        if not these:
+            raise nothing_like(client.exchange, each, known)
+        found |= dict.fromkeys(these)
+    return list(found)
+
+
 def client(
     exchange: str, *, wrap: Callable[[Transport], Transport] | None = None, **where: Any
 ) -> Client:

@@ -26,7 +26,7 @@ from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import GetBook
 from ccrs_core.errors import CcrsError, UsageError
 from ccrs_core.extensions import exchanges as plugins
-from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.feed import Feed, MissingName
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.events import (
     AnyEvent,
@@ -177,9 +177,9 @@ class Client(_Questions, Openable):
         self._failure: BaseException | None = None
         """The first thing that went wrong for good."""
         self._watches = weakref.WeakSet[InstrumentWatch]()
-        self._patient = PatientSearch(exchange.name, self.instrument, options, clock)
+        self._patient = PatientSearch(exchange.name, self.instrument, self._store, options, clock)
         self.placement = Placement(
-            self._opened, self._new_delivery, self._accounts, self._patient.find, self._overflowed
+            self._opened, self._new_delivery, self._accounts, self._patient, self._overflowed
         )
         """Which connections carry what; for feeds."""
 
@@ -365,8 +365,13 @@ class Client(_Questions, Openable):
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
         stale_after: float | None = None,
+        missing: MissingName = "raise",
     ) -> Feed:
         """A feed of these; it subscribes when entered with ``async with``.
+
+        A symbol may be a pattern: ``top_of_book("*/USDT:USDT")`` means each that is listed and has
+        the channel (``feed.subscribed``). What is listed later is added, what is delisted is taken
+        away, and the feed is told by ``InstrumentChanged``.
 
         Entering waits for an exchange that can't be reached, which is logged once: until its
         instruments are known, or ``Options.max_failures`` tries have failed.
@@ -381,6 +386,8 @@ class Client(_Questions, Openable):
             or word that nothing has changed), after which this feed is told ``Stale``; None: after
             the exchange's own ``max_silence``. Books stay as valid as they are. It doesn't
             count for an account's streams, which are normally quiet.
+        :param missing: ``"skip"`` leaves out symbols that aren't listed (``feed.missing``, and one
+            warning) and subscribes to them once they are; else all of them are named by one error.
         :raises UsageError: where the arguments can't work.
         :raises Unsupported: (on entering) where the exchange doesn't offer it.
         :raises UnknownInstrument: (on entering) where it lists no such symbol.
@@ -395,6 +402,7 @@ class Client(_Questions, Openable):
             maxsize=maxsize,
             callback=callback,
             stale_after=stale_after,
+            missing=missing,
             clock=self._clock,
         )
 

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 import attrs
 import tenacity
 
 from ccrs_core.errors import CcrsError, RateLimited, ReconnectsExhausted
 from ccrs_core.model.instruments import Instrument, Market, market_of
+from ccrs_core.requests.instruments import NEWS_AFTER, InstrumentStore
 from ccrs_core.transport.base import Clock
 from ccrs_core.transport.options import Options
 
 log = logging.getLogger("ccrs.patient")
+
+T = TypeVar("T")
+
+_LONGEST = 3600.0
+"""Seconds after which it is looked whether a list has grown old, at the latest."""
 
 
 @attrs.define(eq=False)
@@ -41,17 +48,20 @@ class PatientSearch:
     help. One warning is logged for each outage of a market, however many feeds wait for it.
 
     :param find: the instrument of a symbol, or an error.
+    :param store: what keeps instruments, of an open client.
     """
 
     def __init__(
         self,
         exchange: str,
         find: Callable[[str], Awaitable[Instrument]],
+        store: Callable[[], InstrumentStore],
         options: Options,
         clock: Clock,
     ) -> None:
         self._exchange = exchange
         self._find = find
+        self._store = store
         self._limit = options.max_failures
         self._clock = clock
         self._backoff = tenacity.wait_random_exponential(
@@ -66,19 +76,43 @@ class PatientSearch:
         :raises ReconnectsExhausted: where ``Options.max_failures`` was reached.
         :raises CcrsError: what ``find`` raises and doesn't pass.
         """
+        return await self._ask(lambda: self._find(symbol), lambda: market_of(symbol))
+
+    async def load(self, market: Market) -> None:
+        """Have the instruments of a market, fetched if need be; errors are those of ``find``."""
+        await self._ask(lambda: self._store().market(market), lambda: market)
+
+    def known(self) -> list[Instrument]:
+        """All instruments of the markets that were loaded."""
+        return self._store().known()
+
+    async def keep_fresh(self, markets: Callable[[], Iterable[Market]]) -> None:
+        """Fetch lists anew once they are older than ``Options.instruments_max_age``, as long as
+        there are any; whoever listens to the store hears what has changed."""
+        while wanted := list(markets()):
+            fresh = min(self._store().fresh_for(market) for market in wanted)
+            await asyncio.sleep(min(max(fresh, NEWS_AFTER), _LONGEST))
+            for market in wanted:
+                try:
+                    await self._store().market(market)
+                except CcrsError as error:
+                    log.info("%s: can't look for news of instruments: %s", self._exchange, error)
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]], about: Callable[[], Market]) -> T:
         while True:
             try:
-                return await self._find(symbol)
+                return await ask()
             except CcrsError as error:
                 if not error.retryable:
                     raise
-                found = await self._outlast(symbol, error)
+                found = await self._outlast(ask, about(), error)
             if found is not None:
                 return found
 
-    async def _outlast(self, symbol: str, error: CcrsError) -> Instrument | None:
-        """The instrument; None once somebody else has had an answer, of whatever kind."""
-        market = market_of(symbol)
+    async def _outlast(
+        self, ask: Callable[[], Awaitable[T]], market: Market, error: CcrsError
+    ) -> T | None:
+        """The answer; None once somebody else has had one, of whatever kind."""
         outage = self._outages.get(market)
         if outage is None:
             outage = self._outages[market] = _Outage(self._clock.monotonic())
@@ -87,7 +121,7 @@ class PatientSearch:
             async with outage.turn:
                 found = None
                 if self._outages.get(market) is outage:
-                    found = await self._try_on(outage, market, symbol, error)
+                    found = await self._try_on(outage, market, ask, error)
                 if outage.exhausted is not None:
                     raise ReconnectsExhausted(outage.exhausted) from error
                 return found
@@ -97,9 +131,9 @@ class PatientSearch:
                 self._over(market, outage)
 
     async def _try_on(
-        self, outage: _Outage, market: Market, symbol: str, error: CcrsError
-    ) -> Instrument | None:
-        """The instrument; None where the limit was reached."""
+        self, outage: _Outage, market: Market, ask: Callable[[], Awaitable[T]], error: CcrsError
+    ) -> T | None:
+        """The answer; None where the limit was reached."""
         who = self._exchange
         if not outage.failures:
             self._failed(outage, market, error)
@@ -110,7 +144,7 @@ class PatientSearch:
         while outage.exhausted is None:
             await self._pause(outage.failures, error)
             try:
-                found = await self._find(symbol)
+                found = await ask()
             except CcrsError as another:
                 if not another.retryable:
                     self._over(market, outage)

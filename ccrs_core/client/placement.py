@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from urllib.parse import urlsplit
 
+import attrs
+
+from ccrs_core.client.following import (
+    Following,
+    Listed,
+    all_missing,
+    candidates,
+    expanded,
+    nothing_like,
+)
 from ccrs_core.client.status import Totals
 from ccrs_core.connections.shard import Shard
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.accounts import DEFAULT, Account
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
-from ccrs_core.errors import ConnectFailed, Unsupported, UsageError
+from ccrs_core.errors import CcrsError, ConnectFailed, UnknownInstrument, Unsupported, UsageError
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import InstrumentChanged
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest, Subscription
+from ccrs_core.model.symbol_patterns import is_pattern
+from ccrs_core.requests.instruments import markets_of
 from ccrs_core.topics.delivery import Delivery
+
+log = logging.getLogger("ccrs.client")
 
 _Pool = tuple[Route, str | None, int, int]
 """What shards have in common: route, account, number of racing connections, feed they are reserved
@@ -39,13 +54,24 @@ Resolved = tuple[Interest, Subscription, Route]
 """An interest, what it is at the exchange, and the connections that can carry it."""
 
 
+@attrs.frozen
+class Resolution:
+    """What interests stand for."""
+
+    found: list[tuple[Interest, Resolved]]
+    """What was asked for, with what it stands for; patterns are looked up when they are placed."""
+    patterns: list[Interest]
+    missing: dict[Interest, UnknownInstrument]
+    """What isn't listed."""
+
+
 class Placement:
     """Places what feeds are interested in, and lets go of what nobody wants any more.
 
     :param shared: what connections of the client share; raises ``UsageError`` unless it is open.
     :param delivery: hands what a new shard of a pool brings to feeds, and tells what has changed.
     :param accounts: those that private connections may log in for, by name.
-    :param find: the instrument of a symbol.
+    :param listed: the exchange's instruments.
     :param overflowed: called with an exchange and how many of its events a feed has lost.
     """
 
@@ -54,7 +80,7 @@ class Placement:
         shared: Callable[[], Shared],
         delivery: Callable[[Shard, Hashable, Callable[[], None]], Delivery],
         accounts: Mapping[str, Account],
-        find: Callable[[str], Awaitable[Instrument]],
+        listed: Listed,
         overflowed: Callable[[str, int], None],
     ) -> None:
         self.spent = Totals()
@@ -64,12 +90,16 @@ class Placement:
         self._shared = shared
         self._new_delivery = delivery
         self._accounts = accounts
-        self._find = find
+        self._listed = listed
+        self._following = Following()
+        self._freshener: asyncio.Task[None] | None = None
+        """Looks for news of what is followed."""
         self._overflowed = overflowed
         self._pools: dict[_Pool, list[Delivery]] = {}
         self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Delivery]] = {}
         self._placed: dict[Feed, dict[Interest, tuple[Subscription, Delivery]]] = {}
         self._progress: set[asyncio.Future[None]] = set()
+        self._closed = False
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -85,33 +115,115 @@ class Placement:
 
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """Resolve, check and place a feed's interests, all or none."""
-        self.place(feed, await self.resolve(feed, interests))
+        resolution = await self.resolve(feed, interests)
+        if resolution.missing and not feed.skips_missing:
+            missing = {each.symbol: error for each, error in resolution.missing.items()}
+            raise all_missing(self._shared().context.exchange.name, missing)
+        self.place(feed, resolution)
 
-    async def resolve(self, feed: Feed, interests: Sequence[Interest]) -> list[Resolved]:
+    async def resolve(self, feed: Feed, interests: Sequence[Interest]) -> Resolution:
         """What a feed's interests are at the exchange, and how they are carried; checked.
 
         An exchange that can't be reached is waited for.
         """
-        return [(i, *await self._resolve(i, feed.connections)) for i in interests]
+        found, patterns = list[tuple[Interest, Resolved]](), list[Interest]()
+        missing: dict[Interest, UnknownInstrument] = {}
+        for each in interests:
+            try:
+                if each.account is None and is_pattern(each.symbol):
+                    for market in self.candidates(each):
+                        await self._listed.load(market)
+                    patterns.append(each)
+                else:
+                    instrument = None
+                    if each.account is None:
+                        instrument = await self._listed.find(each.symbol)
+                    found.append((each, self._resolved(each, instrument, feed.connections)))
+            except UnknownInstrument as error:
+                missing[each] = error
+        for each in patterns:  # in one go: lists may change meanwhile
+            if not self._expanded(feed, each):
+                exchange = self._shared().context.exchange
+                missing[each] = nothing_like(exchange, each, self._listed.known())
+        return Resolution(found, patterns, missing)
 
-    def place(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
-        """Place what was resolved."""
-        self._shared()  # still open, after that
+    def candidates(self, interest: Interest) -> list[Market]:
+        """The markets in which a pattern may stand for something.
+
+        :raises Unsupported: where there are none.
+        """
+        exchange = self._shared().context.exchange
+        found = candidates(exchange, interest, self._all_markets())
+        if not found:
+            raise Unsupported(
+                f"{exchange.name} offers no {interest.channel.value} of anything like "
+                f"{interest.symbol}"
+            )
+        return found
+
+    def _expanded(self, feed: Feed, asked: Interest) -> list[tuple[Interest, Resolved]]:
+        """What something that is followed stands for now."""
+        found = expanded(self._shared().context.exchange, asked, self._listed.known())
+        return [(asked, self._resolved(each, i, feed.connections)) for each, i in found]
+
+    def place(self, feed: Feed, resolution: Resolution) -> None:
+        """Place what was resolved, and follow what is to be followed."""
+        exchange = self._shared().context.exchange  # still open, after that
+        found = list(resolution.found)
+        for each in resolution.patterns:
+            found += self._expanded(feed, each)
+        self._put(feed, found, [*resolution.patterns, *resolution.missing])
+        for each, error in resolution.missing.items():
+            if not any(asked == each for asked, _ in found):
+                self._following.misses(feed, each, str(error))
+        if self._following.missing(feed) and resolution.missing:
+            left_out = "; ".join(self._following.missing(feed).values())
+            log.warning("%s: left out until it is listed: %s", exchange.name, left_out)
+        self._follow()
+
+    def _put(
+        self, feed: Feed, found: Sequence[tuple[Interest, Resolved]], followed: Sequence[Interest]
+    ) -> None:
+        """Place what interests stand for; all or none."""
+        resolved = list({each[0]: each for _, each in found}.values())
         self._check_twice(feed, resolved)
         self._check_room(feed, resolved)
         placed = self._placed.setdefault(feed, {})
+        for each in followed:
+            self._following.ask(feed, each)
+        for asked, (interest, _, _) in found:
+            self._following.ask(feed, asked)
+            self._following.stands_for(feed, asked, interest)
         batches: dict[Delivery, dict[Subscription, int | None]] = {}
-        for interest, found, route in resolved:
+        for interest, wanted_one, route in resolved:
             if interest not in placed:
-                placed[interest] = subscription, delivery = self._place(found, route, feed)
+                placed[interest] = subscription, delivery = self._place(wanted_one, route, feed)
                 batches.setdefault(delivery, {})[subscription] = _levels(interest, subscription)
         for delivery, wanted in batches.items():
             delivery.attach(wanted, feed)
 
-    async def _resolve(self, interest: Interest, connections: int) -> tuple[Subscription, Route]:
-        if interest.account is None:
-            instrument = await self._find(interest.symbol)
-            exchange = self._shared().context.exchange
+    def _follow(self) -> None:
+        """Look for news of lists as long as somebody follows them."""
+        idle = self._freshener is None or self._freshener.done() or self._freshener.cancelling()
+        if idle and self._markets():
+            self._freshener = self._shared().spawn(self._listed.keep_fresh(self._markets))
+
+    def _markets(self) -> set[Market]:
+        """Those whose lists are followed."""
+        return self._following.markets(self._shared().context.exchange, self._all_markets())
+
+    def _all_markets(self) -> list[Market]:
+        """Those that the exchange lists instruments of, or that the user has."""
+        context = self._shared().context
+        listed = markets_of(context.exchange, None, context.addresses)
+        given = {instrument.market for instrument in self._listed.known()}
+        return [market for market in Market if market in listed or market in given]
+
+    def _resolved(
+        self, interest: Interest, instrument: Instrument | None, connections: int
+    ) -> Resolved:
+        exchange = self._shared().context.exchange
+        if instrument is not None:
             subscription = resolve(
                 exchange,
                 interest.channel,
@@ -121,7 +233,6 @@ class Placement:
                 interest.exact,
             )
         else:
-            exchange = self._shared().context.exchange
             subscription = Subscription(
                 interest.channel, account=interest.account, exchange=exchange.name
             )
@@ -138,7 +249,7 @@ class Placement:
                 f"{exchange.name} numbers {subscription} per connection, so that copies can't "
                 "be recognised: connections must be 1"
             )
-        return subscription, route
+        return interest, subscription, route
 
     def _check_twice(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
         """Refuse two depths of one stream in one feed: its updates don't say whose they are."""
@@ -229,13 +340,20 @@ class Placement:
 
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """Take a feed's interests away; connections that nobody needs any more are closed."""
+        idle = self._take_away(feed, self._following.leave(feed, interests))
+        if self._freshener is not None and not self._closed and not self._markets():
+            self._freshener.cancel()
+        await asyncio.gather(*(delivery.aclose() for delivery in idle))
+
+    def _take_away(self, feed: Feed, interests: Sequence[Interest]) -> list[Delivery]:
+        """Deliver these to a feed no more; the connections, being ended, that nobody needs now."""
         placed = self._placed.get(feed, {})
         batches: dict[Delivery, list[Subscription]] = {}
         for interest in interests:
             if interest in placed:
                 subscription, delivery = placed.pop(interest)
                 batches.setdefault(delivery, []).append(subscription)
-        if not placed:
+        if not placed and feed not in self._following.feeds:
             self._placed.pop(feed, None)
         for delivery, subscriptions in batches.items():
             for gone in delivery.detach(subscriptions, feed, self.why):
@@ -248,12 +366,11 @@ class Placement:
             if not pool:
                 del self._pools[key]
         self._moved()
-        if idle:
-            for delivery in idle:
-                self.spent.add(delivery.shard)
-                # Before anything is awaited: a cancellation here must not leave it running.
-                delivery.end()
-            await asyncio.gather(*(delivery.aclose() for delivery in idle))
+        for delivery in idle:
+            self.spent.add(delivery.shard)
+            # Before anything is awaited: a cancellation here must not leave it running.
+            delivery.end()
+        return idle
 
     async def ready(self, feed: Feed, everywhere: bool = False) -> None:
         """Wait until none of a feed's subscriptions is pending, and its books are valid.
@@ -304,15 +421,48 @@ class Placement:
     # --- what the client asks for ---
 
     def changed(self, changes: Sequence[InstrumentChanged]) -> None:
-        """Tell feeds of changed instruments that concern them."""
-        for feed, placed in self._placed.items():
-            symbols = {interest.symbol for interest in placed}
-            for change in (each for each in changes if each.symbol in symbols):
-                feed.notify(change)
+        """Tell feeds of changed instruments that concern them, and let those that follow the list
+        have what is new on it, and no more what is gone."""
+        for feed in () if self._closed else self.feeds:
+            symbols = {interest.symbol for interest in self._placed[feed]}
+            for change in changes:
+                following = self._following.following(feed, change.symbol)
+                if change.symbol in symbols or following:
+                    self._changed(feed, change, following)
+
+    def _changed(self, feed: Feed, change: InstrumentChanged, following: list[Interest]) -> None:
+        new = change.after
+        if new is None or new.symbol != change.symbol:
+            idle = self._take_away(feed, self._following.drop(feed, change.symbol))
+            for delivery in idle:
+                self._shared().spawn(delivery.aclose())
+            feed.notify(change)
+            return
+        feed.notify(change)
+        for asked in following if change.before is None else ():
+            exchange = self._shared().context.exchange
+            try:
+                found = expanded(exchange, asked, [new])
+                resolved = [(asked, self._resolved(i, new, feed.connections)) for i, _ in found]
+                self._put(feed, resolved, ())
+            except CcrsError as error:
+                log.warning("%s: %s is new, and left out: %s", exchange.name, new.symbol, error)
+                self._following.misses(feed, attrs.evolve(asked, symbol=new.symbol), str(error))
+
+    def subscribed(self, feed: Feed) -> tuple[Interest, ...]:
+        """What a feed is subscribed to."""
+        return tuple(self._placed.get(feed, ()))
+
+    def missing(self, feed: Feed) -> dict[str, str]:
+        """Why a feed doesn't have what it has asked for, by symbol."""
+        return self._following.missing(feed)
 
     def end(self, failure: BaseException | None = None) -> list[Delivery]:
         """End all feeds, by what went wrong if anything did, and connections; those that have yet
         to be waited for."""
+        self._closed = True
+        if self._freshener is not None:
+            self._freshener.cancel()
         for feed in self.feeds:
             if failure is not None:
                 feed.broken(failure)

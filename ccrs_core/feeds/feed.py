@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from ccrs_core.errors import CcrsError, FeedClosed, FeedOverflow, SubscriptionRefused, UsageError
 from ccrs_core.feeds.backlog import Backlog
@@ -31,6 +31,10 @@ _SHOWN = 3
 log = logging.getLogger("ccrs.feed")
 
 
+MissingName = Literal["raise", "skip"]
+"""What becomes of symbols that aren't listed."""
+
+
 class FeedOwner(Protocol):
     """What a feed asks of its client."""
 
@@ -38,6 +42,8 @@ class FeedOwner(Protocol):
     async def stop(self, feed: Feed, interests: Sequence[Interest]) -> None: ...
     async def ready(self, feed: Feed, everywhere: bool) -> None: ...
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook: ...
+    def subscribed(self, feed: Feed) -> tuple[Interest, ...]: ...
+    def missing(self, feed: Feed) -> dict[str, str]: ...
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None: ...
 
 
@@ -63,6 +69,7 @@ class Feed:
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
         stale_after: float | None = None,
+        missing: MissingName = "raise",
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         seconds = checked_seconds(stale_after)
@@ -70,7 +77,11 @@ class Feed:
         check_count("maxsize", maxsize)
         if callback is not None:
             _check_callable(callback)
+        if missing not in ("raise", "skip"):
+            raise UsageError(f'missing must be "raise" or "skip", not {missing!r:.100}')
         self.connections = connections
+        self.skips_missing = missing == "skip"
+        """Whether symbols that aren't listed are left out until they are."""
         self.policy = Policy.named(policy)
         self.maxsize = maxsize
         self._backlog = Backlog(
@@ -189,8 +200,20 @@ class Feed:
 
     @property
     def interests(self) -> tuple[Interest, ...]:
-        """What the feed is subscribed to."""
+        """What was asked for, patterns included."""
         return tuple(self._interests)
+
+    @property
+    def subscribed(self) -> tuple[Interest, ...]:
+        """What the feed is subscribed to now: what the patterns stand for, without what is missing;
+        empty while it isn't open."""
+        return self._owner.subscribed(self) if self._open else ()
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What was asked for and isn't listed, with why it was left out, by symbol or pattern
+        (``missing="skip"``). Once it is listed, it is subscribed to."""
+        return self._owner.missing(self) if self._open else {}
 
     async def subscribe(self, *interests: Interest) -> None:
         """Add to the feed; what it has already stays undisturbed.

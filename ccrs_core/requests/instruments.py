@@ -84,6 +84,17 @@ class InstrumentStore:
         """Fetch a market's instruments anew; what has changed since they were last fetched."""
         return (await self._listing(market, refresh=True)).changes
 
+    def known(self) -> list[Instrument]:
+        """All of the lists that were fetched."""
+        return [i for listing in self._listings.values() for i in listing.instruments.values()]
+
+    def fresh_for(self, market: Market) -> float:
+        """Seconds until a market's list is to be fetched anew; infinite for what was given."""
+        listing = self._listings.get(market)
+        if listing is None:
+            return 0.0
+        return max(listing.fetched_at + self._max_age - self._clock.monotonic(), 0.0)
+
     async def _listing(self, market: Market, refresh: bool) -> Listing:
         while True:
             listing = self._listings.get(market)

@@ -11,13 +11,14 @@ from typing import Self
 import attrs
 
 from ccrs_core.client.client import Client, connect
+from ccrs_core.client.following import all_missing
 from ccrs_core.client.keeping import Openable
-from ccrs_core.client.placement import Resolved
+from ccrs_core.client.placement import Resolution
 from ccrs_core.client.status import ClientStatus
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import UsageError
-from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.feed import Feed, MissingName
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.orderbook import OrderBook
@@ -167,11 +168,13 @@ class Clients(Openable):
         maxsize: int = 65_536,
         callback: Callable[[AnyEvent], object] | None = None,
         stale_after: float | None = None,
+        missing: MissingName = "raise",
     ) -> MergedFeed:
         """One feed of several exchanges; it subscribes when entered with ``async with``.
 
         A symbol with an exchange in front means that one (``top_of_book("name:BTC/USDT")``), a
-        plain symbol means every exchange. Events come in the order in which they arrive here.
+        plain symbol means every exchange; patterns do as in :meth:`Client.subscribe`. Events come
+        in the order in which they arrive here.
 
         :param connections: and all others as in :meth:`Client.subscribe`, for each exchange.
         :raises UsageError: where an exchange is named that isn't among these.
@@ -186,6 +189,7 @@ class Clients(Openable):
             maxsize=maxsize,
             callback=callback,
             stale_after=stale_after,
+            missing=missing,
             clock=self._clock,
         )
 
@@ -204,7 +208,7 @@ class Clients(Openable):
     async def start(self, feed: Feed, interests: Sequence[Interest]) -> None:
         """For feeds: have every exchange resolve and place its interests; all or none."""
         shares = _shares(interests)
-        resolved: dict[str, list[Resolved]] = {}
+        resolved: dict[str, Resolution] = {}
 
         async def resolve(exchange: str, own: list[Interest]) -> None:
             resolved[exchange] = await self._clients[exchange].placement.resolve(feed, own)
@@ -215,6 +219,13 @@ class Clients(Openable):
             async with asyncio.TaskGroup() as group:
                 for exchange, own in shares.items():
                     group.create_task(resolve(exchange, own))
+            missing = {
+                qualified(exchange, each.symbol): error
+                for exchange, found in resolved.items()
+                for each, error in found.missing.items()
+            }
+            if missing and not feed.skips_missing:
+                raise all_missing(" and ".join(dict.fromkeys(self._missed(missing))), missing)
             for exchange, found in resolved.items():
                 self._clients[exchange].placement.place(feed, found)
         except BaseException as error:
@@ -243,11 +254,31 @@ class Clients(Openable):
         exchange, plain = split(symbol)
         if exchange is not None:
             return self[exchange].placement.book(feed, plain, depth)
-        names = [split(i.symbol)[0] for i in feed.interests if split(i.symbol)[1] == symbol]
+        names = [split(i.symbol)[0] for i in feed.subscribed if split(i.symbol)[1] == symbol]
         several = list(dict.fromkeys(name for name in names if name is not None))
         if len(several) > 1:
             raise UsageError(f"whose book of {symbol}? Say {qualified(several[0], symbol)!r}")
         return self[several[0] if several else self.names[0]].placement.book(feed, symbol, depth)
+
+    @staticmethod
+    def _missed(symbols: Iterable[str]) -> Iterator[str]:
+        return (split(symbol)[0] or "" for symbol in symbols)
+
+    def subscribed(self, feed: Feed) -> tuple[Interest, ...]:
+        """For feeds: what they are subscribed to, each with its exchange in front."""
+        return tuple(
+            attrs.evolve(each, symbol=qualified(name, each.symbol))
+            for name, client in self._clients.items()
+            for each in client.placement.subscribed(feed)
+        )
+
+    def missing(self, feed: Feed) -> dict[str, str]:
+        """For feeds: why they don't have what they have asked for."""
+        return {
+            qualified(name, symbol): why
+            for name, client in self._clients.items()
+            for symbol, why in client.placement.missing(feed).items()
+        }
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         """For feeds: tell an exchange's listeners of a loss."""

@@ -69,6 +69,9 @@ def command(
 ) -> None:
     """Write the raw frames of SYMBOLs of EXCHANGE to a file, in both directions, until Ctrl-C.
 
+    A SYMBOL may be a pattern, such as '*/USDT:USDT' (in quotes): all that are listed at the
+    beginning.
+
     The file is complete up to the last frame at any moment, even if this is killed. Play it back
     with: ccrs replay EXCHANGE FILE. --count counts received frames.
     """
@@ -86,8 +89,9 @@ def command(
         started_ns = time.time_ns()
         async with options.client(exchange, **where, wrap=wrap) as client:
             with progress(f"asking {exchange} for its instruments"):
-                header = await _header(client, interests, started_ns, connections)
-            await _record(client, interests, writer, header, seconds, count)
+                found = await options.spelled_out(client, interests)
+                header = await _header(client, found, started_ns, connections)
+            await _record(client, found, writer, header, seconds, count)
 
     try:
         interrupts.run(main())

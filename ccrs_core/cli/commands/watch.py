@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from ccrs_core.cli import completion, interrupts, options
@@ -81,6 +82,9 @@ def command(
 ) -> None:
     """Market data of one or more SYMBOLs of EXCHANGE, live, until Ctrl-C.
 
+    A SYMBOL may be a pattern, such as '*/USDT:USDT' (in quotes): all that are listed, and those
+    that will be.
+
     For several exchanges at once, write each symbol with its exchange in front, and no EXCHANGE:
     ccrs watch ONE:BTC/USDT OTHER:BTC/USDT. Best prices are then compared, and who moves first.
 
@@ -115,8 +119,8 @@ def command(
         client = options.client(exchange, **where)
         async with client:
             with progress(f"asking {exchange} for its instruments"):
-                for symbol in wanted:  # people are told at once; entering a feed would wait
-                    await client.instrument(symbol)
+                # People are told at once; entering a feed would wait.
+                await options.spelled_out(client, interests)
             async with client.subscribe(*interests, **how) as feed:
                 await consume(lambda: [client.status()], feed, sink, seconds=seconds, count=count)
 
@@ -124,9 +128,10 @@ def command(
         clients = options.clients(exchanges, **where)
         async with clients, contextlib.AsyncExitStack() as opened:
             with progress(f"asking {', '.join(exchanges)} for their instruments"):
-                for each in wanted:
-                    name, symbol = split(each)
-                    await clients[name or ""].instrument(symbol)
+                for each in interests:
+                    name, symbol = split(each.symbol)
+                    own = attrs.evolve(each, symbol=symbol)
+                    await options.spelled_out(clients[name or ""], [own])
                 feed = clients.subscribe(*interests, **how)
                 await opened.enter_async_context(feed)
             await consume(
@@ -181,7 +186,7 @@ def _first(batch: list[AnyEvent], wanted: int) -> list[AnyEvent]:
 
 async def batches(feed: Feed, statuses: Statuses | None = None) -> AsyncIterator[list[AnyEvent]]:
     """A feed's batches; subscriptions that are refused are told of, and the others go on."""
-    left = len(feed.interests)
+    left = len(feed.subscribed)
     while True:
         try:
             async for batch in feed.batches():
@@ -315,7 +320,7 @@ class Screen:
         from ccrs_core.cli.live.view import LiveView
 
         self._board = Board()
-        for interest in feed.interests:
+        for interest in feed.subscribed:
             self._board.expect(interest.symbol, interest.channel)
         self._books = Books(feed.book)
         self._view = LiveView(

@@ -50,7 +50,7 @@ class Boards:
         self._digits: dict[str, int] = {}
         self._books = SeveralBooks(feed)
         expected: dict[str, list[str]] = {}
-        for interest in feed.interests:
+        for interest in feed.subscribed:
             exchange, symbol = split(interest.symbol)
             assert exchange is not None
             self.boards.setdefault(exchange, Board()).expect(symbol, interest.channel)
@@ -65,7 +65,7 @@ class Boards:
             if best is not None:
                 best.take(event)
         for exchange, run in groupby(self._books.follow(batch), lambda each: each[0].exchange):
-            self.boards[exchange].take(list(run))
+            self.boards.setdefault(exchange, Board()).take(list(run))
 
     def row(self, exchange: str, symbol: str) -> Figures:
         """The figures of an exchange's best prices."""
