@@ -52,6 +52,12 @@ class Owner:
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook:
         raise UsageError("no books here")
 
+    def subscribed(self, feed: Feed) -> tuple[Interest, ...]:
+        return feed.interests
+
+    def missing(self, feed: Feed) -> dict[str, str]:
+        return {}
+
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         self.lost += lost
 

@@ -207,13 +207,13 @@ class Feed:
     def subscribed(self) -> tuple[Interest, ...]:
         """What the feed is subscribed to now: what the patterns stand for, without what is missing;
         empty while it isn't open."""
-        return self._owner.subscribed(self) if self._open else ()
+        return self._owner.subscribed(self)
 
     @property
     def missing(self) -> dict[str, str]:
         """What was asked for and isn't listed, with why it was left out, by symbol or pattern
         (``missing="skip"``). Once it is listed, it is subscribed to."""
-        return self._owner.missing(self) if self._open else {}
+        return self._owner.missing(self)
 
     async def subscribe(self, *interests: Interest) -> None:
         """Add to the feed; what it has already stays undisturbed.

@@ -66,6 +66,12 @@ class Owner:
     async def ready(self, feed: Any, everywhere: bool) -> None: ...
     def overflowed(self, feed: Any, lost: int) -> None: ...
 
+    def subscribed(self, feed: Any) -> tuple[Interest, ...]:
+        return tuple(feed.interests)
+
+    def missing(self, feed: Any) -> dict[str, str]:
+        return {}
+
     def book(self, feed: Any, symbol: str, depth: int | None) -> OrderBook:
         return self.books[symbol]
 
