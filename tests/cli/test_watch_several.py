@@ -365,7 +365,8 @@ def test_a_wrong_call_is_one_line(ccrs: Command, wrong: tuple[str, ...], said: b
 
 
 def test_a_rate_of_nothing_is_refused() -> None:
-    where = dict.fromkeys(("base_url", "proxy", "ca_file", "transport"))
+    names = ("base_url", "proxy", "proxy_from_env", "ca_file", "transport")
+    where = {"ways": (), **dict.fromkeys(names)}
     with pytest.raises(UsageError, match="--rate must be above zero"):
         options.clients(["bybit"], environment="emulator", seed=0, rate=0.0, **where)
 
