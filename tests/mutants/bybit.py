@@ -13,7 +13,7 @@ from ccrs_bybit.codec import BybitCodec
 from ccrs_core.contract.codec import Data, Message, Outbound
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.errors import DecodeError
-from ccrs_core.model.events import Ticker, Trade
+from ccrs_core.model.events import Greeks, Ticker, Trade
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_MS
@@ -99,6 +99,24 @@ class RetailTradesUnmarked(Misread):
 
     def event(self, event: Any) -> Any:
         return changed(event, rpi=False) if isinstance(event, Trade) else event
+
+
+@caught_by(MARKET)
+class VolatilityInPerCent(Misread):
+    """Implied volatilities are told as they are spoken of."""
+
+    def event(self, event: Any) -> Any:
+        if not isinstance(event, Greeks) or event.mark_iv is None:
+            return event
+        return changed(event, mark_iv=event.mark_iv * 100)
+
+
+@caught_by(MARKET)
+class VegaTakenForTheta(Misread):
+    """Vega stands where theta belongs."""
+
+    def event(self, event: Any) -> Any:
+        return changed(event, theta=event.vega) if isinstance(event, Greeks) else event
 
 
 @caught_by(BLANK)

@@ -105,8 +105,10 @@ _SILENCE: Mapping[Channel, float] = {
 _QUIET_TICKER = 120.0
 
 # Push frequencies, in seconds. https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
-_BOOK_INTERVALS: Mapping[int, float] = {50: 0.02, 200: 0.1, 1000: 0.2}
+_BOOK_INTERVALS: Mapping[int, float] = {25: 0.02, 50: 0.02, 100: 0.1, 200: 0.1, 1000: 0.2}
 _INTERVALS: Mapping[Channel, float] = {Channel.TOP_OF_BOOK: 0.01, Channel.TRADES: 0.0}
+
+_TICKERS_OF_OPTIONS = 0.1
 
 
 def _environment(rest: str, stream: str) -> Environment:
@@ -206,8 +208,8 @@ class Bybit(Exchange):
     def push_interval(self, subscription: Subscription) -> float | None:
         if subscription.channel is Channel.BOOK:
             return _BOOK_INTERVALS.get(subscription.depth or 0)
-        if subscription.instrument.market is Market.OPTION:
-            return None
+        if subscription.instrument.market is Market.OPTION and subscription.channel in IN_TICKERS:
+            return _TICKERS_OF_OPTIONS
         return _INTERVALS.get(subscription.channel)
 
     def max_silence(self, subscription: Subscription) -> float | None:
