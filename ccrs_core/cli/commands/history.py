@@ -153,7 +153,7 @@ def command(
         raise UsageError(f"{path} is there already: choose another name, or add --force")
     question = {
         "symbols": [qualified(*each) for each in targets],
-        "place": options.place(**where),
+        "place": " ".join(dict.fromkeys(options.place(each, **where) for each in exchanges)),
         "channel": series.value,
         "interval": interval,
         "from": shown(start),
