@@ -90,6 +90,7 @@ MADE_ELSEWHERE = frozenset(
         "FeedStatus",
         "History",
         "HistoryPage",
+        "InstrumentWatch",
         "Lead",
         "LeadLag",
         "LatencySummary",
@@ -151,7 +152,10 @@ def legible(
 
 
 def _named(text: str | None) -> str | None:
-    return None if text is None else re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text)
+    if text is None:
+        return None
+    named = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text)
+    return named.replace("_UnixSelectorEventLoop", "SelectorEventLoop")
 
 
 def setup(app: Sphinx) -> None:

@@ -212,12 +212,16 @@ class OrderBook:
         self.every_level = every_level
         self.reach = reach
         self.state = BookState.SYNCING
+        """Whether it can be read."""
         self.reason: Reason | None = None
         """Why the book is invalid."""
         self._why = _ENDED
         self.sequence: int | None = None
+        """The last update's number."""
         self.exchange_time_ns: int | None = None
+        """The last update's time, where the exchange told one."""
         self.received_time_ns: int | None = None
+        """When the last update arrived."""
         self.updates = 0
         """Updates applied so far, snapshots included."""
         self.snapshots = 0
