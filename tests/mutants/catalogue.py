@@ -30,6 +30,7 @@ from tests.mutants import (
     requests,
     sequences,
     shared,
+    stretches,
     twins,
     values,
 )
@@ -64,6 +65,7 @@ THEMES = (
     twins,
     likeness,
     ranges,
+    stretches,
     crowds,
 )
 

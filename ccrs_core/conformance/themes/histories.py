@@ -208,7 +208,10 @@ def page_size(line: Line, series: Series) -> int:
     """How many rows a page holds."""
     rows = [
         len(page.answer.value)
-        for span in ((None, None, 4 * _LARGEST), (series.back(3 * _LARGEST), None, 2 * _LARGEST))
+        for span in (
+            (None, None, 4 * _LARGEST),
+            *([(series.back(3 * _LARGEST), None, 2 * _LARGEST)] if series.long else []),
+        )
         for page in islice(line.pages(series.request(span)), 2)
     ]
     return min(max(rows), _LARGEST)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -29,11 +30,16 @@ from ccrs_core.emulator import (
     candle_page,
     newest_payments,
 )
+from ccrs_okx.emulator_histories import (
+    history_trades,
+    open_interest,
+    reference_candles,
+    trade_row,
+)
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
 from ccrs_okx.emulator_options import tick_bands
 from ccrs_okx.emulator_streams import INTERVALS
 from ccrs_okx.emulator_wire import (
-    SIDES,
     OkxSpeller,
     funding,
     held,
@@ -41,7 +47,6 @@ from ccrs_okx.emulator_wire import (
     liquidated,
     ms,
     placeholders,
-    source,
     ticker,
 )
 
@@ -82,6 +87,18 @@ class Rest:
             "/api/v5/market/tickers": (20, self._tickers),
             "/api/v5/market/books": (40, self._books),
             "/api/v5/market/trades": (100, self._trades),
+            "/api/v5/market/history-trades": (20, self._history_trades),
+            "/api/v5/market/mark-price-candles": (20, partial(self._mark_candles, recent=True)),
+            "/api/v5/market/history-mark-price-candles": (
+                10,
+                partial(self._mark_candles, recent=False),
+            ),
+            "/api/v5/market/index-candles": (20, partial(self._index_candles, recent=True)),
+            "/api/v5/market/history-index-candles": (
+                10,
+                partial(self._index_candles, recent=False),
+            ),
+            "/api/v5/rubik/stat/contracts/open-interest-history": (10, self._open_interest_history),
             "/api/v5/market/candles": (40, lambda q, now: self._candles(q, now, recent=True)),
             "/api/v5/market/history-candles": (
                 20,
@@ -189,19 +206,41 @@ class Rest:
         listing, limit = self._listing(query), query.number("limit", 100, 500)
         market = self._dialect.venue.market(listing)
         speller = OkxSpeller(market)
-        blank = self._dialect.venue.blank("/api/v5/market/trades")
-        return [
-            {
-                "instId": listing.symbol,
-                "side": SIDES[trade.side],
-                "sz": speller.size(trade.size),
-                **({} if blank else {"source": source(trade)}),
-                "px": speller.price(trade.price),
-                "tradeId": speller.trade_id(trade),
-                "ts": ms(trade.time_ns),
-            }
-            for trade in list(market.tape.trades)[: -limit - 1 : -1]
+        rows = [trade_row(speller, each) for each in list(market.tape.trades)[: -limit - 1 : -1]]
+        return self._without_source("/api/v5/market/trades", rows)
+
+    def _without_source(self, path: str, rows: list[Any]) -> list[Any]:
+        if not self._dialect.venue.blank(path):
+            return rows
+        return [{key: value for key, value in row.items() if key != "source"} for row in rows]
+
+    def _history_trades(self, query: OkxQuery, now_ns: int) -> list[Any]:
+        rows = history_trades(self._dialect.venue.market(self._listing(query)), query, now_ns)
+        return self._without_source("/api/v5/market/history-trades", rows)
+
+    def _mark_candles(self, query: OkxQuery, now_ns: int, *, recent: bool) -> list[Any]:
+        listing = self._listing(query)
+        if listing.market is Market.SPOT:
+            raise query.wrong("instId", Wrong.CHOICE)
+        market = self._dialect.venue.market(listing)
+        return reference_candles(market, query, now_ns, Figure.MARK_PRICE, recent=recent)
+
+    def _index_candles(self, query: OkxQuery, now_ns: int, *, recent: bool) -> list[Any]:
+        """An index is asked for by its own name; contracts that follow it come in this order."""
+        name = query.text("instId")
+        found = [
+            each
+            for kind in (SWAP, FUTURES)
+            for each in self._dialect.venue.listed(kind)
+            if f"{each.base}-{each.quote}" == name
         ]
+        if not found:
+            raise _unknown()
+        market = self._dialect.venue.market(found[0])
+        return reference_candles(market, query, now_ns, Figure.INDEX_PRICE, recent=recent)
+
+    def _open_interest_history(self, query: OkxQuery, now_ns: int) -> list[Any]:
+        return open_interest(self._dialect.venue.market(self._listing(query)), query, now_ns)
 
     def _candles(self, query: OkxQuery, now_ns: int, *, recent: bool) -> list[Any]:
         listing, limit = self._listing(query), query.number("limit", 100, 300)

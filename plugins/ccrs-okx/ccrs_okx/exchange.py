@@ -32,6 +32,7 @@ from ccrs_core import (
 )
 from ccrs_okx import error_codes
 from ccrs_okx.codec import INTERVALS, OkxCodec
+from ccrs_okx.histories import HISTORIES, PERIODS
 from ccrs_okx.rest import ENDPOINTS, activity
 from ccrs_okx.sizes import contract_of, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
@@ -137,6 +138,7 @@ class Okx(Exchange):
         },
         book_depths=dict.fromkeys(Market, _DEPTHS),
         intervals=tuple(INTERVALS),
+        open_interest_intervals=PERIODS,
         instrument_news=frozenset(Market),
     )
     # Port 8443 of the streams, which OKX's documents still print, was closed on 2026-10-31.
@@ -149,7 +151,10 @@ class Okx(Exchange):
         "us": _environment("us", "wsus"),
         "us-demo": _environment("us", "wsuspap", demo=True),
     }
-    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = ENDPOINTS
+    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
+        **ENDPOINTS,
+        **HISTORIES,
+    }
     # Per IP address: three connections a second, and of requests so many of each kind in 2 s, which
     # their weights tell. https://www.okx.com/docs-v5/en/#overview-rate-limits
     limits: ClassVar[Limits] = Limits(

@@ -52,6 +52,7 @@ from ccrs_core.wire import (
     Levels,
     Ms,
     Rate,
+    Rows,
     Shape,
     Size,
     candle_page,
@@ -141,11 +142,12 @@ FUNDING = Shape(
 )
 
 
-def _get(path: str, *query: tuple[str, object]) -> HttpRequest:
+def get(path: str, *query: tuple[str, object]) -> HttpRequest:
+    """A call with its parameters."""
     return HttpRequest("GET", f"/api/v5/{path}", tuple((name, str(v)) for name, v in query))
 
 
-def _data(body: bytes) -> list[Any]:
+def data_of(body: bytes) -> list[Any]:
     """The part of an answer that holds what was asked for."""
     data = orjson.loads(body)["data"]
     if type(data) is not list:
@@ -157,7 +159,7 @@ def _data(body: bytes) -> list[Any]:
 
 
 def _server_time(request: GetServerTime, cursor: str | None) -> HttpRequest:
-    return _get("public/time")
+    return get("public/time")
 
 
 def _read_server_time(
@@ -177,11 +179,11 @@ def _read_server_time(
 def _instruments(request: GetInstruments, cursor: str | None) -> HttpRequest:
     types = INSTRUMENT_TYPES[request.market]
     if request.market is not Market.OPTION:
-        return _get("public/instruments", ("instType", cursor or types[0]))
+        return get("public/instruments", ("instType", cursor or types[0]))
     if cursor is None:
-        return _get("public/instrument-tick-bands", ("instType", "OPTION"))
+        return get("public/instrument-tick-bands", ("instType", "OPTION"))
     family = orjson.loads(cursor)[0][0]
-    return _get("public/instruments", ("instType", "OPTION"), ("instFamily", family))
+    return get("public/instruments", ("instType", "OPTION"), ("instFamily", family))
 
 
 def _read_instruments(
@@ -235,15 +237,13 @@ def _weight_of_instruments(request: GetInstruments) -> int:
 
 
 def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
-    return _get("market/books", ("instId", request.instrument.native), ("sz", 1))
+    return get("market/books", ("instId", request.instrument.native), ("sz", 1))
 
 
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     levels = max(1, min(request.depth, BOOK_LEVELS))
     # As OKX's announced procedure for books without a first snapshot asks.
-    return _get(
-        "market/books", ("instId", request.instrument.native), ("sz", levels), ("source", 0)
-    )
+    return get("market/books", ("instId", request.instrument.native), ("sz", levels), ("source", 0))
 
 
 # --- trades ---------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def _book(request: GetBook, cursor: str | None) -> HttpRequest:
 
 def _trades(request: GetTrades, cursor: str | None) -> HttpRequest:
     limit = max(1, min(request.limit, TRADES_LIMIT))
-    return _get("market/trades", ("instId", request.instrument.native), ("limit", limit))
+    return get("market/trades", ("instId", request.instrument.native), ("limit", limit))
 
 
 # --- what happened last ---------------------------------------------------------------------
@@ -276,8 +276,8 @@ def _activity(request: GetActivity, cursor: str | None) -> HttpRequest:
     kind = kind or INSTRUMENT_TYPES[request.market][0]
     if request.channel is Channel.LIQUIDATIONS:
         query = (("instType", kind), ("instFamily", family), ("state", "filled"))
-        return _get("public/liquidation-orders", *query)
-    return _get("market/tickers", ("instType", kind))
+        return get("public/liquidation-orders", *query)
+    return get("market/tickers", ("instType", kind))
 
 
 def _read_activity(
@@ -331,7 +331,7 @@ def _candles(request: GetCandles, cursor: str | None) -> HttpRequest:
         query.append(("before", page.since_ms - 1))
     back = cursor is None and not from_start(request)
     recent = back or (cursor or "").startswith(_RECENT)
-    return _get("market/candles" if recent else "market/history-candles", *query)
+    return get("market/candles" if recent else "market/history-candles", *query)
 
 
 def _read_candles(
@@ -340,16 +340,26 @@ def _read_candles(
     instrument, interval = request.instrument, request.interval
     read = row_reader(CANDLE[instrument.market], instrument, received_time_ns, interval=interval)
     found = read_rows(data, lambda row: read(whole_row(row)))
+    return read_candles(request, found, data, cursor, now_ns, CANDLES_LIMIT)
+
+
+def read_candles(
+    request: GetCandles,
+    found: Rows[Candle],
+    data: list[Any],
+    cursor: str | None,
+    now_ns: int,
+    most: int,
+) -> Answer[list[Candle]]:
+    """A page of candles, of ``most`` at once, and where the next one is: of both calls."""
     candles = sorted(found.values, key=attrgetter("open_time_ns"))
     if cursor is not None and cursor.startswith(_RECENT):
         return found.answer([c for c in candles if within(request, c.open_time_ns)])
-    page = candle_page(request, cursor, CANDLES_LIMIT)
+    page = candle_page(request, cursor, most)
     if not data and cursor is None and not from_start(request) and page.before_ms is not None:
         # What "candles" doesn't hold any more may be history.
         return found.answer([], f"{page.before_ms}:{request.limit}")
-    wanted, further = candles_of_page(
-        request, cursor, CANDLES_LIMIT, candles, now_ns, rows=len(data)
-    )
+    wanted, further = candles_of_page(request, cursor, most, candles, now_ns, rows=len(data))
     open_ns = open_since(now_ns, request.interval)
     before_ns = page.before_ns
     if further is None and from_start(request) and before_ns is not None and before_ns > open_ns:
@@ -369,7 +379,7 @@ _HELD_ELSE = row_answer(open_interest(_HELD, ""), "data.0")
 def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
     kind = instrument_type(instrument)
-    return _get("public/open-interest", ("instType", kind), ("instId", instrument.native))
+    return get("public/open-interest", ("instType", kind), ("instId", instrument.native))
 
 
 def _read_open_interest(
@@ -393,7 +403,7 @@ def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
     ]
     if end_ns is not None:
         query.append(("after", -(-end_ns // NS_PER_MS)))
-    return _get("public/funding-rate-history", *query)
+    return get("public/funding-rate-history", *query)
 
 
 def _limit(request: GetFundingHistory) -> int:
@@ -428,11 +438,11 @@ def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | Non
 # https://www.okx.com/docs-v5/en/#overview-rate-limits
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetServerTime: Endpoint(
-        encode=_server_time, decode=json_pages(_read_server_time, _data), markets=ALL, weight=4
+        encode=_server_time, decode=json_pages(_read_server_time, data_of), markets=ALL, weight=4
     ),
     GetInstruments: Endpoint(
         encode=_instruments,
-        decode=json_pages(_read_instruments, _data),
+        decode=json_pages(_read_instruments, data_of),
         markets=ALL,
         weight=_weight_of_instruments,
         page_weight=lambda request, cursor: 2,
@@ -450,11 +460,11 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         encode=_trades, decode=trades_answer(TRADE, "data", newest_first=True), markets=ALL
     ),
     GetActivity: Endpoint(
-        encode=_activity, decode=json_pages(_read_activity, _data), markets=ALL, weight=2
+        encode=_activity, decode=json_pages(_read_activity, data_of), markets=ALL, weight=2
     ),
     GetCandles: Endpoint(
         encode=_candles,
-        decode=timed_pages(_read_candles, _data),
+        decode=timed_pages(_read_candles, data_of),
         markets=ALL,
         weight=2,
         newest_first=goes_back,
@@ -464,7 +474,7 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetFundingHistory: Endpoint(
         encode=_funding,
-        decode=json_pages(_read_funding, _data),
+        decode=json_pages(_read_funding, data_of),
         markets=CONTRACTS,
         weight=4,
         newest_first=True,
