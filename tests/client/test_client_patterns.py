@@ -71,6 +71,10 @@ async def test_a_pattern_is_all_that_is_listed_and_follows_the_list() -> None:
         assert isinstance(about_new[1], TopOfBook)
         about_old = [e for e in seen.events if e.symbol == "LTC/USD"]
         assert isinstance(about_old[-1], InstrumentChanged)
+        # Whoever fetches the list, feeds follow it at once.
+        lists(seen, "BTC", "ETH", "NEW", "SOL")
+        await seen.client.refresh_instruments()
+        assert symbols(seen.feed) == listed(["BTC", "ETH", "NEW", "SOL"])
         # Listed again, it is there again.
         lists(seen, "BTC", "LTC")
         await asyncio.sleep(120.0)

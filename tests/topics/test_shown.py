@@ -76,7 +76,8 @@ def test_whoever_applies_what_is_told_has_exactly_the_best_levels(
             kept.invalidate(Reason.SEQUENCE)
             assert not shown.book.valid
         if what == "restart":
-            number = 1
+            # Also at the very number that was told last.
+            number = consumer.told[-1].sequence if consumer.told[-1].sequence < before else 1
         whole = what == "snapshot" or not kept.valid
         update = _update(number, bids, asks, None if whole else before, snapshot=whole)
         kept.apply(update)

@@ -216,20 +216,24 @@ async def test_ways_that_leave_alike_share_a_transport_which_is_closed_with_the_
         Way(addresses={"stream": "wss://third.toy"}),
     ]
     client = ccrs_core.connect(
-        Toy(), transport=transport, clock=VirtualClock(), options=Options(ways=ways)
+        Toy(),
+        transport=transport,
+        clock=VirtualClock(),
+        options=Options(ways=ways, max_connection_age=100.0),
     )
-    async with client, client.subscribe(TOP, connections=4) as feed:
+    async with client, client.subscribe(TOP, connections=3) as feed:
         await feed.ready(everywhere=True)
         (other,) = transport.others
         assert other.options == TransportOptions(source_address="10.0.0.1")
         urls = [peer.url for peer in transport.server.open]
-        assert sorted(urls) == sorted(
-            ["wss://ws.toy/v1"] * 2 + ["wss://other.toy/v1", "wss://third.toy/v1"]
-        )
+        assert sorted(urls) == sorted(["wss://ws.toy/v1"] * 2 + ["wss://other.toy/v1"])
         # What is replaced goes the same way.
         for peer in transport.server.open:
             peer.drop()
         await asyncio.sleep(30.0)
+        assert sorted(peer.url for peer in transport.server.open) == sorted(urls)
+        await asyncio.sleep(300.0)
+        assert client.status().rollovers >= 3
         assert sorted(peer.url for peer in transport.server.open) == sorted(urls)
     assert (transport.closed, other.closed) == (1, 1)
 
