@@ -32,8 +32,9 @@ from ccrs_core.transport.memory import MemoryTransport, Peer
 from tests.toy import Toy, ToyServer
 from tests.watching import TOP
 
-ELSEWHERE = {"open", "aclose", "subscribe", "emulator", "placement"}
-"""What the asynchronous client alone has: ``watch`` and ``close`` stand for three of them."""
+ELSEWHERE = {"open", "aclose", "subscribe", "emulator", "placement", "watch_instruments"}
+"""What the asynchronous client alone has: ``watch`` and ``close`` stand for some of it, and what
+lists change is asked for, by ``refresh_instruments``."""
 
 
 class Server(ToyServer):
