@@ -16,7 +16,7 @@ from ccrs_core.client.status import ClientStatus
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import Request
 from ccrs_core.errors import CcrsError, TimedOut, UsageError
-from ccrs_core.feeds.feed import Feed
+from ccrs_core.feeds.feed import Feed, MissingName
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Interest
@@ -180,6 +180,7 @@ class Client:
         policy: Policy | PolicyName = Policy.DROP_OLDEST,
         maxsize: int = 65_536,
         stale_after: float | None = None,
+        missing: MissingName = "raise",
     ) -> Iterator[AnyEvent]:
         """Events as they come, for so many ``seconds`` from the first step on (None: until you
         leave the loop). Then the subscriptions end.
@@ -194,6 +195,7 @@ class Client:
             policy=policy,
             maxsize=maxsize,
             stale_after=stale_after,
+            missing=missing,
         )
         if seconds is not None and not 0 < seconds < math.inf:
             raise UsageError(f"seconds must be above zero, or None, not {seconds!r:.100}")
