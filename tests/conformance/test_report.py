@@ -181,7 +181,7 @@ def test_the_markdown_has_a_table_of_what_is_declared() -> None:
     head = lines.index(f"| | {' | '.join(declared['markets'])} |")
     assert lines[head + 1] == "|---|:-:|:-:|:-:|:-:|"
     assert lines[head + 2] == "| top_of_book | ✓ | ✓ | ✓ | ✓ |"
-    assert "| book | 50, 200, 1000 | 50, 200, 1000 | 50, 200, 1000 |  |" in lines
+    assert "| book | 50, 200, 1000 | 50, 200, 1000 | 50, 200, 1000 | 25, 100 |" in lines
     assert "| GetFundingHistory |  | ✓ | ✓ |  |" in lines
     assert json.loads(json.dumps(report.as_dict()))["capabilities"] == declared
 
