@@ -27,6 +27,8 @@ _FUNDING_EVERY_NS = MINUTE_NS
 _SATOSHI = Decimal(10) ** 8
 _RETAIL_EVERY = 16
 _TEND_EVERY = 32
+_CARRY = 0.012
+"""By which share of the index a forward is above it, per year."""
 
 
 class Changed(enum.IntFlag):
@@ -445,13 +447,20 @@ class SimulatedMarket:
         self.mark = max(1, round(Decimal(value) * 100 / listing.tick))
         self._anchor = max(1, self.mark // 100)
 
+    @property
+    def forward(self) -> float:
+        """What an option's underlying is worth at its expiry: a little more than now."""
+        assert self.listing.expiry_ns is not None
+        years = max(0.0, years_until(self.listing.expiry_ns, self.now_ns))
+        return float(self.rules.price.value(self.index)) / 100 * (1 + _CARRY * years)
+
     def greeks(self, volatility: float | None = None) -> BlackScholes:
         """What an option is worth now, at the market's volatility or another one."""
         listing = self.listing
         assert listing.strike is not None
         assert listing.expiry_ns is not None
         return BlackScholes.of(
-            float(self.rules.price.value(self.index)) / 100,
+            self.forward,
             float(listing.strike),
             max(0.0, years_until(listing.expiry_ns, self.now_ns)),
             listing.option_kind is OptionKind.CALL,

@@ -214,7 +214,7 @@ def option_ticker(speller: BybitSpeller, now_ns: int) -> dict[str, str]:
         "markPrice": f"{mark:.8f}",
         "indexPrice": f"{underlying:.8f}".rstrip("0").rstrip("."),
         "markPriceIv": f"{volatility:.4f}",
-        "underlyingPrice": f"{underlying:.8f}",
+        "underlyingPrice": f"{market.forward:.8f}",
         "openInterest": speller.size(market.open_interest),
         "turnover24h": f"{worth:.7f}",
         "volume24h": speller.size(day.lots),

@@ -136,7 +136,7 @@ def _subscriptions(kind: str, detail: str, instrument: Instrument) -> Iterable[S
 def _in_tickers(instrument: Instrument) -> Iterable[Channel]:
     yield Channel.TICKER
     if instrument.market is not Market.SPOT:
-        yield Channel.MARK_PRICE
+        yield from (Channel.MARK_PRICE, Channel.INDEX_PRICE, Channel.OPEN_INTEREST)
         if instrument.expiry_ns is None:
             yield Channel.FUNDING
 

@@ -63,7 +63,9 @@ FILES: dict[str, dict[str, int]] = {
     "doc-private-order": {"Unrecognised": 1},
     "doc-private-position": {"Unrecognised": 1},
     "doc-private-wallet": {"Unrecognised": 1},
-    "doc-tickers-linear": {"Ticker": 2, "MarkPrice": 2, "Funding": 1},
+    "doc-tickers-linear": {
+        "Ticker": 2, "MarkPrice": 2, "IndexPrice": 2, "OpenInterest": 2, "Funding": 1,
+    },
     "doc-trade-pong": {"Pong": 1},
     "options": {"Trade": 1, "BookUpdate": 1, **OPTION_TICKER},
     "orderbook1": {"TopOfBook": 2, "Unrecognised": 1},
@@ -77,9 +79,11 @@ FILES: dict[str, dict[str, int]] = {
     "session-spot-testnet-2026-09": {
         "Ack": 1, "Pong": 1, "Refused": 1, "BookUpdate": 19, "TopOfBook": 14, "Trade": 8,
     },
-    "tickers-linear": {"Ticker": 2, "MarkPrice": 2, "Funding": 1},
+    "tickers-linear": {
+        "Ticker": 2, "MarkPrice": 2, "IndexPrice": 2, "OpenInterest": 1, "Funding": 1,
+    },
     "tickers-option": OPTION_TICKER,
-    "tickers-other": {"Ticker": 4, "MarkPrice": 2},
+    "tickers-other": {"Ticker": 4, "MarkPrice": 2, "IndexPrice": 2, "OpenInterest": 2},
     "trade-api-replies": {"Unrecognised": 4},
 }  # fmt: skip
 

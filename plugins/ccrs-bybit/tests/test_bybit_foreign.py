@@ -63,11 +63,12 @@ def test_a_ticker_holds_funding_rates_and_mark_prices_too() -> None:
         }
 
     assert channels("tickers.BTCUSDT", Market.SPOT) == {Channel.TICKER}
-    everything = {Channel.TICKER, Channel.MARK_PRICE, Channel.FUNDING}
+    dated = {Channel.TICKER, Channel.MARK_PRICE, Channel.INDEX_PRICE, Channel.OPEN_INTEREST}
+    everything = dated | {Channel.FUNDING}
     assert channels("tickers.BTCUSDT", Market.LINEAR) == everything
     assert channels("tickers.BTCUSD", Market.INVERSE) == everything
     # Nobody pays for holding what has an end.
-    assert channels("tickers.BTC-25DEC26", Market.LINEAR) == {Channel.TICKER, Channel.MARK_PRICE}
+    assert channels("tickers.BTC-25DEC26", Market.LINEAR) == dated
 
 
 def test_what_is_not_read_of_options_ends_no_replay_of_the_rest(tmp_path: Path) -> None:

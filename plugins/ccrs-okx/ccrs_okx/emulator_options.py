@@ -63,10 +63,10 @@ def _lasting(row: Mapping[str, str]) -> Mapping[str, str]:
 
 def summary(speller: OkxSpeller, now_ns: int) -> dict[str, str]:
     """An option's greeks: those of Black and Scholes in dollars, and those that a position counted
-    in coins has; with the forward (there is no interest in the emulator) and the volatilities."""
+    in coins has; with the forward and the volatilities."""
     market, listing = speller.market, speller.listing
     found, volatility = market.greeks(), market.volatility
-    forward = float(market.rules.price.value(market.index)) / 100
+    forward = market.forward
     share = found.price / forward
     bid, ask = (speller.best(side) for side in (Side.BUY, Side.SELL))
     return {
