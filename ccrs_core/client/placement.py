@@ -47,7 +47,8 @@ def identity(subscription: Subscription) -> Hashable:
     if subscription.account is not None:
         return subscription.channel, subscription.account
     names = subscription.instrument.native, subscription.symbol
-    return subscription.channel, *names, subscription.depth, subscription.interval
+    detail = subscription.depth, subscription.interval, subscription.rpi
+    return subscription.channel, *names, *detail
 
 
 Resolved = tuple[Interest, Subscription, Route]
@@ -231,6 +232,7 @@ class Placement:
                 interest.depth,
                 interest.interval,
                 interest.exact,
+                interest.rpi,
             )
         else:
             subscription = Subscription(
@@ -261,6 +263,17 @@ class Placement:
                 raise UsageError(
                     f"a feed has one book of a stream, and {subscription} brings {other.depth} as "
                     f"well as {interest.depth} levels: take another feed for one of them"
+                )
+
+        plain = {interest.symbol: interest.rpi for interest in placed if _is_book(interest)}
+        for interest, *_ in resolved:
+            if (
+                _is_book(interest)
+                and plain.setdefault(interest.symbol, interest.rpi) != interest.rpi
+            ):
+                raise UsageError(
+                    f"a feed has the book of {interest.symbol} with orders of retail price "
+                    "improvement or without: take another feed for the other one"
                 )
 
     def _check_room(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
@@ -477,6 +490,10 @@ class Placement:
 def _levels(interest: Interest, subscription: Subscription) -> int | None:
     """How many levels of a book a feed is to be shown; None for all that its stream brings."""
     return None if interest.depth == subscription.depth else interest.depth
+
+
+def _is_book(interest: Interest) -> bool:
+    return interest.channel is Channel.BOOK
 
 
 _LOOK_AGAIN = 0.05

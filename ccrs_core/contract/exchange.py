@@ -101,6 +101,8 @@ class Capabilities:
     book_depths: Mapping[Market, tuple[int, ...]] = attrs.field(factory=dict)
     """Depths of the streams of books, ascending. Who wants another number of levels is given the
     best of the next deeper stream."""
+    rpi_book_depths: Mapping[Market, tuple[int, ...]] = attrs.field(factory=dict)
+    """Those of the streams of books that hold orders of retail price improvement, too."""
     intervals: tuple[str, ...] = ()
     """Candle intervals by their unified names."""
     open_interest_intervals: tuple[str, ...] = ()
@@ -294,6 +296,13 @@ def unsupported_reason(exchange: Exchange, subscription: Subscription) -> str | 
         )
     if subscription.channel is Channel.BOOK:
         depths = capabilities.book_depths.get(instrument.market, ())
+        if subscription.rpi:
+            depths = capabilities.rpi_book_depths.get(instrument.market, ())
+            if not depths:
+                return (
+                    f"{exchange.name} offers no {instrument.market.value} book with orders of "
+                    "retail price improvement"
+                )
         if subscription.depth not in depths:
             deepest = max(depths, default=0)
             return (
@@ -319,11 +328,14 @@ def resolve(
     depth: int | None,
     interval: str | None,
     exact: bool = False,
+    rpi: bool = False,
 ) -> Subscription:
     """An interest as a subscription: of books to the shallowest that has ``depth`` levels, unless
     it must be ``exact``, or to the shallowest of all where no depth is asked for."""
     if channel is Channel.BOOK and not exact:
-        depths = exchange.capabilities.book_depths.get(instrument.market, ())
+        offered = exchange.capabilities
+        by_market = offered.rpi_book_depths if rpi else offered.book_depths
+        depths = by_market.get(instrument.market, ())
         enough = (each for each in sorted(depths) if depth is None or each >= depth > 0)
         depth = next(enough, depth or 0)
-    return Subscription(channel, instrument, depth, interval)
+    return Subscription(channel, instrument, depth, interval, rpi=rpi)

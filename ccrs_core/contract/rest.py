@@ -109,9 +109,11 @@ class GetTopOfBook(_ReadOfOne[TopOfBook]):
 class GetBook(_ReadOfOne[BookUpdate]):
     """The order book now, best level first, at most ``depth`` levels per side.
 
-    Its ``sequence`` is 0 where the exchange numbers no states."""
+    Its ``sequence`` is 0 where the exchange numbers no states. ``rpi``: with orders of retail price
+    improvement, of exchanges alone that declare such books."""
 
     depth: int
+    rpi: bool = False
 
 
 @attrs.frozen

@@ -260,13 +260,13 @@ class InstrumentNews(Event):
 
     What has changed says a fresh list; feeds are told by :class:`InstrumentChanged`. ``symbol`` is
     that of any instrument of the market, as subscribed to; ``natives`` are the exchange's names of
-    those that it tells of.
+    those that it tells of, with blanks between them.
     """
 
     type: ClassVar[str] = "instrument_news"
     channel: ClassVar[Channel | None] = Channel.INSTRUMENTS
 
-    natives: tuple[str, ...]
+    natives: str
 
 
 MarketData = (

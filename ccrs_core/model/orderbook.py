@@ -205,11 +205,13 @@ class OrderBook:
         depth: int | None = None,
         checksum: Checksum | None = None,
         every_level: bool = False,
+        may_cross: bool = False,
         reach: int | None = None,
     ) -> None:
         self.symbol = symbol
         self.depth = depth
         self.every_level = every_level
+        self.may_cross = may_cross
         self.reach = reach
         self.state = BookState.SYNCING
         """Whether it can be read."""
@@ -307,7 +309,12 @@ class OrderBook:
         self.exchange_time_ns = update.exchange_time_ns
         self.received_time_ns = update.received_time_ns
         self.updates += 1
-        if bids.prices and asks.prices and bids.prices[-1] >= asks.prices[-1].copy_negate():
+        if (
+            bids.prices
+            and asks.prices
+            and bids.prices[-1] >= asks.prices[-1].copy_negate()
+            and not self.may_cross
+        ):
             self.invalidate(Reason.CROSSED)
             return Applied.BROKEN
         if (
@@ -358,7 +365,12 @@ class OrderBook:
 
     def twin(self) -> OrderBook:
         """An empty book of the same kind, for those who follow the updates that a feed delivers."""
-        return OrderBook(self.symbol, depth=self.depth, every_level=self.every_level)
+        return OrderBook(
+            self.symbol,
+            depth=self.depth,
+            every_level=self.every_level,
+            may_cross=self.may_cross,
+        )
 
     def adopt(self, other: OrderBook) -> bool:
         """Go on with the levels of a book that knows more, and is of the same moment; False where

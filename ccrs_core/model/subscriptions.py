@@ -72,6 +72,8 @@ class Interest:
     """The name of the account that it is about; ``symbol`` is empty then."""
     exact: bool = False
     """Whether a book's stream must have ``depth`` levels, neither more nor less."""
+    rpi: bool = False
+    """Whether a book is to hold orders of retail price improvement programmes, too."""
 
     def __str__(self) -> str:
         return _described(self)
@@ -89,6 +91,8 @@ class Subscription:
     account: str | None = None
     """The user's name of the account."""
     _exchange: str | None = attrs.field(default=None)
+    rpi: bool = False
+    """Whether the book holds orders of retail price improvement programmes, too."""
 
     def __attrs_post_init__(self) -> None:
         if (self._instrument is None) == (self.account is None):
@@ -132,6 +136,7 @@ def _described(wanted: Interest | Subscription) -> str:
         return f"{wanted.channel.value} such as {wanted.symbol}"
     detail = wanted.depth if wanted.depth is not None else wanted.interval
     suffix = "" if detail is None else f" {detail}"
+    suffix += " with RPI" if wanted.rpi else ""
     about = wanted.symbol if wanted.account is None else f"the account {wanted.account}"
     return f"{wanted.channel.value}{suffix} of {about}"
 
@@ -146,7 +151,9 @@ def trades(symbol: str) -> Interest:
     return Interest(Channel.TRADES, symbol)
 
 
-def book(symbol: str, depth: int | None = None, *, exact: bool = False) -> Interest:
+def book(
+    symbol: str, depth: int | None = None, *, exact: bool = False, rpi: bool = False
+) -> Interest:
     """The order book, kept by the core: read it from ``feed.book(symbol)``.
 
     ``depth`` is in levels per side, and any number up to what the exchange's deepest stream has:
@@ -154,13 +161,17 @@ def book(symbol: str, depth: int | None = None, *, exact: bool = False) -> Inter
     (:meth:`Client.status` names the stream). None takes the exchange's shallowest, whole.
 
     :param exact: refuse (``Unsupported``, on entering) a depth that the exchange has no stream of.
+    :param rpi: with orders of retail price improvement programmes, which ordinary books leave out;
+        sizes are the totals of both. They trade with orders of people alone, or of who has asked
+        for it, so that such a book may be better than what a program can take, and crossed: it
+        stays valid then. It comes by a stream of its own, and a feed has either book of a symbol.
     :raises UsageError: where the depth is below 1, or ``exact`` without one.
     """
     if depth is not None:
         at_least_one("depth", depth)
     elif exact:
         raise UsageError("exact=True needs a depth: how many levels are to be exact?")
-    return Interest(Channel.BOOK, symbol, depth=depth, exact=exact)
+    return Interest(Channel.BOOK, symbol, depth=depth, exact=exact, rpi=rpi)
 
 
 def ticker(symbol: str) -> Interest:

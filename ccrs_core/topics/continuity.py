@@ -30,6 +30,7 @@ def new_book(exchange: Exchange, subscription: Subscription) -> OrderBook:
         checksum=exchange.checksum(subscription),
         every_level=kept is None,
         reach=None if request is None else request.depth,
+        may_cross=subscription.rpi,
     )
 
 

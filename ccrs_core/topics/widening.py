@@ -56,7 +56,13 @@ class Widening:
         if (book.sequence or 0) < snapshot.sequence:
             return Widened.WAITS
         self._answer = None
-        fresh = OrderBook(book.symbol, depth=book.depth, every_level=True, reach=reach)
+        fresh = OrderBook(
+            book.symbol,
+            depth=book.depth,
+            every_level=True,
+            reach=reach,
+            may_cross=book.may_cross,
+        )
         if fresh.apply(snapshot) is not Applied.APPLIED:
             return Widened.WRONG
         for update in self._since:

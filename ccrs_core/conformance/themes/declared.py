@@ -230,6 +230,8 @@ def declared_subscriptions(subject: Subject) -> Iterator[Subscription]:
             if channel is Channel.BOOK:
                 for depth in capabilities.book_depths.get(market, ()):
                     yield Subscription(channel, instrument, depth)
+                for depth in capabilities.rpi_book_depths.get(market, ()):
+                    yield Subscription(channel, instrument, depth, rpi=True)
             elif channel is Channel.CANDLES:
                 for interval in capabilities.intervals:
                     yield Subscription(channel, instrument, interval=interval)

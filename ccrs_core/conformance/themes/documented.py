@@ -292,6 +292,7 @@ def stream_fact(facts: Facts, sub: Subscription) -> StreamFact | None:
             sub.instrument.market in fact.markets
             and sub.channel in fact.channels
             and (sub.channel is not Channel.BOOK or not fact.depths or sub.depth in fact.depths)
+            and sub.rpi == fact.rpi
         ):
             return fact
     return None

@@ -44,6 +44,8 @@ class StreamFact(Fact):
     markets: frozenset[Market]
     channels: frozenset[Channel]
     depths: tuple[int, ...]
+    rpi: bool
+    """Whether it is of books with orders of retail price improvement."""
     url: str
     alternatives: tuple[str, ...]
     says: tuple[str, ...]
@@ -277,6 +279,7 @@ def _stream(entry: Entry) -> StreamFact:
         markets=entry.members("markets", Market),
         channels=entry.members("channels", Channel),
         depths=entry.numbers("depths"),
+        rpi=entry.take("rpi", bool, False),
         url=entry.take("url", str),
         alternatives=entry.texts("alternatives"),
         says=entry.texts("says"),

@@ -238,6 +238,7 @@ class Samples:
                     entry.choice("symbol", instruments, "instruments"),
                     entry.typed("depth", int, None),
                     entry.typed("interval", str, None),
+                    rpi=entry.typed("rpi", bool, False),
                 )
             )
             topics.append(entry.typed("topic", str))

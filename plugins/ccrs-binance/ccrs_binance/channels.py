@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import attrs
+
 from ccrs_core import (
     BookUpdate,
     Candle,
@@ -361,7 +363,7 @@ class NewsReader(StreamReader):
         if type(native) is not str:
             raise TypeError("s isn't a text")
         head = self.exchange, self.symbol, ns_of_ms(whole(data["E"])), received_time_ns
-        return (Data(self.topic, (InstrumentNews(*head, (native,)),)),)
+        return (Data(self.topic, (InstrumentNews(*head, native),)),)
 
 
 SPEEDS = ("0ms", "100ms", "250ms", "500ms", "1000ms")
@@ -408,8 +410,21 @@ _PARTIAL_BOOKS = {
 }
 
 
+RPI_BOOK = Stream(
+    "{lower}@rpiDepth@500ms",
+    attrs.evolve(
+        FUTURES_BOOK,
+        usual=[text.replace("depth@100ms", "rpiDepth@500ms") for text in FUTURES_BOOK.usual],
+    ),
+)
+"""A book with orders of retail price improvement, which are hidden where they would cross it.
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Diff-Book-Depth-Streams-RPI"""
+
+
 def stream_of(subscription: Subscription) -> Stream:
     """The stream that carries a subscription."""
+    if subscription.rpi:
+        return RPI_BOOK
     spot = subscription.instrument.market is Market.SPOT
     if subscription.channel is Channel.BOOK and subscription.depth in PARTIAL_DEPTHS:
         return _PARTIAL_BOOKS[spot]

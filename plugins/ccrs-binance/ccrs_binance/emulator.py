@@ -73,8 +73,8 @@ def roots(coinm_routed: bool) -> dict[str, Root]:
     """
     found = {
         "": _SPOT,
-        "/fstream": _futures(USDM, (*_PUBLIC, "trade")),
-        "/fstream/public": _futures(USDM, _PUBLIC),
+        "/fstream": _futures(USDM, (*_PUBLIC, "rpiDepth", "trade")),
+        "/fstream/public": _futures(USDM, (*_PUBLIC, "rpiDepth")),
         "/fstream/market": _futures(USDM, _MARKET),
         "/dstream": _futures(COINM, () if coinm_routed else (*_PUBLIC, *_MARKET)),
     }

@@ -105,6 +105,7 @@ class Rest:
             ),
             "exchangeInfo": (self._exchange_info, each(20, 1)),
             "depth": (self._depth, each(spot_depth_weight, futures_depth_weight)),
+            "rpiDepth": (self._rpi_depth, {USDM: 20}),
             "ticker/bookTicker": (self._book_tickers, each(one_or(2, 4), one_or(2, 5))),
             "ticker/24hr": (self._day_tickers, each(one_or(2, 80), one_or(1, 40))),
             "trades": (self._trades, each(25, 5)),
@@ -195,6 +196,13 @@ class Rest:
             known = self._cache[listing.key] = now_ns, self._book(category, market, now_ns)
         book = known[1]
         return {**book, "bids": book["bids"][:limit], "asks": book["asks"][:limit]}
+
+    def _rpi_depth(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
+        """https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Order-Book-RPI"""
+        limit = query.number("limit", 1000, 5000)
+        if limit != 1000:
+            raise BadRequest(-4021, f"{limit} is not valid depth limit.", 400)
+        return self._depth(category, query, now_ns)
 
     def _book(self, category: str, market: SimulatedMarket, now_ns: int) -> dict[str, Any]:
         view = BookView(market, ALL_LEVELS, 0)

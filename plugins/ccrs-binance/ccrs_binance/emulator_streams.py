@@ -391,6 +391,8 @@ def made(category: str, topic: str, voice: Voice, combined: bool) -> Broadcast |
             return DiffDepth(topic, voice, told(voice.diff_depth), every)
         levels, write = int(depth[1]), told(voice.partial_depth)
         return PartialDepth(topic, voice, levels, write, whole=True, repeats_s=1, every_ms=every)
+    if kind == "rpiDepth@500ms":
+        return DiffDepth(topic, voice, told(voice.diff_depth), 500)
     interval = kind.removeprefix("kline_")
     if interval != kind and interval in INTERVALS:
         candle, write = INTERVALS[interval], told(partial(voice.kline, interval))

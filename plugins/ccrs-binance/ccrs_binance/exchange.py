@@ -123,6 +123,7 @@ class Binance(Exchange):
     capabilities: ClassVar[Capabilities] = Capabilities(
         channels={Market.SPOT: _SPOT, Market.LINEAR: _FUTURES, Market.INVERSE: _FUTURES},
         book_depths=dict.fromkeys(PATHS, (*PARTIAL_DEPTHS, FULL_DEPTH)),
+        rpi_book_depths={Market.LINEAR: (FULL_DEPTH,)},
         intervals=tuple(INTERVALS),
         open_interest_intervals=PERIODS,
         # Spot has no such stream.
@@ -185,12 +186,12 @@ class Binance(Exchange):
     def book_snapshot(self, subscription: Subscription) -> GetBook | None:
         if subscription.channel is not Channel.BOOK or subscription.depth in PARTIAL_DEPTHS:
             return None
-        return GetBook(subscription.instrument, FULL_DEPTH)
+        return GetBook(subscription.instrument, FULL_DEPTH, subscription.rpi)
 
     def wider_snapshot(self, subscription: Subscription) -> GetBook | None:
         # The deepest there is, of spot at five times the weight: a lively market leaves 1,000
         # levels within minutes, and few markets are so lively.
-        if self.book_snapshot(subscription) is None:
+        if self.book_snapshot(subscription) is None or subscription.rpi:
             return None
         return GetBook(subscription.instrument, most_levels(subscription.instrument))
 

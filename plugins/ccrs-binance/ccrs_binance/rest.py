@@ -250,13 +250,21 @@ def _levels(request: GetBook) -> int:
 
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
+    if request.rpi:
+        return _get(_WITH_RPI[instrument.market], "rpiDepth", ("symbol", instrument.native), _MOST)
     query = (("symbol", instrument.native), ("limit", _levels(request)))
     return get(instrument.market, "depth", *query)
 
 
+# Of 1,000 levels alone, of USD-M alone.
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Order-Book-RPI
+_MOST = ("limit", 1000)
+_WITH_RPI = {Market.LINEAR: Market.LINEAR}
+
+
 def book_weight(request: GetBook) -> int:
     """What a book costs of the budget, by its levels."""
-    count = _levels(request)
+    count = 1000 if request.rpi else _levels(request)
     steps = ((100, 5), (500, 25), (1000, 50), (SPOT_LEVELS, 250))
     if not _spot(request.instrument):
         steps = ((50, 2), (100, 5), (500, 10), (1000, 20))

@@ -6,6 +6,7 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Context
 from typing import Any, ClassVar
 
 from ccrs_bybit.tickers import TickerReader
@@ -131,6 +132,28 @@ BOOK = Shape(
     restart=1,
 )
 
+_EXACT = Context(prec=60)
+
+
+class RpiBookReader(ShapeReader):
+    """``orderbook.rpi``: levels are ``[price, size without orders of retail price improvement, size
+    of these]``. Their sum is the level's size; it has gone where both are zero.
+    https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook-rpi
+    """
+
+    shape = BOOK
+
+    def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
+        data = frame["data"]
+        sides = {side: [_total(row) for row in data[side]] for side in ("b", "a")}
+        return self.read({**frame, "data": {**data, **sides}}, received_time_ns)
+
+
+def _total(row: Any) -> list[str]:
+    price, others, improving = row
+    return [price, f"{_EXACT.add(fresh_size(others), fresh_size(improving)):f}"]
+
+
 # A message may be one of several with the same seq, so that the number identifies neither trades
 # nor messages. https://bybit-exchange.github.io/docs/v5/websocket/public/trade
 TRADES = Shape(
@@ -224,6 +247,8 @@ CANDLES = Shape(
     },
     numbered_by=By(candle_number, Ms("start"), Ms("timestamp"), Ms("/ts"), Flag("confirm")),
 )
+
+RPI_BOOK = Stream("orderbook.rpi.{native}", RpiBookReader)
 
 _TICKER = Stream("tickers.{native}", TickerReader)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_bybit.channels import CHANNELS
+from ccrs_bybit.channels import CHANNELS, RPI_BOOK
 from ccrs_bybit.error_codes import NOT_NOW
 from ccrs_bybit.options import PUBLIC_TRADE, stream_of
 from ccrs_core import (
@@ -78,6 +78,8 @@ class BybitCodec(TableCodec):
     def stream(self, subscription: Subscription) -> Stream:
         if subscription.instrument.market is Market.OPTION:
             return stream_of(subscription)
+        if subscription.rpi:
+            return RPI_BOOK
         return super().stream(subscription)
 
     def topic(self, subscription: Subscription) -> str:

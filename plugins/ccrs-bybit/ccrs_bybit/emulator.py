@@ -17,6 +17,7 @@ from ccrs_bybit.emulator_streams import (
     BOOK_SPEEDS,
     INTERVALS,
     Book,
+    RetailBook,
     Ticker,
     candle_feed,
     liquidation_feed,
@@ -125,6 +126,8 @@ class BybitDialect(Dialect):
         listing, markets = about[0], [self.venue.market(each) for each in about]
         category, market = listing.category, markets[0]
         match kind:
+            case "orderbook", "rpi" if category != OPTION:
+                return RetailBook(topic, market, 50, self.venue.seed)
             case "orderbook", depth if depth in _DEPTHS[category]:
                 return Book(topic, market, int(depth), self.venue.seed)
             case ["publicTrade"] if category == OPTION:

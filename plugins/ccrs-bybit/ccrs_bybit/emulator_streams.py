@@ -22,7 +22,7 @@ from ccrs_bybit.emulator_wire import (
     untold_of_options,
     untold_of_spot,
 )
-from ccrs_core import NS_PER_MS, InstrumentStatus
+from ccrs_core import NS_PER_MS, InstrumentStatus, Side
 from ccrs_core.emulator import (
     Bar,
     BookFeed,
@@ -32,7 +32,9 @@ from ccrs_core.emulator import (
     ForcedCloseFeed,
     Frame,
     Interval,
+    Levels,
     SimulatedMarket,
+    SpelledLevel,
     StateFeed,
     TapeTrade,
     TradeFeed,
@@ -89,6 +91,28 @@ class Book(BookFeed):
     def restarted(self, now_ns: int) -> Iterable[Frame]:
         self.view.restart()
         return self.standing(now_ns)
+
+
+class RetailBook(Book):
+    """``orderbook.rpi``: 50 levels, of which each tells the size without orders of retail price
+    improvement, and that of these. Of the emulated crowd's orders some are said to be such; they
+    are in the other books, too."""
+
+    def __init__(self, topic: str, market: SimulatedMarket, depth: int, seed: int) -> None:
+        super().__init__(topic, market, depth, seed)
+        self.interval_ns = 100 * NS_PER_MS
+        self.speller = RetailSpeller(market)
+
+
+class RetailSpeller(BybitSpeller):
+    """Levels in two parts."""
+
+    def levels(self, levels: Levels, side: Side) -> list[SpelledLevel]:
+        found: list[SpelledLevel] = []
+        for price, size in levels:
+            improving = size // 4 if price % 3 == 0 else 0
+            found.append([self.price(price), self.size(size - improving), self.size(improving)])
+        return found
 
 
 def _book(feed: Book, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Frame:

@@ -136,6 +136,8 @@ class Bybit(Exchange):
             Market.INVERSE: (50, 200, 1000),
             Market.OPTION: (25, 100),
         },
+        # https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook-rpi
+        rpi_book_depths=dict.fromkeys((Market.SPOT, Market.LINEAR, Market.INVERSE), (50,)),
         intervals=tuple(INTERVALS),
         open_interest_intervals=tuple(PERIODS),
     )
@@ -207,7 +209,7 @@ class Bybit(Exchange):
 
     def push_interval(self, subscription: Subscription) -> float | None:
         if subscription.channel is Channel.BOOK:
-            return _BOOK_INTERVALS.get(subscription.depth or 0)
+            return 0.1 if subscription.rpi else _BOOK_INTERVALS.get(subscription.depth or 0)
         if subscription.instrument.market is Market.OPTION and subscription.channel in IN_TICKERS:
             return _TICKERS_OF_OPTIONS
         return _INTERVALS.get(subscription.channel)

@@ -43,6 +43,7 @@ from ccrs_core import (
     Request,
     TopOfBook,
     Trade,
+    Unsupported,
 )
 from ccrs_core.wire import (
     Always,
@@ -288,6 +289,8 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
 
 
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
+    if request.rpi:
+        raise Unsupported("books with orders of retail price improvement come by stream alone")
     return _book_query(request.instrument, request.depth)
 
 

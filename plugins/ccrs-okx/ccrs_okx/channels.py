@@ -377,6 +377,9 @@ BOOKS: Mapping[int, Stream] = {
 }
 """Channels of books by depth."""
 
+RPI_BOOK = Stream("books-rpi:{native}", BookReader)
+"""Books with orders of retail price improvement: levels are ``[price, total, without, orders]``."""
+
 CHANNELS: Mapping[Channel, Stream] = {
     Channel.TOP_OF_BOOK: Stream("bbo-tbt:{native}", TOP_OF_BOOK),
     Channel.TRADES: Stream("trades-all:{native}", TRADES, (("trades:{native}", AGGREGATE_TRADES),)),
@@ -409,6 +412,8 @@ _SPECIAL: Mapping[tuple[Market, Channel], Stream] = {
 def stream_of(subscription: Subscription) -> Stream:
     """The stream that carries a subscription."""
     channel, market = subscription.channel, subscription.instrument.market
+    if channel is Channel.BOOK and subscription.rpi:
+        return RPI_BOOK
     if channel is Channel.BOOK:
         return BOOKS[subscription.depth or 0]
     if channel is Channel.INSTRUMENTS:

@@ -28,7 +28,7 @@ from ccrs_core.emulator import (
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family, listings
 from ccrs_okx.emulator_options import Summaries
 from ccrs_okx.emulator_rest import Rest, failure
-from ccrs_okx.emulator_streams import Books, business, index, liquidations, public
+from ccrs_okx.emulator_streams import Books, RetailBooks, business, index, liquidations, public
 from ccrs_okx.emulator_wire import instrument
 
 PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
@@ -191,6 +191,8 @@ class OkxDialect(Dialect):
             market = venue.market(listing)
             if of_index:
                 return index(topic, market)
+            if (path, channel) == (PUBLIC, "books-rpi"):
+                return RetailBooks(topic, market)
             if (path, channel) == (PUBLIC, "books"):
                 return self._books(topic, market)
             find = business if path == BUSINESS else public

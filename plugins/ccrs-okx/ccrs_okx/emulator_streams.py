@@ -32,6 +32,7 @@ from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, family
 from ccrs_okx.emulator_wire import (
     SIDES,
     OkxSpeller,
+    RetailSpeller,
     blanked,
     checksum,
     funding,
@@ -105,6 +106,16 @@ class Books(Viewing):
         self.number = min(self.before - 1, 7)
         self._offset = self.market.sequence - self.number
         return (self.told(False, bids, asks, now_ns),)
+
+
+class RetailBooks(Books):
+    """``books-rpi``: as ``books``, but that each level tells how much of it is no order of retail
+    price improvement. Of the emulated crowd's orders some are said to be such; they are in the
+    other books, too."""
+
+    def __init__(self, topic: str, market: SimulatedMarket) -> None:
+        super().__init__(topic, market, checksums=False, snapshots=True)
+        self.speller = RetailSpeller(market)
 
 
 def _books(feed: Books, snapshot: bool, bids: Any, asks: Any, now_ns: int) -> Frame:

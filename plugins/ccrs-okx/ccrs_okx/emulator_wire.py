@@ -88,6 +88,18 @@ class OkxSpeller(Speller):
         return [ms(bar.open_ns), *prices, *volumes, "1" if closed else "0"]
 
 
+class RetailSpeller(OkxSpeller):
+    """Levels of which a part is orders of retail price improvement: price, all, all others."""
+
+    def levels(self, levels: Levels, side: Side) -> list[SpelledLevel]:
+        found: list[SpelledLevel] = []
+        rows = super().levels(levels, side)
+        for (at, total, _, orders), (price, size) in zip(rows, levels, strict=True):
+            others = self.size(size - (size // 4 if price % 3 == 0 else 0))
+            found.append([at, total, others, orders])
+        return found
+
+
 def checksum(bids: Sequence[SpelledLevel], asks: Sequence[SpelledLevel]) -> int:
     """The CRC-32 of a book's best levels, as OKX computed it until 2026."""
     parts: list[str] = []

@@ -137,6 +137,8 @@ class Okx(Exchange):
             Market.OPTION: _OPTIONS,
         },
         book_depths=dict.fromkeys(Market, _DEPTHS),
+        # https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel
+        rpi_book_depths=dict.fromkeys((Market.SPOT, Market.LINEAR, Market.INVERSE), (FULL_DEPTH,)),
         intervals=tuple(INTERVALS),
         open_interest_intervals=PERIODS,
         instrument_news=frozenset(Market),
@@ -199,7 +201,7 @@ class Okx(Exchange):
     def checksum(self, subscription: Subscription) -> Checksum | None:
         """Of the books of 400 levels, as OKX sent it until 2026-06-23; the codec leaves out the
         zeros that it has sent since."""
-        if subscription.depth == 5:
+        if subscription.depth == 5 or subscription.rpi:
             return None
         contract = contract_of(subscription.instrument)
 
@@ -211,7 +213,7 @@ class Okx(Exchange):
     def book_snapshot(self, subscription: Subscription) -> GetBook | None:
         """Of the books of 400 levels: their stream begins with a snapshot, which OKX has announced
         to leave out; REST numbers the book as the stream does."""
-        if subscription.depth != FULL_DEPTH:
+        if subscription.depth != FULL_DEPTH or subscription.rpi:
             return None
         return GetBook(subscription.instrument, FULL_DEPTH)
 
@@ -222,7 +224,8 @@ class Okx(Exchange):
         if subscription.instrument.status is not InstrumentStatus.TRADING:
             return None
         if subscription.channel is Channel.BOOK and subscription.depth == FULL_DEPTH:
-            return _BOOK_SILENCE
+            # Whether those with retail price improvement repeat themselves isn't said.
+            return None if subscription.rpi else _BOOK_SILENCE
         return _SILENCE.get(subscription.channel)
 
     def activity(self, subscription: Subscription) -> Request[Any] | None:

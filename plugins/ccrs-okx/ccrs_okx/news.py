@@ -27,7 +27,7 @@ class NewsReader(StreamReader):
             raise TypeError("data isn't a list")
         # Those that are only announced have no name yet.
         names = (row.get("instId") for row in rows)
-        natives = tuple(name for name in names if type(name) is str and name)
+        natives = " ".join(name for name in names if type(name) is str and name)
         head = self.exchange, self.symbol, None, received_time_ns
         return (Data(self.topic, (InstrumentNews(*head, natives),)),)
 
