@@ -251,7 +251,7 @@ def _levels(request: GetBook) -> int:
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     instrument = request.instrument
     if request.rpi:
-        return _get(_WITH_RPI[instrument.market], "rpiDepth", ("symbol", instrument.native), _MOST)
+        return get(_WITH_RPI[instrument.market], "rpiDepth", ("symbol", instrument.native), _MOST)
     query = (("symbol", instrument.native), ("limit", _levels(request)))
     return get(instrument.market, "depth", *query)
 

@@ -243,7 +243,7 @@ def _top_of_book(request: GetTopOfBook, cursor: str | None) -> HttpRequest:
 def _book(request: GetBook, cursor: str | None) -> HttpRequest:
     levels = max(1, min(request.depth, BOOK_LEVELS))
     if request.rpi:
-        return _get("market/books-rpi", ("instId", request.instrument.native), ("sz", levels))
+        return get("market/books-rpi", ("instId", request.instrument.native), ("sz", levels))
     # As OKX's announced procedure for books without a first snapshot asks.
     return get("market/books", ("instId", request.instrument.native), ("sz", levels), ("source", 0))
 
