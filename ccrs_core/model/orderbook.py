@@ -309,12 +309,8 @@ class OrderBook:
         self.exchange_time_ns = update.exchange_time_ns
         self.received_time_ns = update.received_time_ns
         self.updates += 1
-        if (
-            bids.prices
-            and asks.prices
-            and bids.prices[-1] >= asks.prices[-1].copy_negate()
-            and not self.may_cross
-        ):
+        sided = bids.prices and asks.prices and not self.may_cross
+        if sided and bids.prices[-1] >= asks.prices[-1].copy_negate():
             self.invalidate(Reason.CROSSED)
             return Applied.BROKEN
         if (
@@ -366,10 +362,7 @@ class OrderBook:
     def twin(self) -> OrderBook:
         """An empty book of the same kind, for those who follow the updates that a feed delivers."""
         return OrderBook(
-            self.symbol,
-            depth=self.depth,
-            every_level=self.every_level,
-            may_cross=self.may_cross,
+            self.symbol, depth=self.depth, every_level=self.every_level, may_cross=self.may_cross
         )
 
     def adopt(self, other: OrderBook) -> bool:
