@@ -179,6 +179,10 @@ if TYPE_CHECKING:
     from ccrs_core.model.ticks import TickBand as TickBand
     from ccrs_core.model.units import NS_PER_MS as NS_PER_MS
     from ccrs_core.model.units import NS_PER_SECOND as NS_PER_SECOND
+    from ccrs_core.recordings.recorder import Recording as Recording
+    from ccrs_core.recordings.recorder import record as record
+    from ccrs_core.recordings.replayed import Replayed as Replayed
+    from ccrs_core.recordings.replayed import replay as replay
     from ccrs_core.several.best import BestPrice as BestPrice
     from ccrs_core.several.best import ConsolidatedBBO as ConsolidatedBBO
     from ccrs_core.several.best import ExchangeQuote as ExchangeQuote
@@ -255,6 +259,8 @@ _HOME = {
         ),
         "model.ticks": "TickBand",
         "model.units": "NS_PER_MS NS_PER_SECOND",
+        "recordings.recorder": "Recording record",
+        "recordings.replayed": "Replayed replay",
         "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "several.clients": "Clients connect_many",
         "several.feed": "MergedFeed",

@@ -32,7 +32,7 @@ ROOMS: dict[str, str] = {
     "client": "topics requests",
     "several": "client",
     "sync": "client",
-    "recordings": "topics",
+    "recordings": "client",
     "emulator": "transport contract",
     "conformance/workbench": "wire several recordings emulator",
     "conformance/judges": "conformance/workbench",

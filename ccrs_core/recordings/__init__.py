@@ -1,4 +1,4 @@
 """Frames on disk, and played back through connections and topics.
 
-May import ``topics`` and what that may. Nothing here waits or asks the time: it is given both.
+May import ``client`` and what that may. Only ``recorder`` waits; nothing here asks the time.
 """

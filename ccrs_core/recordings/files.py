@@ -5,14 +5,27 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import attrs
+
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.errors import RecordingFailed, UsageError
-from ccrs_core.recordings.format import End, Header, Received, Record, decode, encode
+from ccrs_core.recordings import compressed, parts
+from ccrs_core.recordings.format import (
+    Closed,
+    End,
+    Header,
+    Opened,
+    Received,
+    Record,
+    decode,
+    encode,
+)
+from ccrs_core.recordings.parts import Rotation
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 from ccrs_core.transport.masking import spelled, spellings
 
@@ -23,7 +36,7 @@ log = logging.getLogger("ccrs.recording")
 
 
 def read(path: str | Path) -> Iterator[Record]:
-    """The records of a file, in order; a last line that was cut off is left out.
+    """The records of a file, in order; a last line that was cut off is left out, with a warning.
 
     :raises UsageError: where the file can't be read or another line isn't a record.
     """
@@ -34,17 +47,44 @@ def read(path: str | Path) -> Iterator[Record]:
             raise UsageError(f"{path}:{number}: {error}") from error
         except ValueError as error:
             if torn:
+                log.warning("%s breaks off in line %s: what follows it is lost", path, number)
                 return
             raise UsageError(f"{path}:{number}: {error}") from error
+
+
+def in_a_row(paths: Sequence[Path]) -> Iterator[Record]:
+    """The records of files, one after the other. One that goes on with what another began is a part
+    of it: what it repeats, as a file that may be read alone, is left out."""
+    part: tuple[int, int] | None = None
+    known: set[int] = set()
+    for path in paths:
+        repeats = False
+        for record in read(path):
+            match record:
+                case Header(ns=ns, part=number):
+                    repeats = part == (ns, number - 1)
+                    part = ns, number
+                    if repeats:
+                        continue
+                    known.clear()
+                case Opened(_, number) if not repeats or number not in known:
+                    known.add(number)
+                case Opened():
+                    continue
+                case _:
+                    repeats = False
+            yield record
 
 
 def lines(path: str | Path) -> Iterator[tuple[int, bytes, bool]]:
     """The lines of a file that aren't blank: number, content, whether it ends without newline."""
     try:
-        with open(path, "rb") as file:
+        with compressed.opened(path) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line.strip(), not line.endswith(b"\n")
+    except EOFError:
+        log.warning("%s breaks off in the middle of what was compressed", path)
     except OSError as error:
         raise UsageError(f"can't read {path}: {error.strerror or error}") from None
 
@@ -52,37 +92,68 @@ def lines(path: str | Path) -> Iterator[tuple[int, bytes, bool]]:
 # --- Writing --------------------------------------------------------------------------------
 
 
-# A safety net below the masking by value: frames that are logins by their look.
 class RecordingWriter:
-    """Appends records to a file, each batch handed to the operating system at once.
+    """Appends records to a file, each batch handed to the operating system at once (compressed: at
+    least once a second).
 
     What comes before :meth:`begin` is kept back until then; what comes after :meth:`close` is
-    ignored. A torn last line that an earlier run left is removed first.
+    ignored. A torn last line that an earlier run left is removed first. Nobody else can write to
+    the file meanwhile.
 
     Where a file can't be written any more, a full disk say, recording ends and ``failure`` says so,
     with one warning; what is recorded goes on undisturbed, and what was written stays readable.
 
-    :raises UsageError: where the file can't be written, or exists and is no recording.
+    :param rotation: spreads the recording over several files.
+    :raises UsageError: where the file can't be written, is being written by somebody else, or
+        exists and is no recording, or one that is compressed.
     """
 
-    def __init__(self, path: str | Path, *, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        credentials: Credentials | None = None,
+        rotation: Rotation | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self.frames = 0
         """Frames received and written."""
         self.bytes = 0
-        """Bytes written."""
+        """Bytes written, before they are compressed."""
         self.failure: RecordingFailed | None = None
         """Why recording ended before it was closed; None where it goes on, or ended well."""
-        self._clock: Clock = SYSTEM_CLOCK
+        self._clock: Clock = clock
         self._secrets = spellings(credentials)
-        self._path = path
+        self._rotation = rotation
+        self._named = Path(path)
+        self._header: Header | None = None
+        self._links: dict[int, Opened] = {}
+        self._size = 0
+        self._since_ns = 0
         self._early: list[Record] | None = []
         self._file: IO[bytes] | None = None
         self._told = False
         self._begun: str | None = None
+        self._new = False
+        self.paths: list[Path] = []
+        """The files, in the order in which they were begun; more than one where it rotates."""
+        self._open()
+
+    @property
+    def _path(self) -> Path:
+        return self.paths[-1]
+
+    def _open(self) -> None:
+        path = self._named if self._rotation is None else parts.next_of(self._named)
+        self._new = not path.exists()
         try:
-            self._file, self._begun = _continued(Path(path))
+            if compressed.is_compressed(path):
+                self._file, self._begun = compressed.created(path, self._clock), None
+            else:
+                self._file, self._begun = _continued(path)
         except OSError as error:
             raise UsageError(f"can't write {path}: {error.strerror or error}") from None
+        self.paths.append(path)
 
     def begin(self, header: Header) -> None:
         """Write the header, then what has come before it.
@@ -96,12 +167,20 @@ class RecordingWriter:
                 f"{self._path} is a recording of {self._begun}, and stays as it is; "
                 f"record {header.exchange} into a file of its own"
             )
+        self._header, self._since_ns = header, header.ns
         self.write(header, *early)
 
     def write(self, *records: Record) -> None:
         if self._early is not None:
             self._early.extend(records)
             return
+        if self._file is None:
+            return
+        if self._rotation is not None:
+            self._turn(self._rotation, records)
+        self._write(*records)
+
+    def _write(self, *records: Record) -> None:
         if self._file is None:
             return
         text = b"".join(map(encode, records))
@@ -112,7 +191,28 @@ class RecordingWriter:
             self._fail(error)
             return
         self.bytes += len(text)
+        self._size += len(text)
         self.frames += sum(isinstance(record, Received) for record in records)
+
+    def _turn(self, rotation: Rotation, records: Sequence[Record]) -> None:
+        """Go on in another file where this one has enough; it knows what is open."""
+        header = self._header
+        last_ns = records[-1].ns if records else None
+        if header is not None and rotation.due(self._size, self._since_ns, last_ns):
+            self._drop()
+            try:
+                self._open()
+            except UsageError as error:
+                self._fail(OSError(str(error)))
+                return
+            self._size, self._since_ns = 0, last_ns or self._since_ns
+            self._header = attrs.evolve(header, part=header.part + 1)
+            self._write(self._header, *self._links.values())
+        for record in records:
+            if isinstance(record, Opened):
+                self._links[record.connection] = record
+            elif isinstance(record, Closed):
+                self._links.pop(record.connection, None)
 
     def _fail(self, error: OSError) -> None:
         reason = error.strerror or str(error)
@@ -136,11 +236,18 @@ class RecordingWriter:
         :raises RecordingFailed: once, where it had ended before because it couldn't be written.
         """
         if self._file is not None and self._early is None:
-            self.write(End(self._clock.time_ns()))
+            self._write(End(self._clock.time_ns()))
         self._drop()
         if self.failure is not None and not self._told:
             self._told = True
             raise self.failure
+
+    def discard(self) -> None:
+        """End what wasn't closed; a file that was made for nothing goes again."""
+        self._drop()
+        if self._new and not self.bytes:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +285,7 @@ def _continued(path: Path) -> tuple[IO[bytes], str | None]:
     """The file, opened for appending after its last complete line, and whose recording it is."""
     file: IO[bytes] = open(path, "a+b")  # noqa: SIM115  (the writer closes it)
     try:
+        compressed.claim(file, path)
         size = file.seek(0, io.SEEK_END)
         if size == 0:
             return file, None

@@ -48,6 +48,8 @@ class Header:
     """How many raced for each of them."""
     addresses: Mapping[str, str] = attrs.field(factory=dict, converter=all_shown)
     """What was dialled, by name (see :class:`Environment`); empty where it isn't known."""
+    part: int = 1
+    """Which of the files it begins that one recording was spread over: those of one ``ns``."""
 
 
 @attrs.frozen

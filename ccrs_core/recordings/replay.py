@@ -30,28 +30,21 @@ from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Subscription
-from ccrs_core.recordings.files import lines, read
+from ccrs_core.recordings.files import in_a_row, lines, read
 from ccrs_core.recordings.format import Closed, Header, Opened, Received, Record
 from ccrs_core.recordings.playback import Playback
 
 
-def replay(
+def events_of(
     exchange: str | Exchange,
     path: str | Path,
-    *,
+    *more: str | Path,
     market: Market | None = None,
     channels: Collection[Channel] | None = None,
     snapshots: Mapping[str, str | Path] | None = None,
 ) -> Iterator[AnyEvent]:
-    """The events of a recording, in order.
-
-    :param market: of the frames, where the recording doesn't say and the plugin would guess wrong.
-    :param channels: deliver these alone.
-    :param snapshots: files with the exchange's own answers, by symbol, for books that start from a
-        request whose answer the recording doesn't hold.
-    :raises UsageError: where the file can't be read, isn't a recording, or is of another exchange.
-    """
-    playing = Replay(exchange, path, market=market, channels=channels, snapshots=snapshots)
+    """The events of a recording, in order; see :class:`Replay`."""
+    playing = Replay(exchange, path, *more, market=market, channels=channels, snapshots=snapshots)
     for step in playing.steps():
         yield from step.events
 
@@ -74,14 +67,21 @@ OTHERS = "others"
 
 
 class Replay:
-    """One pass over a recording; see :func:`replay`. ``books``, ``frames`` and ``dropped`` tell the
-    state so far."""
+    """One pass over a recording. ``books``, ``frames`` and ``dropped`` tell the state so far.
+
+    :param more: files that the recording goes on in.
+    :param market: of the frames, where the recording doesn't say and the plugin would guess wrong.
+    :param channels: deliver these alone.
+    :param snapshots: files with the exchange's own answers, by symbol, for books that start from a
+        request whose answer the recording doesn't hold.
+    :raises UsageError: where the file can't be read, isn't a recording, or is of another exchange.
+    """
 
     def __init__(
         self,
         exchange: str | Exchange,
         path: str | Path,
-        *,
+        *more: str | Path,
         market: Market | None = None,
         channels: Collection[Channel] | None = None,
         snapshots: Mapping[str, str | Path] | None = None,
@@ -90,6 +90,7 @@ class Replay:
             plugins.load(exchange)() if isinstance(exchange, str) else exchange
         )
         self.path = Path(path)
+        self._paths = (self.path, *map(Path, more))
         self.guessed: tuple[Subscription, ...] = ()
         """What a recording of other make is taken to hold."""
         self.frames: Counter[str] = Counter()
@@ -98,8 +99,12 @@ class Replay:
         """Frames of which nothing was delivered, by the stream that they name (in the words of the
         plugin's codec): streams that weren't guessed or chosen, or that it can't read."""
         self._channels = channels
-        self._foreign = not _is_ours(self.path)
+        self._foreign = not is_ours(self.path)
+        if self._foreign and more:
+            raise UsageError(f"{path} is a recording of other make: it is played on its own")
         self._machine = Playback(self.exchange, self.frames, self._bodies(snapshots))
+        self._coming: Record | None = None
+        self._left = self._records()
         if self._foreign:
             frames = [frame for _, frame in _foreign(self.path)]
             if not frames:
@@ -133,13 +138,29 @@ class Replay:
 
     def steps(self) -> Iterator[Step]:
         """Play the recording, once, one record after the other."""
-        machine = self._machine
-        for record in self._records():
-            events = machine.play(record)
-            if isinstance(record, Received) and not self._foreign:
-                self._drop(machine.dropped)
-            if events:
-                yield Step(machine.now_ns, events)
+        while self.next_ns is not None:
+            step = self.step()
+            if step.events:
+                yield step
+
+    @property
+    def next_ns(self) -> int | None:
+        """When what is played next happened; None at the end. Nothing of it has been played."""
+        if self._coming is None:
+            self._coming = next(self._left, None)
+            if self._coming is None:
+                return None
+        return max(self._coming.ns or 0, self._machine.now_ns)
+
+    def step(self) -> Step:
+        """Play the next record; there is one, by :attr:`next_ns`."""
+        machine, record = self._machine, self._coming
+        assert record is not None
+        self._coming = None
+        events = machine.play(record)
+        if isinstance(record, Received) and not self._foreign:
+            self._drop(machine.dropped)
+        return Step(machine.now_ns, events)
 
     def _records(self) -> Iterator[Record]:
         if self._foreign:
@@ -162,7 +183,7 @@ class Replay:
                 if fate in _LOST:
                     self._drop(fates[fate] or next(filter(None, fates.values()), ()))
             return
-        for record in read(self.path):
+        for record in in_a_row(self._paths):
             if isinstance(record, Header):
                 if record.exchange != self.exchange.name:
                     raise UsageError(
@@ -191,7 +212,11 @@ class Replay:
 # --- Files ----------------------------------------------------------------------------------
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
+    """Whether a file is of this library's make.
+
+    :raises UsageError: where it is empty, or can't be read.
+    """
     first = next(lines(path), None)
     if first is None:
         raise UsageError(f"{path} is empty")
@@ -222,7 +247,7 @@ def received_frames(path: str | Path) -> Iterator[tuple[int | None, bytes]]:
 
     Of racing connections one speaks for all, so that nothing comes twice.
     """
-    if not _is_ours(Path(path)):
+    if not is_ours(Path(path)):
         yield from _foreign(Path(path))
         return
     urls: dict[int, str] = {}

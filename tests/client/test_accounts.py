@@ -39,7 +39,7 @@ from ccrs_core import (
 )
 from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import Header, Sent, decode, encode
-from ccrs_core.recordings.replay import replay
+from ccrs_core.recordings.replay import events_of
 from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.accounts import BALANCES, AccountServer, AccountToy, balances, second
@@ -331,7 +331,7 @@ def test_a_recording_with_an_account_gives_what_the_live_run_gave(
                     writer.close()
 
     run(main())
-    assert list(replay(exchange, path)) == live
+    assert list(events_of(exchange, path)) == live
     assert b"secret" not in path.read_bytes()
     logins = [record for record in read(path) if isinstance(record, Sent) and record.masked]
     assert logins

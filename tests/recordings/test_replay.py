@@ -38,7 +38,7 @@ from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recordings.files import RecordingWriter
 from ccrs_core.recordings.format import Header, Opened, Received
-from ccrs_core.recordings.replay import Replay, received_frames, replay
+from ccrs_core.recordings.replay import Replay, events_of, received_frames
 from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer, instrument
@@ -156,7 +156,7 @@ def test_a_replay_delivers_what_was_delivered_live(
                     peer.push("zero")
 
     live = _record(path, script, len(actions), INTERESTS, connections)
-    played = list(replay(Failing(), path))
+    played = list(events_of(Failing(), path))
     for channel in (Channel.TOP_OF_BOOK, Channel.BOOK, Channel.TRADES):
         assert _about(channel, played) == _about(channel, live)
 
@@ -184,7 +184,7 @@ def test_what_never_met_is_a_gap_in_a_replay_as_it_was_live(tmp_path: Path) -> N
 
     live = _record(path, script, 30, (trades("BTC/USD"),), 2)
     assert [type(event) for event in live] == [Trade, Trade, Trade, Gap, Trade]
-    assert list(replay(Failing(), path)) == live
+    assert list(events_of(Failing(), path)) == live
 
 
 def test_a_codec_that_fails_costs_a_frame_in_a_replay_as_it_did_live(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_codec_that_fails_costs_a_frame_in_a_replay_as_it_did_live(tmp_path: P
 def test_two_replays_are_equal_to_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     _record(path, lambda server, i: server.tick(TOPICS[i % 3]), 30, INTERESTS, 2)
-    first, second = (b"".join(map(to_json, replay(Toy(), path))) for _ in range(2))
+    first, second = (b"".join(map(to_json, events_of(Toy(), path))) for _ in range(2))
     assert first
     assert first == second
 
@@ -263,7 +263,7 @@ def test_hosts_tell_connections_apart_whose_paths_and_topics_are_alike(tmp_path:
     addresses = {"rest": "http://x", "stream": "ws://me:secret@one.test", "euro": "ws://two.test"}
     urls = ("ws://two.test/v1?token=***", "ws://one.test/v1", "ws://two.test/v1")
     path = _forked(tmp_path, *urls, addresses=addresses)
-    symbols = [event.symbol for event in replay(Forked(), path) if event.channel is not None]
+    symbols = [event.symbol for event in events_of(Forked(), path) if event.channel is not None]
     assert symbols == ["BTC/EUR", "BTC/USD", "BTC/EUR"]
 
 
@@ -271,23 +271,23 @@ def test_where_hosts_are_not_told_the_most_telling_path_counts(tmp_path: Path) -
     exchange = Forked()
     exchange.euro_url = "{euro}/euro/v1"
     path = _forked(tmp_path, "ws://x.test/euro/v1", "ws://x.test/v1")
-    symbols = [event.symbol for event in replay(exchange, path) if event.channel is not None]
+    symbols = [event.symbol for event in events_of(exchange, path) if event.channel is not None]
     assert symbols == ["BTC/EUR", "BTC/USD"]
 
 
 def test_channels_can_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     _record(path, lambda server, i: server.tick(TOPICS[i % 3]), 9, INTERESTS, 1)
-    assert {e.type for e in replay(Toy(), path, channels={Channel.TRADES})} == {"trade"}
+    assert {e.type for e in events_of(Toy(), path, channels={Channel.TRADES})} == {"trade"}
     with pytest.raises(UsageError, match="it holds book, top_of_book, trades"):
-        list(replay(Toy(), path, channels={Channel.CANDLES}))
+        list(events_of(Toy(), path, channels={Channel.CANDLES}))
 
 
 def test_a_second_part_of_a_recording_starts_with_a_gap(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     for _ in range(2):
         _record(path, lambda server, i: server.tick("top.BTC"), 3, INTERESTS[:1], 1)
-    counts = Counter(e.type for e in replay(Toy(), path))
+    counts = Counter(e.type for e in events_of(Toy(), path))
     assert counts["gap"] == counts["stale"] == counts["resumed"] == 1
 
 
@@ -322,7 +322,7 @@ def test_receive_times_keep_every_digit(ns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "r.jsonl"
         path.write_text(f'{{"recv_ts": {seconds}, "raw": {orjson.dumps(_top(7)).decode()}}}\n')
-        (event,) = replay(GuessingToy(), path)
+        (event,) = events_of(GuessingToy(), path)
     assert event.received_time_ns == ns
 
 
@@ -347,9 +347,9 @@ def test_what_is_no_recording_is_a_usage_error(tmp_path: Path) -> None:
     ]:
         path.write_text(content)
         with pytest.raises(UsageError, match=why):
-            list(replay(GuessingToy(), path))
+            list(events_of(GuessingToy(), path))
     with pytest.raises(UsageError, match="can't read"):
-        replay(Toy(), tmp_path / "nothing").__next__()
+        events_of(Toy(), tmp_path / "nothing").__next__()
 
 
 def test_a_recording_of_another_exchange_is_refused(tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_a_recording_of_another_exchange_is_refused(tmp_path: Path) -> None:
     _record(path, lambda server, i: None, 1, INTERESTS[:1], 1)
     path.write_bytes(path.read_bytes().replace(b'"exchange":"toy"', b'"exchange":"other"', 1))
     with pytest.raises(UsageError, match="recorded from other"):
-        list(replay(Toy(), path))
+        list(events_of(Toy(), path))
 
 
 # --- Real recordings ------------------------------------------------------------------------
@@ -401,7 +401,7 @@ def test_real_books_end_as_the_exchange_had_them(
 
 @needs_fixtures
 def test_a_real_session_has_no_gap_and_no_repeat() -> None:
-    events = list(replay("bybit", BYBIT / "session-spot-testnet-2026-09.jsonl"))
+    events = list(events_of("bybit", BYBIT / "session-spot-testnet-2026-09.jsonl"))
     assert Counter(e.type for e in events) == {"book": 19, "top_of_book": 12, "trade": 8}
     tops = [e.sequence for e in events if isinstance(e, TopOfBook)]
     assert tops == list(range(1980705, 1980717))

@@ -37,7 +37,7 @@ from ccrs_core.contract.exchange import Route, resolve
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import Header
-from ccrs_core.recordings.replay import Replay, replay
+from ccrs_core.recordings.replay import Replay, events_of
 from ccrs_core.recordings.transport import RecordingTransport
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 from tests.toy import Toy, ToyCodec, ToyServer
@@ -199,7 +199,7 @@ def test_where_we_gave_a_connection_up_a_replay_has_the_data_and_the_gaps_of_the
 
     live = recorded(path, server, script, 260, connections=connections)
     assert any(record.kind == "close" for record in read(path)) == (fault is not silent_and_back)
-    played = list(replay(Toy(), path))
+    played = list(events_of(Toy(), path))
     plain = "silent" not in fault.__name__
     for channel in (Channel.TOP_OF_BOOK, Channel.BOOK, Channel.TRADES):
         expected = _lasting(channel, live, notices=plain)
@@ -226,7 +226,7 @@ def test_where_a_quiet_stream_was_renewed_nothing_is_missing_in_the_replay_eithe
 
     live = recorded(path, server, script, 330, (TOP, TRADES), connections, options=options)
     assert sum(record.kind == "open" for record in read(path)) > connections
-    played = list(replay(Toy(), path))
+    played = list(events_of(Toy(), path))
     for channel in (Channel.TOP_OF_BOOK, Channel.TRADES):
         assert _lasting(channel, played, notices=True) == _lasting(channel, live, notices=True)
     assert len([event for event in played if isinstance(event, Trade)]) == 4
@@ -371,7 +371,7 @@ def test_what_was_silent_and_still_holds_resumes_in_a_replay_as_it_did_live(tmp_
     path, exchange = tmp_path / "recording.jsonl", SayingSame()
     live = recorded(path, SameServer(), lambda *_: None, 60, (TOP,), exchange=exchange)
     assert [e for e in live if isinstance(e, Resumed)]
-    played = list(replay(exchange, path))
+    played = list(events_of(exchange, path))
     kinds = [type(each) for each in live]
     assert [type(each) for each in played] == kinds
     assert [e.received_time_ns for e in played] == [e.received_time_ns for e in live]

@@ -11,7 +11,7 @@ from ccrs_core.conformance.themes import tapes
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.exchange import SequenceScope
 from ccrs_core.model.events import Gap
-from ccrs_core.recordings.replay import replay
+from ccrs_core.recordings.replay import events_of
 
 SCRIPTS: dict[str, Sequence[tuple[float, str]]] = {
     "all are dead for a while": [(5.3, "silence"), (1.0, "mute"), (94.0, "")],
@@ -50,6 +50,6 @@ def test_a_replay_of_dead_streams_gives_what_the_live_run_delivered_with_its_gap
     tape = tapes._record(
         subject, venue, path, connections, 60.0, script=SCRIPTS[script], wanted=wanted
     )
-    played = list(replay(subject.make(), path))
+    played = list(events_of(subject.make(), path))
     tapes._same_data(tape.events, played)
     assert any(isinstance(event, Gap) for event in played)

@@ -76,6 +76,7 @@ def command(
     with: ccrs replay EXCHANGE FILE. --count counts received frames.
     """
     from ccrs_core.recordings.files import RecordingWriter
+    from ccrs_core.recordings.recorder import header_of
     from ccrs_core.recordings.transport import RecordingTransport
 
     interests = options.interests(symbols, channels, depth, interval)
@@ -90,7 +91,7 @@ def command(
         async with options.client(exchange, **where, wrap=wrap) as client:
             with progress(f"asking {exchange} for its instruments"):
                 found = await options.spelled_out(client, interests)
-                header = await _header(client, found, started_ns, connections)
+                header = await header_of(client, found, started_ns, connections)
             await _record(client, found, writer, header, seconds, count)
 
     try:
@@ -101,34 +102,6 @@ def command(
             path.unlink()
         if writer.frames:
             note(f"{form.count(writer.frames)} frames, {form.file_size(writer.bytes)} in {path}")
-
-
-async def _header(
-    client: Client, interests: Sequence[Interest], started_ns: int, connections: int
-) -> Header:
-    from ccrs_core import __version__
-    from ccrs_core.contract.exchange import resolve
-    from ccrs_core.extensions import exchanges as plugins
-    from ccrs_core.recordings.format import Header
-
-    exchange = client.exchange
-    found = [
-        resolve(exchange, i.channel, await client.instrument(i.symbol), i.depth, i.interval)
-        for i in interests
-    ]
-    versions = {info.name: info.version for info in plugins.installed()}
-    elsewhere = {name for way in client.options.ways for name in way.addresses}
-    return Header(
-        ns=started_ns,
-        exchange=exchange.name,
-        exchange_version=versions.get(exchange.name, "unknown"),
-        core_version=__version__,
-        environment=client.environment,
-        subscriptions=tuple(found),
-        connections=connections,
-        # Of what is elsewhere on some way, a replay takes any host for the right one.
-        addresses={n: url for n, url in client.addresses.items() if n not in elsewhere},
-    )
 
 
 async def _record(

@@ -29,7 +29,7 @@ from ccrs_core.model.serialize import to_json
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import End, Header
-from ccrs_core.recordings.replay import Replay, replay
+from ccrs_core.recordings.replay import Replay, events_of
 from ccrs_core.recordings.transport import RecordingTransport
 
 _RATE = 4.0
@@ -49,7 +49,7 @@ class TapeProperties:
             with _taped(subject, connections) as tape:
                 outputs = [_played(subject, tape.path) for _ in range(2)]
                 assert outputs[0] == outputs[1], "two replays of one recording differ"
-                _same_data(tape.events, list(replay(subject.make(), tape.path)))
+                _same_data(tape.events, list(events_of(subject.make(), tape.path)))
 
     @proves(69, against=Against.NOTHING, quick=False)
     def test_a_cut_recording_loses_at_most_its_last_record(self, subject: Subject) -> None:
@@ -59,7 +59,7 @@ class TapeProperties:
             content = tape.path.read_bytes()
             # What comes first matters as much as what comes last; the middle is alike.
             records = list(read(tape.path))
-            played = [to_json(e) for e in replay(subject.make(), tape.path)]
+            played = [to_json(e) for e in events_of(subject.make(), tape.path)]
             ends = [at + 1 for at, byte in enumerate(content) if byte == 0x0A]
             header = ends[0]
             cut = folder / "cut"
@@ -72,7 +72,7 @@ class TapeProperties:
                 assert len(found) >= whole, f"of {whole} whole records {len(found)} are read"
                 if size < header:
                     return
-                output = [to_json(e) for e in replay(subject.make(), cut)]
+                output = [to_json(e) for e in events_of(subject.make(), cut)]
                 assert output == played[: len(output)], "a cut recording replays otherwise"
                 with RecordingWriter(cut) as writer:
                     assert isinstance(records[0], Header)

@@ -1,0 +1,257 @@
+"""Recording and replaying as users do it: what is played back is what was delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccrs_core import (
+    AnyEvent,
+    BookUpdate,
+    ExtraNotInstalled,
+    Interest,
+    TopOfBook,
+    UsageError,
+    book,
+    record,
+    replay,
+    top_of_book,
+    trades,
+)
+from ccrs_core.extensions import extras
+from ccrs_core.recordings.files import RecordingWriter, read
+from ccrs_core.recordings.format import Header
+from ccrs_core.recordings.parts import parts_of
+from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
+from tests.toy import Toy, ToyServer
+
+INTERESTS = (top_of_book("BTC/USD"), book("BTC/USD"), trades("BTC/USD"))
+SUFFIXES = ("", ".gz", ".zst")
+
+
+def recorded(
+    path: Path, *, steps: int = 12, interests: Sequence[Interest] = INTERESTS, **how: Any
+) -> list[AnyEvent]:
+    """Record the toy exchange, with a connection that drops, and tell what was delivered."""
+    live: list[AnyEvent] = []
+    server = ToyServer()
+
+    async def main() -> None:
+        clock = VirtualClock()
+        async with record(
+            Toy(),
+            *interests,
+            to=path,
+            policy="drop_oldest",
+            transport=MemoryTransport(server),
+            clock=clock,
+            **how,
+        ) as recording:
+            await recording.feed.ready()
+            for step in range(steps):
+                if step == steps // 2:
+                    server.open[0].drop()
+                    await asyncio.sleep(5)
+                for topic in ("top.BTC", "book.BTC", "trades.BTC"):
+                    server.tick(topic)
+                await asyncio.sleep(0.25)
+            assert recording.frames > steps
+            assert recording.bytes > 100
+            assert recording.failure is None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    async for batch in recording.feed.batches():
+                        live.extend(batch)
+
+    run(main())
+    return live
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("rotation", [{}, {"rotate_bytes": 900}, {"rotate_seconds": 1.1}])
+def test_what_is_played_back_is_what_was_delivered(
+    tmp_path: Path, suffix: str, rotation: dict[str, Any]
+) -> None:
+    path = tmp_path / f"day.jsonl{suffix}"
+    live = recorded(path, **rotation)
+    assert {event.type for event in live} >= {"top_of_book", "book", "trade", "stale", "gap"}
+    assert list(replay(path, exchange=Toy())) == live
+    files = parts_of(path) if rotation else [path]
+    assert (len(files) > 2) == bool(rotation)
+    assert list(replay(*reversed(files), exchange=Toy())) == live
+
+
+def test_files_of_one_recording_can_be_read_alone(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    live = recorded(path, rotate_bytes=900)
+    first, *_, last = parts_of(path)
+    assert list(replay(first, exchange=Toy())) == live[: len(list(replay(first, exchange=Toy())))]
+    alone = list(replay(last, exchange=Toy()))
+    assert {event.type for event in alone} >= {"top_of_book", "trade"}
+    assert [event for event in alone if event.type == "trade"] == [
+        event for event in live if event.type == "trade"
+    ][-sum(event.type == "trade" for event in alone) :]
+
+
+def test_rotating_goes_on_behind_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl.zst"
+    recorded(path, rotate_bytes=2_000)
+    before = parts_of(path)
+    contents = [each.read_bytes() for each in before]
+    recorded(path, rotate_bytes=2_000)
+    assert parts_of(path)[: len(before)] == before
+    assert len(parts_of(path)) > len(before)
+    assert [each.read_bytes() for each in before] == contents
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_that_breaks_off_is_played_up_to_there_and_the_log_says_so(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / f"day.jsonl{suffix}"
+    live = recorded(path)
+    content = path.read_bytes()
+    lengths = []
+    for cut in range(len(content) // 3, len(content), max(len(content) // 25, 1)):
+        path.write_bytes(content[:cut])
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "ccrs.recording"):
+            found = []
+            # Of what was compressed at once, nothing may be there yet.
+            with contextlib.suppress(UsageError):
+                found = list(replay(path, exchange=Toy()))
+        assert found == live[: len(found)]
+        lengths.append(len(found))
+        if suffix == ".gz":
+            assert "breaks off" in caplog.text
+    assert lengths == sorted(lengths)
+    assert suffix or lengths[-1] > len(live) // 2
+
+
+def test_damage_is_told(tmp_path: Path) -> None:
+    for suffix in (".gz", ".zst"):
+        path = tmp_path / f"day.jsonl{suffix}"
+        path.write_bytes(b"this was never compressed")
+        with pytest.raises(UsageError, match="damaged"):
+            replay(path, exchange=Toy())
+
+
+def test_a_range_delivers_what_came_within_and_begins_with_the_books(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    live = recorded(path)
+    moments = sorted({event.received_time_ns for event in live})
+    start, end = moments[len(moments) // 3], moments[-3]
+    playing = replay(path, exchange=Toy(), start=start, end=end)
+    found = list(playing)
+    first = found[0]
+    assert isinstance(first, BookUpdate)
+    assert first.snapshot
+    before = [e for e in live if e.received_time_ns < start and isinstance(e, BookUpdate)]
+    assert first.sequence == before[-1].sequence
+    data = [e for e in live if e.channel is not None and start <= e.received_time_ns < end]
+    assert [e for e in found[1:] if e.channel is not None] == data
+    aware = datetime.fromtimestamp(end / 1e9 + 1, UTC)
+    assert list(replay(path, exchange=Toy(), end=aware))[: len(live) // 2] == live[: len(live) // 2]
+    with pytest.raises(UsageError, match="start must not be after end"):
+        replay(path, start=end, end=start)
+
+
+def test_several_recordings_are_merged_by_time_and_books_know_nothing_of_what_comes(
+    tmp_path: Path,
+) -> None:
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl.gz"
+    lives = [
+        recorded(one, interests=(book("BTC/USD"),)),
+        recorded(two, interests=(top_of_book("BTC/USD"), trades("BTC/USD"))),
+    ]
+    playing = replay(one, two, exchange=Toy())
+    times, sequence = [], None
+    found = []
+    for event in playing:
+        found.append(event)
+        times.append(playing.time_ns)
+        if isinstance(event, BookUpdate):
+            sequence = event.sequence
+        if sequence is not None and playing.book("BTC/USD").valid:
+            assert playing.book("BTC/USD", exchange="toy").sequence == sequence
+    assert times == sorted(times)
+    of_book = [e for e in found if getattr(e, "about", e.channel) == "book"]
+    assert of_book == lives[0]
+    assert [e for e in found if e not in of_book] == lives[1]
+    assert playing.frames["data"] > 10
+    assert not playing.dropped
+    with pytest.raises(UsageError, match="no book of ETH/USD"):
+        playing.book("ETH/USD")
+
+
+def test_two_never_write_to_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    with RecordingWriter(path), pytest.raises(UsageError, match="being written by another"):
+        RecordingWriter(path)
+    RecordingWriter(path).close()
+    recorded(packed := tmp_path / "day.jsonl.gz")
+    with pytest.raises(UsageError, match="isn't continued"):
+        RecordingWriter(packed)
+
+
+def test_going_on_in_a_file_appends_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    recorded(path)
+    size = path.stat().st_size
+    recorded(path)
+    assert path.stat().st_size > 1.5 * size
+    assert sum(isinstance(each, Header) for each in read(path)) == 2
+    tops = [e for e in replay(path, exchange=Toy()) if isinstance(e, TopOfBook)]
+    assert tops
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_cannot_be_recorded_leaves_no_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"day.jsonl{suffix}"
+    with pytest.raises(UsageError):
+        recorded(path, interests=(book("BTC/USD", depth=7777),))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"rotate_bytes": 0}, "rotate_bytes must be a number above zero"),
+        ({"rotate_seconds": "1h"}, "rotate_seconds must be a number above zero"),
+        ({"interests": ()}, "say what to record"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused(
+    tmp_path: Path, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        recorded(tmp_path / "day.jsonl", **arguments)
+
+
+def test_what_cannot_be_played_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="name the recordings"):
+        replay()
+    with pytest.raises(UsageError, match="can't read"):
+        replay(tmp_path / "nothing.jsonl")
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(b'{"raw": "{}", "recv_ts": 1}\n')
+    with pytest.raises(UsageError, match=r"exchange=… does"):
+        replay(other)
+
+
+def test_zstandard_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras.importlib, "import_module", _missing)
+    with pytest.raises(ExtraNotInstalled, match=r"ccrs-core\[zstd\]"):
+        RecordingWriter(tmp_path / "day.jsonl.zst")
+    assert not list(tmp_path.iterdir())
+
+
+def _missing(name: str) -> None:
+    raise ImportError(name)
