@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,6 @@ async def header_of(
 
     :raises CcrsError: as :meth:`Client.instrument` does.
     """
-    from ccrs_core import __version__
-
     exchange = client.exchange
     found = [
         resolve(exchange, i.channel, await client.instrument(i.symbol), i.depth, i.interval)
@@ -146,7 +145,7 @@ async def header_of(
         ns=started_ns,
         exchange=exchange.name,
         exchange_version=versions.get(exchange.name, "unknown"),
-        core_version=__version__,
+        core_version=version("ccrs-core"),
         environment=client.environment,
         subscriptions=tuple(found),
         connections=connections,
