@@ -13,6 +13,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ccrs_core import sync as sync
+    from ccrs_core.analytics.bars import Bar as Bar
+    from ccrs_core.analytics.bars import tick_bars as tick_bars
+    from ccrs_core.analytics.bars import time_bars as time_bars
+    from ccrs_core.analytics.bars import volume_bars as volume_bars
+    from ccrs_core.analytics.books import BookSnapshot as BookSnapshot
+    from ccrs_core.analytics.books import book_snapshots as book_snapshots
+    from ccrs_core.analytics.books import grouped as grouped
+    from ccrs_core.analytics.books import imbalance as imbalance
+    from ccrs_core.analytics.books import microprice as microprice
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
     from ccrs_core.client.history import History as History
@@ -204,6 +213,8 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
+        "analytics.bars": "Bar tick_bars time_bars volume_bars",
+        "analytics.books": "BookSnapshot book_snapshots grouped imbalance microprice",
         "client.client": "Client connect",
         "client.history": "History",
         "client.settings": "Settings load_settings",

@@ -24,6 +24,7 @@ ROOMS: dict[str, str] = {
     "wire": "contract",
     "extensions": "contract",
     "frames": "extensions",
+    "analytics": "",
     "transport": "extensions contract",
     "connections": "transport",
     "feeds": "transport",

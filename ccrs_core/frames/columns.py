@@ -35,6 +35,8 @@ class Holds(enum.Enum):
     TIME = enum.auto()
     LEVELS = enum.auto()
     """Prices, or sizes, of all levels of one side."""
+    TEXTS = enum.auto()
+    """A list of texts."""
     NESTED = enum.auto()
     """A value with fields of its own."""
     SEVERAL = enum.auto()
@@ -91,6 +93,8 @@ def _columns(kind: type[Any], name: str, hint: Any) -> Iterator[Column]:
         yield Column(name.removesuffix("_ns"), Holds.TIME, (name,))
     elif hint in _PLAIN:
         yield Column(name, _PLAIN[hint], (name,))
+    elif hint == tuple[str, ...]:
+        yield Column(name, Holds.TEXTS, (name,))
     elif hint == tuple[Level, ...]:
         side = name.removesuffix("s")
         yield Column(f"{side}_prices", Holds.LEVELS, (name,), 0)

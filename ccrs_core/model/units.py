@@ -32,6 +32,9 @@ PLAIN = Context(
 )
 """For results that are exact in it."""
 
+QUOTIENT = Context(prec=34, Emin=-10 * _LARGEST, Emax=10 * _LARGEST, traps=[InvalidOperation])
+"""For quotients, which mostly aren't exact in any: to 34 digits, as IEEE's decimal128 has them."""
+
 
 def number(what: str, value: Any) -> Decimal:
     """The value, if it is a finite decimal.

@@ -15,6 +15,7 @@ from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.subscriptions import Interest
+from ccrs_core.model.symbol_patterns import is_pattern
 from ccrs_core.recordings.files import RecordingWriter
 from ccrs_core.recordings.format import Header
 from ccrs_core.recordings.parts import Rotation
@@ -85,6 +86,12 @@ def record(
     """
     if not interests:
         raise UsageError("say what to record, such as trades('BTC/USDT')")
+    patterns = [each.symbol for each in interests if is_pattern(each.symbol)]
+    if patterns:
+        raise UsageError(
+            f"a recording is of symbols, not of patterns such as {patterns[0]}: name them "
+            "(client.get_instruments lists them)"
+        )
     rotation: Rotation | None = Rotation(rotate_bytes, rotate_seconds)
     if rotate_bytes is None and rotate_seconds is None:
         rotation = None

@@ -44,6 +44,19 @@ def test_the_imbalance_of_200_books_is_ranked(capsys: pytest.CaptureFixture[str]
     assert all(-1 <= value <= 1 for value in values)
 
 
+def test_what_was_recorded_is_played_back_and_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "recording.jsonl.gz"
+    program = load("record_and_replay")
+    played, bars, snapshots = program.main(["--seconds", "2.5", "--path", str(path)])
+    assert "frames" in capsys.readouterr().out
+    assert played
+    assert sum(bar.trades for bar in bars) == len(played)
+    assert snapshots
+    assert program.compute(path) == (played, bars, snapshots), "the same each time"
+
+
 def test_a_history_is_whole_in_its_parquet_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,8 @@ def of_kind(kind: type[Any], digits: st.SearchStrategy[Decimal] = DIGITS) -> st.
                 strategy: st.SearchStrategy[Any] = digits
             case "tuple[Level, ...]":
                 strategy = st.lists(st.tuples(digits, digits), max_size=3).map(tuple)
+            case "tuple[str, ...]":
+                strategy = st.lists(TEXTS, max_size=3).map(tuple)
             case "tuple[TickBand, ...]":
                 band = TickBand(Decimal(0), Decimal("0.1"))
                 strategy = st.sampled_from([(), (band,), (band, TickBand(Decimal(1), Decimal(2)))])

@@ -226,6 +226,7 @@ def test_what_cannot_be_recorded_leaves_no_file(tmp_path: Path, suffix: str) -> 
         ({"rotate_bytes": 0}, "rotate_bytes must be a number above zero"),
         ({"rotate_seconds": "1h"}, "rotate_seconds must be a number above zero"),
         ({"interests": ()}, "say what to record"),
+        ({"interests": (trades("*/USD"),)}, "not of patterns"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused(
