@@ -36,6 +36,7 @@ class Arrow:
         self._pa = library("pyarrow", "arrow", what)
         self._decimals = decimals
         self.columns: tuple[Column, ...] = columns_of(kind)
+        self._timed = self.columns[0].name == "time"
         fields = [self._pa.field(each.name, self._type(each)) for each in self.columns]
         about = {"ccrs.kind": str(getattr(kind, "type", kind.__name__))}
         self.schema = self._pa.schema(fields, metadata=about)
@@ -52,8 +53,18 @@ class Arrow:
         return next(iter(whole.to_batches()), None) or self._block([])
 
     def _block(self, rows: list[Any]) -> Any:
-        arrays = [self._array(each, values(each, rows)) for each in self.columns]
+        arrays = [self._array(each, values(each, rows)) for each in self.columns[self._timed :]]
+        if self._timed:
+            arrays.insert(0, self._time(arrays, rows))
         return self._pa.record_batch(arrays, schema=self.schema)
+
+    def _time(self, arrays: list[Any], rows: list[Any]) -> Any:
+        """The first column: mostly it is another one."""
+        time, *others = self.columns
+        place = next(at for at, each in enumerate(others) if each.fields == time.fields[:1])
+        if arrays[place].null_count:
+            return self._array(time, values(time, rows))
+        return arrays[place]
 
     # --- types ---
 

@@ -194,7 +194,7 @@ def test_nothing_makes_an_empty_table_of_the_kind_and_no_table_without_one() -> 
         ("trades", {}, "not as 'trades'"),
         ([trade(price="1e-19")], {"decimals": "exact"}, 'column price.*decimals="text"'),
         ([trade(price="1e20")], {"decimals": "exact"}, "20 digits before the point"),
-        ([trade(2**63)], {}, "doesn't fit in a column time"),
+        ([trade(2**63)], {}, "doesn't fit in a column exchange_time"),
     ],
 )
 def test_what_makes_no_table_is_told_with_what_to_do(events: Any, options: Any, words: str) -> None:

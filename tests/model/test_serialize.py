@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import typing
 from decimal import Decimal
+from enum import StrEnum
+from types import NoneType, UnionType
 from typing import Any
 
 import attrs
@@ -14,17 +17,12 @@ from hypothesis import strategies as st
 
 from ccrs_core import (
     BookUpdate,
-    Channel,
     Instrument,
-    InstrumentStatus,
+    Level,
     Market,
-    OptionKind,
-    Side,
-    SizeUnit,
     TickBand,
     UsageError,
 )
-from ccrs_core.model.events import Reason
 from ccrs_core.model.serialize import (
     EVENTS,
     converter,
@@ -39,41 +37,39 @@ from ccrs_core.model.serialize import (
 DIGITS = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, places=None)
 TIMES = st.integers(min_value=0, max_value=2**62)
 TEXTS = st.text(max_size=12)
-OF_TYPE: dict[str, st.SearchStrategy[Any]] = {
-    "int": TIMES,
-    "str": TEXTS,
-    "bool": st.booleans(),
-    "Side": st.sampled_from(Side),
-    "Channel": st.sampled_from(Channel),
-    "Reason": st.sampled_from(Reason),
-    "Market": st.sampled_from(Market),
-    "InstrumentStatus": st.sampled_from(InstrumentStatus),
-    "SizeUnit": st.sampled_from(SizeUnit),
-    "OptionKind": st.sampled_from(OptionKind),
+OF_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    int: TIMES,
+    str: TEXTS,
+    bool: st.booleans(),
+    tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
 }
+BAND = TickBand(Decimal(0), Decimal("0.1"))
+BANDS = st.sampled_from([(), (BAND,), (BAND, TickBand(Decimal(1), Decimal(2)))])
 
 
 def of_kind(kind: type[Any], digits: st.SearchStrategy[Decimal] = DIGITS) -> st.SearchStrategy[Any]:
     """Values of a class, each field as its type allows."""
     fields = {}
-    for field in attrs.fields(kind):
-        name, _, optional = str(getattr(field.type, "__name__", field.type)).partition(" | ")
-        match name:
-            case "Decimal":
-                strategy: st.SearchStrategy[Any] = digits
-            case "tuple[Level, ...]":
-                strategy = st.lists(st.tuples(digits, digits), max_size=3).map(tuple)
-            case "tuple[str, ...]":
-                strategy = st.lists(TEXTS, max_size=3).map(tuple)
-            case "tuple[TickBand, ...]":
-                band = TickBand(Decimal(0), Decimal("0.1"))
-                strategy = st.sampled_from([(), (band,), (band, TickBand(Decimal(1), Decimal(2)))])
-            case "Instrument":
-                strategy = of_kind(Instrument, digits)
-            case _:
-                strategy = OF_TYPE[name]
-        fields[field.name] = st.none() | strategy if optional else strategy
+    for name, hint in typing.get_type_hints(kind).items():
+        if typing.get_origin(hint) is typing.ClassVar or name not in attrs.fields_dict(kind):
+            continue
+        among = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        fields[name] = st.one_of([_of_type(each, digits) for each in among])
     return st.builds(kind, **fields)
+
+
+def _of_type(hint: Any, digits: st.SearchStrategy[Decimal]) -> st.SearchStrategy[Any]:
+    if hint is Decimal:
+        return digits
+    if hint is NoneType:
+        return st.none()
+    if hint == tuple[Level, ...]:
+        return st.lists(st.tuples(digits, digits), max_size=3).map(tuple)
+    if hint == tuple[TickBand, ...]:
+        return BANDS
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return st.sampled_from(hint)
+    return OF_TYPE[hint] if hint in OF_TYPE else of_kind(hint, digits)
 
 
 ANY_EVENT = st.one_of([of_kind(kind) for kind in EVENTS.values()])
