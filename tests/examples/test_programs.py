@@ -29,14 +29,14 @@ def load(name: str) -> Any:
 
 
 def test_the_spread_monitor_compares_three_exchanges(capsys: pytest.CaptureFixture[str]) -> None:
-    best = load("spread_monitor").main(["--seconds", "1.2"])
+    best = load("spread_monitor").main(["--seconds", "0.5"])
     assert {each.exchange for each in best.exchanges} == {"bybit", "binance", "okx"}
     assert best.best_bid is not None
     assert "BTC/USDT" in capsys.readouterr().out
 
 
 def test_the_imbalance_of_200_books_is_ranked(capsys: pytest.CaptureFixture[str]) -> None:
-    ranked = load("imbalance").main(["--seconds", "0.5"])
+    ranked = load("imbalance").main(["--seconds", "0.1"])
     assert "200 books on" in capsys.readouterr().out
     assert len(ranked) == 200
     values = [value for value, _ in ranked]
