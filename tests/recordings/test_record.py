@@ -27,7 +27,7 @@ from ccrs_core import (
 )
 from ccrs_core.extensions import extras
 from ccrs_core.recordings.files import RecordingWriter, read
-from ccrs_core.recordings.format import Header
+from ccrs_core.recordings.format import Header, Opened, Received
 from ccrs_core.recordings.parts import parts_of
 from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer
@@ -93,6 +93,9 @@ def test_files_of_one_recording_can_be_read_alone(tmp_path: Path) -> None:
     live = recorded(path, rotate_bytes=900)
     first, *_, last = parts_of(path)
     assert list(replay(first, exchange=Toy())) == live[: len(list(replay(first, exchange=Toy())))]
+    records = list(read(last))
+    heard = {each.connection for each in records if isinstance(each, Received)}
+    assert {each.connection for each in records if isinstance(each, Opened)} == heard
     alone = list(replay(last, exchange=Toy()))
     assert {event.type for event in alone} >= {"top_of_book", "trade"}
     assert [event for event in alone if event.type == "trade"] == [
