@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ccrs_core.cli import run
-from ccrs_core.recordings.files import read
+from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import Header
 from tests.cli.conftest import ROOT, SECONDS, Command
 
@@ -197,3 +197,42 @@ def test_a_full_disk_is_named_in_one_line_with_the_frames_that_are_safe(
     error = done.stderr.decode().splitlines()[-1]
     assert error.startswith("Error: can't write /dev/full any more: No space left on device; 0 ")
     assert "bug" not in done.stderr.decode()
+
+
+def test_several_exchanges_are_recorded_into_one_folder_and_played_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "day"
+    arguments = ["record", "bybit:BTC/USDT", "okx:ETH/USDT", "bybit:ETH/USDT", "--count", "20"]
+    arguments += ["--environment", "emulator"]
+    assert run([*arguments, "-o", str(folder), "--compress", "gz"]) == 0
+    told = capsys.readouterr().err
+    for name in ("bybit", "okx"):
+        path = folder / f"{name}.jsonl.gz"
+        assert path.read_bytes()[:2] == b"\x1f\x8b", "it is compressed really"
+        assert f"in {path}" in " ".join(told.split()) or path.name in told
+        assert run(["replay", name, str(path), "--json"]) == 0
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        symbols = {"bybit": {"BTC/USDT", "ETH/USDT"}, "okx": {"ETH/USDT"}}[name]
+        assert {event["symbol"] for event in events} == symbols
+    assert run([*arguments, "-o", str(folder), "--compress", "gz"]) == 2
+    assert "exists" in capsys.readouterr().err
+    for wrong, said in (
+        (["record", "bybit", "BTC/USDT", "-o", str(folder)], "is a folder: name a file"),
+        ([*arguments, "-o", str(folder / "okx.jsonl.gz")], "go into a folder"),
+        (["record", "bybit", "BTC/USDT", "-o", "x", "--compress", "gz"], "-o x.gz"),
+        (["record", "bybit:BTC/USDT", "ETH/USDT", "-o", str(folder)], "whose ETH/USDT?"),
+    ):
+        assert run(wrong) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_two_recorders_dont_write_into_one_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.jsonl"
+    with RecordingWriter(path):
+        arguments = ["record", "bybit", "BTC/USDT", "--environment", "emulator", "-o", str(path)]
+        assert run([*arguments, "--count", "1"]) == 2
+    assert "another recorder" in capsys.readouterr().err
+    assert path.read_bytes() == b""
