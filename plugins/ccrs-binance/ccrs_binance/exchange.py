@@ -200,7 +200,7 @@ class Binance(Exchange):
 
     def push_interval(self, subscription: Subscription) -> float | None:
         if subscription.channel is Channel.BOOK:
-            return BOOK_INTERVAL
+            return 0.5 if subscription.rpi else BOOK_INTERVAL
         if subscription.channel is Channel.TRADES:
             return 0.0 if subscription.instrument.market is Market.SPOT else 0.1
         return _INTERVALS.get(subscription.channel)
