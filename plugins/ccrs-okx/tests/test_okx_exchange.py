@@ -196,6 +196,10 @@ LIMITS = {
     "GetCandles": 20,
     "GetFundingHistory": 10,
     "GetOpenInterest": 20,
+    "GetMarkCandles": 10,
+    "GetIndexCandles": 10,
+    "GetOpenInterestHistory": 10,
+    "GetTradeHistory": 20,
 }
 
 
