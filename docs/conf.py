@@ -83,6 +83,7 @@ autodoc_type_aliases = {
 MADE_ELSEWHERE = frozenset(
     [
         "Client",
+        "BestPrice",
         "ClientStatus",
         "Clients",
         "ConnectionStatus",
@@ -94,7 +95,10 @@ MADE_ELSEWHERE = frozenset(
         "Lead",
         "LeadLag",
         "LatencySummary",
+        "ExchangeQuote",
         "MergedFeed",
+        "Recording",
+        "Replayed",
         "OrderBook",
         "SubscriptionStatus",
     ]
