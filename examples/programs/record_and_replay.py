@@ -1,7 +1,7 @@
 """Record a market for a while, then play it back and compute: bars, and where the book leans.
 
-    python examples/programs/record_and_replay.py
-    python examples/programs/record_and_replay.py --environment mainnet --seconds 60
+python examples/programs/record_and_replay.py
+python examples/programs/record_and_replay.py --environment mainnet --seconds 60
 """
 
 import argparse
