@@ -224,16 +224,27 @@ def _of_variables(variables: Mapping[str, str]) -> dict[str, Any]:
             continue
         name = variable[len(_PREFIX) :].lower()
         if name not in _IN_VARIABLES:
-            near = _nearest(name, _IN_VARIABLES)
-            if near.startswith("did"):
-                near = f"did you mean {_PREFIX}{near.split()[-1][:-1].upper()}?"
-            raise UsageError(f"the variable {variable} means nothing to ccrs; {near}")
+            _look_for_slip(variable, name)
+            continue
         value = _value(variable, text, _IN_VARIABLES[name])
         if name.startswith("patience_"):
             found.setdefault("patience", {})[name.removeprefix("patience_")] = value
         else:
             found[name] = value
     return found
+
+
+def _look_for_slip(variable: str, name: str) -> None:
+    """Others may have variables of this prefix, such as plugins; a slip of the pen must not pass.
+
+    :raises UsageError: where a variable looks like one of ours.
+    """
+    import difflib
+
+    near = difflib.get_close_matches(name, _IN_VARIABLES, n=1, cutoff=0.75)
+    if near:
+        meant = f"did you mean {_PREFIX}{near[0].upper()}?"
+        raise UsageError(f"the variable {variable} means nothing to ccrs; {meant}")
 
 
 def _value(variable: str, text: str, kind: str) -> Any:

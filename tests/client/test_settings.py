@@ -121,6 +121,11 @@ def test_what_is_mistyped_is_told_with_what_was_likely_meant(
         loaded(tmp_path, text, **variables)
 
 
+def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
+    of_others = {"CCRS_TOY_API_KEY": "x", "CCRS_MY_PLUGINS_OWN": "x"}
+    assert loaded(tmp_path, "", **of_others) == loaded(tmp_path, "")
+
+
 def test_files_are_looked_for_where_they_are_named_or_at_home_and_never_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
