@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol, Self
 
 import orjson
 
-from ccrs_core.errors import RecordingFailed, UsageError
+from ccrs_core.errors import CcrsError, RecordingFailed, UsageError
 from ccrs_core.extensions.extras import library
 from ccrs_core.frames.arrow import Arrow
 from ccrs_core.frames.columns import (
@@ -42,7 +42,9 @@ class FrameWriter:
     JSON, and nothing where there is no value.
 
     Until :meth:`close` the file is called ``….part``: under its own name it is whole. Leaving
-    ``with`` by an exception keeps no file, and one that was there before stays as it was.
+    ``with`` by an exception keeps no file, and one that was there before stays as it was. Where
+    rows couldn't be written, for whatever reason, the file ends there: all that is called
+    afterwards raises that error again, since a file without them would pass for whole.
 
     :param kind: the class of event, or its type; None: that of the first event. With a kind given
         others are left out, else they are refused.
@@ -67,6 +69,8 @@ class FrameWriter:
         self._decimals: Decimals = decimals
         self._waiting: list[Any] = []
         self._sink: _Sink | None = None
+        self._failure: CcrsError | None = None
+        """Why rows are missing."""
         self._part = self.path.with_name(self.path.name + PART)
         if decimals not in ("float", "exact", "text"):
             raise UsageError(f"decimals are float, exact or text, not {decimals!r}")
@@ -87,6 +91,8 @@ class FrameWriter:
         :raises UsageError: where they are of another kind, or a number fits in no column.
         :raises RecordingFailed: where the file can't be written any more.
         """
+        if self._failure is not None:
+            raise self._failure
         if self._file is None:
             raise UsageError(f"{self.path} is closed: nothing can be added")
         for event in events:
@@ -106,22 +112,30 @@ class FrameWriter:
         :raises UsageError: where a row is of another kind, or doesn't fit.
         :raises RecordingFailed: where the file can't be written any more.
         """
+        if self._failure is not None:
+            raise self._failure
         rows, self._waiting = self._waiting, []
         if not rows or self._file is None or self._kind is None:
             return
-        if not self._chosen:
-            check_alike(self._kind, rows)
         try:
+            if not self._chosen:
+                check_alike(self._kind, rows)
             self._begun(self._kind, self._file).write(rows)
             self._file.flush()
         except OSError as error:
-            raise self._failed(error) from error
+            self._failure = self._failed(error)
+            raise self._failure from error
+        except CcrsError as error:
+            self._failure = error
+            raise
 
     def close(self) -> None:
         """Write the rest, and give the file its name. Idempotent.
 
         :raises UsageError: where nothing was written, and no ``kind`` tells the columns.
-        :raises RecordingFailed: where it can't be written; no file is kept then.
+        :raises RecordingFailed: where it can't be written.
+        :raises CcrsError: what an earlier call raised, where rows are missing. No file is kept
+            then, nor in the cases above.
         """
         file = self._file
         if file is None:
@@ -145,7 +159,10 @@ class FrameWriter:
         file, self._file = self._file, None
         if file is None:
             return
-        self._waiting, self._sink = [], None
+        sink, self._sink, self._waiting = self._sink, None, []
+        if sink is not None:
+            with contextlib.suppress(Exception):  # it, too, may be at a loss by now
+                sink.end()
         with contextlib.suppress(OSError):
             file.close()
         with contextlib.suppress(OSError):

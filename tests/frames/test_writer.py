@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import os
 from decimal import Decimal
@@ -16,11 +17,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core import FrameWriter, RecordingFailed, Trade, UsageError, from_json, to_arrow
+from ccrs_core import (
+    Channel,
+    FrameWriter,
+    Gap,
+    Reason,
+    RecordingFailed,
+    Trade,
+    UsageError,
+    from_json,
+    to_arrow,
+)
 from ccrs_core.frames import writer as writers
 from ccrs_core.model.serialize import exact
 from tests.frames.test_tables import some, trade
 
+GAP = Gap("toy", "A/B", None, 1, Channel.TRADES, Reason.SEQUENCE)
 FORMATS = (".parquet", ".csv", ".jsonl")
 needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
 
@@ -125,3 +137,43 @@ def test_floats_are_the_nearest_ones_shortest_digits(tmp_path: Path) -> None:
         writer.write([trade(price="0.10")])
     assert read(tmp_path / "t.csv")[0]["price"] == "0.1"
     assert Decimal("0.10") == trade(price="0.10").price
+
+
+class FailingDisk(io.FileIO):
+    """A file on a disk that is full for one write."""
+
+    full = False
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("why", ["full", "misfit", "another kind"])
+def test_a_file_that_rows_are_missing_from_never_passes_for_whole(
+    tmp_path: Path, suffix: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why == "misfit" and suffix != ".parquet":
+        return  # text holds all digits
+    monkeypatch.setattr(writers, "open", FailingDisk, raising=False)
+    path, good = tmp_path / f"t{suffix}", [trade()] * 200
+    path.write_text("of yesterday")
+    writer = FrameWriter(path)
+    writer.write(good)
+    writer.flush()
+    disk = writer._file
+    assert isinstance(disk, FailingDisk)
+    disk.full = why == "full"
+    bad: list[Any] = {"full": good, "misfit": [trade(price="1e30")], "another kind": [GAP]}[why]
+    writer.write(bad)
+    with pytest.raises((RecordingFailed, UsageError)) as first:
+        writer.flush()
+    disk.full = False
+    for call in (lambda: writer.write(good), writer.flush, writer.close):
+        with pytest.raises(type(first.value)) as again:
+            call()
+        assert again.value is first.value
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "of yesterday"
