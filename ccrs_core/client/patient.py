@@ -24,6 +24,8 @@ log = logging.getLogger("ccrs.patient")
 
 T = TypeVar("T")
 
+FOLLOWED = 300.0
+"""Seconds after which a list that somebody follows is fetched anew, at the latest."""
 _LONGEST = 3600.0
 """Seconds after which it is looked whether a list has grown old, at the latest."""
 
@@ -87,14 +89,15 @@ class PatientSearch:
         return self._store().known()
 
     async def keep_fresh(self, markets: Callable[[], Iterable[Market]]) -> None:
-        """Fetch lists anew once they are older than ``Options.instruments_max_age``, as long as
-        there are any; whoever listens to the store hears what has changed."""
+        """Fetch lists anew once they are older than :data:`FOLLOWED` seconds (or than
+        ``Options.instruments_max_age``, where that is less), as long as there are any; whoever
+        listens to the store hears what has changed."""
         while wanted := list(markets()):
-            fresh = min(self._store().fresh_for(market) for market in wanted)
+            fresh = min(self._store().fresh_for(market, FOLLOWED) for market in wanted)
             await asyncio.sleep(min(max(fresh, NEWS_AFTER), _LONGEST))
             for market in wanted:
                 try:
-                    await self._store().market(market)
+                    await self._store().market(market, max_age=FOLLOWED)
                 except CcrsError as error:
                     log.info("%s: can't look for news of instruments: %s", self._exchange, error)
 

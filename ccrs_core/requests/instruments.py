@@ -65,8 +65,12 @@ class InstrumentStore:
         for market, instruments in given.items():
             self._listings[market] = _listing(instruments, _FOREVER)
 
-    async def market(self, market: Market, *, refresh: bool = False) -> dict[str, Instrument]:
-        """All instruments of a market by unified symbol."""
+    async def market(
+        self, market: Market, *, refresh: bool = False, max_age: float | None = None
+    ) -> dict[str, Instrument]:
+        """All instruments of a market by unified symbol, of a list that isn't older than it may be
+        (``max_age``: here alone)."""
+        refresh = refresh or self.fresh_for(market, max_age) <= 0.0
         return (await self._listing(market, refresh)).instruments
 
     def listen(self, hear: Heard) -> Callable[[], None]:
@@ -88,12 +92,13 @@ class InstrumentStore:
         """All of the lists that were fetched."""
         return [i for listing in self._listings.values() for i in listing.instruments.values()]
 
-    def fresh_for(self, market: Market) -> float:
+    def fresh_for(self, market: Market, max_age: float | None = None) -> float:
         """Seconds until a market's list is to be fetched anew; infinite for what was given."""
         listing = self._listings.get(market)
         if listing is None:
             return 0.0
-        return max(listing.fetched_at + self._max_age - self._clock.monotonic(), 0.0)
+        age = self._max_age if max_age is None else min(max_age, self._max_age)
+        return max(listing.fetched_at + age - self._clock.monotonic(), 0.0)
 
     async def _listing(self, market: Market, refresh: bool) -> Listing:
         while True:

@@ -84,6 +84,18 @@ async def test_a_pattern_is_all_that_is_listed_and_follows_the_list() -> None:
 
 
 @scenario
+async def test_lists_that_patterns_follow_are_minutes_old_whatever_others_are_content_with() -> None:
+    async with world(ALL, options=Options(instruments_max_age=86_400.0)) as seen:
+        lists(seen, "BTC", "NEW")
+        await asyncio.sleep(320.0)
+        assert symbols(seen.feed) == listed(["BTC", "NEW"])
+        asked = len(seen.server.requests)
+        await seen.feed.unsubscribe(ALL)
+        await asyncio.sleep(3600.0)
+        assert len(seen.server.requests) == asked
+
+
+@scenario
 async def test_what_is_asked_for_besides_a_pattern_stays_when_the_pattern_goes() -> None:
     async with world(ALL, TOP, trades("*/USD"), trades("BTC/USD"), options=SOON) as seen:
         await seen.feed.unsubscribe(trades("*/USD"))
