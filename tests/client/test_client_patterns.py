@@ -84,7 +84,9 @@ async def test_a_pattern_is_all_that_is_listed_and_follows_the_list() -> None:
 
 
 @scenario
-async def test_lists_that_patterns_follow_are_minutes_old_whatever_others_are_content_with() -> None:
+async def test_lists_that_patterns_follow_are_minutes_old_whatever_others_are_content_with() -> (
+    None
+):
     async with world(ALL, options=Options(instruments_max_age=86_400.0)) as seen:
         lists(seen, "BTC", "NEW")
         await asyncio.sleep(320.0)
