@@ -143,7 +143,15 @@ async def header_of(
     """
     exchange = client.exchange
     found = [
-        resolve(exchange, i.channel, await client.instrument(i.symbol), i.depth, i.interval)
+        resolve(
+            exchange,
+            i.channel,
+            await client.instrument(i.symbol),
+            i.depth,
+            i.interval,
+            i.exact,
+            i.rpi,
+        )
         for i in interests
     ]
     versions = {info.name: info.version for info in plugins.installed()}

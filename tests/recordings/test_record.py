@@ -25,11 +25,13 @@ from ccrs_core import (
     top_of_book,
     trades,
 )
+from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
+from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.extensions import extras
 from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import Header, Opened, Received
 from ccrs_core.recordings.parts import parts_of
-from ccrs_core.transport.memory import MemoryTransport, VirtualClock, run
+from ccrs_core.transport.memory import START_NS, MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer
 
 INTERESTS = (top_of_book("BTC/USD"), book("BTC/USD"), trades("BTC/USD"))
@@ -86,6 +88,34 @@ def test_what_is_played_back_is_what_was_delivered(
     files = parts_of(path) if rotation else [path]
     assert (len(files) > 2) == bool(rotation)
     assert list(replay(*reversed(files), exchange=Toy())) == live
+
+
+def test_whichever_book_was_asked_for_is_played_back(tmp_path: Path) -> None:
+    plugin = plugins.load("bybit")()
+    dialect = plugin.dialect()
+    assert dialect is not None
+    asked = {
+        "plain": book("BTC/USDT"),
+        "rpi": book("BTC/USDT", rpi=True),
+        "few": book("BTC/USDT", 3),
+    }
+    for name, interest in asked.items():
+        path, clock = tmp_path / f"{name}.jsonl", VirtualClock(START_NS)
+        line = EmulatorTransport(EmulatedExchange(dialect, start_ns=START_NS), clock)
+
+        async def main(path: Path, interest: Interest, line: Any, clock: VirtualClock) -> Any:
+            named: Any = {"base_url": "http://emulator", "transport": line, "clock": clock}
+            async with record(plugin, interest, to=path, **named) as recording:
+                await recording.feed.ready()
+                await asyncio.sleep(2)
+                live = recording.feed.book("BTC/USDT")
+                return live.sequence, live.bids(3), live.asks(3)
+
+        sequence, bids, asks = run(main(path, interest, line, clock))
+        playing = replay(path)
+        assert len(list(playing)) > 5
+        played = playing.book("BTC/USDT")
+        assert (played.sequence, played.bids(3), played.asks(3)) == (sequence, bids, asks)
 
 
 def test_files_of_one_recording_can_be_read_alone(tmp_path: Path) -> None:
