@@ -32,6 +32,7 @@ from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.session import Session
 from ccrs_core.contract.codec import Codec, Data
 from ccrs_core.contract.exchange import Exchange
+from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
@@ -56,6 +57,9 @@ class Nobody:
 
     def missing(self, feed: Feed) -> dict[str, str]:
         return {}
+
+    def goes_without(self, feed: Feed, refused: SubscriptionRefused) -> bool:
+        return False
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None: ...
     def book(self, feed: Feed, symbol: str, depth: int | None) -> Any:

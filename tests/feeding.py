@@ -24,6 +24,7 @@ from ccrs_core import (
     UsageError,
     trades,
 )
+from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.model.events import MarketData
 
 SYMBOLS = ("A/USD", "B/USD", "C/USD")
@@ -57,6 +58,9 @@ class Owner:
 
     def missing(self, feed: Feed) -> dict[str, str]:
         return {}
+
+    def goes_without(self, feed: Feed, refused: SubscriptionRefused) -> bool:
+        return False
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         self.lost += lost

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import attrs
 
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.errors import UnknownInstrument
+from ccrs_core.errors import SubscriptionRefused, UnknownInstrument
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.model.symbol_patterns import is_pattern, markets_in, matches, near
+
+log = logging.getLogger("ccrs.client")
 
 
 class Listed(Protocol):
@@ -101,15 +104,35 @@ class Following:
     def stands_for(self, feed: Feed, asked: Interest, now: Interest) -> None:
         """What was asked for stands for something, among others maybe."""
         self._asked[feed][asked].now.add(now)
-        self._missing.get(feed, {}).pop(asked, None)
+        for each in (asked, now):
+            self._missing.get(feed, {}).pop(each, None)
 
     def misses(self, feed: Feed, interest: Interest, why: str) -> None:
         """A feed doesn't have something that it has asked for."""
         self._missing.setdefault(feed, {})[interest] = why
 
-    def missing(self, feed: Feed) -> dict[str, str]:
-        """Why a feed doesn't have what it has asked for, by symbol."""
-        return {each.symbol: why for each, why in self._missing.get(feed, {}).items()}
+    def goes_without(self, feed: Feed, refused: SubscriptionRefused) -> bool:
+        """A subscription was refused: whether a feed goes on without it, since all by which it was
+        asked for follows the list. That is logged."""
+        asked = self._asked.get(feed, {}).values()
+        about = refused.symbol, refused.channel
+        concerned = [
+            (now, entry.follows)
+            for entry in asked
+            for now in entry.now
+            if (now.symbol, now.channel.value) == about
+        ]
+        if not concerned or not all(follows for _, follows in concerned):
+            return False
+        for now, _ in concerned:
+            self.misses(feed, now, str(refused))
+        log.warning("%s; what else the feed has goes on", refused)
+        return True
+
+    def missing(self, feed: Feed, *, has: Collection[Interest]) -> dict[str, str]:
+        """Why a feed doesn't have what it has asked for, by symbol; ``has`` is what it does."""
+        missing = self._missing.get(feed, {}).items()
+        return {each.symbol: why for each, why in missing if each not in has}
 
     def leave(self, feed: Feed, asked: Iterable[Interest]) -> list[Interest]:
         """A feed asks for these no more; what nothing else that it asks for stands for."""
@@ -119,6 +142,7 @@ class Following:
             gone |= dict.fromkeys(entry.now if entry is not None else ())
             self._missing.get(feed, {}).pop(each, None)
         left = [each for each in gone if not any(each in entry.now for entry in mine.values())]
+        self._forget(feed)
         if not mine:
             self._asked.pop(feed, None)
             self._missing.pop(feed, None)
@@ -140,7 +164,21 @@ class Following:
             gone |= dict.fromkeys(lost)
             if lost and not entry.now:
                 self.misses(feed, asked, f"{symbol} isn't listed any more")
+        self._forget(feed, symbol)
         return [each for each in gone if not any(each in entry.now for entry in mine.values())]
+
+    def _forget(self, feed: Feed, symbol: str | None = None) -> None:
+        """Nothing misses any more what was left out of a pattern that is gone, nor, with its symbol
+        given, what isn't listed any more."""
+        mine, missing = self._asked.get(feed, {}), self._missing.get(feed, {})
+        for each in [each for each in missing if each not in mine]:
+            if each.symbol == symbol or not any(
+                entry.follows
+                and attrs.evolve(each, symbol=asked.symbol) == asked
+                and matches(asked.symbol, each.symbol)
+                for asked, entry in mine.items()
+            ):
+                del missing[each]
 
     def markets(self, exchange: Exchange, markets: Sequence[Market]) -> set[Market]:
         """Those whose lists somebody follows."""

@@ -24,7 +24,14 @@ from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.contract.accounts import DEFAULT, Account
 from ccrs_core.contract.exchange import Route, SequenceScope, resolve, unsupported_reason
-from ccrs_core.errors import CcrsError, ConnectFailed, UnknownInstrument, Unsupported, UsageError
+from ccrs_core.errors import (
+    CcrsError,
+    ConnectFailed,
+    SubscriptionRefused,
+    UnknownInstrument,
+    Unsupported,
+    UsageError,
+)
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy
 from ccrs_core.model.events import InstrumentChanged
@@ -177,8 +184,8 @@ class Placement:
         for each, error in resolution.missing.items():
             if not any(asked == each for asked, _ in found):
                 self._following.misses(feed, each, str(error))
-        if self._following.missing(feed) and resolution.missing:
-            left_out = "; ".join(self._following.missing(feed).values())
+        if resolution.missing and (missing := self.missing(feed)):
+            left_out = "; ".join(missing.values())
             log.warning("%s: left out until it is listed: %s", exchange.name, left_out)
         self._follow()
 
@@ -264,13 +271,9 @@ class Placement:
                     f"a feed has one book of a stream, and {subscription} brings {other.depth} as "
                     f"well as {interest.depth} levels: take another feed for one of them"
                 )
-
-        plain = {interest.symbol: interest.rpi for interest in placed if _is_book(interest)}
-        for interest, *_ in resolved:
-            if (
-                _is_book(interest)
-                and plain.setdefault(interest.symbol, interest.rpi) != interest.rpi
-            ):
+        books = {each.symbol: each.rpi for each in placed if each.channel is Channel.BOOK}
+        for interest in (each for each, *_ in resolved if each.channel is Channel.BOOK):
+            if books.setdefault(interest.symbol, interest.rpi) != interest.rpi:
                 raise UsageError(
                     f"a feed has the book of {interest.symbol} with orders of retail price "
                     "improvement or without: take another feed for the other one"
@@ -468,7 +471,13 @@ class Placement:
 
     def missing(self, feed: Feed) -> dict[str, str]:
         """Why a feed doesn't have what it has asked for, by symbol."""
-        return self._following.missing(feed)
+        homes = self._placed.get(feed, {}).items()
+        refused = {i for i, (sub, by) in homes if by.state(sub) is SubscriptionState.REFUSED}
+        return self._following.missing(feed, has=self._placed.get(feed, {}).keys() - refused)
+
+    def goes_without(self, feed: Feed, refused: SubscriptionRefused) -> bool:
+        """Whether a feed goes on without what was refused; then ``missing`` and the log tell."""
+        return self._following.goes_without(feed, refused)
 
     def end(self, failure: BaseException | None = None) -> list[Delivery]:
         """End all feeds, by what went wrong if anything did, and connections; those that have yet
@@ -490,10 +499,6 @@ class Placement:
 def _levels(interest: Interest, subscription: Subscription) -> int | None:
     """How many levels of a book a feed is to be shown; None for all that its stream brings."""
     return None if interest.depth == subscription.depth else interest.depth
-
-
-def _is_book(interest: Interest) -> bool:
-    return interest.channel is Channel.BOOK
 
 
 _LOOK_AGAIN = 0.05

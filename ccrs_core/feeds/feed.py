@@ -44,6 +44,7 @@ class FeedOwner(Protocol):
     def book(self, feed: Feed, symbol: str, depth: int | None) -> OrderBook: ...
     def subscribed(self, feed: Feed) -> tuple[Interest, ...]: ...
     def missing(self, feed: Feed) -> dict[str, str]: ...
+    def goes_without(self, feed: Feed, refused: SubscriptionRefused) -> bool: ...
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None: ...
 
 
@@ -211,8 +212,8 @@ class Feed:
 
     @property
     def missing(self) -> dict[str, str]:
-        """What was asked for and isn't listed, with why it was left out, by symbol or pattern
-        (``missing="skip"``). Once it is listed, it is subscribed to."""
+        """What was asked for and isn't listed, or what of a pattern was refused, with why it was
+        left out, by symbol or pattern. Once it is listed (anew), it is subscribed to."""
         return self._owner.missing(self)
 
     async def subscribe(self, *interests: Interest) -> None:
@@ -358,7 +359,10 @@ class Feed:
             self._notify()
 
     def fail(self, error: CcrsError) -> None:
-        """Let the consumer's next read, after all that waits, raise this."""
+        """Let the consumer's next read, after all that waits, raise this; but ``missing`` tells
+        what is refused of patterns, or may be missing."""
+        if isinstance(error, SubscriptionRefused) and self._owner.goes_without(self, error):
+            return
         self._errors.append(error)
         self._notify()
 

@@ -17,7 +17,7 @@ from ccrs_core.client.placement import Resolution
 from ccrs_core.client.status import ClientStatus
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
-from ccrs_core.errors import UsageError
+from ccrs_core.errors import SubscriptionRefused, UsageError
 from ccrs_core.feeds.feed import Feed, MissingName
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.events import AnyEvent
@@ -279,6 +279,10 @@ class Clients(Openable):
             for name, client in self._clients.items()
             for symbol, why in client.placement.missing(feed).items()
         }
+
+    def goes_without(self, feed: Feed, refused: SubscriptionRefused) -> bool:
+        """For feeds: whether they go on without what was refused."""
+        return self._clients[refused.exchange].placement.goes_without(feed, refused)
 
     def overflowed(self, feed: Feed, exchange: str, lost: int) -> None:
         """For feeds: tell an exchange's listeners of a loss."""

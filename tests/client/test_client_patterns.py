@@ -276,3 +276,38 @@ def test_patterns_are_told_from_symbols() -> None:
     assert matches("*/USDT", "BTC/USDT")
     assert not matches("*/USDT", "BTC/USDT:USDT")
     assert not matches("btc/*", "BTC/USDT")
+
+
+@scenario
+async def test_what_is_refused_of_a_pattern_is_left_out_and_told_and_the_rest_goes_on() -> None:
+    server = ToyServer()
+    server.named = True
+    async with world(ALL, server=server, options=SOON) as seen:
+        # Delisted, which the list hasn't told yet, when the line drops.
+        server.bad.add("top.LTC")
+        server.open[0].drop()
+        await asyncio.sleep(5.0)
+        assert not seen.refusals
+        assert list(seen.feed.missing) == ["LTC/USD"]
+        assert "no such topic" in seen.feed.missing["LTC/USD"]
+        await seen.feed.ready()
+        before = len(seen.events)
+        await market(seen, "top.BTC", 3)
+        assert len(seen.events) > before
+        lists(seen, "BTC", "ETH")
+        await asyncio.sleep(120.0)
+        assert not seen.feed.missing
+        server.bad.clear()
+        lists(seen, "BTC", "LTC")
+        await asyncio.sleep(120.0)
+        await market(seen, "top.LTC", 2)
+        assert isinstance(seen.events[-1], TopOfBook)
+        assert seen.events[-1].symbol == "LTC/USD"
+        # Who asks for it by name as well is told of a refusal as ever.
+        await seen.feed.subscribe(top_of_book("LTC/USD"))
+        server.bad.add("top.LTC")
+        server.open[0].drop()
+        await asyncio.sleep(5.0)
+        assert [each.symbol for each in seen.refusals] == ["LTC/USD"]
+        await seen.feed.unsubscribe(ALL)
+        assert not seen.feed.missing
