@@ -25,6 +25,8 @@ class Background:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
+        self._turn = threading.Lock()
+        """Held while something is handed over: nothing is any more behind the end."""
 
     @property
     def running(self) -> bool:
@@ -54,22 +56,25 @@ class Background:
         """What a coroutine function brings or raises. An interruption cancels it, waits until it
         has ended, and goes on.
 
-        :raises UsageError: where nothing is running.
+        :raises UsageError: where nothing is running, or another thread ends it meanwhile.
         """
         loop = self._loop
         if loop is None:
             raise UsageError("open the client first: with ccrs_core.sync.connect(…) as client")
-        if self._ended:
-            raise UsageError("the client is closed; call connect() for another one")
         if threading.current_thread() is self._thread:
             raise UsageError("the client's own thread can't wait for itself")
-        future = asyncio.run_coroutine_threadsafe(work(), loop)
+        with self._turn:
+            if self._ended:
+                raise UsageError("the client is closed; call connect() for another one")
+            future = asyncio.run_coroutine_threadsafe(work(), loop)
         try:
             _wait(future)
         except BaseException:
             future.cancel()
             _wait(asyncio.run_coroutine_threadsafe(_settled(), loop))
             raise
+        if future.cancelled():
+            raise UsageError("the client was closed by another thread before this had ended")
         return future.result()
 
     def stop(self) -> None:
@@ -77,7 +82,8 @@ class Background:
         thread, loop = self._thread, self._loop
         if thread is None or loop is None:
             return
-        self._ended = True
+        with self._turn:
+            self._ended = True
         with contextlib.suppress(RuntimeError):  # closed already
             loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -203,6 +203,29 @@ def test_ctrl_c_ends_the_call_and_what_it_waits_for_and_the_client_goes_on(
         assert client.get_server_time()
 
 
+def test_what_waits_in_other_threads_when_it_is_closed_is_told_so(transport: Transport) -> None:
+    told: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            client.get_server_time()
+        except BaseException as error:
+            told.append(error)
+
+    with connect(transport) as client:
+        client.instrument("BTC/USD")
+        transport.mute = True
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for each in threads:
+            each.start()
+        while transport.asked < len(threads):
+            pass
+    for each in threads:
+        each.join()
+    assert [type(each) for each in told] == [UsageError] * len(threads)
+    assert all("closed by another thread" in str(each) for each in told)
+
+
 def test_what_ends_the_client_is_told_by_the_next_call_and_when_it_is_closed(
     server: Server, transport: Transport
 ) -> None:
