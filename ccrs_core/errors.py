@@ -53,7 +53,8 @@ class UsageError(CcrsError, ValueError):
 
 
 class Unsupported(UsageError):
-    """The exchange doesn't offer this, by its declared capabilities; nothing was sent."""
+    """The exchange doesn't offer this, by its declared capabilities, and nothing was sent; or, of a
+    history, it keeps no more what is asked for (the text says since when it tells)."""
 
 
 class UnknownInstrument(UsageError):

@@ -13,6 +13,7 @@ from ccrs_core.model.events import BookUpdate, Candle, Funding, OpenInterest, To
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.times import ALL
+from ccrs_core.model.units import NS_PER_SECOND
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Request[Any]")
@@ -43,6 +44,18 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def date_ns(self) -> int | None:
+        """The sender's clock, nanoseconds UTC in whole seconds (RFC 9110's ``Date``); None where it
+        doesn't say."""
+        from email.utils import parsedate_to_datetime
+
+        try:
+            moment = parsedate_to_datetime(self.headers["date"])
+            return int(moment.timestamp()) * NS_PER_SECOND
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+            return None
 
 
 # --- The unified questions ------------------------------------------------------------------
@@ -132,9 +145,9 @@ class GetTradeHistory(_ReadOfOne[list[Trade]]):
     """Public trades in ``start_ns <= exchange_time_ns < end_ns``, oldest first: the first ``limit``
     of them (None: all).
 
-    What an exchange doesn't keep it can't answer: of a stretch that reaches further back than it
-    tells, ``decode`` raises :class:`~ccrs_core.Unsupported`, which says since when it tells, and
-    never answers with a part.
+    What an exchange doesn't keep it can't answer: see ``Endpoint.retention``. Where it keeps a
+    number of trades, not a time, ``decode`` raises :class:`~ccrs_core.Unsupported` of a stretch
+    that reaches further back, says since when it tells, and never answers with a part.
     """
 
     start_ns: int
@@ -247,6 +260,10 @@ class Endpoint(Generic[R, T]):
     items the answer holds at most, of a book how many levels a side (None: nobody knows).
     ``newest_first`` (a truth, or a function of the request): each further page is older than the
     one before, so pages are joined in reverse (items within a page are always oldest first).
+    ``retention`` (nanoseconds, or a function of the request; None: no end is known) is how far back
+    the exchange tells: of what began earlier it keeps nothing, and most exchanges leave it out
+    without a word. Of a stretch that reaches further back the client raises ``Unsupported``, which
+    says since when rows are told, instead of a part.
     """
 
     encode: Callable[[R, str | None], HttpRequest]
@@ -258,6 +275,13 @@ class Endpoint(Generic[R, T]):
     page_weight: Callable[[R, str], int] | None = None
     pool: Pool | None = None
     most: Callable[[R], int] | None = None
+    retention: int | Callable[[R], int | None] | None = None
+
+    def retention_of(self, request: R) -> int | None:
+        """How far back, in nanoseconds, the exchange tells what is asked for; None: no end is
+        known."""
+        kept = self.retention
+        return kept(request) if callable(kept) else kept
 
     def goes_back(self, request: R) -> bool:
         """Whether each further page of the answer is older than the one before."""

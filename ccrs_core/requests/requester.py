@@ -29,6 +29,7 @@ from ccrs_core.errors import (
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.requests.pages import Pages
+from ccrs_core.requests.retention import check_retention
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.limits import HostLimits, acquire_both
 
@@ -293,6 +294,12 @@ class Requester:
             refusal = exchange.error_of(response)
             if refusal is not None:
                 _note_limit(limits, refusal, response)
+            if refusal is None or not refusal.retryable:
+                answered_ns = response.date_ns or now_ns
+                check_retention(
+                    exchange.name, page.endpoint, page.request, page.cursor, answered_ns
+                )
+            if refusal is not None:
                 raise refusal
             return page.endpoint.decode(page.request, response, now_ns, page.cursor)
         except DecodeError as error:

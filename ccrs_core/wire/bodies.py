@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -19,7 +18,6 @@ import orjson
 from ccrs_core.contract.codec import LeftOut, Message
 from ccrs_core.contract.rest import Answer, HttpResponse
 from ccrs_core.errors import DecodeError, Unsupported
-from ccrs_core.model.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from ccrs_core.model.events import MarketData
@@ -113,10 +111,10 @@ def timed_pages(
 def answered_at(response: HttpResponse, received_time_ns: int) -> int:
     """The exchange's clock as it answered, nanoseconds UTC, in whole seconds (RFC 9110's ``Date``);
     ours, where the answer doesn't say. A candle that has ended by then has ended for good."""
+    told_ns = response.date_ns
     try:
-        moment = parsedate_to_datetime(response.headers["date"])
-        return plausible_ns(int(moment.timestamp()) * NS_PER_SECOND)
-    except MALFORMED:
+        return received_time_ns if told_ns is None else plausible_ns(told_ns)
+    except ValueError:
         return received_time_ns
 
 

@@ -10,16 +10,19 @@ from ccrs_bybit import Bybit
 from ccrs_okx import Okx
 
 from ccrs_core.contract.rest import (
+    GetFundingHistory,
     GetMarkCandles,
     GetOpenInterestHistory,
     GetTradeHistory,
     HttpRequest,
 )
 from ccrs_core.wire import within
-from tests.mutants.histories import asking, paging
+from tests.mutants.histories import asking, paging, with_changes
 from tests.mutants.mutant import caught_by
 
 TRADES = "test_trades_of_a_stretch_all_come_or_an_error"
+FORGOTTEN = "test_what_is_kept_no_more_is_refused_and_never_cut_off"
+REACH = "test_histories_reach_as_far_back_as_the_documents_say"
 WHOLE = "test_histories_are_whole_at_every_border"
 
 
@@ -101,3 +104,26 @@ class BothSides(Bybit):
     """Open interest is the sum of long and short positions."""
 
     endpoints: ClassVar[Any] = paging(Bybit, GetOpenInterestHistory, _both_sides)
+
+
+@caught_by(FORGOTTEN, REACH)
+class WholeForAll(Okx):
+    """Funding rates of years are asked for, of which OKX tells three months."""
+
+    endpoints: ClassVar[Any] = with_changes(Okx, GetFundingHistory, retention=None)
+
+
+@caught_by(FORGOTTEN, REACH)
+class RefusedInItsWords(Binance):
+    """Open interest of last year is refused by the exchange, in words that don't say why."""
+
+    endpoints: ClassVar[Any] = with_changes(Binance, GetOpenInterestHistory, retention=None)
+
+
+@caught_by(REACH)
+class RefusedWhatThereIs(Binance):
+    """Of open interest a day is said to be kept."""
+
+    endpoints: ClassVar[Any] = with_changes(
+        Binance, GetOpenInterestHistory, retention=86_400 * 10**9
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from ccrs_core.conformance.judges.figures import held_is_true, interval_of, past_candle_is_true
@@ -18,6 +19,7 @@ from ccrs_core.contract.rest import (
     GetTrades,
 )
 from ccrs_core.emulator import Listing
+from ccrs_core.errors import Unsupported
 from ccrs_core.model.events import Candle, Funding
 from ccrs_core.model.instruments import Instrument
 
@@ -148,7 +150,10 @@ def _last(
     times = [time_of(each) for each in found]
     if len(times) < len(expected):
         # Exchanges may keep fewer; but then there are none further back.
-        further = ask(None, times[0], len(expected) - len(times)) if times else []
+        further: Sequence[T] = []
+        if times:
+            with suppress(Unsupported):
+                further = ask(None, times[0], len(expected) - len(times))
         if further or len(times) < min(USUAL, len(expected)):
             more = f"; asked for those before them it gives {len(further)} more" if further else ""
             history.fail(

@@ -6,6 +6,7 @@ from ccrs_core.conformance.themes.asking import AskingProperties
 from ccrs_core.conformance.themes.decoding import DecodingProperties
 from ccrs_core.conformance.themes.emptiness import EmptinessProperties
 from ccrs_core.conformance.themes.flags import FlagProperties
+from ccrs_core.conformance.themes.forgetting import ForgettingProperties
 from ccrs_core.conformance.themes.histories import HistoryProperties
 from ccrs_core.conformance.themes.holes import HoleProperties
 from ccrs_core.conformance.themes.madeup import MadeUpProperties
@@ -31,6 +32,7 @@ class CodecProperties(
     HoleProperties,
     HistoryProperties,
     TradeHistoryProperties,
+    ForgettingProperties,
     PageProperties,
     ShortcutProperties,
     ShapeProperties,

@@ -4,6 +4,7 @@ end, exactly the rows come that there are, each once and in order."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import islice, pairwise
 from typing import Any
@@ -30,7 +31,7 @@ from ccrs_core.contract.rest import (
     Request,
 )
 from ccrs_core.emulator import EmulatedExchange, Figure, Listing, Oddity, reference_bar
-from ccrs_core.errors import CcrsError
+from ccrs_core.errors import CcrsError, Unsupported
 from ccrs_core.model.events import Candle
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.units import NS_PER_SECOND
@@ -72,6 +73,8 @@ class Series:
     name: str
     """The interval; empty where it is of funding."""
     step_ns: int
+    retention_ns: int | None = None
+    """How far back the exchange tells it; None: of any time."""
 
     @property
     def what(self) -> str:
@@ -80,8 +83,8 @@ class Series:
 
     @property
     def long(self) -> bool:
-        """Whether exchanges tell it of any time: of open interest many keep some weeks."""
-        return self.kind is not GetOpenInterestHistory
+        """Whether the exchange tells it of any time: of open interest many keep some weeks."""
+        return self.kind is not GetOpenInterestHistory and self.retention_ns is None
 
     def request(self, span: Span) -> Request[list[Any]]:
         """The question for a span."""
@@ -181,7 +184,7 @@ def series_of(subject: Subject) -> Iterator[Series]:
                 paying = attrs.evolve(
                     listing, launch_ns=0, halts=(), funding_interval_ns=_HOUR_NS, pace=0.0001
                 )
-                yield Series(GetFundingHistory, instrument, paying, "", _HOUR_NS)
+                yield _kept(subject, Series(GetFundingHistory, instrument, paying, "", _HOUR_NS))
     for kind in wanted:
         if kind is GetFundingHistory:
             continue
@@ -195,7 +198,13 @@ def series_of(subject: Subject) -> Iterator[Series]:
             instrument = subject.instrument(market)
             listing = subject.listings[market, instrument.native]
             listing = attrs.evolve(listing, launch_ns=0, halts=())
-            yield Series(kind, instrument, listing, names[0], close_ns - open_ns)
+            step_ns = close_ns - open_ns
+            yield _kept(subject, Series(kind, instrument, listing, names[0], step_ns))
+
+
+def _kept(subject: Subject, series: Series) -> Series:
+    endpoint, request = subject.exchange.endpoints[series.kind], series.request((None, None, 1))
+    return attrs.evolve(series, retention_ns=endpoint.retention_of(request))
 
 
 def _line(subject: Subject, listing: Listing) -> Line:
@@ -224,7 +233,9 @@ def _known(line: Line, series: Series, page: int) -> list[int]:
     found: list[Any] = line.ask(series.request((None, None, most)))[-most:]
     if len(found) < most:
         before_ns = series.time_of(found[0]) if found else None
-        more: list[Any] = line.ask(series.request((None, before_ns, USUAL)))
+        more: list[Any] = []
+        with suppress(Unsupported):
+            more = line.ask(series.request((None, before_ns, USUAL)))
         complete = not more and len(found) >= USUAL
         assert complete, (
             f"of the last {most} {series.what} {len(found)} come; asked for those before them, the "

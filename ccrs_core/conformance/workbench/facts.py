@@ -98,7 +98,21 @@ class RequestFact(Fact):
     gives: Mapping[str, str]
     """Which rows come of more than a page holds (one of ``ENDS``), by the bounds that are told
     (one of ``SPANS``)."""
+    retention: tuple[str, int] | None
+    """How far back rows are told: a unit (one of ``RETENTIONS``), and how many of it."""
     unemulated: str
+
+    def retention_ns(self, step_ns: int | None) -> int | None:
+        """How far back rows are told, of a history that has one every so often: of calendar months
+        at least; None where no end is known."""
+        if self.retention is None:
+            return None
+        unit, count = self.retention
+        if unit == "rows":
+            return None if step_ns is None else count * step_ns
+        if unit == "months":
+            return _FEWEST_DAYS[count] * _DAY_NS
+        return count * RETENTIONS[unit]
 
 
 @attrs.frozen(kw_only=True)
@@ -217,6 +231,11 @@ SPANS = ("from", "until", "both")
 """Which bounds of a stretch of time a request may tell."""
 ENDS = ("newest", "oldest")
 """Which rows of a long stretch may come."""
+_DAY_NS = 86_400 * 10**9
+RETENTIONS = {"hours": _DAY_NS // 24, "days": _DAY_NS, "months": 0, "rows": 0}
+"""Units in which it is told how far back rows are; those of 0 have no one length."""
+_FEWEST_DAYS = {1: 28, 2: 59, 3: 89, 6: 181, 12: 365}
+"""Days that so many calendar months have at least."""
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _WINDOWS = frozenset({"connects", "requests", "messages"})
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -328,8 +347,22 @@ def _request(entry: Entry) -> RequestFact:
         until=_bound(entry, "until"),
         order=order,
         gives=gives,
+        retention=_retention(entry),
         unemulated=entry.take("unemulated", str, ""),
     )
+
+
+def _retention(entry: Entry) -> tuple[str, int] | None:
+    found = entry.take("retention", dict, None)
+    if found is None:
+        return None
+    ((unit, count),) = found.items() if len(found) == 1 else (("", 0),)
+    months = f"months of {', '.join(map(str, _FEWEST_DAYS))}"
+    fine = unit in RETENTIONS and type(count) is int and count > 0
+    if not fine or (unit == "months" and count not in _FEWEST_DAYS):
+        units = ", ".join(RETENTIONS)
+        raise entry.wrong(f"retention must be such as {{days = 30}}: one of {units}; {months}")
+    return unit, count
 
 
 def _bound(entry: Entry, name: str) -> BoundFact | None:

@@ -21,6 +21,7 @@ from ccrs_core.model.events import BookUpdate, MarketData
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.requests.pages import Pages
+from ccrs_core.requests.retention import check_retention
 from ccrs_core.transport.addresses import everything_at
 
 T = TypeVar("T")
@@ -224,6 +225,10 @@ class Line:
             asked, cursor = pages.next_request(), pages.cursor
             response = self.http(asked)
             error: CcrsError | None = self.exchange.error_of(response)
+            if error is None or not error.retryable:
+                answered_ns = response.date_ns or self.received_time_ns
+                name = self.exchange.name
+                check_retention(name, endpoint, request, cursor, answered_ns)
             if error is not None:
                 raise error
             answer = endpoint.decode(request, response, self.received_time_ns, cursor)

@@ -23,6 +23,7 @@ from ccrs_binance.rest import (
 )
 from ccrs_core import (
     NS_PER_MS,
+    NS_PER_SECOND,
     Answer,
     Candle,
     Endpoint,
@@ -59,6 +60,11 @@ from ccrs_core.wire import (
 )
 
 _HOUR_MS = 3_600_000
+_DAY_NS = 86_400 * NS_PER_SECOND
+STATISTICS_NS = 30 * _DAY_NS
+"""So far back open interest is told."""
+SEARCHED_NS = 2 * _DAY_NS
+"""So far back futures' trades are found by time."""
 PERIODS = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 OPEN_INTEREST_LIMIT = 500
 
@@ -256,11 +262,13 @@ HISTORIES: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         # It has a limit of its own, 1,000 calls in 5 minutes: as many as the budget gives at 10.
         # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Open-Interest-Statistics
         weight=10,
+        retention=STATISTICS_NS,
     ),
     GetTradeHistory: Endpoint(
         encode=_trades,
         decode=timed_pages(_read_trades),
         markets=ALL,
         weight=lambda request: 4 if request.instrument.market is Market.SPOT else 20,
+        retention=lambda r: None if r.instrument.market is Market.SPOT else SEARCHED_NS,
     ),
 }

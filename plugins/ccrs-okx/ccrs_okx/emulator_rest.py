@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 PARAMETER = 51000
 _RECENT_CANDLES = 1440
+_KEPT_NS = 90 * 86_400 * NS_PER_SECOND
+"""So long funding rates are told."""
 _LONGEST_BOOK = 400
 _UNTOLD = ("maxLmtSz", "maxMktSz", "minSz", "lever", "listTime", "groupId")
 """What an instrument's row may leave blank."""
@@ -277,7 +279,7 @@ class Rest:
         after_ns, before_ns = query.time_ns("after"), query.time_ns("before")
         market = self._dialect.venue.market(listing)
         last_ns = now_ns if after_ns is None else min(now_ns, after_ns - 1)
-        first_ns = 0 if before_ns is None else before_ns + 1
+        first_ns = max(now_ns - _KEPT_NS, 0 if before_ns is None else before_ns + 1)
         rows: list[dict[str, str]] = []
         for time_ns in reversed(newest_payments(listing, last_ns, limit, first_ns)):
             rate = Decimal(market.funding_at(time_ns)).scaleb(-6)

@@ -26,7 +26,6 @@ from ccrs_core import (
     OpenInterest,
     Request,
     Trade,
-    Unsupported,
 )
 from ccrs_core.wire import (
     Always,
@@ -39,6 +38,7 @@ from ccrs_core.wire import (
     candle_page,
     candles_of_page,
     goes_back,
+    json_pages,
     ns_of_ms,
     oldest_first,
     read_rows,
@@ -48,7 +48,7 @@ from ccrs_core.wire import (
     within,
 )
 from ccrs_okx.codec import INTERVALS
-from ccrs_okx.rest import ALL, CONTRACTS, TRADE, data_of, get, read_candles
+from ccrs_okx.rest import ALL, CONTRACTS, THREE_MONTHS_NS, TRADE, data_of, get, read_candles
 from ccrs_okx.sizes import contract_of
 
 REFERENCE_LIMIT = 100
@@ -59,9 +59,6 @@ _ON_A_PAGE = OPEN_INTEREST_LIMIT - 2
 PERIODS = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 KEPT_SAMPLES = 1440
 """Of open interest so many are told, of each period."""
-KEPT_NS = 90 * 86_400 * NS_PER_SECOND
-"""Trades of the last three months are told."""
-
 REFERENCE_CANDLE = Shape(
     # Of mark price and index: nothing is traded at these.
     Candle,
@@ -164,8 +161,6 @@ def _read_open_interest(
     cursor: str | None,
     now_ns: int,
 ) -> Answer[list[OpenInterest]]:
-    kept_ns = KEPT_SAMPLES * INTERVAL_SECONDS[request.interval] * NS_PER_SECOND
-    _check_kept(request, now_ns, kept_ns, f"the last {KEPT_SAMPLES} values of open interest")
     found = read_rows(data, row_reader(OPEN_INTEREST, request.instrument, received_time_ns))
     wanted, further = candles_of_page(
         request,
@@ -179,14 +174,8 @@ def _read_open_interest(
     return found.answer(wanted, further)
 
 
-def _check_kept(
-    request: GetOpenInterestHistory | GetTradeHistory, now_ns: int, kept_ns: int, what: str
-) -> None:
-    """What OKX keeps no more it doesn't tell, without a word."""
-    if request.start_ns is not None and request.start_ns < now_ns - kept_ns:
-        raise Unsupported(
-            f"okx tells {what}: ask from {now_ns - kept_ns} ns on, not from {request.start_ns}"
-        )
+def _kept_samples(request: GetOpenInterestHistory) -> int:
+    return KEPT_SAMPLES * INTERVAL_SECONDS[request.interval] * NS_PER_SECOND
 
 
 # --- trades ----------------------------------------------------------------------------------
@@ -204,13 +193,8 @@ def _trades(request: GetTradeHistory, cursor: str | None) -> HttpRequest:
 
 
 def _read_trades(
-    request: GetTradeHistory,
-    data: list[Any],
-    received_time_ns: int,
-    cursor: str | None,
-    now_ns: int,
+    request: GetTradeHistory, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[Trade]]:
-    _check_kept(request, now_ns, KEPT_NS, "trades of the last three months")
     found = read_rows(data, row_reader(TRADE, request.instrument, received_time_ns))
     trades = oldest_first(found.values[::-1])
     wanted = [trade for trade in trades if within(request, trade.exchange_time_ns or 0)]
@@ -241,12 +225,14 @@ HISTORIES: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         markets=CONTRACTS,
         weight=4,
         newest_first=goes_back,
+        retention=_kept_samples,
     ),
     GetTradeHistory: Endpoint(
         encode=_trades,
-        decode=timed_pages(_read_trades, data_of),
+        decode=json_pages(_read_trades, data_of),
         markets=ALL,
         weight=2,
         newest_first=True,
+        retention=THREE_MONTHS_NS,
     ),
 }

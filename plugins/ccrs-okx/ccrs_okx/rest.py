@@ -15,6 +15,7 @@ import orjson
 
 from ccrs_core import (
     NS_PER_MS,
+    NS_PER_SECOND,
     Activity,
     Answer,
     BookUpdate,
@@ -86,6 +87,8 @@ BOOK_LEVELS = 400
 TRADES_LIMIT = 500
 CANDLES_LIMIT = 300
 FUNDING_LIMIT = 100
+THREE_MONTHS_NS = 89 * 86_400 * NS_PER_SECOND
+"""So far back funding rates and trades are told: no three months have fewer days."""
 
 
 # --- rows -----------------------------------------------------------------------------------
@@ -480,5 +483,6 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         markets=CONTRACTS,
         weight=4,
         newest_first=True,
+        retention=THREE_MONTHS_NS,
     ),
 }
