@@ -12,6 +12,8 @@ from ccrs_core.transport.masking import shown_url
 EMULATOR = "emulator"
 """The environment that runs inside the process."""
 
+_SECURE = {"http": False, "ws": False, "https": True, "wss": True}
+
 
 def resolve_addresses(
     exchange: Exchange,
@@ -42,6 +44,10 @@ def resolve_addresses(
             f"addresses must name all of {', '.join(sorted(names))}: the emulator is started only "
             "where none is named"
         )
+    for name, url in addresses.items():
+        if not _is_place(str(url)):
+            shown = shown_url(str(url))
+            raise UsageError(f"the address {name} must look like wss://host, not {shown!r:.100}")
     return {**known, **{name: url.rstrip("/") for name, url in addresses.items()}}
 
 
@@ -84,7 +90,7 @@ def named(environment: str, base_url: str | None, addresses: Mapping[str, str] |
     override = base_url or next(iter((addresses or {}).values()), None)
     if override is None:
         return environment
-    return urlsplit(override).netloc.rpartition("@")[2]
+    return urlsplit(str(override)).netloc.rpartition("@")[2]
 
 
 def _has_port_or_none(parts: SplitResult) -> bool:
@@ -94,15 +100,19 @@ def _has_port_or_none(parts: SplitResult) -> bool:
         return False
 
 
+def _is_place(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in _SECURE and bool(parts.netloc) and _has_port_or_none(parts)
+
+
 def everything_at(base_url: str, exchange: Exchange) -> dict[str, str]:
     """The addresses of an exchange all of whose hosts are one, such as its emulator."""
     parts = urlsplit(base_url)
-    plain = {"http": False, "ws": False, "https": True, "wss": True}
-    if parts.scheme not in plain or not parts.netloc or not _has_port_or_none(parts):
+    if not _is_place(base_url):
         raise UsageError(
             f"base_url must look like http://127.0.0.1:8080, not {shown_url(base_url)!r}"
         )
-    secure = "s" if plain[parts.scheme] else ""
+    secure = "s" if _SECURE[parts.scheme] else ""
     rest = parts.netloc + parts.path.rstrip("/")
     return {
         name: f"{'ws' if url.startswith('ws') else 'http'}{secure}://{rest}"

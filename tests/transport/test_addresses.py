@@ -97,6 +97,8 @@ def test_every_request_carries_the_headers_of_its_environment() -> None:
         {"addresses": {"rest": "http://a.test"}, "environment": "moon"},
         {"addresses": {"rest": "http://a", "stream": "ws://a", "more": "ws://a"}},
         {"addresses": {"rest": "http://a", "stream": "ws://a"}, "base_url": "http://a"},
+        {"addresses": {"stream": 3}},
+        {"addresses": {"stream": "a.test"}},
         {"base_url": "127.0.0.1:8080"},
         {"base_url": "ftp://a.test"},
         {"base_url": "http://"},
