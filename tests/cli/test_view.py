@@ -62,6 +62,7 @@ def _status(count: int, *feeds: FeedStatus, late: int = 1) -> ClientStatus:
         ConnectionStatus(
             number=n,
             url="wss://toy",
+            way=None,
             markets=(Market.SPOT,) if n % 2 else (Market.LINEAR,),
             state=LinkState.OPEN if n % 4 else LinkState.WAITING,
             epoch=n,
@@ -170,6 +171,24 @@ def test_whatever_the_terminals_size_a_figure_is_whole_or_its_column_is_not_ther
         prices = figures & set(cells)
         assert len(prices) == 2, line
         assert "…" not in line.partition("/")[2].partition(" ")[2], line
+
+
+@given(
+    st.integers(60, 150),
+    st.lists(
+        st.sampled_from(["261225-100000-C", "261225-100000-P", "261225-105000-C", "270129-9000-P"]),
+        min_size=2,
+        unique=True,
+    ),
+)
+@settings(deadline=None, max_examples=30)
+def test_symbols_that_begin_alike_are_told_apart_at_any_width(width: int, kinds: list[str]) -> None:
+    board = Board()
+    for kind in kinds:
+        board.take([(_top(f"BTC/USDT:USDT-{kind}", "1250.5", "1251.5"), None)])
+    lines = [line for line in _text(board, width, connections=1).splitlines() if "BTC/" in line]
+    assert len({line.strip("│ ▲▼·").split()[0] for line in lines}) == len(kinds)
+    assert all("1250.5" in line and "1251.5" in line for line in lines)
 
 
 def test_as_many_symbols_are_shown_as_there_are_lines_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise, takewhile
 from typing import TypeVar
 
 from rich import box
@@ -69,15 +70,17 @@ def laid_out(
 ) -> Table:
     """A table in which one column is cut where there isn't room for all; the others are whole.
 
-    Before it is cut to less than what it must keep, those of ``left_out`` go, in this order.
+    Before it is cut to less than what it must keep, or so that its rows look alike, those of
+    ``left_out`` go, in this order.
     """
     names, cut = list(columns), columns[giving_way]
     lines = [list(row) for row in rows]
+    least_of_cut = max(_telling([str(row[giving_way]) for row in rows]), _LEAST)
     for name in (*left_out, ""):
         widths = needed(names, lines)
         at = names.index(cut)
         room = width - sum(widths) - len(names) + widths[at]
-        if room >= min(widths[at], _LEAST) or not name:
+        if room >= min(widths[at], least_of_cut) or not name:
             break
         if name in names:
             gone = names.index(name)
@@ -99,6 +102,19 @@ def laid_out(
         cells[at].truncate(widths[at], overflow="ellipsis")
         made.add_row(*cells)
     return made
+
+
+def _telling(texts: Sequence[str]) -> int:
+    """How many characters of texts tell them apart, with that which says that they are cut. An
+    arrow before them, which comes and goes, tells nothing."""
+    arrow = max((len(text) - len(text.lstrip("▲▼·✕ ")) for text in texts), default=0)
+    ordered = sorted({text.lstrip("▲▼·✕ ") for text in texts})
+    alike = [sum(1 for _ in takewhile(len, map(_same, *pair))) for pair in pairwise(ordered)]
+    return arrow + max(alike, default=-2) + 2
+
+
+def _same(one: str, other: str) -> str:
+    return one if one == other else ""
 
 
 def needed(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[int]:
