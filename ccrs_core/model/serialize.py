@@ -214,7 +214,7 @@ def converter() -> cattrs.Converter:
     # What isn't there isn't written: most subscriptions are of no account, the others of no
     # instrument.
     spelled = {"_instrument": override(rename="instrument", omit_if_default=True)}
-    spelled["account"] = override(omit_if_default=True)
+    spelled["account"] = spelled["rpi"] = override(omit_if_default=True)
     spelled["_exchange"] = override(rename="exchange", omit_if_default=True)
     made.register_unstructure_hook(
         Subscription,

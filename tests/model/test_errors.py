@@ -19,6 +19,7 @@ from ccrs_core.errors import CcrsError
 SAMPLES: dict[type[CcrsError], CcrsError] = {
     errors.UnknownInstrument: errors.UnknownInstrument("no XYZ", ("XYZ/USDT",)),
     errors.InvalidOrder: errors.InvalidOrder("tick_size", "between ticks", Decimal("1.50")),
+    errors.ExtraNotInstalled: errors.ExtraNotInstalled("no pyarrow", "arrow"),
     errors.ConnectFailed: errors.ConnectFailed("refused", 451),
     errors.ConnectionLost: errors.ConnectionLost("gone", 1006),
     errors.GarbledAnswer: errors.GarbledAnswer("a page for people", 200),

@@ -20,6 +20,7 @@ from ccrs_core.feeds.stream import EVENT_OF
 from ccrs_core.model import events
 from ccrs_core.model.constructors import fast_constructor
 from ccrs_core.model.events import Event, InstrumentChanged, Notice, StreamData
+from ccrs_core.model.ticks import TickBand
 
 KINDS: tuple[type[Any], ...] = (
     *get_args(StreamData),
@@ -28,6 +29,10 @@ KINDS: tuple[type[Any], ...] = (
 )
 NS = st.integers(0, 4_000_000_000 * 10**9)
 LEVELS = st.lists(st.tuples(st.decimals(0, 10), st.decimals(0, 10)), max_size=3).map(tuple)
+
+BANDS = st.sampled_from(
+    [(), (TickBand(Decimal(0), Decimal("0.5")), TickBand(Decimal(50), Decimal(5)))]
+)
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
@@ -43,7 +48,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if hint is int:
         return st.integers(0, 2**63)
     if getattr(hint, "__origin__", None) is tuple:
-        return LEVELS
+        return BANDS if get_args(hint)[0] is TickBand else LEVELS
     return {str: st.text(), bool: st.booleans(), type(None): st.none()}[hint]
 
 
