@@ -107,7 +107,10 @@ class Course:
         """The first rows of the rest. How many came doesn't tell whether these are all: some may
         have been unreadable."""
         last_ns = self._time_of(rows[-1])
-        if self.place.series is not Series.TRADES:
+        # Rates may be paid two at a time; but only what was cut can have cut them apart.
+        apart = self.place.series is Series.FUNDING and came >= self._limit
+        if self.place.series is not Series.TRADES and not apart:
+            self._limit = self._rows
             self._go_on(last_ns + 1)
             return rows
         # More of the last one's time may follow: it is asked for again.

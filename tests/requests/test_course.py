@@ -24,8 +24,8 @@ def trade(at_ns: int, number: int) -> Trade:
     return Trade("toy", BTC.symbol, at_ns, 0, number, str(number), ONE, ONE, Side.BUY)
 
 
-def funding(at_ns: int, _: int) -> Funding:
-    return Funding("toy", BTC.symbol, at_ns, 0, ONE, at_ns)
+def funding(at_ns: int, number: int) -> Funding:
+    return Funding("toy", BTC.symbol, at_ns, 0, Decimal(number), at_ns)
 
 
 def place(series: Series, start_ns: int, end_ns: int, until_ns: int = NEVER) -> Bookmark:
@@ -66,7 +66,7 @@ def test_a_history_in_parts_brings_each_row_once_wherever_it_is_broken_off(
 ) -> None:
     at, rows = 10**18, []
     for number, gap in enumerate(gaps):
-        at += gap or (0 if series is Series.TRADES else 1)
+        at += gap
         rows.append((trade if series is Series.TRADES else funding)(at, number))
     times = [10**18, *(row.exchange_time_ns or 0 for row in rows), at + 1]
     first, last = sorted(times[min(each, len(times) - 1)] for each in span)

@@ -111,12 +111,15 @@ class BinanceDialect(Dialect):
         weight_limits: Mapping[str, int | None] | None = None,
         connect_limit: int | None = 300,
         coinm_routed: bool = False,
+        special_funding: Mapping[str, Mapping[int, str]] | None = None,
     ) -> None:
         self._roots = roots(coinm_routed)
         limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
         self.weights = {category: Weights(limits.get(category)) for category in (SPOT, USDM)}
         self.weights[COINM] = self.weights[USDM]
         self._connects = Allowance(connect_limit, 300)
+        self.special_funding = special_funding or {}
+        """Rates that are paid besides the regular ones, by symbol and time in milliseconds."""
         self._rest = Rest(self)
 
     # --- what the core asks ---

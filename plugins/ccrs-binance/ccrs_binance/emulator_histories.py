@@ -6,6 +6,8 @@ pages of spot and COIN-M beside it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from ccrs_binance.emulator_listings import COINM, SPOT
@@ -17,7 +19,9 @@ from ccrs_core.emulator import (
     Query,
     SimulatedMarket,
     Wrong,
+    first_payments,
     held_page,
+    newest_payments,
     reference_page,
     traded,
 )
@@ -144,6 +148,37 @@ def _value(market: SimulatedMarket, lots: int) -> Any:
     if listing.category == COINM:
         return size * listing.worth_of_one / price
     return size * price
+
+
+def funding_rates(
+    market: SimulatedMarket, query: Query, now_ns: int, special: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """``fundingRate``: USD-M's with what is paid besides, by its time in milliseconds.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Get-Funding-Rate-History
+    """
+    listing = market.listing
+    limit = query.number("limit", 100, 1000)
+    start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
+    until_ns = min(now_ns if end_ns is None else end_ns, now_ns)
+    if start_ns is None:
+        times = newest_payments(listing, until_ns, limit)
+    else:
+        times = first_payments(listing, start_ns, until_ns, limit)
+    mark = f"{market.rules.price.value(market.mark // 100):.8f}"
+    rows: list[dict[str, Any]] = []
+    for time_ns in times:
+        row: dict[str, Any] = {
+            "symbol": listing.symbol,
+            "fundingTime": ms(time_ns),
+            "fundingRate": f"{Decimal(market.funding_at(time_ns)).scaleb(-6):.8f}",
+        }
+        if listing.category != COINM:
+            row |= {"markPrice": mark, "rateType": "Regular"}
+        rows.append(row)
+        if (rate := special.get(ms(time_ns))) is not None:
+            rows.append({**row, "fundingRate": rate, "rateType": "Special"})
+    return rows[-limit:] if start_ns is None else rows[:limit]
 
 
 def contract_type(query: Query) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,6 +16,7 @@ import orjson
 from ccrs_binance.emulator_histories import (
     aggregate_trades,
     contract_type,
+    funding_rates,
     open_interest,
     reference_klines,
 )
@@ -36,8 +36,6 @@ from ccrs_core.emulator import (
     SimulatedMarket,
     Wrong,
     candle_page,
-    first_payments,
-    newest_payments,
 )
 from ccrs_core.emulator import milliseconds as ms
 
@@ -120,7 +118,7 @@ class Rest:
                 dict.fromkeys((USDM, COINM), futures_klines_weight),
             ),
             "openInterestHist": (self._open_interest_history, _futures(0)),
-            "fundingRate": (self._funding, {USDM: 1, COINM: 1}),
+            "fundingRate": (self._fundings, {USDM: 1, COINM: 1}),
             "openInterest": (self._open_interest, {USDM: 1, COINM: 1}),
         }
 
@@ -332,6 +330,11 @@ class Rest:
             rows.append([*head, bar.lots and 1, *half, "0"])
         return rows
 
+    def _fundings(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
+        market = self._dialect.venue.market(self._listing(category, query))
+        special = self._dialect.special_funding.get(market.listing.symbol, {})
+        return funding_rates(market, query, now_ns, special)
+
     def _open_interest(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
         """https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Open-Interest"""
         listing = self._listing(category, query)
@@ -339,27 +342,6 @@ class Rest:
         held = self._voice(market).size(market.open_interest)
         row: dict[str, Any] = {"openInterest": held, "symbol": listing.symbol, "time": ms(now_ns)}
         return {**row, **names(listing), "contractType": "PERPETUAL"} if category == COINM else row
-
-    def _funding(self, category: str, query: Query, now_ns: int) -> list[dict[str, Any]]:
-        listing = self._listing(category, query)
-        limit = query.number("limit", 100, 1000)
-        start_ns, end_ns = query.time_ns("startTime"), query.time_ns("endTime")
-        market = self._dialect.venue.market(listing)
-        mark = f"{market.rules.price.value(market.mark // 100):.8f}"
-        until_ns = min(now_ns if end_ns is None else end_ns, now_ns)
-        if start_ns is None:
-            times = newest_payments(listing, until_ns, limit)
-        else:
-            times = first_payments(listing, start_ns, until_ns, limit)
-        return [
-            {
-                "symbol": listing.symbol,
-                "fundingTime": ms(time_ns),
-                "fundingRate": f"{Decimal(market.funding_at(time_ns)).scaleb(-6):.8f}",
-                **({} if category == COINM else {"markPrice": mark, "rateType": "Regular"}),
-            }
-            for time_ns in times
-        ]
 
 
 def names(listing: Listing) -> dict[str, str]:

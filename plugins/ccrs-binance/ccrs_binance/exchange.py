@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ccrs_binance import error_codes
 from ccrs_binance.channels import BOOK_INTERVAL, PARTIAL_DEPTHS
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
+from ccrs_binance.fundings import FUNDINGS
 from ccrs_binance.histories import HISTORIES, PERIODS
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.symbols import EXCHANGE
@@ -161,6 +162,7 @@ class Binance(Exchange):
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
         **ENDPOINTS,
         **HISTORIES,
+        **FUNDINGS,
     }
     # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
     # 6,000 (spot) and 2,400 (both kinds of futures together) a minute, of which a part is left to

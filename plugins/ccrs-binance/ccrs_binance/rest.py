@@ -15,19 +15,15 @@ from ccrs_binance.codec import INTERVALS
 from ccrs_binance.symbols import instruments
 from ccrs_core import INTERVALS as INTERVAL_SECONDS
 from ccrs_core import (
-    NS_PER_MS,
-    NS_PER_SECOND,
     Activity,
     Answer,
     BookUpdate,
     Candle,
     Channel,
     Endpoint,
-    Funding,
     GetActivity,
     GetBook,
     GetCandles,
-    GetFundingHistory,
     GetInstruments,
     GetOpenInterest,
     GetServerTime,
@@ -53,7 +49,6 @@ from ccrs_core.wire import (
     Over,
     Price,
     Quote,
-    Rate,
     Shape,
     Size,
     candle_page,
@@ -63,14 +58,11 @@ from ccrs_core.wire import (
     mark,
     ns_of_ms,
     ns_or_none,
-    oldest_first,
     read_rows,
     row_answer,
-    row_reader,
     spelled,
     trades_answer,
     whole,
-    within,
 )
 
 R = TypeVar("R", bound=Request[Any])
@@ -82,9 +74,6 @@ FUTURES = ALL - {Market.SPOT}
 
 CANDLES_LIMIT = 1000
 TRADES_LIMIT = 1000
-FUNDING_LIMIT = 1000
-SHORTEST_FUNDING_NS = 3600 * NS_PER_SECOND
-FUNDING_WINDOW_MS = FUNDING_LIMIT * SHORTEST_FUNDING_NS // NS_PER_MS
 """A stretch of time in which no more rates lie than one answer holds."""
 
 SPOT_LEVELS = 5000
@@ -164,15 +153,6 @@ HELD = Shape(
     OpenInterest,
     usual=['{"openInterest":"10659.509","symbol":"X","time":1794000123005}'],
     fields={"exchange_time_ns": Ms("time"), "open_interest": Size("openInterest")},
-)
-FUNDING = Shape(
-    Funding,
-    usual=['{"symbol":"X","fundingTime":1794009600000,"fundingRate":"-0.0001","markPrice":"4.2"}'],
-    fields={
-        "exchange_time_ns": Ms("fundingTime"),
-        "rate": Rate("fundingRate"),
-        "funding_time_ns": Ms("fundingTime"),
-    },
 )
 
 
@@ -369,82 +349,6 @@ def _open_interest(request: GetOpenInterest, cursor: str | None) -> HttpRequest:
     return get(instrument.market, "openInterest", ("symbol", instrument.native))
 
 
-# --- funding history ------------------------------------------------------------------------
-#
-# With a start an answer holds the *first* rates from there on; so pages go forward, and a cursor is
-# where the next one begins. Without one it holds the last ones before an end; so pages go back, in
-# stretches in which no more can lie than one answer holds, and a cursor is where one ends. Where
-# nothing lies in one, the stretch before it is longer, since the contract may have been halted;
-# where that one is full, its newest rates may be missing, and it is asked for anew, in parts.
-# Cursors say how many rates are still wanted, and how long a stretch is.
-
-_GROWTH = 16
-
-
-def _funding(request: GetFundingHistory, cursor: str | None) -> HttpRequest:
-    query: list[tuple[str, object]] = [("symbol", request.instrument.native)]
-    at, left, width = _place(request, cursor)
-    if request.start_ns is not None:
-        query.append(("startTime", at))
-        if request.end_ns is not None:
-            query.append(("endTime", -(-request.end_ns // NS_PER_MS) - 1))
-        query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
-    elif at is not None:
-        query += [("startTime", max(0, at - width)), ("endTime", at - 1), ("limit", FUNDING_LIMIT)]
-    else:
-        query.append(("limit", max(1, min(left, FUNDING_LIMIT))))
-    return get(request.instrument.market, "fundingRate", *query)
-
-
-def _place(request: GetFundingHistory, cursor: str | None) -> tuple[int | None, int, int]:
-    """Where a page begins (or, without a start, ends: None for now), what is still wanted, and how
-    many milliseconds it reaches back."""
-    if cursor is not None:
-        at, left, width = cursor.split(":")
-        return int(at), int(left), int(width)
-    bound_ns = request.end_ns if request.start_ns is None else request.start_ns
-    at_ms = None if bound_ns is None else -(-bound_ns // NS_PER_MS)
-    return at_ms, request.limit, FUNDING_WINDOW_MS
-
-
-def _read_funding(
-    request: GetFundingHistory, body: Any, received_time_ns: int, cursor: str | None
-) -> Answer[list[Funding]]:
-    at, left, width = _place(request, cursor)
-    if request.start_ns is None and at and width > FUNDING_WINDOW_MS and len(body) >= FUNDING_LIMIT:
-        return Answer([], f"{at}:{left}:{max(FUNDING_WINDOW_MS, width // _GROWTH)}")
-    found = read_rows(body, row_reader(FUNDING, request.instrument, received_time_ns))
-    rates = oldest_first(found.values)
-    wanted = [each for each in rates if within(request, each.funding_time_ns or 0)]
-    return found.answer(wanted, _next_funding(request, body, rates, cursor))
-
-
-def _next_funding(
-    request: GetFundingHistory, rows: list[Any], rates: list[Funding], cursor: str | None
-) -> str | None:
-    """The page after (or before) one, as long as rates that are wanted may lie in it."""
-    at, left, width = _place(request, cursor)
-    left -= len(rows)
-    if left <= 0:
-        return None
-    if request.start_ns is not None:
-        asked = min(left + len(rows), FUNDING_LIMIT)
-        if not rates or len(rows) < asked:
-            return None
-        return f"{(rates[-1].funding_time_ns or 0) // NS_PER_MS + 1}:{left}:{width}"
-    if at is None:
-        # The last ones of all: there are none after them, and none at all where there are none.
-        if not rates:
-            return None
-        return f"{(rates[0].funding_time_ns or 0) // NS_PER_MS}:{left}:{width}"
-    before_ms = at - width
-    if rows:
-        width = FUNDING_WINDOW_MS
-    else:
-        width = width * _GROWTH if width == FUNDING_WINDOW_MS else before_ms
-    return f"{before_ms}:{left}:{width}" if before_ms > 0 else None
-
-
 ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetServerTime: Endpoint(encode=_server_time, decode=json_pages(_read_server_time), markets=ALL),
     GetInstruments: Endpoint(
@@ -485,14 +389,5 @@ ENDPOINTS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     ),
     GetOpenInterest: Endpoint(
         encode=_open_interest, decode=row_answer(HELD), markets=FUTURES, weight=1
-    ),
-    GetFundingHistory: Endpoint(
-        encode=_funding,
-        decode=json_pages(_read_funding),
-        markets=FUTURES,
-        newest_first=goes_back,
-        # It has a limit of its own, 500 calls in 5 minutes: as many as the budget gives at 20 each.
-        # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Get-Funding-Rate-History
-        weight=20,
     ),
 }
