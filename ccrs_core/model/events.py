@@ -175,8 +175,8 @@ class Funding(Event):
     rate: Decimal
     funding_time_ns: int | None
     special: bool = False
-    """Whether it is paid besides the regular one of that time, and doesn't replace it (Binance's
-    ``rateType``): what a position pays then is the sum of both."""
+    """Whether it is paid besides the regular one of that time, and doesn't replace it: what a
+    position pays then is the sum of both."""
 
 
 @attrs.frozen
