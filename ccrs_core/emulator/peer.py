@@ -43,6 +43,8 @@ class Visitor(ABC):
 
     idle_timeout: ClassVar[float | None] = None
     """Seconds without any frame in either direction after which the exchange hangs up."""
+    idle_close: ClassVar[tuple[int, str]] = (1000, "idle")
+    """The code and reason with which it then hangs up."""
     ping_interval: float | None = None
     """Seconds between the WebSocket pings that the exchange sends; None where it sends none."""
     largest_frame: ClassVar[int | None] = None
@@ -265,7 +267,7 @@ class Peer:
         def look(now_ns: int) -> None:
             if self.open:
                 if now_ns - self._active_ns >= limit_ns:
-                    self.close(1000, "idle")
+                    self.close(*self.visitor.idle_close)
                 else:
                     self.venue.at(self._active_ns + limit_ns, look)
 

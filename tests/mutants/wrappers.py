@@ -144,6 +144,7 @@ class _VisitorThrough(Visitor):
         self._dialect = dialect
         self._session = session
         self.idle_timeout = session.idle_timeout  # type: ignore[misc]
+        self.idle_close = session.idle_close  # type: ignore[misc]
         self.ping_interval = session.ping_interval
         self.pong_timeout = session.pong_timeout
         self.largest_frame = session.largest_frame  # type: ignore[misc]

@@ -41,7 +41,7 @@ _PATIENCE = 90.0
 _STEPS = (0.25, 0.75, 1.0, 2.0, 4.0, 8.0)
 """Seconds between one look and the next; the last one again and again."""
 _AGAIN = 1.1
-_EVENT_FIELDS = {field.name for field in attrs.fields(Event)} | {"sequence"}
+_EVENT_FIELDS = {field.name for field in attrs.fields(Event)} | {"sequence", "special"}
 _NEEDED = {
     Channel.MARK_PRICE: "mark_price",
     Channel.INDEX_PRICE: "index_price",
@@ -209,6 +209,8 @@ class Stage:
         """How an event differs from the market's state, in words; ``stated`` are the fields that
         the exchange tells at all."""
         true, found = self._true(), []
+        if getattr(event, "special", False):
+            found.append("special is True, and nothing is paid but the regular rate")
         for name in fields_of(event):
             value = getattr(event, name)
             want = (

@@ -142,7 +142,7 @@ CODES: dict[type[ExchangeError], frozenset[int]] = {
 
 CLASSES: dict[int, type[ExchangeError]] = {
     code: error for error, codes in CODES.items() for code in codes
-}
+} | {239_999: InvalidRequest}  # COIN-M's, of a stretch of time that is too long
 
 REJECTED = -2010
 """Says by its text alone what an order lacks."""

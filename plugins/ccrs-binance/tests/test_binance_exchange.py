@@ -177,6 +177,7 @@ def test_the_weight_that_is_told_with_futures_best_prices_is_passed_over() -> No
     ("code", "kind"),
     [
         (-4021, errors.InvalidRequest),
+        (239_999, errors.InvalidRequest),
         (-4166, errors.InvalidRequest),
         (-5028, errors.InvalidRequest),
         (-1151, errors.InvalidRequest),

@@ -213,6 +213,7 @@ class OkxVisitor(Visitor):
 
     # https://www.okx.com/docs-v5/en/#overview-websocket-connect
     idle_timeout: ClassVar[float | None] = 30.0
+    idle_close: ClassVar[tuple[int, str]] = (4004, "idle")
     largest_frame: ClassVar[int | None] = 64 * 1024
 
     def __init__(self, dialect: OkxDialect, path: str) -> None:

@@ -169,6 +169,7 @@ def test_a_bare_ping_is_answered_and_keeps_a_silent_connection() -> None:
     assert not silent.peer.open
     (closed,) = silent.heard()
     assert isinstance(closed, CloseAction)
+    assert closed.code == 4004
 
 
 def test_more_than_480_requests_an_hour_are_refused_and_none_is_longer_than_64_kb() -> None:
