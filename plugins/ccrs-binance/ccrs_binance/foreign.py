@@ -102,9 +102,10 @@ def _subscriptions(kind: str, instrument: Instrument) -> Iterable[Subscription]:
     if kind.startswith("kline_") and kind[6:] in INTERVALS:
         return (Subscription(Channel.CANDLES, instrument, interval=kind[6:]),)
     if kind in _MARK_PRICES:
-        mark = Subscription(Channel.MARK_PRICE, instrument)
-        dated = instrument.expiry_ns is not None
-        return (mark,) if dated else (mark, Subscription(Channel.FUNDING, instrument))
+        channels = [Channel.MARK_PRICE, Channel.INDEX_PRICE]
+        if instrument.expiry_ns is None:
+            channels.append(Channel.FUNDING)
+        return [Subscription(channel, instrument) for channel in channels]
     channel = _CHANNELS.get(kind)
     return () if channel is None else (Subscription(channel, instrument),)
 

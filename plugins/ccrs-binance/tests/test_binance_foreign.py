@@ -168,10 +168,10 @@ def test_fields_prove_the_market_of_their_stream_against_a_majority(
 
 
 @pytest.mark.parametrize("speed", ["", "@1s", "@3s"])
-def test_mark_prices_of_every_speed_bring_funding_rates_too(speed: str) -> None:
+def test_mark_prices_of_every_speed_bring_index_prices_and_funding_rates_too(speed: str) -> None:
     mark = {"e": "markPriceUpdate", "E": 1794000000000, "p": "10", "i": "10", "r": "0.0001"}
     events, others = played([frame(f"btcusdt@markPrice{speed}", **mark, T=1794000060000)])
-    assert {event.type for event in events} == {"mark_price", "funding"}
+    assert {event.type for event in events} == {"mark_price", "index_price", "funding"}
     assert not others
     dated = frame(f"btcusdt_261225@markPrice{speed}", **{**mark, "r": ""}, T=0)
     assert [sub.channel for sub in subscriptions_in([dated], None)] == [Channel.MARK_PRICE]

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -52,6 +52,8 @@ INTERVALS = {
 """Bybit's names of the candle intervals by their unified ones."""
 
 LOGIN_VALIDITY_MS = 10_000
+_UNANSWERED = 128
+"""Names whose unanswered requests are remembered, besides those that are wanted."""
 """How far ahead of now a login expires: room for a slow handshake and a clock that is behind."""
 
 _TOPIC_IN_TEXT = re.compile(r"[A-Za-z]\w*(?:\.[\w-]+)+")
@@ -71,9 +73,9 @@ class BybitCodec(TableCodec):
         super().__init__()
         self._asked: dict[str, deque[tuple[str, ...]]] = {}
         """The topics of each request that was sent under a name that all options of a coin share:
-        its answer says no more than that name."""
+        its answer says no more than that name. Answered ones are forgotten."""
         self._granted: set[str] = set()
-        """Such names that Bybit has consented to: asked again, it need not."""
+        """Names that Bybit has consented to: asked again, it need not."""
 
     def stream(self, subscription: Subscription) -> Stream:
         if subscription.instrument.market is Market.OPTION:
@@ -102,25 +104,45 @@ class BybitCodec(TableCodec):
         again instead, which changes nothing."""
         self.close(subscriptions)
         left = [each for each in subscriptions if self.carried(self._name(each))]
-        if left:
+        gone = [each for each in subscriptions if each not in left]
+        if not gone:
             return self._request("subscribe", left, request_id)
-        return self._request("unsubscribe", subscriptions, request_id)
+        return self._request("unsubscribe", gone, request_id, map(self.topic, left))
 
     def _name(self, subscription: Subscription) -> str:
         """What a subscription is asked for by."""
         return self.named(self.stream(subscription).name, subscription)
 
-    def _request(self, op: str, subscriptions: Sequence[Subscription], request_id: str) -> str:
+    def _request(
+        self,
+        op: str,
+        subscriptions: Sequence[Subscription],
+        request_id: str,
+        besides: Iterable[str] = (),
+    ) -> str:
+        """``besides`` are topics of which nothing is said, and that what is answered means too."""
         meant: dict[str, list[str]] = {}
         for each in subscriptions:
             if _shared(each):
                 meant.setdefault(self._name(each), []).append(self.topic(each))
+        if others := tuple(besides):
+            name = self._name(subscriptions[0])
+            meant.setdefault(name, [name]).extend(others)
         for name, topics in meant.items():
             self._asked.setdefault(name, deque()).append(tuple(topics))
-            if op == "unsubscribe":
-                self._granted.discard(name)
-        args = ",".join(map(_json, dict.fromkeys(map(self._name, subscriptions))))
-        return f'{{"req_id":{_json(request_id)},"op":"{op}","args":[{args}]}}'
+        names = list(dict.fromkeys(map(self._name, subscriptions)))
+        if op == "unsubscribe":
+            self._granted.difference_update(names)
+            self._forget_unanswered()
+        return (
+            f'{{"req_id":{_json(request_id)},"op":"{op}","args":[{",".join(map(_json, names))}]}}'
+        )
+
+    def _forget_unanswered(self) -> None:
+        """What is never answered is not to pile up."""
+        for name in list(self._asked)[: max(len(self._asked) - _UNANSWERED, 0)]:
+            if not self.carried(name):
+                del self._asked[name]
 
     def ping(self, request_id: str) -> Outbound:
         return f'{{"req_id":{_json(request_id)},"op":"ping"}}'
@@ -177,7 +199,7 @@ class BybitCodec(TableCodec):
         accepted, failed = _topics(data.get("successTopics")), _topics(data.get("failTopics"))
         accepted += tuple(name for name in failed if name in self._granted)
         failed = tuple(name for name in failed if name not in self._granted)
-        self._granted |= {name for name in accepted if name in self._asked and self.carried(name)}
+        self._granted |= {name for name in accepted if self.carried(name)}
         answers: list[Message] = []
         if accepted:
             answers.append(Ack(None, self._meant(accepted)))
@@ -191,6 +213,8 @@ class BybitCodec(TableCodec):
         for name in names:
             asked = self._asked.get(name)
             found += asked.popleft() if asked else (name,)
+            if not asked:
+                self._asked.pop(name, None)
         return tuple(found)
 
 

@@ -199,6 +199,24 @@ def test_the_last_option_that_is_given_up_ends_the_trades_of_its_coin() -> None:
     assert isinstance(late, Unrecognised)
 
 
+def test_what_nobody_else_wants_ends_though_the_trades_of_the_coin_are_wanted_still() -> None:
+    codec = BybitCodec()
+    book = Subscription(Channel.BOOK, option(CALL), depth=25)
+    codec.subscribe([*wanted(CALL, PUT), book], "1")
+    codec.decode(answer("publicTrade.BTC", f"orderbook.25.{CALL}"), 5)
+    ended = json.loads(str(codec.unsubscribe([*wanted(CALL), book], "2")))
+    assert (ended["op"], ended["args"]) == ("unsubscribe", [f"orderbook.25.{CALL}"])
+    (done,) = answered(codec, answer(f"orderbook.25.{CALL}"))
+    assert isinstance(done, Ack)
+    assert set(done.topics or ()) == {f"orderbook.25.{CALL}", f"publicTrade.{CALL}"}
+    assert said(codec.decode(trades(trade(PUT), trade(CALL)), 5)) == ["trade"]
+    # What is subscribed to again is meant by its own answer alone.
+    codec.subscribe([book], "3")
+    assert answered(codec, answer(f"orderbook.25.{CALL}")) == (
+        Ack(None, (f"orderbook.25.{CALL}",)),
+    )
+
+
 def test_what_happened_to_quiet_options_is_asked_by_coin() -> None:
     for channel in (Channel.TRADES, Channel.BOOK):
         question = Bybit().activity(Subscription(channel, option(OTHER), depth=25))
