@@ -174,7 +174,8 @@ def test_mark_prices_of_every_speed_bring_index_prices_and_funding_rates_too(spe
     assert {event.type for event in events} == {"mark_price", "index_price", "funding"}
     assert not others
     dated = frame(f"btcusdt_261225@markPrice{speed}", **{**mark, "r": ""}, T=0)
-    assert [sub.channel for sub in subscriptions_in([dated], None)] == [Channel.MARK_PRICE]
+    guessed = [sub.channel for sub in subscriptions_in([dated], None)]
+    assert guessed == [Channel.MARK_PRICE, Channel.INDEX_PRICE]
 
 
 def test_what_spot_has_not_is_not_guessed_of_it() -> None:
