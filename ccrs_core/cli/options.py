@@ -270,7 +270,12 @@ def addressed(exchange: str, symbols: Sequence[str]) -> tuple[list[str], list[st
         check_exchange(exchange)
         if not symbols:
             raise click.UsageError("Missing argument 'SYMBOL...'.", click.get_current_context())
-        return [exchange], list(symbols)
+        if any(is_qualified(each) for each in symbols):
+            each_with_its_own = " ".join(
+                each if is_qualified(each) else qualified(exchange, each) for each in symbols
+            )
+            raise UsageError(f"one exchange for all, or each with its own: {each_with_its_own}")
+        return [exchange], list(dict.fromkeys(symbols))
     wanted = list(dict.fromkeys([exchange, *symbols]))
     for each in wanted:
         if not is_qualified(each):

@@ -79,7 +79,11 @@ class StagedWriter:
                 self._parts, self.rows = told["parts"], told["rows"]
             except (ValueError, KeyError, TypeError):
                 raise UsageError(f"{file} can't be read: remove {self._folder}") from None
-            if asked != self._question:
+            if asked != self._question and not self.rows:
+                # Nothing has come of it: there is nothing to lose.
+                self._parts, state = 0, None
+                self._note()
+            elif asked != self._question:
                 names = ", ".join(
                     f"{name} {asked.get(name)} there, {value} here"
                     for name, value in self._question.items()

@@ -183,6 +183,8 @@ class Replay:
                 if fate in _LOST:
                     self._drop(fates[fate] or next(filter(None, fates.values()), ()))
             return
+        held: set[str] = set()
+        playing = played = False
         for record in in_a_row(self._paths):
             if isinstance(record, Header):
                 if record.exchange != self.exchange.name:
@@ -191,9 +193,17 @@ class Replay:
                         f"not from {self.exchange.name}"
                     )
                 chosen = self._chosen(record.subscriptions)
-                yield attrs.evolve(record, subscriptions=chosen)
-            else:
+                held |= {each.channel.value for each in record.subscriptions}
+                # A recording that was gone on with may hold it before or after.
+                playing = bool(chosen)
+                played = played or playing
+                if playing:
+                    yield attrs.evolve(record, subscriptions=chosen)
+            elif playing:
                 yield record
+        if not played:
+            holds = ", ".join(sorted(held)) or "nothing"
+            raise UsageError(f"{self.path} has no such channel; it holds {holds}")
 
     def _drop(self, names: Sequence[str]) -> None:
         for name in names:
@@ -202,11 +212,7 @@ class Replay:
 
     def _chosen(self, subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
         wanted = self._channels
-        chosen = tuple(s for s in subscriptions if wanted is None or s.channel in wanted)
-        if not chosen:
-            held = ", ".join(sorted({s.channel.value for s in subscriptions})) or "nothing"
-            raise UsageError(f"{self.path} has no such channel; it holds {held}")
-        return chosen
+        return tuple(s for s in subscriptions if wanted is None or s.channel in wanted)
 
 
 # --- Files ----------------------------------------------------------------------------------

@@ -24,6 +24,16 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+def test_exchanges_are_named_once_for_all_or_with_each_symbol(
+    ccrs: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "candles.csv"
+    done = ccrs("history", "okx", "BTC/USDT", "bybit:ETH/USDT", *SPAN, *EMULATED, "-o", str(path))
+    assert done.returncode == 2, done.stderr
+    assert b"each with its own: okx:BTC/USDT bybit:ETH/USDT" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_histories_of_several_exchanges_become_one_file(ccrs: Command, tmp_path: Path) -> None:
     path = tmp_path / "candles.csv"
     symbols = ("bybit:BTC/USDT", "okx:ETH/USDT", "binance:ETH/USDT:USDT")

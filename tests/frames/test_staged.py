@@ -83,6 +83,17 @@ def test_a_file_without_rows_has_columns(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 1
 
 
+def test_a_beginning_without_rows_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = tmp_path / "rates.jsonl"
+    with StagedWriter(path, Funding, question={"symbol": "mistyped"}) as writer:
+        writer.commit("of that one")
+    with StagedWriter(path, Funding, question=ASKED) as writer:
+        assert writer.state is None
+        writer.write([_row(1)])
+        writer.finish()
+    assert _read(path) == [1]
+
+
 def test_two_cannot_write_at_once_nor_something_else_go_on(tmp_path: Path) -> None:
     path = tmp_path / "rates.csv"
     with StagedWriter(path, Funding, question=ASKED) as writer:

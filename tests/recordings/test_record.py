@@ -15,6 +15,7 @@ import pytest
 from ccrs_core import (
     AnyEvent,
     BookUpdate,
+    Channel,
     ExtraNotInstalled,
     Interest,
     TopOfBook,
@@ -88,6 +89,16 @@ def test_what_is_played_back_is_what_was_delivered(
     files = parts_of(path) if rotation else [path]
     assert (len(files) > 2) == bool(rotation)
     assert list(replay(*reversed(files), exchange=Toy())) == live
+
+
+def test_of_a_recording_that_was_gone_on_with_each_part_tells_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    tops = recorded(path, interests=[top_of_book("BTC/USD")])
+    told = recorded(path, interests=[trades("BTC/USD")])
+    assert list(replay(path, exchange=Toy(), channels={Channel.TOP_OF_BOOK})) == tops
+    assert list(replay(path, exchange=Toy(), channels={Channel.TRADES})) == told
+    with pytest.raises(UsageError, match="holds top_of_book, trades"):
+        list(replay(path, exchange=Toy(), channels={Channel.BOOK}))
 
 
 def test_whichever_book_was_asked_for_is_played_back(tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def command(
         rows = writer.rows
         writer.finish()
     note(f"{form.plural(rows, 'row')} in {path}, {form.file_size(path.stat().st_size)}")
+    if not rows:
+        note("nothing is told of that stretch (an emulator has no trades of before its start)")
 
 
 _KINDS = {

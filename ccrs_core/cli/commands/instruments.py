@@ -62,27 +62,26 @@ def _show(found: list[Instrument]) -> None:
                 )
             )
         return
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim")
-    table.add_column("symbol", style="bold")
-    table.add_column("native")
-    table.add_column("market")
-    table.add_column("status")
-    for name in ("tick", "lot", "min size", "min value"):
-        table.add_column(name, justify="right")
-    for i in found:
-        colour = "green" if i.status == "trading" else "yellow"
-        table.add_row(
-            i.symbol,
+    from ccrs_core.cli.live.panels import laid_out
+
+    console = Console()
+    columns = ("symbol", "native", "market", "status", "tick", "lot", "min size", "min value")
+    rows = [
+        [
+            Text(i.symbol, style="bold"),
             i.native,
             i.market.value,
-            f"[{colour}]{i.status.value}[/]",
+            Text(i.status.value, style="green" if i.status == "trading" else "yellow"),
             *map(_text, (i.tick_size, i.lot_size, i.min_size, i.min_notional)),
-        )
-    Console().print(table)
+        ]
+        for i in found
+    ]
+    # Symbols are never cut: less is told of each where there isn't room.
+    left_out = ("min value", "min size", "native", "lot", "market", "status", "tick")
+    console.print(laid_out(columns, rows, console.width, left_out=left_out))
     note(f"{len(found)} instruments")
 
 

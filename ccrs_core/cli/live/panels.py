@@ -37,7 +37,19 @@ _FLASH_SECONDS = 0.6
 
 
 _LEFT = frozenset(
-    {"symbol", "side", "trend", "time", "connection", "share", "last trouble", "market", "quote"}
+    {
+        "symbol",
+        "native",
+        "status",
+        "side",
+        "trend",
+        "time",
+        "connection",
+        "share",
+        "last trouble",
+        "market",
+        "quote",
+    }
 )
 _LEAST = 10
 """Characters that a column keeps that gives way to the others."""
