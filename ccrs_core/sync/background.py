@@ -8,7 +8,7 @@ import concurrent.futures
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ccrs_core.errors import UsageError
 
@@ -63,15 +63,26 @@ class Background:
             raise UsageError("open the client first: with ccrs_core.sync.connect(…) as client")
         if threading.current_thread() is self._thread:
             raise UsageError("the client's own thread can't wait for itself")
-        with self._turn:
-            if self._ended:
-                raise UsageError("the client is closed; call connect() for another one")
-            future = asyncio.run_coroutine_threadsafe(work(), loop)
+        asked = _Asked(work)
         try:
+            # An interruption may come at any place, also when it is on its way already.
+            with self._turn:
+                if not self._ended:
+                    future = asyncio.run_coroutine_threadsafe(asked.run(), loop)
+                    asked.handed_over = True
+            if not asked.handed_over:
+                raise UsageError("the client is closed; call connect() for another one")
             _wait(future)
+        except UsageError:
+            raise
         except BaseException:
-            future.cancel()
-            _wait(asyncio.run_coroutine_threadsafe(_settled(), loop))
+            asked.given_up = True
+            with self._turn:
+                ending = (
+                    None if self._ended else asyncio.run_coroutine_threadsafe(asked.end(), loop)
+                )
+            if ending is not None:
+                _wait(ending)
             raise
         if future.cancelled():
             raise UsageError("the client was closed by another thread before this had ended")
@@ -95,9 +106,23 @@ def _wait(future: concurrent.futures.Future[Any]) -> None:
         pass
 
 
-async def _settled() -> None:
-    """Wait until what was cancelled has ended."""
-    me = asyncio.current_task()
-    ending = [task for task in asyncio.all_tasks() if task is not me and task.cancelling()]
-    if ending:
-        await asyncio.wait(ending)
+class _Asked(Generic[T]):
+    """One call, and whether who waited for it still does."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work = work
+        self._task: asyncio.Task[Any] | None = None
+        self.handed_over = False
+        self.given_up = False
+
+    async def run(self) -> T:
+        if self.given_up:
+            raise asyncio.CancelledError
+        self._task = asyncio.current_task()
+        return await self._work()
+
+    async def end(self) -> None:
+        """Cancel it, wherever it is, and wait until it has ended."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])

@@ -203,6 +203,33 @@ def test_ctrl_c_ends_the_call_and_what_it_waits_for_and_the_client_goes_on(
         assert client.get_server_time()
 
 
+def test_ctrl_c_that_comes_while_a_call_is_handed_over_leaves_nothing_running(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(transport) as client:
+        client.instrument("BTC/USD")
+        transport.mute = True
+        hand_over, pressed = asyncio.run_coroutine_threadsafe, []
+
+        def interrupted(work: Any, loop: Any) -> Any:
+            handed_over = hand_over(work, loop)
+            if not pressed:
+                pressed.append(True)
+                raise KeyboardInterrupt
+            return handed_over
+
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.get_server_time()
+        transport.mute = False
+
+        async def tasks() -> int:
+            return len([each for each in asyncio.all_tasks() if "run" in str(each.get_coro())])
+
+        assert client._background.call(tasks) == 1  # this one
+        assert client.get_server_time()
+
+
 def test_what_waits_in_other_threads_when_it_is_closed_is_told_so(transport: Transport) -> None:
     told: list[BaseException] = []
 
