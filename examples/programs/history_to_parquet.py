@@ -1,4 +1,4 @@
-"""A month of one-minute candles into a Parquet file, page by page; broken off, it goes on.
+"""A month of one-minute candles into a Parquet file, page by page; where the line fails, it goes on.
 
     pip install 'ccrs-core[arrow]'
     python examples/programs/history_to_parquet.py              # emulated: seconds
