@@ -357,7 +357,7 @@ def test_an_exchange_in_front_of_one_symbol_is_that_exchange(ccrs: Command) -> N
         (("bybit:BTC/USDT", "kraken:BTC/USD", "--connections", "2"), b"connections must be 1"),
         (("bybit:BTC/USDT", "--base-url", "http://127.0.0.1:1"), b"address of one exchange"),
         (("bybit",), b"Missing argument 'SYMBOL...'"),
-        (("bybit", "bybit:BTC/USDT"), b"is not a unified symbol"),
+        (("bybit", "bybit:BTC/USDT"), b"each with its own: bybit:BTC/USDT"),
     ],
 )
 def test_a_wrong_call_is_one_line(ccrs: Command, wrong: tuple[str, ...], said: bytes) -> None:
