@@ -1,4 +1,4 @@
-"""A month of one-minute candles into a Parquet file, page by page; where the line fails, it goes on.
+"""A month of one-minute candles into a Parquet file, page by page, in spite of a line that fails.
 
     pip install 'ccrs-core[arrow]'
     python examples/programs/history_to_parquet.py              # emulated: seconds
