@@ -168,7 +168,8 @@ class UsualFrameThatIsUnusual(BybitCodec):
 
     def stream(self, subscription: Subscription) -> Stream:
         stream = super().stream(subscription)
-        if subscription.channel is not Channel.TRADES:
+        option = subscription.market is Market.OPTION
+        if subscription.channel is not Channel.TRADES or option:
             return stream
         usual = [text.replace('"seq":1783284617', '"seq":0') for text in TRADES.usual]
         return Stream(stream.name, attrs.evolve(TRADES, usual=usual))
@@ -181,7 +182,7 @@ class ShortWayOfAnyType(BybitCodec):
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
         frame = super().subscribe(subscriptions, request_id)
         for subscription in subscriptions:
-            for lane in self._readers[self.topic(subscription)]:
+            for lane in self._readers.get(self.topic(subscription), ()):
                 if lane.shape is TOP_OF_BOOK:
                     lane.takers = [
                         taker(

@@ -146,13 +146,16 @@ class BudgetsOfTheirOwn(Binance):
 _ONE = Decimal(1)
 
 
-def _of_size_one(plugin: type[Exchange]) -> dict[Any, Any]:
-    """A plugin's endpoints, by which all contracts are worth one."""
+def _of_size_one(plugin: type[Exchange], field: str = "quote_per_contract") -> dict[Any, Any]:
+    """A plugin's endpoints, by which all contracts are worth one, or as many base units."""
     right = plugin.endpoints[GetInstruments]
 
     def decode(request: Any, response: Any, now_ns: int, cursor: Any) -> Any:
         answer = right.decode(request, response, now_ns, cursor)
-        found: list[Instrument] = [attrs.evolve(i, quote_per_contract=_ONE) for i in answer.value]
+        found: list[Instrument] = [
+            i if getattr(i, field) is None else attrs.evolve(i, **{field: _ONE})
+            for i in answer.value
+        ]
         return attrs.evolve(answer, value=found)
 
     return {**plugin.endpoints, GetInstruments: attrs.evolve(right, decode=decode)}
@@ -175,7 +178,7 @@ class OneRootForAll(Binance):
 class ContractsTakenForBaseUnits(Okx):
     """Sizes stay in contracts."""
 
-    endpoints: ClassVar[Any] = _of_size_one(Okx)
+    endpoints: ClassVar[Any] = _of_size_one(Okx, "base_per_native_contract")
 
 
 class ChecksumOfAnotherOrder(Okx):

@@ -311,10 +311,10 @@ class SymbolAsTheExchangeSpellsIt(Misread):
 class WrongDepthTopic(Misread):
     """A book of one depth is subscribed to as another one."""
 
-    def topic(self, subscription: Subscription) -> str:
+    def named(self, name: str, subscription: Subscription) -> str:
         if subscription.channel is Channel.BOOK and subscription.depth == 50:
             subscription = attrs.evolve(subscription, depth=200)
-        return super().topic(subscription)
+        return super().named(name, subscription)
 
 
 @caught_by("test_candles_of_every_interval_are_of_that_interval")

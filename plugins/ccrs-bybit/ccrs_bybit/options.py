@@ -23,6 +23,7 @@ from ccrs_core import (
     Ticker,
     TopOfBook,
     Unchanged,
+    Unsupported,
 )
 from ccrs_core.wire import (
     Kind,
@@ -131,6 +132,8 @@ class OptionTickerReader(StreamReader):
         """Yield this channel's events too: the next frame tells the present state, whether it has
         just changed or not."""
         channel = subscription.channel
+        if channel not in IN_TICKERS:
+            raise Unsupported(f"tickers of options don't tell {channel.value}")
         self._readers[channel] = ShapeReader(self.topic, subscription, IN_TICKERS[channel])
         self._told.pop(channel, None)
 
