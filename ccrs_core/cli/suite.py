@@ -18,14 +18,24 @@ def _run(arguments: list[str]) -> int:
         """Python may not know the line on which it was interrupted; pytest, which shows that line,
         would fail then. It is shown another one."""
 
+        came = False
+
         @pytest.hookimpl(tryfirst=True)
         def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[Any]) -> None:
+            self.came = True
             try:
                 raise KeyboardInterrupt
             except KeyboardInterrupt:
                 excinfo.traceback = pytest.ExceptionInfo.from_current().traceback
 
-    return int(pytest.main(arguments, plugins=[Interruption()]))
+    interruption = Interruption()
+    try:
+        return int(pytest.main(arguments, plugins=[interruption]))
+    except Warning as left:
+        # What an interruption leaves unfinished is no finding.
+        if not interruption.came:
+            raise
+        raise KeyboardInterrupt from left
 
 
 if __name__ == "__main__":
