@@ -218,7 +218,7 @@ class Client(_Questions, Openable):
                 self._options.instruments_max_age,
                 self._known,
             )
-            self._instruments.listen(self.placement.changed)
+            self._instruments.listen(self.placement.listed)
             self._group = asyncio.TaskGroup()
             await self._group.__aenter__()
             self._undo = undo.pop_all()

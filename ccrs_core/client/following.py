@@ -8,11 +8,11 @@ from typing import Protocol
 
 import attrs
 
-from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.errors import SubscriptionRefused, UnknownInstrument
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.subscriptions import Interest
+from ccrs_core.model.subscriptions import Interest, Subscription
 from ccrs_core.model.symbol_patterns import is_pattern, markets_in, matches, near
 
 log = logging.getLogger("ccrs.client")
@@ -25,6 +25,21 @@ class Listed(Protocol):
     async def load(self, market: Market) -> None: ...
     def known(self) -> Iterable[Instrument]: ...
     async def keep_fresh(self, markets: Callable[[], Iterable[Market]]) -> None: ...
+
+
+Resolved = tuple[Interest, Subscription, Route]
+"""An interest, what it is at the exchange, and the connections that can carry it."""
+
+
+@attrs.frozen
+class Resolution:
+    """What interests stand for."""
+
+    found: list[tuple[Interest, Resolved]]
+    """What was asked for, with what it stands for; patterns are looked up when they are placed."""
+    patterns: list[Interest]
+    missing: dict[Interest, UnknownInstrument]
+    """What isn't listed."""
 
 
 def candidates(exchange: Exchange, interest: Interest, markets: Sequence[Market]) -> list[Market]:
@@ -152,6 +167,11 @@ class Following:
         """What a feed asks for by which it gets what is listed under a symbol."""
         asked = self._asked.get(feed, {})
         return [i for i, entry in asked.items() if entry.follows and matches(i.symbol, symbol)]
+
+    def follows(self, feed: Feed, now: Interest) -> bool:
+        """Whether a feed has something by what follows the list."""
+        asked = self._asked.get(feed, {}).values()
+        return any(entry.follows and now in entry.now for entry in asked)
 
     def drop(self, feed: Feed, symbol: str) -> list[Interest]:
         """A symbol isn't listed any more: what a feed has no longer, by all that follows the list;

@@ -111,11 +111,10 @@ class InstrumentWatch:
 
     # --- inside ---
 
-    def _hear(self, changes: Sequence[InstrumentChanged]) -> None:
-        for change in changes:
-            instrument = change.after or change.before
-            if instrument is not None and instrument.market is self.market:
-                self._changes.append(change)
+    def _hear(self, market: Market, changes: Sequence[InstrumentChanged]) -> None:
+        if market is not self.market or not changes:
+            return
+        self._changes.extend(changes)
         dropped = len(self._changes) - MOST_KEPT
         if dropped > 0:
             for _ in range(dropped):

@@ -13,6 +13,8 @@ import attrs
 from ccrs_core.client.following import (
     Following,
     Listed,
+    Resolution,
+    Resolved,
     all_missing,
     candidates,
     expanded,
@@ -56,21 +58,6 @@ def identity(subscription: Subscription) -> Hashable:
     names = subscription.instrument.native, subscription.symbol
     detail = subscription.depth, subscription.interval, subscription.rpi
     return subscription.channel, *names, *detail
-
-
-Resolved = tuple[Interest, Subscription, Route]
-"""An interest, what it is at the exchange, and the connections that can carry it."""
-
-
-@attrs.frozen
-class Resolution:
-    """What interests stand for."""
-
-    found: list[tuple[Interest, Resolved]]
-    """What was asked for, with what it stands for; patterns are looked up when they are placed."""
-    patterns: list[Interest]
-    missing: dict[Interest, UnknownInstrument]
-    """What isn't listed."""
 
 
 class Placement:
@@ -436,15 +423,30 @@ class Placement:
 
     # --- what the client asks for ---
 
-    def changed(self, changes: Sequence[InstrumentChanged]) -> None:
-        """Tell feeds of changed instruments that concern them, and let those that follow the list
-        have what is new on it, and no more what is gone."""
-        for feed in () if self._closed else self.feeds:
+    def listed(self, market: Market, changes: Sequence[InstrumentChanged]) -> None:
+        """A market's list was fetched. Tell feeds of changed instruments that concern them, and let
+        those that follow the list have what is new on it, and no more what is gone; ask once more
+        for what was refused of them and is still on it: it may have been off it meanwhile."""
+        if self._closed:
+            return
+        for feed in self.feeds:
             symbols = {interest.symbol for interest in self._placed[feed]}
             for change in changes:
                 following = self._following.following(feed, change.symbol)
                 if change.symbol in symbols or following:
                     self._changed(feed, change, following)
+        refused: dict[Delivery, list[Subscription]] = {}
+        for feed, homes in self._placed.items():
+            for interest, (subscription, delivery) in homes.items():
+                if (
+                    subscription in delivery.shard.refusals
+                    and subscription.account is None
+                    and subscription.instrument.market is market
+                    and self._following.follows(feed, interest)
+                ):
+                    refused.setdefault(delivery, []).append(subscription)
+        for delivery, subscriptions in refused.items():
+            delivery.shard.ask_again(subscriptions)
 
     def _changed(self, feed: Feed, change: InstrumentChanged, following: list[Interest]) -> None:
         new = change.after

@@ -158,6 +158,16 @@ class Session(Wanted):
             self._flush(effects)
         return effects
 
+    def ask_again(self, subscriptions: Iterable[Subscription]) -> list[Effect]:
+        """Want these, and ask once more for those that were refused."""
+        subscriptions = list(subscriptions)
+        for name in map(self._codec.topic, subscriptions):
+            topic = self._topics.get(name)
+            if topic is not None and topic.state is TopicState.REFUSED:
+                topic.ask_again()
+                self._queue.append(name)
+        return self.add(subscriptions)
+
     def remove(self, subscriptions: Iterable[Subscription]) -> list[Effect]:
         """Want these no longer; what nobody else shares a topic with is unsubscribed."""
         gone: list[Subscription] = []

@@ -162,6 +162,14 @@ class Shard:
                 link.apply(link.session.add(new))
         return new
 
+    def ask_again(self, subscriptions: Iterable[Subscription]) -> None:
+        """Ask once more for those of these that were refused. Where they are so again nobody is
+        told a second time."""
+        again = [each for each in subscriptions if each in self.refusals]
+        for link in self.links:
+            if again and link.session is not None and not link.waits_for_handover:
+                link.apply(link.session.ask_again(again))
+
     def release(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe from these, which nobody wants any more."""
         for each in subscriptions:

@@ -25,8 +25,8 @@ NEWS_AFTER = 10.0
 """Seconds after which a list is fetched anew for the sake of a symbol that isn't in it."""
 
 
-Heard = Callable[[Sequence[InstrumentChanged]], object]
-"""What is called with changes of instruments."""
+Heard = Callable[[Market, Sequence[InstrumentChanged]], object]
+"""What is called when a market's list was fetched, with what it changes: nothing, maybe."""
 
 
 @attrs.frozen
@@ -74,8 +74,9 @@ class InstrumentStore:
         return (await self._listing(market, refresh)).instruments
 
     def listen(self, hear: Heard) -> Callable[[], None]:
-        """From now on call ``hear`` with all that a fresh list says otherwise than the one before
-        it, of whatever symbol: listings and delistings too. Calling what is returned ends that."""
+        """From now on call ``hear`` at each fresh list, with all that it says otherwise than the
+        one before it, of whatever symbol: listings and delistings too. Calling what is returned
+        ends that."""
         self._listeners.append(hear)
 
         def end() -> None:
@@ -134,9 +135,8 @@ class InstrumentStore:
         else:
             self._listings[market] = listing
             fetch.set_result(listing)
-            if listing.changes:
-                for hear in tuple(self._listeners):
-                    hear(listing.changes)
+            for hear in tuple(self._listeners):
+                hear(market, listing.changes)
             return listing
         finally:
             del self._fetches[market]

@@ -11,9 +11,8 @@ from typing import Self
 import attrs
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.client.following import all_missing
+from ccrs_core.client.following import Resolution, all_missing
 from ccrs_core.client.keeping import Openable
-from ccrs_core.client.placement import Resolution
 from ccrs_core.client.status import ClientStatus
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import HttpRequest, HttpResponse

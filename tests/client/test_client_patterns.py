@@ -311,3 +311,48 @@ async def test_what_is_refused_of_a_pattern_is_left_out_and_told_and_the_rest_go
         assert [each.symbol for each in seen.refusals] == ["LTC/USD"]
         await seen.feed.unsubscribe(ALL)
         assert not seen.feed.missing
+
+
+@scenario
+async def test_what_was_off_the_list_between_two_lists_comes_back() -> None:
+    await _comes_back(reconnected=False)
+
+
+@scenario
+async def test_what_was_off_the_list_between_two_lists_comes_back_on_another_connection() -> None:
+    await _comes_back(reconnected=True)
+
+
+async def _comes_back(*, reconnected: bool) -> None:
+    server = ToyServer()
+    server.named = True
+    by_name = trades("LTC/USD")
+    async with world(ALL, by_name, server=server, options=SOON) as seen:
+        server.bad |= {"top.LTC", "trades.LTC"}
+        server.open[0].drop()
+        await asyncio.sleep(5.0)
+        assert [each.channel for each in seen.refusals] == ["trades"]
+        if reconnected:
+            server.open[0].drop()
+            await asyncio.sleep(5.0)
+        # While it is refused it is asked for at each list, and nobody is told that again.
+        before = len(server.sent)
+        await asyncio.sleep(200.0)
+        asked = [t for *_, m in server.sent[before:] for t in m.get("sub", ())]
+        assert asked.count("top.LTC") == 3
+        assert not asked.count("trades.LTC")
+        assert list(seen.feed.missing) == ["LTC/USD"]
+        assert len(seen.refusals) == 1
+        await seen.feed.ready()
+        server.bad.clear()
+        await asyncio.sleep(65.0)
+        await market(seen, "top.LTC", 2)
+        told = [e for e in seen.events if e.symbol == "LTC/USD"]
+        assert isinstance(told[-1], TopOfBook)
+        assert not seen.feed.missing
+        assert "trades.LTC" not in server.subscribed()[0]
+        # A second time it is told as the first.
+        server.bad.add("top.LTC")
+        server.open[0].drop()
+        await asyncio.sleep(5.0)
+        assert list(seen.feed.missing) == ["LTC/USD"]
