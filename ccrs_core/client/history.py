@@ -11,6 +11,7 @@ from ccrs_core.model.histories import Bookmark, HistoryPage, Series
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.times import shown
 from ccrs_core.requests.course import REQUESTS, Course
+from ccrs_core.requests.pages import TooManyRows
 from ccrs_core.requests.requester import Requester
 
 _USUAL = {Series.OPEN_INTEREST: "1h"}
@@ -146,9 +147,13 @@ class History:
 
     async def _answer(self, course: Course, requester: Requester) -> list[Any]:
         asked: Request[list[Any]] = course.question(by_time=False)
-        if requester.endpoint(asked).goes_back(asked):
-            asked = course.question(by_time=True)
-        return await requester.ask(asked, share=self._share)
+        by_time = requester.endpoint(asked).goes_back(asked)
+        while True:
+            asked = course.question(by_time=by_time)
+            try:
+                return await requester.ask(asked, share=self._share, most=course.most)
+            except TooManyRows:
+                course.narrow()
 
 
 def series_of(value: Series | str) -> Series:

@@ -30,6 +30,9 @@ from ccrs_core.model.units import NS_PER_SECOND
 
 ROWS = 5000
 """About so many rows are asked for at once."""
+_MOST = 4
+"""So many times as many are taken of a stretch of time, of which nobody knew how many it has."""
+_GROWTH = 8
 _LONGEST_NS = 10 * 366 * 86_400 * NS_PER_SECOND
 
 REQUESTS: Mapping[Series, type[Request[Any]]] = {
@@ -65,6 +68,8 @@ class Course:
         self._instrument = instrument
         self._rows = self._limit = ROWS if rows is None else rows
         self._width_ns = _first_width(place)
+        self._widest_ns = _LONGEST_NS
+        """No stretch is longer: one that was held too much."""
         self._time_of = _TIMES[place.series]
         self._asked: Request[Any] | None = None
         self._by_time = False
@@ -88,6 +93,25 @@ class Course:
             self._asked = kind(*about, place.at_ns, place.end_ns, self._limit)
         assert self._asked is not None
         return self._asked
+
+    @property
+    def most(self) -> int | None:
+        """Of how many rows an answer to the question may be at most; None: of any number. Where it
+        is of more, leave it, and call :meth:`narrow`."""
+        shortest = self._asked_ns <= NS_PER_SECOND
+        return _MOST * self._rows if self._by_time and not shortest else None
+
+    def narrow(self) -> None:
+        """The stretch of time held more than fits; what follows a long silence does. It is looked
+        for in shorter ones, none of which grows before that is found."""
+        self._width_ns = max(self._asked_ns // _GROWTH, NS_PER_SECOND)
+        self._widest_ns = self._width_ns
+
+    @property
+    def _asked_ns(self) -> int:
+        """How long the stretch is that was asked for."""
+        asked: Any = self._asked
+        return int(asked.end_ns - asked.start_ns)
 
     def take(self, answer: list[Any]) -> list[Any]:
         """What an answer brings of the history; it goes on behind that."""
@@ -127,9 +151,11 @@ class Course:
 
     def _adapt(self, came: int) -> None:
         if came < self._rows // 4:
-            factor = 8 if came < self._rows // 32 else 2
-            self._width_ns = min(self._width_ns * factor, _LONGEST_NS)
-        elif came > self._rows:
+            factor = _GROWTH if came < self._rows // 32 else 2
+            self._width_ns = min(self._width_ns * factor, self._widest_ns)
+            return
+        self._widest_ns = _LONGEST_NS
+        if came > self._rows:
             self._width_ns = max(self._width_ns * self._rows // came, NS_PER_SECOND)
 
     def _go_on(self, at_ns: int) -> None:

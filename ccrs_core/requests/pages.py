@@ -10,13 +10,20 @@ from ccrs_core.errors import DecodeError
 T = TypeVar("T")
 
 
+class TooManyRows(Exception):
+    """An answer has more rows than whoever asks has room for."""
+
+
 class Pages(Generic[T]):
     """What a question has been answered so far.
 
     Make ``next_request()``, hand what it was answered to ``add``, and go on until ``complete``.
+    ``most`` is how many rows there is room for (None: for any number).
     """
 
-    def __init__(self, request: Request[T], endpoint: Endpoint[Any, Any]) -> None:
+    def __init__(
+        self, request: Request[T], endpoint: Endpoint[Any, Any], most: int | None = None
+    ) -> None:
         self.cursor: str | None = None
         """That of the page to ask for next."""
         self.complete = False
@@ -24,6 +31,7 @@ class Pages(Generic[T]):
         self._endpoint = endpoint
         self._values: list[Any] = []
         self._seen: set[str] = set()
+        self._room = most
 
     def next_request(self) -> HttpRequest:
         """What asks for the next page."""
@@ -33,12 +41,17 @@ class Pages(Generic[T]):
         """That page's answer.
 
         :raises DecodeError: where it leads back to a page that was there already.
+        :raises TooManyRows: where there is no room for it, and there are more.
         """
         self._values.append(answer.value)
         self.cursor = answer.cursor
         if self.cursor is None:
             self.complete = True
             return
+        if self._room is not None:
+            self._room -= len(answer.value)
+            if self._room < 0:
+                raise TooManyRows
         if self.cursor in self._seen:
             name = type(self._request).__name__
             raise DecodeError(f"the pages of {name} repeat: {self.cursor!r}")

@@ -109,22 +109,31 @@ class Requester:
         name = context.exchange.rest_address(endpoint.encode(request, None))
         return context.rest(name)[1], endpoint.weight_of(request)
 
-    async def ask(self, request: Request[T], *, share: float = 1.0, tries: int | None = None) -> T:
+    async def ask(
+        self,
+        request: Request[T],
+        *,
+        share: float = 1.0,
+        tries: int | None = None,
+        most: int | None = None,
+    ) -> T:
         """The answer, its pages joined and cut to the limit, oldest first where time orders it.
 
         Passing failures are tried again where the question is ``idempotent``. ``share`` is the part
         of the request budget that may be spent, ``tries`` how often each page is asked for (None:
-        as the options say). What isn't idempotent goes by :meth:`once`, whatever these say.
+        as the options say), ``most`` how many rows there is room for (None: for any number). What
+        isn't idempotent goes by :meth:`once`, whatever these say.
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
         :raises TransportError: where no answer comes; ``GarbledAnswer`` where what comes isn't the
             exchange's.
+        :raises TooManyRows: where there are more than ``most``; the rest isn't asked for.
         """
         if not request.idempotent:
             return await self.once(request)
         attempts = tries or self._context.options.request_attempts
-        return await self._all_pages(request, share, attempts, None)
+        return await self._all_pages(request, share, attempts, None, most)
 
     async def once(self, request: Request[T], *, patience: float | None = None) -> T:
         """The answer to a request that leaves once at most, whatever becomes of it: for what places
@@ -145,12 +154,17 @@ class Requester:
         return await self._all_pages(request, 1.0, 1, patience)
 
     async def _all_pages(
-        self, request: Request[T], share: float, attempts: int, patience: float | None
+        self,
+        request: Request[T],
+        share: float,
+        attempts: int,
+        patience: float | None,
+        most: int | None = None,
     ) -> T:
         endpoint = self.endpoint(request)
         if endpoint.signed and self._account is None:
             raise UsageError(f"{type(request).__name__} needs credentials")
-        pages = Pages(request, endpoint)
+        pages = Pages(request, endpoint, most)
         while not pages.complete:
             page = _Page(request, endpoint, pages.next_request(), pages.cursor, share, patience)
             answer = await self._read(page, attempts)

@@ -20,6 +20,7 @@ from ccrs_core import (
     Unsupported,
     UsageError,
     connect,
+    trades,
 )
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
 from ccrs_core.extensions import exchanges as plugins
@@ -43,12 +44,14 @@ class Broken(EmulatorTransport):
         return await super().request(base_url, request)
 
 
-def play(test: Callable[[Client, Broken], Awaitable[None]], exchange: str = "bybit") -> None:
+def play(
+    test: Callable[[Client, Broken], Awaitable[None]], exchange: str = "bybit", rate: float = 0.1
+) -> None:
     plugin = plugins.load(exchange)()
     dialect = plugin.dialect()
     assert dialect is not None
     clock = VirtualClock(START_NS)
-    line = Broken(EmulatedExchange(dialect, start_ns=START_NS, rate=0.1), clock)
+    line = Broken(EmulatedExchange(dialect, start_ns=START_NS, rate=rate), clock)
 
     async def main() -> None:
         async with connect(
@@ -177,3 +180,21 @@ def test_a_stretch_in_which_nothing_is_has_no_pages() -> None:
         assert [page async for page in client.history("BTC/USDT", start=BEGIN, end=BEGIN)] == []
 
     play(use)
+
+
+def test_trades_behind_a_long_silence_come_in_pages_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ccrs_core.requests.course.ROWS", 30)
+
+    async def use(client: Client, _: Broken) -> None:
+        async with client.subscribe(trades("BTC/USDT")):
+            await asyncio.sleep(300)
+        pages = [page async for page in client.history("BTC/USDT", "trades", start=BEGIN)]
+        whole = await client.get_trade_history("BTC/USDT", start=BEGIN, end=START_NS + 300 * 10**9)
+        found = [row.trade_id for page in pages for row in page.rows]
+        assert found == [row.trade_id for row in whole]
+        assert len(found) > 500
+        assert max(len(page.rows) for page in pages) <= 4 * 30
+
+    play(use, "okx", rate=20)

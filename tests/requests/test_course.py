@@ -94,6 +94,35 @@ def test_stretches_of_time_grow_over_holes_and_shrink_where_much_happens() -> No
     assert asked.end_ns - asked.start_ns < 8 * day
 
 
+@given(
+    silence=st.integers(0, 10**7),
+    every=st.sampled_from([10**6, SECOND, 60 * SECOND]),
+    count=st.integers(1, 3000),
+    end=st.integers(0, 10**7),
+)
+def test_after_a_silence_of_any_length_no_part_is_larger_than_there_is_room_for(
+    silence: int, every: int, count: int, end: int
+) -> None:
+    rows = [trade(silence * SECOND + n * every, n) for n in range(count)]
+    last_ns = rows[-1].exchange_time_ns or 0
+    course = Course(place(Series.TRADES, 0, last_ns + 1 + end * SECOND), BTC, rows=10)
+    found: list[Any] = []
+    asked_for = in_vain = 0
+    while not course.complete:
+        asked: Any = course.question(by_time=True)
+        inside = [r for r in rows if asked.start_ns <= (r.exchange_time_ns or 0) < asked.end_ns]
+        asked_for += 1
+        if course.most is not None and len(inside) > course.most:
+            in_vain += 1
+            course.narrow()
+            continue
+        assert len(inside) <= 40 or asked.end_ns - asked.start_ns <= SECOND
+        found += course.take(inside)
+    assert found == rows
+    assert asked_for < 200 + count
+    assert in_vain < 20 + count // 20
+
+
 def test_rows_that_could_not_be_read_are_not_the_end() -> None:
     rows = [funding(at * SECOND, 0) for at in range(1, 40)]
     course = Course(place(Series.FUNDING, 0, 100 * SECOND), BTC, rows=10)
