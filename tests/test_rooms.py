@@ -58,6 +58,7 @@ WAITING = {
     "connections.link",
     "connections.shard",
     "feeds.feed",
+    "recordings.recorder",
     "requests.instruments",
     "requests.requester",
     "several.clients",

@@ -15,8 +15,10 @@ from ccrs_core.extensions.extras import library
 from ccrs_core.transport.base import Clock
 
 SUFFIXES = (".gz", ".zst")
-HELD = 1.0
-"""Seconds for which compressed data may wait before the operating system gets it."""
+HELD = 0.75
+"""Seconds after which compressed data is handed to the operating system, by whoever asks next."""
+ASKED = HELD / 4
+"""Seconds between two that ask: so that no data waits for more than a second."""
 
 
 def is_compressed(path: str | Path) -> bool:
@@ -80,21 +82,24 @@ def created(path: Path, clock: Clock) -> Any:
 
 
 class _Written:
-    """Compresses what is written, and hands it on once a second."""
+    """Compresses what is written, and hands it on once a second: whoever writes to it flushes it
+    when nothing more comes, too."""
 
     def __init__(self, raw: IO[bytes], packer: Any, clock: Clock) -> None:
         self._raw = raw
         self._packer = packer
         self._clock = clock
         self._flushed = clock.monotonic()
+        self._held = False
 
     def write(self, text: bytes) -> None:
+        self._held = True
         self._packer.write(text)
 
     def flush(self) -> None:
         now = self._clock.monotonic()
-        if now - self._flushed >= HELD:
-            self._flushed = now
+        if self._held and now - self._flushed >= HELD:
+            self._flushed, self._held = now, False
             self._packer.flush()
             self._raw.flush()
 

@@ -93,8 +93,8 @@ def lines(path: str | Path) -> Iterator[tuple[int, bytes, bool]]:
 
 
 class RecordingWriter:
-    """Appends records to a file, each batch handed to the operating system at once (compressed: at
-    least once a second).
+    """Appends records to a file, each batch handed to the operating system at once (compressed:
+    once a second, by :meth:`write` or :meth:`flush`).
 
     What comes before :meth:`begin` is kept back until then; what comes after :meth:`close` is
     ignored. A torn last line that an earlier run left is removed first. Nobody else can write to
@@ -199,7 +199,8 @@ class RecordingWriter:
         header = self._header
         last_ns = records[-1].ns if records else None
         if header is not None and rotation.due(self._size, self._since_ns, last_ns):
-            self._drop()
+            if not self._closed():
+                return
             try:
                 self._open()
             except UsageError as error:
@@ -214,14 +215,34 @@ class RecordingWriter:
             elif isinstance(record, Closed):
                 self._links.pop(record.connection, None)
 
+    def flush(self) -> None:
+        """Hand on what has waited long enough, though nothing follows it."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self._fail(error)
+
     def _fail(self, error: OSError) -> None:
         reason = error.strerror or str(error)
-        self.failure = RecordingFailed(
-            f"can't write {self._path} any more: {reason}; {self.frames} frames are safe in it"
-        )
+        safe = f"{self.frames} frames are safe in it"
+        if compressed.is_compressed(self._path):
+            safe = "what came until a second before is safe in it"
+        self.failure = RecordingFailed(f"can't write {self._path} any more: {reason}; {safe}")
         self.failure.__cause__ = error
         log.warning("recording ends: %s", self.failure)
         self._drop()
+
+    def _closed(self) -> bool:
+        """Close the file; whether it took all of what was still to be compressed."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except OSError as error:
+            self._fail(error)
+            return False
+        return True
 
     def _drop(self) -> None:
         """Close the file; what it couldn't take is in its buffer, and gone."""
@@ -237,7 +258,7 @@ class RecordingWriter:
         """
         if self._file is not None and self._early is None:
             self._write(End(self._clock.time_ns()))
-        self._drop()
+        self._closed()
         if self.failure is not None and not self._told:
             self._told = True
             raise self.failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.model.symbol_patterns import is_pattern
+from ccrs_core.recordings.compressed import ASKED
 from ccrs_core.recordings.files import RecordingWriter
 from ccrs_core.recordings.format import Header
 from ccrs_core.recordings.parts import Rotation
@@ -129,9 +131,26 @@ async def _recording(
                 writer.begin(header)  # not before: what can't be subscribed to leaves no trace
                 # Ended before the feed is: unsubscribing is not the recording's business.
                 with writer:
-                    yield Recording(client, feed, writer)
+                    async with handing_on(writer):
+                        yield Recording(client, feed, writer)
     finally:
         writer.discard()
+
+
+@asynccontextmanager
+async def handing_on(writer: RecordingWriter) -> AsyncIterator[None]:
+    """See that what came is in the file a second later, though nothing follows it."""
+
+    async def again_and_again() -> None:
+        while True:
+            await asyncio.sleep(ASKED)
+            writer.flush()
+
+    task = asyncio.create_task(again_and_again())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 async def header_of(

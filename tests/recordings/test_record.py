@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ccrs_core import (
     Channel,
     ExtraNotInstalled,
     Interest,
+    RecordingFailed,
     TopOfBook,
     UsageError,
     book,
@@ -29,14 +32,29 @@ from ccrs_core import (
 from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
 from ccrs_core.extensions import exchanges as plugins
 from ccrs_core.extensions import extras
+from ccrs_core.recordings import compressed
 from ccrs_core.recordings.files import RecordingWriter, read
 from ccrs_core.recordings.format import Header, Opened, Received
-from ccrs_core.recordings.parts import parts_of
+from ccrs_core.recordings.parts import Rotation, parts_of
 from ccrs_core.transport.memory import START_NS, MemoryTransport, VirtualClock, run
 from tests.toy import Toy, ToyServer
 
 INTERESTS = (top_of_book("BTC/USD"), book("BTC/USD"), trades("BTC/USD"))
 SUFFIXES = ("", ".gz", ".zst")
+VERSIONS: dict[str, Any] = {
+    "exchange_version": "1",
+    "core_version": "1",
+    "environment": "test",
+    "subscriptions": (),
+}
+
+
+class StandingClock:
+    def time_ns(self) -> int:
+        return START_NS
+
+    def monotonic(self) -> float:
+        return 0.0
 
 
 def recorded(
@@ -177,6 +195,50 @@ def test_a_file_that_breaks_off_is_played_up_to_there_and_the_log_says_so(
             assert "breaks off" in caplog.text
     assert lengths == sorted(lengths)
     assert suffix or lengths[-1] > len(live) // 2
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_what_came_is_in_a_compressed_file_a_second_later_though_nothing_follows(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"day.jsonl{suffix}"
+    server, found = ToyServer(), []
+
+    async def main() -> None:
+        to = {"transport": MemoryTransport(server), "clock": VirtualClock()}
+        async with record(Toy(), top_of_book("BTC/USD"), to=path, **to) as recording:
+            await recording.feed.ready()
+            for moment in (0.1, 0.5, 0.9):
+                await asyncio.sleep(moment)
+                server.tick("top.BTC")
+                await asyncio.sleep(1.01)
+                # As a kill would leave it.
+                killed = path.with_name(f"{moment}.jsonl{suffix}")
+                killed.write_bytes(path.read_bytes())
+                found.append((len(list(replay(killed, exchange=Toy()))), recording.frames))
+
+    run(main())
+    counts = [events for events, _ in found]
+    assert counts == [2, 3, 4], found
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("rotation", [None, Rotation(bytes=900)])
+def test_a_disk_that_is_full_when_a_compressed_file_ends_fails_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, rotation: Rotation | None
+) -> None:
+    full = partial(open, "/dev/full", "wb")
+    monkeypatch.setattr(compressed, "open", lambda *_: full(), raising=False)
+    path = tmp_path / f"day.jsonl{suffix}"
+    writer = RecordingWriter(path, rotation=rotation, clock=StandingClock())
+    writer.begin(Header(ns=START_NS, exchange="toy", **VERSIONS))
+    for number in range(10 if rotation else 1):
+        writer.write(Received(START_NS + number, 1, b"x" * 200))
+    assert (writer.failure is not None) == bool(rotation)
+    with pytest.raises(RecordingFailed, match="No space left on device; what came until a second"):
+        writer.close()
+    writer.close()
 
 
 def test_damage_is_told(tmp_path: Path) -> None:

@@ -226,6 +226,8 @@ async def _record(
     seconds: float | None,
     count: int | None,
 ) -> None:
+    from ccrs_core.recordings.recorder import handing_on
+
     # Only what the transport writes down matters: of the feed the newest will do.
     feed = client.subscribe(*interests, connections=header.connections, policy="conflate")
     limit = asyncio.timeout(seconds)
@@ -234,7 +236,8 @@ async def _record(
             writer.begin(header)  # not before: what can't be subscribed to leaves no trace
             # Ended before the feed is: unsubscribing and closing are not the recording's business.
             with writer:
-                await _follow(feed, writer, count)
+                async with handing_on(writer):
+                    await _follow(feed, writer, count)
     except TimeoutError:
         if not limit.expired():
             raise
