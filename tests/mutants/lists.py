@@ -153,6 +153,7 @@ class OkxPeeksAtTheFirst(Okx):
 
 # --- lists in answers -----------------------------------------------------------------------------
 ANSWERS = "test_lists_in_answers_may_be_short_and_in_any_order"
+ROWS_OF_ANSWERS = "test_a_strange_row_of_an_answer_takes_none_of_the_others_away"
 
 Change = Callable[[Any, list[Any], Answer[Any]], Answer[Any]]
 
@@ -253,3 +254,27 @@ class BybitListLosesOneTurnedRound(Bybit):
     """Which row isn't an instrument is told by its place in the list."""
 
     endpoints: ClassVar[Any] = listing(Bybit, GetInstruments, _of_bybit, _without_the_first)
+
+
+def _whole_or_nothing(request: Any, rows: list[Any], answer: Answer[Any]) -> Answer[Any]:
+    if answer.left_out:
+        raise DecodeError("malformed rates", b"")
+    return answer
+
+
+def _in_silence(request: Any, rows: list[Any], answer: Answer[Any]) -> Answer[Any]:
+    return attrs.evolve(answer, left_out=0)
+
+
+@caught_by(ROWS_OF_ANSWERS)
+class BybitFundingWholeOrNothing(Bybit):
+    """One rate that can't be read takes all others away."""
+
+    endpoints: ClassVar[Any] = listing(Bybit, GetFundingHistory, _of_bybit, _whole_or_nothing)
+
+
+@caught_by(ROWS_OF_ANSWERS)
+class OkxCandlesLeftOutInSilence(Okx):
+    """Candles that can't be read are left out, and nobody is told."""
+
+    endpoints: ClassVar[Any] = listing(Okx, GetCandles, _of_okx, _in_silence)

@@ -1,8 +1,8 @@
-"""Answers that list rows (2): in another order, one row, none."""
+"""Answers that list rows (1, 2): with a strange one, in another order, one row, none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -25,6 +25,8 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel
 
+_STRANGE: Sequence[Any] = ({}, None, "x")
+"""Rows that no exchange means to send."""
 _COUNT, _PAGES = 12, 2500
 """Rows that are asked for, on one page and on several."""
 _LIVED = 5.0
@@ -41,17 +43,45 @@ class AnswerListProperties:
         """The rows of an answer in another order make the same answer, oldest first where rows have
         times, and the same next page; one row makes an answer of one, and none an empty one."""
         tried = False
-        for market in subject.markets:
-            instrument = subject.instrument(market)
-            line = subject.line()
-            listing = subject.listings.get((market, instrument.native))
-            if listing is not None:
-                line.venue.market(listing)
-            line.venue.advance(line.venue.now_ns + round(_LIVED * 1e9))
-            for request in _requests(subject, instrument):
-                tried |= _any_order(line, request)
+        for page, usual in _listed(subject):
+            tried = True
+            _any_order(page, usual)
         if not tried:
             subject.undeclared("request that is answered by a list")
+
+    @proves(1, against=Against.NOTHING, quick=False)
+    def test_a_strange_row_of_an_answer_takes_none_of_the_others_away(
+        self, subject: Subject
+    ) -> None:
+        """A row that can't be read is left out of an answer and counted, whatever it is; the others
+        are there, and the next page follows from them."""
+        tried = False
+        for page, usual in _listed(subject):
+            if len(page.rows) > 2:
+                tried = True
+                for strange in _STRANGE:
+                    _one_is_strange(page, usual, strange)
+        if not tried:
+            subject.undeclared("request that is answered by a list")
+
+
+def _listed(subject: Subject) -> Iterator[tuple[_Page, Answer[Any]]]:
+    """Pages that list rows, and what they say."""
+    for market in subject.markets:
+        instrument = subject.instrument(market)
+        line = subject.line()
+        listing = subject.listings.get((market, instrument.native))
+        if listing is not None:
+            line.venue.market(listing)
+        line.venue.advance(line.venue.now_ns + round(_LIVED * 1e9))
+        for request in _requests(subject, instrument):
+            endpoint = line.exchange.endpoints[type(request)]
+            response = line.http(endpoint.encode(request, None))
+            usual = endpoint.decode(request, response, line.received_time_ns, None)
+            if isinstance(usual.value, list) and usual.value:
+                page = _page(line, request, response, len(usual.value) + usual.left_out)
+                if page is not None:
+                    yield page, usual
 
 
 def _paged_market(subject: Subject) -> Market | None:
@@ -111,16 +141,26 @@ class _Page:
             ) from error
 
 
-def _any_order(line: Line, request: Request[Any]) -> bool:
-    """Fails unless a request's answer may have its rows in any order; whether it lists any."""
-    endpoint = line.exchange.endpoints[type(request)]
-    response = line.http(endpoint.encode(request, None))
-    usual: Answer[Any] = endpoint.decode(request, response, line.received_time_ns, None)
-    if not isinstance(usual.value, list) or not usual.value:
-        return False
-    page = _page(line, request, response, len(usual.value) + usual.left_out)
-    if page is None:
-        return False
+def _one_is_strange(page: _Page, usual: Answer[Any], strange: Any) -> None:
+    """Fails unless a strange row in the middle is all that is left out."""
+    middle = len(page.rows) // 2
+    rows = [*page.rows[:middle], strange, *page.rows[middle + 1 :]]
+    what = f"an answer to {page.request} of {len(rows)} rows, one of which is {strange!r},"
+    found = page.read(rows)
+    assert found.left_out + len(found.value) == len(rows), (
+        f"{what} brings {len(found.value)} and leaves out {found.left_out}: what is lost in "
+        "silence is missed by nobody. Read rows by ccrs_core.wire.read_rows"
+    )
+    assert found.left_out > 0, f"{what} brings {len(found.value)} and leaves none out"
+    changed = [each for each in found.value if each not in usual.value]
+    assert not changed, f"{what} tells {changed[0]}, which isn't told without it"
+    assert found.cursor == usual.cursor, (
+        f"{what} goes on at {found.cursor!r} instead of {usual.cursor!r}"
+    )
+
+
+def _any_order(page: _Page, usual: Answer[Any]) -> None:
+    """Fails unless an answer may have its rows in any order."""
     shuffled = list(page.rows)
     Random(0).shuffle(shuffled)
     for order in (page.rows[::-1], shuffled):
@@ -133,16 +173,15 @@ def _any_order(line: Line, request: Request[Any]) -> bool:
                 continue  # it may be one that can't be read
             raise
         assert len(one.value) + one.left_out == 1, (
-            f"an answer to {request} of one row is read as {len(one.value)}: {one.value}"
+            f"an answer to {page.request} of one row is read as {len(one.value)}: {one.value}"
         )
         if one.value:
             assert one.value[0] in usual.value, (
-                f"a row of an answer to {request} is read as {one.value[0]} where it stands alone, "
-                "and otherwise among others: each row must be read for itself"
+                f"a row of an answer to {page.request} is read as {one.value[0]} where it stands "
+                "alone, and otherwise among others: each row must be read for itself"
             )
     none = page.read([])
-    assert none.value == [], f"an answer to {request} without rows is read as {none.value}"
-    return True
+    assert none.value == [], f"an answer to {page.request} without rows is read as {none.value}"
 
 
 def _page(line: Line, request: Request[Any], response: HttpResponse, count: int) -> _Page | None:

@@ -410,9 +410,9 @@ def _read_funding(
     request: GetFundingHistory, body: Body, received_time_ns: int, cursor: str | None
 ) -> Answer[list[Funding]]:
     rows = body["result"]["list"]
-    read = row_reader(FUNDING, request.instrument, received_time_ns)
-    rates = [rate for rate in map(read, rows[::-1]) if within(request, rate.funding_time_ns)]
-    return Answer(oldest_first(rates), _next_funding(request, rows, ns_of_ms(body["time"])))
+    found = read_rows(rows, row_reader(FUNDING, request.instrument, received_time_ns))
+    rates = [rate for rate in found.values if within(request, rate.funding_time_ns or 0)]
+    return found.answer(oldest_first(rates), _next_funding(request, rows, ns_of_ms(body["time"])))
 
 
 def _next_funding(request: GetFundingHistory, rows: Any, now_ns: int) -> str | None:
@@ -420,7 +420,8 @@ def _next_funding(request: GetFundingHistory, rows: Any, now_ns: int) -> str | N
 
     Bybit pays every 1 to 8 hours, and changes that: only the longest interval bounds how far.
     """
-    oldest_ns = min((ns_of_ms(row["fundingRateTimestamp"]) for row in rows), default=0)
+    times = read_rows(rows, lambda row: ns_of_ms(row["fundingRateTimestamp"])).values
+    oldest_ns = min(times, default=0)
     first_ns = request.start_ns
     if first_ns is None:
         end_ns = now_ns if request.end_ns is None else min(request.end_ns, now_ns)

@@ -192,6 +192,11 @@ def _trades(request: GetTradeHistory, cursor: str | None) -> HttpRequest:
     return get("market/history-trades", *query, ("limit", TRADES_LIMIT))
 
 
+def _place(row: Any) -> tuple[int, int]:
+    """Where a row lies: its time, and its number."""
+    return ns_of_ms(row["ts"]), int(spelled(row["tradeId"]))
+
+
 def _read_trades(
     request: GetTradeHistory, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[Trade]]:
@@ -200,9 +205,9 @@ def _read_trades(
     wanted = [trade for trade in trades if within(request, trade.exchange_time_ns or 0)]
     further = None
     if len(data) >= TRADES_LIMIT:
-        oldest = min(data, key=lambda row: (ns_of_ms(row["ts"]), int(row["tradeId"])))
-        if ns_of_ms(oldest["ts"]) >= request.start_ns:
-            further = spelled(oldest["tradeId"])
+        oldest_ns, number = min(read_rows(data, _place).values)
+        if oldest_ns >= request.start_ns:
+            further = str(number)
     return found.answer(wanted, further)
 
 

@@ -429,7 +429,7 @@ def _next_funding(request: GetFundingHistory, data: list[Any], cursor: str | Non
     they were paid and the number of rates still wanted."""
     if len(data) < FUNDING_LIMIT:
         return None
-    oldest_ns = min(ns_of_ms(row["fundingTime"]) for row in data)
+    oldest_ns = min(read_rows(data, lambda row: ns_of_ms(row["fundingTime"])).values)
     wanted = request.limit if cursor is None else int(cursor.partition(":")[2])
     if request.start_ns is None:
         wanted -= len(data)
