@@ -248,22 +248,18 @@ class Placement:
         return interest, subscription, route
 
     def _check_twice(self, feed: Feed, resolved: Sequence[Resolved]) -> None:
-        """Refuse two depths of one stream in one feed: its updates don't say whose they are."""
-        placed = self._placed.get(feed, {})
-        known = {identity(subscription): interest for interest, (subscription, _) in placed.items()}
-        for interest, subscription, _ in resolved:
-            other = known.setdefault(identity(subscription), interest)
+        """Refuse two books of a symbol in one feed, and all else of which updates, losses and
+        notices wouldn't say whose they are."""
+        asked = [(interest, sub) for interest, (sub, _) in self._placed.get(feed, {}).items()]
+        known: dict[Hashable, Interest] = {}
+        for interest, sub in (*asked, *((interest, sub) for interest, sub, _ in resolved)):
+            book = interest.channel is Channel.BOOK
+            other = known.setdefault(("book", interest.symbol) if book else identity(sub), interest)
             if other != interest:
+                what = "one book of a symbol" if book else "one of these"
                 raise UsageError(
-                    f"a feed has one book of a stream, and {subscription} brings {other.depth} as "
-                    f"well as {interest.depth} levels: take another feed for one of them"
-                )
-        books = {each.symbol: each.rpi for each in placed if each.channel is Channel.BOOK}
-        for interest in (each for each, *_ in resolved if each.channel is Channel.BOOK):
-            if books.setdefault(interest.symbol, interest.rpi) != interest.rpi:
-                raise UsageError(
-                    f"a feed has the book of {interest.symbol} with orders of retail price "
-                    "improvement or without: take another feed for the other one"
+                    f"a feed has {what}, and {interest} would come beside {other}: take another "
+                    "feed for it"
                 )
 
     def _check_room(self, feed: Feed, resolved: Sequence[Resolved]) -> None:

@@ -248,8 +248,9 @@ class Feed:
             raise self._errors.popleft()
 
     def book(self, symbol: str, depth: int | None = None) -> OrderBook:
-        """The live order book of a symbol that this feed subscribes to. It is always as new as the
-        last frame received, and so may be ahead of the events still waiting in the feed.
+        """The live order book of a symbol that this feed subscribes to, of which it has one (by
+        ``depth`` you may say which one you expect). It is always as new as the last frame received,
+        and so may be ahead of the events still waiting in the feed.
 
         :raises UsageError: where the feed has no book of that symbol (and depth).
         """

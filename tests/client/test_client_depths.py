@@ -102,6 +102,21 @@ async def test_the_smallest_stream_that_has_enough_levels_brings_them() -> None:
 
 
 @scenario
+async def test_one_feed_has_one_book_of_a_symbol_whatever_streams_bring_others() -> None:
+    async with world(book("BTC/USD", 10), exchange=Two()) as seen:
+        for other in (book("BTC/USD", 20), book("*/USD", 20)):
+            with pytest.raises(UsageError, match="one book of a symbol, and book 20 of BTC/USD"):
+                await seen.feed.subscribe(other)
+        assert seen.feed.subscribed == (book("BTC/USD", 10),)
+        with pytest.raises(UsageError, match="another feed"):
+            async with seen.client.subscribe(book("ETH/USD", 10), book("ETH/USD", 20)):
+                pass
+        await seen.feed.unsubscribe(book("BTC/USD", 10))
+        await seen.feed.subscribe(book("BTC/USD", 20))
+        assert seen.feed.book("BTC/USD").depth == 20
+
+
+@scenario
 async def test_one_feed_has_one_depth_of_a_stream() -> None:
     async with world(book("BTC/USD", 5)) as seen:
         with pytest.raises(UsageError, match="another feed"):

@@ -395,17 +395,25 @@ async def _answered(world: World, request: Request[Any], jump: float) -> None:
 
 
 def many(
-    subject: Subject, market: Market, count: int, route: Route | None = None
+    subject: Subject,
+    market: Market,
+    count: int,
+    route: Route | None = None,
+    *,
+    every_depth: bool = False,
 ) -> list[Subscription]:
-    """So many subscriptions of a market (and route), of all channels, instruments, depths and
-    intervals; fewer where there are no more."""
+    """So many subscriptions of a market (and route), of all channels, instruments and intervals;
+    fewer where there are no more. Of a book each instrument's has another depth, for one feed has
+    one of them; or each has every one."""
     exchange = subject.exchange
     capabilities = exchange.capabilities
     found: dict[Subscription, None] = {}
     channels = [c for c in Channel if c in capabilities.channels[market]]
-    for instrument in subject.some_instruments(market, count):
+    for at, instrument in enumerate(subject.some_instruments(market, count)):
         for channel in channels:
             depths = capabilities.book_depths.get(market, ()) if channel is Channel.BOOK else ()
+            if depths and not every_depth:
+                depths = (depths[at % len(depths)],)
             intervals = capabilities.intervals if channel is Channel.CANDLES else ()
             for depth in depths or (None,):
                 for interval in intervals or (None,):

@@ -353,7 +353,7 @@ def _messages(subject: Subject, fact: LimitFact, route: Route, sub: Subscription
 def _topics(subject: Subject, fact: LimitFact, route: Route, sub: Subscription) -> Iterator[str]:
     codec = subject.exchange.codec(route)
     named: dict[str, Subscription] = {}
-    for each in many(subject, sub.instrument.market, 3000, route):
+    for each in many(subject, sub.instrument.market, 3000, route, every_depth=True):
         if codec.request_kind(each) == codec.request_kind(sub):
             named.setdefault(codec.topic(each), each)
     subs = list(named.values())
