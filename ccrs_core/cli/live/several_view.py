@@ -23,7 +23,9 @@ BEST = "◆"
 """Beside the price that no other exchange betters."""
 
 _FEW = 30
-"""Samples below which a lead says little."""
+"""Samples below which a lead says little,"""
+_FEWEST = 10
+"""and nothing at all."""
 
 Written = Callable[[Decimal | None], str]
 """How prices of one symbol are written."""
@@ -170,7 +172,7 @@ def _quote(
         price(spread),
         form.NONE if spread is None or middle is None else _bps(spread, middle),
         _lead(at) if several else "",
-        "" if at.lead.first is None or not several else f"{at.lead.first:.0%}",
+        _first(at) if several else "",
         form.NONE if age is None else watch_latency.duration(age),
         form.rate(pace),
         form.ms(p50),
@@ -188,12 +190,18 @@ def _shown(price: str, mark: str, colour: str, fresh: bool) -> Text:
 def _lead(at: ExchangeQuote) -> Text:
     """How far ahead of the others its price is, on average."""
     mean = at.lead.mean_ns
-    if mean is None:
+    if mean is None or at.lead.samples < _FEWEST:
         return Text(form.NONE, style=DIM)
     sign, colour = ("+", "green") if mean > 0 else ("-", "yellow") if mean < 0 else ("", "")
     if at.lead.samples < _FEW:
         colour = DIM
     return Text(f"{sign}{watch_latency.duration(round(abs(mean)))}", style=colour)
+
+
+def _first(at: ExchangeQuote) -> str:
+    """How often its price moved first."""
+    share = at.lead.first
+    return "" if share is None or at.lead.samples < _FEWEST else f"{share:.0%}"
 
 
 def _state(at: ExchangeQuote) -> Text:
