@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ from ccrs_core.model.subscriptions import (
     Channel,
     Interest,
 )
+from ccrs_core.model.times import nanoseconds
 from ccrs_core.several.names import is_qualified, qualified, split
 
 if TYPE_CHECKING:
@@ -36,6 +38,35 @@ NAMES = {
     if channel not in ACCOUNT_CHANNELS | MARKET_CHANNELS
 }
 """Channels as the command line calls them."""
+
+
+class TimeType(click.ParamType[int]):
+    """A time: ISO 8601, in UTC unless it says otherwise, or nanoseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip()
+        what = param.opts[0] if param is not None else "a time"
+        try:
+            if text.isascii() and text.isdecimal() and len(text) > 8:
+                found = nanoseconds(what, int(text))
+            else:
+                moment = datetime.fromisoformat(text)
+                aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
+                found = nanoseconds(what, aware)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        except ValueError:
+            self.fail(
+                f"{value!r} is no time: say 2026-01-01, 2026-01-01T12:30, or nanoseconds",
+                param,
+                ctx,
+            )
+        assert found is not None
+        return found
 
 
 class ChannelType(click.ParamType[Channel]):

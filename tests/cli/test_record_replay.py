@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,7 @@ def test_several_exchanges_are_recorded_into_one_folder_and_played_back(
     arguments += ["--environment", "emulator"]
     assert run([*arguments, "-o", str(folder), "--compress", "gz"]) == 0
     told = capsys.readouterr().err
+    shown: dict[str, list[dict[str, Any]]] = {}
     for name in ("bybit", "okx"):
         path = folder / f"{name}.jsonl.gz"
         assert path.read_bytes()[:2] == b"\x1f\x8b", "it is compressed really"
@@ -215,6 +217,32 @@ def test_several_exchanges_are_recorded_into_one_folder_and_played_back(
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         symbols = {"bybit": {"BTC/USDT", "ETH/USDT"}, "okx": {"ETH/USDT"}}[name]
         assert {event["symbol"] for event in events} == symbols
+        shown[name] = events
+    (folder / "notes.txt").write_text("a fine day")
+    (folder / "broken-off.jsonl").write_text("")
+    assert run(["replay", str(folder), "--json"]) == 0
+    out = capsys.readouterr().out
+    merged = [json.loads(line) for line in out.splitlines()]
+    times = [event["received_time_ns"] for event in merged]
+    assert times == sorted(times)
+    for name, events in shown.items():
+        assert [event for event in merged if event["exchange"] == name] == events
+    middle = times[len(times) // 2]
+    bounds = ["--from", str(middle), "--to", str(times[-1])]
+    assert run(["replay", str(folder), "--json", *bounds]) == 0
+    part = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert part == [e for e in merged if middle <= e["received_time_ns"] < times[-1]]
+    assert run(["replay", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "bybit.jsonl.gz" in out
+    assert "okx.jsonl.gz" in out
+    for wrong, said in (
+        (["replay", "bybit", str(folder)], "was recorded from okx, not from bybit"),
+        (["replay", "bybit"], "name the files to replay"),
+        (["replay", str(folder), "--from", "2026-01-02", "--to", "2026-01-01"], "--from must not"),
+    ):
+        assert run(wrong) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
     assert run([*arguments, "-o", str(folder), "--compress", "gz"]) == 2
     assert "exists" in capsys.readouterr().err
     for wrong, said in (

@@ -297,6 +297,33 @@ def test_several_recordings_are_merged_by_time_and_books_know_nothing_of_what_co
         playing.book("ETH/USD")
 
 
+def test_a_folder_stands_for_the_recordings_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "day"
+    folder.mkdir()
+    with pytest.raises(UsageError, match="holds no recordings"):
+        replay(folder, exchange=Toy())
+    live = recorded(folder / "toy.jsonl.gz", rotate_bytes=900)
+    assert len(list(folder.iterdir())) > 2
+    (folder / "notes.txt").write_text("a fine day")
+    (folder / "empty.jsonl").touch()
+    assert list(replay(folder, exchange=Toy())) == live
+    assert list(replay(folder, folder / "toy.jsonl.gz", exchange=Toy())) == live
+
+
+def test_a_replay_says_where_it_is_and_which_books_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    recorded(path, interests=[book("BTC/USD")])
+    playing = replay(path, exchange=Toy())
+    assert repr(playing) == "<Replayed day.jsonl: not begun>"
+    last = list(playing)[-1]
+    assert last.received_time_ns == playing.time_ns
+    assert repr(playing).startswith("<Replayed day.jsonl: at 20")
+    with pytest.raises(UsageError, match="there is exchange='toy' with depth="):
+        playing.book("BTC/USD", 7)
+    with pytest.raises(UsageError, match=r"say book\('BTC/USD', exchange='toy'\)"):
+        playing.book("toy:BTC/USD")
+
+
 def test_two_never_write_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
     with RecordingWriter(path), pytest.raises(UsageError, match="being written by another"):

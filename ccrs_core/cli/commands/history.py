@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import UsageError
 from ccrs_core.model.histories import Series
 from ccrs_core.model.subscriptions import INTERVALS
-from ccrs_core.model.times import nanoseconds, shown, stretch
+from ccrs_core.model.times import shown, stretch
 from ccrs_core.several.names import qualified, split
 
 if TYPE_CHECKING:
@@ -29,35 +28,6 @@ if TYPE_CHECKING:
 _KEEP_ROWS = 20_000
 _KEEP_SECONDS = 5.0
 """So often what has come is kept for good."""
-
-
-class TimeType(click.ParamType[int]):
-    """A time: ISO 8601, in UTC unless it says otherwise, or nanoseconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        text = str(value).strip()
-        what = param.opts[0] if param is not None else "a time"
-        try:
-            if text.isascii() and text.isdecimal() and len(text) > 8:
-                found = nanoseconds(what, int(text))
-            else:
-                moment = datetime.fromisoformat(text)
-                aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
-                found = nanoseconds(what, aware)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-        except ValueError:
-            self.fail(
-                f"{value!r} is no time: say 2026-01-01, 2026-01-01T12:30, or nanoseconds",
-                param,
-                ctx,
-            )
-        assert found is not None
-        return found
 
 
 class SeriesType(click.ParamType[Series]):
@@ -95,8 +65,10 @@ class SeriesType(click.ParamType[Series]):
     type=click.Choice(list(INTERVALS)),
     help="Of candles (1m unless told) and open interest (1h).",
 )
-@click.option("--from", "start", type=TimeType(), required=True, help="2026-01-01[T12:30], UTC.")
-@click.option("--to", "end", type=TimeType(), help="The end, which isn't included; now.")
+@click.option(
+    "--from", "start", type=options.TimeType(), required=True, help="2026-01-01[T12:30], UTC."
+)
+@click.option("--to", "end", type=options.TimeType(), help="The end, which isn't included; now.")
 @click.option(
     "-o",
     "--output",

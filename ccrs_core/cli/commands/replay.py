@@ -6,10 +6,11 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from ccrs_core.cli import completion, form, interrupts, options
@@ -17,20 +18,26 @@ from ccrs_core.cli.output import note, progress
 from ccrs_core.errors import UsageError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
+from ccrs_core.several.names import qualified
 
 if TYPE_CHECKING:
     from ccrs_core.cli.live.books import Books
+    from ccrs_core.cli.live.figures import Board
     from ccrs_core.model.events import AnyEvent
     from ccrs_core.model.orderbook import OrderBook
     from ccrs_core.recordings.replay import Replay, Step
+
+    Played = tuple[Replay, Step]
 
 _CHUNK = 256
 """Steps written at once where nothing has to be waited for."""
 
 
-@click.command("replay", short_help="Play a recording back through the same codecs and books.")
-@click.argument("exchange", shell_complete=completion.exchanges)
-@click.argument("path", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.command("replay", short_help="Play recordings back through the same codecs and books.")
+@click.argument("exchange", metavar="[EXCHANGE]", shell_complete=completion.exchanges)
+@click.argument("paths", metavar="FILE...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--from", "start", type=options.TimeType(), help="Show nothing before this time.")
+@click.option("--to", "end", type=options.TimeType(), help="Nor from this one on.")
 @click.option(
     "--speed",
     default="max",
@@ -63,7 +70,9 @@ _CHUNK = 256
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event.")
 def command(
     exchange: str,
-    path: Path,
+    paths: Sequence[Path],
+    start: int | None,
+    end: int | None,
     speed: str,
     market: str | None,
     channels: Sequence[Channel],
@@ -71,32 +80,60 @@ def command(
     snapshots: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Play FILE, recorded from EXCHANGE, back through the same codecs, races and books.
+    """Play FILEs, recorded from EXCHANGE, back through the same codecs, races and books.
+
+    Several are played in the order of their times; DIR stands for all recordings in it, and the
+    name that was given to one that rotated for all its files. EXCHANGE may be left out where they
+    tell: ccrs replay DIR.
 
     The output is the same every time, to the byte. FILE comes from ccrs record, or holds one raw
     frame per line, or lines of {"recv_ts": seconds, "raw": "frame"}; of those the kind of market is
     guessed unless --market tells it. What is not delivered is named at the end, stream by stream.
+    With --from, what came earlier is played unseen, and each book is shown as it stands then.
     """
-    from ccrs_core.recordings.replay import Replay
+    from ccrs_core.recordings.replayed import merged, opened
 
     pace = _pace(speed)
-    playing = Replay(
-        exchange,
-        path,
+    if start is not None and end is not None and start > end:
+        raise UsageError("--from must not be after --to")
+    name, files = _whose(exchange, paths)
+    playing = opened(
+        *files,
+        exchange=name,
         market=None if market is None else Market(market),
         channels=channels or None,
         snapshots=_named(snapshots),
     )
-    if playing.guessed and market is None:
-        found = ", ".join(sorted({s.instrument.market.value for s in playing.guessed}))
-        note(f"the file doesn't say what market it is of; taken for {found} (--market to change)")
+    for each in playing:
+        if name is not None and each.exchange.name != name:
+            raise UsageError(f"{each.path} was recorded from {each.exchange.name}, not from {name}")
+        if each.guessed and market is None:
+            found = ", ".join(sorted({s.instrument.market.value for s in each.guessed}))
+            what = "the file" if len(playing) == 1 else str(each.path)
+            note(f"{what} doesn't say what market it is of; taken for {found} (--market to change)")
+    steps = merged(playing, start, end)
     if as_json:
-        interrupts.run(_json(playing, levels, pace))
+        interrupts.run(_json(playing, steps, levels, pace))
     else:
         with interrupts.raising():
-            _people(playing, levels, pace)
-    if not playing.frames.total():
-        note(f"{path} holds no received frames: it was cut off, or nothing came")
+            _people(playing, steps, levels, pace)
+    for each in playing:
+        if not each.frames.total() and end is None:
+            note(f"{each.path} holds no received frames: it was cut off, or nothing came")
+
+
+def _whose(exchange: str, paths: Sequence[Path]) -> tuple[str | None, Sequence[Path]]:
+    """The exchange and the files of a call that may leave the exchange out."""
+    from ccrs_core.extensions import exchanges as plugins
+    from ccrs_core.recordings.parts import parts_of
+
+    first = Path(exchange)
+    there = first.exists() or bool(parts_of(first))
+    if there and (not paths or all(exchange != info.name for info in plugins.installed())):
+        return None, [first, *paths]
+    if not paths:
+        raise UsageError(f"name the files to replay: there is no file {exchange}")
+    return exchange, paths
 
 
 def _named(snapshots: Sequence[str]) -> dict[str, Path]:
@@ -121,112 +158,161 @@ def _pace(speed: str) -> float | None:
     return pace
 
 
-def _books(playing: Replay) -> Books:
-    from ccrs_core.cli.live.books import Books
+class _Books:
+    """:class:`Books` of each recording."""
 
-    def find(symbol: str) -> OrderBook:
-        return next(b for s, b in playing.books.items() if s.symbol == symbol)
+    def __init__(self) -> None:
+        self._of: dict[int, Books] = {}
 
-    return Books(find)
+    def follow(self, step: Played) -> Iterator[tuple[AnyEvent, OrderBook | None]]:
+        from ccrs_core.cli.live.books import Books
+
+        playing, events = step[0], step[1].events
+        books = self._of.get(id(playing))
+        if books is None:
+
+            def find(symbol: str) -> OrderBook:
+                return next(b for s, b in playing.books.items() if s.symbol == symbol)
+
+            books = self._of[id(playing)] = Books(find)
+        return books.follow(events)
 
 
-def _paced(steps: Iterable[Step], pace: float) -> Iterator[tuple[float, Step]]:
+def _paced(steps: Iterable[Played], pace: float) -> Iterator[tuple[float, Played]]:
     """Each step with the seconds to wait before it."""
     began = time.monotonic()
     first_ns: int | None = None
-    for step in steps:
+    for each in steps:
+        at_ns = each[1].time_ns
         if first_ns is None:
-            first_ns = step.time_ns
-        due = began + (step.time_ns - first_ns) / 1e9 / pace
-        yield max(due - time.monotonic(), 0.0), step
+            first_ns = at_ns
+        due = began + (at_ns - first_ns) / 1e9 / pace
+        yield max(due - time.monotonic(), 0.0), each
 
 
-async def _json(playing: Replay, levels: int, pace: float | None) -> None:
+async def _json(
+    playing: Sequence[Replay], steps: Iterable[Played], levels: int, pace: float | None
+) -> None:
     from ccrs_core.cli.commands.watch import encoded
     from ccrs_core.cli.output import Output
 
-    output, books = Output(), _books(playing)
+    output, books = Output(), _Books()
     waiting: list[bytes] = []
-    steps = ((0.0, step) for step in playing.steps())
-    for delay, step in steps if pace is None else _paced(playing.steps(), pace):
+    at_once = ((0.0, step) for step in steps)
+    for delay, step in at_once if pace is None else _paced(steps, pace):
         if delay:
             await asyncio.sleep(delay)
-        waiting += encoded(books.follow(step.events), levels)
+        waiting += encoded(books.follow(step), levels)
         if pace is not None or len(waiting) > _CHUNK:
             await output.write(b"".join(waiting))
             waiting.clear()
             await asyncio.sleep(0)  # for Ctrl-C: a file never makes it wait
     await output.write(b"".join(waiting))
-    if playing.dropped:
+    if any(each.dropped for each in playing):
         note(f"not delivered: {', '.join(f'{n:,} of {what}' for what, n in _dropped(playing))}")
 
 
-def _dropped(playing: Replay) -> list[tuple[str, int]]:
+def _dropped(playing: Sequence[Replay]) -> list[tuple[str, int]]:
     """The streams of which frames weren't delivered, those with the most first."""
-    shown = Counter({form.printable(what): n for what, n in playing.dropped.items()})
+    shown: Counter[str] = Counter()
+    for each in playing:
+        for what, n in each.dropped.items():
+            shown[form.printable(what)] += n
     return shown.most_common()
 
 
-def _people(playing: Replay, levels: int, pace: float | None) -> None:
+def _exchanges(playing: Sequence[Replay]) -> list[str]:
+    return sorted({each.exchange.name for each in playing})
+
+
+def _file_names(playing: Sequence[Replay]) -> str:
+    more = f" and {len(playing) - 1} more" if len(playing) > 1 else ""
+    return f"{playing[0].path.name}{more}"
+
+
+def _people(
+    playing: Sequence[Replay], steps: Iterable[Played], levels: int, pace: float | None
+) -> None:
     from ccrs_core.cli.live.figures import Board
 
-    board, books = Board(), _books(playing)
+    board, books = Board(), _Books()
+    several = len(_exchanges(playing)) > 1
 
-    def take(events: Sequence[AnyEvent]) -> None:
-        board.take(list(books.follow(events)))
+    def take(step: Played) -> None:
+        followed = list(books.follow(step))
+        if several:
+            followed = [
+                (attrs.evolve(event, symbol=qualified(event.exchange, event.symbol)), book)
+                for event, book in followed
+            ]
+        board.take(followed)
 
     if pace is not None and sys.stdout.isatty():
-        _show(playing, board, take, levels, pace)
+        _show(playing, steps, board, take, levels, pace)
     else:
-        with progress(f"replaying {playing.path.name}") as spinner:
-            paced = _paced(playing.steps(), pace or float("inf"))
+        what = f"replaying {_file_names(playing)}"
+        with progress(what) as spinner:
+            paced = _paced(steps, pace or float("inf"))
             for frames, (delay, step) in enumerate(paced, start=1):
                 if delay:
                     time.sleep(delay)
-                take(step.events)
+                take(step)
                 if spinner is not None and frames % 1000 == 0:
-                    spinner.update(f"[dim]replaying {playing.path.name}  {frames:,} frames")
+                    spinner.update(f"[dim]{what}  {frames:,} frames")
     _summarise(playing, board.counts)
 
 
-def _show(playing: Replay, board: Any, take: Any, levels: int, pace: float) -> None:
+def _show(
+    playing: Sequence[Replay],
+    steps: Iterable[Played],
+    board: Board,
+    take: Callable[[Played], None],
+    levels: int,
+    pace: float,
+) -> None:
     from ccrs_core.cli.live.view import REDRAWS_PER_SECOND, LiveView
 
-    title = f"{playing.exchange.name} · {playing.path.name} · x{pace:g}"
+    title = f"{', '.join(_exchanges(playing))} · {_file_names(playing)} · x{pace:g}"
     with LiveView(board, lambda: None, title=title, levels=levels) as view:
         drawn = 0.0
-        for delay, step in _paced(playing.steps(), pace):
+        for delay, step in _paced(steps, pace):
             until = time.monotonic() + delay
             while (now := time.monotonic()) < until:
                 if now - drawn >= 1 / REDRAWS_PER_SECOND:
                     drawn = now
                     view.redraw()
                 time.sleep(max(min(until - time.monotonic(), 1 / REDRAWS_PER_SECOND), 0))
-            take(step.events)
+            take(step)
         view.redraw()
 
 
-def _summarise(playing: Replay, counts: Counter[str]) -> None:
+def _summarise(playing: Sequence[Replay], counts: Counter[str]) -> None:
     from rich.console import Console
 
     from ccrs_core.cli.live.view import summary
 
     console = Console()
-    frames = ", ".join(f"{count:,} {what}" for what, count in sorted(playing.frames.items()))
-    console.print(f"[bold]{playing.path.name}[/]  frames: {frames or 'none'}", highlight=False)
+    for each in playing:
+        frames = ", ".join(f"{count:,} {what}" for what, count in sorted(each.frames.items()))
+        console.print(f"[bold]{each.path.name}[/]  frames: {frames or 'none'}", highlight=False)
     rows = [(kind, f"{count:,}") for kind, count in sorted(counts.items())]
     console.print(summary(rows, "event", "count"))
-    if playing.dropped:
+    if any(each.dropped for each in playing):
         console.print()
         lost = [(what, f"{n:,}") for what, n in _dropped(playing)]
         console.print(summary(lost, "not delivered", "frames"))
-    books = playing.books
+    several = len(_exchanges(playing)) > 1
+    books = [
+        (qualified(each.exchange.name, s.symbol) if several else s.symbol, s.depth, book)
+        for each in playing
+        for s, book in each.books.items()
+    ]
     if not books:
         return
     console.print()
     lines = []
-    for subscription, book in books.items():
-        state = (f"{subscription.symbol} {subscription.depth}", book.state.value)
+    for symbol, depth, book in books:
+        state = (f"{symbol} {depth}", book.state.value)
         if not book.valid:
             lines.append((*state, *[form.NONE] * 4))
             continue
