@@ -52,12 +52,16 @@ class StagedWriter:
         self._question = orjson.loads(orjson.dumps({**question, "decimals": decimals}))
         self._folder = self.path.with_name(self.path.name + STAGE)
         self._parts = 0
+        self._kept = 0
+        """Rows of the last commit."""
         self._writer: FrameWriter | None = None
         self._lock: IO[bytes] | None = None
         self._begun = False
-        new = not self._folder.exists()
+        new = False
         try:
-            self._folder.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self._folder.mkdir()
+                new = True  # and nobody else's
             self._lock = _claimed(self._folder)
             self._begin()
             self._begun = True
@@ -77,6 +81,7 @@ class StagedWriter:
                 told = orjson.loads(file.read_bytes())
                 asked, state = told["question"], told["state"]
                 self._parts, self.rows = told["parts"], told["rows"]
+                self._kept = int(self.rows)
             except (ValueError, KeyError, TypeError):
                 raise UsageError(f"{file} can't be read: remove {self._folder}") from None
             if asked != self._question and not self.rows:
@@ -117,17 +122,21 @@ class StagedWriter:
     def commit(self, state: Any) -> None:
         """Keep what was written, whatever happens from now on. ``state`` is a value of JSON.
 
-        :raises RecordingFailed: where it can't be written.
+        :raises RecordingFailed: (or what a write raised) where it can't be written; ``rows`` are
+            those of the last commit again.
         """
         writer, self._writer = self._writer, None
+        rows, self.rows = self.rows, self._kept
         if writer is not None:
             writer.close()
             self._parts += 1
-        self.state = state
+        self.rows, self.state = rows, state
         try:
             self._note()
         except OSError as error:
+            self.rows = self._kept
             raise self._failed(error) from error
+        self._kept = rows
 
     def finish(self) -> None:
         """Make the file of its parts, and give it its name.
@@ -163,7 +172,7 @@ class StagedWriter:
         self._begun = False
         writer, self._writer = self._writer, None
         if writer is not None:
-            self.rows -= writer.rows
+            self.rows = self._kept
             writer.abandon()
         lock, self._lock = self._lock, None
         if lock is not None:

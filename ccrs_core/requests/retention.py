@@ -42,8 +42,8 @@ def check_retention(
     else:
         return
     raise Unsupported(
-        f"{exchange} tells {name} of the last {length} alone, at present since {shown(told)}: what "
-        f"is asked for {asked} is gone. Ask from {told} ns on"
+        f"{exchange} tells {name} of the last {length} alone: what is asked for {asked} is gone. "
+        f"Ask from {shown(told)} on ({told} ns)"
     )
 
 

@@ -5,7 +5,8 @@
     python examples/programs/history_to_parquet.py --environment mainnet --symbol ETH/USDT
 
 Memory holds one page. Where the network fails in the middle, that page is asked for again: no
-candle is missing or there twice. `ccrs history` does the same from the command line.
+candle is missing or there twice. Broken off, it keeps nothing and begins anew; `ccrs history` does
+the same from the command line, and goes on where it was.
 """
 
 import argparse
@@ -65,7 +66,14 @@ def main(arguments=None):
                 chosen.environment,
             )
 
-    rows = asyncio.run(bounded())
+    try:
+        rows = asyncio.run(bounded())
+    except TimeoutError:
+        raise SystemExit(f"not whole after {chosen.seconds:g} s: nothing is kept") from None
+    except KeyboardInterrupt:
+        raise SystemExit("broken off: nothing is kept") from None
+    except ccrs_core.CcrsError as error:
+        raise SystemExit(f"given up: {error}") from None
     print(f"{rows} candles in {chosen.output}")
     return rows
 

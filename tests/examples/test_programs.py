@@ -71,6 +71,14 @@ def test_a_history_is_whole_in_its_parquet_file(
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_history_that_takes_too_long_says_so_and_leaves_no_file(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    asked = ["--days", "2000", "--seconds", "0.2", "--output", str(tmp_path / "candles.parquet")]
+    with pytest.raises(SystemExit, match=r"not whole after 0\.2 s"):
+        load("history_to_parquet").main(asked)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_web_application_serves_prices_candles_and_its_health() -> None:
     module = load("web_app")
 

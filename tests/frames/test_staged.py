@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core import Funding, UsageError, from_json
+from ccrs_core import Funding, RecordingFailed, UsageError, from_json
 from ccrs_core.frames.staged import STAGE, StagedWriter
 
 ASKED = {"symbol": "BTC/USDT:USDT"}
@@ -89,6 +91,50 @@ def test_a_beginning_without_rows_is_in_nobodys_way(tmp_path: Path) -> None:
         writer.commit("of that one")
     with StagedWriter(path, Funding, question=ASKED) as writer:
         assert writer.state is None
+        writer.write([_row(1)])
+        writer.finish()
+    assert _read(path) == [1]
+
+
+def test_rows_that_a_commit_could_not_keep_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rates.jsonl"
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    failing = False
+    monkeypatch.setattr(os, "fsync", full)
+    with StagedWriter(path, Funding, question=ASKED) as writer:
+        writer.write([_row(1)])
+        writer.commit(1)
+        writer.write([_row(2), _row(3)])
+        failing = True
+        with pytest.raises(RecordingFailed, match="No space left"):
+            writer.commit(3)
+        assert (writer.rows, writer.state) == (1, 1)
+    failing = False
+    with StagedWriter(path, Funding, question=ASKED) as writer:
+        assert (writer.rows, writer.state) == (1, 1)
+        writer.write([_row(2)])
+        writer.finish()
+    assert _read(path) == [1, 2]
+
+
+def test_who_comes_second_leaves_the_first_ones_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rates.jsonl"
+    with StagedWriter(path, Funding, question=ASKED) as writer:
+        # Neither saw the other's folder when it looked.
+        monkeypatch.setattr(Path, "exists", lambda _: False)
+        with pytest.raises(UsageError, match="another process is writing"):
+            StagedWriter(path, Funding, question=ASKED)
+        monkeypatch.undo()
         writer.write([_row(1)])
         writer.finish()
     assert _read(path) == [1]

@@ -445,9 +445,9 @@ def test_a_stretch_of_time_is_answered_whole_and_not_cut_unless_a_limit_says_so(
         kept = plugin.endpoints[GetFundingHistory].retention
         since_ns = start_ns
         if kept is not None:
-            with pytest.raises(Unsupported, match=r"is gone. Ask from \d+ ns on") as refused:
+            with pytest.raises(Unsupported, match=r"is gone. Ask from 20.* on \(") as refused:
                 await fundings(start=start_ns)
-            since_ns = int(re.search(r"Ask from (\d+) ns", str(refused.value))[1])  # type: ignore[index]
+            since_ns = int(re.search(r"\((\d+) ns\)$", str(refused.value))[1])  # type: ignore[index]
         paid = await fundings(start=since_ns)
         assert len(paid) >= (end_ns - since_ns) // (8 * HOUR_NS)  # every eight hours at least
         assert since_ns <= paid[0].funding_time_ns <= since_ns + 8 * HOUR_NS

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
 from ccrs_bybit.rest import ALL, CONTRACTS, TRADE, TRADES_LIMIT, Body, get
 from ccrs_core import (
+    NS_PER_SECOND,
     Answer,
     Endpoint,
     GetOpenInterestHistory,
@@ -112,9 +114,10 @@ def _read_trades(
     whole = len(rows) < TRADES_LIMIT[request.instrument.market]
     since_ns = trades[0].exchange_time_ns or 0 if trades else 0
     if not whole and request.start_ns <= since_ns:
+        since = f"{datetime.fromtimestamp(since_ns // NS_PER_SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
         raise Unsupported(
             f"bybit tells only the latest {len(rows)} trades of {request.instrument.symbol}, at "
-            f"present those after {since_ns} ns: ask for no earlier ones"
+            f"present those after {since} ({since_ns} ns): ask for no earlier ones"
         )
     wanted = [trade for trade in trades if within(request, trade.exchange_time_ns or 0)]
     return found.answer(wanted)
