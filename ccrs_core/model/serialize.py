@@ -72,10 +72,15 @@ def _unknown(value: object) -> str | dict[str, Any]:
         return exact(value)
     if isinstance(value, Event):
         return to_dict(value)  # type: ignore[arg-type]
-    kind: Any = type(value)
-    if attrs.has(kind):
-        return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
+    if attrs.has(type(value)):
+        return _shown(value)
     raise TypeError(f"can't write {type(value).__name__} as JSON")
+
+
+def _shown(value: Any) -> dict[str, Any]:
+    """The fields of an object, without those that its text hides: they may be secrets."""
+    fields = attrs.fields(type(value))
+    return {each.name: getattr(value, each.name) for each in fields if each.repr is True}
 
 
 _FIELDS = {
@@ -105,6 +110,7 @@ def to_plain(value: Any) -> Any:
 
     Numbers of exact digits become text, enumerations their text, levels lists of pairs; instruments
     are nested. What :func:`to_json` writes, read again, is the same. :func:`from_dict` leads back.
+    What the ``repr`` of a value hides or shortens (secrets, passwords of proxies) is left out.
 
     :raises UsageError: for what isn't of such values.
     """
@@ -121,8 +127,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [to_plain(each) for each in value]
     if attrs.has(type(value)):
-        fields = attrs.fields(type(value))
-        return {each.name: to_plain(getattr(value, each.name)) for each in fields}
+        return {name: to_plain(each) for name, each in _shown(value).items()}
     raise UsageError(f"JSON holds no {type(value).__name__}")
 
 

@@ -17,11 +17,15 @@ from hypothesis import strategies as st
 
 from ccrs_core import (
     BookUpdate,
+    Credentials,
     Instrument,
     Level,
     Market,
+    Options,
     TickBand,
+    TransportOptions,
     UsageError,
+    Way,
 )
 from ccrs_core.model.serialize import (
     EVENTS,
@@ -181,3 +185,16 @@ def test_instruments_come_back_equal() -> None:
     )
     text = json.dumps(converter().unstructure(instrument))
     assert converter().structure(json.loads(text), Instrument) == instrument
+
+
+def test_secrets_are_left_out_of_whatever_is_written() -> None:
+    options = Options(
+        transport=TransportOptions(proxy="http://me:password@host:1"),
+        ways=(Way(proxy="http://me:password@other:1"),),
+    )
+    for value in (Credentials("the key", "the secret", "the passphrase"), options):
+        content = to_plain({"value": value, "several": [value]})
+        assert content == orjson.loads(to_json({"value": value, "several": [value]}))
+        for secret in ("the key", "the secret", "the passphrase", "password"):
+            assert secret not in str(content)
+    assert to_plain(options)["transport"]["connect_timeout"] == options.transport.connect_timeout
