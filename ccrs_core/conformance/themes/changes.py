@@ -14,11 +14,12 @@ from ccrs_core.conformance.workbench.coined import another_step
 from ccrs_core.conformance.workbench.line import Line
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Case, Subject
+from ccrs_core.contract.codec import Data
 from ccrs_core.contract.rest import GetInstruments
 from ccrs_core.emulator import EmulatedExchange, Listing
-from ccrs_core.model.events import Candle
-from ccrs_core.model.instruments import Instrument, Market, Side
-from ccrs_core.model.subscriptions import INTERVALS, Channel
+from ccrs_core.model.events import Candle, InstrumentNews
+from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market, Side
+from ccrs_core.model.subscriptions import INTERVALS, Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 
 _TURNS = 2
@@ -55,6 +56,16 @@ class ChangeProperties:
             _candle(subject, case)
 
     @proves(18)
+    def test_news_of_instruments_are_told(self, subject: Subject) -> None:
+        """Where a market is declared to tell of changed instruments, a status that changes, and
+        changes back, is told by its stream within five seconds; nothing is told of no change."""
+        told = [m for m in subject.markets if m in subject.exchange.capabilities.instrument_news]
+        if not told:
+            subject.undeclared("news of instruments")
+        for market in told:
+            _news(subject, market)
+
+    @proves(18)
     def test_a_change_of_any_rule_of_an_instrument_is_told(self, subject: Subject) -> None:
         """Each rule that an instrument states changes by a step while all others stand still: a
         fresh list has the new one, and nothing else about the instrument has changed."""
@@ -65,6 +76,33 @@ class ChangeProperties:
             if market in endpoint.markets:
                 for instrument in _some_of(subject, market):
                     _ruled(subject, instrument)
+
+
+def _news(subject: Subject, market: Market) -> None:
+    line = subject.line()
+    exchange, venue = line.exchange, line.venue
+    instrument = subject.instrument(market)
+    wish = Subscription(Channel.INSTRUMENTS, instrument)
+    wire = line.open(exchange.route(wish))
+    topic = wire.codec.topic(wish)
+
+    def news(seconds: float) -> list[Data]:
+        messages = [m for m in wire.run(seconds) if isinstance(m, Data)]
+        found = [m for m in messages if m.topic == topic]
+        for message in found:
+            assert all(isinstance(event, InstrumentNews) for event in message.events)
+        return found
+
+    wire.subscribe(wish)
+    news(5.0)  # an exchange may begin with the whole list
+    assert not news(60.0), f"news of {market.value} instruments are told where nothing changed"
+    key = subject.listings[market, instrument.native].key
+    for status in (InstrumentStatus.SETTLING, InstrumentStatus.TRADING):
+        venue.change(venue.listings[key], status=status)
+        assert news(5.0), (
+            f"{instrument.symbol} is {status.value}, and within 5 s {topic} says nothing: "
+            "capabilities.instrument_news declares that it does"
+        )
 
 
 # --- figures -------------------------------------------------------------------------------------

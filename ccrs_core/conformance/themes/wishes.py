@@ -57,6 +57,44 @@ class WishProperties:
                 if wish < depth:
                     self._followed(subject, case.market, depth, wish)
 
+    @proves(21)
+    def test_books_with_orders_of_retail_price_improvement_are_true_and_of_their_own(
+        self, subject: Subject
+    ) -> None:
+        """Each stream of books that holds such orders, too, is another one than that without, and
+        has the whole size of each level; where there is none, it is refused."""
+        offered = subject.exchange.capabilities.rpi_book_depths
+        if not any(offered.values()):
+            subject.undeclared("book with orders of retail price improvement")
+        for market in subject.markets:
+            for depth in offered.get(market, ()):
+                self._improved(subject, market, depth)
+            if not offered.get(market):
+                instrument = subject.instrument(market)
+                wish = resolve(subject.exchange, Channel.BOOK, instrument, None, None, rpi=True)
+                assert unsupported_reason(subject.exchange, wish) is not None
+
+    @staticmethod
+    def _improved(subject: Subject, market: Market, depth: int) -> None:
+        kind = attrs.evolve(_LIVELY, seed=subject.seed)
+        line, truth, instrument = vary(subject, subject.instrument(market), kind, depth=depth)
+        exchange = line.exchange
+        wish = resolve(exchange, Channel.BOOK, instrument, depth, None, rpi=True)
+        assert unsupported_reason(exchange, wish) is None
+        assert (wish.rpi, wish.depth) == (True, depth)
+        bench = Bench(exchange, truth, wish)
+        for plain in exchange.capabilities.book_depths.get(market, ()):
+            other = attrs.evolve(wish, rpi=False, depth=plain)
+            codec = exchange.codec(exchange.route(other))
+            assert codec.topic(other) != bench.topic.name, (
+                f"{wish} and {other} are told apart by nothing: both are {bench.topic.name}"
+            )
+        codec = bench.codec()
+        for each in recorded(line, wish, 2.0):
+            bench.hear(codec, each.frame, each.time_ns)
+        assert bench.book.valid, f"the book of {wish} is {bench.book.state.value}"
+        assert len(bench.delivered) > 1, f"no change is told of {wish}"
+
     @staticmethod
     def _resolved(subject: Subject, market: Market) -> None:
         exchange, instrument = subject.exchange, subject.instrument(market)
