@@ -54,7 +54,15 @@ class SharedRowsReader(StreamReader):
             raise TypeError(f"{place} isn't a list")
         messages: list[Message] = []
         for row in rows:
-            reader = self._wanted.get(row[self.native_at])
+            try:
+                reader = self._wanted.get(row[self.native_at])
+            except MALFORMED as error:
+                if len(rows) == 1:
+                    raise
+                # Nobody knows whose it is: it may be anybody's.
+                why = f"{error!r} in {row!r}"[:200]
+                messages += [LeftOut(topic, why) for topic in self.topics]
+                continue
             if reader is None:
                 continue
             try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import attrs
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,22 @@ from ccrs_core import (
     Channel,
     Data,
     DecodeError,
+    LeftOut,
     Liquidation,
     Message,
     Subscription,
     Unrecognised,
 )
-from ccrs_core.wire import Always, Price, Shape, Size, Stream, StreamReader, row_reader
+from ccrs_core.wire import (
+    Always,
+    Price,
+    Shape,
+    SharedRowsReader,
+    Size,
+    Stream,
+    StreamReader,
+    row_reader,
+)
 from tests.wire.declared import INSTRUMENT, SIDES, ToyCodec
 
 NATIVES = ("BTC", "ETH", "XRP")
@@ -106,3 +117,38 @@ def test_a_frame_that_cannot_be_read_is_of_all_topics_that_it_may_bring() -> Non
     with pytest.raises(DecodeError) as caught:
         codec.decode(frame("XRP", price="no"), 1)
     assert set(caught.value.topics) == {"all.BTC", "all.XRP"}
+
+
+class RowsOfAll(SharedRowsReader):
+    of_row: ClassVar[Shape] = attrs.evolve(
+        LIQUIDATION, usual=['{"topic":"all","data":[{"s":"BTC","p":"1","v":"2"}]}'], rows="data"
+    )
+    native_at: ClassVar[str] = "s"
+    own_topic: ClassVar[str] = "all.{native}"
+
+
+class RowsShared(Shared):
+    def stream(self, subscription: Subscription) -> Stream:
+        return Stream("all", RowsOfAll)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*NATIVES, None, 5, [], {}, {"s": []}, {"s": "BTC"}]),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_a_row_that_cannot_be_read_takes_no_other_away_whosever_it_is(rows: list[Any]) -> None:
+    codec = RowsShared()
+    wanted = ("BTC", "XRP")
+    codec.open([SUBSCRIPTIONS[native] for native in wanted])
+    whole = [{"s": row, "p": "1", "v": "2"} if isinstance(row, str) else row for row in rows]
+    messages = codec.decode(orjson.dumps({"topic": "all", "data": whole}), 1)
+    told = [message.topic for message in messages if isinstance(message, Data)]
+    assert told == [f"all.{row}" for row in rows if row in wanted]
+    left = [message.topic for message in messages if isinstance(message, LeftOut)]
+    named = rows.count({"s": "BTC"})
+    nobodys = sum(not isinstance(row, str) for row in rows) - named
+    assert left.count("all.BTC") == nobodys + named
+    assert left.count("all.XRP") == nobodys

@@ -184,10 +184,22 @@ class LiquidationReader(StreamReader):
         others: list[Message] = []
         times: dict[tuple[str, bytes], int] = {}
         for row in rows:
-            reader = self._wanted.get(row["instId"])
+            whose = self.topics
+            try:
+                reader = self._wanted.get(row["instId"])
+                if reader is not None:
+                    whose = (reader.topic,)
+                details = [] if reader is None else list(row["details"])
+            except MALFORMED as error:
+                if len(rows) == 1:
+                    raise
+                # Where nobody knows whose it is it may be anybody's.
+                why = f"{error!r} in {row!r}"[:200]
+                others += [LeftOut(topic, why) for topic in whose]
+                continue
             if reader is None:
                 continue
-            for detail in row["details"]:
+            for detail in details:
                 try:
                     (message,) = reader.read({"data": [detail]}, received_time_ns)
                 except MALFORMED as error:

@@ -35,6 +35,7 @@ from ccrs_core import (
     Codec,
     Data,
     Instrument,
+    LeftOut,
     Liquidation,
     Side,
     Subscription,
@@ -260,6 +261,28 @@ def test_liquidations_of_a_type_are_shared_and_end_with_the_last_who_wants_them(
     assert topics_said(codec, LINEAR, ETH) == []
     codec.subscribe([btc], "4")
     assert topics_said(codec, LINEAR, ETH) == both[:1]
+
+
+@pytest.mark.parametrize(
+    ("strange", "left"),
+    [
+        (5, 2),
+        ({}, 2),
+        ({"instId": []}, 2),
+        ({"instId": ETH}, 1),
+        ({"instId": ETH, "details": 5}, 1),
+    ],
+)
+def test_a_row_of_liquidations_that_cannot_be_read_takes_no_other_away(
+    strange: Any, left: int
+) -> None:
+    codec = codec_for(Channel.LIQUIDATIONS, of=instrument(LINEAR))
+    codec.subscribe([Subscription(Channel.LIQUIDATIONS, instrument(ETH))], "2")
+    frame = liquidated(LINEAR, ETH)
+    frame["data"].insert(1, strange)
+    messages = said(codec, frame)
+    assert [m.topic.rpartition(":")[2] for m in messages if isinstance(m, Data)] == [LINEAR, ETH]
+    assert sum(isinstance(m, LeftOut) for m in messages) == left
 
 
 def test_dated_contracts_are_a_type_of_their_own() -> None:
