@@ -252,7 +252,7 @@ async def test_who_listens_to_the_store_hears_listings_and_delistings_of_any_sym
 ) -> None:
     heard: list[InstrumentChanged] = []
     await h.client.get_instruments("spot")
-    end = h.client._store().listen(heard.extend)
+    end = h.client._store().listen(lambda _, changes: heard.extend(changes))
     h.exchange.remove("BTC")
     h.exchange.listed.append(instrument("DOGE"))
     await h.client.refresh_instruments("spot")
