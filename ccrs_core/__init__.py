@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ccrs_core.contract.codec import Closing as Closing
     from ccrs_core.contract.codec import Codec as Codec
     from ccrs_core.contract.codec import Data as Data
+    from ccrs_core.contract.codec import EntryReply as EntryReply
     from ccrs_core.contract.codec import Heartbeat as Heartbeat
     from ccrs_core.contract.codec import LeftOut as LeftOut
     from ccrs_core.contract.codec import LoggedIn as LoggedIn
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from ccrs_core.contract.codec import Reply as Reply
     from ccrs_core.contract.codec import Unchanged as Unchanged
     from ccrs_core.contract.codec import Unrecognised as Unrecognised
+    from ccrs_core.contract.codec import account_data as account_data
     from ccrs_core.contract.compression import Compression as Compression
     from ccrs_core.contract.credentials import Credentials as Credentials
     from ccrs_core.contract.exchange import CONTRACT as CONTRACT
@@ -84,12 +86,45 @@ if TYPE_CHECKING:
     from ccrs_core.contract.rest import HttpRequest as HttpRequest
     from ccrs_core.contract.rest import HttpResponse as HttpResponse
     from ccrs_core.contract.rest import Request as Request
+    from ccrs_core.contract.trading import Absence as Absence
+    from ccrs_core.contract.trading import ClientIds as ClientIds
+    from ccrs_core.contract.trading import DeadMan as DeadMan
+    from ccrs_core.contract.trading import DeadManKind as DeadManKind
+    from ccrs_core.contract.trading import Feature as Feature
+    from ccrs_core.contract.trading import Trading as Trading
+    from ccrs_core.contract.trading_requests import AmendOrder as AmendOrder
+    from ccrs_core.contract.trading_requests import AmendOrders as AmendOrders
+    from ccrs_core.contract.trading_requests import CancelAll as CancelAll
+    from ccrs_core.contract.trading_requests import CancelOrder as CancelOrder
+    from ccrs_core.contract.trading_requests import CancelOrders as CancelOrders
+    from ccrs_core.contract.trading_requests import GetAccountInfo as GetAccountInfo
+    from ccrs_core.contract.trading_requests import GetDeadMan as GetDeadMan
+    from ccrs_core.contract.trading_requests import GetFeeRates as GetFeeRates
+    from ccrs_core.contract.trading_requests import GetFills as GetFills
+    from ccrs_core.contract.trading_requests import GetIncome as GetIncome
+    from ccrs_core.contract.trading_requests import GetOpenOrders as GetOpenOrders
+    from ccrs_core.contract.trading_requests import GetOrder as GetOrder
+    from ccrs_core.contract.trading_requests import GetOrderHistory as GetOrderHistory
+    from ccrs_core.contract.trading_requests import GetPositions as GetPositions
+    from ccrs_core.contract.trading_requests import GetPriceBand as GetPriceBand
+    from ccrs_core.contract.trading_requests import GetWallet as GetWallet
+    from ccrs_core.contract.trading_requests import Placed as Placed
+    from ccrs_core.contract.trading_requests import PlaceOrder as PlaceOrder
+    from ccrs_core.contract.trading_requests import PlaceOrders as PlaceOrders
+    from ccrs_core.contract.trading_requests import SetDeadMan as SetDeadMan
+    from ccrs_core.contract.trading_requests import SetLeverage as SetLeverage
+    from ccrs_core.contract.trading_requests import SetMarginMode as SetMarginMode
+    from ccrs_core.contract.trading_requests import SetPositionMode as SetPositionMode
+    from ccrs_core.contract.trading_requests import Wallet as Wallet
+    from ccrs_core.errors import AccountUnsupported as AccountUnsupported
     from ccrs_core.errors import AuthError as AuthError
     from ccrs_core.errors import BookInvalid as BookInvalid
     from ccrs_core.errors import CcrsError as CcrsError
+    from ccrs_core.errors import ClockRefused as ClockRefused
     from ccrs_core.errors import ConnectFailed as ConnectFailed
     from ccrs_core.errors import ConnectionLost as ConnectionLost
     from ccrs_core.errors import DecodeError as DecodeError
+    from ccrs_core.errors import EndReason as EndReason
     from ccrs_core.errors import ExchangeError as ExchangeError
     from ccrs_core.errors import ExchangeUnavailable as ExchangeUnavailable
     from ccrs_core.errors import ExtraNotInstalled as ExtraNotInstalled
@@ -99,6 +134,8 @@ if TYPE_CHECKING:
     from ccrs_core.errors import InsufficientBalance as InsufficientBalance
     from ccrs_core.errors import InvalidOrder as InvalidOrder
     from ccrs_core.errors import InvalidRequest as InvalidRequest
+    from ccrs_core.errors import NotSent as NotSent
+    from ccrs_core.errors import OrderEnded as OrderEnded
     from ccrs_core.errors import OrderNotFound as OrderNotFound
     from ccrs_core.errors import OrderRejected as OrderRejected
     from ccrs_core.errors import OutcomeUnknown as OutcomeUnknown
@@ -109,6 +146,9 @@ if TYPE_CHECKING:
     from ccrs_core.errors import RateLimited as RateLimited
     from ccrs_core.errors import ReconnectsExhausted as ReconnectsExhausted
     from ccrs_core.errors import RecordingFailed as RecordingFailed
+    from ccrs_core.errors import SettingUnchanged as SettingUnchanged
+    from ccrs_core.errors import StoreFailed as StoreFailed
+    from ccrs_core.errors import StoreInUse as StoreInUse
     from ccrs_core.errors import SubscriptionRefused as SubscriptionRefused
     from ccrs_core.errors import TimedOut as TimedOut
     from ccrs_core.errors import TransportError as TransportError
@@ -126,6 +166,22 @@ if TYPE_CHECKING:
     from ccrs_core.frames.convert import to_pandas as to_pandas
     from ccrs_core.frames.convert import to_polars as to_polars
     from ccrs_core.frames.writer import FrameWriter as FrameWriter
+    from ccrs_core.model.accounts import AccountInfo as AccountInfo
+    from ccrs_core.model.accounts import Adjustment as Adjustment
+    from ccrs_core.model.accounts import AdjustmentKind as AdjustmentKind
+    from ccrs_core.model.accounts import BudgetLeft as BudgetLeft
+    from ccrs_core.model.accounts import FeeRate as FeeRate
+    from ccrs_core.model.accounts import Income as Income
+    from ccrs_core.model.accounts import IncomeKind as IncomeKind
+    from ccrs_core.model.accounts import LedgerConflict as LedgerConflict
+    from ccrs_core.model.accounts import Margin as Margin
+    from ccrs_core.model.accounts import MarginCall as MarginCall
+    from ccrs_core.model.accounts import MarginMode as MarginMode
+    from ccrs_core.model.accounts import Permissions as Permissions
+    from ccrs_core.model.accounts import Position as Position
+    from ccrs_core.model.accounts import PositionMode as PositionMode
+    from ccrs_core.model.accounts import PriceBand as PriceBand
+    from ccrs_core.model.accounts import Synced as Synced
     from ccrs_core.model.events import AccountData as AccountData
     from ccrs_core.model.events import AnyEvent as AnyEvent
     from ccrs_core.model.events import Balance as Balance
@@ -160,9 +216,36 @@ if TYPE_CHECKING:
     from ccrs_core.model.instruments import SizeUnit as SizeUnit
     from ccrs_core.model.instruments import market_of as market_of
     from ccrs_core.model.instruments import unified_symbol as unified_symbol
+    from ccrs_core.model.order_requests import Exit as Exit
+    from ccrs_core.model.order_requests import OrderRequest as OrderRequest
+    from ccrs_core.model.order_requests import OrderType as OrderType
+    from ccrs_core.model.order_requests import PositionSide as PositionSide
+    from ccrs_core.model.order_requests import SelfTradePrevention as SelfTradePrevention
+    from ccrs_core.model.order_requests import TimeInForce as TimeInForce
+    from ccrs_core.model.order_requests import Trigger as Trigger
+    from ccrs_core.model.order_requests import TriggerBy as TriggerBy
+    from ccrs_core.model.order_requests import limit as limit
+    from ccrs_core.model.order_requests import market as market
     from ccrs_core.model.orderbook import BookState as BookState
     from ccrs_core.model.orderbook import Checksum as Checksum
     from ccrs_core.model.orderbook import OrderBook as OrderBook
+    from ccrs_core.model.orders import EarlyFill as EarlyFill
+    from ccrs_core.model.orders import Fill as Fill
+    from ccrs_core.model.orders import FillKind as FillKind
+    from ccrs_core.model.orders import Liquidity as Liquidity
+    from ccrs_core.model.orders import Order as Order
+    from ccrs_core.model.orders import OrderState as OrderState
+    from ccrs_core.model.orders import OrderUpdate as OrderUpdate
+    from ccrs_core.model.orders import Origin as Origin
+    from ccrs_core.model.orders import Times as Times
+    from ccrs_core.model.reports import EarlyFillReport as EarlyFillReport
+    from ccrs_core.model.reports import FillReport as FillReport
+    from ccrs_core.model.reports import IncomeReport as IncomeReport
+    from ccrs_core.model.reports import MarginCallReport as MarginCallReport
+    from ccrs_core.model.reports import OrderReport as OrderReport
+    from ccrs_core.model.reports import PositionReport as PositionReport
+    from ccrs_core.model.reports import Report as Report
+    from ccrs_core.model.reports import StrangeReport as StrangeReport
     from ccrs_core.model.serialize import from_dict as from_dict
     from ccrs_core.model.serialize import from_json as from_json
     from ccrs_core.model.serialize import to_dict as to_dict
@@ -223,8 +306,8 @@ _HOME = {
         "connections.states": "LinkState SubscriptionState",
         "contract.budgets": "Budget Limits Pool",
         "contract.codec": (
-            "Ack Alive Closing Codec Data Heartbeat LeftOut LoggedIn LoginRefused Lost Message "
-            "Outbound Pong Refused Reply Unchanged Unrecognised"
+            "Ack Alive Closing Codec Data EntryReply Heartbeat LeftOut LoggedIn LoginRefused "
+            "Lost Message Outbound Pong Refused Reply Unchanged Unrecognised account_data"
         ),
         "contract.compression": "Compression",
         "contract.access": "Access Token",
@@ -236,14 +319,22 @@ _HOME = {
             "GetOpenInterestHistory GetServerTime GetTopOfBook GetTradeHistory GetTrades "
             "HttpRequest HttpResponse Request"
         ),
+        "contract.trading": ("Absence ClientIds DeadMan DeadManKind Feature Trading"),
+        "contract.trading_requests": (
+            "AmendOrder AmendOrders CancelAll CancelOrder CancelOrders GetAccountInfo "
+            "GetDeadMan GetFeeRates GetFills GetIncome GetOpenOrders GetOrder GetOrderHistory "
+            "GetPositions GetPriceBand GetWallet PlaceOrder PlaceOrders Placed SetDeadMan "
+            "SetLeverage SetMarginMode SetPositionMode Wallet"
+        ),
         "errors": (
-            "AuthError BookInvalid CcrsError ConnectFailed ConnectionLost DecodeError "
-            "ExchangeError ExchangeUnavailable ExtraNotInstalled FeedClosed FeedOverflow "
-            "GarbledAnswer "
-            "InsufficientBalance InvalidOrder InvalidRequest OrderNotFound OrderRejected "
+            "AccountUnsupported AuthError BookInvalid CcrsError ClockRefused ConnectFailed "
+            "ConnectionLost DecodeError EndReason ExchangeError ExchangeUnavailable "
+            "ExtraNotInstalled FeedClosed FeedOverflow GarbledAnswer InsufficientBalance "
+            "InvalidOrder InvalidRequest NotSent OrderEnded OrderNotFound OrderRejected "
             "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled "
-            "RateLimited ReconnectsExhausted RecordingFailed SubscriptionRefused TimedOut "
-            "TransportError UnknownInstrument Unsupported UsageError"
+            "RateLimited ReconnectsExhausted RecordingFailed SettingUnchanged StoreFailed "
+            "StoreInUse SubscriptionRefused TimedOut TransportError UnknownInstrument "
+            "Unsupported UsageError"
         ),
         "extensions.hooks": "hookimpl",
         "feeds.feed": "Feed",
@@ -256,6 +347,22 @@ _HOME = {
             "AccountData AnyEvent Balance BookUpdate Candle Event Funding Gap Greeks IndexPrice "
             "InstrumentChanged InstrumentNews Level Liquidation MarkPrice MarketData OpenInterest "
             "Reason Resumed Stale StreamData Ticker TopOfBook Trade"
+        ),
+        "model.accounts": (
+            "AccountInfo Adjustment AdjustmentKind BudgetLeft FeeRate Income IncomeKind "
+            "LedgerConflict Margin MarginCall MarginMode Permissions Position PositionMode "
+            "PriceBand Synced"
+        ),
+        "model.order_requests": (
+            "Exit OrderRequest OrderType PositionSide SelfTradePrevention TimeInForce Trigger "
+            "TriggerBy limit market"
+        ),
+        "model.orders": (
+            "EarlyFill Fill FillKind Liquidity Order OrderState OrderUpdate Origin Times"
+        ),
+        "model.reports": (
+            "EarlyFillReport FillReport IncomeReport MarginCallReport OrderReport "
+            "PositionReport Report StrangeReport"
         ),
         "model.histories": "HistoryPage Series",
         "model.instruments": (

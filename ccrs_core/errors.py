@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -222,16 +223,74 @@ class SubscriptionRefused(ExchangeError):
         return f"{self.exchange} refused {what}: {super().__str__()}"
 
 
+class ClockRefused(ExchangeError):
+    """The exchange finds the request's timestamp outside its window: nothing was taken. Signed
+    requests are sent once more by themselves, after the clock was compared anew."""
+
+
+class EndReason(enum.StrEnum):
+    """Why an order ended, where it wasn't filled."""
+
+    BY_USER = "by_user"
+    POST_ONLY = "post_only"
+    """It would have taken."""
+    NO_LIQUIDITY = "no_liquidity"
+    """The rest of an IOC, FOK or market order found no counterpart."""
+    SELF_TRADE = "self_trade"
+    REDUCE_ONLY = "reduce_only"
+    """Nothing was left that it could reduce."""
+    BALANCE = "balance"
+    PRICE_LIMIT = "price_limit"
+    SIZE = "size"
+    CAP = "cap"
+    """Too many orders, or too large a position."""
+    TRIGGER = "trigger"
+    """Its trigger lies on the wrong side, or its partner was triggered."""
+    LIQUIDATION = "liquidation"
+    DELEVERAGING = "deleveraging"
+    SETTLEMENT = "settlement"
+    DEAD_MAN = "dead_man"
+    """Disconnect protection has fired."""
+    MARKET_STATE = "market_state"
+    """The instrument doesn't trade so at present."""
+    RATE_LIMIT = "rate_limit"
+    DUPLICATE = "duplicate"
+    """The client order id was used before."""
+    PERMISSION = "permission"
+    EXCHANGE = "exchange"
+    """The exchange's administration, or its risk engine."""
+    INVALID = "invalid"
+    """The exchange calls the request malformed."""
+    TOO_LATE = "too_late"
+    """It couldn't be sent within the time that the caller gave it."""
+    OTHER = "other"
+    """See ``reason_text``."""
+
+
 class OrderRejected(ExchangeError):
-    """The exchange refused an order."""
+    """The exchange refused an order, an amendment or a cancel; ``reason`` says why in words of all
+    exchanges. ``order`` is what is known of the order, where that is any."""
+
+    def __init__(self, code: str, text: str, reason: EndReason = EndReason.OTHER) -> None:
+        super().__init__(code, text)
+        self.reason = reason
+        self.order: Any = None
 
 
 class InsufficientBalance(OrderRejected):
     """Not enough funds or margin for the order."""
 
+    def __init__(self, code: str, text: str, reason: EndReason = EndReason.BALANCE) -> None:
+        super().__init__(code, text, reason)
+
 
 class OrderNotFound(ExchangeError):
-    """The exchange knows no such order."""
+    """The exchange knows no such order that is open; it may have ended, or be too young to be
+    seen."""
+
+
+class SettingUnchanged(ExchangeError):
+    """The setting, or the order, has that value already: nothing was to be done."""
 
 
 class ExchangeUnavailable(ExchangeError):
@@ -243,4 +302,47 @@ class ExchangeUnavailable(ExchangeError):
 class OutcomeUnknown(ExchangeError):
     """A request that changes something may or may not have taken effect: its answer was lost, or
     doesn't tell. Look up what has become of it; it must not be sent again. The cause
-    (``__cause__``) is what went wrong."""
+    (``__cause__``) is what went wrong. Of an order, ``order`` is the :class:`~ccrs_core.Order`,
+    whose state is ``UNKNOWN``; the account finds out what has become of it."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.order: Any = None
+
+
+# --- Of accounts and their ledger -----------------------------------------------------------
+
+
+class NotSent(CcrsError):
+    """Nothing of it has left, for certain, and nothing will: it couldn't leave within the time that
+    the caller gave it, a newer one took its place, or its order was canceled first. Of an order,
+    ``order`` is what is known of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.order: Any = None
+
+
+class OrderEnded(CcrsError):
+    """What was waited for can't come any more: the order has ended otherwise. ``order`` is the
+    :class:`~ccrs_core.Order` as it ended, with what was filled of it."""
+
+    def __init__(self, message: str, order: Any = None) -> None:
+        super().__init__(message)
+        self.order = order
+
+
+class AccountUnsupported(UsageError):
+    """The account is in a mode in which orders can't be placed safely; the message says which, and
+    what would do. Nothing was sent."""
+
+
+class StoreInUse(UsageError):
+    """Another process keeps this account's ledger; the message says how to share."""
+
+
+class StoreFailed(CcrsError):
+    """The ledger's store can't be read or written: nothing is placed, and what was learned isn't
+    delivered, before it can be again."""
+
+    retryable: ClassVar[bool] = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import attrs
 
@@ -18,7 +18,9 @@ from ccrs_core.model import checks
 
 if TYPE_CHECKING:
     from ccrs_core.contract.access import Access
+    from ccrs_core.contract.rest import Answer, Request
     from ccrs_core.model.events import StreamData
+    from ccrs_core.model.reports import Report
     from ccrs_core.model.subscriptions import Subscription
 
 Outbound = str | bytes
@@ -42,6 +44,12 @@ class Data:
     sequence: int | bytes | None = None
     restart: bool = False
     peek_agrees: bool = attrs.field(default=False, eq=False, repr=False)
+
+
+def account_data(topic: str, reports: Sequence[Report], sequence: int | None = None) -> Data:
+    """Reports of one of an account's topics, in the exchange's order, never empty: what private
+    streams bring in the place of events. The core makes events of them."""
+    return Data(topic, cast("Sequence[StreamData]", reports), sequence)
 
 
 @attrs.frozen
@@ -154,6 +162,15 @@ class Closing:
 
 
 @attrs.frozen
+class EntryReply:
+    """The answer to a request that was sent by :meth:`Codec.entry`. ``content`` is read by
+    :meth:`Codec.entry_answer`; the core only matches it."""
+
+    request_id: str
+    content: Any
+
+
+@attrs.frozen
 class Unrecognised:
     """A well-formed frame that the codec has no use for; counted, never an error."""
 
@@ -173,6 +190,7 @@ Message = (
     | Alive
     | Pong
     | Closing
+    | EntryReply
     | Unrecognised
 )
 """What a codec reads out of a frame."""
@@ -312,3 +330,19 @@ class Codec(ABC):
         wherever the exchange wants these. Of all that the other methods write but the login's; on
         public routes there are no credentials."""
         return frame
+
+    def entry(self, request: Request[Any], request_id: str, access: Access) -> Outbound:
+        """The frame by which a request of ``Trading.by_socket`` is made, written when it leaves;
+        it is sent as it is. ``request_id`` is unique on the connection."""
+        raise LookupError(type(request).__name__)
+
+    def entry_answer(
+        self, request: Request[Any], content: Any, received_time_ns: int
+    ) -> Answer[Any]:
+        """What an :class:`EntryReply` says to a request.
+
+        :raises ExchangeError: (or kin) what the exchange says; ``ExchangeUnavailable`` where that
+            leaves open whether it was taken.
+        :raises DecodeError: where it can't be read.
+        """
+        raise LookupError(type(request).__name__)

@@ -15,11 +15,12 @@ from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrade
 from ccrs_core.errors import Unsupported
 from ccrs_core.model import checks
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.subscriptions import MARKET_CHANNELS, Channel, Subscription
+from ccrs_core.model.subscriptions import LEDGER_CHANNELS, MARKET_CHANNELS, Channel, Subscription
 
 if TYPE_CHECKING:
     from ccrs_core.contract.access import Access, Token
     from ccrs_core.contract.rest import Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core.contract.trading import Trading
     from ccrs_core.emulator.dialect import Dialect
     from ccrs_core.errors import CcrsError
     from ccrs_core.model.orderbook import Checksum
@@ -128,6 +129,8 @@ class Exchange(ABC):
     """By name; ``mainnet`` is always there, ``testnet`` and ``demo`` where they exist."""
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {}
     limits: ClassVar[Limits] = Limits()
+    trading: ClassVar[Trading | None] = None
+    """What it offers of orders and accounts; None: nothing."""
     base_url_paths: ClassVar[Mapping[str, str]] = {}
     """Paths, such as ``/inverse``, by the names of addresses: where a ``base_url`` (the emulator, a
     relay) serves these, because they have paths in common with others."""
@@ -154,6 +157,11 @@ class Exchange(ABC):
         :raises Unsupported: where the plugin has no signed requests.
         """
         raise Unsupported(f"{self.name} has no signed requests")
+
+    def entry_route(self) -> Route | None:
+        """The private route of the sockets over which orders are entered; None where there are
+        none. The environment may lack its address: then there are none there."""
+        return None
 
     def token(self, route: Route, held: str = "") -> Request[Token] | None:
         """The question for the token that connections of a private route show: in their URL
@@ -275,6 +283,8 @@ def unsupported_reason(exchange: Exchange, subscription: Subscription) -> str | 
     """Why an exchange's declared capabilities rule a subscription out, or None."""
     capabilities = exchange.capabilities
     if subscription.account is not None:
+        if subscription.channel in LEDGER_CHANNELS:
+            return f"{subscription} is no feed: read it from client.account().events()"
         if subscription.channel in capabilities.account_channels:
             return None
         offered = ", ".join(sorted(c.value for c in capabilities.account_channels)) or "nothing"

@@ -28,11 +28,24 @@ class Channel(enum.StrEnum):
     LIQUIDATIONS = "liquidations"
     INSTRUMENTS = "instruments"
     BALANCES = "balances"
+    ORDERS = "orders"
+    FILLS = "fills"
+    EARLY_FILLS = "early_fills"
+    POSITIONS = "positions"
+    INCOME = "income"
 
 
-ACCOUNT_CHANNELS = frozenset({Channel.BALANCES})
+ACCOUNT_CHANNELS = frozenset(
+    {
+        *(Channel.BALANCES, Channel.ORDERS, Channel.FILLS, Channel.EARLY_FILLS),
+        *(Channel.POSITIONS, Channel.INCOME),
+    }
+)
 """Channels that tell of an account: all that it has or does, whatever the instrument. Quiet is
 normal for them."""
+
+LEDGER_CHANNELS = ACCOUNT_CHANNELS - {Channel.BALANCES}
+"""Those that an account's ledger reads (``client.account().events()``), and no feed of a client."""
 
 
 MARKET_CHANNELS = frozenset({Channel.INSTRUMENTS})

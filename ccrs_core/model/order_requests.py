@@ -1,0 +1,223 @@
+"""What is asked of an exchange: an order as the user describes it. Made by :func:`limit` and
+:func:`market`; nothing here knows any exchange."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import attrs
+
+from ccrs_core.errors import UsageError
+from ccrs_core.model.instruments import Side
+
+Number = Decimal | str | int
+"""How numbers are given: never as a float, which has lost digits."""
+
+
+class OrderType(enum.StrEnum):
+    """How an order is priced."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TimeInForce(enum.StrEnum):
+    """How long an order waits."""
+
+    GTC = "gtc"
+    """Until it is filled or canceled."""
+    IOC = "ioc"
+    """Fills what it can at once; the rest expires."""
+    FOK = "fok"
+    """Fills whole and at once, or not at all."""
+
+
+class SelfTradePrevention(enum.StrEnum):
+    """What is to happen where both sides of a trade would be of the same account (or group)."""
+
+    NONE = "none"
+    CANCEL_MAKER = "cancel_maker"
+    CANCEL_TAKER = "cancel_taker"
+    CANCEL_BOTH = "cancel_both"
+
+
+class TriggerBy(enum.StrEnum):
+    """Which price a trigger follows."""
+
+    LAST = "last"
+    MARK = "mark"
+    INDEX = "index"
+
+
+class PositionSide(enum.StrEnum):
+    """Which position an order, fill or position is about."""
+
+    NET = "net"
+    """The only one there is of an instrument: the account is in one-way mode, or it is spot."""
+    LONG = "long"
+    SHORT = "short"
+
+
+def exact_number(name: str, value: Any) -> Decimal:
+    """A number's exact value, from ``Decimal``, text or a whole number.
+
+    :raises UsageError: for a float, or what is no finite number.
+    """
+    if isinstance(value, Decimal):
+        found = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        found = Decimal(value)
+    elif isinstance(value, str):
+        try:
+            found = Decimal(value)
+        except InvalidOperation:
+            raise UsageError(f"{name} must be a number, not {value!r:.100}") from None
+    else:
+        why = ": a float has lost digits" if isinstance(value, float) else ""
+        raise UsageError(f"{name} must be text or Decimal, not {value!r:.100}{why}")
+    if not found.is_finite():
+        raise UsageError(f"{name} must be a finite number, not {value!r:.100}")
+    return found
+
+
+def _price(value: Number) -> Decimal:
+    return exact_number("price", value)
+
+
+def _price_if_any(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("price", value)
+
+
+def _limit_price(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("limit_price", value)
+
+
+def _size(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("size", value)
+
+
+def _quote_size(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("quote_size", value)
+
+
+def _volatility(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("volatility", value)
+
+
+@attrs.frozen(kw_only=True)
+class Trigger:
+    """The condition under which an order comes to life: the price followed (``by``) rises to
+    ``price``, or falls to it (``rises`` False)."""
+
+    price: Decimal = attrs.field(converter=_price)
+    rises: bool
+    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=TriggerBy)
+
+
+@attrs.frozen(kw_only=True)
+class Exit:
+    """A take-profit or stop-loss attached to an order: fires at ``price``, and closes by a market
+    order, or by a limit order at ``limit_price``."""
+
+    price: Decimal = attrs.field(converter=_price)
+    limit_price: Decimal | None = attrs.field(default=None, converter=_limit_price)
+    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=TriggerBy)
+
+
+_TAG = re.compile(r"[A-Za-z0-9]{0,12}")
+
+
+def _checked_tag(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or not _TAG.fullmatch(value):
+        raise UsageError(f"a tag is up to 12 letters and digits, not {value!r:.100}")
+
+
+@attrs.frozen(kw_only=True)
+class OrderRequest:
+    """An order as the user wants it. Sizes count the instrument's ``size_unit``; prices are in
+    quote units. Made by :func:`limit` or :func:`market`.
+
+    :raises UsageError: where parts of it exclude each other.
+    """
+
+    symbol: str
+    side: Side = attrs.field(converter=Side)
+    type: OrderType = attrs.field(converter=OrderType)
+    size: Decimal | None = attrs.field(default=None, converter=_size)
+    quote_size: Decimal | None = attrs.field(default=None, converter=_quote_size)
+    """Of a market order: for how much of the quote currency, instead of ``size``."""
+    price: Decimal | None = attrs.field(default=None, converter=_price_if_any)
+    volatility: Decimal | None = attrs.field(default=None, converter=_volatility)
+    """Of an option: the implied volatility (0.5 is 50 % a year) instead of a price."""
+    time_in_force: TimeInForce = attrs.field(default=TimeInForce.GTC, converter=TimeInForce)
+    post_only: bool = False
+    """Rests, or is rejected where it would take."""
+    reduce_only: bool = False
+    position_side: PositionSide = attrs.field(default=PositionSide.NET, converter=PositionSide)
+    self_trade_prevention: SelfTradePrevention | None = attrs.field(
+        default=None, converter=attrs.converters.optional(SelfTradePrevention)
+    )
+    """None leaves it to the account's setting."""
+    trigger: Trigger | None = None
+    take_profit: Exit | None = None
+    stop_loss: Exit | None = None
+    tag: str = attrs.field(default="", validator=_checked_tag)
+    """The user's own, up to 12 letters and digits; part of the client order id, so that it comes
+    back with the order wherever it is read."""
+    client_order_id: str = ""
+    """The user's own id in the exchange's grammar; empty: one is made."""
+    native: Mapping[str, Any] = attrs.field(factory=dict)
+    """Fields of the exchange's own that unified ones can't express, added to its request."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("size", "quote_size", "price", "volatility"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be above zero, not {value:f}")
+        if (self.size is None) == (self.quote_size is None):
+            raise UsageError("say size or quote_size, one of them")
+        if self.type is OrderType.LIMIT:
+            if (self.price is None) == (self.volatility is None):
+                raise UsageError("a limit order needs a price (of an option: or a volatility)")
+            if self.quote_size is not None:
+                raise UsageError("quote_size is for market orders")
+        else:
+            if self.price is not None or self.volatility is not None:
+                raise UsageError("a market order has no price")
+            if self.post_only:
+                raise UsageError("a market order can't be post-only")
+        if self.post_only and self.time_in_force is not TimeInForce.GTC:
+            raise UsageError(f"post-only and {self.time_in_force.value} exclude each other")
+
+
+def limit(symbol: str, side: Side | str, *, size: Number, **more: Any) -> OrderRequest:
+    """A limit order: ``limit("BTC/USDT", Side.BUY, price="64000.1", size="0.01")``.
+
+    Further arguments are the fields of :class:`OrderRequest`; of options ``volatility`` may stand
+    for ``price``, where the exchange takes it.
+
+    :raises UsageError: where they exclude each other, or a number is a float.
+    """
+    return OrderRequest(symbol=symbol, side=Side(side), type=OrderType.LIMIT, size=size, **more)
+
+
+def market(
+    symbol: str,
+    side: Side | str,
+    *,
+    size: Number | None = None,
+    quote_size: Number | None = None,
+    **more: Any,
+) -> OrderRequest:
+    """A market order, of a ``size`` or (of spot) for a ``quote_size`` in the quote currency.
+
+    Further arguments are the fields of :class:`OrderRequest`.
+
+    :raises UsageError: where they exclude each other, or a number is a float.
+    """
+    sizes = {"size": size, "quote_size": quote_size}
+    return OrderRequest(symbol=symbol, side=Side(side), type=OrderType.MARKET, **sizes, **more)  # type: ignore[arg-type]
