@@ -5,20 +5,22 @@ https://bybit-exchange.github.io/docs/v5/error
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
+from ccrs_bybit.meanings import MEANINGS, Meaning
 from ccrs_core import (
     AuthError,
     CcrsError,
     DecodeError,
+    EndReason,
     ExchangeError,
     ExchangeUnavailable,
     HttpResponse,
-    InsufficientBalance,
-    InvalidRequest,
-    OrderNotFound,
     OrderRejected,
     RateLimited,
+    SettingUnchanged,
 )
 from ccrs_core.wire import http_error, json_object, retry_after
 
@@ -28,97 +30,19 @@ BAN_SECONDS = 600.0
 https://bybit-exchange.github.io/docs/v5/rate-limit
 """
 
-UNCHANGED = frozenset({34040, 110025, 110026, 110027, 110043})
-"""The setting already has the value asked for: a success."""
-
-CODES: dict[type[ExchangeError], frozenset[int]] = {
-    AuthError: frozenset(
-        {
-            10003,  # key invalid, or of another environment
-            10004,  # signature
-            10005,  # permission
-            10007,  # authentication failed
-            10008,  # account banned
-            10009,  # region
-            10010,  # address not bound to the key
-            10024,  # compliance rules
-            10027,  # trading banned
-            10028,  # unified accounts only
-            33004,  # key expired
-            -2015,  # key expired (spot)
-        }
-    ),
-    RateLimited: frozenset({429, 10006, 10018, 10403, 10429, 20003, 30035, 170005, 170222}),
-    # What became of a state-changing request is unknown after these; reads may be repeated.
-    ExchangeUnavailable: frozenset(
-        {
-            *(5004, 10000, 10016, 10019, 40004, 110079, 500000),
-            *(170001, 170007, 170032, 170035, 170146, 170147, 170149, 170150),  # timeouts of spot
-            *(170212, 170234, 170310),
-        }
-    ),
-    InvalidRequest: frozenset(
-        {
-            -1,  # expired on the way
-            10001,  # parameters
-            10002,  # timestamp outside the window
-            10014,  # duplicate request
-            10017,  # no such path
-            10029,  # symbol
-            10404,  # operation or category
-            20006,  # reqId repeated
-            170121,  # symbol (spot)
-            *(110018, 110019, 110108, 110109),  # ids, slippage
-            *(170105, 170115, 170116, 170117, 170130, 170201),  # parameters (spot)
-        }
-    ),
-    OrderNotFound: frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170190, 170213}),
-    InsufficientBalance: frozenset(
-        {
-            *(110004, 110006, 110007, 110012, 110014, 110044, 110045, 110051, 110052, 110053),
-            *(170033, 170131, 3200300),
-        }
-    ),
-    OrderRejected: frozenset(
-        {
-            110003,  # price out of range
-            110017,  # size truncated to zero, or not reducing
-            110020,  # too many active orders
-            110072,  # orderLinkId repeated
-            110092,  # trigger price on the wrong side
-            110093,
-            110094,  # value below the minimum
-            170124,  # size too large
-            170132,  # price out of range
-            170133,
-            170134,
-            170136,  # size below the minimum
-            170137,  # size too precise
-            170140,  # value below the minimum
-            170141,  # orderLinkId repeated (spot)
-            170192,  # price out of range
-            170193,
-            170194,
-            170217,  # only limit-maker orders for now
-            170218,  # post-only would take
-            *(30208, 30209, 110120, 110121, 170195, 170196, 170371, 170372),  # price out of range
-            *(170148, 170341, 170381, 170382),  # size
-            *(110009, 110021, 110090, 170228, 170229, 170810),  # too many orders, too large
-            *(170203, 170204),  # trigger price on the wrong side
-            *(110064, 170312, 170313),  # no more to amend
-            *(30228, 110022, 110023, 110042, 110066, 110074, *range(110095, 110101)),  # not now
-            *(110103, 110118, 170151, 170157, 170206),
-            *(110119, 170355),  # retail price improvement is for its makers
-        }
-    ),
+CLASSES: dict[int, type[ExchangeError]] = {
+    code: meaning.error for code, meaning in MEANINGS.items()
 }
 
-NOT_NOW = frozenset(map(str, CODES[RateLimited] | CODES[ExchangeUnavailable]))
+NOT_NOW = frozenset(
+    str(code) for code, error in CLASSES.items() if error in {RateLimited, ExchangeUnavailable}
+)
 """Codes, as text, of what is refused for now, not for good."""
 
-CLASSES: dict[int, type[ExchangeError]] = {
-    code: error for error, codes in CODES.items() for code in codes
-}
+_UNKNOWN = Meaning(ExchangeError)
+
+_UNCHANGED = re.compile(r"remains? unchanged|not (been )?modified", re.IGNORECASE)
+_REDUCES = re.compile(r"reduce", re.IGNORECASE)
 
 
 def error_of(response: HttpResponse) -> CcrsError | None:
@@ -126,7 +50,7 @@ def error_of(response: HttpResponse) -> CcrsError | None:
     body = json_object(response.body)
     code = None if body is None else body.get("retCode")
     if type(code) is int and code != 0 and body is not None:
-        return None if code in UNCHANGED else _error(code, body, response)
+        return error_of_code(code, _told(body), _until_reset(body, response))
     if response.status < 400:
         if type(code) is not int:
             raise DecodeError("a response without retCode", response.body)
@@ -134,24 +58,60 @@ def error_of(response: HttpResponse) -> CcrsError | None:
     return _http_error(response)
 
 
-def _error(code: int, body: dict[str, Any], response: HttpResponse) -> ExchangeError:
-    text = str(body.get("retMsg") or "no reason given")
-    error = CLASSES.get(code, ExchangeError)
+def error_of_code(code: int, told: str, wait: float | None = None) -> ExchangeError:
+    """The error that a code other than 0 stands for, of an answer or of one item of a batch.
+
+    ``wait``: after how many seconds a limit is lifted, where that is known. To what Bybit says
+    advice is added, where there is any.
+    """
+    meaning = MEANINGS.get(code, _UNKNOWN)
+    error, reason = meaning.error, meaning.reason
+    text = f"{told.rstrip('. ')}: {meaning.advice}" if meaning.advice else told
+    if code == 10001 and _UNCHANGED.search(told):
+        # Amendments that change nothing are refused by the code of malformed ones.
+        return SettingUnchanged(str(code), told)
     if error is RateLimited:
-        return RateLimited(str(code), text, _until_reset(body, response))
+        return RateLimited(str(code), text, wait)
+    if issubclass(error, OrderRejected):
+        if code == 110017 and _REDUCES.search(told):
+            reason = EndReason.REDUCE_ONLY
+        return error(str(code), text, reason)
     return error(str(code), text)
 
 
-def _until_reset(body: dict[str, Any], response: HttpResponse) -> float | None:
+def _told(body: Mapping[str, Any]) -> str:
+    """What Bybit says, with the reasons that it lists beside it where a margin mode is refused."""
+    text = str(body.get("retMsg") or "no reason given")
+    result = body.get("result")
+    reasons = result.get("reasons") if isinstance(result, dict) else None
+    if not isinstance(reasons, list):
+        return text
+    told = [
+        str(each["reasonMsg"])
+        for each in reasons
+        if isinstance(each, dict)
+        if each.get("reasonMsg")
+    ]
+    return f"{text} ({'; '.join(told)})" if told else text
+
+
+def _until_reset(body: Mapping[str, Any], response: HttpResponse) -> float | None:
     """Seconds until the limit is lifted: by the response's own clock, since there is no other."""
     if response.status == 403:
         return BAN_SECONDS
+    wait = until_reset(response.headers, body.get("time"))
+    return retry_after(response) if wait is None else wait
+
+
+def until_reset(headers: Mapping[str, Any], now: Any = None) -> float | None:
+    """Seconds until a limit is lifted, by the exchange's headers (of lower-case names) and clock;
+    None where these don't say. ``now``: the time of the answer, where no header tells it."""
     try:
-        reset = int(response.headers["x-bapi-limit-reset-timestamp"])
-        now = int(response.headers.get("timenow") or body["time"])
+        reset = int(headers["x-bapi-limit-reset-timestamp"])
+        told = int(headers.get("timenow") or now)
     except (KeyError, TypeError, ValueError):
-        return retry_after(response)
-    return max(0, reset - now) / 1000
+        return None
+    return max(0, reset - told) / 1000
 
 
 def _http_error(response: HttpResponse) -> ExchangeError:

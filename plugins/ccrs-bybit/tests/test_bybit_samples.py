@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 
-from ccrs_bybit.error_codes import CLASSES, UNCHANGED
+from ccrs_bybit.error_codes import CLASSES
 from ccrs_bybit.foreign import instrument_of
 
 from ccrs_core import Market
@@ -15,7 +15,7 @@ SAMPLES = Samples(importlib.resources.files("ccrs_bybit") / "samples", "bybit")
 
 def test_every_code_of_the_table_has_a_sample() -> None:
     shown = {sample.code for sample in SAMPLES.errors if sample.response.status == 200}
-    assert shown - {""} == {str(code) for code in CLASSES} | {str(code) for code in UNCHANGED}
+    assert shown - {""} == {str(code) for code in CLASSES}
 
 
 def test_native_symbols_of_the_samples_are_guessed_rightly() -> None:
