@@ -183,12 +183,19 @@ class FeedClosed(CcrsError):
 
 
 class ExchangeError(CcrsError):
-    """The exchange answered with an error; ``code`` and ``text`` are its own."""
+    """The exchange answered with an error; ``code`` and ``text`` are its own. ``advice`` is its
+    plugin's word on what to do, empty where there is none."""
+
+    advice: str = ""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} (code {code})" if code else text)
         self.code = code
         self.text = text
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{said}: {self.advice}" if self.advice else said
 
 
 class AuthError(ExchangeError):

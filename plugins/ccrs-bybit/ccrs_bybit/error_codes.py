@@ -61,22 +61,26 @@ def error_of(response: HttpResponse) -> CcrsError | None:
 def error_of_code(code: int, told: str, wait: float | None = None) -> ExchangeError:
     """The error that a code other than 0 stands for, of an answer or of one item of a batch.
 
-    ``wait``: after how many seconds a limit is lifted, where that is known. To what Bybit says
-    advice is added, where there is any.
+    ``wait``: after how many seconds a limit is lifted, where that is known.
     """
-    meaning = MEANINGS.get(code, _UNKNOWN)
-    error, reason = meaning.error, meaning.reason
-    text = f"{told.rstrip('. ')}: {meaning.advice}" if meaning.advice else told
     if code == 10001 and _UNCHANGED.search(told):
         # Amendments that change nothing are refused by the code of malformed ones.
         return SettingUnchanged(str(code), told)
-    if error is RateLimited:
-        return RateLimited(str(code), text, wait)
-    if issubclass(error, OrderRejected):
-        if code == 110017 and _REDUCES.search(told):
-            reason = EndReason.REDUCE_ONLY
-        return error(str(code), text, reason)
-    return error(str(code), text)
+    meaning = MEANINGS.get(code, _UNKNOWN)
+    error = _made(meaning, code, told, wait)
+    error.advice = meaning.advice
+    return error
+
+
+def _made(meaning: Meaning, code: int, told: str, wait: float | None) -> ExchangeError:
+    if meaning.error is RateLimited:
+        return RateLimited(str(code), told, wait)
+    if issubclass(meaning.error, OrderRejected):
+        reduces = code == 110017 and _REDUCES.search(told)
+        return meaning.error(
+            str(code), told, EndReason.REDUCE_ONLY if reduces else meaning.reason
+        )
+    return meaning.error(str(code), told)
 
 
 def _told(body: Mapping[str, Any]) -> str:

@@ -113,9 +113,9 @@ def test_an_amendment_that_changes_nothing_is_no_malformed_one() -> None:
 
 def test_what_bybit_says_stays_and_advice_follows() -> None:
     error = error_of_code(10003, "API key is invalid.")
-    assert error.text.startswith("API key is invalid: ")
-    assert "environment" in error.text
-    assert error_of_code(10001, "params error: qty.").text == "params error: qty."
+    assert error.text == "API key is invalid."
+    assert str(error).startswith("API key is invalid. (code 10003): keys count in one environment")
+    assert str(error_of_code(10001, "params error: qty")) == "params error: qty (code 10001)"
 
 
 def test_a_refused_margin_mode_says_what_stands_in_its_way() -> None:

@@ -203,8 +203,7 @@ def test_every_code_has_its_error(kind: type[errors.ExchangeError], codes: list[
         error = Bybit().error_of(answer(code))
         assert type(error) is kind
         assert isinstance(error, errors.ExchangeError)
-        assert error.code == str(code)
-        assert error.text.startswith("said so")
+        assert (error.code, error.text) == (str(code), "said so")
 
 
 def limited(response: HttpResponse) -> float | None:
