@@ -77,9 +77,7 @@ def _made(meaning: Meaning, code: int, told: str, wait: float | None) -> Exchang
         return RateLimited(str(code), told, wait)
     if issubclass(meaning.error, OrderRejected):
         reduces = code == 110017 and _REDUCES.search(told)
-        return meaning.error(
-            str(code), told, EndReason.REDUCE_ONLY if reduces else meaning.reason
-        )
+        return meaning.error(str(code), told, EndReason.REDUCE_ONLY if reduces else meaning.reason)
     return meaning.error(str(code), told)
 
 
