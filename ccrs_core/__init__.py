@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ccrs_core.analytics.books import microprice as microprice
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
+    from ccrs_core.client.credentials import load_credentials as load_credentials
     from ccrs_core.client.history import History as History
     from ccrs_core.client.listing_watch import InstrumentWatch as InstrumentWatch
     from ccrs_core.client.settings import Settings as Settings
@@ -123,6 +124,8 @@ if TYPE_CHECKING:
     from ccrs_core.errors import ClockRefused as ClockRefused
     from ccrs_core.errors import ConnectFailed as ConnectFailed
     from ccrs_core.errors import ConnectionLost as ConnectionLost
+    from ccrs_core.errors import CredentialsMissing as CredentialsMissing
+    from ccrs_core.errors import CredentialsUnsafe as CredentialsUnsafe
     from ccrs_core.errors import DecodeError as DecodeError
     from ccrs_core.errors import EndReason as EndReason
     from ccrs_core.errors import ExchangeError as ExchangeError
@@ -299,6 +302,7 @@ _HOME = {
         "analytics.bars": "Bar tick_bars time_bars volume_bars",
         "analytics.books": "BookSnapshot book_snapshots grouped imbalance microprice",
         "client.client": "Client connect",
+        "client.credentials": "load_credentials",
         "client.history": "History",
         "client.settings": "Settings load_settings",
         "client.listing_watch": "InstrumentWatch",
@@ -328,7 +332,8 @@ _HOME = {
         ),
         "errors": (
             "AccountUnsupported AuthError BookInvalid CcrsError ClockRefused ConnectFailed "
-            "ConnectionLost DecodeError EndReason ExchangeError ExchangeUnavailable "
+            "ConnectionLost CredentialsMissing CredentialsUnsafe DecodeError EndReason "
+            "ExchangeError ExchangeUnavailable "
             "ExtraNotInstalled FeedClosed FeedOverflow GarbledAnswer InsufficientBalance "
             "InvalidOrder InvalidRequest NotSent OrderEnded OrderNotFound OrderRejected "
             "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled "

@@ -82,6 +82,14 @@ class InvalidOrder(UsageError):
         self.nearest = nearest
 
 
+class CredentialsMissing(UsageError):
+    """There are no keys for an account; the message says where they may be put."""
+
+
+class CredentialsUnsafe(UsageError):
+    """Others can read a file of keys, or it is somebody else's; the message says what to do."""
+
+
 class RecordingFailed(CcrsError):
     """A recording can't be written any more, its disk being full, say; what was written stays."""
 

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     import ssl
 
 _PREFIX = "CCRS_"
-_OTHER_VARIABLES = frozenset({"CONFIG", "DEBUG", "FIXTURES", "IMPORT_SECONDS", "COMPLETE"})
+_OTHER_VARIABLES = frozenset(
+    {"CONFIG", "DEBUG", "FIXTURES", "IMPORT_SECONDS", "COMPLETE", "KEYS_FILE"}
+)
 """Variables of ours that are no settings."""
+_OF_KEYS = ("_API_KEY", "_SECRET", "_SECRET_FILE", "_PASSPHRASE", "_KEY_ENVIRONMENT")
+"""How those end that hold the keys of an account."""
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 _WHERE = {
@@ -221,6 +225,8 @@ def _of_variables(variables: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, text in variables.items():
         if not variable.startswith(_PREFIX) or variable[len(_PREFIX) :] in _OTHER_VARIABLES:
+            continue
+        if variable.endswith(_OF_KEYS):
             continue
         name = variable[len(_PREFIX) :].lower()
         if name not in _IN_VARIABLES:
