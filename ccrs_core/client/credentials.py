@@ -55,16 +55,17 @@ def load_credentials(
 ) -> Credentials:
     """The keys of an account, from the first of these that has them.
 
-    1. Variables: ``CCRS_BYBIT_API_KEY``, ``CCRS_BYBIT_SECRET`` (or ``_SECRET_FILE``, which names a
-       file: an RSA key, say), ``CCRS_BYBIT_PASSPHRASE`` where the exchange has one; of the account
-       ``maker`` ``CCRS_BYBIT_MAKER_API_KEY`` and so on. ``CCRS_BYBIT_KEY_ENVIRONMENT`` says where
-       alone they count.
+    1. Variables: ``CCRS_EXCHANGE_API_KEY``, with the exchange's name, ``CCRS_EXCHANGE_SECRET`` (or
+       ``_SECRET_FILE``, which names a file: an RSA key, say), ``_PASSPHRASE`` where the exchange
+       has one; of the account ``maker`` ``CCRS_EXCHANGE_MAKER_API_KEY`` and so on.
+       ``CCRS_EXCHANGE_KEY_ENVIRONMENT`` says where alone they count.
     2. A file of keys, which only you can read: ``CCRS_KEYS_FILE``, or ``~/.config/ccrs/keys.toml``.
-       Its section ``[bybit]`` (``[bybit.maker]``) has ``api_key``, ``secret`` or ``secret_file``,
-       ``passphrase``, and the ``environment`` where they count, ``mainnet`` unless it is told.
-       Another section of the same account, ``[bybit.testnet]`` (``[bybit.maker.testnet]``), may
-       have those of an environment.
-    3. The keyring of the system, with ``ccrs-core[keyring]``: the same names, in ``ccrs:bybit``.
+       The exchange's section (``[exchange]``, of the account ``maker`` ``[exchange.maker]``) has
+       ``api_key``, ``secret`` or ``secret_file``, ``passphrase``, and the ``environment`` where
+       they count, ``mainnet`` unless it is told. Another section within (``[exchange.testnet]``,
+       ``[exchange.maker.testnet]``) may have those of an environment.
+    3. The keyring of the system, with ``ccrs-core[keyring]``: the same names, in ``ccrs:exchange``
+       or ``ccrs:exchange.maker``.
 
     The emulator takes its own, ``emulator`` and ``emulator``, unless keys say that they are its.
 
@@ -299,12 +300,10 @@ def _read(path: Path) -> dict[str, Any]:
     text = read_private(path, f"the file of keys {path}")
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        # Its own words may repeat what stands there.
-        at = re.search(r"at line \d+, column \d+|at end of document", str(error))
-        raise UsageError(
-            f"the keys in {path} are no TOML ({at[0] if at else 'anywhere'})"
-        ) from None
+    except (ValueError, RecursionError) as error:
+        at = re.search(r"at line \d+, column \d+", str(error))
+    # Raised out here, so that no foreign error hangs on to it: theirs may repeat what stands there.
+    raise UsageError(f"the keys in {path} are no TOML" + (f" ({at[0]})" if at else ""))
 
 
 def _texts(fields: Mapping[str, Any], where: str) -> dict[str, str]:

@@ -375,6 +375,7 @@ def test_what_is_said_of_a_bad_file_shows_none_of_it(
     with pytest.raises(UsageError) as refused:
         load_credentials("bybit", file=keys_file(tmp_path, text), variables={})
     assert SECRET not in all_of(refused.value) + caplog.text
+    assert refused.value.__context__ is None, "others' errors may show what they were about"
 
 
 BAD_VARIABLES: list[Mapping[str, str]] = [
