@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ccrs_core.contract.budgets import Budget as Budget
     from ccrs_core.contract.budgets import Limits as Limits
     from ccrs_core.contract.budgets import Pool as Pool
+    from ccrs_core.contract.budgets import PoolLeft as PoolLeft
     from ccrs_core.contract.codec import Ack as Ack
     from ccrs_core.contract.codec import Alive as Alive
     from ccrs_core.contract.codec import Closing as Closing
@@ -308,7 +309,7 @@ _HOME = {
         "client.listing_watch": "InstrumentWatch",
         "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
-        "contract.budgets": "Budget Limits Pool",
+        "contract.budgets": "Budget Limits Pool PoolLeft",
         "contract.codec": (
             "Ack Alive Closing Codec Data EntryReply Heartbeat LeftOut LoggedIn LoginRefused "
             "Lost Message Outbound Pong Refused Reply Unchanged Unrecognised account_data"

@@ -59,6 +59,7 @@ WAITING = {
     "connections.shard",
     "feeds.feed",
     "recordings.recorder",
+    "requests.exchange_clock",
     "requests.instruments",
     "requests.requester",
     "several.clients",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ccrs_core.errors import UsageError
 from ccrs_core.model import checks
 
 
@@ -32,13 +33,40 @@ class Budget:
 
 @attrs.frozen
 class Pool:
-    """A budget of some endpoints, beside that of their address: each request costs one of it.
+    """A budget of some endpoints, beside that of their address: each request costs one of it, or
+    what ``Endpoint.pool_weight`` says.
 
     Endpoints whose pools have one name share it: all that place orders, say, or one alone.
+
+    :raises UsageError: where more is reserved than there is.
     """
 
     name: str
     budget: Budget = attrs.field(validator=checks.of(Budget))
+    per_account: bool = attrs.field(default=False, kw_only=True, validator=checks.of(bool))
+    """Whether the exchange counts it for each account, from wherever it is spent; else, as its
+    budget of requests, for each address."""
+    reserved: int = attrs.field(default=0, kw_only=True, validator=attrs.validators.ge(0))
+    """How much of it is kept for what is ``Endpoint.urgent``, where such and others share it."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.reserved >= self.budget.amount and self.reserved:
+            raise UsageError(f"of {self.name}, {self.reserved} can't be reserved: that is all")
+
+
+@attrs.frozen(kw_only=True)
+class PoolLeft:
+    """What an exchange says with an answer of what is left of a pool."""
+
+    left: int
+    of: int | None = None
+    """How much there is in all: what an account is allowed may be more than the documents say."""
+    pool: str = ""
+    """Empty: that of the request."""
+    seconds: float | None = None
+    """Of which of the pool's limits; None: of the first."""
+    resets_ns: int | None = None
+    """Where nothing is left: until when, by the exchange's clock, nanoseconds UTC."""
 
 
 @attrs.frozen(kw_only=True)

@@ -164,10 +164,12 @@ class Closing:
 @attrs.frozen
 class EntryReply:
     """The answer to a request that was sent by :meth:`Codec.entry`. ``content`` is read by
-    :meth:`Codec.entry_answer`; the core only matches it."""
+    :meth:`Codec.entry_answer`; the core only matches it. ``headers`` is what it says in the manner
+    of HTTP headers, names in lower case, for ``Exchange.pools_left``."""
 
     request_id: str
     content: Any
+    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

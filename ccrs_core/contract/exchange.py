@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from ccrs_core.contract.budgets import Budget, Limits
+from ccrs_core.contract.budgets import Budget, Limits, PoolLeft
 from ccrs_core.contract.codec import Codec
 from ccrs_core.contract.rest import GetActivity, GetBook, GetTopOfBook, GetTrades
 from ccrs_core.errors import Unsupported
@@ -227,6 +227,12 @@ class Exchange(ABC):
         """How much of ``Limits.requests`` is spent already, as far as the exchange says so with its
         answers; None where it doesn't."""
         return None
+
+    def pools_left(self, request: Request[Any], headers: Mapping[str, str]) -> Sequence[PoolLeft]:
+        """What the answer to a request says of what is left of pools: the exchange's count is the
+        truth, which this account's other programs are in. ``headers`` are those of the HTTP
+        response, or of an ``EntryReply``; names in lower case."""
+        return ()
 
     def max_silence(self, subscription: Subscription) -> float | None:
         """Seconds for which a healthy stream of this kind may say nothing; None where it has no

@@ -239,12 +239,14 @@ class Answer(Generic[T]):
 
     ``left_out`` is how many rows of the page couldn't be read, and ``reason`` why not (see
     :func:`ccrs_core.wire.read_rows`): the client tells of them, and goes on without.
+    ``answered_ns`` is when the exchange answered, by its clock, where it says so.
     """
 
     value: T
     cursor: str | None = None
     left_out: int = 0
     reason: str = ""
+    answered_ns: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -256,8 +258,11 @@ class Endpoint(Generic[R, T]):
     ``Exchange.error_of`` has already found to be no error. ``weight`` is what a page costs of the
     request budget, a number or a function of the request; ``page_weight(request, cursor)`` what the
     page of a cursor costs, where the first page's weight isn't every page's.
-    ``pool`` is what it may spend besides, itself or with others. ``most(request)`` is how many
-    items the answer holds at most, of a book how many levels a side (None: nobody knows).
+    ``pool`` is what it may spend besides, itself or with others (or a function of the request that
+    says which), and ``pool_weight`` what a page costs of that: of a batch its orders, where the
+    exchange counts those. ``urgent``: it leaves before others that wait, and what pools and
+    addresses reserve is there for it: so of cancels. ``most(request)`` is how many items the answer
+    holds at most, of a book how many levels a side (None: nobody knows).
     ``newest_first`` (a truth, or a function of the request): each further page is older than the
     one before, so pages are joined in reverse (items within a page are always oldest first).
     ``retention`` (nanoseconds, or a function of the request; None: no end is known) is how far back
@@ -273,7 +278,9 @@ class Endpoint(Generic[R, T]):
     weight: int | Callable[[R], int] = 1
     newest_first: bool | Callable[[R], bool] = False
     page_weight: Callable[[R, str], int] | None = None
-    pool: Pool | None = None
+    pool: Pool | Callable[[R], Pool | None] | None = None
+    pool_weight: int | Callable[[R], int] = 1
+    urgent: bool = False
     most: Callable[[R], int] | None = None
     retention: int | Callable[[R], int | None] | None = None
 
@@ -287,6 +294,16 @@ class Endpoint(Generic[R, T]):
         """Whether each further page of the answer is older than the one before."""
         back = self.newest_first
         return back if isinstance(back, bool) else back(request)
+
+    def pool_of(self, request: R) -> Pool | None:
+        """The pool that a request spends from, if any."""
+        pool = self.pool
+        return pool(request) if callable(pool) else pool
+
+    def pool_weight_of(self, request: R) -> int:
+        """What a page of it costs of that."""
+        weight = self.pool_weight
+        return weight if isinstance(weight, int) else weight(request)
 
     def weight_of(self, request: R, cursor: str | None = None) -> int:
         """What the first page of an answer costs of ``Limits.requests``, or that of a cursor."""

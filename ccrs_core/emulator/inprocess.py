@@ -19,6 +19,7 @@ from ccrs_core.emulator.peer import CloseAction, Peer, PingAction
 from ccrs_core.errors import ConnectFailed, ConnectionLost, TransportError
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import Clock
+from ccrs_core.transport.departure import leaves_now
 
 
 class EmulatorConnection:
@@ -150,6 +151,7 @@ class EmulatorTransport:
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith("/"):
             raise TransportError(f"{request.path!r} is no path")
+        leaves_now()
         asked = attrs.evolve(request, path=urlsplit(base_url).path.rstrip("/") + request.path)
         response = self.venue.http(asked, self._now())
         self._deliver()

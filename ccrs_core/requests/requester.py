@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -14,12 +14,15 @@ import tenacity
 from ccrs_core.contract.access import Access
 from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, HttpResponse, Request
+from ccrs_core.contract.trading_requests import Placed
 from ccrs_core.errors import (
     CcrsError,
+    ClockRefused,
     DecodeError,
     ExchangeError,
     ExchangeUnavailable,
     GarbledAnswer,
+    NotSent,
     OutcomeUnknown,
     RateLimited,
     TransportError,
@@ -27,22 +30,54 @@ from ccrs_core.errors import (
     UsageError,
 )
 from ccrs_core.model.instruments import Market
+from ccrs_core.model.orders import Times
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.requests.pages import Pages
 from ccrs_core.requests.retention import check_retention
+from ccrs_core.requests.turns import Turn, Turns
 from ccrs_core.transport.context import Context
-from ccrs_core.transport.limits import HostLimits, acquire_both
+from ccrs_core.transport.departure import leaving
+from ccrs_core.transport.gate import Priority
+from ccrs_core.transport.limits import HostLimits
+
+if TYPE_CHECKING:
+    from ccrs_core.requests.exchange_clock import ExchangeClock
 
 T = TypeVar("T")
 
 log = logging.getLogger("ccrs.requests")
 
-_BARRED = frozenset({403, 418, 429})
-"""HTTP statuses of a rate limit that concern the host, not one kind of request alone."""
-_UNKNOWN_PAUSE = 60.0
-"""Pause (s) of a host after one of them that doesn't say how long it lasts."""
+_GRAIN = 0.001
+"""Seconds by which a timer may go off early."""
 _TIMED_OUT = 408
 """HTTP status of a request that took too long: whatever became of it."""
+
+
+@attrs.frozen(kw_only=True)
+class _How:
+    """How a request is asked."""
+
+    share: float = 1.0
+    """The part of the request budget that may be spent."""
+    patience: float | None = None
+    """Seconds that it may wait for its turn; None: as long as it takes."""
+    priority: Priority | None = None
+    send_before: float | None = None
+    """When it is of no use any more to send it, monotonic seconds."""
+    on_sent: Callable[[int], None] | None = None
+
+
+@attrs.define(eq=False)
+class _Passage:
+    """When a page passed where."""
+
+    sent_ns: int | None = None
+    answered_ns: int | None = None
+    received_ns: int | None = None
+
+    def clear(self) -> None:
+        """It is sent anew."""
+        self.sent_ns = self.answered_ns = self.received_ns = None
 
 
 @attrs.frozen
@@ -53,21 +88,25 @@ class _Page:
     endpoint: Endpoint[Any, Any]
     http: HttpRequest
     cursor: str | None
-    share: float
-    """The part of the request budget that may be spent."""
-    patience: float | None
-    """Seconds that it may wait for its turn; None: as long as it takes."""
+    how: _How
+    passage: _Passage = attrs.field(factory=_Passage)
 
 
 class Requester:
-    """Answers the unified questions of :mod:`ccrs_core.contract.rest` for one exchange."""
+    """Answers the unified questions of :mod:`ccrs_core.contract.rest` for one exchange.
 
-    def __init__(self, context: Context, account: Account | None = None) -> None:
+    :param account: for which what must be signed is asked.
+    :param share: of the budgets, where other processes of the account spend the rest.
+    """
+
+    def __init__(
+        self, context: Context, account: Account | None = None, *, share: float = 1.0
+    ) -> None:
         self._context = context
         self._account = account
-        """For which what must be signed is asked."""
-        self._used: dict[str, HostLimits] = {}
-        """Budgets of the addresses that were asked, by name."""
+        self.turns = Turns(context, account, share)
+        self.clock: ExchangeClock | None = None
+        """That by which what is signed is timed; None: what is known of it."""
         self.requests = 0
         self.errors = 0
         self.left_out = 0
@@ -81,7 +120,7 @@ class Requester:
 
     @property
     def paused(self) -> float:
-        return max((limits.paused for limits in self._used.values()), default=0.0)
+        return self.turns.paused
 
     def endpoint(self, request: Request[Any]) -> Endpoint[Any, Any]:
         """The endpoint that answers a question.
@@ -116,13 +155,15 @@ class Requester:
         share: float = 1.0,
         tries: int | None = None,
         most: int | None = None,
+        priority: Priority | None = None,
     ) -> T:
         """The answer, its pages joined and cut to the limit, oldest first where time orders it.
 
         Passing failures are tried again where the question is ``idempotent``. ``share`` is the part
         of the request budget that may be spent, ``tries`` how often each page is asked for (None:
-        as the options say), ``most`` how many rows there is room for (None: for any number). What
-        isn't idempotent goes by :meth:`once`, whatever these say.
+        as the options say), ``most`` how many rows there is room for (None: for any number),
+        ``priority`` who goes first (None: as the endpoint says). What isn't idempotent goes by
+        :meth:`once`, whatever these say.
 
         :raises Unsupported: where the exchange doesn't answer it; nothing was sent.
         :raises ExchangeError: (or kin) what the exchange says.
@@ -133,7 +174,8 @@ class Requester:
         if not request.idempotent:
             return await self.once(request)
         attempts = tries or self._context.options.request_attempts
-        return await self._all_pages(request, share, attempts, None, most)
+        how = _How(share=share, priority=priority)
+        return (await self._all_pages(request, attempts, how, most))[0]
 
     async def once(self, request: Request[T], *, patience: float | None = None) -> T:
         """The answer to a request that leaves once at most, whatever becomes of it: for what places
@@ -149,33 +191,55 @@ class Requester:
         :raises OutcomeUnknown: where it may have been taken and nothing that came tells, unless it
             is ``idempotent``. So, too, where the caller is cancelled, who isn't told.
         """
-        if patience is None:
-            patience = self._context.options.request_patience
-        return await self._all_pages(request, 1.0, 1, patience)
+        return (await self.timed(request, patience=patience))[0]
 
-    async def _all_pages(
+    async def timed(
         self,
         request: Request[T],
-        share: float,
-        attempts: int,
-        patience: float | None,
-        most: int | None = None,
-    ) -> T:
+        *,
+        patience: float | None = None,
+        send_before: float | None = None,
+        on_sent: Callable[[int], None] | None = None,
+        priority: Priority | None = None,
+    ) -> tuple[T, Times]:
+        """:meth:`once`, with when it passed where.
+
+        ``patience`` 0.0 means now or not at all. ``on_sent`` is called with the local time right
+        before its first byte leaves; it mustn't raise. It leaves only before ``send_before``, a
+        time of the client's monotonic clock.
+
+        :raises NotSent: where it didn't by then, and never will.
+        """
+        if patience is None:
+            patience = self._context.options.request_patience
+        how = _How(patience=patience, send_before=send_before, on_sent=on_sent, priority=priority)
+        value, passage = await self._all_pages(request, 1, how)
+        times = Times(
+            sent_ns=passage.sent_ns,
+            taken_ns=value.taken_ns if isinstance(value, Placed) else None,
+            answered_ns=passage.answered_ns,
+            received_ns=passage.received_ns,
+        )
+        return value, times
+
+    async def _all_pages(
+        self, request: Request[T], attempts: int, how: _How, most: int | None = None
+    ) -> tuple[T, _Passage]:
         endpoint = self.endpoint(request)
         if endpoint.signed and self._account is None:
             raise UsageError(f"{type(request).__name__} needs credentials")
         pages = Pages(request, endpoint, most)
         while not pages.complete:
-            page = _Page(request, endpoint, pages.next_request(), pages.cursor, share, patience)
+            page = _Page(request, endpoint, pages.next_request(), pages.cursor, how)
             answer = await self._read(page, attempts)
             if answer.left_out:
                 self._tell(request, answer)
             if not request.idempotent:
                 _check_whole(answer)
                 only: T = answer.value
-                return only
+                return only, page.passage
             pages.add(answer)
-        return pages.joined()
+        return pages.joined(), page.passage
 
     def _tell(self, request: Request[Any], answer: Answer[Any]) -> None:
         """Count rows that couldn't be read; tell of each kind once, and whenever there are more."""
@@ -218,24 +282,47 @@ class Requester:
         raise AssertionError("unreachable")
 
     async def _once(self, page: _Page) -> Answer[Any]:
-        """Send it, once."""
+        """Send it, once; and once more where the exchange found its time wrong, which proves that
+        it wasn't taken."""
+        generation = self._context.exchange_time.generation
+        try:
+            return await self._leave(page)
+        except ClockRefused:
+            if not page.endpoint.signed or self.clock is None:
+                raise
+            await self.clock.resync(generation)
+        return await self._leave(page)
+
+    async def _leave(self, page: _Page) -> Answer[Any]:
+        """Send it when it is its turn."""
+        name = self._context.exchange.rest_address(page.http)
+        base_url = self._context.rest(name)[0]
+        page.passage.clear()
+        if page.endpoint.signed and self.clock is not None:
+            await self.clock.ready()
+        turn = await self._turn(name, page)
+        try:
+            return await self._go(page, base_url, turn)
+        finally:
+            if page.passage.sent_ns is None:
+                turn.give_back()
+            else:
+                turn.answered()
+
+    async def _go(self, page: _Page, base_url: str, turn: Turn) -> Answer[Any]:
         context, http = self._context, page.http
-        name = context.exchange.rest_address(http)
-        base_url, limits = context.rest(name)
-        self._used[name] = limits
-        await self._turn(limits, page)
         if context.headers:
             http = attrs.evolve(http, headers={**context.headers, **http.headers})
         if page.endpoint.signed:
             assert self._account is not None
-            now_ms = context.clock.time_ns() // NS_PER_MS
+            now_ms = context.now_ns() // NS_PER_MS
             access = Access(now_ms=now_ms, url=base_url, credentials=self._account.credentials)
             http = context.exchange.sign(http, access)
         started = context.clock.monotonic()
         failure: Exception | None = None
         self.requests += 1
         try:
-            return await self._exchanged(page, http, base_url, limits)
+            return await self._exchanged(page, http, base_url, turn)
         except Exception as error:
             failure = error
             self.errors += 1
@@ -249,40 +336,67 @@ class Requester:
                 error=None if failure is None else str(failure) or type(failure).__name__,
             )
 
-    async def _turn(self, limits: HostLimits, page: _Page) -> None:
+    async def _turn(self, name: str, page: _Page) -> Turn:
         """Wait until the budgets have it leave."""
-        weight = page.endpoint.weight_of(page.request, page.cursor)
+        how, before = page.how, page.how.send_before
+        patience = how.patience
+        left = None if before is None else before - self._context.clock.monotonic()
+        if left is not None:
+            self._check_in_time(page)
+            patience = left if patience is None else min(patience, left)
         try:
-            async with asyncio.timeout(page.patience):
-                await self._granted(limits, page.endpoint, weight, page.share)
-        except TimeoutError:
-            text = f"the budget of requests lets none leave within {page.patience:g} s"
-            raise RateLimited("", text) from None
+            return await self.turns.at(
+                name,
+                page.endpoint,
+                page.request,
+                page.cursor,
+                share=how.share,
+                priority=how.priority,
+                patience=patience,
+            )
+        except RateLimited:
+            self._check_in_time(page)
+            raise
 
-    async def _granted(
-        self, limits: HostLimits, endpoint: Endpoint[Any, Any], weight: int, share: float
-    ) -> None:
-        def hold() -> float:
-            return self._hold(limits)
-
-        if endpoint.pool is None:
-            await limits.requests.acquire(weight, hold, share)
-        else:
-            own = limits.pool(endpoint.pool)
-            await acquire_both(own, limits.requests, weight, hold, share)
+    def _check_in_time(self, page: _Page) -> None:
+        """:raises NotSent: where it is too late for it to leave."""
+        before = page.how.send_before
+        if before is not None and self._context.clock.monotonic() >= before - _GRAIN:
+            raise NotSent("it couldn't leave in the time that it was given")
 
     async def _exchanged(
-        self, page: _Page, http: HttpRequest, base_url: str, limits: HostLimits
+        self, page: _Page, http: HttpRequest, base_url: str, turn: Turn
     ) -> Answer[Any]:
         """What is answered to it."""
+        clock, passage = self._context.clock, page.passage
+
+        def leaves() -> None:
+            if passage.sent_ns is None:
+                self._check_in_time(page)
+                left(clock.time_ns())
+
+        def left(at_ns: int) -> None:
+            passage.sent_ns = at_ns
+            if page.how.on_sent is not None:
+                page.how.on_sent(at_ns)
+
+        self._check_in_time(page)
+        called_ns = clock.time_ns()
         try:
-            response = await self._context.transport.request(base_url, http)
-        except Exception as error:
-            if page.request.idempotent or _left_nothing(error):
+            with leaving(leaves):
+                response = await self._context.transport.request(base_url, http)
+        except BaseException as error:
+            nothing = _left_nothing(error)
+            if passage.sent_ns is None and not nothing:
+                left(called_ns)  # a transport that doesn't tell when
+            if page.request.idempotent or nothing or not isinstance(error, Exception):
                 raise
             raise OutcomeUnknown("", f"no answer tells whether it was taken: {error}") from error
+        passage.received_ns = clock.time_ns()
+        if passage.sent_ns is None:
+            left(called_ns)
         try:
-            return self._answer(page, http, base_url, limits, response)
+            return self._answer(page, http, base_url, turn, response)
         except Exception as error:
             if page.request.idempotent or _refuses(error, response):
                 raise
@@ -294,20 +408,21 @@ class Requester:
         page: _Page,
         http: HttpRequest,
         base_url: str,
-        limits: HostLimits,
+        turn: Turn,
         response: HttpResponse,
     ) -> Answer[Any]:
         """What a response says."""
         exchange, now_ns = self._context.exchange, self._context.clock.time_ns()
         used = exchange.weight_used(response)
-        if used is not None:
-            limits.requests.correct(used)
+        if used is not None and turn.limits is not None:
+            turn.limits.requests.correct(used)
+        self.turns.told(turn, page.request, response.headers)
         try:
             if 300 <= response.status < 400:
                 raise DecodeError("a redirect", response.body)
             refusal = exchange.error_of(response)
             if refusal is not None:
-                _note_limit(limits, refusal, response)
+                self.turns.refused(turn, refusal, response)
             if refusal is None or not refusal.retryable:
                 answered_ns = response.date_ns or now_ns
                 check_retention(
@@ -315,7 +430,7 @@ class Requester:
                 )
             if refusal is not None:
                 raise refusal
-            return page.endpoint.decode(page.request, response, now_ns, page.cursor)
+            answer = page.endpoint.decode(page.request, response, now_ns, page.cursor)
         except DecodeError as error:
             what = _garbled(response)
             if what is None:
@@ -323,24 +438,15 @@ class Requester:
             target = f"{http.method} {urlsplit(base_url).hostname}{http.path}"
             text = f"{target}: {what} instead of an answer (HTTP {response.status})"
             raise GarbledAnswer(text, response.status) from error
-
-    def _hold(self, limits: HostLimits) -> float:
-        """Seconds that requests must wait because the host has asked for a pause.
-
-        :raises RateLimited: where they are more than the caller has patience for.
-        """
-        left = limits.paused
-        if left > self._context.options.request_patience:
-            text = f"no requests go there for another {left:.0f} s, since it refused one"
-            raise RateLimited("", text, left)
-        return left
+        page.passage.answered_ns = answer.answered_ns
+        return answer
 
 
-def _left_nothing(error: Exception) -> bool:
+def _left_nothing(error: BaseException) -> bool:
     """Whether a transport's failure says for certain that nothing of a request has left."""
     if isinstance(error, TransportError):
         return error.nothing_sent
-    return isinstance(error, UsageError)
+    return isinstance(error, UsageError | NotSent)
 
 
 def _check_whole(answer: Answer[Any]) -> None:
@@ -378,13 +484,3 @@ def _garbled(response: HttpResponse) -> str | None:
     except ValueError:
         return "a page for people" if body.startswith(b"<") else "a part, or no JSON"
     return None
-
-
-def _note_limit(limits: HostLimits, refusal: CcrsError, response: HttpResponse) -> None:
-    """Pause the host, for everybody in the process, where that is what the exchange wants."""
-    if isinstance(refusal, RateLimited):
-        pause = refusal.retry_after
-        if pause is None and response.status in _BARRED:
-            pause = _UNKNOWN_PAUSE
-        if pause is not None:
-            limits.pause(pause)

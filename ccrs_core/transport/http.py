@@ -31,6 +31,7 @@ from ccrs_core.errors import (
 )
 from ccrs_core.transport.base import SYSTEM_CLOCK, TransportOptions
 from ccrs_core.transport.connectors import connector
+from ccrs_core.transport.departure import about_to_leave
 from ccrs_core.transport.pace import Deadline
 from ccrs_core.transport.proxies import Proxies
 from ccrs_core.transport.proxy import SOCKS, Proxy
@@ -136,11 +137,14 @@ class HttpTransport:
         target = _parsed(f"{base_url}{request.path}" + (f"?{query}" if query else ""))
         where = f"{request.method} {_where(base_url)}{request.path}"
         tried: list[aiohttp.ClientRequest] = []
+        leaves = about_to_leave()
 
         async def note(
             made: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
             tried.append(made)
+            if isinstance(made, _Request):
+                made.leaves = leaves
             response = await handler(made)
             if isinstance(made, _Request) and not made.departed:
                 _Request.departed = True  # they leave unseen: whatever was tried may have
@@ -384,8 +388,11 @@ class _Request(aiohttp.ClientRequest):
     """Notes whether any of it may have left: so may each where aiohttp has no such method."""
 
     departed = not hasattr(aiohttp.ClientRequest, "send")
+    leaves: Callable[[], None] | None = None
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        if self.leaves is not None:
+            self.leaves()
         self.departed = True
         return await super().send(conn)
 

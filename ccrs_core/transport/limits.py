@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+import attrs
+
 from ccrs_core.contract.budgets import Budget, Limits, Pool
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
+from ccrs_core.transport.gate import BACKGROUND, Grant, Priority
 
 
 class _Count:
@@ -36,9 +39,18 @@ class _Count:
         self._granted.append((now, weight))
         self.used += weight
 
-    def wait(self, now: float, weight: int, share: float) -> float:
-        """Seconds until there may be a grant."""
-        amount = max(int(self.budget.amount * share), 1)
+    def give_back(self, at: float, weight: int) -> None:
+        """What was granted at a time wasn't used."""
+        weight = min(weight, self.budget.amount)
+        try:
+            self._granted.remove((at, weight))
+        except ValueError:
+            return  # it has expired
+        self.used -= weight
+
+    def wait(self, now: float, weight: int, share: float, kept: float = 0.0) -> float:
+        """Seconds until there may be a grant that leaves a part of all ``kept`` for others."""
+        amount = max(min(int(self.budget.amount * share), int(self.budget.amount * (1 - kept))), 1)
         weight = min(weight, self.budget.amount)
         # What is heavier than the share alone must have the window to itself.
         if self.used + weight <= amount or not self.used:
@@ -59,8 +71,12 @@ class Window:
 
     def __init__(self, budget: Budget, clock: Clock) -> None:
         self.budget = budget
+        self.reserved = 0.0
+        """The part of it that is kept for what is urgent."""
         self._clock = clock
         self._counts = [_Count(each) for each in budget.all]
+        self._background = [_Count(each) for each in budget.all]
+        """What of that was granted to what is of the background."""
         self._alone = threading.Lock()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, asyncio.Lock]] = (
             WeakKeyDictionary()
@@ -88,6 +104,47 @@ class Window:
                 for count in self._counts:
                     count.grant(now, weight)
             return wait
+
+    def room(self, weight: int, share: float, priority: Priority) -> float:
+        """Seconds until something of a priority may have a grant; 0.0 where it may."""
+        with self._alone:
+            return self._room(self._clock.monotonic(), weight, share, priority)
+
+    def _room(self, now: float, weight: int, share: float, priority: Priority) -> float:
+        kept = 0.0 if priority is Priority.URGENT else self.reserved
+        for count in (*self._counts, *self._background):
+            count.expire(now)
+        wait = max(count.wait(now, weight, share, kept) for count in self._counts)
+        if priority is not Priority.BACKGROUND:
+            return wait
+        small = share * BACKGROUND
+        return max(wait, *(count.wait(now, weight, small) for count in self._background))
+
+    def grant(self, weight: int, share: float, priority: Priority) -> Grant | None:
+        """What :meth:`room` tells of, taken; None where there is none any more."""
+        with self._alone:
+            now = self._clock.monotonic()
+            if self._room(now, weight, share, priority):
+                return None
+            counts = list(self._counts)
+            if priority is Priority.BACKGROUND:
+                counts += self._background
+            for count in counts:
+                count.grant(now, weight)
+            return _Taken(self, counts, now, weight)
+
+    def _give_back(self, counts: Sequence[_Count], at: float, weight: int) -> None:
+        with self._alone:
+            for count in counts:
+                count.give_back(at, weight)
+
+    @property
+    def left(self) -> int:
+        """How much of the budget's own limit isn't used."""
+        with self._alone:
+            count = self._counts[0]
+            count.expire(self._clock.monotonic())
+            return max(count.budget.amount - count.used, 0)
 
     def spare(self, share: float) -> bool:
         """Whether less than a share of the budget is used."""
@@ -136,23 +193,20 @@ class Window:
                 await asyncio.sleep(wait)
 
 
-async def acquire_both(
-    own: Window,
-    common: Window,
-    weight: int,
-    hold: Callable[[], float] | None = None,
-    share: float = 1.0,
-) -> None:
-    """Wait for a grant of one from a budget of few, together with one from a budget of many. While
-    only the former has none, nobody waits for the latter behind this."""
-    async with own._turn(share):
-        while True:
-            if wait := own.wait(1, share):
-                await asyncio.sleep(wait)
-                continue
-            await common.acquire(weight, hold, share)
-            if not own.take(1, share):
-                return
+@attrs.frozen(eq=False)
+class _Taken:
+    """One grant of a window."""
+
+    _window: Window
+    _counts: Sequence[_Count]
+    _at: float
+    _weight: int
+
+    def answered(self) -> None:
+        """It counts from when it was granted."""
+
+    def give_back(self) -> None:
+        self._window._give_back(self._counts, self._at, self._weight)
 
 
 def take_all(windows: Sequence[Window]) -> float:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.errors import ConnectFailed, ConnectionLost, TransportError
+from ccrs_core.transport.departure import leaves_now
 
 T = TypeVar("T")
 
@@ -217,6 +218,7 @@ class MemoryTransport:
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         self._check(base_url)
+        leaves_now()
         await asyncio.sleep(self.latency)
         return self.server.requested(base_url, request)
 

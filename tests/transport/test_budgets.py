@@ -29,7 +29,8 @@ from ccrs_core import (
     Unsupported,
     trades,
 )
-from ccrs_core.transport.limits import Places, Window, acquire_both, take_all
+from ccrs_core.transport.gate import gate
+from ccrs_core.transport.limits import Places, Window, take_all
 from ccrs_core.transport.memory import VirtualClock, run
 from ccrs_core.transport.outbox import Outbox
 from tests.scripted import BTC, TIME, Paged, Rest
@@ -129,10 +130,10 @@ def test_a_pool_and_its_address_are_both_kept_to(
 
         async def caller(of_pool: bool) -> None:
             if of_pool:
-                await acquire_both(own, common, 1)
+                await gate().enter([(own, 1), (common, 1)])
                 pooled.append(clock.monotonic())
             else:
-                await common.acquire()
+                await gate().enter([(common, 1)])
             all_.append(clock.monotonic())
 
         await asyncio.gather(*map(caller, callers))

@@ -25,6 +25,7 @@ class Question:
     weight: int
     budget: Budget
     pool: Pool | None
+    pool_weight: int = 1
 
     @property
     def limits(self) -> tuple[Budget, ...]:
@@ -61,7 +62,8 @@ def question(exchange: Exchange, request: Request[Any], cursor: str | None = Non
         host=host,
         weight=endpoint.weight_of(request, cursor),
         budget=exchange.rest_budget(host),
-        pool=endpoint.pool,
+        pool=endpoint.pool_of(request),
+        pool_weight=endpoint.pool_weight_of(request),
     )
 
 
@@ -89,7 +91,9 @@ class Allowance:
         held = [(self._hosts.setdefault(asked.host, Window(asked.budget, self)), asked.weight)]
         if asked.pool is not None:
             key = asked.host, asked.pool.name
-            held.append((self._pools.setdefault(key, Window(asked.pool.budget, self)), 1))
+            held.append(
+                (self._pools.setdefault(key, Window(asked.pool.budget, self)), asked.pool_weight)
+            )
         wait = max(window.wait(weight) for window, weight in held)
         if not wait:
             for window, weight in held:
