@@ -243,6 +243,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.orders import Origin as Origin
     from ccrs_core.model.orders import Times as Times
     from ccrs_core.model.reports import EarlyFillReport as EarlyFillReport
+    from ccrs_core.model.reports import FeeIn as FeeIn
     from ccrs_core.model.reports import FillReport as FillReport
     from ccrs_core.model.reports import IncomeReport as IncomeReport
     from ccrs_core.model.reports import MarginCallReport as MarginCallReport
@@ -367,7 +368,7 @@ _HOME = {
             "EarlyFill Fill FillKind Liquidity Order OrderState OrderUpdate Origin Times"
         ),
         "model.reports": (
-            "EarlyFillReport FillReport IncomeReport MarginCallReport OrderReport "
+            "EarlyFillReport FeeIn FillReport IncomeReport MarginCallReport OrderReport "
             "PositionReport Report StrangeReport"
         ),
         "model.histories": "HistoryPage Series",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
@@ -269,6 +269,7 @@ class Endpoint(Generic[R, T]):
     the exchange tells: of what began earlier it keeps nothing, and most exchanges leave it out
     without a word. Of a stretch that reaches further back the client raises ``Unsupported``, which
     says since when rows are told, instead of a part.
+    ``join`` makes one answer out of those of several pages, where they are no lists of rows.
     """
 
     encode: Callable[[R, str | None], HttpRequest]
@@ -283,6 +284,7 @@ class Endpoint(Generic[R, T]):
     urgent: bool = False
     most: Callable[[R], int] | None = None
     retention: int | Callable[[R], int | None] | None = None
+    join: Callable[[Sequence[Any]], T] | None = None
 
     def retention_of(self, request: R) -> int | None:
         """How far back, in nanoseconds, the exchange tells what is asked for; None: no end is

@@ -122,6 +122,9 @@ class Trading:
     """Orders that a batch may have."""
     by_socket: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
     """Requests that can go over the socket of ``Exchange.entry_route``."""
+    cancels_both: frozenset[Market] = frozenset()
+    """Markets in which one ``CancelAll`` cancels orders of both kinds; elsewhere those that wait
+    for a trigger are asked for by themselves (``conditional``)."""
     settles: Mapping[Market, tuple[str, ...]] = attrs.field(factory=dict)
     """Where lists of open orders or positions need a settlement asset: all that there are. Others
     are asked for by market."""

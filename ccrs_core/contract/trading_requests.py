@@ -6,7 +6,7 @@ Their endpoints stand in ``Exchange.endpoints``, signed. What places, amends, ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -83,6 +83,8 @@ class AmendOrder(_OfOne[Placed]):
     stop_loss: Exit | None = None
     conditional: bool = False
     """Whether it waits for a trigger."""
+    native: Mapping[str, str] = attrs.field(factory=dict)
+    """What reports say of the order that has no unified name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +95,8 @@ class CancelOrder(_OfOne[Placed]):
     exchange_order_id: str = ""
     client_order_id: str = ""
     conditional: bool = False
+    native: Mapping[str, str] = attrs.field(factory=dict)
+    """What reports say of the order that has no unified name."""
 
 
 Done = Placed | CcrsError
@@ -151,7 +155,7 @@ class CancelAll(Request[Sequence[Placed]]):
     conditional: bool = False
     """Only those that wait for a trigger; False: only the others, or both where ``everything``."""
     everything: bool = True
-    """Both kinds, where the exchange does that by one request."""
+    """Both kinds, where the exchange does that by one request (``Trading.cancels_both``)."""
 
 
 @attrs.frozen

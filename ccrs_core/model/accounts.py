@@ -247,6 +247,9 @@ class FeeRate:
     symbol: str
     maker: Decimal
     taker: Decimal
+    native: str = ""
+    """The exchange's name of what it is of, where that isn't a whole market: its symbol of the
+    instrument, or a coin."""
 
 
 @attrs.frozen(kw_only=True)

@@ -305,6 +305,9 @@ class Balance(Event):
     total: Decimal
     available: Decimal | None = None
     """What no order or position ties up; None where the exchange doesn't say."""
+    wallet: Decimal | None = None
+    """Of ``total`` what fills, fees, funding and transfers add up to, where the exchange tells it
+    apart: without the profit or loss of open positions. None: all of it."""
 
 
 AccountData = Balance

@@ -8,6 +8,7 @@ is None; a plugin never guesses.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -62,6 +63,14 @@ class OrderReport:
     native_fields: Mapping[str, str] = attrs.field(factory=dict)
 
 
+class FeeIn(enum.StrEnum):
+    """Which of an instrument's assets a fee is in."""
+
+    BASE = "base"
+    QUOTE = "quote"
+    SETTLE = "settle"
+
+
 @attrs.frozen(kw_only=True)
 class FillReport:
     """One fill. ``price`` and ``size`` are never zero; a row without a trade is none."""
@@ -78,6 +87,10 @@ class FillReport:
     fee: Decimal | None = None
     """Above zero paid, below zero a rebate; None where the row doesn't say."""
     fee_asset: str = ""
+    """Empty where the row doesn't name it: then ``fee_in`` says which it is."""
+    fee_in: FeeIn | None = None
+    """Which of the instrument's assets the fee is in, by the exchange's rules; None where
+    ``fee_asset`` says it, or nothing does."""
     liquidity: Liquidity | None = None
     kind: FillKind = FillKind.TRADE
     by_exchange: bool = False
@@ -137,6 +150,7 @@ class IncomeReport:
     income_id: str
     kind: IncomeKind
     asset: str
+    """Empty: what the instrument is settled in."""
     amount: Decimal
     market: Market | None = None
     native: str = ""

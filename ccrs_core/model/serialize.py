@@ -221,6 +221,7 @@ def converter() -> cattrs.Converter:
     spelled = {"_instrument": override(rename="instrument", omit_if_default=True)}
     spelled["account"] = spelled["rpi"] = override(omit_if_default=True)
     spelled["_exchange"] = override(rename="exchange", omit_if_default=True)
+    spelled["_market"] = override(rename="market", omit_if_default=True)
     made.register_unstructure_hook(
         Subscription,
         make_dict_unstructure_fn(Subscription, made, **spelled),  # type: ignore[arg-type]

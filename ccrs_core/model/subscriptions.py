@@ -33,12 +33,15 @@ class Channel(enum.StrEnum):
     EARLY_FILLS = "early_fills"
     POSITIONS = "positions"
     INCOME = "income"
+    DEAD_MAN = "dead_man"
+    """Says nothing: that it is subscribed to is what the exchange's disconnect protection of a
+    market goes by."""
 
 
 ACCOUNT_CHANNELS = frozenset(
     {
         *(Channel.BALANCES, Channel.ORDERS, Channel.FILLS, Channel.EARLY_FILLS),
-        *(Channel.POSITIONS, Channel.INCOME),
+        *(Channel.POSITIONS, Channel.INCOME, Channel.DEAD_MAN),
     }
 )
 """Channels that tell of an account: all that it has or does, whatever the instrument. Quiet is
@@ -106,6 +109,8 @@ class Subscription:
     _exchange: str | None = attrs.field(default=None)
     rpi: bool = False
     """Whether the book holds orders of retail price improvement programmes, too."""
+    _market: Market | None = attrs.field(default=None)
+    """Of an account's: the market that it is about, where it is about one."""
 
     def __attrs_post_init__(self) -> None:
         if (self._instrument is None) == (self.account is None):
@@ -137,8 +142,8 @@ class Subscription:
 
     @property
     def market(self) -> Market | None:
-        """The instrument's; None where it is about an account."""
-        return None if self._instrument is None else self._instrument.market
+        """The instrument's; of an account's the one that it is about, None where that is all."""
+        return self._market if self._instrument is None else self._instrument.market
 
     def __str__(self) -> str:
         return _described(self)

@@ -60,6 +60,8 @@ class Pages(Generic[T]):
     def joined(self) -> T:
         """All of it, rows cut to the question's limit, oldest first where time orders them."""
         pages = self._values
+        if self._endpoint.join is not None:
+            return self._endpoint.join(pages)  # type: ignore[no-any-return]
         if len(pages) == 1 and not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
         if self._endpoint.goes_back(self._request):
