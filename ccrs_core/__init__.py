@@ -129,6 +129,7 @@ if TYPE_CHECKING:
     from ccrs_core.errors import CredentialsUnsafe as CredentialsUnsafe
     from ccrs_core.errors import DecodeError as DecodeError
     from ccrs_core.errors import EndReason as EndReason
+    from ccrs_core.errors import EntryKnown as EntryKnown
     from ccrs_core.errors import ExchangeError as ExchangeError
     from ccrs_core.errors import ExchangeUnavailable as ExchangeUnavailable
     from ccrs_core.errors import ExtraNotInstalled as ExtraNotInstalled
@@ -170,6 +171,7 @@ if TYPE_CHECKING:
     from ccrs_core.frames.convert import to_pandas as to_pandas
     from ccrs_core.frames.convert import to_polars as to_polars
     from ccrs_core.frames.writer import FrameWriter as FrameWriter
+    from ccrs_core.model.accounts import AccountEvent as AccountEvent
     from ccrs_core.model.accounts import AccountInfo as AccountInfo
     from ccrs_core.model.accounts import Adjustment as Adjustment
     from ccrs_core.model.accounts import AdjustmentKind as AdjustmentKind
@@ -289,6 +291,7 @@ if TYPE_CHECKING:
     from ccrs_core.several.feed import MergedFeed as MergedFeed
     from ccrs_core.several.leadlag import Lead as Lead
     from ccrs_core.several.leadlag import LeadLag as LeadLag
+    from ccrs_core.trading.memory_store import MemoryStore as MemoryStore
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
@@ -334,7 +337,7 @@ _HOME = {
         ),
         "errors": (
             "AccountUnsupported AuthError BookInvalid CcrsError ClockRefused ConnectFailed "
-            "ConnectionLost CredentialsMissing CredentialsUnsafe DecodeError EndReason "
+            "ConnectionLost CredentialsMissing CredentialsUnsafe DecodeError EndReason EntryKnown "
             "ExchangeError ExchangeUnavailable "
             "ExtraNotInstalled FeedClosed FeedOverflow GarbledAnswer InsufficientBalance "
             "InvalidOrder InvalidRequest NotSent OrderEnded OrderNotFound OrderRejected "
@@ -356,8 +359,8 @@ _HOME = {
             "Reason Resumed Stale StreamData Ticker TopOfBook Trade"
         ),
         "model.accounts": (
-            "AccountInfo Adjustment AdjustmentKind BudgetLeft FeeRate Income IncomeKind "
-            "LedgerConflict Margin MarginCall MarginMode Permissions Position PositionMode "
+            "AccountEvent AccountInfo Adjustment AdjustmentKind BudgetLeft FeeRate Income "
+            "IncomeKind LedgerConflict Margin MarginCall MarginMode Permissions Position PositionMode "
             "PriceBand Synced"
         ),
         "model.order_requests": (
@@ -390,6 +393,7 @@ _HOME = {
         "several.clients": "Clients connect_many",
         "several.feed": "MergedFeed",
         "several.leadlag": "Lead LeadLag",
+        "trading.memory_store": "MemoryStore",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
         "transport.options": "Options",

@@ -361,3 +361,15 @@ class StoreFailed(CcrsError):
     delivered, before it can be again."""
 
     retryable: ClassVar[bool] = True
+
+
+class EntryKnown(StoreFailed):
+    """The store holds an entry already that the ledger took for a new one: nothing of the change
+    was kept. Open the account anew, so that the ledger begins with what is stored. ``keys`` are of
+    such entries."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, keys: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys

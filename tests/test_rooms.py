@@ -30,7 +30,8 @@ ROOMS: dict[str, str] = {
     "feeds": "transport",
     "topics": "connections feeds",
     "requests": "transport",
-    "client": "topics requests",
+    "trading": "connections feeds requests",
+    "client": "topics requests trading",
     "several": "client",
     "sync": "client",
     "recordings": "client",
@@ -67,6 +68,14 @@ WAITING = {
     "sync.client",
     "topics.lookout",
     "topics.snapshots",
+    "trading.account",
+    "trading.dead_man",
+    "trading.delivery",
+    "trading.live_order",
+    "trading.order_entry",
+    "trading.private_stream",
+    "trading.reconcile",
+    "trading.sqlite",
 }
 """Of the rooms from ``model`` to ``recordings``, besides ``transport`` and ``client``."""
 

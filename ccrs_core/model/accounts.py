@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import attrs
 
-from ccrs_core.model.events import Event
+from ccrs_core.model.events import Balance, Event
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.order_requests import PositionSide
+from ccrs_core.model.orders import Fill, OrderUpdate
 from ccrs_core.model.subscriptions import Channel
 
 
@@ -181,6 +182,12 @@ class LedgerConflict(Event):
     told: str
     exchange_order_id: str = ""
     client_order_id: str = ""
+
+
+AccountEvent = (
+    OrderUpdate | Fill | Position | Balance | Income | Adjustment | MarginCall | LedgerConflict
+)
+"""What the ledger of an account tells, in the order of its numbers."""
 
 
 @attrs.frozen(kw_only=True)

@@ -20,7 +20,7 @@ from ccrs_core.model.order_requests import (
     Trigger,
 )
 from ccrs_core.model.subscriptions import Channel
-from ccrs_core.model.units import ratio
+from ccrs_core.model.units import PLAIN, QUOTIENT
 
 
 class OrderState(enum.StrEnum):
@@ -132,7 +132,7 @@ class Times:
     """The answer arrived."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class Order:
     """One order as far as is known. Sizes count the instrument's ``size_unit``, prices and values
     quote units.
@@ -269,6 +269,8 @@ class Fill(Event):
     """Learned by asking, not from the stream."""
     again: bool = False
     """It may have been delivered before: whoever had it has not acknowledged it."""
+    sequence: int | None = None
+    """Where the exchange orders fills and positions by one number."""
     native: Mapping[str, str] = attrs.field(factory=dict)
 
 
@@ -290,10 +292,15 @@ class EarlyFill(Event):
     size: Decimal
 
 
-def average(value: Decimal, size: Decimal, inverse: bool) -> Decimal | None:
-    """The average price of a size that was traded for a value: of inverse contracts, whose value is
-    in base units, as many quote units as they stand for, by base unit."""
+def average(value: Decimal, size: Decimal, contract: Decimal | None = None) -> Decimal | None:
+    """The average price of a size that was traded for a value, to 34 digits.
+
+    ``contract``: of inverse contracts, whose values are in base units, the quote units that one is
+    worth (``Instrument.quote_per_contract``); zero where that isn't known, and neither is the price
+    then. None where no size or value is.
+    """
     if not size or not value:
         return None
-    top, bottom = ratio(size, value) if inverse else ratio(value, size)
-    return Decimal(top) / Decimal(bottom)
+    if contract is None:
+        return QUOTIENT.divide(value, size)
+    return QUOTIENT.divide(PLAIN.multiply(size, contract), value) if contract else None

@@ -22,7 +22,7 @@ from ccrs_core.model.order_requests import OrderType, PositionSide, TimeInForce,
 from ccrs_core.model.orders import FillKind, Liquidity, OrderState
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class OrderReport:
     """The exchange's word on one order at one time. ``filled_size`` and kin are cumulative."""
 

@@ -1,0 +1,178 @@
+"""The state of a ledger, and how it is changed: numbers, orders, entries. Its one writer is the
+ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ccrs_core.model.accounts import LedgerConflict
+from ccrs_core.model.constructors import fast_constructor
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.orders import OrderUpdate
+from ccrs_core.trading.change import Draft
+from ccrs_core.trading.order_state import Conflict, Merged, joined
+from ccrs_core.trading.recall import Horizon, OrderIndex, Record, Seen
+from ccrs_core.trading.store import Entry, Known, NoOrder, Stored
+
+_new_update = fast_constructor(OrderUpdate)
+_CONFLICTS = 1000
+"""Of which it is remembered that they were told."""
+
+
+class Books:
+    """What is known of an account's orders and fills.
+
+    :param recent: how many settled orders, and how many entries with a key, are in memory.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        account: str,
+        find: Callable[[Market, str], Instrument | None],
+        recent: int,
+    ) -> None:
+        self.exchange = exchange
+        self.account = account
+        self.find = find
+        self.number = 0
+        """Of the last entry."""
+        self.horizon = Horizon()
+        self.seen = Seen(self.horizon, recent)
+        self.index = OrderIndex(self.horizon, recent)
+        self._conflicts: dict[tuple[str, ...], None] = {}
+
+    def restore(self, stored: Stored) -> None:
+        """Begin with what a store holds."""
+        self.number = stored.number
+        self.horizon.ns = stored.forgotten_ns
+        for row in sorted(stored.orders, key=lambda row: row.time_ns):
+            self.index.touched(self.index.add(row), 0)
+        for entry in reversed(stored.entries):
+            self.seen.add(entry)
+
+    def recall(self, known: Known) -> None:
+        """Have in memory again what the store has answered."""
+        for row in known.orders:
+            if self.index.by_key(row.key) is None:
+                self.index.touched(self.index.add(row), 0)
+        for entry in known.entries:
+            if self.seen.get(entry.key) is None:
+                self.seen.add(entry)
+
+    def next_number(self) -> int:
+        """The number of a new entry."""
+        self.number += 1
+        return self.number
+
+    def tell(self, draft: Draft, event: Any, key: str = "", order: str = "") -> None:
+        """Something has happened."""
+        entry = Entry(self.next_number(), event, key, order)
+        if key:
+            self.seen.add(entry)
+        draft.entries.append(entry)
+
+    # --- orders ---
+
+    def known_order(
+        self,
+        symbol: str,
+        exchange_order_id: str,
+        client_order_id: str,
+        draft: Draft,
+    ) -> Record | None:
+        """The order in memory that two ids name, never one that only looks like it: an own one by
+        its client id, as long as no other exchange's id is known of it; else by the exchange's."""
+        record = self.index.by_exchange(symbol, exchange_order_id) if exchange_order_id else None
+        if not client_order_id or (record is not None and record.own):
+            return record
+        own = self.index.own(client_order_id)
+        if own is None or own.symbol != symbol:
+            return record
+        if own.exchange_order_id and exchange_order_id:
+            return record  # somebody has used the id again
+        if exchange_order_id:
+            self.link(own, exchange_order_id, draft)
+        return own
+
+    def may_be_forgotten(
+        self, ids: tuple[str, str, str], time_ns: int | None, known: Known
+    ) -> bool:
+        """Whether only the store can tell if an order is known that isn't in memory."""
+        return self.horizon.hides(time_ns) and ids not in known.wanted.orders
+
+    def link(self, own: Record, exchange_order_id: str, draft: Draft) -> None:
+        """The exchange's id of an own order became known: what was told of that id is of it."""
+        other = self.index.by_exchange(own.symbol, exchange_order_id)
+        self.index.link(own, exchange_order_id)
+        if other is None or other is own or own.order is None:
+            return
+        self.index.drop(other)
+        self.index.link(own, exchange_order_id)
+        draft.rows.pop(other.key, None)
+        draft.rows[f"gone {other.key}"] = NoOrder(other.key, own.key)
+        merged = joined(own.order, own.facts, other.order, other.facts, own.contract)
+        self.after(own, merged, draft, other.time_ns)
+
+    def after(self, record: Record, merged: Merged, draft: Draft, time_ns: int) -> None:
+        """What a word has made of an order: kept, and told where users have to know."""
+        before = record.order
+        order = merged.order
+        record.order, record.facts = order, merged.facts
+        if order.exchange_order_id and not record.exchange_order_id:
+            self.index.link(record, order.exchange_order_id)
+        if merged.conflict is not None:
+            ids = (record.exchange_order_id, record.client_order_id)
+            self.conflict(merged.conflict, record.symbol, *ids, draft)
+        if merged.changed:
+            number = self.next_number()
+            update = _new_update(
+                exchange=self.exchange,
+                symbol=record.symbol,
+                exchange_time_ns=order.updated_ns,
+                received_time_ns=draft.now_ns,
+                account=self.account,
+                number=number,
+                order=order,
+                before=None if before is None else before.state,
+            )
+            draft.entries.append(Entry(number, update, "", record.key))
+        if merged.changed or merged.keep:
+            self.keep(record, draft, time_ns)
+
+    def keep(self, record: Record, draft: Draft, time_ns: int) -> None:
+        """The store has to have an order as it is now."""
+        self.index.touched(record, time_ns)
+        draft.rows[record.key] = record.row
+
+    def conflict(
+        self,
+        conflict: Conflict,
+        symbol: str,
+        exchange_order_id: str,
+        client_order_id: str,
+        draft: Draft,
+    ) -> None:
+        """Tell of two facts that contradict each other, once."""
+        mark = (symbol, exchange_order_id, client_order_id, *conflict)
+        if mark in self._conflicts:
+            return
+        self._conflicts[mark] = None
+        if len(self._conflicts) > _CONFLICTS:
+            del self._conflicts[next(iter(self._conflicts))]
+        self.tell(
+            draft,
+            LedgerConflict(
+                exchange=self.exchange,
+                symbol=symbol,
+                exchange_time_ns=None,
+                received_time_ns=draft.now_ns,
+                account=self.account,
+                what=conflict.what,
+                known=conflict.known,
+                told=conflict.told,
+                exchange_order_id=exchange_order_id,
+                client_order_id=client_order_id,
+            ),
+        )

@@ -1,0 +1,72 @@
+"""What one call of the ledger has done: to be committed whole, then delivered."""
+
+from __future__ import annotations
+
+import attrs
+
+from ccrs_core.model.accounts import AccountEvent
+from ccrs_core.model.orders import EarlyFill
+from ccrs_core.model.reports import Report
+from ccrs_core.trading.store import Entry, Row, Wanted
+
+
+@attrs.frozen
+class Change:
+    """What has to be kept and told, and what couldn't be taken yet.
+
+    ``unplaced`` reports are of instruments that aren't listed: take them again once the list is
+    fresh. ``doubtful`` ones may be of what the ledger has let go of: ask the store for ``wanted``,
+    then take them again with what it knows. Neither has left a trace.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    """What happened, in the order of its numbers."""
+    rows: tuple[Row, ...] = ()
+    """All that the store has to keep, ``entries`` included, in one transaction."""
+    unplaced: tuple[Report, ...] = ()
+    doubtful: tuple[Report, ...] = ()
+    wanted: Wanted = attrs.field(factory=Wanted)
+    early: tuple[EarlyFill, ...] = ()
+    """Unconfirmed words of fills: neither numbered nor kept."""
+
+    @property
+    def events(self) -> tuple[AccountEvent, ...]:
+        """What is to be delivered once the rows are kept."""
+        return tuple(entry.event for entry in self.entries)
+
+
+NOTHING = Change()
+
+
+class Draft:
+    """A change in the making."""
+
+    __slots__ = (
+        *("backfilled", "doubtful", "early", "entries", "keys", "now_ns", "rows"),
+        *("unplaced", "wanted_orders"),
+    )
+
+    def __init__(self, now_ns: int, backfilled: bool = False) -> None:
+        self.now_ns = now_ns
+        self.backfilled = backfilled
+        self.entries: list[Entry] = []
+        self.rows: dict[object, Row] = {}
+        """By what they replace each other."""
+        self.unplaced: list[Report] = []
+        self.doubtful: list[Report] = []
+        self.keys: set[str] = set()
+        self.wanted_orders: set[tuple[str, str, str]] = set()
+        self.early: list[EarlyFill] = []
+
+    def change(self) -> Change:
+        """What has become of it."""
+        if self.doubtful or self.unplaced or self.early:
+            return Change(
+                tuple(self.entries),
+                (*self.entries, *self.rows.values()),
+                tuple(self.unplaced),
+                tuple(self.doubtful),
+                Wanted(frozenset(self.keys), frozenset(self.wanted_orders)),
+                tuple(self.early),
+            )
+        return Change(tuple(self.entries), (*self.entries, *self.rows.values()))

@@ -1,0 +1,268 @@
+"""What an exchange says of orders and fills, taken into the books: each fill once, each word merged,
+nothing invented. What is of no known instrument, or of what may have been let go of, is left."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from ccrs_core.model.accounts import LedgerConflict
+from ccrs_core.model.constructors import fast_constructor, fast_evolve
+from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.order_requests import PositionSide
+from ccrs_core.model.orders import EarlyFill, Fill, Order, OrderState, Origin
+from ccrs_core.model.reports import EarlyFillReport, FillReport, OrderReport, StrangeReport
+from ccrs_core.model.units import PLAIN
+from ccrs_core.trading import keys
+from ccrs_core.trading.books import Books
+from ccrs_core.trading.change import Draft
+from ccrs_core.trading.order_state import (
+    Conflict,
+    Facts,
+    added,
+    filled,
+    reported,
+    with_fee,
+    with_fill,
+)
+from ccrs_core.trading.own_units import contract_of, in_own_units, value_of
+from ccrs_core.trading.recall import others_key
+from ccrs_core.trading.store import Entry, Known, OrderRow
+
+_new_fill = fast_constructor(Fill)
+_evolve_fill = fast_evolve(Fill)
+
+
+class Intake:
+    """Takes reports into an account's books."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def take_order(self, report: OrderReport, draft: Draft, known: Known) -> None:
+        instrument = self._books.find(report.market, report.native)
+        if instrument is None:
+            draft.unplaced.append(report)
+            return
+        symbol = instrument.symbol
+        exchange_id, client_id = report.exchange_order_id, report.client_order_id
+        record = self._books.known_order(symbol, exchange_id, client_id, draft)
+        if (record is None or record.order is None) and self._books.may_be_forgotten(
+            (symbol, exchange_id, client_id), report.exchange_time_ns, known
+        ):
+            draft.wanted_orders.add((symbol, exchange_id, client_id))
+            draft.doubtful.append(report)
+            return
+        said = in_own_units(report, instrument)
+        at = report.exchange_time_ns or draft.now_ns
+        if record is not None and record.order is not None:
+            merged = reported(record.order, record.facts, said, record.contract)
+            self._books.after(record, merged, draft, at)
+            return
+        order = self._new_order(said, instrument)
+        if order is None:
+            self._books.conflict(
+                Conflict("order without id, side or type", "", str(report.native_fields or report)),
+                *(symbol, exchange_id, client_id, draft),
+            )
+            return
+        if record is None:
+            key, contract = others_key(symbol, exchange_id), contract_of(instrument)
+            row = OrderRow(key, symbol, client_id, exchange_id, None, Facts(), at, contract)
+            record = self._books.index.add(row)
+        record.client_order_id = record.client_order_id or client_id
+        merged = reported(order, record.facts, said, record.contract)
+        self._books.after(record, merged._replace(changed=True), draft, at)
+
+    def _new_order(self, said: OrderReport, instrument: Instrument) -> Order | None:
+        """An order of which nothing was known, as far as a word on it tells; without its figures,
+        which are merged like any other's."""
+        if not said.exchange_order_id or said.side is None or said.type is None:
+            return None
+        origin = Origin.EXCHANGE if said.by_exchange else Origin.OTHER
+        asked = self._books.index.own(said.client_order_id) if said.client_order_id else None
+        if asked is not None and asked.symbol == instrument.symbol:
+            origin = Origin.OWN  # a further order that came of an own one's
+        return Order(
+            exchange=self._books.exchange,
+            account=self._books.account,
+            symbol=instrument.symbol,
+            market=instrument.market,
+            client_order_id=said.client_order_id,
+            exchange_order_id=said.exchange_order_id,
+            side=said.side,
+            type=said.type,
+            state=OrderState.ACCEPTED if said.state.rank > OrderState.ACCEPTED.rank else said.state,
+            origin=origin,
+        )
+
+    def take_fill(self, report: FillReport, draft: Draft, known: Known) -> None:
+        instrument = self._books.find(report.market, report.native)
+        if instrument is None:
+            draft.unplaced.append(report)
+            return
+        symbol, time_ns = instrument.symbol, report.exchange_time_ns
+        exchange_id, client_id = report.exchange_order_id, report.client_order_id
+        key = keys.of_fill(report.market, symbol, report.fill_id, exchange_id)
+        factor = instrument.base_per_native_contract
+        size = report.size if factor is None else PLAIN.multiply(report.size, factor)
+        before = self._books.seen.get(key)
+        if before is not None:
+            self._repeated(before, report, size, draft)
+            return
+        if self._books.horizon.hides(time_ns) and key not in known.wanted.keys:
+            draft.keys.add(key)
+            draft.wanted_orders.add((symbol, exchange_id, client_id))
+            draft.doubtful.append(report)
+            return
+        record = self._books.known_order(symbol, exchange_id, client_id, draft)
+        if record is None:
+            key_of_order = others_key(symbol, exchange_id)
+            contract = contract_of(instrument)
+            record = self._books.index.add(
+                OrderRow(
+                    *(key_of_order, symbol, client_id, exchange_id, None, Facts(), time_ns),
+                    contract,
+                )
+            )
+        order = record.order
+        origin = Origin.EXCHANGE if report.by_exchange else Origin.OTHER
+        side: PositionSide | None = report.position_side
+        if order is not None:
+            client_id = client_id or order.client_order_id
+            origin = order.origin
+            side = order.position_side if side is None else side
+        value = report.value
+        if value is None:
+            value = value_of(instrument, report.price, size)
+        number = self._books.next_number()
+        fill = _new_fill(
+            exchange=self._books.exchange,
+            symbol=symbol,
+            exchange_time_ns=time_ns,
+            received_time_ns=report.received_time_ns,
+            account=self._books.account,
+            number=number,
+            market=report.market,
+            fill_id=report.fill_id,
+            exchange_order_id=exchange_id,
+            client_order_id=client_id,
+            side=report.side,
+            price=report.price,
+            size=size,
+            value=value,
+            fee=report.fee,
+            fee_asset=report.fee_asset,
+            liquidity=report.liquidity,
+            kind=report.kind,
+            origin=origin,
+            position_side=PositionSide.NET if side is None else side,
+            backfilled=draft.backfilled,
+            again=False,
+            sequence=report.sequence,
+            native=report.native_fields,
+        )
+        entry = Entry(number, fill, key, record.key)
+        self._books.seen.add(entry)
+        draft.entries.append(entry)
+        if order is None:
+            record.facts = with_fill(record.facts, size, value, report.fee, report.fee_asset)
+            self._books.keep(record, draft, time_ns)
+            return
+        merged = filled(
+            order,
+            record.facts,
+            size=size,
+            value=value,
+            fee=report.fee,
+            fee_asset=report.fee_asset,
+            exchange_time_ns=time_ns,
+            received_time_ns=report.received_time_ns,
+            contract=record.contract,
+        )
+        self._books.after(record, merged, draft, time_ns)
+
+    def _repeated(self, before: Entry, report: FillReport, size: Decimal, draft: Draft) -> None:
+        """A fill that is known: it may say its fee only now, and must say the same otherwise."""
+        fill = before.event
+        assert isinstance(fill, Fill)
+        if (fill.side, fill.price, fill.size) != (report.side, report.price, size):
+            self._books.conflict(
+                Conflict(
+                    f"fill {fill.fill_id}",
+                    f"{fill.side.value} {fill.size:f} at {fill.price:f}",
+                    f"{report.side.value} {size:f} at {report.price:f}",
+                ),
+                *(fill.symbol, fill.exchange_order_id, fill.client_order_id, draft),
+            )
+        elif fill.fee is None and report.fee is not None:
+            self._fee_learned(before, fill, report, draft)
+
+    def _fee_learned(self, before: Entry, fill: Fill, report: FillReport, draft: Draft) -> None:
+        assert report.fee is not None
+        fee: dict[str, Any] = {"fee": report.fee, "fee_asset": report.fee_asset}
+        if fill.liquidity is None:
+            fee["liquidity"] = report.liquidity
+        entry = Entry(before.number, _evolve_fill(fill, fee), before.key, before.order)
+        self._books.seen.add(entry)
+        draft.rows[before.key] = entry
+        record = self._books.known_order(fill.symbol, fill.exchange_order_id, "", draft)
+        if record is None:
+            return
+        if record.order is None:
+            fees = added(record.facts.fees, report.fee_asset, report.fee)
+            record.facts = record.facts._replace(fees=fees)
+            self._books.keep(record, draft, 0)
+        else:
+            merged = with_fee(record.order, record.facts, report.fee_asset, report.fee)
+            self._books.after(record, merged, draft, 0)
+
+    def take_early(self, report: EarlyFillReport, draft: Draft, known: Known) -> None:
+        instrument = self._books.find(report.market, report.native)
+        if instrument is None:
+            return  # it is worth nothing later
+        factor = instrument.base_per_native_contract
+        draft.early.append(
+            EarlyFill(
+                exchange=self._books.exchange,
+                symbol=instrument.symbol,
+                exchange_time_ns=report.exchange_time_ns,
+                received_time_ns=report.received_time_ns,
+                account=self._books.account,
+                market=report.market,
+                fill_id=report.fill_id,
+                exchange_order_id=report.exchange_order_id,
+                client_order_id=report.client_order_id,
+                side=report.side,
+                price=report.price,
+                size=report.size if factor is None else PLAIN.multiply(report.size, factor),
+            )
+        )
+
+    def take_strange(self, report: StrangeReport, draft: Draft, known: Known) -> None:
+        symbol = ""
+        if report.market is not None and report.native:
+            instrument = self._books.find(report.market, report.native)
+            symbol = report.native if instrument is None else instrument.symbol
+        told = " ".join(f"{name}={value}" for name, value in sorted(report.native_fields.items()))
+        key = keys.of_strange(report.what, report.exchange_time_ns, symbol, told)
+        if self._books.seen.get(key) is not None:
+            return
+        if self._books.horizon.hides(report.exchange_time_ns) and key not in known.wanted.keys:
+            draft.keys.add(key)
+            draft.doubtful.append(report)
+            return
+        self._books.tell(
+            draft,
+            LedgerConflict(
+                exchange=self._books.exchange,
+                symbol=symbol,
+                exchange_time_ns=report.exchange_time_ns,
+                received_time_ns=report.received_time_ns,
+                account=self._books.account,
+                what=f"row of an unknown kind: {report.what}",
+                known="",
+                told=told,
+            ),
+            key,
+        )

@@ -1,0 +1,323 @@
+"""The ledger of one account: orders and fills, each once, whatever arrives in whichever order.
+
+Pure: it waits for nothing and asks no clock. It has one writer, the account, which commits what a
+call returns, and then delivers it. Its memory is bounded: what is settled and old is the store's
+alone, and where a report may be of that, it isn't taken before the store was asked
+(``Change.doubtful``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import attrs
+
+from ccrs_core.contract.trading_requests import Placed
+from ccrs_core.errors import (
+    AuthError,
+    CcrsError,
+    EndReason,
+    InvalidRequest,
+    OrderRejected,
+    RateLimited,
+    UsageError,
+)
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.order_requests import OrderRequest
+from ccrs_core.model.orders import Order, OrderState, Origin, Times
+from ccrs_core.model.reports import (
+    EarlyFillReport,
+    FillReport,
+    OrderReport,
+    Report,
+    StrangeReport,
+)
+from ccrs_core.trading import order_state
+from ccrs_core.trading.books import Books
+from ccrs_core.trading.change import NOTHING, Change, Draft
+from ccrs_core.trading.intake import Intake
+from ccrs_core.trading.order_state import Conflict, Facts
+from ccrs_core.trading.own_units import contract_of
+from ccrs_core.trading.recall import Record, own_key
+from ccrs_core.trading.store import Cursor, Known, OrderRow, Stored
+
+_NO_KNOWN = Known()
+_REASONS: dict[type[CcrsError], EndReason] = {
+    AuthError: EndReason.PERMISSION,
+    RateLimited: EndReason.RATE_LIMIT,
+    InvalidRequest: EndReason.INVALID,
+}
+
+
+class Ledger:
+    """Orders, fills, positions and money of one account.
+
+    :param find: the instrument of a market and an exchange's own symbol, None where it isn't
+        listed (yet).
+    :param recent: how many settled orders, and how many fills, are in memory.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        environment: str,
+        account: str,
+        find: Callable[[Market, str], Instrument | None],
+        *,
+        recent: int = 10_000,
+    ) -> None:
+        self.exchange = exchange
+        self.environment = environment
+        self.account = account
+        self._books = Books(exchange, account, find, recent)
+        self._cursors: dict[str, int] = {}
+        intake = Intake(self._books)
+        self._takers: dict[type[Any], Callable[[Any, Draft, Known], None]] = {
+            OrderReport: intake.take_order,
+            FillReport: intake.take_fill,
+            EarlyFillReport: intake.take_early,
+            StrangeReport: intake.take_strange,
+        }
+        self._take_order = intake.take_order
+
+    @property
+    def number(self) -> int:
+        """Of the last entry."""
+        return self._books.number
+
+    def restore(self, stored: Stored) -> None:
+        """Begin with what a store holds. Orders that were PLANNED or SENT may have left: whoever
+        restores has to find out (:meth:`unknown`)."""
+        self._books.restore(stored)
+        self._cursors = {each.key: each.value for each in stored.cursors}
+
+    # --- own orders: what this side knows ---
+
+    def plan(
+        self, asked: OrderRequest, instrument: Instrument, client_order_id: str, now_ns: int
+    ) -> Change:
+        """The intent to place an order: its row is committed before a byte of it leaves.
+
+        :raises UsageError: where the ledger has an order of that client id.
+        """
+        known = self._books.index.own(client_order_id)
+        if known is not None:
+            raise UsageError(
+                f"the client order id {client_order_id} was used before: {known.order}; give "
+                "another one, or none"
+            )
+        order = Order(
+            exchange=self.exchange,
+            account=self.account,
+            symbol=instrument.symbol,
+            market=instrument.market,
+            client_order_id=client_order_id,
+            side=asked.side,
+            type=asked.type,
+            state=OrderState.PLANNED,
+            origin=Origin.OWN,
+            tag=asked.tag,
+            asked=asked,
+            size=asked.size,
+            quote_size=asked.quote_size,
+            price=asked.price,
+            time_in_force=asked.time_in_force,
+            post_only=asked.post_only,
+            reduce_only=asked.reduce_only,
+            position_side=asked.position_side,
+            trigger=asked.trigger,
+        )
+        row = OrderRow(
+            *(own_key(client_order_id), order.symbol, client_order_id, "", order, Facts()),
+            *(now_ns, contract_of(instrument)),
+        )
+        self._books.index.add(row)
+        return Change(rows=(row,))
+
+    def sent(self, client_order_id: str, now_ns: int) -> Change:
+        """Its first byte leaves. Nothing to commit: the intent tells that it may have left."""
+        record = self._own(client_order_id)
+        assert record.order is not None
+        merged = order_state.climbed(record.order, record.facts, OrderState.SENT)
+        record.order = merged.order
+        return NOTHING
+
+    def answered(self, client_order_id: str, placed: Placed, times: Times) -> Change:
+        """The exchange has taken it."""
+        record = self._own(client_order_id)
+        assert record.order is not None
+        now_ns = times.received_ns or 0
+        draft = Draft(now_ns)
+        if placed.exchange_order_id and not record.exchange_order_id:
+            self._books.link(record, placed.exchange_order_id, draft)
+        known = record.exchange_order_id
+        merged = order_state.acknowledged(record.order, record.facts, known, times)
+        self._books.after(record, merged, draft, now_ns)
+        if placed.exchange_order_id and known != placed.exchange_order_id:
+            self._books.conflict(
+                Conflict("exchange's id of an order", known, placed.exchange_order_id),
+                *(record.symbol, known, client_order_id, draft),
+            )
+        elif placed.report is not None:
+            self._take_order(placed.report, draft, _NO_KNOWN)
+        return draft.change()
+
+    def refused(self, client_order_id: str, error: CcrsError, now_ns: int) -> Change:
+        """The exchange refused it: it never was. Where the order is known to live nothing changes:
+        the refusal was of a repeat. Where the exchange says that its id was used before, there is
+        an order of that id, and what became of ours isn't known."""
+        reason = _REASONS.get(type(error), EndReason.OTHER)
+        if isinstance(error, OrderRejected):
+            reason = error.reason
+        if reason is EndReason.DUPLICATE:
+            return self.unknown(client_order_id, str(error), now_ns)
+        return self._ended(client_order_id, OrderState.REJECTED, reason, str(error), now_ns)
+
+    def not_sent(self, client_order_id: str, reason: EndReason, text: str, now_ns: int) -> Change:
+        """Nothing of it has left, for certain."""
+        return self._ended(client_order_id, OrderState.NOT_SENT, reason, text, now_ns)
+
+    def unknown(self, client_order_id: str, text: str, now_ns: int) -> Change:
+        """Its answer was lost, or doesn't tell."""
+        return self._own_state(client_order_id, OrderState.UNKNOWN, None, text, now_ns)
+
+    def presumed_absent(self, client_order_id: str, text: str, now_ns: int) -> Change:
+        """No trace of it was found for long: it counts as no exposure, until one is."""
+        return self._own_state(client_order_id, OrderState.PRESUMED_ABSENT, None, text, now_ns)
+
+    def absent(self, client_order_id: str, text: str, now_ns: int) -> Change:
+        """It is proved that it never arrived."""
+        return self._ended(client_order_id, OrderState.ABSENT, None, text, now_ns)
+
+    def amended(self, order_id: str, now_ns: int, **asked: Any) -> Change:
+        """The exchange has taken an amendment: what was asked follows. (What it has made of it, it
+        will say.)"""
+        record = self._record(order_id)
+        if record is None or record.order is None:
+            return NOTHING
+        draft = Draft(now_ns)
+        merged = order_state.asked_anew(record.order, record.facts, asked)
+        self._books.after(record, merged, draft, now_ns)
+        return draft.change()
+
+    def settled(self, order_id: str, state: OrderState, text: str, now_ns: int) -> Change:
+        """Somebody has looked an order up, and says how it ended.
+
+        :raises UsageError: where the ledger has no such order, the state is none that ends, or it
+            has ended otherwise.
+        """
+        record = self._record(order_id)
+        if record is None or record.order is None:
+            raise UsageError(f"the ledger has no order {order_id!r}")
+        if not state.final:
+            raise UsageError(f"{state.value} is no state in which an order ends")
+        if record.order.state.final and record.order.state is not state:
+            raise UsageError(f"{record.order} has ended already")
+        draft = Draft(now_ns)
+        merged = order_state.climbed(record.order, record.facts, state, EndReason.OTHER, text)
+        self._books.after(record, merged, draft, now_ns)
+        return draft.change()
+
+    def _ended(
+        self,
+        client_order_id: str,
+        state: OrderState,
+        reason: EndReason | None,
+        text: str,
+        now_ns: int,
+    ) -> Change:
+        order = self._own(client_order_id).order
+        assert order is not None
+        if order.state.rank >= OrderState.ACCEPTED.rank:
+            return NOTHING  # the exchange has it, whatever this was about
+        return self._own_state(client_order_id, state, reason, text, now_ns)
+
+    def _own_state(
+        self,
+        client_order_id: str,
+        state: OrderState,
+        reason: EndReason | None,
+        text: str,
+        now_ns: int,
+    ) -> Change:
+        record = self._own(client_order_id)
+        assert record.order is not None
+        draft = Draft(now_ns)
+        merged = order_state.climbed(record.order, record.facts, state, reason, text)
+        self._books.after(record, merged, draft, now_ns)
+        return draft.change()
+
+    def _own(self, client_order_id: str) -> Record:
+        record = self._books.index.own(client_order_id)
+        if record is None:
+            raise UsageError(f"the ledger has no own order {client_order_id!r}")
+        return record
+
+    # --- what the exchange says ---
+
+    def take(
+        self,
+        reports: Iterable[Report],
+        now_ns: int,
+        *,
+        backfilled: bool = False,
+        known: Known = _NO_KNOWN,
+    ) -> Change:
+        """What the exchange says, in any order and however often. What is known already changes
+        nothing.
+
+        :param backfilled: whether it was asked for, not pushed.
+        :param known: what the store has answered to ``Change.wanted``.
+        """
+        draft = Draft(now_ns, backfilled)
+        if known is not _NO_KNOWN:
+            self._books.recall(known)
+        takers = self._takers
+        for report in reports:
+            takers[type(report)](report, draft, known)
+        return draft.change()
+
+    # --- cursors ---
+
+    def cursor(self, key: str) -> int | None:
+        """How far something was read; None where nothing is stored."""
+        return self._cursors.get(key)
+
+    def move_cursor(self, key: str, value: int, change: Change = NOTHING) -> Change:
+        """Something was read so far: commit it with what was read there, ``change``."""
+        self._cursors[key] = value
+        return attrs.evolve(change, rows=(*change.rows, Cursor(key, value)))
+
+    # --- reading ---
+
+    def order(self, order_id: str) -> Order | None:
+        """The order of a client id, or of an exchange's id, as far as it is in memory: open ones,
+        and the newest of those that have ended."""
+        record = self._record(order_id)
+        return None if record is None else record.order
+
+    def order_key(self, order_id: str) -> str:
+        """The key by which the store has an order's fills; empty where it isn't in memory."""
+        record = self._record(order_id)
+        return "" if record is None else record.key
+
+    def _record(self, order_id: str) -> Record | None:
+        return self._books.index.own(order_id) or self._books.index.by_id(order_id)
+
+    def orders(
+        self,
+        *,
+        symbol: str | None = None,
+        states: Collection[OrderState] | None = None,
+        origin: Origin | None = None,
+    ) -> list[Order]:
+        """Orders in memory, as they became known."""
+        return [
+            record.order
+            for record in self._books.index
+            if record.order is not None
+            and symbol in (None, record.symbol)
+            and (states is None or record.order.state in states)
+            and origin in (None, record.order.origin)
+        ]

@@ -1,0 +1,210 @@
+"""A store that lives as long as its process: for tests, and for who needs no past."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
+
+import attrs
+
+from ccrs_core.errors import EntryKnown, StoreFailed, StoreInUse
+from ccrs_core.model.orders import Fill, Order
+from ccrs_core.trading.store import (
+    Acknowledged,
+    Cursor,
+    Entry,
+    Known,
+    LedgerName,
+    NoOrder,
+    OrderRow,
+    Row,
+    Stored,
+    Wanted,
+    by_time,
+)
+
+
+class MemoryStore:
+    """Keeps one account's ledger in memory. Closed and opened again, it holds what it held.
+
+    It forgets nothing by itself but what :meth:`forget` names, so it grows with the fills.
+    """
+
+    def __init__(self) -> None:
+        self._ledger: LedgerName | None = None
+        self._open = False
+        self._entries: dict[int, Entry] = {}
+        self._numbers: list[int] = []
+        """Of the entries, rising."""
+        self._keys: dict[str, int] = {}
+        self._orders: dict[str, OrderRow] = {}
+        self._ids: dict[tuple[str, str], set[str]] = {}
+        """Keys of orders by symbol and either id."""
+        self._of_order: dict[str, list[int]] = {}
+        self._cursors: dict[str, Cursor] = {}
+        self._acknowledged: dict[str, Acknowledged] = {}
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore of {self._ledger or 'no account'}, {len(self._entries)} entries>"
+
+    async def open(self, ledger: LedgerName, *, recent: int = 20_000) -> Stored:
+        """See :class:`~ccrs_core.Store`."""
+        if self._open:
+            raise StoreInUse(f"this store keeps {self._ledger} already: give each account its own")
+        if self._ledger not in (None, ledger):
+            raise StoreInUse(f"this store keeps {self._ledger}, not {ledger}")
+        self._ledger, self._open = ledger, True
+        rows = sorted(self._orders.values(), key=lambda row: row.time_ns, reverse=True)
+        settled = [row for row in rows if row.settled]
+        keyed = [self._entries[number] for number in self._keys.values()]
+        keyed.sort(key=lambda entry: by_time(entry.event), reverse=True)
+        forgotten = [row.time_ns for row in settled[recent : recent + 1]]
+        forgotten += [by_time(entry.event) for entry in keyed[recent : recent + 1]]
+        return Stored(
+            number=self._numbers[-1] if self._numbers else 0,
+            orders=(*(row for row in rows if not row.settled), *settled[:recent]),
+            entries=tuple(keyed[:recent]),
+            forgotten_ns=max(forgotten, default=0),
+            cursors=tuple(self._cursors.values()),
+            acknowledged=tuple(self._acknowledged.values()),
+        )
+
+    async def commit(self, rows: Sequence[Row]) -> None:
+        """See :class:`~ccrs_core.Store`."""
+        self._check()
+        known = tuple(
+            row.key
+            for row in rows
+            if isinstance(row, Entry)
+            and row.key
+            and self._keys.get(row.key, row.number) != row.number
+        )
+        if known:
+            raise EntryKnown(f"{self._ledger}: {known[0]} is in the ledger already", known)
+        for row in rows:
+            self._keep(row)
+
+    def _keep(self, row: Row) -> None:
+        match row:
+            case Entry(number=number, key=key, order=order):
+                if number not in self._entries:
+                    if self._numbers and number < self._numbers[-1]:
+                        raise StoreFailed(f"entry {number} comes after {self._numbers[-1]}")
+                    self._numbers.append(number)
+                    if order and key:
+                        self._of_order.setdefault(order, []).append(number)
+                self._entries[number] = row
+                if key:
+                    self._keys[key] = number
+            case OrderRow(key=key):
+                self._orders[key] = row
+                for each in (row.client_order_id, row.exchange_order_id):
+                    if each:
+                        self._ids.setdefault((row.symbol, each), set()).add(key)
+            case NoOrder(key=key, instead=instead):
+                gone = self._orders.pop(key, None)
+                if gone is not None:
+                    for each in (gone.client_order_id, gone.exchange_order_id):
+                        self._ids.get((gone.symbol, each), set()).discard(key)
+                for number in self._of_order.pop(key, ()):
+                    self._entries[number] = attrs.evolve(self._entries[number], order=instead)
+                    self._of_order.setdefault(instead, []).append(number)
+            case Cursor(key=key):
+                self._cursors[key] = row
+            case Acknowledged(consumer=consumer):
+                self._acknowledged[consumer] = row
+
+    async def look_up(self, wanted: Wanted) -> Known:
+        """See :class:`~ccrs_core.Store`."""
+        self._check()
+        keys = {
+            key
+            for symbol, *ids in wanted.orders
+            for each in ids
+            for key in self._ids.get((symbol, each), ())
+        }
+        numbers = (self._keys[key] for key in wanted.keys if key in self._keys)
+        return Known(
+            wanted,
+            tuple(self._entries[number] for number in numbers),
+            tuple(self._orders[key] for key in sorted(keys)),
+        )
+
+    async def entries_after(
+        self, number: int, limit: int, kinds: Collection[str] | None = None
+    ) -> list[Entry]:
+        """See :class:`~ccrs_core.Store`."""
+        self._check()
+        found: list[Entry] = []
+        for at in range(bisect_right(self._numbers, number), len(self._numbers)):
+            if len(found) >= limit:
+                break
+            entry = self._entries[self._numbers[at]]
+            if kinds is None or entry.event.type in kinds:
+                found.append(entry)
+        return found
+
+    async def orders(
+        self,
+        *,
+        symbol: str | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        limit: int = 1000,
+    ) -> list[Order]:
+        """See :class:`~ccrs_core.Store`."""
+        self._check()
+        rows = sorted(self._orders.values(), key=lambda row: (row.time_ns, row.key))
+        return [
+            row.order
+            for row in rows
+            if row.order is not None
+            and symbol in (None, row.symbol)
+            and _within(row.time_ns, start_ns, end_ns)
+        ][-limit:]
+
+    async def fills(
+        self,
+        *,
+        symbol: str | None = None,
+        order: str | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        limit: int = 1000,
+    ) -> list[Fill]:
+        """See :class:`~ccrs_core.Store`."""
+        self._check()
+        numbers: Iterable[int] = self._numbers if order is None else self._of_order.get(order, ())
+        events = (self._entries[number].event for number in numbers)
+        found = [
+            event
+            for event in events
+            if isinstance(event, Fill)
+            and symbol in (None, event.symbol)
+            and _within(by_time(event), start_ns, end_ns)
+        ]
+        return sorted(found, key=lambda fill: (by_time(fill), fill.number))[-limit:]
+
+    async def forget(self, number: int, kinds: Collection[str]) -> None:
+        """See :class:`~ccrs_core.Store`."""
+        self._check()
+        kept: list[int] = []
+        for each in self._numbers[: bisect_right(self._numbers, number)]:
+            entry = self._entries[each]
+            if entry.key or entry.event.type not in kinds or each == self._numbers[-1]:
+                kept.append(each)
+            else:
+                del self._entries[each]
+        self._numbers[: bisect_right(self._numbers, number)] = kept
+
+    async def close(self) -> None:
+        """See :class:`~ccrs_core.Store`."""
+        self._open = False
+
+    def _check(self) -> None:
+        if not self._open:
+            raise StoreFailed("the store isn't open")
+
+
+def _within(time_ns: int, start_ns: int | None, end_ns: int | None) -> bool:
+    return (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns)

@@ -1,0 +1,173 @@
+"""What a ledger has in memory of its past, and where that ends.
+
+What is older than the horizon may have been let go of: whether it is known is the store's to say.
+Memory alone never judges what is older, so that it can be small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.trading.store import Entry, OrderRow, by_time
+
+MARGIN_NS = 30 * NS_PER_SECOND
+"""By how much two copies of one thing may differ in their times."""
+
+
+class Horizon:
+    """The newest time of what was let go of; 0: nothing was."""
+
+    __slots__ = ("ns",)
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def hides(self, time_ns: int | None) -> bool:
+        """Whether something of that time may have been known, and let go of."""
+        return self.ns > 0 and (time_ns is None or time_ns < self.ns + MARGIN_NS)
+
+
+class Seen:
+    """The newest entries that have a key."""
+
+    def __init__(self, horizon: Horizon, most: int) -> None:
+        self._horizon = horizon
+        self._most = most
+        self._entries: dict[str, Entry] = {}
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of a key, as far as it is in memory."""
+        return self._entries.get(key)
+
+    def add(self, entry: Entry) -> None:
+        """Remember one, and let the oldest go where there are too many."""
+        entries = self._entries
+        entries[entry.key] = entry
+        if len(entries) > self._most:
+            gone = entries.pop(next(iter(entries)))
+            self._horizon.ns = max(self._horizon.ns, by_time(gone.event))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Record:
+    """One order in the ledger, or the fills of one of which nothing else is known. Written by the
+    ledger alone."""
+
+    __slots__ = (
+        *("client_order_id", "contract", "exchange_order_id", "facts", "key", "order"),
+        *("symbol", "time_ns"),
+    )
+
+    def __init__(self, row: OrderRow) -> None:
+        self.key = row.key
+        self.symbol = row.symbol
+        self.client_order_id = row.client_order_id
+        self.exchange_order_id = row.exchange_order_id
+        self.order = row.order
+        self.facts = row.facts
+        self.time_ns = row.time_ns
+        self.contract = row.contract
+
+    @property
+    def own(self) -> bool:
+        """Whether the ledger holds its intent."""
+        return self.key.startswith(OWN)
+
+    @property
+    def row(self) -> OrderRow:
+        """What the store keeps of it."""
+        return OrderRow(
+            *(self.key, self.symbol, self.client_order_id, self.exchange_order_id),
+            *(self.order, self.facts, self.time_ns, self.contract),
+        )
+
+
+OWN = "c "
+"""What keys of own orders begin with: their client ids follow."""
+OTHERS = "e "
+"""What keys of all others begin with: symbol and exchange's id follow."""
+
+
+def own_key(client_order_id: str) -> str:
+    """The key of an own order."""
+    return OWN + client_order_id
+
+
+def others_key(symbol: str, exchange_order_id: str) -> str:
+    """The key of an order that isn't known to be own."""
+    return f"{OTHERS}{symbol} {exchange_order_id}"
+
+
+class OrderIndex:
+    """The orders in memory, by their ids: all that aren't settled, and the newest that are."""
+
+    def __init__(self, horizon: Horizon, most: int) -> None:
+        self._horizon = horizon
+        self._most = most
+        self._by_key: dict[str, Record] = {}
+        self._by_exchange: dict[tuple[str, str], Record] = {}
+        self._by_id: dict[str, Record] = {}
+        self._settled: dict[str, Record] = {}
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def own(self, client_order_id: str) -> Record | None:
+        """The own order of a client id."""
+        return self._by_key.get(OWN + client_order_id)
+
+    def by_exchange(self, symbol: str, exchange_order_id: str) -> Record | None:
+        """The order of an exchange's id."""
+        return self._by_exchange.get((symbol, exchange_order_id))
+
+    def by_key(self, key: str) -> Record | None:
+        """The order of a key."""
+        return self._by_key.get(key)
+
+    def by_id(self, exchange_order_id: str) -> Record | None:
+        """The order of an exchange's id, whatever its symbol."""
+        return self._by_id.get(exchange_order_id)
+
+    def add(self, row: OrderRow) -> Record:
+        """Take an order in. It stays until it is settled, and others have been since."""
+        record = Record(row)
+        self._by_key[record.key] = record
+        if record.exchange_order_id:
+            self.link(record, record.exchange_order_id)
+        return record
+
+    def link(self, record: Record, exchange_order_id: str) -> None:
+        """The exchange's id of an order became known."""
+        record.exchange_order_id = exchange_order_id
+        self._by_id[exchange_order_id] = record
+        self._by_exchange[record.symbol, exchange_order_id] = record
+
+    def drop(self, record: Record) -> None:
+        """Let an order go."""
+        self._by_key.pop(record.key, None)
+        self._settled.pop(record.key, None)
+        at = (record.symbol, record.exchange_order_id)
+        if self._by_exchange.get(at) is record:
+            del self._by_exchange[at]
+        if self._by_id.get(record.exchange_order_id) is record:
+            del self._by_id[record.exchange_order_id]
+
+    def touched(self, record: Record, time_ns: int) -> None:
+        """Something became known of an order: let old ones go where too many are settled."""
+        record.time_ns = max(record.time_ns, time_ns)
+        order, settled = record.order, self._settled
+        if order is None or (order.state.final and order.fills_complete):
+            settled.pop(record.key, None)
+            settled[record.key] = record
+            while len(settled) > self._most:
+                oldest = settled[next(iter(settled))]
+                self._horizon.ns = max(self._horizon.ns, oldest.time_ns)
+                self.drop(oldest)
+        elif settled:
+            settled.pop(record.key, None)
