@@ -360,8 +360,8 @@ _HOME = {
         ),
         "model.accounts": (
             "AccountEvent AccountInfo Adjustment AdjustmentKind BudgetLeft FeeRate Income "
-            "IncomeKind LedgerConflict Margin MarginCall MarginMode Permissions Position PositionMode "
-            "PriceBand Synced"
+            "IncomeKind LedgerConflict Margin MarginCall MarginMode Permissions Position "
+            "PositionMode PriceBand Synced"
         ),
         "model.order_requests": (
             "Exit OrderRequest OrderType PositionSide SelfTradePrevention TimeInForce Trigger "

@@ -60,8 +60,8 @@ def fast_constructor(event: Callable[P, E]) -> Callable[P, E]:
 
 def fast_evolve(kind: type[E]) -> Callable[[E, Mapping[str, Any]], E]:
     """What changes some fields of a frozen value, at a fraction of ``attrs.evolve``'s cost. Nothing
-    is converted or checked: what is given must be as the class would have made it. (A class that is no
-    event must be without a slot for weak references.)"""
+    is converted or checked: what is given must be as the class would have made it. (A class that
+    isn't an event must have no slot for weak references.)"""
     names = [field.name for field in attrs.fields(cast(Any, kind))]
     scope: dict[str, Any] = {"new": object.__new__, "mutable": _mutable(kind), "frozen": kind}
     lines = "".join(f"    made.{name} = value.{name}\n" for name in names)

@@ -1,5 +1,5 @@
-"""What an exchange says of orders and fills, taken into the books: each fill once, each word merged,
-nothing invented. What is of no known instrument, or of what may have been let go of, is left."""
+"""What an exchange says of orders and fills, taken into the books: each fill once, each word
+merged, nothing invented. What can't be placed, or may be of what was let go of, is left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ccrs_core.trading.order_state import (
     with_fee,
     with_fill,
 )
-from ccrs_core.trading.own_units import contract_of, in_own_units, value_of
+from ccrs_core.trading.own_units import contract_of, fee_asset_of, in_own_units, value_of
 from ccrs_core.trading.recall import others_key
 from ccrs_core.trading.store import Entry, Known, OrderRow
 
@@ -108,7 +108,7 @@ class Intake:
         size = report.size if factor is None else PLAIN.multiply(report.size, factor)
         before = self._books.seen.get(key)
         if before is not None:
-            self._repeated(before, report, size, draft)
+            self._repeated(before, report, size, instrument, draft)
             return
         if self._books.horizon.hides(time_ns) and key not in known.wanted.keys:
             draft.keys.add(key)
@@ -132,7 +132,7 @@ class Intake:
             client_id = client_id or order.client_order_id
             origin = order.origin
             side = order.position_side if side is None else side
-        value = report.value
+        value, fee_asset = report.value, fee_asset_of(report, instrument)
         if value is None:
             value = value_of(instrument, report.price, size)
         number = self._books.next_number()
@@ -152,7 +152,7 @@ class Intake:
             size=size,
             value=value,
             fee=report.fee,
-            fee_asset=report.fee_asset,
+            fee_asset=fee_asset,
             liquidity=report.liquidity,
             kind=report.kind,
             origin=origin,
@@ -166,7 +166,7 @@ class Intake:
         self._books.seen.add(entry)
         draft.entries.append(entry)
         if order is None:
-            record.facts = with_fill(record.facts, size, value, report.fee, report.fee_asset)
+            record.facts = with_fill(record.facts, size, value, report.fee, fee_asset)
             self._books.keep(record, draft, time_ns)
             return
         merged = filled(
@@ -175,14 +175,21 @@ class Intake:
             size=size,
             value=value,
             fee=report.fee,
-            fee_asset=report.fee_asset,
+            fee_asset=fee_asset,
             exchange_time_ns=time_ns,
             received_time_ns=report.received_time_ns,
             contract=record.contract,
         )
         self._books.after(record, merged, draft, time_ns)
 
-    def _repeated(self, before: Entry, report: FillReport, size: Decimal, draft: Draft) -> None:
+    def _repeated(
+        self,
+        before: Entry,
+        report: FillReport,
+        size: Decimal,
+        instrument: Instrument,
+        draft: Draft,
+    ) -> None:
         """A fill that is known: it may say its fee only now, and must say the same otherwise."""
         fill = before.event
         assert isinstance(fill, Fill)
@@ -196,11 +203,13 @@ class Intake:
                 *(fill.symbol, fill.exchange_order_id, fill.client_order_id, draft),
             )
         elif fill.fee is None and report.fee is not None:
-            self._fee_learned(before, fill, report, draft)
+            self._fee_learned(before, fill, report, fee_asset_of(report, instrument), draft)
 
-    def _fee_learned(self, before: Entry, fill: Fill, report: FillReport, draft: Draft) -> None:
+    def _fee_learned(
+        self, before: Entry, fill: Fill, report: FillReport, fee_asset: str, draft: Draft
+    ) -> None:
         assert report.fee is not None
-        fee: dict[str, Any] = {"fee": report.fee, "fee_asset": report.fee_asset}
+        fee: dict[str, Any] = {"fee": report.fee, "fee_asset": fee_asset}
         if fill.liquidity is None:
             fee["liquidity"] = report.liquidity
         entry = Entry(before.number, _evolve_fill(fill, fee), before.key, before.order)
@@ -210,11 +219,11 @@ class Intake:
         if record is None:
             return
         if record.order is None:
-            fees = added(record.facts.fees, report.fee_asset, report.fee)
+            fees = added(record.facts.fees, fee_asset, report.fee)
             record.facts = record.facts._replace(fees=fees)
             self._books.keep(record, draft, 0)
         else:
-            merged = with_fee(record.order, record.facts, report.fee_asset, report.fee)
+            merged = with_fee(record.order, record.facts, fee_asset, report.fee)
             self._books.after(record, merged, draft, 0)
 
     def take_early(self, report: EarlyFillReport, draft: Draft, known: Known) -> None:

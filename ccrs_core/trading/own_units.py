@@ -7,7 +7,7 @@ from typing import Any
 
 from ccrs_core.model.constructors import fast_evolve
 from ccrs_core.model.instruments import Instrument, SizeUnit
-from ccrs_core.model.reports import OrderReport
+from ccrs_core.model.reports import FeeIn, FillReport, OrderReport
 from ccrs_core.model.units import PLAIN, QUOTIENT
 
 _ZERO = Decimal(0)
@@ -33,6 +33,17 @@ def contract_of(instrument: Instrument) -> Decimal | None:
     if instrument.size_unit is SizeUnit.BASE:
         return None
     return instrument.quote_per_contract or _ZERO
+
+
+def fee_asset_of(report: FillReport, instrument: Instrument) -> str:
+    """What a fill's fee is in; empty where nothing says it."""
+    if report.fee_in is None or report.fee_asset:
+        return report.fee_asset
+    if report.fee_in is FeeIn.BASE:
+        return instrument.base
+    if report.fee_in is FeeIn.QUOTE:
+        return instrument.quote
+    return instrument.settle or instrument.quote
 
 
 def value_of(instrument: Instrument, price: Decimal, size: Decimal) -> Decimal | None:
