@@ -68,14 +68,6 @@ WAITING = {
     "sync.client",
     "topics.lookout",
     "topics.snapshots",
-    "trading.account",
-    "trading.dead_man",
-    "trading.delivery",
-    "trading.live_order",
-    "trading.order_entry",
-    "trading.private_stream",
-    "trading.reconcile",
-    "trading.sqlite",
 }
 """Of the rooms from ``model`` to ``recordings``, besides ``transport`` and ``client``."""
 
