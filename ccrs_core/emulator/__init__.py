@@ -73,6 +73,43 @@ if TYPE_CHECKING:
     )
     from ccrs_core.emulator.steering import Steerable
     from ccrs_core.emulator.tape import Bar, Interval, Tape, TapeTrade
+    from ccrs_core.emulator.trading.accounts import (
+        PLAY_MONEY,
+        ApiKey,
+        FeeRates,
+        TradingAccount,
+    )
+    from ccrs_core.emulator.trading.clearing import index_price, mark_price
+    from ccrs_core.emulator.trading.conduct import Conduct, Fee, FeeCase, Lag, usual_fee
+    from ccrs_core.emulator.trading.desk import Desk
+    from ccrs_core.emulator.trading.happenings import (
+        BalanceChanged,
+        DeskBalance,
+        DeskFill,
+        DeskPosition,
+        Filled,
+        Happening,
+        MarginCalled,
+        MoneyKind,
+        MoneyMoved,
+        MoneyRow,
+        OrderChanged,
+        PositionChanged,
+        TooLate,
+        account_of,
+    )
+    from ccrs_core.emulator.trading.histories import RowPage
+    from ccrs_core.emulator.trading.margin import AssetStanding, PositionMargin, Standing
+    from ccrs_core.emulator.trading.money_tape import CROWD, HOUSE, MoneyTape
+    from ccrs_core.emulator.trading.orders import (
+        DeskOrder,
+        Ending,
+        NewOrder,
+        Refusal,
+        Refused,
+        Stage,
+    )
+    from ccrs_core.emulator.trading.positions import entry_price, unrealised, value_of
     from ccrs_core.emulator.venue import Venue
 
 _HOMES = {
@@ -139,6 +176,64 @@ _HOMES = {
     ),
     "steering": ("Steerable",),
     "tape": ("Bar", "Interval", "Tape", "TapeTrade"),
+    "trading.accounts": (
+        "ApiKey",
+        "FeeRates",
+        "PLAY_MONEY",
+        "TradingAccount",
+    ),
+    "trading.clearing": (
+        "index_price",
+        "mark_price",
+    ),
+    "trading.conduct": (
+        "Conduct",
+        "Fee",
+        "FeeCase",
+        "Lag",
+        "usual_fee",
+    ),
+    "trading.desk": ("Desk",),
+    "trading.happenings": (
+        "BalanceChanged",
+        "DeskBalance",
+        "DeskFill",
+        "DeskPosition",
+        "Filled",
+        "Happening",
+        "MarginCalled",
+        "MoneyKind",
+        "MoneyMoved",
+        "MoneyRow",
+        "OrderChanged",
+        "PositionChanged",
+        "TooLate",
+        "account_of",
+    ),
+    "trading.histories": ("RowPage",),
+    "trading.margin": (
+        "AssetStanding",
+        "PositionMargin",
+        "Standing",
+    ),
+    "trading.money_tape": (
+        "CROWD",
+        "HOUSE",
+        "MoneyTape",
+    ),
+    "trading.orders": (
+        "DeskOrder",
+        "Ending",
+        "NewOrder",
+        "Refusal",
+        "Refused",
+        "Stage",
+    ),
+    "trading.positions": (
+        "entry_price",
+        "unrealised",
+        "value_of",
+    ),
     "venue": ("Venue",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -228,6 +323,48 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Broken",
     "RuleBroken",
     "UnknownOrder",
+    "Desk",
+    "Conduct",
+    "Lag",
+    "Fee",
+    "FeeCase",
+    "usual_fee",
+    "ApiKey",
+    "TradingAccount",
+    "FeeRates",
+    "PLAY_MONEY",
+    "NewOrder",
+    "DeskOrder",
+    "Stage",
+    "Ending",
+    "Refused",
+    "Refusal",
+    "Happening",
+    "account_of",
+    "OrderChanged",
+    "TooLate",
+    "Filled",
+    "PositionChanged",
+    "BalanceChanged",
+    "MoneyMoved",
+    "MarginCalled",
+    "DeskFill",
+    "DeskPosition",
+    "DeskBalance",
+    "MoneyRow",
+    "MoneyKind",
+    "RowPage",
+    "Standing",
+    "AssetStanding",
+    "PositionMargin",
+    "entry_price",
+    "unrealised",
+    "value_of",
+    "mark_price",
+    "index_price",
+    "MoneyTape",
+    "CROWD",
+    "HOUSE",
     "Rebroadcast",
     "RecordedFrame",
     "read_recording",

@@ -17,6 +17,7 @@ from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.peer import Peer, Visitor
+from ccrs_core.emulator.trading.desk import Desk
 from ccrs_core.emulator.venue import Venue
 
 
@@ -83,6 +84,8 @@ class Dialect(ABC):
     """What this exchange never does, and how one knows. All else the suite asks the emulator to
     show, since what an emulator never says is proved by nothing."""
     venue: Venue
+    desk: Desk | None = None
+    """Where clients trade, made in ``attach``; None where they can't."""
 
     def attach(self, venue: Venue) -> None:
         """Called once, before anything else."""

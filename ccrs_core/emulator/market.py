@@ -16,7 +16,15 @@ from decimal import Decimal
 import attrs
 
 from ccrs_core.emulator.listing import Listing
-from ccrs_core.emulator.matching import Ladder, Lifetime, MatchingEngine, Outcome, Resting, Rules
+from ccrs_core.emulator.matching import (
+    Ladder,
+    Lifetime,
+    MatchingEngine,
+    Outcome,
+    Resting,
+    Rules,
+    SelfTrade,
+)
 from ccrs_core.emulator.options import BlackScholes, years_until
 from ccrs_core.emulator.tape import HOUR_NS, MINUTE_NS, Past, Tape
 from ccrs_core.model.instruments import InstrumentStatus, Market, OptionKind, Side
@@ -223,6 +231,28 @@ class SimulatedMarket:
         lots = self.rules.size.count(size)
         ticks = None if price is None else self.rules.price.count(price)
         assert lots is not None
+        return self.enter(
+            side,
+            lots,
+            ticks,
+            owner=owner,
+            lifetime=lifetime,
+            client_order_id=client_order_id,
+        )
+
+    def enter(
+        self,
+        side: Side,
+        lots: int,
+        ticks: int | None = None,
+        *,
+        owner: str | None,
+        lifetime: Lifetime = Lifetime.GTC,
+        client_order_id: str = "",
+        self_trade: SelfTrade | None = None,
+        bounded: bool = False,
+    ) -> Outcome:
+        """Enter somebody's order, whatever the listing's rules say."""
         self.sequence += 1
         outcome = self.engine.submit(
             side,
@@ -231,8 +261,10 @@ class SimulatedMarket:
             owner=owner,
             lifetime=lifetime,
             client_order_id=client_order_id,
+            self_trade=self_trade,
+            bounded=bounded,
         )
-        self._print(outcome)
+        self.print_trades(outcome)
         return outcome
 
     # --- the crowd ---
@@ -305,7 +337,7 @@ class SimulatedMarket:
         # A taker may fill many resting orders, each of which is a trade of its own.
         size = total + self._size() // 8 if sweeps else 1 + int(rng.random() ** 2 * (total - 1))
         outcome = self.engine.submit(side, max(1, size), lifetime=Lifetime.IOC)
-        changed = self._print(outcome)
+        changed = self.print_trades(outcome)
         may_be = self.listing.market in _LIQUIDATED and not self.still & Changed.LIQUIDATIONS
         if may_be and rng.random() < 0.02 and not self._one_just_was():
             changed |= self._liquidated(outcome.order)
@@ -333,7 +365,8 @@ class SimulatedMarket:
         )
         return Changed.LIQUIDATIONS
 
-    def _print(self, outcome: Outcome) -> Changed:
+    def print_trades(self, outcome: Outcome) -> Changed:
+        """Write an order's executions on the tape."""
         if outcome.executions:
             self.lacks.discard(Figure.LAST_PRICE)
         for fill in outcome.executions:

@@ -10,6 +10,7 @@ import enum
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Protocol
 
 import attrs
 
@@ -50,6 +51,8 @@ class CancelReason(enum.StrEnum):
     """A post-only order would have taken."""
     SELF_TRADE = "self_trade"
     """It would have traded with an order of the same owner."""
+    NOTHING_TO_REDUCE = "nothing_to_reduce"
+    """Of an order that may only reduce a position: nothing was left of that."""
 
 
 class SelfTrade(enum.StrEnum):
@@ -58,6 +61,8 @@ class SelfTrade(enum.StrEnum):
     CANCEL_MAKER = "cancel_maker"
     CANCEL_TAKER = "cancel_taker"
     CANCEL_BOTH = "cancel_both"
+    ALLOWED = "allowed"
+    """They trade with each other."""
 
 
 class Broken(enum.StrEnum):
@@ -99,6 +104,10 @@ class Resting:
     status: RestingStatus = RestingStatus.NEW
     reason: CancelReason | None = None
     """Why it ended, where the engine canceled it."""
+    self_trade: SelfTrade | None = None
+    """What happens where it takes an order of its owner's; None: what the engine does."""
+    bounded: bool = False
+    """Whether the registrar says, before each trade, how much of it may still trade."""
 
     @property
     def filled(self) -> int:
@@ -122,6 +131,20 @@ class Outcome:
     order: Resting
     executions: tuple[Execution, ...] = ()
     canceled: tuple[Resting, ...] = ()
+
+
+class Registrar(Protocol):
+    """Who is told at once what becomes of owners' orders, whoever trades with them. It must not
+    enter, amend or cancel orders meanwhile."""
+
+    def executed(self, execution: Execution) -> None:
+        """A trade of which at least one side has an owner."""
+
+    def ended(self, order: Resting, by: Resting) -> None:
+        """The engine took an owner's order off the book, as another one came."""
+
+    def bound(self, order: Resting) -> int:
+        """How many lots a bounded order may still trade."""
 
 
 class Rules:
@@ -256,6 +279,7 @@ class MatchingEngine:
         self.asks = Ladder(-1)
         self.version = 0
         """Rises with every change of the book."""
+        self.registrar: Registrar | None = None
         self._orders: dict[int, Resting] = {}
         self._next_id = 1
         self._self_trade = self_trade
@@ -283,6 +307,8 @@ class MatchingEngine:
         lifetime: Lifetime = Lifetime.GTC,
         owner: str | None = None,
         client_order_id: str = "",
+        self_trade: SelfTrade | None = None,
+        bounded: bool = False,
     ) -> Outcome:
         """Enter an order for ``size`` lots, at ``price`` ticks or, without one, at any price."""
         if size < 1 or (price is not None and price < 1):
@@ -296,6 +322,8 @@ class MatchingEngine:
             owner=owner,
             client_order_id=client_order_id,
             lifetime=lifetime,
+            self_trade=self_trade,
+            bounded=bounded,
         )
         self._next_id += 1
         return self._enter(order)
@@ -312,7 +340,11 @@ class MatchingEngine:
             level = other.levels[other.keys[-1]]
             maker = next(iter(level.orders.values()))
             if order.owner is not None and maker.owner == order.owner:
-                self._prevent(order, maker, canceled)
+                how = self._prevention(order)
+                if how is not SelfTrade.ALLOWED:
+                    self._prevent(order, maker, canceled, how)
+                    continue
+            if (order.bounded or maker.bounded) and not self._bounded(order, maker, canceled):
                 continue
             fills.append(self._trade(order, maker, other))
         if order.reason is None and order.remaining:
@@ -336,11 +368,18 @@ class MatchingEngine:
         self._close(order, RestingStatus.CANCELED)
         return order
 
-    def amend(self, order_id: int, *, price: int | None = None, size: int | None = None) -> Outcome:
+    def amend(
+        self,
+        order_id: int,
+        *,
+        price: int | None = None,
+        size: int | None = None,
+        keeps_place: bool = True,
+    ) -> Outcome:
         """Change an open order's price (ticks) or whole size (lots, filled ones included).
 
-        A smaller size keeps the place in the queue; anything else goes to its end, and a price
-        that crosses trades at once.
+        A smaller size keeps the place in the queue, unless told; anything else goes to its end, and
+        a price that crosses trades at once.
 
         :raises UnknownOrder: where it isn't open.
         :raises ValueError: where the size is no more than what has been filled.
@@ -351,7 +390,8 @@ class MatchingEngine:
         new_size = order.size if size is None else size
         if new_size <= order.filled or (new_price is not None and new_price < 1):
             raise ValueError("the size must be more than what has been filled, the price positive")
-        if new_price == order.price and new_size <= order.size:
+        smaller = keeps_place or new_size == order.size
+        if new_price == order.price and new_size <= order.size and smaller:
             if new_size < order.size:
                 own.reduce(order, order.size - new_size)
                 order.size = new_size
@@ -385,6 +425,7 @@ class MatchingEngine:
     def _available(self, order: Resting, other: Ladder) -> int:
         """How much of an order could be filled now, without its owner's own orders."""
         found = 0
+        how = self._prevention(order)
         limit = None if order.price is None else order.price * other.sign
         for key in reversed(other.keys):
             if found >= order.remaining or (limit is not None and key < limit):
@@ -394,9 +435,9 @@ class MatchingEngine:
                 found += level.total
                 continue
             for maker in level.orders.values():
-                if maker.owner != order.owner:
+                if maker.owner != order.owner or how is SelfTrade.ALLOWED:
                     found += maker.remaining
-                elif self._self_trade is not SelfTrade.CANCEL_MAKER:
+                elif how is not SelfTrade.CANCEL_MAKER:
                     return found  # its own order would end it here
         return found
 
@@ -411,15 +452,53 @@ class MatchingEngine:
         else:
             maker.status = RestingStatus.PARTIALLY_FILLED
         taker.status = RestingStatus.PARTIALLY_FILLED if taker.remaining else RestingStatus.FILLED
-        return Execution(maker.price, lots, taker, maker)
+        execution = Execution(maker.price, lots, taker, maker)
+        if self.registrar is not None and (taker.owner is not None or maker.owner is not None):
+            self.registrar.executed(execution)
+        return execution
 
-    def _prevent(self, taker: Resting, maker: Resting, canceled: list[Resting]) -> None:
-        if self._self_trade is not SelfTrade.CANCEL_TAKER:
-            self.cancel(maker.order_id)
-            maker.reason = CancelReason.SELF_TRADE
-            canceled.append(maker)
-        if self._self_trade is not SelfTrade.CANCEL_MAKER:
+    def _prevention(self, taker: Resting) -> SelfTrade:
+        return self._self_trade if taker.self_trade is None else taker.self_trade
+
+    def _prevent(
+        self, taker: Resting, maker: Resting, canceled: list[Resting], how: SelfTrade
+    ) -> None:
+        if how is not SelfTrade.CANCEL_TAKER:
+            self._remove(maker, taker, canceled, CancelReason.SELF_TRADE)
+        if how is not SelfTrade.CANCEL_MAKER:
             taker.reason = CancelReason.SELF_TRADE
+
+    def _bounded(self, taker: Resting, maker: Resting, canceled: list[Resting]) -> bool:
+        """Make bounded orders no larger than they may be; whether both may trade then."""
+        if self.registrar is None:
+            return True
+        if maker.bounded:
+            excess = maker.remaining - self.registrar.bound(maker)
+            if excess >= maker.remaining:
+                self._remove(maker, taker, canceled, CancelReason.NOTHING_TO_REDUCE)
+                return False
+            if excess > 0:
+                self._sides(maker.side)[0].reduce(maker, excess)
+                maker.size -= excess
+                self.version += 1
+        if taker.bounded:
+            excess = taker.remaining - self.registrar.bound(taker)
+            if excess > 0:
+                taker.remaining -= excess
+                taker.size -= excess
+            if not taker.remaining:
+                taker.reason = CancelReason.NOTHING_TO_REDUCE
+                return False
+        return True
+
+    def _remove(
+        self, maker: Resting, taker: Resting, canceled: list[Resting], reason: CancelReason
+    ) -> None:
+        self.cancel(maker.order_id)
+        maker.reason = reason
+        canceled.append(maker)
+        if self.registrar is not None:
+            self.registrar.ended(maker, taker)
 
     def _close(self, order: Resting, status: RestingStatus) -> None:
         order.status = status

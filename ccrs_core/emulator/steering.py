@@ -166,8 +166,7 @@ def _not_crossed(market: SimulatedMarket, units: Mapping[str, Any]) -> None:
 
 def _set(market: SimulatedMarket, name: str, value: Any) -> Changed:
     if name in SIDES:
-        _fill(market, name, value)
-        return Changed.BOOK
+        return _fill(market, name, value)
     if name in DAY:
         market.tape.steered[name.removesuffix("_price").replace("volume", "lots")] = value
         return Changed.TRADES
@@ -185,8 +184,9 @@ def _set(market: SimulatedMarket, name: str, value: Any) -> Changed:
     return Changed.TRADES if figure is Figure.LAST_PRICE else Changed.REFERENCE
 
 
-def _fill(market: SimulatedMarket, name: str, levels: Sequence[tuple[int, int]]) -> None:
-    """Let a side have these levels; those that stay as they are keep their orders."""
+def _fill(market: SimulatedMarket, name: str, levels: Sequence[tuple[int, int]]) -> Changed:
+    """Let a side have these levels, besides the orders of accounts, which stay; levels that stay as
+    they are keep their orders."""
     engine = market.engine
     side, ladder = (Side.BUY, engine.bids) if name == "bids" else (Side.SELL, engine.asks)
     wanted = dict(levels)
@@ -195,9 +195,16 @@ def _fill(market: SimulatedMarket, name: str, levels: Sequence[tuple[int, int]])
             del wanted[price]
             continue
         for order in list(ladder.levels[price * ladder.sign].orders.values()):
-            engine.cancel(order.order_id)
+            if order.owner is None:
+                engine.cancel(order.order_id)
+            elif price in wanted:
+                wanted[price] -= order.remaining
+    changed = Changed.BOOK
     for price, size in wanted.items():
-        engine.submit(side, size, price)
+        if size > 0:
+            # It may cross an order of an account, which stays where it is until then.
+            changed |= market.print_trades(engine.submit(side, size, price))
+    return changed
 
 
 def _present(ladder: Ladder) -> list[tuple[int, int]]:

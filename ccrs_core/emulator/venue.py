@@ -204,6 +204,10 @@ class Venue(Steerable):
         self._happened(run, Changed.BOOK | traded, self.now_ns)
         return outcome
 
+    def perform(self, listing: Listing, act: Callable[[SimulatedMarket], Changed]) -> None:
+        """Let something happen in a market now; broadcasts tell of what it changed."""
+        self._act(listing, act)
+
     def _act(self, listing: Listing, act: Callable[[SimulatedMarket], Changed]) -> None:
         run = self._run(listing)
         run.market.now_ns = max(run.market.now_ns, self.now_ns)

@@ -1,0 +1,119 @@
+"""What clients set for their accounts: leverage, margin mode, position mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import attrs
+
+from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.trading.accounts import TradingAccount
+from ccrs_core.emulator.trading.floor import TradingFloor
+from ccrs_core.emulator.trading.orders import ZERO, Refusal, Refused
+from ccrs_core.emulator.trading.positions import quotient
+from ccrs_core.model.accounts import MarginMode, PositionMode
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.order_requests import PositionSide
+
+_LONG_SIDES = (PositionSide.NET, PositionSide.LONG)
+
+
+class Settings:
+    """Changes settings where nothing stands in the way.
+
+    Each raises :class:`~ccrs_core.emulator.Refused`: NOTHING_CHANGES where it is so already, and
+    what stands in the way.
+    """
+
+    def __init__(self, floor: TradingFloor) -> None:
+        self._floor = floor
+
+    def leverage(
+        self, account: TradingAccount, listing: Listing, buy: Decimal, sell: Decimal
+    ) -> None:
+        """Set the leverage of a listing's long (and only) and short position.
+
+        :raises Refused: LEVERAGE where it is out of range; BALANCE where margin lacks; MODE where
+            the listing has none, or both must be equal.
+        """
+        floor = self._floor
+        floor.bulletin.now_ns = floor.venue.now_ns
+        if listing.market not in (Market.LINEAR, Market.INVERSE):
+            raise Refused(Refusal.MODE)
+        if not all(1 <= each <= floor.conduct.most_leverage(listing) for each in (buy, sell)):
+            raise Refused(Refusal.LEVERAGE)
+        hedged = account.position_mode(listing) is PositionMode.HEDGE
+        if buy != sell and (not hedged or account.margin_mode is not MarginMode.ISOLATED):
+            raise Refused(Refusal.MODE)
+        wanted = {side: buy if side in _LONG_SIDES else sell for side in PositionSide}
+        clearing = floor.clearing
+        if all(clearing.leverage(account, listing, s) == wanted[s] for s in PositionSide):
+            raise Refused(Refusal.NOTHING_CHANGES)
+        changed = []
+        for position in account.positions_of(listing):
+            leverage, margin = wanted[position.side], ZERO
+            if position.margin_mode is MarginMode.ISOLATED:
+                margin = quotient(abs(position.cost), leverage)
+            changed.append(attrs.evolve(position, leverage=leverage, isolated_margin=margin))
+        more = sum((each.isolated_margin for each in changed), ZERO) - sum(
+            (each.isolated_margin for each in account.positions_of(listing)), ZERO
+        )
+        assert listing.settle is not None
+        if more > 0 and more > floor.margins.available(account, listing.settle):
+            raise Refused(Refusal.BALANCE)
+        for side, leverage in wanted.items():
+            account.leverages[*listing.key, side] = leverage
+        for flat in [p for p in account.positions.values() if p.listing.key == listing.key]:
+            if not flat.size:
+                account.positions[flat.key] = attrs.evolve(flat, leverage=wanted[flat.side])
+        for position in changed:
+            clearing.hold(account, position)
+        floor.bulletin.flush()
+
+    def margin_mode(self, account: TradingAccount, mode: MarginMode) -> None:
+        """Set the margin mode of all positions.
+
+        :raises Refused: IN_USE where there are positions, or orders of contracts; MODE of one that
+            isn't cross or isolated.
+        """
+        if mode is MarginMode.PORTFOLIO:
+            raise Refused(Refusal.MODE)
+        if mode is account.margin_mode:
+            raise Refused(Refusal.NOTHING_CHANGES)
+        self._unused(account, lambda listing: True)
+        account.margin_mode = mode
+        for position in tuple(account.positions.values()):
+            account.positions[position.key] = attrs.evolve(position, margin_mode=mode)
+
+    def position_mode(
+        self, account: TradingAccount, about: Listing | str, mode: PositionMode
+    ) -> None:
+        """Set how many positions there may be of a listing, or of each in a category.
+
+        :raises Refused: IN_USE where there are positions or orders of it.
+        """
+        key = about if isinstance(about, str) else about.key
+        found = account.hedged.get(key, None)
+        if found is None:
+            found = PositionMode.ONE_WAY if isinstance(about, str) else account.position_mode(about)
+        if found is mode:
+            raise Refused(Refusal.NOTHING_CHANGES)
+
+        def concerned(listing: Listing) -> bool:
+            return listing.category == about or (
+                isinstance(about, Listing) and listing.key == about.key
+            )
+
+        self._unused(account, concerned)
+        account.hedged[key] = mode
+
+    @staticmethod
+    def _unused(account: TradingAccount, concerned: Callable[[Listing], bool]) -> None:
+        held = any(p.size and concerned(p.listing) for p in account.positions.values())
+        ordered = any(
+            order.listing.market is not Market.SPOT and concerned(order.listing)
+            for order in account.orders.values()
+        )
+        if held or ordered:
+            raise Refused(Refusal.IN_USE)
