@@ -12,7 +12,7 @@ import attrs
 from ccrs_core.errors import UsageError
 from ccrs_core.extensions.extras import library
 from ccrs_core.frames.columns import Column, Decimals, Holds, columns_of, values
-from ccrs_core.model.serialize import exact
+from ccrs_core.model.serialize import exact, to_json
 
 PRECISION, SCALE = 38, 18
 """Digits of an exact column, and how many of them after the point: the same of every table, so that
@@ -76,7 +76,7 @@ class Arrow:
     def _type(self, column: Column) -> Any:
         pa = self._pa
         match column.holds:
-            case Holds.TEXT:
+            case Holds.TEXT | Holds.JSON:
                 return pa.string()
             case Holds.TEXTS:
                 return pa.list_(pa.string())
@@ -110,6 +110,8 @@ class Arrow:
             return self._lists(found, self._nested(column, list(chain.from_iterable(found))))
         if column.holds is Holds.NESTED:
             return self._nested(column, found)
+        if column.holds is Holds.JSON:
+            found = [to_json(each).decode() for each in found]
         return self._made(column.name, found, self._type(column))
 
     def _lists(self, found: list[Any], flat: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from itertools import chain, islice
@@ -37,6 +37,8 @@ class Holds(enum.Enum):
     """Prices, or sizes, of all levels of one side."""
     TEXTS = enum.auto()
     """A list of texts."""
+    JSON = enum.auto()
+    """What has no fixed fields (an exchange's own, say), as a text of JSON."""
     NESTED = enum.auto()
     """A value with fields of its own."""
     SEVERAL = enum.auto()
@@ -63,6 +65,8 @@ _PLAIN: dict[Any, Holds] = {
     float: Holds.FLOAT,
     Decimal: Holds.DECIMAL,
 }
+_PAIRS = tuple[tuple[str, Decimal], ...]
+"""Amounts by asset."""
 _MOMENTS = ("exchange_time_ns", "funding_time_ns", "received_time_ns")
 """A row's time, first choice first; what has an opening time is placed there instead."""
 
@@ -99,6 +103,8 @@ def _columns(kind: type[Any], name: str, hint: Any) -> Iterator[Column]:
         side = name.removesuffix("s")
         yield Column(f"{side}_prices", Holds.LEVELS, (name,), 0)
         yield Column(f"{side}_sizes", Holds.LEVELS, (name,), 1)
+    elif typing.get_origin(hint) is Mapping or hint == _PAIRS:
+        yield Column(name, Holds.JSON, (name,))
     elif isinstance(hint, type) and issubclass(hint, enum.StrEnum):
         yield Column(RENAMED.get(name, name), Holds.TEXT, (name,))
     elif isinstance(hint, type) and attrs.has(hint):

@@ -244,7 +244,7 @@ class _Csv:
                 ]
             case Holds.FLAG:
                 return [None if each is None else str(each).lower() for each in found]
-            case Holds.NESTED | Holds.SEVERAL | Holds.TEXTS:
+            case Holds.NESTED | Holds.SEVERAL | Holds.TEXTS | Holds.JSON:
                 return [
                     None if each is None else orjson.dumps(to_plain(each)).decode()
                     for each in found

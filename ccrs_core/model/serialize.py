@@ -17,6 +17,14 @@ import attrs
 import orjson
 
 from ccrs_core.errors import UsageError
+from ccrs_core.model.accounts import (
+    Adjustment,
+    Income,
+    LedgerConflict,
+    MarginCall,
+    Position,
+    Synced,
+)
 from ccrs_core.model.events import (
     AnyEvent,
     Balance,
@@ -38,7 +46,7 @@ from ccrs_core.model.events import (
     TopOfBook,
     Trade,
 )
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.orders import EarlyFill, Fill, OrderUpdate
 
 if TYPE_CHECKING:
     import cattrs
@@ -51,7 +59,8 @@ EVENTS: dict[str, type[Event]] = {
         *(TopOfBook, Trade, BookUpdate, Ticker, Candle, Funding),
         *(MarkPrice, Greeks, IndexPrice, OpenInterest, Liquidation),
         InstrumentNews,
-        Balance,
+        *(OrderUpdate, Fill, EarlyFill, Position, Balance),
+        *(Income, Adjustment, MarginCall, LedgerConflict, Synced),
         *(Gap, Stale, Resumed, InstrumentChanged),
     )
 }
@@ -85,6 +94,10 @@ def _shown(value: Any) -> dict[str, Any]:
 
 _FIELDS = {
     kind: tuple((f.name, RENAMED.get(f.name, f.name)) for f in attrs.fields(kind))
+    for kind in EVENTS.values()
+}
+_DEFAULTED = {
+    kind: frozenset(f.name for f in attrs.fields(kind) if f.default is not attrs.NOTHING)
     for kind in EVENTS.values()
 }
 
@@ -192,9 +205,14 @@ def from_dict(content: Mapping[str, Any]) -> AnyEvent:
         kind = EVENTS[content["type"]]
     except (KeyError, TypeError) as error:
         raise UsageError(f"not an event: {content!r:.100}") from error
-    values = {name: content.get(key) for name, key in _FIELDS[kind]}
+    may_lack = _DEFAULTED[kind]
+    values = {
+        name: content.get(key)
+        for name, key in _FIELDS[kind]
+        if key in content or name not in may_lack
+    }
     for name, value in values.items():
-        if isinstance(value, Instrument):
+        if attrs.has(type(value)):
             values[name] = to_plain(value)
     structure: Callable[[Any, Any], AnyEvent] = converter().structure
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,8 @@ def told(event: Any) -> dict[str, Any]:
         if name in ("bids", "asks"):
             found[f"{name[:-1]}_prices"] = [plain(price) for price, _ in value]
             found[f"{name[:-1]}_sizes"] = [plain(size) for _, size in value]
+        elif isinstance(value, dict) or name == "fees":
+            found[name] = json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":"))
         elif attrs.has(type(value)):
             found[name] = told(value)
         elif name == "tick_bands":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -22,8 +23,10 @@ from ccrs_core import (
     Level,
     Market,
     Options,
+    OrderRequest,
     TickBand,
     TransportOptions,
+    Trigger,
     UsageError,
     Way,
 )
@@ -37,6 +40,7 @@ from ccrs_core.model.serialize import (
     to_json,
     to_plain,
 )
+from tests.orders import REQUESTS, TRIGGERS
 
 DIGITS = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, places=None)
 TIMES = st.integers(min_value=0, max_value=2**62)
@@ -46,6 +50,10 @@ OF_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     bool: st.booleans(),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
+    Mapping[str, str]: st.dictionaries(TEXTS, TEXTS, max_size=3),
+    tuple[tuple[str, Decimal], ...]: st.lists(st.tuples(TEXTS, DIGITS), max_size=2).map(tuple),
+    OrderRequest: REQUESTS,
+    Trigger: TRIGGERS,
 }
 BAND = TickBand(Decimal(0), Decimal("0.1"))
 BANDS = st.sampled_from([(), (BAND,), (BAND, TickBand(Decimal(1), Decimal(2)))])
@@ -67,13 +75,15 @@ def _of_type(hint: Any, digits: st.SearchStrategy[Decimal]) -> st.SearchStrategy
         return digits
     if hint is NoneType:
         return st.none()
+    if hint in OF_TYPE:
+        return OF_TYPE[hint]
     if hint == tuple[Level, ...]:
         return st.lists(st.tuples(digits, digits), max_size=3).map(tuple)
     if hint == tuple[TickBand, ...]:
         return BANDS
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return st.sampled_from(hint)
-    return OF_TYPE[hint] if hint in OF_TYPE else of_kind(hint, digits)
+    return of_kind(hint, digits)
 
 
 ANY_EVENT = st.one_of([of_kind(kind) for kind in EVENTS.values()])
