@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ccrs_core.emulator.exchange import EmulatedExchange
     from ccrs_core.emulator.fault_menu import GARBLED, Fault, FaultKind, parse_fault
     from ccrs_core.emulator.faults import ActiveFault, Faults
-    from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal
+    from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal, ReceivedRequest
     from ccrs_core.emulator.history import (
         candle_page,
         first_payments,
@@ -119,7 +119,7 @@ _HOMES = {
     "exchange": ("EmulatedExchange",),
     "fault_menu": ("GARBLED", "Fault", "FaultKind", "parse_fault"),
     "faults": ("ActiveFault", "Faults"),
-    "frame": ("Frame", "Handshake", "HttpRefusal"),
+    "frame": ("Frame", "Handshake", "HttpRefusal", "ReceivedRequest"),
     "history": (
         "candle_page",
         "first_payments",
@@ -259,6 +259,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Frame",
     "Handshake",
     "HttpRefusal",
+    "ReceivedRequest",
     "Oddity",
     "Broadcast",
     "BookView",

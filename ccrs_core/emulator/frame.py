@@ -8,6 +8,8 @@ from typing import Any
 import attrs
 import orjson
 
+from ccrs_core.contract.rest import HttpRequest
+
 
 class Frame:
     """One WebSocket message, encoded once and shared by all that it is sent to."""
@@ -48,3 +50,15 @@ class HttpRefusal:
     status: int | None
     headers: Mapping[str, str] = attrs.field(factory=dict)
     body: bytes = b""
+
+
+@attrs.frozen
+class ReceivedRequest(HttpRequest):
+    """A REST request as it arrived: its query string is the one that was sent, to the byte, which
+    is what clients sign."""
+
+    raw_query: str = ""
+
+    @property
+    def query_string(self) -> str:
+        return self.raw_query

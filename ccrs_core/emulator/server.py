@@ -13,11 +13,10 @@ from typing import Self
 
 from aiohttp import WSMsgType, web
 
-from ccrs_core.contract.rest import HttpRequest
 from ccrs_core.emulator.dialect import Dialect
 from ccrs_core.emulator.exchange import EmulatedExchange
 from ccrs_core.emulator.fault_menu import Fault
-from ccrs_core.emulator.frame import Frame, HttpRefusal
+from ccrs_core.emulator.frame import Frame, HttpRefusal, ReceivedRequest
 from ccrs_core.emulator.peer import AbortAction, CloseAction, Peer, PingAction
 from ccrs_core.errors import UsageError
 from ccrs_core.model.units import NS_PER_SECOND
@@ -239,12 +238,13 @@ class EmulatorServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._websocket(request)
-        asked = HttpRequest(
+        asked = ReceivedRequest(
             method=request.method,
             path=request.path,
             query=tuple(request.query.items()),
             headers={name.lower(): value for name, value in request.headers.items()},
             body=await request.read(),
+            raw_query=request.raw_path.partition("?")[2].partition("#")[0],
         )
         answer = self.venue.http(asked, self._now(), request.remote or "")
         self._flush()

@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from ccrs_bybit import emulator_rest
+from ccrs_bybit.emulator_entry import EntrySession
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT, listings
+from ccrs_bybit.emulator_private import PrivateSession
+from ccrs_bybit.emulator_private_rest import PrivateRest
+from ccrs_bybit.emulator_replies import failure
 from ccrs_bybit.emulator_rest import Rest
+from ccrs_bybit.emulator_sessions import active_time
 from ccrs_bybit.emulator_streams import (
     BOOK_SPEEDS,
     INTERVALS,
@@ -23,10 +27,12 @@ from ccrs_bybit.emulator_streams import (
     liquidation_feed,
     trade_feed,
 )
+from ccrs_bybit.emulator_trading import Trading, conduct
 from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
     Allowance,
     Broadcast,
+    Desk,
     Dialect,
     Frame,
     Handshake,
@@ -34,6 +40,7 @@ from ccrs_core.emulator import (
     Listing,
     Oddity,
     Together,
+    Venue,
     Visitor,
     json_object,
     milliseconds,
@@ -49,6 +56,8 @@ class BybitDialect(Dialect):
 
     :param request_limit: REST requests that an address may make in 5 seconds; None: any number.
     :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
+    :param user_limit_factor: how many times the documented requests a second of each signed call a
+        user may make; None: any number.
     """
 
     name: ClassVar[str] = "bybit"
@@ -62,29 +71,56 @@ class BybitDialect(Dialect):
         "Trading, Delivering and Closed alone",
     }
 
-    def __init__(self, *, request_limit: int | None = 600, connect_limit: int | None = 500) -> None:
+    def __init__(
+        self,
+        *,
+        request_limit: int | None = 600,
+        connect_limit: int | None = 500,
+        user_limit_factor: float | None = 1.0,
+    ) -> None:
         self.requests = Allowance(request_limit, 5.0)
         self._connects = Allowance(connect_limit, 300.0)
+        self._limit_factor = user_limit_factor
         self._rest = Rest(self)
 
     # --- what the core asks ---
+
+    def attach(self, venue: Venue) -> None:
+        super().attach(venue)
+        self.desk = Desk(venue, conduct())
+        self.trading = Trading(venue, self.desk, limit_factor=self._limit_factor)
+        """Accounts and all that is done with them."""
+        self.private = PrivateRest(self.trading)
+        """What answers signed requests."""
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
     def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
         prefix, _, category = handshake.path.rpartition("/")
+        private = prefix == "/v5" and category in {"private", "trade"}
+        if private:
+            return self._session(handshake, category)
         if prefix != "/v5/public" or category not in CATEGORIES:
             return HttpRefusal(status=404, body=b"404 page not found")
         if not self._connects.enter(handshake.address, self.venue.now_ns):
             return HttpRefusal(status=403, body=b"access too frequent")
         return BybitVisitor(self, category)
 
+    def _session(self, handshake: Handshake, kind: str) -> Visitor | HttpRefusal:
+        if not self._connects.enter(handshake.address, self.venue.now_ns):
+            return HttpRefusal(status=403, body=b"access too frequent")
+        seconds = active_time(handshake)
+        if isinstance(seconds, HttpRefusal):
+            return seconds
+        make = PrivateSession if kind == "private" else EntrySession
+        return make(self.trading, handshake.address, seconds)
+
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self._rest.answer(request, address, now_ns)
 
     def failure(self, status: int, now_ns: int) -> HttpResponse:
-        return emulator_rest.failure(status, now_ns)
+        return failure(status, now_ns)
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         frame = json_object(raw)

@@ -5,16 +5,17 @@ https://bybit-exchange.github.io/docs/v5/market/instrument and the pages beside 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-import orjson
-
+from ccrs_bybit.emulator_codes import PARAMETER
 from ccrs_bybit.emulator_histories import open_interest, reference_candles
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
+from ccrs_bybit.emulator_private_rest import PREFIXES
+from ccrs_bybit.emulator_replies import BybitQuery, envelope, failure
 from ccrs_bybit.emulator_rows import announced, contract_row, option_row, sparse, spot_row
 from ccrs_bybit.emulator_streams import INTERVALS
 from ccrs_bybit.emulator_wire import (
@@ -30,8 +31,6 @@ from ccrs_core import NS_PER_SECOND, HttpRequest, HttpResponse, Side
 from ccrs_core.emulator import (
     BadRequest,
     Listing,
-    Query,
-    Wrong,
     candle_page,
     milliseconds,
     newest_payments,
@@ -40,19 +39,7 @@ from ccrs_core.emulator import (
 if TYPE_CHECKING:
     from ccrs_bybit.emulator import BybitDialect
 
-PARAMETER = 10001
 _CONTRACTS = frozenset({LINEAR, INVERSE})
-_PRIVATE = ("/v5/order", "/v5/position", "/v5/account", "/v5/execution", "/v5/asset", "/v5/user")
-
-
-class BybitQuery(Query):
-    def wrong(self, name: str, wrong: Wrong) -> BadRequest:
-        name = "Category is" if name == "category" else name
-        return BadRequest(PARAMETER, f"params error: {name} invalid")
-
-    def category(self, allowed: Sequence[str], default: str | None = None) -> str:
-        """The category; text without any character is none that there is."""
-        return self.choice("category", allowed, self.values.get("category", default))
 
 
 class Rest:
@@ -71,6 +58,7 @@ class Rest:
             "/v5/market/mark-price-kline": partial(self._reference_candles, of="mark"),
             "/v5/market/index-price-kline": partial(self._reference_candles, of="index"),
             "/v5/market/open-interest": self._open_interest,
+            "/v5/market/price-limit": self._price_limit,
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
@@ -82,29 +70,16 @@ class Rest:
             "X-Bapi-Limit-Status": str(requests.left(address)),
             "X-Bapi-Limit-Reset-Timestamp": str(milliseconds(requests.reset_ns(address, now_ns))),
         }
+        if request.path.startswith(PREFIXES):
+            return self._dialect.private.answer(request, address, now_ns)
         endpoint = self._endpoints.get(request.path)
         try:
-            if request.path.startswith(_PRIVATE):
-                raise self._unsigned(request)
             if endpoint is None or request.method != "GET":
                 return failure(404, now_ns)
             result = endpoint(BybitQuery(request), now_ns)
         except BadRequest as refused:
             return envelope(refused.code, refused.text, refused.result or {}, now_ns, headers)
         return envelope(0, "OK", result, now_ns, headers)
-
-    @staticmethod
-    def _unsigned(request: HttpRequest) -> BadRequest:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        timestamp = headers.get("x-bapi-timestamp", "")
-        key = headers.get("x-bapi-api-key", "")
-        proof = headers.get("x-bapi-sign", "")
-        if timestamp and key and proof:
-            return BadRequest(10003, "API key is invalid.")
-        return BadRequest(
-            PARAMETER,
-            f"empty value: apiTimestamp[{timestamp}] apiKey[{key}] apiSignature[{proof}]",
-        )
 
     # --- endpoints ---
 
@@ -273,6 +248,9 @@ class Rest:
     def _open_interest(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         return open_interest(self._dialect, self._listing, query, now_ns)
 
+    def _price_limit(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
+        return self._dialect.trading.accounts.price_limit(query, now_ns)
+
     def _funding(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category((LINEAR, INVERSE))
         listing = self._listing(category, query.text("symbol"), "params error: symbol invalid")
@@ -316,42 +294,6 @@ _OPTION_REST = {
     "askIv": "ask1Iv",
     "markPriceIv": "markIv",
 }
-
-
-def envelope(
-    code: int | str,
-    text: str,
-    result: Mapping[str, Any],
-    now_ns: int,
-    headers: Mapping[str, str],
-) -> HttpResponse:
-    """Bybit's answer around a result; HTTP 200 even for most errors."""
-    body = {
-        "retCode": code,
-        "retMsg": text,
-        "result": result,
-        "retExtInfo": {},
-        "time": milliseconds(now_ns),
-    }
-    kind = {"Content-Type": "application/json; charset=utf-8"}
-    return HttpResponse(200, {**kind, **headers}, orjson.dumps(body))
-
-
-def failure(status: int, now_ns: int) -> HttpResponse:
-    """What comes with an HTTP status of its own; statuses from 10000 on are Bybit's codes."""
-    if status >= 10_000:
-        reset = str(milliseconds(now_ns + NS_PER_SECOND))
-        headers = {
-            "X-Bapi-Limit": "50",
-            "X-Bapi-Limit-Status": "0",
-            "X-Bapi-Limit-Reset-Timestamp": reset,
-        }
-        text = "Too many visits!" if status == 10006 else "Server error."
-        return envelope(status, text, {}, now_ns, headers)
-    # https://bybit-exchange.github.io/docs/v5/rate-limit tells the text of the first one.
-    texts = {403: "access too frequent", 404: "404 page not found", 429: "Too many requests"}
-    text = texts.get(status, "")
-    return HttpResponse(status, {"Content-Type": "text/plain"}, text.encode())
 
 
 def _page(found: list[Listing], limit: int, cursor: str, always: bool) -> tuple[list[Listing], str]:

@@ -242,7 +242,7 @@ def test_a_connection_without_pings_or_data_is_cut_after_ten_minutes() -> None:
 
 def test_unknown_paths_and_too_many_connections_are_refused() -> None:
     venue = exchange(connect_limit=3)
-    for path in ("/v5/public/nope", "/v5/private", "/v5/trade", "/"):
+    for path in ("/v5/public/nope", "/v5/private/nope", "/v5", "/"):
         refusal = venue.open(path, {}, START_NS)
         assert isinstance(refusal, HttpRefusal)
         assert refusal.status == 404
