@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ccrs_core.emulator.allowances import Allowance, Occupancy
+    from ccrs_core.emulator.answer_faults import LOGIN, Answer
     from ccrs_core.emulator.broadcasts import BookView, Broadcast
     from ccrs_core.emulator.dialect import Dialect, Oddity
     from ccrs_core.emulator.exchange import EmulatedExchange
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "allowances": ("Allowance", "Occupancy"),
+    "answer_faults": ("LOGIN", "Answer"),
     "broadcasts": ("BookView", "Broadcast"),
     "dialect": ("Dialect", "Oddity"),
     "exchange": ("EmulatedExchange",),
@@ -254,6 +256,8 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "ActiveFault",
     "parse_fault",
     "GARBLED",
+    "Answer",
+    "LOGIN",
     "Dialect",
     "Visitor",
     "Frame",

@@ -113,6 +113,11 @@ class Dialect(ABC):
         or 503. An exchange with error codes in the body may take those for ``status`` as well."""
         return HttpResponse(status, {"content-type": "text/plain"}, b"")
 
+    def unclear(self, now_ns: int) -> HttpResponse | None:
+        """The answer by which the exchange says that it doesn't know what came of a request, such
+        as a timeout inside; None where it never says so."""
+        return None
+
     def shutdown_notice(self, peer: Peer, now_ns: int) -> Frame | None:
         """The frame by which the exchange announces that it will end a connection, or None."""
         return None

@@ -14,14 +14,18 @@ from itertools import count
 import attrs
 
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
+from ccrs_core.emulator.answer_faults import Answer
 from ccrs_core.emulator.dialect import Dialect
+from ccrs_core.emulator.fault_menu import FaultKind
 from ccrs_core.emulator.faults import Faults
 from ccrs_core.emulator.frame import Handshake, HttpRefusal
 from ccrs_core.emulator.intermediary import NEVER_ASKED, garbled
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.peer import Peer
 from ccrs_core.emulator.rebroadcast import Rebroadcast
+from ccrs_core.emulator.trading.desk import Desk
 from ccrs_core.emulator.venue import Venue
+from ccrs_core.errors import ConnectionLost, Unsupported
 from ccrs_core.model.units import NS_PER_SECOND
 
 
@@ -91,19 +95,57 @@ class EmulatedExchange(Venue):
         return peer
 
     def http(self, request: HttpRequest, now_ns: int, address: str = "127.0.0.1") -> HttpResponse:
-        """Answer a REST request."""
+        """Answer a REST request, at once.
+
+        :raises ConnectionLost: where the connection is dropped instead.
+        """
+        answer = self.ask(request, now_ns, address)
+        if answer.response is None:
+            raise ConnectionLost("the connection was reset before an answer came")
+        return answer.response
+
+    def ask(self, request: HttpRequest, now_ns: int, address: str = "127.0.0.1") -> Answer:
+        """Answer a REST request, perhaps late, or by dropping the connection."""
         self.advance(now_ns)
-        status = self.faults.http_status(request.path)
-        if status is not None:
-            return self.dialect.failure(status, now_ns)
-        how = self.faults.garbled(request.path)
+        faults = self.faults
+        if faults.quiet:
+            return Answer(self._answered(request, now_ns, address))
+        path = request.path
+        untaken = self._spoiled(path, now_ns, effect=False)
+        if untaken is not None:
+            return untaken
+        how = faults.garbled(path)
         if how is not None and how in NEVER_ASKED:
-            return garbled(how, None)
+            return Answer(garbled(how, None))
+        response = self._answered(request, now_ns, address)
+        spoiled = self._spoiled(path, now_ns, effect=True)
+        if spoiled is not None:
+            return spoiled
+        if how is not None:
+            response = garbled(how, response)
+        return Answer(response, faults.lateness_ns(path))
+
+    def _answered(self, request: HttpRequest, now_ns: int, address: str) -> HttpResponse:
         answer = self.dialect.http(request, address, now_ns)
-        if not any(name.lower() == "date" for name in answer.headers):
-            date = formatdate(now_ns / NS_PER_SECOND, usegmt=True)
-            answer = attrs.evolve(answer, headers={**answer.headers, "Date": date})
-        return answer if how is None else garbled(how, answer)
+        if any(name.lower() == "date" for name in answer.headers):
+            return answer
+        date = formatdate(self.told_ns / NS_PER_SECOND, usegmt=True)
+        return attrs.evolve(answer, headers={**answer.headers, "Date": date})
+
+    def _spoiled(self, path: str, now_ns: int, *, effect: bool) -> Answer | None:
+        """What is said instead of the answer to a request that was, or wasn't, carried out."""
+        faults, dialect = self.faults, self.dialect
+        banned = None if effect else faults.banned(path)
+        if banned is not None:
+            return Answer(dialect.failure(banned, now_ns))
+        failed = faults.struck(FaultKind.HTTP, path, effect=effect)
+        if failed is not None and failed.status is not None:
+            return Answer(dialect.failure(failed.status, now_ns))
+        if faults.struck(FaultKind.LOSE_ANSWER, path, effect=effect) is not None:
+            return Answer(None)
+        if faults.struck(FaultKind.UNCLEAR, path, effect=effect) is not None:
+            return Answer(dialect.unclear(now_ns))
+        return None
 
     def ready(self) -> list[Peer]:
         """The peers whose outbox is to be emptied, each once until it fills again."""
@@ -118,6 +160,26 @@ class EmulatedExchange(Venue):
         fields blank, null or absent: whichever of it the exchange may (``FaultKind.BLANK``)."""
         faults = self.faults
         return not faults.quiet and faults.blank(topic)
+
+    def revoked(self, key: str) -> bool:
+        return not self.faults.quiet and self.faults.revoked(key)
+
+    def lag_ns(self, path: str) -> int:
+        return 0 if self.faults.quiet else self.faults.lag_ns(path)
+
+    @property
+    def told_ns(self) -> int:
+        return self.now_ns + (0 if self.faults.quiet else self.faults.clock_error_ns())
+
+    @property
+    def desk(self) -> Desk:
+        """Where its clients trade.
+
+        :raises Unsupported: where the dialect has no trading.
+        """
+        if self.dialect.desk is None:
+            raise Unsupported(f"the emulator of {self.dialect.name} doesn't trade")
+        return self.dialect.desk
 
     def _has_said(self, peer: Peer) -> None:
         self._ready[peer] = None

@@ -55,18 +55,38 @@ class FaultKind(enum.StrEnum):
     BUSY = "busy"
     """Refuse requests to subscribe (or unsubscribe) for now, in the exchange's words for that."""
     HTTP = "http"
-    """Answer REST requests with ``status``."""
+    """Answer REST requests with ``status``: in place of carrying them out, or (``effect``) after
+    it."""
     GARBLE = "garble"
     """Answer REST requests as something between client and exchange does: ``how`` is ``empty``,
     ``html``, ``cut`` (half of the answer), ``gzip`` (half of it, compressed) or ``redirect``."""
     BLANK = "blank"
     """Leave optional fields of matching topics blank, null or absent, as the exchange may; of
     answers to requests, too, whose topics are their paths."""
+    LOSE_ANSWER = "lose_answer"
+    """Drop the connection in place of the answer to a request. It was carried out, unless
+    ``effect`` says otherwise."""
+    SLOW_ANSWER = "slow_answer"
+    """Carry out requests, and answer ``seconds`` late."""
+    UNCLEAR = "unclear"
+    """Answer requests in the exchange's words for not knowing what came of them. They were carried
+    out, unless ``effect`` says otherwise."""
+    LAG = "lag"
+    """Let lists and queries tell ``seconds`` later than usual of what has happened to accounts."""
+    NO_LOGIN = "no_login"
+    """Never answer logins on WebSockets."""
+    REVOKE = "revoke"
+    """Let keys that match ``key`` not work."""
+    CLOCK = "clock"
+    """Let the exchange's clock be ``seconds`` fast, or slow where that is below zero."""
+    BAN = "ban"
+    """Refuse all requests and handshakes, with ``status`` (403 unless told)."""
 
 
 GARBLED = frozenset({"empty", "html", "cut", "gzip", "redirect"})
 """What an answer may be turned into on its way."""
 
+_TAKES_EFFECT = frozenset({FaultKind.LOSE_ANSWER, FaultKind.UNCLEAR})
 _PER_FRAME = frozenset(
     {
         FaultKind.DUPLICATE,
@@ -81,6 +101,13 @@ _PER_FRAME = frozenset(
 def _probability(_: object, __: object, value: float) -> None:
     if not 0 < value <= 1:
         raise UsageError(f"probability={value:g} must be above 0 and at most 1")
+
+
+def _not_zero(fault: Fault, attribute: attrs.Attribute[Any], value: float) -> None:
+    if fault.kind is not FaultKind.CLOCK:
+        _positive(fault, attribute, value)
+    elif not value:
+        raise UsageError("a clock that is off by seconds=0 is right")
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
@@ -104,6 +131,9 @@ class Fault:
     It begins ``after`` seconds and is over after ``duration`` or after ``count`` hits, and starts
     over ``every`` so many seconds. Faults of single frames hit one frame per turn unless
     ``duration``, ``probability`` or ``count`` says otherwise. ``seconds`` is how long delays are.
+    ``effect`` says of faults of answers whether the request was carried out; answers on WebSockets
+    are those to orders and the like, their ``topic`` is what was asked for, and they are hit only
+    where it was.
 
     :raises UsageError: where the values make no sense together.
     """
@@ -117,11 +147,15 @@ class Fault:
     duration: float | None = attrs.field(default=None, validator=_positive)
     probability: float = attrs.field(default=1.0, validator=_probability)
     count: int | None = attrs.field(default=None, validator=_positive)
-    seconds: float = attrs.field(default=1.0, validator=_positive)
+    seconds: float = attrs.field(default=1.0, validator=_not_zero)
     status: int | None = None
     code: int = 1001
     reason: str = ""
     how: str = "html"
+    effect: bool = attrs.field(
+        default=attrs.Factory(lambda fault: fault.kind in _TAKES_EFFECT, takes_self=True)
+    )
+    key: str = "*"
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.target, int):
@@ -152,7 +186,8 @@ _NUMBERS: Mapping[str, Callable[[str], float]] = {
     "status": int,
     "code": int,
 }
-_TEXTS = frozenset({"target", "path", "topic", "reason", "how"})
+_TEXTS = frozenset({"target", "path", "topic", "reason", "how", "key"})
+_WORDS = {"yes": True, "no": False}
 
 
 def parse_fault(text: str) -> Fault:
@@ -168,8 +203,8 @@ def parse_fault(text: str) -> Fault:
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or (key not in _NUMBERS and key not in _TEXTS):
-            known = ", ".join(sorted({*_NUMBERS, *_TEXTS}))
+        if not equals or key not in {*_NUMBERS, *_TEXTS, "effect"}:
+            known = ", ".join(sorted({*_NUMBERS, *_TEXTS, "effect"}))
             raise UsageError(f"no fault setting {setting!r}; settings are {known}, as in every=5")
         if key in values:
             raise UsageError(f"the fault setting {key} is given twice")
@@ -178,6 +213,10 @@ def parse_fault(text: str) -> Fault:
                 values[key] = _NUMBERS[key](value)
             except ValueError:
                 raise UsageError(f"{key}={value} is no number") from None
+        elif key == "effect":
+            if value not in _WORDS:
+                raise UsageError(f"effect={value} must be yes or no")
+            values[key] = _WORDS[value]
         else:
             values[key] = int(value) if key == "target" and value.isdecimal() else value
     return Fault(kind=FaultKind(name), **values)

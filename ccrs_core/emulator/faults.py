@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from ccrs_core.emulator.answer_faults import AnswerFaults
 from ccrs_core.emulator.dialect import Dialect
 from ccrs_core.emulator.fault_menu import Fault, FaultKind, parse_fault
 from ccrs_core.emulator.frame import Frame, HttpRefusal
@@ -19,7 +20,11 @@ from ccrs_core.errors import Unsupported
 from ccrs_core.model.units import NS_PER_SECOND
 
 _OPENING = frozenset(
-    {FaultKind.REFUSE, FaultKind.SLOW_HANDSHAKE, FaultKind.HTTP, FaultKind.GARBLE, FaultKind.BLANK}
+    {
+        *(FaultKind.REFUSE, FaultKind.SLOW_HANDSHAKE, FaultKind.HTTP, FaultKind.GARBLE),
+        *(FaultKind.BLANK, FaultKind.LOSE_ANSWER, FaultKind.SLOW_ANSWER, FaultKind.UNCLEAR),
+        *(FaultKind.LAG, FaultKind.NO_LOGIN, FaultKind.REVOKE, FaultKind.CLOCK, FaultKind.BAN),
+    }
 )
 _MOMENT = frozenset(
     {
@@ -107,6 +112,10 @@ class ActiveFault:
             self.active and fnmatchcase(topic, fault.topic) and self._concerns(peer) and self._hit()
         )
 
+    def hit(self) -> bool:
+        """Whether it hits something that nothing else is asked about."""
+        return self.active and self._hit()
+
     def written(self, topic: str) -> bool:
         """Whether it hits what is being written for a topic, whoever will read it."""
         return self.active and fnmatchcase(topic, self.fault.topic) and self._hit()
@@ -185,7 +194,7 @@ class ActiveFault:
                 board.strike(self, peer, now_ns)
 
 
-class Faults:
+class Faults(AnswerFaults):
     """The faults of one emulator: add them, clear them. ``quiet`` while there are none."""
 
     def __init__(self, venue: Venue, dialect: Dialect, peers: Iterable[Peer]) -> None:
@@ -212,6 +221,8 @@ class Faults:
         venue = self.venue
         if fault.kind is FaultKind.SHUTDOWN_NOTICE and not self.dialect.announces_shutdown:
             raise Unsupported(f"{self.dialect.name} announces no shutdowns")
+        if fault.kind is FaultKind.UNCLEAR and self.dialect.unclear(venue.now_ns) is None:
+            raise Unsupported(f"{self.dialect.name} has no words for not knowing what came of it")
         active = ActiveFault(fault, self)
         self._active.append(active)
         self.quiet = False
@@ -239,6 +250,10 @@ class Faults:
     # --- where the venue asks ---
 
     def refusal(self, path: str) -> HttpRefusal | None:
+        banned = self.banned(path)
+        if banned is not None:
+            failure = self.dialect.failure(banned, self.venue.now_ns)
+            return HttpRefusal(status=failure.status, headers=failure.headers, body=failure.body)
         for active in self._of(FaultKind.REFUSE):
             if active.attempt(path):
                 status = active.fault.status
@@ -265,12 +280,6 @@ class Faults:
             del self._held[key]
         self._muted -= {key for key in self._muted if key[0] is peer}
         self._settle()
-
-    def http_status(self, path: str) -> int | None:
-        for active in self._of(FaultKind.HTTP):
-            if active.attempt(path):
-                return active.fault.status
-        return None
 
     def garbled(self, path: str) -> str | None:
         """What becomes of the answer to a request on its way to the client."""

@@ -153,8 +153,13 @@ class EmulatorTransport:
             raise TransportError(f"{request.path!r} is no path")
         leaves_now()
         asked = attrs.evolve(request, path=urlsplit(base_url).path.rstrip("/") + request.path)
-        response = self.venue.http(asked, self._now())
+        answer = self.venue.ask(asked, self._now())
         self._deliver()
+        if answer.delay_ns:
+            await asyncio.sleep(answer.delay_ns / NS_PER_SECOND)
+        if answer.response is None:
+            raise ConnectionLost(f"{base_url}: the connection was reset before an answer came")
+        response = answer.response
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = response.body
         if headers.pop("content-encoding", None) == "gzip":

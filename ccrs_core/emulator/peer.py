@@ -86,6 +86,9 @@ class Interference(Protocol):
     def reply(self, peer: Peer, frame: Frame, ack: bool) -> None:
         """Send an answer."""
 
+    def answered(self, peer: Peer, frame: Frame, what: str, unclear: Frame | None) -> None:
+        """Send the answer to an order or a login."""
+
 
 class Peer:
     """The exchange's end of one WebSocket.
@@ -196,6 +199,16 @@ class Peer:
             self.put(frame)
         else:
             faults.reply(self, frame, ack)
+
+    def answer(self, frame: Frame, what: str, unclear: Frame | None = None) -> None:
+        """Send the answer to an order, an amendment, a cancel, or to a login (``what`` is
+        ``login`` then); ``unclear`` is what the exchange would say if it didn't know what came of
+        it."""
+        faults = self._faults
+        if faults.quiet:
+            self.put(frame)
+        else:
+            faults.answered(self, frame, what, unclear)
 
     def subscribe(self, broadcast: Broadcast, now_ns: int) -> None:
         """Join a broadcast; its first frames are sent."""

@@ -246,9 +246,16 @@ class EmulatorServer:
             body=await request.read(),
             raw_query=request.raw_path.partition("?")[2].partition("#")[0],
         )
-        answer = self.venue.http(asked, self._now(), request.remote or "")
+        answer = self.venue.ask(asked, self._now(), request.remote or "")
         self._flush()
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        if answer.delay_ns:
+            await asyncio.sleep(answer.delay_ns / NS_PER_SECOND)
+        response = answer.response
+        if response is None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport

@@ -86,6 +86,22 @@ class Venue(Steerable):
         """Whether what is written now of a topic, or as the answer of a path, leaves its optional
         fields blank, null or absent: whichever of it the exchange may (``FaultKind.BLANK``)."""
 
+    def revoked(self, key: str) -> bool:
+        """Whether a key doesn't work at present, whatever else is true of it
+        (``FaultKind.REVOKE``)."""
+        return False
+
+    def lag_ns(self, path: str) -> int:
+        """How much later than usual the answers of a path tell of what has happened to accounts
+        (``FaultKind.LAG``)."""
+        return 0
+
+    @property
+    def told_ns(self) -> int:
+        """What time it is by the exchange's clock, which may be wrong (``FaultKind.CLOCK``): what
+        its answers say, and by what timestamps of requests are judged."""
+        return self.now_ns
+
     # --- time ---
 
     def advance(self, now_ns: int) -> None:

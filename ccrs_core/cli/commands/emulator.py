@@ -45,9 +45,17 @@ _FAULTS = {
     "slow_ack": "acknowledge subscriptions seconds= late",
     "no_ack": "serve subscriptions without acknowledging them",
     "busy": "refuse requests to subscribe for now, as the exchange does where it is busy",
-    "http": "answer REST requests with status=",
+    "http": "answer REST requests with status=; with effect=yes after carrying them out",
     "garble": "spoil the answers to REST requests: how=empty, html, cut, gzip or redirect",
     "blank": "leave optional fields blank",
+    "lose_answer": "drop the connection instead of answering; effect=no: before carrying it out",
+    "slow_answer": "answer requests seconds= late",
+    "unclear": "answer as the exchange does where it doesn't know what came of a request",
+    "lag": "let lists of an account tell seconds= later of what has happened",
+    "no_login": "never answer logins on WebSockets",
+    "revoke": "let keys like key= not work",
+    "clock": "let the exchange's clock be seconds= fast (below zero: slow)",
+    "ban": "refuse all requests and handshakes, with status=403 unless told",
 }
 _SETTINGS = {
     "target": "all, random or the number of a connection",
@@ -63,6 +71,8 @@ _SETTINGS = {
     "code": "of closed WebSockets",
     "reason": "of closed WebSockets",
     "how": "answers are garbled",
+    "effect": "yes or no: whether a request whose answer is spoiled was carried out",
+    "key": "only such keys; * and ? are wildcards",
 }
 
 

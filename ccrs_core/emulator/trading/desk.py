@@ -117,7 +117,10 @@ class Desk:
 
     def key(self, key: str) -> ApiKey | None:
         """A key, whether or not it works now; None of one that never was."""
-        return self._keys.get(key)
+        found = self._keys.get(key)
+        if found is not None and self._venue.revoked(key):
+            return attrs.evolve(found, revoked=True)
+        return found
 
     @property
     def keys(self) -> Iterable[ApiKey]:
