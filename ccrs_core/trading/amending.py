@@ -1,0 +1,164 @@
+"""Amendments: one of an order leaves at a time, so that none overtakes another; those that wait may
+collapse to the newest; none is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from ccrs_core.contract.trading_requests import AmendOrder, Placed
+from ccrs_core.errors import (
+    CcrsError,
+    NotSent,
+    OrderEnded,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    SettingUnchanged,
+)
+from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.trading.checks import Changes, check_amendment
+from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.flights import Flight, Flights
+from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.order_entry import How, Watcher, nothing_left, with_order
+from ccrs_core.trading.sending import Sending
+
+WhenFull = Literal["wait", "refuse", "collapse"]
+"""What a call does where it can't leave at once."""
+
+
+class Amending:
+    """Amends the orders of one account."""
+
+    def __init__(self, context: AccountContext, flights: Flights, watcher: Watcher) -> None:
+        self._context = context
+        self._flights = flights
+        self._watcher = watcher
+
+    async def amend(
+        self, order: Order, changes: Changes, how: How, *, collapse: bool = False
+    ) -> Order:
+        """Change an order in place; the order as it is known once the exchange has taken that.
+
+        ``collapse``: others of the order that still wait aren't sent any more.
+
+        :raises OrderEnded: where it has ended, or ends by this.
+        :raises InvalidOrder: (or kin) where it breaks a rule; nothing was sent.
+        :raises NotSent: where it couldn't leave in time, a newer one took its place, or the order
+            is being canceled.
+        :raises OutcomeUnknown: where it may have been taken; ``order`` is as known before.
+        :raises ExchangeError: (or kin) where the exchange refused it.
+        """
+        key = Flights.key(order)
+        flight = self._flights.of(key)
+        if flight.canceling:
+            self._flights.landed(key)
+            raise with_order(NotSent("its order is being canceled"), order)
+        if collapse:
+            flight.withdraw_amends("a newer amendment took its place")
+        sending: Sending[Order] = Sending()
+        flight.amends.append(sending)
+        try:
+            return await sending.run(
+                self._amend(key, changes, how, flight, sending), self._context.spawn
+            )
+        except NotSent as error:
+            raise with_order(error, self._context.ledger.order(key)) from None
+
+    async def _amend(
+        self, key: str, changes: Changes, how: How, flight: Flight, sending: Sending[Order]
+    ) -> Order:
+        context = self._context
+        try:
+            if flight.placing is not None:
+                await flight.placing.finished()
+            async with flight.turn:
+                order = context.order(key)
+                instrument = await context.instruments.find(order.symbol)
+                check_amendment(order, changes, instrument, context.trading)
+                sending.check()
+                request = AmendOrder(
+                    instrument=instrument,
+                    exchange_order_id=order.exchange_order_id,
+                    client_order_id=order.client_order_id,
+                    price=changes.price,
+                    size=changes.size,
+                    volatility=changes.volatility,
+                    trigger=changes.trigger,
+                    take_profit=changes.take_profit,
+                    stop_loss=changes.stop_loss,
+                    conditional=order.state is OrderState.WAITING,
+                )
+                try:
+                    done, _ = await context.asks.once(
+                        request,
+                        via=how.via,
+                        patience=how.patience,
+                        send_before=how.send_before,
+                        on_sent=lambda ns: sending.sent(context.clock.monotonic()),
+                    )
+                except CcrsError as error:
+                    return await self._failed(key, changes, error, sending.left_at)
+                return await self._taken(key, changes, done, sending.left_at)
+        finally:
+            flight.amends.remove(sending)
+            self._flights.landed(key)
+
+    async def _taken(
+        self, key: str, changes: Changes, done: Placed | None, since: float
+    ) -> Order:
+        context = self._context
+        context.note(context.ledger.amended(key, **asked_of(changes)))
+        if done is not None and done.report is not None:
+            await context.take([done.report])
+        order = context.order(key)
+        if order.state.final:
+            raise OrderEnded(f"it ended by that, or before: {order}", order)
+        if done is not None:
+            self._watcher.owes(key, since)
+        return order
+
+    async def _failed(
+        self, key: str, changes: Changes, error: CcrsError, since: float
+    ) -> Order:
+        """What an amendment that failed has come to."""
+        context = self._context
+        if isinstance(error, SettingUnchanged):
+            return await self._taken(key, changes, None, since)
+        if isinstance(error, RateLimited) and not error.code:
+            refused = NotSent(f"the budget lets none leave: {error.text}")
+            raise with_order(refused, context.order(key)) from error
+        if isinstance(error, OutcomeUnknown | OrderNotFound | OrderRejected) and not nothing_left(
+            error
+        ):
+            try:
+                await look_up(context, context.order(key))
+            except CcrsError:
+                pass  # it isn't proved to be otherwise than known
+            order = context.order(key)
+            if order.state.final:
+                raise OrderEnded(f"it has ended: {order}", order) from error
+        raise with_order(error, context.order(key))
+
+    async def amend_many(
+        self, amendments: Sequence[tuple[Order, Changes]], how: How, *, collapse: bool = False
+    ) -> list[Order | CcrsError]:
+        """Amend several orders, and say of each, in their order, what became of it."""
+
+        async def one(order: Order, changes: Changes) -> Order | CcrsError:
+            try:
+                return await self.amend(order, changes, how, collapse=collapse)
+            except CcrsError as error:
+                return error
+
+        return list(await asyncio.gather(*(one(order, each) for order, each in amendments)))
+
+
+def asked_of(changes: Changes) -> dict[str, object]:
+    """What an amendment changes of what was asked."""
+    names = ("price", "size", "volatility", "trigger", "take_profit", "stop_loss")
+    told = {name: getattr(changes, name) for name in names}
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,304 @@
+"""Cancels: each ends in one outcome, which is no error where the order had ended before. What a
+limit refuses is repeated until it is done; the order's other requests that still wait are
+withdrawn."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from ccrs_core.contract.trading_requests import CancelOrder, CancelOrders, Done, Placed
+from ccrs_core.errors import (
+    AuthError,
+    CcrsError,
+    ExchangeError,
+    InvalidRequest,
+    NotSent,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    TransportError,
+    UsageError,
+)
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.flights import Flight, Flights
+from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.order_entry import How, Watcher, nothing_left, with_order
+from ccrs_core.trading.sending import Sending
+
+_TRIES = 4
+"""How often a cancel is sent whose answer was lost, or that the exchange refused although it shows
+the order as open."""
+_PAUSE = 0.5
+"""Seconds before it is sent again; each time twice as long."""
+_LONGEST = 10.0
+
+
+class CancelResult(enum.StrEnum):
+    """What became of a cancel."""
+
+    ACCEPTED = "accepted"
+    """The exchange has taken it. The order may still be filled before it ends: wait for that by
+    ``live.ended()``."""
+    ENDED_BEFORE = "ended_before"
+    """There was nothing to cancel: ``order`` says how it ended."""
+    NEVER_SENT = "never_sent"
+    """Its placement hadn't left, and never will."""
+    NOT_FOUND = "not_found"
+    """The exchange shows no such order at present, which proves nothing: the account finds out."""
+
+
+@attrs.frozen
+class CancelOutcome:
+    """What became of a cancel, and the order as it is known after it."""
+
+    result: CancelResult
+    order: Order
+
+
+class Canceling:
+    """Cancels orders of one account."""
+
+    def __init__(self, context: AccountContext, flights: Flights, watcher: Watcher) -> None:
+        self._context = context
+        self._flights = flights
+        self._watcher = watcher
+
+    async def cancel(self, order: Order, how: How) -> CancelOutcome:
+        """Cancel an order.
+
+        :raises NotSent: where it couldn't leave in time.
+        :raises OutcomeUnknown: where it may have been taken, over and over.
+        :raises ExchangeError: (or kin) where the exchange refuses it for what repeating doesn't
+            change.
+        """
+        ready = await self._at_once(order)
+        if ready is not None:
+            return ready
+        sending: Sending[CancelOutcome] = Sending()
+        return await sending.run(self._cancel(order, how, sending), self._context.spawn)
+
+    async def _at_once(self, order: Order) -> CancelOutcome | None:
+        """What needs no request: a placement that hasn't left is withdrawn, what has ended is
+        told."""
+        flight = self._flights.get(Flights.key(order))
+        if flight is not None:
+            flight.withdraw_amends("its order is being canceled")
+            placing = flight.placing
+            if placing is not None and placing.withdraw("canceled before it was sent"):
+                await placing.finished()
+        order = self._context.order(Flights.key(order))
+        if order.state in (OrderState.NOT_SENT, OrderState.PLANNED):
+            return CancelOutcome(CancelResult.NEVER_SENT, order)
+        if order.state.final:
+            return CancelOutcome(CancelResult.ENDED_BEFORE, order)
+        return None
+
+    async def _cancel(
+        self, order: Order, how: How, sending: Sending[CancelOutcome]
+    ) -> CancelOutcome:
+        key = Flights.key(order)
+        flight = self._flights.of(key)
+        flight.canceling += 1
+        try:
+            instrument = await self._context.instruments.find(order.symbol)
+            return await self._until_done(key, instrument, how, sending, flight)
+        finally:
+            flight.canceling -= 1
+            self._flights.landed(key)
+
+    async def _until_done(
+        self,
+        key: str,
+        instrument: Instrument,
+        how: How,
+        sending: Sending[CancelOutcome],
+        flight: Flight,
+    ) -> CancelOutcome:
+        context, pause, tries = self._context, _PAUSE, 0
+        while True:
+            order = context.order(key)
+            answered = flight.placing is None
+            error: CcrsError
+            try:
+                sending.check()
+                done, _ = await context.asks.once(
+                    self._request(order, instrument),
+                    via=how.via,
+                    patience=how.patience,
+                    send_before=how.send_before,
+                    on_sent=lambda ns: sending.sent(context.clock.monotonic()),
+                )
+                return await self.taken(key, done, sending.left_at)
+            except CcrsError as failure:
+                error = failure
+            finished = await self._after(key, error, answered, flight)
+            if finished is not None:
+                return finished
+            tries += not isinstance(error, RateLimited)
+            if tries >= _TRIES:
+                raise with_order(error, context.order(key))
+            wait = pause
+            if isinstance(error, RateLimited):
+                wait = error.retry_after or pause
+            elif not answered:
+                wait = 0.0  # the placement's answer was waited for
+            if how.send_before is not None and context.clock.monotonic() + wait > how.send_before:
+                raise with_order(error, context.order(key))
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, _LONGEST)
+
+    @staticmethod
+    def _request(order: Order, instrument: Instrument) -> CancelOrder:
+        return CancelOrder(
+            instrument=instrument,
+            exchange_order_id=order.exchange_order_id,
+            client_order_id=order.client_order_id,
+            conditional=order.state is OrderState.WAITING,
+        )
+
+    async def taken(self, key: str, done: Placed, since: float) -> CancelOutcome:
+        """The exchange has taken a cancel that left at a time (monotonic seconds)."""
+        context = self._context
+        if done.report is not None:
+            await context.take([done.report])
+        order = context.order(key)
+        if not order.state.final:
+            self._watcher.owes(key, since)
+        return CancelOutcome(CancelResult.ACCEPTED, order)
+
+    async def _after(
+        self, key: str, error: CcrsError, answered: bool, flight: Flight
+    ) -> CancelOutcome | None:
+        """What a cancel that failed has come to; None where it is to be sent again.
+
+        :raises CcrsError: where that can't change anything.
+        """
+        context = self._context
+        if isinstance(error, RateLimited):
+            return None
+        if isinstance(error, NotSent | UsageError | AuthError | InvalidRequest):
+            raise with_order(error, context.order(key))
+        if isinstance(error, TransportError):
+            if not error.nothing_sent:
+                raise with_order(error, context.order(key))
+            return None
+        if not answered and flight.placing is not None:
+            # It may have overtaken the placement: that decides.
+            await flight.placing.finished()
+            return self._ended(key)
+        if isinstance(error, OrderNotFound | OrderRejected | OutcomeUnknown | ExchangeError):
+            return await self._looked_up(key, error)
+        raise with_order(error, context.order(key))
+
+    def _ended(self, key: str) -> CancelOutcome | None:
+        order = self._context.order(key)
+        if order.state is OrderState.NOT_SENT:
+            return CancelOutcome(CancelResult.NEVER_SENT, order)
+        if order.state.final:
+            return CancelOutcome(CancelResult.ENDED_BEFORE, order)
+        return None
+
+    async def _looked_up(self, key: str, error: CcrsError) -> CancelOutcome | None:
+        """One status query says what a refused or lost cancel has come to."""
+        context = self._context
+        known = self._ended(key)
+        if known is not None:
+            return known  # the stream has told meanwhile
+        try:
+            found = await look_up(context, context.order(key))
+        except CcrsError:
+            if isinstance(error, OutcomeUnknown):
+                return None
+            raise with_order(error, context.order(key)) from None
+        if found:
+            ended = self._ended(key)
+            if ended is not None and isinstance(error, OutcomeUnknown):
+                return CancelOutcome(CancelResult.ACCEPTED, ended.order)
+            return ended
+        self._watcher.find_out(key)
+        return CancelOutcome(CancelResult.NOT_FOUND, context.order(key))
+
+    # --- many ---
+
+    async def cancel_many(
+        self, orders: Sequence[Order], how: How
+    ) -> list[CancelOutcome | CcrsError]:
+        """Cancel several orders, and say of each, in their order, what became of it."""
+        outcomes: list[CancelOutcome | CcrsError | None] = []
+        for order in orders:
+            outcomes.append(await self._at_once(order))
+        by_market: dict[Market, list[int]] = {}
+        for place, order in enumerate(orders):
+            if outcomes[place] is None:
+                by_market.setdefault(order.market, []).append(place)
+        chunks: list[list[int]] = []
+        for market, places in by_market.items():
+            most = self._context.trading.batch.get(market, 1)
+            if CancelOrders not in self._context.exchange.endpoints:
+                most = 1
+            chunks += [places[at : at + most] for at in range(0, len(places), most)]
+        found = await asyncio.gather(
+            *(self._chunk([orders[place] for place in chunk], how) for chunk in chunks)
+        )
+        for chunk, results in zip(chunks, found, strict=True):
+            for place, outcome in zip(chunk, results, strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _chunk(
+        self, orders: Sequence[Order], how: How
+    ) -> list[CancelOutcome | CcrsError]:
+        """Cancel some of one market: what a batch leaves open goes one by one."""
+        done: Sequence[Done | None] = [None] * len(orders)
+        since = self._context.clock.monotonic()
+        if len(orders) > 1:
+            sending: Sending[Sequence[Done | None]] = Sending()
+            try:
+                done = await sending.run(self._batch(orders, how, sending), self._context.spawn)
+            except NotSent as error:
+                return [error for _ in orders]
+
+        async def one(order: Order, outcome: Done | None) -> CancelOutcome | CcrsError:
+            key = Flights.key(order)
+            try:
+                if isinstance(outcome, Placed):
+                    return await self.taken(key, outcome, since)
+                return await self.cancel(self._context.order(key), how)
+            except CcrsError as error:
+                return error
+
+        pairs = zip(orders, done, strict=True)
+        return list(await asyncio.gather(*(one(order, outcome) for order, outcome in pairs)))
+
+    async def _batch(
+        self, orders: Sequence[Order], how: How, sending: Sending[Sequence[Done | None]]
+    ) -> Sequence[Done | None]:
+        context, items = self._context, list[CancelOrder]()
+        for order in orders:
+            instrument = await context.instruments.find(order.symbol)
+            items.append(self._request(context.order(Flights.key(order)), instrument))
+        try:
+            done, _ = await context.asks.once(
+                CancelOrders(tuple(items)),
+                via=how.via,
+                patience=how.patience,
+                send_before=how.send_before,
+                on_sent=lambda ns: sending.sent(context.clock.monotonic()),
+            )
+        except CcrsError as error:
+            if nothing_left(error) and isinstance(error, NotSent):
+                raise
+            return [None] * len(orders)
+        return done if len(done) == len(orders) else [None] * len(orders)
+
+
+def open_ones(orders: Iterable[Order]) -> list[Order]:
+    """Those of which something may still be open, as far as is known."""
+    return [order for order in orders if order.state.exposed or order.state is OrderState.PLANNED]

@@ -1,0 +1,86 @@
+"""What the parts of an account share: whose it is, what asks, what remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+import attrs
+
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.rest import Request
+from ccrs_core.contract.trading import Trading
+from ccrs_core.model.orders import Order, Times
+from ccrs_core.model.reports import Report
+from ccrs_core.requests.instruments import InstrumentStore
+from ccrs_core.trading.journal import Journal
+from ccrs_core.trading.change import Change
+from ccrs_core.trading.ledger import Ledger
+from ccrs_core.trading.taking import Taking
+from ccrs_core.transport.base import Clock
+
+T = TypeVar("T")
+
+
+class Asks(Protocol):
+    """What carries an account's requests to the exchange."""
+
+    async def read(self, request: Request[T], *, share: float = 1.0) -> T:
+        """The answer to an idempotent question, tried again where its failure may pass."""
+
+    def exchange_ns(self) -> int:
+        """The exchange's clock, as far as it is known: nanoseconds UTC, never ahead of it."""
+
+    async def once(
+        self,
+        request: Request[T],
+        *,
+        via: str | None = None,
+        patience: float | None = None,
+        send_before: float | None = None,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> tuple[T, Times]:
+        """The answer to a request that leaves once at most, and when what happened.
+
+        :raises NotSent: where nothing of it has left, and nothing will.
+        :raises OutcomeUnknown: where it may have been taken.
+        :raises ExchangeError: (or kin) where the exchange refused it.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class AccountContext:
+    """What the parts of an account share."""
+
+    exchange: Exchange
+    trading: Trading
+    name: str
+    """The user's, of the account."""
+    clock: Clock
+    ledger: Ledger
+    journal: Journal
+    instruments: InstrumentStore
+    taking: Taking
+    asks: Asks
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    """Starts a task that ends with the account."""
+
+    @property
+    def now_ns(self) -> int:
+        """The time by the local clock."""
+        return self.clock.time_ns()
+
+    def note(self, change: Change) -> None:
+        """The ledger has changed: commit and deliver that."""
+        self.journal.add(change)
+
+    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
+        """The exchange says this: the ledger takes all that can be taken."""
+        await self.taking.take(reports, backfilled=backfilled)
+
+    def order(self, identity: str) -> Order:
+        """An order that the ledger has."""
+        found = self.ledger.order(identity)
+        assert found is not None
+        return found

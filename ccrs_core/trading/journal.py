@@ -1,0 +1,159 @@
+"""The one way from the ledger to the store and on to who listens: what changed is committed, in
+order, and delivered after that. What can't be committed is kept, told, and tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from ccrs_core.errors import StoreFailed
+from ccrs_core.trading.change import Change
+from ccrs_core.trading.store import Row
+
+log = logging.getLogger("ccrs.account")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+"""Seconds before a failed commit is tried again; each time twice as long."""
+
+
+class Commits(Protocol):
+    """What a journal asks of the store."""
+
+    async def commit(self, rows: Sequence[Row]) -> None: ...
+
+
+class Listener(Protocol):
+    """Who is told what was committed."""
+
+    def committed(self, events: Sequence[Any]) -> None:
+        """These are on disk: deliver them."""
+
+    def store_failed(self, error: StoreFailed) -> None:
+        """Nothing can be committed for now; told once until it works again."""
+
+    def store_works(self) -> None:
+        """It works again."""
+
+
+@attrs.define(eq=False)
+class _Entry:
+    change: Change
+    done: asyncio.Future[None] | None = None
+
+
+class Journal:
+    """Commits changes in the order in which they were made, many at a time under load.
+
+    :param spawn: starts the task that commits.
+    """
+
+    def __init__(
+        self,
+        store: Commits,
+        listener: Listener,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._store = store
+        self._listener = listener
+        self._spawn = spawn
+        self._waiting: list[_Entry] = []
+        self._running: asyncio.Task[None] | None = None
+        self._failed: StoreFailed | None = None
+        self._closed = False
+
+    @property
+    def failed(self) -> StoreFailed | None:
+        """What keeps it from committing at present."""
+        return self._failed
+
+    def add(self, change: Change) -> None:
+        """Commit what has changed, and deliver it then; nobody waits for that."""
+        if change.events or change.rows:
+            self._put(_Entry(change))
+
+    async def commit(self, change: Change) -> None:
+        """Commit what has changed, and wait until it is.
+
+        :raises StoreFailed: where it can't be for now. It is kept, and committed once that works.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._put(_Entry(change, done))
+        if self._failed is not None:
+            raise self._failed.with_traceback(None)
+        await done
+
+    async def flush(self) -> None:
+        """Wait until all that was added is committed, or a commit has failed."""
+        while self._running is not None and self._failed is None:
+            await asyncio.wait([self._running], timeout=0.05)
+
+    def _put(self, entry: _Entry) -> None:
+        self._waiting.append(entry)
+        if self._running is None and not self._closed:
+            self._running = self._spawn(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._commit(batch)
+        finally:
+            self._running = None
+
+    async def _commit(self, batch: list[_Entry]) -> None:
+        rows = [row for entry in batch for row in entry.change.rows]
+        pause = _FIRST_PAUSE
+        while rows:
+            try:
+                await self._store.commit(rows)
+                break
+            except StoreFailed as error:
+                self._fails(error, batch)
+            except BaseException:
+                self._waiting[:0] = batch
+                raise
+            try:
+                await asyncio.sleep(pause)
+            except BaseException:
+                self._waiting[:0] = batch
+                raise
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        if self._failed is not None:
+            self._failed = None
+            self._listener.store_works()
+        for entry in batch:
+            if entry.done is not None and not entry.done.done():
+                entry.done.set_result(None)
+        events = [event for entry in batch for event in entry.change.events]
+        if events:
+            self._listener.committed(events)
+
+    def _fails(self, error: StoreFailed, batch: list[_Entry]) -> None:
+        first = self._failed is None
+        self._failed = error
+        if first:
+            log.error("the ledger's store fails: %s", error)
+            self._listener.store_failed(error)
+        for entry in (*batch, *self._waiting):
+            if entry.done is not None and not entry.done.done():
+                entry.done.set_exception(error)
+
+    async def aclose(self) -> None:
+        """Commit what is left, once more, and end.
+
+        :raises StoreFailed: where that fails; what it was is learned again from the exchange.
+        """
+        self._closed = True
+        running = self._running
+        if running is not None:
+            if self._failed is not None:
+                running.cancel()
+            await asyncio.wait([running])
+        left, self._waiting = self._waiting, []
+        rows = [row for entry in left for row in entry.change.rows]
+        if rows:
+            await self._store.commit(rows)

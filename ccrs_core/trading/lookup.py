@@ -1,0 +1,35 @@
+"""What has become of one order: the exchange is asked for it, and the ledger takes the answer."""
+
+from __future__ import annotations
+
+from ccrs_core.contract.trading_requests import GetOrder
+from ccrs_core.errors import Unsupported
+from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.trading.context import AccountContext
+
+
+async def look_up(context: AccountContext, order: Order, *, share: float = 1.0) -> bool:
+    """Ask for an order, among the present ones and then among the past; the ledger takes what is
+    said. False where both deny it.
+
+    :raises CcrsError: where no answer comes: that proves nothing.
+    """
+    instrument = await context.instruments.find(order.symbol)
+    for history in (False, True):
+        request = GetOrder(
+            instrument=instrument,
+            exchange_order_id=order.exchange_order_id,
+            client_order_id=order.client_order_id,
+            history=history,
+            conditional=order.state is OrderState.WAITING or bool(order.trigger),
+        )
+        try:
+            report = await context.asks.read(request, share=share)
+        except Unsupported:
+            if not history:
+                raise
+            continue
+        if report is not None:
+            await context.take([report], backfilled=True)
+            return True
+    return False

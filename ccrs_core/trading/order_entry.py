@@ -1,0 +1,424 @@
+"""Placing orders: the intent is on disk before a byte leaves, and each placement ends in one of
+taken, refused, not sent, or unknown; it is never sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+
+from ccrs_core.contract.trading_requests import Done, Placed, PlaceOrder, PlaceOrders
+from ccrs_core.errors import (
+    CcrsError,
+    EndReason,
+    ExchangeError,
+    NotSent,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    StoreFailed,
+    TransportError,
+    UsageError,
+)
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.order_requests import OrderRequest
+from ccrs_core.model.orders import Order, OrderState, Times
+from ccrs_core.trading.client_ids import ClientIdMaker
+from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.flights import Flights
+from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.sending import Sending
+
+
+class Watcher(Protocol):
+    """Who finds out what isn't known."""
+
+    def find_out(self, client_order_id: str) -> None:
+        """An order's placement has no answer that tells."""
+
+    def owes(self, key: str, since: float) -> None:
+        """The exchange has taken something of an order that left at a time (monotonic seconds): its
+        stream has to tell of it, or has."""
+
+
+@attrs.frozen(kw_only=True)
+class How:
+    """How a request is to leave."""
+
+    via: str | None = None
+    send_before: float | None = None
+    """Monotonic seconds after which it isn't sent any more."""
+    patience: float | None = None
+    """Seconds that it may wait for its turn in the budgets; None: as the options say."""
+
+
+@attrs.frozen
+class _Intent:
+    """One order that is about to be placed."""
+
+    request: OrderRequest
+    instrument: Instrument
+    client_order_id: str
+    sending: Sending[Order] = attrs.field(factory=Sending)
+
+    @property
+    def item(self) -> PlaceOrder:
+        return PlaceOrder(self.instrument, self.request, self.client_order_id)
+
+
+class OrderEntry:
+    """Places the orders of one account.
+
+    :param check: refuses an order by rules and modes; may ask for the exchange's price band.
+    :param known: whether the store has, or had, an order of a client order id.
+    """
+
+    def __init__(
+        self,
+        context: AccountContext,
+        flights: Flights,
+        ids: ClientIdMaker,
+        watcher: Watcher,
+        check: Callable[[OrderRequest], CheckedInstrument],
+        known: Callable[[str], KnownId],
+    ) -> None:
+        self._context = context
+        self._flights = flights
+        self._ids = ids
+        self._watcher = watcher
+        self._check = check
+        self._known = known
+
+    # --- one ---
+
+    async def place(self, request: OrderRequest, how: How) -> Order:
+        """Place an order.
+
+        :raises UsageError: (or kin) where it can't be; nothing was sent.
+        :raises StoreFailed: where its intent can't be stored; nothing was sent.
+        :raises NotSent: where it couldn't leave in time, or was canceled before.
+        :raises OutcomeUnknown: where it may have been taken; ``order`` is in state UNKNOWN.
+        :raises ExchangeError: (or kin) where the exchange refused it.
+        """
+        intent = await self._intent(request)
+        return await intent.sending.run(self._place(intent, how), self._context.spawn)
+
+    async def _intent(self, request: OrderRequest) -> _Intent:
+        """An order that passed all checks, with its id; nothing is stored yet."""
+        instrument = await self._check(request)
+        given = request.client_order_id
+        if not given:
+            return _Intent(request, instrument, self._ids.make(request.tag))
+        grammar = self._context.trading.client_ids
+        if not grammar.allows(given):
+            raise UsageError(
+                f"{given!r:.100} is no client order id of {self._context.exchange.name}: up to "
+                f"{grammar.longest} of {grammar.letters}{grammar.separator}"
+            )
+        if await self._known(given):
+            error = OrderRejected(
+                "", f"the client order id {given} was used before", EndReason.DUPLICATE
+            )
+            error.order = self._context.ledger.order(given)
+            raise error
+        return _Intent(request, instrument, given)
+
+    def _plan(self, intent: _Intent) -> None:
+        """From here on it has a place among what is under way.
+
+        :raises OrderRejected: where another call has planned an order of the same id meanwhile.
+        """
+        context, identity = self._context, intent.client_order_id
+        if context.ledger.order(identity) is not None:
+            text = f"the client order id {identity} was used before"
+            error = OrderRejected("", text, EndReason.DUPLICATE)
+            error.order = context.ledger.order(identity)
+            raise error
+        self._flights.of(identity).placing = intent.sending
+
+    async def _place(self, intent: _Intent, how: How) -> Order:
+        self._plan(intent)
+        identity, context = intent.client_order_id, self._context
+        try:
+            await self._stored(intent)
+
+            def sent(ns: int) -> None:
+                intent.sending.sent(context.clock.monotonic())
+                context.note(context.ledger.sent(identity, ns))
+
+            placed, times = await self._left(intent.item, how, intent.sending, sent)
+            return await self._settled(intent, placed, times)
+        except asyncio.CancelledError:
+            self._interrupted(intent)
+            raise
+        finally:
+            self._landed(intent)
+
+    async def _stored(self, *intents: _Intent) -> None:
+        """Commit intents, together.
+
+        :raises StoreFailed: where that fails; then they end as not sent.
+        """
+        context = self._context
+        changes = [
+            context.ledger.plan(i.request, i.instrument, i.client_order_id, context.now_ns)
+            for i in intents
+        ]
+        try:
+            for change in changes[:-1]:
+                context.journal.add(change)
+            await context.journal.commit(changes[-1])
+        except StoreFailed as error:
+            for intent in intents:
+                self._not_sent(intent, EndReason.OTHER, str(error))
+            raise
+
+    async def _left(
+        self, item: PlaceOrder, how: How, sending: Sending[Order], sent: Callable[[int], None]
+    ) -> tuple[Done, Times]:
+        """What the exchange says to one placement."""
+        try:
+            sending.check()
+            return await self._context.asks.once(
+                item,
+                via=how.via,
+                patience=how.patience,
+                send_before=how.send_before,
+                on_sent=sent,
+            )
+        except CcrsError as error:
+            return error, Times()
+        except Exception as error:
+            if not sending.left:
+                raise
+            unknown = OutcomeUnknown("", f"its answer can't be read: {error!r}")
+            unknown.__cause__ = error
+            return unknown, Times()
+
+    # --- outcomes ---
+
+    async def _settled(self, intent: _Intent, outcome: Done, times: Times) -> Order:
+        """Note what became of a placement.
+
+        :raises CcrsError: what the caller is told of it.
+        """
+        context, identity = self._context, intent.client_order_id
+        ledger = context.ledger
+        if isinstance(outcome, Placed):
+            context.note(ledger.answered(identity, outcome, times))
+            self._watcher.owes(identity, intent.sending.left_at)
+            return context.order(identity)
+        if isinstance(outcome, OutcomeUnknown):
+            context.note(ledger.unknown(identity, str(outcome), context.now_ns))
+            order = context.order(identity)
+            if order.state is not OrderState.UNKNOWN:
+                return order  # the stream has told meanwhile
+            self._watcher.find_out(identity)
+        elif nothing_left(outcome):
+            self._not_sent(intent, _why(outcome), str(outcome))
+        elif isinstance(outcome, OrderRejected) and outcome.reason is EndReason.DUPLICATE:
+            await self._duplicate(intent, outcome)
+        elif isinstance(outcome, ExchangeError):
+            context.note(ledger.refused(identity, outcome, context.now_ns))
+        else:
+            context.note(ledger.unknown(identity, str(outcome), context.now_ns))
+            self._watcher.find_out(identity)
+        raise with_order(outcome, ledger.order(identity))
+
+    async def _duplicate(self, intent: _Intent, error: OrderRejected) -> None:
+        """The exchange had an order of this id before: look at that one, before anything is said of
+        the row that has its id."""
+        context, identity = self._context, intent.client_order_id
+        try:
+            found = await look_up(context, context.order(identity))
+        except CcrsError:
+            context.note(context.ledger.unknown(identity, str(error), context.now_ns))
+            self._watcher.find_out(identity)
+            return
+        if not found:
+            context.note(context.ledger.refused(identity, error, context.now_ns))
+
+    def _not_sent(self, intent: _Intent, reason: EndReason, text: str) -> None:
+        context = self._context
+        change = context.ledger.not_sent(intent.client_order_id, reason, text, context.now_ns)
+        context.note(change)
+
+    def _interrupted(self, intent: _Intent) -> None:
+        """It was withdrawn, or the account is being closed."""
+        context, identity = self._context, intent.client_order_id
+        if intent.sending.left:
+            text = "the account was closed before an answer came"
+            context.note(context.ledger.unknown(identity, text, context.now_ns))
+        elif context.ledger.order(identity) is not None:
+            why = intent.sending.withdrawn or "the account was closed"
+            self._not_sent(intent, EndReason.BY_USER, why)
+
+    def _landed(self, intent: _Intent) -> None:
+        flight = self._flights.of(intent.client_order_id)
+        if flight.placing is intent.sending:
+            flight.placing = None
+        self._flights.landed(intent.client_order_id)
+
+    # --- many ---
+
+    async def place_many(
+        self, requests: Sequence[OrderRequest], how: How
+    ) -> list[Order | CcrsError]:
+        """Place several orders, and say of each, in their order, what became of it."""
+        outcomes: list[Order | CcrsError | None] = [None] * len(requests)
+        intents: dict[int, _Intent] = {}
+        for place, request in enumerate(requests):
+            try:
+                intents[place] = await self._intent(request)
+            except CcrsError as error:
+                outcomes[place] = error
+        seen: set[str] = set()
+        for place, intent in list(intents.items()):
+            if intent.client_order_id in seen:
+                text = f"the client order id {intent.client_order_id} comes twice"
+                outcomes[place] = OrderRejected("", text, EndReason.DUPLICATE)
+                del intents[place]
+            seen.add(intent.client_order_id)
+        by_market: dict[Market, list[int]] = {}
+        for place, intent in intents.items():
+            by_market.setdefault(intent.instrument.market, []).append(place)
+        chunks: list[list[int]] = []
+        for market, places in by_market.items():
+            most = self._context.trading.batch.get(market, 1)
+            if PlaceOrders not in self._context.exchange.endpoints:
+                most = 1
+            chunks += [places[at : at + most] for at in range(0, len(places), most)]
+        results = await asyncio.gather(
+            *(self._chunk([intents[place] for place in chunk], how) for chunk in chunks)
+        )
+        for chunk, found in zip(chunks, results, strict=True):
+            for place, outcome in zip(chunk, found, strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _chunk(self, intents: list[_Intent], how: How) -> list[Order | CcrsError]:
+        if len(intents) == 1:
+            (intent,) = intents
+            try:
+                work = self._place(intent, how)
+                return [await intent.sending.run(work, self._context.spawn)]
+            except CcrsError as error:
+                return [error]
+        whole: Sending[list[Order | CcrsError]] = Sending()
+        return await whole.run(self._place_chunk(intents, how, whole), self._context.spawn)
+
+    async def _place_chunk(
+        self, intents: list[_Intent], how: How, whole: Sending[list[Order | CcrsError]]
+    ) -> list[Order | CcrsError]:
+        context = self._context
+        refused: dict[str, CcrsError] = {}
+        planned: list[_Intent] = []
+        for intent in intents:
+            try:
+                self._plan(intent)
+                planned.append(intent)
+            except CcrsError as error:
+                refused[intent.client_order_id] = error
+        leaving: list[_Intent] = []
+
+        def sent(ns: int) -> None:
+            whole.sent(context.clock.monotonic())
+            for intent in leaving:
+                intent.sending.sent(whole.left_at)
+                context.note(context.ledger.sent(intent.client_order_id, ns))
+
+        try:
+            try:
+                await self._stored(*planned)
+            except StoreFailed as error:
+                return [refused.get(i.client_order_id, error) for i in intents]
+            leaving += [intent for intent in planned if not intent.sending.withdrawn]
+            for intent in leaving:
+                intent.sending.joined = True
+            done, times = await self._many_left(leaving, how, whole, sent)
+        except asyncio.CancelledError:
+            for intent in planned:
+                if not intent.sending.withdrawn:
+                    intent.sending.withdrawn = whole.withdrawn
+                self._interrupted(intent)
+            raise
+        finally:
+            for intent in planned:
+                self._landed(intent)
+        told = {i.client_order_id: each for i, each in zip(leaving, done, strict=True)}
+        found: list[Order | CcrsError] = []
+        for intent in intents:
+            identity = intent.client_order_id
+            if identity in refused:
+                found.append(refused[identity])
+                continue
+            outcome = told.get(identity) or NotSent(intent.sending.withdrawn)
+            try:
+                found.append(await self._settled(intent, outcome, times))
+            except CcrsError as error:
+                found.append(error)
+        return found
+
+    async def _many_left(
+        self,
+        leaving: list[_Intent],
+        how: How,
+        whole: Sending[list[Order | CcrsError]],
+        sent: Callable[[int], None],
+    ) -> tuple[Sequence[Done], Times]:
+        """What the exchange says to each of a batch."""
+        failure: CcrsError
+        try:
+            if not leaving:
+                return (), Times()
+            done, times = await self._context.asks.once(
+                PlaceOrders(tuple(intent.item for intent in leaving)),
+                via=how.via,
+                patience=how.patience,
+                send_before=how.send_before,
+                on_sent=sent,
+            )
+            if len(done) == len(leaving):
+                return done, times
+            text = f"{len(done)} outcomes were told of {len(leaving)} orders"
+            failure = OutcomeUnknown("", text)
+        except CcrsError as error:
+            failure = error
+        except Exception as error:
+            if not whole.left:
+                raise
+            failure = OutcomeUnknown("", f"its answer can't be read: {error!r}")
+        return [attributed(failure) for _ in leaving], Times()
+
+
+def attributed(error: CcrsError) -> CcrsError:
+    """An error of a batch as that of one of its items, which may be given an order of its own."""
+    import copy
+
+    found = copy.copy(error)
+    found.__cause__ = error.__cause__
+    return found
+
+
+def nothing_left(error: BaseException) -> bool:
+    """Whether a request's failure says for certain that nothing of it has left."""
+    if isinstance(error, NotSent | UsageError | StoreFailed):
+        return True
+    if isinstance(error, TransportError):
+        return error.nothing_sent
+    return isinstance(error, RateLimited) and not error.code
+
+
+def _why(error: BaseException) -> EndReason:
+    if isinstance(error, RateLimited):
+        return EndReason.RATE_LIMIT
+    return EndReason.TOO_LATE if isinstance(error, NotSent) else EndReason.OTHER
+
+
+def with_order(error: CcrsError, order: Order | None) -> CcrsError:
+    """An error that says of which order it is, where its kind can."""
+    if hasattr(error, "order"):
+        error.order = order
+    return error

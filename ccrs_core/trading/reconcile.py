@@ -1,0 +1,248 @@
+"""The exchange's lists against the ledger: what streams may have missed is read from stored cursors
+on, with an overlap, within a tenth of the budget. An error proves nothing, and moves no cursor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from ccrs_core.contract.rest import Request
+from ccrs_core.contract.trading_requests import (
+    GetFills,
+    GetIncome,
+    GetOpenOrders,
+    GetOrderHistory,
+    GetPositions,
+    GetWallet,
+    Wallet,
+)
+from ccrs_core.errors import CcrsError, Unsupported
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.model.reports import OrderReport
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.lookup import look_up
+
+log = logging.getLogger("ccrs.account")
+
+SHARE = 0.1
+"""The part of the budget that reading may spend."""
+_FIRST_LOOK_NS = 7 * 86_400 * NS_PER_SECOND
+"""How far back a new ledger begins."""
+_STRETCH_NS = 7 * 86_400 * NS_PER_SECOND
+"""How long a stretch is that is read, and its cursor moved, at once."""
+_SINGLES = 20
+"""Orders that are asked for one by one in a pass; the others are for the next one."""
+_BY_LIST = 5
+"""Of more missing orders their history is read first."""
+_LATE_NS = 60 * NS_PER_SECOND
+"""By how much what is at the end of what is kept may have gone meanwhile."""
+_LIVING = frozenset({OrderState.ACCEPTED, OrderState.WAITING, OrderState.OPEN})
+
+Lost = Callable[[Channel, int, int], None]
+"""Told of a channel, and from when to when (nanoseconds UTC), the exchange tells nothing any
+more."""
+
+
+@attrs.define(eq=False)
+class Pass:
+    """One reading of all lists, and what came of it."""
+
+    failures: dict[str, CcrsError] = attrs.field(factory=dict)
+    """By what couldn't be read."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything was read."""
+        return not self.failures
+
+    def __str__(self) -> str:
+        if self.whole:
+            return "all was read"
+        return "; ".join(f"{what}: {error}" for what, error in self.failures.items())
+
+
+class Reconciler:
+    """Reads an account's lists into its ledger.
+
+    :param lost: told of stretches that the exchange keeps no more.
+    :param wallet: told what an account has as a whole.
+    """
+
+    def __init__(
+        self, context: AccountContext, markets: Iterable[Market], lost: Lost, wallet: Wallets
+    ) -> None:
+        self._context = context
+        self._markets = [m for m in Market if m in set(markets)]
+        self._lost = lost
+        self._wallet = wallet
+
+    async def read(self) -> Pass:
+        """Read all lists once."""
+        done = Pass()
+        parts: list[Coroutine[Any, Any, None]] = []
+        for market in self._markets:
+            parts.append(self._part(done, f"orders of {market.value}", self._orders(market)))
+            parts.append(self._part(done, f"fills of {market.value}", self._fills(market)))
+            if self._answers(GetPositions, market):
+                what = f"positions of {market.value}"
+                parts.append(self._part(done, what, self._positions(market)))
+        if self._answers(GetWallet):
+            parts.append(self._part(done, "balances", self._balances()))
+        if self._answers(GetIncome):
+            parts.append(self._part(done, "income", self._income()))
+        await asyncio.gather(*parts)
+        self._context.taking.retry()
+        if not done.whole:
+            log.warning("account %s: not all was read: %s", self._context.name, done)
+        return done
+
+    @staticmethod
+    async def _part(done: Pass, what: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except CcrsError as error:
+            done.failures[what] = error
+
+    def _answers(self, kind: type[Request[Any]], market: Market | None = None) -> bool:
+        endpoint = self._context.exchange.endpoints.get(kind)
+        return endpoint is not None and (market is None or market in endpoint.markets)
+
+    def _groups(self, market: Market) -> Sequence[str]:
+        """What lists of a market are asked for by: settlement assets, or the market whole."""
+        return self._context.trading.settles.get(market) or ("",)
+
+    # --- orders ---
+
+    async def _orders(self, market: Market) -> None:
+        context = self._context
+        asked_ns = context.now_ns
+        before = [o for o in context.ledger.orders(states=_LIVING) if o.market is market]
+        listed: list[OrderReport] = []
+        for settle in self._groups(market):
+            request = GetOpenOrders(market=market, settle=settle)
+            listed += await context.asks.read(request, share=SHARE)
+        await context.take(listed, backfilled=True)
+        shown = {key for report in listed for key in _keys(report)}
+        missing = [o for o in before if not shown & {o.client_order_id, o.exchange_order_id}]
+        if missing:
+            await self._explain(market, missing, asked_ns)
+
+    async def _explain(self, market: Market, missing: Sequence[Order], asked_ns: int) -> None:
+        """What isn't among the open ones has ended, or lags: absence proves neither."""
+        context = self._context
+        if len(missing) > _BY_LIST and self._answers(GetOrderHistory, market):
+            since = min((o.created_ns or o.updated_ns or asked_ns for o in missing), default=0)
+            request = GetOrderHistory(market=market, start_ns=self._kept(GetOrderHistory, since))
+            past = await context.asks.read(request, share=SHARE)
+            await context.take(past, backfilled=True)
+        left = [o for o in map(self._newest, missing) if o.state in _LIVING]
+        for order in left[:_SINGLES]:
+            if not await look_up(context, order, share=SHARE):
+                log.info("%s is on no list at present", order)
+
+    def _newest(self, order: Order) -> Order:
+        return self._context.ledger.order(order.exchange_order_id or order.client_order_id) or order
+
+    def _kept(self, kind: type[Request[Any]], since_ns: int) -> int:
+        """A time, or the oldest of which the exchange tells of where that is later."""
+        endpoint = self._context.exchange.endpoints[kind]
+        kept = endpoint.retention if isinstance(endpoint.retention, int) else None
+        if kept is None:
+            return since_ns
+        return max(since_ns, self._context.asks.exchange_ns() - kept + _LATE_NS)
+
+    async def fills_of(self, order: Order) -> None:
+        """Read the fills of one order, of which some are missing.
+
+        :raises CcrsError: where no answer comes.
+        """
+        context = self._context
+        instrument = await context.instruments.find(order.symbol)
+        request = GetFills(
+            market=order.market, instrument=instrument, exchange_order_id=order.exchange_order_id
+        )
+        found = await context.asks.read(request, share=SHARE)
+        await context.take(found, backfilled=True)
+
+    # --- what is read from a cursor on ---
+
+    async def _fills(self, market: Market) -> None:
+        def question(start_ns: int, end_ns: int | None) -> GetFills:
+            return GetFills(market=market, start_ns=start_ns, end_ns=end_ns)
+
+        await self._from_cursor(f"fills {market.value}", Channel.FILLS, question)
+
+    async def _income(self) -> None:
+        def question(start_ns: int, end_ns: int | None) -> GetIncome:
+            return GetIncome(start_ns=start_ns, end_ns=end_ns)
+
+        await self._from_cursor("income", Channel.INCOME, question)
+
+    async def _from_cursor(
+        self,
+        cursor: str,
+        channel: Channel,
+        question: Callable[[int, int | None], Request[Any]],
+    ) -> None:
+        """Read what came since a cursor, stretch by stretch: each moves it once it is taken."""
+        context = self._context
+        overlap = round(context.trading.visible_within * NS_PER_SECOND)
+        now_ns = context.asks.exchange_ns()
+        at = context.ledger.cursor(cursor)
+        known = at is not None
+        at = now_ns - _FIRST_LOOK_NS if at is None else at
+        at = min(at, now_ns) - overlap
+        kept = self._endpoint_keeps(question(at, None))
+        if kept is not None and at < now_ns - kept + _LATE_NS:
+            if known and at + overlap < now_ns - kept:
+                self._lost(channel, at + overlap, now_ns - kept)
+            at = now_ns - kept + _LATE_NS
+        while True:
+            end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
+            rows = await context.asks.read(question(at, end), share=SHARE)
+            await context.take(rows, backfilled=True)
+            reached = now_ns if end is None else end
+            context.note(context.ledger.move_cursor(cursor, reached))
+            if end is None:
+                return
+            at = end
+
+    def _endpoint_keeps(self, request: Request[Any]) -> int | None:
+        endpoint = self._context.exchange.endpoints[type(request)]
+        return endpoint.retention_of(request)
+
+    # --- positions and money ---
+
+    async def _positions(self, market: Market) -> None:
+        context = self._context
+        for settle in self._groups(market):
+            asked_ns = context.now_ns
+            request = GetPositions(market=market, settle=settle)
+            found = await context.asks.read(request, share=SHARE)
+            await context.take(found, backfilled=True)
+            context.note(context.ledger.flat(market, settle, found, asked_ns))
+
+    async def _balances(self) -> None:
+        context = self._context
+        asked_ns = context.now_ns
+        wallet = await context.asks.read(GetWallet(context.name), share=SHARE)
+        self._wallet(wallet)
+        await context.take(wallet.balances, backfilled=True)
+        context.note(context.ledger.emptied(wallet.balances, asked_ns))
+
+
+Wallets = Callable[[Wallet], None]
+
+
+def _keys(report: OrderReport) -> set[str]:
+    return {report.client_order_id, report.exchange_order_id} - {""}
+
+
+__all__ = ["SHARE", "Pass", "Reconciler", "Unsupported"]

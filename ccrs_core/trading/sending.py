@@ -1,0 +1,97 @@
+"""One request on its way: it can be withdrawn as long as nothing of it has left, and goes on by
+itself, to its outcome, though its caller be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from ccrs_core.errors import NotSent
+
+T = TypeVar("T")
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Sending(Generic[T]):
+    """A request and who waits for its outcome."""
+
+    def __init__(self) -> None:
+        self.left = False
+        """Whether a byte of it has left, or may have."""
+        self.left_at = 0.0
+        """When it did (monotonic seconds)."""
+        self.withdrawn = ""
+        """Why it isn't to be sent any more; empty: it is."""
+        self.joined = False
+        """Whether it leaves together with others, so that it can't be withdrawn alone."""
+        self._task: asyncio.Task[None] | None = None
+        self._outcome: asyncio.Future[T | BaseException] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether its outcome is there."""
+        return self._outcome is not None and self._outcome.done()
+
+    def sent(self, now: float) -> None:
+        """Its first byte leaves now (monotonic seconds)."""
+        self.left, self.left_at = True, now
+
+    def withdraw(self, why: str) -> bool:
+        """Let it not be sent; False where it has left already."""
+        if self.left or self.joined or self.done:
+            return False
+        if not self.withdrawn:
+            self.withdrawn = why
+            if self._task is not None:
+                self._task.cancel()
+        return True
+
+    def check(self) -> None:
+        """:raises NotSent: where it was withdrawn."""
+        if self.withdrawn:
+            raise NotSent(self.withdrawn)
+
+    async def run(self, work: Coroutine[Any, Any, T], spawn: Spawn) -> T:
+        """Do ``work`` in a task of its own, and return what it returns, or raise what it raises. A
+        caller who is cancelled withdraws it, unless it has left; then it goes on."""
+        self._outcome = asyncio.get_running_loop().create_future()
+        self._task = spawn(self._run(work, self._outcome))
+        try:
+            return await self.outcome()
+        except asyncio.CancelledError:
+            self.withdraw("its caller was cancelled before it was sent")
+            raise
+
+    async def outcome(self) -> T:
+        """What becomes of it."""
+        assert self._outcome is not None
+        found = await asyncio.shield(self._outcome)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    async def finished(self) -> None:
+        """Wait for its outcome, whatever it is."""
+        if self._outcome is not None:
+            await asyncio.wait([self._outcome])
+
+    async def _run(
+        self, work: Coroutine[Any, Any, T], outcome: asyncio.Future[T | BaseException]
+    ) -> None:
+        found: T | BaseException
+        try:
+            found = await work
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            if not self.withdrawn:
+                outcome.set_result(NotSent("the account was closed"))
+                raise
+            task.uncancel()
+            found = NotSent(self.withdrawn)
+        except BaseException as error:
+            found = error
+        if not outcome.done():
+            outcome.set_result(found)

@@ -1,0 +1,148 @@
+"""From what the exchange says to the ledger: what may be of the ledger's past waits for the store's
+word, what is of no known instrument for a fresh list."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from ccrs_core.errors import CcrsError, StoreFailed
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.orders import EarlyFill
+from ccrs_core.model.reports import Report
+from ccrs_core.requests.instruments import InstrumentStore
+from ccrs_core.trading.change import Change
+from ccrs_core.trading.journal import Journal
+from ccrs_core.trading.ledger import Ledger
+from ccrs_core.trading.store import Store
+from ccrs_core.transport.base import Clock
+
+log = logging.getLogger("ccrs.account")
+
+_PAUSE, _LONGEST = 0.1, 10.0
+"""Seconds before the store is asked again."""
+_KEPT = 1000
+"""Reports of unknown instruments that are kept for a later list."""
+
+
+class Natives:
+    """Instruments by the exchange's own symbols. What was listed once is known on."""
+
+    def __init__(self, instruments: InstrumentStore) -> None:
+        self._instruments = instruments
+        self._known: dict[tuple[Market, str], Instrument] = {}
+        self._learn()
+        self.end = instruments.listen(lambda market, changes: self._learn())
+
+    def _learn(self) -> None:
+        for each in self._instruments.known():
+            self._known[each.market, each.native] = each
+
+    def find(self, market: Market, native: str) -> Instrument | None:
+        """The instrument of a symbol of the exchange's."""
+        return self._known.get((market, native))
+
+
+class Taking:
+    """Hands reports to the ledger, and what that makes of them to the journal.
+
+    :param early: told unconfirmed fills.
+    :param strange: told, for people, what could not be taken for now.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Journal,
+        store: Store,
+        instruments: InstrumentStore,
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        early: Callable[[Sequence[EarlyFill]], None],
+        strange: Callable[[str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._store = store
+        self._instruments = instruments
+        self._clock = clock
+        self._spawn = spawn
+        self._early = early
+        self._strange = strange
+        self._unplaced: list[tuple[Report, bool]] = []
+        self._told: set[tuple[Market, str]] = set()
+
+    def push(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
+        """Take these; what needs a question waits for its answer by itself."""
+        rest = self._take(reports, backfilled)
+        if rest is not None:
+            self._spawn(self._take_rest(rest, backfilled))
+
+    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
+        """Take these, all that can be."""
+        rest = self._take(reports, backfilled)
+        if rest is not None:
+            await self._take_rest(rest, backfilled)
+
+    def _take(self, reports: Sequence[Report], backfilled: bool) -> Change | None:
+        change = self._ledger.take(reports, self._clock.time_ns(), backfilled=backfilled)
+        return self._taken(change)
+
+    def _taken(self, change: Change) -> Change | None:
+        self._journal.add(change)
+        if change.early:
+            self._early(change.early)
+        return change if change.doubtful or change.unplaced else None
+
+    async def _take_rest(self, rest: Change, backfilled: bool) -> None:
+        unplaced = list(rest.unplaced)
+        if rest.doubtful:
+            pause = _PAUSE
+            while True:
+                try:
+                    known = await self._store.look_up(rest.wanted)
+                    break
+                except StoreFailed as error:
+                    log.warning("what may be known isn't taken before the store tells: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST)
+            now_ns = self._clock.time_ns()
+            change = self._ledger.take(rest.doubtful, now_ns, backfilled=backfilled, known=known)
+            self._taken(change)
+            unplaced += change.unplaced
+        if unplaced:
+            await self._refresh({each.market for each in unplaced if each.market is not None})  # type: ignore[union-attr]
+            self._again([(each, backfilled) for each in unplaced])
+
+    async def _refresh(self, markets: set[Market]) -> None:
+        for market in markets:
+            try:
+                await self._instruments.market(market, max_age=10.0)
+            except CcrsError as error:
+                log.warning("the %s instruments can't be listed: %s", market.value, error)
+
+    def _again(self, reports: Sequence[tuple[Report, bool]]) -> None:
+        """Take once more what was of no known instrument; keep, and tell, what still is."""
+        for report, backfilled in reports:
+            rest = self._take([report], backfilled)
+            if rest is None:
+                continue
+            if rest.doubtful:
+                self._spawn(self._take_rest(rest, backfilled))
+                continue
+            self._unplaced.append((report, backfilled))
+            of = report.market, report.native  # type: ignore[union-attr]
+            if of not in self._told:
+                self._told.add(of)  # type: ignore[arg-type]
+                self._strange(f"{of[1]} is on no list of instruments: its reports wait for one")
+        if len(self._unplaced) > _KEPT:
+            log.error("%d reports of unknown instruments", len(self._unplaced))
+            del self._unplaced[:-_KEPT]
+
+    def retry(self) -> None:
+        """Take once more what waits for a list of instruments."""
+        waiting, self._unplaced = self._unplaced, []
+        if waiting:
+            self._again(waiting)

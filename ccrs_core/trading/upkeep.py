@@ -1,0 +1,115 @@
+"""Whether an account's data is whole, and what keeps it so: reading the lists after each loss, every
+minute, and on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from ccrs_core.trading.reconcile import Pass
+
+log = logging.getLogger("ccrs.account")
+
+EVERY = 60.0
+"""Seconds between two readings of the lists."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+"""Seconds before what couldn't be read is read again; each time twice as long."""
+
+
+class Upkeep:
+    """Reads the lists when it is time, and says whether all is known.
+
+    :param read: reads them once.
+    :param told: called whenever ``synced`` has changed, with why.
+    """
+
+    def __init__(
+        self, read: Callable[[], Awaitable[Pass]], told: Callable[[bool, str], None]
+    ) -> None:
+        self.synced = False
+        """Whether what is known is whole and current."""
+        self.reason = "it was just opened"
+        self.passes = 0
+        self._read = read
+        self._told = told
+        self._troubles: dict[str, str] = {"lists": "the lists haven't been read yet"}
+        """What keeps it from being synced, by what it is about."""
+        self._losses = 0
+        """How often something may have been missed."""
+        self._wanted = asyncio.Event()
+        self._passed: list[asyncio.Future[Pass]] = []
+
+    # --- what may be missing ---
+
+    def trouble(self, about: str, why: str) -> None:
+        """Something keeps it from being whole, until :meth:`over`."""
+        self._troubles[about] = why
+        self._judge()
+
+    def over(self, about: str) -> None:
+        """That is over."""
+        self._troubles.pop(about, None)
+        self._judge()
+
+    def missed(self, why: str) -> None:
+        """Something may have been missed: read the lists."""
+        self._losses += 1
+        self._troubles["lists"] = why
+        self._judge()
+        self._wanted.set()
+
+    def _judge(self) -> None:
+        synced = not self._troubles
+        reason = "; ".join(self._troubles.values()) or "streams and lists are whole"
+        changed = synced is not self.synced
+        self.synced, self.reason = synced, reason
+        if changed:
+            self._told(synced, reason)
+
+    # --- reading ---
+
+    async def reconcile(self) -> Pass:
+        """Read the lists now, and wait until they have been read."""
+        done: asyncio.Future[Pass] = asyncio.get_running_loop().create_future()
+        self._passed.append(done)
+        self._wanted.set()
+        return await done
+
+    async def run(self) -> None:
+        """Read the lists whenever it is time, until cancelled."""
+        pause = _FIRST_PAUSE
+        wait = 0.0
+        while True:
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass
+            self._wanted.clear()
+            whole = await self._pass()
+            if whole:
+                pause, wait = _FIRST_PAUSE, EVERY
+            else:
+                wait, pause = pause, min(2 * pause, _LONGEST_PAUSE)
+
+    async def _pass(self) -> bool:
+        waiting, self._passed = self._passed, []
+        losses, streams = self._losses, "streams" in self._troubles
+        try:
+            done = await self._read()
+        except BaseException as error:
+            for each in waiting:
+                if not each.done():
+                    each.set_exception(error) if isinstance(error, Exception) else each.cancel()
+            raise
+        self.passes += 1
+        if not done.whole:
+            self._troubles["lists"] = str(done)
+        elif losses == self._losses and not streams:
+            self._troubles.pop("lists", None)
+        self._judge()
+        for each in waiting:
+            if not each.done():
+                each.set_result(done)
+        return done.whole
