@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ccrs_core.contract.rest import Request
-from ccrs_core.errors import NotSent
 from ccrs_core.model.orders import Times
 from ccrs_core.requests.requester import Requester
-from ccrs_core.transport.base import Clock
+from ccrs_core.transport.context import Context
+from ccrs_core.transport.gate import Priority
 
 T = TypeVar("T")
 
@@ -17,17 +17,19 @@ T = TypeVar("T")
 class Asks:
     """Carries the requests of one account."""
 
-    def __init__(self, requester: Requester, clock: Clock) -> None:
+    def __init__(self, requester: Requester, context: Context) -> None:
         self._requester = requester
-        self._clock = clock
+        self._context = context
 
     def exchange_ns(self) -> int:
-        """The exchange's clock, as far as it is known, nanoseconds UTC."""
-        return self._clock.time_ns()
+        """The exchange's clock, as far as it is known, and never ahead of it: nanoseconds UTC."""
+        return self._context.now_ns()
 
-    async def read(self, request: Request[T], *, share: float = 1.0) -> T:
-        """The answer to an idempotent question, tried again where its failure may pass."""
-        return await self._requester.ask(request, share=share)
+    async def read(self, request: Request[T], *, background: bool = False) -> T:
+        """The answer to an idempotent question, tried again where its failure may pass. In the
+        background it comes after all else, and spends a tenth of each budget at most."""
+        priority = Priority.BACKGROUND if background else None
+        return await self._requester.ask(request, priority=priority)
 
     async def once(
         self,
@@ -44,10 +46,6 @@ class Asks:
         :raises OutcomeUnknown: where it may have been taken.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
-        if send_before is not None and self._clock.monotonic() > send_before:
-            raise NotSent("it couldn't leave in the time that was given")
-        sent_ns = self._clock.time_ns()
-        if on_sent is not None:
-            on_sent(sent_ns)
-        answer = await self._requester.once(request, patience=patience)
-        return answer, Times(sent_ns=sent_ns, received_ns=self._clock.time_ns())
+        return await self._requester.timed(
+            request, patience=patience, send_before=send_before, on_sent=on_sent
+        )

@@ -26,7 +26,7 @@ T = TypeVar("T")
 class Asks(Protocol):
     """What carries an account's requests to the exchange."""
 
-    async def read(self, request: Request[T], *, share: float = 1.0) -> T:
+    async def read(self, request: Request[T], *, background: bool = False) -> T:
         """The answer to an idempotent question, tried again where its failure may pass."""
 
     def exchange_ns(self) -> int:

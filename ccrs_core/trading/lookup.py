@@ -8,7 +8,7 @@ from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.context import AccountContext
 
 
-async def look_up(context: AccountContext, order: Order, *, share: float = 1.0) -> bool:
+async def look_up(context: AccountContext, order: Order, *, background: bool = False) -> bool:
     """Ask for an order, among the present ones and then among the past; the ledger takes what is
     said. False where both deny it.
 
@@ -24,7 +24,7 @@ async def look_up(context: AccountContext, order: Order, *, share: float = 1.0) 
             conditional=order.state is OrderState.WAITING or bool(order.trigger),
         )
         try:
-            report = await context.asks.read(request, share=share)
+            report = await context.asks.read(request, background=background)
         except Unsupported:
             if not history:
                 raise

@@ -161,7 +161,7 @@ class Outcomes:
             if order is None or order.state is not OrderState.PRESUMED_ABSENT:
                 return
             try:
-                await look_up(context, order, share=0.1)
+                await look_up(context, order, background=True)
             except CcrsError:
                 continue
             pause = min(2 * pause, _LONGEST_WATCH)

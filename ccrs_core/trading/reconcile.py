@@ -31,8 +31,6 @@ from ccrs_core.trading.lookup import look_up
 
 log = logging.getLogger("ccrs.account")
 
-SHARE = 0.1
-"""The part of the budget that reading may spend."""
 _FIRST_LOOK_NS = 7 * 86_400 * NS_PER_SECOND
 """How far back a new ledger begins."""
 _STRETCH_NS = 7 * 86_400 * NS_PER_SECOND
@@ -127,7 +125,7 @@ class Reconciler:
         listed: list[OrderReport] = []
         for settle in self._groups(market):
             request = GetOpenOrders(market=market, settle=settle)
-            listed += await context.asks.read(request, share=SHARE)
+            listed += await context.asks.read(request, background=True)
         await context.take(listed, backfilled=True)
         shown = {key for report in listed for key in _keys(report)}
         missing = [o for o in before if not shown & {o.client_order_id, o.exchange_order_id}]
@@ -140,11 +138,11 @@ class Reconciler:
         if len(missing) > _BY_LIST and self._answers(GetOrderHistory, market):
             since = min((o.created_ns or o.updated_ns or asked_ns for o in missing), default=0)
             request = GetOrderHistory(market=market, start_ns=self._kept(GetOrderHistory, since))
-            past = await context.asks.read(request, share=SHARE)
+            past = await context.asks.read(request, background=True)
             await context.take(past, backfilled=True)
         left = [o for o in map(self._newest, missing) if o.state in _LIVING]
         for order in left[:_SINGLES]:
-            if not await look_up(context, order, share=SHARE):
+            if not await look_up(context, order, background=True):
                 log.info("%s is on no list at present", order)
 
     def _newest(self, order: Order) -> Order:
@@ -168,7 +166,7 @@ class Reconciler:
         request = GetFills(
             market=order.market, instrument=instrument, exchange_order_id=order.exchange_order_id
         )
-        found = await context.asks.read(request, share=SHARE)
+        found = await context.asks.read(request, background=True)
         await context.take(found, backfilled=True)
 
     # --- what is read from a cursor on ---
@@ -206,7 +204,7 @@ class Reconciler:
             at = now_ns - kept + _LATE_NS
         while True:
             end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
-            rows = await context.asks.read(question(at, end), share=SHARE)
+            rows = await context.asks.read(question(at, end), background=True)
             await context.take(rows, backfilled=True)
             reached = now_ns if end is None else end
             context.note(context.ledger.move_cursor(cursor, reached))
@@ -225,14 +223,14 @@ class Reconciler:
         for settle in self._groups(market):
             asked_ns = context.now_ns
             request = GetPositions(market=market, settle=settle)
-            found = await context.asks.read(request, share=SHARE)
+            found = await context.asks.read(request, background=True)
             await context.take(found, backfilled=True)
             context.note(context.ledger.flat(market, settle, found, asked_ns))
 
     async def _balances(self) -> None:
         context = self._context
         asked_ns = context.now_ns
-        wallet = await context.asks.read(GetWallet(context.name), share=SHARE)
+        wallet = await context.asks.read(GetWallet(context.name), background=True)
         self._wallet(wallet)
         await context.take(wallet.balances, backfilled=True)
         context.note(context.ledger.emptied(wallet.balances, asked_ns))
@@ -245,4 +243,4 @@ def _keys(report: OrderReport) -> set[str]:
     return {report.client_order_id, report.exchange_order_id} - {""}
 
 
-__all__ = ["SHARE", "Pass", "Reconciler", "Unsupported"]
+__all__ = ["Pass", "Reconciler", "Unsupported"]

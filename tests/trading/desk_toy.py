@@ -72,6 +72,7 @@ from ccrs_core.model.accounts import MarginMode, PriceBand
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Liquidity, OrderState
 from ccrs_core.model.reports import FillReport, OrderReport, PositionReport, Report
+from ccrs_core.transport.departure import leaves_now
 from ccrs_core.transport.memory import MemoryTransport, Peer
 from tests.toy import Toy, ToyCodec, ToyServer
 
@@ -770,6 +771,7 @@ class DeskTransport(MemoryTransport):
         self.answer_after: Callable[[str], float] = lambda path: 0.0
 
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        leaves_now()
         await asyncio.sleep(self.latency)
         after = self.answer_after(request.path)
         try:

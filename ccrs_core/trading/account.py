@@ -1,0 +1,215 @@
+"""What users hold: one account of an exchange, and the truth about its orders."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from types import TracebackType
+from typing import Self
+
+from ccrs_core.errors import CcrsError, UsageError
+from ccrs_core.model.accounts import AccountInfo, Margin
+from ccrs_core.trading.account_orders import AccountOrders
+from ccrs_core.trading.account_questions import AccountQuestions
+from ccrs_core.trading.canceling import open_ones
+from ccrs_core.trading.delivery import AccountFeed, EarlyFills
+from ccrs_core.trading.order_entry import How
+from ccrs_core.trading.parts import Parts
+from ccrs_core.trading.reconcile import Pass
+
+log = logging.getLogger("ccrs.account")
+
+_FIRST_SYNC = 30.0
+"""Seconds that entering waits for everything to be known."""
+_LAST_CANCELS = 10.0
+_LAST_ANSWERS = 5.0
+"""Seconds that leaving takes at most, for cancels and for answers that are under way."""
+
+
+class Account(AccountOrders, AccountQuestions):
+    """One account. Made by :meth:`ccrs_core.Client.account`; use it in ``async with``, inside the
+    client's block.
+
+    Entering reads the account's mode, listens, reads the lists, and returns once all is known
+    (``synced``), or after half a minute without; what is missing then is told by ``Synced``
+    events. While ``synced`` is False, what is read here may be missing or old; cancels work all
+    the time.
+
+    Leaving, by an exception too, withdraws what hasn't left, waits some seconds for answers, and
+    leaves orders as they are, unless the account was opened with ``on_exit="cancel_own"``.
+    """
+
+    def __init__(self, name: str, opening: Callable[[], Awaitable[Parts]]) -> None:
+        self.name = name
+        """The user's name of it."""
+        self._opening = opening
+        self._open: Parts | None = None
+        self._entered = self._closed = False
+
+    @property
+    def _parts(self) -> Parts:
+        if self._open is None:
+            raise UsageError("open the account first: async with client.account() as account")
+        return self._open
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise UsageError("an account is opened once; call client.account() for another one")
+        self._entered = True
+        parts = self._open = await self._opening()
+        try:
+            parts.start()
+            await parts.first_synced(_FIRST_SYNC)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        parts = self._open
+        if parts is not None and not self._closed and parts.failure is None:
+            try:
+                if parts.settings.on_exit == "cancel_own":
+                    await self._cancel_own()
+                await self._settle_down()
+            except BaseException:
+                await self.aclose()
+                raise
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End it at once: nothing is canceled, and what is under way has its outcome looked up when
+        the account is opened the next time. Idempotent."""
+        if not self._closed and self._open is not None:
+            self._closed = True
+            await self._open.aclose()
+
+    async def _cancel_own(self) -> None:
+        """Cancel the own orders that are open, as far as that can be done in time."""
+        try:
+            async with asyncio.timeout(_LAST_CANCELS):
+                outcomes = await self.cancel_all(own=True)
+        except (TimeoutError, CcrsError) as error:
+            log.error("account %s: own orders may be open still: %s", self.name, error)
+            return
+        for each in outcomes:
+            if isinstance(each, CcrsError):
+                log.error("account %s: an own order may be open still: %s", self.name, each)
+
+    async def _settle_down(self) -> None:
+        """What hasn't left isn't sent; answers that are under way are waited for, but not long."""
+        flights = self._parts.flights
+        sendings = []
+        for key in flights.keys():  # noqa: SIM118 - no mapping
+            flight = flights.get(key)
+            if flight is not None:
+                flight.withdraw_amends("the account is being closed")
+                placing = flight.placing
+                if placing is not None:
+                    placing.withdraw("the account is being closed")
+                    sendings.append(placing)
+                sendings += flight.amends
+        if sendings:
+            waits = [asyncio.ensure_future(each.finished()) for each in sendings]
+            _, late = await asyncio.wait(waits, timeout=_LAST_ANSWERS)
+            for each in late:
+                each.cancel()
+
+    def __repr__(self) -> str:
+        if self._open is None:
+            return f"<Account {self.name}: not open>"
+        if self._closed:
+            return f"<Account {self.name}: closed>"
+        orders = len(open_ones(self._open.ledger.orders()))
+        state = "synced" if self.synced else f"not synced ({self.reason})"
+        return f"<Account {self.name} at {self._open.exchange}: {state}, {orders} open orders>"
+
+    # --- how it fares ---
+
+    @property
+    def info(self) -> AccountInfo | None:
+        """Its mode and what its key may do, as read when it was opened; None where the exchange
+        doesn't say."""
+        return self._parts.info
+
+    @property
+    def margin(self) -> Margin | None:
+        """Its margin as a whole, as read last; None where the exchange doesn't say."""
+        return self._parts.margin
+
+    @property
+    def synced(self) -> bool:
+        """Whether what is told of it is known to be whole and current."""
+        return self._parts.upkeep.synced
+
+    @property
+    def reason(self) -> str:
+        """Why it is synced or not, for people."""
+        return self._parts.upkeep.reason
+
+    @property
+    def number(self) -> int:
+        """That of the ledger's last event: with ``events(since=account.number)`` only what comes
+        from now on is delivered."""
+        return self._parts.ledger.number
+
+    async def reconcile(self) -> Pass:
+        """Read the exchange's lists now, and say what could be read. It happens by itself every
+        minute, and after each loss."""
+        self._parts.check_alive()
+        return await self._parts.upkeep.reconcile()
+
+    # --- what happens ---
+
+    def events(
+        self,
+        since: int | None = None,
+        *,
+        consumer: str = "default",
+        kinds: Collection[str] | None = None,
+    ) -> AccountFeed:
+        """What happens to the account, from the last event that this ``consumer`` has acknowledged
+        (``feed.acknowledge(event)``) on: nothing twice, unless it wasn't acknowledged.
+
+        A consumer that is new begins with the opening of the account. What it doesn't acknowledge
+        comes again when the program is started the next time, marked: of who doesn't care
+        ``since=account.number`` says so.
+
+        :param since: a number of the ledger, after which to begin instead.
+        :param kinds: only events of these (``Fill.type``, say), and notices.
+        """
+        wanted = None if kinds is None else frozenset(kinds)
+        return AccountFeed(self._parts.hub, consumer, since, wanted)
+
+    def fills(self, since: int | None = None, *, consumer: str = "fills") -> AccountFeed:
+        """:meth:`events`, of fills alone (and notices)."""
+        return self.events(since, consumer=consumer, kinds=("fill",))
+
+    def early_fills(self) -> EarlyFills:
+        """Unconfirmed words of fills, ahead of the ledger's: for speed alone, and lossy.
+
+        :raises Unsupported: where the exchange tells none.
+        """
+        from ccrs_core.errors import Unsupported
+        from ccrs_core.model.subscriptions import Channel
+
+        parts = self._parts
+        if Channel.EARLY_FILLS not in parts.context.exchange.capabilities.account_channels:
+            raise Unsupported(f"{parts.exchange} tells no fills ahead of their confirmation")
+
+        def join(feed: EarlyFills) -> None:
+            parts.streams.add(Channel.EARLY_FILLS)
+            parts.hub.early.append(feed)
+
+        return EarlyFills(join, lambda feed: parts.hub.early.remove(feed))
+
+
+__all__ = ["Account", "How"]

@@ -1,0 +1,355 @@
+"""What an account does: orders placed, amended, replaced, canceled, and looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+import attrs
+
+from ccrs_core.contract.trading_requests import CancelAll
+from ccrs_core.errors import CcrsError, OrderEnded, OutcomeUnknown, RateLimited, UsageError
+from ccrs_core.model.accounts import Position
+from ccrs_core.model.events import Balance
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.order_requests import Exit, Number, OrderRequest, Trigger, exact_number
+from ccrs_core.model.orders import Order, OrderState, Origin
+from ccrs_core.trading.amending import WhenFull
+from ccrs_core.trading.canceling import CancelOutcome, CancelResult, open_ones
+from ccrs_core.trading.checks import Changes
+from ccrs_core.trading.exposure import Exposure, exposure_of
+from ccrs_core.trading.live_order import LiveOrder
+from ccrs_core.trading.order_entry import How
+from ccrs_core.trading.outcomes import OPEN_QUESTIONS
+from ccrs_core.trading.parts import Parts
+
+Which = LiveOrder | Order | str
+"""An order: what was returned of it, or one of its ids."""
+
+_CANCEL_ROUNDS = 5
+_ROUND_PAUSE = 0.5
+
+
+class AccountOrders(ABC):
+    """The orders of an account."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def _parts(self) -> Parts: ...
+
+    def _how(self, via: str | None, send_within: float | None, when_full: str = "wait") -> How:
+        if when_full not in ("wait", "refuse", "collapse"):
+            raise UsageError(f'when_full must be "wait" or "refuse", not {when_full!r:.100}')
+        if send_within is not None and not send_within > 0:
+            raise UsageError(f"send_within must be seconds above zero, not {send_within!r:.100}")
+        before = None
+        if send_within is not None:
+            before = self._parts.clock.monotonic() + send_within
+        return How(
+            via=via, send_before=before, patience=0.0 if when_full == "refuse" else send_within
+        )
+
+    def _order(self, which: Which) -> Order:
+        """The order that is meant.
+
+        :raises UsageError: where the ledger has none of that id.
+        """
+        if isinstance(which, LiveOrder):
+            return which.now
+        identity = which
+        if isinstance(which, Order):
+            identity = which.exchange_order_id or which.client_order_id
+        assert isinstance(identity, str)
+        found = self._parts.ledger.order(identity) if identity else None
+        if found is None:
+            raise UsageError(f"account {self.name} has no order {identity!r:.100} in its ledger")
+        return found
+
+    # --- for live orders ---
+
+    def newest(self, order: Order) -> Order:
+        """What an order is now."""
+        ledger = self._parts.ledger
+        return ledger.order(order.client_order_id or order.exchange_order_id) or order
+
+    async def changed(self, key: str) -> None:
+        """Wait until an order of an id has changed, whatever about it.
+
+        :raises CcrsError: where nothing is learned of it any more.
+        """
+        await self._parts.hub.changed(key)
+
+    # --- what is done ---
+
+    async def place(
+        self,
+        request: OrderRequest,
+        *,
+        send_within: float | None = None,
+        when_full: WhenFull = "wait",
+    ) -> LiveOrder:
+        """Place an order; it returns once the exchange has taken it.
+
+        Its intent is stored before a byte leaves. A caller who is cancelled before that withdraws
+        it; after it, it goes on, and the order is in ``account.orders()``.
+
+        :param send_within: seconds after which it isn't sent any more.
+        :param when_full: where the budgets let none leave now: ``"wait"`` or ``"refuse"``.
+        :raises UsageError: (``InvalidOrder``, ``Unsupported``, ``AccountUnsupported``) where it
+            can't be; nothing was sent.
+        :raises NotSent: where it couldn't leave in time, or was canceled before; so, too,
+            ``RateLimited`` without a code.
+        :raises OutcomeUnknown: where it may have been taken: ``order`` is in state UNKNOWN, and the
+            account finds out. Never place it again by yourself before that.
+        :raises OrderRejected: where the exchange refused it; ``reason`` says why.
+        :raises ExchangeError: (or kin) where it was refused otherwise.
+        :raises StoreFailed: where its intent can't be stored; nothing was sent.
+        """
+        order = await self._parts.entry.place(request, self._how(None, send_within, when_full))
+        return LiveOrder(self, order)
+
+    async def place_many(
+        self, requests: Sequence[OrderRequest], *, send_within: float | None = None
+    ) -> list[LiveOrder | CcrsError]:
+        """Place several orders, in batches where the exchange has such: of each, in their order,
+        what :meth:`place` returns or raises."""
+        how = self._how(None, send_within)
+        done = await self._parts.entry.place_many(requests, how)
+        return [LiveOrder(self, each) if isinstance(each, Order) else each for each in done]
+
+    async def amend(
+        self,
+        which: Which,
+        *,
+        price: Number | None = None,
+        size: Number | None = None,
+        volatility: Number | None = None,
+        trigger: Trigger | None = None,
+        take_profit: Exit | None = None,
+        stop_loss: Exit | None = None,
+        send_within: float | None = None,
+        when_full: WhenFull = "wait",
+    ) -> Order:
+        """Change an open order in place; it returns once the exchange has taken that. ``size`` is
+        the new whole size, with what is filled.
+
+        :param when_full: where it can't leave at once: ``"wait"``, ``"refuse"``, or ``"collapse"``:
+            wait, and take the place of all of the order's amendments that still wait.
+        :raises OrderEnded: where the order has ended, or has ended by it; ``order`` says how.
+        :raises InvalidOrder: where it breaks a rule, or the size isn't above what is filled.
+        :raises NotSent: where it couldn't leave in time, a newer one took its place, or the order
+            is being canceled.
+        :raises OutcomeUnknown: where it may have been taken; what comes of it the order will say.
+        :raises ExchangeError: (or kin) where the exchange refused it.
+        """
+        changes = _changes(price, size, volatility, trigger, take_profit, stop_loss)
+        how = self._how(None, send_within, when_full)
+        self._parts.check_alive()
+        return await self._parts.amending.amend(
+            self._order(which), changes, how, collapse=when_full == "collapse"
+        )
+
+    async def amend_many(
+        self,
+        amendments: Sequence[tuple[Which, Changes]],
+        *,
+        send_within: float | None = None,
+        when_full: WhenFull = "wait",
+    ) -> list[Order | CcrsError]:
+        """Amend several orders: of each, in their order, what :meth:`amend` returns or raises."""
+        how = self._how(None, send_within, when_full)
+        self._parts.check_alive()
+        found = [(self._order(which), changes) for which, changes in amendments]
+        return await self._parts.amending.amend_many(found, how, collapse=when_full == "collapse")
+
+    async def replace(
+        self, which: Which, request: OrderRequest, *, send_within: float | None = None
+    ) -> LiveOrder:
+        """Cancel an order, and place another one once it is proved to have ended. The new size is
+        less by what was filled of the old one meanwhile: both together never come to more than
+        ``request`` says. It is no amendment: the place in the queue is lost, and for a moment
+        nothing is in the book.
+
+        :raises OrderEnded: where nothing was left to place, as so much was filled.
+        :raises CcrsError: what :meth:`cancel` or :meth:`place` raise; where the cancel isn't
+            proved, nothing is placed.
+        """
+        before = self._order(which).filled_size
+        await self.cancel(which, send_within=send_within)
+        ended = await LiveOrder(self, self._order(which)).ended(timeout=30.0)
+        if request.size is not None and ended.state is not OrderState.NOT_SENT:
+            left = request.size - (ended.filled_size - before)
+            if left <= 0:
+                raise OrderEnded(f"nothing is left to place: {ended}", ended)
+            request = attrs.evolve(request, size=left)
+        return await self.place(request, send_within=send_within)
+
+    async def cancel(self, which: Which, *, send_within: float | None = None) -> CancelOutcome:
+        """Cancel an order. An order that has ended before is no error: the outcome says so. What a
+        limit of the exchange refuses is repeated until it is done. Amendments of it that still
+        wait are withdrawn, and so is its placement if that hasn't left.
+
+        :raises NotSent: where it couldn't leave in time.
+        :raises OutcomeUnknown: where no answer tells, several times.
+        :raises ExchangeError: (or kin) where the exchange refuses it for good.
+        """
+        self._parts.check_alive()
+        how = self._how(None, send_within)
+        return await self._parts.canceling.cancel(self._order(which), how)
+
+    async def cancel_many(
+        self, which: Sequence[Which], *, send_within: float | None = None
+    ) -> list[CancelOutcome | CcrsError]:
+        """Cancel several orders: of each, in their order, what :meth:`cancel` returns or raises."""
+        self._parts.check_alive()
+        how = self._how(None, send_within)
+        orders = [self._order(each) for each in which]
+        return await self._parts.canceling.cancel_many(orders, how)
+
+    async def cancel_all(
+        self,
+        *,
+        symbol: str | None = None,
+        market: Market | str | None = None,
+        own: bool = False,
+    ) -> list[CancelOutcome | CcrsError]:
+        """Cancel all open orders: of a symbol, of a market, or of the account; those that wait for
+        a trigger too, and those of other programs, unless only ``own`` ones are meant.
+
+        It returns what became of each that the ledger knew; the lists are read afterwards, and what
+        is still open then is canceled one by one.
+        """
+        parts = self._parts
+        parts.check_alive()
+        wanted = None if market is None else Market(market)
+        if symbol is not None:
+            instrument = await parts.context.instruments.find(symbol)
+            wanted = instrument.market
+        else:
+            instrument = None
+
+        def meant() -> list[Order]:
+            return [
+                order
+                for order in open_ones(parts.ledger.orders(symbol=symbol))
+                if wanted in (None, order.market) and (not own or order.origin is Origin.OWN)
+            ]
+
+        orders = meant()
+        if not own and CancelAll in parts.context.exchange.endpoints:
+            markets = [wanted] if wanted is not None else list(parts.context.trading.features)
+            for each in orders:
+                flight = parts.flights.get(each.client_order_id or each.exchange_order_id)
+                if flight is not None:
+                    flight.withdraw_amends("its order is being canceled")
+                    if flight.placing is not None:
+                        flight.placing.withdraw("canceled before it was sent")
+            await asyncio.gather(*(self._cancel_market(m, instrument) for m in markets))
+            await parts.upkeep.reconcile()
+            known = {o.exchange_order_id or o.client_order_id: o for o in (*orders, *meant())}
+            orders = [self.newest(order) for order in known.values()]
+        left = [order for order in orders if not order.state.final]
+        canceled = iter(await parts.canceling.cancel_many(left, How()))
+        return [
+            CancelOutcome(CancelResult.ACCEPTED, order) if order.state.final else next(canceled)
+            for order in orders
+        ]
+
+    async def _cancel_market(self, market: Market, instrument: Instrument | None) -> None:
+        """Have the exchange cancel all there is; what it leaves is canceled one by one later."""
+        parts = self._parts
+        settles = parts.context.trading.settles.get(market) or ("",)
+        for settle in settles if instrument is None else ("",):
+            request = CancelAll(market=market, instrument=instrument, settle=settle)
+            for _ in range(_CANCEL_ROUNDS):
+                try:
+                    await parts.context.asks.once(request)
+                except RateLimited as error:
+                    await asyncio.sleep(error.retry_after or _ROUND_PAUSE)
+                    continue
+                except OutcomeUnknown:
+                    pass  # not sent again: it would take what is placed from now on
+                except CcrsError:
+                    pass
+                break
+
+    # --- what is known, at once ---
+
+    def order(self, order_id: str) -> Order | None:
+        """The order of a client id, or of an exchange's id; None where the ledger has none in
+        memory."""
+        return self._parts.ledger.order(order_id)
+
+    def orders(
+        self,
+        *,
+        symbol: str | None = None,
+        states: Collection[OrderState] | None = None,
+        origin: Origin | None = None,
+    ) -> list[Order]:
+        """Orders in memory: all that are open, and the newest of those that have ended."""
+        return self._parts.ledger.orders(symbol=symbol, states=states, origin=origin)
+
+    def open_orders(
+        self, *, symbol: str | None = None, origin: Origin | None = None
+    ) -> list[Order]:
+        """Orders that may be filled, as far as is known: unknown ones are among them."""
+        return open_ones(self.orders(symbol=symbol, origin=origin))
+
+    def unknown_orders(self, *, symbol: str | None = None) -> list[Order]:
+        """Orders of which it isn't known whether the exchange has them."""
+        return self.orders(symbol=symbol, states=OPEN_QUESTIONS)
+
+    def exposure(self, symbol: str) -> Exposure:
+        """What is held of an instrument, and what orders may add to that; unknown ones apart."""
+        held = [each for each in self.positions() if each.symbol == symbol]
+        return exposure_of(symbol, held, self.orders(symbol=symbol))
+
+    def positions(self, *, symbol: str | None = None) -> list[Position]:
+        """Positions by the exchange's newest word, without those that are flat."""
+        found = self._parts.ledger.positions()
+        return [p for p in found if p.size and symbol in (None, p.symbol)]
+
+    def balances(self) -> dict[str, Balance]:
+        """What the account has of each asset, by the exchange's newest word."""
+        return {each.asset: each for each in self._parts.ledger.balances()}
+
+    async def settle(
+        self, which: Which, state: OrderState, text: str = "settled by hand"
+    ) -> Order:
+        """Say how an order has ended of which nothing tells, having looked it up by other means.
+        Should the exchange tell of it later, fills are taken all the same, and a contradiction is
+        told.
+
+        :raises UsageError: where the state is none that ends, or the order has ended otherwise.
+        """
+        parts, order = self._parts, self._order(which)
+        key = order.client_order_id or order.exchange_order_id
+        change = parts.ledger.settled(key, OrderState(state), text, parts.clock.time_ns())
+        await parts.journal.commit(change)
+        return self.newest(order)
+
+
+def _changes(
+    price: Number | None,
+    size: Number | None,
+    volatility: Number | None,
+    trigger: Trigger | None,
+    take_profit: Exit | None,
+    stop_loss: Exit | None,
+) -> Changes:
+    def exact(name: str, value: Number | None) -> Decimal | None:
+        return None if value is None else exact_number(name, value)
+
+    return Changes(
+        price=exact("price", price),
+        size=exact("size", size),
+        volatility=exact("volatility", volatility),
+        trigger=trigger,
+        take_profit=take_profit,
+        stop_loss=stop_loss,
+    )

@@ -1,0 +1,275 @@
+"""What an account can be asked at the exchange, and what can be set there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from ccrs_core.contract.rest import Request, T
+from ccrs_core.contract.trading_requests import (
+    GetFeeRates,
+    GetFills,
+    GetIncome,
+    GetOpenOrders,
+    GetOrderHistory,
+    GetPositions,
+    GetWallet,
+    SetLeverage,
+    SetMarginMode,
+    SetPositionMode,
+)
+from ccrs_core.errors import SettingUnchanged, UsageError
+from ccrs_core.model.accounts import (
+    BudgetLeft,
+    FeeRate,
+    MarginMode,
+    Position,
+    PositionMode,
+    PriceBand,
+)
+from ccrs_core.model.events import Balance
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.order_requests import Number, PositionSide, exact_number
+from ccrs_core.model.orders import Order
+from ccrs_core.model.reports import IncomeReport
+from ccrs_core.model.times import When, nanoseconds
+from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.parts import Parts
+
+
+class AccountQuestions(ABC):
+    """The questions of an account. What is answered about orders, fills, positions and balances
+    goes into the ledger, too."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def _parts(self) -> Parts: ...
+
+    async def _read(self, request: Request[T]) -> T:
+        self._parts.check_alive()
+        return await self._parts.context.asks.read(request)
+
+    async def _of(
+        self, symbol: str | None, market: Market | str | None
+    ) -> tuple[Market, Instrument | None]:
+        """A market, and its instrument where one is meant."""
+        if symbol is not None:
+            instrument = await self._parts.context.instruments.find(symbol)
+            return instrument.market, instrument
+        if market is None:
+            raise UsageError("say a symbol, or a market")
+        return Market(market), None
+
+    def _settles(self, market: Market, instrument: Instrument | None) -> tuple[str, ...]:
+        if instrument is not None:
+            return ("",)
+        return self._parts.context.trading.settles.get(market) or ("",)
+
+    def _markets(self, market: Market | str | None) -> list[Market]:
+        if market is not None:
+            return [Market(market)]
+        return list(self._parts.context.trading.features)
+
+    # --- orders and fills ---
+
+    async def fetch_order(self, order_id: str) -> Order:
+        """Ask the exchange for an order of the ledger, and return it as it is known then.
+
+        :raises UsageError: where the ledger has no such order.
+        :raises OrderNotFound: where the exchange denies it at present, which proves nothing.
+        """
+        from ccrs_core.errors import OrderNotFound
+
+        parts = self._parts
+        parts.check_alive()
+        order = parts.ledger.order(order_id)
+        if order is None:
+            raise UsageError(f"account {self.name} has no order {order_id!r:.100} in its ledger")
+        if not await look_up(parts.context, order):
+            raise OrderNotFound("", f"{parts.exchange} shows no such order at present: {order}")
+        return parts.context.order(order_id)
+
+    async def fetch_open_orders(
+        self, *, symbol: str | None = None, market: Market | str | None = None
+    ) -> list[Order]:
+        """Ask the exchange for the open orders of a symbol, of a market, or of all."""
+        parts, found = self._parts, list[Order]()
+        instrument = None
+        markets = self._markets(market)
+        if symbol is not None:
+            wanted, instrument = await self._of(symbol, None)
+            markets = [wanted]
+        for each in markets:
+            for settle in self._settles(each, instrument):
+                request = GetOpenOrders(market=each, instrument=instrument, settle=settle)
+                reports = await self._read(request)
+                await parts.context.take(reports, backfilled=True)
+                orders = (
+                    parts.ledger.order(r.exchange_order_id or r.client_order_id) for r in reports
+                )
+                found += [order for order in orders if order is not None]
+        return found
+
+    async def fetch_order_history(
+        self,
+        *,
+        symbol: str | None = None,
+        market: Market | str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> list[Order]:
+        """Ask the exchange for past orders in ``start <= time < end``, as far back as it keeps
+        them, oldest first.
+
+        :raises Unsupported: where it keeps some of that no more.
+        """
+        parts = self._parts
+        wanted, instrument = await self._of(symbol, market)
+        how = {} if limit is None else {"limit": limit}
+        request = GetOrderHistory(
+            market=wanted,
+            instrument=instrument,
+            start_ns=nanoseconds("start", start),
+            end_ns=nanoseconds("end", end),
+            **how,
+        )
+        reports = await self._read(request)
+        await parts.context.take(reports, backfilled=True)
+        orders = (parts.ledger.order(r.exchange_order_id or r.client_order_id) for r in reports)
+        return [order for order in orders if order is not None]
+
+    async def fetch_fills(
+        self,
+        *,
+        symbol: str | None = None,
+        market: Market | str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Ask the exchange for fills in ``start <= time < end``; the ledger takes those that it
+        didn't know. Returns how many were listed; read them from ``account.fills()``.
+
+        :raises Unsupported: where it keeps some of that no more.
+        """
+        parts = self._parts
+        wanted, instrument = await self._of(symbol, market)
+        how = {} if limit is None else {"limit": limit}
+        request = GetFills(
+            market=wanted,
+            instrument=instrument,
+            start_ns=nanoseconds("start", start),
+            end_ns=nanoseconds("end", end),
+            **how,
+        )
+        reports = await self._read(request)
+        await parts.context.take(reports, backfilled=True)
+        return len(reports)
+
+    # --- positions and money ---
+
+    async def fetch_positions(self, *, market: Market | str | None = None) -> list[Position]:
+        """Ask the exchange for positions: of a market, or of all."""
+        parts = self._parts
+        endpoint = parts.context.exchange.endpoints.get(GetPositions)
+        for each in self._markets(market):
+            if market is None and (endpoint is None or each not in endpoint.markets):
+                continue
+            for settle in self._settles(each, None):
+                found = await self._read(GetPositions(market=each, settle=settle))
+                await parts.context.take(found, backfilled=True)
+        return [p for p in parts.ledger.positions() if p.market in self._markets(market)]
+
+    async def fetch_balances(self) -> dict[str, Balance]:
+        """Ask the exchange for all balances; ``account.margin`` is fresh then, too."""
+        parts = self._parts
+        wallet = await self._read(GetWallet(self.name))
+        if wallet.margin is not None:
+            parts.margin = wallet.margin
+        await parts.context.take(wallet.balances, backfilled=True)
+        return {each.asset: each for each in parts.ledger.balances()}
+
+    async def income(
+        self,
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+    ) -> list[IncomeReport]:
+        """Money that came or went in ``start <= time < end``, oldest first, as the exchange lists
+        it: funding, transfers, interest, and fees of fills where it lists them so."""
+        how = {} if limit is None else {"limit": limit}
+        request = GetIncome(
+            start_ns=nanoseconds("start", start), end_ns=nanoseconds("end", end), **how
+        )
+        return await self._read(request)
+
+    async def fee_rates(
+        self, *, symbol: str | None = None, market: Market | str | None = None
+    ) -> list[FeeRate]:
+        """What trading costs: of a symbol, or of a market."""
+        wanted, instrument = await self._of(symbol, market)
+        request = GetFeeRates(market=wanted, instrument=instrument, account=self.name)
+        return await self._read(request)
+
+    async def price_band(self, symbol: str) -> PriceBand:
+        """Between which prices limit orders are taken as they are; some seconds old at most."""
+        self._parts.check_alive()
+        instrument = await self._parts.context.instruments.find(symbol)
+        return await self._parts.band(instrument)
+
+    # --- settings ---
+
+    async def set_leverage(
+        self, symbol: str, leverage: Number, *, side: PositionSide = PositionSide.NET
+    ) -> None:
+        """Set the leverage of an instrument's positions; ``side`` NET: of both.
+
+        :raises OutcomeUnknown: where no answer tells whether it was set.
+        """
+        instrument = await self._parts.context.instruments.find(symbol)
+        exact = exact_number("leverage", leverage)
+        await self._set(SetLeverage(instrument, exact, PositionSide(side)))
+
+    async def set_margin_mode(self, mode: MarginMode | str, *, symbol: str | None = None) -> None:
+        """Set the margin mode: of the account, or of an instrument where the exchange has it so.
+
+        :raises OutcomeUnknown: where no answer tells whether it was set.
+        """
+        find = self._parts.context.instruments.find
+        instrument = None if symbol is None else await find(symbol)
+        await self._set(SetMarginMode(mode=MarginMode(mode), instrument=instrument))
+
+    async def set_position_mode(
+        self,
+        mode: PositionMode | str,
+        *,
+        symbol: str | None = None,
+        market: Market | str | None = None,
+        settle: str = "",
+    ) -> None:
+        """Set one-way or hedge mode: of an instrument, or of a market's settlement asset.
+
+        :raises OutcomeUnknown: where no answer tells whether it was set.
+        """
+        wanted, instrument = await self._of(symbol, market)
+        request = SetPositionMode(
+            mode=PositionMode(mode), market=wanted, instrument=instrument, settle=settle
+        )
+        await self._set(request)
+        await self._parts.read_info()
+
+    async def _set(self, request: Request[None]) -> None:
+        self._parts.check_alive()
+        try:
+            await self._parts.context.asks.once(request)
+        except SettingUnchanged:
+            return  # it has that value
+
+    # --- budgets ---
+
+    def budget(self) -> list[BudgetLeft]:
+        """What is left of each budget that was spent from."""
+        return self._parts.requester.turns.left()
