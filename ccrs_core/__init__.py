@@ -291,7 +291,15 @@ if TYPE_CHECKING:
     from ccrs_core.several.feed import MergedFeed as MergedFeed
     from ccrs_core.several.leadlag import Lead as Lead
     from ccrs_core.several.leadlag import LeadLag as LeadLag
+    from ccrs_core.trading.account import Account as Account
+    from ccrs_core.trading.canceling import CancelOutcome as CancelOutcome
+    from ccrs_core.trading.canceling import CancelResult as CancelResult
+    from ccrs_core.trading.checks import Amendment as Amendment
+    from ccrs_core.trading.delivery import AccountFeed as AccountFeed
+    from ccrs_core.trading.delivery import EarlyFills as EarlyFills
+    from ccrs_core.trading.live_order import LiveOrder as LiveOrder
     from ccrs_core.trading.memory_store import MemoryStore as MemoryStore
+    from ccrs_core.trading.reconcile import Reconciliation as Reconciliation
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
@@ -393,7 +401,13 @@ _HOME = {
         "several.clients": "Clients connect_many",
         "several.feed": "MergedFeed",
         "several.leadlag": "Lead LeadLag",
+        "trading.account": "Account",
+        "trading.canceling": "CancelOutcome CancelResult",
+        "trading.checks": "Amendment",
+        "trading.delivery": "AccountFeed EarlyFills",
+        "trading.live_order": "LiveOrder",
         "trading.memory_store": "MemoryStore",
+        "trading.reconcile": "Reconciliation",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
         "transport.options": "Options",

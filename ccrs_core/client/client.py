@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Se
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from ccrs_core.client.accounts import _Accounts
 from ccrs_core.client.keeping import Openable
 from ccrs_core.client.listing_watch import InstrumentWatch
 from ccrs_core.client.patient import PatientSearch
@@ -128,7 +129,7 @@ def connect(
     )
 
 
-class Client(_Questions, Openable):
+class Client(_Questions, _Accounts, Openable):
     """One exchange. Made by :func:`connect`; use it in ``async with``, in one task, or by
     :meth:`open` and :meth:`aclose`.
 
@@ -161,6 +162,7 @@ class Client(_Questions, Openable):
         self._headers = headers
         self._tokens: dict[str, Tokens] = {}
         self._accounts = {account.name: account for account in accounts}
+        self._held = {}
         self._options = options
         self._transport = transport
         self._clock = clock
@@ -320,6 +322,7 @@ class Client(_Questions, Openable):
             ending = self.placement.end(self._failure)
             snapshots.end()
             lookout.end()
+            await self._close_accounts()
             await asyncio.gather(snapshots.aclose(), *(each.aclose() for each in ending))
             # The group turns the cancellation by which it ends this block into what went wrong; any
             # other error of the block goes on as it is.

@@ -16,7 +16,7 @@ from ccrs_core.trading.canceling import open_ones
 from ccrs_core.trading.delivery import AccountFeed, EarlyFills
 from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.parts import Parts
-from ccrs_core.trading.reconcile import Pass
+from ccrs_core.trading.reconcile import Reconciliation
 
 log = logging.getLogger("ccrs.account")
 
@@ -53,13 +53,22 @@ class Account(AccountOrders, AccountQuestions):
             raise UsageError("open the account first: async with client.account() as account")
         return self._open
 
+    @property
+    def open(self) -> bool:
+        """Whether it was opened, and not closed yet."""
+        return self._entered and not self._closed
+
     # --- life ---
 
     async def __aenter__(self) -> Self:
         if self._entered:
             raise UsageError("an account is opened once; call client.account() for another one")
         self._entered = True
-        parts = self._open = await self._opening()
+        try:
+            parts = self._open = await self._opening()
+        except BaseException:
+            self._closed = True
+            raise
         try:
             parts.start()
             await parts.first_synced(_FIRST_SYNC)
@@ -161,7 +170,7 @@ class Account(AccountOrders, AccountQuestions):
         from now on is delivered."""
         return self._parts.ledger.number
 
-    async def reconcile(self) -> Pass:
+    async def reconcile(self) -> Reconciliation:
         """Read the exchange's lists now, and say what could be read. It happens by itself every
         minute, and after each loss."""
         self._parts.check_alive()
@@ -209,7 +218,7 @@ class Account(AccountOrders, AccountQuestions):
             parts.streams.add(Channel.EARLY_FILLS)
             parts.hub.early.append(feed)
 
-        return EarlyFills(join, lambda feed: parts.hub.early.remove(feed))
+        return EarlyFills(join, parts.hub.early.remove)
 
 
 __all__ = ["Account", "How"]

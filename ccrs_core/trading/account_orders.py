@@ -11,15 +11,12 @@ import attrs
 
 from ccrs_core.contract.trading_requests import CancelAll
 from ccrs_core.errors import CcrsError, OrderEnded, OutcomeUnknown, RateLimited, UsageError
-from ccrs_core.model.accounts import Position
-from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import Exit, Number, OrderRequest, Trigger, exact_number
 from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.canceling import CancelOutcome, CancelResult, open_ones
-from ccrs_core.trading.checks import Changes
-from ccrs_core.trading.exposure import Exposure, exposure_of
+from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS
@@ -155,7 +152,7 @@ class AccountOrders(ABC):
 
     async def amend_many(
         self,
-        amendments: Sequence[tuple[Which, Changes]],
+        amendments: Sequence[tuple[Which, Amendment]],
         *,
         send_within: float | None = None,
         when_full: WhenFull = "wait",
@@ -304,23 +301,7 @@ class AccountOrders(ABC):
         """Orders of which it isn't known whether the exchange has them."""
         return self.orders(symbol=symbol, states=OPEN_QUESTIONS)
 
-    def exposure(self, symbol: str) -> Exposure:
-        """What is held of an instrument, and what orders may add to that; unknown ones apart."""
-        held = [each for each in self.positions() if each.symbol == symbol]
-        return exposure_of(symbol, held, self.orders(symbol=symbol))
-
-    def positions(self, *, symbol: str | None = None) -> list[Position]:
-        """Positions by the exchange's newest word, without those that are flat."""
-        found = self._parts.ledger.positions()
-        return [p for p in found if p.size and symbol in (None, p.symbol)]
-
-    def balances(self) -> dict[str, Balance]:
-        """What the account has of each asset, by the exchange's newest word."""
-        return {each.asset: each for each in self._parts.ledger.balances()}
-
-    async def settle(
-        self, which: Which, state: OrderState, text: str = "settled by hand"
-    ) -> Order:
+    async def settle(self, which: Which, state: OrderState, text: str = "settled by hand") -> Order:
         """Say how an order has ended of which nothing tells, having looked it up by other means.
         Should the exchange tell of it later, fills are taken all the same, and a contradiction is
         told.
@@ -341,11 +322,11 @@ def _changes(
     trigger: Trigger | None,
     take_profit: Exit | None,
     stop_loss: Exit | None,
-) -> Changes:
+) -> Amendment:
     def exact(name: str, value: Number | None) -> Decimal | None:
         return None if value is None else exact_number(name, value)
 
-    return Changes(
+    return Amendment(
         price=exact("price", price),
         size=exact("size", size),
         volatility=exact("volatility", volatility),

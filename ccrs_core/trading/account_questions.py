@@ -11,8 +11,6 @@ from ccrs_core.contract.trading_requests import (
     GetIncome,
     GetOpenOrders,
     GetOrderHistory,
-    GetPositions,
-    GetWallet,
     SetLeverage,
     SetMarginMode,
     SetPositionMode,
@@ -22,16 +20,14 @@ from ccrs_core.model.accounts import (
     BudgetLeft,
     FeeRate,
     MarginMode,
-    Position,
     PositionMode,
     PriceBand,
 )
-from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import Number, PositionSide, exact_number
-from ccrs_core.model.orders import Order
+from ccrs_core.model.orders import Fill, Order
 from ccrs_core.model.reports import IncomeReport
-from ccrs_core.model.times import When, nanoseconds
+from ccrs_core.model.times import ALL, When, nanoseconds
 from ccrs_core.trading.lookup import look_up
 from ccrs_core.trading.parts import Parts
 
@@ -127,13 +123,12 @@ class AccountQuestions(ABC):
         """
         parts = self._parts
         wanted, instrument = await self._of(symbol, market)
-        how = {} if limit is None else {"limit": limit}
         request = GetOrderHistory(
             market=wanted,
             instrument=instrument,
             start_ns=nanoseconds("start", start),
             end_ns=nanoseconds("end", end),
-            **how,
+            limit=ALL if limit is None else limit,
         )
         reports = await self._read(request)
         await parts.context.take(reports, backfilled=True)
@@ -148,48 +143,30 @@ class AccountQuestions(ABC):
         start: When | None = None,
         end: When | None = None,
         limit: int | None = None,
-    ) -> int:
-        """Ask the exchange for fills in ``start <= time < end``; the ledger takes those that it
-        didn't know. Returns how many were listed; read them from ``account.fills()``.
+    ) -> list[Fill]:
+        """Ask the exchange for fills in ``start <= time < end``, and return those that the ledger
+        has then, oldest first; the last ``limit`` where one is given.
 
         :raises Unsupported: where it keeps some of that no more.
         """
         parts = self._parts
         wanted, instrument = await self._of(symbol, market)
-        how = {} if limit is None else {"limit": limit}
         request = GetFills(
             market=wanted,
             instrument=instrument,
             start_ns=nanoseconds("start", start),
             end_ns=nanoseconds("end", end),
-            **how,
+            limit=ALL if limit is None else limit,
         )
         reports = await self._read(request)
         await parts.context.take(reports, backfilled=True)
-        return len(reports)
+        await parts.journal.flush()
+        found = await parts.store.fills(
+            symbol=symbol, start_ns=request.start_ns, end_ns=request.end_ns, limit=limit or ALL
+        )
+        return [fill for fill in found if fill.market is wanted]
 
-    # --- positions and money ---
-
-    async def fetch_positions(self, *, market: Market | str | None = None) -> list[Position]:
-        """Ask the exchange for positions: of a market, or of all."""
-        parts = self._parts
-        endpoint = parts.context.exchange.endpoints.get(GetPositions)
-        for each in self._markets(market):
-            if market is None and (endpoint is None or each not in endpoint.markets):
-                continue
-            for settle in self._settles(each, None):
-                found = await self._read(GetPositions(market=each, settle=settle))
-                await parts.context.take(found, backfilled=True)
-        return [p for p in parts.ledger.positions() if p.market in self._markets(market)]
-
-    async def fetch_balances(self) -> dict[str, Balance]:
-        """Ask the exchange for all balances; ``account.margin`` is fresh then, too."""
-        parts = self._parts
-        wallet = await self._read(GetWallet(self.name))
-        if wallet.margin is not None:
-            parts.margin = wallet.margin
-        await parts.context.take(wallet.balances, backfilled=True)
-        return {each.asset: each for each in parts.ledger.balances()}
+    # --- money ---
 
     async def income(
         self,
@@ -200,9 +177,10 @@ class AccountQuestions(ABC):
     ) -> list[IncomeReport]:
         """Money that came or went in ``start <= time < end``, oldest first, as the exchange lists
         it: funding, transfers, interest, and fees of fills where it lists them so."""
-        how = {} if limit is None else {"limit": limit}
         request = GetIncome(
-            start_ns=nanoseconds("start", start), end_ns=nanoseconds("end", end), **how
+            start_ns=nanoseconds("start", start),
+            end_ns=nanoseconds("end", end),
+            limit=ALL if limit is None else limit,
         )
         return await self._read(request)
 

@@ -4,7 +4,9 @@ collapse to the newest; none is sent again."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import Literal
 
 from ccrs_core.contract.trading_requests import AmendOrder, Placed
@@ -18,8 +20,9 @@ from ccrs_core.errors import (
     RateLimited,
     SettingUnchanged,
 )
+from ccrs_core.model.instruments import Instrument, Side
 from ccrs_core.model.orders import Order, OrderState
-from ccrs_core.trading.checks import Changes, check_amendment
+from ccrs_core.trading.checks import Amendment, check_amendment
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
 from ccrs_core.trading.lookup import look_up
@@ -30,16 +33,27 @@ WhenFull = Literal["wait", "refuse", "collapse"]
 """What a call does where it can't leave at once."""
 
 
+CheckPrice = Callable[[Side, Decimal | None, Instrument], Awaitable[None]]
+"""Refuses a price that the exchange would move in silence."""
+
+
 class Amending:
     """Amends the orders of one account."""
 
-    def __init__(self, context: AccountContext, flights: Flights, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        context: AccountContext,
+        flights: Flights,
+        watcher: Watcher,
+        check_price: CheckPrice,
+    ) -> None:
         self._context = context
         self._flights = flights
         self._watcher = watcher
+        self._check_price = check_price
 
     async def amend(
-        self, order: Order, changes: Changes, how: How, *, collapse: bool = False
+        self, order: Order, changes: Amendment, how: How, *, collapse: bool = False
     ) -> Order:
         """Change an order in place; the order as it is known once the exchange has taken that.
 
@@ -69,7 +83,7 @@ class Amending:
             raise with_order(error, self._context.ledger.order(key)) from None
 
     async def _amend(
-        self, key: str, changes: Changes, how: How, flight: Flight, sending: Sending[Order]
+        self, key: str, changes: Amendment, how: How, flight: Flight, sending: Sending[Order]
     ) -> Order:
         context = self._context
         try:
@@ -79,6 +93,7 @@ class Amending:
                 order = context.order(key)
                 instrument = await context.instruments.find(order.symbol)
                 check_amendment(order, changes, instrument, context.trading)
+                await self._check_price(order.side, changes.price, instrument)
                 sending.check()
                 request = AmendOrder(
                     instrument=instrument,
@@ -108,10 +123,10 @@ class Amending:
             self._flights.landed(key)
 
     async def _taken(
-        self, key: str, changes: Changes, done: Placed | None, since: float
+        self, key: str, changes: Amendment, done: Placed | None, since: float
     ) -> Order:
         context = self._context
-        context.note(context.ledger.amended(key, **asked_of(changes)))
+        context.note(context.ledger.amended(key, context.now_ns, **asked_of(changes)))
         if done is not None and done.report is not None:
             await context.take([done.report])
         order = context.order(key)
@@ -121,9 +136,7 @@ class Amending:
             self._watcher.owes(key, since)
         return order
 
-    async def _failed(
-        self, key: str, changes: Changes, error: CcrsError, since: float
-    ) -> Order:
+    async def _failed(self, key: str, changes: Amendment, error: CcrsError, since: float) -> Order:
         """What an amendment that failed has come to."""
         context = self._context
         if isinstance(error, SettingUnchanged):
@@ -134,21 +147,19 @@ class Amending:
         if isinstance(error, OutcomeUnknown | OrderNotFound | OrderRejected) and not nothing_left(
             error
         ):
-            try:
+            with contextlib.suppress(CcrsError):  # then it isn't proved to be otherwise than known
                 await look_up(context, context.order(key))
-            except CcrsError:
-                pass  # it isn't proved to be otherwise than known
             order = context.order(key)
             if order.state.final:
                 raise OrderEnded(f"it has ended: {order}", order) from error
         raise with_order(error, context.order(key))
 
     async def amend_many(
-        self, amendments: Sequence[tuple[Order, Changes]], how: How, *, collapse: bool = False
+        self, amendments: Sequence[tuple[Order, Amendment]], how: How, *, collapse: bool = False
     ) -> list[Order | CcrsError]:
         """Amend several orders, and say of each, in their order, what became of it."""
 
-        async def one(order: Order, changes: Changes) -> Order | CcrsError:
+        async def one(order: Order, changes: Amendment) -> Order | CcrsError:
             try:
                 return await self.amend(order, changes, how, collapse=collapse)
             except CcrsError as error:
@@ -157,7 +168,7 @@ class Amending:
         return list(await asyncio.gather(*(one(order, each) for order, each in amendments)))
 
 
-def asked_of(changes: Changes) -> dict[str, object]:
+def asked_of(changes: Amendment) -> dict[str, object]:
     """What an amendment changes of what was asked."""
     names = ("price", "size", "volatility", "trigger", "take_profit", "stop_loss")
     told = {name: getattr(changes, name) for name in names}

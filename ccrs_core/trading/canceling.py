@@ -231,9 +231,9 @@ class Canceling:
         self, orders: Sequence[Order], how: How
     ) -> list[CancelOutcome | CcrsError]:
         """Cancel several orders, and say of each, in their order, what became of it."""
-        outcomes: list[CancelOutcome | CcrsError | None] = []
-        for order in orders:
-            outcomes.append(await self._at_once(order))
+        outcomes: list[CancelOutcome | CcrsError | None] = [
+            await self._at_once(order) for order in orders
+        ]
         by_market: dict[Market, list[int]] = {}
         for place, order in enumerate(orders):
             if outcomes[place] is None:
@@ -252,9 +252,7 @@ class Canceling:
                 outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    async def _chunk(
-        self, orders: Sequence[Order], how: How
-    ) -> list[CancelOutcome | CcrsError]:
+    async def _chunk(self, orders: Sequence[Order], how: How) -> list[CancelOutcome | CcrsError]:
         """Cancel some of one market: what a batch leaves open goes one by one."""
         done: Sequence[Done | None] = [None] * len(orders)
         since = self._context.clock.monotonic()

@@ -1,4 +1,4 @@
-"""What is refused before a byte of it leaves: by the instrument's rules, the exchange's declaration,
+"""What is refused before a byte of it leaves: by the instrument's rules, what the exchange offers,
 the account's mode, and what is known of the order. Pure."""
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SELF_TRADES = {
 
 
 @attrs.frozen(kw_only=True)
-class Changes:
+class Amendment:
     """What an amendment changes of an order; None leaves as it is."""
 
     price: Decimal | None = None
@@ -134,9 +134,7 @@ def _needed(request: OrderRequest) -> Iterator[Feature]:
         yield Feature.TAKE_PROFIT
 
 
-def _check_position_side(
-    request: OrderRequest, info: AccountInfo | None, market: Market
-) -> None:
+def _check_position_side(request: OrderRequest, info: AccountInfo | None, market: Market) -> None:
     mode = None if info is None else info.position_modes.get(market)
     net = request.position_side is PositionSide.NET
     if mode is PositionMode.HEDGE and net:
@@ -187,9 +185,7 @@ def _check_tick(what: str, price: Decimal, instrument: Instrument) -> None:
         )
 
 
-def check_band(
-    side: Side, price: Decimal | None, instrument: Instrument, band: PriceBand
-) -> None:
+def check_band(side: Side, price: Decimal | None, instrument: Instrument, band: PriceBand) -> None:
     """Refuse a limit price that the exchange would move into its band in silence.
 
     :raises InvalidOrder: whose ``nearest`` is the last price of the band, on the tick.
@@ -204,14 +200,14 @@ def check_band(
     raise InvalidOrder(
         "price_band",
         f"a {side.value} of {instrument.symbol} at {price:f} is {where} {beyond:f}, and the "
-        f'exchange would move its price there: ask for that, or open the account with '
+        f"exchange would move its price there: ask for that, or open the account with "
         f'outside_band="send"',
         nearest,
     )
 
 
 def check_amendment(
-    order: Order, changes: Changes, instrument: Instrument, trading: Trading
+    order: Order, changes: Amendment, instrument: Instrument, trading: Trading
 ) -> None:
     """Refuse an amendment that can't be, or that would end the order.
 

@@ -14,8 +14,8 @@ from ccrs_core.contract.trading import Trading
 from ccrs_core.model.orders import Order, Times
 from ccrs_core.model.reports import Report
 from ccrs_core.requests.instruments import InstrumentStore
-from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.change import Change
+from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.taking import Taking
 from ccrs_core.transport.base import Clock

@@ -70,6 +70,11 @@ class Journal:
         """What keeps it from committing at present."""
         return self._failed
 
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The one that commits at present."""
+        return self._running
+
     def add(self, change: Change) -> None:
         """Commit what has changed, and deliver it then; nobody waits for that."""
         if change.events or change.rows:
@@ -113,6 +118,9 @@ class Journal:
                 break
             except StoreFailed as error:
                 self._fails(error, batch)
+                if not error.retryable:
+                    self._closed = True
+                    return
             except BaseException:
                 self._waiting[:0] = batch
                 raise

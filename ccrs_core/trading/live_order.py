@@ -113,7 +113,7 @@ class LiveOrder:
         """Of the request that placed it."""
         return self.now.times
 
-    async def acknowledged(self, timeout: float | None = None) -> Order:  # noqa: ASYNC109
+    async def acknowledged(self, timeout: float | None = None) -> Order:
         """Wait until the exchange is known to have it.
 
         :raises OrderEnded: where it ended without: it was refused, or never sent.
@@ -127,7 +127,7 @@ class LiveOrder:
 
         return await self._until(come, timeout)
 
-    async def filled(self, timeout: float | None = None) -> Order:  # noqa: ASYNC109
+    async def filled(self, timeout: float | None = None) -> Order:
         """Wait until it is filled whole. On an order whose outcome is unknown the wait goes on.
 
         :raises OrderEnded: where it ends otherwise; ``order`` says with how much filled.
@@ -143,14 +143,14 @@ class LiveOrder:
 
         return await self._until(come, timeout)
 
-    async def ended(self, timeout: float | None = None) -> Order:  # noqa: ASYNC109
+    async def ended(self, timeout: float | None = None) -> Order:
         """Wait until it has ended, however.
 
         :raises TimeoutError: after ``timeout`` seconds; the order goes on.
         """
         return await self._until(lambda order: order.state.final, timeout)
 
-    async def _until(self, come: Callable[[Order], bool], timeout: float | None) -> Order:  # noqa: ASYNC109
+    async def _until(self, come: Callable[[Order], bool], timeout: float | None) -> Order:
         async with asyncio.timeout(timeout):
             while not come(self.now):
                 await self._orders.changed(self.id)

@@ -4,7 +4,7 @@ taken, refused, not sent, or unknown; it is never sent again."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -81,8 +81,8 @@ class OrderEntry:
         flights: Flights,
         ids: ClientIdMaker,
         watcher: Watcher,
-        check: Callable[[OrderRequest], CheckedInstrument],
-        known: Callable[[str], KnownId],
+        check: Callable[[OrderRequest], Awaitable[Instrument]],
+        known: Callable[[str], Awaitable[bool]],
     ) -> None:
         self._context = context
         self._flights = flights
@@ -239,6 +239,7 @@ class OrderEntry:
             return
         if not found:
             context.note(context.ledger.refused(identity, error, context.now_ns))
+            self._watcher.find_out(identity)
 
     def _not_sent(self, intent: _Intent, reason: EndReason, text: str) -> None:
         context = self._context

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from decimal import Decimal
 from typing import Any
 
 from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import Account as KeyHolder
 from ccrs_core.contract.trading import Trading
-from ccrs_core.contract.trading_requests import GetPriceBand, Wallet
-from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused, Unsupported
+from ccrs_core.contract.trading_requests import GetAccountInfo, GetPriceBand
+from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused
 from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
 from ccrs_core.model.instruments import Instrument, Side
@@ -35,7 +35,7 @@ from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.order_entry import OrderEntry
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS, Bounds, Outcomes
 from ccrs_core.trading.private_stream import PrivateStreams
-from ccrs_core.trading.reconcile import Pass, Reconciler
+from ccrs_core.trading.reconcile import Reconciler, Reconciliation
 from ccrs_core.trading.settings import AccountSettings
 from ccrs_core.trading.store import Store, Stored, Wanted
 from ccrs_core.trading.taking import Natives, Taking
@@ -43,8 +43,12 @@ from ccrs_core.trading.upkeep import Upkeep
 
 log = logging.getLogger("ccrs.account")
 
+_TAKEN = frozenset({Channel.ORDERS, Channel.FILLS})
+"""Channels that the ledger takes."""
 _BAND_FOR = 2.0
 """Seconds for which a price band is taken to hold."""
+_HOLD = 5.0
+"""Seconds for which what streams bring waits for the lists, at most."""
 _CHASE_AFTER, _CHASES = 2.0, 4
 """Seconds after which fills that an order is ahead of are asked for, and how often; each time after
 twice as long."""
@@ -65,9 +69,11 @@ class Parts:
         natives: Natives,
         store: Store,
         stored: Stored,
+        info: AccountInfo | None,
+        keeping: asyncio.Task[None],
     ) -> None:
         context = shared.context
-        self.info: AccountInfo | None = None
+        self.info = info
         self.margin: Margin | None = None
         self.failure: CcrsError | None = None
         """What has ended it for good."""
@@ -78,10 +84,12 @@ class Parts:
         self.clock = context.clock
         self.requester = requester
         self._spawner = shared.spawn
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = {keeping}
         self._stale_ns: dict[Channel, int] = {}
         self._bands: dict[str, tuple[float, PriceBand]] = {}
         self._chased: set[str] = set()
+        self._held: list[Report] | None = None
+        """What streams have brought since they began, until the lists were read."""
         self._first = asyncio.Event()
         """Set once it is synced, or has failed."""
         self.hub = Hub(store, stored)
@@ -103,19 +111,17 @@ class Parts:
             spawn=self.spawn,
         )
         self.flights = Flights()
-        bounds = Bounds(
-            proved=trading.absence.proved_after, presumed=settings.presume_absent_after
-        )
+        bounds = Bounds(proved=trading.absence.proved_after, presumed=settings.presume_absent_after)
         self.outcomes = Outcomes(self.context, bounds, self._indebted)
         ids = ClientIdMaker(trading.client_ids, context.clock.time_ns)
         self.entry = OrderEntry(
             self.context, self.flights, ids, self.outcomes, self.check, self.known
         )
         self.canceling = Canceling(self.context, self.flights, self.outcomes)
-        self.amending = Amending(self.context, self.flights, self.outcomes)
-        self.reconciler = Reconciler(self.context, trading.features, self._lost, self._wallet)
-        self.upkeep = Upkeep(self.reconciler.read, self._synced)
-        channels = context.exchange.capabilities.account_channels
+        self.amending = Amending(self.context, self.flights, self.outcomes, self.check_price)
+        self.reconciler = Reconciler(self.context, trading.features, self._lost)
+        self.upkeep = Upkeep(self._read, self._synced)
+        channels = context.exchange.capabilities.account_channels & _TAKEN
         self.streams = PrivateStreams(shared, holder, channels, self)
 
     # --- life ---
@@ -208,7 +214,31 @@ class Parts:
     def brought(self, reports: Sequence[Report]) -> None:
         """See :class:`~ccrs_core.trading.private_stream.Listener`."""
         self.outcomes.heard(reports)
-        self.taking.push(reports)
+        if self._held is not None:
+            self._held += reports
+        else:
+            self.taking.push(reports)
+
+    async def _read(self) -> Reconciliation:
+        """Read the lists; what streams bring meanwhile comes after what happened before."""
+        try:
+            return await self.reconciler.read()
+        finally:
+            self._release()
+
+    def _hold(self) -> None:
+        if self._held is None:
+            self._held = []
+            self.spawn(self._release_later())
+
+    async def _release_later(self) -> None:
+        await asyncio.sleep(_HOLD)
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self.taking.push(held)
 
     def interrupted(self, channel: Channel, reason: Reason) -> None:
         """See :class:`~ccrs_core.trading.private_stream.Listener`."""
@@ -234,6 +264,7 @@ class Parts:
                 Resumed(self.exchange, "", None, now_ns, channel, now_ns - since, self.context.name)
             )
         self._stale_ns.clear()
+        self._hold()
         self.upkeep.missed("the streams have just begun")
         self.upkeep.over("streams")
 
@@ -285,10 +316,6 @@ class Parts:
         self.hub.notice(
             Gap(self.exchange, "", None, now_ns, channel, reason, None, None, None, name)
         )
-
-    def _wallet(self, wallet: Wallet) -> None:
-        if wallet.margin is not None:
-            self.margin = wallet.margin
 
     def _early(self, fills: Sequence[EarlyFill]) -> None:
         self.hub.told_early(fills)
@@ -348,9 +375,7 @@ class Parts:
         await self.check_price(request.side, request.price, instrument)
         return instrument
 
-    async def check_price(
-        self, side: Side, price: Decimal | None, instrument: Instrument
-    ) -> None:
+    async def check_price(self, side: Side, price: Decimal | None, instrument: Instrument) -> None:
         """Refuse a price that the exchange would move in silence, unless that is wanted."""
         info = self.info
         if price is None or self.settings.outside_band == "send" or info is None:
@@ -367,6 +392,7 @@ class Parts:
             self._bands[instrument.symbol] = now, known
         return known
 
-
-Read = Callable[[], Pass]
-__all__ = ["Parts", "Unsupported"]
+    async def read_info(self) -> None:
+        """Read the account's mode anew."""
+        if GetAccountInfo in self.context.exchange.endpoints:
+            self.info = await self.context.asks.read(GetAccountInfo(self.context.name))

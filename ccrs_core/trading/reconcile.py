@@ -13,14 +13,10 @@ import attrs
 from ccrs_core.contract.rest import Request
 from ccrs_core.contract.trading_requests import (
     GetFills,
-    GetIncome,
     GetOpenOrders,
     GetOrderHistory,
-    GetPositions,
-    GetWallet,
-    Wallet,
 )
-from ccrs_core.errors import CcrsError, Unsupported
+from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.model.reports import OrderReport
@@ -49,7 +45,7 @@ more."""
 
 
 @attrs.define(eq=False)
-class Pass:
+class Reconciliation:
     """One reading of all lists, and what came of it."""
 
     failures: dict[str, CcrsError] = attrs.field(factory=dict)
@@ -70,31 +66,20 @@ class Reconciler:
     """Reads an account's lists into its ledger.
 
     :param lost: told of stretches that the exchange keeps no more.
-    :param wallet: told what an account has as a whole.
     """
 
-    def __init__(
-        self, context: AccountContext, markets: Iterable[Market], lost: Lost, wallet: Wallets
-    ) -> None:
+    def __init__(self, context: AccountContext, markets: Iterable[Market], lost: Lost) -> None:
         self._context = context
         self._markets = [m for m in Market if m in set(markets)]
         self._lost = lost
-        self._wallet = wallet
 
-    async def read(self) -> Pass:
+    async def read(self) -> Reconciliation:
         """Read all lists once."""
-        done = Pass()
+        done = Reconciliation()
         parts: list[Coroutine[Any, Any, None]] = []
         for market in self._markets:
             parts.append(self._part(done, f"orders of {market.value}", self._orders(market)))
             parts.append(self._part(done, f"fills of {market.value}", self._fills(market)))
-            if self._answers(GetPositions, market):
-                what = f"positions of {market.value}"
-                parts.append(self._part(done, what, self._positions(market)))
-        if self._answers(GetWallet):
-            parts.append(self._part(done, "balances", self._balances()))
-        if self._answers(GetIncome):
-            parts.append(self._part(done, "income", self._income()))
         await asyncio.gather(*parts)
         self._context.taking.retry()
         if not done.whole:
@@ -102,7 +87,7 @@ class Reconciler:
         return done
 
     @staticmethod
-    async def _part(done: Pass, what: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _part(done: Reconciliation, what: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except CcrsError as error:
@@ -125,7 +110,8 @@ class Reconciler:
         listed: list[OrderReport] = []
         for settle in self._groups(market):
             request = GetOpenOrders(market=market, settle=settle)
-            listed += await context.asks.read(request, background=True)
+            found = await context.asks.read(request, background=True)
+            listed += found
         await context.take(listed, backfilled=True)
         shown = {key for report in listed for key in _keys(report)}
         missing = [o for o in before if not shown & {o.client_order_id, o.exchange_order_id}]
@@ -177,12 +163,6 @@ class Reconciler:
 
         await self._from_cursor(f"fills {market.value}", Channel.FILLS, question)
 
-    async def _income(self) -> None:
-        def question(start_ns: int, end_ns: int | None) -> GetIncome:
-            return GetIncome(start_ns=start_ns, end_ns=end_ns)
-
-        await self._from_cursor("income", Channel.INCOME, question)
-
     async def _from_cursor(
         self,
         cursor: str,
@@ -216,31 +196,9 @@ class Reconciler:
         endpoint = self._context.exchange.endpoints[type(request)]
         return endpoint.retention_of(request)
 
-    # --- positions and money ---
-
-    async def _positions(self, market: Market) -> None:
-        context = self._context
-        for settle in self._groups(market):
-            asked_ns = context.now_ns
-            request = GetPositions(market=market, settle=settle)
-            found = await context.asks.read(request, background=True)
-            await context.take(found, backfilled=True)
-            context.note(context.ledger.flat(market, settle, found, asked_ns))
-
-    async def _balances(self) -> None:
-        context = self._context
-        asked_ns = context.now_ns
-        wallet = await context.asks.read(GetWallet(context.name), background=True)
-        self._wallet(wallet)
-        await context.take(wallet.balances, backfilled=True)
-        context.note(context.ledger.emptied(wallet.balances, asked_ns))
-
-
-Wallets = Callable[[Wallet], None]
-
 
 def _keys(report: OrderReport) -> set[str]:
     return {report.client_order_id, report.exchange_order_id} - {""}
 
 
-__all__ = ["Pass", "Reconciler", "Unsupported"]
+__all__ = ["Reconciler", "Reconciliation"]

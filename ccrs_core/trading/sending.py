@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from ccrs_core.errors import NotSent
+from ccrs_core.errors import NotSent, OutcomeUnknown
 
 T = TypeVar("T")
 
@@ -87,7 +87,8 @@ class Sending(Generic[T]):
             task = asyncio.current_task()
             assert task is not None
             if not self.withdrawn:
-                outcome.set_result(NotSent("the account was closed"))
+                text = "the account was closed"
+                outcome.set_result(OutcomeUnknown("", text) if self.left else NotSent(text))
                 raise
             task.uncancel()
             found = NotSent(self.withdrawn)

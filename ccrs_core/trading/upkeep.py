@@ -1,5 +1,5 @@
-"""Whether an account's data is whole, and what keeps it so: reading the lists after each loss, every
-minute, and on demand."""
+"""Whether an account's data is whole, and what keeps it so: the lists are read after each loss,
+every minute, and on demand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ccrs_core.trading.reconcile import Pass
+from ccrs_core.trading.reconcile import Reconciliation
 
 log = logging.getLogger("ccrs.account")
 
 EVERY = 60.0
 """Seconds between two readings of the lists."""
+_STREAMS = 3.0
+"""Seconds for which the first reading waits for the streams."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 """Seconds before what couldn't be read is read again; each time twice as long."""
 
@@ -25,7 +27,7 @@ class Upkeep:
     """
 
     def __init__(
-        self, read: Callable[[], Awaitable[Pass]], told: Callable[[bool, str], None]
+        self, read: Callable[[], Awaitable[Reconciliation]], told: Callable[[bool, str], None]
     ) -> None:
         self.synced = False
         """Whether what is known is whole and current."""
@@ -38,7 +40,7 @@ class Upkeep:
         self._losses = 0
         """How often something may have been missed."""
         self._wanted = asyncio.Event()
-        self._passed: list[asyncio.Future[Pass]] = []
+        self._passed: list[asyncio.Future[Reconciliation]] = []
 
     # --- what may be missing ---
 
@@ -69,9 +71,9 @@ class Upkeep:
 
     # --- reading ---
 
-    async def reconcile(self) -> Pass:
+    async def reconcile(self) -> Reconciliation:
         """Read the lists now, and wait until they have been read."""
-        done: asyncio.Future[Pass] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Reconciliation] = asyncio.get_running_loop().create_future()
         self._passed.append(done)
         self._wanted.set()
         return await done
@@ -79,7 +81,7 @@ class Upkeep:
     async def run(self) -> None:
         """Read the lists whenever it is time, until cancelled."""
         pause = _FIRST_PAUSE
-        wait = 0.0
+        wait = _STREAMS
         while True:
             try:
                 async with asyncio.timeout(wait):

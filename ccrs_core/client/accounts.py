@@ -1,0 +1,133 @@
+"""Opening the accounts of a client."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from ccrs_core.client.credentials import credentials_of
+from ccrs_core.connections.shared import Shared
+from ccrs_core.contract.accounts import DEFAULT
+from ccrs_core.contract.accounts import Account as KeyHolder
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.exchange import Exchange
+from ccrs_core.contract.trading_requests import GetAccountInfo
+from ccrs_core.errors import Unsupported, UsageError
+from ccrs_core.requests.exchange_clock import ExchangeClock
+from ccrs_core.requests.instruments import InstrumentStore
+from ccrs_core.requests.requester import Requester
+from ccrs_core.trading.account import Account
+from ccrs_core.trading.ledger import Ledger
+from ccrs_core.trading.memory_store import MemoryStore
+from ccrs_core.trading.parts import Parts
+from ccrs_core.trading.settings import AccountSettings, OnExit, OutsideBand
+from ccrs_core.trading.store import LedgerName, Store
+from ccrs_core.trading.taking import Natives
+
+
+class _Accounts(ABC):
+    """The accounts of a client."""
+
+    exchange: Exchange
+    environment: str
+    _accounts: dict[str, KeyHolder]
+    _held: dict[str, Account]
+    """Those that are, or were, open, by name."""
+
+    @abstractmethod
+    def _opened(self) -> Shared: ...
+
+    @abstractmethod
+    def _store(self) -> InstrumentStore: ...
+
+    def account(
+        self,
+        name: str = DEFAULT,
+        *,
+        credentials: Credentials | None = None,
+        store: Store | None = None,
+        on_exit: OnExit = "leave",
+        presume_absent_after: float | None = 60.0,
+        outside_band: OutsideBand = "refuse",
+        budget_share: float = 1.0,
+    ) -> Account:
+        """An account, to trade and to know the truth about its orders; use it in ``async with``.
+
+        :param name: yours, of the account. Its keys are ``credentials``, else those that the client
+            was made with (of the account ``default``), else those of :func:`load_credentials`; in
+            the environment ``emulator`` the account ``default`` has play money.
+        :param store: where its ledger is kept; None: in memory, so that nothing is known of what
+            was under way when the program is started the next time.
+        :param on_exit: ``"cancel_own"`` cancels the own orders that are open as the block is left.
+        :param presume_absent_after: seconds after which an order of unknown outcome, where no proof
+            can come, counts as absent if orders, history and fills deny it; None: never.
+        :param outside_band: ``"send"`` sends limit prices that the exchange is known to move into
+            its band; ``order.altered`` tells then.
+        :param budget_share: the part of the account's budgets that this process may spend, where
+            others spend the rest.
+        :raises UsageError: where that can't be.
+        :raises Unsupported: where the plugin has no trading.
+        """
+        settings = AccountSettings(
+            on_exit=on_exit,
+            presume_absent_after=presume_absent_after,
+            outside_band=outside_band,
+            budget_share=budget_share,
+        )
+        if self.exchange.trading is None:
+            raise Unsupported(f"{self.exchange.name}'s plugin has no trading")
+        given = self._accounts.get(name)
+        if credentials is None and given is not None:
+            credentials = given.credentials
+        keys = credentials_of(self.exchange.name, self.environment, name, credentials)
+
+        async def opening() -> Parts:
+            known = self._held.get(name)
+            if known is not None and known.open:
+                raise UsageError(f"the account {name} is open already: use that one")
+            self._held[name] = account
+            return await self._open_account(KeyHolder(name, keys), settings, store)
+
+        account = Account(name, opening)
+        return account
+
+    async def _open_account(
+        self, holder: KeyHolder, settings: AccountSettings, given: Store | None
+    ) -> Parts:
+        shared, instruments = self._opened(), self._store()
+        exchange, context = self.exchange, shared.context
+        trading = exchange.trading
+        assert trading is not None
+        requester = Requester(context, holder, share=settings.budget_share)
+        requester.clock = ExchangeClock(requester, context)
+        keeping = shared.spawn(requester.clock.keep())
+        try:
+            info = None
+            if GetAccountInfo in exchange.endpoints:
+                info = await requester.ask(GetAccountInfo(holder.name))
+            for market in trading.features:
+                try:
+                    await instruments.market(market)
+                except Unsupported:
+                    continue  # this environment has none of it
+            natives = Natives(instruments)
+            ledger = Ledger(exchange.name, self.environment, holder.name, natives.find)
+            store: Store = MemoryStore() if given is None else given
+            stored = await store.open(LedgerName(exchange.name, self.environment, holder.name))
+            try:
+                ledger.restore(stored)
+                return Parts(
+                    *(shared, holder, trading, settings, instruments, requester),
+                    *(ledger, natives, store, stored, info, keeping),
+                )
+            except BaseException:
+                await store.close()
+                raise
+        except BaseException:
+            keeping.cancel()
+            raise
+
+    async def _close_accounts(self) -> None:
+        """Those that are open still: their block should have ended before the client's."""
+        open_ones = [each for each in self._held.values() if each.open]
+        await asyncio.gather(*(each.aclose() for each in open_ones))
