@@ -45,7 +45,8 @@ class Book:
 
 Fault = Callable[[str, dict[str, Any]], str | None]
 """What goes wrong with a request of a path: ``lose`` (taken, no answer), ``drop`` (not taken, no
-answer), ``late`` (taken, answered late), ``busy_after`` (taken, and answered otherwise), or a code to refuse it with; None: nothing."""
+answer), ``busy_after`` (taken, and answered otherwise), or a code to refuse it with; None:
+nothing."""
 
 
 class DeskServer(ToyServer):
@@ -222,7 +223,7 @@ class DeskServer(ToyServer):
                 what = "busy"
             if what == "502":
                 return HttpResponse(502, {}, b"{}")
-            if what is not None and what != "late":
+            if what is not None:
                 return HttpResponse(200, {}, orjson.dumps({"code": what, "after": 0.7}))
         return HttpResponse(200, {}, orjson.dumps(self._done(path, key, asked)))
 

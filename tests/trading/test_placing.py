@@ -1,4 +1,4 @@
-"""Placing orders: one request, and one certain outcome or a stated unknown one that is looked up."""
+"""Placing orders: one request, one certain outcome or a stated unknown one that is looked up."""
 
 from __future__ import annotations
 
@@ -317,9 +317,7 @@ def test_what_breaks_a_rule_is_refused_before_a_byte_leaves(
 
 
 @scenario
-async def test_a_price_outside_the_band_is_sent_where_that_is_wanted_and_the_moved_one_is_told() -> (
-    None
-):
+async def test_a_price_outside_the_band_is_sent_where_wanted_and_the_moved_one_is_told() -> None:
     """E5 (iii)."""
     async with world(outside_band="send") as seen:
         live = await seen.account.place(buy(price="250"))
@@ -344,7 +342,7 @@ def test_an_account_that_cannot_trade_so_is_refused_before_the_first_order(what:
         else:
             server.trade = ["linear"]
         async with world(server=server) as seen:
-            with pytest.raises(AccountUnsupported, match="upgrade|permission"):
+            with pytest.raises(AccountUnsupported, match=r"upgrade|permission"):
                 await seen.account.place(buy())
             assert not placements(seen)
 
