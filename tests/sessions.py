@@ -15,7 +15,7 @@ from ccrs_core import (
     Patience,
     Subscription,
 )
-from ccrs_core.connections.effects import Effect, Send
+from ccrs_core.connections.effects import Begun, Effect, Send
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.session import Session
 from tests.toy import ToyCodec, instrument
@@ -57,7 +57,7 @@ class Exchange:
                 if effect.request_id is not None:
                     self.session.sent(effect.request_id, self.now)
                 self.answer(frame)
-            else:
+            elif not isinstance(effect, Begun):
                 self.told.append(effect)
 
     def answer(self, frame: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from ccrs_core.model.events import (
 )
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Interest
+from ccrs_core.requests.exchange_clock import ExchangeClock
 from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.requests.requester import Requester
 from ccrs_core.topics.delivery import Delivery
@@ -210,6 +211,7 @@ class Client(_Questions, _Accounts, Openable):
             undo.push_async_callback(transport.aclose)
             context = self._new_context(transport)
             self._requester = Requester(context, self._accounts.get(DEFAULT))
+            self._requester.clock = ExchangeClock(self._requester, context)
             self._shared = self._new_shared(context)
             for made in self._shared.paths.made:
                 undo.push_async_callback(made.aclose)
@@ -279,6 +281,7 @@ class Client(_Questions, _Accounts, Openable):
         tokens = self._tokens.get(account.name)
         if tokens is None:
             requester = Requester(self._opened().context, account)
+            requester.clock = self._ready().clock
             tokens = Tokens(self._opened().context, requester)
             self._tokens[account.name] = tokens
         return await tokens.get(route)

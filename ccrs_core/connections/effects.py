@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from ccrs_core.contract.codec import Data, LoginRefused, Outbound, Unchanged
+from ccrs_core.contract.codec import Data, EntryReply, LoginRefused, Outbound, Unchanged
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.events import Reason
 
@@ -94,6 +94,11 @@ class Answered:
 
 
 @attrs.frozen
+class Begun:
+    """The connection is open, logged in for where need be: what is to be sent can be."""
+
+
+@attrs.frozen
 class Replace:
     """The exchange will end this connection: open another one before that."""
 
@@ -119,6 +124,8 @@ Effect = (
     | Unreadable
     | Unanswered
     | Answered
+    | Begun
+    | EntryReply
     | Replace
     | Close
 )

@@ -19,6 +19,7 @@ from ccrs_core.contract.codec import (
     Closing,
     Codec,
     Data,
+    EntryReply,
     LeftOut,
     LoggedIn,
     LoginRefused,
@@ -31,7 +32,9 @@ from ccrs_core.contract.codec import (
 )
 from ccrs_core.contract.compression import inflate
 
-_CONTROL = frozenset({Lost, Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused})
+_CONTROL = frozenset(
+    {Lost, Ack, Refused, Reply, Alive, Pong, Closing, LoggedIn, LoginRefused, EntryReply}
+)
 _NOWHERE = -1
 
 

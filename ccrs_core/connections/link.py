@@ -21,6 +21,7 @@ from ccrs_core.connections.dialling import Dialler
 from ccrs_core.connections.effects import (
     Acknowledged,
     Answered,
+    Begun,
     Close,
     Counters,
     Effect,
@@ -37,9 +38,10 @@ from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.states import LinkState
 from ccrs_core.connections.trail import Trail
-from ccrs_core.connections.unread import UnreadLog, broken
+from ccrs_core.connections.unread import UnreadLog, broken, tell_unanswered
+from ccrs_core.contract.access import Access
 from ccrs_core.contract.accounts import Account
-from ccrs_core.contract.codec import Data, Outbound, Unchanged
+from ccrs_core.contract.codec import Data, EntryReply, Outbound, Unchanged
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import (
     AuthError,
@@ -51,7 +53,7 @@ from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import Connection, serve
 from ccrs_core.transport.masking import shown_url
-from ccrs_core.transport.outbox import Outbox
+from ccrs_core.transport.outbox import Made, Outbox
 from ccrs_core.transport.pace import hang_up
 from ccrs_core.transport.paths import Path
 
@@ -84,6 +86,8 @@ class Parent(Protocol):
     def unchanged(self, topic: str, now_ns: int) -> None: ...
     def unreadable(self, link: Link, effect: Unreadable, now_ns: int) -> None: ...
     def answered(self, link: Link, asked_at: float) -> None: ...
+    def begun(self, link: Link) -> None: ...
+    def entered(self, link: Link, reply: EntryReply, now_ns: int) -> None: ...
     def replacing(self) -> bool: ...
     def replace(self, link: Link, reason: str) -> None: ...
     def full_consumer(self) -> Consumer | None: ...
@@ -396,9 +400,13 @@ class Link:
                 self._unread.tell(effect, self.context.clock.monotonic())
                 self.shard.unreadable(self, effect, now_ns)
             case Unanswered(name, text):
-                self._tell_unanswered(name, text)
+                tell_unanswered(self.context, self.number, self.url, name, text)
             case Answered(asked_at):
                 self.shard.answered(self, asked_at)
+            case EntryReply():
+                self.shard.entered(self, effect, now_ns)
+            case Begun():
+                self.shard.begun(self)
             case Replace(reason):
                 self._replace(reason)
             case Close(reason, fatal):
@@ -422,21 +430,19 @@ class Link:
 
     # --- sending ---
 
+    def post(self, made: Made, urgent: bool) -> None:
+        """Send a frame that is made when it leaves."""
+        if self._outbox is not None:
+            self._outbox.post_made(made, urgent)
+
+    def access(self) -> Access:
+        """What leaves now can be signed with this."""
+        return self._dialler.access()
+
     def _sent(self, request_id: str) -> None:
         if self.session is not None:
             self.session.sent(request_id, self.context.clock.monotonic())
             self._rearm()
-
-    def _tell_unanswered(self, name: str, text: str) -> None:
-        log.warning("%s on connection %d to %s: %s", name, self.number, self.url, text)
-        self.context.hook(
-            "ccrs_request_unanswered",
-            exchange=self.context.exchange.name,
-            url=self.url,
-            number=self.number,
-            request=name,
-            text=text,
-        )
 
     # --- timers ---
 

@@ -38,7 +38,7 @@ class Signer:
         """What leaves now can be signed with this."""
         account = self.account
         return Access(
-            now_ms=self.context.clock.time_ns() // NS_PER_MS,
+            now_ms=self.context.now_ns() // NS_PER_MS,
             url=self.url,
             credentials=None if account is None else account.credentials,
             token=self.token,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ccrs_core.connections.effects import (
     Acknowledged,
+    Begun,
     Close,
     Counters,
     Effect,
@@ -32,6 +33,7 @@ from ccrs_core.contract.codec import (
     Ack,
     Closing,
     Codec,
+    EntryReply,
     LeftOut,
     LoggedIn,
     LoginRefused,
@@ -68,7 +70,7 @@ class Session(Wanted):
         runner: Runner,
         login_frame: Callable[[str], Outbound | None] | None = None,
     ) -> None:
-        self._codec = codec
+        self._codec = self.codec = codec
         self._max_silence = max_silence
         self._patience = patience
         self._login = Login(login_frame, patience.login)
@@ -88,6 +90,7 @@ class Session(Wanted):
             first=self._first,
         )
         self._requests = Outstanding()
+        self.new_request_id = self._requests.new_id
         self._frames = RequestFrames(codec, self._requests, topics_per_request, request_bytes)
         self._once = Once(codec, patience, self._requests.new_id)
         self._queue: list[str] = []
@@ -96,7 +99,6 @@ class Session(Wanted):
         self._unreadable: list[float] = []
         self.fell_silent = False
         """Whether it was given up for a topic that stayed silent."""
-        self.first_data_at: float | None = None
 
     # --- what the link asks for ---
 
@@ -109,10 +111,6 @@ class Session(Wanted):
     def probed_at(self) -> float:
         """When the exchange was last asked what it answers at once."""
         return self._pings.probed_at
-
-    @property
-    def codec(self) -> Codec:
-        return self._codec
 
     def heard(self, at: float) -> None:
         """The connection was alive at a time, though nothing was received."""
@@ -131,6 +129,7 @@ class Session(Wanted):
         """Nothing is in the way any more."""
         self._logged_in = True
         effects += self._once.begin()
+        effects.append(Begun())
         self._flush(effects)
 
     def add(self, subscriptions: Iterable[Subscription]) -> list[Effect]:
@@ -266,8 +265,7 @@ class Session(Wanted):
 
     def _first(self, topic: WantedTopic, now: float) -> None:
         topic.first(now)
-        if self.first_data_at is None:
-            self.first_data_at = now
+        self.useful(now)
 
     def _undecodable(
         self, cause: Exception, frame: bytes, now: float, effects: list[Effect]
@@ -311,7 +309,10 @@ class Session(Wanted):
                 self._close(f"login refused: {text} (code {code})", effects, fatal)
             case Pong(request_id):
                 self._pings.answered(request_id, effects)
+            case EntryReply():
+                effects.append(message)
             case Closing(reason):
+                self._closing = True
                 effects.append(Replace(reason))
             case _:
                 pass

@@ -24,6 +24,7 @@ from ccrs_core.connections.session import Session
 from ccrs_core.connections.shared import Shared
 from ccrs_core.connections.trail import Trail
 from ccrs_core.contract.accounts import Account
+from ccrs_core.contract.codec import EntryReply
 from ccrs_core.contract.exchange import Route, SequenceScope
 from ccrs_core.errors import SubscriptionRefused
 from ccrs_core.model.events import Reason
@@ -323,6 +324,12 @@ class Shard:
     def answered(self, link: Link, asked_at: float) -> None:
         """What the exchange had sent on a connection before it was asked at a time has arrived."""
         self.doubts.answered(link, asked_at)
+
+    def begun(self, link: Link) -> None:
+        """A connection subscribes by itself, once it can."""
+
+    def entered(self, link: Link, reply: EntryReply, now_ns: int) -> None:
+        """Nobody has asked here."""
 
     def unchanged(self, name: str, now_ns: int) -> None:
         """A topic says that what is known still holds."""

@@ -9,6 +9,7 @@ import orjson
 from ccrs_core.connections.effects import Unreadable
 from ccrs_core.contract.codec import Codec
 from ccrs_core.errors import DecodeError
+from ccrs_core.transport.context import Context
 
 log = logging.getLogger("ccrs.connections")
 
@@ -62,3 +63,16 @@ class UnreadLog:
             else:
                 self._told[topics] = now
         log.log(level, "unreadable %s on %s: %s", what, self._where, effect.error)
+
+
+def tell_unanswered(context: Context, number: int, url: str, name: str, text: str) -> None:
+    """What a connection was to ask for once wasn't granted: tell listeners and the log."""
+    log.warning("%s on connection %d to %s: %s", name, number, url, text)
+    context.hook(
+        "ccrs_request_unanswered",
+        exchange=context.exchange.name,
+        url=url,
+        number=number,
+        request=name,
+        text=text,
+    )

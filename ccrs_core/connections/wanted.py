@@ -112,8 +112,22 @@ class Wanted:
         self._topics: dict[str, WantedTopic] = {}
         self._logged_in = logged_in
         self._closed = False
+        self._closing = False
+        """Whether the exchange has announced its end."""
         self.paused = False
         """Whether nothing is read at present."""
+        self.first_data_at: float | None = None
+        """When it first brought what it is there for."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can leave on it, and are taken."""
+        return self._logged_in and not self._closing and not self._closed
+
+    def useful(self, now: float) -> None:
+        """It brings what it is there for."""
+        if self.first_data_at is None:
+            self.first_data_at = now
 
     @property
     def topics(self) -> Mapping[str, TopicState]:

@@ -383,11 +383,13 @@ class Requester:
         self._check_in_time(page)
         called_ns = clock.time_ns()
         try:
-            with leaving(leaves):
+            with leaving(leaves) as departure:
                 response = await self._context.transport.request(base_url, http)
         except BaseException as error:
             nothing = _left_nothing(error)
-            if passage.sent_ns is None and not nothing:
+            if passage.sent_ns is None and departure.watched:
+                nothing = nothing or not isinstance(error, Exception)
+            elif passage.sent_ns is None and not nothing:
                 left(called_ns)  # a transport that doesn't tell when
             if page.request.idempotent or nothing or not isinstance(error, Exception):
                 raise

@@ -6,27 +6,42 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_LEAVES: ContextVar[Callable[[], None] | None] = ContextVar("leaves", default=None)
+
+class Departure:
+    """One request's."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call = call
+        self.watched = False
+        """Whether the transport tells: as long as it hasn't called, nothing has left."""
+
+
+_DEPARTURE: ContextVar[Departure | None] = ContextVar("departure", default=None)
 
 
 @contextmanager
-def leaving(call: Callable[[], None]) -> Iterator[None]:
+def leaving(call: Callable[[], None]) -> Iterator[Departure]:
     """While this lasts, transports call it right before the first byte of a request leaves; what it
     raises keeps the request from leaving, and is raised by them."""
-    token = _LEAVES.set(call)
+    departure = Departure(call)
+    token = _DEPARTURE.set(departure)
     try:
-        yield
+        yield departure
     finally:
-        _LEAVES.reset(token)
+        _DEPARTURE.reset(token)
 
 
 def about_to_leave() -> Callable[[], None] | None:
-    """What a transport is to call then, if anything."""
-    return _LEAVES.get()
+    """What a transport is to call then, if anything; who asks for it will."""
+    departure = _DEPARTURE.get()
+    if departure is None:
+        return None
+    departure.watched = True
+    return departure.call
 
 
 def leaves_now() -> None:
     """For transports whose requests leave as they are made."""
-    call = _LEAVES.get()
+    call = about_to_leave()
     if call is not None:
         call()

@@ -137,7 +137,8 @@ class HttpTransport:
         target = _parsed(f"{base_url}{request.path}" + (f"?{query}" if query else ""))
         where = f"{request.method} {_where(base_url)}{request.path}"
         tried: list[aiohttp.ClientRequest] = []
-        leaves = about_to_leave()
+        # Without that method nobody can tell when one leaves.
+        leaves = about_to_leave() if hasattr(aiohttp.ClientRequest, "send") else None
 
         async def note(
             made: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -332,7 +333,9 @@ class HttpConnection:
     def _check_open(self) -> None:
         if self._ended is not None:
             reason, code = self._ended
-            raise ConnectionLost(f"can't send: {reason}", code)
+            error = ConnectionLost(f"can't send: {reason}", code)
+            error.nothing_sent = True
+            raise error
 
     async def close(self, code: int = 1000) -> None:
         try:

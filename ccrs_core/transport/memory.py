@@ -168,7 +168,9 @@ class MemoryConnection:
 
     async def send(self, frame: Outbound) -> None:
         if self._peer._lost is not None:
-            raise ConnectionLost("can't send: the connection has ended")
+            error = ConnectionLost("can't send: the connection has ended")
+            error.nothing_sent = True
+            raise error
         self._server.received(self._peer, frame)
 
     async def ping(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import attrs
 
@@ -19,11 +20,30 @@ from ccrs_core.transport.pace import Deadline
 log = logging.getLogger("ccrs.connections")
 
 
+class Made(Protocol):
+    """A frame that is made when it leaves."""
+
+    @property
+    def void(self) -> bool:
+        """Whether it isn't to leave any more."""
+
+    def make(self) -> Outbound | None:
+        """The frame, which leaves now; None where it isn't to."""
+
+    def unwritten(self, why: str) -> None:
+        """It was made, but for certain nothing of it has left."""
+
+
 @attrs.frozen
 class _Waiting:
     frame: Outbound | None
     request_id: str | None
     signed: bool
+    made: Made | None = None
+
+    @property
+    def void(self) -> bool:
+        return self.made is not None and self.made.void
 
 
 class Outbox:
@@ -63,8 +83,15 @@ class Outbox:
     def post(self, frame: Outbound | None, request_id: str | None, signed: bool) -> None:
         """Send a frame in its turn; None is a protocol-level ping. What has no request id goes
         first; what is ``signed`` already goes as it is."""
-        waiting = _Waiting(frame, request_id, signed)
-        if request_id is None:
+        self._post(_Waiting(frame, request_id, signed), request_id is None)
+
+    def post_made(self, made: Made, urgent: bool) -> None:
+        """Send a frame that is made when it leaves: in its turn, or before others that aren't
+        urgent."""
+        self._post(_Waiting(None, None, True, made), urgent)
+
+    def _post(self, waiting: _Waiting, urgent: bool) -> None:
+        if urgent:
             self._urgent.append(waiting)
             self._news.set()
         else:
@@ -88,6 +115,9 @@ class Outbox:
         """Whose turn it is, once the budgets allow it."""
         while self._urgent or self._others:
             queue = self._urgent or self._others
+            if queue[0].void:
+                queue.popleft()
+                continue
             windows = self._budgets if self._urgent else (*self._requests, *self._budgets)
             wait = take_all(windows)
             if not wait:
@@ -103,14 +133,23 @@ class Outbox:
         connection = self._connection
         try:
             while (waiting := await self._next()) is not None:
-                frame = waiting.frame
-                if frame is not None and not waiting.signed:
-                    frame = self._sign(frame)
-                async with Deadline(self._timeout):
+                frame, made = waiting.frame, waiting.made
+                if made is not None:
+                    frame = made.make()
                     if frame is None:
-                        await connection.ping()
-                    else:
-                        await connection.send(frame)
+                        continue
+                elif frame is not None and not waiting.signed:
+                    frame = self._sign(frame)
+                try:
+                    async with Deadline(self._timeout):
+                        if frame is None:
+                            await connection.ping()
+                        else:
+                            await connection.send(frame)
+                except TransportError as error:
+                    if made is not None and error.nothing_sent:
+                        made.unwritten(str(error))
+                    raise
                 if waiting.request_id is not None:
                     self._sent(waiting.request_id)
         except (TransportError, TimeoutError) as error:
