@@ -187,6 +187,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.accounts import Position as Position
     from ccrs_core.model.accounts import PositionMode as PositionMode
     from ccrs_core.model.accounts import PriceBand as PriceBand
+    from ccrs_core.model.accounts import Profit as Profit
     from ccrs_core.model.accounts import Synced as Synced
     from ccrs_core.model.events import AccountData as AccountData
     from ccrs_core.model.events import AnyEvent as AnyEvent
@@ -369,7 +370,7 @@ _HOME = {
         "model.accounts": (
             "AccountEvent AccountInfo Adjustment AdjustmentKind BudgetLeft FeeRate Income "
             "IncomeKind LedgerConflict Margin MarginCall MarginMode Permissions Position "
-            "PositionMode PriceBand Synced"
+            "PositionMode PriceBand Profit Synced"
         ),
         "model.order_requests": (
             "Exit OrderRequest OrderType PositionSide SelfTradePrevention TimeInForce Trigger "

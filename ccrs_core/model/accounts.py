@@ -70,6 +70,31 @@ class Position(Event):
     native: Mapping[str, str] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True)
+class Profit:
+    """What fills have earned of one instrument (and side, in hedge mode) since the ledger began, by
+    average cost: what closes a position realises the difference to the average price of what is
+    open; of inverse contracts that is the harmonic one. Fees aren't in ``realised``; of spot, sizes
+    are what was bought and sold, whatever was paid of it as a fee."""
+
+    exchange: str
+    account: str
+    symbol: str
+    side: PositionSide
+    asset: str
+    """What ``realised`` is in."""
+    size: Decimal
+    """What opening, fills and adjustments add up to: above zero long, below short."""
+    entry_price: Decimal | None
+    """The average price of that; None where it is zero."""
+    realised: Decimal
+    fees: tuple[tuple[str, Decimal], ...]
+    """Paid (above zero) by asset."""
+    out_of_order: int = 0
+    """Fills that became known so late that ``realised`` may have them at another place than they
+    had."""
+
+
 class IncomeKind(enum.StrEnum):
     """What money came or went for."""
 

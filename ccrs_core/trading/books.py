@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ccrs_core.model.accounts import LedgerConflict
+from ccrs_core.model.accounts import Adjustment, LedgerConflict
 from ccrs_core.model.constructors import fast_constructor
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import OrderUpdate
@@ -71,6 +71,16 @@ class Books:
         entry = Entry(self.next_number(), event, key, order)
         if key:
             self.seen.add(entry)
+        draft.entries.append(entry)
+
+    def note(self, draft: Draft, number: int, event: Any) -> None:
+        """Something is so now, as told under a number that was drawn for it."""
+        draft.entries.append(Entry(number, event))
+
+    def adjust(self, draft: Draft, adjustment: Adjustment) -> None:
+        """Tell what isn't explained, under the number that was drawn for it."""
+        entry = Entry(adjustment.number, adjustment, f"adjustment {adjustment.adjustment_id}")
+        self.seen.add(entry)
         draft.entries.append(entry)
 
     # --- orders ---

@@ -16,6 +16,7 @@ from ccrs_core.model.units import PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
+from ccrs_core.trading.figures import Figures
 from ccrs_core.trading.order_state import (
     Conflict,
     Facts,
@@ -36,8 +37,9 @@ _evolve_fill = fast_evolve(Fill)
 class Intake:
     """Takes reports into an account's books."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, figures: Figures) -> None:
         self._books = books
+        self._figures = figures
 
     def take_order(self, report: OrderReport, draft: Draft, known: Known) -> None:
         instrument = self._books.find(report.market, report.native)
@@ -165,6 +167,7 @@ class Intake:
         entry = Entry(number, fill, key, record.key)
         self._books.seen.add(entry)
         draft.entries.append(entry)
+        self._figures.filled(fill, instrument, draft)
         if order is None:
             record.facts = with_fill(record.facts, size, value, report.fee, fee_asset)
             self._books.keep(record, draft, time_ns)
@@ -215,6 +218,7 @@ class Intake:
         entry = Entry(before.number, _evolve_fill(fill, fee), before.key, before.order)
         self._books.seen.add(entry)
         draft.rows[before.key] = entry
+        self._figures.fee_learned(fill, fee_asset, report.fee, draft)
         record = self._books.known_order(fill.symbol, fill.exchange_order_id, "", draft)
         if record is None:
             return

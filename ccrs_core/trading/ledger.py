@@ -9,6 +9,7 @@ alone, and where a report may be of that, it isn't taken before the store was as
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -23,19 +24,25 @@ from ccrs_core.errors import (
     RateLimited,
     UsageError,
 )
+from ccrs_core.model.accounts import Position, Profit
+from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.order_requests import OrderRequest
+from ccrs_core.model.order_requests import OrderRequest, PositionSide
 from ccrs_core.model.orders import Order, OrderState, Origin, Times
 from ccrs_core.model.reports import (
     EarlyFillReport,
     FillReport,
+    IncomeReport,
+    MarginCallReport,
     OrderReport,
+    PositionReport,
     Report,
     StrangeReport,
 )
 from ccrs_core.trading import order_state
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import NOTHING, Change, Draft
+from ccrs_core.trading.figures import Figures
 from ccrs_core.trading.intake import Intake
 from ccrs_core.trading.order_state import Conflict, Facts
 from ccrs_core.trading.own_units import contract_of
@@ -72,12 +79,17 @@ class Ledger:
         self.account = account
         self._books = Books(exchange, account, find, recent)
         self._cursors: dict[str, int] = {}
-        intake = Intake(self._books)
+        self._figures = Figures(self._books)
+        intake = Intake(self._books, self._figures)
         self._takers: dict[type[Any], Callable[[Any, Draft, Known], None]] = {
             OrderReport: intake.take_order,
             FillReport: intake.take_fill,
             EarlyFillReport: intake.take_early,
             StrangeReport: intake.take_strange,
+            PositionReport: self._figures.positions.take,
+            Balance: self._figures.money.take,
+            IncomeReport: self._figures.take_income,
+            MarginCallReport: self._figures.take_margin_call,
         }
         self._take_order = intake.take_order
 
@@ -90,6 +102,7 @@ class Ledger:
         """Begin with what a store holds. Orders that were PLANNED or SENT may have left: whoever
         restores has to find out (:meth:`unknown`)."""
         self._books.restore(stored)
+        self._figures.restore(stored)
         self._cursors = {each.key: each.value for each in stored.cursors}
 
     # --- own orders: what this side knows ---
@@ -277,6 +290,73 @@ class Ledger:
         for report in reports:
             takers[type(report)](report, draft, known)
         return draft.change()
+
+    # --- positions and money ---
+
+    def flat(
+        self,
+        market: Market,
+        listed: Collection[tuple[str, PositionSide]],
+        at_ns: int,
+        now_ns: int,
+        *,
+        settle: str = "",
+    ) -> Change:
+        """A whole list of a market's positions (of a settlement asset), as of ``at_ns`` by the
+        exchange's clock, has only these symbols and sides: all others are flat."""
+        draft = Draft(now_ns)
+        self._figures.positions.flat(market, listed, at_ns, draft, settle)
+        return draft.change()
+
+    def unverified(self, market: Market, now_ns: int, *, settle: str = "") -> Change:
+        """The positions of a market couldn't be read, or not all: what is shown is the last word on
+        them."""
+        draft = Draft(now_ns)
+        self._figures.positions.unverified(market, draft, settle)
+        return draft.change()
+
+    def nothing_else(self, listed: Collection[str], at_ns: int, now_ns: int) -> Change:
+        """A whole list of balances, as of ``at_ns`` by the exchange's clock, has only these assets:
+        there is nothing of all others."""
+        draft = Draft(now_ns)
+        self._figures.money.gone(listed, at_ns, draft)
+        return draft.change()
+
+    def judge(self, before_ns: int, now_ns: int) -> Change:
+        """All fills and income until ``before_ns`` (by the exchange's clock) are in the ledger:
+        tell, as adjustments, what they don't explain of positions and balances from before then,
+        each difference once. To be called after each whole reconciliation."""
+        draft = Draft(now_ns)
+        self._figures.judge(before_ns, draft)
+        return draft.change()
+
+    def save(self, now_ns: int) -> Change:
+        """Positions and balances as they are, for the store; as when the account is left. (The
+        ledger stores them now and then by itself, and makes them up from the entries since.)"""
+        draft = Draft(now_ns)
+        self._figures.save(draft)
+        return draft.change()
+
+    def positions(self) -> list[Position]:
+        """All that aren't flat, by the exchange's last word."""
+        return self._figures.positions.shown()
+
+    def position(self, symbol: str, side: PositionSide = PositionSide.NET) -> Position | None:
+        """The exchange's last word on one, also where it is flat; None where there was none."""
+        return self._figures.positions.one(symbol, side)
+
+    def explained(self, symbol: str, side: PositionSide = PositionSide.NET) -> Decimal:
+        """The size that opening, fills and adjustments of a position add up to. (Of spot: what was
+        bought and sold.)"""
+        return self._figures.positions.explained(symbol, side)
+
+    def profit(self, symbol: str, side: PositionSide = PositionSide.NET) -> Profit | None:
+        """What an instrument has earned; None where the ledger has nothing of it."""
+        return self._figures.positions.profit(symbol, side)
+
+    def balances(self) -> list[Balance]:
+        """Of all assets of which there is something, by the exchange's last word."""
+        return self._figures.money.shown()
 
     # --- cursors ---
 

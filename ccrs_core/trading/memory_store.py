@@ -8,15 +8,19 @@ from collections.abc import Collection, Iterable, Sequence
 import attrs
 
 from ccrs_core.errors import EntryKnown, StoreFailed, StoreInUse
+from ccrs_core.model.accounts import Income
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.trading.store import (
+    FIGURES,
     Acknowledged,
+    BalanceRow,
     Cursor,
     Entry,
     Known,
     LedgerName,
     NoOrder,
     OrderRow,
+    PositionRow,
     Row,
     Stored,
     Wanted,
@@ -41,6 +45,8 @@ class MemoryStore:
         self._ids: dict[tuple[str, str], set[str]] = {}
         """Keys of orders by symbol and either id."""
         self._of_order: dict[str, list[int]] = {}
+        self._positions: dict[str, PositionRow] = {}
+        self._balances: dict[str, BalanceRow] = {}
         self._cursors: dict[str, Cursor] = {}
         self._acknowledged: dict[str, Acknowledged] = {}
 
@@ -65,9 +71,18 @@ class MemoryStore:
             orders=(*(row for row in rows if not row.settled), *settled[:recent]),
             entries=tuple(keyed[:recent]),
             forgotten_ns=max(forgotten, default=0),
+            positions=tuple(self._positions.values()),
+            balances=tuple(self._balances.values()),
+            moves=self._moves(),
             cursors=tuple(self._cursors.values()),
             acknowledged=tuple(self._acknowledged.values()),
         )
+
+    def _moves(self) -> tuple[Entry, ...]:
+        figures = self._cursors.get(FIGURES)
+        since = bisect_right(self._numbers, 0 if figures is None else figures.value)
+        entries = (self._entries[number] for number in self._numbers[since:])
+        return tuple(each for each in entries if isinstance(each.event, Fill | Income))
 
     async def commit(self, rows: Sequence[Row]) -> None:
         """See :class:`~ccrs_core.Store`."""
@@ -109,6 +124,10 @@ class MemoryStore:
                 for number in self._of_order.pop(key, ()):
                     self._entries[number] = attrs.evolve(self._entries[number], order=instead)
                     self._of_order.setdefault(instead, []).append(number)
+            case PositionRow(key=key):
+                self._positions[key] = row
+            case BalanceRow(asset=asset):
+                self._balances[asset] = row
             case Cursor(key=key):
                 self._cursors[key] = row
             case Acknowledged(consumer=consumer):

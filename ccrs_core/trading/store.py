@@ -13,9 +13,14 @@ from typing import Protocol
 
 import attrs
 
-from ccrs_core.model.accounts import AccountEvent
+from ccrs_core.model.accounts import AccountEvent, AdjustmentKind, Position
+from ccrs_core.model.events import Balance
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.trading.order_state import Facts
+from ccrs_core.trading.profit import ProfitState
+from ccrs_core.trading.tally import TallyState
 
 
 @attrs.frozen
@@ -96,8 +101,45 @@ class Acknowledged:
     number: int
 
 
-Row = Entry | OrderRow | NoOrder | Cursor | Acknowledged
+@attrs.frozen(kw_only=True)
+class PositionRow:
+    """One position, and what explains it."""
+
+    key: str
+    market: Market
+    symbol: str
+    side: PositionSide
+    base: str
+    settle: str
+    contract: Decimal | None
+    """As of :class:`OrderRow`."""
+    position: Position | None = None
+    """The exchange's last word on it."""
+    tally: TallyState = attrs.field(factory=TallyState)
+    profit: ProfitState = attrs.field(factory=ProfitState)
+    fees: tuple[tuple[str, Decimal], ...] = ()
+    hint: AdjustmentKind | None = None
+    """What the next difference is explained by."""
+
+
+@attrs.frozen(kw_only=True)
+class BalanceRow:
+    """What there is of one asset, and what explains it."""
+
+    asset: str
+    balance: Balance | None
+    tally: TallyState = attrs.field(factory=TallyState)
+    roundings: int = 0
+    """Entries since the anchor that may have been rounded."""
+
+
+Row = Entry | OrderRow | NoOrder | PositionRow | BalanceRow | Cursor | Acknowledged
 """What a store is given. Rows of the same key (an entry: number) replace each other."""
+
+
+FIGURES = "figures"
+"""The cursor up to whose number positions and balances are stored. (They are stored now and then,
+and made up to date from the entries after it.)"""
 
 
 # --- What is asked of a store ----------------------------------------------------------------
@@ -134,6 +176,11 @@ class Stored:
     """The newest ones that have a key."""
     forgotten_ns: int = 0
     """The newest time of settled orders and of entries with a key that are left out; 0: none is."""
+    positions: tuple[PositionRow, ...] = ()
+    balances: tuple[BalanceRow, ...] = ()
+    moves: tuple[Entry, ...] = ()
+    """Fills and income that aren't in ``positions`` and ``balances`` yet: those after the cursor
+    :data:`FIGURES`, oldest first."""
     cursors: tuple[Cursor, ...] = ()
     acknowledged: tuple[Acknowledged, ...] = ()
 

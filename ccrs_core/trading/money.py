@@ -1,0 +1,177 @@
+"""Balances and money that came or went: the exchange's figure is shown, entries explain it, the
+rest is told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+
+import attrs
+
+from ccrs_core.model.accounts import Adjustment, AdjustmentKind, Income
+from ccrs_core.model.events import Balance
+from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.orders import Fill
+from ccrs_core.model.units import PLAIN
+from ccrs_core.trading import keys
+from ccrs_core.trading.books import Books
+from ccrs_core.trading.change import Draft
+from ccrs_core.trading.store import BalanceRow, Known, Stored
+from ccrs_core.trading.tally import Move, Tally, Told
+
+ZERO = Decimal(0)
+_CRUMB = Decimal("0.00000001")
+"""What the exchange's rounding of one profit may come to."""
+
+
+class _Purse:
+    """One asset: the exchange's word on it, and what explains it."""
+
+    __slots__ = ("asset", "balance", "roundings", "tally")
+
+    def __init__(self, row: BalanceRow) -> None:
+        self.asset = row.asset
+        self.balance = row.balance
+        self.tally = Tally(row.tally)
+        self.roundings = row.roundings
+
+    def row(self) -> BalanceRow:
+        """What the store keeps of it."""
+        return BalanceRow(
+            asset=self.asset,
+            balance=self.balance,
+            tally=self.tally.state,
+            roundings=self.roundings,
+        )
+
+
+class Money:
+    """Of one account. Written by the ledger alone."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._purses: dict[str, _Purse] = {}
+        self._changed: set[str] = set()
+        """Assets of which the store doesn't have all."""
+
+    def restore(self, stored: Stored) -> None:
+        """Begin with what a store holds."""
+        self._purses = {row.asset: _Purse(row) for row in stored.balances}
+
+    def save(self, draft: Draft) -> None:
+        """The store has to have all that has changed."""
+        for asset in self._changed:
+            draft.rows[f"balance {asset}"] = self._purses[asset].row()
+        self._changed.clear()
+
+    @property
+    def longest(self) -> int:
+        """The most entries that one that has changed has to be stored with."""
+        return max((len(self._purses[each].tally.moves) for each in self._changed), default=0)
+
+    def _purse(self, asset: str) -> _Purse:
+        purse = self._purses.get(asset)
+        if purse is None:
+            purse = self._purses[asset] = _Purse(BalanceRow(asset=asset, balance=None))
+        self._changed.add(asset)
+        return purse
+
+    def filled(self, fill: Fill, base: str, settle: str, gain: Decimal) -> None:
+        """A fill moves money: of spot and of options what was traded and its price, else the profit
+        that it realises; and its fee."""
+        amounts: dict[str, Decimal] = {}
+        bought = fill.side is Side.BUY
+        if fill.market is Market.SPOT or fill.market is Market.OPTION:
+            if fill.value is not None:
+                amounts[settle] = -fill.value if bought else fill.value
+            if fill.market is Market.SPOT:
+                size = fill.size if bought else -fill.size
+                amounts[base] = PLAIN.add(amounts.get(base, ZERO), size)
+        elif gain:
+            amounts[settle] = gain
+            self._purse(settle).roundings += 1
+        if fill.fee is not None:
+            known = amounts.get(fill.fee_asset, ZERO)
+            amounts[fill.fee_asset] = PLAIN.subtract(known, fill.fee)
+        for asset, amount in amounts.items():
+            move = Move(fill.exchange_time_ns or 0, -1, fill.number, amount)
+            self._purse(asset).tally.move(move)
+
+    def fee_learned(self, fill: Fill, asset: str, fee: Decimal) -> None:
+        """The fee of a fill became known."""
+        move = Move(fill.exchange_time_ns or 0, -1, fill.number, -fee)
+        self._purse(asset).tally.move(move)
+
+    def came(self, income: Income) -> None:
+        """Money came or went."""
+        move = Move(income.exchange_time_ns or 0, -1, income.number, income.amount)
+        self._purse(income.asset).tally.move(move)
+
+    def take(self, balance: Balance, draft: Draft, known: Known) -> None:
+        """The exchange's word on what there is of an asset."""
+        time_ns = balance.exchange_time_ns
+        if time_ns is None:
+            time_ns = balance.received_time_ns
+        figure = balance.total if balance.wallet is None else balance.wallet
+        purse = self._purse(balance.asset)
+        if not purse.tally.tell(Told(figure, time_ns, -1)):
+            return
+        before = purse.balance
+        purse.balance = balance
+        if before is None or (before.total, before.available, before.wallet) != (
+            *(balance.total, balance.available, balance.wallet),
+        ):
+            self._books.tell(draft, balance)
+
+    def gone(self, listed: Collection[str], at_ns: int, draft: Draft) -> None:
+        """A whole list of balances has only these assets: there is nothing of all others."""
+        for purse in list(self._purses.values()):
+            known = purse.balance
+            if purse.asset in listed or known is None or not known.total:
+                continue
+            none = attrs.evolve(
+                known,
+                exchange_time_ns=at_ns,
+                received_time_ns=draft.now_ns,
+                total=ZERO,
+                available=None if known.available is None else ZERO,
+                wallet=None if known.wallet is None else ZERO,
+            )
+            self.take(none, draft, Known())
+
+    def judge(self, before_ns: int, draft: Draft) -> None:
+        """All entries until then are known: tell what they don't explain of figures from before."""
+        for purse in list(self._purses.values()):
+            tally = purse.tally
+            begun, anchor_ns, told = tally.begun, tally.anchor_ns, tally.told
+            if told is None or told.time_ns > before_ns:
+                continue
+            rest = tally.judge(before_ns, PLAIN.multiply(_CRUMB, Decimal(purse.roundings)))
+            purse.roundings = 0
+            self._changed.add(purse.asset)
+            if rest is None:
+                continue
+            kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
+            what = (kind.value, "balance", purse.asset, f"{rest:f}", str(anchor_ns))
+            self._books.adjust(
+                draft,
+                Adjustment(
+                    exchange=self._books.exchange,
+                    symbol="",
+                    exchange_time_ns=told.time_ns,
+                    received_time_ns=draft.now_ns,
+                    account=self._books.account,
+                    kind=kind,
+                    adjustment_id=keys.digest(*what, f"{told.figure:f}"),
+                    amount=rest,
+                    asset=purse.asset,
+                    number=self._books.next_number(),
+                ),
+            )
+
+    # --- reading ---
+
+    def shown(self) -> list[Balance]:
+        """Of all assets of which there is something."""
+        found = (purse.balance for purse in self._purses.values())
+        return [balance for balance in found if balance is not None and balance.total]

@@ -1,0 +1,360 @@
+"""Positions: the exchange's figure is shown, the ledger's fills explain it, the rest is told.
+
+Also what each has earned, by average cost (:mod:`ccrs_core.trading.profit`): of what is held of an
+instrument, spot included, since the ledger began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+import attrs
+
+from ccrs_core.model.accounts import Adjustment, AdjustmentKind, IncomeKind, Position, Profit
+from ccrs_core.model.constructors import fast_constructor
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.order_requests import PositionSide
+from ccrs_core.model.orders import Fill
+from ccrs_core.model.reports import PositionReport
+from ccrs_core.model.units import PLAIN
+from ccrs_core.trading import keys
+from ccrs_core.trading.books import Books
+from ccrs_core.trading.change import Draft
+from ccrs_core.trading.order_state import added
+from ccrs_core.trading.own_units import contract_of
+from ccrs_core.trading.profit import ProfitBook, Step
+from ccrs_core.trading.store import Known, PositionRow, Stored
+from ccrs_core.trading.tally import Move, Tally, Told
+
+ZERO = Decimal(0)
+_new_position = fast_constructor(Position)
+_HINTS = {
+    IncomeKind.DELIVERY: AdjustmentKind.DELIVERY,
+    IncomeKind.EXERCISE: AdjustmentKind.EXERCISE,
+    IncomeKind.INSURANCE: AdjustmentKind.INSURANCE,
+}
+"""What money that came explains a position's change by."""
+_FIGURES = tuple(
+    field.name
+    for field in attrs.fields(Position)
+    if field.name not in ("exchange_time_ns", "received_time_ns", "number", "native")
+)
+
+
+class _Holding:
+    """One position: the exchange's word on it, what explains it, and what it has earned."""
+
+    __slots__ = (
+        *("base", "contract", "fees", "hint", "key", "market", "position", "profit"),
+        *("settle", "side", "symbol", "tally"),
+    )
+
+    def __init__(self, row: PositionRow) -> None:
+        self.key = row.key
+        self.market = row.market
+        self.symbol = row.symbol
+        self.side = row.side
+        self.base = row.base
+        self.settle = row.settle
+        self.contract = row.contract
+        self.position = row.position
+        self.tally = Tally(row.tally)
+        self.profit = ProfitBook(row.contract, row.profit)
+        self.fees = row.fees
+        self.hint = row.hint
+
+    @property
+    def length(self) -> int:
+        """How many entries it has to be stored with."""
+        return len(self.tally.moves) + self.profit.steps
+
+    def row(self) -> PositionRow:
+        """What the store keeps of it."""
+        return PositionRow(
+            key=self.key,
+            market=self.market,
+            symbol=self.symbol,
+            side=self.side,
+            base=self.base,
+            settle=self.settle,
+            contract=self.contract,
+            position=self.position,
+            tally=self.tally.state,
+            profit=self.profit.state,
+            fees=self.fees,
+            hint=self.hint,
+        )
+
+
+class Moved(NamedTuple):
+    """What a fill has done to a position."""
+
+    base: str
+    settle: str
+    """Of its instrument."""
+    gain: Decimal
+    """By how much the realised profit has changed."""
+
+
+class Positions:
+    """Of one account. Written by the ledger alone."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._holdings: dict[str, _Holding] = {}
+        self._changed: set[str] = set()
+        """Keys of those that the store doesn't have as they are."""
+        self.fresh = False
+        """Whether there is one that the store has never had."""
+
+    def restore(self, stored: Stored) -> None:
+        """Begin with what a store holds."""
+        self._holdings = {row.key: _Holding(row) for row in stored.positions}
+
+    def save(self, draft: Draft) -> None:
+        """The store has to have all that has changed."""
+        for key in self._changed:
+            draft.rows[key] = self._holdings[key].row()
+        self._changed.clear()
+        self.fresh = False
+
+    @property
+    def longest(self) -> int:
+        """The most entries that one that has changed has to be stored with."""
+        return max((self._holdings[key].length for key in self._changed), default=0)
+
+    def _holding(self, instrument: Instrument, side: PositionSide) -> _Holding:
+        key = _key(instrument.symbol, side)
+        holding = self._holdings.get(key)
+        if holding is None:
+            holding = self._holdings[key] = _Holding(
+                PositionRow(
+                    key=key,
+                    market=instrument.market,
+                    symbol=instrument.symbol,
+                    side=side,
+                    base=instrument.base,
+                    settle=instrument.settle or instrument.quote,
+                    contract=contract_of(instrument),
+                )
+            )
+            self.fresh = True
+        return holding
+
+    def filled(self, fill: Fill, instrument: Instrument | None) -> Moved | None:
+        """One more fill. Without its instrument it must be of what is held already: of what isn't,
+        None is returned."""
+        holding = self._holdings.get(_key(fill.symbol, fill.position_side))
+        if holding is None:
+            if instrument is None:
+                return None
+            holding = self._holding(instrument, fill.position_side)
+        self._changed.add(holding.key)
+        signed = fill.size if fill.side is Side.BUY else -fill.size
+        time_ns = fill.exchange_time_ns or 0
+        sequence = -1 if fill.sequence is None else fill.sequence
+        if fill.fee is not None:
+            holding.fees = added(holding.fees, fill.fee_asset, fill.fee)
+        begun = True
+        if fill.market is not Market.SPOT:
+            holding.tally.move(Move(time_ns, sequence, fill.number, signed))
+            begun = holding.tally.begun
+        step = Step(time_ns, sequence, fill.number, signed, fill.price)
+        return Moved(holding.base, holding.settle, holding.profit.add(step, begun))
+
+    def fee_learned(self, fill: Fill, asset: str, fee: Decimal) -> None:
+        """The fee of a fill became known."""
+        holding = self._holdings.get(_key(fill.symbol, fill.position_side))
+        if holding is not None:
+            holding.fees = added(holding.fees, asset, fee)
+            self._changed.add(holding.key)
+
+    def hint(self, symbol: str, kind: IncomeKind) -> None:
+        """Money came that tells why a position changes otherwise than by fills."""
+        told = _HINTS.get(kind)
+        for side in PositionSide if told is not None else ():
+            holding = self._holdings.get(_key(symbol, side))
+            if holding is not None:
+                holding.hint = told
+                self._changed.add(holding.key)
+
+    def take(self, report: PositionReport, draft: Draft, known: Known) -> None:
+        """The exchange's word on a position."""
+        instrument = self._books.find(report.market, report.native)
+        if instrument is None:
+            draft.unplaced.append(report)
+            return
+        factor = instrument.base_per_native_contract
+        size = report.size if factor is None else PLAIN.multiply(report.size, factor)
+        position = Position(
+            exchange=self._books.exchange,
+            symbol=instrument.symbol,
+            exchange_time_ns=report.exchange_time_ns,
+            received_time_ns=report.received_time_ns,
+            account=self._books.account,
+            market=report.market,
+            side=report.side,
+            size=size,
+            settle=report.settle or instrument.settle or instrument.quote,
+            entry_price=report.entry_price,
+            mark_price=report.mark_price,
+            liquidation_price=report.liquidation_price,
+            leverage=report.leverage,
+            margin_mode=report.margin_mode,
+            initial_margin=report.initial_margin,
+            maintenance_margin=report.maintenance_margin,
+            unrealised_profit=report.unrealised_profit,
+            realised_profit=report.realised_profit,
+            native=report.native_fields,
+        )
+        self._told(self._holding(instrument, report.side), position, report.sequence, draft)
+
+    def _told(
+        self, holding: _Holding, position: Position, sequence: int | None, draft: Draft
+    ) -> None:
+        time_ns = position.exchange_time_ns
+        if time_ns is None:
+            time_ns = position.received_time_ns
+        told = Told(position.size, time_ns, -1 if sequence is None else sequence)
+        if not holding.tally.tell(told):
+            return
+        self._changed.add(holding.key)
+        known = holding.position
+        if known is None or any(getattr(known, f) != getattr(position, f) for f in _FIGURES):
+            number = self._books.next_number()
+            position = attrs.evolve(position, number=number)
+            self._books.note(draft, number, position)
+            holding.position = position
+        else:
+            holding.position = attrs.evolve(position, number=known.number)
+
+    def flat(
+        self,
+        market: Market,
+        listed: Collection[tuple[str, PositionSide]],
+        at_ns: int,
+        draft: Draft,
+        settle: str = "",
+    ) -> None:
+        """A whole list of a market's positions (of a settlement asset) has only these symbols and
+        sides: all others are flat."""
+        for holding in self._of(market, settle):
+            known = holding.position
+            if known is None or not known.size or (holding.symbol, holding.side) in listed:
+                continue
+            gone = Position(
+                exchange=self._books.exchange,
+                symbol=holding.symbol,
+                exchange_time_ns=at_ns,
+                received_time_ns=draft.now_ns,
+                account=self._books.account,
+                market=market,
+                side=holding.side,
+                size=ZERO,
+                settle=holding.settle,
+                leverage=known.leverage,
+                margin_mode=known.margin_mode,
+            )
+            self._told(holding, gone, None, draft)
+
+    def unverified(self, market: Market, draft: Draft, settle: str = "") -> None:
+        """The positions of a market couldn't be read: what is shown is the last word on them."""
+        for holding in self._of(market, settle):
+            known = holding.position
+            if known is not None and known.size and known.verified:
+                number = self._books.next_number()
+                holding.position = attrs.evolve(known, verified=False, number=number)
+                self._books.note(draft, number, holding.position)
+                self._changed.add(holding.key)
+
+    def _of(self, market: Market, settle: str) -> Iterable[_Holding]:
+        return [
+            holding
+            for holding in self._holdings.values()
+            if holding.market is market and settle in ("", holding.settle)
+        ]
+
+    def judge(self, before_ns: int, draft: Draft) -> None:
+        """All fills until then are known: tell what they don't explain of figures from before."""
+        for holding in list(self._holdings.values()):
+            tally = holding.tally
+            begun, anchor_ns, told = tally.begun, tally.anchor_ns, tally.told
+            if told is None or told.time_ns > before_ns:
+                continue
+            rest = tally.judge(before_ns)
+            if not begun or tally.anchor_ns != anchor_ns:
+                self._changed.add(holding.key)
+            if rest is not None:
+                assert holding.position is not None
+                kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
+                if begun and holding.hint is not None:
+                    kind = holding.hint
+                price = holding.position.entry_price if not begun else None
+                adjustment_id = keys.digest(
+                    *(kind.value, holding.key, f"{rest:f}", str(anchor_ns)),
+                    *(f"{told.figure:f}",),
+                )
+                number = self._books.next_number()
+                at = told.time_ns if begun else 0
+                holding.profit.add(Step(at, -1, number, rest, price))
+                holding.hint = None
+                self._books.adjust(
+                    draft,
+                    Adjustment(
+                        exchange=self._books.exchange,
+                        symbol=holding.symbol,
+                        exchange_time_ns=told.time_ns,
+                        received_time_ns=draft.now_ns,
+                        account=self._books.account,
+                        kind=kind,
+                        adjustment_id=adjustment_id,
+                        amount=rest,
+                        asset="",
+                        side=holding.side,
+                        number=number,
+                    ),
+                )
+
+    # --- reading ---
+
+    def shown(self) -> list[Position]:
+        """All that aren't flat."""
+        found = (holding.position for holding in self._holdings.values())
+        return [position for position in found if position is not None and position.size]
+
+    def one(self, symbol: str, side: PositionSide) -> Position | None:
+        """The exchange's last word on one; None where there was none."""
+        holding = self._holdings.get(_key(symbol, side))
+        return None if holding is None else holding.position
+
+    def explained(self, symbol: str, side: PositionSide) -> Decimal:
+        """What opening, fills and adjustments of one add up to."""
+        holding = self._holdings.get(_key(symbol, side))
+        if holding is None:
+            return ZERO
+        return holding.profit.held.size
+
+    def profit(self, symbol: str, side: PositionSide) -> Profit | None:
+        """What one has earned; None where the ledger has nothing of it."""
+        holding = self._holdings.get(_key(symbol, side))
+        if holding is None:
+            return None
+        book = holding.profit
+        return Profit(
+            exchange=self._books.exchange,
+            account=self._books.account,
+            symbol=symbol,
+            side=side,
+            asset=holding.settle,
+            size=book.held.size,
+            entry_price=book.entry_price,
+            realised=book.held.realised,
+            fees=holding.fees,
+            out_of_order=book.out_of_order,
+        )
+
+
+def _key(symbol: str, side: PositionSide) -> str:
+    return f"position {symbol} {side.value}"

@@ -1,0 +1,166 @@
+"""Whether the exchange's figure of something is explained by what the ledger knows of it.
+
+The figure is the exchange's, always. What the ledger has (fills, money that came or went) is added
+up from an anchor, a figure that was explained before. Figure and entries arrive in any order, so a
+difference says nothing by itself: it is judged only once the entries are known to be whole up to
+the time of the figure.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from decimal import Decimal
+from typing import NamedTuple
+
+from ccrs_core.model.units import NS_PER_SECOND, PLAIN
+
+ZERO = Decimal(0)
+_NEAR_NS = 5 * NS_PER_SECOND
+"""By how much the times of a figure and of the entries in it may differ."""
+_MOST = 4096
+"""Entries beyond which the oldest ones are added to the anchor."""
+
+
+class Move(NamedTuple):
+    """One entry, in the exchange's order."""
+
+    time_ns: int
+    sequence: int
+    number: int
+    amount: Decimal
+
+
+class Told(NamedTuple):
+    """The exchange's figure."""
+
+    figure: Decimal
+    time_ns: int
+    sequence: int
+    """-1 where it numbers none."""
+
+
+class TallyState(NamedTuple):
+    """What a store keeps of it."""
+
+    anchor: Decimal = ZERO
+    anchor_ns: int = 0
+    begun: bool = False
+    """Whether it is known what there was before the ledger began."""
+    moves: tuple[Move, ...] = ()
+    told: Told | None = None
+
+
+_NONE = TallyState()
+
+
+class Tally:
+    """One figure and its entries."""
+
+    __slots__ = ("anchor", "anchor_ns", "begun", "moves", "told")
+
+    def __init__(self, state: TallyState = _NONE) -> None:
+        self.anchor = state.anchor
+        self.anchor_ns = state.anchor_ns
+        self.begun = state.begun
+        self.moves = list(state.moves)
+        """Those since the anchor, or told so late that they aren't in it."""
+        self.told = state.told
+
+    @property
+    def state(self) -> TallyState:
+        """What a store keeps of it."""
+        return TallyState(self.anchor, self.anchor_ns, self.begun, tuple(self.moves), self.told)
+
+    def move(self, move: Move) -> None:
+        """One more entry, whenever it was."""
+        if not self.moves or move > self.moves[-1]:
+            self.moves.append(move)
+        else:
+            insort(self.moves, move)
+        if len(self.moves) > _MOST:
+            for each in self.moves[: _MOST // 2]:
+                self.anchor = PLAIN.add(self.anchor, each.amount)
+            del self.moves[: _MOST // 2]
+        if self.told is not None and _within(move, self.told):
+            self._explain()
+
+    def tell(self, told: Told) -> bool:
+        """The exchange's figure; False where a newer one is known already."""
+        known = self.told
+        if known is not None and not _newer(told, known):
+            return False
+        self.told = told
+        self._explain()
+        return True
+
+    def _explain(self) -> None:
+        """Move the anchor to the figure where the entries up to it explain it."""
+        if not self.begun or self.told is None:
+            return
+        cut = self._cut(self.told)
+        if PLAIN.add(self.anchor, _sum(self.moves[:cut])) == self.told.figure:
+            self._anchored(cut)
+
+    def _cut(self, told: Told) -> int:
+        """How many of the entries were before the figure."""
+        return sum(_within(each, told) for each in self.moves)
+
+    def _anchored(self, cut: int) -> None:
+        assert self.told is not None
+        self.anchor, self.anchor_ns, self.begun = self.told.figure, self.told.time_ns, True
+        del self.moves[:cut]
+
+    def judge(self, before_ns: int, crumb: Decimal = ZERO) -> Decimal | None:
+        """What isn't explained of the figure, if that was before a time up to which all entries are
+        known: the anchor is at the figure then. None where there is nothing to judge.
+
+        :param crumb: what rounding may come to: it is no difference.
+        """
+        told = self.told
+        if told is None or told.time_ns > before_ns:
+            return None
+        anchor = self.anchor
+        cut = self._cut(told)
+        rest = PLAIN.subtract(told.figure, PLAIN.add(anchor, _sum(self.moves[:cut])))
+        if self.begun and abs(rest) > crumb:
+            # Their times may differ a little: does it add up a few entries earlier or later?
+            for other in self._near(told.time_ns):
+                if PLAIN.add(anchor, _sum(self.moves[:other])) == told.figure:
+                    cut, rest = other, ZERO
+                    break
+        self._anchored(cut)
+        return None if abs(rest) <= crumb else rest
+
+    def _near(self, time_ns: int) -> list[int]:
+        """Places in the entries around a time, the nearest first."""
+        times = [each.time_ns for each in self.moves]
+        late = sum(each <= self.anchor_ns for each in times)  # told after their figure was
+        places = [
+            place
+            for place in range(late, len(times) + 1)
+            if (place == 0 or times[place - 1] <= time_ns + _NEAR_NS)
+            and (place == len(times) or times[place] >= time_ns - _NEAR_NS)
+        ]
+        middle = sum(each <= time_ns for each in times)
+        return sorted(places, key=lambda place: abs(place - middle))
+
+
+def _within(move: Move, told: Told) -> bool:
+    """Whether an entry was before a figure: by their numbers where both have one."""
+    if told.sequence >= 0 and move.sequence >= 0:
+        return move.sequence <= told.sequence
+    return move.time_ns <= told.time_ns
+
+
+def _newer(told: Told, known: Told) -> bool:
+    """Whether a figure isn't older than another: by their numbers where both have one."""
+    if told.sequence >= 0 and known.sequence >= 0 and told.sequence != known.sequence:
+        return told.sequence > known.sequence
+    return told.time_ns >= known.time_ns
+
+
+def _sum(moves: list[Move]) -> Decimal:
+    total = ZERO
+    for each in moves:
+        total = PLAIN.add(total, each.amount)
+    return total
