@@ -180,8 +180,8 @@ class MoneyTape:
 
 
 def line(entry: Entry) -> str:
-    """An entry as one line of JSON: ``kind`` is its class in lower case, numbers that aren't whole
-    are text."""
+    """An entry as one line of JSON: ``kind`` is its class in lower case (of a trade, which kind of
+    trade it was), numbers that aren't whole are text."""
 
     def spelled(value: Any) -> Any:
         match value:
