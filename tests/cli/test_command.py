@@ -79,6 +79,7 @@ def test_help_imports_no_command_and_no_plugin() -> None:
         (["replay", "bybit", "/no/such/file", "--speed", "fast"], "--speed"),
         (["record", "bybit", "BTC/USDT", "-o", "/no/such/folder/f"], "can't write"),
         (["emulator", "bybit", "--fault", "earthquake"], "no fault 'earthquake'"),
+        (["emulator", "bybit", "--account", "k"], "--account is KEY:SECRET"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_code_2(

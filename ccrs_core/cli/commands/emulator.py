@@ -20,6 +20,7 @@ from ccrs_core.model.instruments import Market, unified_symbol
 
 if TYPE_CHECKING:
     from ccrs_core.cli.live.counting import CountingServer
+    from ccrs_core.emulator import EmulatedExchange
 
 
 _REPORT_SECONDS = 0.5
@@ -99,6 +100,14 @@ _SETTINGS = {
     help="Such as drop,every=5,target=random; may be repeated. --fault help lists them.",
 )
 @click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="KEY:SECRET",
+    help="Open an account with play money for such a key; may be repeated. There always is one for "
+    "emulator:emulator.",
+)
+@click.option(
     "--replay",
     "recording",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -119,6 +128,7 @@ def command(
     rate: float,
     tls: bool,
     faults: Sequence[str],
+    accounts: Sequence[str],
     recording: Path | None,
     speed: float,
 ) -> None:
@@ -141,8 +151,23 @@ def command(
         start_ns=time.time_ns(),
         rebroadcast=None if recording is None else _rebroadcast(recording, speed),
     )
+    for account in accounts:
+        _open(venue, account)
     server = CountingServer(venue, host=host, port=port, tls=tls, faults=wanted)
     interrupts.run(_serve(server, exchange, recording))
+
+
+def _open(venue: EmulatedExchange, text: str) -> None:
+    """Open an account with play money, for a key and its secret."""
+    from ccrs_core.emulator import ApiKey
+
+    name, _, secret = text.partition(":")
+    if not name or not secret:
+        raise UsageError("--account is KEY:SECRET")
+    desk = venue.desk
+    if name not in desk.accounts:
+        desk.open_account(name)
+    desk.add_key(ApiKey(key=name, secret=secret, account=name))
 
 
 def _list_faults() -> None:

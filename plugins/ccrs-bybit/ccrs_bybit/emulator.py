@@ -14,7 +14,7 @@ from ccrs_bybit.emulator_entry import EntrySession
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT, listings
 from ccrs_bybit.emulator_private import PrivateSession
 from ccrs_bybit.emulator_private_rest import PrivateRest
-from ccrs_bybit.emulator_replies import failure
+from ccrs_bybit.emulator_replies import envelope, failure
 from ccrs_bybit.emulator_rest import Rest
 from ccrs_bybit.emulator_sessions import active_time
 from ccrs_bybit.emulator_streams import (
@@ -121,6 +121,10 @@ class BybitDialect(Dialect):
 
     def failure(self, status: int, now_ns: int) -> HttpResponse:
         return failure(status, now_ns)
+
+    def unclear(self, now_ns: int) -> HttpResponse | None:
+        # Seen where an order had been taken: https://github.com/bybit-exchange/pybit/issues/234
+        return envelope(10000, "Server Timeout", {}, self.venue.told_ns, {})
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         frame = json_object(raw)

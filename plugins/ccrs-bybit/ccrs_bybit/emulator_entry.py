@@ -13,7 +13,7 @@ from ccrs_bybit.emulator_listings import CATEGORIES
 from ccrs_bybit.emulator_orders import items
 from ccrs_bybit.emulator_sessions import Session
 from ccrs_bybit.emulator_signed import header_time, in_time
-from ccrs_core.emulator import Allowance, BadRequest, milliseconds
+from ccrs_core.emulator import Allowance, BadRequest, Frame, milliseconds
 
 if TYPE_CHECKING:
     from ccrs_bybit.emulator_trading import Trading
@@ -68,41 +68,44 @@ class EntrySession(Session):
         extra: dict[str, Any] = {}
         headers: Mapping[str, str] = {}
         code, text = 0, "OK"
+        told_ns = trading.venue.told_ns
         try:
-            operation, body = self._checked(request, now_ns)
+            named, body = self._checked(request, now_ns)
             assert self.key is not None
             account = trading.desk.accounts[self.key.account]
-            path = f"/v5/{operation.replace('.', '/')}"
+            path = f"/v5/{named.replace('.', '/')}"
             category = str(body["category"])
-            batch = operation.endswith("-batch")
+            batch = named.endswith("-batch")
             count = len(items(body)) if batch else 1
-            admission = trading.limits.admit(account.name, path, category, count, now_ns)
+            admission = trading.limits.admit(account.name, path, category, count, told_ns)
             headers = admission.headers
             if not admission.passed:
                 raise BadRequest(10006, "Too many visits!")
-            what = operation.removeprefix("order.").removesuffix("-batch")
+            what = named.removeprefix("order.").removesuffix("-batch")
             if batch:
                 result, extra = trading.orders.batch(what, account, body, admission.passed, now_ns)
             else:
                 result = getattr(trading.orders, what)(account, category, body, now_ns)
         except BadRequest as refused:
             code, text = int(refused.code), refused.text
-        self.say(
-            {
-                **self._named(request),
-                "retCode": code,
-                "retMsg": text,
-                "op": request.get("op", ""),
-                "data": result,
-                "retExtInfo": extra,
-                "header": {
-                    **headers,
-                    "Traceid": f"{self._rng.getrandbits(128):032x}",
-                    "Timenow": str(milliseconds(now_ns)),
-                },
-                "connId": self.id,
-            }
-        )
+        operation = request.get("op")
+        reply: dict[str, Any] = {
+            **self._named(request),
+            "retCode": code,
+            "retMsg": text,
+            "op": operation if isinstance(operation, str) else "",
+            "data": result,
+            "retExtInfo": extra,
+            "header": {
+                **headers,
+                "Traceid": f"{self._rng.getrandbits(128):032x}",
+                "Timenow": str(milliseconds(told_ns)),
+            },
+            "connId": self.id,
+        }
+        unclear = {**reply, "retCode": 10016, "retMsg": "Internal server error", "data": {}}
+        unclear["retExtInfo"] = {}
+        self.peer.answer(Frame.json(reply), reply["op"], Frame.json(unclear))
 
     def _checked(self, request: Mapping[str, Any], now_ns: int) -> tuple[str, Mapping[str, Any]]:
         """The operation and its argument.
@@ -124,7 +127,7 @@ class EntrySession(Session):
         self.trading.still_works(self.key, self.address, now_ns, writes=True)
         header = request.get("header")
         timestamp, window = header_time(header if isinstance(header, Mapping) else {})
-        in_time(timestamp, window, self.trading.clock(now_ns))
+        in_time(timestamp, window, self.trading.venue.told_ns)
         args = request.get("args")
         if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], Mapping):
             raise BadRequest(10001, "Params Error: args must hold one object")

@@ -73,6 +73,7 @@ class PrivateRest:
         if reads and request.body:
             return failure(403, now_ns)
         headers: dict[str, str] = {}
+        told_ns = self._trading.venue.told_ns
         try:
             key = self._key(request, address, now_ns)
             account = self._trading.desk.accounts[key.account]
@@ -81,8 +82,8 @@ class PrivateRest:
             result, extra = self._result(request, key, account, now_ns, headers)
         except BadRequest as refused:
             result = refused.result or {}
-            return envelope(refused.code, refused.text, result, now_ns, headers)
-        return envelope(0, "OK", result, now_ns, headers, extra)
+            return envelope(refused.code, refused.text, result, told_ns, headers)
+        return envelope(0, "OK", result, told_ns, headers, extra)
 
     def _known(self, path: str, reads: bool) -> bool:
         if reads:
@@ -93,7 +94,7 @@ class PrivateRest:
         said, trading = claim(request), self._trading
         if trading.desk.key(said.key) is None:
             raise BadRequest(10003, "API key is invalid.")
-        in_time(said.timestamp_ms, said.window_ms, trading.clock(now_ns))
+        in_time(said.timestamp_ms, said.window_ms, trading.venue.told_ns)
         return trading.proved(said.key, said.text, said.signature, address, now_ns)
 
     def _result(
@@ -107,7 +108,9 @@ class PrivateRest:
         path, trading = request.path, self._trading
 
         def admit(category: str, count: int = 1) -> int:
-            admission = trading.limits.admit(account.name, path, category, count, now_ns)
+            admission = trading.limits.admit(
+                account.name, path, category, count, trading.venue.told_ns
+            )
             headers.update(admission.headers)
             if not admission.passed:
                 raise BadRequest(TOO_MANY, TOO_MANY_TEXT)

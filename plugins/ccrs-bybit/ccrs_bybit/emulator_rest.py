@@ -72,19 +72,20 @@ class Rest:
         }
         if request.path.startswith(PREFIXES):
             return self._dialect.private.answer(request, address, now_ns)
-        endpoint = self._endpoints.get(request.path)
+        endpoint, told_ns = self._endpoints.get(request.path), self._dialect.venue.told_ns
         try:
             if endpoint is None or request.method != "GET":
                 return failure(404, now_ns)
             result = endpoint(BybitQuery(request), now_ns)
         except BadRequest as refused:
-            return envelope(refused.code, refused.text, refused.result or {}, now_ns, headers)
-        return envelope(0, "OK", result, now_ns, headers)
+            return envelope(refused.code, refused.text, refused.result or {}, told_ns, headers)
+        return envelope(0, "OK", result, told_ns, headers)
 
     # --- endpoints ---
 
     def _time(self, _: BybitQuery, now_ns: int) -> dict[str, Any]:
-        return {"timeSecond": str(now_ns // NS_PER_SECOND), "timeNano": str(now_ns)}
+        told_ns = self._dialect.venue.told_ns
+        return {"timeSecond": str(told_ns // NS_PER_SECOND), "timeNano": str(told_ns)}
 
     def _instruments(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category(CATEGORIES)

@@ -88,12 +88,13 @@ class Session(Visitor):
         return False
 
     def say(self, message: Mapping[str, Any], *, ack: bool = False) -> None:
-        self.peer.reply(Frame.json(message), ack=ack)
+        if message.get("op") == "auth":
+            self.peer.answer(Frame.json(message), "login")
+        else:
+            self.peer.reply(Frame.json(message), ack=ack)
 
     def _log_in(self, request: Mapping[str, Any], now_ns: int) -> None:
         if self.key is not None and self.again(request, now_ns):
-            return
-        if self.trading.silent_login():
             return
         try:
             self.key = self._proved(request.get("args"), now_ns)
@@ -112,6 +113,6 @@ class Session(Visitor):
                 raise BadRequest(10001, "Params Error")
         if not until.isdecimal():
             raise BadRequest(10001, "Params Error")
-        if int(until) <= milliseconds(self.trading.clock(now_ns)):
+        if int(until) <= milliseconds(self.trading.venue.told_ns):
             raise BadRequest(10004, "Params Error: request expired")
         return self.trading.proved(name, f"GET/realtime{until}", signature, self.address, now_ns)

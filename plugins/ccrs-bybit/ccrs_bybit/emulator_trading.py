@@ -258,14 +258,6 @@ class Trading:
 
     # --- what faults do ---
 
-    def clock(self, now_ns: int) -> int:
-        """The exchange's clock."""
-        return now_ns
-
-    def silent_login(self) -> bool:
-        """Whether a login is never answered."""
-        return False
-
     def lag_ns(self, path: str) -> int:
         """How much later than usual a list tells."""
-        return 0
+        return self.venue.lag_ns(f"/v5/{path}")

@@ -20,7 +20,7 @@ START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 
 
 def exchange(seed: int = 0, **limits: Any) -> EmulatedExchange:
-    limits.setdefault("user_limit_factor", None)
+    limits = {"user_limit_factor": None, "request_limit": None, **limits}
     return EmulatedExchange(BybitDialect(**limits), seed=seed, start_ns=START_NS)
 
 

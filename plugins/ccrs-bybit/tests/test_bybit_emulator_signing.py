@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import os
+import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -206,6 +208,16 @@ def test_a_key_that_expires_or_is_revoked_trades_no_more_over_a_living_socket() 
     assert entry.order("order.create", qty="0.01", **body)["retCode"] == 33004
 
 
+def signed_headers(query: str, key: str, secret: str) -> dict[str, str]:
+    ms = time.time_ns() // NS_PER_MS
+    return {
+        "X-BAPI-API-KEY": key,
+        "X-BAPI-TIMESTAMP": str(ms),
+        "X-BAPI-RECV-WINDOW": "5000",
+        "X-BAPI-SIGN": signature(secret, f"{ms}{key}5000{query}"),
+    }
+
+
 @pytest.mark.sockets
 def test_the_server_sees_the_query_as_it_was_sent() -> None:
     # A character that needs no escape is escaped: another query string of the same parameters.
@@ -213,14 +225,23 @@ def test_the_server_sees_the_query_as_it_was_sent() -> None:
 
     async def main() -> Any:
         async with EmulatorServer(BybitDialect(), seed=1) as server:
-            ms = time.time_ns() // NS_PER_MS
-            headers = {
-                "X-BAPI-API-KEY": "emulator",
-                "X-BAPI-TIMESTAMP": str(ms),
-                "X-BAPI-RECV-WINDOW": "5000",
-                "X-BAPI-SIGN": signature("emulator", f"{ms}emulator5000{query}"),
-            }
+            headers = signed_headers(query, "emulator", "emulator")
             request = Request(f"{server.url}{LISTS}?{query}", headers=headers)
             return await asyncio.to_thread(lambda: json.load(urlopen(request)))
 
     assert asyncio.run(main())["retCode"] == 0
+
+
+@pytest.mark.sockets
+def test_the_command_opens_accounts() -> None:
+    command = [sys.executable, "-m", "ccrs_core.cli", "emulator", "bybit"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, "--account", "mine:hidden"], stdout=pipe) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[3].decode()
+            headers = signed_headers("", "mine", "hidden")
+            with urlopen(Request(url + INFO, headers=headers)) as answer:
+                assert json.load(answer)["retCode"] == 0
+        finally:
+            process.terminate()
