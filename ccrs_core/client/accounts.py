@@ -23,6 +23,7 @@ from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.settings import AccountSettings, OnExit, OutsideBand
 from ccrs_core.trading.store import LedgerName, Store
 from ccrs_core.trading.taking import Natives
+from ccrs_core.transport.base import Discreet, Transport
 
 
 class _Accounts(ABC):
@@ -98,6 +99,7 @@ class _Accounts(ABC):
         exchange, context = self.exchange, shared.context
         trading = exchange.trading
         assert trading is not None
+        _hide(context.transport, holder.credentials)
         requester = Requester(context, holder, share=settings.budget_share)
         requester.clock = ExchangeClock(requester, context)
         keeping = shared.spawn(requester.clock.keep())
@@ -131,3 +133,11 @@ class _Accounts(ABC):
         """Those that are open still: their block should have ended before the client's."""
         open_ones = [each for each in self._held.values() if each.open]
         await asyncio.gather(*(each.aclose() for each in open_ones))
+
+
+def _hide(transport: Transport, credentials: Credentials) -> None:
+    """What records or shows what passes is to leave these out, wherever they turn up."""
+    if isinstance(transport, Discreet):
+        for secret in (credentials.key, credentials.secret, credentials.passphrase):
+            if secret:
+                transport.hide(secret)

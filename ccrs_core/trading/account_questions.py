@@ -15,7 +15,7 @@ from ccrs_core.contract.trading_requests import (
     SetMarginMode,
     SetPositionMode,
 )
-from ccrs_core.errors import SettingUnchanged, UsageError
+from ccrs_core.errors import OrderNotFound, SettingUnchanged, UsageError
 from ccrs_core.model.accounts import (
     BudgetLeft,
     FeeRate,
@@ -28,7 +28,7 @@ from ccrs_core.model.order_requests import Number, PositionSide, exact_number
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.model.reports import IncomeReport
 from ccrs_core.model.times import ALL, When, nanoseconds
-from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.lookup import find, look_up
 from ccrs_core.trading.parts import Parts
 
 
@@ -69,22 +69,30 @@ class AccountQuestions(ABC):
 
     # --- orders and fills ---
 
-    async def fetch_order(self, order_id: str) -> Order:
-        """Ask the exchange for an order of the ledger, and return it as it is known then.
+    async def fetch_order(self, order_id: str, *, symbol: str | None = None) -> Order:
+        """Ask the exchange for an order, and return it as it is known then.
 
-        :raises UsageError: where the ledger has no such order.
+        :param symbol: of one that the ledger doesn't have in memory: one that ended long ago, or
+            before the ledger began.
+        :raises UsageError: where the ledger has no such order, and no symbol is told.
         :raises OrderNotFound: where the exchange denies it at present, which proves nothing.
         """
-        from ccrs_core.errors import OrderNotFound
-
         parts = self._parts
         parts.check_alive()
         order = parts.ledger.order(order_id)
-        if order is None:
-            raise UsageError(f"account {self.name} has no order {order_id!r:.100} in its ledger")
-        if not await look_up(parts.context, order):
-            raise OrderNotFound("", f"{parts.exchange} shows no such order at present: {order}")
-        return parts.context.order(order_id)
+        if order is not None:
+            found, what = await look_up(parts.context, order), str(order)
+        elif symbol is not None:
+            instrument = await parts.context.instruments.find(symbol)
+            found, what = await find(parts.context, order_id, instrument), order_id
+        else:
+            raise UsageError(
+                f"account {self.name} has no order {order_id!r:.100} in its ledger: say its symbol"
+            )
+        now = parts.ledger.order(order_id)
+        if not found or now is None:
+            raise OrderNotFound("", f"{parts.exchange} shows no such order at present: {what}")
+        return now
 
     async def fetch_open_orders(
         self, *, symbol: str | None = None, market: Market | str | None = None

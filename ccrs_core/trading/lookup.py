@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ccrs_core.contract.trading_requests import GetOrder
-from ccrs_core.errors import Unsupported
+from ccrs_core.errors import InvalidRequest, Unsupported
+from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.context import AccountContext
 
@@ -32,4 +33,26 @@ async def look_up(context: AccountContext, order: Order, *, background: bool = F
         if report is not None:
             await context.take([report], backfilled=True)
             return True
+    return False
+
+
+async def find(context: AccountContext, order_id: str, instrument: Instrument) -> bool:
+    """Ask for an order that the ledger may not know, by whichever id it is; the ledger takes what
+    is said. False where the exchange denies both.
+
+    :raises CcrsError: where no answer comes.
+    """
+    ids = [{"exchange_order_id": order_id}]
+    if context.trading.client_ids.allows(order_id):
+        ids.insert(0, {"client_order_id": order_id})
+    for history in (False, True):
+        for each in ids:
+            request = GetOrder(instrument=instrument, history=history, **each)  # type: ignore[arg-type]
+            try:
+                report = await context.asks.read(request)
+            except (InvalidRequest, Unsupported):
+                continue  # no id of that kind looks so, or there is no such list
+            if report is not None:
+                await context.take([report], backfilled=True)
+                return True
     return False

@@ -1,0 +1,55 @@
+"""Orders that the ledger has never heard of are found by either id; keys are hidden from whoever
+shows what passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccrs_core import Credentials, OrderNotFound, OrderState, Origin, UsageError
+from ccrs_core.client.accounts import _hide
+from tests.trading.desk_server import DeskTransport
+from tests.trading.desk_world import client_of, new_server, world
+from tests.virtual import scenario
+
+
+def placed_elsewhere(link: str) -> dict[str, str]:
+    names = {"market": "spot", "native": "BTCUSD", "side": "buy", "type": "limit"}
+    return {**names, "link": link, "size": "1", "price": "90"}
+
+
+@scenario
+async def test_an_order_that_ended_before_the_ledger_began_is_found_by_either_id() -> None:
+    server = new_server()
+    ids = [server.place("key", placed_elsewhere(f"other{n}"))["id"] for n in range(2)]
+    for each in ids:
+        server.end("key", each)
+    async with world(server=server) as seen:
+        assert seen.account.order("other0") is None
+        by_theirs = await seen.account.fetch_order("other0", symbol="BTC/USD")
+        by_exchange = await seen.account.fetch_order(ids[1], symbol="BTC/USD")
+        for order in (by_theirs, by_exchange):
+            assert (order.state, order.origin) == (OrderState.CANCELED, Origin.OTHER)
+        assert by_exchange.client_order_id == "other1"
+        with pytest.raises(OrderNotFound, match="nowhere"):
+            await seen.account.fetch_order("nowhere", symbol="BTC/USD")
+        asked = len(server.calls)
+        with pytest.raises(UsageError, match="say its symbol"):
+            await seen.account.fetch_order("nowhere")
+        assert len(server.calls) == asked
+
+
+class Telltale(DeskTransport):
+    """Shows what passes, but for what it is told to hide."""
+
+    def hide(self, secret: str) -> None:
+        self.hidden = {*getattr(self, "hidden", ()), secret}
+
+
+@scenario
+async def test_the_keys_of_an_account_are_hidden_from_what_shows_what_passes() -> None:
+    async with client_of(new_server()) as (client, transport, _):
+        transport.__class__ = Telltale
+        keys = Credentials("key-of-b", "secret-of-b")
+        async with client.account("b", credentials=keys):
+            assert transport.hidden == {"key-of-b", "secret-of-b"}  # type: ignore[attr-defined]
+    _hide(DeskTransport(new_server()), keys)  # one that shows nothing
