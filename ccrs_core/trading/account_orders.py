@@ -17,6 +17,7 @@ from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.canceling import CancelOutcome, CancelResult, open_ones
 from ccrs_core.trading.checks import Amendment
+from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS
@@ -57,11 +58,8 @@ class AccountOrders(ABC):
         """
         if isinstance(which, LiveOrder):
             return which.now
-        identity = which
-        if isinstance(which, Order):
-            identity = which.exchange_order_id or which.client_order_id
-        assert isinstance(identity, str)
-        found = self._parts.ledger.order(identity) if identity else None
+        identity = Flights.key(which) if isinstance(which, Order) else which
+        found = self.order(identity) if identity else None
         if found is None:
             raise UsageError(f"account {self.name} has no order {identity!r:.100} in its ledger")
         return found
@@ -71,7 +69,7 @@ class AccountOrders(ABC):
     def newest(self, order: Order) -> Order:
         """What an order is now."""
         ledger = self._parts.ledger
-        return ledger.order(order.client_order_id or order.exchange_order_id) or order
+        return ledger.order(Flights.key(order)) or order
 
     async def changed(self, key: str) -> None:
         """Wait until an order of an id has changed, whatever about it.
@@ -240,7 +238,7 @@ class AccountOrders(ABC):
         if not own and CancelAll in parts.context.exchange.endpoints:
             markets = [wanted] if wanted is not None else list(parts.context.trading.features)
             for each in orders:
-                flight = parts.flights.get(each.client_order_id or each.exchange_order_id)
+                flight = parts.flights.get(Flights.key(each))
                 if flight is not None:
                     flight.withdraw_amends("its order is being canceled")
                     if flight.placing is not None:
@@ -278,8 +276,12 @@ class AccountOrders(ABC):
 
     def order(self, order_id: str) -> Order | None:
         """The order of a client id, or of an exchange's id; None where the ledger has none in
-        memory."""
-        return self._parts.ledger.order(order_id)
+        memory, or several of other programs."""
+        found = self._parts.ledger.order(order_id)
+        if found is not None:
+            return found
+        named = [each for each in self._parts.ledger.orders() if each.client_order_id == order_id]
+        return named[0] if len(named) == 1 and order_id else None
 
     def orders(
         self,
@@ -309,7 +311,7 @@ class AccountOrders(ABC):
         :raises UsageError: where the state is none that ends, or the order has ended otherwise.
         """
         parts, order = self._parts, self._order(which)
-        key = order.client_order_id or order.exchange_order_id
+        key = Flights.key(order)
         change = parts.ledger.settled(key, OrderState(state), text, parts.clock.time_ns())
         await parts.journal.commit(change)
         return self.newest(order)

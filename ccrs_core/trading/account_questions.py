@@ -42,6 +42,9 @@ class AccountQuestions(ABC):
     @abstractmethod
     def _parts(self) -> Parts: ...
 
+    @abstractmethod
+    def order(self, order_id: str) -> Order | None: ...
+
     async def _read(self, request: Request[T]) -> T:
         self._parts.check_alive()
         return await self._parts.context.asks.read(request)
@@ -79,7 +82,7 @@ class AccountQuestions(ABC):
         """
         parts = self._parts
         parts.check_alive()
-        order = parts.ledger.order(order_id)
+        order = self.order(order_id)
         if order is not None:
             found, what = await look_up(parts.context, order), str(order)
         elif symbol is not None:
@@ -89,7 +92,7 @@ class AccountQuestions(ABC):
             raise UsageError(
                 f"account {self.name} has no order {order_id!r:.100} in its ledger: say its symbol"
             )
-        now = parts.ledger.order(order_id)
+        now = self.order(order_id)
         if not found or now is None:
             raise OrderNotFound("", f"{parts.exchange} shows no such order at present: {what}")
         return now

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.model.orders import Order
+from ccrs_core.model.orders import Order, Origin
 from ccrs_core.trading.sending import Sending
 
 
@@ -41,8 +41,11 @@ class Flights:
 
     @staticmethod
     def key(order: Order) -> str:
-        """What an order is known by here."""
-        return order.client_order_id or order.exchange_order_id
+        """What an order is known by in the ledger: of own ones their client id, of others the
+        exchange's, as theirs may mean several."""
+        if order.origin is Origin.OWN:
+            return order.client_order_id or order.exchange_order_id
+        return order.exchange_order_id or order.client_order_id
 
     def of(self, key: str) -> Flight:
         """That of an order; call :meth:`landed` once nothing is under way."""

@@ -7,6 +7,8 @@ import pytest
 
 from ccrs_core import Credentials, OrderNotFound, OrderState, Origin, UsageError
 from ccrs_core.client.accounts import _hide
+from ccrs_core.trading.canceling import CancelResult
+from ccrs_core.trading.live_order import LiveOrder
 from tests.trading.desk_server import DeskTransport
 from tests.trading.desk_world import client_of, new_server, world
 from tests.virtual import scenario
@@ -53,3 +55,21 @@ async def test_the_keys_of_an_account_are_hidden_from_what_shows_what_passes() -
         async with client.account("b", credentials=keys):
             assert transport.hidden == {"key-of-b", "secret-of-b"}  # type: ignore[attr-defined]
     _hide(DeskTransport(new_server()), keys)  # one that shows nothing
+
+
+@scenario
+async def test_orders_of_other_programs_are_found_amended_and_canceled_as_own_ones_are() -> None:
+    server = new_server()
+    ids = [server.place("key", placed_elsewhere(f"other{n}"))["id"] for n in range(3)]
+    async with world(server=server) as seen:
+        account = seen.account
+        found = account.order("other0")
+        assert found is not None
+        assert found.exchange_order_id == ids[0]
+        amended = await account.amend("other0", price="91")
+        assert amended.exchange_order_id == ids[0]
+        assert (await account.cancel("other0")).order.exchange_order_id == ids[0]
+        assert (await LiveOrder(account, found).ended(timeout=5)).state is OrderState.CANCELED
+        assert (await account.cancel(ids[1])).result is CancelResult.ACCEPTED
+        outcomes = await account.cancel_all(symbol="BTC/USD")
+        assert [each.order.exchange_order_id for each in outcomes] == [ids[2]]  # type: ignore[union-attr]
