@@ -269,7 +269,10 @@ class Endpoint(Generic[R, T]):
     the exchange tells: of what began earlier it keeps nothing, and most exchanges leave it out
     without a word. Of a stretch that reaches further back the client raises ``Unsupported``, which
     says since when rows are told, instead of a part.
-    ``join`` makes one answer out of those of several pages, where they are no lists of rows.
+    ``join`` makes one answer out of those of its pages, in the order in which they were asked for,
+    where rows one after another aren't it; lists are cut to the limit afterwards.
+    ``instead(request, cursor)`` is what stands for a page of a read that the exchange refuses for
+    good (None: its refusal stands), for answers of several parts that not every environment tells.
     """
 
     encode: Callable[[R, str | None], HttpRequest]
@@ -285,6 +288,7 @@ class Endpoint(Generic[R, T]):
     most: Callable[[R], int] | None = None
     retention: int | Callable[[R], int | None] | None = None
     join: Callable[[Sequence[Any]], T] | None = None
+    instead: Callable[[R, str | None], Answer[T] | None] | None = None
 
     def retention_of(self, request: R) -> int | None:
         """How far back, in nanoseconds, the exchange tells what is asked for; None: no end is

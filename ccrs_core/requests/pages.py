@@ -61,12 +61,15 @@ class Pages(Generic[T]):
         """All of it, rows cut to the question's limit, oldest first where time orders them."""
         pages = self._values
         if self._endpoint.join is not None:
-            return self._endpoint.join(pages)  # type: ignore[no-any-return]
-        if len(pages) == 1 and not isinstance(pages[0], list):
+            joined = self._endpoint.join(pages)
+            if not isinstance(joined, list):
+                return joined  # type: ignore[no-any-return]
+        elif len(pages) == 1 and not isinstance(pages[0], list):
             return pages[0]  # type: ignore[no-any-return]
-        if self._endpoint.goes_back(self._request):
-            pages = pages[::-1]
-        joined = [item for page in pages for item in page]
+        else:
+            if self._endpoint.goes_back(self._request):
+                pages = pages[::-1]
+            joined = [item for page in pages for item in page]
         limit = self._request.limit
         if limit is not None and len(joined) > limit:
             # A page may bring more than is left to ask for.

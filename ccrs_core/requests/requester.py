@@ -231,7 +231,10 @@ class Requester:
         pages = Pages(request, endpoint, most)
         while not pages.complete:
             page = _Page(request, endpoint, pages.next_request(), pages.cursor, how)
-            answer = await self._read(page, attempts)
+            try:
+                answer = await self._read(page, attempts)
+            except ExchangeError as error:
+                answer = _instead(page, error)
             if answer.left_out:
                 self._tell(request, answer)
             if not request.idempotent:
@@ -449,6 +452,19 @@ def _left_nothing(error: BaseException) -> bool:
     if isinstance(error, TransportError):
         return error.nothing_sent
     return isinstance(error, UsageError | NotSent)
+
+
+def _instead(page: _Page, refusal: ExchangeError) -> Answer[Any]:
+    """What stands for a page that was refused for good.
+
+    :raises ExchangeError: the refusal, where nothing does.
+    """
+    instead = page.endpoint.instead
+    passes = refusal.retryable or isinstance(refusal, ClockRefused)
+    answer = None if instead is None or passes else instead(page.request, page.cursor)
+    if answer is None:
+        raise refusal
+    return answer
 
 
 def _check_whole(answer: Answer[Any]) -> None:

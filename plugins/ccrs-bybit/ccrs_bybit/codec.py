@@ -5,8 +5,6 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
@@ -17,6 +15,7 @@ import orjson
 from ccrs_bybit.channels import CHANNELS, RPI_BOOK
 from ccrs_bybit.error_codes import NOT_NOW
 from ccrs_bybit.options import PUBLIC_TRADE, stream_of
+from ccrs_bybit.signing import login_args
 from ccrs_core import (
     Access,
     Ack,
@@ -51,10 +50,8 @@ INTERVALS = {
 }
 """Bybit's names of the candle intervals by their unified ones."""
 
-LOGIN_VALIDITY_MS = 10_000
 _UNANSWERED = 128
 """Names whose unanswered requests are remembered, besides those that are wanted."""
-"""How far ahead of now a login expires: room for a slow handshake and a clock that is behind."""
 
 _TOPIC_IN_TEXT = re.compile(r"[A-Za-z]\w*(?:\.[\w-]+)+")
 
@@ -148,13 +145,8 @@ class BybitCodec(TableCodec):
         return f'{{"req_id":{_json(request_id)},"op":"ping"}}'
 
     def login(self, access: Access, request_id: str) -> Outbound:
-        credentials = access.credentials
-        expires = access.now_ms + LOGIN_VALIDITY_MS
-        proof = hmac.new(
-            credentials.secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256
-        ).hexdigest()
-        args = f"[{_json(credentials.key)},{expires},{_json(proof)}]"
-        return f'{{"req_id":{_json(request_id)},"op":"auth","args":{args}}}'
+        args = login_args(access)
+        return orjson.dumps({"req_id": request_id, "op": "auth", "args": args}).decode()
 
     def control(self, frame: Any) -> Sequence[Message]:
         if "topic" in frame:
@@ -168,10 +160,8 @@ class BybitCodec(TableCodec):
         code = frame.get("retCode", 0)
         refused = frame.get("success") is False or code != 0
         accepted = not refused and ("success" in frame or "retCode" in frame)
-        if op == "auth" and refused:
-            return (LoginRefused("" if code == 0 else str(code), text),)
-        if op == "auth" and accepted:
-            return (LoggedIn(),)
+        if op == "auth" and (refused or accepted):
+            return (login_answer(code, text, refused),)
         request_id = frame.get("req_id") or frame.get("reqId") or None
         if not isinstance(request_id, str):
             request_id = None
@@ -218,10 +208,22 @@ class BybitCodec(TableCodec):
         return tuple(found)
 
 
+_LOGGED_IN_ALREADY = 20001
+_TOO_MANY_SESSIONS = 10003
+"""Of the socket of order entry; elsewhere, and in a text of other words, it is a wrong key."""
+
+
+def login_answer(code: Any, text: str, refused: bool) -> Message:
+    """What an answer to a login says."""
+    if not refused or code == _LOGGED_IN_ALREADY:
+        return LoggedIn()
+    later = str(code) in NOT_NOW or (code == _TOO_MANY_SESSIONS and "session" in text.lower())
+    return LoginRefused("" if code == 0 else str(code), text, later)
+
+
 def _shared(subscription: Subscription) -> bool:
     """Whether it shares a topic with those of other instruments."""
-    is_option = subscription.instrument.market is Market.OPTION
-    return is_option and subscription.channel is Channel.TRADES
+    return subscription.market is Market.OPTION and subscription.channel is Channel.TRADES
 
 
 def _json(text: str) -> str:

@@ -5,20 +5,24 @@ https://bybit-exchange.github.io/docs/v5/intro
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote, urlencode
 
 import attrs
 
 from ccrs_bybit import error_codes
+from ccrs_bybit.account_calls import ACCOUNT_CALLS
+from ccrs_bybit.budgets import pools_left
 from ccrs_bybit.codec import INTERVALS, BybitCodec
+from ccrs_bybit.entry_codec import EntryCodec
 from ccrs_bybit.histories import HISTORIES, PERIODS
 from ccrs_bybit.options import IN_TICKERS
+from ccrs_bybit.order_calls import ORDER_CALLS
+from ccrs_bybit.private_codec import PrivateCodec
 from ccrs_bybit.rest import ENDPOINTS
+from ccrs_bybit.signing import signed
 from ccrs_bybit.symbols import EXCHANGE
+from ccrs_bybit.trading import ACCOUNT_CHANNELS, ENTRY, PRIVATE, TRADING
 from ccrs_core import (
     Access,
     Budget,
@@ -31,16 +35,16 @@ from ccrs_core import (
     InstrumentStatus,
     Limits,
     Market,
+    PoolLeft,
     Route,
     SequenceScope,
     Subscription,
+    Trading,
 )
 
 if TYPE_CHECKING:
     from ccrs_core import CcrsError, Endpoint, HttpRequest, HttpResponse, Request
     from ccrs_core.emulator import Dialect
-
-RECEIVE_WINDOW_MS = 5000
 
 _SPOT = frozenset(
     {Channel.TOP_OF_BOOK, Channel.TRADES, Channel.BOOK, Channel.TICKER, Channel.CANDLES}
@@ -118,7 +122,7 @@ def _environment(rest: str, stream: str) -> Environment:
 
 
 class Bybit(Exchange):
-    """Bybit v5: market data of spot, linear and inverse contracts, and options."""
+    """Bybit v5: spot, linear and inverse contracts, options; market data and trading."""
 
     name: ClassVar[str] = EXCHANGE
     contract: ClassVar[int] = 2
@@ -140,6 +144,7 @@ class Bybit(Exchange):
         rpi_book_depths=dict.fromkeys((Market.SPOT, Market.LINEAR, Market.INVERSE), (50,)),
         intervals=tuple(INTERVALS),
         open_interest_intervals=tuple(PERIODS),
+        account_channels=ACCOUNT_CHANNELS,
     )
     # Each country's customers have hosts of their own, and keys that count only there.
     # https://bybit-exchange.github.io/docs/v5/guide, https://bybit-exchange.github.io/docs/v5/demo
@@ -168,7 +173,10 @@ class Bybit(Exchange):
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
         **ENDPOINTS,
         **HISTORIES,
+        **ORDER_CALLS,
+        **ACCOUNT_CALLS,
     }
+    trading: ClassVar[Trading | None] = TRADING
     # Both limits are per IP address, which other programs may share. Exceeding the one on requests
     # (600 in 5 s) bans the address for ten minutes, so that a sixth of it is left to them.
     # https://bybit-exchange.github.io/docs/v5/rate-limit
@@ -177,35 +185,27 @@ class Bybit(Exchange):
     )
 
     def route(self, subscription: Subscription) -> Route:
+        if subscription.account is not None:
+            return PRIVATE
         return ROUTES[subscription.instrument.market]
 
+    def entry_route(self) -> Route:
+        return ENTRY
+
     def codec(self, route: Route) -> Codec:
-        return BybitCodec()
+        if route == ENTRY:
+            return EntryCodec()
+        return PrivateCodec() if route.private else BybitCodec()
 
     def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
-        """Headers as of https://bybit-exchange.github.io/docs/v5/guide#authentication.
-
-        What is signed of a GET is its query, percent-encoded as :func:`urllib.parse.quote` does.
-        """
-        credentials, now_ms = access.credentials, access.now_ms
-        payload = (
-            urlencode(request.query, quote_via=quote, safe="").encode()
-            if request.method == "GET"
-            else request.body
-        )
-        head = f"{now_ms}{credentials.key}{RECEIVE_WINDOW_MS}".encode()
-        proof = hmac.new(credentials.secret.encode(), head + payload, hashlib.sha256).hexdigest()
-        headers = {
-            **request.headers,
-            "X-BAPI-API-KEY": credentials.key,
-            "X-BAPI-TIMESTAMP": str(now_ms),
-            "X-BAPI-RECV-WINDOW": str(RECEIVE_WINDOW_MS),
-            "X-BAPI-SIGN": proof,
-        }
-        return attrs.evolve(request, headers=headers)
+        """Headers as of https://bybit-exchange.github.io/docs/v5/guide#authentication."""
+        return signed(request, access)
 
     def error_of(self, response: HttpResponse) -> CcrsError | None:
         return error_codes.error_of(response)
+
+    def pools_left(self, request: Request[Any], headers: Mapping[str, str]) -> Sequence[PoolLeft]:
+        return pools_left(headers)
 
     def push_interval(self, subscription: Subscription) -> float | None:
         if subscription.channel is Channel.BOOK:

@@ -217,7 +217,9 @@ def amending(request: AmendOrder, *, alone: bool = True) -> Body:
             body["triggerBy"] = TRIGGERED_BY[request.trigger.by]
     body |= _exits(instrument, request.take_profit, request.stop_loss, None)
     for name in ("tpOrderType", "slOrderType"):
-        body.pop(name, None)  # the kind of an exit stays as it was
+        body.pop(name, None)  # an exit stays of the kind that it was
+    if body.get("tpslMode") == "Full":
+        del body["tpslMode"]
     return body
 
 
@@ -289,21 +291,19 @@ def _item(item: Alone) -> Body:
     return placing(item) if isinstance(item, PlaceOrder) else _ALONE[type(item)](item, alone=False)
 
 
-def answer_of(
-    request: Alone | Several, result: Any, extra: Any, answered: Any
-) -> Answer[Placed] | Answer[Sequence[Done]]:
+def answer_of(request: Alone | Several, result: Any, extra: Any, answered: Any) -> Answer[Any]:
     """What was answered, by ``result`` and ``retExtInfo``; ``answered``: the time of that."""
     taken_ns = ns_or_none(answered)
     if isinstance(request, Alone):
         return Answer(_placed(request, result, taken_ns))
     told = extra.get("list") if isinstance(extra, dict) else None
     rows = result.get("list") if isinstance(result, dict) else None
-    return Answer(
-        [
-            _done(item, _at(rows, index), _at(told, index), taken_ns)
-            for index, item in enumerate(request.items)
-        ]
-    )
+    items: Sequence[Alone] = request.items
+    done = [
+        _done(item, _at(rows, index), _at(told, index), taken_ns)
+        for index, item in enumerate(items)
+    ]
+    return Answer(done)
 
 
 def _at(rows: Any, index: int) -> Mapping[str, Any]:

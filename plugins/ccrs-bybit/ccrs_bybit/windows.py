@@ -104,14 +104,15 @@ class Window:
         if start is not None and oldest_ns is not None and oldest_ns // NS_PER_MS < start:
             return None
         if more := further(result, self.cursor):
-            return attrs.evolve(self, left=left, cursor=more)._written()
+            return attrs.evolve(self, left=left, cursor=more).written()
         assert self.since_ms is not None
         oldest_kept = now_ms - KEPT_MS
         if self.since_ms <= (oldest_kept if start is None else max(start, oldest_kept)):
             return None
-        return self._ending(request, self.since_ms, self.part, left)._written()
+        return self._ending(request, self.since_ms, self.part, left).written()
 
-    def _written(self) -> str:
+    def written(self) -> str:
+        """The cursor that asks for it."""
         numbers = [
             "" if each is None else str(each) for each in (self.since_ms, self.before_ms, self.left)
         ]
