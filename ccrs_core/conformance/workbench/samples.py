@@ -22,7 +22,7 @@ import attrs
 from ccrs_core import errors
 from ccrs_core.conformance.workbench.reading import RECEIVED_NS, Reader, SampleError
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.contract import rest
+from ccrs_core.contract import rest, trading_requests
 from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import Message
 from ccrs_core.contract.credentials import Credentials
@@ -475,7 +475,7 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 _REQUESTS: Mapping[str, type[Request[Any]]] = {
     name: kind
-    for name, kind in vars(rest).items()
+    for name, kind in (vars(rest) | vars(trading_requests)).items()
     if isinstance(kind, type) and issubclass(kind, Request) and kind is not Request
 }
 _ERRORS: Mapping[str, type[errors.CcrsError]] = {
