@@ -66,7 +66,7 @@ def test_the_extras_bring_what_they_say() -> None:
     assert names(extras["pandas"]) == {"pandas", "pyarrow"}
     assert names(extras["polars"]) == {"polars", "pyarrow"}
     assert set(extras) - {"arrow", "pandas", "polars"} == {
-        *("conformance", "fuzz", "socks", "tls", "zstd")
+        *("conformance", "fuzz", "keyring", "socks", "tls", "zstd")
     }
     assert len(extras["socks"]) == len(extras["tls"]) == len(extras["zstd"]) == 1
 
