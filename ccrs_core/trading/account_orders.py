@@ -17,7 +17,6 @@ from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.canceling import CancelOutcome, CancelResult, open_ones
 from ccrs_core.trading.checks import Amendment
-from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS
@@ -26,6 +25,8 @@ from ccrs_core.trading.parts import Parts
 Which = LiveOrder | Order | str
 """An order: what was returned of it, or one of its ids."""
 
+_PROOF = 30.0
+"""Seconds that a replacement waits for its order's end."""
 _CANCEL_ROUNDS = 5
 _ROUND_PAUSE = 0.5
 
@@ -58,7 +59,10 @@ class AccountOrders(ABC):
         """
         if isinstance(which, LiveOrder):
             return which.now
-        identity = Flights.key(which) if isinstance(which, Order) else which
+        identity = which
+        if isinstance(which, Order):
+            identity = self.key_of(which)
+        assert isinstance(identity, str)
         found = self.order(identity) if identity else None
         if found is None:
             raise UsageError(f"account {self.name} has no order {identity!r:.100} in its ledger")
@@ -68,8 +72,11 @@ class AccountOrders(ABC):
 
     def newest(self, order: Order) -> Order:
         """What an order is now."""
-        ledger = self._parts.ledger
-        return ledger.order(Flights.key(order)) or order
+        return self._parts.ledger.order(self._parts.context.key(order)) or order
+
+    def key_of(self, order: Order) -> str:
+        """The id by which it is known from its intent to its end."""
+        return self._parts.context.key(order)
 
     async def changed(self, key: str) -> None:
         """Wait until an order of an id has changed, whatever about it.
@@ -164,20 +171,20 @@ class AccountOrders(ABC):
     async def replace(
         self, which: Which, request: OrderRequest, *, send_within: float | None = None
     ) -> LiveOrder:
-        """Cancel an order, and place another one once it is proved to have ended. The new size is
-        less by what was filled of the old one meanwhile: both together never come to more than
-        ``request`` says. It is no amendment: the place in the queue is lost, and for a moment
-        nothing is in the book.
+        """Cancel an order, and place another one once it is proved to have ended. ``size`` is the
+        whole, as in an amendment: what was filled of the old order is taken off, so that both
+        together never come to more. It is no amendment: the place in the queue is lost, and for a
+        moment nothing is in the book.
 
         :raises OrderEnded: where nothing was left to place, as so much was filled.
         :raises CcrsError: what :meth:`cancel` or :meth:`place` raise; where the cancel isn't
             proved, nothing is placed.
+        :raises TimeoutError: where that takes longer than half a minute; nothing is placed.
         """
-        before = self._order(which).filled_size
         await self.cancel(which, send_within=send_within)
-        ended = await LiveOrder(self, self._order(which)).ended(timeout=30.0)
-        if request.size is not None and ended.state is not OrderState.NOT_SENT:
-            left = request.size - (ended.filled_size - before)
+        ended = await LiveOrder(self, self._order(which)).ended(timeout=_PROOF)
+        if request.size is not None:
+            left = request.size - ended.filled_size
             if left <= 0:
                 raise OrderEnded(f"nothing is left to place: {ended}", ended)
             request = attrs.evolve(request, size=left)
@@ -238,14 +245,14 @@ class AccountOrders(ABC):
         if not own and CancelAll in parts.context.exchange.endpoints:
             markets = [wanted] if wanted is not None else list(parts.context.trading.features)
             for each in orders:
-                flight = parts.flights.get(Flights.key(each))
+                flight = parts.flights.get(parts.context.key(each))
                 if flight is not None:
                     flight.withdraw_amends("its order is being canceled")
                     if flight.placing is not None:
                         flight.placing.withdraw("canceled before it was sent")
             await asyncio.gather(*(self._cancel_market(m, instrument) for m in markets))
             await parts.upkeep.reconcile()
-            known = {o.exchange_order_id or o.client_order_id: o for o in (*orders, *meant())}
+            known = {parts.context.key(o): o for o in (*orders, *meant())}
             orders = [self.newest(order) for order in known.values()]
         left = [order for order in orders if not order.state.final]
         canceled = iter(await parts.canceling.cancel_many(left, How()))
@@ -311,7 +318,7 @@ class AccountOrders(ABC):
         :raises UsageError: where the state is none that ends, or the order has ended otherwise.
         """
         parts, order = self._parts, self._order(which)
-        key = Flights.key(order)
+        key = parts.context.key(order)
         change = parts.ledger.settled(key, OrderState(state), text, parts.clock.time_ns())
         await parts.journal.commit(change)
         return self.newest(order)

@@ -66,7 +66,7 @@ class Amending:
         :raises OutcomeUnknown: where it may have been taken; ``order`` is as known before.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
-        key = Flights.key(order)
+        key = self._context.key(order)
         flight = self._flights.of(key)
         if flight.canceling:
             self._flights.landed(key)
@@ -87,6 +87,7 @@ class Amending:
     ) -> Order:
         context = self._context
         try:
+            sending.check()
             if flight.placing is not None:
                 await flight.placing.finished()
             async with flight.turn:

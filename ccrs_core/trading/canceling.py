@@ -87,13 +87,13 @@ class Canceling:
     async def _at_once(self, order: Order) -> CancelOutcome | None:
         """What needs no request: a placement that hasn't left is withdrawn, what has ended is
         told."""
-        flight = self._flights.get(Flights.key(order))
+        flight = self._flights.get(self._context.key(order))
         if flight is not None:
             flight.withdraw_amends("its order is being canceled")
             placing = flight.placing
             if placing is not None and placing.withdraw("canceled before it was sent"):
                 await placing.finished()
-        order = self._context.order(Flights.key(order))
+        order = self._context.order(self._context.key(order))
         if order.state in (OrderState.NOT_SENT, OrderState.PLANNED):
             return CancelOutcome(CancelResult.NEVER_SENT, order)
         if order.state.final:
@@ -103,7 +103,8 @@ class Canceling:
     async def _cancel(
         self, order: Order, how: How, sending: Sending[CancelOutcome]
     ) -> CancelOutcome:
-        key = Flights.key(order)
+        sending.check()
+        key = self._context.key(order)
         flight = self._flights.of(key)
         flight.canceling += 1
         try:
@@ -264,7 +265,7 @@ class Canceling:
                 return [error for _ in orders]
 
         async def one(order: Order, outcome: Done | None) -> CancelOutcome | CcrsError:
-            key = Flights.key(order)
+            key = self._context.key(order)
             try:
                 if isinstance(outcome, Placed):
                     return await self.taken(key, outcome, since)
@@ -278,10 +279,11 @@ class Canceling:
     async def _batch(
         self, orders: Sequence[Order], how: How, sending: Sending[Sequence[Done | None]]
     ) -> Sequence[Done | None]:
+        sending.check()
         context, items = self._context, list[CancelOrder]()
         for order in orders:
             instrument = await context.instruments.find(order.symbol)
-            items.append(self._request(context.order(Flights.key(order)), instrument))
+            items.append(self._request(context.order(context.key(order)), instrument))
         try:
             done, _ = await context.asks.once(
                 CancelOrders(tuple(items)),

@@ -11,7 +11,7 @@ import attrs
 from ccrs_core.contract.exchange import Exchange
 from ccrs_core.contract.rest import Request
 from ccrs_core.contract.trading import Trading
-from ccrs_core.model.orders import Order, Times
+from ccrs_core.model.orders import Order, Origin, Times
 from ccrs_core.model.reports import Report
 from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.trading.change import Change
@@ -78,6 +78,16 @@ class AccountContext:
     async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
         """The exchange says this: the ledger takes all that can be taken."""
         await self.taking.take(reports, backfilled=backfilled)
+
+    def key(self, order: Order) -> str:
+        """The id by which the ledger finds an order, from its intent to its end: the client's of an
+        own one, the exchange's of others, whose client ids prove nothing, and of those that came of
+        an own one."""
+        if order.origin is not Origin.OWN:
+            return order.exchange_order_id
+        own = self.ledger.order(order.client_order_id)
+        ids = {order.exchange_order_id, own.exchange_order_id if own is not None else ""} - {""}
+        return order.exchange_order_id if len(ids) > 1 else order.client_order_id
 
     def order(self, identity: str) -> Order:
         """An order that the ledger has."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.model.orders import Order, Origin
 from ccrs_core.trading.sending import Sending
 
 
@@ -38,14 +37,6 @@ class Flights:
 
     def __init__(self) -> None:
         self._by_order: dict[str, Flight] = {}
-
-    @staticmethod
-    def key(order: Order) -> str:
-        """What an order is known by in the ledger: of own ones their client id, of others the
-        exchange's, as theirs may mean several."""
-        if order.origin is Origin.OWN:
-            return order.client_order_id or order.exchange_order_id
-        return order.exchange_order_id or order.client_order_id
 
     def of(self, key: str) -> Flight:
         """That of an order; call :meth:`landed` once nothing is under way."""

@@ -23,6 +23,9 @@ class Orders(Protocol):
     def newest(self, order: Order) -> Order:
         """What an order is now."""
 
+    def key_of(self, order: Order) -> str:
+        """The id by which it is known from its intent to its end."""
+
     async def changed(self, key: str) -> None:
         """Wait until an order has changed.
 
@@ -45,8 +48,9 @@ class LiveOrder:
 
     @property
     def id(self) -> str:
-        """Its client order id; the exchange's of an order that has none."""
-        return self._order.client_order_id or self._order.exchange_order_id
+        """The id by which the account knows it: the client's of an own order, the exchange's of
+        others."""
+        return self._orders.key_of(self._order)
 
     @property
     def client_order_id(self) -> str:

@@ -139,6 +139,7 @@ class OrderEntry:
         self._flights.of(identity).placing = intent.sending
 
     async def _place(self, intent: _Intent, how: How) -> Order:
+        intent.sending.check()
         self._plan(intent)
         identity, context = intent.client_order_id, self._context
         try:
@@ -313,6 +314,7 @@ class OrderEntry:
     async def _place_chunk(
         self, intents: list[_Intent], how: How, whole: Sending[list[Order | CcrsError]]
     ) -> list[Order | CcrsError]:
+        whole.check()
         context = self._context
         refused: dict[str, CcrsError] = {}
         planned: list[_Intent] = []

@@ -329,7 +329,7 @@ class Parts:
 
     def _chase(self, order: Order) -> None:
         """An order is ahead of its fills: ask for them, if they don't come by themselves."""
-        key = Flights.key(order)
+        key = self.context.key(order)
         if key not in self._chased:
             self._chased.add(key)
             self.spawn(self._chasing(key))

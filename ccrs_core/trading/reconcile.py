@@ -132,7 +132,7 @@ class Reconciler:
                 log.info("%s is on no list at present", order)
 
     def _newest(self, order: Order) -> Order:
-        return self._context.ledger.order(order.exchange_order_id or order.client_order_id) or order
+        return self._context.ledger.order(self._context.key(order)) or order
 
     def _kept(self, kind: type[Request[Any]], since_ns: int) -> int:
         """A time, or the oldest of which the exchange tells of where that is later."""

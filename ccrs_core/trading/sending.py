@@ -26,6 +26,7 @@ class Sending(Generic[T]):
         """Why it isn't to be sent any more; empty: it is."""
         self.joined = False
         """Whether it leaves together with others, so that it can't be withdrawn alone."""
+        self._started = False
         self._task: asyncio.Task[None] | None = None
         self._outcome: asyncio.Future[T | BaseException] | None = None
 
@@ -44,7 +45,7 @@ class Sending(Generic[T]):
             return False
         if not self.withdrawn:
             self.withdrawn = why
-            if self._task is not None:
+            if self._task is not None and self._started:
                 self._task.cancel()
         return True
 
@@ -54,15 +55,24 @@ class Sending(Generic[T]):
             raise NotSent(self.withdrawn)
 
     async def run(self, work: Coroutine[Any, Any, T], spawn: Spawn) -> T:
-        """Do ``work`` in a task of its own, and return what it returns, or raise what it raises. A
+        """Do ``work``, which begins by :meth:`check`, in a task of its own, and return what it
+        returns, or raise what it raises. A
         caller who is cancelled withdraws it, unless it has left; then it goes on."""
         self._outcome = asyncio.get_running_loop().create_future()
         self._task = spawn(self._run(work, self._outcome))
+        self._task.add_done_callback(lambda _: self._over(work))
         try:
             return await self.outcome()
         except asyncio.CancelledError:
             self.withdraw("its caller was cancelled before it was sent")
             raise
+
+    def _over(self, work: Coroutine[Any, Any, T]) -> None:
+        """Its task has ended; where that was before it began nobody has said so."""
+        assert self._outcome is not None
+        if not self._outcome.done():
+            work.close()
+            self._outcome.set_result(NotSent("the account was closed"))
 
     async def outcome(self) -> T:
         """What becomes of it."""
@@ -81,6 +91,7 @@ class Sending(Generic[T]):
         self, work: Coroutine[Any, Any, T], outcome: asyncio.Future[T | BaseException]
     ) -> None:
         found: T | BaseException
+        self._started = True
         try:
             found = await work
         except asyncio.CancelledError:
