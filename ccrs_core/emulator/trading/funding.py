@@ -34,7 +34,8 @@ class Appointments:
         if not floor.clearing.holders.get(listing.key):
             return
         due_ns = pit.market.next_funding_ns
-        if due_ns is not None and self._funding.get(listing.key) != due_ns:
+        ahead = due_ns is not None and due_ns > floor.venue.now_ns
+        if due_ns is not None and ahead and self._funding.get(listing.key) != due_ns:
             self._funding[listing.key] = due_ns
             floor.venue.at(due_ns, partial(self._fund, pit, due_ns))
         if listing.expiry_ns is not None and listing.key not in self._expiries:

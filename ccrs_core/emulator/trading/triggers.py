@@ -134,16 +134,23 @@ class Exits:
         whole: bool,
     ) -> None:
         """Let a take profit or stop loss wait."""
-        spot = pit.listing.market is Market.SPOT
-        size = parent.filled
-        if spot and parent.side is Side.BUY:
-            size -= max(parent.fees.get(pit.listing.base, ZERO), ZERO)
-        lots = int(size / pit.listing.lot)
-        buys = parent.side is Side.SELL
+        listing = pit.listing
+        spot, buys = listing.market is Market.SPOT, parent.side is Side.SELL
+        size: Decimal | None = None
+        if not whole:
+            less = max(parent.fees.get(listing.base, ZERO), ZERO) if spot and not buys else ZERO
+            size = listing.lot * int((parent.filled - less) / listing.lot)
+        money = None
+        if spot and buys and wanted.limit_price is None:
+            # Bought back for what the sale brought in.
+            size, money = None, parent.value - max(parent.fees.get(listing.quote, ZERO), ZERO)
+        if size == 0:
+            return
         asked = NewOrder(
-            listing=pit.listing,
+            listing=listing,
             side=Side.BUY if buys else Side.SELL,
-            size=None if whole else pit.listing.lot * lots,
+            size=size,
+            quote_size=money,
             price=wanted.limit_price,
             type=OrderType.MARKET if wanted.limit_price is None else OrderType.LIMIT,
             reduce_only=not spot,
@@ -153,10 +160,14 @@ class Exits:
                 price=wanted.price, rises=(kind == "take_profit") != buys, by=wanted.by
             ),
         )
-        if not whole and not lots:
-            return
         order = self._floor.order(
-            account, asked, parent=parent.number, exit_kind=kind, opens=spot and kind == "stop_loss"
+            account,
+            asked,
+            parent=parent.number,
+            exit_kind=kind,
+            budget=money,
+            # Of the two, one lays hold of the assets for both.
+            opens=spot and (kind == "stop_loss" or parent.asked.stop_loss is None),
         )
         self._floor.wait(account, order)
 
