@@ -6,12 +6,13 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from decimal import Decimal
-from fractions import Fraction
 
+import attrs
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ccrs_core.conformance.judges.accountant import Accountant
 from ccrs_core.emulator import (
     Conduct,
     DeskOrder,
@@ -27,13 +28,12 @@ from ccrs_core.emulator import (
     TradingAccount,
     account_of,
 )
+from ccrs_core.emulator.trading.money_tape import line
 from ccrs_core.model.accounts import MarginMode, PositionMode
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import Exit, OrderType, PositionSide, Trigger, TriggerBy
-from tests.emulator.accountant import Accountant
 from tests.emulator.trading_floor import INVERSE, LINEAR, OPTION, SPOT, Exchange
 
-CLOSE = Fraction(1, 10**8)
 LISTINGS = (SPOT, LINEAR, INVERSE, OPTION)
 NAMED = {each.category: each for each in LISTINGS}
 CONDUCTS = {
@@ -55,7 +55,7 @@ class Trading(RuleBasedStateMachine):
         self.lines: list[str] = []
         self.it.desk.tape.writers.append(self.lines.append)
         self.accountant = Accountant()
-        self.accountant.read(map(_line, self.it.desk.tape))
+        self.accountant.read(map(line, self.it.desk.tape))
         self.final: dict[int, DeskOrder] = {}
         self.it.desk.listeners.append(self.judge)
         self.number = 0
@@ -165,7 +165,7 @@ class Trading(RuleBasedStateMachine):
         if (size is not None and size <= 0) or (price is not None and price <= 0):
             return
         with contextlib.suppress(Refused):
-            self.it.desk.amend(account, order.number, _other(asked, size=size, price=price))
+            self.it.desk.amend(account, order.number, attrs.evolve(asked, size=size, price=price))
 
     @precondition(lambda self: self.it.ann.orders or self.it.bob.orders)
     @rule(data=st.data())
@@ -296,49 +296,36 @@ class Trading(RuleBasedStateMachine):
     def the_books_agree_with_the_tape(self) -> None:
         self.accountant.read(self.lines)
         self.lines.clear()
-        desk, accountant = self.it.desk, self.accountant
-        total: dict[str, Fraction] = defaultdict(Fraction)
-        for account in (*desk.accounts.values(), desk.house):
+        books = self.accountant.books
+        for account in (*self.it.desk.accounts.values(), self.it.desk.house):
             for asset, balance in account.wallet.assets.items():
-                told = accountant.wallets[account.name, asset]
-                assert abs(Fraction(balance.total) - told) < CLOSE, (account.name, asset)
+                mine = books[account.name]
+                assert mine.agrees(mine.balances[asset], balance.total), (account.name, asset)
             for position in account.positions.values():
-                key = (account.name, *position.listing.key, position.side.value)
-                assert Fraction(position.size) == accountant.sizes[key]
-                assert abs(Fraction(position.cost) - accountant.costs[key]) < CLOSE
-        # Nothing comes from nowhere: what accounts, the crowd and fees have is what came in,
-        # as soon as what positions have cost is counted with it.
-        for (_, asset), amount in accountant.wallets.items():
-            total[asset] += amount
-        for (_, category, symbol, _), cost in accountant.costs.items():
-            entry = accountant.markets[category, symbol]
-            if entry["market"] != "option":
-                total[entry["settle"]] += cost if entry["market"] == "inverse" else -cost
-        for asset, amount in total.items():
-            assert abs(amount + accountant.fees[asset] - accountant.came[asset]) < CLOSE, asset
-        held: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
-        for (_, category, symbol, _), size in accountant.sizes.items():
-            held[category, symbol] += size
+                held = books[account.name].holdings[*position.listing.key, position.side.value]
+                assert position.size == held.size
+                assert books[account.name].agrees(held.cost, position.cost)
+
+    @invariant()
+    def nothing_comes_from_nowhere(self) -> None:
+        # What all have, the crowd and fees included, is what came in, as soon as what open
+        # positions have cost is counted with it.
+        total, held = self.accountant.totals(), defaultdict(Decimal)
+        for books in self.accountant.books.values():
+            for (*key, _), holding in books.holdings.items():
+                held[tuple(key)] += holding.size
+                if holding.market != "option":
+                    sign = 1 if holding.market == "inverse" else -1
+                    total[holding.settle] += sign * holding.cost
+        assert not any(total.values())
         assert not any(held.values())
 
     @invariant()
-    def spot_never_spends_what_is_not_there(self) -> None:
+    def nobody_sells_coins_that_are_not_there(self) -> None:
         for account in (self.it.ann, self.it.bob):
-            if not any(p.size for p in account.positions.values()) and not account.warned:
-                free = self.it.desk.margins.of_asset(account, "BTC")
-                assert free.wallet >= 0 or account.positions
-
-
-def _other(asked: NewOrder, **changes: object) -> NewOrder:
-    import attrs
-
-    return attrs.evolve(asked, **changes)  # type: ignore[arg-type]
-
-
-def _line(entry: object) -> str:
-    from ccrs_core.emulator.trading.money_tape import line
-
-    return line(entry)  # type: ignore[arg-type]
+            if not any(p.listing.settle == "BTC" for p in account.positions.values()):
+                balance = account.wallet["BTC"]
+                assert balance.total >= balance.locked
 
 
 TestTrading = Trading.TestCase
