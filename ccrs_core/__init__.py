@@ -296,11 +296,15 @@ if TYPE_CHECKING:
     from ccrs_core.trading.canceling import CancelOutcome as CancelOutcome
     from ccrs_core.trading.canceling import CancelResult as CancelResult
     from ccrs_core.trading.checks import Amendment as Amendment
+    from ccrs_core.trading.choose_store import StoreChoice as StoreChoice
     from ccrs_core.trading.delivery import AccountFeed as AccountFeed
     from ccrs_core.trading.delivery import EarlyFills as EarlyFills
     from ccrs_core.trading.live_order import LiveOrder as LiveOrder
     from ccrs_core.trading.memory_store import MemoryStore as MemoryStore
     from ccrs_core.trading.reconcile import Reconciliation as Reconciliation
+    from ccrs_core.trading.sqlite import SqliteStore as SqliteStore
+    from ccrs_core.trading.store import LedgerName as LedgerName
+    from ccrs_core.trading.store import Store as Store
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
@@ -407,7 +411,10 @@ _HOME = {
         "trading.checks": "Amendment",
         "trading.delivery": "AccountFeed EarlyFills",
         "trading.live_order": "LiveOrder",
+        "trading.choose_store": "StoreChoice",
         "trading.memory_store": "MemoryStore",
+        "trading.sqlite": "SqliteStore",
+        "trading.store": "LedgerName Store",
         "trading.reconcile": "Reconciliation",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",

@@ -70,6 +70,7 @@ WAITING = {
     "sync.client",
     "topics.lookout",
     "topics.snapshots",
+    "trading.sqlite",
     "trading.account",
     "trading.account_orders",
     "trading.amending",
