@@ -53,13 +53,18 @@ class Books:
             self.seen.add(entry)
 
     def recall(self, known: Known) -> None:
-        """Have in memory again what the store has answered."""
+        """Have in memory again what the store has answered, for now."""
         for row in known.orders:
-            if self.index.by_key(row.key) is None:
-                self.index.touched(self.index.add(row), 0)
-        for entry in known.entries:
-            if self.seen.get(entry.key) is None:
-                self.seen.add(entry)
+            self.index.recall(row)
+
+    def trim(self) -> None:
+        """Let go of what there is too much of."""
+        self.seen.trim()
+        self.index.trim()
+
+    def entry(self, key: str, draft: Draft) -> Entry | None:
+        """The entry of a key, in memory or as the store has answered."""
+        return self.seen.get(key) or draft.known.get(key)
 
     def next_number(self) -> int:
         """The number of a new entry."""
@@ -122,7 +127,7 @@ class Books:
         self.index.link(own, exchange_order_id)
         draft.rows.pop(other.key, None)
         draft.rows[f"gone {other.key}"] = NoOrder(other.key, own.key)
-        merged = joined(own.order, own.facts, other.order, other.facts, own.contract)
+        merged = joined(own.order, own.facts, other.order, other.facts, other.time_ns, own.contract)
         self.after(own, merged, draft, other.time_ns)
 
     def after(self, record: Record, merged: Merged, draft: Draft, time_ns: int) -> None:

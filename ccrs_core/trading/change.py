@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from ccrs_core.model.accounts import AccountEvent
@@ -42,12 +44,14 @@ class Draft:
     """A change in the making."""
 
     __slots__ = (
-        *("backfilled", "doubtful", "early", "entries", "keys", "now_ns", "rows"),
+        *("backfilled", "doubtful", "early", "entries", "keys", "known", "now_ns", "rows"),
         *("unplaced", "wanted_orders"),
     )
 
-    def __init__(self, now_ns: int, backfilled: bool = False) -> None:
+    def __init__(self, now_ns: int, backfilled: bool = False, known: Iterable[Entry] = ()) -> None:
         self.now_ns = now_ns
+        self.known = {entry.key: entry for entry in known}
+        """Entries that the store has, and memory hasn't."""
         self.backfilled = backfilled
         self.entries: list[Entry] = []
         self.rows: dict[object, Row] = {}

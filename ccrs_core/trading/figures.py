@@ -95,7 +95,7 @@ class Figures:
                 return
             symbol = instrument.symbol
         key = keys.of_income(report.kind.value, report.asset, symbol, report.income_id)
-        if self._books.seen.get(key) is not None:
+        if self._books.entry(key, draft) is not None:
             return
         if self._books.horizon.hides(report.exchange_time_ns) and key not in known.wanted.keys:
             draft.keys.add(key)

@@ -108,7 +108,7 @@ class Intake:
         key = keys.of_fill(report.market, symbol, report.fill_id, exchange_id)
         factor = instrument.base_per_native_contract
         size = report.size if factor is None else PLAIN.multiply(report.size, factor)
-        before = self._books.seen.get(key)
+        before = self._books.entry(key, draft)
         if before is not None:
             self._repeated(before, report, size, instrument, draft)
             return
@@ -259,7 +259,7 @@ class Intake:
             symbol = report.native if instrument is None else instrument.symbol
         told = " ".join(f"{name}={value}" for name, value in sorted(report.native_fields.items()))
         key = keys.of_strange(report.what, report.exchange_time_ns, symbol, told)
-        if self._books.seen.get(key) is not None:
+        if self._books.entry(key, draft) is not None:
             return
         if self._books.horizon.hides(report.exchange_time_ns) and key not in known.wanted.keys:
             draft.keys.add(key)

@@ -259,6 +259,7 @@ class Ledger:
         draft = Draft(now_ns)
         merged = order_state.climbed(record.order, record.facts, state, reason, text)
         self._books.after(record, merged, draft, now_ns)
+        self._books.trim()
         return draft.change()
 
     def _own(self, client_order_id: str) -> Record:
@@ -283,12 +284,13 @@ class Ledger:
         :param backfilled: whether it was asked for, not pushed.
         :param known: what the store has answered to ``Change.wanted``.
         """
-        draft = Draft(now_ns, backfilled)
+        draft = Draft(now_ns, backfilled, known.entries)
         if known is not _NO_KNOWN:
             self._books.recall(known)
         takers = self._takers
         for report in reports:
             takers[type(report)](report, draft, known)
+        self._books.trim()
         return draft.change()
 
     # --- positions and money ---

@@ -354,9 +354,14 @@ def asked_anew(order: Order, facts: Facts, asked: Mapping[str, Any]) -> Merged:
 
 
 def joined(
-    order: Order, facts: Facts, other: Order | None, others: Facts, contract: Decimal | None
+    order: Order,
+    facts: Facts,
+    other: Order | None,
+    others: Facts,
+    time_ns: int,
+    contract: Decimal | None,
 ) -> Merged:
-    """An own order, and what was told of it before it was known to be ours."""
+    """An own order, and what was told of it until ``time_ns``, before it was known to be ours."""
     changes: dict[str, Any] = {}
     versions = dict(facts.versions)
     if other is not None:
@@ -371,6 +376,10 @@ def joined(
         elif other.state.rank > order.state.rank:
             changes["state"] = other.state
         _times(order, changes, other.updated_ns, other.created_ns, other.verified_ns or 0)
+    else:
+        if order.state.rank < OrderState.OPEN.rank:
+            changes |= {"state": OrderState.OPEN, "reason": None, "reason_text": ""}
+        _times(order, changes, time_ns, None, 0)
     facts = with_fill(facts, others.fills_size, others.fills_value, None, "")
     for asset, fee in others.fees:
         facts = facts._replace(fees=added(facts.fees, asset, fee))

@@ -41,10 +41,13 @@ class Seen:
         return self._entries.get(key)
 
     def add(self, entry: Entry) -> None:
-        """Remember one, and let the oldest go where there are too many."""
+        """Remember one."""
+        self._entries[entry.key] = entry
+
+    def trim(self) -> None:
+        """Let the oldest go where there are too many."""
         entries = self._entries
-        entries[entry.key] = entry
-        if len(entries) > self._most:
+        while len(entries) > self._most:
             gone = entries.pop(next(iter(entries)))
             self._horizon.ns = max(self._horizon.ns, by_time(gone.event))
 
@@ -111,6 +114,7 @@ class OrderIndex:
         self._by_exchange: dict[tuple[str, str], Record] = {}
         self._by_id: dict[str, Record] = {}
         self._settled: dict[str, Record] = {}
+        self._recalled: list[Record] = []
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self._by_key.values())
@@ -159,15 +163,35 @@ class OrderIndex:
             del self._by_id[record.exchange_order_id]
 
     def touched(self, record: Record, time_ns: int) -> None:
-        """Something became known of an order: let old ones go where too many are settled."""
+        """Something became known of an order."""
         record.time_ns = max(record.time_ns, time_ns)
-        order, settled = record.order, self._settled
-        if order is None or (order.state.final and order.fills_complete):
+        settled = self._settled
+        if _settled(record):
             settled.pop(record.key, None)
             settled[record.key] = record
-            while len(settled) > self._most:
-                oldest = settled[next(iter(settled))]
-                self._horizon.ns = max(self._horizon.ns, oldest.time_ns)
-                self.drop(oldest)
         elif settled:
             settled.pop(record.key, None)
+
+    def recall(self, row: OrderRow) -> None:
+        """Have an order in memory again that it has let go of, until the next :meth:`trim`, or as
+        long as any other once something became known of it."""
+        if row.key not in self._by_key:
+            self._recalled.append(self.add(row))
+
+    def trim(self) -> None:
+        """Let old ones go where too many are settled."""
+        settled = self._settled
+        for record in self._recalled:
+            if record.key not in settled and _settled(record):
+                self.drop(record)
+        self._recalled.clear()
+        while len(settled) > self._most:
+            oldest = settled[next(iter(settled))]
+            self._horizon.ns = max(self._horizon.ns, oldest.time_ns)
+            self.drop(oldest)
+
+
+def _settled(record: Record) -> bool:
+    """Whether it has ended, with all of its fills; or nothing but fills is known of it."""
+    order = record.order
+    return order is None or (order.state.final and order.fills_complete)
