@@ -224,6 +224,7 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
             (
                 "conformance/",
                 "sync/background.py",
+                "trading/sqlite.py",
                 "transport/account_limits.py",
                 "transport/gate.py",
                 "transport/limits.py",

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import attrs
-import cattrs
 import orjson
 
 from ccrs_core.errors import StoreFailed
@@ -27,6 +26,9 @@ from ccrs_core.model.accounts import (
 )
 from ccrs_core.model.events import Balance
 from ccrs_core.model.orders import Fill, OrderUpdate
+
+if TYPE_CHECKING:
+    import cattrs
 
 T = TypeVar("T")
 
@@ -131,6 +133,8 @@ def _named_reader(made: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any
 
 @cache
 def _converter() -> cattrs.Converter:
+    import cattrs
+
     made = cattrs.Converter(forbid_extra_keys=False, detailed_validation=False)
     made.register_structure_hook(Decimal, lambda value, _: Decimal(value))
     made.register_structure_hook_factory(_named_tuple, lambda kind: _named_reader(made, kind))
