@@ -210,11 +210,15 @@ class Bybit(Exchange):
     def push_interval(self, subscription: Subscription) -> float | None:
         if subscription.channel is Channel.BOOK:
             return 0.1 if subscription.rpi else _BOOK_INTERVALS.get(subscription.depth or 0)
+        if subscription.account is not None:
+            return 0.0
         if subscription.instrument.market is Market.OPTION and subscription.channel in IN_TICKERS:
             return _TICKERS_OF_OPTIONS
         return _INTERVALS.get(subscription.channel)
 
     def max_silence(self, subscription: Subscription) -> float | None:
+        if subscription.account is not None:
+            return None  # an account in which nothing happens is silent
         channel, instrument = subscription.channel, subscription.instrument
         if instrument.status is not InstrumentStatus.TRADING:
             # Before continuous trading, and after the last trade, streams are silent.
