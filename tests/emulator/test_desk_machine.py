@@ -63,6 +63,7 @@ class Trading(RuleBasedStateMachine):
     def judge(self, happening: Happening) -> None:
         """What each thing that is told must be like."""
         assert happening.number > self.number
+        assert happening.time_ns == self.it.venue.now_ns
         self.number = happening.number
         assert account_of(happening) in ("ann", "bob", "house")
         if isinstance(happening, OrderChanged):
@@ -80,7 +81,7 @@ class Trading(RuleBasedStateMachine):
             elif price is not None and fill.order.by is None:
                 assert fill.price == price
             assert fill.size > 0
-            if fill.order.asked.reduce_only:
+            if fill.order.asked.reduces:
                 assert fill.closed == fill.size
 
     # --- what may happen ---
@@ -240,7 +241,8 @@ class Trading(RuleBasedStateMachine):
         held = account.positions_of(listing)
         if held:
             size = max(abs(held[0].size) // listing.lot // 2, Decimal(1)) * listing.lot
-            price = self.it.best(listing, Side.BUY)
+            market = self.it.market(listing)
+            price = market.rules.price.value(market.tape.last)
             self.it.desk.deleverage(account, listing, size, price, held[0].side)
 
     # --- what is always so ---
@@ -283,7 +285,7 @@ class Trading(RuleBasedStateMachine):
                 number
                 for account in (self.it.ann, self.it.bob)
                 for number, order in account.orders.items()
-                if order.asked.reduce_only
+                if order.asked.reduces
             }
             assert in_engine.keys() == known.keys()
             for number, remaining in known.items():

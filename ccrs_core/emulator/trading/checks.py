@@ -110,21 +110,13 @@ class Checks:
         hedged = account.position_mode(listing) is PositionMode.HEDGE
         if hedged == (side is PositionSide.NET):
             raise Refused(Refusal.POSITION_SIDE)
-        closes = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}.get(side)
+        if not asked.reduces or asked.trigger is not None:
+            return
         held = self._floor.clearing.position(account, listing, side).size
-        if closes is not None and asked.side is closes:
-            # It closes, whether or not it says so; there is nothing that it could turn into.
-            reducible = -held if closes is Side.BUY else held
-            waits = asked.trigger is not None
-            if not waits and (reducible <= 0 or (asked.size or ZERO) > reducible):
-                raise Refused(Refusal.REDUCE_ONLY)
-        elif asked.reduce_only and closes is not None:
+        reducible = -held if asked.side is Side.BUY else held
+        shrinks = self._floor.conduct.shrinks_reduce_only or asked.size is None
+        if reducible <= 0 or (not shrinks and (asked.size or ZERO) > reducible):
             raise Refused(Refusal.REDUCE_ONLY)
-        elif asked.reduce_only and asked.trigger is None:
-            reducible = -held if asked.side is Side.BUY else held
-            shrinks = self._floor.conduct.shrinks_reduce_only or asked.size is None
-            if reducible <= 0 or (not shrinks and (asked.size or ZERO) > reducible):
-                raise Refused(Refusal.REDUCE_ONLY)
 
     def _rules(self, market: SimulatedMarket, asked: NewOrder) -> None:
         listing = asked.listing
@@ -141,7 +133,7 @@ class Checks:
             market.rules.check(asked.size, asked.price, reference)
         except RuleBroken as broken:
             why = Refusal(broken.rule.value)
-            if why is Refusal.NOTIONAL_MIN and asked.reduce_only:
+            if why is Refusal.NOTIONAL_MIN and asked.reduces:
                 return
             raise Refused(why, str(broken)) from None
 
@@ -165,9 +157,8 @@ class Checks:
         """Whether an order may make more of a position; of spot it always spends something."""
         if asked.listing.market is Market.SPOT:
             return True
-        if asked.reduce_only or asked.position_side is not PositionSide.NET:
-            closes = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}
-            return not asked.reduce_only and closes.get(asked.position_side) is not asked.side
+        if asked.reduces or asked.position_side is not PositionSide.NET:
+            return not asked.reduces
         held = self._floor.clearing.position(account, asked.listing, PositionSide.NET).size
         reducible = -held if asked.side is Side.BUY else held
         open_already = sum(

@@ -155,7 +155,7 @@ class MoneyTape:
     a file's ``write``: they get all.
     """
 
-    def __init__(self, keep: int = 200_000) -> None:
+    def __init__(self, keep: int = 50_000) -> None:
         self.entries: deque[Entry] = deque(maxlen=keep)
         self.count = 0
         """Of all entries ever."""

@@ -144,6 +144,13 @@ class NewOrder:
     labels: Mapping[str, Any] = attrs.field(factory=dict)
     """The dialect's own; they stay with the order."""
 
+    @property
+    def reduces(self) -> bool:
+        """Whether it can only make a position smaller: it says so, or it sells a long (buys a
+        short) one of two."""
+        closes = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}
+        return self.reduce_only or closes.get(self.position_side) is self.side
+
 
 @attrs.frozen(kw_only=True)
 class DeskOrder:

@@ -87,6 +87,7 @@ class Pit:
         buyer, seller = execution.taker, execution.maker
         if execution.taker.side is Side.SELL:
             buyer, seller = seller, buyer
+        self._now()
         rules = self.market.rules
         for each in (buyer, seller):
             self._shrunk(each)
@@ -100,6 +101,10 @@ class Pit:
         for each in (buyer, seller):
             if not each.remaining:
                 self._resting.pop(_number(each), None)
+
+    def _now(self) -> None:
+        """The market moves on by itself: what happens in it happens now."""
+        self._office.bulletin.now_ns = self._office.venue.now_ns
 
     def _shrunk(self, resting: Resting) -> None:
         """Tell of a reduce-only order that the engine has made smaller."""
@@ -132,6 +137,7 @@ class Pit:
         known = None if account is None else account.orders.get(_number(order))
         if account is None or known is None or order.reason is None:
             return
+        self._now()
         self._resting.pop(known.number, None)
         prevented_by = _number(by) or None if order.reason is CancelReason.SELF_TRADE else None
         self._office.clearing.change(
@@ -192,13 +198,13 @@ class Pit:
         market, asked = self.market, order.asked
         lots = self._lots(account, order)
         size = market.rules.size.value(lots)
-        if asked.reduce_only and lots and size != order.size:
+        if asked.reduces and lots and size != order.size:
             if self._office.conduct.shrinks_reduce_only or asked.closing:
                 order = self._office.clearing.change(account, order, reduced_to=size)
             else:
                 lots = 0
         if not lots:
-            why = Ending.REDUCE_ONLY if asked.reduce_only else Ending.BALANCE
+            why = Ending.REDUCE_ONLY if asked.reduces else Ending.BALANCE
             self._end(account, order, why)
             return
         ticks = None if asked.price is None else market.rules.price.count(asked.price)
@@ -215,7 +221,7 @@ class Pit:
                 lifetime=lifetime,
                 client_order_id=str(number),
                 self_trade=asked.self_trade or SelfTrade.ALLOWED,
-                bounded=asked.reduce_only,
+                bounded=asked.reduces,
             )
         finally:
             del self._entering[number]
@@ -319,7 +325,7 @@ class Pit:
         rules = self.market.rules
         asked = order.asked
         lots = None if asked.size is None else rules.size.count(order.remaining)
-        if asked.reduce_only:
+        if asked.reduces:
             held = self._office.clearing.position(account, self.listing, asked.position_side).size
             most = rules.size.count(max(-held if order.side is Side.BUY else held, ZERO)) or 0
             lots = most if lots is None else min(lots, most)

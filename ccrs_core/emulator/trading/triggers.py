@@ -180,7 +180,7 @@ class Exits:
     def _end(self, pit: Pit, account: TradingAccount) -> None:
         sizes = {p.side: p.size for p in account.positions_of(pit.listing)}
         for order in account.open_orders(pit.listing):
-            if not order.asked.reduce_only or order.stage is Stage.ACCEPTED:
+            if not order.asked.reduces or order.stage is Stage.ACCEPTED:
                 continue
             held = sizes.get(order.asked.position_side, ZERO)
             if not held or (held > 0) == (order.side is Side.BUY):
