@@ -93,6 +93,21 @@ def test_the_emulator_plays_recordings(ccrs: Command, emulator: str, tmp_path: P
     assert sequences == [n for n in wanted if n in set(sequences)]
 
 
+def test_the_emulator_keeps_a_tape_of_what_touches_money(ccrs: Command, tmp_path: Path) -> None:
+    path = tmp_path / "money.jsonl"
+    options = ("--account", "mine:secret", "--money-tape", str(path))
+    with ccrs.start("emulator", "bybit", *options) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [each["number"] for each in entries] == list(range(1, len(entries) + 1))
+    opened = [each["account"] for each in entries if each["kind"] == "opened"]
+    assert opened[-1] == "mine"
+    money = {each["asset"] for each in entries if each["account"] == "mine" and "asset" in each}
+    assert {"USDT", "BTC"} <= money
+
+
 def test_an_occupied_port_is_one_line_and_code_2(ccrs: Command, emulator: str) -> None:
     done = ccrs("emulator", "bybit", "--port", emulator.rpartition(":")[2])
     assert done.returncode == 2

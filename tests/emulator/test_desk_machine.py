@@ -28,7 +28,6 @@ from ccrs_core.emulator import (
     TradingAccount,
     account_of,
 )
-from ccrs_core.emulator.trading.money_tape import line
 from ccrs_core.model.accounts import MarginMode, PositionMode
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import Exit, OrderType, PositionSide, Trigger, TriggerBy
@@ -53,9 +52,8 @@ class Trading(RuleBasedStateMachine):
     def open(self, conduct: str, seed: int) -> None:
         self.it = Exchange(CONDUCTS[conduct], seed=seed, rate=10.0)
         self.lines: list[str] = []
-        self.it.desk.tape.writers.append(self.lines.append)
+        self.it.desk.tape.copy_to(self.lines.append)
         self.accountant = Accountant()
-        self.accountant.read(map(line, self.it.desk.tape))
         self.final: dict[int, DeskOrder] = {}
         self.it.desk.listeners.append(self.judge)
         self.number = 0

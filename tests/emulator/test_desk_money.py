@@ -23,7 +23,6 @@ from ccrs_core.emulator import (
     Stage,
     entry_price,
 )
-from ccrs_core.emulator.trading.money_tape import line
 from ccrs_core.model.accounts import MarginMode
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.order_requests import OrderType
@@ -152,7 +151,7 @@ def test_a_crossed_account_is_warned_and_loses_its_positions_to_the_house() -> N
     assert eve.wallet["USDT"].total == pytest.approx(D(0), abs=D("0.1"))
     assert it.desk.house.wallet["USDT"].total < -9000  # it sold at 40000 what it took over at 50001
     books = Accountant()
-    books.read(map(line, it.desk.tape))
+    it.desk.tape.copy_to(lambda each: books.read([each]))
     assert books.of("eve").agrees(books.of("eve").balances["USDT"], eve.wallet["USDT"].total)
     kinds = [each.row.kind for each in it.of(MoneyMoved) if each.row.account == "eve"]
     assert MoneyKind.LIQUIDATION in kinds
@@ -221,7 +220,7 @@ def test_an_options_premium_is_paid_at_once_and_its_worth_at_expiry() -> None:
         it.place(it.ann, OPTION, Side.BUY, "1", price=D(100))
     assert refused.value.why is Refusal.MARKET_STATE
     books = Accountant()
-    books.read(map(line, it.desk.tape))
+    it.desk.tape.copy_to(lambda each: books.read([each]))
     for account in (it.ann, it.bob):
         mine = books.of(account.name)
         assert mine.agrees(mine.balances["USDT"], account.wallet["USDT"].total)

@@ -108,6 +108,12 @@ _SETTINGS = {
     "emulator:emulator.",
 )
 @click.option(
+    "--money-tape",
+    "tape",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all that touches accounts' money to a file, as lines of JSON.",
+)
+@click.option(
     "--replay",
     "recording",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -129,6 +135,7 @@ def command(
     tls: bool,
     faults: Sequence[str],
     accounts: Sequence[str],
+    tape: Path | None,
     recording: Path | None,
     speed: float,
 ) -> None:
@@ -153,6 +160,10 @@ def command(
     )
     for account in accounts:
         _open(venue, account)
+    if tape is not None:
+        # Unbuffered, so that what has happened is there whatever ends this process.
+        file = tape.open("wb", buffering=0)
+        venue.desk.tape.copy_to(lambda line: file.write(line.encode()))
     server = CountingServer(venue, host=host, port=port, tls=tls, faults=wanted)
     interrupts.run(_serve(server, exchange, recording))
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import attrs
 
+from ccrs_core.errors import UsageError
+
 CROWD = ""
 """The account of whoever isn't one: the market's anonymous crowd."""
 HOUSE = "house"
@@ -151,24 +153,36 @@ Entry = Opened | Transferred | Traded | Funded | Delivered | Liquidated | Insure
 class MoneyTape:
     """The entries, oldest first, with numbers that rise by one.
 
-    The newest ``keep`` stay in memory. ``writers`` are called with each as a line of JSON, such as
-    a file's ``write``: they get all.
+    The newest ``keep`` stay in memory; whoever wants all of them lets them be copied elsewhere
+    (:meth:`copy_to`).
     """
 
     def __init__(self, keep: int = 50_000) -> None:
         self.entries: deque[Entry] = deque(maxlen=keep)
         self.count = 0
         """Of all entries ever."""
-        self.writers: list[Callable[[str], object]] = []
+        self._writers: list[Callable[[str], object]] = []
 
     def add(self, entry_type: type[Entry], time_ns: int, /, **fields: Any) -> Entry:
         """Write the next entry."""
         self.count += 1
         entry = entry_type(number=self.count, time_ns=time_ns, **fields)
         self.entries.append(entry)
-        for write in self.writers:
+        for write in self._writers:
             write(line(entry) + "\n")
         return entry
+
+    def copy_to(self, write: Callable[[str], object]) -> None:
+        """Call ``write``, such as a file's, with every entry there is and will be, as a line of
+        JSON.
+
+        :raises UsageError: where memory hasn't all of them any more.
+        """
+        if not self.whole:
+            raise UsageError("the beginning of the money tape isn't in memory any more")
+        for entry in self.entries:
+            write(line(entry) + "\n")
+        self._writers.append(write)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
