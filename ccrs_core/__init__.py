@@ -299,6 +299,7 @@ if TYPE_CHECKING:
     from ccrs_core.trading.choose_store import StoreChoice as StoreChoice
     from ccrs_core.trading.delivery import AccountFeed as AccountFeed
     from ccrs_core.trading.delivery import EarlyFills as EarlyFills
+    from ccrs_core.trading.exposure import Exposure as Exposure
     from ccrs_core.trading.live_order import LiveOrder as LiveOrder
     from ccrs_core.trading.memory_store import MemoryStore as MemoryStore
     from ccrs_core.trading.reconcile import Reconciliation as Reconciliation
@@ -410,6 +411,7 @@ _HOME = {
         "trading.canceling": "CancelOutcome CancelResult",
         "trading.checks": "Amendment",
         "trading.delivery": "AccountFeed EarlyFills",
+        "trading.exposure": "Exposure",
         "trading.live_order": "LiveOrder",
         "trading.choose_store": "StoreChoice",
         "trading.memory_store": "MemoryStore",

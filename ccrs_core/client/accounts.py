@@ -17,6 +17,7 @@ from ccrs_core.requests.exchange_clock import ExchangeClock
 from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.requests.requester import Requester
 from ccrs_core.trading.account import Account
+from ccrs_core.trading.asks import Via
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.parts import Parts
@@ -47,6 +48,7 @@ class _Accounts(ABC):
         *,
         credentials: Credentials | None = None,
         store: Store | None = None,
+        via: Via = "rest",
         on_exit: OnExit = "leave",
         presume_absent_after: float | None = 60.0,
         outside_band: OutsideBand = "refuse",
@@ -59,6 +61,7 @@ class _Accounts(ABC):
             the environment ``emulator`` the account ``default`` has play money.
         :param store: where its ledger is kept; None: in memory, so that nothing is known of what
             was under way when the program is started the next time.
+        :param via: the way that orders go where a call says none: ``"rest"`` or ``"websocket"``.
         :param on_exit: ``"cancel_own"`` cancels the own orders that are open as the block is left.
         :param presume_absent_after: seconds after which an order of unknown outcome, where no proof
             can come, counts as absent if orders, history and fills deny it; None: never.
@@ -67,9 +70,11 @@ class _Accounts(ABC):
         :param budget_share: the part of the account's budgets that this process may spend, where
             others spend the rest.
         :raises UsageError: where that can't be.
-        :raises Unsupported: where the plugin has no trading.
+        :raises Unsupported: where the plugin has no trading; (on entering) where there is no socket
+            for orders.
         """
         settings = AccountSettings(
+            via=via,
             on_exit=on_exit,
             presume_absent_after=presume_absent_after,
             outside_band=outside_band,

@@ -11,12 +11,23 @@ import attrs
 
 from ccrs_core.contract.trading_requests import CancelAll
 from ccrs_core.errors import CcrsError, OrderEnded, OutcomeUnknown, RateLimited, UsageError
+from ccrs_core.model.accounts import Position, Profit
+from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.order_requests import Exit, Number, OrderRequest, Trigger, exact_number
+from ccrs_core.model.order_requests import (
+    Exit,
+    Number,
+    OrderRequest,
+    PositionSide,
+    Trigger,
+    exact_number,
+)
 from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.trading.amending import WhenFull
+from ccrs_core.trading.asks import Via, checked_via
 from ccrs_core.trading.canceling import CancelOutcome, CancelResult, open_ones
 from ccrs_core.trading.checks import Amendment
+from ccrs_core.trading.exposure import Exposure, exposure_of
 from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS
@@ -41,6 +52,8 @@ class AccountOrders(ABC):
     def _parts(self) -> Parts: ...
 
     def _how(self, via: str | None, send_within: float | None, when_full: str = "wait") -> How:
+        if via is not None:
+            checked_via(via)
         if when_full not in ("wait", "refuse", "collapse"):
             raise UsageError(f'when_full must be "wait" or "refuse", not {when_full!r:.100}')
         if send_within is not None and not send_within > 0:
@@ -91,6 +104,7 @@ class AccountOrders(ABC):
         self,
         request: OrderRequest,
         *,
+        via: Via | None = None,
         send_within: float | None = None,
         when_full: WhenFull = "wait",
     ) -> LiveOrder:
@@ -99,6 +113,8 @@ class AccountOrders(ABC):
         Its intent is stored before a byte leaves. A caller who is cancelled before that withdraws
         it; after it, it goes on, and the order is in ``account.orders()``.
 
+        :param via: ``"rest"`` or ``"websocket"``; None: as the account was opened. Where the socket
+            can't take it at present, so that nothing was written, it goes by REST.
         :param send_within: seconds after which it isn't sent any more.
         :param when_full: where the budgets let none leave now: ``"wait"`` or ``"refuse"``.
         :raises UsageError: (``InvalidOrder``, ``Unsupported``, ``AccountUnsupported``) where it
@@ -111,7 +127,7 @@ class AccountOrders(ABC):
         :raises ExchangeError: (or kin) where it was refused otherwise.
         :raises StoreFailed: where its intent can't be stored; nothing was sent.
         """
-        order = await self._parts.entry.place(request, self._how(None, send_within, when_full))
+        order = await self._parts.entry.place(request, self._how(via, send_within, when_full))
         return LiveOrder(self, order)
 
     async def place_many(
@@ -133,6 +149,7 @@ class AccountOrders(ABC):
         trigger: Trigger | None = None,
         take_profit: Exit | None = None,
         stop_loss: Exit | None = None,
+        via: Via | None = None,
         send_within: float | None = None,
         when_full: WhenFull = "wait",
     ) -> Order:
@@ -149,7 +166,7 @@ class AccountOrders(ABC):
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
         changes = _changes(price, size, volatility, trigger, take_profit, stop_loss)
-        how = self._how(None, send_within, when_full)
+        how = self._how(via, send_within, when_full)
         self._parts.check_alive()
         return await self._parts.amending.amend(
             self._order(which), changes, how, collapse=when_full == "collapse"
@@ -190,7 +207,9 @@ class AccountOrders(ABC):
             request = attrs.evolve(request, size=left)
         return await self.place(request, send_within=send_within)
 
-    async def cancel(self, which: Which, *, send_within: float | None = None) -> CancelOutcome:
+    async def cancel(
+        self, which: Which, *, via: Via | None = None, send_within: float | None = None
+    ) -> CancelOutcome:
         """Cancel an order. An order that has ended before is no error: the outcome says so. What a
         limit of the exchange refuses is repeated until it is done. Amendments of it that still
         wait are withdrawn, and so is its placement if that hasn't left.
@@ -200,7 +219,7 @@ class AccountOrders(ABC):
         :raises ExchangeError: (or kin) where the exchange refuses it for good.
         """
         self._parts.check_alive()
-        how = self._how(None, send_within)
+        how = self._how(via, send_within)
         return await self._parts.canceling.cancel(self._order(which), how)
 
     async def cancel_many(
@@ -309,6 +328,24 @@ class AccountOrders(ABC):
     def unknown_orders(self, *, symbol: str | None = None) -> list[Order]:
         """Orders of which it isn't known whether the exchange has them."""
         return self.orders(symbol=symbol, states=OPEN_QUESTIONS)
+
+    def exposure(self, symbol: str) -> Exposure:
+        """What is held of an instrument, and what orders may add to that; unknown ones apart."""
+        held = [each for each in self.positions() if each.symbol == symbol]
+        return exposure_of(symbol, held, self.orders(symbol=symbol))
+
+    def positions(self, *, symbol: str | None = None) -> list[Position]:
+        """Positions by the exchange's newest word, without those that are flat."""
+        return [p for p in self._parts.ledger.positions() if symbol in (None, p.symbol)]
+
+    def balances(self) -> dict[str, Balance]:
+        """What the account has of each asset, by the exchange's newest word."""
+        return {each.asset: each for each in self._parts.ledger.balances()}
+
+    def profit(self, symbol: str, *, side: PositionSide = PositionSide.NET) -> Profit | None:
+        """What an instrument has earned by the fills of the ledger, by average cost; None where it
+        has nothing of it."""
+        return self._parts.ledger.profit(symbol, PositionSide(side))
 
     async def settle(self, which: Which, state: OrderState, text: str = "settled by hand") -> Order:
         """Say how an order has ended of which nothing tells, having looked it up by other means.

@@ -11,6 +11,7 @@ from ccrs_core.contract.trading_requests import (
     GetIncome,
     GetOpenOrders,
     GetOrderHistory,
+    GetPositions,
     SetLeverage,
     SetMarginMode,
     SetPositionMode,
@@ -20,9 +21,11 @@ from ccrs_core.model.accounts import (
     BudgetLeft,
     FeeRate,
     MarginMode,
+    Position,
     PositionMode,
     PriceBand,
 )
+from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import Number, PositionSide, exact_number
 from ccrs_core.model.orders import Fill, Order
@@ -177,7 +180,26 @@ class AccountQuestions(ABC):
         )
         return [fill for fill in found if fill.market is wanted]
 
-    # --- money ---
+    # --- positions and money ---
+
+    async def fetch_positions(self, *, market: Market | str | None = None) -> list[Position]:
+        """Ask the exchange for positions: of a market, or of all."""
+        parts = self._parts
+        endpoint = parts.context.exchange.endpoints.get(GetPositions)
+        wanted = self._markets(market)
+        if market is None:
+            wanted = [m for m in wanted if endpoint is not None and m in endpoint.markets]
+        parts.check_alive()
+        for each in wanted:
+            await parts.reconciler.positions(each)
+        return [p for p in parts.ledger.positions() if p.market in wanted]
+
+    async def fetch_balances(self) -> dict[str, Balance]:
+        """Ask the exchange for all balances; ``account.margin`` is fresh then, too."""
+        parts = self._parts
+        parts.check_alive()
+        await parts.reconciler.balances()
+        return {each.asset: each for each in parts.ledger.balances()}
 
     async def income(
         self,

@@ -1,11 +1,14 @@
-"""What carries an account's requests to the exchange, over REST."""
+"""What carries an account's requests to the exchange: REST, and a WebSocket for those that may go
+over it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
+from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.contract.rest import Request
+from ccrs_core.errors import NotSent, UsageError
 from ccrs_core.model.orders import Times
 from ccrs_core.requests.requester import Requester
 from ccrs_core.transport.context import Context
@@ -13,13 +16,38 @@ from ccrs_core.transport.gate import Priority
 
 T = TypeVar("T")
 
+Via = Literal["rest", "websocket"]
+"""The way that orders go."""
+
+
+def checked_via(via: object) -> Via:
+    """:raises UsageError: where it is none of the ways."""
+    if via not in get_args(Via):
+        raise UsageError(f'via must be "rest" or "websocket", not {via!r:.100}')
+    return via  # type: ignore[return-value]
+
 
 class Asks:
-    """Carries the requests of one account."""
+    """Carries the requests of one account.
 
-    def __init__(self, requester: Requester, context: Context) -> None:
+    :param line: opens its socket for orders; it is called once, when the first is to go there.
+    :param via: the way where a call says none.
+    """
+
+    def __init__(
+        self,
+        requester: Requester,
+        context: Context,
+        line: Callable[[], EntryLine],
+        via: Via = "rest",
+    ) -> None:
         self._requester = requester
         self._context = context
+        self._open_line = line
+        self._line: EntryLine | None = None
+        self._via = via
+        if via == "websocket":
+            self._socket()
 
     def exchange_ns(self) -> int:
         """The exchange's clock, as far as it is known, and never ahead of it: nanoseconds UTC."""
@@ -40,12 +68,41 @@ class Asks:
         send_before: float | None = None,
         on_sent: Callable[[int], None] | None = None,
     ) -> tuple[T, Times]:
-        """The answer to a request that leaves once at most, and when what happened.
+        """The answer to a request that leaves once at most, and when what happened. Where it can't
+        go over the socket at present, so that nothing of it was written, it goes by REST.
 
         :raises NotSent: where nothing of it has left, and nothing will.
         :raises OutcomeUnknown: where it may have been taken.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
+        way = self._via if via is None else checked_via(via)
+        line = self._socket() if way == "websocket" else None
+        if line is not None and line.ready and line.carries(request):
+            try:
+                return await line.ask(
+                    request, patience=patience, send_before=send_before, on_sent=on_sent
+                )
+            except NotSent:
+                late = send_before is not None and self._context.clock.monotonic() >= send_before
+                if late or line.ready:
+                    raise
         return await self._requester.timed(
             request, patience=patience, send_before=send_before, on_sent=on_sent
         )
+
+    def _socket(self) -> EntryLine:
+        """The socket for orders.
+
+        :raises Unsupported: where the exchange, or its environment, has none.
+        """
+        if self._line is None:
+            self._line = self._open_line()
+        return self._line
+
+    async def aclose(self) -> None:
+        """End the socket, if there is one."""
+        if self._line is not None:
+            await self._line.aclose()
+
+
+__all__ = ["Asks", "Via", "checked_via"]

@@ -75,9 +75,9 @@ class AccountContext:
         """The ledger has changed: commit and deliver that."""
         self.journal.add(change)
 
-    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
-        """The exchange says this: the ledger takes all that can be taken."""
-        await self.taking.take(reports, backfilled=backfilled)
+    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> bool:
+        """The exchange says this: the ledger takes all that can be taken; whether that was all."""
+        return await self.taking.take(reports, backfilled=backfilled)
 
     def key(self, order: Order) -> str:
         """The id by which the ledger finds an order, from its intent to its end: the client's of an

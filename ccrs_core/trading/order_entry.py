@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
+from ccrs_core.contract.rest import Answer, Request
 from ccrs_core.contract.trading_requests import Done, Placed, PlaceOrder, PlaceOrders
 from ccrs_core.errors import (
     CcrsError,
     EndReason,
     ExchangeError,
+    ExchangeUnavailable,
     NotSent,
     OrderRejected,
     OutcomeUnknown,
@@ -30,6 +32,9 @@ from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.lookup import look_up
 from ccrs_core.trading.sending import Sending
+
+_TELLS_NOTHING = OutcomeUnknown, ExchangeUnavailable
+"""What leaves open whether something was taken."""
 
 
 class Watcher(Protocol):
@@ -227,6 +232,25 @@ class OrderEntry:
             context.note(ledger.unknown(identity, str(outcome), context.now_ns))
             self._watcher.find_out(identity)
         raise with_order(outcome, ledger.order(identity))
+
+    def late(self, request: Request[Any], outcome: Answer[Any] | CcrsError, times: Times) -> None:
+        """An answer that came after nobody waited for it: it proves what became of placements."""
+        items = request.items if isinstance(request, PlaceOrders) else (request,)
+        found = outcome.value if isinstance(outcome, Answer) else outcome
+        each = found if isinstance(request, PlaceOrders) and isinstance(found, Sequence) else None
+        for place, item in enumerate(items):
+            if isinstance(item, PlaceOrder):
+                said = found if each is None else each[place] if place < len(each) else None
+                self._learned(item.client_order_id, said, times)
+
+    def _learned(self, identity: str, said: object, times: Times) -> None:
+        context = self._context
+        if context.ledger.order(identity) is None:
+            return
+        if isinstance(said, Placed):
+            context.note(context.ledger.answered(identity, said, times))
+        elif isinstance(said, ExchangeError) and not isinstance(said, _TELLS_NOTHING):
+            context.note(context.ledger.refused(identity, said, context.now_ns))
 
     async def _duplicate(self, intent: _Intent, error: OrderRejected) -> None:
         """The exchange had an order of this id before: look at that one, before anything is said of

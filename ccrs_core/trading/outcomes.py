@@ -201,6 +201,10 @@ class Outcomes:
             self._collecting = True
             self._context.spawn(self._collect())
 
+    def forgive(self) -> None:
+        """The streams have begun anew, and the lists are read: nothing is owed of before."""
+        self._debts.clear()
+
     def _told(self, key: str, since: float) -> bool:
         order = self._context.ledger.order(key)
         keys = {key} | ({order.exchange_order_id} if order is not None else set())

@@ -8,10 +8,11 @@ from collections.abc import Coroutine, Sequence
 from decimal import Decimal
 from typing import Any
 
+from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import Account as KeyHolder
 from ccrs_core.contract.trading import Trading
-from ccrs_core.contract.trading_requests import GetAccountInfo, GetPriceBand
+from ccrs_core.contract.trading_requests import GetAccountInfo, GetPriceBand, Wallet
 from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused
 from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
@@ -43,8 +44,6 @@ from ccrs_core.trading.upkeep import Upkeep
 
 log = logging.getLogger("ccrs.account")
 
-_TAKEN = frozenset({Channel.ORDERS, Channel.FILLS})
-"""Channels that the ledger takes."""
 _BAND_FOR = 2.0
 """Seconds for which a price band is taken to hold."""
 _HOLD = 5.0
@@ -83,7 +82,8 @@ class Parts:
         self.natives = natives
         self.clock = context.clock
         self.requester = requester
-        self._spawner = shared.spawn
+        self._shared = shared
+        self._holder = holder
         self._tasks = {keeping}
         self._stale_ns: dict[Channel, int] = {}
         self._bands: dict[str, tuple[float, PriceBand]] = {}
@@ -98,6 +98,7 @@ class Parts:
             *(ledger, self.journal, store, instruments, context.clock, self.spawn),
             *(self._early, self._strange),
         )
+        self._asks = Asks(requester, context, self._line, settings.via)
         self.context = AccountContext(
             exchange=context.exchange,
             trading=trading,
@@ -107,7 +108,7 @@ class Parts:
             journal=self.journal,
             instruments=instruments,
             taking=self.taking,
-            asks=Asks(requester, context),
+            asks=self._asks,
             spawn=self.spawn,
         )
         self.flights = Flights()
@@ -119,19 +120,26 @@ class Parts:
         )
         self.canceling = Canceling(self.context, self.flights, self.outcomes)
         self.amending = Amending(self.context, self.flights, self.outcomes, self.check_price)
-        self.reconciler = Reconciler(self.context, trading.features, self._lost)
+        self.reconciler = Reconciler(
+            self.context, trading.features, natives.find, self._lost, self._wallet
+        )
         self.upkeep = Upkeep(self._read, self._synced)
-        channels = context.exchange.capabilities.account_channels & _TAKEN
+        channels = context.exchange.capabilities.account_channels
         self.streams = PrivateStreams(shared, holder, channels, self)
 
     # --- life ---
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that ends with the account."""
-        task = self._spawner(work)
+        task = self._shared.spawn(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _line(self) -> EntryLine:
+        """Its socket for orders."""
+        turns, clock = self.requester.turns, self.requester.clock
+        return EntryLine(self._shared, self._holder, turns, clock, self.entry.late)
 
     def start(self) -> None:
         """Listen, read the lists, and find out what became of what was under way."""
@@ -161,6 +169,7 @@ class Parts:
         """End everything, the store last."""
         self.natives.end()
         await self.streams.aclose()
+        await self._asks.aclose()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         running = {self.journal.task}
         for task in tasks:
@@ -168,6 +177,7 @@ class Parts:
                 task.cancel()
         if rest := [task for task in tasks if task not in running]:
             await asyncio.wait(rest)
+        self.journal.add(self.ledger.save(self.clock.time_ns()))
         try:
             await self.journal.aclose()
         except StoreFailed as error:
@@ -264,6 +274,7 @@ class Parts:
                 Resumed(self.exchange, "", None, now_ns, channel, now_ns - since, self.context.name)
             )
         self._stale_ns.clear()
+        self.outcomes.forgive()
         self._hold()
         self.upkeep.missed("the streams have just begun")
         self.upkeep.over("streams")
@@ -316,6 +327,10 @@ class Parts:
         self.hub.notice(
             Gap(self.exchange, "", None, now_ns, channel, reason, None, None, None, name)
         )
+
+    def _wallet(self, wallet: Wallet) -> None:
+        if wallet.margin is not None:
+            self.margin = wallet.margin
 
     def _early(self, fills: Sequence[EarlyFill]) -> None:
         self.hub.told_early(fills)

@@ -13,11 +13,16 @@ import attrs
 from ccrs_core.contract.rest import Request
 from ccrs_core.contract.trading_requests import (
     GetFills,
+    GetIncome,
     GetOpenOrders,
     GetOrderHistory,
+    GetPositions,
+    GetWallet,
+    Wallet,
 )
 from ccrs_core.errors import CcrsError
-from ccrs_core.model.instruments import Market
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.model.reports import OrderReport
 from ccrs_core.model.subscriptions import Channel
@@ -65,13 +70,24 @@ class Reconciliation:
 class Reconciler:
     """Reads an account's lists into its ledger.
 
+    :param find: the instrument of a market and an exchange's own symbol.
     :param lost: told of stretches that the exchange keeps no more.
+    :param wallet: told what an account has as a whole.
     """
 
-    def __init__(self, context: AccountContext, markets: Iterable[Market], lost: Lost) -> None:
+    def __init__(
+        self,
+        context: AccountContext,
+        markets: Iterable[Market],
+        find: Callable[[Market, str], Instrument | None],
+        lost: Lost,
+        wallet: Callable[[Wallet], None],
+    ) -> None:
         self._context = context
         self._markets = [m for m in Market if m in set(markets)]
+        self._find = find
         self._lost = lost
+        self._wallet = wallet
 
     async def read(self) -> Reconciliation:
         """Read all lists once."""
@@ -80,9 +96,19 @@ class Reconciler:
         for market in self._markets:
             parts.append(self._part(done, f"orders of {market.value}", self._orders(market)))
             parts.append(self._part(done, f"fills of {market.value}", self._fills(market)))
+            if self._answers(GetPositions, market):
+                what = f"positions of {market.value}"
+                parts.append(self._part(done, what, self.positions(market)))
+        if self._answers(GetWallet):
+            parts.append(self._part(done, "balances", self.balances()))
+        if self._answers(GetIncome):
+            parts.append(self._part(done, "income", self._income()))
+        started_ns = self._context.asks.exchange_ns()
         await asyncio.gather(*parts)
         self._context.taking.retry()
-        if not done.whole:
+        if done.whole:
+            self._judge(started_ns)
+        else:
             log.warning("account %s: not all was read: %s", self._context.name, done)
         return done
 
@@ -100,6 +126,12 @@ class Reconciler:
     def _groups(self, market: Market) -> Sequence[str]:
         """What lists of a market are asked for by: settlement assets, or the market whole."""
         return self._context.trading.settles.get(market) or ("",)
+
+    def _judge(self, started_ns: int) -> None:
+        """Everything was read: what isn't explained of positions and balances is told."""
+        context = self._context
+        before = started_ns - round(context.trading.visible_within * NS_PER_SECOND)
+        context.note(context.ledger.judge(before, context.now_ns))
 
     # --- orders ---
 
@@ -163,6 +195,12 @@ class Reconciler:
 
         await self._from_cursor(f"fills {market.value}", Channel.FILLS, question)
 
+    async def _income(self) -> None:
+        def question(start_ns: int, end_ns: int | None) -> GetIncome:
+            return GetIncome(start_ns=start_ns, end_ns=end_ns)
+
+        await self._from_cursor("income", Channel.INCOME, question)
+
     async def _from_cursor(
         self,
         cursor: str,
@@ -185,9 +223,9 @@ class Reconciler:
         while True:
             end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
             rows = await context.asks.read(question(at, end), background=True)
-            await context.take(rows, backfilled=True)
-            reached = now_ns if end is None else end
-            context.note(context.ledger.move_cursor(cursor, reached))
+            if await context.take(rows, backfilled=True):
+                reached = now_ns if end is None else end
+                context.note(context.ledger.move_cursor(cursor, reached))
             if end is None:
                 return
             at = end
@@ -195,6 +233,44 @@ class Reconciler:
     def _endpoint_keeps(self, request: Request[Any]) -> int | None:
         endpoint = self._context.exchange.endpoints[type(request)]
         return endpoint.retention_of(request)
+
+    # --- positions and money ---
+
+    async def positions(self, market: Market) -> None:
+        """Read a market's positions.
+
+        :raises CcrsError: where that fails; those that are known are marked as unverified.
+        """
+        context, ledger = self._context, self._context.ledger
+        for settle in self._groups(market):
+            at_ns = context.asks.exchange_ns()
+            request = GetPositions(market=market, settle=settle)
+            try:
+                found = await context.asks.read(request, background=True)
+            except CcrsError:
+                context.note(ledger.unverified(market, context.now_ns, settle=settle))
+                raise
+            await context.take(found, backfilled=True)
+            listed = set[tuple[str, PositionSide]]()
+            for report in found:
+                instrument = self._find(report.market, report.native)
+                if instrument is not None:
+                    listed.add((instrument.symbol, report.side))
+            context.note(ledger.flat(market, listed, at_ns, context.now_ns, settle=settle))
+
+    async def balances(self) -> None:
+        """Read what the account has.
+
+        :raises CcrsError: where that fails.
+        """
+        context = self._context
+        at_ns = context.asks.exchange_ns()
+        wallet = await context.asks.read(GetWallet(context.name), background=True)
+        self._wallet(wallet)
+        await context.take(wallet.balances, backfilled=True)
+        listed = {each.asset for each in wallet.balances}
+        told_ns = at_ns if wallet.exchange_time_ns is None else wallet.exchange_time_ns
+        context.note(context.ledger.nothing_else(listed, told_ns, context.now_ns))
 
 
 def _keys(report: OrderReport) -> set[str]:

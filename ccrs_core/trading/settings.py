@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from ccrs_core.errors import UsageError
+from ccrs_core.trading.asks import Via, checked_via
 
 OnExit = Literal["leave", "cancel_own"]
 OutsideBand = Literal["refuse", "send"]
@@ -37,6 +38,7 @@ def _share(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
 class AccountSettings:
     """How an account behaves; as told at :meth:`ccrs_core.Client.account`."""
 
+    via: Via = attrs.field(default="rest", converter=checked_via)
     on_exit: OnExit = attrs.field(default="leave", validator=_one_of(OnExit))
     presume_absent_after: float | None = attrs.field(default=60.0, validator=_seconds_if_any)
     outside_band: OutsideBand = attrs.field(default="refuse", validator=_one_of(OutsideBand))

@@ -78,13 +78,15 @@ class Taking:
         """Take these; what needs a question waits for its answer by itself."""
         rest = self._take(reports, backfilled)
         if rest is not None:
-            self._spawn(self._take_rest(rest, backfilled))
+            self._spawn(self._take_later(rest, backfilled))
 
-    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
-        """Take these, all that can be."""
+    async def _take_later(self, rest: Change, backfilled: bool) -> None:
+        await self._take_rest(rest, backfilled)
+
+    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> bool:
+        """Take these, all that can be; False where some wait for a list of instruments."""
         rest = self._take(reports, backfilled)
-        if rest is not None:
-            await self._take_rest(rest, backfilled)
+        return rest is None or await self._take_rest(rest, backfilled)
 
     def _take(self, reports: Sequence[Report], backfilled: bool) -> Change | None:
         change = self._ledger.take(reports, self._clock.time_ns(), backfilled=backfilled)
@@ -96,7 +98,7 @@ class Taking:
             self._early(change.early)
         return change if change.doubtful or change.unplaced else None
 
-    async def _take_rest(self, rest: Change, backfilled: bool) -> None:
+    async def _take_rest(self, rest: Change, backfilled: bool) -> bool:
         unplaced = list(rest.unplaced)
         if rest.doubtful:
             pause = _PAUSE
@@ -114,7 +116,8 @@ class Taking:
             unplaced += change.unplaced
         if unplaced:
             await self._refresh({each.market for each in unplaced if each.market is not None})  # type: ignore[union-attr]
-            self._again([(each, backfilled) for each in unplaced])
+            return self._again([(each, backfilled) for each in unplaced])
+        return True
 
     async def _refresh(self, markets: set[Market]) -> None:
         for market in markets:
@@ -123,23 +126,26 @@ class Taking:
             except CcrsError as error:
                 log.warning("the %s instruments can't be listed: %s", market.value, error)
 
-    def _again(self, reports: Sequence[tuple[Report, bool]]) -> None:
-        """Take once more what was of no known instrument; keep, and tell, what still is."""
+    def _again(self, reports: Sequence[tuple[Report, bool]]) -> bool:
+        """Take once more what was of no known instrument; keep, and tell, what still is, if any."""
+        waiting = len(self._unplaced)
         for report, backfilled in reports:
             rest = self._take([report], backfilled)
             if rest is None:
                 continue
             if rest.doubtful:
-                self._spawn(self._take_rest(rest, backfilled))
+                self._spawn(self._take_later(rest, backfilled))
                 continue
             self._unplaced.append((report, backfilled))
             of = report.market, report.native  # type: ignore[union-attr]
             if of not in self._told:
                 self._told.add(of)  # type: ignore[arg-type]
                 self._strange(f"{of[1]} is on no list of instruments: its reports wait for one")
+        placed = len(self._unplaced) == waiting
         if len(self._unplaced) > _KEPT:
             log.error("%d reports of unknown instruments", len(self._unplaced))
             del self._unplaced[:-_KEPT]
+        return placed
 
     def retry(self) -> None:
         """Take once more what waits for a list of instruments."""

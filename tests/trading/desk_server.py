@@ -132,9 +132,13 @@ class DeskServer(ToyServer):
         book.usd -= Decimal(fill["fee"])
         self.tell(key, "fills", dict(fill))
         self.tell(key, "orders", dict(row))
+        self.tell(key, "balances", self._usd(book))
         if row["market"] == "linear":
             self.tell(key, "positions", self._position(book, row["native"]))
         return str(fill["fill"])
+
+    def _usd(self, book: Book) -> dict[str, Any]:
+        return {"asset": "USD", "total": f"{book.usd:f}", "at": self.wall_ns()}
 
     def _position(self, book: Book, native: str) -> dict[str, Any]:
         self.next_id += 1
@@ -267,7 +271,7 @@ class DeskServer(ToyServer):
             case "/positions":
                 return [self._position(book, n) for n, size in book.positions.items() if size]
             case "/wallet":
-                return [{"asset": "USD", "total": f"{book.usd:f}", "at": self.wall_ns()}]
+                return [self._usd(book)]
             case "/info":
                 return {"trade": self.trade, "refused": self.refused}
             case "/band":

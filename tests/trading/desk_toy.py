@@ -14,6 +14,7 @@ from ccrs_core import (
     AccountInfo,
     AuthError,
     Balance,
+    Budget,
     CcrsError,
     Channel,
     ClockRefused,
@@ -464,6 +465,7 @@ class Desk(Toy):
         ),
     }
     trading = TRADING
+    limits = attrs.evolve(Toy.limits, requests=Budget(amount=2000, seconds=10.0))
 
     def __init__(self, *, proved_after: float | None = None, **changed: Any) -> None:
         super().__init__(codec=DeskCodec)
