@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
 
 from ccrs_core.client.credentials import credentials_of
 from ccrs_core.connections.shared import Shared
@@ -18,13 +19,16 @@ from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.requests.requester import Requester
 from ccrs_core.trading.account import Account
 from ccrs_core.trading.asks import Via
+from ccrs_core.trading.choose_store import StoreChoice, store_for
 from ccrs_core.trading.ledger import Ledger
-from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.settings import AccountSettings, OnExit, OutsideBand
 from ccrs_core.trading.store import LedgerName, Store
 from ccrs_core.trading.taking import Natives
 from ccrs_core.transport.base import Discreet, Transport
+
+if TYPE_CHECKING:
+    from ccrs_core.emulator.server import EmulatorServer
 
 
 class _Accounts(ABC):
@@ -32,6 +36,7 @@ class _Accounts(ABC):
 
     exchange: Exchange
     environment: str
+    emulator: EmulatorServer | None
     _accounts: dict[str, KeyHolder]
     _held: dict[str, Account]
     """Those that are, or were, open, by name."""
@@ -47,7 +52,8 @@ class _Accounts(ABC):
         name: str = DEFAULT,
         *,
         credentials: Credentials | None = None,
-        store: Store | None = None,
+        store: StoreChoice = None,
+        synchronous: Literal["normal", "full"] = "normal",
         via: Via = "rest",
         on_exit: OnExit = "leave",
         presume_absent_after: float | None = 60.0,
@@ -59,8 +65,12 @@ class _Accounts(ABC):
         :param name: yours, of the account. Its keys are ``credentials``, else those that the client
             was made with (of the account ``default``), else those of :func:`load_credentials`; in
             the environment ``emulator`` the account ``default`` has play money.
-        :param store: where its ledger is kept; None: in memory, so that nothing is known of what
-            was under way when the program is started the next time.
+        :param store: where its ledger is kept: a path, ``"memory"``, the name of an installed
+            store, or one of your own; None: an SQLite file where the system keeps the user's data
+            (or in ``CCRS_LEDGERS``), and in memory where the emulator runs in this process, as its
+            accounts end with it. One process at a time has it.
+        :param synchronous: of SQLite: ``"normal"`` survives whatever ends this process, ``"full"`` a
+            loss of power, too, for some milliseconds an order.
         :param via: the way that orders go where a call says none: ``"rest"`` or ``"websocket"``.
         :param on_exit: ``"cancel_own"`` cancels the own orders that are open as the block is left.
         :param presume_absent_after: seconds after which an order of unknown outcome, where no proof
@@ -70,6 +80,9 @@ class _Accounts(ABC):
         :param budget_share: the part of the account's budgets that this process may spend, where
             others spend the rest.
         :raises UsageError: where that can't be.
+        :raises StoreInUse: (on entering) where another process has the ledger; it says how to share.
+        :raises StoreFailed: (on entering) where it can't be opened.
+        :raises AuthError: (on entering) where the exchange refuses the key.
         :raises Unsupported: where the plugin has no trading; (on entering) where there is no socket
             for orders.
         """
@@ -92,13 +105,16 @@ class _Accounts(ABC):
             if known is not None and known.open:
                 raise UsageError(f"the account {name} is open already: use that one")
             self._held[name] = account
-            return await self._open_account(KeyHolder(name, keys), settings, store)
+            choice = "memory" if store is None and self.emulator is not None else store
+            ledger = LedgerName(self.exchange.name, self.environment, name)
+            kept = store_for(choice, ledger, synchronous)
+            return await self._open_account(KeyHolder(name, keys), settings, kept)
 
         account = Account(name, opening)
         return account
 
     async def _open_account(
-        self, holder: KeyHolder, settings: AccountSettings, given: Store | None
+        self, holder: KeyHolder, settings: AccountSettings, given: Store
     ) -> Parts:
         shared, instruments = self._opened(), self._store()
         exchange, context = self.exchange, shared.context
@@ -119,16 +135,15 @@ class _Accounts(ABC):
                     continue  # this environment has none of it
             natives = Natives(instruments)
             ledger = Ledger(exchange.name, self.environment, holder.name, natives.find)
-            store: Store = MemoryStore() if given is None else given
-            stored = await store.open(LedgerName(exchange.name, self.environment, holder.name))
+            stored = await given.open(LedgerName(exchange.name, self.environment, holder.name))
             try:
                 ledger.restore(stored)
                 return Parts(
                     *(shared, holder, trading, settings, instruments, requester),
-                    *(ledger, natives, store, stored, info, keeping),
+                    *(ledger, natives, given, stored, info, keeping),
                 )
             except BaseException:
-                await store.close()
+                await given.close()
                 raise
         except BaseException:
             keeping.cancel()

@@ -71,7 +71,7 @@ async def world(
     there = new_server() if server is None else server
     async with (
         client_of(there, exchange, options) as (client, transport, clock),
-        client.account(store=store, **how) as account,
+        client.account(store=MemoryStore() if store is None else store, **how) as account,
     ):
         seen = World(there, transport, clock, client, account, [])
 

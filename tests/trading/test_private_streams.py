@@ -333,11 +333,11 @@ async def test_a_refused_login_is_terminal_and_told_once() -> None:
     server.accept_login = False
     async with client_of(server) as (client, _, _):
         with pytest.raises(AuthError):
-            await client.account().__aenter__()
+            await client.account(store="memory").__aenter__()
         await asyncio.sleep(600.0)
         assert len(server.attempts) == 1
         server.accept_login = True
-        async with client.account() as account:
+        async with client.account(store="memory") as account:
             assert account.synced
             server.accept_login = False
             errors: list[BaseException] = []
@@ -371,8 +371,8 @@ async def test_a_refused_login_is_terminal_and_told_once() -> None:
 async def two_accounts() -> AsyncIterator[tuple[World, World]]:
     server = new_server()
     async with client_of(server) as (client, transport, clock):
-        a = client.account("a", credentials=KEY)
-        b = client.account("b", credentials=Credentials("other", "secret"))
+        a = client.account("a", credentials=KEY, store="memory")
+        b = client.account("b", credentials=Credentials("other", "secret"), store="memory")
         async with a, b:
             yield (
                 World(server, transport, clock, client, a, []),
@@ -410,9 +410,9 @@ async def test_two_accounts_share_nothing() -> None:
 async def test_the_client_ends_what_was_left_open() -> None:
     server = new_server()
     async with client_of(server) as (client, _, _):
-        account = await client.account().__aenter__()
+        account = await client.account(store="memory").__aenter__()
         with pytest.raises(ValueError, match="open already"):
-            await client.account().__aenter__()
+            await client.account(store="memory").__aenter__()
     assert not account.open
     with pytest.raises(ValueError, match="opened once"):
         await account.__aenter__()
