@@ -69,8 +69,8 @@ class _Accounts(ABC):
             store, or one of your own; None: an SQLite file where the system keeps the user's data
             (or in ``CCRS_LEDGERS``), and in memory where the emulator runs in this process, as its
             accounts end with it. One process at a time has it.
-        :param synchronous: of SQLite: ``"normal"`` survives whatever ends this process, ``"full"`` a
-            loss of power, too, for some milliseconds an order.
+        :param synchronous: of SQLite: ``"normal"`` survives whatever ends this process, ``"full"``
+            a loss of power, too, for some milliseconds an order.
         :param via: the way that orders go where a call says none: ``"rest"`` or ``"websocket"``.
         :param on_exit: ``"cancel_own"`` cancels the own orders that are open as the block is left.
         :param presume_absent_after: seconds after which an order of unknown outcome, where no proof
@@ -80,7 +80,8 @@ class _Accounts(ABC):
         :param budget_share: the part of the account's budgets that this process may spend, where
             others spend the rest.
         :raises UsageError: where that can't be.
-        :raises StoreInUse: (on entering) where another process has the ledger; it says how to share.
+        :raises StoreInUse: (on entering) where another process has the ledger; it tells how to
+            share.
         :raises StoreFailed: (on entering) where it can't be opened.
         :raises AuthError: (on entering) where the exchange refuses the key.
         :raises Unsupported: where the plugin has no trading; (on entering) where there is no socket
