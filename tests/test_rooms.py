@@ -49,7 +49,6 @@ ROOMS: dict[str, str] = {
 EXCEPTIONS = {
     ("contract.exchange", "emulator.dialect"): "an annotation: an exchange may have an emulator",
     ("client.client", "emulator.server"): "inside the function that starts it",
-    ("client.accounts", "emulator.server"): "an annotation: a client may run an emulator",
 }
 """Arrows that go upwards, by name."""
 

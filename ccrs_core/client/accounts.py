@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ccrs_core.client.credentials import credentials_of
 from ccrs_core.connections.shared import Shared
@@ -27,19 +27,20 @@ from ccrs_core.trading.store import LedgerName, Store
 from ccrs_core.trading.taking import Natives
 from ccrs_core.transport.base import Discreet, Transport
 
-if TYPE_CHECKING:
-    from ccrs_core.emulator.server import EmulatorServer
-
 
 class _Accounts(ABC):
     """The accounts of a client."""
 
     exchange: Exchange
     environment: str
-    emulator: EmulatorServer | None
     _accounts: dict[str, KeyHolder]
     _held: dict[str, Account]
     """Those that are, or were, open, by name."""
+
+    @property
+    @abstractmethod
+    def _emulates(self) -> bool:
+        """Whether the exchange is an emulator in this process."""
 
     @abstractmethod
     def _opened(self) -> Shared: ...
@@ -106,7 +107,7 @@ class _Accounts(ABC):
             if known is not None and known.open:
                 raise UsageError(f"the account {name} is open already: use that one")
             self._held[name] = account
-            choice = "memory" if store is None and self.emulator is not None else store
+            choice = "memory" if store is None and self._emulates else store
             ledger = LedgerName(self.exchange.name, self.environment, name)
             kept = store_for(choice, ledger, synchronous)
             return await self._open_account(KeyHolder(name, keys), settings, kept)

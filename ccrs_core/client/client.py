@@ -437,6 +437,10 @@ class Client(_Questions, _Accounts, Openable):
 
     # --- requests ---
 
+    @property
+    def _emulates(self) -> bool:
+        return self.emulator is not None
+
     def _opened(self) -> Shared:
         self._ready()
         assert self._shared is not None
