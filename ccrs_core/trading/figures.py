@@ -77,6 +77,11 @@ class Figures:
         self._moves = 0
         draft.rows[FIGURES] = Cursor(FIGURES, self._books.number)
 
+    def reserve(self) -> None:
+        """Openings may be told at the next judgement, and come before what is taken until then."""
+        self.positions.reserve()
+        self.money.reserve()
+
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All entries until then are known: tell what they don't explain."""
         self.positions.judge(before_ns, draft)

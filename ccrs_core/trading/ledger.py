@@ -50,6 +50,8 @@ from ccrs_core.trading.recall import Record, own_key
 from ccrs_core.trading.store import Cursor, Known, OrderRow, Stored
 
 _NO_KNOWN = Known()
+_FIGURES = (PositionReport, Balance)
+"""Reports of what there is."""
 _REASONS: dict[type[CcrsError], EndReason] = {
     AuthError: EndReason.PERMISSION,
     RateLimited: EndReason.RATE_LIMIT,
@@ -277,19 +279,34 @@ class Ledger:
         *,
         backfilled: bool = False,
         known: Known = _NO_KNOWN,
+        whole_before_ns: int | None = None,
     ) -> Change:
         """What the exchange says, in any order and however often. What is known already changes
         nothing.
 
         :param backfilled: whether it was asked for, not pushed.
         :param known: what the store has answered to ``Change.wanted``.
+        :param whole_before_ns: with these, all until then is in the ledger: :meth:`judge` at once.
+            What was there before the first of the fills is told before them then. (Where some
+            can't be taken yet, nothing is judged.)
         """
         draft = Draft(now_ns, backfilled, known.entries)
         if known is not _NO_KNOWN:
             self._books.recall(known)
         takers = self._takers
+        if whole_before_ns is not None:
+            reports = sorted(reports, key=lambda each: not isinstance(each, _FIGURES))
+            figures = sum(isinstance(each, _FIGURES) for each in reports)
+            for report in reports[:figures]:
+                takers[type(report)](report, draft, known)
+            self._figures.reserve()
+            reports = reports[figures:]
         for report in reports:
             takers[type(report)](report, draft, known)
+        if whole_before_ns is not None:
+            if not draft.doubtful and not draft.unplaced:
+                self._figures.judge(whole_before_ns, draft)
+            draft.entries.sort(key=lambda entry: entry.number)
         self._books.trim()
         return draft.change()
 

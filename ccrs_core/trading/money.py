@@ -53,6 +53,8 @@ class Money:
         self._purses: dict[str, _Purse] = {}
         self._changed: set[str] = set()
         """Assets of which the store doesn't have all."""
+        self._reserved: dict[str, int] = {}
+        """Numbers of openings, which come before what they are followed by."""
 
     def restore(self, stored: Stored) -> None:
         """Begin with what a store holds."""
@@ -139,6 +141,12 @@ class Money:
             )
             self.take(none, draft, Known())
 
+    def reserve(self) -> None:
+        """Openings may be told at the next judgement, and come before what is taken until then."""
+        for purse in self._purses.values():
+            if not purse.tally.begun and purse.tally.told is not None:
+                self._reserved[purse.asset] = self._books.next_number()
+
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All entries until then are known: tell what they don't explain of figures from before."""
         for purse in list(self._purses.values()):
@@ -151,6 +159,7 @@ class Money:
             self._changed.add(purse.asset)
             if rest is None:
                 continue
+            number = self._reserved.get(purse.asset) or self._books.next_number()
             kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
             what = (kind.value, "balance", purse.asset, f"{rest:f}", str(anchor_ns))
             self._books.adjust(
@@ -165,9 +174,10 @@ class Money:
                     adjustment_id=keys.digest(*what, f"{told.figure:f}"),
                     amount=rest,
                     asset=purse.asset,
-                    number=self._books.next_number(),
+                    number=number,
                 ),
             )
+        self._reserved.clear()
 
     # --- reading ---
 

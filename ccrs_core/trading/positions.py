@@ -108,6 +108,8 @@ class Positions:
         """Keys of those that the store doesn't have as they are."""
         self.fresh = False
         """Whether there is one that the store has never had."""
+        self._reserved: dict[str, int] = {}
+        """Numbers of openings, which come before what they are followed by."""
 
     def restore(self, stored: Stored) -> None:
         """Begin with what a store holds."""
@@ -276,6 +278,12 @@ class Positions:
             if holding.market is market and settle in ("", holding.settle)
         ]
 
+    def reserve(self) -> None:
+        """Openings may be told at the next judgement, and come before what is taken until then."""
+        for holding in self._holdings.values():
+            if not holding.tally.begun and holding.tally.told is not None:
+                self._reserved[holding.key] = self._books.next_number()
+
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All fills until then are known: tell what they don't explain of figures from before."""
         for holding in list(self._holdings.values()):
@@ -296,7 +304,7 @@ class Positions:
                     *(kind.value, holding.key, f"{rest:f}", str(anchor_ns)),
                     *(f"{told.figure:f}",),
                 )
-                number = self._books.next_number()
+                number = self._reserved.get(holding.key) or self._books.next_number()
                 at = told.time_ns if begun else 0
                 holding.profit.add(Step(at, -1, number, rest, price))
                 holding.hint = None
@@ -316,6 +324,7 @@ class Positions:
                         number=number,
                     ),
                 )
+        self._reserved.clear()
 
     # --- reading ---
 

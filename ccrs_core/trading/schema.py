@@ -71,6 +71,20 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def check(connection: sqlite3.Connection, path: str) -> None:
+    """See that a file that is only to be read has today's version.
+
+    :raises StoreFailed: where it has another one.
+    """
+    version = version_of(connection)
+    if version != len(MIGRATIONS):
+        raise StoreFailed(
+            f"{path} has the schema {version}, and this version of ccrs-core reads "
+            f"{len(MIGRATIONS)}: "
+            + ("upgrade" if version > len(MIGRATIONS) else "open it once for trading")
+        )
+
+
 def migrate(
     connection: sqlite3.Connection, path: str, migrations: Sequence[str] = MIGRATIONS
 ) -> None:

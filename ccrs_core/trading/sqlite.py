@@ -50,15 +50,22 @@ class SqliteStore:
         it keeps other processes out.
     :param synchronous: ``normal`` survives the end of this process, however it ends; ``full`` a
         loss of power, too, for a write to the disk with each commit.
+    :param read_only: look only, also while another process writes: what is there must be a ledger
+        of this version, and nothing can be committed.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, synchronous: Literal["normal", "full"] = "normal"
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Literal["normal", "full"] = "normal",
+        read_only: bool = False,
     ) -> None:
         if synchronous not in ("normal", "full"):
             raise UsageError(f"synchronous is 'normal' or 'full', not {synchronous!r}")
         self.path = Path(path).expanduser()
         self.synchronous = synchronous
+        self.read_only = read_only
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -178,12 +185,12 @@ class SqliteStore:
         lock: FileLock | None = None
         connection: sqlite3.Connection | None = None
         try:
-            try:
+            if self.read_only:
+                connection = self._look(ledger)
+            else:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            except OSError as error:
-                raise StoreFailed(f"{self.path}: {error}") from error
-            lock = FileLock(self.path.with_name(self.path.name + ".lock"), str(self.path))
-            connection = self._connect(ledger)
+                lock = FileLock(self.path.with_name(self.path.name + ".lock"), str(self.path))
+                connection = self._connect(ledger)
             stored = tables.load(connection, recent)
         except BaseException as error:
             if connection is not None:
@@ -200,7 +207,8 @@ class SqliteStore:
         finally:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
-            lock.release()
+            if lock is not None:
+                lock.release()
             self._leave(last)
 
     def _connect(self, ledger: LedgerName) -> sqlite3.Connection:
@@ -211,6 +219,19 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {self.synchronous.upper()}")
             schema.migrate(connection, str(self.path))
+            _check_name(connection, ledger, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _look(self, ledger: LedgerName) -> sqlite3.Connection:
+        if not self.path.exists():
+            raise StoreFailed(f"{self.path}: there is no such ledger")
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
+        connection = sqlite3.connect(address, timeout=_BUSY, isolation_level=None, uri=True)
+        try:
+            schema.check(connection, str(self.path))
             _check_name(connection, ledger, self.path)
         except BaseException:
             connection.close()

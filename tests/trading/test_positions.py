@@ -19,6 +19,7 @@ from ccrs_core.model.reports import FillReport, IncomeReport, PositionReport, St
 from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.profit import Held, ProfitBook, Step, stepped
 from tests.trading.books import SECOND, Book, D, fill, said
+from tests.waiting import done
 
 LINEAR: dict[str, Any] = {"market": Market.LINEAR, "native": "BTCUSDT"}
 SYMBOL = "BTC/USDT:USDT"
@@ -125,6 +126,29 @@ def test_what_was_there_before_the_ledger_began_is_one_opening() -> None:
     assert (opening.kind, opening.amount) == (AdjustmentKind.OPENING, -75)
     assert len(book.fills) == 2
     assert book.ledger.explained(SYMBOL) == -65
+
+
+def test_what_was_there_before_is_told_before_the_fills_where_all_is_read_at_once() -> None:
+    """J6."""
+    book = Book()
+    reports = [
+        traded("f1", "30", "0.040", DAY),
+        held("-65", 7 * DAY, entry_price=D("0.041")),
+        traded("f2", "-20", "0.042", 2 * DAY),
+        balance("100", 7 * DAY),
+    ]
+    book.take(*reports, backfilled=True, whole_before_ns=7 * DAY * SECOND)
+    told = [type(event).__name__ for event in book.events]
+    assert told == ["Position", "Balance", "Adjustment", "Adjustment", "Fill", "Fill"]
+    (opening, money) = adjustments(book)
+    assert (opening.kind, opening.amount) == (AdjustmentKind.OPENING, -75)
+    assert (money.asset, money.kind) == ("USDT", AdjustmentKind.OPENING)
+    numbers = [entry.number for entry in done(book.store.entries_after(0, 99))]
+    assert numbers == sorted(numbers)
+    assert book.ledger.explained(SYMBOL) == size(book) == -65
+    book.reopen()
+    book.take(*reports, backfilled=True, whole_before_ns=8 * DAY * SECOND)
+    assert len(adjustments(book)) == 2
 
 
 @pytest.mark.parametrize("begun", [False, True])

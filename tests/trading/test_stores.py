@@ -28,13 +28,15 @@ from ccrs_core.errors import (
     StoreInUse,
     UsageError,
 )
+from ccrs_core.model.orders import OrderState
 from ccrs_core.trading import schema, sqlite
+from ccrs_core.trading.audit import Audit, audit
 from ccrs_core.trading.change import Change
 from ccrs_core.trading.choose_store import default_path, store_for
 from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.sqlite import SqliteStore
 from ccrs_core.trading.store import Acknowledged, Cursor, LedgerName, Row, Store, Wanted
-from tests.trading.books import NAME, SECOND, Book, fill
+from tests.trading.books import NAME, SECOND, Book, fill, said
 from tests.trading.test_order_state import histories
 
 ROOT = Path(__file__).parents[2]
@@ -207,6 +209,48 @@ def test_another_store_of_the_same_process_is_refused_and_let_in_after_the_first
     asyncio.run(play())
 
 
+@playing
+async def test_a_ledger_can_be_read_while_another_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with pytest.raises(StoreFailed, match="no such ledger"):
+        await SqliteStore(path, read_only=True).open(NAME)
+    writer, reader = SqliteStore(path), SqliteStore(path, read_only=True)
+    await writer.open(NAME)
+    first, second = fills_of(2)
+    await writer.commit(first.rows)
+    assert (await reader.open(NAME)).number == 1
+    await writer.commit(second.rows)
+    assert [each.fill_id for each in await reader.fills()] == ["f1", "f2"]
+    with pytest.raises(StoreFailed, match="readonly"):
+        await reader.commit([Cursor("a", 1)])
+    await reader.close()
+    await writer.close()
+
+
+@playing
+async def test_a_ledger_that_does_not_add_up_is_seen(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.sqlite")
+    await store.open(NAME)
+    book = Book()
+    reports = [fill(f"f{n}", "1", at=n, fee="0.1", fee_asset="BTC") for n in range(9)]
+    for report in (*reports, said(OrderState.FILLED, 9, size="9", filled_size="9")):
+        await store.commit(book.take(report).rows)
+    await store.commit(book.ledger.save(1).rows)
+    await store.close()
+    stored = await store.open(NAME)
+    assert await audit(store, stored) == Audit(entries=10, fills=9, orders=1)
+    await store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DELETE FROM entries WHERE number = 3")
+    connection.close()
+    stored = await store.open(NAME)
+    assert (await audit(store, stored)).problems == (
+        "order e BTC/USDT o1: it says 9 of fills of 8",
+        "BTC/USDT net: 9 bought, not 8",
+    )
+    await store.close()
+
+
 def test_a_file_is_one_accounts_and_its_owners(tmp_path: Path) -> None:
     """J7."""
 
@@ -360,13 +404,14 @@ async def test_commits_that_come_together_are_one_transaction(tmp_path: Path) ->
 
 @playing
 async def test_closing_keeps_what_was_handed_over_and_ends_the_thread(tmp_path: Path) -> None:
+    threads = set(threading.enumerate())
     store = SqliteStore(tmp_path / "ledger.sqlite")
     await store.open(NAME)
     waiting = [asyncio.ensure_future(store.commit([Cursor("a", n)])) for n in range(50)]
     await asyncio.sleep(0)
     waiting[3].cancel()
     await store.close()
-    assert not any(thread.name.startswith("ccrs-exchange") for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= threads
     with pytest.raises(StoreFailed):
         await store.commit([Cursor("a", 1)])
     assert (await store.open(NAME)).cursors == (Cursor("a", 49),)
