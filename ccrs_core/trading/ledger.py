@@ -47,7 +47,7 @@ from ccrs_core.trading.intake import Intake
 from ccrs_core.trading.order_state import Conflict, Facts
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.recall import Record, own_key
-from ccrs_core.trading.store import Cursor, Known, OrderRow, Stored
+from ccrs_core.trading.store import RECENT, Cursor, Known, OrderRow, Stored
 
 _NO_KNOWN = Known()
 _FIGURES = (PositionReport, Balance)
@@ -74,7 +74,7 @@ class Ledger:
         account: str,
         find: Callable[[Market, str], Instrument | None],
         *,
-        recent: int = 10_000,
+        recent: int = RECENT,
     ) -> None:
         self.exchange = exchange
         self.environment = environment

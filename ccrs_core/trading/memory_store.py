@@ -12,6 +12,7 @@ from ccrs_core.model.accounts import Income
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.trading.store import (
     FIGURES,
+    RECENT,
     Acknowledged,
     BalanceRow,
     Cursor,
@@ -53,7 +54,7 @@ class MemoryStore:
     def __repr__(self) -> str:
         return f"<MemoryStore of {self._ledger or 'no account'}, {len(self._entries)} entries>"
 
-    async def open(self, ledger: LedgerName, *, recent: int = 20_000) -> Stored:
+    async def open(self, ledger: LedgerName, *, recent: int = RECENT) -> Stored:
         """See :class:`~ccrs_core.Store`."""
         if self._open:
             raise StoreInUse(f"this store keeps {self._ledger} already: give each account its own")
@@ -87,15 +88,15 @@ class MemoryStore:
     async def commit(self, rows: Sequence[Row]) -> None:
         """See :class:`~ccrs_core.Store`."""
         self._check()
-        known = tuple(
-            row.key
-            for row in rows
-            if isinstance(row, Entry)
-            and row.key
-            and self._keys.get(row.key, row.number) != row.number
-        )
+        given: dict[str, int] = {}
+        known: list[str] = []
+        for row in rows:
+            if isinstance(row, Entry) and row.key:
+                number = given.setdefault(row.key, self._keys.get(row.key, row.number))
+                if number != row.number:
+                    known.append(row.key)
         if known:
-            raise EntryKnown(f"{self._ledger}: {known[0]} is in the ledger already", known)
+            raise EntryKnown(f"{self._ledger}: {known[0]} is in the ledger already", tuple(known))
         for row in rows:
             self._keep(row)
 

@@ -22,7 +22,7 @@ from ccrs_core.errors import StoreFailed, StoreInUse, UsageError
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.trading import schema, tables
 from ccrs_core.trading.file_lock import FileLock
-from ccrs_core.trading.store import Entry, Known, LedgerName, Row, Stored, Wanted
+from ccrs_core.trading.store import RECENT, Entry, Known, LedgerName, Row, Stored, Wanted
 
 T = TypeVar("T")
 _BUSY = 2.0
@@ -78,7 +78,7 @@ class SqliteStore:
     def __repr__(self) -> str:
         return f"<SqliteStore {self.path}>"
 
-    async def open(self, ledger: LedgerName, *, recent: int = 20_000) -> Stored:
+    async def open(self, ledger: LedgerName, *, recent: int = RECENT) -> Stored:
         """See :class:`~ccrs_core.Store`.
 
         :raises StoreInUse: where another process has the file, or it is another account's.

@@ -185,6 +185,11 @@ class Stored:
     acknowledged: tuple[Acknowledged, ...] = ()
 
 
+RECENT = 10_000
+"""How many settled orders, and how many entries with a key, a ledger has in memory if nobody says
+otherwise."""
+
+
 class Store(Protocol):
     """Keeps one account's ledger.
 
@@ -192,7 +197,7 @@ class Store(Protocol):
     committed, or handed to ``commit``, before.
     """
 
-    async def open(self, ledger: LedgerName, *, recent: int = 20_000) -> Stored:
+    async def open(self, ledger: LedgerName, *, recent: int = RECENT) -> Stored:
         """Take it for a ledger, and read what that begins with: at most ``recent`` of each kind
         that there may be many of.
 
@@ -247,7 +252,8 @@ class Store(Protocol):
         ...
 
     async def forget(self, number: int, kinds: Collection[str]) -> None:
-        """Entries without a key up to a number, of these kinds, aren't needed any more."""
+        """Entries without a key up to a number, of these kinds, aren't needed any more. Some of
+        them may stay until the next call."""
         ...
 
     async def close(self) -> None:

@@ -32,6 +32,8 @@ _ENTRY = (
     "content = excluded.content, order_key = excluded.order_key WHERE key IS excluded.key"
 )
 _ORDER = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FORGOTTEN = 5_000
+"""Entries that are removed at once."""
 _READ_ENTRY = "SELECT number, kind, content, key, order_key FROM entries"
 _READ_ORDER = (
     "SELECT key, symbol, client_order_id, exchange_order_id, content, facts, time_ns, contract "
@@ -229,10 +231,12 @@ def _where(
 
 
 def forget(connection: sqlite3.Connection, number: int, kinds: Collection[str]) -> None:
-    """Remove entries without a key up to a number; never the last one, whose number counts on."""
+    """Remove entries without a key up to a number, the oldest first; never the last one, whose
+    number counts on. So many at a time that commits needn't wait for it."""
     some, values = _among(kinds)
     connection.execute(
-        "DELETE FROM entries WHERE key IS NULL AND number <= ? "  # noqa: S608 - of question marks
-        f"AND number < (SELECT max(number) FROM entries){some}",
-        (number, *values),
+        "DELETE FROM entries WHERE number IN (SELECT number FROM entries WHERE key IS NULL "  # noqa: S608 - of question marks
+        f"AND number <= ? AND number < (SELECT max(number) FROM entries){some} "
+        "ORDER BY number LIMIT ?)",
+        (number, *values, _FORGOTTEN),
     )

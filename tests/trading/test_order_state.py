@@ -170,6 +170,32 @@ def test_a_row_that_a_late_cancel_repeats_is_ignored() -> None:
     assert (order.state, order.reason) == (FILLED, None)
 
 
+def test_nothing_of_a_row_that_repeats_an_end_is_taken() -> None:
+    book = Book()
+    book.take(said(FILLED, 2, size="1", filled_size="1", filled_value="100"))
+    told = len(book.events)
+    book.take(said(FILLED, 3, size="7", filled_size="7", reason_text="late", late=True))
+    assert len(book.events) == told
+    assert (book.order().size, book.order().filled_size) == (1, 1)
+
+
+def test_a_value_is_never_that_of_another_size() -> None:
+    book = Book()
+    book.take(said(OPEN, 2, size="1", filled_size="0.5"))
+    book.take(said(OPEN, 1, size="1", filled_size="0.2", filled_value="20", average_price="100"))
+    order = book.order()
+    assert (order.filled_size, order.filled_value, order.average_price) == (D("0.5"), None, None)
+    book.take(said(OPEN, 2, size="1", filled_size="0.5", filled_value="51", average_price="102"))
+    assert (book.order().filled_value, book.order().average_price) == (51, 102)
+
+
+def test_what_is_filled_is_whole_though_no_row_says_how_much() -> None:
+    book = Book()
+    book.take(said(FILLED, 2, size="3"))
+    assert book.order().filled_size == 3
+    assert not book.order().fills_complete
+
+
 def test_a_fill_of_an_order_that_never_was_is_taken_and_the_contradiction_told() -> None:
     book = Book()
     book.place()

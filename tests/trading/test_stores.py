@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,11 +24,13 @@ from hypothesis import strategies as st
 
 from ccrs_core.errors import (
     EntryKnown,
+    PluginBroken,
     PluginNotInstalled,
     StoreFailed,
     StoreInUse,
     UsageError,
 )
+from ccrs_core.extensions import exchanges, stores
 from ccrs_core.model.orders import OrderState
 from ccrs_core.trading import schema, sqlite
 from ccrs_core.trading.audit import Audit, audit
@@ -377,6 +380,11 @@ async def test_a_fill_that_is_there_is_never_kept_again(tmp_path: Path) -> None:
             await store.commit([Cursor("a", 1), again])
         assert caught.value.keys == (entry.key,)
         assert not caught.value.retryable
+        twice = [attrs.evolve(each, key="fill twice") for each in (entry, again)]
+        with pytest.raises(EntryKnown):
+            await store.commit(
+                [attrs.evolve(each, number=n) for n, each in zip((11, 12), twice, strict=True)]
+            )
         await store.commit([Cursor("b", 1)])
         assert [each.number for each in await store.entries_after(0, 9)] == [entry.number]
         await store.close()
@@ -516,3 +524,36 @@ def test_a_store_is_chosen_by_what_it_is_called(
         store_for("sqlit", NAME)
     with pytest.raises(UsageError, match="'normal' or 'full'"):
         SqliteStore(tmp_path / "x", synchronous="off")  # type: ignore[arg-type]
+
+
+def test_a_store_of_another_package_is_made_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = [EntryPoint("postgres", "tests.trading.test_stores:Brought", stores.STORES)]
+    monkeypatch.setattr(exchanges, "_entries", lambda group: offered)
+    assert stores.installed_stores() == ["postgres"]
+    made = store_for("postgres", NAME)
+    assert isinstance(made, Brought)
+    assert made.ledger == NAME
+    offered[:] = [EntryPoint("postgres", "tests.trading.test_stores:Incomplete", stores.STORES)]
+    with pytest.raises(PluginBroken, match="'postgres' lacks open, commit"):
+        store_for("postgres", NAME)
+    offered[:] = [EntryPoint("postgres", "tests.trading.nowhere:Store", stores.STORES)]
+    with pytest.raises(PluginBroken, match="can't be loaded: ModuleNotFoundError"):
+        store_for("postgres", NAME)
+    offered[:] = [EntryPoint("postgres", "tests.trading.test_stores:ROOT", stores.STORES)]
+    with pytest.raises(PluginBroken, match="can't be called"):
+        store_for("postgres", NAME)
+
+
+class Brought(MemoryStore):
+    """As another package may bring it."""
+
+    def __init__(self, ledger: LedgerName) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+
+class Incomplete:
+    """What is no store."""
+
+    def __init__(self, ledger: LedgerName) -> None:
+        pass
