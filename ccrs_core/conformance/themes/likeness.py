@@ -71,7 +71,10 @@ class LikenessProperties:
         """Of each request, all that the plugin reads of the emulator's answers has the names, the
         kinds of values, the units and the words of the samples' responses."""
         samples = [
-            s for s in samples_of(subject).requests if type(s.request) in subject.exchange.endpoints
+            sample
+            for sample in samples_of(subject).requests
+            if (endpoint := subject.exchange.endpoints.get(type(sample.request)))
+            and not endpoint.signed
         ]
         if not samples:
             subject.undeclared("request")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import attrs
 
@@ -152,7 +152,12 @@ class Reader:
     ) -> Request[Any]:
         """A unified question about one of these instruments, named by ``symbol``."""
         given: dict[str, Any] = {"type": None}
-        if any(field.name == "instrument" for field in attrs.fields(kind)):
+        fields = {field.name: field for field in attrs.fields(kind)}
+        if "items" in fields:
+            item = get_args(attrs.fields(attrs.resolve_types(cast(Any, kind))).items.type)[0]
+            given["items"] = tuple(each.request(item, instruments) for each in self.items("items"))
+        of_one = fields.get("instrument")
+        if of_one is not None and ("symbol" in self.fields or of_one.default is attrs.NOTHING):
             given |= {"instrument": self.choice("symbol", instruments, "instruments")}
             given |= {"symbol": None}
         return self.structure(kind, **given)
@@ -219,8 +224,15 @@ def differences(expected: Any, found: Any, where: str) -> Iterable[str]:
             yield f"{where}: {len(expected)} expected, {len(found)} decoded"
         for at, pair in enumerate(zip(expected, found, strict=False)):
             yield from differences(*pair, f"{where}[{at}]")
+    elif isinstance(expected, Exception) and isinstance(found, Exception):
+        yield from differences(_told(expected), _told(found), where)
     elif type(expected) is not type(found) or not _same(expected, found):
         yield f"{where}: {_shown(expected)} expected, {_shown(found)} decoded"
+
+
+def _told(error: Exception) -> list[Any]:
+    names = ("code", "text", "reason", "retry_after")
+    return [type(error).__name__, *(getattr(error, name, None) for name in names)]
 
 
 def _same(expected: Any, found: Any) -> bool:

@@ -1,7 +1,8 @@
 """A plugin's samples: what the exchange sends, and what that means.
 
 They lie in the folder ``samples`` of the plugin's package (a wheel or a zip will do):
-``streams/NAME.jsonl`` with ``NAME.expected.json``, ``requests/NAME.json`` with ``NAME.body``,
+``streams/NAME.jsonl`` with ``NAME.expected.json``, ``accounts/NAME.jsonl`` with
+``NAME.expected.json`` of private connections, ``requests/NAME.json`` with ``NAME.body``,
 ``errors.json``, ``symbols.json`` and ``signatures.json``. They are written from the exchange's
 documents, and keep the plugin's decoder and its emulator from sharing one misconception.
 """
@@ -14,13 +15,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.resources.abc import Traversable
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
 import attrs
 
 from ccrs_core import errors
+from ccrs_core.conformance.workbench.account_frames import AccountSample, account_sample
 from ccrs_core.conformance.workbench.reading import RECEIVED_NS, Reader, SampleError
+from ccrs_core.conformance.workbench.sample_values import answer_value
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract import rest, trading_requests
 from ccrs_core.contract.access import Access
@@ -28,12 +31,12 @@ from ccrs_core.contract.codec import Message
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
-from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 
 __all__ = [
     "RECEIVED_NS",
+    "AccountSample",
     "ErrorSample",
     "Expected",
     "Origin",
@@ -266,6 +269,17 @@ class Samples:
         return StreamSample(file, source, instruments, subscriptions, topics, frames, expected)
 
     @cached_property
+    def accounts(self) -> Sequence[AccountSample]:
+        """The files ``accounts/*.jsonl``, by name."""
+        found = []
+        for name in self._names("accounts", ".jsonl"):
+            file = f"accounts/{name}.jsonl"
+            read = self._reader(f"accounts/{name}.expected.json", beside=file)
+            frames = (self.folder / file).read_bytes().splitlines()
+            found.append(account_sample(file, read, frames, self.exchange))
+        return found
+
+    @cached_property
     def requests(self) -> Sequence[RequestSample]:
         """The files ``requests/*.json``, by name."""
         return [self._request(name) for name in self._names("requests", ".json")]
@@ -287,7 +301,7 @@ class Samples:
             cursor=read.typed("cursor", str, None),
             http=_http(read.item("http")),
             response=HttpResponse(status, headers, body.read_bytes()),
-            value=_answer(read, kind, self.exchange, getattr(request, "instrument", None)),
+            value=answer_value(read, kind, self.exchange, getattr(request, "instrument", None)),
             next_cursor=read.typed("next_cursor", str, None),
         )
 
@@ -334,7 +348,11 @@ class Samples:
     @cached_property
     def sources(self) -> Sequence[Source]:
         """Where each sample is from, stated beside its ``source`` by ``origin`` and ``date``."""
-        files = [f"streams/{name}.expected.json" for name in self._names("streams", ".jsonl")]
+        files = [
+            f"{folder}/{name}.expected.json"
+            for folder in ("streams", "accounts")
+            for name in self._names(folder, ".jsonl")
+        ]
         files += [f"requests/{name}.json" for name in self._names("requests", ".json")]
         entries = [self._reader(file) for file in files]
         entries += self._entries("errors.json")
@@ -419,26 +437,6 @@ def _http(read: Reader) -> HttpRequest:
         read.texts("headers", {}),
         read.typed("body", str, "").encode(),
     )
-
-
-def _answer(
-    read: Reader, kind: type[Request[Any]], exchange: str, instrument: Instrument | None
-) -> Any:
-    """The value that a request's answer must have, of the type that its class states."""
-    target: Any = get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]
-    symbol = None if instrument is None else instrument.symbol
-
-    def one(entry: Reader, target: Any) -> Any:
-        if isinstance(target, type) and issubclass(target, Event):
-            return entry.event(exchange, symbol)
-        names = {field.name for field in attrs.fields(target)}
-        return entry.structure(target, **({"exchange": exchange} if "exchange" in names else {}))
-
-    if get_origin(target) is list:
-        return [one(entry, get_args(target)[0]) for entry in read.items("value")]
-    if attrs.has(target):
-        return one(read.item("value"), target)
-    return read.typed("value", target)
 
 
 def _signature(read: Reader) -> SignatureVector:

@@ -85,6 +85,8 @@ def margin_call(row: Row, market: Market | None, received_time_ns: int) -> Margi
 # --- wallets ---------------------------------------------------------------------------------
 
 UNIFIED = "UNIFIED"
+OTHER_WALLETS = frozenset({"CONTRACT", "FUND", "OPTION", "SPOT"})
+"""https://bybit-exchange.github.io/docs/v5/enum#accounttype"""
 _TIED_UP = ("totalPositionIM", "totalOrderIM", "locked", "bonus")
 
 

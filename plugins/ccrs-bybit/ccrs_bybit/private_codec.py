@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ccrs_bybit.account_rows import UNIFIED, balance, margin_call, position
+from ccrs_bybit.account_rows import OTHER_WALLETS, UNIFIED, balance, margin_call, position
 from ccrs_bybit.codec import BybitCodec
 from ccrs_bybit.fields import Row
 from ccrs_bybit.fill_rows import early_fill, fill
@@ -85,15 +85,9 @@ class WalletReader(StreamReader):
 
     def decode(self, frame: Any, received_time_ns: int) -> Sequence[Message]:
         time_ns, account = ns_or_none(frame.get("creationTime")), self.account or ""
-        coins = [
-            coin
-            for wallet in frame["data"]
-            if wallet.get("accountType", UNIFIED) == UNIFIED
-            for coin in wallet["coin"]
-        ]
         found: list[Report] = []
         left_out: list[Message] = []
-        for coin in coins:
+        for coin in self._coins(frame["data"], left_out):
             try:
                 found.append(balance(coin, account, time_ns, received_time_ns))
             except MALFORMED as error:
@@ -103,6 +97,20 @@ class WalletReader(StreamReader):
         if left_out:
             raise ValueError(f"no coin can be read: {left_out[0]}")
         return self.unknown("no coins of a unified account")
+
+    def _coins(self, wallets: Any, left_out: list[Message]) -> list[Any]:
+        """Those of the unified account's wallet; what is no wallet is left out."""
+        found: list[Any] = []
+        for wallet in wallets:
+            try:
+                kind = wallet.get("accountType", UNIFIED)
+                if kind == UNIFIED:
+                    found += wallet["coin"]
+                elif kind not in OTHER_WALLETS:
+                    raise ValueError(f"a wallet of {kind!r:.40}")
+            except MALFORMED as error:
+                left_out.append(LeftOut(self.topic, f"{error!r} in {wallet!r}"[:200]))
+        return found
 
 
 class ProtectionReader(StreamReader):
