@@ -56,6 +56,11 @@ class Entry:
         """Whether it isn't to be written."""
         return self.state is not EntryState.WAITING
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self.state not in (EntryState.WAITING, EntryState.WRITTEN)
+
     def make(self) -> Outbound | None:
         """The frame, which is written now; None where it isn't to be."""
         if self.void:

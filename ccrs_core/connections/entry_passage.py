@@ -23,10 +23,11 @@ from ccrs_core.errors import (
 from ccrs_core.model.orders import Times
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.gate import Priority
-from ccrs_core.transport.pace import Deadline
+from ccrs_core.transport.pace import Unhurried
 
 _GRAIN = 0.001
 """Seconds by which a timer may go off early."""
+_TOO_LATE = "it couldn't leave in the time that it was given"
 
 
 class Line(Protocol):
@@ -103,7 +104,8 @@ class Passage:
         self._priority = priority
         self._endpoint = context.exchange.endpoints[type(request)]
         self._sent_ns: int | None = None
-        self._came_further = asyncio.Event()
+        self._moved: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | Unhurried
 
     async def go(self) -> tuple[Any, Times]:
         """Send it, and read its answer."""
@@ -138,13 +140,17 @@ class Passage:
         """:raises NotSent: where it is too late for it to leave."""
         before = self._before
         if before is not None and self._context.clock.monotonic() >= before - _GRAIN:
-            raise NotSent("it couldn't leave in the time that it was given")
+            raise NotSent(_TOO_LATE)
 
     def _leaves(self) -> None:
         self._check_in_time()
         self._sent_ns = self._context.clock.time_ns()
         if self._on_sent is not None:
             self._on_sent(self._sent_ns)
+
+    def _came_further(self) -> None:
+        if self._moved is not None and not self._moved.done():
+            self._moved.set_result(None)
 
     async def _on(self, link: Link, turn: Any) -> tuple[Any, Times]:
         line, session = self._line, link.session
@@ -155,7 +161,7 @@ class Passage:
         def frame() -> Outbound:
             return codec.entry(self._request, request_id, link.access())
 
-        entry = Entry(self._request, urgent, frame, self._leaves, self._came_further.set)
+        entry = Entry(self._request, urgent, frame, self._leaves, self._came_further)
         try:
             line.post(link, entry, request_id)
             await self._settled(entry)
@@ -170,22 +176,23 @@ class Passage:
 
     async def _settled(self, entry: Entry) -> None:
         """Wait until it was answered, or isn't going to be."""
-        moved, timeout = self._came_further, self._context.options.transport.request_timeout
-        try:
-            async with asyncio.timeout(self._left()):
-                while entry.state is EntryState.WAITING:
-                    moved.clear()
-                    await moved.wait()
-        except TimeoutError:
-            if entry.state is EntryState.WAITING:
-                entry.withdraw("it couldn't leave in the time that it was given")
-        try:
-            async with Deadline(timeout):
-                while entry.state is EntryState.WRITTEN:
-                    moved.clear()
-                    await moved.wait()
-        except TimeoutError:
+        loop = asyncio.get_running_loop()
+        timeout = self._context.options.transport.request_timeout
+
+        def no_answer() -> None:
             entry.withdraw(f"no answer within {timeout:g} s")
+
+        if entry.state is EntryState.WAITING:
+            self._timer = loop.call_later(self._left(), entry.withdraw, _TOO_LATE)
+        while not entry.over:
+            self._moved = loop.create_future()
+            try:
+                await self._moved
+            finally:
+                self._timer.cancel()
+            if entry.state is EntryState.WRITTEN:
+                # What has come while the loop was blocked is read before that is too late.
+                self._timer = Unhurried(timeout, no_answer)
 
     def _read(self, codec: Codec, entry: Entry, turn: Any) -> tuple[Any, Times]:
         if entry.state is EntryState.VOID:

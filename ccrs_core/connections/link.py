@@ -364,7 +364,7 @@ class Link:
                     deliver(topics, burst, runner, now)
                     burst = []
                 self._carry_out(effect, now_ns)
-                others = True
+                others = others or effect.__class__ is not EntryReply
             if burst:
                 deliver(topics, burst, runner, now)
         if others:

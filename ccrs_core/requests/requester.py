@@ -263,6 +263,8 @@ class Requester:
 
     async def _read(self, page: _Page, attempts: int) -> Answer[Any]:
         """One page, tried again where its failure may pass."""
+        if attempts == 1:
+            return await self._once(page)
         options = self._context.options
 
         def worth_trying(error: BaseException) -> bool:

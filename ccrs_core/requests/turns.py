@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -67,7 +68,7 @@ class Turns:
         """Seconds for which an address that was asked has asked for a pause."""
         return max((limits.paused for limits in self._used.values()), default=0.0)
 
-    @property
+    @cached_property
     def _own(self) -> AccountLimits | None:
         account = self._account
         return None if account is None else self._context.account_limits(account.credentials.key)
