@@ -180,8 +180,14 @@ class Entering:
     server: EntryServer
     client: Client
     line: EntryLine
+    turns: Turns
     clock: VirtualClock
     late: list[tuple[Request[Any], Any]]
+
+    @property
+    def left(self) -> int:
+        """How many may be placed now."""
+        return next(each.left for each in self.turns.left() if each.pool == "placing")
 
     async def outcome(self, request: Request[Any], **how: Any) -> Any:
         """The answer, or what was raised."""
@@ -222,7 +228,7 @@ async def entering(
         try:
             if connected:
                 await asyncio.sleep(0.1)
-            yield Entering(server, client, line, clock, late)
+            yield Entering(server, client, line, turns, clock, late)
         finally:
             await line.aclose()
 

@@ -58,7 +58,7 @@ class ExchangeTime:
         """An answer has just come that tells the time, to what was asked at a time (monotonic).
         ``anew``: what was known before has proved wrong."""
         now = clock.monotonic()
-        if anew or self.jumped(clock):
+        if anew:
             self._samples.clear()
             self.generation += 1
         self._samples.append(_Sample(now, told_ns, now - asked_at))

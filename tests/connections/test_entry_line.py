@@ -13,17 +13,22 @@ from hypothesis import strategies as st
 from ccrs_core import (
     AuthError,
     Budget,
+    ClockRefused,
+    Codec,
     ExchangeError,
+    LoggedIn,
+    Message,
     NotSent,
     Options,
     OutcomeUnknown,
     RateLimited,
+    Route,
     TransportError,
     TransportOptions,
     Unsupported,
 )
 from ccrs_core.transport.memory import run
-from tests.entering import Do, Entering, EntryToy, See, Undo, entering
+from tests.entering import Do, Entering, EntryCodec, EntryToy, See, Undo, entering
 from tests.toy import Toy
 from tests.virtual import scenario
 
@@ -83,7 +88,9 @@ async def test_what_is_unanswered_when_the_connection_ends_is_unknown_and_isnt_w
         asked = [at.start(Do("a")), at.start(Undo("b")), at.start(See("c"))]
         await asyncio.sleep(0.1)
         at.server.open[0].drop()
+        began = at.clock.monotonic()
         place, cancel, look = await asyncio.gather(*asked)
+        assert at.clock.monotonic() == began  # it is known at once
         assert type(place) is type(cancel) is OutcomeUnknown
         assert isinstance(look, TransportError)
         await asyncio.sleep(60.0)
@@ -156,10 +163,35 @@ async def test_who_is_cancelled_before_it_leaves_has_sent_nothing() -> None:
         assert waits.cancelled()
         await asyncio.sleep(60.0)
         assert at.server.got == []
-        # Nothing was spent for it.
-        outcomes = [at.start(Do(str(n)), patience=120.0) for n in range(10)]
-        await asyncio.gather(*outcomes)
-        assert len(at.server.got) == 10
+        assert at.left == 10  # nor was anything spent for it
+
+
+@scenario
+async def test_budgets_count_here_as_they_do_for_rest() -> None:
+    async with entering() as at:
+        at.server.reply = at.server.later(0.5)
+        asked = [at.start(Do(str(number))) for number in range(10)]
+        await asyncio.sleep(0.0)
+        assert isinstance(await at.outcome(Do("more"), patience=0.0), RateLimited)
+        await asyncio.gather(*asked)
+        answered = at.clock.monotonic()
+        assert at.left == 0
+        assert await at.outcome(Do("more")) == "done more"
+        # A window's length after the answers, and half a second until its own.
+        assert at.clock.monotonic() - answered == pytest.approx(1.5, abs=0.01)
+        at.server.reply = lambda peer, message: at.server.say(peer, message, "yes", left="3")
+        await asyncio.sleep(2.0)
+        assert await at.outcome(Do("told")) == "yes"
+        assert at.left == 3
+
+
+@scenario
+async def test_a_pause_of_the_exchanges_rest_host_doesnt_keep_cancels_from_leaving_here() -> None:
+    async with entering() as at:
+        at.client._opened().context.rest("rest")[1].pause(600.0)
+        began = at.clock.monotonic()
+        assert await at.outcome(Undo("a")) == "done a"
+        assert at.clock.monotonic() == began
 
 
 @scenario
@@ -277,6 +309,49 @@ async def test_an_end_leaves_nobody_waiting() -> None:
         kinds = {type(each) for each in await asyncio.gather(*waits)}
         assert kinds <= {NotSent, OutcomeUnknown}
         assert type(await at.outcome(Do("after"))) is NotSent
+
+
+@scenario
+async def test_what_is_refused_for_its_time_is_asked_once_more_by_the_exchanges_clock() -> None:
+    class Keeper:
+        resynced = 0
+
+        async def ready(self) -> None: ...
+
+        async def resync(self, generation: int) -> None:
+            Keeper.resynced += 1
+
+    async with entering(keeper=Keeper()) as at:
+        says = iter(["clock", "done", "clock", "clock"])
+        at.server.reply = lambda peer, message: at.server.say(peer, message, next(says))
+        assert await at.outcome(Do("a")) == "done"
+        assert isinstance(await at.outcome(Do("b")), ClockRefused)
+        assert (at.server.done, Keeper.resynced) == (["a", "a", "b", "b"], 2)
+
+
+@scenario
+async def test_a_login_that_expires_is_made_anew_and_requests_go_on() -> None:
+    class Expiring(EntryCodec):
+        def _read(self, message: dict[str, Any], now_ns: int) -> Message:
+            found = super()._read(message, now_ns)
+            return LoggedIn(renew_after=10.0) if isinstance(found, LoggedIn) else found
+
+    class LogsInAgain(EntryToy):
+        def codec(self, route: Route) -> Codec:
+            return Expiring()
+
+    async with entering(exchange=LogsInAgain(), options=HURRIED) as at:
+        for number in range(30):
+            assert await at.outcome(Do(str(number))) == f"done {number}"
+            await asyncio.sleep(1.0)
+        assert len(at.server.attempts) == 1
+        logins = [message for _, _, message in at.server.sent if "login" in message]
+        assert len(logins) == 3 + 1
+        # Where it isn't answered the connection is dropped, and made anew.
+        at.server.hear_login = False
+        await asyncio.sleep(15.0)
+        at.server.hear_login = True
+        assert await at.outcome(Do("after"), patience=30.0) == "done after"
 
 
 # --- any schedule ---------------------------------------------------------------------------

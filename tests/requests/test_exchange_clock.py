@@ -215,6 +215,32 @@ def test_a_jump_of_the_local_clock_costs_no_request(jump: float, after: float) -
     assert (world.refused, len(world.placed)) == (0, 6)
 
 
+def test_a_machine_that_slept_asks_before_its_first_request() -> None:
+    """Monotonic time stood still meanwhile."""
+    world = World(1.5)
+
+    async def use(requester: Requester, clock: ExchangeClock) -> None:
+        await requester.once(Place(BTC))
+        world.off += 3600.0
+        world.rest.clock.jump(3600.0)
+        await requester.once(Place(BTC))
+
+    world.play(use)
+    assert (world.refused, len(world.placed)) == (0, 2)
+
+
+def test_what_has_no_clock_to_be_put_right_by_is_told_at_once() -> None:
+    world = World(-30.0)
+
+    async def use(requester: Requester, clock: ExchangeClock) -> None:
+        requester.clock = None
+        with pytest.raises(ClockRefused):
+            await requester.once(Place(BTC))
+
+    world.play(use, keep=False)
+    assert (world.refused, world.times) == (1, 0)
+
+
 def test_a_jump_of_the_exchanges_clock_is_asked_after_once_for_all_that_are_refused() -> None:
     world = World(0.0)
 
