@@ -161,9 +161,18 @@ async def test_who_is_cancelled_before_it_leaves_has_sent_nothing() -> None:
         waits.cancel()
         await asyncio.wait([waits])
         assert waits.cancelled()
+        assert at.left == 10  # nothing was spent for it
         await asyncio.sleep(60.0)
         assert at.server.got == []
-        assert at.left == 10  # nor was anything spent for it
+
+
+@scenario
+async def test_what_meets_a_connection_that_has_just_ended_wasnt_sent() -> None:
+    async with entering(options=HURRIED) as at:
+        at.server.open[0].drop()
+        sent: list[int] = []
+        assert type(await at.outcome(Do("a"), on_sent=sent.append)) is NotSent
+        assert (at.server.got, at.left) == ([], 10)
 
 
 @scenario
