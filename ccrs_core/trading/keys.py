@@ -11,7 +11,7 @@ from ccrs_core.model.instruments import Market
 def of_fill(market: Market, symbol: str, fill_id: str, exchange_order_id: str) -> str:
     """A fill's: ids of fills are unique within a symbol at most, and both sides of a trade with
     oneself have the same."""
-    return f"fill {market.value} {symbol} {_word(exchange_order_id)} {_word(fill_id)}"
+    return f"fill {market.value} {_word(symbol)} {_word(exchange_order_id)} {_word(fill_id)}"
 
 
 def of_income(kind: str, asset: str, symbol: str, income_id: str) -> str:

@@ -151,14 +151,15 @@ class Money:
         """All entries until then are known: tell what they don't explain of figures from before."""
         for purse in list(self._purses.values()):
             tally = purse.tally
-            begun, anchor_ns, told = tally.begun, tally.anchor_ns, tally.told
-            if told is None or told.time_ns > before_ns:
+            begun, anchor_ns = tally.begun, tally.anchor_ns
+            crumb = PLAIN.multiply(_CRUMB, Decimal(purse.roundings))
+            judged = tally.judge(before_ns, crumb)
+            if begun is not tally.begun or tally.anchor_ns != anchor_ns:
+                purse.roundings = 0
+                self._changed.add(purse.asset)
+            if judged is None:
                 continue
-            rest = tally.judge(before_ns, PLAIN.multiply(_CRUMB, Decimal(purse.roundings)))
-            purse.roundings = 0
-            self._changed.add(purse.asset)
-            if rest is None:
-                continue
+            rest, told = judged
             number = self._reserved.get(purse.asset) or self._books.next_number()
             kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
             what = (kind.value, "balance", purse.asset, f"{rest:f}", str(anchor_ns))

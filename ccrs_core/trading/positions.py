@@ -288,13 +288,12 @@ class Positions:
         """All fills until then are known: tell what they don't explain of figures from before."""
         for holding in list(self._holdings.values()):
             tally = holding.tally
-            begun, anchor_ns, told = tally.begun, tally.anchor_ns, tally.told
-            if told is None or told.time_ns > before_ns:
-                continue
-            rest = tally.judge(before_ns)
-            if not begun or tally.anchor_ns != anchor_ns:
+            begun, anchor_ns = tally.begun, tally.anchor_ns
+            judged = tally.judge(before_ns)
+            if begun is not tally.begun or tally.anchor_ns != anchor_ns:
                 self._changed.add(holding.key)
-            if rest is not None:
+            if judged is not None:
+                rest, told = judged
                 assert holding.position is not None
                 kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
                 if begun and holding.hint is not None:

@@ -48,15 +48,23 @@ class TallyState(NamedTuple):
     """Whether it is known what there was before the ledger began."""
     moves: tuple[Move, ...] = ()
     told: Told | None = None
+    waiting: Told | None = None
 
 
 _NONE = TallyState()
 
 
+class Judged(NamedTuple):
+    """What isn't explained of a figure."""
+
+    rest: Decimal
+    told: Told
+
+
 class Tally:
     """One figure and its entries."""
 
-    __slots__ = ("anchor", "anchor_ns", "begun", "moves", "told")
+    __slots__ = ("anchor", "anchor_ns", "begun", "moves", "told", "waiting")
 
     def __init__(self, state: TallyState = _NONE) -> None:
         self.anchor = state.anchor
@@ -65,11 +73,18 @@ class Tally:
         self.moves = list(state.moves)
         """Those since the anchor, or told so late that they aren't in it."""
         self.told = state.told
+        """The newest figure."""
+        self.waiting = state.waiting
+        """The oldest one that nothing explains yet: it waits for its judgement, however many come
+        after it."""
 
     @property
     def state(self) -> TallyState:
         """What a store keeps of it."""
-        return TallyState(self.anchor, self.anchor_ns, self.begun, tuple(self.moves), self.told)
+        return TallyState(
+            *(self.anchor, self.anchor_ns, self.begun, tuple(self.moves), self.told),
+            self.waiting,
+        )
 
     def move(self, move: Move) -> None:
         """One more entry, whenever it was."""
@@ -77,7 +92,7 @@ class Tally:
             self.moves.append(move)
         else:
             insort(self.moves, move)
-        if len(self.moves) > _MOST:
+        if len(self.moves) > _MOST and self.waiting is None:
             for each in self.moves[: _MOST // 2]:
                 self.anchor = PLAIN.add(self.anchor, each.amount)
             del self.moves[: _MOST // 2]
@@ -94,42 +109,55 @@ class Tally:
         return True
 
     def _explain(self) -> None:
-        """Move the anchor to the figure where the entries up to it explain it."""
-        if not self.begun or self.told is None:
+        """Move the anchor to a figure where the entries up to it explain it."""
+        told = self.told
+        if told is None:
             return
-        cut = self._cut(self.told)
-        if PLAIN.add(self.anchor, _sum(self.moves[:cut])) == self.told.figure:
-            self._anchored(cut)
+        if self._explains(told):
+            self._anchored(told, self._cut(told))
+            self.waiting = None
+            return
+        waiting = self.waiting
+        if waiting is not None and waiting is not told and self._explains(waiting):
+            self._anchored(waiting, self._cut(waiting))
+            waiting = None
+        self.waiting = told if waiting is None else waiting
+
+    def _explains(self, told: Told) -> bool:
+        entries = self.moves[: self._cut(told)]
+        return self.begun and PLAIN.add(self.anchor, _sum(entries)) == told.figure
 
     def _cut(self, told: Told) -> int:
-        """How many of the entries were before the figure."""
+        """How many of the entries were before a figure."""
         return sum(_within(each, told) for each in self.moves)
 
-    def _anchored(self, cut: int) -> None:
-        assert self.told is not None
-        self.anchor, self.anchor_ns, self.begun = self.told.figure, self.told.time_ns, True
+    def _anchored(self, told: Told, cut: int) -> None:
+        self.anchor, self.anchor_ns, self.begun = told.figure, told.time_ns, True
         del self.moves[:cut]
 
-    def judge(self, before_ns: int, crumb: Decimal = ZERO) -> Decimal | None:
-        """What isn't explained of the figure, if that was before a time up to which all entries are
-        known: the anchor is at the figure then. None where there is nothing to judge.
+    def judge(self, before_ns: int, crumb: Decimal = ZERO) -> Judged | None:
+        """What isn't explained of the oldest figure that waits for it, if that was before a time up
+        to which all entries are known: the anchor is at that figure then. None where there is
+        nothing to judge, or nothing to tell.
 
         :param crumb: what rounding may come to: it is no difference.
         """
-        told = self.told
+        told = self.waiting
         if told is None or told.time_ns > before_ns:
             return None
-        anchor = self.anchor
         cut = self._cut(told)
-        rest = PLAIN.subtract(told.figure, PLAIN.add(anchor, _sum(self.moves[:cut])))
+        rest = PLAIN.subtract(told.figure, PLAIN.add(self.anchor, _sum(self.moves[:cut])))
         if self.begun and abs(rest) > crumb:
             # Their times may differ a little: does it add up a few entries earlier or later?
             for other in self._near(told.time_ns):
-                if PLAIN.add(anchor, _sum(self.moves[:other])) == told.figure:
+                if PLAIN.add(self.anchor, _sum(self.moves[:other])) == told.figure:
                     cut, rest = other, ZERO
                     break
-        self._anchored(cut)
-        return None if abs(rest) <= crumb else rest
+        self._anchored(told, cut)
+        self.waiting = None
+        if self.told is not told:
+            self._explain()
+        return None if abs(rest) <= crumb else Judged(rest, told)
 
     def _near(self, time_ns: int) -> list[int]:
         """Places in the entries around a time, the nearest first."""

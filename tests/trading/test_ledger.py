@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from ccrs_core.errors import (
 from ccrs_core.model.accounts import LedgerConflict, MarginCall
 from ccrs_core.model.orders import Liquidity, OrderState, OrderUpdate, Origin, Times
 from ccrs_core.model.reports import EarlyFillReport, FeeIn, MarginCallReport
+from ccrs_core.trading import keys
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.store import LedgerName
@@ -409,6 +411,19 @@ def test_news_of_now_never_waits_for_the_store() -> None:
             n,
         )
         assert not change.doubtful
+
+
+ids = st.text(alphabet="a %2", max_size=4)
+
+
+@given(st.tuples(ids, ids, ids), st.tuples(ids, ids, ids))
+def test_no_two_things_have_one_key(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    for key in (
+        keys.digest,
+        partial(keys.of_fill, Market.SPOT),
+        partial(keys.of_income, "funding"),
+    ):
+        assert (key(*one) == key(*other)) == (one == other)
 
 
 # --- what can't be placed ---

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import Balance, Market, Side
@@ -167,6 +168,72 @@ def test_the_same_difference_is_told_once_whatever_is_started_again(begun: bool)
     assert told.amount == D("0.01")
     kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
     assert told.kind is kind
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_figures_that_are_told_again_and_again_put_no_judgement_off(begun: bool) -> None:
+    """Judged is what was so two minutes ago, and the lists are read each minute."""
+    book = Book()
+    if begun:
+        book.take(held("0", 1), balance("0", 1))
+        judged(book, 1)
+    for minute in range(1, 6):
+        book.take(held("0.01", minute * 60), balance("7", minute * 60))
+        judged(book, minute * 60 - 120)
+    assert [each.amount for each in adjustments(book)] == [D("0.01"), 7]
+    book.take(traded("a", "0.02", at=301), held("0.03", 360))
+    judged(book, 600)
+    assert len(adjustments(book)) == 2
+
+
+def test_a_late_fill_explains_an_old_figure_and_those_after_it() -> None:
+    book = Book()
+    book.take(held("0", 1))
+    judged(book, 1)
+    book.take(held("1", 10), held("1", 70), traded("b", "2", at=75), held("3", 80))
+    book.take(traded("a", "1", at=9), backfilled=True)
+    assert not judged(book, 600)
+    assert book.ledger.explained(SYMBOL) == size(book) == 3
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 30), st.booleans())
+@settings(max_examples=60)
+def test_only_what_is_of_no_fill_is_adjusted_whatever_arrives_when(
+    chance: random.Random, length: int, numbered: bool
+) -> None:
+    """P55: what the exchange changes by itself is told, to the last digit, and nothing else is."""
+    book = Book()
+    book.take(held("0", 0), balance("0", 0))
+    judged(book, 0)
+    truth, elsewhere, on_the_way, whole = 0, 0, [], 0
+    for n in range(1, length + 1):
+        at = n * 60
+        number = {"sequence": n} if numbered else {}
+        if chance.random() < 0.6:
+            amount = chance.choice([-2, -1, 1, 2])
+            truth += amount
+            on_the_way.append(traded(f"f{n}", str(amount), at=at, **number))
+        elif chance.random() < 0.3:
+            elsewhere += 1
+            truth += 1
+        if chance.random() < 0.7:
+            on_the_way.append(held(str(truth), at, **number))
+        while on_the_way and chance.random() < 0.5:
+            book.take(on_the_way.pop(chance.randrange(len(on_the_way))))
+        fills = [each for each in on_the_way if isinstance(each, FillReport)]
+        whole = min((each.exchange_time_ns // SECOND for each in fills), default=at + 1) - 1
+        if chance.random() < 0.3:
+            judged(book, whole)
+        if chance.random() < 0.1:
+            book.reopen()
+    chance.shuffle(on_the_way)
+    book.take(*on_the_way, held(str(truth), length * 60 + 1))
+    for _ in range(2):
+        judged(book, length * 60 + 1)
+    assert size(book) == book.ledger.explained(SYMBOL) == truth
+    assert sum(each.amount for each in adjustments(book)) == elsewhere
+    if not elsewhere:
+        assert not adjustments(book)
 
 
 def test_an_adjustments_id_follows_from_its_content() -> None:
