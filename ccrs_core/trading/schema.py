@@ -51,14 +51,14 @@ MIGRATIONS: Sequence[str] = (
         number,
         symbol,
         time_ns,
-        content ->> 'fill_id' AS fill_id,
-        content ->> 'exchange_order_id' AS exchange_order_id,
-        content ->> 'client_order_id' AS client_order_id,
-        content ->> 'side' AS side,
-        content ->> 'size' AS size,
-        content ->> 'price' AS price,
-        content ->> 'fee' AS fee,
-        content ->> 'fee_asset' AS fee_asset
+        json_extract(content, '$.fill_id') AS fill_id,
+        json_extract(content, '$.exchange_order_id') AS exchange_order_id,
+        json_extract(content, '$.client_order_id') AS client_order_id,
+        json_extract(content, '$.side') AS side,
+        json_extract(content, '$.size') AS size,
+        json_extract(content, '$.price') AS price,
+        json_extract(content, '$.fee') AS fee,
+        json_extract(content, '$.fee_asset') AS fee_asset
     FROM entries WHERE kind = 'fill';
     """,
 )

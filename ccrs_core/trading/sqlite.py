@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import attrs
 
-from ccrs_core.errors import StoreFailed, StoreInUse, UsageError
+from ccrs_core.errors import CcrsError, StoreFailed, StoreInUse, UsageError
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.trading import schema, tables
 from ccrs_core.trading.file_lock import FileLock
@@ -305,11 +305,12 @@ class SqliteStore:
             raise
 
     def _told(self, error: BaseException) -> BaseException:
-        if isinstance(error, sqlite3.Error | OSError):
-            failed = StoreFailed(f"the ledger in {self.path}: {error}")
-            failed.__cause__ = error
-            return failed
-        return error
+        if isinstance(error, CcrsError) or not isinstance(error, Exception):
+            return error
+        what = "" if isinstance(error, sqlite3.Error | OSError) else f"{type(error).__name__}: "
+        failed = StoreFailed(f"the ledger in {self.path}: {what}{error}")
+        failed.__cause__ = error
+        return failed
 
     def _leave(self, last: _Job | None) -> None:
         """Nobody waits for ever for what came after the end."""

@@ -369,6 +369,16 @@ async def test_what_follows_a_failed_commit_is_not_kept_before_its_caller_knows(
 
 
 @playing
+async def test_a_row_that_can_not_be_written_stops_no_later_one(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.sqlite")
+    await store.open(NAME)
+    with pytest.raises(StoreFailed, match="OverflowError"):
+        await store.commit([Cursor("a", 2**64)])
+    await store.commit([Cursor("a", 1)])
+    await store.close()
+
+
+@playing
 async def test_a_fill_that_is_there_is_never_kept_again(tmp_path: Path) -> None:
     for store in (MemoryStore(), SqliteStore(tmp_path / "ledger.sqlite")):
         await store.open(NAME)
