@@ -4,6 +4,7 @@ with the tape of the money."""
 from __future__ import annotations
 
 import contextlib
+import random
 from collections import defaultdict
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ from ccrs_core.emulator import (
     Happening,
     Lag,
     Lifetime,
+    Listing,
     NewOrder,
     OrderChanged,
     Refused,
@@ -87,72 +89,49 @@ class Trading(RuleBasedStateMachine):
     def account(self, first: bool) -> TradingAccount:
         return self.it.ann if first else self.it.bob
 
-    @rule(
-        first=st.booleans(),
-        category=st.sampled_from(sorted(NAMED)),
-        side=st.sampled_from(Side),
-        lots=st.integers(1, 400),
-        offset=st.integers(-60, 60),
-        type_=st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]),
-        lifetime=st.sampled_from(Lifetime),
-        reduce_only=st.integers(0, 3).map(lambda drawn: not drawn),
-        self_trade=st.sampled_from([None, *SelfTrade]),
-        position=st.sampled_from(PositionSide),
-        trigger=st.sampled_from([None, None, None, *TriggerBy]),
-        exits=st.integers(0, 3).map(lambda drawn: not drawn),
-        by_value=st.booleans(),
-    )
-    def place(
-        self,
-        first: bool,
-        category: str,
-        side: Side,
-        lots: int,
-        offset: int,
-        type_: OrderType,
-        lifetime: Lifetime,
-        reduce_only: bool,
-        self_trade: SelfTrade | None,
-        position: PositionSide,
-        trigger: TriggerBy | None,
-        exits: bool,
-        by_value: bool,
-    ) -> None:
-        it, account, listing = self.it, self.account(first), NAMED[category]
-        market = it.market(listing)
+    @rule(first=st.booleans(), category=st.sampled_from(sorted(NAMED)), seed=st.integers(0, 2**16))
+    def trade(self, first: bool, category: str, seed: int) -> None:
+        """A burst of orders, as a strategy has them."""
+        rng = random.Random(seed)
+        account, listing = self.account(first), NAMED[category]
+        for _ in range(rng.randint(1, 6)):
+            with contextlib.suppress(Refused):
+                self.it.desk.place(account, self.order(account, listing, rng))
+
+    def order(self, account: TradingAccount, listing: Listing, rng: random.Random) -> NewOrder:
+        market, side = self.it.market(listing), rng.choice(list(Side))
+        up = 1 if side is Side.BUY else -1
         last = market.rules.price.value(market.tape.last)
         gap = max(listing.tick, (last / 10_000 // listing.tick) * listing.tick)
+        offset = rng.choice([rng.randint(-60, 60), rng.randint(-3, 3)])
         price = max(last + gap * offset, listing.tick)
+        position = rng.choice([PositionSide.LONG, PositionSide.SHORT])
         if listing.market is Market.SPOT or account.position_mode(listing) is PositionMode.ONE_WAY:
             position = PositionSide.NET
-        elif position is PositionSide.NET:
-            position = PositionSide.LONG
-        limited = type_ is OrderType.LIMIT
-        size: Decimal | None = listing.lot * lots * SIZES[listing.key]
+        limited = rng.random() < 0.7
+        size: Decimal | None = listing.lot * rng.randint(1, 400) * SIZES[listing.key]
         quote_size = None
-        if listing is SPOT and not limited and side is Side.BUY and by_value:
-            size, quote_size = None, Decimal(lots) * 10
-        asked = NewOrder(
+        if listing is SPOT and not limited and side is Side.BUY and rng.random() < 0.5:
+            size, quote_size = None, Decimal(rng.randint(1, 4000)) * 10
+        waits, exits = rng.random() < 0.15, rng.random() < 0.25
+        return NewOrder(
             listing=listing,
             side=side,
             size=size,
             quote_size=quote_size,
             price=price if limited else None,
-            type=type_,
-            lifetime=lifetime if limited else Lifetime.IOC,
-            reduce_only=reduce_only and listing.market is not Market.SPOT,
-            self_trade=self_trade,
+            type=OrderType.LIMIT if limited else OrderType.MARKET,
+            lifetime=rng.choice(list(Lifetime)) if limited else Lifetime.IOC,
+            reduce_only=listing.market is not Market.SPOT and rng.random() < 0.25,
+            self_trade=rng.choice([None, *SelfTrade]),
             position_side=position,
-            trigger=None if trigger is None else Trigger(price=price, rises=offset > 0, by=trigger),
-            take_profit=Exit(price=price + gap * 30 * (1 if side is Side.BUY else -1))
-            if exits
+            trigger=Trigger(price=price, rises=offset > 0, by=rng.choice(list(TriggerBy)))
+            if waits
             else None,
-            stop_loss=Exit(price=price - gap * 30 * (1 if side is Side.BUY else -1))
-            if exits
-            else None,
+            take_profit=Exit(price=price + gap * 20 * up) if exits else None,
+            stop_loss=Exit(price=price - gap * 20 * up) if exits and rng.random() < 0.7 else None,
+            partial_exits=rng.random() < 0.5,
         )
-        with contextlib.suppress(Refused):
-            it.desk.place(account, asked)
 
     @precondition(lambda self: self.it.ann.orders or self.it.bob.orders)
     @rule(data=st.data(), offset=st.integers(-40, 40), more=st.integers(-50, 50))
@@ -227,7 +206,7 @@ class Trading(RuleBasedStateMachine):
         with contextlib.suppress(Refused):
             self.it.desk.settings.position_mode(self.account(first), LINEAR, mode)
 
-    @rule(first=st.booleans(), leverage=st.sampled_from([1, 3, 50, 100]))
+    @rule(first=st.booleans(), leverage=st.sampled_from([3, 50, 100, 100]))
     def leverage(self, first: bool, leverage: int) -> None:
         with contextlib.suppress(Refused):
             each = Decimal(leverage)

@@ -53,6 +53,9 @@ class FeeRates:
     taker: Decimal
 
 
+_MOST_IDS = 300_000
+
+
 class TradingAccount:
     """One account: its wallet, positions, orders, and settings. The desk and its parts alone
     change it.
@@ -75,7 +78,7 @@ class TradingAccount:
         self.orders: dict[int, DeskOrder] = {}
         """Those that haven't ended, by number, oldest first."""
         self.client_ids: dict[str, int] = {}
-        """The order that a client's id was last given to."""
+        """The order that a client's id was last given to, of the newest hundred thousands."""
         self.hedged: dict[str | tuple[str, str], PositionMode] = {}
         """Position modes by category, or by listing."""
         self.leverages: dict[tuple[str, str, PositionSide], Decimal] = {}
@@ -84,6 +87,14 @@ class TradingAccount:
         self.settings: dict[str, Any] = {}
         """The dialect's own."""
         self.warned = False
+
+    def remember(self, client_order_id: str, number: int) -> None:
+        """A client's id was given to an order."""
+        ids = self.client_ids
+        ids.pop(client_order_id, None)
+        ids[client_order_id] = number
+        if len(ids) > _MOST_IDS:
+            del ids[next(iter(ids))]
 
     def position_mode(self, listing: Listing) -> PositionMode:
         """How many positions of a listing it may have."""

@@ -166,7 +166,7 @@ class Desk:
         more = self._checks.new(account, asked)
         order = floor.order(account, asked, **more)
         if asked.client_order_id:
-            account.client_ids[asked.client_order_id] = order.number
+            account.remember(asked.client_order_id, order.number)
         pit = floor.pit(asked.listing)
         if asked.trigger is None:
             pit.queue(lambda: pit.enter(account, order.number))
