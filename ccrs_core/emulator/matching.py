@@ -104,6 +104,8 @@ class Resting:
     status: RestingStatus = RestingStatus.NEW
     reason: CancelReason | None = None
     """Why it ended, where the engine canceled it."""
+    met: Resting | None = None
+    """With which resting order it would have traded, where that ended it."""
     self_trade: SelfTrade | None = None
     """What happens where it takes an order of its owner's; None: what the engine does."""
     bounded: bool = False
@@ -466,7 +468,7 @@ class MatchingEngine:
         if how is not SelfTrade.CANCEL_TAKER:
             self._remove(maker, taker, canceled, CancelReason.SELF_TRADE)
         if how is not SelfTrade.CANCEL_MAKER:
-            taker.reason = CancelReason.SELF_TRADE
+            taker.reason, taker.met = CancelReason.SELF_TRADE, maker
 
     def _bounded(self, taker: Resting, maker: Resting, canceled: list[Resting]) -> bool:
         """Make bounded orders no larger than they may be; whether both may trade then."""

@@ -240,8 +240,8 @@ class Pit:
                 # All of what is left of a reduce-only order, or for the money there was.
                 self._end(account, order, Ending.NO_LIQUIDITY)
             return
-        by_itself = resting.reason is CancelReason.SELF_TRADE
-        self._end(account, order, _ENDINGS[resting.reason], self_traded=by_itself)
+        met = None if resting.met is None else _number(resting.met) or None
+        self._end(account, order, _ENDINGS[resting.reason], prevented_by=met)
 
     def _end(
         self,
@@ -249,7 +249,7 @@ class Pit:
         order: DeskOrder,
         why: Ending,
         *,
-        self_traded: bool = False,
+        prevented_by: int | None = None,
     ) -> None:
         spent = order.asked.quote_size is not None and order.value >= order.asked.quote_size
         if spent:
@@ -258,7 +258,9 @@ class Pit:
         refused = why in (Ending.WOULD_TAKE, Ending.BALANCE, Ending.REDUCE_ONLY)
         rested = order.filled or order.stage is Stage.OPEN
         stage = Stage.REJECTED if refused and not rested else Stage.CANCELED
-        self._office.clearing.change(account, order, stage=stage, ending=why)
+        self._office.clearing.change(
+            account, order, stage=stage, ending=why, prevented_by=prevented_by
+        )
 
     def amend(self, account: TradingAccount, number: int, asked: NewOrder) -> None:
         """Let an order be otherwise."""

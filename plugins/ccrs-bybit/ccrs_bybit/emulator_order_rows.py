@@ -78,6 +78,9 @@ EXECUTION_KINDS = {
 }
 
 
+_SPOT_DIGITS = 19
+
+
 class Ids:
     """The ids of orders and fills: numbers of spot, UUIDs of the others, told apart from any that
     were never given."""
@@ -99,7 +102,7 @@ class Ids:
 
     def number(self, text: str) -> int | None:
         """The number of an order's id, whatever its category; None where there is no such id."""
-        if text.isascii() and text.isdecimal():
+        if text.isascii() and text.isdecimal() and len(text) == _SPOT_DIGITS:
             number, rest = divmod(int(text) - self._spot, 256)
             return number if not rest and number >= 0 else None
         try:
@@ -299,6 +302,7 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
     elif not pushed:
         row["basePrice"] = spelled.price(order.last_price)
     if pushed:
+        del row["extraFees"]
         if option:
             del row["createType"]
         row |= {"category": category, "feeCurrency": _fee_currency(order)}
