@@ -216,21 +216,25 @@ class Positions:
     def _told(
         self, holding: _Holding, position: Position, sequence: int | None, draft: Draft
     ) -> None:
-        time_ns = position.exchange_time_ns
-        if time_ns is None:
+        time_ns, known = position.exchange_time_ns, holding.tally.told
+        if time_ns is None and not position.size:
+            # Flat, nobody knows since when: it mustn't outrank what comes of it with a time.
+            time_ns = 0 if known is None else known.time_ns
+            sequence = sequence if known is None or sequence is not None else known.sequence
+        elif time_ns is None:
             time_ns = position.received_time_ns
         told = Told(position.size, time_ns, -1 if sequence is None else sequence)
         if not holding.tally.tell(told):
             return
         self._changed.add(holding.key)
-        known = holding.position
-        if known is None or any(getattr(known, f) != getattr(position, f) for f in _FIGURES):
+        before = holding.position
+        if before is None or any(getattr(before, f) != getattr(position, f) for f in _FIGURES):
             number = self._books.next_number()
             position = attrs.evolve(position, number=number)
             self._books.note(draft, number, position)
             holding.position = position
         else:
-            holding.position = attrs.evolve(position, number=known.number)
+            holding.position = attrs.evolve(position, number=before.number)
 
     def flat(
         self,
