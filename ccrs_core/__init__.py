@@ -297,6 +297,7 @@ if TYPE_CHECKING:
     from ccrs_core.trading.canceling import CancelResult as CancelResult
     from ccrs_core.trading.checks import Amendment as Amendment
     from ccrs_core.trading.choose_store import StoreChoice as StoreChoice
+    from ccrs_core.trading.dead_man import DeadManSwitch as DeadManSwitch
     from ccrs_core.trading.delivery import AccountFeed as AccountFeed
     from ccrs_core.trading.delivery import EarlyFills as EarlyFills
     from ccrs_core.trading.exposure import Exposure as Exposure
@@ -410,6 +411,7 @@ _HOME = {
         "trading.account": "Account",
         "trading.canceling": "CancelOutcome CancelResult",
         "trading.checks": "Amendment",
+        "trading.dead_man": "DeadManSwitch",
         "trading.delivery": "AccountFeed EarlyFills",
         "trading.exposure": "Exposure",
         "trading.live_order": "LiveOrder",

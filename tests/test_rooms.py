@@ -76,6 +76,7 @@ WAITING = {
     "trading.amending",
     "trading.canceling",
     "trading.context",
+    "trading.dead_man",
     "trading.delivery",
     "trading.flights",
     "trading.hub",

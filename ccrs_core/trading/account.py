@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Self
 
-from ccrs_core.errors import CcrsError, UsageError
+from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.model.accounts import AccountInfo, Margin
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel
+from ccrs_core.requests.exchange_clock import ExchangeClock
 from ccrs_core.trading.account_orders import AccountOrders
 from ccrs_core.trading.account_questions import AccountQuestions
 from ccrs_core.trading.canceling import open_ones
+from ccrs_core.trading.dead_man import DeadManSwitch
 from ccrs_core.trading.delivery import AccountFeed, EarlyFills
-from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.reconcile import Reconciliation
 
@@ -176,6 +179,24 @@ class Account(AccountOrders, AccountQuestions):
         self._parts.check_alive()
         return await self._parts.upkeep.reconcile()
 
+    def dead_man(
+        self, seconds: float = 10.0, *, markets: Collection[Market | str] | None = None
+    ) -> DeadManSwitch:
+        """The exchange's disconnect protection, to be used in ``async with``: it cancels open
+        orders once it hasn't heard of this program for ``seconds``. Entering fails where it isn't
+        in force.
+
+        :param markets: whose orders; None: of all that it can be had for.
+        :raises Unsupported: where the exchange has none.
+        :raises UsageError: where it has none of so many seconds.
+        """
+        return DeadManSwitch(self._parts, seconds, markets)
+
+    @property
+    def clock(self) -> ExchangeClock | None:
+        """The exchange's clock, and how it stands to the local one (``offset``)."""
+        return self._parts.requester.clock
+
     # --- what happens ---
 
     def events(
@@ -207,9 +228,6 @@ class Account(AccountOrders, AccountQuestions):
 
         :raises Unsupported: where the exchange tells none.
         """
-        from ccrs_core.errors import Unsupported
-        from ccrs_core.model.subscriptions import Channel
-
         parts = self._parts
         if Channel.EARLY_FILLS not in parts.context.exchange.capabilities.account_channels:
             raise Unsupported(f"{parts.exchange} tells no fills ahead of their confirmation")
@@ -221,4 +239,4 @@ class Account(AccountOrders, AccountQuestions):
         return EarlyFills(join, parts.hub.early.remove)
 
 
-__all__ = ["Account", "How"]
+__all__ = ["Account"]

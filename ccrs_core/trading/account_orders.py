@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from decimal import Decimal
@@ -284,8 +285,12 @@ class AccountOrders(ABC):
         """Have the exchange cancel all there is; what it leaves is canceled one by one later."""
         parts = self._parts
         settles = parts.context.trading.settles.get(market) or ("",)
-        for settle in settles if instrument is None else ("",):
-            request = CancelAll(market=market, instrument=instrument, settle=settle)
+        kinds = [{"everything": True}]
+        if market not in parts.context.trading.cancels_both:
+            kinds = [{"everything": False}, {"everything": False, "conditional": True}]
+        pairs = itertools.product(settles if instrument is None else ("",), kinds)
+        for settle, kind in pairs:
+            request = CancelAll(market=market, instrument=instrument, settle=settle, **kind)
             for _ in range(_CANCEL_ROUNDS):
                 try:
                     await parts.context.asks.once(request)

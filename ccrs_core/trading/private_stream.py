@@ -23,13 +23,14 @@ from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Route
 from ccrs_core.errors import CcrsError, SubscriptionRefused
 from ccrs_core.model.events import Reason
+from ccrs_core.model.instruments import Market
 from ccrs_core.model.reports import Report
 from ccrs_core.model.subscriptions import Channel, Subscription
 
 log = logging.getLogger("ccrs.account")
 
-OPTIONAL = frozenset({Channel.EARLY_FILLS})
-"""Channels without which an account's data is whole."""
+OPTIONAL = frozenset({Channel.EARLY_FILLS, Channel.DEAD_MAN})
+"""Channels without which an account's data is whole; subscribed to when they are wanted."""
 
 
 class Listener(Protocol):
@@ -86,6 +87,11 @@ class AccountTopic:
         self.replaceable = False
         self.wake_at: float | None = None
         self._streams = streams
+
+    @property
+    def needed(self) -> bool:
+        """Whether an account's data isn't whole without it."""
+        return not OPTIONAL.issuperset(self.channels)
 
     @property
     def stale(self) -> bool:
@@ -204,11 +210,11 @@ class PrivateStreams:
         """Whether all was acknowledged since the last loss."""
         self._closed = False
         exchange = shared.context.exchange
-        self._subscriptions = {
-            channel: Subscription(channel, account=account.name, exchange=exchange.name)
+        self._subscriptions = [
+            Subscription(channel, account=account.name, exchange=exchange.name)
             for channel in channels
             if channel not in OPTIONAL
-        }
+        ]
 
     @property
     def shards(self) -> list[Shard]:
@@ -227,17 +233,38 @@ class PrivateStreams:
 
     def start(self) -> None:
         """Connect and subscribe."""
-        self._want(list(self._subscriptions.values()))
+        self._want(self._subscriptions)
         if not self._subscriptions:
             self.progressed()
 
-    def add(self, channel: Channel) -> None:
-        """Subscribe to one more channel, an optional one."""
-        if channel not in self._subscriptions:
-            exchange = self._shared.context.exchange.name
-            new = Subscription(channel, account=self._account.name, exchange=exchange)
-            self._subscriptions[channel] = new
+    def add(self, channel: Channel, market: Market | None = None) -> Subscription:
+        """Subscribe to one more channel, an optional one: of a market, where it is of one."""
+        exchange = self._shared.context.exchange.name
+        new = Subscription(channel, account=self._account.name, exchange=exchange, market=market)
+        if new not in self._subscriptions:
+            self._subscriptions.append(new)
             self._want([new])
+        return new
+
+    def drop(self, subscription: Subscription) -> None:
+        """Unsubscribe from one that was added."""
+        if subscription in self._subscriptions and not self._closed:
+            self._subscriptions.remove(subscription)
+            shard = self._shards[self._shared.context.exchange.route(subscription)]
+            name = shard.topic_of(subscription)
+            shard.release([subscription])
+            if not shard.subscribed(name):
+                self._topics.pop(name, None)
+
+    def acknowledged(self, subscription: Subscription) -> bool:
+        """Whether the exchange has accepted a subscription on a connection that is there.
+
+        :raises SubscriptionRefused: where it has refused it.
+        """
+        shard = self._shards[self._shared.context.exchange.route(subscription)]
+        if subscription in shard.refusals:
+            raise shard.refusals[subscription]
+        return shard.acknowledged_anywhere(shard.topic_of(subscription))
 
     def _want(self, subscriptions: Sequence[Subscription]) -> None:
         exchange = self._shared.context.exchange
@@ -281,21 +308,22 @@ class PrivateStreams:
 
     def progressed(self) -> None:
         """A topic was acknowledged."""
-        needed = [t for t in self._topics.values() if not OPTIONAL.issuperset(t.channels)]
+        needed = [topic for topic in self._topics.values() if topic.needed]
         if not self._whole and not self._closed and all(topic.live for topic in needed):
             self._whole = True
             self._listener.restored()
 
     def lost(self, topic: AccountTopic, reason: Reason) -> None:
         """No connection brings a topic any more."""
+        if not topic.needed or self._closed:
+            return
         self._whole = False
-        if not self._closed:
-            for channel in topic.channels:
-                self._listener.stale(channel, reason)
+        for channel in topic.channels:
+            self._listener.stale(channel, reason)
 
     def interrupted(self, topic: AccountTopic, reason: Reason) -> None:
         """Something of a topic may be missing; it may go on."""
-        if self._closed:
+        if not topic.needed or self._closed:
             return
         self._whole = self._whole and topic.live
         for channel in topic.channels:
@@ -303,7 +331,7 @@ class PrivateStreams:
 
     def refused(self, channel: Channel, error: SubscriptionRefused) -> None:
         """The exchange gives a channel on no connection."""
-        if not self._closed:
+        if not self._closed and channel not in OPTIONAL:
             self._listener.refused(channel, error)
 
     # --- replaced, ended ---
@@ -311,9 +339,10 @@ class PrivateStreams:
     def replace(self, channel: Channel, reason: str) -> None:
         """Give up the connection that brings a channel, and open it anew: it is found not to tell
         what has happened."""
-        subscription = self._subscriptions.get(channel)
-        if subscription is None:
+        of_channel = [each for each in self._subscriptions if each.channel is channel]
+        if not of_channel:
             return
+        subscription = of_channel[0]
         shard = self._shards[self._shared.context.exchange.route(subscription)]
         for link in list(shard.links):
             if link.session is not None and not link.retired:

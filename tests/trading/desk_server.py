@@ -69,6 +69,8 @@ class DeskServer(ToyServer):
         self.band = ("50", "200")
         self.wall_ns: Callable[[], int] = lambda: 0
         self.next_id = 0
+        self.entitled = True
+        self.protected_at = float("inf")
 
     def book_of(self, key: str) -> Book:
         return self.accounts.setdefault(key, Book())
@@ -274,6 +276,14 @@ class DeskServer(ToyServer):
                 return [self._usd(book)]
             case "/info":
                 return {"trade": self.trade, "refused": self.refused}
+            case "/dead_man":
+                if not self.entitled:
+                    return {"code": "key"}
+                self.protected_at = self.now() + 5.0
+                return {}
+            case "/protection":
+                on = self.now() >= self.protected_at
+                return {"seconds": 10.0 if on else None}
             case "/band":
                 return {"lowest": self.band[0], "highest": self.band[1]}
         return {"code": f"no such path {path}"}

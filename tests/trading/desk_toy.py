@@ -46,7 +46,7 @@ from ccrs_core import (
 from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import account_data
 from ccrs_core.contract.rest import Answer, GetInstruments, GetServerTime
-from ccrs_core.contract.trading import Absence, ClientIds
+from ccrs_core.contract.trading import Absence, ClientIds, DeadMan, DeadManKind
 from ccrs_core.contract.trading_requests import (
     AmendOrder,
     AmendOrders,
@@ -54,6 +54,7 @@ from ccrs_core.contract.trading_requests import (
     CancelOrder,
     CancelOrders,
     GetAccountInfo,
+    GetDeadMan,
     GetFills,
     GetOpenOrders,
     GetOrder,
@@ -64,6 +65,7 @@ from ccrs_core.contract.trading_requests import (
     Placed,
     PlaceOrder,
     PlaceOrders,
+    SetDeadMan,
     Wallet,
 )
 from ccrs_core.errors import EndReason, OutcomeUnknown
@@ -192,6 +194,8 @@ class DeskCodec(ToyCodec):
     def topic(self, subscription: Subscription) -> str:
         if subscription.account is None:
             return super().topic(subscription)
+        if subscription.channel is Channel.DEAD_MAN:
+            return f"dead_man.{subscription.market}"
         return TOPICS[subscription.channel]
 
     def subscribe(self, subscriptions: Sequence[Subscription], request_id: str) -> Outbound:
@@ -382,6 +386,16 @@ TRADING = Trading(
     receive_window=5.0,
     visible_within=10.0,
     batch={SPOT: 3, LINEAR: 3},
+    cancels_both=frozenset({SPOT, LINEAR}),
+    dead_man=DeadMan(
+        kind=DeadManKind.CONNECTION,
+        markets=frozenset({SPOT}),
+        shortest=3.0,
+        longest=60.0,
+        covers="open spot orders",
+        spares="positions",
+        takes_effect_after=5.0,
+    ),
 )
 
 
@@ -389,7 +403,9 @@ class Desk(Toy):
     """The exchange. ``proved_after``: what :class:`~ccrs_core.Absence` says."""
 
     name = "desk"
-    capabilities = attrs.evolve(Toy.capabilities, account_channels=frozenset(TOPICS))
+    capabilities = attrs.evolve(
+        Toy.capabilities, account_channels=frozenset({*TOPICS, Channel.DEAD_MAN})
+    )
     endpoints: ClassVar = {
         GetServerTime: Toy.endpoints[GetServerTime],
         GetInstruments: Endpoint(
@@ -462,6 +478,21 @@ class Desk(Toy):
                 lowest=Decimal(content["lowest"]),
                 highest=Decimal(content["highest"]),
             ),
+        ),
+    }
+    endpoints |= {
+        SetDeadMan: Endpoint(
+            encode=lambda request, cursor: _post(
+                "/dead_man", {"market": request.market.value, "seconds": request.seconds}
+            ),
+            decode=lambda request, response, now, cursor: Answer(None),
+            markets=frozenset({SPOT, LINEAR}),
+            signed=True,
+        ),
+        GetDeadMan: _get(
+            "/protection",
+            lambda r: {"market": r.market.value},
+            lambda r, content, now: content["seconds"],
         ),
     }
     trading = TRADING

@@ -18,6 +18,8 @@ from tests.trading.desk_server import DeskServer, DeskTransport
 from tests.trading.desk_toy import Desk
 
 KEY = Credentials("key", "secret")
+_LONGEST = 20_000.0
+"""Virtual seconds after which a test that waits for what never comes is ended."""
 
 
 @attrs.define
@@ -70,6 +72,7 @@ async def world(
     """An account that is open, and whose events are noted as they come."""
     there = new_server() if server is None else server
     async with (
+        asyncio.timeout(_LONGEST),
         client_of(there, exchange, options) as (client, transport, clock),
         client.account(store=MemoryStore() if store is None else store, **how) as account,
     ):
