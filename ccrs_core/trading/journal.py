@@ -85,6 +85,8 @@ class Journal:
 
         :raises StoreFailed: where it can't be for now. It is kept, and committed once that works.
         """
+        if self._closed:
+            raise StoreFailed("the account is closed")
         done = asyncio.get_running_loop().create_future()
         self._put(_Entry(change, done))
         if self._failed is not None:
@@ -162,6 +164,9 @@ class Journal:
                 running.cancel()
             await asyncio.wait([running])
         left, self._waiting = self._waiting, []
+        for entry in left:
+            if entry.done is not None and not entry.done.done():
+                entry.done.set_exception(StoreFailed("the account is closed"))
         rows = [row for entry in left for row in entry.change.rows]
         if rows:
             await self._store.commit(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ccrs_core.contract.trading_requests import GetOrder
 from ccrs_core.errors import InvalidRequest, Unsupported
 from ccrs_core.model.instruments import Instrument
@@ -34,6 +36,25 @@ async def look_up(context: AccountContext, order: Order, *, background: bool = F
             await context.take([report], backfilled=True)
             return True
     return False
+
+
+async def find_orders(
+    context: AccountContext, ids: Iterable[tuple[Instrument, str]], *, background: bool = False
+) -> None:
+    """Ask for orders of which nothing but fills is known, by the exchange's ids.
+
+    :raises CcrsError: where no answer comes.
+    """
+    for instrument, identity in ids:
+        for history in (True, False):
+            request = GetOrder(instrument=instrument, exchange_order_id=identity, history=history)
+            try:
+                report = await context.asks.read(request, background=background)
+            except Unsupported:
+                continue
+            if report is not None:
+                await context.take([report], backfilled=True)
+                break
 
 
 async def find(context: AccountContext, order_id: str, instrument: Instrument) -> bool:

@@ -13,7 +13,7 @@ from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import Account as KeyHolder
 from ccrs_core.contract.trading import Trading
 from ccrs_core.contract.trading_requests import GetAccountInfo, GetPriceBand, Wallet
-from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused
+from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
 from ccrs_core.model.instruments import Instrument, Side
@@ -85,6 +85,7 @@ class Parts:
         self._shared = shared
         self._holder = holder
         self._tasks = {keeping}
+        self._closing = False
         self._stale_ns: dict[Channel, int] = {}
         self._bands: dict[str, tuple[float, PriceBand]] = {}
         self._chased: set[str] = set()
@@ -93,7 +94,7 @@ class Parts:
         self._first = asyncio.Event()
         """Set once it is synced, or has failed."""
         self.hub = Hub(store, stored)
-        self.journal = self.hub.journal = Journal(store, self, self.spawn)
+        self.journal = self.hub.journal = Journal(store, self, self._spawn)
         self.taking = Taking(
             *(ledger, self.journal, store, instruments, context.clock, self.spawn),
             *(self._early, self._strange),
@@ -130,7 +131,16 @@ class Parts:
     # --- life ---
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that ends with the account."""
+        """Start a task that ends with the account.
+
+        :raises UsageError: where that has been closed.
+        """
+        if self._closing:
+            work.close()
+            raise UsageError("the account is closed")
+        return self._spawn(work)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._shared.spawn(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -167,6 +177,7 @@ class Parts:
 
     async def aclose(self) -> None:
         """End everything, the store last."""
+        self._closing = True
         self.natives.end()
         await self.streams.aclose()
         await self._asks.aclose()
@@ -197,6 +208,8 @@ class Parts:
 
     def check_alive(self) -> None:
         """:raises CcrsError: what has ended it."""
+        if self._closing:
+            raise UsageError("the account is closed")
         if self.failure is not None:
             raise self.failure.with_traceback(None)
 

@@ -24,11 +24,11 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
-from ccrs_core.model.reports import OrderReport
+from ccrs_core.model.reports import FillReport, OrderReport
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
-from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.lookup import find_orders, look_up
 
 log = logging.getLogger("ccrs.account")
 
@@ -223,12 +223,26 @@ class Reconciler:
         while True:
             end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
             rows = await context.asks.read(question(at, end), background=True)
-            if await context.take(rows, backfilled=True):
+            placed = await context.take(rows, backfilled=True)
+            await self._strangers(rows)
+            if placed:
                 reached = now_ns if end is None else end
                 context.note(context.ledger.move_cursor(cursor, reached))
             if end is None:
                 return
             at = end
+
+    async def _strangers(self, rows: Sequence[Any]) -> None:
+        """Ask for orders that ended before anybody saw them, and left nothing but fills."""
+        found: dict[str, Instrument] = {}
+        for row in rows:
+            if isinstance(row, FillReport) and row.exchange_order_id:
+                instrument = self._find(row.market, row.native)
+                known = self._context.ledger.order(row.exchange_order_id)
+                if instrument is not None and known is None:
+                    found[row.exchange_order_id] = instrument
+        some = [(instrument, identity) for identity, instrument in list(found.items())[-_SINGLES:]]
+        await find_orders(self._context, some, background=True)
 
     def _endpoint_keeps(self, request: Request[Any]) -> int | None:
         endpoint = self._context.exchange.endpoints[type(request)]

@@ -59,7 +59,11 @@ class Sending(Generic[T]):
         returns, or raise what it raises. A
         caller who is cancelled withdraws it, unless it has left; then it goes on."""
         self._outcome = asyncio.get_running_loop().create_future()
-        self._task = spawn(self._run(work, self._outcome))
+        try:
+            self._task = spawn(self._run(work, self._outcome))
+        except BaseException:
+            work.close()
+            raise
         self._task.add_done_callback(lambda _: self._over(work))
         try:
             return await self.outcome()
