@@ -39,6 +39,7 @@ from ccrs_core.emulator import (
     HttpRefusal,
     Listing,
     Oddity,
+    Peer,
     Together,
     Venue,
     Visitor,
@@ -125,6 +126,10 @@ class BybitDialect(Dialect):
     def unclear(self, now_ns: int) -> HttpResponse | None:
         # Seen where an order had been taken: https://github.com/bybit-exchange/pybit/issues/234
         return envelope(10000, "Server Timeout", {}, self.venue.told_ns, {})
+
+    def busy(self, peer: Peer, request: str | bytes, now_ns: int) -> Frame | None:
+        visitor = peer.visitor
+        return visitor.turned_away(request) if isinstance(visitor, EntrySession) else None
 
     def recorded(self, raw: bytes) -> tuple[str, int | None] | None:
         frame = json_object(raw)

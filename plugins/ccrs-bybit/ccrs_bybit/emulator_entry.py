@@ -13,7 +13,7 @@ from ccrs_bybit.emulator_listings import CATEGORIES
 from ccrs_bybit.emulator_orders import items
 from ccrs_bybit.emulator_sessions import Session
 from ccrs_bybit.emulator_signed import header_time, in_time
-from ccrs_core.emulator import Allowance, BadRequest, Frame, milliseconds
+from ccrs_core.emulator import Allowance, BadRequest, Frame, json_object, milliseconds
 
 if TYPE_CHECKING:
     from ccrs_bybit.emulator_trading import Trading
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _OPERATIONS = frozenset(
     f"order.{what}{how}" for what in ("create", "amend", "cancel") for how in ("", "-batch")
 )
+_RESTARTING = BadRequest(10019, "ws trade service is restarting, do not accept new request")
 _LONGEST_ID = 36
 _KEPT_IDS = 10_000
 
@@ -88,24 +89,36 @@ class EntrySession(Session):
                 result = getattr(trading.orders, what)(account, category, body, now_ns)
         except BadRequest as refused:
             code, text = int(refused.code), refused.text
+        reply = self._reply(request, code, text, headers)
+        unclear = self._reply(request, 10016, "Internal server error", headers)
+        done = {**reply, "data": result, "retExtInfo": extra}
+        self.peer.answer(Frame.json(done), reply["op"], Frame.json(unclear))
+
+    def turned_away(self, frame: str | bytes) -> Frame | None:
+        """How a request to trade is answered shortly before a restart: nothing of it is taken."""
+        request = json_object(frame)
+        if request is None or request.get("op") not in _OPERATIONS:
+            return None
+        return Frame.json(self._reply(request, _RESTARTING.code, _RESTARTING.text, {}))
+
+    def _reply(
+        self, request: Mapping[str, Any], code: int | str, text: str, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
         operation = request.get("op")
-        reply: dict[str, Any] = {
+        more = {
+            "Traceid": f"{self._rng.getrandbits(128):032x}",
+            "Timenow": str(milliseconds(self.trading.venue.told_ns)),
+        }
+        return {
             **self._named(request),
             "retCode": code,
             "retMsg": text,
             "op": operation if isinstance(operation, str) else "",
-            "data": result,
-            "retExtInfo": extra,
-            "header": {
-                **headers,
-                "Traceid": f"{self._rng.getrandbits(128):032x}",
-                "Timenow": str(milliseconds(told_ns)),
-            },
+            "data": {},
+            "retExtInfo": {},
+            "header": {**headers, **more},
             "connId": self.id,
         }
-        unclear = {**reply, "retCode": 10016, "retMsg": "Internal server error", "data": {}}
-        unclear["retExtInfo"] = {}
-        self.peer.answer(Frame.json(reply), reply["op"], Frame.json(unclear))
 
     def _checked(self, request: Mapping[str, Any], now_ns: int) -> tuple[str, Mapping[str, Any]]:
         """The operation and its argument.
@@ -118,7 +131,7 @@ class EntrySession(Session):
         if self.key is None:
             raise BadRequest(10005, "Request not authorized")
         if self.trading.restarting:
-            raise BadRequest(10019, "ws trade service is restarting, do not accept new request")
+            raise _RESTARTING
         if not self.trading.entries.enter(self.address, now_ns):
             raise BadRequest(10403, "exceed IP rate limit. 3000 requests per second per IP")
         if not self._rate.enter("", now_ns):

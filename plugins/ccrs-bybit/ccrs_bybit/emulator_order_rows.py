@@ -383,7 +383,7 @@ def fill_row(ids: Ids, fill: DeskFill, *, pushed: bool) -> dict[str, Any]:
             "category": category,
             "isLeverage": order.asked.labels.get("leverage", "0") if spot else "",
             "marketUnit": order.asked.labels.get("unit", ""),
-            "execPnl": number(fill.profit),
+            "execPnl": number(fill.profit, 12),
         }
     return row
 

@@ -276,7 +276,7 @@ class Records:
             "id": f"{uid}_{listing.symbol if listing else row.asset}_{row.number}",
             "symbol": "" if listing is None else listing.symbol,
             "side": "None" if row.side is None else SIDES[row.side],
-            "funding": number(row.funding) if settled else "",
+            "funding": number(row.funding, 12) if settled else "",
             "orderLinkId": "" if fill is None or fill.order.by else fill.order.client_order_id,
             "orderId": "" if fill is None else ids.order(fill.order),
             "fee": number(row.fee, 12),
