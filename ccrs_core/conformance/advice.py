@@ -141,6 +141,43 @@ _ADVICE: Mapping[int, Advice] = {
     44: Advice("a wrong key is tried until the exchange locks it", "Codec.decode (LoginRefused)"),
     45: Advice("the exchange bans the address", "Exchange.error_of: retry-after"),
     46: Advice("a clock that is set ends the feed", "times in Codec and Endpoint"),
+    47: Advice(
+        "orders are other than users believe: still open, filled, or of another size or price",
+        "order reports of Codec.decode and Endpoint.decode; PlaceOrder, AmendOrder, CancelAll",
+    ),
+    48: Advice("an order comes back to life, or is filled beyond its size", "OrderReport.state"),
+    49: Advice(
+        "profit, fees and positions are wrong",
+        "FillReport: price, size, fee, fee_asset, liquidity; fill_id alike in lists and streams",
+    ),
+    50: Advice(
+        "a fill is lost, or booked twice",
+        "Endpoint GetFills: cursors, windows, start and end; fill_id, exchange_order_id",
+    ),
+    51: Advice(
+        "an order is placed twice, or one is open that nobody knows of",
+        "Exchange.error_of: which errors prove that nothing was taken; GetOrder",
+    ),
+    52: Advice(
+        "orders are refused for their ids, or are nobody's after a restart",
+        "Trading.client_ids; PlaceOrder sends client_order_id",
+    ),
+    53: Advice(
+        "an order's outcome is taken for another one's",
+        "Endpoints PlaceOrders, AmendOrders, CancelOrders: one outcome an item, in order",
+    ),
+    54: Advice("a cancel that came too late stops the program", "error_of: OrderNotFound"),
+    55: Advice(
+        "positions and money are other than users believe",
+        "PositionReport, Balance, IncomeReport: signs, units, assets; GetPositions, GetWallet",
+    ),
+    56: Advice("fills are lost with a login or a token", "Codec.login, Exchange.token"),
+    57: Advice("orders are believed to be protected that aren't", "SetDeadMan, GetDeadMan"),
+    58: Advice(
+        "an account's orders are placed with another one's key",
+        "Exchange.sign, Codec.login: nothing kept outside what they are given",
+    ),
+    60: Advice("fills are dropped where a program is slow", "Capabilities.account_channels"),
     **dict.fromkeys(
         (59, 61, 66),
         Advice("a slow reader loses what it must not lose", "Data.events: what is one event"),

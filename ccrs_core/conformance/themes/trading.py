@@ -1,11 +1,17 @@
-"""Orders, fills and account: the place of properties 47-58 and 60."""
+"""Orders, fills and account (47 to 58, 60): of plugins that declare ``Exchange.trading``."""
 
 from __future__ import annotations
 
+from ccrs_core.conformance.themes.account_lists import AccountListProperties
 from ccrs_core.conformance.themes.account_samples import AccountSamplesProperties
+from ccrs_core.conformance.themes.account_streams import AccountStreamProperties
+from ccrs_core.conformance.themes.placing import PlacingProperties
 
 
-class TradingProperties(AccountSamplesProperties):
-    """What is read of accounts. Properties 47-58 (orders, fills, positions, balances) and 60
-    (private streams never use a lossy policy) are switched on by the capabilities that declare
-    trading."""
+class TradingProperties(
+    AccountSamplesProperties,
+    PlacingProperties,
+    AccountStreamProperties,
+    AccountListProperties,
+):
+    """Every property of trading."""

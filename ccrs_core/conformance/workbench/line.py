@@ -69,13 +69,25 @@ class Wire:
         """Send a frame as the client would, in its turn; what comes back until then."""
         delay = self.delay()
         found = self.run(delay) if delay else []
-        access = Access(
-            now_ms=self.line.venue.now_ns // NS_PER_MS,
-            url=self._url,
-            credentials=CREDENTIALS if self._private else None,
-        )
-        self.peer.received(self.codec.sign(frame, access), self.line.venue.now_ns)
+        self.peer.received(self.codec.sign(frame, self._access), self.line.venue.now_ns)
         return found + self.take()
+
+    @property
+    def _access(self) -> Access:
+        return Access(
+            now_ms=self.line.received_time_ns // NS_PER_MS,
+            url=self._url,
+            credentials=self.line.credentials if self._private else None,
+        )
+
+    def login(self) -> list[Message] | None:
+        """Log in; what comes back at once. None where no frame does that."""
+        self._number += 1
+        frame = self.codec.login(self._access, str(self._number))
+        if frame is None:
+            return None
+        self.peer.received(frame, self.line.venue.now_ns)
+        return self.take()
 
     def delay(self) -> float:
         """Seconds that a frame which is sent next has to wait by the route's limits on messages."""
@@ -174,11 +186,16 @@ class Line:
     """
 
     def __init__(
-        self, exchange: Exchange, venue: EmulatedExchange, address: str | None = None
+        self,
+        exchange: Exchange,
+        venue: EmulatedExchange,
+        address: str | None = None,
+        credentials: Credentials = CREDENTIALS,
     ) -> None:
         self.exchange = exchange
         self.venue = venue
         self.address = address
+        self.credentials = credentials
         self.clock_off_ns = 0
         """How far our own clock is ahead of the exchange's."""
 
@@ -206,6 +223,16 @@ class Line:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status, headers, response.body)
 
+    def signed(self, request: HttpRequest) -> HttpRequest:
+        """A request with the proof of who sends it."""
+        name = self.exchange.rest_address(request)
+        access = Access(
+            now_ms=self.received_time_ns // NS_PER_MS,
+            url=everything_at("http://emulator", self.exchange)[name],
+            credentials=self.credentials,
+        )
+        return self.exchange.sign(request, access)
+
     def snapshot(self, subscription: Subscription) -> BookUpdate:
         """What the exchange answers to the request that a book starts from."""
         request = self.exchange.book_snapshot(subscription)
@@ -223,7 +250,7 @@ class Line:
         endpoint = self.exchange.endpoints[type(request)]
         for _ in range(_MOST_PAGES):
             asked, cursor = pages.next_request(), pages.cursor
-            response = self.http(asked)
+            response = self.http(self.signed(asked) if endpoint.signed else asked)
             error: CcrsError | None = self.exchange.error_of(response)
             if error is None or not error.retryable:
                 answered_ns = response.date_ns or self.received_time_ns

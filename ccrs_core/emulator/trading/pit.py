@@ -12,6 +12,7 @@ from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.matching import (
     CancelReason,
     Execution,
+    Ladder,
     Lifetime,
     Outcome,
     Resting,
@@ -324,25 +325,29 @@ class Pit:
 
     def _lots(self, account: TradingAccount, order: DeskOrder) -> int:
         """How much of an order goes to the engine: what it may reduce, or has the money for."""
-        rules = self.market.rules
-        asked = order.asked
+        market, asked = self.market, order.asked
+        rules = market.rules
         lots = None if asked.size is None else rules.size.count(order.remaining)
         if asked.reduces:
             held = self._office.clearing.position(account, self.listing, asked.position_side).size
             most = rules.size.count(max(-held if order.side is Side.BUY else held, ZERO)) or 0
             lots = most if lots is None else min(lots, most)
         if order.budget is not None and order.side is Side.BUY:
-            most = self._affordable(order.budget - order.value)
+            most = self._affordable(order.budget - order.value, market.engine.asks)
             lots = most if lots is None else min(lots, most)
+        elif asked.quote_size is not None:
+            free = self._office.margins.of_asset(account, self.listing.base).free
+            most = self._affordable(asked.quote_size - order.value, market.engine.bids)
+            lots = min(most, int(free / self.listing.lot))
         return lots or 0
 
-    def _affordable(self, money: Decimal) -> int:
-        """How many lots the book sells for so much, cheapest first."""
+    def _affordable(self, money: Decimal, ladder: Ladder) -> int:
+        """How many lots the book sells (or buys) for so much, the best price first."""
         market = self.market
         each = market.listing.tick * market.listing.lot * market.listing.worth_of_one
         left = int(money / each)
         found = 0
-        for ticks, total in market.engine.asks.top(len(market.engine.asks.keys)):
+        for ticks, total in ladder.top(len(ladder.keys)):
             lots = min(total, left // ticks)
             found += lots
             left -= lots * ticks
