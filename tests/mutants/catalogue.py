@@ -32,6 +32,7 @@ from tests.mutants import (
     sequences,
     shared,
     stretches,
+    trading,
     twins,
     values,
 )
@@ -69,6 +70,7 @@ THEMES = (
     ranges,
     stretches,
     crowds,
+    trading,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -26,10 +26,11 @@ from ccrs_core.contract.trading_requests import (
     PlaceOrder,
     PlaceOrders,
 )
-from ccrs_core.emulator import DeskOrder, NewOrder
+from ccrs_core.emulator import DeskOrder, NewOrder, Stage
 from ccrs_core.emulator.matching import Lifetime, SelfTrade
 from ccrs_core.errors import (
     CcrsError,
+    EndReason,
     InvalidRequest,
     OrderNotFound,
     OrderRejected,
@@ -78,7 +79,7 @@ class PlacingProperties:
             assert not missing, f"{market.value}: nothing tried {sorted(missing)}"
             for deed in day.deeds:
                 where = f"{market.value}: {deed.request} (for {deed.feature or 'itself'})"
-                if deed.amended is None:
+                if deed.amended is None and not deed.again:
                     agreed(where, list(placed_differs(day.at, deed.request, deed.order.asked)))
                 answer = deed.placed
                 assert answer.exchange_order_id, f"{where}: the answer names no id of the exchange"
@@ -220,6 +221,17 @@ class PlacingProperties:
                 )
                 assert word is None, f"{market.value}: an order that never was is told as {word}"
 
+    @proves(54)
+    def test_orders_that_cannot_be_are_refused_for_what_they_lack(self, subject: Subject) -> None:
+        """An order beyond the account's money, off the tick, too small, or that reduces nothing, is
+        refused by a typed error that says so; nothing of it is there."""
+        for market in markets_of(subject):
+            trader = Trader(subject)
+            at = trader.stall(market)
+            features = trading_of(subject).features[market]
+            for what, request, reasons in impossible(at, features):
+                _is_refused(trader, at, f"{market.value}: an order {what}", request, reasons)
+
     @proves(53)
     def test_batches_answer_for_each_item_in_order(self, subject: Subject) -> None:
         """A batch of orders of which some break a rule, and cancels and amendments of some that
@@ -262,6 +274,48 @@ def _placing(trader: Trader, at: Stall) -> Callable[[OrderRequest], None]:
         trader.cancel(at, order)
 
     return places
+
+
+def impossible(
+    at: Stall, features: frozenset[Feature]
+) -> Iterator[tuple[str, OrderRequest, tuple[EndReason, ...]]]:
+    """Orders that can't be: what is wrong with them, and the reasons that say so (none: any)."""
+    listing = at.listing
+    good = at.limit(Side.BUY, at.passive(Side.BUY))
+    rich = min(listing.max_size, listing.lot * 10**9) // listing.lot * listing.lot
+    units = rich * listing.worth_of_one
+    value = units if listing.market is Market.INVERSE else units * at.bid(2)
+    if value > 10**9:
+        reasons = (EndReason.BALANCE, EndReason.SIZE, EndReason.CAP)
+        yield "beyond the account's money", attrs.evolve(good, size=at.own(rich)), reasons
+    yield "off the tick", attrs.evolve(good, price=at.bid(2) + listing.tick / 2), ()
+    yield "below the smallest size", attrs.evolve(good, size=at.own(listing.lot / 2)), ()
+    if Feature.REDUCE_ONLY in features:
+        request = at.limit(Side.SELL, at.passive(Side.SELL), reduce_only=True)
+        yield "that reduces nothing", request, (EndReason.REDUCE_ONLY,)
+
+
+def _is_refused(
+    trader: Trader, at: Stall, where: str, request: OrderRequest, reasons: Sequence[EndReason]
+) -> None:
+    identity = trader.new_id()
+    refusal: CcrsError | None = None
+    try:
+        trader.ask(PlaceOrder(at.instrument, request, identity))
+    except CcrsError as error:
+        refusal = error
+    if refusal is None:
+        trader.pause()
+        stage = trader.desk_order(identity).stage
+        assert stage is Stage.REJECTED, f"{where} is taken, and {stage.value}"
+        return
+    assert isinstance(refusal, OrderRejected | InvalidRequest), f"{where} raises {refusal!r}"
+    if reasons:
+        reason = getattr(refusal, "reason", EndReason.OTHER)
+        assert reason in reasons, (
+            f"{where} is refused for {reason.value}: error_of should say "
+            + " or ".join(each.value for each in reasons)
+        )
 
 
 def placed_differs(at: Stall, request: OrderRequest, asked: NewOrder) -> Iterator[str]:

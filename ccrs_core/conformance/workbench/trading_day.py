@@ -55,6 +55,8 @@ class Deed:
     word: OrderReport | None
     amended: tuple[Decimal | None, Decimal | None] | None = None
     """Price and size that were asked for afterwards."""
+    again: bool = False
+    """Looked at once more."""
 
 
 class TradingDay:
@@ -134,6 +136,7 @@ class TradingDay:
         price, size = self.at.passive(Side.BUY, 2), self.at.own(self.at.size * 3)
         self._change(deed, price, None)
         self._change(deed, None, size)
+        self.place(self.at.limit(Side.BUY, self.at.crossing(Side.BUY), 13))
         self._tidy()
 
     def _change(self, deed: Deed, price: Decimal | None, size: Decimal | None) -> None:
@@ -172,6 +175,9 @@ class TradingDay:
             deed = self.place(self.at.limit(Side.BUY, self.at.passive(Side.BUY)))
             self.trader.desk.cancel(self.trader.account, deed.order.number, why)
             self.trader.pause()
+            order = self.now(deed)
+            word = self.trader.word(self.at, order)
+            self.deeds.append(attrs.evolve(deed, order=order, word=word, again=True))
             self.ear.wait(0.05)
 
     def _hedge(self) -> None:
