@@ -9,9 +9,10 @@ from random import Random
 import pytest
 from hypothesis import strategies as st
 
+from ccrs_core.conformance.workbench.facts_entry import FILE
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.reading import RECEIVED_NS, differences
-from ccrs_core.conformance.workbench.samples import AccountSample, samples_of
+from ccrs_core.conformance.workbench.samples import AccountSample, RequestSample, samples_of
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Data, LeftOut
 from ccrs_core.errors import DecodeError
@@ -48,6 +49,19 @@ class AccountSamplesProperties:
         _report(
             [line for sample in samples_of(subject).accounts for line in _wrong(subject, sample)],
             "frames of accounts are read otherwise than the samples say",
+        )
+
+    @proves(2, against=Against.FACTS)
+    def test_signed_calls_go_where_the_documents_say(self, subject: Subject) -> None:
+        """Each signed request of the samples goes to the path of its documents, and spends from a
+        budget of the size that they name, by request or by order."""
+        endpoints = subject.exchange.endpoints
+        signed = [s for s in samples_of(subject).requests if endpoints[type(s.request)].signed]
+        if not signed:
+            subject.undeclared("signed request")
+        _report(
+            [line for sample in signed for line in _undocumented(subject, sample)],
+            "signed calls are made otherwise than the documents say",
         )
 
     @proves(2, against=Against.SAMPLES)
@@ -128,6 +142,37 @@ def _wrong(subject: Subject, sample: AccountSample) -> Iterable[str]:
     found = sample.reports(subject.make())
     for at, (expected, reports) in enumerate(zip(sample.expected, found, strict=True)):
         yield from differences(list(expected), list(reports), f"{sample.file}:{at + 1}")
+
+
+def _undocumented(subject: Subject, sample: RequestSample) -> Iterable[str]:
+    request = sample.request
+    endpoint, name = subject.exchange.endpoints[type(request)], type(request).__name__
+    http = endpoint.encode(request, sample.cursor)
+    facts = [
+        fact
+        for fact in subject.facts.calls
+        if fact.asks is type(request)
+        and fact.path == http.path
+        and (request.market is None or request.market in fact.markets)
+    ]
+    if not facts:
+        yield f"{sample.file}: no [[call]] of {FILE} says that {name} goes to {http.path}"
+    for fact in facts:
+        if http.method != fact.method:
+            yield f"{sample.file}: {http.method}, by {fact} {fact.method}"
+        pool, weight = endpoint.pool_of(request), endpoint.pool_weight_of(request)
+        budget = None if pool is None else pool.budget
+        if budget is None or (budget.amount, budget.seconds) != (fact.per_second, 1.0):
+            yield f"{sample.file}: a budget of {budget}, by {fact} {fact.per_second} a second"
+        items = getattr(request, "items", ())
+        counted = len(items) if fact.counts == "orders" else 1
+        if weight != counted:
+            yield f"{sample.file}: it costs {weight}, by {fact} {counted}"
+        trading = subject.exchange.trading
+        if items and trading is not None and request.market is not None:
+            most = trading.batch.get(request.market, 0)
+            if most != fact.most:
+                yield f"{sample.file}: batches of {most} orders, by {fact} {fact.most}"
 
 
 def _report(lines: Sequence[str], what: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from ccrs_core import errors
+from ccrs_core.conformance.workbench.call_facts import CallFact, call
 from ccrs_core.conformance.workbench.facts_entry import FILE, Entry, Fact, FactsError
 from ccrs_core.contract import rest
 from ccrs_core.contract.budgets import Budget
@@ -187,6 +188,7 @@ class Facts:
     environments: Sequence[EnvironmentFact] = ()
     streams: Sequence[StreamFact] = ()
     requests: Sequence[RequestFact] = ()
+    calls: Sequence[CallFact] = ()
     limits: Sequence[LimitFact] = ()
     errors: Sequence[ErrorFact] = ()
     statuses: Sequence[StatusFact] = ()
@@ -198,6 +200,7 @@ class Facts:
         yield from self.environments
         yield from self.streams
         yield from self.requests
+        yield from self.calls
         yield from self.limits
         yield from self.errors
         yield from self.statuses
@@ -259,6 +262,7 @@ def read(file: Traversable) -> Facts:
         environments=[_environment(e) for e in top.entries("environment", "name", common)],
         streams=[_stream(e) for e in top.entries("stream", "url", common)],
         requests=[_request(e) for e in top.entries("request", "type", common)],
+        calls=[call(e) for e in top.entries("call", "type", common)],
         limits=[_limit(e) for e in top.entries("limit", "of", common)],
         errors=[_error(e) for e in top.entries("error", "error", common)],
         statuses=[_status(e) for e in top.entries("status", "field", common)],
