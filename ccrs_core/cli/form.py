@@ -121,6 +121,10 @@ def plural(number: int, word: str) -> str:
     return f"{count(number)} {word}" if number == 1 else f"{count(number)} {word}s"
 
 
+def plural_of(number: Decimal, word: str) -> str:
+    return f"{number:f} {word}" if number == 1 else f"{number:f} {word}s"
+
+
 def file_size(count: float) -> str:
     """Bytes, by thousands."""
     if count < 1000:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "CCRS_"
 _OTHER_VARIABLES = frozenset(
-    {"CONFIG", "DEBUG", "FIXTURES", "IMPORT_SECONDS", "COMPLETE", "KEYS_FILE"}
+    {"CONFIG", "DEBUG", "FIXTURES", "IMPORT_SECONDS", "COMPLETE", "KEYS_FILE", "LEDGERS"}
 )
 """Variables of ours that are no settings."""
 _OF_KEYS = ("_API_KEY", "_SECRET", "_SECRET_FILE", "_PASSPHRASE", "_KEY_ENVIRONMENT")

@@ -88,6 +88,9 @@ class Reconciler:
         self._find = find
         self._lost = lost
         self._wallet = wallet
+        self._background = False
+        """Whether a reading comes after all else, within a tenth of the budgets: all but the first
+        one, for which whoever opens the account waits."""
 
     async def read(self) -> Reconciliation:
         """Read all lists once."""
@@ -105,6 +108,7 @@ class Reconciler:
             parts.append(self._part(done, "income", self._income()))
         started_ns = self._context.asks.exchange_ns()
         await asyncio.gather(*parts)
+        self._background = True
         self._context.taking.retry()
         if done.whole:
             self._judge(started_ns)
@@ -142,7 +146,7 @@ class Reconciler:
         listed: list[OrderReport] = []
         for settle in self._groups(market):
             request = GetOpenOrders(market=market, settle=settle)
-            found = await context.asks.read(request, background=True)
+            found = await context.asks.read(request, background=self._background)
             listed += found
         await context.take(listed, backfilled=True)
         shown = {key for report in listed for key in _keys(report)}
@@ -156,11 +160,11 @@ class Reconciler:
         if len(missing) > _BY_LIST and self._answers(GetOrderHistory, market):
             since = min((o.created_ns or o.updated_ns or asked_ns for o in missing), default=0)
             request = GetOrderHistory(market=market, start_ns=self._kept(GetOrderHistory, since))
-            past = await context.asks.read(request, background=True)
+            past = await context.asks.read(request, background=self._background)
             await context.take(past, backfilled=True)
         left = [o for o in map(self._newest, missing) if o.state in _LIVING]
         for order in left[:_SINGLES]:
-            if not await look_up(context, order, background=True):
+            if not await look_up(context, order, background=self._background):
                 log.info("%s is on no list at present", order)
 
     def _newest(self, order: Order) -> Order:
@@ -184,7 +188,7 @@ class Reconciler:
         request = GetFills(
             market=order.market, instrument=instrument, exchange_order_id=order.exchange_order_id
         )
-        found = await context.asks.read(request, background=True)
+        found = await context.asks.read(request, background=self._background)
         await context.take(found, backfilled=True)
 
     # --- what is read from a cursor on ---
@@ -222,7 +226,7 @@ class Reconciler:
             at = now_ns - kept + _LATE_NS
         while True:
             end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
-            rows = await context.asks.read(question(at, end), background=True)
+            rows = await context.asks.read(question(at, end), background=self._background)
             placed = await context.take(rows, backfilled=True)
             await self._strangers(rows)
             if placed:
@@ -242,7 +246,7 @@ class Reconciler:
                 if instrument is not None and known is None:
                     found[row.exchange_order_id] = instrument
         some = [(instrument, identity) for identity, instrument in list(found.items())[-_SINGLES:]]
-        await find_orders(self._context, some, background=True)
+        await find_orders(self._context, some, background=self._background)
 
     def _endpoint_keeps(self, request: Request[Any]) -> int | None:
         endpoint = self._context.exchange.endpoints[type(request)]
@@ -260,7 +264,7 @@ class Reconciler:
             at_ns = context.asks.exchange_ns()
             request = GetPositions(market=market, settle=settle)
             try:
-                found = await context.asks.read(request, background=True)
+                found = await context.asks.read(request, background=self._background)
             except CcrsError:
                 context.note(ledger.unverified(market, context.now_ns, settle=settle))
                 raise
@@ -279,7 +283,7 @@ class Reconciler:
         """
         context = self._context
         at_ns = context.asks.exchange_ns()
-        wallet = await context.asks.read(GetWallet(context.name), background=True)
+        wallet = await context.asks.read(GetWallet(context.name), background=self._background)
         self._wallet(wallet)
         await context.take(wallet.balances, backfilled=True)
         listed = {each.asset for each in wallet.balances}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+import attrs
 
 from ccrs_core.errors import EntryKnown
 from ccrs_core.model.orders import Fill, Order
@@ -26,6 +28,8 @@ from ccrs_core.trading.store import (
     by_time,
 )
 from ccrs_core.trading.stored_json import read, read_event, written
+
+T = TypeVar("T")
 
 _ENTRY = (
     "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
@@ -193,6 +197,33 @@ def orders(
     )
     found = [row.order for row in map(_order, rows) if row.order is not None]
     return found[::-1]
+
+
+@attrs.frozen
+class Unreadable:
+    """A row of which its content can't be read."""
+
+    what: str
+    why: str
+
+
+def each_entry(connection: sqlite3.Connection) -> Iterator[Entry | Unreadable]:
+    """All entries, one by one, oldest first; one that can't be read takes no other away."""
+    for row in connection.execute(f"{_READ_ENTRY} ORDER BY number"):
+        yield _tried(_entry, row, f"entry {row[0]} ({row[1]})")
+
+
+def each_order(connection: sqlite3.Connection) -> Iterator[OrderRow | Unreadable]:
+    """All orders, one by one, oldest first; one that can't be read takes no other away."""
+    for row in connection.execute(f"{_READ_ORDER} ORDER BY time_ns, key"):
+        yield _tried(_order, row, f"the order {row[2] or row[3]} of {row[1]}")
+
+
+def _tried(read: Callable[[Sequence[Any]], T], row: Sequence[Any], what: str) -> T | Unreadable:
+    try:
+        return read(row)
+    except Exception as error:  # whatever is wrong with it
+        return Unreadable(what, f"{type(error).__name__}: {error}")
 
 
 def fills(

@@ -16,6 +16,7 @@ import click
 
 from ccrs_core.cli import completion, form, interrupts, options
 from ccrs_core.cli.output import progress
+from ccrs_core.cli.verdicts import FAILED, OK, UNUSED, Verdict
 from ccrs_core.contract.access import Access
 from ccrs_core.contract.codec import Alive, Codec, Data, Outbound, Refused
 from ccrs_core.contract.compression import inflate
@@ -41,24 +42,18 @@ _SKEW_MS = 1000.0
 """Beyond this exchanges begin to refuse signed requests."""
 _CERTIFICATE_DAYS = 7
 
-OK, FAILED, UNUSED = "ok", "FAILED", "not used"
-_MARKS = {OK: ("✓", "green"), FAILED: ("✗", "red"), UNUSED: ("·", "bright_black")}
-
-
-@attrs.frozen
-class Verdict:
-    """One line of the report."""
-
-    what: str
-    outcome: str
-    text: str
-
 
 @click.command("doctor", short_help="Check the way to an exchange, step by step.")
 @click.argument("exchange", shell_complete=completion.exchanges)
+@click.option(
+    "--account",
+    metavar="NAME",
+    help="Check this account, too: its keys, what they may do, its mode, its streams.",
+)
 @options.target
-def command(exchange: str, **where: Any) -> int:
-    """Check the way to EXCHANGE: name, TCP, TLS, clock, REST, WebSocket, data.
+def command(exchange: str, account: str | None, **where: Any) -> int:
+    """Check the way to EXCHANGE: name, TCP, TLS, clock, REST, WebSocket, data; with --account also
+    its keys, what they may do, its mode, its private streams. Nothing is placed.
 
     One line and a verdict each; ends with 1 where anything failed.
     """
@@ -71,20 +66,19 @@ def command(exchange: str, **where: Any) -> int:
             with progress(f"checking {exchange}"):
                 async for verdict in examine(client, transport):
                     failed += verdict.outcome == FAILED
-                    _say(verdict)
+                    verdict.say()
+            if account is not None:
+                from ccrs_core.cli import account_check
+
+                with progress(f"checking the account {account}"):
+                    async for verdict in account_check.examine(client, exchange, account, **where):
+                        failed += verdict.outcome == FAILED
+                        verdict.say()
         return failed
 
     failed = interrupts.run(main())
     click.echo(f"{failed} of the checks failed" if failed else "all is well")
     return 1 if failed else 0
-
-
-def _say(verdict: Verdict) -> None:
-    mark, colour = _MARKS[verdict.outcome]
-    click.echo(
-        f"{click.style(mark, colour)} {verdict.what:<20} "
-        f"{click.style(f'{verdict.outcome:<8}', colour)}  {form.printable(verdict.text)}"
-    )
 
 
 async def examine(client: Client, transport_name: str | None = None) -> AsyncIterator[Verdict]:

@@ -49,6 +49,13 @@ _LEFT = frozenset(
         "last trouble",
         "market",
         "quote",
+        "asset",
+        "kind",
+        "type",
+        "reason",
+        "id",
+        "as",
+        "margin",
     }
 )
 _LEAST = 10

@@ -1,0 +1,107 @@
+"""What the commands of accounts share: options, opening an account, and what costs real money."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import click
+
+from ccrs_core.cli import form, options
+from ccrs_core.cli.output import progress
+from ccrs_core.client.credentials import PLAY_MONEY, FoundCredentials, find_credentials
+from ccrs_core.contract.accounts import DEFAULT
+from ccrs_core.errors import UsageError
+from ccrs_core.transport.addresses import EMULATOR
+
+if TYPE_CHECKING:
+    from ccrs_core.client.client import Client
+    from ccrs_core.trading.account import Account
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PLAY = frozenset({EMULATOR, "testnet", "demo"})
+"""Environments in which orders cost nothing. All others, addresses of one's own too, count as
+real."""
+
+account_option = click.option(
+    "--account",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    help="Whose keys: those of this name, from variables, the file of keys or the keyring.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
+yes_option = click.option("--yes", is_flag=True, help="Don't ask, also where it costs real money.")
+
+
+def keys(exchange: str, account: str, **where: Any) -> FoundCredentials:
+    """The keys of an account at the place that the options lead to, and where they were.
+
+    :raises CredentialsMissing: (or kin) where there are none.
+    """
+    told = options.settings(exchange, **where)
+    if told.environment == EMULATOR and account == DEFAULT:
+        # Also where it runs in another process, at an address.
+        found = find_credentials(exchange, EMULATOR, account)
+        return found if found.credentials != PLAY_MONEY else FoundCredentials(*_play_money())
+    return find_credentials(exchange, options.place(exchange, **where), account)
+
+
+def _play_money() -> tuple[Any, str]:
+    return PLAY_MONEY, "the emulator's own"
+
+
+def is_real(exchange: str, **where: Any) -> bool:
+    """Whether orders may cost real money there."""
+    return options.settings(exchange, **where).environment not in _PLAY
+
+
+@attrs.frozen
+class Opened:
+    """An account, and the client that it belongs to."""
+
+    client: Client
+    account: Account
+
+
+@asynccontextmanager
+async def opened(exchange: str, account: str, **more: Any) -> AsyncIterator[Opened]:
+    """An account, for as long as a command lasts; its ledger is in memory alone, unless ``store``
+    is another one."""
+    from ccrs_core.trading.memory_store import MemoryStore
+
+    store = more.pop("store", None) or MemoryStore()
+    found = keys(exchange, account, **more)
+    async with options.client(exchange, **more) as client, AsyncExitStack() as stack:
+        with progress(f"opening the account {account} of {exchange}"):
+            opening = client.account(account, credentials=found.credentials, store=store)
+            held = await stack.enter_async_context(opening)
+        yield Opened(client, held)
+
+
+def parts(here: Opened, symbol: str | None, market: str | None) -> list[dict[str, Any]]:
+    """What has to be asked for one by one: a symbol, a market, or each market that is traded."""
+    if symbol is not None:
+        return [{"symbol": symbol}]
+    trading = here.client.exchange.trading
+    traded = [] if trading is None else [each.value for each in trading.features]
+    return [{"market": each} for each in traded if market in (None, each)]
+
+
+def sure(lines: Iterable[str], *, real: bool, yes: bool) -> None:
+    """Ask before something costs real money, having said what.
+
+    :raises UsageError: where nobody is there to be asked.
+    :raises click.Abort: where the answer is no.
+    """
+    if not real or yes:
+        return
+    for line in lines:
+        click.echo(form.printable(line), err=True)
+    if not sys.stdin.isatty():
+        raise UsageError("this may cost real money, and nobody is there to be asked: add --yes")
+    click.confirm("Send it?", default=False, abort=True, err=True)

@@ -1,0 +1,216 @@
+"""The commands of accounts, against the emulator: what they show, ask, and leave behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ccrs_core import Credentials, FeeRate, Fill, Order, OrderState
+from ccrs_core.cli import accounts, run
+from ccrs_core.cli.commands import doctor
+from ccrs_core.errors import CredentialsMissing
+from ccrs_core.model.serialize import converter, from_json
+from tests.cli.conftest import Command
+
+SECRET = "playmoneysecretofnobody"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[str]:
+    """The address of an emulator with an account of these tests'."""
+    arguments = ("--rate", "50", "--seed", "7", "--account", f"tester:{SECRET}")
+    with Command().start("emulator", "bybit", *arguments) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[3].decode()
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def ccrs(emulator: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
+    """Runs a command against it: exit code, lines of standard output, standard error."""
+    monkeypatch.setenv("CCRS_BYBIT_API_KEY", "tester")
+    monkeypatch.setenv("CCRS_BYBIT_SECRET", SECRET)
+    monkeypatch.setenv("HOME", "/nowhere")
+
+    def command(*arguments: str) -> tuple[int, list[str], str]:
+        code = run([*arguments, "--base-url", emulator])
+        said = capsys.readouterr()
+        assert SECRET not in said.out + said.err
+        return code, said.out.splitlines(), said.err
+
+    return command
+
+
+def orders(lines: list[str]) -> list[Order]:
+    return [converter().structure(json.loads(line), Order) for line in lines]
+
+
+def test_an_order_goes_its_way_from_the_command_line(ccrs: Any) -> None:
+    place = ("order", "place", "bybit", "BTC/USDT", "buy", "--size", "0.01", "--price", "100000")
+    code, lines, said = ccrs(*place)
+    assert (code, lines) == (2, [])
+    assert "buy 0.01 BTC, limit, at most 100000 USDT" in said
+    assert "nobody is there to be asked: add --yes" in said
+    assert ccrs("order", "list", "bybit", "--json")[1] == [], "nothing was sent"
+
+    code, lines, _ = ccrs(*place, "--tag", "mine", "--yes", "--json")
+    (order,) = orders(lines)
+    assert (code, order.state, order.tag) == (0, OrderState.OPEN, "mine")
+    identity = order.client_order_id
+    code, lines, _ = ccrs("order", "amend", "bybit", identity, "--price", "99999", "--yes")
+    assert code == 0
+    assert "\t99999\t" in lines[0]
+    code, lines, _ = ccrs("order", "show", "bybit", order.exchange_order_id)
+    shown = dict(re.split(r"  +", line, maxsplit=1) for line in lines)
+    assert shown["client order id"] == identity
+    assert shown["price"] == "99999"
+    assert re.fullmatch(r"20\d\d-.*", shown["created"])
+    code, lines, _ = ccrs("order", "cancel", "bybit", identity, "--json")
+    assert code == 0
+    assert orders(lines)[0].state is OrderState.CANCELED
+    code, lines, said = ccrs(
+        "order", "cancel", "bybit", identity, "nowhere", "--symbol", "BTC/USDT"
+    )
+    assert code == 1
+    assert len(lines) == 1, "one that had ended is no error"
+    assert "nowhere" in said
+    code, lines, said = ccrs("order", "show", "bybit", identity)
+    assert code == 2
+    assert "say --symbol" in said
+    code, lines, _ = ccrs("order", "list", "bybit", "--past", "--symbol", "BTC/USDT", "--json")
+    assert [each.client_order_id for each in orders(lines)] == [identity]
+
+
+def test_what_was_traded_is_told_alike_by_all_commands(ccrs: Any) -> None:
+    code, lines, _ = ccrs(
+        *("order", "place", "bybit", "BTC/USDT:USDT", "sell", "--size", "0.02", "--at-market"),
+        *("--yes", "--json"),
+    )
+    (order,) = orders(lines)
+    assert (code, order.state) == (0, OrderState.FILLED)
+    _, lines, _ = ccrs("fills", "bybit", "--market", "linear", "--json")
+    fills = [from_json(line) for line in lines]
+    assert [f.client_order_id for f in fills if isinstance(f, Fill)] == [order.client_order_id]
+    _, lines, _ = ccrs("positions", "bybit", "--json")
+    (position,) = [json.loads(line) for line in lines]
+    assert (position["symbol"], position["size"]) == ("BTC/USDT:USDT", "-0.020")
+    _, lines, said = ccrs("balance", "bybit", "--asset", "usdt")
+    assert [line.split("\t")[0] for line in lines] == ["USDT"]
+    assert "equity" in said
+    _, lines, _ = ccrs("balance", "bybit", "--json")
+    assert {json.loads(line)["type"] for line in lines} == {"balance", "margin"}
+    _, lines, _ = ccrs("fees", "bybit", "BTC/USDT:USDT", "--json")
+    rate = converter().structure(json.loads(lines[0]), FeeRate)
+    assert fills[0].fee == fills[0].value * rate.taker  # type: ignore[union-attr]
+    code, lines, _ = ccrs("account", "watch", "bybit", "--count", "3", "--json")
+    assert code == 0
+    assert len(lines) == 3
+    assert all(json.loads(line)["account"] == "default" for line in lines)
+
+
+def test_what_is_refused_ends_with_one_and_says_why(ccrs: Any) -> None:
+    limit = ("order", "place", "bybit", "BTC/USDT", "buy", "--size", "0.01", "--yes")
+    code, lines, said = ccrs(*limit, "--price", "1000000000")
+    assert (code, lines) == (1, [])
+    assert said.startswith("Error: ")
+    code, lines, said = ccrs(*limit, "--price", "200000.0000001")
+    assert code == 2, said
+    code, lines, said = ccrs(*limit, "--price", "104600", "--post-only", "--json")
+    assert (code, orders(lines)[0].state) == (1, OrderState.REJECTED)
+    assert "it was refused" in said
+
+
+def test_all_open_orders_are_canceled_and_told(ccrs: Any) -> None:
+    for price in ("99000", "98000"):
+        ccrs(
+            *("order", "place", "bybit", "BTC/USDT", "buy", "--size", "0.01", "--yes"),
+            *("--price", price),
+        )
+    code, lines, said = ccrs("order", "cancel-all", "bybit", "--symbol", "BTC/USDT")
+    assert (code, lines) == (2, [])
+    assert "2 at present" in said
+    code, lines, _ = ccrs("order", "cancel-all", "bybit", "--yes", "--json")
+    assert code == 0
+    assert [each.state for each in orders(lines)] == [OrderState.CANCELED] * 2
+    code, lines, said = ccrs("order", "cancel-all", "bybit", "--yes")
+    assert (code, lines) == (0, [])
+    assert "nothing was open" in said
+
+
+def test_the_doctor_checks_an_account(ccrs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, lines, _ = ccrs("doctor", "bybit", "--account", "default")
+    said = {line[2:22].strip(): line for line in lines}
+    assert code == 0, lines
+    assert "test… from the variable CCRS_BYBIT_API_KEY" in said["keys"]
+    for what in ("login", "permissions", "mode", "private streams"):
+        assert " ok " in said[what], what
+    monkeypatch.setenv("CCRS_BYBIT_API_KEY", "stranger")
+    code, lines, _ = ccrs("doctor", "bybit", "--account", "default")
+    assert code == 1
+    assert "FAILED" in next(line for line in lines if line[2:].startswith("login"))
+    assert doctor.command.params
+
+
+# --- what costs real money ------------------------------------------------------------------
+
+PLACE = {
+    **dict.fromkeys(("base_url", "proxy", "ca_file", "transport"), None),
+    "proxy_from_env": False,
+    "ways": (),
+    "rate": 50.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "base_url", "real"),
+    [
+        (None, None, True),
+        ("mainnet", None, True),
+        ("testnet", None, False),
+        ("demo", None, False),
+        ("emulator", None, False),
+        ("emulator", "http://127.0.0.1:1", False),
+        (None, "http://127.0.0.1:1", True),
+    ],
+)
+def test_all_but_play_money_is_asked_for(
+    environment: str | None, base_url: str | None, real: bool
+) -> None:
+    where = {**PLACE, "environment": environment, "base_url": base_url}
+    assert accounts.is_real("bybit", **where) is real
+
+
+def test_a_no_sends_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    answers = io.StringIO("n\n")
+    monkeypatch.setattr(answers, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", answers)
+    from click import Abort
+
+    with pytest.raises(Abort):
+        accounts.sure(["This goes out:", "\x1b[31mred"], real=True, yes=False)
+    said = capsys.readouterr().err
+    assert "This goes out:" in said
+    assert "\x1b" not in said
+    accounts.sure([], real=True, yes=True)
+    accounts.sure([], real=False, yes=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_emulator_at_an_address_takes_play_money_where_it_is_called_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.setenv("CCRS_BYBIT_API_KEY", "real")
+    monkeypatch.setenv("CCRS_BYBIT_SECRET", "real")
+    there = {**PLACE, "environment": "emulator", "base_url": "http://127.0.0.1:1"}
+    found = accounts.keys("bybit", "default", **there).credentials
+    assert found == Credentials("emulator", "emulator")
+    with pytest.raises(CredentialsMissing):
+        accounts.keys("bybit", "other", **there)
