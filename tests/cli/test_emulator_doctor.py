@@ -129,7 +129,7 @@ def test_instruments_are_listed_and_searched(ccrs: Command, emulator: str) -> No
 
 
 def test_what_a_server_says_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    doctor._say(doctor.Verdict("websocket", doctor.FAILED, "closed: \x1b[2J\x1b]0;mine\x07 bye"))
+    doctor.Verdict("websocket", doctor.FAILED, "closed: \x1b[2J\x1b]0;mine\x07 bye").say()
     shown = capsys.readouterr().out
     assert "closed:  [2J ]0;mine  bye" in shown
     assert "\x1b[2J" not in shown
