@@ -178,8 +178,12 @@ class Turns:
                 turn.limits.pause(pause)
 
     def left(self) -> list[BudgetLeft]:
-        """What is left of each budget that was spent from: pools first, then addresses."""
+        """What is left of each budget: the account's pools, as far as they are declared or were
+        spent from, then addresses that were asked."""
         own = self._own
+        for endpoint in self._context.exchange.endpoints.values():
+            if isinstance(endpoint.pool, Pool):
+                self._pool(endpoint.pool)
         found = [] if own is None else [each.left(self.share) for each in own.pools]
         for name, limits in self._used.items():
             window, budget = limits.requests, limits.requests.budget

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import ccrs_core
 from ccrs_core import (
     Budget,
+    ConnectionLost,
     Endpoint,
     GetServerTime,
     GetTrades,
@@ -266,6 +267,55 @@ def test_what_is_urgent_waits_for_no_budget_of_requests() -> None:
         box.end()
         await asyncio.sleep(10_000.0)
         assert len(sink.sent) == 2
+
+    run(main())
+
+
+@attrs.define
+class Frame:
+    """A frame that is made when it leaves."""
+
+    text: str
+    void: bool = False
+    unsaid: str = ""
+
+    def make(self) -> Outbound | None:
+        return self.text or None
+
+    def unwritten(self, why: str) -> None:
+        self.unsaid = why
+
+
+@scenario
+async def test_frames_that_are_made_leave_in_turn_but_for_those_that_arent_to() -> None:
+    sink, clock = Sink(), VirtualClock()
+    box = outbox(sink, [Window(Budget(amount=1, seconds=1.0), clock)], [])
+    frames = [Frame("a"), Frame("b"), Frame(""), Frame("c")]
+    for each in frames:
+        box.post_made(each, False)
+    frames[1].void = True
+    box.post_made(Frame("urgent"), True)
+    await asyncio.sleep(10.0)
+    # What is void spends nothing; of what isn't made after all nobody knew in time.
+    assert [frame for _, frame in sink.sent] == ["urgent", "a", "c"]
+    assert [round(at) for at, _ in sink.sent] == [0, 1, 3]
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_what_is_known_not_to_have_been_written_is_told(certain: bool) -> None:
+    class Ended(Sink):
+        async def send(self, frame: Outbound) -> None:
+            error = ConnectionLost("can't send")
+            error.nothing_sent = certain
+            raise error
+
+    async def main() -> None:
+        failed: list[str] = []
+        box, made = outbox(Ended(), [], [], failed=failed.append), Frame("a")
+        box.post_made(made, False)
+        await asyncio.sleep(1.0)
+        assert bool(made.unsaid) is certain
+        assert failed == ["can't send"]
 
     run(main())
 

@@ -266,9 +266,13 @@ class PicowsConnection(picows.WSListener):
         await self._drained()
 
     def _writable(self) -> WSTransport:
-        self._check_open("can't send: ")
-        if self._parted or self._transport is None:
-            raise ConnectionLost("can't send: the connection is being closed")
+        try:
+            self._check_open("can't send: ")
+            if self._parted or self._transport is None:
+                raise ConnectionLost("can't send: the connection is being closed")
+        except ConnectionLost as error:
+            error.nothing_sent = True
+            raise
         return self._transport
 
     async def _drained(self) -> None:
