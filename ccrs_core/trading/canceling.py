@@ -162,6 +162,7 @@ class Canceling:
             exchange_order_id=order.exchange_order_id,
             client_order_id=order.client_order_id,
             conditional=order.state is OrderState.WAITING,
+            native=order.native,
         )
 
     async def taken(self, key: str, done: Placed, since: float) -> CancelOutcome:
