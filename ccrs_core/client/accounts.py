@@ -1,10 +1,10 @@
-"""Opening the accounts of a client."""
+"""The accounts of a client."""
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ccrs_core.client.credentials import credentials_of
 from ccrs_core.connections.shared import Shared
@@ -12,20 +12,14 @@ from ccrs_core.contract.accounts import DEFAULT
 from ccrs_core.contract.accounts import Account as KeyHolder
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange
-from ccrs_core.contract.trading_requests import GetAccountInfo
 from ccrs_core.errors import Unsupported, UsageError
-from ccrs_core.requests.exchange_clock import ExchangeClock
 from ccrs_core.requests.instruments import InstrumentStore
-from ccrs_core.requests.requester import Requester
-from ccrs_core.trading.account import Account
-from ccrs_core.trading.asks import Via
-from ccrs_core.trading.choose_store import StoreChoice, store_for
-from ccrs_core.trading.ledger import Ledger
-from ccrs_core.trading.parts import Parts
-from ccrs_core.trading.settings import AccountSettings, OnExit, OutsideBand
-from ccrs_core.trading.store import LedgerName, Store
-from ccrs_core.trading.taking import Natives
-from ccrs_core.transport.base import Discreet, Transport
+
+if TYPE_CHECKING:
+    from ccrs_core.trading.account import Account
+    from ccrs_core.trading.asks import Via
+    from ccrs_core.trading.choose_store import StoreChoice
+    from ccrs_core.trading.settings import OnExit, OutsideBand
 
 
 class _Accounts(ABC):
@@ -88,78 +82,42 @@ class _Accounts(ABC):
         :raises Unsupported: where the plugin has no trading; (on entering) where there is no socket
             for orders.
         """
-        settings = AccountSettings(
-            via=via,
-            on_exit=on_exit,
-            presume_absent_after=presume_absent_after,
-            outside_band=outside_band,
-            budget_share=budget_share,
-        )
+        # Who reads market data alone pays for none of it.
+        from ccrs_core.client.account_opening import Opening
+
         if self.exchange.trading is None:
             raise Unsupported(f"{self.exchange.name}'s plugin has no trading")
         given = self._accounts.get(name)
         if credentials is None and given is not None:
             credentials = given.credentials
         keys = credentials_of(self.exchange.name, self.environment, name, credentials)
+        opening = Opening(
+            exchange=self.exchange,
+            environment=self.environment,
+            holder=KeyHolder(name, keys),
+            store="memory" if store is None and self._emulates else store,
+            synchronous=synchronous,
+            shared=self._opened,
+            instruments=self._store,
+        )
 
-        async def opening() -> Parts:
+        def claim() -> None:
             known = self._held.get(name)
             if known is not None and known.open:
                 raise UsageError(f"the account {name} is open already: use that one")
             self._held[name] = account
-            choice = "memory" if store is None and self._emulates else store
-            ledger = LedgerName(self.exchange.name, self.environment, name)
-            kept = store_for(choice, ledger, synchronous)
-            return await self._open_account(KeyHolder(name, keys), settings, kept)
 
-        account = Account(name, opening)
+        account = opening.account(
+            claim,
+            via=via,
+            on_exit=on_exit,
+            presume_absent_after=presume_absent_after,
+            outside_band=outside_band,
+            budget_share=budget_share,
+        )
         return account
-
-    async def _open_account(
-        self, holder: KeyHolder, settings: AccountSettings, given: Store
-    ) -> Parts:
-        shared, instruments = self._opened(), self._store()
-        exchange, context = self.exchange, shared.context
-        trading = exchange.trading
-        assert trading is not None
-        _hide(context.transport, holder.credentials)
-        requester = Requester(context, holder, share=settings.budget_share)
-        requester.clock = ExchangeClock(requester, context)
-        keeping = shared.spawn(requester.clock.keep())
-        try:
-            info = None
-            if GetAccountInfo in exchange.endpoints:
-                info = await requester.ask(GetAccountInfo(holder.name))
-            for market in trading.features:
-                try:
-                    await instruments.market(market)
-                except Unsupported:
-                    continue  # this environment has none of it
-            natives = Natives(instruments)
-            ledger = Ledger(exchange.name, self.environment, holder.name, natives.find)
-            stored = await given.open(LedgerName(exchange.name, self.environment, holder.name))
-            try:
-                ledger.restore(stored)
-                return Parts(
-                    *(shared, holder, trading, settings, instruments, requester),
-                    *(ledger, natives, given, stored, info, keeping),
-                )
-            except BaseException:
-                await given.close()
-                raise
-        except BaseException:
-            keeping.cancel()
-            raise
 
     async def _close_accounts(self) -> None:
         """Those that are open still: their block should have ended before the client's."""
         open_ones = [each for each in self._held.values() if each.open]
         await asyncio.gather(*(each.aclose() for each in open_ones))
-
-
-def _hide(transport: Transport, credentials: Credentials) -> None:
-    """What records or shows what passes is to leave these out, wherever they turn up."""
-    if isinstance(transport, Discreet):
-        for secret in (credentials.key, credentials.secret, credentials.passphrase):
-            if secret:
-                transport.hide(secret)
