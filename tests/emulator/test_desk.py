@@ -125,6 +125,8 @@ def test_happenings_are_numbered_in_order_and_tell_each_side_of_a_fill() -> None
     it.book(LINEAR, bids=[], asks=[])
     sold = it.place(it.bob, LINEAR, Side.SELL, "0.3", price=D(60000))
     bought = it.place(it.ann, LINEAR, Side.BUY, "0.3", price=D(60000))
+    [public] = it.market(LINEAR).tape.since(it.market(LINEAR).tape.count - 1)
+    assert (public.side, public.price, public.size) == (Side.BUY, 600_000, 300)
     numbers = [each.number for each in it.told]
     assert numbers == sorted(set(numbers))
     fills = [each.fill for each in it.of(Filled)]

@@ -102,9 +102,10 @@ def test_fills_and_money_are_paged_newest_first() -> None:
     limit=st.integers(1, 7),
     now=st.integers(0, 120),
     kept=st.integers(1, 80),
+    later=st.sampled_from([0, 0, 5]),
 )
 def test_pages_together_are_all_that_can_be_seen_each_once(
-    rows: list[tuple[int, int, bool]], limit: int, now: int, kept: int
+    rows: list[tuple[int, int, bool]], limit: int, now: int, kept: int, later: int
 ) -> None:
     shelf: Shelf[int] = Shelf()
     rows.sort(key=lambda row: row[0])
@@ -116,12 +117,12 @@ def test_pages_together_are_all_that_can_be_seen_each_once(
     seen = [
         number
         for number, (time, lag, brief) in enumerate(rows)
-        if time + lag <= now < time + (kept // 2 if brief else kept)
+        if time + lag + later <= now < time + (kept // 2 if brief else kept)
     ]
     found: list[int] = []
     before = None
     while True:
-        page = shelf.page(now, limit=limit, before=before)
+        page = shelf.page(now, limit=limit, before=before, lag_ns=later)
         assert len(page.rows) <= limit
         found += page.rows
         before = page.before

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ccrs_core.conformance.judges.accountant import Accountant
 from ccrs_core.emulator import (
+    BalanceChanged,
     Conduct,
     DeskOrder,
     Filled,
@@ -66,6 +67,10 @@ class Trading(RuleBasedStateMachine):
         assert happening.time_ns == self.it.venue.now_ns
         self.number = happening.number
         assert account_of(happening) in ("ann", "bob", "house")
+        if isinstance(happening, BalanceChanged) and happening.balance.account in ("ann", "bob"):
+            balance = happening.balance
+            wallet = self.it.desk.accounts[balance.account].wallet
+            assert balance == wallet[balance.asset], "older than what is there"
         if isinstance(happening, OrderChanged):
             order = happening.order
             assert order.number not in self.final, "something changed after the end"

@@ -158,6 +158,18 @@ def test_a_crossed_account_is_warned_and_loses_its_positions_to_the_house() -> N
     assert books.books[HOUSE].positions() == {}
 
 
+def test_what_an_account_owes_once_it_is_liquidated_is_the_houses_loss() -> None:
+    it = quiet()
+    eve = broke(it, "10000")
+    eve.fee_rates["linear"] = FeeRates(maker=D(0), taker=D("0.001"))
+    it.desk.settings.leverage(eve, LINEAR, D(100), D(100))
+    it.place(eve, LINEAR, Side.BUY, "1", **MARKET)
+    move(it, LINEAR, "49000")
+    assert eve.wallet["USDT"].total == 0
+    insured = {r.account: r.cash for e in it.of(MoneyMoved) if (r := e.row).kind == "insurance"}
+    assert insured["eve"] == -insured[HOUSE] > 40
+
+
 def test_a_part_of_a_position_is_deleveraged_and_the_orders_are_canceled_first() -> None:
     it = quiet()
     it.place(it.ann, LINEAR, Side.BUY, "1", **MARKET)
