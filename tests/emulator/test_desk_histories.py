@@ -42,6 +42,7 @@ def test_orders_that_ended_are_in_the_history_after_their_lag_and_others_among_t
     assert ids(it) == []
     it.wait(2)
     assert ids(it) == ["canceled", "filled"]
+    assert histories.orders("ann").page(it.venue.now_ns, lag_ns=1).rows == ()
     histories.forget_recent()
     assert histories.recent_orders("ann", "spot", it.venue.now_ns) == []
     assert ids(it) == ["canceled", "filled"]
