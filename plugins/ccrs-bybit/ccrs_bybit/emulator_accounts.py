@@ -231,8 +231,6 @@ class Accounts:
                     f"cannot set leverage [{value:f}] gt maxLeverage [{_MOST_LEVERAGE:f}] by risk "
                     "limit",
                 )
-        if account.margin_mode is MarginMode.PORTFOLIO:
-            raise BadRequest(110038, "Not allowed to change leverage due to portfolio margin mode.")
         wanted = dict(zip(sides(account, listing), (buy, sell), strict=False))
         trading = self._trading
         if all(trading.leverage(account, listing, s) == value for s, value in wanted.items()):

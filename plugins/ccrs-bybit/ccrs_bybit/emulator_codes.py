@@ -46,7 +46,6 @@ class Complaint(enum.Enum):
     TOO_MANY_CONDITIONAL = enum.auto()
     NOT_LIVE = enum.auto()
     SETTLING = enum.auto()
-    REDUCE_ONLY_NOW = enum.auto()
     RPI = enum.auto()
     NOT_FOUND = enum.auto()
     FILLED = enum.auto()
@@ -55,8 +54,6 @@ class Complaint(enum.Enum):
     UNCHANGED = enum.auto()
     NOT_AMENDABLE = enum.auto()
     NO_PRICE = enum.auto()
-    LOCKED = enum.auto()
-    """It is being processed: nothing can be done with it at this moment."""
 
 
 _Said = tuple[int, str]
@@ -94,10 +91,6 @@ _CONTRACTS: Mapping[Complaint, _Said] = {
     _R.TOO_MANY_CONDITIONAL: (110009, "stop orders number exceeds max"),
     _R.NOT_LIVE: (110074, "This contract is not live"),
     _R.SETTLING: (110063, "Settlement in progress! {} not available for trading."),
-    _R.REDUCE_ONLY_NOW: (
-        110023,
-        "Currently you can only reduce your position on this contract.",
-    ),
     _R.RPI: (110119, "Order failed. RPI orders are restricted to approved market makers only"),
     _R.NOT_FOUND: (110001, "order not exists or too late to cancel"),
     _R.FILLED: (110008, "The order has been completed or cancelled."),
@@ -112,10 +105,6 @@ _CONTRACTS: Mapping[Complaint, _Said] = {
     ),
     _R.NOT_AMENDABLE: (110001, "order not exists or too late to replace"),
     _R.NO_PRICE: (110118, "Unable to retrieve a pruce of the market order due to low liquidity"),
-    _R.LOCKED: (
-        110079,
-        "The order is processing and can not be operated, please try again later",
-    ),
 }
 _PAIRS: Mapping[Complaint, _Said] = {
     _R.SYMBOL: (170121, "Invalid symbol."),
@@ -159,7 +148,6 @@ _PAIRS: Mapping[Complaint, _Said] = {
         "The modified contract quantity cannot be less than to the filled quantity",
     ),
     _R.NOT_AMENDABLE: (170312, "The current order does not support modification"),
-    _R.LOCKED: (170144, "Order has been locked."),
 }
 
 

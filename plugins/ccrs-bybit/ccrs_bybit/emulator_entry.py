@@ -18,7 +18,7 @@ from ccrs_core.emulator import Allowance, BadRequest, Frame, json_object, millis
 if TYPE_CHECKING:
     from ccrs_bybit.emulator_trading import Trading
 
-_OPERATIONS = frozenset(
+_OPERATIONS = tuple(
     f"order.{what}{how}" for what in ("create", "amend", "cancel") for how in ("", "-batch")
 )
 _RESTARTING = BadRequest(10019, "ws trade service is restarting, do not accept new request")
@@ -149,7 +149,7 @@ class EntrySession(Session):
         return str(operation), args[0]
 
     def _once(self, request_id: Any) -> None:
-        if request_id in {None, ""}:
+        if request_id in (None, ""):
             return
         if not isinstance(request_id, str) or len(request_id) > _LONGEST_ID:
             raise BadRequest(10001, "Params Error: reqId invalid")

@@ -156,6 +156,21 @@ class Orders:
             for n, size in enumerate(fitted.sizes)
         ]
 
+    def checked(
+        self, account: TradingAccount, category: str, values: Mapping[str, Any]
+    ) -> NewOrder:
+        """The order that is asked for, if it would be taken.
+
+        :raises BadRequest: else.
+        """
+        order = self.asked(account, category, values)[0]
+        try:
+            self._trading.desk.check(account, order)
+        except Refused as refused:
+            market = self._trading.venue.market(order.listing)
+            raise self._complain(refused, category, order, market) from None
+        return order
+
     def amend(
         self, account: TradingAccount, category: str, values: Mapping[str, Any], now_ns: int
     ) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class PrivateSession(Session):
 
     def asked(self, request: Mapping[str, Any], now_ns: int) -> None:
         operation = request.get("op")
-        if operation not in {"subscribe", "unsubscribe"}:
+        if operation not in ("subscribe", "unsubscribe"):
             self.answer(request, BadRequest(10001, "Params Error"), now_ns)
             return
         topics = request.get("args")
@@ -95,4 +95,4 @@ class PrivateSession(Session):
             "req_id": asked if isinstance(asked, str) else "",
             "op": operation if isinstance(operation, str) else "",
         }
-        self.say(reply, ack=operation in {"subscribe", "unsubscribe"})
+        self.say(reply, ack=operation in ("subscribe", "unsubscribe"))

@@ -101,7 +101,7 @@ def header_time(header: Mapping[str, Any]) -> tuple[int, int]:
     """
     found = {str(name).upper(): value for name, value in header.items()}
     timestamp = found.get("X-BAPI-TIMESTAMP", "")
-    if timestamp in {"", None}:
+    if timestamp in ("", None):
         raise BadRequest(10001, "Params Error: header X-BAPI-TIMESTAMP is empty")
     window = found.get("X-BAPI-RECV-WINDOW") or _WINDOW_MS
     return (

@@ -138,7 +138,7 @@ class Stops:
             raise BadRequest(PARAMETER, "inverse is not supported in cross margin mode")
         if values.get("triggerPrice"):
             raise BadRequest(PARAMETER, "conditional orders are not supported")
-        asked = self._trading.orders.asked(account, category, values)[0]
+        asked = self._trading.orders.checked(account, category, values)
         before, desk = self._trading.desk.margins.standing(account), self._trading.desk
         price = asked.price or self._trading.venue.market(asked.listing).rules.price.value(
             self._trading.venue.market(asked.listing).tape.last

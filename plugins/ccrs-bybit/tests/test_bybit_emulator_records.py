@@ -271,6 +271,67 @@ def test_market_buys_of_spot_are_in_quote_unless_told_otherwise() -> None:
     assert (9 < value <= 10, unit) == (True, "quoteCoin")
 
 
+def test_a_check_tells_the_margin_and_places_nothing() -> None:
+    trader = Trader(exchange())
+    order = {**LINEAR, "side": "Buy", "orderType": "Market", "qty": "5"}
+    told = trader.post("/v5/order/pre-check", **order)["result"]
+    assert told["preImrE4"] == told["preMmrE4"] == 0
+    assert told["postImrE4"] > told["postMmrE4"] > 0
+    assert trader.get(HISTORY, **LINEAR)["result"]["list"] == []
+    for changes in ({"category": "spot"}, {"triggerPrice": "1"}, {"qty": "x"}):
+        answer = trader.post("/v5/order/pre-check", **{**order, **changes})
+        assert (answer["retCode"], answer["result"]) == (10001, {})
+    assert trader.post("/v5/order/pre-check", **{**order, "qty": "500"})["retCode"] == 110007
+
+
+def test_play_money_comes_and_goes_by_request() -> None:
+    trader = Trader(exchange())
+
+    def total() -> Decimal:
+        asked = {"accountType": "UNIFIED", "coin": "USDT"}
+        wallet = trader.get("/v5/account/wallet-balance", **asked)["result"]["list"][0]
+        return Decimal(wallet["coin"][0]["walletBalance"])
+
+    def apply(amount: str, **more: Any) -> int:
+        money = [{"coin": "USDT", "amountStr": amount}]
+        path = "/v5/account/demo-apply-money"
+        return int(trader.post(path, utaDemoApplyMoney=money, **more)["retCode"])
+
+    before = total()
+    assert apply("12.5") == 0
+    assert total() == before + Decimal("12.5")
+    assert apply("2.5", adjustType=1) == 0
+    assert total() == before + 10
+    assert apply("99999999", adjustType=1) == 10001
+    assert trader.get("/v5/account/wallet-balance")["retCode"] == 10001
+    moved = trader.get("/v5/account/transaction-log")["result"]["list"]
+    assert [row["type"] for row in moved[:2]] == ["TRANSFER_OUT", "TRANSFER_IN"]
+
+
+def test_isolated_accounts_have_no_figures_of_the_whole() -> None:
+    trader = Trader(exchange())
+    answer = trader.post("/v5/account/set-margin-mode", setMarginMode="ISOLATED_MARGIN")
+    assert answer["result"] == {"reasons": []}
+    assert trader.get("/v5/account/info")["result"]["marginMode"] == "ISOLATED_MARGIN"
+    [wallet] = trader.get("/v5/account/wallet-balance", accountType="UNIFIED")["result"]["list"]
+    assert (wallet["totalAvailableBalance"], wallet["accountIMRate"]) == ("", "")
+    assert Decimal(wallet["totalEquity"]) > 0
+
+
+def test_fees_and_groups_are_told_as_each_product_has_them() -> None:
+    venue = exchange()
+    trader = Trader(venue)
+    contracts = trader.get("/v5/account/fee-rate", category="linear", symbol="BTCUSDT")["result"]
+    assert contracts.keys() == {"list"}
+    assert contracts["list"][0].keys() == {"symbol", "takerFeeRate", "makerFeeRate"}
+    options = trader.get("/v5/account/fee-rate", category="option", baseCoin="ETH")["result"]
+    assert [(row["symbol"], row["baseCoin"]) for row in options["list"]] == [("", "ETH")]
+    assert trader.get("/v5/account/fee-rate", category="spot", symbol="NO")["retCode"] == 170121
+    assert trader.get("/v5/account/smp-group")["result"] == {"smpGroup": 0}
+    dialect(venue).trading.desk.accounts["emulator"].group = "ours"
+    assert trader.get("/v5/account/smp-group")["result"] == {"smpGroup": 1}
+
+
 # --- faults ---
 
 
