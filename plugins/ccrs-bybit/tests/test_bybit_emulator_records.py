@@ -281,7 +281,7 @@ def test_a_check_tells_the_margin_and_places_nothing() -> None:
     for changes in ({"category": "spot"}, {"triggerPrice": "1"}, {"qty": "x"}):
         answer = trader.post("/v5/order/pre-check", **{**order, **changes})
         assert (answer["retCode"], answer["result"]) == (10001, {})
-    assert trader.post("/v5/order/pre-check", **{**order, "qty": "500"})["retCode"] == 110007
+    assert trader.post("/v5/order/pre-check", **{**order, "qty": "550"})["retCode"] == 110007
 
 
 def test_play_money_comes_and_goes_by_request() -> None:
