@@ -46,6 +46,8 @@ COMMANDS = {
     "watch": ("watch", "bybit", "BTC/USDT", *EMULATED, "--connections", "3"),
     "watch as JSON": ("watch", "bybit", "BTC/USDT", *EMULATED, "--json"),
     "watch several": ("watch", "bybit:BTC/USDT", "okx:BTC/USDT", *EMULATED),
+    "account watch": ("account", "watch", "bybit", *EMULATED),
+    "order list": ("order", "list", "bybit", *EMULATED),
     "record": ("record", "bybit", "BTC/USDT", *EMULATED, "-o", "new.rec"),
     "replay": ("replay", "bybit", "old.rec", "--speed", "0.01"),
     "replay as JSON": ("replay", "bybit", "old.rec", "--speed", "0.01", "--json"),
@@ -57,7 +59,7 @@ COMMANDS = {
     "exchanges": ("exchanges",),
 }
 
-BRIEF = frozenset({"doctor", "exchanges"})
+BRIEF = frozenset({"doctor", "exchanges", "order list"})
 """End by themselves, perhaps just before they are interrupted."""
 
 
