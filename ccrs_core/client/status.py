@@ -136,6 +136,7 @@ def survey(
     feeds: Iterable[Feed],
     spent: Totals,
     *,
+    private: Iterable[Shard],
     found_dead: int,
     address_changes: int,
     requests: int,
@@ -143,9 +144,9 @@ def survey(
     rows_left_out: int,
     host_paused: float,
 ) -> ClientStatus:
-    """Everything at this moment."""
+    """Everything at this moment; ``private`` are the connections of accounts."""
     totals = attrs.evolve(spent)
-    shards = [delivery.shard for delivery in deliveries]
+    shards = [*(delivery.shard for delivery in deliveries), *private]
     for shard in shards:
         totals.add(shard)
     links: list[tuple[Link, tuple[Market, ...]]] = []

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Self
 
+from ccrs_core.connections.shard import Shard
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.model.accounts import AccountInfo, Margin
 from ccrs_core.model.instruments import Market
@@ -60,6 +61,11 @@ class Account(AccountOrders, AccountQuestions):
     def open(self) -> bool:
         """Whether it was opened, and not closed yet."""
         return self._entered and not self._closed
+
+    @property
+    def _shards(self) -> list[Shard]:
+        """Its private connections; for the client's status."""
+        return self._open.streams.shards if self._open is not None and not self._closed else []
 
     # --- life ---
 

@@ -132,11 +132,15 @@ class AccountOrders(ABC):
         return LiveOrder(self, order)
 
     async def place_many(
-        self, requests: Sequence[OrderRequest], *, send_within: float | None = None
+        self,
+        requests: Sequence[OrderRequest],
+        *,
+        via: Via | None = None,
+        send_within: float | None = None,
     ) -> list[LiveOrder | CcrsError]:
         """Place several orders, in batches where the exchange has such: of each, in their order,
         what :meth:`place` returns or raises."""
-        how = self._how(None, send_within)
+        how = self._how(via, send_within)
         done = await self._parts.entry.place_many(requests, how)
         return [LiveOrder(self, each) if isinstance(each, Order) else each for each in done]
 
@@ -177,17 +181,23 @@ class AccountOrders(ABC):
         self,
         amendments: Sequence[tuple[Which, Amendment]],
         *,
+        via: Via | None = None,
         send_within: float | None = None,
         when_full: WhenFull = "wait",
     ) -> list[Order | CcrsError]:
         """Amend several orders: of each, in their order, what :meth:`amend` returns or raises."""
-        how = self._how(None, send_within, when_full)
+        how = self._how(via, send_within, when_full)
         self._parts.check_alive()
         found = [(self._order(which), changes) for which, changes in amendments]
         return await self._parts.amending.amend_many(found, how, collapse=when_full == "collapse")
 
     async def replace(
-        self, which: Which, request: OrderRequest, *, send_within: float | None = None
+        self,
+        which: Which,
+        request: OrderRequest,
+        *,
+        via: Via | None = None,
+        send_within: float | None = None,
     ) -> LiveOrder:
         """Cancel an order, and place another one once it is proved to have ended. ``size`` is the
         whole, as in an amendment: what was filled of the old order is taken off, so that both
@@ -199,14 +209,14 @@ class AccountOrders(ABC):
             proved, nothing is placed.
         :raises TimeoutError: where that takes longer than half a minute; nothing is placed.
         """
-        await self.cancel(which, send_within=send_within)
+        await self.cancel(which, via=via, send_within=send_within)
         ended = await LiveOrder(self, self._order(which)).ended(timeout=_PROOF)
         if request.size is not None:
             left = request.size - ended.filled_size
             if left <= 0:
                 raise OrderEnded(f"nothing is left to place: {ended}", ended)
             request = attrs.evolve(request, size=left)
-        return await self.place(request, send_within=send_within)
+        return await self.place(request, via=via, send_within=send_within)
 
     async def cancel(
         self, which: Which, *, via: Via | None = None, send_within: float | None = None
@@ -224,11 +234,15 @@ class AccountOrders(ABC):
         return await self._parts.canceling.cancel(self._order(which), how)
 
     async def cancel_many(
-        self, which: Sequence[Which], *, send_within: float | None = None
+        self,
+        which: Sequence[Which],
+        *,
+        via: Via | None = None,
+        send_within: float | None = None,
     ) -> list[CancelOutcome | CcrsError]:
         """Cancel several orders: of each, in their order, what :meth:`cancel` returns or raises."""
         self._parts.check_alive()
-        how = self._how(None, send_within)
+        how = self._how(via, send_within)
         orders = [self._order(each) for each in which]
         return await self._parts.canceling.cancel_many(orders, how)
 

@@ -12,6 +12,12 @@ from ccrs_core.trading.delivery import AccountFeed, AccountNotice, EarlyFills
 from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.store import Acknowledged, Entry, Store, Stored
 
+_CHANGES = frozenset({"order", "position", "balance", "margin_call"})
+"""Events that tell how something is now, unlike fills and money, which are kept."""
+_KEPT, _MOST, _AT_ONCE = 10_000, 200_000, 5_000
+"""So many of the newest entries are kept in any case, and of changes at most; it is looked at so
+rarely."""
+
 
 class Hub:
     """Hands committed events to an account's feeds, and wakes who waits for an order."""
@@ -30,6 +36,7 @@ class Hub:
         """By either id of an order."""
         self._ended: BaseException | None = None
         self.closed = False
+        self._forgotten = 0
 
     # --- what comes ---
 
@@ -133,6 +140,14 @@ class Hub:
             self._acknowledged[consumer] = number
             assert self.journal is not None
             self.journal.add(Change(rows=(Acknowledged(consumer, number),)))
+
+    async def forget(self, number: int) -> None:
+        """Let the store go of what only told changes: what all consumers have acknowledged, and
+        whatever lies far back."""
+        upto = max(min(self.acknowledged, number - _KEPT), number - _MOST)
+        if upto >= self._forgotten + _AT_ONCE:
+            self._forgotten = upto
+            await self._store.forget(upto, _CHANGES)
 
     @property
     def acknowledged(self) -> int:

@@ -245,9 +245,14 @@ class Parts:
     async def _read(self) -> Reconciliation:
         """Read the lists; what streams bring meanwhile comes after what happened before."""
         try:
-            return await self.reconciler.read()
+            done = await self.reconciler.read()
         finally:
             self._release()
+        try:
+            await self.hub.forget(self.ledger.number)
+        except StoreFailed as error:
+            log.warning("the store can't let go of old entries: %s", error)
+        return done
 
     def _hold(self) -> None:
         if self._held is None:

@@ -24,7 +24,7 @@ from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
-from ccrs_core.model.reports import FillReport, OrderReport
+from ccrs_core.model.reports import FillReport, OrderReport, Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
@@ -42,6 +42,8 @@ _BY_LIST = 5
 """Of more missing orders their history is read first."""
 _LATE_NS = 60 * NS_PER_SECOND
 """By how much what is at the end of what is kept may have gone meanwhile."""
+_GONE_AFTER = 3
+"""Whole readings in a row that have to deny an order which was open."""
 _LIVING = frozenset({OrderState.ACCEPTED, OrderState.WAITING, OrderState.OPEN})
 
 Lost = Callable[[Channel, int, int], None]
@@ -86,6 +88,13 @@ class Reconciler:
         self._context = context
         self._markets = [m for m in Market if m in set(markets)]
         self._find = find
+        self._gathered: list[Report] | None = None
+        """What the first reading of all has brought so far; None in any other."""
+        self._moves: list[tuple[str, int]] = []
+        self._denied_now: set[str] = set()
+        """Orders that should be open, and that this reading found nowhere."""
+        self._denials: dict[str, int] = {}
+        """In how many whole readings in a row that was so."""
         self._lost = lost
         self._wallet = wallet
         self._background = False
@@ -95,6 +104,7 @@ class Reconciler:
     async def read(self) -> Reconciliation:
         """Read all lists once."""
         done = Reconciliation()
+        self._denied_now.clear()
         parts: list[Coroutine[Any, Any, None]] = []
         for market in self._markets:
             parts.append(self._part(done, f"orders of {market.value}", self._orders(market)))
@@ -107,10 +117,14 @@ class Reconciler:
         if self._answers(GetIncome):
             parts.append(self._part(done, "income", self._income()))
         started_ns = self._context.asks.exchange_ns()
+        new = not any(self._context.ledger.cursor(f"fills {m}") for m in self._markets)
+        self._gathered = [] if new else None
         await asyncio.gather(*parts)
         self._background = True
+        await self._begin(done, started_ns)
         self._context.taking.retry()
         if done.whole:
+            self._gone()
             self._judge(started_ns)
         else:
             log.warning("account %s: not all was read: %s", self._context.name, done)
@@ -131,11 +145,60 @@ class Reconciler:
         """What lists of a market are asked for by: settlement assets, or the market whole."""
         return self._context.trading.settles.get(market) or ("",)
 
+    def _gone(self) -> None:
+        """Orders that the exchange denies in each of several whole readings, fills included, have
+        ended, long ago or by other means, and left nothing: they were canceled."""
+        context = self._context
+        denials = {key: self._denials.get(key, 0) + 1 for key in self._denied_now}
+        for key, count in list(denials.items()):
+            order = context.ledger.order(key)
+            if order is None or order.state not in _LIVING:
+                del denials[key]
+            elif count >= _GONE_AFTER and order.fills_complete:
+                text = "gone without fills: the exchange shows it nowhere any more"
+                change = context.ledger.settled(key, OrderState.CANCELED, text, context.now_ns)
+                context.note(change)
+                del denials[key]
+        self._denials = denials
+
     def _judge(self, started_ns: int) -> None:
         """Everything was read: what isn't explained of positions and balances is told."""
         context = self._context
         before = started_ns - round(context.trading.visible_within * NS_PER_SECOND)
         context.note(context.ledger.judge(before, context.now_ns))
+
+    async def _begin(self, done: Reconciliation, started_ns: int) -> None:
+        """A new ledger takes all at once what it begins with: what was there before the first fill
+        is told before it."""
+        gathered, self._gathered = self._gathered, None
+        moves, self._moves = self._moves, []
+        if gathered is None:
+            return
+        context = self._context
+        before = started_ns - round(context.trading.visible_within * NS_PER_SECOND)
+        whole = before if done.whole else None
+        placed = await context.taking.take(gathered, backfilled=True, whole_before_ns=whole)
+        if placed:
+            for cursor, reached in moves:
+                context.note(context.ledger.move_cursor(cursor, reached))
+        try:
+            await self._strangers(gathered)
+        except CcrsError as error:
+            done.failures["orders of fills"] = error
+
+    async def _take(self, reports: Sequence[Report]) -> bool:
+        """The ledger takes these, at the end of the first reading of all; whether all was taken."""
+        if self._gathered is not None:
+            self._gathered += reports
+            return True
+        return await self._context.take(reports, backfilled=True)
+
+    def _reached(self, cursor: str, reached: int) -> None:
+        """All up to there was taken."""
+        if self._gathered is not None:
+            self._moves.append((cursor, reached))
+        else:
+            self._context.note(self._context.ledger.move_cursor(cursor, reached))
 
     # --- orders ---
 
@@ -165,7 +228,7 @@ class Reconciler:
         left = [o for o in map(self._newest, missing) if o.state in _LIVING]
         for order in left[:_SINGLES]:
             if not await look_up(context, order, background=self._background):
-                log.info("%s is on no list at present", order)
+                self._denied_now.add(context.key(order))
 
     def _newest(self, order: Order) -> Order:
         return self._context.ledger.order(self._context.key(order)) or order
@@ -227,11 +290,11 @@ class Reconciler:
         while True:
             end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
             rows = await context.asks.read(question(at, end), background=self._background)
-            placed = await context.take(rows, backfilled=True)
-            await self._strangers(rows)
+            placed = await self._take(rows)
+            if self._gathered is None:
+                await self._strangers(rows)
             if placed:
-                reached = now_ns if end is None else end
-                context.note(context.ledger.move_cursor(cursor, reached))
+                self._reached(cursor, now_ns if end is None else end)
             if end is None:
                 return
             at = end
@@ -268,7 +331,7 @@ class Reconciler:
             except CcrsError:
                 context.note(ledger.unverified(market, context.now_ns, settle=settle))
                 raise
-            await context.take(found, backfilled=True)
+            await self._take(found)
             listed = set[tuple[str, PositionSide]]()
             for report in found:
                 instrument = self._find(report.market, report.native)
@@ -285,7 +348,7 @@ class Reconciler:
         at_ns = context.asks.exchange_ns()
         wallet = await context.asks.read(GetWallet(context.name), background=self._background)
         self._wallet(wallet)
-        await context.take(wallet.balances, backfilled=True)
+        await self._take(wallet.balances)
         listed = {each.asset for each in wallet.balances}
         told_ns = at_ns if wallet.exchange_time_ns is None else wallet.exchange_time_ns
         context.note(context.ledger.nothing_else(listed, told_ns, context.now_ns))

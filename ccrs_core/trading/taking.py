@@ -83,13 +83,27 @@ class Taking:
     async def _take_later(self, rest: Change, backfilled: bool) -> None:
         await self._take_rest(rest, backfilled)
 
-    async def take(self, reports: Sequence[Report], *, backfilled: bool = False) -> bool:
-        """Take these, all that can be; False where some wait for a list of instruments."""
-        rest = self._take(reports, backfilled)
+    async def take(
+        self,
+        reports: Sequence[Report],
+        *,
+        backfilled: bool = False,
+        whole_before_ns: int | None = None,
+    ) -> bool:
+        """Take these, all that can be; False where some wait for a list of instruments.
+        ``whole_before_ns``: see :meth:`Ledger.take <ccrs_core.trading.ledger.Ledger.take>`."""
+        rest = self._take(reports, backfilled, whole_before_ns)
         return rest is None or await self._take_rest(rest, backfilled)
 
-    def _take(self, reports: Sequence[Report], backfilled: bool) -> Change | None:
-        change = self._ledger.take(reports, self._clock.time_ns(), backfilled=backfilled)
+    def _take(
+        self, reports: Sequence[Report], backfilled: bool, whole_before_ns: int | None = None
+    ) -> Change | None:
+        change = self._ledger.take(
+            reports,
+            self._clock.time_ns(),
+            backfilled=backfilled,
+            whole_before_ns=whole_before_ns,
+        )
         return self._taken(change)
 
     def _taken(self, change: Change) -> Change | None:

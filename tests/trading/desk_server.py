@@ -37,6 +37,8 @@ class Book:
     """When each is in the list, and the row."""
     positions: dict[str, Decimal] = attrs.field(factory=dict)
     usd: Decimal = Decimal(1_000_000)
+    moved_at: dict[str, int] = attrs.field(factory=dict)
+    """When a position has changed, by its instrument."""
 
     def filled(self, link: str) -> Decimal:
         found = [r for _, r in self.fills if r["link"] == link]
@@ -131,6 +133,7 @@ class DeskServer(ToyServer):
         signed = Decimal(size) * (1 if row["side"] == "buy" else -1)
         if row["market"] == "linear":
             book.positions[row["native"]] = book.positions.get(row["native"], Decimal(0)) + signed
+            book.moved_at[row["native"]] = self.wall_ns()
         book.usd -= Decimal(fill["fee"])
         self.tell(key, "fills", dict(fill))
         self.tell(key, "orders", dict(row))
@@ -145,7 +148,7 @@ class DeskServer(ToyServer):
     def _position(self, book: Book, native: str) -> dict[str, Any]:
         self.next_id += 1
         size = book.positions.get(native, Decimal(0))
-        at = self.wall_ns()
+        at = book.moved_at.get(native, self.wall_ns())
         return {
             "market": "linear",
             "native": native,

@@ -28,6 +28,7 @@ from ccrs_core import (
 )
 from ccrs_core.model.orders import Origin
 from ccrs_core.trading.upkeep import EVERY
+from ccrs_core.transport.memory import VirtualClock
 from tests.trading.desk_toy import Desk
 from tests.trading.desk_world import KEY, World, client_of, new_server, world
 from tests.trading.test_canceling import other
@@ -60,6 +61,8 @@ async def test_it_subscribes_after_the_login_and_before_it_reads_the_lists() -> 
         acked_at = max(at for at, _, message in seen.server.sent if "sub" in message)
         assert min(at for at, path, _ in seen.server.calls if path == "/open") >= acked_at
         assert seen.account.synced
+        (connection,) = seen.client.status().connections
+        assert connection.url.endswith("/private")
 
 
 @scenario
@@ -243,6 +246,54 @@ async def test_a_list_that_flickers_is_no_event() -> None:
         await seen.account.reconcile()
         assert (a.state, b.state) == (OrderState.OPEN, OrderState.FILLED)
         assert asked(seen, "/order") - before <= 4
+
+
+@scenario
+async def test_an_open_order_that_is_nowhere_any_more_has_ended_and_not_where_reading_fails() -> (
+    None
+):
+    """G5."""
+    async with world() as seen:
+        live = await seen.account.place(buy())
+        await asyncio.sleep(0.1)
+        seen.server.book_of("key").orders.clear()
+        seen.server.faults.append(lambda path, body: "502" if path == "/fills" else None)
+        await asyncio.sleep(6 * EVERY)
+        assert live.state is OrderState.OPEN
+        assert not seen.account.synced
+        seen.server.faults.clear()
+        await seen.account.reconcile()
+        assert live.state is OrderState.OPEN
+        await asyncio.sleep(4 * EVERY)
+        assert live.state is OrderState.CANCELED
+        assert "gone without fills" in live.now.reason_text
+
+
+@scenario
+async def test_what_was_held_before_the_ledger_began_is_told_before_the_first_fills() -> None:
+    """J6: an opening, then the fills; none is made up."""
+    server = new_server()
+    server.wall_ns = VirtualClock().time_ns
+    row = {"market": "linear", "native": "BTCUSD", "link": "", "side": "sell", "type": "limit"}
+    server.book_of("key").positions["BTCUSD"] = Decimal(-75)
+    placed = server.place("key", row | {"size": "20", "price": "100"})
+    server.fill("key", placed["id"], "20")
+    bought = server.place("key", row | {"side": "buy", "size": "30", "price": "100"})
+    server.fill("key", bought["id"], "30")
+    await asyncio.sleep(60.0)
+    async with world(server=server) as seen:
+        (position,) = seen.account.positions()
+        assert position.size == -65
+        kinds = [
+            (event.type, getattr(event, "amount", None))
+            for event in seen.events
+            if event.type in ("adjustment", "fill") and event.symbol
+        ]
+        assert kinds == [("adjustment", Decimal(-75)), ("fill", None), ("fill", None)]
+        numbers = [event.number for event in seen.events if hasattr(event, "number")]
+        assert numbers == sorted(numbers)
+        await seen.account.reconcile()
+        assert len([event for event in seen.events if event.type == "adjustment"]) <= 2
 
 
 @scenario
