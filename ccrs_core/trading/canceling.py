@@ -94,7 +94,8 @@ class Canceling:
             if placing is not None and placing.withdraw("canceled before it was sent"):
                 await placing.finished()
         order = self._context.order(self._context.key(order))
-        if order.state in (OrderState.NOT_SENT, OrderState.PLANNED):
+        leaves = flight is not None and flight.placing is not None  # together with others
+        if order.state is OrderState.NOT_SENT or (order.state is OrderState.PLANNED and not leaves):
             return CancelOutcome(CancelResult.NEVER_SENT, order)
         if order.state.final:
             return CancelOutcome(CancelResult.ENDED_BEFORE, order)

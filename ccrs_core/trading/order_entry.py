@@ -363,7 +363,7 @@ class OrderEntry:
                 return [refused.get(i.client_order_id, error) for i in intents]
             leaving += [intent for intent in planned if not intent.sending.withdrawn]
             for intent in leaving:
-                intent.sending.joined = True
+                intent.sending.joined = whole
             done, times = await self._many_left(leaving, how, whole, sent)
         except asyncio.CancelledError:
             for intent in planned:

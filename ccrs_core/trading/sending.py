@@ -24,8 +24,8 @@ class Sending(Generic[T]):
         """When it did (monotonic seconds)."""
         self.withdrawn = ""
         """Why it isn't to be sent any more; empty: it is."""
-        self.joined = False
-        """Whether it leaves together with others, so that it can't be withdrawn alone."""
+        self.joined: Sending[Any] | None = None
+        """That of the batch with which it leaves, so that it can't be withdrawn alone."""
         self._started = False
         self._task: asyncio.Task[None] | None = None
         self._outcome: asyncio.Future[T | BaseException] | None = None
@@ -41,7 +41,7 @@ class Sending(Generic[T]):
 
     def withdraw(self, why: str) -> bool:
         """Let it not be sent; False where it has left already."""
-        if self.left or self.joined or self.done:
+        if self.left or self.joined is not None or self.done:
             return False
         if not self.withdrawn:
             self.withdrawn = why
@@ -88,7 +88,9 @@ class Sending(Generic[T]):
 
     async def finished(self) -> None:
         """Wait for its outcome, whatever it is."""
-        if self._outcome is not None:
+        if self.joined is not None:
+            await self.joined.finished()
+        elif self._outcome is not None:
             await asyncio.wait([self._outcome])
 
     async def _run(

@@ -1,0 +1,117 @@
+"""Edges of accounts that a mutant once slipped through."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from ccrs_core import Budget, CancelResult, Fill, MemoryStore, OrderState, OutcomeUnknown, Pool
+from ccrs_core.contract.trading_requests import PlaceOrders
+from tests.trading.desk_toy import Desk
+from tests.trading.desk_world import client_of, new_server, world
+from tests.trading.test_placing import buy, once, placements
+from tests.virtual import scenario
+
+
+@scenario
+async def test_a_consumer_that_was_killed_before_it_acknowledged_anything_gets_all_again() -> None:
+    store, server = MemoryStore(), new_server()
+    async with client_of(server) as (client, _, _):
+        account = await client.account(store=store).__aenter__()
+        feed = await account.fills(consumer="new").__aenter__()
+        live = await account.place(buy())
+        server.fill("key", live.id, "0.1")
+        while not isinstance(await anext(feed), Fill):  # type: ignore[call-overload]
+            pass
+        await account.aclose()
+    async with client_of(server) as (client, _, _), client.account(store=store) as account:
+        async for event in account.fills(consumer="new"):
+            if isinstance(event, Fill):
+                assert (event.size, event.again) == (Decimal("0.1"), True)
+                break
+
+
+@scenario
+async def test_what_is_committed_while_the_store_is_read_comes_once() -> None:
+    async with world() as seen:
+        live = await seen.account.place(buy())
+        await asyncio.sleep(0.1)
+        hub = seen.account._parts.hub
+        read = hub.entries_after
+
+        async def slowly(*args: Any) -> Any:
+            seen.server.fill("key", live.id, "0.1")
+            await asyncio.sleep(0.1)
+            found = await read(*args)
+            seen.server.fill("key", live.id, "0.2")
+            await asyncio.sleep(0.1)
+            return found
+
+        hub.entries_after = slowly  # type: ignore[method-assign]
+        sizes: list[Decimal] = []
+        async for event in seen.account.fills(seen.account.number):
+            if isinstance(event, Fill):
+                sizes.append(event.size)
+                if len(sizes) == 2:
+                    break
+        assert sizes == [Decimal("0.1"), Decimal("0.2")]
+
+
+@scenario
+async def test_one_of_a_batch_that_is_about_to_leave_is_canceled_and_not_called_unsent() -> None:
+    class Slow(Desk):
+        endpoints = dict(Desk.endpoints)  # noqa: RUF012
+
+    pool = Pool("batches", Budget(amount=1, seconds=1.0), per_account=True)
+    Slow.endpoints[PlaceOrders] = attrs.evolve(Desk.endpoints[PlaceOrders], pool=pool)
+    async with world(Slow()) as seen:
+        wanted = [[buy(client_order_id=f"c{n}{m}") for m in "ab"] for n in range(2)]
+        first = asyncio.ensure_future(seen.account.place_many(wanted[0]))
+        await asyncio.sleep(0.001)
+        second = asyncio.ensure_future(seen.account.place_many(wanted[1]))
+        await asyncio.sleep(0.1)
+        outcome = await seen.account.cancel("c1a")
+        assert outcome.result is CancelResult.ACCEPTED
+        await asyncio.gather(first, second)
+        await asyncio.sleep(0.1)
+        assert [row["link"] for row in placements(seen)] == ["c0a", "c0b", "c1a", "c1b"]
+        order = seen.account.order("c1a")
+        assert order is not None
+        assert order.state is OrderState.CANCELED
+
+
+@scenario
+async def test_a_loss_during_a_reading_is_not_made_up_for_by_it() -> None:
+    async with world() as seen:
+        seen.transport.answer_after = lambda path: 3.0 if path == "/fills" else 0.0
+        reading = asyncio.ensure_future(seen.account.reconcile())
+        await asyncio.sleep(1.0)
+        for peer in seen.server.open:
+            peer.drop()
+        await reading
+        assert not seen.account.synced
+        seen.transport.answer_after = lambda path: 0.0
+        await asyncio.sleep(10.0)
+        assert seen.account.synced
+
+
+@scenario
+async def test_two_whole_readings_after_the_bound_have_to_deny_an_order() -> None:
+    async with world(Desk(receive_window=5.0), presume_absent_after=1.0) as seen:
+        seen.server.faults.append(once("/place", "drop"))
+        with pytest.raises(OutcomeUnknown) as failure:
+            await seen.account.place(buy())
+        identity, left_at = failure.value.order.client_order_id, seen.server.now()
+        for _ in range(2000):
+            order = seen.account.order(identity)
+            assert order is not None
+            if order.state is not OrderState.UNKNOWN:
+                break
+            await asyncio.sleep(0.1)
+        bound = left_at + 5.0 + 10.0 + 1.0
+        denials = [at for at, path, _ in seen.server.calls if path == "/order" and at >= bound]
+        assert len(denials) >= 3  # the present and the past, twice
