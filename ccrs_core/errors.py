@@ -325,6 +325,13 @@ class OutcomeUnknown(ExchangeError):
         self.order: Any = None
 
 
+def tells_refusal(error: BaseException) -> bool:
+    """Whether an exchange's answer says for certain that it has taken nothing: by a code whose
+    meaning is listed. A plain :class:`ExchangeError` is none: nobody knows what its code means."""
+    uncertain = isinstance(error, ExchangeUnavailable | OutcomeUnknown)
+    return isinstance(error, ExchangeError) and type(error) is not ExchangeError and not uncertain
+
+
 # --- Of accounts and their ledger -----------------------------------------------------------
 
 

@@ -13,12 +13,11 @@ from ccrs_core.contract.rest import Answer, Endpoint, Request
 from ccrs_core.contract.trading_requests import Placed
 from ccrs_core.errors import (
     CcrsError,
-    ExchangeError,
-    ExchangeUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
     TransportError,
+    tells_refusal,
 )
 from ccrs_core.model.orders import Times
 from ccrs_core.transport.context import Context
@@ -73,7 +72,7 @@ def read(codec: Codec, entry: Entry) -> Answer[Any]:
     try:
         return codec.entry_answer(entry.request, reply.content, now_ns)
     except Exception as error:
-        told = isinstance(error, ExchangeError) and not isinstance(error, ExchangeUnavailable)
+        told = isinstance(error, OutcomeUnknown) or tells_refusal(error)
         if told or entry.request.idempotent:
             raise
         text = f"the answer doesn't tell whether it was taken: {error}"

@@ -20,7 +20,6 @@ from ccrs_core.errors import (
     ClockRefused,
     DecodeError,
     ExchangeError,
-    ExchangeUnavailable,
     GarbledAnswer,
     NotSent,
     OutcomeUnknown,
@@ -28,6 +27,7 @@ from ccrs_core.errors import (
     TransportError,
     Unsupported,
     UsageError,
+    tells_refusal,
 )
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orders import Times
@@ -405,7 +405,7 @@ class Requester:
         try:
             return self._answer(page, http, base_url, turn, response)
         except Exception as error:
-            if page.request.idempotent or _refuses(error, response):
+            if page.request.idempotent or _refuses(error):
                 raise
             text = f"the answer doesn't tell whether it was taken: {error}"
             raise OutcomeUnknown("", text) from error
@@ -477,14 +477,11 @@ def _check_whole(answer: Answer[Any]) -> None:
         raise OutcomeUnknown("", text[:200])
 
 
-def _refuses(error: Exception, response: HttpResponse) -> bool:
+def _refuses(error: Exception) -> bool:
     """Whether this, read out of a response, says for certain that nothing was done."""
     if isinstance(error, OutcomeUnknown):
         return True  # said already
-    if not isinstance(error, ExchangeError) or isinstance(error, ExchangeUnavailable):
-        return False
-    plain = type(error) is ExchangeError
-    return not (plain and (response.status >= 500 or response.status == _TIMED_OUT))
+    return tells_refusal(error)
 
 
 def _garbled(response: HttpResponse) -> str | None:

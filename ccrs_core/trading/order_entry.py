@@ -14,8 +14,6 @@ from ccrs_core.contract.trading_requests import Done, Placed, PlaceOrder, PlaceO
 from ccrs_core.errors import (
     CcrsError,
     EndReason,
-    ExchangeError,
-    ExchangeUnavailable,
     NotSent,
     OrderRejected,
     OutcomeUnknown,
@@ -23,6 +21,7 @@ from ccrs_core.errors import (
     StoreFailed,
     TransportError,
     UsageError,
+    tells_refusal,
 )
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import OrderRequest
@@ -32,9 +31,6 @@ from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.lookup import look_up
 from ccrs_core.trading.sending import Sending
-
-_TELLS_NOTHING = OutcomeUnknown, ExchangeUnavailable
-"""What leaves open whether something was taken."""
 
 
 class Watcher(Protocol):
@@ -216,7 +212,11 @@ class OrderEntry:
             context.note(ledger.answered(identity, outcome, times))
             self._watcher.owes(identity, intent.sending.left_at)
             return context.order(identity)
-        if isinstance(outcome, OutcomeUnknown):
+        if not nothing_left(outcome) and not tells_refusal(outcome):
+            if not isinstance(outcome, OutcomeUnknown):
+                unknown = OutcomeUnknown("", f"nothing tells whether it was taken: {outcome}")
+                unknown.__cause__ = outcome
+                outcome = unknown
             context.note(ledger.unknown(identity, str(outcome), context.now_ns))
             order = context.order(identity)
             if order.state is not OrderState.UNKNOWN:
@@ -226,11 +226,8 @@ class OrderEntry:
             self._not_sent(intent, _why(outcome), str(outcome))
         elif isinstance(outcome, OrderRejected) and outcome.reason is EndReason.DUPLICATE:
             await self._duplicate(intent, outcome)
-        elif isinstance(outcome, ExchangeError):
-            context.note(ledger.refused(identity, outcome, context.now_ns))
         else:
-            context.note(ledger.unknown(identity, str(outcome), context.now_ns))
-            self._watcher.find_out(identity)
+            context.note(ledger.refused(identity, outcome, context.now_ns))
         raise with_order(outcome, ledger.order(identity))
 
     def late(self, request: Request[Any], outcome: Answer[Any] | CcrsError, times: Times) -> None:
@@ -249,7 +246,7 @@ class OrderEntry:
             return
         if isinstance(said, Placed):
             context.note(context.ledger.answered(identity, said, times))
-        elif isinstance(said, ExchangeError) and not isinstance(said, _TELLS_NOTHING):
+        elif isinstance(said, CcrsError) and tells_refusal(said):
             context.note(context.ledger.refused(identity, said, context.now_ns))
 
     async def _duplicate(self, intent: _Intent, error: OrderRejected) -> None:

@@ -15,7 +15,6 @@ from ccrs_core import (
     Budget,
     ClockRefused,
     Codec,
-    ExchangeError,
     LoggedIn,
     Message,
     NotSent,
@@ -118,7 +117,7 @@ async def test_without_an_answer_in_time_the_outcome_is_unknown_and_a_late_one_i
 @pytest.mark.parametrize(
     ("says", "kind"),
     [
-        ("bad", ExchangeError),
+        ("bad", OutcomeUnknown),
         ("many", RateLimited),
         ("busy", OutcomeUnknown),
         (17, OutcomeUnknown),

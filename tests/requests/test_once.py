@@ -140,6 +140,7 @@ LOST: list[Any] = [
     response(503),
     response(504, b"<html>gateway</html>"),
     response(408),
+    response(400),  # an answer of the exchange whose code nobody knows
     response(200, b""),
     response(200, b"<html>busy</html>"),
     response(200, b'{"id":"1'),
@@ -151,7 +152,6 @@ LOST: list[Any] = [
 REFUSED: list[tuple[Any, type[CcrsError]]] = [
     (response(429, b"{}", SLOW), RateLimited),
     (response(401), AuthError),
-    (response(400), ExchangeError),
     (response(200, b'"poor"'), InsufficientBalance),
     (response(500, b'"poor"'), InsufficientBalance),
     (response(200, b'"price"'), OrderRejected),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ccrs_core import Credentials, OrderNotFound, OrderState, Origin, UsageError
-from ccrs_core.client.accounts import _hide
+from ccrs_core.client.account_opening import _hide
 from ccrs_core.trading.canceling import CancelResult
 from ccrs_core.trading.live_order import LiveOrder
 from tests.trading.desk_server import DeskTransport
