@@ -52,7 +52,7 @@ async def test_the_keys_of_an_account_are_hidden_from_what_shows_what_passes() -
     async with client_of(new_server()) as (client, transport, _):
         transport.__class__ = Telltale
         keys = Credentials("key-of-b", "secret-of-b")
-        async with client.account("b", credentials=keys):
+        async with client.account("b", credentials=keys, store="memory"):
             assert transport.hidden == {"key-of-b", "secret-of-b"}  # type: ignore[attr-defined]
     _hide(DeskTransport(new_server()), keys)  # one that shows nothing
 
