@@ -255,6 +255,8 @@ def test_a_price_beyond_the_band_of_futures_is_moved_into_it_unless_the_account_
     assert trader.get("/v5/account/user-setting-config")["result"]["lpaPerp"] is False
     trader.create("linear", "BTCUSDT", "Sell", "0.01", price="50000", timeInForce="PostOnly")
     assert Decimal(socket.rows("order")[-1]["price"]) >= Decimal(100000)
+    trader.create("linear", "BTCUSDT", "Buy", "0.01", price="150000", timeInForce="PostOnly")
+    assert Decimal(socket.rows("order")[-1]["price"]) <= Decimal(110000)
     action = "/v5/account/set-limit-px-action"
     assert trader.post(action, category="inverse", modifyEnable=False)["retCode"] == 0
     assert trader.get("/v5/account/user-setting-config")["result"]["lpaPerp"] is True
