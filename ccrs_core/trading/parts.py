@@ -53,6 +53,10 @@ _CHASE_AFTER, _CHASES = 2.0, 4
 twice as long."""
 
 
+async def _nothing() -> None:
+    """What is done once an account is being closed."""
+
+
 class Parts:
     """An open account: its ledger and store, what asks and listens for it, and how they fare."""
 
@@ -131,13 +135,11 @@ class Parts:
     # --- life ---
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that ends with the account.
-
-        :raises UsageError: where that has been closed.
-        """
+        """Start a task that ends with the account; once that is being closed, none does
+        anything."""
         if self._closing:
             work.close()
-            raise UsageError("the account is closed")
+            work = _nothing()
         return self._spawn(work)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

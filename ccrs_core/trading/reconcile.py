@@ -44,6 +44,8 @@ _LATE_NS = 60 * NS_PER_SECOND
 """By how much what is at the end of what is kept may have gone meanwhile."""
 _GONE_AFTER = 3
 """Whole readings in a row that have to deny an order which was open."""
+_GONE_WITHIN = 120.0
+"""Seconds that lie between the first and the last of them, at least: lists lag."""
 _LIVING = frozenset({OrderState.ACCEPTED, OrderState.WAITING, OrderState.OPEN})
 
 Lost = Callable[[Channel, int, int], None]
@@ -93,8 +95,8 @@ class Reconciler:
         self._moves: list[tuple[str, int]] = []
         self._denied_now: set[str] = set()
         """Orders that should be open, and that this reading found nowhere."""
-        self._denials: dict[str, int] = {}
-        """In how many whole readings in a row that was so."""
+        self._denials: dict[str, tuple[int, float]] = {}
+        """In how many whole readings in a row that was so, and since when (monotonic seconds)."""
         self._lost = lost
         self._wallet = wallet
         self._background = False
@@ -149,12 +151,17 @@ class Reconciler:
         """Orders that the exchange denies in each of several whole readings, fills included, have
         ended, long ago or by other means, and left nothing: they were canceled."""
         context = self._context
-        denials = {key: self._denials.get(key, 0) + 1 for key in self._denied_now}
-        for key, count in list(denials.items()):
+        now = context.clock.monotonic()
+        long = max(_GONE_WITHIN, context.trading.visible_within)
+        denials: dict[str, tuple[int, float]] = {}
+        for key in self._denied_now:
+            count, since = self._denials.get(key, (0, now))
+            denials[key] = count + 1, since
+        for key, (count, since) in list(denials.items()):
             order = context.ledger.order(key)
             if order is None or order.state not in _LIVING:
                 del denials[key]
-            elif count >= _GONE_AFTER and order.fills_complete:
+            elif count >= _GONE_AFTER and now >= since + long and order.fills_complete:
                 text = "gone without fills: the exchange shows it nowhere any more"
                 change = context.ledger.settled(key, OrderState.CANCELED, text, context.now_ns)
                 context.note(change)
