@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ccrs_core import Instrument, Market, Side
@@ -417,6 +417,9 @@ ids = st.text(alphabet="a %2", max_size=4)
 
 
 @given(st.tuples(ids, ids, ids), st.tuples(ids, ids, ids))
+@example(("a b", "c", "d"), ("a", "b c", "d"))
+@example(("a", "a b", "c"), ("a", "a", "b c"))
+@example(("a%20b", "c", "d"), ("a b", "c", "d"))
 def test_no_two_things_have_one_key(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     for key in (
         keys.digest,
