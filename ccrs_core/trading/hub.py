@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from ccrs_core.model.accounts import AccountEvent
 from ccrs_core.model.orders import EarlyFill, OrderUpdate
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.change import Change
 from ccrs_core.trading.delivery import AccountFeed, AccountNotice, EarlyFills
 from ccrs_core.trading.journal import Journal
@@ -14,6 +15,8 @@ from ccrs_core.trading.store import Acknowledged, Entry, Store, Stored
 
 _CHANGES = frozenset({"order", "position", "balance", "margin_call"})
 """Events that tell how something is now, unlike fills and money, which are kept."""
+_IDLE_ORDERS_NS = 30 * 86_400 * NS_PER_SECOND
+"""For how long an order stays that ended without a fill."""
 _KEPT, _MOST, _AT_ONCE = 10_000, 200_000, 5_000
 """So many of the newest entries are kept in any case, and of changes at most; it is looked at so
 rarely."""
@@ -141,13 +144,14 @@ class Hub:
             assert self.journal is not None
             self.journal.add(Change(rows=(Acknowledged(consumer, number),)))
 
-    async def forget(self, number: int) -> None:
+    async def forget(self, number: int, now_ns: int) -> None:
         """Let the store go of what only told changes: what all consumers have acknowledged, and
-        whatever lies far back."""
+        whatever lies far back; and of orders that ended long ago without a fill."""
         upto = max(min(self.acknowledged, number - _KEPT), number - _MOST)
         if upto >= self._forgotten + _AT_ONCE:
             self._forgotten = upto
-            await self._store.forget(upto, _CHANGES)
+            before_ns = now_ns - _IDLE_ORDERS_NS
+            await self._store.forget(upto, _CHANGES, orders_before_ns=before_ns)
 
     @property
     def acknowledged(self) -> int:

@@ -118,10 +118,7 @@ class MemoryStore:
                     if each:
                         self._ids.setdefault((row.symbol, each), set()).add(key)
             case NoOrder(key=key, instead=instead):
-                gone = self._orders.pop(key, None)
-                if gone is not None:
-                    for each in (gone.client_order_id, gone.exchange_order_id):
-                        self._ids.get((gone.symbol, each), set()).discard(key)
+                self._remove(key)
                 for number in self._of_order.pop(key, ()):
                     self._entries[number] = attrs.evolve(self._entries[number], order=instead)
                     self._of_order.setdefault(instead, []).append(number)
@@ -133,6 +130,16 @@ class MemoryStore:
                 self._cursors[key] = row
             case Acknowledged(consumer=consumer):
                 self._acknowledged[consumer] = row
+
+    def _remove(self, key: str) -> None:
+        gone = self._orders.pop(key, None)
+        if gone is None:
+            return
+        for each in (gone.client_order_id, gone.exchange_order_id):
+            keys = self._ids.get((gone.symbol, each), set())
+            keys.discard(key)
+            if not keys:
+                self._ids.pop((gone.symbol, each), None)
 
     async def look_up(self, wanted: Wanted) -> Known:
         """See :class:`~ccrs_core.Store`."""
@@ -205,9 +212,14 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda fill: (by_time(fill), fill.number))[-limit:]
 
-    async def forget(self, number: int, kinds: Collection[str]) -> None:
+    async def forget(
+        self, number: int, kinds: Collection[str], *, orders_before_ns: int = 0
+    ) -> None:
         """See :class:`~ccrs_core.Store`."""
         self._check()
+        for row in list(self._orders.values()) if orders_before_ns else ():
+            if row.settled and row.time_ns < orders_before_ns and row.key not in self._of_order:
+                self._remove(row.key)
         kept: list[int] = []
         for each in self._numbers[: bisect_right(self._numbers, number)]:
             entry = self._entries[each]

@@ -251,7 +251,7 @@ class Parts:
         finally:
             self._release()
         try:
-            await self.hub.forget(self.ledger.number)
+            await self.hub.forget(self.ledger.number, self.clock.time_ns())
         except StoreFailed as error:
             log.warning("the store can't let go of old entries: %s", error)
         return done

@@ -145,9 +145,11 @@ class SqliteStore:
         """See :class:`~ccrs_core.Store`."""
         return await self._read(lambda c: tables.fills(c, symbol, order, start_ns, end_ns, limit))
 
-    async def forget(self, number: int, kinds: Collection[str]) -> None:
+    async def forget(
+        self, number: int, kinds: Collection[str], *, orders_before_ns: int = 0
+    ) -> None:
         """See :class:`~ccrs_core.Store`."""
-        await self._read(lambda c: tables.forget(c, number, kinds))
+        await self._read(lambda c: tables.forget(c, number, kinds, orders_before_ns))
 
     async def close(self) -> None:
         """See :class:`~ccrs_core.Store`."""

@@ -251,9 +251,12 @@ class Store(Protocol):
         the key of one in the ledger."""
         ...
 
-    async def forget(self, number: int, kinds: Collection[str]) -> None:
-        """Entries without a key up to a number, of these kinds, aren't needed any more. Some of
-        them may stay until the next call."""
+    async def forget(
+        self, number: int, kinds: Collection[str], *, orders_before_ns: int = 0
+    ) -> None:
+        """Entries without a key up to a number, of these kinds, aren't needed any more; nor are
+        settled orders without any fill from before a time. Some of both may stay until the next
+        call."""
         ...
 
     async def close(self) -> None:

@@ -36,7 +36,7 @@ _ENTRY = (
     "content = excluded.content, order_key = excluded.order_key WHERE key IS excluded.key"
 )
 _ORDER = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_FORGOTTEN = 5_000
+_FORGOTTEN = 50_000
 """Entries that are removed at once."""
 _READ_ENTRY = "SELECT number, kind, content, key, order_key FROM entries"
 _READ_ORDER = (
@@ -261,13 +261,22 @@ def _where(
     return "".join(f" AND {part}" for part, _ in parts), tuple(value for _, value in parts)
 
 
-def forget(connection: sqlite3.Connection, number: int, kinds: Collection[str]) -> None:
+def forget(
+    connection: sqlite3.Connection, number: int, kinds: Collection[str], orders_before_ns: int
+) -> None:
     """Remove entries without a key up to a number, the oldest first; never the last one, whose
-    number counts on. So many at a time that commits needn't wait for it."""
+    number counts on; and old settled orders that no entry with a key is of. So many at a time that
+    commits needn't wait for it."""
     some, values = _among(kinds)
     connection.execute(
         "DELETE FROM entries WHERE number IN (SELECT number FROM entries WHERE key IS NULL "  # noqa: S608 - of question marks
         f"AND number <= ? AND number < (SELECT max(number) FROM entries){some} "
         "ORDER BY number LIMIT ?)",
         (number, *values, _FORGOTTEN),
+    )
+    connection.execute(
+        "DELETE FROM orders WHERE key IN (SELECT key FROM orders AS old WHERE settled = 1 "
+        "AND time_ns < ? AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.key IS NOT NULL "
+        "AND order_key = old.key) ORDER BY time_ns LIMIT ?)",
+        (orders_before_ns, _FORGOTTEN),
     )

@@ -403,6 +403,33 @@ async def test_a_fill_that_is_there_is_never_kept_again(tmp_path: Path) -> None:
 
 
 @playing
+async def test_changes_that_were_dealt_with_and_old_orders_of_which_nothing_came_may_go(
+    tmp_path: Path,
+) -> None:
+    for store in (MemoryStore(), SqliteStore(tmp_path / "ledger.sqlite")):
+        await store.open(NAME)
+        book = Book()
+        for n in range(1, 5):
+            idle = said(OrderState.CANCELED, n, exchange_order_id=f"idle{n}", filled_size="0")
+            await store.commit(book.take(idle).rows)
+        await store.commit(book.take(said(OrderState.OPEN, 1, size="1")).rows)
+        await store.commit(book.take(fill("f1", "1", exchange_order_id="done")).rows)
+        done = said(OrderState.FILLED, 1, exchange_order_id="done", size="1", filled_size="1")
+        await store.commit(book.take(done).rows)
+        await store.forget(3, {"order"}, orders_before_ns=3 * SECOND)
+        entries = await store.entries_after(0, 99)
+        assert [(each.number, each.event.type) for each in entries] == [
+            *((4, "order"), (5, "order"), (6, "fill"), (7, "order")),
+        ]
+        left = {order.exchange_order_id for order in await store.orders()}
+        assert left == {"idle3", "idle4", "o1", "done"}
+        await store.forget(99, {"order", "fill"}, orders_before_ns=99 * SECOND)
+        assert [each.number for each in await store.entries_after(0, 99)] == [6, 7]
+        assert {o.exchange_order_id for o in await store.orders()} == {"o1", "done"}
+        await store.close()
+
+
+@playing
 async def test_commits_that_come_together_are_one_transaction(tmp_path: Path) -> None:
     counted: list[int] = []
 
