@@ -26,6 +26,7 @@ MIGRATIONS: Sequence[str] = (
     CREATE UNIQUE INDEX entries_key ON entries (key) WHERE key IS NOT NULL;
     CREATE INDEX entries_order ON entries (order_key) WHERE key IS NOT NULL;
     CREATE INDEX entries_time ON entries (time_ns) WHERE key IS NOT NULL;
+    CREATE INDEX entries_changes ON entries (number) WHERE key IS NULL;
     CREATE INDEX entries_symbol ON entries (symbol, time_ns) WHERE key IS NOT NULL;
     CREATE TABLE orders (
         key TEXT PRIMARY KEY,
@@ -33,6 +34,7 @@ MIGRATIONS: Sequence[str] = (
         client_order_id TEXT NOT NULL,
         exchange_order_id TEXT NOT NULL,
         settled INTEGER NOT NULL,
+        idle INTEGER NOT NULL,
         time_ns INTEGER NOT NULL,
         contract TEXT,
         content TEXT,
@@ -41,6 +43,7 @@ MIGRATIONS: Sequence[str] = (
     CREATE INDEX orders_exchange ON orders (exchange_order_id, symbol);
     CREATE INDEX orders_client ON orders (client_order_id, symbol);
     CREATE INDEX orders_settled ON orders (settled, time_ns);
+    CREATE INDEX orders_idle ON orders (time_ns) WHERE idle = 1;
     CREATE INDEX orders_time ON orders (time_ns);
     CREATE TABLE figures (
         key TEXT PRIMARY KEY, kind TEXT NOT NULL, content TEXT NOT NULL

@@ -35,7 +35,7 @@ _ENTRY = (
     "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
     "content = excluded.content, order_key = excluded.order_key WHERE key IS excluded.key"
 )
-_ORDER = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ORDER = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FORGOTTEN = 50_000
 """Entries that are removed at once."""
 _READ_ENTRY = "SELECT number, kind, content, key, order_key FROM entries"
@@ -60,7 +60,7 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
                     _ORDER,
                     (
                         *(row.key, row.symbol, row.client_order_id, row.exchange_order_id),
-                        *(row.settled, row.time_ns),
+                        *(row.settled, row.settled and not row.facts.fills_size, row.time_ns),
                         None if row.contract is None else str(row.contract),
                         None if row.order is None else written(row.order),
                         written(row.facts),
@@ -265,7 +265,7 @@ def forget(
     connection: sqlite3.Connection, number: int, kinds: Collection[str], orders_before_ns: int
 ) -> None:
     """Remove entries without a key up to a number, the oldest first; never the last one, whose
-    number counts on; and old settled orders that no entry with a key is of. So many at a time that
+    number counts on; and old settled orders without a fill. So many at a time that
     commits needn't wait for it."""
     some, values = _among(kinds)
     connection.execute(
@@ -275,8 +275,7 @@ def forget(
         (number, *values, _FORGOTTEN),
     )
     connection.execute(
-        "DELETE FROM orders WHERE key IN (SELECT key FROM orders AS old WHERE settled = 1 "
-        "AND time_ns < ? AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.key IS NOT NULL "
-        "AND order_key = old.key) ORDER BY time_ns LIMIT ?)",
+        "DELETE FROM orders WHERE key IN "
+        "(SELECT key FROM orders WHERE idle = 1 AND time_ns < ? ORDER BY time_ns LIMIT ?)",
         (orders_before_ns, _FORGOTTEN),
     )
