@@ -112,10 +112,15 @@ class Books:
         return own
 
     def may_be_forgotten(
-        self, ids: tuple[str, str, str], time_ns: int | None, known: Known
+        self,
+        ids: tuple[str, str, str],
+        time_ns: int | None,
+        created_ns: int | None,
+        known: Known,
     ) -> bool:
         """Whether only the store can tell if an order is known that isn't in memory."""
-        return self.horizon.hides(time_ns) and ids not in known.wanted.orders
+        hidden = self.horizon.hides_order(time_ns, created_ns)
+        return hidden and ids not in known.wanted.orders
 
     def link(self, own: Record, exchange_order_id: str, draft: Draft) -> None:
         """The exchange's id of an own order became known: what was told of that id is of it."""

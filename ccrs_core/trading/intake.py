@@ -50,7 +50,7 @@ class Intake:
         exchange_id, client_id = report.exchange_order_id, report.client_order_id
         record = self._books.known_order(symbol, exchange_id, client_id, draft)
         if (record is None or record.order is None) and self._books.may_be_forgotten(
-            (symbol, exchange_id, client_id), report.exchange_time_ns, known
+            *((symbol, exchange_id, client_id), report.exchange_time_ns, report.created_ns, known),
         ):
             draft.wanted_orders.add((symbol, exchange_id, client_id))
             draft.doubtful.append(report)
@@ -118,6 +118,12 @@ class Intake:
             draft.doubtful.append(report)
             return
         record = self._books.known_order(symbol, exchange_id, client_id, draft)
+        ids = (symbol, exchange_id, client_id)
+        if record is None and self._books.may_be_forgotten(ids, time_ns, None, known):
+            draft.keys.add(key)
+            draft.wanted_orders.add(ids)
+            draft.doubtful.append(report)
+            return
         if record is None:
             key_of_order = others_key(symbol, exchange_id)
             contract = contract_of(instrument)

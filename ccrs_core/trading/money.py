@@ -154,15 +154,14 @@ class Money:
             begun, anchor_ns = tally.begun, tally.anchor_ns
             crumb = PLAIN.multiply(_CRUMB, Decimal(purse.roundings))
             judged = tally.judge(before_ns, crumb)
-            if begun is not tally.begun or tally.anchor_ns != anchor_ns:
+            if judged is not None or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
                 purse.roundings = 0
                 self._changed.add(purse.asset)
             if judged is None:
                 continue
-            rest, told = judged
+            rest, told = judged.rest, judged.told
             number = self._reserved.get(purse.asset) or self._books.next_number()
             kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
-            what = (kind.value, "balance", purse.asset, f"{rest:f}", str(anchor_ns))
             self._books.adjust(
                 draft,
                 Adjustment(
@@ -172,7 +171,9 @@ class Money:
                     received_time_ns=draft.now_ns,
                     account=self._books.account,
                     kind=kind,
-                    adjustment_id=keys.digest(*what, f"{told.figure:f}"),
+                    adjustment_id=keys.digest(
+                        *(kind.value, "balance", purse.asset), *judged.content
+                    ),
                     amount=rest,
                     asset=purse.asset,
                     number=number,

@@ -294,19 +294,16 @@ class Positions:
             tally = holding.tally
             begun, anchor_ns = tally.begun, tally.anchor_ns
             judged = tally.judge(before_ns)
-            if begun is not tally.begun or tally.anchor_ns != anchor_ns:
+            if judged is not None or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
                 self._changed.add(holding.key)
             if judged is not None:
-                rest, told = judged
+                rest, told = judged.rest, judged.told
                 assert holding.position is not None
                 kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
                 if begun and holding.hint is not None:
                     kind = holding.hint
                 price = holding.position.entry_price if not begun else None
-                adjustment_id = keys.digest(
-                    *(kind.value, holding.key, f"{rest:f}", str(anchor_ns)),
-                    *(f"{told.figure:f}",),
-                )
+                adjustment_id = keys.digest(kind.value, holding.key, *judged.content)
                 number = self._reserved.get(holding.key) or self._books.next_number()
                 at = told.time_ns if begun else 0
                 holding.profit.add(Step(at, -1, number, rest, price))

@@ -18,14 +18,23 @@ MARGIN_NS = 30 * NS_PER_SECOND
 class Horizon:
     """The newest time of what was let go of; 0: nothing was."""
 
-    __slots__ = ("ns",)
+    __slots__ = ("fills_ns", "ns")
 
     def __init__(self) -> None:
         self.ns = 0
+        self.fills_ns = 0
+        """Of orders of which only fills were known: their first word may come at any time."""
 
     def hides(self, time_ns: int | None) -> bool:
         """Whether something of that time may have been known, and let go of."""
         return self.ns > 0 and (time_ns is None or time_ns < self.ns + MARGIN_NS)
+
+    def hides_order(self, time_ns: int | None, created_ns: int | None) -> bool:
+        """Whether an order of which something is told may have been known, and let go of."""
+        if self.hides(time_ns):
+            return True
+        fills_ns = self.fills_ns
+        return fills_ns > 0 and (created_ns is None or created_ns < fills_ns + MARGIN_NS)
 
 
 class Seen:
@@ -188,6 +197,8 @@ class OrderIndex:
         while len(settled) > self._most:
             oldest = settled[next(iter(settled))]
             self._horizon.ns = max(self._horizon.ns, oldest.time_ns)
+            if oldest.order is None:
+                self._horizon.fills_ns = max(self._horizon.fills_ns, oldest.time_ns)
             self.drop(oldest)
 
 

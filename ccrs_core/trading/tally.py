@@ -49,6 +49,8 @@ class TallyState(NamedTuple):
     moves: tuple[Move, ...] = ()
     told: Told | None = None
     waiting: Told | None = None
+    differences: int = 0
+    """Of how many it was told: no two are the same one, though they may look alike."""
 
 
 _NONE = TallyState()
@@ -59,12 +61,22 @@ class Judged(NamedTuple):
 
     rest: Decimal
     told: Told
+    before_ns: int
+    """The time of the anchor that it was reckoned from."""
+    difference: int
+    """Which one it is."""
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """What tells it from all others of the same figure."""
+        times = str(self.before_ns), str(self.difference)
+        return (f"{self.rest:f}", f"{self.told.figure:f}", *times)
 
 
 class Tally:
     """One figure and its entries."""
 
-    __slots__ = ("anchor", "anchor_ns", "begun", "moves", "told", "waiting")
+    __slots__ = ("anchor", "anchor_ns", "begun", "differences", "moves", "told", "waiting")
 
     def __init__(self, state: TallyState = _NONE) -> None:
         self.anchor = state.anchor
@@ -74,6 +86,7 @@ class Tally:
         """Those since the anchor, or told so late that they aren't in it."""
         self.told = state.told
         """The newest figure."""
+        self.differences = state.differences
         self.waiting = state.waiting
         """The oldest one that nothing explains yet: it waits for its judgement, however many come
         after it."""
@@ -83,7 +96,7 @@ class Tally:
         """What a store keeps of it."""
         return TallyState(
             *(self.anchor, self.anchor_ns, self.begun, tuple(self.moves), self.told),
-            self.waiting,
+            *(self.waiting, self.differences),
         )
 
     def move(self, move: Move) -> None:
@@ -153,11 +166,15 @@ class Tally:
                 if PLAIN.add(self.anchor, _sum(self.moves[:other])) == told.figure:
                     cut, rest = other, ZERO
                     break
+        before_ns = self.anchor_ns
         self._anchored(told, cut)
         self.waiting = None
         if self.told is not told:
             self._explain()
-        return None if abs(rest) <= crumb else Judged(rest, told)
+        if abs(rest) <= crumb:
+            return None
+        self.differences += 1
+        return Judged(rest, told, before_ns, self.differences)
 
     def _near(self, time_ns: int) -> list[int]:
         """Places in the entries around a time, the nearest first."""

@@ -27,7 +27,7 @@ from ccrs_core.trading import keys
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.store import LedgerName
-from tests.trading.books import LINEAR, NAME, SPOT, Book, D, buy, fill, said, total
+from tests.trading.books import LINEAR, NAME, SECOND, SPOT, Book, D, buy, fill, said, total
 from tests.waiting import done
 
 OPEN, FILLED = OrderState.OPEN, OrderState.FILLED
@@ -395,6 +395,22 @@ def test_an_order_that_memory_has_let_go_of_is_found_in_the_store() -> None:
     assert book.order("mine").origin is Origin.OWN
     assert book.fills[-1].origin is Origin.OWN
     assert book.fills[-1].backfilled
+
+
+def test_an_order_of_which_fills_alone_were_known_keeps_them_however_late_its_first_word_is() -> (
+    None
+):
+    book = Book(recent=2)
+    for n in range(1, 9):
+        book.take(fill(f"f{n}", "1", at=n, exchange_order_id=f"o{n}"))
+    # Memory has let go of the first ones by now.
+    for n in range(1, 9):
+        ids = {"exchange_order_id": f"o{n}"}
+        book.take(fill(f"g{n}", "1", at=5000, **ids))
+        book.take(said(FILLED, 9000, size="2", filled_size="2", created_ns=SECOND, **ids))
+        order = book.order(f"o{n}")
+        assert order.fills_complete
+        assert order.filled_size == 2
 
 
 def test_news_of_now_never_waits_for_the_store() -> None:

@@ -227,9 +227,10 @@ def test_only_what_is_of_no_fill_is_adjusted_whatever_arrives_when(
         if chance.random() < 0.1:
             book.reopen()
     chance.shuffle(on_the_way)
-    book.take(*on_the_way, held(str(truth), length * 60 + 1))
+    # Far enough from the last fill for nobody to doubt which of them was first.
+    book.take(*on_the_way, held(str(truth), length * 60 + 10))
     for _ in range(2):
-        judged(book, length * 60 + 1)
+        judged(book, length * 60 + 10)
     assert size(book) == book.ledger.explained(SYMBOL) == truth
     assert sum(each.amount for each in adjustments(book)) == elsewhere
     if not elsewhere:
