@@ -397,9 +397,7 @@ def test_an_order_that_memory_has_let_go_of_is_found_in_the_store() -> None:
     assert book.fills[-1].backfilled
 
 
-def test_an_order_of_which_fills_alone_were_known_keeps_them_however_late_its_first_word_is() -> (
-    None
-):
+def test_an_order_of_which_fills_alone_were_known_keeps_them_until_its_first_word() -> None:
     book = Book(recent=2)
     for n in range(1, 9):
         book.take(fill(f"f{n}", "1", at=n, exchange_order_id=f"o{n}"))
