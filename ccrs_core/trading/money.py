@@ -17,7 +17,7 @@ from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
 from ccrs_core.trading.store import BalanceRow, Known, Stored
-from ccrs_core.trading.tally import Move, Tally, Told
+from ccrs_core.trading.tally import Move, Tally, Told, time_of
 
 ZERO = Decimal(0)
 _CRUMB = Decimal("0.00000001")
@@ -111,9 +111,7 @@ class Money:
 
     def take(self, balance: Balance, draft: Draft, known: Known) -> None:
         """The exchange's word on what there is of an asset."""
-        time_ns = balance.exchange_time_ns
-        if time_ns is None:
-            time_ns = balance.received_time_ns
+        time_ns = time_of(balance.exchange_time_ns, balance.received_time_ns)
         figure = balance.total if balance.wallet is None else balance.wallet
         purse = self._purse(balance.asset)
         if not purse.tally.tell(Told(figure, time_ns, -1)):

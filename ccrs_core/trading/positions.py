@@ -26,7 +26,7 @@ from ccrs_core.trading.order_state import added
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.profit import ProfitBook, Step
 from ccrs_core.trading.store import Known, PositionRow, Stored
-from ccrs_core.trading.tally import Move, Tally, Told
+from ccrs_core.trading.tally import Move, Tally, Told, time_of
 
 ZERO = Decimal(0)
 _new_position = fast_constructor(Position)
@@ -216,13 +216,13 @@ class Positions:
     def _told(
         self, holding: _Holding, position: Position, sequence: int | None, draft: Draft
     ) -> None:
-        time_ns, known = position.exchange_time_ns, holding.tally.told
-        if time_ns is None and not position.size:
-            # Flat, nobody knows since when: it mustn't outrank what comes of it with a time.
-            time_ns = 0 if known is None else known.time_ns
-            sequence = sequence if known is None or sequence is not None else known.sequence
+        known, time_ns = holding.position, position.exchange_time_ns
+        if time_ns is None and known is None and not position.size:
+            time_ns = 0  # flat, nobody knows since when: whatever has a time is newer
         elif time_ns is None:
-            time_ns = position.received_time_ns
+            if known is not None and known.exchange_time_ns is not None and not draft.backfilled:
+                return  # of a stream, which may bring it late: lists tell how it is
+            time_ns = time_of(None, position.received_time_ns)
         told = Told(position.size, time_ns, -1 if sequence is None else sequence)
         if not holding.tally.tell(told):
             return

@@ -197,6 +197,13 @@ def _within(move: Move, told: Told) -> bool:
     return move.time_ns <= told.time_ns
 
 
+def time_of(exchange_time_ns: int | None, received_time_ns: int) -> int:
+    """When a figure was so. Where the exchange doesn't say, some time before it arrived: what it
+    tells afterwards with a time is never taken for older, though that time is before this arrival.
+    """
+    return received_time_ns - _NEAR_NS if exchange_time_ns is None else exchange_time_ns
+
+
 def _newer(told: Told, known: Told) -> bool:
     """Whether a figure isn't older than another: by their numbers where both have one."""
     if told.sequence >= 0 and known.sequence >= 0 and told.sequence != known.sequence:

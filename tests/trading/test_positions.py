@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -298,6 +299,15 @@ def test_the_older_answer_that_arrives_later_changes_nothing() -> None:
     assert len(book.events) == told
     assert [each.total for each in book.ledger.balances()] == [40]
     assert size(book) == 4
+
+
+def test_a_figure_without_a_time_keeps_none_away_that_has_one() -> None:
+    book = Book()
+    untimed = attrs.evolve(held("0", 3), exchange_time_ns=None)
+    book.take(untimed)
+    # By the exchange's clock, which tells milliseconds, it was before that arrived.
+    book.take(attrs.evolve(held("2", 3), exchange_time_ns=3 * SECOND - 1))
+    assert [p.size for p in book.ledger.positions()] == [2]
 
 
 def test_a_deposit_is_counted_once_in_both_orders_of_its_two_events() -> None:

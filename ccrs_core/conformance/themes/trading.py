@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ccrs_core.conformance.themes.account_lists import AccountListProperties
+from ccrs_core.conformance.themes.account_machine import AccountMachineProperties
 from ccrs_core.conformance.themes.account_samples import AccountSamplesProperties
 from ccrs_core.conformance.themes.account_streams import AccountStreamProperties
 from ccrs_core.conformance.themes.placing import PlacingProperties
@@ -13,5 +14,6 @@ class TradingProperties(
     PlacingProperties,
     AccountStreamProperties,
     AccountListProperties,
+    AccountMachineProperties,
 ):
     """Every property of trading."""

@@ -90,7 +90,7 @@ _LONGEST = 90.0
 """Seconds of work that one world may take; what goes on after that waits for what never comes."""
 
 
-class _BoundedLoop(VirtualTimeLoop):
+class BoundedLoop(VirtualTimeLoop):
     """A loop that goes round for ever in virtual time is ended: first its tasks, then itself."""
 
     def __init__(self) -> None:
@@ -136,9 +136,9 @@ class World:
         self._random = random.getstate()
 
     @cached_property
-    def loop(self) -> _BoundedLoop:
+    def loop(self) -> BoundedLoop:
         """Made when it is first needed: a world in which nothing happens has nothing to close."""
-        return _BoundedLoop()
+        return BoundedLoop()
 
     def _connect(self) -> Client:
         return connect(

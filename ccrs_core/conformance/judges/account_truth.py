@@ -1,0 +1,186 @@
+"""Whether the ledger of an account is true: orders against the emulator's desk, fills, positions
+and money against the accountant, who knows the money tape alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from ccrs_core.conformance.judges.accountant import Booked, Books
+from ccrs_core.conformance.judges.order_words import ENDS, STATES
+from ccrs_core.emulator import DeskOrder, Listing, Stage
+from ccrs_core.model.accounts import Position
+from ccrs_core.model.events import Balance
+from ccrs_core.model.instruments import Instrument, Side
+from ccrs_core.model.order_requests import OrderType
+from ccrs_core.model.orders import Fill, Liquidity, Order, OrderState, Origin
+
+NEVER_THERE = frozenset({OrderState.NOT_SENT, OrderState.ABSENT, OrderState.PRESUMED_ABSENT})
+"""What is said of orders that the exchange never had."""
+_FINEST = Decimal("1e-8")
+"""To which exchanges write money."""
+
+Find = Mapping[tuple[str, str], Instrument]
+"""Instruments by category and the exchange's symbol."""
+
+
+def orders_are_true(
+    orders: Sequence[Order], desk: Mapping[int, DeskOrder], find: Find, others: str = "web"
+) -> None:
+    """Fails unless the ledger's orders are the exchange's: each of them there, as it is, and no
+    other that may be there still; no placement has made two. Orders of others (whose client ids
+    begin with ``others``, or that have none) that have ended may be unknown but for their fills."""
+    by_client: dict[tuple[str, str], list[Order]] = defaultdict(list)
+    anonymous: list[Order] = []
+    for order in orders:
+        if order.client_order_id:
+            by_client[order.symbol, order.client_order_id].append(order)
+        else:
+            anonymous.append(order)
+    seen: set[int] = set()
+    ids = Counter(order.client_order_id for order in desk.values() if order.client_order_id)
+    twice = [identity for identity, count in ids.items() if count > 1]
+    assert not twice, f"the exchange has {ids[twice[0]]} orders of the client's id {twice[0]!r}"
+    for true in desk.values():
+        instrument, identity = find[true.listing.key], true.client_order_id
+        optional = true.stage.ended and (not identity or identity.startswith(others))
+        what = f"the exchange has {_shown(true)}, the ledger "
+        if not identity:
+            known = any(_alike(mine, true, instrument) for mine in anonymous)
+            assert known or optional, f"{what}nothing like it"
+            continue
+        found = by_client.get((instrument.symbol, identity), [])
+        if optional and not found:
+            continue
+        assert len(found) == 1, f"{what}has it {len(found)} times: {found}"
+        seen.add(id(found[0]))
+        wrong = order_is_wrong(found[0], true, instrument)
+        whose = Origin.OTHER if identity.startswith(others) else Origin.OWN
+        if found[0].origin is not whose:
+            wrong.append(f"origin is {found[0].origin.value}, should be {whose.value}")
+        assert not wrong, f"{what}{found[0]}: " + "; ".join(wrong)
+    for several in by_client.values():
+        for order in several:
+            if id(order) in seen or order.state in NEVER_THERE:
+                continue
+            assert order.state is OrderState.REJECTED, (
+                f"the exchange has no such order as the ledger's {order}"
+            )
+
+
+def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> list[str]:
+    """What the ledger has otherwise than the exchange."""
+    found = []
+    filled = _own(instrument, order.filled)
+    size = None if order.size is None else _own(instrument, order.size)
+    states = STATES[order.stage] if order.ending is None else ENDS[order.ending][0]
+    if order.stage is Stage.REJECTED:
+        states = STATES[Stage.REJECTED]
+    pairs = {"filled_size": (mine.filled_size, filled), "side": (mine.side, order.side)}
+    if order.asked.quote_size is None and size is not None:
+        pairs["size"] = (mine.size, size)
+    if order.asked.type is OrderType.LIMIT and order.price is not None:
+        pairs["price"] = (mine.price, order.price)
+    for name, (told, true) in pairs.items():
+        if told != true:
+            found.append(f"{name} is {told}, should be {true}")
+    if mine.state not in states:
+        found.append(f"state is {mine.state.value}, should be {order.stage.value}")
+    if order.ending is not None and mine.reason not in ENDS[order.ending][1]:
+        found.append(f"reason is {mine.reason}, should be {order.ending.value}")
+    if not mine.fills_complete:
+        found.append("fills_complete is False")
+    return found
+
+
+def fills_are_true(fills: Sequence[Fill], books: Books, find: Find) -> None:
+    """Fails unless the ledger's fills are those of the tape, one for one."""
+    mine = Counter(_mark_of(fill) for fill in fills)
+    true = Counter(_booked_mark(each, find[each.category, each.symbol]) for each in books.fills)
+    lost, made_up = true - mine, mine - true
+    what = f"of {true.total()} fills {lost.total()} are lost: {_first(lost)}; "
+    what += f"{made_up.total()} doubled or made up: {_first(made_up)}"
+    assert not lost, what
+    assert not made_up, what
+    keys = Counter((fill.symbol, fill.fill_id, fill.exchange_order_id) for fill in fills)
+    twice = [key for key, count in keys.items() if count > 1]
+    assert not twice, f"the ledger has a fill twice: {twice[0]}"
+
+
+def _first(marks: Counter[Any]) -> Any:
+    return next(iter(marks), None)
+
+
+def _mark_of(fill: Fill) -> Any:
+    return (
+        fill.symbol,
+        fill.client_order_id if fill.origin is not Origin.EXCHANGE else "",
+        fill.side is Side.BUY,
+        fill.price,
+        fill.size.normalize(),
+        None if fill.fee is None else fill.fee.normalize(),
+        fill.fee_asset if fill.fee else "",
+        fill.liquidity is Liquidity.MAKER,
+    )
+
+
+def _booked_mark(booked: Booked, instrument: Instrument) -> Any:
+    return (
+        instrument.symbol,
+        booked.client_order_id,
+        booked.buys,
+        booked.price,
+        _own(instrument, booked.size).normalize(),
+        booked.fee.normalize(),
+        booked.fee_asset if booked.fee else "",
+        booked.maker,
+    )
+
+
+def positions_are_true(positions: Sequence[Position], books: Books, find: Find) -> None:
+    """Fails unless the ledger's positions are those of the tape: sizes exactly."""
+    mine = {(each.symbol, each.side.value): each.size for each in positions if each.size}
+    true = {
+        (find[category, symbol].symbol, side): _own(find[category, symbol], size)
+        for (category, symbol, side), size in books.positions().items()
+    }
+    assert mine == true, f"positions are {mine}, by the tape {true}"
+
+
+def balances_are_true(balances: Sequence[Balance], books: Books) -> None:
+    """Fails unless the ledger's money is that of the tape, but for rounding."""
+    mine = {each.asset: each for each in balances}
+    for asset, amount in books.balances.items():
+        told = mine.get(asset)
+        if told is None:
+            assert books.agrees(amount, Decimal(0), _FINEST), f"{asset} isn't there: {amount}"
+            continue
+        wallet = told.total if told.wallet is None else told.wallet
+        assert books.agrees(amount, wallet, _FINEST), (
+            f"{asset} is {wallet:f}, by the tape {float(amount):.12f}"
+        )
+
+
+def _own(instrument: Instrument, size: Decimal) -> Decimal:
+    factor = instrument.base_per_native_contract
+    return size if factor is None else size * factor
+
+
+def _alike(mine: Order, order: DeskOrder, instrument: Instrument) -> bool:
+    return (
+        mine.symbol == instrument.symbol
+        and mine.side is order.side
+        and mine.filled_size == _own(instrument, order.filled)
+        and mine.state.final == order.stage.ended
+    )
+
+
+def _shown(order: DeskOrder) -> str:
+    listing: Listing = order.listing
+    ended = "" if order.ending is None else f" ({order.ending.value})"
+    return (
+        f"{order.side.value} {order.size} {listing.symbol} at {order.price}, {order.stage.value}"
+        f"{ended}, filled {order.filled}, id {order.client_order_id!r}"
+    )

@@ -1,0 +1,369 @@
+"""An account of the emulated exchange, held by a client in virtual time, through anything:
+connections that drop, answers that are lost, the client's process killed between any two steps."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from ccrs_core.client.client import Client, connect
+from ccrs_core.conformance.judges.accountant import Accountant, Books
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.trader import (
+    Stall,
+    desk_of,
+    money_of,
+    stall,
+    tradable,
+    trading_of,
+)
+from ccrs_core.conformance.workbench.world import HOST, BoundedLoop, Tap
+from ccrs_core.contract.credentials import Credentials
+from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
+from ccrs_core.emulator import (
+    ApiKey,
+    DeskOrder,
+    EmulatedExchange,
+    Happening,
+    Listing,
+    OrderChanged,
+    account_of,
+)
+from ccrs_core.errors import CcrsError, ConnectFailed, ConnectionLost
+from ccrs_core.model.instruments import Market
+from ccrs_core.trading.account import Account
+from ccrs_core.trading.delivery import AccountFeed, AnyAccountEvent
+from ccrs_core.trading.memory_store import MemoryStore
+from ccrs_core.trading.store import Row
+from ccrs_core.transport.memory import VirtualClock
+
+T = TypeVar("T")
+
+NAME = "trader"
+_ON_THE_WAY = 0.001, 0.009
+_COMMIT = 0.0005, 0.015
+"""Between so many seconds requests, answers and commits take."""
+
+
+class Lifeline(Tap):
+    """The transport of one client, which can be cut: then nothing passes any more, either way."""
+
+    def __init__(self, venue: EmulatedExchange, clock: VirtualClock) -> None:
+        super().__init__(venue, clock)
+        self.severed = False
+        self._open: list[Any] = []
+
+    async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Any:
+        if self.severed:
+            raise ConnectFailed("the process is gone")
+        connection = await super().connect(url, headers)
+        self._open.append(connection)
+        self._dead(connection)
+        return connection
+
+    async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        if self.severed:
+            raise ConnectFailed("the process is gone")
+        # On its way it may be that the process goes: before the exchange has it, or after.
+        await asyncio.sleep(random.uniform(*_ON_THE_WAY))
+        self._dead(None)
+        answer = await super().request(base_url, request)
+        await asyncio.sleep(random.uniform(*_ON_THE_WAY))
+        self._dead(None)
+        return answer
+
+    def _dead(self, connection: Any) -> None:
+        """Nothing comes any more to a process that has gone in the meantime."""
+        if self.severed:
+            if connection is not None:
+                connection.abort()
+            raise ConnectionLost("the process is gone")
+
+    def poke(self) -> None:
+        """Something happened at the exchange by itself: what it pushes is on its way."""
+        if not self.severed:
+            self._inner._deliver()
+
+    def sever(self) -> None:
+        self.severed = True
+        for connection in self._open:
+            connection.abort()
+
+
+class Life:
+    """One client's process with the account open: from a start to an end, or a kill."""
+
+    def __init__(self, world: AccountWorld, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.tap = Lifeline(world.venue, world.clock)
+        self.events: list[AnyAccountEvent] = []
+        """All that was delivered, in order."""
+        self.client: Client
+        self.account: Account
+        self.feed: AccountFeed
+        self._ended = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+        self.failure: BaseException | None = None
+
+    async def start(self) -> None:
+        """Open client and account. Raises what entering raises."""
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def main() -> None:
+            world = self.world
+            try:
+                client = connect(
+                    world.subject.make(),
+                    base_url=HOST,
+                    transport=self.tap,
+                    clock=world.clock,
+                    credentials=world.credentials[self.name],
+                )
+                async with client as self.client:
+                    account = client.account(
+                        "default", store=world.stores[self.name], **world.settings
+                    )
+                    async with account as self.account:
+                        reader = asyncio.ensure_future(self._read())
+                        opened.set_result(None)
+                        try:
+                            await self._ended.wait()
+                        finally:
+                            reader.cancel()
+                            await asyncio.wait([reader])
+            except BaseException as error:
+                if not opened.done():
+                    opened.set_exception(error)
+                elif not self.tap.severed:
+                    raise
+
+        self._main = asyncio.ensure_future(main())
+        await opened
+
+    async def _read(self) -> None:
+        async with self.account.events(consumer="judge") as self.feed:
+            async for event in self.feed:
+                self.events.append(event)
+
+    async def acknowledge(self, number: int) -> None:
+        """All up to a number is dealt with; it is stored by then."""
+        self.feed.acknowledge(number)
+        await asyncio.sleep(2 * _COMMIT[1] + 0.01)
+
+    async def stop(self) -> None:
+        """Leave account and client as programs do."""
+        self._ended.set()
+        assert self._main is not None
+        await self._main
+
+    async def kill(self) -> None:
+        """End at once: what the store holds at this moment is all that is left."""
+        world = self.world
+        world.stores[self.name] = copied(world.stores[self.name])
+        self.tap.sever()
+        self._ended.set()
+        assert self._main is not None
+        self._main.cancel()
+        await asyncio.wait([self._main])
+
+    @property
+    def placements(self) -> int:
+        """How many requests that place orders have left."""
+        wanted = self.world.paths("place")
+        return sum(1 for _, _, request in self.tap.requests if request.path in wanted)
+
+
+class SlowStore(MemoryStore):
+    """A store whose commits take their time, as those to a disk do: what hasn't been committed when
+    the process is killed is lost."""
+
+    async def commit(self, rows: Sequence[Row]) -> None:
+        await asyncio.sleep(random.uniform(*_COMMIT))
+        await super().commit(rows)
+
+
+def copied(store: MemoryStore) -> MemoryStore:
+    """What a store holds now, in one that isn't open."""
+    found = SlowStore()
+    for name, value in vars(store).items():
+        if name != "_open":
+            setattr(found, name, _held(value) if isinstance(value, dict) else copy.copy(value))
+    return found
+
+
+def _held(held: dict[Any, Any]) -> dict[Any, Any]:
+    # Rows never change; the lists and sets that lead to them do.
+    return {k: copy.copy(v) if isinstance(v, list | set) else v for k, v in held.items()}
+
+
+class AccountWorld:
+    """One emulated exchange with accounts, one virtual-time loop, and lives of clients.
+
+    Step by step: :meth:`do`, :meth:`pass_time`; the end is :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        names: Sequence[str] = (NAME,),
+        seed: int = 0,
+        rate: float = 2.0,
+        **settings: Any,
+    ) -> None:
+        self.subject = subject
+        self.venue = subject.venue(seed=seed, rate=rate, listings=lively(subject))
+        self.desk = desk_of(self.venue)
+        self.settings = settings
+        self.accountant = Accountant()
+        self.desk.tape.copy_to(lambda text: self.accountant.read([text]))
+        self.told: list[Happening] = []
+        self.desk.listeners.append(self.told.append)
+        self.credentials: dict[str, Credentials] = {}
+        self.stores: dict[str, MemoryStore] = {}
+        for name in names:
+            self.desk.open_account(name, money=money_of(self.venue))
+            self.desk.add_key(ApiKey(key=f"{name}Key", secret=f"{name}Secret", account=name))
+            self.credentials[name] = Credentials(f"{name}Key", f"{name}Secret", "emulator")
+            self.stores[name] = SlowStore()
+        self.clock = VirtualClock(self.venue.start_ns)
+        self._random = random.getstate()
+        random.seed(seed)
+        self.loop = BoundedLoop()
+        self.loop.set_exception_handler(_unhandled)
+        self.lives: list[Life] = []
+
+    # --- driving ---
+
+    def do(self, work: Awaitable[T]) -> T:
+        """Carry out one coroutine."""
+        return self.loop.run_until_complete(work)
+
+    def pass_time(self, seconds: float) -> None:
+        self.do(asyncio.sleep(seconds))
+
+    def live(self, name: str = NAME) -> Life:
+        """Start a client's process, with what the account's store holds."""
+
+        async def begin() -> Life:
+            life = Life(self, name)
+            await life.start()
+            return life
+
+        life = self.do(begin())
+        self.lives.append(life)
+        return life
+
+    def run(self, scenario: Callable[[Life], Awaitable[T]], name: str = NAME) -> T:
+        """A whole scenario with one life; nothing may remain of it afterwards."""
+        try:
+            life = self.live(name)
+            found = self.do(scenario(life))
+            self.do(life.stop())
+            return found
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End it all."""
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        remaining = asyncio.all_tasks(self.loop)
+        if remaining:
+            self.loop.run_until_complete(asyncio.wait(remaining))
+        self.loop.close()
+        random.setstate(self._random)
+
+    # --- the exchange ---
+
+    def fault(self, *texts: str) -> None:
+        for text in texts:
+            self.venue.faults.add(text)
+
+    def quieten(self) -> None:
+        self.venue.faults.clear()
+
+    def stall(self, market: Market, number: int = 0) -> Stall:
+        """One of the liveliest markets, standing still with a whole book."""
+        instrument = tradable(self.subject, market)[number]
+        listing = self.venue.listings[
+            self.subject.listings[instrument.market, instrument.native].key
+        ]
+        found = stall(instrument, listing)
+        self.venue.steer(listing, bids=(), asks=())
+        self.venue.steer(listing, **found.figures)
+        return found
+
+    def paths(self, what: str) -> frozenset[str]:
+        """The paths of requests that place (amend, cancel) orders."""
+        found = set()
+        for kind, request in _requests(self.subject).items():
+            endpoint = self.subject.exchange.endpoints.get(type(request))
+            if kind.startswith(what) and endpoint is not None:
+                found.add(endpoint.encode(request, None).path)
+        return frozenset(found)
+
+    def books(self, name: str = NAME) -> Books:
+        """What an account has, by the tape."""
+        return self.accountant.of(name)
+
+    def desk_orders(self, name: str = NAME) -> dict[int, DeskOrder]:
+        """All orders that there ever were of an account, as they are now, by number."""
+        found: dict[int, DeskOrder] = {}
+        for happening in self.told:
+            if isinstance(happening, OrderChanged) and account_of(happening) == name:
+                found[happening.order.number] = happening.order
+        return found
+
+
+def lively(subject: Subject) -> list[Listing]:
+    """Two instruments of each market that orders can be placed in: thousands take their time."""
+    wanted: dict[tuple[str, str], None] = {}
+    for market in trading_of(subject).features:
+        for instrument in tradable(subject, market)[:2]:
+            listing = subject.listings[market, instrument.native]
+            wanted[listing.key] = None
+            if listing.underlying is not None:
+                wanted[listing.underlying] = None
+    return [each for each in subject.listings.values() if each.key in wanted]
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, CcrsError):
+        return  # of a process that was killed
+    raise AssertionError(f"unhandled in the event loop: {context['message']}") from error
+
+
+def _requests(subject: Subject) -> dict[str, Request[Any]]:
+    """A request of each kind that changes orders."""
+    from ccrs_core.contract.trading_requests import (
+        AmendOrder,
+        AmendOrders,
+        CancelOrder,
+        CancelOrders,
+        PlaceOrder,
+        PlaceOrders,
+    )
+
+    market = next(iter(subject.exchange.trading.features))  # type: ignore[union-attr]
+    instrument = subject.instrument(market)
+    listing = subject.listings[market, instrument.native]
+    at = stall(instrument, listing)
+    from ccrs_core.model.instruments import Side
+
+    place = PlaceOrder(instrument, at.limit(Side.BUY, at.bid()), "a")
+    amend = AmendOrder(instrument=instrument, client_order_id="a", price=at.bid())
+    cancel = CancelOrder(instrument=instrument, client_order_id="a")
+    return {
+        "place": place,
+        "place_many": PlaceOrders((place,)),
+        "amend": amend,
+        "amend_many": AmendOrders((amend,)),
+        "cancel": cancel,
+        "cancel_many": CancelOrders((cancel,)),
+    }
