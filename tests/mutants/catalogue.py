@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    account_words,
     alone,
     borders,
     bybit,
@@ -71,6 +72,7 @@ THEMES = (
     stretches,
     crowds,
     trading,
+    account_words,
 )
 
 __all__ = ["MUTANTS", "SAMPLES", "THEMES", "Mutant"]

@@ -4,16 +4,16 @@ and money against the accountant, who knows the money tape alone."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.conformance.judges.accountant import Booked, Books
+from ccrs_core.conformance.judges.accountant import Accountant, Booked, Books
 from ccrs_core.conformance.judges.order_words import ENDS, STATES
 from ccrs_core.emulator import DeskOrder, Listing, Stage
 from ccrs_core.model.accounts import Position
 from ccrs_core.model.events import Balance
-from ccrs_core.model.instruments import Instrument, Side
+from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import OrderType
 from ccrs_core.model.orders import Fill, Liquidity, Order, OrderState, Origin
 
@@ -24,6 +24,25 @@ _FINEST = Decimal("1e-8")
 
 Find = Mapping[tuple[str, str], Instrument]
 """Instruments by category and the exchange's symbol."""
+
+
+def books_of(tape: Iterable[str], account: str) -> Books:
+    """What an account has by the lines of the money tape."""
+    accountant = Accountant()
+    accountant.read(tape)
+    return accountant.of(account)
+
+
+def instruments_by_key(
+    listings: Iterable[Listing], instruments: Mapping[Market, Sequence[Instrument]]
+) -> dict[tuple[str, str], Instrument]:
+    """The instruments of listings."""
+    found = {}
+    for listing in listings:
+        for instrument in instruments.get(listing.market, ()):
+            if instrument.native == listing.symbol:
+                found[listing.key] = instrument
+    return found
 
 
 def orders_are_true(

@@ -14,11 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from ccrs_core.conformance.judges.account_truth import (
     balances_are_true,
+    books_of,
     fills_are_true,
+    instruments_by_key,
     orders_are_true,
     positions_are_true,
 )
-from ccrs_core.conformance.workbench.account_world import AccountWorld, Life
+from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
 from ccrs_core.conformance.workbench.profile import Profile
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
@@ -26,7 +28,7 @@ from ccrs_core.conformance.workbench.trader import Stall, markets_of, money_of, 
 from ccrs_core.contract.trading import Feature
 from ccrs_core.emulator import NewOrder, Refused
 from ccrs_core.errors import CcrsError
-from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import OrderRequest, TimeInForce
 from ccrs_core.model.orders import Fill, Order, OrderUpdate
 
@@ -388,8 +390,8 @@ def _machine(subject: Subject, markets: Sequence[Market]) -> type[RuleBasedState
             store = world.stores["trader"]
             orders: list[Order] = world.do(store.orders(limit=10**6))
             fills: list[Fill] = world.do(store.fills(limit=10**6))
-            find = instruments_by_key(world, subject)
-            books, desk = world.books(), world.desk_orders()
+            find = instruments_by_key(world.venue.listings.values(), subject.instruments)
+            books, desk = books_of(world.money, NAME), world.desk_orders()
             orders_are_true(orders, desk, find)
             for number in range(1, self.wanted + 1):
                 several = [
@@ -425,13 +427,3 @@ async def _calm(life: Life) -> None:
         f"{_CALM:g} s after all faults the account isn't whole: synced={account.synced} "
         f"({account.reason}), of unknown outcome {account.unknown_orders()}"
     )
-
-
-def instruments_by_key(world: AccountWorld, subject: Subject) -> dict[tuple[str, str], Instrument]:
-    """The instruments of the world's listings."""
-    found = {}
-    for listing in world.venue.listings.values():
-        for instrument in subject.instruments.get(listing.market, ()):
-            if instrument.native == listing.symbol:
-                found[listing.key] = instrument
-    return found

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from ccrs_core.conformance.themes.account_life import AccountLifeProperties
 from ccrs_core.conformance.themes.account_lists import AccountListProperties
 from ccrs_core.conformance.themes.account_machine import AccountMachineProperties
 from ccrs_core.conformance.themes.account_samples import AccountSamplesProperties
 from ccrs_core.conformance.themes.account_streams import AccountStreamProperties
+from ccrs_core.conformance.themes.batches import BatchProperties
 from ccrs_core.conformance.themes.placing import PlacingProperties
 
 
 class TradingProperties(
     AccountSamplesProperties,
     PlacingProperties,
+    BatchProperties,
     AccountStreamProperties,
     AccountListProperties,
+    AccountLifeProperties,
     AccountMachineProperties,
 ):
     """Every property of trading."""

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from ccrs_core.client.client import Client, connect
-from ccrs_core.conformance.judges.accountant import Accountant, Books
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import (
     Stall,
@@ -107,7 +106,8 @@ class Life:
         self.feed: AccountFeed
         self._ended = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
-        self.failure: BaseException | None = None
+        self.failed: BaseException | None = None
+        """What has ended it by itself."""
 
     async def start(self) -> None:
         """Open client and account. Raises what entering raises."""
@@ -139,15 +139,19 @@ class Life:
                 if not opened.done():
                     opened.set_exception(error)
                 elif not self.tap.severed:
+                    self.failed = error
                     raise
 
         self._main = asyncio.ensure_future(main())
         await opened
 
     async def _read(self) -> None:
-        async with self.account.events(consumer="judge") as self.feed:
-            async for event in self.feed:
-                self.events.append(event)
+        try:
+            async with self.account.events(consumer="judge") as self.feed:
+                async for event in self.feed:
+                    self.events.append(event)
+        except CcrsError as error:
+            self.failed = self.failed or error
 
     async def acknowledge(self, number: int) -> None:
         """All up to a number is dealt with; it is stored by then."""
@@ -219,8 +223,9 @@ class AccountWorld:
         self.venue = subject.venue(seed=seed, rate=rate, listings=lively(subject))
         self.desk = desk_of(self.venue)
         self.settings = settings
-        self.accountant = Accountant()
-        self.desk.tape.copy_to(lambda text: self.accountant.read([text]))
+        self.money: list[str] = []
+        """The money tape's lines."""
+        self.desk.tape.copy_to(self.money.append)
         self.told: list[Happening] = []
         self.desk.listeners.append(self.told.append)
         self.credentials: dict[str, Credentials] = {}
@@ -306,10 +311,6 @@ class AccountWorld:
             if kind.startswith(what) and endpoint is not None:
                 found.add(endpoint.encode(request, None).path)
         return frozenset(found)
-
-    def books(self, name: str = NAME) -> Books:
-        """What an account has, by the tape."""
-        return self.accountant.of(name)
 
     def desk_orders(self, name: str = NAME) -> dict[int, DeskOrder]:
         """All orders that there ever were of an account, as they are now, by number."""

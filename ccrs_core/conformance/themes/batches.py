@@ -1,0 +1,112 @@
+"""Property 53: a batch has one outcome for each item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ccrs_core.conformance.workbench.properties import proves
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.trader import Stall, Trader, trading_of
+from ccrs_core.contract.trading_requests import (
+    AmendOrder,
+    AmendOrders,
+    CancelOrder,
+    CancelOrders,
+    Placed,
+    PlaceOrder,
+    PlaceOrders,
+)
+from ccrs_core.errors import (
+    InvalidRequest,
+    OrderNotFound,
+    OrderRejected,
+)
+from ccrs_core.model.instruments import Side
+
+
+class BatchProperties:
+    """Property 53."""
+
+    @proves(53)
+    def test_batches_answer_for_each_item_in_order(self, subject: Subject) -> None:
+        """A batch of orders of which some break a rule, and cancels and amendments of some that
+        aren't open: one outcome for each, of that one, in order; the others take effect."""
+        batches = trading_of(subject).batch
+        if not batches:
+            subject.undeclared("batch of orders")
+        for market, most in batches.items():
+            trader = Trader(subject)
+            at = trader.stall(market)
+            _placed_batch(trader, at, most)
+
+
+def _placed_batch(trader: Trader, at: Stall, most: int) -> None:
+    instrument = at.instrument
+    good = at.limit(Side.BUY, at.passive(Side.BUY))
+    # What is checked here must reach the exchange: a plugin doesn't look at rules.
+    bad = attrs.evolve(good, price=at.bid(2) + at.listing.tick / 2)
+    wanted = [good if n % 3 != 1 else bad for n in range(min(most, 8))]
+    items = [PlaceOrder(instrument, each, trader.new_id()) for each in wanted]
+    done = trader.ask(PlaceOrders(tuple(items)))
+    trader.pause()
+    assert len(done) == len(items), f"{len(items)} orders have {len(done)} outcomes"
+    for item, outcome in zip(items, done, strict=True):
+        known = trader.desk.find(trader.account, client_order_id=item.client_order_id)
+        if item.order is bad:
+            assert isinstance(outcome, OrderRejected | InvalidRequest), (
+                f"an order of a batch that breaks a rule has the outcome {outcome!r}"
+            )
+            assert known is None
+            continue
+        assert isinstance(outcome, Placed), f"a good order of a batch has the outcome {outcome!r}"
+        assert known is not None, "an order of a batch was answered, and isn't there"
+        word = trader.word(at, known)
+        assert word is not None
+        assert word.exchange_order_id == outcome.exchange_order_id, (
+            f"outcomes of a batch are mixed up: {item.client_order_id} is "
+            f"{word.exchange_order_id}, its outcome says {outcome.exchange_order_id}"
+        )
+    placed = [item for item in items if item.order is good]
+    if trader.answers(AmendOrders, instrument.market):
+        _amended_batch(trader, at, placed)
+    if trader.answers(CancelOrders, instrument.market):
+        never = CancelOrder(instrument=instrument, client_order_id=trader.new_id())
+        cancels = [
+            CancelOrder(instrument=instrument, client_order_id=item.client_order_id)
+            for item in placed
+        ]
+        asked = [*cancels[:1], never, *cancels[1:]]
+        done = trader.ask(CancelOrders(tuple(asked)))
+        trader.pause()
+        _each(asked, done, never)
+        for item in placed:
+            assert trader.desk_order(item.client_order_id).stage.ended, "it wasn't canceled"
+
+
+def _amended_batch(trader: Trader, at: Stall, placed: list[PlaceOrder]) -> None:
+    price = at.bid(3)
+    never = AmendOrder(instrument=at.instrument, client_order_id=trader.new_id(), price=price)
+    amends = [
+        AmendOrder(instrument=at.instrument, client_order_id=item.client_order_id, price=price)
+        for item in placed
+    ]
+    asked = [*amends[:1], never, *amends[1:]]
+    done = trader.ask(AmendOrders(tuple(asked)))
+    trader.pause()
+    _each(asked, done, never)
+    for item in placed:
+        assert trader.desk_order(item.client_order_id).price == price, "it wasn't amended"
+
+
+def _each(asked: list[Any], done: Any, never: Any) -> None:
+    assert len(done) == len(asked), f"{len(asked)} items have {len(done)} outcomes"
+    for item, outcome in zip(asked, done, strict=True):
+        what = type(item).__name__
+        if item is never:
+            assert isinstance(outcome, OrderNotFound | OrderRejected), (
+                f"{what} of an order that never was has in a batch the outcome {outcome!r}"
+            )
+        else:
+            assert isinstance(outcome, Placed), f"{what} has in a batch the outcome {outcome!r}"
