@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ settings.load_profile("ccrs")
 
 # The settings of whoever runs the tests are none of theirs.
 os.environ["CCRS_CONFIG"] = os.devnull
+# Nor are their ledgers.
+os.environ["CCRS_LEDGERS"] = str(Path(tempfile.gettempdir()) / f"ccrs-ledgers-{os.getpid()}")
 
 _NAMED = tuple(
     Path(__file__).parent / "tests" / path
