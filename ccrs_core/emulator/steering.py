@@ -13,6 +13,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import attrs
+
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, Figure, ForcedClose, SimulatedMarket
 from ccrs_core.emulator.matching import Ladder
@@ -202,8 +204,11 @@ def _fill(market: SimulatedMarket, name: str, levels: Sequence[tuple[int, int]])
     changed = Changed.BOOK
     for price, size in wanted.items():
         if size > 0:
-            # It may cross an order of an account, which stays where it is until then.
-            changed |= market.print_trades(engine.submit(side, size, price))
+            # It may cross an order of an account, which stays where it is until then. What it meets
+            # of the crowd's is the other side as it was, which is steered away next: no trade.
+            outcome = engine.submit(side, size, price)
+            met = tuple(each for each in outcome.executions if each.maker.owner is not None)
+            changed |= market.print_trades(attrs.evolve(outcome, executions=met))
     return changed
 
 

@@ -32,9 +32,12 @@ from ccrs_core.transport.memory import MemoryTransport, Peer
 from tests.toy import Toy, ToyServer
 from tests.watching import TOP
 
-ELSEWHERE = {"open", "aclose", "subscribe", "emulator", "placement", "watch_instruments"}
-"""What the asynchronous client alone has: ``watch`` and ``close`` stand for some of it, and what
-lists change is asked for, by ``refresh_instruments``."""
+ELSEWHERE = {
+    *("open", "aclose", "subscribe", "emulator", "placement", "watch_instruments"),
+    "account",
+}
+"""What the asynchronous client alone has: ``watch`` and ``close`` stand for some of it, what lists
+change is asked for, by ``refresh_instruments``, and accounts have to be listened to."""
 
 
 class Server(ToyServer):

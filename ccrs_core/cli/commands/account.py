@@ -42,7 +42,7 @@ def command() -> None:
 def watch(
     names: Sequence[str], seconds: float | None, count: int | None, as_json: bool, **where: Any
 ) -> None:
-    """Accounts at one or several exchanges as they change, until Ctrl-C: bybit, bybit:maker.
+    """Accounts at one or several exchanges as they change, until Ctrl-C: EXCHANGE, EXCHANGE:NAME.
 
     On a terminal a table of orders, positions, balances and of what happened last; elsewhere a line
     for each event, with --json an object. What is watched is left as it is: programs of yours that
