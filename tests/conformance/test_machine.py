@@ -53,6 +53,9 @@ class PrivateOptions(Bybit):
         option = subscription.instrument.market is Market.OPTION
         return attrs.evolve(route, private=True) if option else route
 
+    def codec(self, route: Route) -> Codec:
+        return BybitCodec()
+
 
 class Announcing(Bybit):
     """It tells before it ends a connection."""
