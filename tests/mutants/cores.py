@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from ccrs_core.contract.trading_requests import GetFills
-from ccrs_core.errors import ExchangeError, OutcomeUnknown
+from ccrs_core.errors import OrderRejected, OutcomeUnknown
 from ccrs_core.model.orders import OrderState
 from ccrs_core.trading import intake, keys, order_state, positions, upkeep
 from ccrs_core.trading.asks import Asks
@@ -54,7 +54,7 @@ def lost_answers_are_refusals(patch: pytest.MonkeyPatch) -> None:
 
     async def settled(self: Any, intent: Any, outcome: Any, times: Any) -> Any:
         if isinstance(outcome, OutcomeUnknown):
-            outcome = ExchangeError(outcome.code, outcome.text)
+            outcome = OrderRejected(outcome.code, outcome.text)
         return await real(self, intent, outcome, times)
 
     patch.setattr(OrderEntry, "_settled", settled)

@@ -10,7 +10,7 @@ from ccrs_core.errors import CcrsError
 from tests.mutants.cores import CORES, CoreMutant
 from tests.mutants.mutant import SAMPLES
 
-_SEEDS = range(4)
+_SEEDS = range(10)
 """Schedules of as many seeds are tried before a mutant counts as unnoticed."""
 
 settings.register_profile("cores", phases=[Phase.generate])

@@ -83,8 +83,11 @@ FATES = st.tuples(
         )
     ),
 )
+USUAL = "delay,seconds=0.008"
+"""Pushes take their time, too: answers may come first."""
 WEATHER = (
-    (),
+    (USUAL,),
+    ("delay,seconds=0.05",),
     ("reorder,probability=0.4",),
     ("duplicate,probability=0.4", "reorder,probability=0.2"),
     ("delay,seconds=0.3", "lag,seconds=2"),
@@ -132,6 +135,8 @@ def _machine(subject: Subject, markets: Sequence[Market]) -> type[RuleBasedState
             self.delivered: dict[int, int] = {}
             """How often each fill was delivered without a mark, by its number."""
             self.working: list[asyncio.Task[Any]] = []
+            self.strange: list[Exception] = []
+            """What calls have raised that isn't typed."""
             self.life: Life = self.world.live()
             self.judged = False
 
@@ -149,8 +154,12 @@ def _machine(subject: Subject, markets: Sequence[Market]) -> type[RuleBasedState
             """Begin something; it goes on while other things happen."""
 
             async def tried() -> None:
-                with suppress(CcrsError):
+                try:
                     await work()
+                except CcrsError:
+                    pass
+                except Exception as error:
+                    self.strange.append(error)
 
             async def begin() -> None:
                 task = asyncio.ensure_future(tried())
@@ -295,6 +304,7 @@ def _machine(subject: Subject, markets: Sequence[Market]) -> type[RuleBasedState
         @rule()
         def all_is_well_again(self) -> None:
             self.world.quieten()
+            self.world.fault(USUAL)
 
         @rule(seconds=st.sampled_from([0.0, 1.0, 40.0]))
         def the_process_is_killed(self, seconds: float) -> None:
@@ -305,6 +315,20 @@ def _machine(subject: Subject, markets: Sequence[Market]) -> type[RuleBasedState
             self._reap()
             self.world.pass_time(seconds)
             self._begin()
+
+        @rule(
+            which=st.integers(0, 1),
+            order=ORDERS,
+            fate=FATES,
+            after=st.sampled_from([0.0, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.5]),
+        )
+        def the_process_is_killed_placing(
+            self, which: int, order: Wanted, fate: Fate, after: float
+        ) -> None:
+            """In the middle of it: before the intent is stored, before it has left, on its way,
+            before the answer, or after it."""
+            self.place(which, order, (after, fate[1]))
+            self.the_process_is_killed(1.0)
 
         def _forget(self) -> None:
             """What wasn't committed was never known; what was read and not acknowledged is due."""
@@ -385,6 +409,8 @@ def _machine(subject: Subject, markets: Sequence[Market]) -> type[RuleBasedState
             world = self.world
             world.quieten()
             world.do(_calm(self.life))
+            if self.strange:
+                raise self.strange[0]
             self._count()
             account = self.life.account
             store = world.stores["trader"]
