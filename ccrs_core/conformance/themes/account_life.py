@@ -114,7 +114,7 @@ class AccountLifeProperties:
             with pytest.raises(kinds):
                 trader.ask(reads)
 
-    @proves(44)
+    @proves(44, quick=False)
     def test_a_key_that_is_refused_is_told_once_and_not_tried_on(self, subject: Subject) -> None:
         """An account whose key the exchange refuses isn't opened, which AuthError says; a key that
         is revoked later ends the account with that, once; neither is tried again and again."""
@@ -220,7 +220,7 @@ class AccountLifeProperties:
 
         world.run(scenario)
 
-    @proves(60)
+    @proves(60, quick=False)
     def test_a_slow_reader_of_an_account_loses_nothing(self, subject: Subject) -> None:
         """Who reads nothing while hundreds of fills come has all of them afterwards, in order, each
         once; so has who reads them at once."""

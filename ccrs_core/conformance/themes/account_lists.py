@@ -56,7 +56,7 @@ _MANY = 230
 class AccountListProperties:
     """What lists tell."""
 
-    @proves(47)
+    @proves(47, quick=False)
     def test_lists_of_open_orders_tell_each_as_it_is(self, subject: Subject) -> None:
         """All open orders of a market, of an asset, of an instrument, those that wait for a trigger
         included, each as it is, and no other; over more than a page."""
@@ -156,7 +156,7 @@ class AccountListProperties:
                         f"list, {its} in the stream"
                     )
 
-    @proves(55)
+    @proves(55, quick=False)
     def test_positions_and_wallet_are_told_as_they_are(self, subject: Subject) -> None:
         """Positions of a market, an asset and an instrument, and the wallet: what is listed is what
         the desk has, and what isn't is flat, or zero."""
