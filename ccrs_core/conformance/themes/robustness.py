@@ -6,7 +6,7 @@ import json
 import re
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, partial
 from random import Random
@@ -317,7 +317,8 @@ def _plausible(value: Any, source: bytes, where: str) -> None:
         kind: Any = type(value)
         for name, kinds in _fields(kind):
             inner = getattr(value, name)
-            assert type(inner) in kinds, (
+            named = isinstance(inner, Mapping) and Mapping in kinds
+            assert named or type(inner) in kinds, (
                 f"{where}.{name} is {inner!r}, no {' or '.join(k.__name__ for k in kinds)}: raise "
                 f"DecodeError where a value is of another type{came}"
             )

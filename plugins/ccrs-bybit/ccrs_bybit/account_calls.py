@@ -290,8 +290,10 @@ def _read_dead_man(
     result = body.get("result") or {}
     for row in result.get("dcpInfos") or []:
         if row["product"] == PRODUCTS[request.market]:
-            on = row["dcpStatus"] == "ON"
-            return Answer(float(fields.needed_amount(row, "timeWindow")) if on else None)
+            seconds = fields.needed_amount(row, "timeWindow")
+            if seconds <= 0 or seconds != int(seconds):
+                raise ValueError(f"a window of {seconds} seconds")
+            return Answer(int(seconds) if row["dcpStatus"] == "ON" else None)
     return Answer(None)
 
 
