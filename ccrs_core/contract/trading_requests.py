@@ -213,7 +213,7 @@ class GetAccountInfo(_Asked[AccountInfo]):
 
 
 @attrs.frozen
-class GetDeadMan(_Asked[float | None]):
+class GetDeadMan(_Asked[int | None]):
     """The seconds of the disconnect protection of a market; None: there is none in force."""
 
     market: Market

@@ -286,7 +286,7 @@ def _dead_man(request: GetDeadMan, cursor: str | None) -> HttpRequest:
 
 def _read_dead_man(
     request: GetDeadMan, body: Body, received_time_ns: int, cursor: str | None
-) -> Answer[float | None]:
+) -> Answer[int | None]:
     result = body.get("result") or {}
     for row in result.get("dcpInfos") or []:
         if row["product"] == PRODUCTS[request.market]:
