@@ -39,7 +39,9 @@ def answer_value(
         return [_one(each, _item(target), exchange, symbol) for each in read.items("value")]
     if isinstance(value, dict):
         return _one(read.item("value"), kinds[0], exchange, symbol)
-    return read.number("value") if float in kinds else read.typed("value", target)
+    if float in kinds:
+        return read.number("value")
+    return read.typed("value", int if int in kinds else target)
 
 
 def _item(target: Any) -> Any:
