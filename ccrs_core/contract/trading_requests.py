@@ -83,8 +83,6 @@ class AmendOrder(_OfOne[Placed]):
     stop_loss: Exit | None = None
     conditional: bool = False
     """Whether it waits for a trigger."""
-    native: Mapping[str, str] = attrs.field(factory=dict)
-    """What reports say of the order that has no unified name."""
 
 
 @attrs.frozen(kw_only=True)

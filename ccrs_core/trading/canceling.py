@@ -29,7 +29,7 @@ from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
 from ccrs_core.trading.lookup import look_up
-from ccrs_core.trading.order_entry import How, Watcher, nothing_left, with_order
+from ccrs_core.trading.order_entry import How, Watcher, with_order
 from ccrs_core.trading.sending import Sending
 
 _TRIES = 4
@@ -295,7 +295,7 @@ class Canceling:
                 on_sent=lambda ns: sending.sent(context.clock.monotonic()),
             )
         except CcrsError as error:
-            if nothing_left(error) and isinstance(error, NotSent):
+            if isinstance(error, NotSent):
                 raise
             return [None] * len(orders)
         return done if len(done) == len(orders) else [None] * len(orders)
