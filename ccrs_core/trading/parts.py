@@ -11,6 +11,7 @@ from typing import Any
 from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import Account as KeyHolder
+from ccrs_core.contract.rest import Answer, Request
 from ccrs_core.contract.trading import Trading
 from ccrs_core.contract.trading_requests import GetAccountInfo, GetPriceBand, Wallet
 from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused, UsageError
@@ -18,7 +19,7 @@ from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
 from ccrs_core.model.instruments import Instrument, Side
 from ccrs_core.model.order_requests import OrderRequest
-from ccrs_core.model.orders import EarlyFill, Order, OrderUpdate
+from ccrs_core.model.orders import EarlyFill, Order, OrderUpdate, Times
 from ccrs_core.model.reports import Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.requests.instruments import InstrumentStore
@@ -151,7 +152,11 @@ class Parts:
     def _line(self) -> EntryLine:
         """Its socket for orders."""
         turns, clock = self.requester.turns, self.requester.clock
-        return EntryLine(self._shared, self._holder, turns, clock, self.entry.late)
+
+        def late(request: Request[Any], outcome: Answer[Any] | CcrsError, times: Times) -> None:
+            self.entry.late(request, outcome, times)  # which is made after the line
+
+        return EntryLine(self._shared, self._holder, turns, clock, late)
 
     def start(self) -> None:
         """Listen, read the lists, and find out what became of what was under way."""

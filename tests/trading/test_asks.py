@@ -106,3 +106,12 @@ async def test_an_exchange_without_a_socket_for_orders_says_so_before_anything_i
         assert all(order.state.final for order in seen.account.orders())
         with pytest.raises(UsageError):
             await seen.account.place(buy(), via="pigeon")  # type: ignore[arg-type]
+
+
+@scenario
+async def test_an_account_whose_orders_are_to_go_over_a_socket_opens_it_or_says_there_is_none() -> (
+    None
+):
+    with pytest.raises(Unsupported, match="WebSocket"):
+        async with world(via="websocket"):
+            raise AssertionError("it was opened")
