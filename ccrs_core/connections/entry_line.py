@@ -104,7 +104,7 @@ class EntryLine:
 
     def carries(self, request: Request[Any]) -> bool:
         """Whether it can take a request."""
-        return type(request) in self._by_socket
+        return type(request) in self._by_socket and self._context.exchange.enters(request)
 
     @property
     def trouble(self) -> str:

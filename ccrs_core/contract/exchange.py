@@ -163,6 +163,12 @@ class Exchange(ABC):
         none. The environment may lack its address: then there are none there."""
         return None
 
+    def enters(self, request: Request[Any]) -> bool:
+        """Whether a request of ``Trading.by_socket`` can go over the socket of ``entry_route``: not
+        where that needs something which isn't known of its instrument, say. It goes by REST then.
+        """
+        return True
+
     def token(self, route: Route, held: str = "") -> Request[Token] | None:
         """The question for the token that connections of a private route show: in their URL
         (``{token}``) or in what they send (``Access.token``); None where there is none.

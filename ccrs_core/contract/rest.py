@@ -273,6 +273,10 @@ class Endpoint(Generic[R, T]):
     where rows one after another aren't it; lists are cut to the limit afterwards.
     ``instead(request, cursor)`` is what stands for a page of a read that the exchange refuses for
     good (None: its refusal stands), for answers of several parts that not every environment tells.
+    ``denied``: the codes of refusals by which a read is answered that there is nothing of the kind:
+    its value is None then.
+    ``also`` is a further pool (or a function of the request that says which), from which it spends
+    as much as from ``pool``: that of an account's whole, beside one for each instrument.
     """
 
     encode: Callable[[R, str | None], HttpRequest]
@@ -289,6 +293,8 @@ class Endpoint(Generic[R, T]):
     retention: int | Callable[[R], int | None] | None = None
     join: Callable[[Sequence[Any]], T] | None = None
     instead: Callable[[R, str | None], Answer[T] | None] | None = None
+    denied: frozenset[str] = frozenset()
+    also: Pool | Callable[[R], Pool | None] | None = None
 
     def retention_of(self, request: R) -> int | None:
         """How far back, in nanoseconds, the exchange tells what is asked for; None: no end is
@@ -305,6 +311,11 @@ class Endpoint(Generic[R, T]):
         """The pool that a request spends from, if any."""
         pool = self.pool
         return pool(request) if callable(pool) else pool
+
+    def further_pool_of(self, request: R) -> Pool | None:
+        """The further pool that it spends from, if any."""
+        also = self.also
+        return also(request) if callable(also) else also
 
     def pool_weight_of(self, request: R) -> int:
         """What a page of it costs of that."""

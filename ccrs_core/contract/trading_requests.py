@@ -61,10 +61,12 @@ class _OfOne(Request[T]):
 @attrs.frozen
 class PlaceOrder(_OfOne[Placed]):
     """Place an order. ``client_order_id`` is always set, in the exchange's grammar; that of
-    ``order`` isn't to be looked at."""
+    ``order`` isn't to be looked at. ``account`` is what is known of the account's mode, for
+    exchanges that want orders said in its words; None where nothing is."""
 
     order: OrderRequest
     client_order_id: str
+    account: AccountInfo | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -98,6 +98,9 @@ class Instrument:
     tick_bands: tuple[TickBand, ...] = attrs.field(default=(), validator=ascending)
     """Where the tick depends on the price: from which price on which one, ascending. ``tick_size``
     is the finest then. Empty where one tick is all prices'."""
+    native_code: int | None = None
+    """The number by which the exchange's interface wants it named here and there; None where it has
+    none, or hasn't said it."""
 
     def tick_at(self, price: Decimal) -> Decimal | None:
         """The tick at a price; None where the exchange states none.

@@ -461,6 +461,8 @@ def _instead(page: _Page, refusal: ExchangeError) -> Answer[Any]:
 
     :raises ExchangeError: the refusal, where nothing does.
     """
+    if refusal.code in page.endpoint.denied:
+        return Answer(None)
     instead = page.endpoint.instead
     passes = refusal.retryable or isinstance(refusal, ClockRefused)
     answer = None if instead is None or passes else instead(page.request, page.cursor)

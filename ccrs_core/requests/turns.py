@@ -101,6 +101,7 @@ class Turns:
             window = self._pool(pool)
             own = limits.pool(pool) if window is None else window
             wants.append((own, endpoint.pool_weight_of(request)))
+        wants += self._further(endpoint, request)
         wants.append((limits.requests, endpoint.weight_of(request, cursor)))
         grants = await gate().enter(
             wants,
@@ -125,7 +126,10 @@ class Turns:
         """
         pool = endpoint.pool_of(request)
         window = None if pool is None else self._pool(pool)
-        wants = [] if window is None else [(window, endpoint.pool_weight_of(request))]
+        wants: list[tuple[Budgeted, int]] = []
+        if window is not None:
+            wants.append((window, endpoint.pool_weight_of(request)))
+        wants += self._further(endpoint, request)
         grants = await gate().enter(
             wants,
             priority=_priority(endpoint, priority),
@@ -133,6 +137,14 @@ class Turns:
             patience=patience,
         )
         return Turn(limits=None, pool=window, grants=grants)
+
+    def _further(
+        self, endpoint: Endpoint[Any, Any], request: Request[Any]
+    ) -> list[tuple[Budgeted, int]]:
+        """What it spends of the account's besides."""
+        pool = endpoint.further_pool_of(request)
+        window = None if pool is None else self._pool(pool)
+        return [] if window is None else [(window, endpoint.pool_weight_of(request))]
 
     def _hold(self, limits: HostLimits) -> float:
         """Seconds that requests must wait because the host has asked for a pause.

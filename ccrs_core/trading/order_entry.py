@@ -23,6 +23,7 @@ from ccrs_core.errors import (
     UsageError,
     tells_refusal,
 )
+from ccrs_core.model.accounts import AccountInfo
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import OrderRequest
 from ccrs_core.model.orders import Order, OrderState, Times
@@ -62,11 +63,12 @@ class _Intent:
     request: OrderRequest
     instrument: Instrument
     client_order_id: str
+    account: AccountInfo | None
     sending: Sending[Order] = attrs.field(factory=Sending)
 
     @property
     def item(self) -> PlaceOrder:
-        return PlaceOrder(self.instrument, self.request, self.client_order_id)
+        return PlaceOrder(self.instrument, self.request, self.client_order_id, self.account)
 
 
 class OrderEntry:
@@ -74,6 +76,7 @@ class OrderEntry:
 
     :param check: refuses an order by rules and modes; may ask for the exchange's price band.
     :param known: whether the store has, or had, an order of a client order id.
+    :param info: what is known of the account's mode.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class OrderEntry:
         watcher: Watcher,
         check: Callable[[OrderRequest], Awaitable[Instrument]],
         known: Callable[[str], Awaitable[bool]],
+        info: Callable[[], AccountInfo | None] = lambda: None,
     ) -> None:
         self._context = context
         self._flights = flights
@@ -91,6 +95,7 @@ class OrderEntry:
         self._watcher = watcher
         self._check = check
         self._known = known
+        self._info = info
 
     # --- one ---
 
@@ -111,7 +116,7 @@ class OrderEntry:
         instrument = await self._check(request)
         given = request.client_order_id
         if not given:
-            return _Intent(request, instrument, self._ids.make(request.tag))
+            return _Intent(request, instrument, self._ids.make(request.tag), self._info())
         grammar = self._context.trading.client_ids
         if not grammar.allows(given):
             raise UsageError(
@@ -124,7 +129,7 @@ class OrderEntry:
             )
             error.order = self._context.ledger.order(given)
             raise error
-        return _Intent(request, instrument, given)
+        return _Intent(request, instrument, given, self._info())
 
     def _plan(self, intent: _Intent) -> None:
         """From here on it has a place among what is under way.

@@ -122,7 +122,8 @@ class Parts:
         self.outcomes = Outcomes(self.context, bounds, self._indebted)
         ids = ClientIdMaker(trading.client_ids, context.clock.time_ns)
         self.entry = OrderEntry(
-            self.context, self.flights, ids, self.outcomes, self.check, self.known
+            *(self.context, self.flights, ids, self.outcomes, self.check, self.known),
+            info=lambda: self.info,
         )
         self.canceling = Canceling(self.context, self.flights, self.outcomes)
         self.amending = Amending(self.context, self.flights, self.outcomes, self.check_price)

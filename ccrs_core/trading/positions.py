@@ -291,6 +291,8 @@ class Positions:
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All fills until then are known: tell what they don't explain of figures from before."""
         for holding in list(self._holdings.values()):
+            if holding.market is Market.SPOT:
+                continue  # borrowed: what is traded of spot moves balances, and explains none
             tally = holding.tally
             begun, anchor_ns = tally.begun, tally.anchor_ns
             judged = tally.judge(before_ns)

@@ -21,6 +21,7 @@ from ccrs_core import (
     Options,
     OutcomeUnknown,
     RateLimited,
+    Request,
     Route,
     TransportError,
     TransportOptions,
@@ -112,6 +113,22 @@ async def test_without_an_answer_in_time_the_outcome_is_unknown_and_a_late_one_i
         assert len(at.late) == 1
         at.server.reply = at.server.well
         assert await at.outcome(Do("next")) == "done next"
+
+
+class Choosy(EntryToy):
+    """Lacks what it would name some things by on its socket."""
+
+    def enters(self, request: Request[Any]) -> bool:
+        return getattr(request, "what", "") != "unnamed"
+
+
+@scenario
+async def test_what_the_exchange_cant_name_on_its_socket_is_not_carried_there() -> None:
+    async with entering(exchange=Choosy()) as at:
+        assert at.line.carries(Do("a"))
+        assert not at.line.carries(Do("unnamed"))
+        assert isinstance(await at.outcome(Do("unnamed")), Unsupported)
+        assert at.server.got == []
 
 
 @pytest.mark.parametrize(

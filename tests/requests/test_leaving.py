@@ -49,6 +49,13 @@ class PlaceMany(Request[str]):
     count: int
 
 
+@attrs.frozen
+class PlaceOn(Request[str]):
+    """Places one where each instrument has a budget of its own."""
+
+    instrument: str
+
+
 class Trading(Orders):
     """Counts orders by account, cancels apart; a batch as its orders."""
 
@@ -62,6 +69,14 @@ class Trading(Orders):
             signed=True,
             pool=placing,
             pool_weight=lambda request: request.count,
+        ),
+        PlaceOn: attrs.evolve(
+            Orders.endpoints[Place],
+            signed=True,
+            pool=lambda request: Pool(
+                request.instrument, Budget(amount=2, seconds=1.0), per_account=True
+            ),
+            also=Pool("all", Budget(amount=3, seconds=1.0), per_account=True),
         ),
         Cancel: attrs.evolve(Orders.endpoints[Place], signed=True, pool=canceling, urgent=True),
     }
@@ -150,6 +165,22 @@ def test_a_batch_costs_what_its_orders_do() -> None:
         assert rest.clock.monotonic() - began < 0.1
         await requester.once(PlaceMany(2))
         assert rest.clock.monotonic() - began > 1.0
+
+    play(TAKEN, use=use)
+
+
+def test_what_an_account_may_do_in_all_counts_beside_what_it_may_of_each_instrument() -> None:
+    async def use(rest: Rest, requester: Requester) -> None:
+        began = rest.clock.monotonic()
+        for instrument in ("a", "a", "b"):
+            await requester.once(PlaceOn(instrument))
+        assert rest.clock.monotonic() - began < 0.1
+        await requester.once(PlaceOn("b"))  # of which one more may leave, but of all none
+        assert rest.clock.monotonic() - began > 1.0
+        began = rest.clock.monotonic()
+        await requester.once(PlaceOn("b"))
+        await requester.once(PlaceOn("b"))
+        assert rest.clock.monotonic() - began > 0.9
 
     play(TAKEN, use=use)
 

@@ -426,3 +426,20 @@ def test_an_order_whose_answer_is_lost_arrives_once_on_real_sockets(
         assert len(arrived) == 1
 
     run(main)
+
+
+def test_a_refusal_that_says_that_there_is_nothing_is_an_answer_where_it_is_declared() -> None:
+    class Denying(Orders):
+        endpoints: ClassVar[dict[type[Request[Any]], Endpoint[Any, Any]]] = {
+            **Orders.endpoints,
+            Look: attrs.evolve(Orders.endpoints[Look], denied=frozenset({"404"})),
+        }
+
+    def asked(*answers: HttpResponse) -> Rest:
+        rest = Rest(*answers)
+        rest.exchange = Denying()
+        return rest
+
+    assert told(asked(response(404)), Look()) is None
+    assert isinstance(told(asked(response(400)), Look()), ExchangeError)
+    assert isinstance(told(asked(response(404))), OutcomeUnknown)

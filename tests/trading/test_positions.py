@@ -509,3 +509,21 @@ def test_what_a_ledger_holds_survives_a_start_digit_for_digit() -> None:
     profit = book.ledger.profit("BTC/USDT")
     assert profit is not None
     assert profit.size == D("7441214.99014")
+
+
+def test_what_is_held_of_spot_on_margin_is_shown_and_no_fill_explains_it() -> None:
+    book = Book()
+    spot: dict[str, Any] = {"market": Market.SPOT, "native": "BTCUSDT"}
+    for at, size in ((10, "0.5"), (20, "0.2")):
+        book.take(
+            PositionReport(
+                size=D(size),
+                side=PositionSide.NET,
+                exchange_time_ns=at * SECOND,
+                received_time_ns=at * SECOND,
+                **spot,
+            )
+        )
+        judged(book, at + 200)
+    assert [held.size for held in book.ledger.positions()] == [D("0.2")]
+    assert not adjustments(book)

@@ -16,7 +16,7 @@ from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.exchange import Exchange, Route
 from ccrs_core.contract.rest import Answer, HttpRequest, HttpResponse, Request
 from ccrs_core.emulator import EmulatedExchange, Frame, HttpRefusal, Peer, PingAction
-from ccrs_core.errors import CcrsError
+from ccrs_core.errors import CcrsError, ExchangeError
 from ccrs_core.model.events import BookUpdate, MarketData
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
@@ -256,9 +256,11 @@ class Line:
                 answered_ns = response.date_ns or self.received_time_ns
                 name = self.exchange.name
                 check_retention(name, endpoint, request, cursor, answered_ns)
-            if error is not None:
+            answer: Answer[Any] = Answer(None)
+            if error is None:
+                answer = endpoint.decode(request, response, self.received_time_ns, cursor)
+            elif not isinstance(error, ExchangeError) or error.code not in endpoint.denied:
                 raise error
-            answer = endpoint.decode(request, response, self.received_time_ns, cursor)
             yield Page(asked, cursor, response, answer)
             pages.add(answer)
             if pages.complete:
