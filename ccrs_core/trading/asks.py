@@ -46,7 +46,13 @@ class Asks:
         self._open_line = line
         self._line: EntryLine | None = None
         self._via = via
-        if via == "websocket":
+
+    def start(self) -> None:
+        """Dial the socket for orders where that is the usual way.
+
+        :raises Unsupported: where the exchange, or its environment, has none.
+        """
+        if self._via == "websocket":
             self._socket()
 
     def exchange_ns(self) -> int:

@@ -161,6 +161,7 @@ class Parts:
 
     def start(self) -> None:
         """Listen, read the lists, and find out what became of what was under way."""
+        self._asks.start()
         self.upkeep.trouble("streams", "the streams aren't acknowledged yet")
         self.streams.start()
         self.spawn(self.upkeep.run())
