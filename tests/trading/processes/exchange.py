@@ -35,6 +35,7 @@ from ccrs_core.emulator import (
     account_of,
 )
 from ccrs_core.model.instruments import Market, Side
+import contextlib
 
 ACCOUNT, OTHER = "trader", "other"
 MARKETS = (Market.SPOT, Market.LINEAR)
@@ -136,38 +137,32 @@ class Floor:
             price=price,
             client_order_id=f"web{self._others:06d}" if mine else "",
         )
-        try:
+        with contextlib.suppress(Refused):
             self.desk.place(self.account if mine else self.other, asked)
-        except Refused:
-            pass
 
     def _end_one(self) -> None:
         """Another program cancels one of the account's orders."""
         found = self.account.open_orders()
         if found:
-            try:
+            with contextlib.suppress(Refused):
                 self.desk.cancel(self.account, self.random.choice(found).number)
-            except Refused:
-                pass
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 async def main(name: str, folder: str, seed: str, rate: str) -> None:
     floor = Floor(name, Path(folder), int(seed), float(rate))
     async with EmulatorServer(floor.venue) as server:
-        print(json.dumps({"url": server.url, "symbols": floor.symbols}), flush=True)
+        print(json.dumps({"url": server.url, "symbols": floor.symbols}), flush=True)  # noqa: T201
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             floor.venue.advance(time.time_ns())
-            print(json.dumps(floor.do(json.loads(line))), flush=True)
+            print(json.dumps(floor.do(json.loads(line))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

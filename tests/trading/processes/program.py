@@ -29,6 +29,7 @@ from ccrs_core import (
     limit,
     market,
 )
+import contextlib
 
 KEY = Credentials("traderKey", "traderSecret", "emulator")
 _AT_ONCE = 8
@@ -130,10 +131,8 @@ class Program:
             while True:
                 await free.acquire()
                 if self.random.random() < 0.02:
-                    try:
+                    with contextlib.suppress(CcrsError):
                         await self.look()
-                    except CcrsError:
-                        pass
                 group.create_task(one(self.act()))
                 await asyncio.sleep(self.random.choice([0.0, 0.0, 0.01, 0.05]))
 
