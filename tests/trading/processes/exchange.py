@@ -7,6 +7,7 @@ Orders come by its standard input, one JSON object a line; each is answered by a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pickle
@@ -35,7 +36,6 @@ from ccrs_core.emulator import (
     account_of,
 )
 from ccrs_core.model.instruments import Market, Side
-import contextlib
 
 ACCOUNT, OTHER = "trader", "other"
 MARKETS = (Market.SPOT, Market.LINEAR)

@@ -7,6 +7,7 @@ Started as ``python -m tests.trading.processes.program NAME URL FOLDER SEED VIA 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
@@ -29,7 +30,6 @@ from ccrs_core import (
     limit,
     market,
 )
-import contextlib
 
 KEY = Credentials("traderKey", "traderSecret", "emulator")
 _AT_ONCE = 8
