@@ -245,6 +245,8 @@ if TYPE_CHECKING:
     from ccrs_core.model.orders import OrderUpdate as OrderUpdate
     from ccrs_core.model.orders import Origin as Origin
     from ccrs_core.model.orders import Times as Times
+    from ccrs_core.model.reports import Act as Act
+    from ccrs_core.model.reports import ConfirmationReport as ConfirmationReport
     from ccrs_core.model.reports import EarlyFillReport as EarlyFillReport
     from ccrs_core.model.reports import FeeIn as FeeIn
     from ccrs_core.model.reports import FillReport as FillReport
@@ -386,8 +388,8 @@ _HOME = {
             "EarlyFill Fill FillKind Liquidity Order OrderState OrderUpdate Origin Times"
         ),
         "model.reports": (
-            "EarlyFillReport FeeIn FillReport IncomeReport MarginCallReport OrderReport "
-            "PositionReport Report StrangeReport"
+            "Act ConfirmationReport EarlyFillReport FeeIn FillReport IncomeReport MarginCallReport "
+            "OrderReport PositionReport Report StrangeReport"
         ),
         "model.histories": "HistoryPage Series",
         "model.instruments": (

@@ -122,6 +122,10 @@ class Trading:
     """Orders that a batch may have."""
     by_socket: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
     """Requests that can go over the socket of ``Exchange.entry_route``."""
+    confirms: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
+    """Those of ``AmendOrder`` and ``CancelOrder`` whose answer says only that they were received:
+    the stream of orders says what came of each, as a ``ConfirmationReport``. Batches of them
+    count alike. Calls wait for that."""
     cancels_both: frozenset[Market] = frozenset()
     """Markets in which one ``CancelAll`` cancels orders of both kinds; elsewhere those that wait
     for a trigger are asked for by themselves (``conditional``)."""

@@ -85,6 +85,9 @@ class AmendOrder(_OfOne[Placed]):
     stop_loss: Exit | None = None
     conditional: bool = False
     """Whether it waits for a trigger."""
+    request_id: str = ""
+    """An id of this amendment alone, in the grammar of client order ids, to be sent along where
+    ``Trading.confirms`` has amendments: by it their confirmation is found. Else empty."""
 
 
 @attrs.frozen(kw_only=True)

@@ -185,6 +185,36 @@ class StrangeReport:
     native_fields: Mapping[str, str] = attrs.field(factory=dict)
 
 
+class Act(enum.StrEnum):
+    """What was asked of an open order."""
+
+    AMEND = "amend"
+    CANCEL = "cancel"
+
+
+@attrs.frozen(kw_only=True)
+class ConfirmationReport:
+    """What came of an amendment or a cancel of which the answer said only that it was received
+    (``Trading.confirms``). What the same row says of the order is an :class:`OrderReport` beside
+    it, before it."""
+
+    act: Act
+    market: Market
+    native: str
+    exchange_order_id: str
+    client_order_id: str
+    request_id: str = ""
+    """Of an amendment: the ``AmendOrder.request_id`` with which it was sent; another one's, or an
+    empty one, is of another program and settles nothing here."""
+    done: bool
+    """Whether it took effect; else ``code``, ``text`` and ``reason`` say why not."""
+    code: str = ""
+    text: str = ""
+    reason: EndReason | None = None
+    exchange_time_ns: int | None
+    received_time_ns: int
+
+
 Report = (
     OrderReport
     | FillReport
@@ -193,6 +223,7 @@ Report = (
     | IncomeReport
     | MarginCallReport
     | StrangeReport
+    | ConfirmationReport
     | Balance
 )
 """What streams and answers tell of an account."""

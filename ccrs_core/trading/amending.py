@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Literal
 
-from ccrs_core.contract.trading_requests import AmendOrder, Placed
+from ccrs_core.contract.trading_requests import AmendOrder, Done, Placed
 from ccrs_core.errors import (
     CcrsError,
+    EndReason,
     NotSent,
     OrderEnded,
     OrderNotFound,
@@ -22,7 +24,10 @@ from ccrs_core.errors import (
 )
 from ccrs_core.model.instruments import Instrument, Side
 from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.model.reports import Act
 from ccrs_core.trading.checks import Amendment, check_amendment
+from ccrs_core.trading.client_ids import ClientIdMaker
+from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
 from ccrs_core.trading.lookup import look_up
@@ -45,11 +50,15 @@ class Amending:
         context: AccountContext,
         flights: Flights,
         watcher: Watcher,
+        confirmations: Confirmations,
+        ids: ClientIdMaker,
         check_price: CheckPrice,
     ) -> None:
         self._context = context
         self._flights = flights
         self._watcher = watcher
+        self._confirmations = confirmations
+        self._ids = ids
         self._check_price = check_price
 
     async def amend(
@@ -85,63 +94,117 @@ class Amending:
     async def _amend(
         self, key: str, changes: Amendment, how: How, flight: Flight, sending: Sending[Order]
     ) -> Order:
-        context = self._context
         try:
             sending.check()
             if flight.placing is not None:
                 await flight.placing.finished()
             async with flight.turn:
-                order = context.order(key)
-                instrument = await context.instruments.find(order.symbol)
-                check_amendment(order, changes, instrument, context.trading)
-                await self._check_price(order.side, changes.price, instrument)
+                request = await self._request(key, changes)
                 sending.check()
-                request = AmendOrder(
-                    instrument=instrument,
-                    exchange_order_id=order.exchange_order_id,
-                    client_order_id=order.client_order_id,
-                    price=changes.price,
-                    size=changes.size,
-                    volatility=changes.volatility,
-                    trigger=changes.trigger,
-                    take_profit=changes.take_profit,
-                    stop_loss=changes.stop_loss,
-                    conditional=order.state is OrderState.WAITING,
-                )
-                try:
-                    done, _ = await context.asks.once(
-                        request,
-                        via=how.via,
-                        patience=how.patience,
-                        send_before=how.send_before,
-                        on_sent=lambda ns: sending.sent(context.clock.monotonic()),
-                    )
-                except CcrsError as error:
-                    return await self._failed(key, changes, error, sending.left_at)
-                return await self._taken(key, changes, done, sending.left_at)
+                with self._expecting(request) as expected:
+                    outcome = await self._asked(request, how, sending)
+                    return await self._settled(key, changes, outcome, expected, sending.left_at)
         finally:
             flight.amends.remove(sending)
             self._flights.landed(key)
 
-    async def _taken(
-        self, key: str, changes: Amendment, done: Placed | None, since: float
+    async def _request(self, key: str, changes: Amendment) -> AmendOrder:
+        """What is to be sent.
+
+        :raises CcrsError: where it can't be.
+        """
+        context = self._context
+        order = context.order(key)
+        instrument = await context.instruments.find(order.symbol)
+        check_amendment(order, changes, instrument, context.trading)
+        await self._check_price(order.side, changes.price, instrument)
+        confirmed = AmendOrder in context.trading.confirms
+        return AmendOrder(
+            instrument=instrument,
+            exchange_order_id=order.exchange_order_id,
+            client_order_id=order.client_order_id,
+            price=changes.price,
+            size=changes.size,
+            volatility=changes.volatility,
+            trigger=changes.trigger,
+            take_profit=changes.take_profit,
+            stop_loss=changes.stop_loss,
+            conditional=order.state is OrderState.WAITING,
+            request_id=self._ids.make() if confirmed else "",
+        )
+
+    def _expecting(self, request: AmendOrder) -> AbstractContextManager[Expected | None]:
+        """Until its end the confirmation of an amendment is listened for, where there is to be
+        one."""
+        if not request.request_id:
+            return contextlib.nullcontext()
+        return self._confirmations.expecting(Act.AMEND, (), request.request_id)
+
+    async def _asked(self, request: AmendOrder, how: How, sending: Sending[Order]) -> Done:
+        context = self._context
+        try:
+            done, _ = await context.asks.once(
+                request,
+                via=how.via,
+                patience=how.patience,
+                send_before=how.send_before,
+                on_sent=lambda ns: sending.sent(context.clock.monotonic()),
+            )
+        except CcrsError as error:
+            return error
+        return done
+
+    # --- outcomes ---
+
+    async def _settled(
+        self, key: str, changes: Amendment, outcome: Done, expected: Expected | None, since: float
     ) -> Order:
+        """What an amendment has come to, once the exchange has answered it, or nobody has."""
+        if isinstance(outcome, Placed) and outcome.report is not None:
+            await self._context.take([outcome.report])
+        if expected is not None and isinstance(outcome, Placed | OutcomeUnknown):
+            outcome = await self._confirmed(key, changes, outcome, expected)
+        if isinstance(outcome, Placed | SettingUnchanged):
+            owed = isinstance(outcome, Placed)
+            return self._taken(key, changes, since if owed else None)
+        return await self._failed(key, outcome)
+
+    async def _confirmed(
+        self, key: str, changes: Amendment, outcome: Done, expected: Expected
+    ) -> Done:
+        """What the stream says of it, or the order as it is shown."""
+        for seconds in WAITS:
+            if await expected.within(seconds):
+                said = expected.told.result()
+                assert said is not None
+                if said.done:
+                    return Placed(exchange_order_id=said.exchange_order_id)
+                return OrderRejected(said.code, said.text, said.reason or EndReason.OTHER)
+            with contextlib.suppress(CcrsError):  # then it is asked for again, or unknown
+                await look_up(self._context, self._context.order(key))
+            order = self._context.order(key)
+            if order.state.final:
+                break
+            if shows(order, changes):
+                return Placed(exchange_order_id=order.exchange_order_id)
+        if isinstance(outcome, Placed):
+            text = "it was acknowledged, and nothing says whether it took effect"
+            return OutcomeUnknown("", text)
+        return outcome
+
+    def _taken(self, key: str, changes: Amendment, since: float | None) -> Order:
         context = self._context
         context.note(context.ledger.amended(key, context.now_ns, **asked_of(changes)))
-        if done is not None and done.report is not None:
-            await context.take([done.report])
         order = context.order(key)
         if order.state.final:
             raise OrderEnded(f"it ended by that, or before: {order}", order)
-        if done is not None:
+        if since is not None:
             self._watcher.owes(key, since)
         return order
 
-    async def _failed(self, key: str, changes: Amendment, error: CcrsError, since: float) -> Order:
-        """What an amendment that failed has come to."""
+    async def _failed(self, key: str, error: CcrsError) -> Order:
+        """:raises CcrsError: what an amendment that failed has come to."""
         context = self._context
-        if isinstance(error, SettingUnchanged):
-            return await self._taken(key, changes, None, since)
         if isinstance(error, RateLimited) and not error.code:
             refused = NotSent(f"the budget lets none leave: {error.text}")
             raise with_order(refused, context.order(key)) from error
@@ -167,6 +230,13 @@ class Amending:
                 return error
 
         return list(await asyncio.gather(*(one(order, each) for order, each in amendments)))
+
+
+def shows(order: Order, changes: Amendment) -> bool:
+    """Whether an order is seen to be as an amendment would have it. (Exits attached to it, and its
+    volatility, aren't seen.)"""
+    asked = asked_of(changes)
+    return all(getattr(order, name, None) == value for name, value in asked.items())
 
 
 def asked_of(changes: Amendment) -> dict[str, object]:

@@ -5,8 +5,10 @@ withdrawn."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 import attrs
 
@@ -14,6 +16,7 @@ from ccrs_core.contract.trading_requests import CancelOrder, CancelOrders, Done,
 from ccrs_core.errors import (
     AuthError,
     CcrsError,
+    EndReason,
     ExchangeError,
     InvalidRequest,
     NotSent,
@@ -26,6 +29,8 @@ from ccrs_core.errors import (
 )
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.model.reports import Act
+from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
 from ccrs_core.trading.lookup import look_up
@@ -65,10 +70,17 @@ class CancelOutcome:
 class Canceling:
     """Cancels orders of one account."""
 
-    def __init__(self, context: AccountContext, flights: Flights, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        context: AccountContext,
+        flights: Flights,
+        watcher: Watcher,
+        confirmations: Confirmations,
+    ) -> None:
         self._context = context
         self._flights = flights
         self._watcher = watcher
+        self._confirmations = confirmations
 
     async def cancel(self, order: Order, how: How) -> CancelOutcome:
         """Cancel an order.
@@ -130,14 +142,15 @@ class Canceling:
             error: CcrsError
             try:
                 sending.check()
-                done, _ = await context.asks.once(
-                    self._request(order, instrument),
-                    via=how.via,
-                    patience=how.patience,
-                    send_before=how.send_before,
-                    on_sent=lambda ns: sending.sent(context.clock.monotonic()),
-                )
-                return await self.taken(key, done, sending.left_at)
+                with self._expecting(order) as expected:
+                    done, _ = await context.asks.once(
+                        self._request(order, instrument),
+                        via=how.via,
+                        patience=how.patience,
+                        send_before=how.send_before,
+                        on_sent=lambda ns: sending.sent(context.clock.monotonic()),
+                    )
+                    return await self._taken(key, done, sending.left_at, expected)
             except CcrsError as failure:
                 error = failure
             finished = await self._after(key, error, answered, flight)
@@ -166,11 +179,28 @@ class Canceling:
             native=order.native,
         )
 
-    async def taken(self, key: str, done: Placed, since: float) -> CancelOutcome:
-        """The exchange has taken a cancel that left at a time (monotonic seconds)."""
+    def _expecting(self, order: Order) -> AbstractContextManager[Expected | None]:
+        """Until its end the confirmation of a cancel is listened for, where there is to be one."""
+        if CancelOrder not in self._context.trading.confirms:
+            return contextlib.nullcontext()
+        ids = order.client_order_id, order.exchange_order_id
+        return self._confirmations.expecting(Act.CANCEL, ids)
+
+    async def _taken(
+        self, key: str, done: Placed, since: float, expected: Expected | None
+    ) -> CancelOutcome:
+        """The exchange has taken a cancel that left at a time (monotonic seconds).
+
+        :raises OrderRejected: where its stream says that it came to nothing.
+        """
         context = self._context
         if done.report is not None:
             await context.take([done.report])
+        if expected is not None and not context.order(key).state.final:
+            await expected.within(WAITS[0])
+            said = expected.told.result() if expected.told.done() else None
+            if said is not None and not said.done:
+                raise OrderRejected(said.code, said.text, said.reason or EndReason.OTHER)
         order = context.order(key)
         if not order.state.final:
             self._watcher.owes(key, since)
@@ -259,24 +289,29 @@ class Canceling:
         """Cancel some of one market: what a batch leaves open goes one by one."""
         done: Sequence[Done | None] = [None] * len(orders)
         since = self._context.clock.monotonic()
-        if len(orders) > 1:
-            sending: Sending[Sequence[Done | None]] = Sending()
-            try:
-                done = await sending.run(self._batch(orders, how, sending), self._context.spawn)
-            except NotSent as error:
-                return [error for _ in orders]
+        with contextlib.ExitStack() as stack:
+            expected = [stack.enter_context(self._expecting(order)) for order in orders]
+            if len(orders) > 1:
+                sending: Sending[Sequence[Done | None]] = Sending()
+                try:
+                    done = await sending.run(self._batch(orders, how, sending), self._context.spawn)
+                except NotSent as error:
+                    return [error for _ in orders]
 
-        async def one(order: Order, outcome: Done | None) -> CancelOutcome | CcrsError:
-            key = self._context.key(order)
-            try:
-                if isinstance(outcome, Placed):
-                    return await self.taken(key, outcome, since)
-                return await self.cancel(self._context.order(key), how)
-            except CcrsError as error:
-                return error
+            async def one(
+                order: Order, outcome: Done | None, expected: Expected | None
+            ) -> CancelOutcome | CcrsError:
+                key = self._context.key(order)
+                try:
+                    if isinstance(outcome, Placed):
+                        with contextlib.suppress(OrderRejected):  # it is sent again, by itself
+                            return await self._taken(key, outcome, since, expected)
+                    return await self.cancel(self._context.order(key), how)
+                except CcrsError as error:
+                    return error
 
-        pairs = zip(orders, done, strict=True)
-        return list(await asyncio.gather(*(one(order, outcome) for order, outcome in pairs)))
+            each = zip(orders, done, expected, strict=True)
+            return list(await asyncio.gather(*(one(*of) for of in each)))
 
     async def _batch(
         self, orders: Sequence[Order], how: How, sending: Sending[Sequence[Done | None]]

@@ -20,7 +20,7 @@ from ccrs_core.model.events import Gap, Reason, Resumed, Stale
 from ccrs_core.model.instruments import Instrument, Side
 from ccrs_core.model.order_requests import OrderRequest
 from ccrs_core.model.orders import EarlyFill, Order, OrderUpdate, Times
-from ccrs_core.model.reports import Report
+from ccrs_core.model.reports import ConfirmationReport, Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.requests.requester import Requester
@@ -29,6 +29,7 @@ from ccrs_core.trading.asks import Asks
 from ccrs_core.trading.canceling import Canceling
 from ccrs_core.trading.checks import check_band, check_order
 from ccrs_core.trading.client_ids import ClientIdMaker
+from ccrs_core.trading.confirmations import Confirmations
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.hub import Hub
@@ -118,6 +119,7 @@ class Parts:
             spawn=self.spawn,
         )
         self.flights = Flights()
+        self.confirmations = Confirmations()
         bounds = Bounds(proved=trading.absence.proved_after, presumed=settings.presume_absent_after)
         self.outcomes = Outcomes(self.context, bounds, self._indebted)
         ids = ClientIdMaker(trading.client_ids, context.clock.time_ns)
@@ -125,8 +127,11 @@ class Parts:
             *(self.context, self.flights, ids, self.outcomes, self.check, self.known),
             info=lambda: self.info,
         )
-        self.canceling = Canceling(self.context, self.flights, self.outcomes)
-        self.amending = Amending(self.context, self.flights, self.outcomes, self.check_price)
+        self.canceling = Canceling(self.context, self.flights, self.outcomes, self.confirmations)
+        self.amending = Amending(
+            *(self.context, self.flights, self.outcomes, self.confirmations),
+            *(ids, self.check_price),
+        )
         self.reconciler = Reconciler(
             self.context, trading.features, natives.find, self._lost, self._wallet
         )
@@ -246,10 +251,12 @@ class Parts:
     def brought(self, reports: Sequence[Report]) -> None:
         """See :class:`~ccrs_core.trading.private_stream.Listener`."""
         self.outcomes.heard(reports)
+        facts = [each for each in reports if not isinstance(each, ConfirmationReport)]
         if self._held is not None:
-            self._held += reports
-        else:
-            self.taking.push(reports)
+            self._held += facts
+        elif facts:
+            self.taking.push(facts)
+        self.confirmations.heard(reports)
 
     async def _read(self) -> Reconciliation:
         """Read the lists; what streams bring meanwhile comes after what happened before."""

@@ -71,6 +71,9 @@ class DeskServer(ToyServer):
         self.band = ("50", "200")
         self.wall_ns: Callable[[], int] = lambda: 0
         self.next_id = 0
+        self.confirm: Callable[[str, dict[str, Any]], float | None] = lambda act, asked: None
+        """After how many seconds an acknowledged amendment or cancel is done, or, below zero, after
+        how many it comes to nothing, and is told so; None: at once, and nothing says so."""
         self.entitled = True
         self.protected_at = float("inf")
 
@@ -195,19 +198,49 @@ class DeskServer(ToyServer):
         order = self.find(key, asked["id"]) or self.find(key, asked["link"])
         if order is None or not order.open:
             return {"code": "not_found"}
-        for name in ("price", "size"):
-            if asked.get(name) is not None:
-                order.row[name] = asked[name]
-        order.row["at"] = self.wall_ns()
-        self.tell(key, "orders", dict(order.row))
+
+        def done() -> None:
+            for name in ("price", "size"):
+                if asked.get(name) is not None:
+                    order.row[name] = asked[name]
+
+        self._confirmed("amend", key, asked, order, done)
         return {"id": order.row["id"], "link": order.row["link"]}
 
     def cancel(self, key: str, asked: dict[str, Any]) -> dict[str, Any]:
         order = self.find(key, asked["id"]) or self.find(key, asked["link"])
         if order is None or not order.open:
             return {"code": "not_found"}
-        self.end(key, order.row["id"], reason="by_user")
+
+        def done() -> None:
+            order.row |= {"state": "canceled", "reason": "by_user"}
+
+        self._confirmed("cancel", key, asked, order, done)
         return {"id": order.row["id"], "link": order.row["link"]}
+
+    def _confirmed(
+        self,
+        act: str,
+        key: str,
+        asked: dict[str, Any],
+        order: ToyOrder,
+        done: Callable[[], None],
+    ) -> None:
+        """Do it, now or later, and tell that."""
+        after = self.confirm(act, asked)
+
+        def settle() -> None:
+            works = (after is None or after >= 0) and order.open
+            if works:
+                done()
+                order.row["at"] = self.wall_ns()
+            said = {"act": act, "request": asked.get("request", ""), "done": works}
+            self.tell(key, "orders", order.row | ({} if after is None else {"confirms": said}))
+
+        if after:
+            asyncio.get_running_loop().call_later(abs(after), settle)
+        else:
+            settle()
 
     # --- requests ---
 

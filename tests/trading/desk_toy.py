@@ -12,6 +12,7 @@ import orjson
 
 from ccrs_core import (
     AccountInfo,
+    Act,
     AuthError,
     Balance,
     Budget,
@@ -19,6 +20,7 @@ from ccrs_core import (
     Channel,
     ClockRefused,
     Codec,
+    ConfirmationReport,
     DecodeError,
     Endpoint,
     ExchangeUnavailable,
@@ -148,6 +150,28 @@ def order_report(row: dict[str, Any], now_ns: int) -> OrderReport:
     )
 
 
+def confirmation(row: dict[str, Any], now_ns: int) -> ConfirmationReport:
+    said = row["confirms"]
+    return ConfirmationReport(
+        act=Act(said["act"]),
+        market=Market(row["market"]),
+        native=row["native"],
+        exchange_order_id=row["id"],
+        client_order_id=row["link"],
+        request_id=said["request"],
+        done=said["done"],
+        code="" if said["done"] else "late",
+        text="" if said["done"] else "it came to nothing",
+        exchange_time_ns=_when(row),
+        received_time_ns=now_ns,
+    )
+
+
+def order_reports(row: dict[str, Any], now_ns: int) -> list[Report]:
+    found: list[Report] = [order_report(row, now_ns)]
+    return [*found, confirmation(row, now_ns)] if "confirms" in row else found
+
+
 def fill_report(row: dict[str, Any], now_ns: int) -> FillReport:
     return FillReport(
         market=Market(row["market"]),
@@ -220,14 +244,15 @@ class DeskCodec(ToyCodec):
             return super()._read(message, now_ns)
         if topic not in self.known:
             return Unrecognised(str(topic))
-        readers: dict[str, Callable[[dict[str, Any]], Report]] = {
-            "orders": lambda row: order_report(row, now_ns),
-            "fills": lambda row: fill_report(row, now_ns),
-            "positions": lambda row: position_report(row, now_ns),
-            "balances": lambda row: balance(row, self._account, now_ns),
+        readers: dict[str, Callable[[dict[str, Any]], list[Report]]] = {
+            "orders": lambda row: order_reports(row, now_ns),
+            "fills": lambda row: [fill_report(row, now_ns)],
+            "positions": lambda row: [position_report(row, now_ns)],
+            "balances": lambda row: [balance(row, self._account, now_ns)],
         }
         try:
-            return account_data(topic, [readers[topic](row) for row in message["rows"]])
+            found = [each for row in message["rows"] for each in readers[topic](row)]
+            return account_data(topic, found)
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise DecodeError(repr(error), topics=(topic,)) from error
 
@@ -259,6 +284,7 @@ def _item(request: PlaceOrder | AmendOrder | CancelOrder) -> dict[str, Any]:
     if isinstance(request, AmendOrder):
         found["price"] = None if request.price is None else f"{request.price:f}"
         found["size"] = None if request.size is None else f"{request.size:f}"
+        found["request"] = request.request_id
     return found
 
 
