@@ -75,6 +75,7 @@ WAITING = {
     "trading.account_orders",
     "trading.amending",
     "trading.canceling",
+    "trading.confirmations",
     "trading.context",
     "trading.dead_man",
     "trading.delivery",
