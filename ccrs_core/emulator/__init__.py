@@ -81,7 +81,7 @@ if TYPE_CHECKING:
         TradingAccount,
     )
     from ccrs_core.emulator.trading.clearing import index_price, mark_price
-    from ccrs_core.emulator.trading.conduct import Conduct, Fee, FeeCase, Lag, usual_fee
+    from ccrs_core.emulator.trading.conduct import Conduct, Fee, FeeCase, Lag, RiskTier, usual_fee
     from ccrs_core.emulator.trading.desk import Desk
     from ccrs_core.emulator.trading.happenings import (
         BalanceChanged,
@@ -193,6 +193,7 @@ _HOMES = {
         "Fee",
         "FeeCase",
         "Lag",
+        "RiskTier",
         "usual_fee",
     ),
     "trading.desk": ("Desk",),
@@ -358,6 +359,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "DeskBalance",
     "MoneyRow",
     "MoneyKind",
+    "RiskTier",
     "RowPage",
     "Standing",
     "AssetStanding",

@@ -243,8 +243,12 @@ class Trading(RuleBasedStateMachine):
                     margin[listing.settle or ""] += order.locked
                 assert order.locked >= 0
             for asset, balance in account.wallet.assets.items():
-                assert balance.locked == locked[asset], asset
-                assert balance.order_margin == margin[asset], asset
+                # Those of amendments that aren't carried out yet besides.
+                more = account.reserved.get(asset, Decimal(0))
+                assert balance.locked >= locked[asset], asset
+                assert balance.order_margin >= margin[asset], asset
+                held = locked[asset] + margin[asset] + more
+                assert balance.locked + balance.order_margin == held, asset
 
     @invariant()
     def the_engine_has_the_orders_that_rest(self) -> None:

@@ -86,6 +86,8 @@ class TradingAccount:
         """By category, or by listing."""
         self.settings: dict[str, Any] = {}
         """The dialect's own."""
+        self.reserved: dict[str, Decimal] = {}
+        """What amendments that aren't carried out yet lay hold of, by asset."""
         self.warned = False
 
     def remember(self, client_order_id: str, number: int) -> None:

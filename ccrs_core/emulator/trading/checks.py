@@ -20,6 +20,8 @@ from ccrs_core.emulator.trading.orders import (
     Refused,
     Stage,
 )
+from ccrs_core.emulator.trading.positions import value_of
+from ccrs_core.emulator.trading.tiers import leverage_for
 from ccrs_core.emulator.trading.triggers import reached
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import InstrumentStatus, Market, Side
@@ -49,7 +51,8 @@ class Checks:
         self._sides(account, asked)
         self._rules(market, asked)
         self._caps(account, asked)
-        if asked.trigger is not None and reached(market, asked.trigger):
+        begun = asked.trigger is not None and asked.activates_at is None
+        if begun and asked.trigger is not None and reached(market, asked.trigger):
             raise Refused(Refusal.TRIGGER_PASSED)
         self._exits(market, asked)
         opens = self._opens(account, asked)
@@ -69,6 +72,10 @@ class Checks:
             **more,
         )
         self._affords(account, order, ZERO)
+        self._within_tiers(account, order)
+        if asked.closing and asked.size is None:
+            held = self._floor.clearing.position(account, listing, asked.position_side)
+            more["reduced_to"] = abs(held.size)
         return more
 
     def amendment(self, account: TradingAccount, order: DeskOrder, asked: NewOrder) -> None:
@@ -85,11 +92,14 @@ class Checks:
         market = self._floor.venue.market(order.listing)
         self._rules(market, asked)
         trigger = asked.trigger
-        if trigger is not None and trigger != order.asked.trigger and reached(market, trigger):
+        begun = trigger != order.asked.trigger and asked.activates_at is None
+        if trigger is not None and begun and reached(market, trigger):
             raise Refused(Refusal.TRIGGER_PASSED, order=order)
         if (asked.take_profit, asked.stop_loss) != (order.asked.take_profit, order.asked.stop_loss):
             self._exits(market, asked)
-        self._affords(account, attrs.evolve(order, asked=asked, reduced_to=None), order.locked)
+        after = attrs.evolve(order, asked=asked, reduced_to=None)
+        self._affords(account, after, order.locked)
+        self._within_tiers(account, after)
 
     # --- one thing each ---
 
@@ -139,6 +149,11 @@ class Checks:
 
     def _caps(self, account: TradingAccount, asked: NewOrder) -> None:
         conduct, listing = self._floor.conduct, asked.listing
+        if conduct.cap is not None:
+            why = conduct.cap(asked, account.open_orders())
+            if why is not None:
+                raise Refused(why)
+            return
         waiting = account.waiting(listing)
         if asked.trigger is not None:
             if waiting >= conduct.most_waiting(listing):
@@ -165,7 +180,7 @@ class Checks:
             (
                 order.remaining
                 for order in account.open_orders(asked.listing)
-                if order.side is asked.side and not order.opens
+                if order.side is asked.side and not order.opens and order.stage is not Stage.WAITING
             ),
             ZERO,
         )
@@ -192,6 +207,32 @@ class Checks:
         cost += market.rules.price.value(ticks) * market.rules.size.value(left)
         free = self._floor.margins.of_asset(account, asked.listing.quote).free
         return max(cost, min(free, cost * _MARGIN_FOR_MARKET))
+
+    def _within_tiers(self, account: TradingAccount, order: DeskOrder) -> None:
+        """What an order, and others like it, could make of the position must suit its leverage."""
+        listing, asked = order.listing, order.asked
+        contract = listing.market in (Market.LINEAR, Market.INVERSE)
+        if not contract or not order.opens or asked.trigger is not None:
+            return
+        clearing, sign = self._floor.clearing, 1 if order.side is Side.BUY else -1
+        held = clearing.position(account, listing, asked.position_side).size * sign
+        others = sum(
+            (
+                each.remaining
+                for each in account.open_orders(listing)
+                if each.side is order.side
+                and each.opens
+                and each.number != order.number
+                and each.asked.position_side is asked.position_side
+                and each.stage is not Stage.WAITING
+            ),
+            ZERO,
+        )
+        price = order.price or order.last_price
+        value = value_of(listing, max(held, ZERO) + others + order.remaining, price)
+        most = leverage_for(self._floor.conduct, listing, value)
+        if clearing.leverage(account, listing, asked.position_side) > most:
+            raise Refused(Refusal.RISK_LIMIT, f"{most:f}")
 
     def _affords(self, account: TradingAccount, order: DeskOrder, locked: Decimal) -> None:
         clearing, margins = self._floor.clearing, self._floor.margins

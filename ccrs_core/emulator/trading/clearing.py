@@ -6,6 +6,7 @@ position changes hands, written on the money tape.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -28,7 +29,7 @@ from ccrs_core.emulator.trading.happenings import (
 )
 from ccrs_core.emulator.trading.histories import Histories
 from ccrs_core.emulator.trading.money_tape import CROWD, HOUSE, MoneyTape, Party, Traded
-from ccrs_core.emulator.trading.orders import ZERO, DeskOrder, Stage
+from ccrs_core.emulator.trading.orders import ZERO, DeskOrder, NewOrder, Stage
 from ccrs_core.emulator.trading.positions import Passage, quotient, traded, value_of
 from ccrs_core.model.accounts import MarginMode
 from ccrs_core.model.instruments import Market, Side
@@ -102,6 +103,23 @@ class Clearing:
             self._bulletin.balance(account.wallet.move(asset, locked=more))
         else:
             self._bulletin.balance(account.wallet.move(asset, order_margin=more))
+
+    def reserve(
+        self, account: TradingAccount, order: DeskOrder, asked: NewOrder
+    ) -> Callable[[], None]:
+        """Lock what an order needs more once it is as ``asked``, until the amendment is carried
+        out: returns what is to be called then."""
+        leverage = self.leverage(account, order.listing, asked.position_side)
+        after = attrs.evolve(order, asked=asked, reduced_to=None)
+        more = max(lock_of(after, leverage) - order.locked, ZERO)
+        asset = locked_asset(order)
+
+        def hold(amount: Decimal) -> None:
+            self._lock(account, order, amount)
+            account.reserved[asset] = account.reserved.get(asset, ZERO) + amount
+
+        hold(more)
+        return lambda: hold(-more)
 
     # --- settings that trades depend on ---
 
@@ -200,9 +218,23 @@ class Clearing:
         if account is not None:
             self.changed[account.name, listing.key] = None
             order = account.orders.get(dealer.order) if dealer.order is not None else None
+            passage, entry_fee = None, ZERO
+            if listing.market is not Market.SPOT:
+                held = self.position(account, listing, dealer.position_side)
+                passage = traded(held, size if side is Side.BUY else -size, price, value)
+                if passage.closed:
+                    entry_fee = quotient(held.entry_fees * passage.closed, abs(held.size))
             if order is not None:
-                order = self._fill_order(account, order, size, value, fee)
-            self._book(market, account, order, dealer, side, price, size, value, fee, rate, kind)
+                made = ZERO
+                if passage is not None and passage.closed:
+                    leaving = quotient(fee.amount * passage.closed, size)
+                    made = passage.profit - leaving - entry_fee
+                order = self._fill_order(account, order, size, value, fee, made)
+            self._book(
+                *(market, account, order, dealer, side, price, size, value, fee, rate, kind),
+                passage,
+                entry_fee,
+            )
         return Party(
             account=CROWD if account is None else account.name,
             order=dealer.order,
@@ -214,7 +246,13 @@ class Clearing:
         )
 
     def _fill_order(
-        self, account: TradingAccount, order: DeskOrder, size: Decimal, value: Decimal, fee: Fee
+        self,
+        account: TradingAccount,
+        order: DeskOrder,
+        size: Decimal,
+        value: Decimal,
+        fee: Fee,
+        made: Decimal,
     ) -> DeskOrder:
         fees = {**order.fees, fee.asset: order.fees.get(fee.asset, ZERO) + fee.amount}
         filled = order.filled + size
@@ -226,6 +264,7 @@ class Clearing:
             filled=filled,
             value=order.value + value,
             fees=fees,
+            closed_profit=order.closed_profit + made,
         )
 
     def _book(
@@ -241,18 +280,17 @@ class Clearing:
         fee: Fee,
         rate: Decimal,
         kind: FillKind,
+        passage: Passage | None,
+        entry_fee: Decimal,
     ) -> None:
         listing = market.listing
         sign = 1 if side is Side.BUY else -1
         cash: dict[str, Decimal] = {}
-        passage: Passage | None = None
-        if listing.market is Market.SPOT:
+        if passage is None:
             cash[listing.base] = sign * size
             cash[listing.quote] = -sign * value
         else:
             assert listing.settle is not None
-            held = self.position(account, listing, dealer.position_side)
-            passage = traded(held, sign * size, price, value)
             by_cash = listing.market is Market.OPTION
             cash[listing.settle] = -sign * value if by_cash else passage.profit
         fill = None
@@ -275,6 +313,7 @@ class Clearing:
                 sequence=market.sequence,
                 closed=ZERO if passage is None else passage.closed,
                 profit=ZERO if passage is None else passage.profit,
+                entry_fee=entry_fee,
                 mark_price=mark_price(market),
                 index_price=index_price(market),
             )
@@ -282,7 +321,8 @@ class Clearing:
             self._bulletin.add(Filled, fill)
         after_size = ZERO
         if passage is not None:
-            after = self._settled(market, held, passage, fee.amount)
+            held = self.position(account, listing, dealer.position_side)
+            after = self._settled(market, held, passage, size, fee.amount, entry_fee)
             after_size = after.size
             self.hold(account, after)
         cash.setdefault(fee.asset, ZERO)
@@ -303,7 +343,13 @@ class Clearing:
             )
 
     def _settled(
-        self, market: SimulatedMarket, before: DeskPosition, passage: Passage, fee: Decimal
+        self,
+        market: SimulatedMarket,
+        before: DeskPosition,
+        passage: Passage,
+        size: Decimal,
+        fee: Decimal,
+        entry_fee: Decimal,
     ) -> DeskPosition:
         """The position after a trade, with its margin, what was realised, its times."""
         now_ns, after = self._bulletin.now_ns, passage.position
@@ -317,9 +363,11 @@ class Clearing:
                 margin = kept + quotient(grown, after.leverage)
             else:
                 margin = quotient(kept * abs(after.size), abs(before.size))
+        opening = quotient(fee * (size - passage.closed), size)
         return attrs.evolve(
             after,
             isolated_margin=margin,
+            entry_fees=(before.entry_fees - entry_fee if before.size else ZERO) + opening,
             realised=realised if not before.size else before.realised + realised,
             realised_ever=before.realised_ever + realised,
             created_ns=now_ns if not before.size else before.created_ns,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import attrs
 
 from ccrs_core.emulator.listing import Listing
+from ccrs_core.emulator.trading.orders import DeskOrder, NewOrder, Refusal
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 
@@ -57,6 +58,19 @@ def usual_fee(case: FeeCase) -> Fee:
     return Fee(listing.settle, case.value * rate)
 
 
+@attrs.frozen(kw_only=True)
+class RiskTier:
+    """A step of position sizes: the larger a position, the less leverage it may have, and the more
+    margin it must keep."""
+
+    most_value: Decimal
+    """Up to which value of a position, in quote units, of inverse contracts in base units."""
+    most_leverage: Decimal
+    maintenance_rate: Decimal
+    deduction: Decimal = Decimal(0)
+    """Taken off value times rate, so that the margin doesn't jump from one tier to the next."""
+
+
 @attrs.frozen
 class Lag:
     """How much later than it happens something is seen: between ``least`` and ``most``
@@ -88,6 +102,14 @@ class Conduct:
     """Whether an order that only gets smaller keeps its place in the queue."""
     most_open: Callable[[Listing], int] = lambda listing: 500
     most_waiting: Callable[[Listing], int] = lambda listing: 10
+    cap: Callable[[NewOrder, Sequence[DeskOrder]], Refusal | None] | None = None
+    """Why one more order would be too many beside the account's open ones, or None; where that is
+    not by instrument alone, as ``most_open`` and ``most_waiting`` are, instead of both."""
+    queues_amendments: bool = True
+    """Whether an order may be amended again before its last amendment was carried out."""
+    tiers: Callable[[Listing], Sequence[RiskTier]] = lambda listing: ()
+    """By rising value; none where ``most_leverage`` and ``maintenance_rate`` count whatever the
+    size."""
     most_leverage: Callable[[Listing], Decimal] = lambda listing: Decimal(100)
     usual_leverage: Decimal = Decimal(10)
     maintenance_rate: Callable[[Listing], Decimal] = lambda listing: Decimal("0.005")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
@@ -55,6 +56,8 @@ class Desk:
         """Leverage, margin and position modes."""
         self._keys: dict[str, ApiKey] = {}
         self._numbers = count(1)
+        self._amending: Counter[int] = Counter()
+        """Amendments that aren't carried out yet, by order."""
 
     # --- what there is ---
 
@@ -188,9 +191,19 @@ class Desk:
         floor = self._floor
         floor.bulletin.now_ns = self._venue.now_ns
         order = self._living(account, number)
+        if number in self._amending and not self.conduct.queues_amendments:
+            raise Refused(Refusal.BUSY, order=order)
         self._checks.amendment(account, order, asked)
         pit = floor.pit(order.listing)
-        pit.queue(lambda: pit.amend(account, number, asked))
+        release = floor.clearing.reserve(account, order, asked)
+        self._amending[number] += 1
+
+        def change() -> None:
+            self._amending -= Counter({number: 1})
+            release()
+            pit.amend(account, number, asked)
+
+        pit.queue(change)
         floor.bulletin.flush()
         return order
 

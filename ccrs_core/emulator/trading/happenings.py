@@ -46,6 +46,8 @@ class DeskFill:
     """How much of it closed a position."""
     profit: Decimal = ZERO
     """What that realised, without fees."""
+    entry_fee: Decimal = ZERO
+    """What entering that part had cost in fees."""
     mark_price: Decimal = ZERO
     index_price: Decimal = ZERO
 
@@ -67,6 +69,8 @@ class DeskPosition:
     margin_mode: MarginMode = MarginMode.CROSS
     isolated_margin: Decimal = ZERO
     """What is set aside for it, in the settlement asset."""
+    entry_fees: Decimal = ZERO
+    """What entering it, as far as it is still held, has cost in fees."""
     realised: Decimal = ZERO
     """Since it was opened, fees and funding included."""
     realised_ever: Decimal = ZERO

@@ -15,6 +15,7 @@ from ccrs_core.emulator.trading.conduct import Conduct
 from ccrs_core.emulator.trading.happenings import DeskPosition
 from ccrs_core.emulator.trading.orders import ZERO
 from ccrs_core.emulator.trading.positions import quotient, unrealised, value_of
+from ccrs_core.emulator.trading.tiers import maintenance_of
 from ccrs_core.emulator.venue import Venue
 from ccrs_core.model.accounts import MarginMode
 from ccrs_core.model.instruments import Market
@@ -50,6 +51,8 @@ class AssetStanding:
     maintenance: Decimal
     isolated: Decimal
     """What is set aside for isolated positions: in ``initial``, too."""
+    realised: Decimal = ZERO
+    """What positions settled in it have ever realised, after fees and funding."""
 
     @property
     def equity(self) -> Decimal:
@@ -124,15 +127,22 @@ class Margins:
             )
         isolated = position.margin_mode is MarginMode.ISOLATED
         initial = position.isolated_margin if isolated else quotient(value, position.leverage)
-        kept = value * self._conduct.maintenance_rate(listing)
+        kept = self.maintenance(listing, value)
         return PositionMargin(value=value, unrealised=gain, initial=initial, maintenance=kept)
+
+    def maintenance(self, listing: Listing, value: Decimal) -> Decimal:
+        """What a position in contracts of a value (without sign) must keep."""
+        return maintenance_of(self._conduct, listing, value)
 
     def of_asset(self, account: TradingAccount, asset: str) -> AssetStanding:
         """One asset, with the positions that are settled in it."""
         balance = account.wallet[asset]
-        gain = options = initial = maintenance = isolated = ZERO
+        gain = options = initial = maintenance = isolated = realised = ZERO
         for position in account.positions.values():
-            if not position.size or position.listing.settle != asset:
+            if position.listing.settle != asset:
+                continue
+            realised += position.realised_ever
+            if not position.size:
                 continue
             margin = self.of_position(position)
             if position.listing.market is Market.OPTION:
@@ -153,6 +163,7 @@ class Margins:
             initial=initial,
             maintenance=maintenance,
             isolated=isolated,
+            realised=realised,
         )
 
     def standing(self, account: TradingAccount) -> Standing:

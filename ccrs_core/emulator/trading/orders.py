@@ -103,6 +103,11 @@ class Refusal(enum.StrEnum):
     """Positions or orders stand in the way of another mode."""
     MODE = "mode"
     """The instrument, or the margin mode, has no such thing."""
+    BUSY = "busy"
+    """Its last amendment isn't carried out yet."""
+    RISK_LIMIT = "risk_limit"
+    """The position could get larger than its leverage allows; the text is the leverage that would
+    allow it, 0 where none does."""
 
 
 class Refused(Exception):
@@ -135,6 +140,10 @@ class NewOrder:
     """None: it trades with the account's own orders."""
     client_order_id: str = ""
     trigger: Trigger | None = None
+    trailing: Decimal | None = None
+    """How far behind the best price since then ``trigger`` follows, never going back."""
+    activates_at: Decimal | None = None
+    """Which price has to be reached before it does; None: it follows."""
     locks_at_once: bool = True
     """Whether a spot order that waits for its trigger locks its assets meanwhile."""
     take_profit: Exit | None = None
@@ -197,6 +206,8 @@ class DeskOrder:
     """The index price when it was placed."""
     reduced_to: Decimal | None = None
     """What the exchange made of the size of a reduce-only order."""
+    closed_profit: Decimal = ZERO
+    """What it has made by closing positions, after the fees of entering and leaving them."""
 
     @property
     def listing(self) -> Listing:

@@ -10,8 +10,10 @@ import attrs
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.trading.accounts import TradingAccount
 from ccrs_core.emulator.trading.floor import TradingFloor
+from ccrs_core.emulator.trading.happenings import DeskPosition
 from ccrs_core.emulator.trading.orders import ZERO, Refusal, Refused
 from ccrs_core.emulator.trading.positions import quotient
+from ccrs_core.emulator.trading.tiers import leverage_for, tier_of
 from ccrs_core.model.accounts import MarginMode, PositionMode
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.order_requests import PositionSide
@@ -41,12 +43,13 @@ class Settings:
         floor.bulletin.now_ns = floor.venue.now_ns
         if listing.market not in (Market.LINEAR, Market.INVERSE):
             raise Refused(Refusal.MODE)
-        if not all(1 <= each <= floor.conduct.most_leverage(listing) for each in (buy, sell)):
+        most = {side: self.most_leverage(account, listing, side) for side in PositionSide}
+        wanted = {side: buy if side in _LONG_SIDES else sell for side in PositionSide}
+        if not all(1 <= each <= most[side] for side, each in wanted.items()):
             raise Refused(Refusal.LEVERAGE)
         hedged = account.position_mode(listing) is PositionMode.HEDGE
         if buy != sell and (not hedged or account.margin_mode is not MarginMode.ISOLATED):
             raise Refused(Refusal.MODE)
-        wanted = {side: buy if side in _LONG_SIDES else sell for side in PositionSide}
         clearing = floor.clearing
         if all(clearing.leverage(account, listing, s) == wanted[s] for s in PositionSide):
             raise Refused(Refusal.NOTHING_CHANGES)
@@ -69,6 +72,38 @@ class Settings:
                 account.positions[flat.key] = attrs.evolve(flat, leverage=wanted[flat.side])
         for position in changed:
             clearing.hold(account, position)
+        floor.bulletin.flush()
+
+    def most_leverage(
+        self, account: TradingAccount, listing: Listing, side: PositionSide
+    ) -> Decimal:
+        """The most leverage that a position may have at its size now."""
+        position = self._floor.clearing.position(account, listing, side)
+        value = self._floor.margins.of_position(position).value if position.size else ZERO
+        conduct = self._floor.conduct
+        least = tier_of(conduct, listing, value).most_leverage
+        return leverage_for(conduct, listing, value) or least
+
+    def margin(self, account: TradingAccount, position: DeskPosition, amount: Decimal) -> None:
+        """Add margin to an isolated position by hand; below zero: take some away, as much as its
+        leverage doesn't need.
+
+        :raises Refused: MODE of a crossed one; BALANCE where that much isn't free; IN_USE where
+            it is needed.
+        """
+        floor = self._floor
+        floor.bulletin.now_ns = floor.venue.now_ns
+        if position.margin_mode is not MarginMode.ISOLATED or not position.size:
+            raise Refused(Refusal.MODE)
+        assert position.listing.settle is not None
+        if amount > floor.margins.available(account, position.listing.settle):
+            raise Refused(Refusal.BALANCE)
+        after = position.isolated_margin + amount
+        gain = floor.margins.of_position(position).unrealised
+        needed = quotient(abs(position.cost), position.leverage)
+        if amount < 0 and after + min(gain, ZERO) < needed:
+            raise Refused(Refusal.IN_USE)
+        floor.clearing.hold(account, attrs.evolve(position, isolated_margin=after))
         floor.bulletin.flush()
 
     def margin_mode(self, account: TradingAccount, mode: MarginMode) -> None:

@@ -52,9 +52,36 @@ class Triggers:
             order = account.orders.get(number)
             if order is None or order.stage is not Stage.WAITING:
                 waiting.pop(number, None)
-            elif order.asked.trigger is not None and reached(market, order.asked.trigger):
+                continue
+            if order.asked.trailing is not None:
+                order = self._follow(market, account, order)
+            if order.asked.trigger is not None and reached(market, order.asked.trigger):
+                if order.asked.activates_at is not None:
+                    continue
                 waiting.pop(number)
                 self._fire(pit, account, order)
+
+    def _follow(
+        self, market: SimulatedMarket, account: TradingAccount, order: DeskOrder
+    ) -> DeskOrder:
+        """Let a trailing trigger follow the price, once that has come to where it begins."""
+        asked = order.asked
+        assert asked.trigger is not None
+        assert asked.trailing is not None
+        price = followed(market, asked.trigger.by)
+        if price is None:
+            return order
+        falls = not asked.trigger.rises
+        begins = asked.activates_at
+        if begins is not None and not (price >= begins if falls else price <= begins):
+            return order
+        stop = price - asked.trailing if falls else price + asked.trailing
+        further = stop > asked.trigger.price if falls else stop < asked.trigger.price
+        if begins is None and not further:
+            return order
+        trigger = attrs.evolve(asked.trigger, price=max(stop, order.listing.tick))
+        after = attrs.evolve(asked, trigger=trigger, activates_at=None)
+        return self._floor.clearing.change(account, order, asked=after)
 
     def _fire(self, pit: Pit, account: TradingAccount, order: DeskOrder) -> None:
         floor = self._floor
@@ -146,6 +173,7 @@ class Exits:
             size, money = None, parent.value - max(parent.fees.get(listing.quote, ZERO), ZERO)
         if size == 0:
             return
+        held = self._floor.clearing.position(account, listing, parent.asked.position_side)
         asked = NewOrder(
             listing=listing,
             side=Side.BUY if buys else Side.SELL,
@@ -168,6 +196,7 @@ class Exits:
             budget=money,
             # Of the two, one lays hold of the assets for both.
             opens=spot and (kind == "stop_loss" or parent.asked.stop_loss is None),
+            reduced_to=abs(held.size) if whole else None,
         )
         self._floor.wait(account, order)
 
@@ -186,3 +215,5 @@ class Exits:
             if not held or (held > 0) == (order.side is Side.BUY):
                 gone = Ending.POSITION_CLOSED if order.exit_kind else Ending.REDUCE_ONLY
                 pit.cancel_now(account, order.number, gone)
+            elif order.asked.closing and order.stage is Stage.WAITING and order.size != abs(held):
+                self._floor.clearing.change(account, order, reduced_to=abs(held))

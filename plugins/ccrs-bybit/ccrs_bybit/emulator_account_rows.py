@@ -12,8 +12,9 @@ from typing import Any
 
 import attrs
 
-from ccrs_bybit.emulator_listings import INVERSE, OPTION
+from ccrs_bybit.emulator_listings import OPTION
 from ccrs_bybit.emulator_order_rows import POSITION_INDEX, Spelled, number
+from ccrs_bybit.emulator_risk import tier_number, tiers
 from ccrs_core import MarginMode
 from ccrs_core.emulator import (
     AssetStanding,
@@ -24,6 +25,7 @@ from ccrs_core.emulator import (
     TradingAccount,
     entry_price,
     milliseconds,
+    trimmed,
 )
 
 _TAKER_FLOOR = Decimal("0.00055")
@@ -40,6 +42,7 @@ class PositionView:
     taker_rate: Decimal
     take_profit: Decimal | None
     stop_loss: Decimal | None
+    trailing_stop: Decimal | None
 
 
 def position_row(view: PositionView, *, pushed: bool) -> dict[str, Any]:
@@ -52,10 +55,11 @@ def position_row(view: PositionView, *, pushed: bool) -> dict[str, Any]:
     zero = "0" if pushed else ""
     liquidation = "" if view.liquidation is None else spelled.price(view.liquidation)
     none = spelled.price(None)
+    tier = tier_number(listing, margin.value)
     row: dict[str, Any] = {
         "positionIdx": POSITION_INDEX[position.side],
-        "riskId": 1,
-        "riskLimitValue": "150" if listing.category == INVERSE else "2000000",
+        "riskId": tier,
+        "riskLimitValue": trimmed(tiers(listing)[tier - 1].most_value) if tier else "",
         "symbol": listing.symbol,
         "side": ("Buy" if size > 0 else "Sell") if size else "",
         "size": spelled.size(abs(size)) if size else "0",
@@ -78,7 +82,7 @@ def position_row(view: PositionView, *, pushed: bool) -> dict[str, Any]:
         "tpslMode": "Full",
         "takeProfit": none if view.take_profit is None else spelled.price(view.take_profit),
         "stopLoss": none if view.stop_loss is None else spelled.price(view.stop_loss),
-        "trailingStop": none,
+        "trailingStop": none if view.trailing_stop is None else spelled.price(view.trailing_stop),
         "unrealisedPnl": number(margin.unrealised) if size else zero,
         "curRealisedPnl": number(position.realised),
         "cumRealisedPnl": "" if option else number(position.realised_ever),
@@ -163,7 +167,7 @@ def _coin_row(asset: AssetStanding, isolated: bool) -> dict[str, Any]:
         "totalPositionIM": number(asset.initial),
         "totalPositionMM": number(asset.maintenance),
         "unrealisedPnl": number(asset.unrealised),
-        "cumRealisedPnl": "0",
+        "cumRealisedPnl": number(asset.realised),
         "bonus": "0",
         "collateralSwitch": asset.worth > 0,
         "marginCollateral": asset.worth > 0,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ccrs_bybit.emulator_account_rows import position_row, wallet_row
@@ -15,6 +14,7 @@ from ccrs_bybit.emulator_codes import PARAMETER, Complaint, refuse, wrong
 from ccrs_bybit.emulator_fitting import band, tradable
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
 from ccrs_bybit.emulator_order_rows import Spelled, number
+from ccrs_bybit.emulator_orders import INDEXED_SIDES, MISMATCH
 from ccrs_bybit.emulator_records import about, paged
 from ccrs_bybit.emulator_tickets import Fields, category_of
 from ccrs_core import NS_PER_SECOND, MarginMode, PositionMode, PositionSide
@@ -40,8 +40,16 @@ _MODES = {
 _MODE_NAMES = {mode: name for name, mode in _MODES.items()}
 _PRODUCTS = ("OPTIONS", "DERIVATIVES", "SPOT")
 _DAY_NS = 86_400 * NS_PER_SECOND
-_MOST_LEVERAGE = Decimal("50.00")
+_PORTFOLIO_EQUITY = 1000
 _APPLIED = frozenset({"BTC", "ETH", "USDT", "USDC"})
+
+
+_MARGIN_ADDED = (
+    *("symbol", "positionIdx", "riskId", "riskLimitValue", "size", "positionValue", "avgPrice"),
+    *("liqPrice", "bustPrice", "markPrice", "leverage", "autoAddMargin", "positionStatus"),
+    *("positionIM", "positionMM", "unrealisedPnl", "cumRealisedPnl", "stopLoss", "takeProfit"),
+    *("trailingStop", "createdTime", "updatedTime"),
+)
 
 
 class Accounts:
@@ -222,17 +230,15 @@ class Accounts:
         hedged = account.position_mode(listing) is PositionMode.HEDGE
         if buy != sell and not (hedged and account.margin_mode is MarginMode.ISOLATED):
             raise BadRequest(PARAMETER, "buy leverage is not equal to sell leverage")
-        for value in (buy, sell):
-            if value < 1 or value != round(value, 2):
-                raise BadRequest(PARAMETER, "leverage invalid")
-            if value > _MOST_LEVERAGE:
-                raise BadRequest(
-                    110013,
-                    f"cannot set leverage [{value:f}] gt maxLeverage [{_MOST_LEVERAGE:f}] by risk "
-                    "limit",
-                )
         wanted = dict(zip(sides(account, listing), (buy, sell), strict=False))
         trading = self._trading
+        for side, value in wanted.items():
+            if value < 1 or value != round(value, 2):
+                raise BadRequest(PARAMETER, "leverage invalid")
+            most = trading.desk.settings.most_leverage(account, listing, side)
+            if value > most:  # in hundredths
+                shown = f"[{value * 100:.0f}] gt maxLeverage [{most * 100:.0f}]"
+                raise BadRequest(110013, f"cannot set leverage {shown} by risk limit")
         if all(trading.leverage(account, listing, s) == value for s, value in wanted.items()):
             raise BadRequest(110043, "leverage not modified")
         try:
@@ -240,6 +246,43 @@ class Accounts:
         except Refused as refused:
             raise _blocked(refused) from None
         return {}
+
+    def add_margin(
+        self, account: TradingAccount, values: Mapping[str, Any], now_ns: int
+    ) -> dict[str, Any]:
+        """``position/add-margin``: to an isolated position; below zero: take away what its
+        leverage doesn't need.
+
+        https://bybit-exchange.github.io/docs/v5/position/manual-add-margin
+        """
+        listing = self._contract(values)
+        fields = Fields(values)
+        text = fields.text("margin")
+        sign, amount = (-1, text[1:]) if text.startswith("-") else (1, text)
+        value = Fields({"margin": amount}).number("margin")
+        if not value or value != round(value, 4):
+            raise wrong("margin")
+        side = INDEXED_SIDES[fields.whole("positionIdx", (0, 1, 2), 0)]
+        if side not in sides(account, listing):
+            raise MISMATCH
+        trading = self._trading
+        position = trading.position(account, listing, side)
+        if account.margin_mode is not MarginMode.ISOLATED:
+            raise BadRequest(110015, "The position is in cross margin mode.")
+        if not position.size:
+            raise BadRequest(110033, "You can't set margin without an open position")
+        try:
+            trading.desk.settings.margin(account, position, sign * value)
+        except Refused as refused:
+            if refused.why is Refusal.BALANCE:
+                raise BadRequest(
+                    110014, "Insufficient available balance to add additional margin."
+                ) from None
+            raise BadRequest(110078, "Added margin more than max can reduce margin") from None
+        row = position_row(
+            trading.view(account, trading.position(account, listing, side)), pushed=False
+        )
+        return {"category": listing.category} | {name: row[name] for name in _MARGIN_ADDED}
 
     def switch_mode(
         self, account: TradingAccount, values: Mapping[str, Any], now_ns: int
@@ -299,10 +342,15 @@ class Accounts:
             return {"reasons": []}
         why = None
         if mode is MarginMode.PORTFOLIO:
-            why = {
+            # https://bybit-exchange.github.io/docs/v5/account/set-margin-mode,
+            # https://bybit-exchange.github.io/docs/v5/error: nobody has what it takes.
+            equity = self._trading.desk.margins.standing(account).equity
+            poor = {
                 "reasonCode": "3400000",
                 "reasonMsg": "Equity needs to be equal to or greater than 1000 USDC",
             }
+            other = {"reasonCode": "3400071", "reasonMsg": "The net asset is not satisfied"}
+            why = poor if equity < _PORTFOLIO_EQUITY else other
         try:
             if why is None:
                 self._trading.desk.settings.margin_mode(account, mode)

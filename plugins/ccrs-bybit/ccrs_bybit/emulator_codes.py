@@ -54,6 +54,11 @@ class Complaint(enum.Enum):
     UNCHANGED = enum.auto()
     NOT_AMENDABLE = enum.auto()
     NO_PRICE = enum.auto()
+    BUSY = enum.auto()
+    TOO_MANY_EXITS = enum.auto()
+    RISK_LIMIT = enum.auto()
+    EXITS_OF_FILLED = enum.auto()
+    BORROWING = enum.auto()
 
 
 _Said = tuple[int, str]
@@ -71,6 +76,20 @@ _CONTRACTS: Mapping[Complaint, _Said] = {
     _R.AMOUNT_STEP: (PARAMETER, "Qty invalid"),
     _R.VALUE_SMALL: (110094, "Order does not meet minimum order value {}"),
     _R.VALUE_LARGE: (110090, "Order placement failed as your position may exceed the max limit."),
+    _R.RISK_LIMIT: (
+        110090,
+        (
+            "Order placement failed as your position may exceed the max limit. Please adjust your"
+            " leverage to {} or below to increase the max. position limit"
+        ),
+    ),
+    _R.BUSY: (110079, "can not initiate replace_ao while still having pending item"),
+    _R.EXITS_OF_FILLED: (
+        110059,
+        "Not allowed to  modify the TP/SL of a partially filled open order",
+    ),
+    _R.BORROWING: (PARAMETER, "params error: isLeverage invalid"),
+    _R.TOO_MANY_EXITS: (110061, "Not allowed to have more than 20 TP/SLs under Partial tpSlMode"),
     _R.PRICE: (PARAMETER, "Price invalid"),
     _R.PRICE_STEP: (110003, "price is invalid"),
     _R.PRICE_LOW: (110003, "Order price is lower than the minimum"),
@@ -147,6 +166,14 @@ _PAIRS: Mapping[Complaint, _Said] = {
         170313,
         "The modified contract quantity cannot be less than to the filled quantity",
     ),
+    _R.BORROWING: (
+        170036,
+        (
+            "You haven't enabled Cross Margin Trading yet. To do so, please head to the PC trading"
+            " site or the Bybit app"
+        ),
+    ),
+    _R.BUSY: (170144, "Order has been locked."),
     _R.NOT_AMENDABLE: (170312, "The current order does not support modification"),
 }
 

@@ -41,6 +41,7 @@ RATES: Mapping[str, Mapping[str, int] | int] = {
     "/v5/position/set-leverage": 10,
     "/v5/position/switch-mode": 10,
     "/v5/position/trading-stop": 10,
+    "/v5/position/add-margin": 10,
     "/v5/account/wallet-balance": 50,
     "/v5/account/transaction-log": 25,
     "/v5/account/fee-rate": 5,

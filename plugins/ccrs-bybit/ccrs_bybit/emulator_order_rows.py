@@ -145,11 +145,16 @@ def number(value: Decimal, digits: int = 8) -> str:
     return trimmed(round(value, digits))
 
 
-_EXITS = {"take_profit": "TakeProfit", "stop_loss": "StopLoss"}
+_EXITS = {
+    "take_profit": "TakeProfit",
+    "stop_loss": "StopLoss",
+    "trailing_stop": "TrailingStop",
+}
 
 
 def exit_of(order: DeskOrder) -> str:
-    """``take_profit`` or ``stop_loss`` of an order that is one, by whichever call."""
+    """``take_profit``, ``stop_loss`` or ``trailing_stop`` of an order that is one, by whichever
+    call."""
     return order.exit_kind or str(order.asked.labels.get("exit", ""))
 
 
@@ -180,7 +185,7 @@ def stop_type(order: DeskOrder) -> str:
     nothing = "UNKNOWN" if order.listing.category in CONTRACTS else ""
     kind = exit_of(order)
     if kind:
-        whole = order.asked.closing or order.listing.category == SPOT
+        whole = order.asked.closing or order.listing.category == SPOT or kind == "trailing_stop"
         return ("" if whole else "Partial") + _EXITS[kind]
     if order.asked.trigger is None:
         return nothing
@@ -220,6 +225,7 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
     listing, asked = order.listing, order.asked
     category, spelled, labels = listing.category, Spelled(listing), asked.labels
     contract, spot, option = category in CONTRACTS, category == SPOT, category == OPTION
+    market = asked.type is OrderType.MARKET
     unknown = "UNKNOWN" if contract else ""
     ended = order.stage.ended
     mean = average(order)
@@ -264,11 +270,11 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
         "cumExecQty": spelled.size(order.filled),
         "cumExecValue": number(order.value),
         "cumExecFee": number(sum(order.fees.values(), Decimal(0)), 12),
-        "timeInForce": _LIFETIMES[asked.lifetime],
-        "orderType": "Market" if asked.type is OrderType.MARKET else "Limit",
+        "timeInForce": "IOC" if market else _LIFETIMES[asked.lifetime],
+        "orderType": "Market" if market else "Limit",
         "stopOrderType": stop_type(order),
         "orderIv": labels.get("iv", ""),
-        "triggerPrice": spelled.price(asked.trigger.price) if asked.trigger else no_price,
+        "triggerPrice": spelled.price(at) if (at := _triggers_at(order)) else no_price,
         "takeProfit": prices["tp"] if exits["tp"] or not option else "",
         "stopLoss": prices["sl"] if exits["sl"] or not option else "",
         "tpTriggerBy": follows["tp"],
@@ -306,7 +312,7 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
         if option:
             del row["createType"]
         row |= {"category": category, "feeCurrency": _fee_currency(order)}
-        row["closedPnl"] = number(Decimal(labels.get("closed", "0")))
+        row["closedPnl"] = number(order.closed_profit)
     return row
 
 
@@ -315,6 +321,12 @@ def _direction(order: DeskOrder) -> int:
     if trigger is None or order.listing.category == SPOT:
         return 0
     return 1 if trigger.rises else 2
+
+
+def _triggers_at(order: DeskOrder) -> Decimal | None:
+    """Of a trailing stop that doesn't follow yet, where it begins to."""
+    trigger = order.asked.trigger
+    return order.asked.activates_at or (None if trigger is None else trigger.price)
 
 
 def _mode(order: DeskOrder) -> str:

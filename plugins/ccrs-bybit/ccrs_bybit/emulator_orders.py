@@ -89,6 +89,7 @@ _COMPLAINTS: Mapping[Refusal, Complaint] = {
     Refusal.NOTHING_CHANGES: Complaint.UNCHANGED,
     Refusal.BELOW_FILLED: Complaint.BELOW_FILLED,
     Refusal.NOT_AMENDABLE: Complaint.NOT_AMENDABLE,
+    Refusal.BUSY: Complaint.BUSY,
 }
 _MOST = {SPOT: 10, LINEAR: 20, INVERSE: 20, OPTION: 20}
 _MOST_AT_ONCE = 500
@@ -326,17 +327,40 @@ class Orders:
             case Refusal.NOTIONAL_MIN:
                 least = f"{listing.min_notional:f}{listing.quote}"
                 return refuse(category, Complaint.VALUE_SMALL, least)
+            case Refusal.RISK_LIMIT:
+                return refuse(category, Complaint.RISK_LIMIT, refused)
             case Refusal.EXIT_SIDE:
-                side = "Buy" if asked.side is Side.BUY else "Sell"
                 base = asked.price or last_price(market)
-                text = f"TP/SL set for {side} position is on the wrong side of base_price:{base:f}"
-                return BadRequest(PARAMETER, f"{text}??LastPrice")
+                buys = asked.side is Side.BUY
+                for kind, exit_ in (
+                    ("TakeProfit", asked.take_profit),
+                    ("StopLoss", asked.stop_loss),
+                ):
+                    up = (kind == "TakeProfit") is buys
+                    if exit_ is not None and (exit_.price > base) is not up:
+                        return wrong_side(kind, exit_.price, base, buys=buys)
             case Refusal.TRIGGER_PASSED if asked.trigger is not None:
                 rises = asked.trigger.rises
                 passed = Complaint.EXPECTED_RISE if rises else Complaint.EXPECTED_FALL
                 shown = (asked.trigger.price, last_price(market))
                 return refuse(category, passed, *(f"{v.scaleb(4):.0f}" for v in shown), "LastPrice")
         return refuse(category, _COMPLAINTS[refused.why])
+
+
+def wrong_side(kind: str, price: Decimal, base: Decimal, *, buys: bool) -> BadRequest:
+    """How Bybit refuses a take profit, stop loss or trailing stop that would fire at once.
+
+    It writes prices in hundred-millionths there; its words differ between kinds and sides.
+    """
+    up = (kind != "StopLoss") is buys
+    if kind == "StopLoss":
+        how = "lower than" if buys else "greater than"
+    else:
+        how = "be higher than" if up else "be less than"
+    shown = [f"{value.scaleb(8):.0f}" for value in (price, base)]
+    side = "Buy" if buys else "Sell"
+    text = f"{kind}:{shown[0]} set for {side} position should {how} base_price:{shown[1]}"
+    return BadRequest(PARAMETER, f"{text}??LastPrice")
 
 
 _FILTERS: Mapping[str, frozenset[str]] = {
@@ -454,6 +478,8 @@ def _changed(change: Change, order: DeskOrder, market: SimulatedMarket) -> NewOr
         before: Exit | None = getattr(asked, name)
         if value is None:
             continue
+        if order.filled:
+            raise refuse(listing.category, Complaint.EXITS_OF_FILLED)
         if not value:
             found[name] = None
             continue

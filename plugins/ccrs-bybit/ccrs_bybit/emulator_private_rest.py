@@ -58,6 +58,7 @@ class PrivateRest:
             "/v5/position/set-leverage": accounts.set_leverage,
             "/v5/position/switch-mode": accounts.switch_mode,
             "/v5/position/trading-stop": trading.stops.set,
+            "/v5/position/add-margin": accounts.add_margin,
             "/v5/account/set-margin-mode": accounts.set_margin_mode,
             "/v5/account/set-limit-px-action": accounts.set_price_action,
             "/v5/account/demo-apply-money": accounts.apply_money,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _DAY_NS = 86_400 * NS_PER_SECOND
 _WEEK_NS = 7 * _DAY_NS
 _ALL = 1_000_000
+_OPEN_STATES = frozenset({"New", "PartiallyFilled", "Untriggered"})
 _T = TypeVar("_T")
 
 
@@ -73,6 +74,8 @@ class Records:
         category = query.choice("category", CATEGORIES)
         want, named = self._wanted(query, category, needs_some=False)
         wanted_status = query.text("orderStatus")
+        if wanted_status in _OPEN_STATES:
+            raise BadRequest(181017, "OrderStatus must be final status")
         limit = query.number("limit", 20, 50)
         from_ns, to_ns = window(query, now_ns, _WEEK_NS)
         if named and not query.text("startTime") and not query.text("endTime"):
@@ -206,6 +209,7 @@ class Records:
         out = sum((fill.value * fill.closed / fill.size for fill in fills), Decimal(0))
         profit = sum((fill.profit for fill in fills), Decimal(0))
         fee = sum((fill.fee * fill.closed / fill.size for fill in fills), Decimal(0))
+        entry_fee = sum((fill.entry_fee for fill in fills), Decimal(0))
         sells = last.side is Side.SELL
         entry = out - profit if sells is not inverse else out + profit
         units = size * listing.worth_of_one
@@ -220,7 +224,7 @@ class Records:
             "updatedTime": str(milliseconds(last.time_ns)),
             "side": SIDES[last.side],
             "orderId": self._trading.ids.order(order),
-            "closedPnl": number(profit - fee),
+            "closedPnl": number(profit - fee - entry_fee),
             "avgEntryPrice": number(mean(entry)),
             "qty": spelled.size(order.size or size),
             "cumEntryValue": number(entry),
@@ -231,7 +235,7 @@ class Records:
             "execType": "Trade" if order.by is None else "BustTrade",
             "fillCount": str(len(fills)),
             "cumExitValue": number(out),
-            "openFee": "0",
+            "openFee": number(entry_fee),
             "closeFee": number(fee),
         }
 

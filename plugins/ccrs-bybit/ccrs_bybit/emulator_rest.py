@@ -16,6 +16,7 @@ from ccrs_bybit.emulator_histories import open_interest, reference_candles
 from ccrs_bybit.emulator_listings import CATEGORIES, INVERSE, LINEAR, OPTION, SPOT
 from ccrs_bybit.emulator_private_rest import PREFIXES
 from ccrs_bybit.emulator_replies import BybitQuery, envelope, failure
+from ccrs_bybit.emulator_risk import risk_rows
 from ccrs_bybit.emulator_rows import announced, contract_row, option_row, sparse, spot_row
 from ccrs_bybit.emulator_streams import INTERVALS
 from ccrs_bybit.emulator_wire import (
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from ccrs_bybit.emulator import BybitDialect
 
 _CONTRACTS = frozenset({LINEAR, INVERSE})
+_RISKY = frozenset({"Trading", "PreLaunch"})
+_RISK_PAGE = 15
 
 
 class Rest:
@@ -59,6 +62,7 @@ class Rest:
             "/v5/market/index-price-kline": partial(self._reference_candles, of="index"),
             "/v5/market/open-interest": self._open_interest,
             "/v5/market/price-limit": self._price_limit,
+            "/v5/market/risk-limit": self._risk_limit,
         }
 
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
@@ -251,6 +255,20 @@ class Rest:
 
     def _price_limit(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         return self._dialect.trading.accounts.price_limit(query, now_ns)
+
+    def _risk_limit(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
+        """Of all symbols 15 a page."""
+        category, symbol = query.category((LINEAR, INVERSE)), query.text("symbol")
+        found = (
+            [self._listing(category, symbol, "params error: symbol invalid")]
+            if symbol
+            else [
+                each for each in self._dialect.venue.listed(category) if status_name(each) in _RISKY
+            ]
+        )
+        page, cursor = _page(found, _RISK_PAGE, query.text("cursor"), always=False)
+        rows = [row for each in page for row in risk_rows(each)]
+        return {"category": category, "list": rows, "nextPageCursor": cursor}
 
     def _funding(self, query: BybitQuery, now_ns: int) -> dict[str, Any]:
         category = query.category((LINEAR, INVERSE))

@@ -188,6 +188,10 @@ def create_ticket(category: str, values: Mapping[str, Any]) -> Ticket:
         raise wrong("tpslMode")
     if (take_profit or stop_loss) and (reduce_only or (category == SPOT and kind == "Market")):
         raise BadRequest(PARAMETER, "TP/SL can't be set for this order")
+    borrows = fields.whole("isLeverage", (0, 1), 0) == 1
+    if borrows and category == SPOT:
+        # Nobody has switched borrowing on: spot orders spend what is there.
+        raise refuse(category, Complaint.BORROWING)
     unit = fields.word("marketUnit", ("baseCoin", "quoteCoin"))
     if category != SPOT or kind != "Market":
         unit = ""
@@ -218,7 +222,7 @@ def create_ticket(category: str, values: Mapping[str, Any]) -> Ticket:
         stop_loss=stop_loss,
         tpsl_mode=(mode or "Full") if contract and (take_profit or stop_loss) else mode,
         prevention=fields.word("smpType", _PREVENTIONS, "None"),
-        leverage=str(fields.whole("isLeverage", (0, 1), 0)) if category == SPOT else "",
+        leverage="0" if category == SPOT else "",
         volatility=volatility,
         mmp=fields.flag("mmp") and category == OPTION,
         slippage_type=slippage_type,

@@ -16,6 +16,7 @@ from ccrs_bybit.emulator_private import PrivateSession
 from ccrs_bybit.emulator_protection import Protection
 from ccrs_bybit.emulator_pushes import Pushes
 from ccrs_bybit.emulator_records import Records
+from ccrs_bybit.emulator_risk import cap, tiers
 from ccrs_bybit.emulator_signed import refusal_of_signature, signed
 from ccrs_bybit.emulator_stops import Stops
 from ccrs_core import Market, PositionSide, Side
@@ -69,7 +70,9 @@ def conduct() -> Conduct:
         maker_rate=_maker_rate,
         taker_rate=_taker_rate,
         most_open=lambda listing: 50 if listing.category == OPTION else 500,
-        most_waiting=lambda listing: 30 if listing.category == SPOT else 10,
+        cap=cap,
+        queues_amendments=False,
+        tiers=tiers,
         most_leverage=lambda listing: Decimal(50),
     )
 
@@ -228,7 +231,7 @@ class Trading:
             kind = exit_of(order)
             whole = kind and order.asked.closing
             if whole and order.asked.position_side is position.side and order.asked.trigger:
-                exits[kind] = order.asked.trigger.price
+                exits[kind] = order.asked.trailing or order.asked.trigger.price
         return PositionView(
             position=position,
             margin=margins.of_position(position),
@@ -237,6 +240,7 @@ class Trading:
             taker_rate=self.rates(account, listing).taker,
             take_profit=exits.get("take_profit"),
             stop_loss=exits.get("stop_loss"),
+            trailing_stop=exits.get("trailing_stop"),
         )
 
     def moves_prices(self, account: TradingAccount, category: str) -> bool:

@@ -105,8 +105,13 @@ _INVALID = {
     **_group(InvalidRequest, [110011, 110039, 110046], "positions would be liquidated"),
     **_group(InvalidRequest, [110073, 3400045, 3200419, 3200425, 3200641]),
     **_group(InvalidRequest, [3400071, 3400139, 3400209, 3400210, 3400211, 3400212, 3400213]),
+    # Of margin and exits set by hand, which this package doesn't do.
+    **_group(InvalidRequest, [110015, 110033, 110034, 110041, 110054, 110055, 110056, 110062]),
+    **_group(InvalidRequest, [110065, 110071, 110076, 110077, 110078, 110082, 110083, 3401010]),
     # Of queries. https://bybit-exchange.github.io/docs/v5/error#uta
-    **_group(InvalidRequest, [*range(181000, 181014), 181018, 181019, 182201, 182202, 182203]),
+    **_group(
+        InvalidRequest, [*range(181000, 181014), 181017, 181018, 181019, 182201, 182202, 182203]
+    ),
 }
 
 _BALANCE = {

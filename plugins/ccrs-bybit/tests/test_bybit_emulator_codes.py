@@ -95,7 +95,7 @@ def test_each_malformed_order_is_refused_in_the_products_words() -> None:
         (LINEAR, {"triggerPrice": "110000", "triggerDirection": 2}, 110093, "expect Falling"),
         (SPOT, {"orderFilter": "OcoOrder"}, 170201, "orderFilter"),
         (SPOT, {"orderFilter": "tpslOrder"}, 170202, "Please enter the TP/SL price."),
-        (LINEAR, {"takeProfit": "90000"}, 10001, "wrong side"),
+        (LINEAR, {"takeProfit": "90000"}, 10001, "TakeProfit:9000000000000 set for Buy"),
         (LINEAR, {"takeProfit": "110000", "tpOrderType": "Limit"}, 10001, "tpLimitPrice"),
         (
             LINEAR,
@@ -155,16 +155,37 @@ def test_instruments_that_do_not_trade_take_no_orders() -> None:
     assert trader.post(CREATE, **SPOT)["retCode"] == 170151
 
 
-def test_caps_count_orders_of_an_instrument() -> None:
+def test_caps_count_orders_of_a_symbol_of_spot_all_of_options_those_of_a_coin() -> None:
     venue = exchange()
     trader = Trader(venue)
     for base, most, code in ((LINEAR, 500, 110020), (SPOT, 500, 170810)):
         cheap = {**base, "qty": "0.001", "price": "103500"}
         codes = [trader.post(CREATE, **cheap)["retCode"] for _ in range(most + 1)]
         assert codes == [0] * most + [code]
+    # Conditional ones have a cap of their own, of a symbol; of spot all count for one.
     stops = {**LINEAR, "triggerPrice": "110000", "triggerDirection": 1}
     codes = [trader.post(CREATE, **stops)["retCode"] for _ in range(11)]
     assert codes == [0] * 10 + [110009]
+    other = {"symbol": "ETHUSDT", "qty": "0.1", "price": "3900"}
+    assert trader.post(CREATE, **{**LINEAR, **other})["retCode"] == 0
+    assert trader.post(CREATE, **{**SPOT, **other})["retCode"] == 170810
+    options = [each.symbol for each in venue.listed("option") if each.base == "BTC"][:2]
+    codes = [
+        trader.post(CREATE, **{**OPTIONS, "symbol": options[n % 2], "orderLinkId": f"n{n}"})
+        for n in range(51)
+    ]
+    assert [each["retCode"] for each in codes] == [0] * 50 + [110020]
+    eth = next(each for each in venue.listed("option") if each.base == "ETH")
+    asked = {"symbol": eth.symbol, "orderLinkId": "eth", "price": "1"}
+    assert trader.post(CREATE, **{**OPTIONS, **asked})["retCode"] == 0
+
+
+def test_of_a_spot_symbol_thirty_may_wait_of_either_kind() -> None:
+    trader = Trader(exchange())
+    for kind in ("StopOrder", "tpslOrder"):
+        waits = {**SPOT, "qty": "0.001", "orderFilter": kind, "triggerPrice": "110000"}
+        codes = [trader.post(CREATE, **waits)["retCode"] for _ in range(31)]
+        assert codes == [0] * 30 + [170810]
 
 
 def test_what_is_gone_is_denied_and_right_after_its_end_told_how_it_ended() -> None:
@@ -267,11 +288,12 @@ def test_settings_say_where_nothing_changes_and_what_stands_in_the_way() -> None
         return trader.post("/v5/account/set-margin-mode", setMarginMode=mode)
 
     assert margin("REGULAR_MARGIN")["result"] == {"reasons": []}
-    for mode in ("ISOLATED_MARGIN", "PORTFOLIO_MARGIN"):
+    for mode, why in (("ISOLATED_MARGIN", "3400054"), ("PORTFOLIO_MARGIN", "3400071")):
         answer = margin(mode)
         assert answer["retCode"] == 3400045
         [reason] = answer["result"]["reasons"]
-        assert set(reason) == {"reasonCode", "reasonMsg"}
+        assert reason["reasonCode"] == why
+        assert reason["reasonMsg"]
     assert margin("CROSS")["retCode"] == 10001
 
 
