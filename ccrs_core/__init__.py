@@ -309,6 +309,8 @@ if TYPE_CHECKING:
     from ccrs_core.trading.sqlite import SqliteStore as SqliteStore
     from ccrs_core.trading.store import LedgerName as LedgerName
     from ccrs_core.trading.store import Store as Store
+    from ccrs_core.trading.sweeping import Swept as Swept
+    from ccrs_core.trading.sweeping import SweptOrder as SweptOrder
     from ccrs_core.transport.base import Clock as Clock
     from ccrs_core.transport.base import Connection as Connection
     from ccrs_core.transport.base import Transport as Transport
@@ -421,6 +423,7 @@ _HOME = {
         "trading.memory_store": "MemoryStore",
         "trading.sqlite": "SqliteStore",
         "trading.store": "LedgerName Store",
+        "trading.sweeping": "Swept SweptOrder",
         "trading.reconcile": "Reconciliation",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",

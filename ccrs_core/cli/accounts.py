@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,15 +12,16 @@ import attrs
 import click
 
 from ccrs_core.cli import form, options
-from ccrs_core.cli.output import progress
+from ccrs_core.cli.output import note, progress
 from ccrs_core.client.credentials import PLAY_MONEY, FoundCredentials, find_credentials
 from ccrs_core.contract.accounts import DEFAULT
-from ccrs_core.errors import UsageError
+from ccrs_core.errors import StoreInUse, TimedOut, UsageError
 from ccrs_core.transport.addresses import EMULATOR
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
     from ccrs_core.trading.account import Account
+    from ccrs_core.trading.choose_store import StoreChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +37,13 @@ account_option = click.option(
     help="Whose keys: those of this name, from variables, the file of keys or the keyring.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
+ledger_option = click.option(
+    "--no-ledger",
+    "ledger",
+    flag_value=False,
+    default=True,
+    help="Keep it in memory alone, not in the ledger that programs of yours keep of the account.",
+)
 yes_option = click.option("--yes", is_flag=True, help="Don't ask, also where it costs real money.")
 
 
@@ -70,17 +79,71 @@ class Opened:
 
 @asynccontextmanager
 async def opened(exchange: str, account: str, **more: Any) -> AsyncIterator[Opened]:
-    """An account, for as long as a command lasts; its ledger is in memory alone, unless ``store``
-    is another one."""
-    from ccrs_core.trading.memory_store import MemoryStore
-
-    store = more.pop("store", None) or MemoryStore()
+    """An account that is followed, for as long as a command lasts; its ledger is in memory alone, so
+    that it disturbs no program that keeps it."""
     found = keys(exchange, account, **more)
     async with options.client(exchange, **more) as client, AsyncExitStack() as stack:
         with progress(f"opening the account {account} of {exchange}"):
-            opening = client.account(account, credentials=found.credentials, store=store)
+            opening = client.account(account, credentials=found.credentials, store="memory")
             held = await stack.enter_async_context(opening)
         yield Opened(client, held)
+
+
+@asynccontextmanager
+async def asked(exchange: str, account: str, **more: Any) -> AsyncIterator[Opened]:
+    """An account that isn't followed: opening it asks nothing, so that an urgent cancel leaves at
+    once.
+
+    :raises TimedOut: where what is done takes longer than :data:`LONGEST` seconds.
+    """
+    found = keys(exchange, account, **more)
+    limit = asyncio.timeout(LONGEST)
+    try:
+        async with limit, options.client(exchange, **more) as client:
+            opening = client.account(account, credentials=found.credentials, follow=False)
+            async with opening as held:
+                yield Opened(client, held)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimedOut(
+            f"{exchange}: not done within {LONGEST:.0f} seconds, given up; what was sent may have "
+            f"been carried out all the same: look with ccrs order list {exchange}"
+        ) from None
+
+
+LONGEST = 60.0
+"""Seconds that a command takes at most which only asks, or cancels."""
+
+
+@asynccontextmanager
+async def trading(
+    client: Client, exchange: str, account: str, *, ledger: bool, **more: Any
+) -> AsyncIterator[Account]:
+    """An account that is followed, to place or amend, of an open client. It keeps the ledger of the
+    user's programs where none of them has it at present; else, or without ``ledger``, one in memory.
+    """
+    found = keys(exchange, account, **more)
+    told = options.settings(exchange, **more)
+    # Accounts of an emulator end with it.
+    stores: list[StoreChoice] = ["memory"]
+    if ledger and told.environment != EMULATOR:
+        stores.insert(0, None)
+    async with AsyncExitStack() as stack:
+        for store in stores:
+            opening = client.account(account, credentials=found.credentials, store=store)
+            try:
+                with progress(f"opening the account {account} of {exchange}"):
+                    held = await stack.enter_async_context(opening)
+                break
+            except StoreInUse:
+                if store == "memory":
+                    raise
+                note(
+                    f"a program of yours keeps the ledger of {account} at present: to it this is "
+                    "the order of another program"
+                )
+        yield held
 
 
 def parts(here: Opened, symbol: str | None, market: str | None) -> list[dict[str, Any]]:

@@ -92,7 +92,11 @@ def options(command: F) -> F:
             ),
             click.option("--take-profit", type=NUMBER, help="Closes by a market order there."),
             click.option("--stop-loss", type=NUMBER, help="Closes by a market order there."),
-            click.option("--tag", default="", help="Yours, up to 12 letters and digits."),
+            click.option(
+                "--tag",
+                show_default="cli",
+                help="Yours, up to 12 letters and digits; ends the client order id.",
+            ),
             click.option("--client-order-id", default="", help="Yours, instead of one made."),
         )
     ):
@@ -140,6 +144,8 @@ def request_of(
     if rises_to is not None and falls_to is not None:
         raise UsageError("--rises-to and --falls-to exclude each other")
     told: dict[str, Any] = dict(more)
+    if told["tag"] is None:
+        told["tag"] = "" if told["client_order_id"] else "cli"
     told["position_side"] = PositionSide(told.pop("position_side"))
     told["time_in_force"] = TimeInForce(told.pop("time_in_force"))
     if self_trade_prevention is not None:

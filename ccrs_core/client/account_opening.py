@@ -69,9 +69,9 @@ class Opening:
         keeping = shared.spawn(requester.clock.keep())
         try:
             info = None
-            if GetAccountInfo in exchange.endpoints:
+            if settings.follow and GetAccountInfo in exchange.endpoints:
                 info = await requester.ask(GetAccountInfo(holder.name))
-            for market in trading.features:
+            for market in trading.features if settings.follow else ():
                 try:
                     await instruments.market(market)
                 except Unsupported:

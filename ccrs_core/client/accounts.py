@@ -54,6 +54,7 @@ class _Accounts(ABC):
         presume_absent_after: float | None = 60.0,
         outside_band: OutsideBand = "refuse",
         budget_share: float = 1.0,
+        follow: bool = True,
     ) -> Account:
         """An account, to trade and to know the truth about its orders; use it in ``async with``.
 
@@ -74,6 +75,9 @@ class _Accounts(ABC):
             its band; ``order.altered`` tells then.
         :param budget_share: the part of the account's budgets that this process may spend, where
             others spend the rest.
+        :param follow: False: neither listen nor read lists, for a single question or an urgent
+            cancel: opening it sends nothing, and what is asked is asked of the exchange. It places
+            and amends nothing, has no events, and its ledger is in memory.
         :raises UsageError: where that can't be.
         :raises StoreInUse: (on entering) where another process has the ledger; it tells how to
             share.
@@ -87,6 +91,10 @@ class _Accounts(ABC):
 
         if self.exchange.trading is None:
             raise Unsupported(f"{self.exchange.name}'s plugin has no trading")
+        if not follow:
+            if store not in (None, "memory"):
+                raise UsageError("a store is for an account that is followed: leave it out")
+            store = "memory"
         given = self._accounts.get(name)
         if credentials is None and given is not None:
             credentials = given.credentials
@@ -114,6 +122,7 @@ class _Accounts(ABC):
             presume_absent_after=presume_absent_after,
             outside_band=outside_band,
             budget_share=budget_share,
+            follow=follow,
         )
         return account
 

@@ -79,8 +79,9 @@ class Account(AccountOrders, AccountQuestions):
             self._closed = True
             raise
         try:
-            parts.start()
-            await parts.first_synced(_FIRST_SYNC)
+            if parts.settings.follow:
+                parts.start()
+                await parts.first_synced(_FIRST_SYNC)
         except BaseException:
             await self.aclose()
             raise
@@ -182,7 +183,7 @@ class Account(AccountOrders, AccountQuestions):
     async def reconcile(self) -> Reconciliation:
         """Read the exchange's lists now, and say what could be read. It happens by itself every
         minute, and after each loss."""
-        self._parts.check_alive()
+        self._parts.check_follows("reads no lists by itself")
         return await self._parts.upkeep.reconcile()
 
     def dead_man(
@@ -222,6 +223,7 @@ class Account(AccountOrders, AccountQuestions):
         :param since: a number of the ledger, after which to begin instead.
         :param kinds: only events of these (``Fill.type``, say), and notices.
         """
+        self._parts.check_follows("has no events")
         wanted = None if kinds is None else frozenset(kinds)
         return AccountFeed(self._parts.hub, consumer, since, wanted)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from decimal import Decimal
@@ -11,10 +10,10 @@ from decimal import Decimal
 import attrs
 
 from ccrs_core.contract.trading_requests import CancelAll
-from ccrs_core.errors import CcrsError, OrderEnded, OutcomeUnknown, RateLimited, UsageError
+from ccrs_core.errors import CcrsError, OrderEnded, UsageError
 from ccrs_core.model.accounts import Position, Profit
 from ccrs_core.model.events import Balance
-from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.instruments import Market
 from ccrs_core.model.order_requests import (
     Exit,
     Number,
@@ -33,14 +32,13 @@ from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS
 from ccrs_core.trading.parts import Parts
+from ccrs_core.trading.sweeping import Swept, cancel_market, sweep
 
 Which = LiveOrder | Order | str
 """An order: what was returned of it, or one of its ids."""
 
 _PROOF = 30.0
 """Seconds that a replacement waits for its order's end."""
-_CANCEL_ROUNDS = 5
-_ROUND_PAUSE = 0.5
 
 
 class AccountOrders(ABC):
@@ -128,6 +126,7 @@ class AccountOrders(ABC):
         :raises ExchangeError: (or kin) where it was refused otherwise.
         :raises StoreFailed: where its intent can't be stored; nothing was sent.
         """
+        self._parts.check_follows("places nothing")
         order = await self._parts.entry.place(request, self._how(via, send_within, when_full))
         return LiveOrder(self, order)
 
@@ -141,6 +140,7 @@ class AccountOrders(ABC):
         """Place several orders, in batches where the exchange has such: of each, in their order,
         what :meth:`place` returns or raises."""
         how = self._how(via, send_within)
+        self._parts.check_follows("places nothing")
         done = await self._parts.entry.place_many(requests, how)
         return [LiveOrder(self, each) if isinstance(each, Order) else each for each in done]
 
@@ -172,7 +172,7 @@ class AccountOrders(ABC):
         """
         changes = _changes(price, size, volatility, trigger, take_profit, stop_loss)
         how = self._how(via, send_within, when_full)
-        self._parts.check_alive()
+        self._parts.check_follows("amends nothing")
         return await self._parts.amending.amend(
             self._order(which), changes, how, collapse=when_full == "collapse"
         )
@@ -187,7 +187,7 @@ class AccountOrders(ABC):
     ) -> list[Order | CcrsError]:
         """Amend several orders: of each, in their order, what :meth:`amend` returns or raises."""
         how = self._how(via, send_within, when_full)
-        self._parts.check_alive()
+        self._parts.check_follows("amends nothing")
         found = [(self._order(which), changes) for which, changes in amendments]
         return await self._parts.amending.amend_many(found, how, collapse=when_full == "collapse")
 
@@ -209,6 +209,7 @@ class AccountOrders(ABC):
             proved, nothing is placed.
         :raises TimeoutError: where that takes longer than half a minute; nothing is placed.
         """
+        self._parts.check_follows("places nothing")
         await self.cancel(which, via=via, send_within=send_within)
         ended = await LiveOrder(self, self._order(which)).ended(timeout=_PROOF)
         if request.size is not None:
@@ -219,18 +220,29 @@ class AccountOrders(ABC):
         return await self.place(request, via=via, send_within=send_within)
 
     async def cancel(
-        self, which: Which, *, via: Via | None = None, send_within: float | None = None
+        self,
+        which: Which,
+        *,
+        symbol: str | None = None,
+        via: Via | None = None,
+        send_within: float | None = None,
     ) -> CancelOutcome:
         """Cancel an order. An order that has ended before is no error: the outcome says so. What a
         limit of the exchange refuses is repeated until it is done. Amendments of it that still
         wait are withdrawn, and so is its placement if that hasn't left.
 
+        :param symbol: of an order that the ledger doesn't know, by its id: the cancel leaves before
+            anything is asked about it.
+        :raises OrderNotFound: where the exchange has none of that id and symbol.
         :raises NotSent: where it couldn't leave in time.
         :raises OutcomeUnknown: where no answer tells, several times.
         :raises ExchangeError: (or kin) where the exchange refuses it for good.
         """
         self._parts.check_alive()
         how = self._how(via, send_within)
+        if symbol is not None and isinstance(which, str) and self.order(which) is None:
+            instrument = await self._parts.context.instruments.find(symbol)
+            return await self._parts.canceling.cancel_by_id(which, instrument, how)
         return await self._parts.canceling.cancel(self._order(which), how)
 
     async def cancel_many(
@@ -260,7 +272,7 @@ class AccountOrders(ABC):
         is still open then is canceled one by one.
         """
         parts = self._parts
-        parts.check_alive()
+        parts.check_follows("knows of no orders to cancel: sweep() cancels all there is")
         wanted = None if market is None else Market(market)
         if symbol is not None:
             instrument = await parts.context.instruments.find(symbol)
@@ -279,12 +291,8 @@ class AccountOrders(ABC):
         if not own and CancelAll in parts.context.exchange.endpoints:
             markets = [wanted] if wanted is not None else list(parts.context.trading.features)
             for each in orders:
-                flight = parts.flights.get(parts.context.key(each))
-                if flight is not None:
-                    flight.withdraw_amends("its order is being canceled")
-                    if flight.placing is not None:
-                        flight.placing.withdraw("canceled before it was sent")
-            await asyncio.gather(*(self._cancel_market(m, instrument) for m in markets))
+                self._withdraw(each)
+            await asyncio.gather(*(cancel_market(parts.context, m, instrument) for m in markets))
             await parts.upkeep.reconcile()
             known = {parts.context.key(o): o for o in (*orders, *meant())}
             orders = [self.newest(order) for order in known.values()]
@@ -295,27 +303,37 @@ class AccountOrders(ABC):
             for order in orders
         ]
 
-    async def _cancel_market(self, market: Market, instrument: Instrument | None) -> None:
-        """Have the exchange cancel all there is; what it leaves is canceled one by one later."""
+    async def sweep(
+        self, *, symbol: str | None = None, market: Market | str | None = None
+    ) -> Swept:
+        """Cancel all that is open at the exchange, whoever placed it, of a symbol, of a market, or of
+        the account: the exchange's own request for that leaves before anything is asked. Then its
+        lists are read, and what is still open is canceled one by one. It needs nothing of the
+        ledger, so it is for emergencies, also of an account that isn't followed.
+
+        :raises UnknownInstrument: where there is no such symbol; nothing was sent.
+        """
         parts = self._parts
-        settles = parts.context.trading.settles.get(market) or ("",)
-        kinds = [{"everything": True}]
-        if market not in parts.context.trading.cancels_both:
-            kinds = [{"everything": False}, {"everything": False, "conditional": True}]
-        pairs = itertools.product(settles if instrument is None else ("",), kinds)
-        for settle, kind in pairs:
-            request = CancelAll(market=market, instrument=instrument, settle=settle, **kind)
-            for _ in range(_CANCEL_ROUNDS):
-                try:
-                    await parts.context.asks.once(request)
-                except RateLimited as error:
-                    await asyncio.sleep(error.retry_after or _ROUND_PAUSE)
-                    continue
-                except OutcomeUnknown:
-                    pass  # not sent again: it would take what is placed from now on
-                except CcrsError:
-                    pass
-                break
+        parts.check_alive()
+        instrument = None
+        markets = list(parts.context.trading.features)
+        if symbol is not None:
+            instrument = await parts.context.instruments.find(symbol)
+            markets = [instrument.market]
+        elif market is not None:
+            markets = [Market(market)]
+        for order in self.open_orders(symbol=symbol):
+            if order.market in markets:
+                self._withdraw(order)
+        return await sweep(parts.context, parts.canceling, markets, instrument)
+
+    def _withdraw(self, order: Order) -> None:
+        """What of an order hasn't left isn't to be sent any more: it is being canceled."""
+        flight = self._parts.flights.get(self._parts.context.key(order))
+        if flight is not None:
+            flight.withdraw_amends("its order is being canceled")
+            if flight.placing is not None:
+                flight.placing.withdraw("canceled before it was sent")
 
     # --- what is known, at once ---
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from typing import Any
 
 from ccrs_core.contract.rest import Request, T
 from ccrs_core.contract.trading_requests import (
     GetFeeRates,
     GetFills,
     GetIncome,
-    GetOpenOrders,
     GetOrderHistory,
     GetPositions,
     SetLeverage,
@@ -31,8 +32,16 @@ from ccrs_core.model.order_requests import Number, PositionSide, exact_number
 from ccrs_core.model.orders import Fill, Order
 from ccrs_core.model.reports import IncomeReport
 from ccrs_core.model.times import ALL, When, nanoseconds
+from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.trading.listing import open_orders
 from ccrs_core.trading.lookup import find, look_up
 from ccrs_core.trading.parts import Parts
+from ccrs_core.trading.past import UNLESS_TOLD_NS, past_orders, told
+
+_AHEAD_NS = NS_PER_SECOND
+"""By how much the exchange's clock may be ahead of what is known of it."""
+_LATE_NS = 60 * NS_PER_SECOND
+"""By how much what is at the end of what is kept may have gone meanwhile."""
 
 
 class AccountQuestions(ABC):
@@ -62,11 +71,6 @@ class AccountQuestions(ABC):
         if market is None:
             raise UsageError("say a symbol, or a market")
         return Market(market), None
-
-    def _settles(self, market: Market, instrument: Instrument | None) -> tuple[str, ...]:
-        if instrument is not None:
-            return ("",)
-        return self._parts.context.trading.settles.get(market) or ("",)
 
     def _markets(self, market: Market | str | None) -> list[Market]:
         if market is not None:
@@ -104,22 +108,13 @@ class AccountQuestions(ABC):
         self, *, symbol: str | None = None, market: Market | str | None = None
     ) -> list[Order]:
         """Ask the exchange for the open orders of a symbol, of a market, or of all."""
-        parts, found = self._parts, list[Order]()
+        self._parts.check_alive()
         instrument = None
         markets = self._markets(market)
         if symbol is not None:
             wanted, instrument = await self._of(symbol, None)
             markets = [wanted]
-        for each in markets:
-            for settle in self._settles(each, instrument):
-                request = GetOpenOrders(market=each, instrument=instrument, settle=settle)
-                reports = await self._read(request)
-                await parts.context.take(reports, backfilled=True)
-                orders = (
-                    parts.ledger.order(r.exchange_order_id or r.client_order_id) for r in reports
-                )
-                found += [order for order in orders if order is not None]
-        return found
+        return await open_orders(self._parts.context, markets, instrument)
 
     async def fetch_order_history(
         self,
@@ -130,24 +125,66 @@ class AccountQuestions(ABC):
         end: When | None = None,
         limit: int | None = None,
     ) -> list[Order]:
-        """Ask the exchange for past orders in ``start <= time < end``, as far back as it keeps
-        them, oldest first.
+        """Ask the exchange for past orders in ``start <= time < end``, and return all of them as the
+        ledger has them then, oldest first; the last ``limit`` where one is given.
+        (:meth:`order_history` brings them page by page.)
 
-        :raises Unsupported: where it keeps some of that no more.
+        :param start: None: seven days before ``end``.
+        :raises Unsupported: where the exchange keeps some of that no more; it says since when.
+        """
+        if limit is None:
+            pages = self.order_history(symbol=symbol, market=market, start=start, end=end)
+            return [order async for page in pages for order in page]
+        parts = self._parts
+        wanted, instrument = await self._of(symbol, market)
+        start_ns, end_ns = self._stretch(GetOrderHistory, start, end)
+        request = GetOrderHistory(
+            market=wanted, instrument=instrument, start_ns=start_ns, end_ns=end_ns, limit=limit
+        )
+        reports = await self._read(request)
+        return await told(parts.context, parts.store, reports)
+
+    async def order_history(
+        self,
+        *,
+        symbol: str | None = None,
+        market: Market | str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+    ) -> AsyncIterator[list[Order]]:
+        """Past orders as of :meth:`fetch_order_history`, page by page: memory holds a page, however
+        many there are. ``async for page in account.order_history(…)``.
+
+        :raises Unsupported: where the exchange keeps some of that no more; it says since when.
         """
         parts = self._parts
         wanted, instrument = await self._of(symbol, market)
-        request = GetOrderHistory(
-            market=wanted,
-            instrument=instrument,
-            start_ns=nanoseconds("start", start),
-            end_ns=nanoseconds("end", end),
-            limit=ALL if limit is None else limit,
-        )
-        reports = await self._read(request)
-        await parts.context.take(reports, backfilled=True)
-        orders = (parts.ledger.order(r.exchange_order_id or r.client_order_id) for r in reports)
-        return [order for order in orders if order is not None]
+        start_ns, end_ns = self._stretch(GetOrderHistory, start, end)
+        parts.check_alive()
+        async for page in past_orders(
+            parts.context, parts.store, wanted, instrument, start_ns, end_ns
+        ):
+            yield page
+
+    def _stretch(
+        self, kind: type[Request[Any]], start: When | None, end: When | None
+    ) -> tuple[int, int]:
+        """From when to when: up to now, and seven days of it, unless told; of an exchange that keeps
+        less what it keeps."""
+        now_ns = self._parts.context.asks.exchange_ns()
+        end_ns = nanoseconds("end", end)
+        if end_ns is None:
+            end_ns = now_ns + _AHEAD_NS
+        start_ns = nanoseconds("start", start)
+        if start_ns is None:
+            start_ns = end_ns - UNLESS_TOLD_NS
+            endpoint = self._parts.context.exchange.endpoints.get(kind)
+            kept = None if endpoint is None else endpoint.retention
+            if isinstance(kept, int):
+                start_ns = max(start_ns, now_ns - kept + _LATE_NS)
+        if start_ns >= end_ns:
+            raise UsageError("start must be before end")
+        return start_ns, end_ns
 
     async def fetch_fills(
         self,
@@ -161,22 +198,25 @@ class AccountQuestions(ABC):
         """Ask the exchange for fills in ``start <= time < end``, and return those that the ledger
         has then, oldest first; the last ``limit`` where one is given.
 
-        :raises Unsupported: where it keeps some of that no more.
+        :param start: None: seven days before ``end``, as exchanges that keep two years may have to
+            be asked for each week of them.
+        :raises Unsupported: where the exchange keeps some of that no more; it says since when.
         """
         parts = self._parts
         wanted, instrument = await self._of(symbol, market)
+        start_ns, end_ns = self._stretch(GetFills, start, end)
         request = GetFills(
             market=wanted,
             instrument=instrument,
-            start_ns=nanoseconds("start", start),
-            end_ns=nanoseconds("end", end),
+            start_ns=start_ns,
+            end_ns=None if end is None else end_ns,
             limit=ALL if limit is None else limit,
         )
         reports = await self._read(request)
         await parts.context.take(reports, backfilled=True)
         await parts.journal.flush()
         found = await parts.store.fills(
-            symbol=symbol, start_ns=request.start_ns, end_ns=request.end_ns, limit=limit or ALL
+            symbol=symbol, start_ns=start_ns, end_ns=request.end_ns, limit=limit or ALL
         )
         return [fill for fill in found if fill.market is wanted]
 

@@ -30,10 +30,11 @@ from ccrs_core.errors import (
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.model.reports import Act
+from ccrs_core.trading.client_ids import is_made_here
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
-from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.lookup import find, look_up
 from ccrs_core.trading.order_entry import How, Watcher, with_order
 from ccrs_core.trading.sending import Sending
 
@@ -257,6 +258,84 @@ class Canceling:
             return ended
         self._watcher.find_out(key)
         return CancelOutcome(CancelResult.NOT_FOUND, context.order(key))
+
+    # --- of an order that isn't known ---
+
+    async def cancel_by_id(self, order_id: str, instrument: Instrument, how: How) -> CancelOutcome:
+        """Cancel an order that the ledger may not know, by whichever id it is: that leaves before
+        anything is asked.
+
+        :raises OrderNotFound: where the exchange has no such order, by either id.
+        :raises CcrsError: as :meth:`cancel` does.
+        """
+        context, taken = self._context, False
+        error: CcrsError = OrderNotFound("", order_id)
+        for ids in self._ids(order_id):
+            try:
+                await self._sent(CancelOrder(instrument=instrument, **ids), how)  # type: ignore[arg-type]
+                taken = True
+                break
+            except (OrderNotFound, InvalidRequest) as failure:
+                error = failure  # it may be the other kind of id
+            except (NotSent, UsageError, AuthError):
+                raise
+            except CcrsError as failure:
+                error = failure
+                break
+        pause = _PAUSE
+        for _ in range(_TRIES if taken else 1):
+            if await find(context, order_id, instrument):
+                break
+            if taken:  # lists lag
+                await asyncio.sleep(pause)
+                pause *= 2
+        order = self._named(order_id, instrument)
+        if order is None:
+            if taken:
+                text = f"the cancel of {order_id} was taken; no list shows the order at present"
+                raise OrderNotFound("", text)
+            raise error
+        if taken or (order.state.final and isinstance(error, OutcomeUnknown)):
+            return CancelOutcome(CancelResult.ACCEPTED, order)
+        if order.state.final:
+            return CancelOutcome(CancelResult.ENDED_BEFORE, order)
+        return await self.cancel(order, how)
+
+    def _ids(self, order_id: str) -> list[dict[str, str]]:
+        """An id as the exchange's and as a client's, the likelier one first."""
+        grammar = self._context.trading.client_ids
+        found = [{"exchange_order_id": order_id}]
+        if grammar.allows(order_id):
+            found.append({"client_order_id": order_id})
+        return found[::-1] if is_made_here(grammar, order_id) else found
+
+    def _named(self, order_id: str, instrument: Instrument) -> Order | None:
+        found = self._context.ledger.order(order_id)
+        if found is not None:
+            return found
+        named = [
+            order
+            for order in self._context.ledger.orders(symbol=instrument.symbol)
+            if order.client_order_id == order_id
+        ]
+        return named[-1] if named else None
+
+    async def _sent(self, request: CancelOrder, how: How) -> None:
+        """Send a cancel, again where a limit has refused it."""
+        context, pause = self._context, _PAUSE
+        while True:
+            try:
+                await context.asks.once(
+                    request, via=how.via, patience=how.patience, send_before=how.send_before
+                )
+                return
+            except RateLimited as error:
+                wait = error.retry_after or pause
+                end = how.send_before
+                if end is not None and context.clock.monotonic() + wait > end:
+                    raise
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, _LONGEST)
 
     # --- many ---
 

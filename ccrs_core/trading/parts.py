@@ -103,7 +103,7 @@ class Parts:
         self.journal = self.hub.journal = Journal(store, self, self._spawn)
         self.taking = Taking(
             *(ledger, self.journal, store, instruments, context.clock, self.spawn),
-            *(self._early, self._strange),
+            *(self._early, self._strange, natives.find),
         )
         self._asks = Asks(requester, context, self._line, settings.via)
         self.context = AccountContext(
@@ -138,6 +138,8 @@ class Parts:
         self.upkeep = Upkeep(self._read, self._synced)
         channels = context.exchange.capabilities.account_channels
         self.streams = PrivateStreams(shared, holder, channels, self)
+        if not settings.follow:
+            self.upkeep.trouble("lists", "it was opened with follow=False: what is asked is asked")
 
     # --- life ---
 
@@ -226,6 +228,17 @@ class Parts:
             raise UsageError("the account is closed")
         if self.failure is not None:
             raise self.failure.with_traceback(None)
+
+    def check_follows(self, otherwise: str) -> None:
+        """:raises UsageError: where it isn't followed, so that it can't do something.
+        :raises CcrsError: what has ended it.
+        """
+        self.check_alive()
+        if not self.settings.follow:
+            raise UsageError(
+                f"account {self.context.name} was opened with follow=False and {otherwise}: leave "
+                "follow out"
+            )
 
     # --- what the store says ---
 
@@ -374,12 +387,13 @@ class Parts:
         self._gap(Channel.ORDERS, Reason.UNREADABLE)
 
     def _indebted(self, why: str) -> None:
-        self.streams.replace(Channel.ORDERS, why)
+        if self.settings.follow:
+            self.streams.replace(Channel.ORDERS, why)
 
     def _chase(self, order: Order) -> None:
         """An order is ahead of its fills: ask for them, if they don't come by themselves."""
         key = self.context.key(order)
-        if key not in self._chased:
+        if self.settings.follow and key not in self._chased:
             self._chased.add(key)
             self.spawn(self._chasing(key))
 

@@ -338,6 +338,8 @@ class Reconciler:
             except CcrsError:
                 context.note(ledger.unverified(market, context.now_ns, settle=settle))
                 raise
+            if found:
+                await context.instruments.market(market)
             await self._take(found)
             listed = set[tuple[str, PositionSide]]()
             for report in found:

@@ -43,3 +43,4 @@ class AccountSettings:
     presume_absent_after: float | None = attrs.field(default=60.0, validator=_seconds_if_any)
     outside_band: OutsideBand = attrs.field(default="refuse", validator=_one_of(OutsideBand))
     budget_share: float = attrs.field(default=1.0, validator=_share)
+    follow: bool = True

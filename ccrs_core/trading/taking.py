@@ -50,6 +50,7 @@ class Taking:
 
     :param early: told unconfirmed fills.
     :param strange: told, for people, what could not be taken for now.
+    :param find: the instrument of a market and an exchange's own symbol.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Taking:
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         early: Callable[[Sequence[EarlyFill]], None],
         strange: Callable[[str], None],
+        find: Callable[[Market, str], Instrument | None],
     ) -> None:
+        self._find = find
         self._ledger = ledger
         self._journal = journal
         self._store = store
@@ -73,6 +76,10 @@ class Taking:
         self._strange = strange
         self._unplaced: list[tuple[Report, bool]] = []
         self._told: set[tuple[Market, str]] = set()
+
+    def find(self, market: Market, native: str) -> Instrument | None:
+        """The instrument of a symbol of the exchange's, as the ledger knows it."""
+        return self._find(market, native)
 
     def push(self, reports: Sequence[Report], *, backfilled: bool = False) -> None:
         """Take these; what needs a question waits for its answer by itself."""

@@ -27,7 +27,7 @@ def command(
     """What the account has at EXCHANGE: assets, and its margin as a whole."""
 
     async def ask() -> tuple[list[Balance], Margin | None]:
-        async with accounts.opened(exchange, account, **where) as here:
+        async with accounts.asked(exchange, account, **where) as here:
             held = here.account
             found = await held.fetch_balances()
             return [found[asset] for asset in sorted(found)], held.margin

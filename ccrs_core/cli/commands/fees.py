@@ -35,7 +35,7 @@ def command(
         raise UsageError("say SYMBOLS, or --market")
 
     async def ask() -> list[FeeRate]:
-        async with accounts.opened(exchange, account, **where) as here:
+        async with accounts.asked(exchange, account, **where) as here:
             held = here.account
             if market is not None:
                 return await held.fee_rates(market=market)

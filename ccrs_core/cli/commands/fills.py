@@ -32,14 +32,14 @@ def command(
     account: str,
     **where: Any,
 ) -> None:
-    """Fills of the account at EXCHANGE, as the exchange lists them, oldest first: of the last day
-    unless --from says otherwise.
+    """Fills of the account at EXCHANGE, as the exchange lists them, oldest first: of the last seven
+    days unless --from says otherwise.
 
     Those that a program of yours has in its ledger: ccrs ledger export.
     """
 
     async def ask() -> list[Fill]:
-        async with accounts.opened(exchange, account, **where) as here:
+        async with accounts.asked(exchange, account, **where) as here:
             held = here.account
             with progress("asking for fills"):
                 found = [

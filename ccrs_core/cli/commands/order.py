@@ -19,6 +19,7 @@ from ccrs_core.model.orders import Order, OrderState
 if TYPE_CHECKING:
     from ccrs_core.trading.account import Account
     from ccrs_core.trading.asks import Via
+    from ccrs_core.trading.sweeping import Swept
 
 _IDS = "Yours (client order id) or the exchange's."
 symbol_option = click.option(
@@ -57,6 +58,7 @@ def command() -> None:
     metavar="SECONDS",
     help="For what becomes of it.",
 )
+@accounts.ledger_option
 @accounts.yes_option
 @accounts.json_option
 @accounts.account_option
@@ -67,6 +69,7 @@ def place(
     side: str,
     via: Via,
     wait: float,
+    ledger: bool,
     yes: bool,
     as_json: bool,
     account: str,
@@ -75,7 +78,9 @@ def place(
     """Place one order of SYMBOL at EXCHANGE: buy or sell.
 
     Where it costs real money, what will be sent is shown, and you are asked. It leaves once. Where
-    the answer is lost, the exchange is asked what has become of it; it is never sent again.
+    the answer is lost, the exchange is asked what has become of it; it is never sent again. It is
+    kept in the account's ledger, as an order of your own, unless a program of yours has that at
+    present. Its client order id ends in the tag: cli, unless --tag says another.
 
     Ends with 0 where the exchange has taken it, with 1 where it was refused, or where nobody
     knows yet (which is said).
@@ -84,21 +89,23 @@ def place(
     request = order_words.request_of(symbol, side, **told)
 
     async def main() -> Order:
-        async with accounts.opened(exchange, account, **more) as here:
-            held = here.account
-            instrument = await here.client.instrument(symbol)
+        accounts.keys(exchange, account, **more)
+        async with options.client(exchange, **more) as client:
+            instrument = await client.instrument(symbol)
             title = f"{exchange} {options.place(exchange, **more)}, account {account}"
             lines = [f"This order goes to {title}:"]
             lines += [f"  {line}" for line in order_words.described(request, instrument)]
             real = accounts.is_real(exchange, **more)
+            # The ledger isn't held while somebody thinks.
             await asyncio.to_thread(accounts.sure, lines, real=real, yes=yes)
-            try:
-                live = await held.place(request, via=via)
-            except OutcomeUnknown as error:
-                order: Order = error.order
-                note(f"{error}: asking what has become of {order.client_order_id}")
-                return await _settled(held, order.client_order_id, max(wait, 10.0))
-            return await _settled(held, live.id, wait)
+            async with accounts.trading(client, exchange, account, ledger=ledger, **more) as held:
+                try:
+                    live = await held.place(request, via=via)
+                except OutcomeUnknown as error:
+                    order: Order = error.order
+                    note(f"{error}: asking what has become of {order.client_order_id}")
+                    return await _settled(held, order.client_order_id, max(wait, 10.0))
+                return await _settled(held, live.id, wait)
 
     order = interrupts.run(main())
     show([order], as_json=as_json)
@@ -142,6 +149,7 @@ def _known(held: Account, identity: str) -> Order:
 @click.option("--size", type=NUMBER, help="The new whole size, what is filled included.")
 @symbol_option
 @via_option
+@accounts.ledger_option
 @accounts.yes_option
 @accounts.json_option
 @accounts.account_option
@@ -153,6 +161,7 @@ def amend(
     size: Decimal | None,
     symbol: str | None,
     via: Via,
+    ledger: bool,
     yes: bool,
     as_json: bool,
     account: str,
@@ -163,16 +172,20 @@ def amend(
         raise UsageError("say the new --price, or --size")
 
     async def main() -> Order:
-        async with accounts.opened(exchange, account, **where) as here:
-            held = here.account
-            order = await find(held, identity, symbol)
+        async with accounts.asked(exchange, account, **where) as here:
+            order = await find(here.account, identity, symbol)
+        async with options.client(exchange, **where) as client:
             lines = [f"Of {order} at {exchange} {options.place(exchange, **where)}, {account}:"]
             lines += [] if price is None else [f"  the price becomes {price:f}"]
             lines += [] if size is None else [f"  the whole size becomes {size:f}"]
             real = accounts.is_real(exchange, **where)
             await asyncio.to_thread(accounts.sure, lines, real=real, yes=yes)
-            changed = await held.amend(order, price=price, size=size, via=via)
-            return await _told(held, changed, price, size)
+            async with accounts.trading(client, exchange, account, ledger=ledger, **where) as held:
+                known = held.order(order.exchange_order_id) or held.order(identity)
+                if known is None:
+                    known = await held.fetch_order(identity, symbol=order.symbol)
+                changed = await held.amend(known, price=price, size=size, via=via)
+                return await _told(held, changed, price, size)
 
     show([interrupts.run(main())], as_json=as_json)
 
@@ -210,26 +223,34 @@ def cancel(
     **where: Any,
 ) -> int:
     """Cancel the orders ID... at EXCHANGE, and say how each ended. One that had ended before is no
-    error."""
+    error. With --symbol they leave at once; without it the open orders are read first."""
+
+    async def one(held: Account, identity: str) -> Order | CcrsError:
+        try:
+            which = identity if symbol is not None else await find(held, identity, None)
+            outcome = await held.cancel(which, symbol=symbol, via=via, send_within=_URGENT)
+            return await _ended(held, outcome.order)
+        except CcrsError as error:
+            return error
 
     async def main() -> list[Order | CcrsError]:
-        found: list[Order | CcrsError] = []
-        async with accounts.opened(exchange, account, **where) as here:
+        async with accounts.asked(exchange, account, **where) as here:
             held = here.account
-            for identity in identities:
-                try:
-                    order = await find(held, identity, symbol)
-                    await held.cancel(order, via=via)
-                    found.append(await _ended(held, order))
-                except CcrsError as error:
-                    found.append(error)
-        return found
+            if symbol is None:
+                await held.fetch_open_orders()
+            else:
+                await here.client.instrument(symbol)
+            return await asyncio.gather(*(one(held, each) for each in dict.fromkeys(identities)))
 
     outcomes = interrupts.run(main())
     show([each for each in outcomes if isinstance(each, Order)], as_json=as_json)
-    failed = [each for each in outcomes if isinstance(each, CcrsError)]
-    for error in failed:
-        note(f"Error: {error}")
+    failed = [
+        (identity, each)
+        for identity, each in zip(dict.fromkeys(identities), outcomes, strict=True)
+        if isinstance(each, CcrsError)
+    ]
+    for identity, error in failed:
+        note(f"Error: {identity}: {error}")
     return 1 if failed else 0
 
 
@@ -251,43 +272,58 @@ def cancel_all(
     **where: Any,
 ) -> int:
     """Cancel all orders that are open at EXCHANGE, whoever placed them, those that wait for a
-    trigger (stop-losses, say) included."""
+    trigger (stop-losses, say) included.
 
-    async def main() -> list[Order]:
-        async with accounts.opened(exchange, account, **where) as here:
-            held = here.account
-            there = await _open_orders(held, symbol, market)
-            of = symbol or market or "all markets"
-            lines = [
-                f"All open orders of {of} are to be canceled, {len(there)} at present,",
-                f"at {exchange} {options.place(exchange, **where)}, account {account}:",
-                *(f"  {order}" for order in there[:_SHOWN]),
-            ]
-            lines += [f"  and {len(there) - _SHOWN} more"] if len(there) > _SHOWN else []
-            real = accounts.is_real(exchange, **where)
-            await asyncio.to_thread(accounts.sure, lines, real=real, yes=yes)
-            await held.cancel_all(symbol=symbol, market=market)
-            return [await _ended(held, order) for order in there]
+    It leaves at once, unless you are to be asked, for which they are listed. Told are the orders
+    that the exchange names as canceled, and those that are open still; then it ends with 1."""
+    ask = accounts.is_real(exchange, **where) and not yes
 
-    orders = interrupts.run(main())
-    show(orders, as_json=as_json, nothing="nothing was open")
-    left = [order for order in orders if order.state.exposed]
-    for order in left:
+    async def main() -> Swept:
+        async with accounts.asked(exchange, account, **where) as here:
+            there = await _open_orders(here.account, symbol, market) if ask else []
+            if not ask:
+                return await here.account.sweep(symbol=symbol, market=market)
+        of = symbol or market or "all markets"
+        lines = [
+            f"All open orders of {of} are to be canceled, {len(there)} at present,",
+            f"at {exchange} {options.place(exchange, **where)}, account {account}:",
+            *(f"  {order}" for order in there[:_SHOWN]),
+        ]
+        lines += [f"  and {len(there) - _SHOWN} more"] if len(there) > _SHOWN else []
+        await asyncio.to_thread(accounts.sure, lines, real=True, yes=False)
+        async with accounts.asked(exchange, account, **where) as here:
+            return await here.account.sweep(symbol=symbol, market=market)
+
+    swept = interrupts.run(main())
+    from ccrs_core.cli.live.account_tables import SWEPT
+    from ccrs_core.cli.live.listing import say
+
+    say(swept.canceled, SWEPT, as_json=as_json, nothing="nothing was canceled")
+    for order in swept.left:
         note(f"still open: {order}")
-    return 1 if left else 0
+    for what, error in swept.failures.items():
+        note(f"Error: {what}: {error}")
+    return 0 if swept.clean else 1
 
 
 _SHOWN = 20
+_URGENT = 20.0
+"""Seconds within which a cancel leaves, or isn't sent any more."""
+_LOOKS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between two looks at what becomes of a canceled order."""
 
 
 async def _ended(held: Account, order: Order) -> Order:
     """The order as it ended, or as it is after some seconds."""
-    from ccrs_core.trading.live_order import LiveOrder
-
-    live = LiveOrder(held, order)
-    with contextlib.suppress(TimeoutError):
-        return await live.ended(timeout=5.0)
-    return live.now
+    for pause in _LOOKS:
+        if order.state.final and order.fills_complete:
+            break
+        await asyncio.sleep(pause)
+        with contextlib.suppress(CcrsError):
+            order = await held.fetch_order(held.key_of(order), symbol=order.symbol)
+        if order.state.final:
+            break
+    return order
 
 
 # --- finding --------------------------------------------------------------------------------
@@ -315,12 +351,12 @@ def list_(
     **where: Any,
 ) -> None:
     """Orders of the account at EXCHANGE that are open, those that wait for a trigger included; with
-    --past those that have ended (of the last day, unless --from says otherwise)."""
+    --past those that have ended (of the last seven days, unless --from says otherwise)."""
     if not past and (start is not None or end is not None):
         raise UsageError("--from and --to go with --past")
 
     async def main() -> list[Order]:
-        async with accounts.opened(exchange, account, **where) as here:
+        async with accounts.asked(exchange, account, **where) as here:
             held = here.account
             with progress("asking for orders"):
                 if not past:
@@ -355,9 +391,8 @@ def show_(
     """All that is known of the order ID at EXCHANGE: yours (client order id) or the exchange's."""
 
     async def main() -> Order:
-        async with accounts.opened(exchange, account, **where) as here:
-            held = here.account
-            return await find(held, identity, symbol)
+        async with accounts.asked(exchange, account, **where) as here:
+            return await find(here.account, identity, symbol)
 
     order = interrupts.run(main())
     if as_json:
@@ -373,6 +408,8 @@ async def find(held: Account, identity: str, symbol: str | None) -> Order:
     :raises UsageError: where none that is open has it, and its symbol isn't told.
     :raises OrderNotFound: where the exchange doesn't show it.
     """
+    if symbol is None and held.order(identity) is None:
+        await held.fetch_open_orders()
     known = held.order(identity)
     if known is not None:
         return known

@@ -22,7 +22,7 @@ def command(exchange: str, symbol: str | None, as_json: bool, account: str, **wh
     """Open positions of the account at EXCHANGE, as the exchange has them now."""
 
     async def ask() -> list[Position]:
-        async with accounts.opened(exchange, account, **where) as here:
+        async with accounts.asked(exchange, account, **where) as here:
             held = here.account
             return await held.fetch_positions()
 

@@ -15,6 +15,7 @@ from ccrs_core.model.instruments import Side
 from ccrs_core.model.order_requests import OrderType, PositionSide, TimeInForce
 from ccrs_core.model.orders import Fill, Order, OrderState
 from ccrs_core.model.times import shown
+from ccrs_core.trading.sweeping import SweptOrder
 
 _DOUBTFUL = frozenset({OrderState.UNKNOWN, OrderState.PRESUMED_ABSENT, OrderState.SENT})
 
@@ -91,6 +92,15 @@ ORDERS = Listing[Order](
     cells=_order,
     left_out=("time", "average", "reason", "type", "filled", "side"),
     giving_way="id",
+)
+
+
+def _swept(order: SweptOrder) -> list[Cell]:
+    return [order.market.value, order.exchange_order_id, order.client_order_id]
+
+
+SWEPT = Listing[SweptOrder](
+    columns=("market", "canceled", "client id"), cells=_swept, left_out=("market", "client id")
 )
 
 
