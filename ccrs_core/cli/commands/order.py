@@ -243,7 +243,11 @@ def cancel(
             return await asyncio.gather(*(one(held, each) for each in dict.fromkeys(identities)))
 
     outcomes = interrupts.run(main())
-    show([each for each in outcomes if isinstance(each, Order)], as_json=as_json)
+    orders = [each for each in outcomes if isinstance(each, Order)]
+    show(orders, as_json=as_json)
+    going_on = [each for each in orders if not each.state.final]
+    for order in going_on:
+        note(f"the exchange took the cancel, and hasn't told yet that it ended: {order}")
     failed = [
         (identity, each)
         for identity, each in zip(dict.fromkeys(identities), outcomes, strict=True)
@@ -251,7 +255,7 @@ def cancel(
     ]
     for identity, error in failed:
         note(f"Error: {identity}: {error}")
-    return 1 if failed else 0
+    return 1 if failed or going_on else 0
 
 
 @command.command("cancel-all", short_help="Cancel all open orders.")
