@@ -79,7 +79,7 @@ class Opened:
 
 @asynccontextmanager
 async def opened(exchange: str, account: str, **more: Any) -> AsyncIterator[Opened]:
-    """An account that is followed, for as long as a command lasts; its ledger is in memory alone, so
+    """An account that is followed, for as long as a command lasts; its ledger is in memory, so
     that it disturbs no program that keeps it."""
     found = keys(exchange, account, **more)
     async with options.client(exchange, **more) as client, AsyncExitStack() as stack:
@@ -121,8 +121,8 @@ async def trading(
     client: Client, exchange: str, account: str, *, ledger: bool, **more: Any
 ) -> AsyncIterator[Account]:
     """An account that is followed, to place or amend, of an open client. It keeps the ledger of the
-    user's programs where none of them has it at present; else, or without ``ledger``, one in memory.
-    """
+    user's programs where none of them has it at present; else, or without ``ledger``, one in
+    memory."""
     found = keys(exchange, account, **more)
     told = options.settings(exchange, **more)
     # Accounts of an emulator end with it.

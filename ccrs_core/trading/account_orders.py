@@ -306,8 +306,8 @@ class AccountOrders(ABC):
     async def sweep(
         self, *, symbol: str | None = None, market: Market | str | None = None
     ) -> Swept:
-        """Cancel all that is open at the exchange, whoever placed it, of a symbol, of a market, or of
-        the account: the exchange's own request for that leaves before anything is asked. Then its
+        """Cancel all that is open at the exchange, whoever placed it: of a symbol, a market, or the
+        account. The exchange's own request for that leaves before anything is asked. Then its
         lists are read, and what is still open is canceled one by one. It needs nothing of the
         ledger, so it is for emergencies, also of an account that isn't followed.
 

@@ -125,8 +125,8 @@ class AccountQuestions(ABC):
         end: When | None = None,
         limit: int | None = None,
     ) -> list[Order]:
-        """Ask the exchange for past orders in ``start <= time < end``, and return all of them as the
-        ledger has them then, oldest first; the last ``limit`` where one is given.
+        """Ask the exchange for past orders in ``start <= time < end``, and return all of them as
+        the ledger has them then, oldest first; the last ``limit`` where one is given.
         (:meth:`order_history` brings them page by page.)
 
         :param start: None: seven days before ``end``.
@@ -169,8 +169,8 @@ class AccountQuestions(ABC):
     def _stretch(
         self, kind: type[Request[Any]], start: When | None, end: When | None
     ) -> tuple[int, int]:
-        """From when to when: up to now, and seven days of it, unless told; of an exchange that keeps
-        less what it keeps."""
+        """From when to when: up to now, and seven days of it, unless told; of an exchange that
+        keeps less what it keeps."""
         now_ns = self._parts.context.asks.exchange_ns()
         end_ns = nanoseconds("end", end)
         if end_ns is None:

@@ -1,5 +1,5 @@
-"""Past orders, page by page: read from the exchange in stretches of time, and told as the ledger has
-them then, whether they are in its memory or in its store alone."""
+"""Past orders, page by page: read from the exchange in stretches of time, and told as the ledger
+has them then, whether they are in its memory or in its store alone."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ async def told(
             wanted = missing[at : at + _AT_ONCE]
             known = await store.look_up(Wanted(orders=frozenset(wanted)))
             found |= _of(wanted, known.orders)
-    return sorted(found.values(), key=lambda order: (order.created_ns or 0, order.exchange_order_id))
+    return sorted(
+        found.values(), key=lambda order: (order.created_ns or 0, order.exchange_order_id)
+    )
 
 
 def _of(

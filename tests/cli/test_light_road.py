@@ -17,7 +17,18 @@ from ccrs_core.cli import run
 from ccrs_core.emulator import EmulatorServer
 from ccrs_core.extensions import exchanges as plugins
 
-ORDER = ("order", "place", "bybit", "BTC/USDT", "buy", "--size", "0.01", "--price", "99000", "--yes")
+ORDER = (
+    "order",
+    "place",
+    "bybit",
+    "BTC/USDT",
+    "buy",
+    "--size",
+    "0.01",
+    "--price",
+    "99000",
+    "--yes",
+)
 
 
 @attrs.define
@@ -111,6 +122,8 @@ def test_all_orders_are_canceled_before_anything_is_asked(counted: Counted) -> N
         (("order", "list", "bybit", "--past", "--symbol", "BTC/USDT"), 8),
     ],
 )
-def test_a_look_asks_for_what_it_shows(counted: Counted, command: tuple[str, ...], most: int) -> None:
+def test_a_look_asks_for_what_it_shows(
+    counted: Counted, command: tuple[str, ...], most: int
+) -> None:
     counted(*command)
     assert len(counted.asked) <= most, counted.asked

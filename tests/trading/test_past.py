@@ -87,5 +87,3 @@ async def _busy() -> None:
         pages = [page async for page in seen.account.order_history(symbol="BTC/USD")]
         assert [each.exchange_order_id for page in pages for each in page] == ids
         assert max(map(len, pages)) < 10
-
-

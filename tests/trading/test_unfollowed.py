@@ -1,5 +1,5 @@
-"""An account that isn't followed: opening it asks nothing, an urgent cancel is the first to leave, and
-what it can't know it refuses to do."""
+"""An account that isn't followed: opening it asks nothing, an urgent cancel is the first to leave,
+and what it can't know it refuses to do."""
 
 from __future__ import annotations
 
