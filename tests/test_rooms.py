@@ -71,6 +71,7 @@ WAITING = {
     "topics.lookout",
     "topics.snapshots",
     "trading.sqlite",
+    "trading.sweeping",
     "trading.account",
     "trading.account_orders",
     "trading.amending",
