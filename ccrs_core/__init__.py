@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from ccrs_core.contract.trading import ClientIds as ClientIds
     from ccrs_core.contract.trading import DeadMan as DeadMan
     from ccrs_core.contract.trading import DeadManKind as DeadManKind
+    from ccrs_core.contract.trading import DeadManScope as DeadManScope
     from ccrs_core.contract.trading import Feature as Feature
     from ccrs_core.contract.trading import Trading as Trading
     from ccrs_core.contract.trading_requests import AmendOrder as AmendOrder
@@ -347,7 +348,7 @@ _HOME = {
             "GetOpenInterestHistory GetServerTime GetTopOfBook GetTradeHistory GetTrades "
             "HttpRequest HttpResponse Request"
         ),
-        "contract.trading": ("Absence ClientIds DeadMan DeadManKind Feature Trading"),
+        "contract.trading": ("Absence ClientIds DeadMan DeadManKind DeadManScope Feature Trading"),
         "contract.trading_requests": (
             "AmendOrder AmendOrders CancelAll CancelOrder CancelOrders GetAccountInfo "
             "GetDeadMan GetFeeRates GetFills GetIncome GetOpenOrders GetOrder GetOrderHistory "

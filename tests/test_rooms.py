@@ -91,6 +91,7 @@ WAITING = {
     "trading.reconcile",
     "trading.sending",
     "trading.taking",
+    "trading.timers",
     "trading.upkeep",
 }
 """Of the rooms from ``model`` to ``recordings``, besides ``transport`` and ``client``."""

@@ -88,16 +88,31 @@ class DeadManKind(enum.StrEnum):
     """It fires unless it is renewed in time."""
 
 
+class DeadManScope(enum.StrEnum):
+    """What one request of a protection is about."""
+
+    ACCOUNT = "account"
+    """The whole account, of all of its markets."""
+    MARKET = "market"
+    INSTRUMENT = "instrument"
+
+
 @attrs.frozen(kw_only=True)
 class DeadMan:
     """An exchange's disconnect protection."""
 
     kind: DeadManKind
+    scope: DeadManScope = DeadManScope.MARKET
+    own: bool = False
+    """Whether it can be of those orders alone that the plugin marks as its own (by a tag, say):
+    that is what is set then, and all of an account only where the user asks for ``everything``."""
     markets: frozenset[Market]
     shortest: float
     longest: float
     covers: str
-    """For people: which orders it cancels."""
+    """For people: which orders it cancels, of the scope that it has by default."""
+    covers_everything: str = ""
+    """For people: which it cancels where ``everything`` is asked for; of one that has ``own``."""
     spares: str
     """For people: what it doesn't, and what can keep it from firing."""
     takes_effect_after: float = 0.0

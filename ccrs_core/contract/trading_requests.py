@@ -193,11 +193,16 @@ class SetPositionMode(Request[None]):
 
 @attrs.frozen(kw_only=True)
 class SetDeadMan(Request[None]):
-    """Set the disconnect protection of a market's orders: the exchange cancels them once it hasn't
-    heard of us for ``seconds``. 0 turns it off, where that can be."""
+    """Set the disconnect protection of what ``DeadMan.scope`` says, or renew it: the exchange
+    cancels orders once it hasn't heard of us for ``seconds``. 0 turns it off, where that can be; a
+    timer is always told so where it isn't wanted any more."""
 
-    market: Market
+    market: Market | None
+    """None where it is of the whole account."""
     seconds: float
+    instrument: Instrument | None = None
+    everything: bool = True
+    """False: of those orders alone that the plugin marks as its own (``DeadMan.own``)."""
 
 
 # --- What is asked --------------------------------------------------------------------------

@@ -187,17 +187,27 @@ class Account(AccountOrders, AccountQuestions):
         return await self._parts.upkeep.reconcile()
 
     def dead_man(
-        self, seconds: float = 10.0, *, markets: Collection[Market | str] | None = None
+        self,
+        seconds: float = 10.0,
+        *,
+        markets: Collection[Market | str] | None = None,
+        symbols: Collection[str] | None = None,
+        everything: bool = False,
+        share: float = 0.1,
     ) -> DeadManSwitch:
         """The exchange's disconnect protection, to be used in ``async with``: it cancels open
         orders once it hasn't heard of this program for ``seconds``. Entering fails where it isn't
-        in force.
+        in force; ``covers`` and ``spares`` of what is returned say what it does.
 
         :param markets: whose orders; None: of all that it can be had for.
-        :raises Unsupported: where the exchange has none.
-        :raises UsageError: where it has none of so many seconds.
+        :param symbols: whose orders, where the exchange has a protection for each instrument.
+        :param everything: orders of other programs, too, where it can spare them.
+        :param share: of the budget of requests that renewals may take at most, where the protection
+            is a timer: entering fails where they would take more.
+        :raises Unsupported: where the exchange has none, or none of these.
+        :raises UsageError: where it has none of so many seconds, or ``symbols`` are missing.
         """
-        return DeadManSwitch(self._parts, seconds, markets)
+        return DeadManSwitch(self._parts, seconds, markets, symbols, everything, share)
 
     @property
     def clock(self) -> ExchangeClock | None:

@@ -73,6 +73,7 @@ class Asks:
         patience: float | None = None,
         send_before: float | None = None,
         on_sent: Callable[[int], None] | None = None,
+        priority: Priority | None = None,
     ) -> tuple[T, Times]:
         """The answer to a request that leaves once at most, and when what happened. Where it can't
         go over the socket at present, so that nothing of it was written, it goes by REST.
@@ -86,14 +87,22 @@ class Asks:
         if line is not None and line.ready and line.carries(request):
             try:
                 return await line.ask(
-                    request, patience=patience, send_before=send_before, on_sent=on_sent
+                    request,
+                    patience=patience,
+                    send_before=send_before,
+                    on_sent=on_sent,
+                    priority=priority,
                 )
             except NotSent:
                 late = send_before is not None and self._context.clock.monotonic() >= send_before
                 if late or line.ready:
                     raise
         return await self._requester.timed(
-            request, patience=patience, send_before=send_before, on_sent=on_sent
+            request,
+            patience=patience,
+            send_before=send_before,
+            on_sent=on_sent,
+            priority=priority,
         )
 
     def _socket(self) -> EntryLine:

@@ -19,6 +19,7 @@ from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.taking import Taking
 from ccrs_core.transport.base import Clock
+from ccrs_core.transport.gate import Priority
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Asks(Protocol):
         patience: float | None = None,
         send_before: float | None = None,
         on_sent: Callable[[int], None] | None = None,
+        priority: Priority | None = None,
     ) -> tuple[T, Times]:
         """The answer to a request that leaves once at most, and when what happened.
 

@@ -76,6 +76,10 @@ class DeskServer(ToyServer):
         how many it comes to nothing, and is told so; None: at once, and nothing says so."""
         self.entitled = True
         self.protected_at = float("inf")
+        self.timed = False
+        """Whether its protection is a timer, of what a request names."""
+        self.timers: dict[tuple[Any, ...], asyncio.TimerHandle] = {}
+        self.fired: list[tuple[float, tuple[Any, ...]]] = []
 
     def book_of(self, key: str) -> Book:
         return self.accounts.setdefault(key, Book())
@@ -316,6 +320,8 @@ class DeskServer(ToyServer):
                 if not self.entitled:
                     return {"code": "key"}
                 self.protected_at = self.now() + 5.0
+                if self.timed:
+                    self._set_timer(key, asked)
                 return {}
             case "/protection":
                 on = self.now() >= self.protected_at
@@ -323,6 +329,23 @@ class DeskServer(ToyServer):
             case "/band":
                 return {"lowest": self.band[0], "highest": self.band[1]}
         return {"code": f"no such path {path}"}
+
+    def _set_timer(self, key: str, asked: dict[str, Any]) -> None:
+        of = key, asked["market"], asked["native"], asked["everything"]
+        if (old := self.timers.pop(of, None)) is not None:
+            old.cancel()
+
+        def fire() -> None:
+            self.fired.append((self.now(), of))
+            del self.timers[of]
+            for order in list(self.book_of(key).orders.values()):
+                named = asked["native"] in (None, order.row["native"])
+                own = asked["everything"] or order.row["link"]
+                if order.open and own and named and asked["market"] in (None, order.row["market"]):
+                    self.end(key, order.row["id"], reason="dead_man")
+
+        if asked["seconds"]:
+            self.timers[of] = asyncio.get_running_loop().call_later(asked["seconds"], fire)
 
     def _one_of_many(self, name: str, key: str, asked: dict[str, Any]) -> dict[str, Any]:
         acts = {"place": self.place, "amend": self.amend, "cancel": self.cancel}

@@ -509,7 +509,13 @@ class Desk(Toy):
     endpoints |= {
         SetDeadMan: Endpoint(
             encode=lambda request, cursor: _post(
-                "/dead_man", {"market": request.market.value, "seconds": request.seconds}
+                "/dead_man",
+                {
+                    "market": None if request.market is None else request.market.value,
+                    "native": None if request.instrument is None else request.instrument.native,
+                    "seconds": request.seconds,
+                    "everything": request.everything,
+                },
             ),
             decode=lambda request, response, now, cursor: Answer(None),
             markets=frozenset({SPOT, LINEAR}),

@@ -25,7 +25,7 @@ from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.rest import HttpRequest, Request
-from ccrs_core.contract.trading import Feature
+from ccrs_core.contract.trading import DeadMan, DeadManKind, DeadManScope, Feature
 from ccrs_core.contract.trading_requests import (
     CancelOrder,
     GetDeadMan,
@@ -38,11 +38,12 @@ from ccrs_core.errors import (
     AuthError,
     CcrsError,
     ClockRefused,
+    EndReason,
     InvalidRequest,
     OutcomeUnknown,
     UsageError,
 )
-from ccrs_core.model.instruments import Side
+from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import (
     Exit,
     OrderRequest,
@@ -173,10 +174,15 @@ class AccountLifeProperties:
     @proves(57)
     def test_disconnect_protection_is_set_and_told(self, subject: Subject) -> None:
         """Where an account may have disconnect protection, what is set is told; where it may not,
-        setting it raises or nothing is told to be in force: never a claim of protection."""
+        setting it raises or nothing is told to be in force: never a claim of protection. A timer
+        fires unless it is renewed or turned off, and its orders say so."""
         declared = trading_of(subject).dead_man
         if declared is None:
             subject.undeclared("disconnect protection")
+        if declared.kind is DeadManKind.TIMER:
+            for market in sorted(declared.markets):
+                _timed(Trader(subject), market, declared)
+            return
         for market in sorted(declared.markets):
             trader = Trader(subject)
             before = trader.ask(GetDeadMan(market))
@@ -431,3 +437,33 @@ def _changed(request: HttpRequest) -> list[tuple[str, HttpRequest]]:
             headers = {**request.headers, name: value[:-1] + last}
             found.append((f"the header {name}", attrs.evolve(request, headers=headers)))
     return found
+
+
+def _timed(trader: Trader, market: Market, declared: DeadMan) -> None:
+    """Renewed it stays still, turned off it never fires, else it does."""
+    at = trader.stall(market)
+    scope, seconds = declared.scope, declared.shortest
+    timer = SetDeadMan(
+        market=None if scope is DeadManScope.ACCOUNT else market,
+        seconds=seconds,
+        instrument=at.instrument if scope is DeadManScope.INSTRUMENT else None,
+        everything=not declared.own,
+    )
+    _, order = trader.place(at, at.limit(Side.BUY, at.passive(Side.BUY, 20)))
+    identity = order.client_order_id
+    for _ in range(2):
+        trader.ask(timer)
+        trader.pause(seconds * 0.8)
+    assert not trader.desk_order(identity).stage.ended, "a timer fires though it was renewed"
+    trader.ask(attrs.evolve(timer, seconds=0.0))
+    trader.pause(seconds * 1.5)
+    assert not trader.desk_order(identity).stage.ended, "a timer fires though it was turned off"
+    trader.ask(timer)
+    trader.pause(seconds + declared.takes_effect_after + 2.0)
+    ended = trader.desk_order(identity)
+    assert ended.stage.ended, f"{market.value}: no order was canceled after {seconds:g} s"
+    word = trader.word(at, ended)
+    assert word is not None
+    assert word.reason is EndReason.DEAD_MAN, (
+        f"an order that disconnect protection has canceled is told to have ended by {word.reason}"
+    )

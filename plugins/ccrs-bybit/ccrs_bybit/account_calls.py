@@ -268,6 +268,8 @@ def _set_dead_man(request: SetDeadMan, cursor: str | None) -> HttpRequest:
             f"bybit's protection waits for {SHORTEST_PROTECTION} to {LONGEST_PROTECTION} whole "
             f"seconds, not for {request.seconds:g}; only Bybit itself switches it off"
         )
+    if request.market is None:
+        raise Unsupported("bybit's protection is of one product at a time: say a market")
     return post(
         "/v5/order/disconnected-cancel-all",
         {"product": PRODUCTS[request.market], "timeWindow": seconds},
