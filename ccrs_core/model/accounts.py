@@ -179,6 +179,7 @@ class MarginCall(Event):
     text: str
     maintenance_rate: Decimal | None = None
     """Maintenance margin by margin balance: at 1 positions are liquidated."""
+    number: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -207,6 +208,7 @@ class LedgerConflict(Event):
     told: str
     exchange_order_id: str = ""
     client_order_id: str = ""
+    number: int = 0
 
 
 AccountEvent = (

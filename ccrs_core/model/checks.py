@@ -68,6 +68,17 @@ def at_least_one(name: str, value: Any) -> None:
         raise UsageError(f"{name} must be a whole number of at least 1, not {value!r:.100}")
 
 
+def seconds_above_zero(name: str, value: Any) -> float:
+    """For an argument that says within how many seconds.
+
+    :raises UsageError: where it is no number, or none above zero.
+    """
+    told = isinstance(value, int | float) and not isinstance(value, bool)
+    if not told or not 0 < value < math.inf:
+        raise UsageError(f"{name} must be seconds above zero, not {value!r:.100}")
+    return float(value)
+
+
 def _number(
     instance: Any, field: attrs.Attribute[Any], value: Any, kinds: tuple[type[Any], ...]
 ) -> None:

@@ -308,6 +308,8 @@ class Balance(Event):
     wallet: Decimal | None = None
     """Of ``total`` what fills, fees, funding and transfers add up to, where the exchange tells it
     apart: without the profit or loss of open positions. None: all of it."""
+    number: int = 0
+    """Of the ledger, in an account's events; 0 elsewhere."""
 
 
 AccountData = Balance

@@ -18,7 +18,7 @@ from ccrs_core.trading.account_orders import AccountOrders
 from ccrs_core.trading.account_questions import AccountQuestions
 from ccrs_core.trading.canceling import open_ones
 from ccrs_core.trading.dead_man import DeadManSwitch
-from ccrs_core.trading.delivery import AccountFeed, EarlyFills
+from ccrs_core.trading.delivery import AccountFeed, EarlyFills, checked
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.reconcile import Reconciliation
 
@@ -50,6 +50,7 @@ class Account(AccountOrders, AccountQuestions):
         self._opening = opening
         self._open: Parts | None = None
         self._entered = self._closed = False
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def _parts(self) -> Parts:
@@ -94,7 +95,7 @@ class Account(AccountOrders, AccountQuestions):
         traceback: TracebackType | None,
     ) -> None:
         parts = self._open
-        if parts is not None and not self._closed and parts.failure is None:
+        if parts is not None and not self._closed:
             try:
                 if parts.settings.on_exit == "cancel_own":
                     await self._cancel_own()
@@ -106,10 +107,22 @@ class Account(AccountOrders, AccountQuestions):
 
     async def aclose(self) -> None:
         """End it at once: nothing is canceled, and what is under way has its outcome looked up when
-        the account is opened the next time. Idempotent."""
-        if not self._closed and self._open is not None:
-            self._closed = True
-            await self._open.aclose()
+        the account is opened the next time. Idempotent: whoever calls it returns once all has ended,
+        also one who is cancelled meanwhile."""
+        if self._open is None:
+            return
+        self._closed = True
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._open.aclose())
+        cancelled: asyncio.CancelledError | None = None
+        while not self._ending.done():
+            try:
+                await asyncio.wait([self._ending])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        self._ending.result()
 
     async def _cancel_own(self) -> None:
         """Cancel the own orders that are open, as far as that can be done in time."""
@@ -232,10 +245,10 @@ class Account(AccountOrders, AccountQuestions):
 
         :param since: a number of the ledger, after which to begin instead.
         :param kinds: only events of these (``Fill.type``, say), and notices.
+        :raises UsageError: where there is no such number, consumer or kind.
         """
         self._parts.check_follows("has no events")
-        wanted = None if kinds is None else frozenset(kinds)
-        return AccountFeed(self._parts.hub, consumer, since, wanted)
+        return AccountFeed(self._parts.hub, *checked(since, consumer, kinds))
 
     def fills(self, since: int | None = None, *, consumer: str = "fills") -> AccountFeed:
         """:meth:`events`, of fills alone (and notices)."""

@@ -12,6 +12,7 @@ import attrs
 from ccrs_core.contract.trading_requests import CancelAll
 from ccrs_core.errors import CcrsError, OrderEnded, UsageError
 from ccrs_core.model.accounts import Position, Profit
+from ccrs_core.model.checks import seconds_above_zero
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.order_requests import (
@@ -55,10 +56,9 @@ class AccountOrders(ABC):
             checked_via(via)
         if when_full not in ("wait", "refuse", "collapse"):
             raise UsageError(f'when_full must be "wait" or "refuse", not {when_full!r:.100}')
-        if send_within is not None and not send_within > 0:
-            raise UsageError(f"send_within must be seconds above zero, not {send_within!r:.100}")
         before = None
         if send_within is not None:
+            send_within = seconds_above_zero("send_within", send_within)
             before = self._parts.clock.monotonic() + send_within
         return How(
             via=via, send_before=before, patience=0.0 if when_full == "refuse" else send_within
@@ -70,12 +70,13 @@ class AccountOrders(ABC):
         :raises UsageError: where the ledger has none of that id.
         """
         if isinstance(which, LiveOrder):
-            return which.now
-        identity = which
+            which = which.now
+        identity: object = which
         if isinstance(which, Order):
+            if (which.exchange, which.account) != (self._parts.exchange, self.name):
+                raise UsageError(f"{which} is of {which.exchange} {which.account}")
             identity = self.key_of(which)
-        assert isinstance(identity, str)
-        found = self.order(identity) if identity else None
+        found = self.order(identity) if identity and isinstance(identity, str) else None
         if found is None:
             raise UsageError(f"account {self.name} has no order {identity!r:.100} in its ledger")
         return found
@@ -238,7 +239,7 @@ class AccountOrders(ABC):
         :raises OutcomeUnknown: where no answer tells, several times.
         :raises ExchangeError: (or kin) where the exchange refuses it for good.
         """
-        self._parts.check_alive()
+        self._parts.check_open()
         how = self._how(via, send_within)
         if symbol is not None and isinstance(which, str) and self.order(which) is None:
             instrument = await self._parts.context.instruments.find(symbol)
@@ -253,7 +254,7 @@ class AccountOrders(ABC):
         send_within: float | None = None,
     ) -> list[CancelOutcome | CcrsError]:
         """Cancel several orders: of each, in their order, what :meth:`cancel` returns or raises."""
-        self._parts.check_alive()
+        self._parts.check_open()
         how = self._how(via, send_within)
         orders = [self._order(each) for each in which]
         return await self._parts.canceling.cancel_many(orders, how)
@@ -272,6 +273,7 @@ class AccountOrders(ABC):
         is still open then is canceled one by one.
         """
         parts = self._parts
+        parts.check_open()
         parts.check_follows("knows of no orders to cancel: sweep() cancels all there is")
         wanted = None if market is None else Market(market)
         if symbol is not None:

@@ -4,7 +4,9 @@ ledger."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+import attrs
 
 from ccrs_core.model.accounts import Adjustment, LedgerConflict
 from ccrs_core.model.constructors import fast_constructor
@@ -15,6 +17,7 @@ from ccrs_core.trading.order_state import Conflict, Merged, joined
 from ccrs_core.trading.recall import Horizon, OrderIndex, Record, Seen
 from ccrs_core.trading.store import Entry, Known, NoOrder, Stored
 
+T = TypeVar("T", bound=Any)
 _new_update = fast_constructor(OrderUpdate)
 _CONFLICTS = 1000
 """Of which it is remembered that they were told."""
@@ -71,12 +74,15 @@ class Books:
         self.number += 1
         return self.number
 
-    def tell(self, draft: Draft, event: Any, key: str = "", order: str = "") -> None:
-        """Something has happened."""
-        entry = Entry(self.next_number(), event, key, order)
+    def tell(self, draft: Draft, event: T, key: str = "") -> T:
+        """Something has happened: the event under its number."""
+        number = self.next_number()
+        event = attrs.evolve(event, number=number)
+        entry = Entry(number, event, key)
         if key:
             self.seen.add(entry)
         draft.entries.append(entry)
+        return event
 
     def note(self, draft: Draft, number: int, event: Any) -> None:
         """Something is so now, as told under a number that was drawn for it."""

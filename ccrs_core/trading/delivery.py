@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, get_args
 
 import attrs
 
@@ -21,6 +21,8 @@ AccountNotice = Synced | Stale | Resumed | Gap
 """What tells of an interruption of an account's data."""
 AnyAccountEvent = AccountEvent | AccountNotice
 """All that an account's feed delivers."""
+
+_KINDS = frozenset(kind.type for kind in get_args(AccountEvent))
 
 _WAITING = 10_000
 """Events that wait in memory for one reader, at most."""
@@ -74,7 +76,7 @@ class AccountFeed:
         self._source = source
         self._since = since
         self._kinds = kinds
-        self._stored: deque[AnyAccountEvent] = deque()
+        self._stored: deque[AccountEvent] = deque()
         """Read from the store; they come first."""
         self._queue: deque[AnyAccountEvent] = deque()
         """What came since."""
@@ -159,9 +161,9 @@ class AccountFeed:
         while True:
             if self._behind and not self._stored and not self._closed:
                 await self._fetch()
-            waiting = self._stored or self._queue
+            waiting: deque[Any] = self._stored or self._queue
             while waiting:
-                event = waiting.popleft()
+                event: AnyAccountEvent = waiting.popleft()
                 number = number_of(event)
                 if number is None:
                     return event
@@ -185,7 +187,7 @@ class AccountFeed:
         whole = False
         try:
             entries = await self._source.entries_after(self._last, _PAGE, self._kinds)
-            self._stored.extend(entry.event for entry in entries)
+            self._stored.extend(map(_numbered, entries))
             whole = len(entries) < _PAGE
         finally:
             if not whole:
@@ -219,11 +221,17 @@ class AccountFeed:
     def acknowledge(self, event: AnyAccountEvent | int) -> None:
         """All up to this event is dealt with: it won't come again, after a restart either.
 
-        :raises UsageError: of what hasn't been read yet.
+        :raises UsageError: of what hasn't been read yet, and of what is no event.
         """
-        number = event if isinstance(event, int) else number_of(event)
-        if number is None:
+        number: int | None
+        if isinstance(event, AccountNotice):
             return
+        if isinstance(event, AccountEvent):
+            number = event.number
+        elif isinstance(event, int) and not isinstance(event, bool):
+            number = event
+        else:
+            raise UsageError(f"an event or its number can be acknowledged, not {event!r:.100}")
         if number > self._last:
             raise UsageError(f"{number} can't be acknowledged: {self._last} was read last")
         self._source.acknowledge(self.consumer, number)
@@ -232,6 +240,34 @@ class AccountFeed:
 def number_of(event: AnyAccountEvent) -> int | None:
     """The ledger's number of an event; None of a notice."""
     return getattr(event, "number", None)
+
+
+def _numbered(entry: Entry) -> AccountEvent:
+    """An event as it is stored, under its number; older files hold some without."""
+    event = entry.event
+    return event if event.number == entry.number else attrs.evolve(event, number=entry.number)
+
+
+def checked(
+    since: int | None, consumer: str, kinds: Collection[str] | None
+) -> tuple[str, int | None, frozenset[str] | None]:
+    """What a feed is asked for.
+
+    :raises UsageError: where there is no such one.
+    """
+    told = isinstance(since, int) and not isinstance(since, bool)
+    if since is not None and not (told and 0 <= since < 2**63):
+        raise UsageError(f"since must be a number of the ledger, 0 or above, not {since!r:.100}")
+    if not isinstance(consumer, str) or not consumer:
+        raise UsageError(f"a consumer's name is a text, not {consumer!r:.100}")
+    if kinds is None:
+        return consumer, since, None
+    unknown = (
+        [kind for kind in kinds if kind not in _KINDS] if not isinstance(kinds, str) else kinds
+    )
+    if unknown:
+        raise UsageError(f"kinds are some of {', '.join(sorted(_KINDS))}, not {kinds!r:.100}")
+    return consumer, since, frozenset(kinds)
 
 
 class EarlyFills:
@@ -285,4 +321,7 @@ class EarlyFills:
         return self._queue.popleft()
 
 
-__all__ = ["AccountFeed", "AccountNotice", "AnyAccountEvent", "EarlyFills", "Source", "number_of"]
+__all__ = [
+    *("AccountFeed", "AccountNotice", "AnyAccountEvent", "EarlyFills", "Source", "checked"),
+    "number_of",
+]

@@ -116,12 +116,10 @@ class Figures:
             income_id=report.income_id,
             asset=report.asset,
             amount=report.amount,
-            number=self._books.number + 1,
             backfilled=draft.backfilled,
             native=report.native_fields,
         )
-        self._books.tell(draft, income, key)
-        self._came(income)
+        self._came(self._books.tell(draft, income, key))
         self._save_if_many(draft)
 
     def take_margin_call(self, report: MarginCallReport, draft: Draft, known: Known) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import attrs
 
 from ccrs_core.errors import StoreFailed
-from ccrs_core.trading.change import Change
+from ccrs_core.trading.change import NOTHING, Change
 from ccrs_core.trading.store import Row
 
 log = logging.getLogger("ccrs.account")
@@ -64,6 +64,8 @@ class Journal:
         self._running: asyncio.Task[None] | None = None
         self._failed: StoreFailed | None = None
         self._closed = False
+        self._broken = False
+        """Whether something can't be committed at all: nothing that came after it is."""
 
     @property
     def failed(self) -> StoreFailed | None:
@@ -85,6 +87,8 @@ class Journal:
 
         :raises StoreFailed: where it can't be for now. It is kept, and committed once that works.
         """
+        if self._broken and self._failed is not None:
+            raise self._failed.with_traceback(None)
         if self._closed:
             raise StoreFailed("the account is closed")
         done = asyncio.get_running_loop().create_future()
@@ -99,13 +103,15 @@ class Journal:
             await asyncio.wait([self._running], timeout=0.05)
 
     def _put(self, entry: _Entry) -> None:
+        if self._broken:
+            return  # it is learned again once the account is opened anew
         self._waiting.append(entry)
         if self._running is None and not self._closed:
             self._running = self._spawn(self._run())
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting and not self._broken:
                 batch, self._waiting = self._waiting, []
                 await self._commit(batch)
         finally:
@@ -121,8 +127,12 @@ class Journal:
             except StoreFailed as error:
                 self._fails(error, batch)
                 if not error.retryable:
-                    self._closed = True
+                    self._closed = self._broken = True
                     return
+            except Exception as error:  # a store of others that doesn't keep to the protocol
+                failure = StoreFailed(f"the store fails: {error!r}")
+                failure.__cause__ = error
+                self._fails(failure, batch)
             except BaseException:
                 self._waiting[:0] = batch
                 raise
@@ -151,9 +161,10 @@ class Journal:
         for entry in (*batch, *self._waiting):
             if entry.done is not None and not entry.done.done():
                 entry.done.set_exception(error)
+                entry.done.exception()  # who stopped waiting needn't hear of it
 
-    async def aclose(self) -> None:
-        """Commit what is left, once more, and end.
+    async def aclose(self, last: Change = NOTHING) -> None:
+        """Commit what is left, and a last change, once more, and end.
 
         :raises StoreFailed: where that fails; what it was is learned again from the exchange.
         """
@@ -167,6 +178,14 @@ class Journal:
         for entry in left:
             if entry.done is not None and not entry.done.done():
                 entry.done.set_exception(StoreFailed("the account is closed"))
-        rows = [row for entry in left for row in entry.change.rows]
-        if rows:
-            await self._store.commit(rows)
+                entry.done.exception()  # who stopped waiting needn't hear of it
+        rows = [row for entry in left for row in entry.change.rows] + [*last.rows]
+        if self._broken:
+            return
+        try:
+            if rows:
+                await self._store.commit(rows)
+        except StoreFailed:
+            raise
+        except Exception as error:
+            raise StoreFailed(f"the store fails: {error!r}") from error

@@ -117,11 +117,13 @@ class Money:
         if not purse.tally.tell(Told(figure, time_ns, -1)):
             return
         before = purse.balance
-        purse.balance = balance
         if before is None or (before.total, before.available, before.wallet) != (
             *(balance.total, balance.available, balance.wallet),
         ):
-            self._books.tell(draft, balance)
+            balance = self._books.tell(draft, balance)
+        else:
+            balance = attrs.evolve(balance, number=before.number)
+        purse.balance = balance
 
     def gone(self, listed: Collection[str], at_ns: int, draft: Draft) -> None:
         """A whole list of balances has only these assets: there is nothing of all others."""

@@ -109,7 +109,15 @@ class OrderEntry:
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
         intent = await self._intent(request)
-        return await intent.sending.run(self._place(intent, how), self._context.spawn)
+        return await self._sent(intent, how)
+
+    async def _sent(self, intent: _Intent, how: How) -> Order:
+        try:
+            return await intent.sending.run(self._place(intent, how), self._context.spawn)
+        except (NotSent, OutcomeUnknown) as error:
+            if error.order is None:  # withdrawn, or the account was closed
+                with_order(error, self._context.ledger.order(intent.client_order_id))
+            raise
 
     async def _intent(self, request: OrderRequest) -> _Intent:
         """An order that passed all checks, with its id; nothing is stored yet."""
@@ -159,6 +167,12 @@ class OrderEntry:
             return await self._settled(intent, placed, times)
         except asyncio.CancelledError:
             self._interrupted(intent)
+            raise
+        except CcrsError:
+            raise
+        except Exception as error:  # a mistake of a plugin's: it never left
+            if not intent.sending.left:
+                self._not_sent(intent, EndReason.OTHER, repr(error))
             raise
         finally:
             self._landed(intent)
@@ -330,8 +344,7 @@ class OrderEntry:
         if len(intents) == 1:
             (intent,) = intents
             try:
-                work = self._place(intent, how)
-                return [await intent.sending.run(work, self._context.spawn)]
+                return [await self._sent(intent, how)]
             except CcrsError as error:
                 return [error]
         whole: Sending[list[Order | CcrsError]] = Sending()
@@ -350,6 +363,8 @@ class OrderEntry:
                 planned.append(intent)
             except CcrsError as error:
                 refused[intent.client_order_id] = error
+        if not planned:
+            return [refused[intent.client_order_id] for intent in intents]
         leaving: list[_Intent] = []
 
         def sent(ns: int) -> None:

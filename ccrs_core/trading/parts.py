@@ -204,9 +204,8 @@ class Parts:
                 task.cancel()
         if rest := [task for task in tasks if task not in running]:
             await asyncio.wait(rest)
-        self.journal.add(self.ledger.save(self.clock.time_ns()))
         try:
-            await self.journal.aclose()
+            await self.journal.aclose(self.ledger.save(self.clock.time_ns()))
         except StoreFailed as error:
             log.error("what was learned last isn't stored, and will be learned anew: %s", error)
         finally:
@@ -222,10 +221,14 @@ class Parts:
             self.hub.fail(error)
             self._first.set()
 
-    def check_alive(self) -> None:
-        """:raises CcrsError: what has ended it."""
+    def check_open(self) -> None:
+        """:raises UsageError: where it is closed. Cancels need no more: they work whatever fails."""
         if self._closing:
             raise UsageError("the account is closed")
+
+    def check_alive(self) -> None:
+        """:raises CcrsError: what has ended it."""
+        self.check_open()
         if self.failure is not None:
             raise self.failure.with_traceback(None)
 

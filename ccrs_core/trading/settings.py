@@ -24,13 +24,17 @@ def _one_of(names: object) -> Any:
     return check
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _seconds_if_any(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
-    if value is not None and not 0 <= value < float("inf"):
+    if value is not None and not (_is_number(value) and 0 <= value < float("inf")):
         raise UsageError(f"{field.name} must be seconds, or None for never, not {value!r:.100}")
 
 
 def _share(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
-    if not 0 < value <= 1:
+    if not _is_number(value) or not 0 < value <= 1:
         raise UsageError(f"{field.name} must be above 0 and at most 1, not {value!r:.100}")
 
 

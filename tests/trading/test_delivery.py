@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 
 from ccrs_core import (
     AccountUnsupported,
+    Balance,
     EarlyFills,
     FeedClosed,
     Fill,
     MemoryStore,
     OrderState,
+    Side,
     StoreFailed,
     Synced,
     Unsupported,
     UsageError,
+    limit,
 )
 from ccrs_core.contract.trading import ClientIds
 from ccrs_core.model.orders import EarlyFill
@@ -340,3 +343,55 @@ def test_a_maker_that_has_counted_through_begins_anew() -> None:
     made = [maker.make() for _ in range(3)]
     assert len(set(made)) == 3
     assert made[0][:16] != made[1][:16] == made[2][:16]
+
+
+@scenario
+async def test_each_balance_comes_once_however_many_there_are() -> None:
+    async with world() as seen:
+        live = await seen.account.place(limit("BTC/USD", Side.BUY, price="100", size="9"))
+        for _ in range(501):  # more than are read from the store at a time
+            seen.server.fill("key", live.id, "0.001")
+        await asyncio.sleep(0.1)
+        numbers: list[int] = []
+        async with seen.account.events(0, kinds=("balance",), consumer="purse") as feed:
+            while len(numbers) < 502:
+                event = await anext(feed)
+                if isinstance(event, Balance):
+                    numbers.append(event.number)
+                    feed.acknowledge(event)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await anext(feed)
+        assert numbers == sorted(set(numbers))
+        async with seen.account.events(kinds=("balance",), consumer="purse") as feed:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await anext(feed)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *({"since": each} for each in (-1, 1.0, True, "7", float("nan"), 2**63)),
+        *({"consumer": each} for each in ("", None, 7)),
+        *({"kinds": each} for each in ("fill", ["fil"], [None])),
+    ],
+)
+def test_a_feed_that_can_not_be_is_refused_where_it_is_asked_for(how: dict[str, Any]) -> None:
+    @scenario
+    async def story() -> None:
+        async with world() as seen:
+            with pytest.raises(UsageError):
+                seen.account.events(**how)
+            assert isinstance((await seen.account.place(buy())).id, str)
+
+    story()
+
+
+@scenario
+async def test_what_is_no_event_can_not_be_acknowledged() -> None:
+    async with world() as seen, seen.account.events(0) as feed:
+        await anext(feed)
+        for wrong in (True, 1.0, "1", None, object()):
+            with pytest.raises(UsageError):
+                feed.acknowledge(wrong)  # type: ignore[arg-type]

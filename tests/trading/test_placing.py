@@ -244,6 +244,19 @@ async def test_an_id_that_the_exchange_knows_says_which_order_lives() -> None:
 
 
 @scenario
+async def test_of_two_batches_of_the_same_ids_one_is_placed() -> None:
+    async with world() as seen:
+        wanted = [buy(client_order_id=each) for each in ("a1", "b1")]
+        batches = [asyncio.ensure_future(seen.account.place_many(wanted)) for _ in range(2)]
+        first, second = await asyncio.gather(*batches)
+        assert [live.id for live in first if isinstance(live, LiveOrder)] == ["a1", "b1"]
+        for error in second:
+            assert isinstance(error, OrderRejected)
+            assert error.reason is EndReason.DUPLICATE
+        assert len(placements(seen)) == 2
+
+
+@scenario
 async def test_a_batch_has_one_outcome_for_each_in_their_order() -> None:
     """A6, P53."""
     async with world() as seen:
