@@ -107,8 +107,8 @@ class Account(AccountOrders, AccountQuestions):
 
     async def aclose(self) -> None:
         """End it at once: nothing is canceled, and what is under way has its outcome looked up when
-        the account is opened the next time. Idempotent: whoever calls it returns once all has ended,
-        also one who is cancelled meanwhile."""
+        the account is opened the next time. Idempotent: whoever calls it returns once all has
+        ended, also one who is cancelled meanwhile."""
         if self._open is None:
             return
         self._closed = True
