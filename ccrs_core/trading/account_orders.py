@@ -273,8 +273,8 @@ class AccountOrders(ABC):
         is still open then is canceled one by one.
         """
         parts = self._parts
-        parts.check_open()
-        parts.check_follows("knows of no orders to cancel: sweep() cancels all there is")
+        otherwise = "knows of no orders to cancel: sweep() cancels all there is"
+        parts.check_follows(otherwise, alive=False)
         wanted = None if market is None else Market(market)
         if symbol is not None:
             instrument = await parts.context.instruments.find(symbol)

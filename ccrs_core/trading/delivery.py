@@ -228,7 +228,7 @@ class AccountFeed:
             return
         if isinstance(event, AccountEvent):
             number = event.number
-        elif isinstance(event, int) and not isinstance(event, bool):
+        elif type(event) is int:
             number = event
         else:
             raise UsageError(f"an event or its number can be acknowledged, not {event!r:.100}")
@@ -249,14 +249,15 @@ def _numbered(entry: Entry) -> AccountEvent:
 
 
 def checked(
-    since: int | None, consumer: str, kinds: Collection[str] | None
+    since: object, consumer: object, kinds: Collection[str] | None
 ) -> tuple[str, int | None, frozenset[str] | None]:
     """What a feed is asked for.
 
     :raises UsageError: where there is no such one.
     """
-    told = isinstance(since, int) and not isinstance(since, bool)
-    if since is not None and not (told and 0 <= since < 2**63):
+    if since is not None and not (
+        isinstance(since, int) and not isinstance(since, bool) and 0 <= since < 2**63
+    ):
         raise UsageError(f"since must be a number of the ledger, 0 or above, not {since!r:.100}")
     if not isinstance(consumer, str) or not consumer:
         raise UsageError(f"a consumer's name is a text, not {consumer!r:.100}")
@@ -322,6 +323,11 @@ class EarlyFills:
 
 
 __all__ = [
-    *("AccountFeed", "AccountNotice", "AnyAccountEvent", "EarlyFills", "Source", "checked"),
+    "AccountFeed",
+    "AccountNotice",
+    "AnyAccountEvent",
+    "EarlyFills",
+    "Source",
+    "checked",
     "number_of",
 ]

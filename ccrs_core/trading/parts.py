@@ -222,7 +222,8 @@ class Parts:
             self._first.set()
 
     def check_open(self) -> None:
-        """:raises UsageError: where it is closed. Cancels need no more: they work whatever fails."""
+        """:raises UsageError: where it is closed. Cancels need no more: they work whatever
+        fails."""
         if self._closing:
             raise UsageError("the account is closed")
 
@@ -232,11 +233,11 @@ class Parts:
         if self.failure is not None:
             raise self.failure.with_traceback(None)
 
-    def check_follows(self, otherwise: str) -> None:
+    def check_follows(self, otherwise: str, *, alive: bool = True) -> None:
         """:raises UsageError: where it isn't followed, so that it can't do something.
-        :raises CcrsError: what has ended it.
+        :raises CcrsError: what has ended it, where it has to be ``alive`` for that.
         """
-        self.check_alive()
+        self.check_alive() if alive else self.check_open()
         if not self.settings.follow:
             raise UsageError(
                 f"account {self.context.name} was opened with follow=False and {otherwise}: leave "

@@ -53,8 +53,10 @@ async def test_a_placement_that_the_end_of_the_account_interrupts_says_which_ord
 async def test_a_placement_that_is_withdrawn_says_which_order_it_was() -> None:
     async with world(store=Moody()) as seen:
         placing = asyncio.ensure_future(seen.account.place(buy(client_order_id="mine")))
-        while seen.account.order("mine") is None:
+        for _ in range(100):
             await asyncio.sleep(0.001)
+            if seen.account.order("mine") is not None:
+                break
         await seen.account.cancel("mine")
         with pytest.raises(NotSent) as failure:
             await placing
