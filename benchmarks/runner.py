@@ -122,9 +122,16 @@ def run(job: Job, at: SourceProcess) -> dict[str, Any]:
     """
     at.begin(order_of(job))
     job = attrs.evolve(job, port=at.port)
-    limit = _START + 3 * job.seconds
+    return figures_of("benchmarks.worker", attrs.asdict(job), _START + 3 * job.seconds)
+
+
+def figures_of(module: str, job: dict[str, Any], limit: float) -> dict[str, Any]:
+    """Run a worker's module in a fresh process, on the clients' core, and return what it prints.
+
+    :raises RunFailed: where it prints nothing, or takes longer than ``limit`` seconds.
+    """
     cpu, _ = cores()
-    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(attrs.asdict(job)), str(limit)]
+    command = [sys.executable, "-m", module, json.dumps(job), str(limit)]
     with subprocess.Popen(
         [*command, *([] if cpu is None else [str(cpu)])],
         stdin=subprocess.DEVNULL,
