@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,10 @@ from hypothesis import settings
 # How long an example takes says how busy the machine is; tests whose subject is time measure it.
 settings.register_profile("ccrs", deadline=None)
 settings.load_profile("ccrs")
+
+# Hundreds of tests start programs: none of them has to compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The settings of whoever runs the tests are none of theirs.
 os.environ["CCRS_CONFIG"] = os.devnull
@@ -30,3 +36,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """What takes minutes is tried only where it is asked for by its name (``.ci/run`` does)."""
     asked = any(collection_path.stem in each for each in config.invocation_params.args)
     return True if collection_path in _NAMED and not asked else None
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests that wait are no garbage: whoever looks for some need not go through them,
+    nor through exchanges with all their books whenever a few hundred objects were made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)

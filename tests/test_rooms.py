@@ -6,7 +6,8 @@ Annotations count: what is imported for type checkers alone is read by whoever t
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -130,15 +131,50 @@ MODULES = {
 }
 
 
-def imports_of(code: str) -> Iterator[tuple[int, str]]:
+Nodes = Sequence[ast.AST]
+
+
+@attrs.frozen
+class Facts:
+    """What the rules ask of a module's code, with the lines."""
+
+    imports: list[tuple[int, str]]
+    hints: set[int]
+    """Lines of imports for annotations alone."""
+    written: list[tuple[int, str]]
+    clocks: list[tuple[int, str]]
+
+
+@functools.cache
+def facts_of(code: str) -> Facts:
+    """Read once for all rules."""
+    nodes = list(ast.walk(ast.parse(code)))
+    return Facts(
+        imports=list(_imports_of(nodes)),
+        hints=set(_hints(nodes)),
+        written=list(_written(nodes)),
+        clocks=list(_clock_readings(nodes)),
+    )
+
+
+@functools.cache
+def code_of(name: str) -> str:
+    """What a module of the core says."""
+    return MODULES[name].read_text("utf-8")
+
+
+def imports_of(code: str) -> list[tuple[int, str]]:
     """What code imports, wherever in it and however it is written, with the lines. Of an import of
     names from a package these are told: each may be a module of it."""
-    tree = ast.parse(code)
+    return facts_of(code).imports
+
+
+def _imports_of(nodes: Nodes) -> Iterator[tuple[int, str]]:
     importers = {"import_module", "__import__"}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module == "importlib":
             importers |= {each.asname or each.name for each in node.names if each.name in importers}
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Import(names=names):
                 yield from ((node.lineno, each.name) for each in names)
@@ -191,14 +227,16 @@ def module_of(name: str) -> str:
 def imports(name: str) -> Iterator[Import]:
     """All imports of the core's modules by one of them, wherever in its code."""
     path = MODULES[name]
-    for line, found in imports_of(path.read_text("utf-8")):
+    for line, found in imports_of(code_of(name)):
         other = module_of(found)
         if other and other != name:
             yield Import(name, other, path, line)
 
 
-IMPORTS = [each for name in MODULES for each in dict.fromkeys(imports(name))]
-BY = {name: [each for each in IMPORTS if each.by == name] for name in MODULES}
+@functools.cache
+def all_imports() -> list[Import]:
+    """Of all modules of the core."""
+    return [each for name in MODULES for each in dict.fromkeys(imports(name))]
 
 
 def room(module: str) -> str | None:
@@ -209,6 +247,7 @@ def room(module: str) -> str | None:
     return parts[0] if parts[0] in ROOMS else None
 
 
+@functools.cache
 def above(name: str) -> set[str]:
     """The rooms that a room may import."""
     found: set[str] = set()
@@ -227,17 +266,18 @@ def test_every_module_stands_in_a_room() -> None:
     assert homeless == {"_pytest_plugin"}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_room_imports_from_rooms_above_it_alone(name: str) -> None:
-    mine = room(name)
-    for each in BY[name]:
-        other, pair = room(each.of), (each.by, each.of)
+def test_a_room_imports_from_rooms_above_it_alone() -> None:
+    found = []
+    for each in all_imports():
+        mine, other, pair = room(each.by), room(each.of), (each.by, each.of)
         if mine is None or other is None or mine == other or pair in EXCEPTIONS | BREACHES:
             continue
-        assert other in above(mine), (
-            f"{each}\n{mine} may import {', '.join(sorted(above(mine))) or 'nothing'}, "
-            f"not {other} (tests/test_rooms.py, ROOMS)"
-        )
+        if other not in above(mine):
+            found.append(
+                f"{each}\n{mine} may import {', '.join(sorted(above(mine))) or 'nothing'}, "
+                f"not {other} (tests/test_rooms.py, ROOMS)"
+            )
+    assert not found, "\n".join(found)
 
 
 ON_FIRST_USE = {
@@ -249,22 +289,33 @@ ON_FIRST_USE = {
 """Modules that bring in others by name, each of its own room, when somebody asks for them."""
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_are_written_so_that_these_rules_see_them(name: str) -> None:
-    for line, found in imports_of(MODULES[name].read_text("utf-8")):
-        place = f"{MODULES[name].relative_to(ROOT)}:{line}"
-        assert not found.startswith("."), f"{place}: a relative import"
-        if found == "?" or (found.startswith("ccrs_core") and found.endswith(".")):
-            assert found == ON_FIRST_USE.get(name), f"{place}: imports whatever a variable says"
-        elif f"{found}.".startswith("ccrs_core.") and not module_of(found):
-            assert name.startswith(("cli", "conformance")), (
-                f"{place}: of what is public, which brings in any room: name the module"
-            )
+def hidden(name: str, found: str) -> str | None:
+    """What is wrong with how a module imports, so that these rules don't see what."""
+    if found.startswith("."):
+        return "a relative import"
+    if found == "?" or (found.startswith("ccrs_core") and found.endswith(".")):
+        return None if found == ON_FIRST_USE.get(name) else "imports whatever a variable says"
+    public = f"{found}.".startswith("ccrs_core.") and not module_of(found)
+    if public and not name.startswith(("cli", "conformance")):
+        return "of what is public, which brings in any room: name the module"
+    return None
+
+
+def test_imports_are_written_so_that_these_rules_see_them() -> None:
+    wrong = [
+        f"{MODULES[name].relative_to(ROOT)}:{line}: {why}"
+        for name in MODULES
+        for line, found in imports_of(code_of(name))
+        if (why := hidden(name, found)) is not None
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("pair", EXCEPTIONS | BREACHES, ids=" -> ".join)
 def test_what_is_excepted_is_still_there(pair: tuple[str, str]) -> None:
-    assert pair in {(each.by, each.of) for each in IMPORTS}, "it is mended: take it off the list"
+    assert pair in {(each.by, each.of) for each in all_imports()}, (
+        "it is mended: take it off the list"
+    )
 
 
 def test_arrows_upwards_are_two_and_only_one_of_them_is_followed_at_import() -> None:
@@ -303,18 +354,21 @@ def test_circles_are_found() -> None:
 
 def test_no_files_import_each_other_in_a_circle() -> None:
     arrows: dict[str, set[str]] = {}
-    for each in IMPORTS:
+    for each in all_imports():
         if (each.by, each.of) not in EXCEPTIONS:
             arrows.setdefault(each.by, set()).add(each.of)
     found = circles(arrows)
     assert not found, "\n".join(
-        str(each) for circle in found for each in IMPORTS if each.by in circle and each.of in circle
+        str(each)
+        for circle in found
+        for each in all_imports()
+        if each.by in circle and each.of in circle
     )
 
 
 def test_no_rooms_import_each_other_in_a_circle() -> None:
     arrows: dict[str, set[str]] = {}
-    for each in IMPORTS:
+    for each in all_imports():
         one, other = room(each.by), room(each.of)
         if one and other and one != other and (each.by, each.of) not in EXCEPTIONS | BREACHES:
             arrows.setdefault(one, set()).add(other)
@@ -334,16 +388,16 @@ def test_the_house_has_no_more_than_twelve_floors() -> None:
 WAITED_WITH = {"asyncio", "tenacity", "concurrent", "selectors", "queue"}
 
 
+def _hints(nodes: Nodes) -> Iterator[int]:
+    for node in nodes:
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            yield from (inner.lineno for inner in node.body)
+
+
 def waits(code: str) -> int | None:
     """The line at which code imports what one waits with, for other than annotations."""
-    hints = {
-        inner.lineno
-        for node in ast.walk(ast.parse(code))
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in node.body
-    }
     for line, found in imports_of(code):
-        if line not in hints and WAITED_WITH.intersection(found.split(".")):
+        if line not in facts_of(code).hints and WAITED_WITH.intersection(found.split(".")):
             return line
     return None
 
@@ -362,30 +416,36 @@ def test_waiting_is_seen_wherever_it_hides(code: str) -> None:
     assert waits("if TYPE_CHECKING:\n    import asyncio\nimport asyncio_mqtt") is None
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_only_named_modules_wait(name: str) -> None:
+def test_only_named_modules_wait() -> None:
     free = ("transport", "client", "emulator", "conformance", "cli", "_pytest_plugin")
-    if name.split(".")[0] in free or name in WAITING:
-        return
-    line = waits(MODULES[name].read_text("utf-8"))
-    assert line is None, (
-        f"{MODULES[name].relative_to(ROOT)}:{line}: only {', '.join(sorted(WAITING))} wait: "
+    found = [
+        f"{MODULES[name].relative_to(ROOT)}:{line}"
+        for name in MODULES
+        if name.split(".")[0] not in free and name not in WAITING
+        if (line := waits(code_of(name))) is not None
+    ]
+    assert not found, (
+        f"{', '.join(found)}: only {', '.join(sorted(WAITING))} wait: "
         "everything else is values and functions of them (tests/test_rooms.py, WAITING)"
     )
 
 
-@pytest.mark.parametrize("name", sorted(WAITING))
-def test_modules_that_may_wait_do(name: str) -> None:
-    assert waits(MODULES[name].read_text("utf-8")) is not None, "take it off the list"
+def test_modules_that_may_wait_do() -> None:
+    idle = {name for name in WAITING if waits(code_of(name)) is None}
+    assert not idle, "take them off the list"
 
 
 WRITERS = {"stream": "feeds.stream", "race": "topics.race", "link": "connections.link"}
 """What is called so is written by its own module alone: whoever wants a change asks for it."""
 
 
-def written(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def written(code: str) -> list[tuple[int, str]]:
     """The objects whose attributes a module assigns to."""
-    for node in ast.walk(tree):
+    return facts_of(code).written
+
+
+def _written(nodes: Nodes) -> Iterator[tuple[int, str]]:
+    for node in nodes:
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign):
             targets = [
@@ -400,20 +460,22 @@ def written(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name.lstrip("_")
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_state_has_one_writer(name: str) -> None:
-    if not name.startswith(("feeds.", "topics.", "connections.", "client.", "recordings.")):
-        return
-    for line, owner in written(ast.parse(MODULES[name].read_text("utf-8"))):
-        assert WRITERS.get(owner, name) == name, (
-            f"{MODULES[name].relative_to(ROOT)}:{line} writes a {owner}'s state, which "
-            f"{WRITERS[owner]} alone does (tests/test_rooms.py, WRITERS)"
-        )
+def test_a_state_has_one_writer() -> None:
+    rooms = ("feeds.", "topics.", "connections.", "client.", "recordings.")
+    found = [
+        f"{MODULES[name].relative_to(ROOT)}:{line} writes a {owner}'s state, which "
+        f"{WRITERS[owner]} alone does (tests/test_rooms.py, WRITERS)"
+        for name in MODULES
+        if name.startswith(rooms)
+        for line, owner in written(code_of(name))
+        if WRITERS.get(owner, name) != name
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_writing_is_seen_wherever_it_hides() -> None:
     code = "stream.a, x = 1, 2\nself._race.b += 1\nif x:\n    link.c: int = 3\nother.d = 4"
-    assert {owner for _, owner in written(ast.parse(code))} == {"stream", "race", "link", "other"}
+    assert {owner for _, owner in written(code)} == {"stream", "race", "link", "other"}
 
 
 CLOCKS = {
@@ -426,15 +488,20 @@ CLOCKS = {
 }
 
 
-def clock_readings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def clock_readings(code: str) -> list[tuple[int, str]]:
+    """Where code reads a clock, whatever it calls it."""
+    return facts_of(code).clocks
+
+
+def _clock_readings(nodes: Nodes) -> Iterator[tuple[int, str]]:
     called = {
         each.asname: each.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Import | ast.ImportFrom)
         for each in node.names
         if each.asname
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute):
             owner = node.value
             name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
@@ -455,15 +522,17 @@ def clock_readings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     ],
 )
 def test_a_clock_is_seen_whatever_it_is_called(code: str) -> None:
-    assert list(clock_readings(ast.parse(code)))
+    assert clock_readings(code)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_clock_is_read_in_one_place_and_at_the_programs_edges(name: str) -> None:
-    if name.startswith(("cli", "conformance", "emulator.server")):
-        return
-    found = list(clock_readings(ast.parse(MODULES[name].read_text("utf-8"))))
-    assert bool(found) == (name == "transport.base"), f"{MODULES[name].relative_to(ROOT)}: {found}"
+def test_the_clock_is_read_in_one_place_and_at_the_programs_edges() -> None:
+    found = {
+        name: readings
+        for name in MODULES
+        if not name.startswith(("cli", "conformance", "emulator.server"))
+        if (readings := clock_readings(code_of(name)))
+    }
+    assert set(found) == {"transport.base"}, found
 
 
 PACKAGES = sorted(
@@ -475,13 +544,16 @@ PACKAGES = sorted(
 )
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_plugin_imports_public_packages_alone(path: Path) -> None:
-    for line, name in imports_of(path.read_text("utf-8")):
-        assert may_be_imported_by_plugins(name), (
-            f"{path.relative_to(ROOT)}:{line} imports {name}: plugins import public names of "
-            f"{', '.join(sorted(PUBLIC))} alone"
-        )
+def test_a_plugin_imports_public_packages_alone() -> None:
+    assert PACKAGES
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}: plugins import public names of "
+        f"{', '.join(sorted(PUBLIC))} alone"
+        for path in PACKAGES
+        for line, name in imports_of(path.read_text("utf-8"))
+        if not may_be_imported_by_plugins(name)
+    ]
+    assert not found, "\n".join(found)
 
 
 def may_be_imported_by_plugins(name: str) -> bool:
