@@ -92,14 +92,14 @@ class Figures:
         """Money came or went, otherwise than by a fill."""
         if report.kind is IncomeKind.TRADE:
             return  # its fill says it
-        symbol = ""
+        symbol, asset = "", report.asset
         if report.market is not None and report.native:
             instrument = self._books.find(report.market, report.native)
             if instrument is None:
                 draft.unplaced.append(report)
                 return
-            symbol = instrument.symbol
-        key = keys.of_income(report.kind.value, report.asset, symbol, report.income_id)
+            symbol, asset = instrument.symbol, asset or instrument.settle or ""
+        key = keys.of_income(report.kind.value, asset, symbol, report.income_id)
         if self._books.entry(key, draft) is not None:
             return
         if self._books.horizon.hides(report.exchange_time_ns) and key not in known.wanted.keys:
@@ -114,7 +114,7 @@ class Figures:
             account=self._books.account,
             kind=report.kind,
             income_id=report.income_id,
-            asset=report.asset,
+            asset=asset,
             amount=report.amount,
             backfilled=draft.backfilled,
             native=report.native_fields,

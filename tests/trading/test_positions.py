@@ -359,11 +359,13 @@ def test_funding_is_income_once_and_no_fill() -> None:
     book = Book()
     book.take(held("4.2", 1), balance("100", 1))
     judged(book, 1)
-    for _ in range(2):
-        book.take(income("5511", "-1.050042", 2))
+    # One of the rows leaves out that it is paid in what the instrument is settled in.
+    for asset in ("", "USDT", ""):
+        book.take(attrs.evolve(income("5511", "-1.050042", 2), asset=asset))
     book.take(balance("98.949958", 2))
     assert not judged(book, 60)
-    assert [each.amount for each in book.events if isinstance(each, Income)] == [D("-1.050042")]
+    told = [each for each in book.events if isinstance(each, Income)]
+    assert [(each.amount, each.asset) for each in told] == [(D("-1.050042"), "USDT")]
     assert not book.fills
     assert size(book) == D("4.2")
 
