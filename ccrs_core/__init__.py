@@ -300,6 +300,8 @@ if TYPE_CHECKING:
     from ccrs_core.trading.canceling import CancelResult as CancelResult
     from ccrs_core.trading.checks import Amendment as Amendment
     from ccrs_core.trading.choose_store import StoreChoice as StoreChoice
+    from ccrs_core.trading.comparison import Comparison as Comparison
+    from ccrs_core.trading.comparison import Difference as Difference
     from ccrs_core.trading.dead_man import DeadManSwitch as DeadManSwitch
     from ccrs_core.trading.delivery import AccountFeed as AccountFeed
     from ccrs_core.trading.delivery import EarlyFills as EarlyFills
@@ -416,6 +418,7 @@ _HOME = {
         "trading.account": "Account",
         "trading.canceling": "CancelOutcome CancelResult",
         "trading.checks": "Amendment",
+        "trading.comparison": "Comparison Difference",
         "trading.dead_man": "DeadManSwitch",
         "trading.delivery": "AccountFeed EarlyFills",
         "trading.exposure": "Exposure",

@@ -77,6 +77,7 @@ WAITING = {
     "trading.account_orders",
     "trading.amending",
     "trading.canceling",
+    "trading.compare",
     "trading.confirmations",
     "trading.context",
     "trading.dead_man",

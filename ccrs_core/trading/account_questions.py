@@ -33,10 +33,14 @@ from ccrs_core.model.orders import Fill, Order
 from ccrs_core.model.reports import IncomeReport
 from ccrs_core.model.times import ALL, When, nanoseconds
 from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.trading.compare import StoredLedger, compare
+from ccrs_core.trading.comparison import Comparison
+from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.listing import open_orders
 from ccrs_core.trading.lookup import find, look_up
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.past import UNLESS_TOLD_NS, past_orders, told
+from ccrs_core.trading.store import Store
 
 _AHEAD_NS = NS_PER_SECOND
 """By how much the exchange's clock may be ahead of what is known of it."""
@@ -318,6 +322,37 @@ class AccountQuestions(ABC):
             await self._parts.context.asks.once(request)
         except SettingUnchanged:
             return  # it has that value
+
+    # --- whether it is right ---
+
+    async def compare(self, *, since: When | None = None, store: Store | None = None) -> Comparison:
+        """Hold the ledger against the exchange's lists, both ways: open orders, fills by their
+        keys, positions, balances. To be done now and then, at night, say: it asks within a tenth
+        of the budgets, takes nothing in, and tells what was looked at and what couldn't be.
+
+        :param since: only fills from then on; None: all of the ledger, as far as the exchange keeps
+            them.
+        :param store: another ledger of this account instead of its own, opened for reading alone:
+            ``SqliteStore(path, read_only=True)``.
+        :raises StoreFailed: where the ledger can't be read.
+        :raises StoreInUse: where ``store`` has another account's.
+        """
+        parts = self._parts
+        parts.check_alive()
+        since_ns = nanoseconds("since", since)
+        if store is not None:
+            there = StoredLedger(store, parts.ledger, parts.natives.find)
+            try:
+                return await compare(parts.context, there.look, since_ns)
+            finally:
+                await store.close()
+        parts.check_follows("keeps no ledger to compare")
+
+        async def look() -> tuple[Ledger, Store]:
+            await parts.journal.flush()
+            return parts.ledger, parts.store
+
+        return await compare(parts.context, look, since_ns)
 
     # --- budgets ---
 

@@ -46,6 +46,7 @@ from ccrs_core.trading.figures import Figures
 from ccrs_core.trading.intake import Intake
 from ccrs_core.trading.order_state import Conflict, Facts
 from ccrs_core.trading.own_units import contract_of
+from ccrs_core.trading.positions import ExplainedPosition
 from ccrs_core.trading.recall import Record, own_key
 from ccrs_core.trading.store import RECENT, Cursor, Known, OrderRow, Stored
 
@@ -368,6 +369,19 @@ class Ledger:
         """The size that opening, fills and adjustments of a position add up to. (Of spot: what was
         bought and sold.)"""
         return self._figures.positions.explained(symbol, side)
+
+    def explained_positions(self) -> list[ExplainedPosition]:
+        """:meth:`explained` of all that have an opening."""
+        return self._figures.positions.all_explained()
+
+    def assets(self) -> list[str]:
+        """All of which something is known."""
+        return self._figures.money.assets()
+
+    def explained_balance(self, asset: str, time_ns: int) -> tuple[Decimal, Decimal] | None:
+        """What opening, fills, income and adjustments of an asset add up to at a time (by the
+        exchange's clock), and by how much rounding may change that; None where it can't be told."""
+        return self._figures.money.explained(asset, time_ns)
 
     def profit(self, symbol: str, side: PositionSide = PositionSide.NET) -> Profit | None:
         """What an instrument has earned; None where the ledger has nothing of it."""

@@ -183,6 +183,21 @@ class Money:
 
     # --- reading ---
 
+    def assets(self) -> list[str]:
+        """All of which something is known."""
+        return list(self._purses)
+
+    def explained(self, asset: str, time_ns: int) -> tuple[Decimal, Decimal] | None:
+        """What the entries of an asset add up to at a time, and what rounding may come to; zero of
+        one of which nothing is known. None where it can't be told."""
+        purse = self._purses.get(asset)
+        if purse is None:
+            return ZERO, ZERO
+        found = purse.tally.at(time_ns)
+        if found is None:
+            return None
+        return found, PLAIN.multiply(_CRUMB, Decimal(purse.roundings))
+
     def shown(self) -> list[Balance]:
         """Of all assets of which there is something."""
         found = (purse.balance for purse in self._purses.values())

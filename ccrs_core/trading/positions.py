@@ -98,6 +98,15 @@ class Moved(NamedTuple):
     """By how much the realised profit has changed."""
 
 
+class ExplainedPosition(NamedTuple):
+    """A position by what the ledger has entries of."""
+
+    market: Market
+    symbol: str
+    side: PositionSide
+    size: Decimal
+
+
 class Positions:
     """Of one account. Written by the ledger alone."""
 
@@ -346,6 +355,15 @@ class Positions:
         if holding is None:
             return ZERO
         return holding.profit.held.size
+
+    def all_explained(self) -> list[ExplainedPosition]:
+        """What opening, fills and adjustments of each that has an opening add up to. (Of spot: what
+        was bought and sold.)"""
+        return [
+            ExplainedPosition(each.market, each.symbol, each.side, each.profit.held.size)
+            for each in self._holdings.values()
+            if each.tally.begun
+        ]
 
     def profit(self, symbol: str, side: PositionSide) -> Profit | None:
         """What one has earned; None where the ledger has nothing of it."""

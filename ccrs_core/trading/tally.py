@@ -148,6 +148,13 @@ class Tally:
         self.anchor, self.anchor_ns, self.begun = told.figure, told.time_ns, True
         del self.moves[:cut]
 
+    def at(self, time_ns: int) -> Decimal | None:
+        """What the entries add up to at a time; None where that was before its anchor, or it has
+        none."""
+        if not self.begun or time_ns < self.anchor_ns:
+            return None
+        return PLAIN.add(self.anchor, _sum([e for e in self.moves if e.time_ns <= time_ns]))
+
     def judge(self, before_ns: int, crumb: Decimal = ZERO) -> Judged | None:
         """What isn't explained of the oldest figure that waits for it, if that was before a time up
         to which all entries are known: the anchor is at that figure then. None where there is

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ccrs_core import Credentials, FeeRate, Fill, Order, OrderState
+from ccrs_core import Credentials, FeeRate, Fill, LedgerName, Order, OrderState, Origin
 from ccrs_core.cli import accounts, run
 from ccrs_core.cli.commands import doctor
 from ccrs_core.errors import CredentialsMissing
 from ccrs_core.model.serialize import converter, from_json
+from ccrs_core.trading.choose_store import default_path
+from ccrs_core.trading.file_lock import FileLock
 from tests.cli.conftest import Command
 
 SECRET = "playmoneysecretofnobody"
@@ -163,6 +168,53 @@ def test_the_doctor_checks_an_account(ccrs: Any, monkeypatch: pytest.MonkeyPatch
     assert code == 1
     assert "FAILED" in next(line for line in lines if line[2:].startswith("login"))
     assert doctor.command.params
+
+
+def test_what_is_placed_is_an_own_order_of_the_ledger_which_agrees_with_the_exchange(
+    ccrs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCRS_LEDGERS", str(tmp_path))
+    monkeypatch.setattr("ccrs_core.trading.compare._RECENT_NS", 0)
+    buy = ("order", "place", "bybit", "ETH/USDT", "buy", "--size", "0.1", "--at-market", "--yes")
+    code, lines, _ = ccrs(*buy, "--json")
+    (order,) = orders(lines)
+    assert (code, order.origin, order.tag) == (0, Origin.OWN, "cli")
+    (path,) = tmp_path.glob("*.sqlite")
+    code, lines, said = ccrs("ledger", "check", "bybit", "--json")
+    assert code == 0, (lines, said)
+    verdicts = [json.loads(line) for line in lines]
+    assert {"compared"} <= {each["what"] for each in verdicts}
+    ccrs(*buy)  # which reads the exchange's lists anew
+    of = f"kind = 'fill' AND content LIKE '%{order.client_order_id}%'"
+    number = f"(SELECT max(number) FROM entries WHERE {of})"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"DELETE FROM entries WHERE number = {number}")
+    code, lines, _ = ccrs("ledger", "check", str(path), "--json")
+    assert code == 1
+    (lost,) = [each for each in map(json.loads, lines) if each["what"] == "fill"]
+    assert "the ledger has none" in lost["text"]
+    assert ccrs("ledger", "check", str(path), "--offline")[0] == 1
+
+
+def test_a_ledger_that_a_program_keeps_is_left_to_it_and_said(
+    ccrs: Any, emulator: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCRS_LEDGERS", str(tmp_path))
+    name = LedgerName("bybit", emulator.removeprefix("http://"), "default")
+    place = ("order", "place", "bybit", "BTC/USDT", "buy", "--size", "0.01", "--price", "99000")
+    held = FileLock(default_path(name).with_name(f"{default_path(name).name}.lock"), "it")
+    try:
+        code, lines, said = ccrs(*place, "--yes", "--json")
+    finally:
+        held.release()
+    assert code == 0
+    assert "a program of yours keeps the ledger" in said
+    (order,) = orders(lines)
+    assert not default_path(name).exists()
+    assert ccrs("order", "cancel", "bybit", order.client_order_id, "--symbol", "BTC/USDT")[0] == 0
+    assert ccrs(*place, "--yes", "--no-ledger", "--json")[0] == 0
+    assert not default_path(name).exists()
+    assert ccrs("order", "cancel-all", "bybit", "--yes")[0] == 0
 
 
 # --- what costs real money ------------------------------------------------------------------

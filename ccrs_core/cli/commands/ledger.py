@@ -12,8 +12,9 @@ import click
 
 from ccrs_core.cli import accounts, completion, form, options
 from ccrs_core.cli.output import note, progress
-from ccrs_core.cli.verdicts import FAILED
+from ccrs_core.cli.verdicts import FAILED, Verdict
 from ccrs_core.errors import UsageError
+from ccrs_core.transport.addresses import named
 
 KINDS = ("fill", "order", "income", "position", "balance", "adjustment", "ledger_conflict")
 
@@ -86,25 +87,48 @@ def show(which: str, environment: str, account: str, as_json: bool) -> None:
         click.echo(f"{form.printable(name):<24}{form.printable(text)}")
 
 
-@command.command("check", short_help="Whether its figures agree.")
+@command.command("check", short_help="Whether it is right, by itself and by the exchange.")
 @ledger_argument
-@environment_option
 @accounts.account_option
+@click.option("--offline", is_flag=True, help="Look at the file alone; the exchange isn't asked.")
+@click.option(
+    "--from", "start", type=options.TimeType(), help="Compare fills from then on alone, UTC."
+)
 @json_option
-def check(which: str, environment: str, account: str, as_json: bool) -> int:
-    """Check the ledger of an account at EXCHANGE, or in FILE: whether the file is whole, all of it
-    can be read, and fills add up to what orders say. Ends with 1 where anything failed."""
+@options.target
+def check(
+    which: str, account: str, offline: bool, start: int | None, as_json: bool, **where: Any
+) -> int:
+    """Check the ledger of an account at EXCHANGE, or in FILE.
+
+    By itself: whether the file is whole, all of it can be read, and fills add up to what orders and
+    positions say. By the exchange, unless --offline: whether open orders, fills, positions and
+    balances are those that it lists; each difference is told, and what couldn't be looked at. The
+    ledger is read only, also while a program writes it. Ends with 1 where anything failed.
+    """
     from ccrs_core.cli.ledger_file import opened
     from ccrs_core.model.serialize import to_json
 
     failed = 0
+
+    def say(verdict: Verdict) -> None:
+        nonlocal failed
+        failed += verdict.outcome == FAILED
+        if as_json:
+            click.echo(to_json(attrs.asdict(verdict)))
+        else:
+            verdict.say()
+
+    environment = named(where["environment"] or "mainnet", where["base_url"], None)
     with opened(_file(which, environment, account)) as ledger, progress("checking"):
         for verdict in itertools.chain(ledger.check(), ledger.audit()):
-            failed += verdict.outcome == FAILED
-            if as_json:
-                click.echo(to_json(attrs.asdict(verdict)))
-            else:
-                verdict.say()
+            say(verdict)
+        name, path = ledger.name, ledger.path
+    if not offline:
+        from ccrs_core.cli import ledger_compared
+
+        for verdict in ledger_compared.verdicts(name, path, start, where):
+            say(verdict)
     if not as_json:
         click.echo(f"{failed} of the checks failed" if failed else "all is well")
     return 1 if failed else 0

@@ -1,0 +1,121 @@
+"""Open orders of a ledger held against the exchange's lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from ccrs_core.contract.trading_requests import GetOpenOrders
+from ccrs_core.errors import CcrsError
+from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.model.reports import OrderReport
+from ccrs_core.model.times import shown
+from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.ledger import Ledger
+from ccrs_core.trading.own_units import in_own_units
+from ccrs_core.trading.store import Store, Wanted
+
+_LIVING = frozenset({OrderState.ACCEPTED, OrderState.WAITING, OrderState.OPEN})
+_DOUBTFUL = frozenset({OrderState.SENT, OrderState.UNKNOWN, OrderState.PRESUMED_ABSENT})
+
+
+class Found(Protocol):
+    """Who is told what was found."""
+
+    looked_at: list[str]
+    left_out: list[str]
+    newer: list[str]
+
+    def differs(self, about: str, what: str, ledger: str, exchange: str) -> None:
+        """The two say different things."""
+
+
+async def compare_orders(
+    context: AccountContext,
+    look: Callable[[], Awaitable[tuple[Ledger, Store]]],
+    markets: Sequence[Market],
+    found: Found,
+) -> None:
+    """Compare the open orders of some markets, both ways."""
+    for market in markets:
+        theirs: dict[str, tuple[OrderReport, Instrument]] = {}
+        try:
+            for settle in context.trading.settles.get(market) or ("",):
+                request = GetOpenOrders(market=market, settle=settle)
+                for report in await context.asks.read(request, background=True):
+                    instrument = context.taking.find(market, report.native)
+                    if instrument is None:
+                        text = f"order {report.exchange_order_id}: {report.native} isn't listed"
+                        found.left_out.append(text)
+                    else:
+                        own = in_own_units(report, instrument)
+                        theirs[report.exchange_order_id] = own, instrument
+        except CcrsError as error:
+            found.left_out.append(f"open orders of {market.value}: {error}")
+            continue
+        ledger, store = await look()
+        await _compare(ledger, store, market, theirs, found)
+        found.looked_at.append(f"open orders of {market.value}: {len(theirs)}")
+
+
+async def _compare(
+    ledger: Ledger,
+    store: Store,
+    market: Market,
+    theirs: dict[str, tuple[OrderReport, Instrument]],
+    found: Found,
+) -> None:
+    read_ns = ledger.cursor(f"fills {market.value}") or 0
+    ours = {o.exchange_order_id: o for o in ledger.orders(states=_LIVING) if o.market is market}
+    for identity, (report, instrument) in theirs.items():
+        order = ours.pop(identity, None) or ledger.order(identity)
+        if order is None:
+            ids = instrument.symbol, identity, report.client_order_id
+            known = await store.look_up(Wanted(orders=frozenset({ids})))
+            rows = [row.order for row in known.orders if row.exchange_order_id == identity]
+            order = next((each for each in rows if each is not None), None)
+        name = f"{identity} of {instrument.symbol}"
+        told = _told(report)
+        if order is not None and _same(order, report):
+            continue
+        if (report.created_ns or 0) > read_ns or (
+            order is not None and (report.exchange_time_ns or 0) > read_ns
+        ):
+            found.newer.append(f"order {name}: {told}, since the ledger was read, {shown(read_ns)}")
+        else:
+            found.differs("order", name, "" if order is None else _known(order), told)
+    for order in ours.values():
+        name = f"{order.exchange_order_id or order.client_order_id} of {order.symbol}"
+        found.differs("order", name, _known(order), "")
+    for order in ledger.orders(states=_DOUBTFUL):
+        if order.market is market and order.exchange_order_id not in theirs:
+            found.left_out.append(
+                f"order {order.client_order_id} of {order.symbol}: nobody knows yet whether it was "
+                "placed"
+            )
+
+
+def _same(order: Order, report: OrderReport) -> bool:
+    if order.state.final:
+        return False
+    pairs = (
+        (order.size, report.size),
+        (order.price, report.price),
+        (order.filled_size, report.filled_size),
+    )
+    return all(theirs is None or mine == theirs for mine, theirs in pairs if mine is not None)
+
+
+def _told(report: OrderReport) -> str:
+    side = "" if report.side is None else f"{report.side.value} "
+    size = "" if report.size is None else f"{report.size:f}"
+    price = "" if report.price is None else f" at {report.price:f}"
+    filled = "" if report.filled_size is None else f", {report.filled_size:f} filled"
+    return f"{report.state.value}, {side}{size}{price}{filled}"
+
+
+def _known(order: Order) -> str:
+    size = "" if order.size is None else f"{order.size:f}"
+    price = "" if order.price is None else f" at {order.price:f}"
+    return f"{order.state.value}, {order.side.value} {size}{price}, {order.filled_size:f} filled"
