@@ -162,7 +162,8 @@ class Checks:
             raise Refused(Refusal.CAP_OPEN)
 
     def _exits(self, market: SimulatedMarket, asked: NewOrder) -> None:
-        price = asked.price or market.rules.price.value(market.tape.last)
+        limited = asked.price if asked.type is OrderType.LIMIT else None
+        price = limited or market.rules.price.value(market.tape.last)
         up = asked.side is Side.BUY
         for exit_, above in ((asked.take_profit, up), (asked.stop_loss, not up)):
             if exit_ is not None and (exit_.price > price) != above:

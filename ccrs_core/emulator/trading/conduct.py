@@ -105,6 +105,9 @@ class Conduct:
     cap: Callable[[NewOrder, Sequence[DeskOrder]], Refusal | None] | None = None
     """Why one more order would be too many beside the account's open ones, or None; where that is
     not by instrument alone, as ``most_open`` and ``most_waiting`` are, instead of both."""
+    triggers_anew: Callable[[Listing], bool] = lambda listing: False
+    """Whether what a reached trigger brings to life is another order, of the same client id, and
+    the one that waited ends (REPLACED)."""
     queues_amendments: bool = True
     """Whether an order may be amended again before its last amendment was carried out."""
     tiers: Callable[[Listing], Sequence[RiskTier]] = lambda listing: ()

@@ -103,8 +103,18 @@ class Triggers:
                 account, order, triggered=True, stage=Stage.REJECTED, ending=Ending.BALANCE
             )
             return
-        floor.clearing.change(account, order, **life)
-        pit.act_now(lambda: pit.enter(account, order.number))
+        if floor.conduct.triggers_anew(order.listing):
+            floor.clearing.change(
+                account, order, triggered=True, stage=Stage.CANCELED, ending=Ending.REPLACED
+            )
+            asked = attrs.evolve(order.asked, trigger=None)
+            kept = ("parent", "exit_kind", "opens", "budget", "last_price", "underlying_price")
+            order = floor.order(account, asked, **{name: getattr(fired, name) for name in kept})
+            account.remember(asked.client_order_id, order.number)
+        else:
+            floor.clearing.change(account, order, **life)
+        number = order.number
+        pit.act_now(lambda: pit.enter(account, number))
 
     def _free(self, account: TradingAccount, order: DeskOrder) -> Decimal:
         asset, margins = locked_asset(order), self._floor.margins

@@ -59,6 +59,8 @@ class BybitDialect(Dialect):
     :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
     :param user_limit_factor: how many times the documented requests a second of each signed call a
         user may make; None: any number.
+    :param spot_triggers_anew: whether what a triggered spot order brings to life has an order id of
+        its own, as older reports have it; Bybit's documents don't say.
     """
 
     name: ClassVar[str] = "bybit"
@@ -78,17 +80,19 @@ class BybitDialect(Dialect):
         request_limit: int | None = 600,
         connect_limit: int | None = 500,
         user_limit_factor: float | None = 1.0,
+        spot_triggers_anew: bool = False,
     ) -> None:
         self.requests = Allowance(request_limit, 5.0)
         self._connects = Allowance(connect_limit, 300.0)
         self._limit_factor = user_limit_factor
+        self._anew = spot_triggers_anew
         self._rest = Rest(self)
 
     # --- what the core asks ---
 
     def attach(self, venue: Venue) -> None:
         super().attach(venue)
-        self.desk = Desk(venue, conduct())
+        self.desk = Desk(venue, conduct(spot_triggers_anew=self._anew))
         self.trading = Trading(venue, self.desk, limit_factor=self._limit_factor)
         """Accounts and all that is done with them."""
         self.private = PrivateRest(self.trading)

@@ -19,6 +19,7 @@ from ccrs_core.emulator import Listing, SimulatedMarket
 
 QUOTE_STEP = Decimal("0.0000001")
 """Of amounts in the quote coin."""
+_SLIPPAGE = Decimal("0.05")
 
 
 def tradable(listing: Listing | None, category: str, symbol: str) -> Listing:
@@ -113,7 +114,7 @@ def fit(ticket: Ticket, market: SimulatedMarket, *, moves: bool, held: Decimal) 
     else:
         sizes = _sizes(ticket, market, price, held)
     if price is None:
-        return Fitted(sizes, _cap(ticket, market))
+        return Fitted(sizes, _cap(ticket, market) or _worst(ticket, market))
     checked = _in_band(ticket, market, price, moves)
     return Fitted(sizes, checked, checked != price)
 
@@ -170,6 +171,20 @@ def _cap(ticket: Ticket, market: SimulatedMarket) -> Decimal | None:
     rounding = ROUND_FLOOR if buys else ROUND_CEILING
     tick = market.listing.tick
     return max(tick, (reach / tick).to_integral_value(rounding) * tick)
+
+
+def _worst(ticket: Ticket, market: SimulatedMarket) -> Decimal | None:
+    """The price of a market order of contracts, which is a limit order to be filled at once: as in
+    recorded rows a twentieth beyond the last one.
+
+    https://bybit-exchange.github.io/docs/v5/order/create-order
+    """
+    if ticket.category not in {LINEAR, INVERSE} or ticket.trigger_price is not None:
+        return None
+    buys, tick = ticket.side is Side.BUY, market.listing.tick
+    reach = last_price(market) * (1 + (_SLIPPAGE if buys else -_SLIPPAGE))
+    steps = (reach / tick).to_integral_value(ROUND_FLOOR if buys else ROUND_CEILING)
+    return max(tick, steps * tick)
 
 
 def _check_amount(ticket: Ticket, listing: Listing) -> None:

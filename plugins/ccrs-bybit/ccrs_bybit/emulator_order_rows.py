@@ -172,6 +172,8 @@ def status(order: DeskOrder) -> str:
             would_take = order.ending is Ending.WOULD_TAKE
             return "Cancelled" if would_take and order.number % 2 else "Rejected"
         case Stage.CANCELED:
+            if order.triggered and order.ending is Ending.REPLACED:
+                return "Triggered"  # another order has taken its place
             if order.asked.trigger is not None and not order.triggered:
                 return "Deactivated"
             if order.listing.category == SPOT and order.filled:
@@ -232,6 +234,8 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
     cancel, reject = "UNKNOWN", "EC_NoError"
     if order.ending is not None:
         cancel, reject = _ENDINGS[order.ending]
+        if status(order) == "Triggered":
+            cancel, reject = "UNKNOWN", "EC_NoError"
         if order.ending is Ending.REDUCE_ONLY and exit_of(order):
             cancel = "CancelByTpSlTsClear"
     size, remaining = order.size, order.remaining

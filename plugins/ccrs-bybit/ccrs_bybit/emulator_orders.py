@@ -330,7 +330,8 @@ class Orders:
             case Refusal.RISK_LIMIT:
                 return refuse(category, Complaint.RISK_LIMIT, refused)
             case Refusal.EXIT_SIDE:
-                base = asked.price or last_price(market)
+                limited = asked.price if asked.type is OrderType.LIMIT else None
+                base = limited or last_price(market)
                 buys = asked.side is Side.BUY
                 for kind, exit_ in (
                     ("TakeProfit", asked.take_profit),

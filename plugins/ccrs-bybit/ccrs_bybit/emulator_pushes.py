@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccrs_bybit.emulator_account_rows import position_row, wallet_row
 from ccrs_bybit.emulator_listings import SPOT
-from ccrs_bybit.emulator_order_rows import CONTRACTS, early_row, fill_row, late_row
+from ccrs_bybit.emulator_order_rows import early_row, fill_row, late_row
 from ccrs_bybit.emulator_records import funding_row
 from ccrs_core import FillKind, PositionSide
 from ccrs_core.emulator import (
@@ -61,7 +61,7 @@ class Pushes:
 
     def _order(self, order: DeskOrder, now_ns: int) -> None:
         category = order.listing.category
-        if order.stage is Stage.ACCEPTED and not (order.triggered and category in CONTRACTS):
+        if order.stage is Stage.ACCEPTED and not order.triggered:
             return  # acknowledged; the matching engine hasn't spoken yet
         trading = self._trading
         trading.feeds.tell(

@@ -60,7 +60,7 @@ def fee_of(case: FeeCase) -> Fee:
     return Fee(case.listing.base, case.size * case.rate)
 
 
-def conduct() -> Conduct:
+def conduct(*, spot_triggers_anew: bool = False) -> Conduct:
     """How Bybit's desk differs from others.
 
     https://bybit-exchange.github.io/docs/v5/order/create-order
@@ -72,6 +72,7 @@ def conduct() -> Conduct:
         most_open=lambda listing: 50 if listing.category == OPTION else 500,
         cap=cap,
         queues_amendments=False,
+        triggers_anew=lambda listing: spot_triggers_anew and listing.category == SPOT,
         tiers=tiers,
         most_leverage=lambda listing: Decimal(50),
     )

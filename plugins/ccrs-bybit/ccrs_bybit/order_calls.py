@@ -145,8 +145,9 @@ def _read_order(
         raise TypeError("the rows are no list")
     if not rows:
         return Answer(None)
+    told_ns = ns_of_ms(body["time"])
     for row in rows:
-        found = order(row, request.market, received_time_ns)
+        found = order(row, request.market, received_time_ns, told_ns)
         if isinstance(found, StrangeReport):
             raise ValueError(f"an order in an unknown state: {found.what}")
         if request.exchange_order_id in ("", found.exchange_order_id) and (
@@ -202,7 +203,7 @@ def _read_history(
     window = Window.of(request, cursor).began(now_ms)
 
     def read(row: Body) -> OrderReport:
-        return _known(order(row, request.market, received_time_ns))
+        return _known(order(row, request.market, received_time_ns, now_ms * NS_PER_MS))
 
     found = read_rows(result["list"], read)
     # By which of its times an order is in a window isn't documented: what Bybit lists is taken.

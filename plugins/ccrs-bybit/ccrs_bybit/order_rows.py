@@ -11,6 +11,7 @@ from ccrs_bybit import fields
 from ccrs_bybit.fields import NOTHING, Row
 from ccrs_bybit.order_states import BY_EXCHANGE, CANCEL_FAILED, NO_REASON, STATES, ended
 from ccrs_core import (
+    NS_PER_SECOND,
     EndReason,
     Market,
     OrderReport,
@@ -56,8 +57,18 @@ DETAILS = (
 """Fields that have no unified name."""
 
 
-def order(row: Row, market: Market | None, received_time_ns: int) -> OrderReport | StrangeReport:
-    """What a row says of an order; one in a state that nobody knows is strange."""
+_MOMENT_NS = 5 * NS_PER_SECOND
+"""For how long an order may be just triggered."""
+
+
+def order(
+    row: Row, market: Market | None, received_time_ns: int, told_ns: int | None = None
+) -> OrderReport | StrangeReport:
+    """What a row says of an order; one in a state that nobody knows is strange.
+
+    :param told_ns: when the exchange said so, by its clock, where the row tells how an order rests.
+        One of spot that was triggered a while ago has ended: another order has taken its place.
+    """
     market = fields.market_of(row, market)
     native, time_ns = fields.needed(row, "symbol"), fields.time(row, "updatedTime")
     status = row["orderStatus"]
@@ -84,6 +95,9 @@ def order(row: Row, market: Market | None, received_time_ns: int) -> OrderReport
         state, reason = ended(
             state, cancel_type, reject_reason, at_once=at_once, filled=bool(filled)
         )
+    rests = told_ns is not None and time_ns is not None and told_ns - time_ns >= _MOMENT_NS
+    if status == "Triggered" and market is Market.SPOT and rests:
+        state, reason = OrderState.CANCELED, EndReason.TRIGGER
     size = fields.price(row, "qty")
     in_quote = _in_quote(row, market, kind)
     return OrderReport(

@@ -19,10 +19,12 @@ from ccrs_core import (
     OrderEnded,
     OrderRejected,
     OrderState,
+    Origin,
     OutcomeUnknown,
     RateLimited,
     Side,
     TimeInForce,
+    Trigger,
 )
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -303,6 +305,33 @@ def test_case_m3_an_attached_stop_is_a_child_of_its_order() -> None:
         await asyncio.sleep(2.0)
         assert case.account.open_orders() == []
         assert [each.size for each in case.account.positions() if each.size] == []
+
+    play(scenario)
+
+
+def test_a_triggered_spot_order_may_go_on_under_another_id() -> None:
+    """M3's kin: the one that waited has ended, and the other is the account's own, too."""
+
+    async def scenario(case: Case) -> None:
+        case.triggers_anew()
+        at = case.stall(Market.SPOT)
+        trigger = Trigger(price=at.ask(3), rises=True)
+        live = await case.place(at.limit(BUY, at.ask(4), trigger=trigger))
+        await asyncio.sleep(0.5)
+        assert live.state is OrderState.WAITING
+        case.venue.steer(at.listing, last_price=at.ask(3))
+        case.life.tap.poke()
+        await asyncio.sleep(1.0)
+        first = case.order(live.now.exchange_order_id)
+        [other] = [each for each in case.account.orders() if each is not first]
+        assert (other.client_order_id, other.origin) == (live.id, Origin.OWN)
+        assert (other.state, other.fills_complete) == (OrderState.FILLED, True)
+        assert len(case.of(Fill)) == 1
+        await asyncio.sleep(400.0)
+        first = case.order(first.exchange_order_id)
+        assert (first.state, first.reason) == (OrderState.CANCELED, EndReason.TRIGGER)
+        assert not case.account.open_orders()
+        case.twice.add(live.id)
 
     play(scenario)
 

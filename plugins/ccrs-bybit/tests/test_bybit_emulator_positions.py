@@ -266,6 +266,21 @@ def test_risk_tiers_come_by_fifteen_symbols() -> None:
     assert len(set(seen)) == 45
 
 
+def test_a_market_order_of_contracts_has_the_price_that_it_goes_to() -> None:
+    venue = exchange()
+    still(venue, "100000")
+    trader = Trader(venue)
+    for side, price in (("Buy", "105000.00"), ("Sell", "95000.00")):
+        still(venue, "100000")
+        order_id = trader.create("linear", "BTCUSDT", side, "0.1")
+        pass_time(venue, 0.05)
+        row = trader.order("linear", order_id)
+        assert (row["price"], row["orderType"], row["timeInForce"]) == (price, "Market", "IOC")
+    # Exits are held against the last price, not against that one.
+    exits = {"takeProfit": "100900", "stopLoss": "99000"}
+    trader.create("linear", "BTCUSDT", "Buy", "0.1", **exits)
+
+
 # --- amendments, and what closing makes ----------------------------------------------------------
 
 
@@ -338,6 +353,36 @@ def test_what_closing_has_made_is_told_after_the_fees_of_entry_and_exit() -> Non
     wallet = trader.get("/v5/account/wallet-balance", accountType="UNIFIED", coin="USDT")
     [coin] = wallet["result"]["list"][0]["coin"]
     assert Decimal(coin["cumRealisedPnl"]) == (99999 - 100001) * Decimal("0.2") - sum(fees)
+
+
+# --- what a trigger brings to life ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_triggered_spot_order_goes_on_as_itself_or_as_another_one(anew: bool) -> None:
+    venue = exchange(spot_triggers_anew=anew)
+    listing = venue.listings["spot", "BTCUSDT"]
+    trader, socket = Trader(venue), Socket(venue)
+    socket.subscribe("order", "execution")
+    last = Decimal(trader.best("spot", "BTCUSDT")[1])
+    stop = {"orderFilter": "StopOrder", "triggerPrice": f"{last + 100}", "orderLinkId": "stop"}
+    order_id = trader.create("spot", "BTCUSDT", "Buy", "0.01", price=f"{last + 300}", **stop)
+    pass_time(venue, 0.1)
+    venue.steer(listing, last_price=last + 100)
+    pass_time(venue, 0.5)
+    frames = socket.heard()
+    told = [row for frame in frames if frame["topic"] == "order" for row in frame["data"]]
+    assert {row["orderLinkId"] for row in told} == {"stop"}
+    states = [row["orderStatus"] for row in told if row["orderId"] == order_id]
+    assert states == ["Untriggered", "Triggered"] + ([] if anew else ["Filled"])
+    [fill] = [row for frame in frames if frame["topic"] == "execution" for row in frame["data"]]
+    assert (fill["orderId"] == order_id) is not anew
+    assert fill["orderLinkId"] == "stop"
+    if anew:
+        assert trader.order("spot", order_id)["orderStatus"] == "Triggered"
+        about = {"category": "spot", "orderLinkId": "stop"}
+        listed = trader.get("/v5/order/history", **about)["result"]["list"]
+        assert {row["orderStatus"] for row in listed} == {"Triggered", "Filled"}
 
 
 # --- refusals that need a position, or an order that is partly filled ----------------------------
