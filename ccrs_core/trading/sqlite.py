@@ -68,6 +68,8 @@ class SqliteStore:
         self.read_only = read_only
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lock: FileLock | None = None
+        self._is_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
         """Failures of commits that their callers know of."""
@@ -84,14 +86,12 @@ class SqliteStore:
         :raises StoreInUse: where another process has the file, or it is another account's.
         :raises StoreFailed: where it can't be opened, or a later version has written it.
         """
-        if self._thread is not None:
+        if self._is_open:
             raise StoreInUse(f"{self.path} is open already: give each account a store of its own")
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[Stored] = self._loop.create_future()
-        self._thread = threading.Thread(
-            target=self._run, args=(ledger, recent, opened), name=f"ccrs-{ledger}", daemon=True
-        )
-        self._thread.start()
+        self._is_open = True
+        self._start(ledger, recent, opened)
         try:
             return await asyncio.shield(opened)
         except asyncio.CancelledError:
@@ -105,7 +105,7 @@ class SqliteStore:
         """See :class:`~ccrs_core.Store`. Who stops waiting takes nothing back."""
         job = self._job()
         job.rows = rows
-        self._jobs.put(job)
+        self._hand(job)
         try:
             await asyncio.shield(job.future)
         except StoreFailed:
@@ -153,28 +153,40 @@ class SqliteStore:
 
     async def close(self) -> None:
         """See :class:`~ccrs_core.Store`."""
-        if self._thread is None:
+        if not self._is_open:
             return
         job = self._job()
         job.last = True
-        self._jobs.put(job)
+        self._hand(job)
         try:
             await asyncio.shield(job.future)
         finally:
             self._join()
 
     def _job(self) -> _Job:
-        if self._thread is None or self._loop is None:
+        if not self._is_open or self._loop is None:
             raise StoreFailed(f"{self.path} isn't open")
         return _Job(self._loop.create_future(), epoch=self._epoch)
 
     async def _read(self, task: Callable[[sqlite3.Connection], T]) -> T:
         job = self._job()
         job.task = task
-        self._jobs.put(job)
+        self._hand(job)
         return cast("T", await asyncio.shield(job.future))
 
+    # --- who does the work: a thread; in virtual time somebody else ---
+
+    def _start(self, ledger: LedgerName, recent: int, opened: asyncio.Future[Stored]) -> None:
+        self._thread = threading.Thread(
+            target=self._run, args=(ledger, recent, opened), name=f"ccrs-{ledger}", daemon=True
+        )
+        self._thread.start()
+
+    def _hand(self, job: _Job) -> None:
+        self._jobs.put(job)
+
     def _join(self) -> None:
+        self._is_open = False
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
@@ -184,34 +196,56 @@ class SqliteStore:
     # --- in the thread ---
 
     def _run(self, ledger: LedgerName, recent: int, opened: asyncio.Future[Stored]) -> None:
-        lock: FileLock | None = None
+        connection = self._enter(ledger, recent, opened)
+        if connection is None:
+            return
+        last: _Job | None = None
+        try:
+            while last is None:
+                last = self._work(connection)
+        finally:
+            self._leave(connection, last)
+
+    def _enter(
+        self, ledger: LedgerName, recent: int, opened: asyncio.Future[Stored]
+    ) -> sqlite3.Connection | None:
+        """Open the file; what is in it, or why it can't be, is told."""
         connection: sqlite3.Connection | None = None
         try:
             if self.read_only:
                 connection = self._look(ledger)
             else:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                lock = FileLock(self.path.with_name(self.path.name + ".lock"), str(self.path))
+                lock = self.path.with_name(self.path.name + ".lock")
+                self._lock = FileLock(lock, str(self.path))
                 connection = self._connect(ledger)
             stored = tables.load(connection, recent)
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if lock is not None:
-                lock.release()
+            self._unlock()
             self._answer([(opened, None, self._told(error))])
-            return
+            return None
         self._answer([(opened, stored, None)])
-        last: _Job | None = None
-        try:
-            while last is None:
-                last = self._work(connection)
-        finally:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
-            if lock is not None:
-                lock.release()
-            self._leave(last)
+        return connection
+
+    def _leave(self, connection: sqlite3.Connection, last: _Job | None) -> None:
+        """Let the file go; nobody waits for ever for what came after the end."""
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+        self._unlock()
+        done = [] if last is None else [(last.future, None, None)]
+        late: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = [*done]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                late.append((job.future, None, StoreFailed(f"{self.path} is closed")))
+        self._answer(late)
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     def _connect(self, ledger: LedgerName) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):
@@ -313,16 +347,6 @@ class SqliteStore:
         failed = StoreFailed(f"the ledger in {self.path}: {what}{error}")
         failed.__cause__ = error
         return failed
-
-    def _leave(self, last: _Job | None) -> None:
-        """Nobody waits for ever for what came after the end."""
-        done = [] if last is None else [(last.future, None, None)]
-        late: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = [*done]
-        with contextlib.suppress(queue.Empty):
-            while True:
-                job = self._jobs.get_nowait()
-                late.append((job.future, None, StoreFailed(f"{self.path} is closed")))
-        self._answer(late)
 
     def _answer(
         self, answers: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]]

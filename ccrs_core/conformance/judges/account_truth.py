@@ -4,23 +4,24 @@ and money against the accountant, who knows the money tape alone."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from ccrs_core.conformance.judges.accountant import Accountant, Booked, Books
 from ccrs_core.conformance.judges.order_words import ENDS, STATES
 from ccrs_core.emulator import DeskOrder, Listing, Stage
-from ccrs_core.model.accounts import Position
+from ccrs_core.model.accounts import Position, Profit
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market, Side
-from ccrs_core.model.order_requests import OrderType
+from ccrs_core.model.order_requests import OrderType, PositionSide
 from ccrs_core.model.orders import Fill, Liquidity, Order, OrderState, Origin
 
 NEVER_THERE = frozenset({OrderState.NOT_SENT, OrderState.ABSENT, OrderState.PRESUMED_ABSENT})
 """What is said of orders that the exchange never had."""
 _FINEST = Decimal("1e-8")
 """To which exchanges write money."""
+_FINEST_FEE = Decimal("1e-11")
 
 Find = Mapping[tuple[str, str], Instrument]
 """Instruments by category and the exchange's symbol."""
@@ -115,7 +116,8 @@ def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> lis
 
 
 def fills_are_true(fills: Sequence[Fill], books: Books, find: Find) -> None:
-    """Fails unless the ledger's fills are those of the tape, one for one."""
+    """Fails unless the ledger's fills are those of the tape, one for one, their fees but for how
+    finely exchanges write them."""
     mine = Counter(_mark_of(fill) for fill in fills)
     true = Counter(_booked_mark(each, find[each.category, each.symbol]) for each in books.fills)
     lost, made_up = true - mine, mine - true
@@ -123,6 +125,14 @@ def fills_are_true(fills: Sequence[Fill], books: Books, find: Find) -> None:
     what += f"{made_up.total()} doubled or made up: {_first(made_up)}"
     assert not lost, what
     assert not made_up, what
+    told, paid = defaultdict(list), defaultdict(list)
+    for fill in fills:
+        told[_mark_of(fill)].append(fill.fee or Decimal(0))
+    for each in books.fills:
+        paid[_booked_mark(each, find[each.category, each.symbol])].append(each.fee)
+    for mark, fees in paid.items():
+        for one, other in zip(sorted(fees), sorted(told[mark]), strict=True):
+            assert abs(one - other) <= _FINEST_FEE, f"{mark} cost {one}, the ledger has {other}"
     keys = Counter((fill.symbol, fill.fill_id, fill.exchange_order_id) for fill in fills)
     twice = [key for key, count in keys.items() if count > 1]
     assert not twice, f"the ledger has a fill twice: {twice[0]}"
@@ -139,7 +149,6 @@ def _mark_of(fill: Fill) -> Any:
         fill.side is Side.BUY,
         fill.price,
         fill.size.normalize(),
-        None if fill.fee is None else fill.fee.normalize(),
         fill.fee_asset if fill.fee else "",
         fill.liquidity is Liquidity.MAKER,
     )
@@ -152,7 +161,6 @@ def _booked_mark(booked: Booked, instrument: Instrument) -> Any:
         booked.buys,
         booked.price,
         _own(instrument, booked.size).normalize(),
-        booked.fee.normalize(),
         booked.fee_asset if booked.fee else "",
         booked.maker,
     )
@@ -166,6 +174,32 @@ def positions_are_true(positions: Sequence[Position], books: Books, find: Find) 
         for (category, symbol, side), size in books.positions().items()
     }
     assert mine == true, f"positions are {mine}, by the tape {true}"
+
+
+def profits_are_true(
+    profit: Callable[..., Profit | None], books: Books, find: Find, late: int = 0
+) -> None:
+    """Fails unless what the ledger says that fills have earned and cost is what they did by the
+    tape: fees exactly, profits but for rounding, unless fills became known ``late``. What is
+    settled or delivered is of the exchange's own making, and judged by balances."""
+    delivered = {asset for kind, asset in books.income if kind == "delivery"}
+    for (category, symbol, side), held in books.holdings.items():
+        instrument = find[category, symbol]
+        mine = profit(instrument.symbol, side=PositionSide(side))
+        where = f"of {instrument.symbol} ({side}) "
+        assert mine is not None, f"{where}the ledger knows no profit"
+        true_size = _own(instrument, held.size)
+        assert mine.size == true_size, f"{where}profit is of {mine.size}, by the tape {true_size}"
+        fees = dict(mine.fees).get(held.settle, Decimal(0))
+        if held.settle in delivered:
+            continue
+        assert books.agrees(held.fees, fees, _FINEST), (
+            f"{where}fees are {fees}, by the tape {float(held.fees):.12f}"
+        )
+        if mine.out_of_order <= late:
+            assert books.agrees(held.profit, mine.realised, _FINEST), (
+                f"{where}{mine.realised} was earned, by the tape {float(held.profit):.12f}"
+            )
 
 
 def balances_are_true(balances: Sequence[Balance], books: Books) -> None:

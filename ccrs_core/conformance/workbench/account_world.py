@@ -4,12 +4,19 @@ connections that drop, answers that are lost, the client's process killed betwee
 from __future__ import annotations
 
 import asyncio
-import copy
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ccrs_core.client.client import Client, connect
+from ccrs_core.conformance.workbench.account_stores import (
+    COMMIT,
+    Mortal,
+    SlowStore,
+    SteppedStore,
+    scratch,
+)
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import (
     Stall,
@@ -35,16 +42,13 @@ from ccrs_core.errors import CcrsError, ConnectFailed, ConnectionLost
 from ccrs_core.model.instruments import Market
 from ccrs_core.trading.account import Account
 from ccrs_core.trading.delivery import AccountFeed, AnyAccountEvent
-from ccrs_core.trading.memory_store import MemoryStore
-from ccrs_core.trading.store import Row
-from ccrs_core.transport.memory import VirtualClock
+from ccrs_core.transport.memory import START_NS, VirtualClock
 
 T = TypeVar("T")
 
 NAME = "trader"
 _ON_THE_WAY = 0.001, 0.009
-_COMMIT = 0.0005, 0.015
-"""Between so many seconds requests, answers and commits take."""
+"""Between so many seconds requests and answers take."""
 
 
 class Lifeline(Tap):
@@ -99,6 +103,8 @@ class Life:
         self.world = world
         self.name = name
         self.tap = Lifeline(world.venue, world.clock)
+        self.clock = VirtualClock(world.venue.start_ns)
+        """The machine's own: it may be wrong, and jump."""
         self.events: list[AnyAccountEvent] = []
         """All that was delivered, in order."""
         self.client: Client
@@ -120,7 +126,7 @@ class Life:
                     world.subject.make(),
                     base_url=HOST,
                     transport=self.tap,
-                    clock=world.clock,
+                    clock=self.clock,
                     credentials=world.credentials[self.name],
                 )
                 async with client as self.client:
@@ -156,7 +162,7 @@ class Life:
     async def acknowledge(self, number: int) -> None:
         """All up to a number is dealt with; it is stored by then."""
         self.feed.acknowledge(number)
-        await asyncio.sleep(2 * _COMMIT[1] + 0.01)
+        await asyncio.sleep(3 * COMMIT[1] + 0.01)
 
     async def stop(self) -> None:
         """Leave account and client as programs do."""
@@ -167,7 +173,7 @@ class Life:
     async def kill(self) -> None:
         """End at once: what the store holds at this moment is all that is left."""
         world = self.world
-        world.stores[self.name] = copied(world.stores[self.name])
+        world.stores[self.name] = world.stores[self.name].left()
         self.tap.sever()
         self._ended.set()
         assert self._main is not None
@@ -181,33 +187,11 @@ class Life:
         return sum(1 for _, _, request in self.tap.requests if request.path in wanted)
 
 
-class SlowStore(MemoryStore):
-    """A store whose commits take their time, as those to a disk do: what hasn't been committed when
-    the process is killed is lost."""
-
-    async def commit(self, rows: Sequence[Row]) -> None:
-        await asyncio.sleep(random.uniform(*_COMMIT))
-        await super().commit(rows)
-
-
-def copied(store: MemoryStore) -> MemoryStore:
-    """What a store holds now, in one that isn't open."""
-    found = SlowStore()
-    for name, value in vars(store).items():
-        if name != "_open":
-            setattr(found, name, _held(value) if isinstance(value, dict) else copy.copy(value))
-    return found
-
-
-def _held(held: dict[Any, Any]) -> dict[Any, Any]:
-    # Rows never change; the lists and sets that lead to them do.
-    return {k: copy.copy(v) if isinstance(v, list | set) else v for k, v in held.items()}
-
-
 class AccountWorld:
     """One emulated exchange with accounts, one virtual-time loop, and lives of clients.
 
-    Step by step: :meth:`do`, :meth:`pass_time`; the end is :meth:`close`.
+    Step by step: :meth:`do`, :meth:`pass_time`; the end is :meth:`close`. With ``on_disk`` ledgers
+    are kept in SQLite files; ``institutional`` accounts have what exchanges grant to such alone.
     """
 
     def __init__(
@@ -217,10 +201,15 @@ class AccountWorld:
         names: Sequence[str] = (NAME,),
         seed: int = 0,
         rate: float = 2.0,
+        start_ns: int = START_NS,
+        on_disk: bool = False,
+        institutional: bool = False,
         **settings: Any,
     ) -> None:
         self.subject = subject
-        self.venue = subject.venue(seed=seed, rate=rate, listings=lively(subject))
+        self.venue = subject.venue(
+            seed=seed, rate=rate, listings=lively(subject), start_ns=start_ns
+        )
         self.desk = desk_of(self.venue)
         self.settings = settings
         self.money: list[str] = []
@@ -229,12 +218,15 @@ class AccountWorld:
         self.told: list[Happening] = []
         self.desk.listeners.append(self.told.append)
         self.credentials: dict[str, Credentials] = {}
-        self.stores: dict[str, MemoryStore] = {}
+        self.stores: dict[str, Mortal] = {}
+        self._scratch = scratch() if on_disk else None
         for name in names:
-            self.desk.open_account(name, money=money_of(self.venue))
+            self.desk.open_account(name, money=money_of(self.venue), institutional=institutional)
             self.desk.add_key(ApiKey(key=f"{name}Key", secret=f"{name}Secret", account=name))
             self.credentials[name] = Credentials(f"{name}Key", f"{name}Secret", "emulator")
             self.stores[name] = SlowStore()
+            if self._scratch is not None:
+                self.stores[name] = SteppedStore(Path(self._scratch.name) / name)
         self.clock = VirtualClock(self.venue.start_ns)
         self._random = random.getstate()
         random.seed(seed)
@@ -280,8 +272,12 @@ class AccountWorld:
         remaining = asyncio.all_tasks(self.loop)
         if remaining:
             self.loop.run_until_complete(asyncio.wait(remaining))
+        for store in self.stores.values():
+            store.abandon()
         self.loop.close()
         random.setstate(self._random)
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     # --- the exchange ---
 

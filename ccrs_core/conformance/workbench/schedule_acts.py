@@ -1,0 +1,218 @@
+"""What others do in a random schedule: the exchange, other programs of the account, other accounts,
+the network, the machine on which the process runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
+from ccrs_core.conformance.workbench.schedules import FAULTS, USUAL, Beginning, pairs_of
+from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.trader import Stall, money_of, tradable, trading_of
+from ccrs_core.contract.trading import Feature
+from ccrs_core.emulator import Ending, NewOrder, Refused, TradingAccount
+from ccrs_core.errors import CcrsError, UsageError
+from ccrs_core.model.accounts import PositionMode
+from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.order_requests import PositionSide
+from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.transport.memory import START_NS
+
+_BEFORE_NS = 60 * NS_PER_SECOND
+"""How long before an appointment of the exchange's schedules begin."""
+
+
+class ScheduleActs(RuleBasedStateMachine):
+    """The part of a schedule that the account's program has no hand in."""
+
+    subject: ClassVar[Subject]
+    world: AccountWorld
+    life: Life
+    markets: Sequence[Market]
+    stalls: Sequence[Stall]
+    other: TradingAccount
+    beginning: Beginning
+
+    def _prepare(self, beginning: Beginning) -> None:
+        """The exchange as it is when the schedule begins."""
+        subject, trading = self.subject, trading_of(self.subject)
+        self.beginning = beginning
+        pairs = pairs_of(trading)
+        self.markets = pairs[beginning.markets % len(pairs)]
+        usual = beginning.via == "rest" or not trading.by_socket
+        self.world = world = AccountWorld(
+            subject,
+            seed=beginning.seed,
+            start_ns=self._start_ns(beginning.appointment),
+            on_disk=beginning.on_disk,
+            institutional=beginning.protected,
+            via="rest" if usual else "websocket",
+        )
+        self.other = world.desk.open_account("other", money=money_of(world.venue))
+        self.stalls = [world.stall(market) for market in self.markets]
+        self.placed = 0
+        mine = world.desk.accounts[NAME]
+        for at in self.stalls:
+            if beginning.hedged and Feature.HEDGE in trading.features[at.instrument.market]:
+                world.desk.settings.position_mode(mine, at.listing, PositionMode.HEDGE)
+        world.fault(*beginning.weather)
+
+    def _start_ns(self, appointment: str) -> int:
+        found = []
+        for market in self.markets:
+            instrument = tradable(self.subject, market)[0]
+            listing = self.subject.listings[market, instrument.native]
+            if appointment == "funding" and (due_ns := listing.funding_after(START_NS)) is not None:
+                found.append(due_ns)
+            if appointment == "delivery" and listing.expiry_ns is not None:
+                found.append(listing.expiry_ns)
+        return min(found) - _BEFORE_NS if found else START_NS
+
+    def _at(self, which: int) -> Stall:
+        return self.stalls[which % len(self.stalls)]
+
+    def _happens(self, act: Callable[[], Any]) -> None:
+        """Something happens at the exchange, if it can."""
+
+        async def happen() -> None:
+            self.world.venue.advance(self.world.clock.time_ns())
+            with suppress(Refused, UsageError):
+                act()
+            self.life.tap.poke()
+            await asyncio.sleep(0.02)
+
+        self.world.do(happen())
+
+    # --- others ---
+
+    @rule(which=st.integers(0, 1), buys=st.booleans(), lots=st.integers(1, 25))
+    def somebody_takes(self, which: int, buys: bool, lots: int) -> None:
+        """Whoever it is trades with what rests in the book, ours included; the crowd has come
+        back to it before."""
+        self._happens(lambda: self.world.stall(self._at(which).instrument.market))
+        self._by_desk(self.other, which, buys, 5 if buys else -5, lots, "")
+
+    @rule(which=st.integers(0, 1), buys=st.booleans(), level=st.integers(-2, 2))
+    def another_program_places(self, which: int, buys: bool, level: int) -> None:
+        self.placed += 1
+        mine = self.world.desk.accounts[NAME]
+        self._by_desk(mine, which, buys, level, 2, f"web{self.placed:05d}")
+
+    def _by_desk(
+        self,
+        account: TradingAccount,
+        which: int,
+        buys: bool,
+        level: int,
+        lots: int,
+        identity: str,
+    ) -> None:
+        at = self._at(which)
+        side = PositionSide.NET
+        if account.position_mode(at.listing) is PositionMode.HEDGE:
+            side = PositionSide.LONG if buys else PositionSide.SHORT
+        wanted = NewOrder(
+            listing=at.listing,
+            side=Side.BUY if buys else Side.SELL,
+            size=at.size * lots,
+            price=at.price + level * at.step,
+            client_order_id=identity,
+            position_side=side,
+        )
+        self._happens(lambda: self.world.desk.place(account, wanted))
+
+    @rule(number=st.integers(0, 20), why=st.sampled_from([Ending.BY_USER, Ending.EXCHANGE]))
+    def an_order_is_canceled_elsewhere(self, number: int, why: Ending) -> None:
+        """By another program, or by the exchange."""
+        mine = self.world.desk.accounts[NAME]
+        found = mine.open_orders()
+        if found:
+            order = found[number % len(found)]
+            self._happens(lambda: self.world.desk.cancel(mine, order.number, why))
+
+    @rule(number=st.integers(0, 20), lots=st.integers(1, 14))
+    def another_program_amends(self, number: int, lots: int) -> None:
+        mine = self.world.desk.accounts[NAME]
+        found = [each for each in mine.open_orders() if each.size is not None]
+        if found:
+            order = found[number % len(found)]
+            at = next((s for s in self.stalls if s.listing.key == order.listing.key), None)
+            if at is not None:
+                asked = attrs.evolve(order.asked, size=at.size * lots)
+                self._happens(lambda: self.world.desk.amend(mine, order.number, asked))
+
+    # --- the exchange ---
+
+    @rule(amount=st.integers(-50, 50))
+    def money_comes_or_goes(self, amount: int) -> None:
+        if amount:
+            account, asset = self.world.desk.accounts[NAME], self.stalls[0].listing.quote
+            self._happens(lambda: self.world.desk.transfer(account, asset, Decimal(amount)))
+
+    @rule(which=st.integers(0, 1), steps=st.integers(-8, 8))
+    def prices_move(self, which: int, steps: int) -> None:
+        """Triggers are reached."""
+        at = self._at(which)
+        price = at.price + steps * at.step
+        self._happens(
+            lambda: self.world.venue.steer(
+                at.listing, last_price=price, mark_price=price, index_price=price
+            )
+        )
+
+    @rule(number=st.integers(0, 5), by_others=st.booleans())
+    def a_position_is_closed_by_force(self, number: int, by_others: bool) -> None:
+        """It is liquidated, or deleveraged in part."""
+        desk = self.world.desk
+        mine = desk.accounts[NAME]
+        held = [each for each in mine.positions.values() if each.size]
+        if not held:
+            return
+        position = held[number % len(held)]
+        at = next((s for s in self.stalls if s.listing.key == position.listing.key), None)
+        if at is None:
+            return
+
+        def close() -> None:
+            self.world.stall(at.instrument.market)
+            if by_others:
+                lot = at.listing.lot
+                size = max(abs(position.size) // 2 // lot * lot, lot)
+                desk.deleverage(mine, at.listing, size, at.price, position.side)
+            else:
+                desk.liquidate(mine, at.listing, position.side)
+
+        self._happens(close)
+
+    # --- what goes wrong ---
+
+    @rule(fault=st.sampled_from(FAULTS))
+    def something_goes_wrong(self, fault: str) -> None:
+        with suppress(CcrsError):  # of which the exchange has none
+            self.world.fault(fault)
+
+    @rule()
+    def all_is_well_again(self) -> None:
+        self.world.quieten()
+        self.world.fault(USUAL)
+
+    @rule(seconds=st.sampled_from([0.05, 0.5, 3.0, 12.0, 70.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @rule(seconds=st.sampled_from([0.3, 4.0, 25.0, 90.0]))
+    def the_process_stands_still(self, seconds: float) -> None:
+        """Its loop is blocked, or the machine swaps: all timers are late at once."""
+        self.world.loop.now += seconds
+
+    @rule(seconds=st.sampled_from([-3600.0, -4.0, 2.0, 30.0, 7200.0]))
+    def the_local_clock_is_set(self, seconds: float) -> None:
+        self.life.clock.jump(seconds)
