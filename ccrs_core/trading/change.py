@@ -44,12 +44,30 @@ class Draft:
     """A change in the making."""
 
     __slots__ = (
-        *("backfilled", "doubtful", "early", "entries", "keys", "known", "now_ns", "rows"),
+        *(
+            "ahead_ns",
+            "backfilled",
+            "doubtful",
+            "early",
+            "entries",
+            "keys",
+            "known",
+            "now_ns",
+            "rows",
+        ),
         *("unplaced", "wanted_orders"),
     )
 
-    def __init__(self, now_ns: int, backfilled: bool = False, known: Iterable[Entry] = ()) -> None:
+    def __init__(
+        self,
+        now_ns: int,
+        backfilled: bool = False,
+        known: Iterable[Entry] = (),
+        ahead_ns: int = 0,
+    ) -> None:
         self.now_ns = now_ns
+        self.ahead_ns = ahead_ns
+        """By how much the exchange's clock is ahead of the local one, by which things arrive."""
         self.known = {entry.key: entry for entry in known}
         """Entries that the store has, and memory hasn't."""
         self.backfilled = backfilled

@@ -56,7 +56,7 @@ class Intake:
             draft.doubtful.append(report)
             return
         said = in_own_units(report, instrument)
-        at = report.exchange_time_ns or draft.now_ns
+        at = report.exchange_time_ns or draft.now_ns + draft.ahead_ns
         if record is not None and record.order is not None:
             merged = reported(record.order, record.facts, said, record.contract)
             self._books.after(record, merged, draft, at)

@@ -281,6 +281,7 @@ class Ledger:
         backfilled: bool = False,
         known: Known = _NO_KNOWN,
         whole_before_ns: int | None = None,
+        ahead_ns: int = 0,
     ) -> Change:
         """What the exchange says, in any order and however often. What is known already changes
         nothing.
@@ -290,8 +291,9 @@ class Ledger:
         :param whole_before_ns: with these, all until then is in the ledger: :meth:`judge` at once.
             What was there before the first of the fills is told before them then. (Where some
             can't be taken yet, nothing is judged.)
+        :param ahead_ns: by how much the exchange's clock is ahead of the local one.
         """
-        draft = Draft(now_ns, backfilled, known.entries)
+        draft = Draft(now_ns, backfilled, known.entries, ahead_ns)
         if known is not _NO_KNOWN:
             self._books.recall(known)
         takers = self._takers

@@ -111,7 +111,7 @@ class Money:
 
     def take(self, balance: Balance, draft: Draft, known: Known) -> None:
         """The exchange's word on what there is of an asset."""
-        time_ns = time_of(balance.exchange_time_ns, balance.received_time_ns)
+        time_ns = time_of(balance.exchange_time_ns, balance.received_time_ns + draft.ahead_ns)
         figure = balance.total if balance.wallet is None else balance.wallet
         purse = self._purse(balance.asset)
         if not purse.tally.tell(Told(figure, time_ns, -1)):

@@ -102,7 +102,7 @@ class Parts:
         self.hub = Hub(store, stored)
         self.journal = self.hub.journal = Journal(store, self, self._spawn)
         self.taking = Taking(
-            *(ledger, self.journal, store, instruments, context.clock, self.spawn),
+            *(ledger, self.journal, store, instruments, context.clock, context.now_ns, self.spawn),
             *(self._early, self._strange, natives.find),
         )
         self._asks = Asks(requester, context, self._line, settings.via)

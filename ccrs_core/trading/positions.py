@@ -231,7 +231,7 @@ class Positions:
         elif time_ns is None:
             if known is not None and known.exchange_time_ns is not None and not draft.backfilled:
                 return  # of a stream, which may bring it late: lists tell how it is
-            time_ns = time_of(None, position.received_time_ns)
+            time_ns = time_of(None, position.received_time_ns + draft.ahead_ns)
         told = Told(position.size, time_ns, -1 if sequence is None else sequence)
         if not holding.tally.tell(told):
             return

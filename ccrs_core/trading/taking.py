@@ -48,6 +48,7 @@ class Natives:
 class Taking:
     """Hands reports to the ledger, and what that makes of them to the journal.
 
+    :param exchange_ns: the exchange's clock, as far as it is known.
     :param early: told unconfirmed fills.
     :param strange: told, for people, what could not be taken for now.
     :param find: the instrument of a market and an exchange's own symbol.
@@ -60,6 +61,7 @@ class Taking:
         store: Store,
         instruments: InstrumentStore,
         clock: Clock,
+        exchange_ns: Callable[[], int],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         early: Callable[[Sequence[EarlyFill]], None],
         strange: Callable[[str], None],
@@ -71,6 +73,7 @@ class Taking:
         self._store = store
         self._instruments = instruments
         self._clock = clock
+        self._exchange_ns = exchange_ns
         self._spawn = spawn
         self._early = early
         self._strange = strange
@@ -105,11 +108,13 @@ class Taking:
     def _take(
         self, reports: Sequence[Report], backfilled: bool, whole_before_ns: int | None = None
     ) -> Change | None:
+        now_ns = self._clock.time_ns()
         change = self._ledger.take(
             reports,
-            self._clock.time_ns(),
+            now_ns,
             backfilled=backfilled,
             whole_before_ns=whole_before_ns,
+            ahead_ns=self._exchange_ns() - now_ns,
         )
         return self._taken(change)
 
@@ -132,7 +137,13 @@ class Taking:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST)
             now_ns = self._clock.time_ns()
-            change = self._ledger.take(rest.doubtful, now_ns, backfilled=backfilled, known=known)
+            change = self._ledger.take(
+                rest.doubtful,
+                now_ns,
+                backfilled=backfilled,
+                known=known,
+                ahead_ns=self._exchange_ns() - now_ns,
+            )
             self._taken(change)
             unplaced += change.unplaced
         if unplaced:

@@ -310,6 +310,19 @@ def test_a_figure_without_a_time_keeps_none_away_that_has_one() -> None:
     assert [p.size for p in book.ledger.positions()] == [2]
 
 
+def test_a_local_clock_that_is_ahead_makes_nothing_newer_than_it_is() -> None:
+    book = Book()
+    ahead = {"ahead_ns": -30 * SECOND}
+    untimed = attrs.evolve(held("0", 33), exchange_time_ns=None)
+    book.take(untimed, **ahead)
+    book.take(untimed, **ahead)
+    book.take(held("2", 3), **ahead)
+    assert [p.size for p in book.ledger.positions()] == [2]
+    book.take(attrs.evolve(balance("10", None), received_time_ns=34 * SECOND), **ahead)
+    book.take(balance("12", 4), **ahead)
+    assert [each.total for each in book.ledger.balances()] == [12]
+
+
 def test_a_deposit_is_counted_once_in_both_orders_of_its_two_events() -> None:
     """K2."""
     deposit = income("d", "5", 2, kind=IncomeKind.TRANSFER, market=None, native="")
