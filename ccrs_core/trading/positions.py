@@ -223,17 +223,25 @@ class Positions:
         self._told(self._holding(instrument, report.side), position, report.sequence, draft)
 
     def _told(
-        self, holding: _Holding, position: Position, sequence: int | None, draft: Draft
+        self,
+        holding: _Holding,
+        position: Position,
+        sequence: int | None,
+        draft: Draft,
+        as_of_ns: int | None = None,
     ) -> None:
         known, time_ns = holding.position, position.exchange_time_ns
-        if time_ns is None and known is None and not position.size:
-            time_ns = 0  # flat, nobody knows since when: whatever has a time is newer
-        elif time_ns is None:
-            if known is not None and known.exchange_time_ns is not None and not draft.backfilled:
-                return  # of a stream, which may bring it late: lists tell how it is
-            time_ns = time_of(None, position.received_time_ns + draft.ahead_ns)
+        guessed = known is not None and known.exchange_time_ns is None
+        if time_ns is None:
+            found = self._guessed(holding, position, draft, as_of_ns)
+            if found is None:
+                return
+            time_ns = found
         told = Told(position.size, time_ns, -1 if sequence is None else sequence)
-        if not holding.tally.tell(told):
+        # A list that tells a time was asked for after all that is known: when that was so is a
+        # guess, which may be wrong by as much as an answer, or this program, was late.
+        corrects = guessed and draft.backfilled and position.exchange_time_ns is not None
+        if not holding.tally.tell(told, corrects=corrects):
             return
         self._changed.add(holding.key)
         before = holding.position
@@ -244,6 +252,22 @@ class Positions:
             holding.position = position
         else:
             holding.position = attrs.evolve(position, number=before.number)
+
+    def _guessed(
+        self, holding: _Holding, position: Position, draft: Draft, as_of_ns: int | None
+    ) -> int | None:
+        """When something was so that is told without a time; None where that is no news."""
+        known, told = holding.position, holding.tally.told
+        if as_of_ns is not None:
+            return as_of_ns
+        if not draft.backfilled:
+            # A stream may bring it however late: it says no more than what came before.
+            if known is not None and known.exchange_time_ns is not None:
+                return None
+            return 0 if told is None else told.time_ns
+        if known is None and not position.size:
+            return 0  # flat, nobody knows since when: whatever has a time is newer
+        return time_of(None, position.received_time_ns + draft.ahead_ns)
 
     def flat(
         self,
@@ -262,7 +286,7 @@ class Positions:
             gone = Position(
                 exchange=self._books.exchange,
                 symbol=holding.symbol,
-                exchange_time_ns=at_ns,
+                exchange_time_ns=None,
                 received_time_ns=draft.now_ns,
                 account=self._books.account,
                 market=market,
@@ -272,7 +296,7 @@ class Positions:
                 leverage=known.leverage,
                 margin_mode=known.margin_mode,
             )
-            self._told(holding, gone, None, draft)
+            self._told(holding, gone, None, draft, at_ns)
 
     def unverified(self, market: Market, draft: Draft, settle: str = "") -> None:
         """The positions of a market couldn't be read: what is shown is the last word on them."""

@@ -112,10 +112,11 @@ class Tally:
         if self.told is not None and _within(move, self.told):
             self._explain()
 
-    def tell(self, told: Told) -> bool:
-        """The exchange's figure; False where a newer one is known already."""
+    def tell(self, told: Told, *, corrects: bool = False) -> bool:
+        """The exchange's figure; False where a newer one is known already, unless this one
+        ``corrects`` what was only guessed to be newer."""
         known = self.told
-        if known is not None and not _newer(told, known):
+        if known is not None and not corrects and not _newer(told, known):
             return False
         self.told = told
         self._explain()

@@ -323,6 +323,31 @@ def test_a_local_clock_that_is_ahead_makes_nothing_newer_than_it_is() -> None:
     assert [each.total for each in book.ledger.balances()] == [12]
 
 
+def test_what_streams_tell_late_and_without_a_time_keeps_nothing_away() -> None:
+    """The loop was blocked for half a minute: what was pushed then is read now."""
+    book = Book()
+    untimed = attrs.evolve(held("0", 33), exchange_time_ns=None)
+    book.take(untimed, untimed, held("2", 3))
+    assert size(book) == 2
+    book.take(untimed)
+    assert size(book) == 2
+
+
+def test_a_list_corrects_what_was_only_guessed_to_be_newer() -> None:
+    """An answer that lags, or was read late, doesn't hide a position for longer than a minute."""
+    for guess in ("a row without a time", "no row"):
+        book = Book()
+        book.take(held("3", 1), backfilled=True)
+        if guess == "no row":
+            book.keep(book.ledger.flat(Market.LINEAR, set(), 30 * SECOND, 30 * SECOND))
+        else:
+            late = attrs.evolve(held("0", 40), exchange_time_ns=None)
+            book.take(late, backfilled=True)
+        assert not size(book)
+        book.take(held("2", 20), backfilled=True)
+        assert size(book) == 2
+
+
 def test_a_deposit_is_counted_once_in_both_orders_of_its_two_events() -> None:
     """K2."""
     deposit = income("d", "5", 2, kind=IncomeKind.TRANSFER, market=None, native="")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from ccrs_core.conformance.judges.accountant import Accountant, Booked, Books
@@ -16,6 +17,7 @@ from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import OrderType, PositionSide
 from ccrs_core.model.orders import Fill, Liquidity, Order, OrderState, Origin
+from ccrs_core.model.units import NS_PER_MS
 
 NEVER_THERE = frozenset({OrderState.NOT_SENT, OrderState.ABSENT, OrderState.PRESUMED_ABSENT})
 """What is said of orders that the exchange never had."""
@@ -181,7 +183,8 @@ def profits_are_true(
 ) -> None:
     """Fails unless what the ledger says that fills have earned and cost is what they did by the
     tape: fees exactly, profits but for rounding, unless fills became known ``late``. What is
-    settled or delivered is of the exchange's own making, and judged by balances."""
+    settled or delivered is of the exchange's own making, and judged by balances; so is what fills
+    earned in an order that nobody tells."""
     delivered = {asset for kind, asset in books.income if kind == "delivery"}
     for (category, symbol, side), held in books.holdings.items():
         instrument = find[category, symbol]
@@ -196,10 +199,37 @@ def profits_are_true(
         assert books.agrees(held.fees, fees, _FINEST), (
             f"{where}fees are {fees}, by the tape {float(held.fees):.12f}"
         )
-        if mine.out_of_order <= late:
+        if mine.out_of_order > late:
+            continue
+        # In whatever order fills of one millisecond were: what was earned and what is open cost
+        # together what was paid.
+        sign = -1 if held.market == "inverse" else 1
+        true_cost, cost = held.cost, Fraction(0)
+        if held.size and mine.entry_price is not None:
+            cost = held.value(held.size, mine.entry_price)
+        balance = Fraction(mine.realised) - sign * cost
+        assert books.agrees(held.profit - sign * true_cost, _rounded(balance), _FINEST), (
+            f"{where}{mine.realised} was earned and {float(cost):.12f} is in it, by the tape "
+            f"{float(held.profit):.12f} and {float(true_cost):.12f}"
+        )
+        if not _at_once(books, category, symbol, side):
             assert books.agrees(held.profit, mine.realised, _FINEST), (
                 f"{where}{mine.realised} was earned, by the tape {float(held.profit):.12f}"
             )
+
+
+def _rounded(figure: Fraction) -> Decimal:
+    return Decimal(round(figure * 10**12)).scaleb(-12)
+
+
+def _at_once(books: Books, category: str, symbol: str, side: str) -> bool:
+    """Whether several fills were in one millisecond: exchanges don't tell their order."""
+    times = [
+        fill.time_ns // NS_PER_MS
+        for fill in books.fills
+        if (fill.category, fill.symbol, fill.position_side) == (category, symbol, side)
+    ]
+    return len(set(times)) < len(times)
 
 
 def balances_are_true(balances: Sequence[Balance], books: Books) -> None:
