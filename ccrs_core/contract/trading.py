@@ -135,6 +135,8 @@ class Trading:
     much."""
     batch: Mapping[Market, int] = attrs.field(factory=dict)
     """Orders that a batch may have."""
+    alone: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
+    """Batches that take no orders that wait for a trigger: such leave by themselves."""
     by_socket: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
     """Requests that can go over the socket of ``Exchange.entry_route``."""
     confirms: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]

@@ -138,6 +138,19 @@ class Turns:
         )
         return Turn(limits=None, pool=window, grants=grants)
 
+    def most_at_once(self, endpoint: Endpoint[Any, Any], request: Request[Any]) -> int | None:
+        """How heavy a request may be, so that its pools take it at once; None: it spends of none.
+        What is heavier they let pass once they are empty, and the exchange refuses a part of it."""
+        found: list[int] = []
+        for pool in (endpoint.pool_of(request), endpoint.further_pool_of(request)):
+            if pool is not None:
+                window = self._pool(pool)
+                budgets = pool.budget.all
+                amounts = [b.amount for b in budgets] if window is None else window.amounts
+                kept = 0 if endpoint.urgent else pool.reserved
+                found += (max(min(a - kept, int(a * self.share)), 1) for a in amounts)
+        return min(found, default=None)
+
     def _further(
         self, endpoint: Endpoint[Any, Any], request: Request[Any]
     ) -> list[tuple[Budgeted, int]]:

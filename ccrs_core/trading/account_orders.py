@@ -137,10 +137,12 @@ class AccountOrders(ABC):
         *,
         via: Via | None = None,
         send_within: float | None = None,
+        when_full: WhenFull = "wait",
     ) -> list[LiveOrder | CcrsError]:
         """Place several orders, in batches where the exchange has such: of each, in their order,
-        what :meth:`place` returns or raises."""
-        how = self._how(via, send_within)
+        what :meth:`place` returns or raises. What is more than the account's budgets take at once
+        leaves later, or, by ``when_full="refuse"``, not at all."""
+        how = self._how(via, send_within, when_full)
         self._parts.check_follows("places nothing")
         done = await self._parts.entry.place_many(requests, how)
         return [LiveOrder(self, each) if isinstance(each, Order) else each for each in done]
@@ -186,7 +188,8 @@ class AccountOrders(ABC):
         send_within: float | None = None,
         when_full: WhenFull = "wait",
     ) -> list[Order | CcrsError]:
-        """Amend several orders: of each, in their order, what :meth:`amend` returns or raises."""
+        """Amend several orders, in batches where the exchange has such: of each, in their order,
+        what :meth:`amend` returns or raises."""
         how = self._how(via, send_within, when_full)
         self._parts.check_follows("amends nothing")
         found = [(self._order(which), changes) for which, changes in amendments]

@@ -8,9 +8,11 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from ccrs_core.contract.trading_requests import AmendOrder, Done, Placed
+import attrs
+
+from ccrs_core.contract.trading_requests import AmendOrder, AmendOrders, Done, Placed
 from ccrs_core.errors import (
     CcrsError,
     EndReason,
@@ -25,13 +27,20 @@ from ccrs_core.errors import (
 from ccrs_core.model.instruments import Instrument, Side
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.model.reports import Act
+from ccrs_core.trading.batches import Item, portions
 from ccrs_core.trading.checks import Amendment, check_amendment
 from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
 from ccrs_core.trading.lookup import look_up
-from ccrs_core.trading.order_entry import How, Watcher, nothing_left, with_order
+from ccrs_core.trading.order_entry import (
+    How,
+    Watcher,
+    attributed,
+    nothing_left,
+    with_order,
+)
 from ccrs_core.trading.sending import Sending
 
 WhenFull = Literal["wait", "refuse", "collapse"]
@@ -218,18 +227,172 @@ class Amending:
                 raise OrderEnded(f"it has ended: {order}", order) from error
         raise with_order(error, context.order(key))
 
+    # --- many ---
+
     async def amend_many(
         self, amendments: Sequence[tuple[Order, Amendment]], how: How, *, collapse: bool = False
     ) -> list[Order | CcrsError]:
-        """Amend several orders, and say of each, in their order, what became of it."""
+        """Amend several orders, and say of each, in their order, what became of it. Those leave
+        together of whose orders nothing else is under way; of one order the first does."""
+        outcomes: list[Order | CcrsError | None] = [None] * len(amendments)
+        keys = [self._context.key(order) for order, _ in amendments]
+        last = {key: place for place, key in enumerate(keys)}
+        items: dict[int, Item] = {}
+        alone: list[int] = []
+        for place, key in enumerate(keys):
+            order, _ = amendments[place]
+            if collapse and last[key] != place:
+                newer = NotSent("a newer amendment took its place")
+                outcomes[place] = with_order(newer, order)
+            elif not collapse and key in keys[:place]:
+                alone.append(place)
+            else:
+                try:
+                    instrument = await self._context.instruments.find(order.symbol)
+                except CcrsError as error:
+                    outcomes[place] = with_order(error, order)
+                else:
+                    waits = order.state is OrderState.WAITING
+                    items[place] = AmendOrder(instrument=instrument, conditional=waits)
+        chunks = portions(self._context, AmendOrders, items)
+        found = await asyncio.gather(
+            *(self._chunk([amendments[n] for n in each], how, collapse) for each in chunks),
+            *(self._chunk([amendments[n]], how, collapse) for n in alone),
+        )
+        for chunk, results in zip([*chunks, *([n] for n in alone)], found, strict=True):
+            for place, outcome in zip(chunk, results, strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
 
-        async def one(order: Order, changes: Amendment) -> Order | CcrsError:
+    async def _chunk(
+        self, amendments: Sequence[tuple[Order, Amendment]], how: How, collapse: bool
+    ) -> list[Order | CcrsError]:
+        """Some of one market; whose order is busy with something else goes by itself."""
+        together: Sequence[Order | CcrsError | None] = [None] * len(amendments)
+        if len(amendments) > 1:
+            whole: Sending[list[Order | CcrsError | None]] = Sending()
+            work = self._amend_chunk(amendments, how, whole)
+            try:
+                together = await whole.run(work, self._context.spawn)
+            except CcrsError as error:
+                return [with_order(attributed(error), order) for order, _ in amendments]
+
+        async def one(
+            order: Order, changes: Amendment, outcome: Order | CcrsError | None
+        ) -> Order | CcrsError:
+            if outcome is not None:
+                return outcome
             try:
                 return await self.amend(order, changes, how, collapse=collapse)
             except CcrsError as error:
                 return error
 
-        return list(await asyncio.gather(*(one(order, each) for order, each in amendments)))
+        each = zip(amendments, together, strict=True)
+        return list(await asyncio.gather(*(one(*of, outcome) for of, outcome in each)))
+
+    async def _amend_chunk(
+        self,
+        amendments: Sequence[tuple[Order, Amendment]],
+        how: How,
+        whole: Sending[list[Order | CcrsError | None]],
+    ) -> list[Order | CcrsError | None]:
+        whole.check()
+        found: list[Order | CcrsError | None] = [None] * len(amendments)
+        going: dict[int, _Going] = {}
+        with contextlib.ExitStack() as stack:
+            for place, (order, changes) in enumerate(amendments):
+                key = self._context.key(order)
+                flight = self._flights.of(key)
+                if not flight.idle or flight.turn.locked():
+                    continue
+                await flight.turn.acquire()  # which is free, so that nothing happens meanwhile
+                going[place] = one = _Going(key, changes, flight, self._flights)
+                flight.amends.append(one.sending)
+                stack.callback(one.land)
+            for place, one in list(going.items()):
+                try:
+                    one.request = await self._request(one.key, one.changes)
+                    one.sending.check()
+                except CcrsError as error:
+                    found[place] = with_order(error, self._context.ledger.order(one.key))
+                    going.pop(place).land()
+            for place, one in list(going.items()):
+                if one.sending.withdrawn:
+                    gone = NotSent(one.sending.withdrawn)
+                    found[place] = with_order(gone, self._context.ledger.order(one.key))
+                    going.pop(place).land()
+                one.sending.joined = whole
+            leaving = list(going.values())
+            expected = [stack.enter_context(self._expecting(one.ready)) for one in leaving]
+            done = await self._many_asked([one.ready for one in leaving], how, whole)
+
+            async def settled(
+                one: _Going, outcome: Done, expected: Expected | None
+            ) -> Order | CcrsError:
+                try:
+                    since = whole.left_at
+                    return await self._settled(one.key, one.changes, outcome, expected, since)
+                except CcrsError as error:
+                    return error
+                finally:
+                    one.land()
+
+            each = zip(leaving, done, expected, strict=True)
+            results = await asyncio.gather(*(settled(*of) for of in each))
+        for place, result in zip(going, results, strict=True):
+            found[place] = result
+        return found
+
+    async def _many_asked(
+        self, requests: list[AmendOrder], how: How, whole: Sending[Any]
+    ) -> Sequence[Done]:
+        """What the exchange says to each of a batch."""
+        context = self._context
+        failure: CcrsError
+        if not requests:
+            return ()
+        try:
+            done, _ = await context.asks.once(
+                AmendOrders(tuple(requests)),
+                via=how.via,
+                patience=how.patience,
+                send_before=how.send_before,
+                on_sent=lambda ns: whole.sent(context.clock.monotonic()),
+            )
+            if len(done) == len(requests):
+                return done
+            text = f"{len(done)} outcomes were told of {len(requests)} amendments"
+            failure = OutcomeUnknown("", text)
+        except CcrsError as error:
+            failure = error
+        return [attributed(failure) for _ in requests]
+
+
+@attrs.define(eq=False)
+class _Going:
+    """An amendment that leaves with others: it has its order's turn."""
+
+    key: str
+    changes: Amendment
+    flight: Flight
+    flights: Flights
+    sending: Sending[Any] = attrs.field(factory=Sending)
+    request: AmendOrder | None = None
+    landed: bool = False
+
+    @property
+    def ready(self) -> AmendOrder:
+        """What is sent."""
+        assert self.request is not None
+        return self.request
+
+    def land(self) -> None:
+        """Its order's next one may leave."""
+        if not self.landed:
+            self.landed = True
+            self.flight.amends.remove(self.sending)
+            self.flight.turn.release()
+            self.flights.landed(self.key)
 
 
 def shows(order: Order, changes: Amendment) -> bool:

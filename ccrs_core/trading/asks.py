@@ -4,7 +4,7 @@ over it."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.contract.rest import Request
@@ -64,6 +64,12 @@ class Asks:
         background it comes after all else, and spends a tenth of each budget at most."""
         priority = Priority.BACKGROUND if background else None
         return await self._requester.ask(request, priority=priority)
+
+    def most_at_once(self, request: Request[Any]) -> int | None:
+        """How heavy a request may be for its account's pools to take it at once; None: there are no
+        such."""
+        turns = self._requester.turns
+        return turns.most_at_once(self._requester.endpoint(request), request)
 
     async def once(
         self,

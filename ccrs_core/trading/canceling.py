@@ -27,9 +27,10 @@ from ccrs_core.errors import (
     TransportError,
     UsageError,
 )
-from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.model.reports import Act
+from ccrs_core.trading.batches import Item, portions
 from ccrs_core.trading.client_ids import is_made_here
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
@@ -346,16 +347,16 @@ class Canceling:
         outcomes: list[CancelOutcome | CcrsError | None] = [
             await self._at_once(order) for order in orders
         ]
-        by_market: dict[Market, list[int]] = {}
+        items: dict[int, Item] = {}
         for place, order in enumerate(orders):
             if outcomes[place] is None:
-                by_market.setdefault(order.market, []).append(place)
-        chunks: list[list[int]] = []
-        for market, places in by_market.items():
-            most = self._context.trading.batch.get(market, 1)
-            if CancelOrders not in self._context.exchange.endpoints:
-                most = 1
-            chunks += [places[at : at + most] for at in range(0, len(places), most)]
+                try:
+                    instrument = await self._context.instruments.find(order.symbol)
+                except CcrsError as error:
+                    outcomes[place] = error
+                else:
+                    items[place] = self._request(order, instrument)
+        chunks = portions(self._context, CancelOrders, items)
         found = await asyncio.gather(
             *(self._chunk([orders[place] for place in chunk], how) for chunk in chunks)
         )

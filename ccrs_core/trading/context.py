@@ -33,6 +33,10 @@ class Asks(Protocol):
     def exchange_ns(self) -> int:
         """The exchange's clock, as far as it is known: nanoseconds UTC, never ahead of it."""
 
+    def most_at_once(self, request: Request[Any]) -> int | None:
+        """How heavy a request may be for its account's pools to take it at once; None: there are no
+        such."""
+
     async def once(
         self,
         request: Request[T],

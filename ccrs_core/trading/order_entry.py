@@ -24,9 +24,10 @@ from ccrs_core.errors import (
     tells_refusal,
 )
 from ccrs_core.model.accounts import AccountInfo
-from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.order_requests import OrderRequest
 from ccrs_core.model.orders import Order, OrderState, Times
+from ccrs_core.trading.batches import portions
 from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flights
@@ -323,15 +324,8 @@ class OrderEntry:
                 outcomes[place] = OrderRejected("", text, EndReason.DUPLICATE)
                 del intents[place]
             seen.add(intent.client_order_id)
-        by_market: dict[Market, list[int]] = {}
-        for place, intent in intents.items():
-            by_market.setdefault(intent.instrument.market, []).append(place)
-        chunks: list[list[int]] = []
-        for market, places in by_market.items():
-            most = self._context.trading.batch.get(market, 1)
-            if PlaceOrders not in self._context.exchange.endpoints:
-                most = 1
-            chunks += [places[at : at + most] for at in range(0, len(places), most)]
+        items = {place: intent.item for place, intent in intents.items()}
+        chunks = portions(self._context, PlaceOrders, items)
         results = await asyncio.gather(
             *(self._chunk([intents[place] for place in chunk], how) for chunk in chunks)
         )

@@ -129,6 +129,12 @@ class AccountWindow:
         self._newest = 0
         """The newest request whose answer has told what is left."""
 
+    @property
+    def amounts(self) -> list[int]:
+        """How much each of its limits allows in all, as far as is known by now."""
+        with self._alone:
+            return [limit.amount for limit in self._limits]
+
     def room(self, weight: int, share: float, priority: Priority) -> float:
         """Seconds until there may be a grant, 0.0 where there is one."""
         with self._alone:

@@ -6,9 +6,11 @@ from typing import Any
 
 import attrs
 
+from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, Trader, trading_of
+from ccrs_core.contract.trading import Feature
 from ccrs_core.contract.trading_requests import (
     AmendOrder,
     AmendOrders,
@@ -23,7 +25,11 @@ from ccrs_core.errors import (
     OrderNotFound,
     OrderRejected,
 )
-from ccrs_core.model.instruments import Side
+from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.orders import Order
+from ccrs_core.trading.canceling import CancelOutcome
+from ccrs_core.trading.checks import Amendment
+from ccrs_core.trading.live_order import LiveOrder
 
 
 class BatchProperties:
@@ -40,6 +46,52 @@ class BatchProperties:
             trader = Trader(subject)
             at = trader.stall(market)
             _placed_batch(trader, at, most)
+
+    @proves(53)
+    def test_what_is_more_than_an_account_may_send_at_once_leaves_in_portions(
+        self, subject: Subject
+    ) -> None:
+        """A client places, amends and cancels twice as many orders as a batch has: none is refused
+        for the exchange's limits, each has its outcome in order, and none leaves twice; over the
+        socket, too, where it takes batches."""
+        trading = trading_of(subject)
+        offered = [m for m in trading.batch if Feature.AMEND in trading.features.get(m, ())]
+        if not offered:
+            subject.undeclared("batch of orders that can be amended")
+        ways = ["rest"] + ["websocket"] * (PlaceOrders in trading.by_socket)
+        for via in ways:
+            market = max(offered, key=lambda each: trading.batch[each])
+            _in_portions(AccountWorld(subject, via=via), market, 2 * trading.batch[market])
+
+
+def _in_portions(world: AccountWorld, market: Market, count: int) -> None:
+    at = world.stall(market)
+    orders = [at.limit(Side.BUY, at.bid(30 + n)) for n in range(count)]
+    amended = at.bid(29)
+
+    async def scenario(life: Life) -> None:
+        placed = await life.account.place_many(orders)
+        for order, live in zip(orders, placed, strict=True):
+            assert isinstance(live, LiveOrder), f"an order of many has the outcome {live!r}"
+            assert live.now.asked is not None
+            assert live.now.asked.price == order.price, "outcomes of many orders are mixed up"
+        lives = [each for each in placed if isinstance(each, LiveOrder)]
+        changed = await life.account.amend_many([(e, Amendment(price=amended)) for e in lives])
+        for live, outcome in zip(lives, changed, strict=True):
+            assert isinstance(outcome, Order), f"an amendment of many has the outcome {outcome!r}"
+            assert outcome.client_order_id == live.id, "outcomes of amendments are mixed up"
+        canceled = await life.account.cancel_many(lives)
+        for live, ended in zip(lives, canceled, strict=True):
+            assert isinstance(ended, CancelOutcome), f"a cancel of many has the outcome {ended!r}"
+            assert ended.order.client_order_id == live.id, "outcomes of cancels are mixed up"
+        for live in lives:
+            await live.ended(timeout=10.0)
+            known = world.desk.find(world.desk.accounts[NAME], client_order_id=live.id)
+            assert known is not None
+            assert known.stage.ended
+            assert known.price == amended, "an amendment of many did not take effect"
+
+    world.run(scenario)
 
 
 def _placed_batch(trader: Trader, at: Stall, most: int) -> None:

@@ -11,6 +11,7 @@ from ccrs_bybit.orders import LONGEST_BATCH
 from ccrs_bybit.signing import RECEIVE_WINDOW_MS
 from ccrs_core import (
     Absence,
+    AmendOrders,
     Channel,
     ClientIds,
     DeadMan,
@@ -57,6 +58,8 @@ TRADING = Trading(
     absence=Absence(proved_after=None),
     receive_window=RECEIVE_WINDOW_MS / 1000,
     batch=LONGEST_BATCH,
+    # https://bybit-exchange.github.io/docs/v5/order/batch-amend
+    alone=frozenset({AmendOrders}),
     by_socket=BY_SOCKET,
     cancels_both=frozenset({Market.LINEAR, Market.INVERSE, Market.OPTION}),
     # https://bybit-exchange.github.io/docs/v5/order/open-order
