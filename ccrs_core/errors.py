@@ -370,6 +370,11 @@ class StoreFailed(CcrsError):
     retryable: ClassVar[bool] = True
 
 
+class NotStored(NotSent, StoreFailed):
+    """The intent to place an order can't be stored for now, so that nothing of it was sent, for
+    certain. Cancels and amendments go on."""
+
+
 class EntryKnown(StoreFailed):
     """The store holds an entry already that the ledger took for a new one: nothing of the change
     was kept. Open the account anew, so that the ledger begins with what is stored. ``keys`` are of

@@ -125,7 +125,7 @@ class AccountOrders(ABC):
             account finds out. Never place it again by yourself before that.
         :raises OrderRejected: where the exchange refused it; ``reason`` says why.
         :raises ExchangeError: (or kin) where it was refused otherwise.
-        :raises StoreFailed: where its intent can't be stored; nothing was sent.
+        :raises NotStored: a ``NotSent``, where its intent can't be stored for now.
         """
         self._parts.check_follows("places nothing")
         order = await self._parts.entry.place(request, self._how(via, send_within, when_full))

@@ -15,6 +15,7 @@ from ccrs_core.errors import (
     CcrsError,
     EndReason,
     NotSent,
+    NotStored,
     OrderRejected,
     OutcomeUnknown,
     RateLimited,
@@ -104,8 +105,8 @@ class OrderEntry:
         """Place an order.
 
         :raises UsageError: (or kin) where it can't be; nothing was sent.
-        :raises StoreFailed: where its intent can't be stored; nothing was sent.
-        :raises NotSent: where it couldn't leave in time, or was canceled before.
+        :raises NotSent: where it couldn't leave in time, was canceled before, or (``NotStored``)
+            its intent can't be stored.
         :raises OutcomeUnknown: where it may have been taken; ``order`` is in state UNKNOWN.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
@@ -181,8 +182,10 @@ class OrderEntry:
     async def _stored(self, *intents: _Intent) -> None:
         """Commit intents, together.
 
-        :raises StoreFailed: where that fails; then they end as not sent.
+        :raises NotStored: where that fails; then they end as not sent.
         """
+        if not intents:
+            return
         context = self._context
         changes = [
             context.ledger.plan(i.request, i.instrument, i.client_order_id, context.now_ns)
@@ -193,9 +196,12 @@ class OrderEntry:
                 context.journal.add(change)
             await context.journal.commit(changes[-1])
         except StoreFailed as error:
+            text = f"it can't be stored, so it isn't sent: {error}"
             for intent in intents:
-                self._not_sent(intent, EndReason.OTHER, str(error))
-            raise
+                self._not_sent(intent, EndReason.OTHER, text)
+            failure = NotStored(text)
+            failure.order = context.ledger.order(intents[0].client_order_id)
+            raise failure from error
 
     async def _left(
         self, item: PlaceOrder, how: How, sending: Sending[Order], sent: Callable[[int], None]
@@ -370,8 +376,13 @@ class OrderEntry:
         try:
             try:
                 await self._stored(*planned)
-            except StoreFailed as error:
-                return [refused.get(i.client_order_id, error) for i in intents]
+            except NotStored as error:
+                order = context.ledger.order
+                return [
+                    refused.get(i.client_order_id)
+                    or with_order(attributed(error), order(i.client_order_id))
+                    for i in intents
+                ]
             leaving += [intent for intent in planned if not intent.sending.withdrawn]
             for intent in leaving:
                 intent.sending.joined = whole
