@@ -91,10 +91,11 @@ class Journal:
             raise self._failed.with_traceback(None)
         if self._closed:
             raise StoreFailed("the account is closed")
+        if self._failed is not None:
+            self._put(_Entry(change))
+            raise self._failed.with_traceback(None)
         done = asyncio.get_running_loop().create_future()
         self._put(_Entry(change, done))
-        if self._failed is not None:
-            raise self._failed.with_traceback(None)
         await done
 
     async def flush(self) -> None:

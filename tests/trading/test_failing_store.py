@@ -224,6 +224,9 @@ def test_changes_are_kept_in_order_and_told_once_they_are_whatever_commits_fail(
 
     async def scene() -> None:
         told, tried = Told(), 0
+        forgotten: list[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: forgotten.append(context))
 
         class Disk:
             async def commit(self, rows: Sequence[Row]) -> None:
@@ -264,5 +267,6 @@ def test_changes_are_kept_in_order_and_told_once_they_are_whatever_commits_fail(
         assert told.events == told.disk
         assert told.words == ["fails", "works"] * (len(told.words) // 2)
         assert journal.failed is None
+        assert not forgotten
 
     run(scene())
