@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from ccrs_core.analytics.books import grouped as grouped
     from ccrs_core.analytics.books import imbalance as imbalance
     from ccrs_core.analytics.books import microprice as microprice
+    from ccrs_core.client.account_status import AccountStatus as AccountStatus
+    from ccrs_core.client.account_status import EntryStatus as EntryStatus
+    from ccrs_core.client.account_status import PrivateStreamStatus as PrivateStreamStatus
     from ccrs_core.client.client import Client as Client
     from ccrs_core.client.client import connect as connect
+    from ccrs_core.client.connection_status import ConnectionStatus as ConnectionStatus
     from ccrs_core.client.credentials import load_credentials as load_credentials
     from ccrs_core.client.history import History as History
     from ccrs_core.client.listing_watch import InstrumentWatch as InstrumentWatch
     from ccrs_core.client.settings import Settings as Settings
     from ccrs_core.client.settings import load_settings as load_settings
     from ccrs_core.client.status import ClientStatus as ClientStatus
-    from ccrs_core.client.status import ConnectionStatus as ConnectionStatus
     from ccrs_core.client.status import SubscriptionStatus as SubscriptionStatus
     from ccrs_core.connections.states import LinkState as LinkState
     from ccrs_core.connections.states import SubscriptionState as SubscriptionState
@@ -334,7 +337,9 @@ _HOME = {
         "client.history": "History",
         "client.settings": "Settings load_settings",
         "client.listing_watch": "InstrumentWatch",
-        "client.status": "ClientStatus ConnectionStatus SubscriptionStatus",
+        "client.account_status": "AccountStatus EntryStatus PrivateStreamStatus",
+        "client.connection_status": "ConnectionStatus",
+        "client.status": "ClientStatus SubscriptionStatus",
         "connections.states": "LinkState SubscriptionState",
         "contract.budgets": "Budget Limits Pool PoolLeft",
         "contract.codec": (

@@ -10,11 +10,12 @@ from ccrs_core.cli import accounts, form
 from ccrs_core.cli.verdicts import CAREFUL, FAILED, OK, UNUSED, Verdict
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.times import shown
-from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
     from ccrs_core.model.accounts import AccountInfo, Permissions
+    from ccrs_core.trading.account import Account
 
 _SOON_DAYS = 14
 
@@ -49,6 +50,8 @@ async def _opened(client: Client, account: str, credentials: Any) -> list[Verdic
                 verdicts.append(Verdict("login", OK, f"open after {took} ms"))
             else:
                 verdicts += about(info, time.time_ns(), took)
+            verdicts += _clock(held)
+            verdicts += await _protection(held)
             positions = sum(bool(each.size) for each in held.positions())
             there = f"{form.plural(len(held.open_orders()), 'open order')}, "
             there += form.plural(positions, "position")
@@ -60,6 +63,32 @@ async def _opened(client: Client, account: str, credentials: Any) -> list[Verdic
         what = "login" if not verdicts else "account"
         verdicts.append(Verdict(what, FAILED, str(error)))
     return verdicts
+
+
+def _clock(held: Account) -> Iterator[Verdict]:
+    """How the exchange's clock stands, by which requests are signed."""
+    offset = None if held.clock is None else held.clock.offset
+    if offset is None:
+        yield Verdict(
+            "account's clock", CAREFUL, "the exchange doesn't tell its time: signed by ours"
+        )
+        return
+    ahead, by = offset.offset_ns / NS_PER_MS, offset.uncertainty_ns / NS_PER_MS
+    way = "ahead of" if ahead >= 0 else "behind"
+    text = f"requests are signed by the exchange's, {form.ms(abs(ahead))} ms {way} ours"
+    yield Verdict("account's clock", OK, f"{text} (known to {form.ms(by)} ms)")
+
+
+async def _protection(held: Account) -> list[Verdict]:
+    """Whether the exchange would cancel orders if it didn't hear of us any more."""
+    found = await held.protection()
+    if found is None:
+        return [Verdict("protection", UNUSED, "the exchange tells of no disconnect protection")]
+    parts = [
+        f"{market.value} {'off' if seconds is None else f'after {seconds} s'}"
+        for market, seconds in sorted(found.items())
+    ]
+    return [Verdict("protection", OK, f"on disconnect orders are canceled: {', '.join(parts)}")]
 
 
 def about(info: AccountInfo, now_ns: int, took: str) -> Iterator[Verdict]:
@@ -99,7 +128,9 @@ def _about_key(permissions: Permissions | None, now_ns: int) -> Iterator[Verdict
         yield Verdict("addresses", OK, f"bound to {', '.join(permissions.addresses)}")
     else:
         yield Verdict("addresses", CAREFUL, "the key works from anywhere: bind it to yours")
-    if permissions.expires_ns is not None:
+    if permissions.expires_ns is None:
+        yield Verdict("expiry", OK, "the exchange names none")
+    else:
         days = (permissions.expires_ns - now_ns) / (86_400 * NS_PER_SECOND)
         at = shown(permissions.expires_ns)[:16]
         outcome = OK if days >= _SOON_DAYS else CAREFUL if days > 0 else FAILED

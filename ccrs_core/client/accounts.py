@@ -16,6 +16,7 @@ from ccrs_core.errors import Unsupported, UsageError
 from ccrs_core.requests.instruments import InstrumentStore
 
 if TYPE_CHECKING:
+    from ccrs_core.client.account_status import AccountStatus
     from ccrs_core.trading.account import Account
     from ccrs_core.trading.asks import Via
     from ccrs_core.trading.choose_store import StoreChoice
@@ -125,6 +126,15 @@ class _Accounts(ABC):
             follow=follow,
         )
         return account
+
+    def _account_statuses(self) -> list[AccountStatus]:
+        """How those fare that are open."""
+        if not self._held:
+            return []
+        from ccrs_core.client.account_status import status_of
+
+        found = map(status_of, self._held.values())
+        return [each for each in found if each is not None]
 
     async def _close_accounts(self) -> None:
         """Those that are open still: their block should have ended before the client's."""

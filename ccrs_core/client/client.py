@@ -481,6 +481,7 @@ class Client(_Questions, _Accounts, Openable):
             placement.feeds,
             placement.spent,
             private=[shard for each in self._held.values() for shard in each._shards],
+            accounts=self._account_statuses(),
             found_dead=0 if lookout is None else lookout.found_dead,
             address_changes=0 if shared is None else shared.paths.changes,
             requests=0 if requester is None else requester.requests,

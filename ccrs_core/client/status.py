@@ -6,56 +6,17 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from ccrs_core.client.account_status import AccountStatus
+from ccrs_core.client.connection_status import ConnectionStatus, connection_of
 from ccrs_core.connections.link import Link
 from ccrs_core.connections.shard import Shard
-from ccrs_core.connections.states import LinkState, SubscriptionState
+from ccrs_core.connections.states import SubscriptionState
 from ccrs_core.feeds.feed import Feed
 from ccrs_core.feeds.policy import FeedStatus
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orderbook import BookState
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.topics.delivery import Delivery
-
-
-@attrs.frozen(kw_only=True)
-class ConnectionStatus:
-    """One supervised connection. Frame counters are of all its epochs and add up to ``frames``."""
-
-    number: int
-    """Its place in the client, from 1, kept over reconnects."""
-    url: str
-    way: str | None
-    """Which of ``Options.ways`` it goes; None where there are none."""
-    markets: tuple[Market, ...]
-    """Those of the instruments that it is subscribed to."""
-    state: LinkState
-    epoch: int
-    """Rises with every connection opened by the client."""
-    topics: int
-    connects: int
-    failures: int
-    """Consecutive failed attempts."""
-    last_error: str | None
-    connected_at_ns: int | None
-    last_received_ns: int | None
-    frames: int
-    data: int
-    late: int
-    superseded: int
-    """Not decoded: a later frame of the burst told more, and only the newest is wanted."""
-    control: int
-    unrecognised: int
-    unwanted: int
-    unreadable: int
-    retired: int
-    rows_left_out: int
-    """Rows that couldn't be read, of frames whose other rows were delivered."""
-    wins: int
-    repeats: int
-    mean_ahead: float | None
-    """Mean lead (s) of its wins over the runner-up; None without a race."""
-    mean_behind: float | None
-    """Mean lag (s) of its late copies behind the winner."""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +58,8 @@ class ClientStatus:
     connections: tuple[ConnectionStatus, ...]
     subscriptions: tuple[SubscriptionStatus, ...]
     feeds: tuple[FeedStatus, ...]
+    accounts: tuple[AccountStatus, ...]
+    """Those that are open."""
     rollovers: int
     resubscriptions: int
     reconnects: int
@@ -137,6 +100,7 @@ def survey(
     spent: Totals,
     *,
     private: Iterable[Shard],
+    accounts: Iterable[AccountStatus],
     found_dead: int,
     address_changes: int,
     requests: int,
@@ -157,10 +121,12 @@ def survey(
         exchange=exchange,
         environment=environment,
         connections=tuple(
-            _connection(link, markets) for link, markets in sorted(links, key=lambda x: x[0].number)
+            connection_of(link, markets)
+            for link, markets in sorted(links, key=lambda x: x[0].number)
         ),
         subscriptions=tuple(s for delivery in deliveries for s in _subscriptions(delivery)),
         feeds=tuple(feed.status() for feed in feeds),
+        accounts=tuple(accounts),
         rollovers=totals.rollovers,
         resubscriptions=totals.resubscriptions,
         reconnects=totals.reconnects,
@@ -176,29 +142,6 @@ def survey(
 def _markets(shard: Shard) -> tuple[Market, ...]:
     found = {subscription.market for subscription in shard.subscriptions()}
     return tuple(market for market in Market if market in found)
-
-
-def _connection(link: Link, markets: tuple[Market, ...]) -> ConnectionStatus:
-    runner = link.runner
-    return ConnectionStatus(
-        number=link.number,
-        url=link.url,
-        way=link.path.name,
-        markets=markets,
-        state=link.state,
-        epoch=runner.epoch,
-        topics=0 if link.session is None else len(link.session.topics),
-        connects=link.connects,
-        failures=link.failures,
-        last_error=link.error,
-        connected_at_ns=link.connected_at_ns,
-        last_received_ns=link.last_received_ns,
-        wins=runner.wins,
-        repeats=runner.repeats,
-        mean_ahead=runner.mean_ahead,
-        mean_behind=runner.mean_behind,
-        **attrs.asdict(link.counters()),
-    )
 
 
 def _subscriptions(delivery: Delivery) -> Iterable[SubscriptionStatus]:

@@ -98,6 +98,11 @@ class EntryLine:
     # --- what it is asked ---
 
     @property
+    def links(self) -> list[Link]:
+        """Its connections, the newest last."""
+        return list(self._links)
+
+    @property
     def ready(self) -> bool:
         """Whether a request can leave now."""
         return self.usable() is not None

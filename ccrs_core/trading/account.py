@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from ccrs_core.connections.shard import Shard
+from ccrs_core.contract.trading_requests import GetDeadMan
 from ccrs_core.errors import CcrsError, Unsupported, UsageError
 from ccrs_core.model.accounts import AccountInfo, Margin
 from ccrs_core.model.instruments import Market
@@ -221,6 +222,20 @@ class Account(AccountOrders, AccountQuestions):
         :raises UsageError: where it has none of so many seconds, or ``symbols`` are missing.
         """
         return DeadManSwitch(self._parts, seconds, markets, symbols, everything, share)
+
+    async def protection(self) -> dict[Market, int | None] | None:
+        """The exchange's disconnect protection as it says that it is, whoever set it: seconds by
+        market, None where it is off. None where the exchange doesn't tell."""
+        context = self._parts.context
+        declared = context.trading.dead_man
+        if declared is None or GetDeadMan not in context.exchange.endpoints:
+            return None
+        self._parts.check_alive()
+        return {
+            market: await context.asks.read(GetDeadMan(market))
+            for market in Market
+            if market in declared.markets
+        }
 
     @property
     def clock(self) -> ExchangeClock | None:

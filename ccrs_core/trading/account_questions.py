@@ -325,13 +325,16 @@ class AccountQuestions(ABC):
 
     # --- whether it is right ---
 
-    async def compare(self, *, since: When | None = None, store: Store | None = None) -> Comparison:
+    async def compare(
+        self, *, since: When | None = None, quiet: bool = False, store: Store | None = None
+    ) -> Comparison:
         """Hold the ledger against the exchange's lists, both ways: open orders, fills by their
         keys, positions, balances. To be done now and then, at night, say: it asks within a tenth
         of the budgets, takes nothing in, and tells what was looked at and what couldn't be.
 
         :param since: only fills from then on; None: all of the ledger, as far as the exchange keeps
             them.
+        :param quiet: nothing moves at present: fills of the last minute are judged, too.
         :param store: another ledger of this account instead of its own, opened for reading alone:
             ``SqliteStore(path, read_only=True)``.
         :raises StoreFailed: where the ledger can't be read.
@@ -343,7 +346,7 @@ class AccountQuestions(ABC):
         if store is not None:
             there = StoredLedger(store, parts.ledger, parts.natives.find)
             try:
-                return await compare(parts.context, there.look, since_ns)
+                return await compare(parts.context, there.look, since_ns, quiet=quiet)
             finally:
                 await store.close()
         parts.check_follows("keeps no ledger to compare")
@@ -352,7 +355,7 @@ class AccountQuestions(ABC):
             await parts.journal.flush()
             return parts.ledger, parts.store
 
-        return await compare(parts.context, look, since_ns)
+        return await compare(parts.context, look, since_ns, quiet=quiet)
 
     # --- budgets ---
 

@@ -55,6 +55,11 @@ class Asks:
         if self._via == "websocket":
             self._socket()
 
+    @property
+    def line(self) -> EntryLine | None:
+        """Its socket for orders, where one has been opened."""
+        return self._line
+
     def exchange_ns(self) -> int:
         """The exchange's clock, as far as it is known, and never ahead of it: nanoseconds UTC."""
         return self._context.now_ns()

@@ -38,8 +38,8 @@ _BEHIND_NS = 3 * _RECENT_NS
 _STRETCH_NS = 7 * 86_400 * NS_PER_SECOND
 _FIRST_LOOK_NS = 7 * 86_400 * NS_PER_SECOND
 """How far before its opening a ledger's fills begin."""
-_LOOKS, _PAUSE = 3, 2.0
-"""How often what seems to differ is looked at, and seconds between."""
+_LOOKS, _PAUSE, _LONGEST_PAUSE = 3, 2.0, 5.0
+"""How often what seems to differ is looked at, and seconds between, by how late lists are."""
 _PAGE = 1000
 ZERO = Decimal(0)
 
@@ -70,14 +70,17 @@ class StoredLedger:
         return ledger, self._store
 
 
-async def compare(context: AccountContext, look: Look, since_ns: int | None = None) -> Comparison:
+async def compare(
+    context: AccountContext, look: Look, since_ns: int | None = None, *, quiet: bool = False
+) -> Comparison:
     """Compare open orders, fills, positions and balances.
 
     :param since_ns: only fills from then on; None: from the beginning of the ledger, as far as the
         exchange keeps them.
+    :param quiet: nothing moves at present: fills of the last minute are judged, too.
     :raises StoreFailed: where the ledger can't be read.
     """
-    comparing = _Comparing(context, look)
+    comparing = _Comparing(context, look, 0 if quiet else _RECENT_NS)
     await comparing.instruments()
     await comparing.fills(since_ns)
     await comparing.figures()
@@ -100,7 +103,8 @@ class Round:
 
 
 class _Comparing:
-    def __init__(self, context: AccountContext, look: Look) -> None:
+    def __init__(self, context: AccountContext, look: Look, young_ns: int) -> None:
+        self._young_ns = young_ns
         self._context = context
         self._look = look
         self._markets = list(context.trading.features)
@@ -162,7 +166,7 @@ class _Comparing:
                 )
                 start_ns = told
             try:
-                await self._fills_of(market, start_ns, now_ns - _RECENT_NS, ledger, store)
+                await self._fills_of(market, start_ns, now_ns - self._young_ns, ledger, store)
             except CcrsError as error:
                 self._fills.left_out.append(f"fills of {market.value}: {error}")
 
@@ -244,7 +248,8 @@ class _Comparing:
         """Compare orders, positions and balances; what differs is looked at again."""
         for look in range(_LOOKS):
             if look:
-                await asyncio.sleep(max(_PAUSE, self._context.trading.visible_within))
+                lag = self._context.trading.visible_within
+                await asyncio.sleep(min(max(lag, _PAUSE), _LONGEST_PAUSE))
             found = await self._round()
             if look:
                 same = self._figures.differences

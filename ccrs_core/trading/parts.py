@@ -166,6 +166,11 @@ class Parts:
 
         return EntryLine(self._shared, self._holder, turns, clock, late)
 
+    @property
+    def entry_line(self) -> EntryLine | None:
+        """Its socket for orders, where one has been opened."""
+        return self._asks.line
+
     def start(self) -> None:
         """Listen, read the lists, and find out what became of what was under way."""
         self._asks.start()

@@ -222,6 +222,11 @@ class PrivateStreams:
         return list(self._shards.values())
 
     @property
+    def topics(self) -> list[AccountTopic]:
+        """What they bring."""
+        return list(self._topics.values())
+
+    @property
     def whole(self) -> bool:
         """Whether all channels are brought, so that nothing is missed from now on."""
         return self._whole

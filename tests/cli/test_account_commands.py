@@ -161,8 +161,10 @@ def test_the_doctor_checks_an_account(ccrs: Any, monkeypatch: pytest.MonkeyPatch
     said = {line[2:22].strip(): line for line in lines}
     assert code == 0, lines
     assert "test… from the variable CCRS_BYBIT_API_KEY" in said["keys"]
-    for what in ("login", "permissions", "mode", "private streams"):
+    told = ("login", "permissions", "expiry", "mode", "account's clock", "private streams")
+    for what in told:
         assert " ok " in said[what], what
+    assert "disconnect" in said["protection"]
     monkeypatch.setenv("CCRS_BYBIT_API_KEY", "stranger")
     code, lines, _ = ccrs("doctor", "bybit", "--account", "default")
     assert code == 1

@@ -21,7 +21,8 @@ from ccrs_core.cli.live import panels, watch_latency
 from ccrs_core.cli.live.figures import Board, Figures
 from ccrs_core.cli.live.notices import parts
 from ccrs_core.cli.live.panels import DIM
-from ccrs_core.client.status import ClientStatus, ConnectionStatus
+from ccrs_core.client.connection_status import ConnectionStatus
+from ccrs_core.client.status import ClientStatus
 from ccrs_core.connections.states import LinkState
 from ccrs_core.feeds.histogram import LatencySummary
 from ccrs_core.several.names import qualified
