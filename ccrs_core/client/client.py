@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ccrs_core.client.accounts import _Accounts
+from ccrs_core.client.credentials import PLAY_MONEY
 from ccrs_core.client.keeping import Openable
 from ccrs_core.client.listing_watch import InstrumentWatch
 from ccrs_core.client.patient import PatientSearch
@@ -42,6 +43,7 @@ from ccrs_core.topics.delivery import Delivery
 from ccrs_core.topics.lookout import Lookout
 from ccrs_core.topics.snapshots import SnapshotQueue
 from ccrs_core.transport.addresses import (
+    EMULATOR,
     Reachable,
     everything_at,
     headers_of,
@@ -91,7 +93,9 @@ def connect(
         ``emulator``: a simulated market of the exchange's own protocol, run inside this process
         with ``seed`` and ``rate`` (changes per second and instrument).
     :param base_url: one address instead of all of the environment's, such as
-        ``http://127.0.0.1:8080``; no other is dialled. Streams use ws:// for http://.
+        ``http://127.0.0.1:8080``; no other is dialled. Streams use ws:// for http://. With
+        ``environment="emulator"`` it is an emulator that runs there, whose account ``default`` has
+        play money, too.
     :param addresses: addresses by name instead of the environment's; those that aren't named are
         the environment's.
     :param transport: your own, which is closed with the client, or the name of one: ``"aiohttp"``,
@@ -113,13 +117,17 @@ def connect(
             shown = "that" if kind is Credentials else repr(value)[:100]
             raise UsageError(f"{what} must be of the type {kind.__name__}, not {shown}")
     settings = Options() if options is None else options
+    keys = credentials
+    if keys is None and environment == EMULATOR and (base_url or addresses):
+        # One that runs elsewhere has the same play money.
+        keys = PLAY_MONEY
     check_ways(found, settings.ways)
     return Client(
         found,
         environment=named(environment, base_url, addresses),
         addresses=resolve_addresses(found, environment, base_url, addresses),
         headers=headers_of(found, environment),
-        accounts=() if credentials is None else (Account(DEFAULT, credentials),),
+        accounts=() if keys is None else (Account(DEFAULT, keys),),
         options=settings,
         transport=transport,
         clock=SYSTEM_CLOCK if clock is None else clock,

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from ccrs_core.emulator.ready_made_states import CandleFeed, StateFeed
     from ccrs_core.emulator.rebroadcast import Rebroadcast, RecordedFrame, read_recording
+    from ccrs_core.emulator.separate import process
     from ccrs_core.emulator.server import EmulatorServer
     from ccrs_core.emulator.spelling import (
         Levels,
@@ -165,6 +166,7 @@ _HOMES = {
     ),
     "ready_made_states": ("CandleFeed", "StateFeed"),
     "rebroadcast": ("Rebroadcast", "RecordedFrame", "read_recording"),
+    "separate": ("process",),
     "server": ("EmulatorServer",),
     "spelling": (
         "Levels",
@@ -245,6 +247,7 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "EmulatedExchange",
     "Venue",
     "EmulatorServer",
+    "process",
     "EmulatorTransport",
     "EmulatorConnection",
     "Peer",

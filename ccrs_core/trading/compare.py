@@ -335,7 +335,9 @@ class _Comparing:
             told = ledger.explained_balance(asset, told_ns)
             if told is None:
                 if figure:
-                    found.left_out.append(f"balance of {asset}: it moves too quickly to compare")
+                    found.left_out.append(
+                        f"balance of {asset}: the ledger is too young, or it moves too fast"
+                    )
                 continue
             mine, crumb = told
             compared += 1
