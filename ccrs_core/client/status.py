@@ -58,7 +58,7 @@ class ClientStatus:
     connections: tuple[ConnectionStatus, ...]
     subscriptions: tuple[SubscriptionStatus, ...]
     feeds: tuple[FeedStatus, ...]
-    accounts: tuple[AccountStatus, ...]
+    accounts: tuple[AccountStatus, ...] = ()
     """Those that are open."""
     rollovers: int
     resubscriptions: int

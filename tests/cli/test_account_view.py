@@ -157,6 +157,7 @@ def test_the_table_fits_and_breaks_no_line(
         AccountPicture(
             name=f"toy:account{number}",
             synced=number % 2 == 0,
+            reason="streams: connection lost; lists: not read yet",
             margin=Margin(equity=Decimal("10000.123"), initial_rate=Decimal("0.0321")),
             balances=[a_balance(asset) for asset in ("USDT", "BTC", "ETH")],
             positions=[a_position(), a_position("ETH/USDT:USDT", "12")],
@@ -169,8 +170,34 @@ def test_the_table_fits_and_breaks_no_line(
     )
     assert all(len(each) == width for each in drawn), "framed, and no line is broken"
     assert not any("\x1b" in each for each in drawn)
-    if height >= 20 + 14 * len(accounts):
+    if height >= 4 + 4 * len(accounts):
         assert len(drawn) <= height
+
+
+def test_what_has_no_room_is_counted_and_uncertain_orders_come_first() -> None:
+    orders = [an_order(n) for n in range(30)]
+    unsure = an_order(99, OrderState.UNKNOWN)
+    picture = AccountPicture(
+        name="toy:a",
+        synced=True,
+        orders=[*orders, unsure],
+        positions=[a_position()],
+        balances=[a_balance("BTC"), a_balance("ETH")],
+    )
+    shown = lines_of(draw([picture], Happenings(), title="t", width=80, height=13), 80)
+    assert len(shown) <= 13
+    assert any(" unknown " in each for each in shown[:-1])
+    assert any("1 position, 2 balances" in each for each in shown)
+    shown = lines_of(draw([picture], Happenings(), title="t", width=80, height=60), 80)
+    assert len(shown) <= 60
+    assert "BTC/USDT:USDT" in "".join(shown)
+
+
+def test_a_symbol_is_whole_as_long_as_another_column_can_go() -> None:
+    held = [a_position(), a_position("BTC/USDT:USDT-270326-120000-C", "2")]
+    shown = "\n".join(lines_of(POSITIONS.table(held, 62), 62))
+    assert "BTC/USDT:USDT-270326-120000-C" in shown
+    assert "margin" not in shown
 
 
 def test_what_isnt_certain_stands_out() -> None:

@@ -196,6 +196,7 @@ def picture_of(name: str, account: Account) -> AccountPicture:
     return AccountPicture(
         name=name,
         synced=account.synced,
+        reason=account.reason,
         margin=account.margin,
         balances=[b for _, b in sorted(account.balances().items()) if b.total or b.available],
         positions=account.positions(),

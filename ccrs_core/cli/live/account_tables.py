@@ -17,7 +17,7 @@ from ccrs_core.model.orders import Fill, Order, OrderState
 from ccrs_core.model.times import shown
 from ccrs_core.trading.sweeping import SweptOrder
 
-_DOUBTFUL = frozenset({OrderState.UNKNOWN, OrderState.PRESUMED_ABSENT, OrderState.SENT})
+DOUBTFUL = frozenset({OrderState.UNKNOWN, OrderState.PRESUMED_ABSENT, OrderState.SENT})
 
 
 def side(value: Side) -> Text:
@@ -48,7 +48,7 @@ def state(order: Order) -> Text:
     text = order.state.value.replace("_", " ")
     if not order.fills_complete:
         text += " …"
-    if order.state in _DOUBTFUL:
+    if order.state in DOUBTFUL:
         return Text(text, style="bold yellow")
     return Text(text, style=DIM if order.state.final else "")
 
@@ -160,6 +160,7 @@ POSITIONS = Listing[Position](
     columns=("symbol", "side", "size", "entry", "mark", "profit", "liq. at", "lev.", "margin"),
     cells=_position,
     left_out=("margin", "lev.", "mark", "liq. at", "entry", "side"),
+    whole=True,
 )
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ccrs_core.cli import form
 from ccrs_core.cli.live import panels
-from ccrs_core.cli.live.account_tables import BALANCES, ORDERS, POSITIONS
+from ccrs_core.cli.live.account_tables import BALANCES, DOUBTFUL, ORDERS, POSITIONS
 from ccrs_core.cli.live.account_words import ALARMING, parts
 from ccrs_core.cli.live.listing import Listing
 from ccrs_core.cli.live.panels import DIM
@@ -20,7 +20,10 @@ from ccrs_core.model.accounts import Margin, Position
 from ccrs_core.model.events import Balance, Event
 from ccrs_core.model.orders import Order
 
-_FEWEST_HAPPENINGS = 3
+_FRAME = 2
+"""Lines of the frame."""
+_FEWEST_HAPPENINGS, _ROOMY = 3, 10
+"""Lines of what happened last where an account has so many lines; else there is one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +32,8 @@ class AccountPicture:
 
     name: str
     synced: bool
+    reason: str = ""
+    """Why it isn't."""
     margin: Margin | None = None
     balances: Sequence[Balance] = ()
     positions: Sequence[Position] = ()
@@ -64,36 +69,58 @@ def draw(
     """Everything at this moment, ``width`` characters wide; no line is broken."""
     inner, several = width - 4, len(pictures) > 1
     content: list[RenderableType] = []
-    room = height - 3 - _FEWEST_HAPPENINGS - 1
+    apart = len(pictures) - 1
+    room = height - _FRAME - apart
+    last = _FEWEST_HAPPENINGS if room > _ROOMY * len(pictures) else 1
+    room -= 1 + last
     for number, picture in enumerate(pictures):
         # What the ones before didn't need is for those that follow.
         share = room // (len(pictures) - number)
         drawn, lines = _account(picture, inner, share)
-        content += drawn
+        content += [*([Text()] if number else []), *drawn]
         room -= lines
-    left = max(room, 0) + _FEWEST_HAPPENINGS
+    left = max(room, 0) + last
     content.append(Text())
     content += [_line(name if several else "", e, inner) for name, e in happenings.latest[-left:]]
     return framed(content, title, _summary(pictures, happenings), width)
 
 
 def _account(picture: AccountPicture, width: int, room: int) -> tuple[list[RenderableType], int]:
+    """An account in so many lines, and how many it took: its head, then tables as far as there is
+    room, and how much there is of what has none."""
     content: list[RenderableType] = [_head(picture, width)]
-    lines = 1
-    tables: list[tuple[Listing[object], Sequence[object]]] = [
-        (ORDERS, picture.orders),  # type: ignore[list-item]
-        (POSITIONS, picture.positions),  # type: ignore[list-item]
-        (BALANCES, picture.balances),  # type: ignore[list-item]
+    if not picture.synced and picture.reason and room > 1:
+        why = Text(f"  {form.printable(picture.reason)}", style="yellow")
+        why.truncate(width, overflow="ellipsis")
+        content.append(why)
+    lines = len(content)
+    orders = sorted(picture.orders, key=lambda order: order.state not in DOUBTFUL)
+    tables: list[tuple[str, Listing[object], Sequence[object]]] = [
+        ("order", ORDERS, orders),  # type: ignore[list-item]
+        ("position", POSITIONS, picture.positions),  # type: ignore[list-item]
+        ("balance", BALANCES, picture.balances),  # type: ignore[list-item]
     ]
-    tables = [(listing, rows) for listing, rows in tables if rows]
-    for number, (listing, rows) in enumerate(tables):
-        share = (room - lines) // (len(tables) - number)
-        shown = panels.some(rows, max(share - panels.HEAD - 1, 1))
+    tables = [(what, listing, rows) for what, listing, rows in tables if rows]
+    without: list[str] = []
+    for number, (what, listing, rows) in enumerate(tables):
+        others = len(tables) - number - 1
+        rest = room - lines - (1 if without or others else 0)
+        least = 1 + panels.HEAD + min(len(rows), 2)
+        share = rest // (others + 1)
+        share = share if share >= least else min(rest, least)
+        if share < least:
+            without.append(form.plural(len(rows), what))
+            continue
+        space = share - 1 - panels.HEAD
+        shown = rows if len(rows) <= space else rows[: space - 1]
         content += [Text(), listing.table(shown, width)]
         lines += 1 + panels.HEAD + len(shown)
         if len(shown) < len(rows):
             content.append(Text(f"… and {len(rows) - len(shown)} more", style=DIM))
             lines += 1
+    if without and lines < room:
+        content.append(Text(f"  {', '.join(without)}", style=DIM))
+        lines += 1
     return content, lines
 
 

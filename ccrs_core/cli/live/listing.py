@@ -17,6 +17,7 @@ from ccrs_core.cli.output import note
 from ccrs_core.model.serialize import to_json
 
 T = TypeVar("T")
+_NOTHING = frozenset({"", form.NONE})
 
 
 @attrs.frozen
@@ -29,11 +30,21 @@ class Listing(Generic[T]):
     """Columns that go where there isn't room for all, the first one first."""
     giving_way: str = ""
     """The column that is cut where that doesn't suffice; empty: the first one."""
+    whole: bool = False
+    """Whether that is cut only once all of ``left_out`` have gone."""
 
     def table(self, values: Iterable[T], width: int) -> Table:
         rows = [[_printable(cell) for cell in self.cells(value)] for value in values]
-        cut = self.columns.index(self.giving_way) if self.giving_way else 0
-        return laid_out(self.columns, rows, width, cut, self.left_out)
+        # What may be left out, and says nothing of any row, is.
+        kept = [
+            place
+            for place, name in enumerate(self.columns)
+            if name not in self.left_out or any(str(row[place]) not in _NOTHING for row in rows)
+        ]
+        columns = [self.columns[place] for place in kept]
+        cut = columns.index(self.giving_way) if self.giving_way else 0
+        shown = [[row[place] for place in kept] for row in rows]
+        return laid_out(columns, shown, width, cut, self.left_out, whole=self.whole)
 
 
 def _printable(cell: Cell) -> Cell:

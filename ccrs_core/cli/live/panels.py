@@ -86,11 +86,13 @@ def laid_out(
     width: int,
     giving_way: int = 0,
     left_out: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> Table:
     """A table in which one column is cut where there isn't room for all; the others are whole.
 
     Before it is cut to less than what it must keep, or so that its rows look alike, those of
-    ``left_out`` go, in this order.
+    ``left_out`` go, in this order; if it is to be ``whole``, before it is cut at all.
     """
     names, cut = list(columns), columns[giving_way]
     lines = [list(row) for row in rows]
@@ -99,7 +101,8 @@ def laid_out(
         widths = needed(names, lines)
         at = names.index(cut)
         room = width - sum(widths) - len(names) + widths[at]
-        if room >= min(widths[at], least_of_cut) or not name:
+        least = widths[at] if whole else min(widths[at], least_of_cut)
+        if room >= least or not name:
             break
         if name in names:
             gone = names.index(name)

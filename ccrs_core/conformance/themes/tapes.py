@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ccrs_core import __version__
 from ccrs_core.client.client import Client, connect
-from ccrs_core.client.status import ConnectionStatus
+from ccrs_core.client.connection_status import ConnectionStatus
 from ccrs_core.conformance.judges.agreement import interest_of, topic_pattern, watching
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Subject
