@@ -271,6 +271,8 @@ class Coverage:
     @property
     def wake_at(self) -> float | None:
         """When :meth:`tick` is due, None for never."""
+        if not self.apart:
+            return None
         return min((a.until for a in self.apart.values() if a.until is not None), default=None)
 
     def tick(self, now: float) -> None:

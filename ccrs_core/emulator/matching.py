@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Protocol
 
@@ -227,12 +226,12 @@ class Ladder:
         """The best price in ticks."""
         return self.keys[-1] * self.sign if self.keys else None
 
-    def top(self, depth: int) -> Iterator[tuple[int, int]]:
+    def top(self, depth: int) -> list[tuple[int, int]]:
         """Price and size of the best levels, best first."""
         sign, levels, keys = self.sign, self.levels, self.keys
-        for index in range(len(keys) - 1, max(-1, len(keys) - 1 - depth), -1):
-            key = keys[index]
-            yield key * sign, levels[key].total
+        best = keys[max(0, len(keys) - depth) :]
+        best.reverse()
+        return [(key * sign, levels[key].total) for key in best]
 
     def add(self, order: Resting) -> None:
         """Put an order at the end of its level's queue."""
@@ -410,7 +409,7 @@ class MatchingEngine:
 
     def depth(self, side: Side, levels: int) -> list[tuple[int, int]]:
         """Price and size of a side's best levels, best first."""
-        return list(self._sides(side)[0].top(levels))
+        return self._sides(side)[0].top(levels)
 
     def _sides(self, side: Side) -> tuple[Ladder, Ladder]:
         return (self.bids, self.asks) if side is Side.BUY else (self.asks, self.bids)

@@ -213,4 +213,4 @@ def _fill(market: SimulatedMarket, name: str, levels: Sequence[tuple[int, int]])
 
 
 def _present(ladder: Ladder) -> list[tuple[int, int]]:
-    return list(ladder.top(len(ladder.keys)))
+    return ladder.top(len(ladder.keys))

@@ -359,12 +359,17 @@ class Topic(Continuity):
     @property
     def wake_at(self) -> float | None:
         """When ``tick`` should be called, None for never."""
-        times = [self.coverage.wake_at]
+        # Replays ask each topic with each frame: mostly nothing is waited for.
+        soonest = self.coverage.wake_at
         if self.keeper is not None:
-            times.append(self.keeper.wake_at)
+            at = self.keeper.wake_at
+            if at is not None and (soonest is None or at < soonest):
+                soonest = at
         if self.counted is not None and self.counted.since is not None:
-            times.append(self.counted.since + self.counted.BOUND)
-        return min((at for at in times if at is not None), default=None)
+            at = self.counted.since + self.counted.BOUND
+            if soonest is None or at < soonest:
+                soonest = at
+        return soonest
 
     def tick(self, now: float, now_ns: int) -> None:
         """What was waited for didn't come in time."""

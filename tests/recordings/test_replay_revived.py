@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,17 +39,20 @@ CASES = [
 ]
 
 
+SUBJECTS = functools.cache(Subject)
+
+
 @pytest.mark.parametrize(("exchange", "connections", "script"), CASES)
 def test_a_replay_of_dead_streams_gives_what_the_live_run_delivered_with_its_gaps(
     exchange: str, connections: int, script: str, tmp_path: Path
 ) -> None:
-    subject = Subject(exchange)
+    subject = SUBJECTS(exchange)
     wanted = [case.subscription for case in subject.cases()]
     scope = SequenceScope.GLOBAL
     wanted = [each for each in wanted if subject.exchange.route(each).sequence_scope is scope]
-    venue, path = subject.venue(rate=4.0), tmp_path / "recording"
+    venue, path = subject.venue(rate=2.0), tmp_path / "recording"
     tape = tapes._record(
-        subject, venue, path, connections, 60.0, script=SCRIPTS[script], wanted=wanted
+        subject, venue, path, connections, 40.0, script=SCRIPTS[script], wanted=wanted
     )
     played = list(events_of(subject.make(), path))
     tapes._same_data(tape.events, played)
