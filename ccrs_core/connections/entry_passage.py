@@ -103,7 +103,8 @@ class Passage:
         self._priority = priority
         self._endpoint = context.exchange.endpoints[type(request)]
         self._sent_ns: int | None = None
-        self._moved: asyncio.Future[None] | None = None
+        self._over: asyncio.Future[None] | None = None
+        """Set once it was answered, or isn't going to be."""
         self._timer: asyncio.TimerHandle | Unhurried
 
     async def go(self) -> tuple[Any, Times]:
@@ -147,10 +148,6 @@ class Passage:
         if self._on_sent is not None:
             self._on_sent(self._sent_ns)
 
-    def _came_further(self) -> None:
-        if self._moved is not None and not self._moved.done():
-            self._moved.set_result(None)
-
     async def _on(self, link: Link, turn: Any) -> tuple[Any, Times]:
         line, session = self._line, link.session
         assert session is not None
@@ -160,7 +157,16 @@ class Passage:
         def frame() -> Outbound:
             return codec.entry(self._request, request_id, link.access())
 
-        entry = Entry(self._request, urgent, frame, self._leaves, self._came_further)
+        def came_further() -> None:
+            if self._over is None or self._over.done():
+                return
+            if entry.over:
+                self._over.set_result(None)
+            else:  # it was written
+                self._timer.cancel()
+                self._time(entry)
+
+        entry = Entry(self._request, urgent, frame, self._leaves, came_further)
         try:
             line.post(link, entry, request_id)
             await self._settled(entry)
@@ -175,23 +181,28 @@ class Passage:
 
     async def _settled(self, entry: Entry) -> None:
         """Wait until it was answered, or isn't going to be."""
-        loop = asyncio.get_running_loop()
+        if entry.over:
+            return
+        self._over = asyncio.get_running_loop().create_future()
+        self._time(entry)
+        try:
+            await self._over
+        finally:
+            self._timer.cancel()
+
+    def _time(self, entry: Entry) -> None:
+        """Let it end by itself where it doesn't leave, or isn't answered, in time."""
+        if entry.state is EntryState.WAITING:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._left(), entry.withdraw, _TOO_LATE)
+            return
         timeout = self._context.options.transport.request_timeout
 
         def no_answer() -> None:
             entry.withdraw(f"no answer within {timeout:g} s")
 
-        if entry.state is EntryState.WAITING:
-            self._timer = loop.call_later(self._left(), entry.withdraw, _TOO_LATE)
-        while not entry.over:
-            self._moved = loop.create_future()
-            try:
-                await self._moved
-            finally:
-                self._timer.cancel()
-            if entry.state is EntryState.WRITTEN:
-                # What has come while the loop was blocked is read before that is too late.
-                self._timer = Unhurried(timeout, no_answer)
+        # What has come while the loop was blocked is read before that is too late.
+        self._timer = Unhurried(timeout, no_answer)
 
     def _read(self, codec: Codec, entry: Entry, turn: Any) -> tuple[Any, Times]:
         if entry.state is EntryState.VOID:

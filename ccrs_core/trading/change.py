@@ -7,12 +7,15 @@ from collections.abc import Iterable
 import attrs
 
 from ccrs_core.model.accounts import AccountEvent
+from ccrs_core.model.constructors import fast_constructor
 from ccrs_core.model.orders import EarlyFill
 from ccrs_core.model.reports import Report
 from ccrs_core.trading.store import Entry, Row, Wanted
 
+_NOTHING_WANTED = Wanted()
 
-@attrs.frozen
+
+@attrs.frozen(weakref_slot=False)
 class Change:
     """What has to be kept and told, and what couldn't be taken yet.
 
@@ -27,7 +30,7 @@ class Change:
     """All that the store has to keep, ``entries`` included, in one transaction."""
     unplaced: tuple[Report, ...] = ()
     doubtful: tuple[Report, ...] = ()
-    wanted: Wanted = attrs.field(factory=Wanted)
+    wanted: Wanted = _NOTHING_WANTED
     early: tuple[EarlyFill, ...] = ()
     """Unconfirmed words of fills: neither numbered nor kept."""
 
@@ -38,6 +41,7 @@ class Change:
 
 
 NOTHING = Change()
+_change = fast_constructor(Change)
 
 
 class Draft:
@@ -83,7 +87,7 @@ class Draft:
     def change(self) -> Change:
         """What has become of it."""
         if self.doubtful or self.unplaced or self.early:
-            return Change(
+            return _change(
                 tuple(self.entries),
                 (*self.entries, *self.rows.values()),
                 tuple(self.unplaced),
@@ -91,4 +95,4 @@ class Draft:
                 Wanted(frozenset(self.keys), frozenset(self.wanted_orders)),
                 tuple(self.early),
             )
-        return Change(tuple(self.entries), (*self.entries, *self.rows.values()))
+        return _change(tuple(self.entries), (*self.entries, *self.rows.values()))

@@ -49,6 +49,8 @@ class Journal:
     """Commits changes in the order in which they were made, many at a time under load.
 
     :param spawn: starts the task that commits.
+    :param at_once: commits without waiting, where the store can do that; so nothing waits for a
+        turn of the event loop.
     """
 
     def __init__(
@@ -56,8 +58,11 @@ class Journal:
         store: Commits,
         listener: Listener,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        at_once: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
         self._store = store
+        self._at_once = at_once
+        self._delivering = False
         self._listener = listener
         self._spawn = spawn
         self._waiting: list[_Entry] = []
@@ -79,7 +84,7 @@ class Journal:
 
     def add(self, change: Change) -> None:
         """Commit what has changed, and deliver it then; nobody waits for that."""
-        if change.events or change.rows:
+        if (change.events or change.rows) and not self._kept_at_once(change):
             self._put(_Entry(change))
 
     async def commit(self, change: Change) -> None:
@@ -94,6 +99,8 @@ class Journal:
         if self._failed is not None:
             self._put(_Entry(change))
             raise self._failed.with_traceback(None)
+        if self._kept_at_once(change):
+            return
         done = asyncio.get_running_loop().create_future()
         self._put(_Entry(change, done))
         await done
@@ -102,6 +109,23 @@ class Journal:
         """Wait until all that was added is committed, or a commit has failed."""
         while self._running is not None and self._failed is None:
             await asyncio.wait([self._running], timeout=0.05)
+
+    def _kept_at_once(self, change: Change) -> bool:
+        """Commit it now, and deliver it, where that can be and it is its turn."""
+        idle = self._running is None and not self._waiting and not self._delivering
+        if self._at_once is None or not idle or self._failed is not None or self._closed:
+            return False
+        try:
+            self._at_once(change.rows)
+        except Exception:
+            return False  # it fails in the task, too, which tells of it and tries again
+        if events := change.events:
+            self._delivering = True
+            try:
+                self._listener.committed(events)
+            finally:
+                self._delivering = False
+        return True
 
     def _put(self, entry: _Entry) -> None:
         if self._broken:

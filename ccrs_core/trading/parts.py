@@ -13,7 +13,7 @@ from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import Account as KeyHolder
 from ccrs_core.contract.rest import Answer, Request
 from ccrs_core.contract.trading import Trading
-from ccrs_core.contract.trading_requests import GetAccountInfo, GetPriceBand, Wallet
+from ccrs_core.contract.trading_requests import GetAccountInfo, Wallet
 from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
@@ -35,8 +35,10 @@ from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.hub import Hub
 from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
+from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.order_entry import OrderEntry
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS, Bounds, Outcomes
+from ccrs_core.trading.price_bands import PriceBands
 from ccrs_core.trading.private_stream import PrivateStreams
 from ccrs_core.trading.reconcile import Reconciler, Reconciliation
 from ccrs_core.trading.settings import AccountSettings
@@ -46,8 +48,6 @@ from ccrs_core.trading.upkeep import Upkeep
 
 log = logging.getLogger("ccrs.account")
 
-_BAND_FOR = 2.0
-"""Seconds for which a price band is taken to hold."""
 _HOLD = 5.0
 """Seconds for which what streams bring waits for the lists, at most."""
 _CHASE_AFTER, _CHASES = 2.0, 4
@@ -93,14 +93,15 @@ class Parts:
         self._tasks = {keeping}
         self._closing = False
         self._stale_ns: dict[Channel, int] = {}
-        self._bands: dict[str, tuple[float, PriceBand]] = {}
         self._chased: set[str] = set()
         self._held: list[Report] | None = None
         """What streams have brought since they began, until the lists were read."""
         self._first = asyncio.Event()
         """Set once it is synced, or has failed."""
         self.hub = Hub(store, stored)
-        self.journal = self.hub.journal = Journal(store, self, self._spawn)
+        # Of that class alone: what one derived from it makes of commits is its own affair.
+        at_once = store.commit_at_once if type(store) is MemoryStore else None
+        self.journal = self.hub.journal = Journal(store, self, self._spawn, at_once)
         self.taking = Taking(
             *(ledger, self.journal, store, instruments, context.clock, context.now_ns, self.spawn),
             *(self._early, self._strange, natives.find),
@@ -118,6 +119,7 @@ class Parts:
             asks=self._asks,
             spawn=self.spawn,
         )
+        self._bands = PriceBands(context.clock, self._asks.read, self.spawn)
         self.flights = Flights()
         self.confirmations = Confirmations()
         bounds = Bounds(proved=trading.absence.proved_after, presumed=settings.presume_absent_after)
@@ -457,12 +459,7 @@ class Parts:
 
     async def band(self, instrument: Instrument) -> PriceBand:
         """The price band of an instrument, some seconds old at most."""
-        now = self.clock.monotonic()
-        at, known = self._bands.get(instrument.symbol, (float("-inf"), None))
-        if known is None or now >= at + _BAND_FOR:
-            known = await self.context.asks.read(GetPriceBand(instrument))
-            self._bands[instrument.symbol] = now, known
-        return known
+        return await self._bands.of(instrument)
 
     async def read_info(self) -> None:
         """Read the account's mode anew."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from decimal import Decimal
+from operator import attrgetter
 from typing import NamedTuple
 
 import attrs
 
 from ccrs_core.model.accounts import Adjustment, AdjustmentKind, IncomeKind, Position, Profit
-from ccrs_core.model.constructors import fast_constructor
+from ccrs_core.model.constructors import fast_constructor, fast_evolve
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Fill
@@ -36,11 +37,14 @@ _HINTS = {
     IncomeKind.INSURANCE: AdjustmentKind.INSURANCE,
 }
 """What money that came explains a position's change by."""
-_FIGURES = tuple(
-    field.name
-    for field in attrs.fields(Position)
-    if field.name not in ("exchange_time_ns", "received_time_ns", "number", "native")
+_figures = attrgetter(
+    *(
+        field.name
+        for field in attrs.fields(Position)
+        if field.name not in ("exchange_time_ns", "received_time_ns", "number", "native")
+    )
 )
+_evolve_position = fast_evolve(Position)
 
 
 class _Holding:
@@ -245,13 +249,13 @@ class Positions:
             return
         self._changed.add(holding.key)
         before = holding.position
-        if before is None or any(getattr(before, f) != getattr(position, f) for f in _FIGURES):
+        if before is None or _figures(before) != _figures(position):
             number = self._books.next_number()
-            position = attrs.evolve(position, number=number)
+            position = _evolve_position(position, {"number": number})
             self._books.note(draft, number, position)
             holding.position = position
         else:
-            holding.position = attrs.evolve(position, number=before.number)
+            holding.position = _evolve_position(position, {"number": before.number})
 
     def _guessed(
         self, holding: _Holding, position: Position, draft: Draft, as_of_ns: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ccrs_core.errors import NotSent, OutcomeUnknown
 
@@ -26,14 +26,13 @@ class Sending(Generic[T]):
         """Why it isn't to be sent any more; empty: it is."""
         self.joined: Sending[Any] | None = None
         """That of the batch with which it leaves, so that it can't be withdrawn alone."""
+        self.done = False
+        """Whether its outcome is there."""
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        self._outcome: asyncio.Future[T | BaseException] | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether its outcome is there."""
-        return self._outcome is not None and self._outcome.done()
+        self._found: T | BaseException | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        """Of who waits for the outcome; each has one of its own, as each may be cancelled."""
 
     def sent(self, now: float) -> None:
         """Its first byte leaves now (monotonic seconds)."""
@@ -58,9 +57,8 @@ class Sending(Generic[T]):
         """Do ``work``, which begins by :meth:`check`, in a task of its own, and return what it
         returns, or raise what it raises. A
         caller who is cancelled withdraws it, unless it has left; then it goes on."""
-        self._outcome = asyncio.get_running_loop().create_future()
         try:
-            self._task = spawn(self._run(work, self._outcome))
+            self._task = spawn(self._run(work))
         except BaseException:
             work.close()
             raise
@@ -73,29 +71,45 @@ class Sending(Generic[T]):
 
     def _over(self, work: Coroutine[Any, Any, T]) -> None:
         """Its task has ended; where that was before it began nobody has said so."""
-        assert self._outcome is not None
-        if not self._outcome.done():
+        if not self.done:
             work.close()
-            self._outcome.set_result(NotSent("the account was closed"))
+            self._tell(NotSent("the account was closed"))
+
+    def _tell(self, found: T | BaseException) -> None:
+        """This has become of it; the first word counts."""
+        if self.done:
+            return
+        self.done, self._found = True, found
+        for each in self._waiting:
+            if not each.done():
+                each.set_result(None)
 
     async def outcome(self) -> T:
         """What becomes of it."""
-        assert self._outcome is not None
-        found = await asyncio.shield(self._outcome)
+        await self._told()
+        found = self._found
         if isinstance(found, BaseException):
             raise found
-        return found
+        return cast("T", found)
+
+    async def _told(self) -> None:
+        if self.done:
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        finally:
+            self._waiting.remove(turn)
 
     async def finished(self) -> None:
-        """Wait for its outcome, whatever it is."""
+        """Wait until its outcome is there, whatever it is."""
         if self.joined is not None:
             await self.joined.finished()
-        elif self._outcome is not None:
-            await asyncio.wait([self._outcome])
+        elif self._task is not None:
+            await self._told()
 
-    async def _run(
-        self, work: Coroutine[Any, Any, T], outcome: asyncio.Future[T | BaseException]
-    ) -> None:
+    async def _run(self, work: Coroutine[Any, Any, T]) -> None:
         found: T | BaseException
         self._started = True
         try:
@@ -105,11 +119,10 @@ class Sending(Generic[T]):
             assert task is not None
             if not self.withdrawn:
                 text = "the account was closed"
-                outcome.set_result(OutcomeUnknown("", text) if self.left else NotSent(text))
+                self._tell(OutcomeUnknown("", text) if self.left else NotSent(text))
                 raise
             task.uncancel()
             found = NotSent(self.withdrawn)
         except BaseException as error:
             found = error
-        if not outcome.done():
-            outcome.set_result(found)
+        self._tell(found)

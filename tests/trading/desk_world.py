@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import ccrs_core
 from ccrs_core import Client, Credentials, MemoryStore, Options
 from ccrs_core.trading.account import Account
 from ccrs_core.trading.delivery import AnyAccountEvent
+from ccrs_core.trading.store import Row
 from ccrs_core.transport.memory import VirtualClock
 from tests.trading.desk_server import DeskServer, DeskTransport
 from tests.trading.desk_toy import Desk
@@ -59,6 +60,14 @@ async def client_of(
         yield client, transport, clock
 
 
+class Turning(MemoryStore):
+    """A store whose commits take a turn of the event loop, as those of a file do."""
+
+    async def commit(self, rows: Sequence[Row]) -> None:
+        await asyncio.sleep(0)
+        await super().commit(rows)
+
+
 @asynccontextmanager
 async def world(
     exchange: Desk | None = None,
@@ -74,7 +83,7 @@ async def world(
     async with (
         asyncio.timeout(_LONGEST),
         client_of(there, exchange, options) as (client, transport, clock),
-        client.account(store=MemoryStore() if store is None else store, **how) as account,
+        client.account(store=Turning() if store is None else store, **how) as account,
     ):
         seen = World(there, transport, clock, client, account, [])
 

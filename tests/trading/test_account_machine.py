@@ -27,7 +27,7 @@ from ccrs_core import (
 )
 from ccrs_core.transport.memory import run
 from tests.trading.desk_server import DeskServer
-from tests.trading.desk_world import client_of, new_server
+from tests.trading.desk_world import Turning, client_of, new_server
 
 KEY = "key"
 STEPS = st.one_of(
@@ -54,7 +54,7 @@ class Run:
     def __init__(self, server: DeskServer, seed: int) -> None:
         self.server = server
         self.random = random.Random(seed)
-        self.store = MemoryStore()
+        self.store = self.random.choice([MemoryStore, Turning])()
         self.calls: set[asyncio.Future[Any]] = set()
         self.delivered: list[Fill] = []
         self.acknowledged = 0
