@@ -89,6 +89,7 @@ WAITING = {
     "trading.order_entry",
     "trading.outcomes",
     "trading.parts",
+    "trading.price_bands",
     "trading.private_stream",
     "trading.reconcile",
     "trading.sending",

@@ -16,8 +16,9 @@ from ccrs_core.model.units import PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
+from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.store import BalanceRow, Known, Stored
-from ccrs_core.trading.tally import Move, Tally, Told, time_of
+from ccrs_core.trading.tally import Tally, time_of
 
 ZERO = Decimal(0)
 _CRUMB = Decimal("0.00000001")

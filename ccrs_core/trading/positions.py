@@ -23,11 +23,12 @@ from ccrs_core.model.units import PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
+from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.order_state import added
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.profit import ProfitBook, Step
 from ccrs_core.trading.store import Known, PositionRow, Stored
-from ccrs_core.trading.tally import Move, Tally, Told, time_of
+from ccrs_core.trading.tally import Tally, time_of
 
 ZERO = Decimal(0)
 _new_position = fast_constructor(Position)

@@ -8,35 +8,16 @@ the time of the figure.
 
 from __future__ import annotations
 
-from bisect import insort
 from decimal import Decimal
 from typing import NamedTuple
 
 from ccrs_core.model.units import NS_PER_SECOND, PLAIN
+from ccrs_core.trading.moves import ZERO, Move, Moves, Told, within
 
-ZERO = Decimal(0)
 _NEAR_NS = 5 * NS_PER_SECOND
 """By how much the times of a figure and of the entries in it may differ."""
 _MOST = 4096
 """Entries beyond which the oldest ones are added to the anchor."""
-
-
-class Move(NamedTuple):
-    """One entry, in the exchange's order."""
-
-    time_ns: int
-    sequence: int
-    number: int
-    amount: Decimal
-
-
-class Told(NamedTuple):
-    """The exchange's figure."""
-
-    figure: Decimal
-    time_ns: int
-    sequence: int
-    """-1 where it numbers none."""
 
 
 class TallyState(NamedTuple):
@@ -82,7 +63,7 @@ class Tally:
         self.anchor = state.anchor
         self.anchor_ns = state.anchor_ns
         self.begun = state.begun
-        self.moves = list(state.moves)
+        self.moves = Moves(state.moves)
         """Those since the anchor, or told so late that they aren't in it."""
         self.told = state.told
         """The newest figure."""
@@ -101,15 +82,11 @@ class Tally:
 
     def move(self, move: Move) -> None:
         """One more entry, whenever it was."""
-        if not self.moves or move > self.moves[-1]:
-            self.moves.append(move)
-        else:
-            insort(self.moves, move)
+        self.moves.add(move)
         if len(self.moves) > _MOST and self.waiting is None:
-            for each in self.moves[: _MOST // 2]:
-                self.anchor = PLAIN.add(self.anchor, each.amount)
-            del self.moves[: _MOST // 2]
-        if self.told is not None and _within(move, self.told):
+            self.anchor = PLAIN.add(self.anchor, self.moves.total(_MOST // 2))
+            self.moves.drop(_MOST // 2)
+        if self.told is not None and within(move, self.told):
             self._explain()
 
     def tell(self, told: Told, *, corrects: bool = False) -> bool:
@@ -128,33 +105,32 @@ class Tally:
         if told is None:
             return
         if self._explains(told):
-            self._anchored(told, self._cut(told))
+            self._anchored(told, self.moves.before(told))
             self.waiting = None
             return
         waiting = self.waiting
         if waiting is not None and waiting is not told and self._explains(waiting):
-            self._anchored(waiting, self._cut(waiting))
+            self._anchored(waiting, self.moves.before(waiting))
             waiting = None
         self.waiting = told if waiting is None else waiting
 
     def _explains(self, told: Told) -> bool:
-        entries = self.moves[: self._cut(told)]
-        return self.begun and PLAIN.add(self.anchor, _sum(entries)) == told.figure
+        return self.begun and self._at(self.moves.before(told)) == told.figure
 
-    def _cut(self, told: Told) -> int:
-        """How many of the entries were before a figure."""
-        return sum(_within(each, told) for each in self.moves)
+    def _at(self, count: int) -> Decimal:
+        """The anchor and the first entries after it."""
+        return PLAIN.add(self.anchor, self.moves.total(count))
 
     def _anchored(self, told: Told, cut: int) -> None:
         self.anchor, self.anchor_ns, self.begun = told.figure, told.time_ns, True
-        del self.moves[:cut]
+        self.moves.drop(cut)
 
     def at(self, time_ns: int) -> Decimal | None:
         """What the entries add up to at a time; None where that was before its anchor, or it has
         none."""
         if not self.begun or time_ns < self.anchor_ns:
             return None
-        return PLAIN.add(self.anchor, _sum([e for e in self.moves if e.time_ns <= time_ns]))
+        return self._at(self.moves.until(time_ns))
 
     def judge(self, before_ns: int, crumb: Decimal = ZERO) -> Judged | None:
         """What isn't explained of the oldest figure that waits for it, if that was before a time up
@@ -166,12 +142,12 @@ class Tally:
         told = self.waiting
         if told is None or told.time_ns > before_ns:
             return None
-        cut = self._cut(told)
-        rest = PLAIN.subtract(told.figure, PLAIN.add(self.anchor, _sum(self.moves[:cut])))
+        cut = self.moves.before(told)
+        rest = PLAIN.subtract(told.figure, self._at(cut))
         if self.begun and abs(rest) > crumb:
             # Their times may differ a little: does it add up a few entries earlier or later?
             for other in self._near(told.time_ns):
-                if PLAIN.add(self.anchor, _sum(self.moves[:other])) == told.figure:
+                if self._at(other) == told.figure:
                     cut, rest = other, ZERO
                     break
         before_ns = self.anchor_ns
@@ -198,13 +174,6 @@ class Tally:
         return sorted(places, key=lambda place: abs(place - middle))
 
 
-def _within(move: Move, told: Told) -> bool:
-    """Whether an entry was before a figure: by their numbers where both have one."""
-    if told.sequence >= 0 and move.sequence >= 0:
-        return move.sequence <= told.sequence
-    return move.time_ns <= told.time_ns
-
-
 def time_of(exchange_time_ns: int | None, received_time_ns: int) -> int:
     """When a figure was so. Where the exchange doesn't say, some time before it arrived: what it
     tells afterwards with a time is never taken for older, though that time is before this arrival.
@@ -217,10 +186,3 @@ def _newer(told: Told, known: Told) -> bool:
     if told.sequence >= 0 and known.sequence >= 0 and told.sequence != known.sequence:
         return told.sequence > known.sequence
     return told.time_ns >= known.time_ns
-
-
-def _sum(moves: list[Move]) -> Decimal:
-    total = ZERO
-    for each in moves:
-        total = PLAIN.add(total, each.amount)
-    return total
