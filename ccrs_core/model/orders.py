@@ -120,8 +120,10 @@ class FillKind(enum.StrEnum):
 @attrs.frozen(kw_only=True)
 class Times:
     """When a request and its answer passed where, nanoseconds UTC; None where that isn't known.
-    ``sent`` and ``received`` are of the local clock, the others of the exchange's."""
+    ``planned``, ``sent`` and ``received`` are of the local clock, the others of the exchange's."""
 
+    planned_ns: int | None = None
+    """Its intent was stored."""
     sent_ns: int | None = None
     """Its first byte left."""
     taken_ns: int | None = None

@@ -91,6 +91,10 @@ class AccountOrders(ABC):
         """The id by which it is known from its intent to its end."""
         return self._parts.context.key(order)
 
+    def hold(self, order: Order) -> object:
+        """What keeps an order in memory as long as somebody has it."""
+        return self._parts.ledger.hold(self._parts.context.key(order))
+
     async def changed(self, key: str) -> None:
         """Wait until an order of an id has changed, whatever about it.
 
@@ -288,7 +292,7 @@ class AccountOrders(ABC):
         def meant() -> list[Order]:
             return [
                 order
-                for order in open_ones(parts.ledger.orders(symbol=symbol))
+                for order in self._open_ones(symbol=symbol)
                 if wanted in (None, order.market) and (not own or order.origin is Origin.OWN)
             ]
 
@@ -301,11 +305,13 @@ class AccountOrders(ABC):
             await parts.upkeep.reconcile()
             known = {parts.context.key(o): o for o in (*orders, *meant())}
             orders = [self.newest(order) for order in known.values()]
-        left = [order for order in orders if not order.state.final]
+        alive = set(map(self.key_of, parts.ledger.alive()))
+        ended = [o.state.final and self.key_of(o) not in alive for o in orders]
+        left = [order for order, over in zip(orders, ended, strict=True) if not over]
         canceled = iter(await parts.canceling.cancel_many(left, How()))
         return [
-            CancelOutcome(CancelResult.ACCEPTED, order) if order.state.final else next(canceled)
-            for order in orders
+            CancelOutcome(CancelResult.ACCEPTED, order) if over else next(canceled)
+            for order, over in zip(orders, ended, strict=True)
         ]
 
     async def sweep(
@@ -364,8 +370,17 @@ class AccountOrders(ABC):
     def open_orders(
         self, *, symbol: str | None = None, origin: Origin | None = None
     ) -> list[Order]:
-        """Orders that may be filled, as far as is known: unknown ones are among them."""
-        return open_ones(self.orders(symbol=symbol, origin=origin))
+        """Orders that may be filled, as far as is known: unknown ones are among them, and those that
+        were settled by hand and that the exchange calls alive."""
+        return self._open_ones(symbol=symbol, origin=origin)
+
+    def _open_ones(self, *, symbol: str | None = None, origin: Origin | None = None) -> list[Order]:
+        alive = self._parts.ledger.alive()
+        return open_ones(self.orders(symbol=symbol, origin=origin)) + [
+            each
+            for each in alive
+            if symbol in (None, each.symbol) and origin in (None, each.origin)
+        ]
 
     def unknown_orders(self, *, symbol: str | None = None) -> list[Order]:
         """Orders of which it isn't known whether the exchange has them."""
@@ -374,7 +389,12 @@ class AccountOrders(ABC):
     def exposure(self, symbol: str) -> Exposure:
         """What is held of an instrument, and what orders may add to that; unknown ones apart."""
         held = [each for each in self.positions() if each.symbol == symbol]
-        return exposure_of(symbol, held, self.orders(symbol=symbol))
+        alive = [
+            attrs.evolve(each, state=OrderState.UNKNOWN)
+            for each in self._parts.ledger.alive()
+            if each.symbol == symbol
+        ]
+        return exposure_of(symbol, held, self.orders(symbol=symbol) + alive)
 
     def positions(self, *, symbol: str | None = None) -> list[Position]:
         """Positions by the exchange's newest word, without those that are flat."""

@@ -108,6 +108,8 @@ class Canceling:
             if placing is not None and placing.withdraw("canceled before it was sent"):
                 await placing.finished()
         order = self._context.order(self._context.key(order))
+        if self._context.ledger.contradicted(self._context.key(order)):
+            return None  # the exchange has called it alive since
         leaves = flight is not None and flight.placing is not None  # together with others
         if order.state is OrderState.NOT_SENT or (order.state is OrderState.PLANNED and not leaves):
             return CancelOutcome(CancelResult.NEVER_SENT, order)

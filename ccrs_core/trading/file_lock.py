@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -29,6 +30,11 @@ class FileLock:
         except OSError as error:
             holder = _holder(self._file)
             self._file.close()
+            if error.errno not in _HELD:
+                raise StoreFailed(
+                    f"can't lock {of}, as the file system has no locks, it seems: {error}. Keep the "
+                    "ledger on a local disk"
+                ) from error
             raise StoreInUse(
                 f"{of} is kept by another process{holder}: one process at a time writes a ledger. "
                 "Give this one an account of its own, account(name=...), with keys of its own, or "
@@ -46,6 +52,8 @@ class FileLock:
             self._file = None
 
 
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
+"""What the system says where somebody else has the lock."""
 _NOTE = 1
 """Where the file says who has it: behind the byte that is locked."""
 

@@ -211,8 +211,21 @@ class Intake:
                 ),
                 *(fill.symbol, fill.exchange_order_id, fill.client_order_id, draft),
             )
-        elif fill.fee is None and report.fee is not None:
-            self._fee_learned(before, fill, report, fee_asset_of(report, instrument), draft)
+            return
+        if report.fee is None:
+            return
+        asset = fee_asset_of(report, instrument)
+        if fill.fee is None:
+            self._fee_learned(before, fill, report, asset, draft)
+        elif (fill.fee, fill.fee_asset) != (report.fee, asset):
+            self._books.conflict(
+                Conflict(
+                    f"fee of fill {fill.fill_id}",
+                    f"{fill.fee:f} {fill.fee_asset}",
+                    f"{report.fee:f} {asset}",
+                ),
+                *(fill.symbol, fill.exchange_order_id, fill.client_order_id, draft),
+            )
 
     def _fee_learned(
         self, before: Entry, fill: Fill, report: FillReport, fee_asset: str, draft: Draft

@@ -143,6 +143,7 @@ class Ledger:
             reduce_only=asked.reduce_only,
             position_side=asked.position_side,
             trigger=asked.trigger,
+            times=Times(planned_ns=now_ns),
         )
         row = OrderRow(
             *(own_key(client_order_id), order.symbol, client_order_id, "", order, Facts()),
@@ -233,6 +234,21 @@ class Ledger:
         draft = Draft(now_ns)
         merged = order_state.climbed(record.order, record.facts, state, EndReason.OTHER, text)
         self._books.after(record, merged, draft, now_ns)
+        return draft.change()
+
+    def contradicted(self, order_id: str) -> bool:
+        """Whether the exchange called an order alive that has ended by this side's word alone: it
+        has to be taken for open, though its state stays."""
+        record = self._record(order_id)
+        if record is None or record.order is None:
+            return False
+        return order_state.contradicted(record.order, record.facts)
+
+    def denied(self, order_id: str, now_ns: int) -> Change:
+        """The exchange shows an order nowhere any more that it had called alive."""
+        record, draft = self._record(order_id), Draft(now_ns)
+        if record is not None and record.order is not None:
+            self._books.after(record, order_state.denied(record.order, record.facts), draft, now_ns)
         return draft.change()
 
     def _ended(
@@ -417,8 +433,21 @@ class Ledger:
         record = self._record(order_id)
         return "" if record is None else record.key
 
+    def hold(self, order_id: str) -> Record | None:
+        """What keeps an order in memory as long as somebody has it; None where it isn't there."""
+        return self._record(order_id)
+
     def _record(self, order_id: str) -> Record | None:
-        return self._books.index.own(order_id) or self._books.index.by_id(order_id)
+        index = self._books.index
+        return index.own(order_id) or index.by_id(order_id) or index.held(own_key(order_id))
+
+    def alive(self) -> list[Order]:
+        """Those of which :meth:`contradicted` is true."""
+        return [
+            record.order
+            for record in self._books.index
+            if record.order is not None and order_state.contradicted(record.order, record.facts)
+        ]
 
     def orders(
         self,

@@ -26,6 +26,9 @@ class Orders(Protocol):
     def key_of(self, order: Order) -> str:
         """The id by which it is known from its intent to its end."""
 
+    def hold(self, order: Order) -> object:
+        """What keeps an order in memory as long as somebody has it."""
+
     async def changed(self, key: str) -> None:
         """Wait until an order has changed.
 
@@ -39,6 +42,7 @@ class LiveOrder:
     def __init__(self, orders: Orders, order: Order) -> None:
         self._orders = orders
         self._order = order
+        self._held = orders.hold(order)
 
     @property
     def now(self) -> Order:

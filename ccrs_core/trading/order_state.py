@@ -78,6 +78,8 @@ _FOLLOWED = (
 """Fields of which the exchange's newest word counts."""
 _QUIET = {"verified_ns", "updated_ns", "created_ns", "native", "times"}
 """Fields that change without anything having happened."""
+_ALIVE = "alive"
+"""Under this name it is kept when the exchange called an order alive that had ended."""
 _UNBORN = (OrderState.REJECTED, OrderState.NOT_SENT, OrderState.ABSENT)
 """Final states that say that the order never was in a book."""
 
@@ -128,7 +130,7 @@ def reported(order: Order, facts: Facts, said: OrderReport, contract: Decimal | 
     conflict = _climb(order, versions, changes, version, said.state, *why)
     told = _told(facts, said)
     merged = _settled(order, told._replace(versions=versions), changes, contract, conflict)
-    return merged if told is facts else merged._replace(keep=True)
+    return merged if told is facts and conflict is None else merged._replace(keep=True)
 
 
 def _times(
@@ -172,9 +174,25 @@ def _climb(
                 versions[name] = version
                 if value != getattr(order, name):
                     changes[name] = value
-    elif before.final and (state.final or (before in _UNBORN and "state" not in versions)):
+    elif before.final and (state.final or "state" not in versions):
+        if state.final:
+            versions.pop(_ALIVE, None)
+        else:
+            versions[_ALIVE] = version
         return Conflict("state of an order", _end(before, order.reason), _end(state, reason))
     return None
+
+
+def contradicted(order: Order, facts: Facts) -> bool:
+    """Whether an order that has ended by this side's word alone (settled by hand, say) was told to
+    be alive by the exchange, which hasn't said since how it ended."""
+    return order.state.final and _ALIVE in facts.versions and "state" not in facts.versions
+
+
+def denied(order: Order, facts: Facts) -> Merged:
+    """An order that the exchange shows nowhere any more: nothing contradicts its end."""
+    versions = {name: each for name, each in facts.versions.items() if name != _ALIVE}
+    return Merged(order, facts._replace(versions=versions), False, keep=True)
 
 
 def _end(state: OrderState, reason: EndReason | None) -> str:
@@ -329,7 +347,8 @@ def climbed(
 
 def acknowledged(order: Order, facts: Facts, exchange_order_id: str, times: Times) -> Merged:
     """An order that the exchange has taken."""
-    more: dict[str, Any] = {"times": times}
+    planned_ns = order.times.planned_ns
+    more: dict[str, Any] = {"times": attrs.evolve(times, planned_ns=planned_ns)}
     if exchange_order_id and not order.exchange_order_id:
         more["exchange_order_id"] = exchange_order_id
     verified = times.received_ns

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import attrs
 
@@ -34,6 +35,8 @@ _DEBT = 5.0
 """Seconds in which a stream tells of what the exchange has taken."""
 _HEARD = 4096
 """Orders of which it is remembered when the stream told of them last."""
+_LATE_NS = 60 * NS_PER_SECOND
+"""By how much what is at the end of what is kept may have gone meanwhile."""
 OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
 
 
@@ -75,10 +78,16 @@ class Outcomes:
 
     def find_out(self, client_order_id: str) -> None:
         """Look for an order until it is known what has become of it."""
-        if client_order_id not in self._tasks:
-            task = self._context.spawn(self._find_out(client_order_id))
-            self._tasks[client_order_id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(client_order_id, None))
+        self._go(client_order_id, self._find_out)
+
+    def watch(self, client_order_id: str) -> None:
+        """Look on at an order that was presumed absent before the account was opened."""
+        self._go(client_order_id, self._watch)
+
+    def _go(self, identity: str, work: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+        if identity not in self._tasks:
+            task = self._tasks[identity] = self._context.spawn(work(identity))
+            task.add_done_callback(lambda _: self._tasks.pop(identity, None))
 
     def _unknown(self, identity: str) -> Order | None:
         """The order, as long as nothing is known of it."""
@@ -133,11 +142,12 @@ class Outcomes:
             if await look_up(context, order):
                 return False
             instrument = await context.instruments.find(order.symbol)
-            fills = await context.asks.read(
-                GetFills(
-                    market=instrument.market, instrument=instrument, start_ns=self._since(order)
-                )
-            )
+            question = GetFills(market=instrument.market, instrument=instrument)
+            since = self._since(order)
+            kept = context.exchange.endpoints[GetFills].retention_of(question)
+            if kept is not None:
+                since = max(since, context.asks.exchange_ns() - kept + _LATE_NS)
+            fills = await context.asks.read(attrs.evolve(question, start_ns=since))
         except CcrsError:
             return False
         await context.take(fills, backfilled=True)
@@ -145,9 +155,13 @@ class Outcomes:
 
     def _since(self, order: Order) -> int:
         """From when on there may be fills of it."""
-        times = [order.times.sent_ns, order.created_ns, order.updated_ns, order.verified_ns]
+        times = [
+            *(order.times.planned_ns, order.times.sent_ns, order.created_ns, order.updated_ns),
+            order.verified_ns,
+        ]
         known = [t for t in times if t is not None]
-        since = min(known, default=self._context.now_ns)
+        # A local clock that is ahead must not hide them.
+        since = min([*known, self._context.asks.exchange_ns()])
         return since - round(self._context.trading.visible_within * NS_PER_SECOND)
 
     async def _watch(self, identity: str) -> None:
@@ -175,8 +189,12 @@ class Outcomes:
         try:
             kept = endpoint.retention_of(GetOrderHistory(market=order.market))
         except Unsupported:
-            return _WATCHED
-        return _WATCHED if kept is None else kept / NS_PER_SECOND
+            kept = None
+        seconds = _WATCHED if kept is None else kept / NS_PER_SECOND
+        planned_ns = order.times.planned_ns
+        if planned_ns is None:
+            return seconds
+        return seconds - max((self._context.now_ns - planned_ns) / NS_PER_SECOND, 0.0)
 
     # --- what streams owe ---
 

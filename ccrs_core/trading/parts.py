@@ -19,7 +19,7 @@ from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
 from ccrs_core.model.instruments import Instrument, Side
 from ccrs_core.model.order_requests import OrderRequest
-from ccrs_core.model.orders import EarlyFill, Order, OrderUpdate, Times
+from ccrs_core.model.orders import EarlyFill, Order, OrderState, OrderUpdate, Times
 from ccrs_core.model.reports import ConfirmationReport, Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.requests.instruments import InstrumentStore
@@ -184,6 +184,8 @@ class Parts:
             change = self.ledger.unknown(order.client_order_id, text, self.clock.time_ns())
             self.journal.add(change)
             self.outcomes.find_out(order.client_order_id)
+        for order in self.ledger.orders(states=(OrderState.PRESUMED_ABSENT,)):
+            self.outcomes.watch(order.client_order_id)
 
     async def first_synced(self, patience: float) -> None:
         """Wait until it is synced for the first time, for so long.

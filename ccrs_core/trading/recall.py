@@ -7,6 +7,7 @@ Memory alone never judges what is older, so that it can be small.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakValueDictionary
 
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.store import Entry, OrderRow, by_time
@@ -70,7 +71,7 @@ class Record:
 
     __slots__ = (
         *("client_order_id", "contract", "exchange_order_id", "facts", "key", "order"),
-        *("symbol", "time_ns"),
+        *("symbol", "time_ns", "__weakref__"),
     )
 
     def __init__(self, row: OrderRow) -> None:
@@ -124,6 +125,8 @@ class OrderIndex:
         self._by_id: dict[str, Record] = {}
         self._settled: dict[str, Record] = {}
         self._recalled: list[Record] = []
+        self._held: WeakValueDictionary[str, Record] = WeakValueDictionary()
+        """Those that were let go of, as long as somebody else holds them."""
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self._by_key.values())
@@ -143,13 +146,19 @@ class OrderIndex:
         """The order of a key."""
         return self._by_key.get(key)
 
+    def held(self, key: str) -> Record | None:
+        """The order of a key, in memory or held by somebody."""
+        return self._by_key.get(key) or self._held.get(key)
+
     def by_id(self, exchange_order_id: str) -> Record | None:
         """The order of an exchange's id, whatever its symbol."""
         return self._by_id.get(exchange_order_id)
 
     def add(self, row: OrderRow) -> Record:
         """Take an order in. It stays until it is settled, and others have been since."""
-        record = Record(row)
+        return self._add(Record(row))
+
+    def _add(self, record: Record) -> Record:
         self._by_key[record.key] = record
         if record.exchange_order_id:
             self.link(record, record.exchange_order_id)
@@ -185,21 +194,26 @@ class OrderIndex:
         """Have an order in memory again that it has let go of, until the next :meth:`trim`, or as
         long as any other once something became known of it."""
         if row.key not in self._by_key:
-            self._recalled.append(self.add(row))
+            held = self._held.get(row.key)
+            self._recalled.append(self.add(row) if held is None else self._add(held))
 
     def trim(self) -> None:
         """Let old ones go where too many are settled."""
         settled = self._settled
         for record in self._recalled:
             if record.key not in settled and _settled(record):
-                self.drop(record)
+                self._let_go(record)
         self._recalled.clear()
         while len(settled) > self._most:
             oldest = settled[next(iter(settled))]
             self._horizon.ns = max(self._horizon.ns, oldest.time_ns)
             if oldest.order is None:
                 self._horizon.fills_ns = max(self._horizon.fills_ns, oldest.time_ns)
-            self.drop(oldest)
+            self._let_go(oldest)
+
+    def _let_go(self, record: Record) -> None:
+        self.drop(record)
+        self._held[record.key] = record
 
 
 def _settled(record: Record) -> bool:

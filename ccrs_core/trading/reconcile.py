@@ -159,7 +159,10 @@ class Reconciler:
             denials[key] = count + 1, since
         for key, (count, since) in list(denials.items()):
             order = context.ledger.order(key)
-            if order is None or order.state not in _LIVING:
+            if order is not None and context.ledger.contradicted(key):
+                if count >= _GONE_AFTER and now >= since + long:
+                    context.note(context.ledger.denied(key, context.now_ns))
+            elif order is None or order.state not in _LIVING:
                 del denials[key]
             elif count >= _GONE_AFTER and now >= since + long and order.fills_complete:
                 text = "gone without fills: the exchange shows it nowhere any more"
@@ -212,7 +215,8 @@ class Reconciler:
     async def _orders(self, market: Market) -> None:
         context = self._context
         asked_ns = context.now_ns
-        before = [o for o in context.ledger.orders(states=_LIVING) if o.market is market]
+        living = context.ledger.orders(states=_LIVING) + context.ledger.alive()
+        before = [o for o in living if o.market is market]
         listed: list[OrderReport] = []
         for settle in self._groups(market):
             request = GetOpenOrders(market=market, settle=settle)
@@ -232,7 +236,11 @@ class Reconciler:
             request = GetOrderHistory(market=market, start_ns=self._kept(GetOrderHistory, since))
             past = await context.asks.read(request, background=self._background)
             await context.take(past, backfilled=True)
-        left = [o for o in map(self._newest, missing) if o.state in _LIVING]
+        left = [
+            o
+            for o in map(self._newest, missing)
+            if o.state in _LIVING or context.ledger.contradicted(context.key(o))
+        ]
         for order in left[:_SINGLES]:
             if not await look_up(context, order, background=self._background):
                 self._denied_now.add(context.key(order))

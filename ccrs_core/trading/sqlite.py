@@ -73,6 +73,9 @@ class SqliteStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
         """Failures of commits that their callers know of."""
+        self._there = self.path
+        self._file: tuple[int, int] | None = None
+        """Which file it is. Of the thread."""
         self._failed = -1
         """The newest epoch in which a commit failed: what else was handed over in it fails, too.
         Of the thread."""
@@ -216,9 +219,10 @@ class SqliteStore:
                 connection = self._look(ledger)
             else:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                lock = self.path.with_name(self.path.name + ".lock")
-                self._lock = FileLock(lock, str(self.path))
+                there = self.path.resolve()  # by whichever name: its lock is beside it
+                self._lock = FileLock(there.with_name(there.name + ".lock"), str(self.path))
                 connection = self._connect(ledger)
+                self._there, self._file = there, _file_at(there)
             stored = tables.load(connection, recent)
         except BaseException as error:
             if connection is not None:
@@ -330,6 +334,11 @@ class SqliteStore:
             self._answer([(job.future, None, error)])
 
     def _transact(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        if _file_at(self._there) != self._file:
+            raise StoreFailed(
+                f"{self.path} was removed or replaced while it was open: what is written would be "
+                "lost. Put it back"
+            )
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in jobs:
@@ -354,6 +363,15 @@ class SqliteStore:
         assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is gone, and so is who waited
             self._loop.call_soon_threadsafe(_hand_over, answers)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path; None: none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _hand_over(

@@ -9,11 +9,21 @@ from typing import Any
 import attrs
 import pytest
 
-from ccrs_core import Budget, CancelResult, Fill, MemoryStore, OrderState, OutcomeUnknown, Pool
+from ccrs_core import (
+    Budget,
+    CancelResult,
+    Credentials,
+    Fill,
+    MemoryStore,
+    OrderState,
+    OutcomeUnknown,
+    Pool,
+    UsageError,
+)
 from ccrs_core.contract.trading_requests import PlaceOrders
 from tests.trading.desk_toy import Desk
 from tests.trading.desk_world import client_of, new_server, world
-from tests.trading.test_placing import buy, once, placements
+from tests.trading.test_placing import buy, once, placements, unknown
 from tests.virtual import scenario
 
 
@@ -115,3 +125,68 @@ async def test_two_whole_readings_after_the_bound_have_to_deny_an_order() -> Non
         bound = left_at + 5.0 + 10.0 + 1.0
         denials = [at for at, path, _ in seen.server.calls if path == "/order" and at >= bound]
         assert len(denials) >= 3  # the present and the past, twice
+
+
+@scenario
+async def test_an_order_that_somebody_holds_is_never_older_than_the_ledger() -> None:
+    async with world() as seen:
+        seen.account._parts.ledger._books.index._most = 2
+        live = await seen.account.place(buy())
+        server = seen.server
+        server.end("key", live.id)
+        for _ in range(4):
+            await seen.account.cancel(await seen.account.place(buy()))
+            await asyncio.sleep(0.1)
+        assert [o.client_order_id for o in seen.account.orders()].count(live.id) == 0
+        assert (await live.ended(timeout=5.0)).state is OrderState.CANCELED
+        assert (await seen.account.cancel(live)).result is CancelResult.ENDED_BEFORE
+        server.fill("key", live.id, "0.1")  # later than anybody thought
+        await asyncio.sleep(1.0)
+        assert live.now.filled_size == Decimal("0.1")
+
+
+@scenario
+async def test_an_order_of_another_account_is_none_of_this_one() -> None:
+    async with (
+        world() as seen,
+        seen.client.account("b", credentials=Credentials("k2", "s2"), store="memory") as other,
+    ):
+        theirs = await other.place(buy(client_order_id="m1"))
+        mine = await seen.account.place(buy(client_order_id="m1"))
+        for which in (theirs, theirs.now):
+            with pytest.raises(UsageError, match="of desk b"):
+                await seen.account.cancel(which)
+        assert mine.state is not OrderState.CANCELED
+        assert (await seen.account.cancel("m1")).result is CancelResult.ACCEPTED
+        await asyncio.sleep(0.1)
+        assert (mine.state, theirs.state) == (OrderState.CANCELED, OrderState.OPEN)
+
+
+@scenario
+async def test_what_is_presumed_absent_is_watched_on_after_a_restart() -> None:
+    store, server = MemoryStore(), new_server()
+    async with world(store=store, server=server, presume_absent_after=1.0) as seen:
+        seen.server.faults.append(once("/place", "drop"))
+        live = await unknown(seen)
+        await asyncio.sleep(100.0)
+        assert live.state is OrderState.PRESUMED_ABSENT
+    server.calls.clear()
+    async with world(store=store, server=server) as seen:
+        await asyncio.sleep(100.0)
+        assert [asked["link"] for asked in server.sent_of("/order")] == [live.id, live.id]
+
+
+@scenario
+async def test_fills_of_a_lost_order_are_looked_for_from_its_intent_on() -> None:
+    store, server = MemoryStore(), new_server()
+    async with world(store=store, server=server, presume_absent_after=None) as seen:
+        seen.server.faults.append(once("/place", "drop"))
+        planned_ns = server.wall_ns()
+        await unknown(seen)
+    await asyncio.sleep(3000.0)
+    server.calls.clear()
+    async with world(store=store, server=server):
+        await asyncio.sleep(1.0)
+        starts = [int(asked["start"]) for asked in server.sent_of("/fills") if "native" in asked]
+        assert starts
+        assert max(starts) <= planned_ns

@@ -82,7 +82,7 @@ def test_an_answer_says_the_exchanges_id_and_the_times() -> None:
     answer(book)
     order = book.order("o1")
     assert (order.client_order_id, order.state) == ("c1", OrderState.ACCEPTED)
-    assert order.times == Times(sent_ns=1, received_ns=9)
+    assert order.times == Times(planned_ns=0, sent_ns=1, received_ns=9)
     answer(book)
     assert states(book) == [OrderState.ACCEPTED]
     answer(book, exchange_id="other")
