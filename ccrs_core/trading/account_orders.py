@@ -370,8 +370,8 @@ class AccountOrders(ABC):
     def open_orders(
         self, *, symbol: str | None = None, origin: Origin | None = None
     ) -> list[Order]:
-        """Orders that may be filled, as far as is known: unknown ones are among them, and those that
-        were settled by hand and that the exchange calls alive."""
+        """Orders that may be filled, as far as is known: unknown ones are among them, and those
+        that were settled by hand and that the exchange calls alive."""
         return self._open_ones(symbol=symbol, origin=origin)
 
     def _open_ones(self, *, symbol: str | None = None, origin: Origin | None = None) -> list[Order]:

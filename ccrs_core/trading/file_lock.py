@@ -32,8 +32,8 @@ class FileLock:
             self._file.close()
             if error.errno not in _HELD:
                 raise StoreFailed(
-                    f"can't lock {of}, as the file system has no locks, it seems: {error}. Keep the "
-                    "ledger on a local disk"
+                    f"can't lock {of}, as the file system has no locks, it seems: {error}. Keep "
+                    "the ledger on a local disk"
                 ) from error
             raise StoreInUse(
                 f"{of} is kept by another process{holder}: one process at a time writes a ledger. "
