@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
+import attrs
+
 from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, Request
 from ccrs_core.errors import DecodeError
 
@@ -40,9 +42,13 @@ class Pages(Generic[T]):
     def add(self, answer: Answer[Any]) -> None:
         """That page's answer.
 
-        :raises DecodeError: where it leads back to a page that was there already.
+        :raises DecodeError: where it leads back to a page that was there already, or brings the
+            rows of the one before it, and leads on.
         :raises TooManyRows: where there is no room for it, and there are more.
         """
+        if answer.cursor is not None and self._values and _same(self._values[-1], answer.value):
+            name = type(self._request).__name__
+            raise DecodeError(f"the pages of {name} bring the same rows over and over")
         self._values.append(answer.value)
         self.cursor = answer.cursor
         if self.cursor is None:
@@ -76,3 +82,16 @@ class Pages(Generic[T]):
             first = self._request.start_ns is not None
             joined = joined[:limit] if first else joined[len(joined) - limit :]
         return joined  # type: ignore[return-value]
+
+
+def _same(page: Any, other: Any) -> bool:
+    """Whether two pages have the same rows, of which there are some."""
+    if not isinstance(page, list) or not isinstance(other, list) or len(page) != len(other):
+        return False
+    rows = zip(page, other, strict=True)
+    return bool(page) and all(_bare(one) == _bare(another) for one, another in rows)
+
+
+def _bare(row: Any) -> Any:
+    """A row without when it arrived."""
+    return attrs.evolve(row, received_time_ns=0) if hasattr(row, "received_time_ns") else row

@@ -74,6 +74,8 @@ class _Passage:
     sent_ns: int | None = None
     answered_ns: int | None = None
     received_ns: int | None = None
+    left_out: int = 0
+    """Of the last page: rows of all pages that couldn't be read."""
 
     def clear(self) -> None:
         """It is sent anew."""
@@ -177,6 +179,15 @@ class Requester:
         how = _How(share=share, priority=priority)
         return (await self._all_pages(request, attempts, how, most))[0]
 
+    async def counted(
+        self, request: Request[T], *, priority: Priority | None = None
+    ) -> tuple[T, int]:
+        """:meth:`ask`, of an idempotent question, and how many rows couldn't be read and are left
+        out of the answer."""
+        attempts = self._context.options.request_attempts
+        value, passage = await self._all_pages(request, attempts, _How(priority=priority))
+        return value, passage.left_out
+
     async def once(self, request: Request[T], *, patience: float | None = None) -> T:
         """The answer to a request that leaves once at most, whatever becomes of it: for what places
         or amends.
@@ -228,7 +239,7 @@ class Requester:
         endpoint = self.endpoint(request)
         if endpoint.signed and self._account is None:
             raise UsageError(f"{type(request).__name__} needs credentials")
-        pages = Pages(request, endpoint, most)
+        pages, left_out = Pages(request, endpoint, most), 0
         while not pages.complete:
             page = _Page(request, endpoint, pages.next_request(), pages.cursor, how)
             try:
@@ -237,11 +248,13 @@ class Requester:
                 answer = _instead(page, error)
             if answer.left_out:
                 self._tell(request, answer)
+            left_out += answer.left_out
             if not request.idempotent:
                 _check_whole(answer)
                 only: T = answer.value
                 return only, page.passage
             pages.add(answer)
+        page.passage.left_out = left_out
         return pages.joined(), page.passage
 
     def _tell(self, request: Request[Any], answer: Answer[Any]) -> None:

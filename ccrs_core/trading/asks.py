@@ -76,6 +76,11 @@ class Asks:
         turns = self._requester.turns
         return turns.most_at_once(self._requester.endpoint(request), request)
 
+    async def counted(self, request: Request[T], *, background: bool = False) -> tuple[T, int]:
+        """:meth:`read`, and how many rows couldn't be read and are left out of the answer."""
+        priority = Priority.BACKGROUND if background else None
+        return await self._requester.counted(request, priority=priority)
+
     async def once(
         self,
         request: Request[T],

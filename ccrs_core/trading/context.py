@@ -30,6 +30,9 @@ class Asks(Protocol):
     async def read(self, request: Request[T], *, background: bool = False) -> T:
         """The answer to an idempotent question, tried again where its failure may pass."""
 
+    async def counted(self, request: Request[T], *, background: bool = False) -> tuple[T, int]:
+        """:meth:`read`, and how many rows couldn't be read and are left out of the answer."""
+
     def exchange_ns(self) -> int:
         """The exchange's clock, as far as it is known: nanoseconds UTC, never ahead of it."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from ccrs_core.contract.trading_requests import GetOrder
-from ccrs_core.errors import InvalidRequest, Unsupported
+from ccrs_core.errors import DecodeError, InvalidRequest, OrderNotFound, Unsupported
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.context import AccountContext
+
+log = logging.getLogger("ccrs.account")
 
 
 async def look_up(context: AccountContext, order: Order, *, background: bool = False) -> bool:
@@ -52,6 +55,9 @@ async def find_orders(
                 report = await context.asks.read(request, background=background)
             except Unsupported:
                 continue
+            except (InvalidRequest, OrderNotFound, DecodeError) as error:
+                log.warning("order %s can't be looked up: %s", identity, error)
+                continue  # it keeps nobody from the others
             if report is not None:
                 await context.take([report], backfilled=True)
                 break

@@ -20,7 +20,7 @@ from ccrs_core.contract.trading_requests import (
     GetWallet,
     Wallet,
 )
-from ccrs_core.errors import CcrsError
+from ccrs_core.errors import CcrsError, DecodeError
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
@@ -218,15 +218,18 @@ class Reconciler:
         living = context.ledger.orders(states=_LIVING) + context.ledger.alive()
         before = [o for o in living if o.market is market]
         listed: list[OrderReport] = []
+        unread = 0
         for settle in self._groups(market):
             request = GetOpenOrders(market=market, settle=settle)
-            found = await context.asks.read(request, background=self._background)
+            found, left_out = await context.asks.counted(request, background=self._background)
             listed += found
+            unread += left_out
         await context.take(listed, backfilled=True)
         shown = {key for report in listed for key in _keys(report)}
         missing = [o for o in before if not shown & {o.client_order_id, o.exchange_order_id}]
         if missing:
             await self._explain(market, missing, asked_ns)
+        _check_read(unread)
 
     async def _explain(self, market: Market, missing: Sequence[Order], asked_ns: int) -> None:
         """What isn't among the open ones has ended, or lags: absence proves neither."""
@@ -302,16 +305,19 @@ class Reconciler:
             if known and at + overlap < now_ns - kept:
                 self._lost(channel, at + overlap, now_ns - kept)
             at = now_ns - kept + _LATE_NS
+        unread, placed = 0, True
         while True:
             end = at + _STRETCH_NS if at + _STRETCH_NS < now_ns else None
-            rows = await context.asks.read(question(at, end), background=self._background)
-            placed = await self._take(rows)
+            asked = question(at, end)
+            rows, left_out = await context.asks.counted(asked, background=self._background)
+            unread += left_out
+            placed = await self._take(rows) and placed
             if self._gathered is None:
                 await self._strangers(rows)
-            if placed:
+            if placed and not unread:
                 self._reached(cursor, now_ns if end is None else end)
             if end is None:
-                return
+                return _check_read(unread)
             at = end
 
     async def _strangers(self, rows: Sequence[Any]) -> None:
@@ -342,7 +348,7 @@ class Reconciler:
             at_ns = context.asks.exchange_ns()
             request = GetPositions(market=market, settle=settle)
             try:
-                found = await context.asks.read(request, background=self._background)
+                found, unread = await context.asks.counted(request, background=self._background)
             except CcrsError:
                 context.note(ledger.unverified(market, context.now_ns, settle=settle))
                 raise
@@ -354,6 +360,14 @@ class Reconciler:
                 instrument = self._find(report.market, report.native)
                 if instrument is not None:
                     listed.add((instrument.symbol, report.side))
+            if unread:
+                context.note(ledger.unverified(market, context.now_ns, settle=settle))
+                _check_read(unread)
+            if any(self._find(each.market, each.native) is None for each in found):
+                # One that isn't listed any more is none of those that are.
+                known = {each.symbol for each in context.instruments.known()}
+                held = [each for each in ledger.positions() if each.symbol not in known]
+                listed |= {(each.symbol, each.side) for each in held}
             context.note(ledger.flat(market, listed, at_ns, context.now_ns, settle=settle))
 
     async def balances(self) -> None:
@@ -363,12 +377,21 @@ class Reconciler:
         """
         context = self._context
         at_ns = context.asks.exchange_ns()
-        wallet = await context.asks.read(GetWallet(context.name), background=self._background)
+        request = GetWallet(context.name)
+        wallet, unread = await context.asks.counted(request, background=self._background)
         self._wallet(wallet)
         await self._take(wallet.balances)
+        _check_read(unread)
         listed = {each.asset for each in wallet.balances}
         told_ns = at_ns if wallet.exchange_time_ns is None else wallet.exchange_time_ns
         context.note(context.ledger.nothing_else(listed, told_ns, context.now_ns))
+
+
+def _check_read(left_out: int) -> None:
+    """:raises DecodeError: where rows couldn't be read: what isn't in the list may be one of
+    them."""
+    if left_out:
+        raise DecodeError(f"rows that can't be read: {left_out}")
 
 
 def _keys(report: OrderReport) -> set[str]:

@@ -77,7 +77,8 @@ class Taking:
         self._spawn = spawn
         self._early = early
         self._strange = strange
-        self._unplaced: list[tuple[Report, bool]] = []
+        self._unplaced: dict[tuple[object, ...], tuple[Report, bool]] = {}
+        """By what they are of, the newest word on each."""
         self._told: set[tuple[Market, str]] = set()
 
     def find(self, market: Market, native: str) -> Instrument | None:
@@ -160,7 +161,7 @@ class Taking:
 
     def _again(self, reports: Sequence[tuple[Report, bool]]) -> bool:
         """Take once more what was of no known instrument; keep, and tell, what still is, if any."""
-        waiting = len(self._unplaced)
+        placed = True
         for report, backfilled in reports:
             rest = self._take([report], backfilled)
             if rest is None:
@@ -168,19 +169,29 @@ class Taking:
             if rest.doubtful:
                 self._spawn(self._take_later(rest, backfilled))
                 continue
-            self._unplaced.append((report, backfilled))
+            placed = False
+            self._unplaced[_same(report)] = report, backfilled
             of = report.market, report.native  # type: ignore[union-attr]
             if of not in self._told:
                 self._told.add(of)  # type: ignore[arg-type]
                 self._strange(f"{of[1]} is on no list of instruments: its reports wait for one")
-        placed = len(self._unplaced) == waiting
         if len(self._unplaced) > _KEPT:
             log.error("%d reports of unknown instruments", len(self._unplaced))
-            del self._unplaced[:-_KEPT]
+            for each in list(self._unplaced)[:-_KEPT]:
+                del self._unplaced[each]
         return placed
 
     def retry(self) -> None:
         """Take once more what waits for a list of instruments."""
-        waiting, self._unplaced = self._unplaced, []
+        waiting, self._unplaced = list(self._unplaced.values()), {}
         if waiting:
             self._again(waiting)
+
+
+_IDS = ("market", "native", "exchange_order_id", "client_order_id", "state", "filled_size")
+_MORE_IDS = ("fill_id", "income_id", "kind", "side")
+
+
+def _same(report: Report) -> tuple[object, ...]:
+    """What tells a report from those that say something else, and not just later."""
+    return type(report), *(getattr(report, name, None) for name in (*_IDS, *_MORE_IDS))

@@ -13,6 +13,8 @@ log = logging.getLogger("ccrs.account")
 
 EVERY = 60.0
 """Seconds between two readings of the lists."""
+_LONGEST_READING = 180.0
+"""Seconds after which what was read last is too old to count as known."""
 _STREAMS = 3.0
 """Seconds for which the first reading waits for the streams."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -95,9 +97,17 @@ class Upkeep:
             else:
                 wait, pause = pause, min(2 * pause, _LONGEST_PAUSE)
 
+    def _takes_long(self) -> None:
+        self._troubles.setdefault(
+            "lists", f"reading the lists takes more than {_LONGEST_READING:g} s"
+        )
+        self._judge()
+
     async def _pass(self) -> bool:
         waiting, self._passed = self._passed, []
         losses, streams = self._losses, "streams" in self._troubles
+        loop = asyncio.get_running_loop()
+        late = loop.call_later(_LONGEST_READING, self._takes_long)
         try:
             done = await self._read()
         except BaseException as error:
@@ -105,6 +115,8 @@ class Upkeep:
                 if not each.done():
                     each.set_exception(error) if isinstance(error, Exception) else each.cancel()
             raise
+        finally:
+            late.cancel()
         self.passes += 1
         if not done.whole:
             self._troubles["lists"] = str(done)
