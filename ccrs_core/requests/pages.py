@@ -85,13 +85,15 @@ class Pages(Generic[T]):
 
 
 def _same(page: Any, other: Any) -> bool:
-    """Whether two pages have the same rows, of which there are some."""
+    """Whether two pages bring the same news, of which there is some."""
     if not isinstance(page, list) or not isinstance(other, list) or len(page) != len(other):
         return False
     rows = zip(page, other, strict=True)
-    return bool(page) and all(_bare(one) == _bare(another) for one, another in rows)
+    return bool(page) and all(_same_row(one, another) for one, another in rows)
 
 
-def _bare(row: Any) -> Any:
-    """A row without when it arrived."""
-    return attrs.evolve(row, received_time_ns=0) if hasattr(row, "received_time_ns") else row
+def _same_row(one: Any, other: Any) -> bool:
+    """Whether two rows say the same, whenever they arrived."""
+    if not hasattr(one, "received_time_ns") or type(one) is not type(other):
+        return False
+    return bool(attrs.evolve(other, received_time_ns=one.received_time_ns) == one)

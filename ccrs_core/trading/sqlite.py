@@ -334,7 +334,7 @@ class SqliteStore:
             self._answer([(job.future, None, error)])
 
     def _transact(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        if _file_at(self._there) != self._file:
+        if self._file is not None and _file_at(self._there) != self._file:
             raise StoreFailed(
                 f"{self.path} was removed or replaced while it was open: what is written would be "
                 "lost. Put it back"
