@@ -14,6 +14,7 @@ import attrs
 
 from ccrs_bybit.emulator_listings import OPTION
 from ccrs_bybit.emulator_order_rows import POSITION_INDEX, Spelled, number
+from ccrs_bybit.emulator_push_rows import pushed_position
 from ccrs_bybit.emulator_risk import tier_number, tiers
 from ccrs_core import MarginMode
 from ccrs_core.emulator import (
@@ -101,6 +102,7 @@ def position_row(view: PositionView, *, pushed: bool) -> dict[str, Any]:
             row[name] = f"{getattr(greeks, name) * float(size):.8f}"
     if pushed:
         row["category"] = listing.category
+        return pushed_position(row)
     return row
 
 

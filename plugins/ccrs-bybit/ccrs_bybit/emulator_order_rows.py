@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from ccrs_bybit.emulator_listings import INVERSE, LINEAR, OPTION, SPOT
+from ccrs_bybit.emulator_push_rows import pushed_fill, pushed_order
 from ccrs_bybit.emulator_wire import SIDES
 from ccrs_core import FillKind, OrderType, PositionSide, TriggerBy
 from ccrs_core.emulator import (
@@ -309,7 +310,12 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
         row["createType"] = create_type(order)
         row["tpslMode"] = _mode(order) if contract else ""
         row["lastPriceOnCreated"] = "" if option else spelled.price(order.last_price)
-    elif not pushed:
+    elif pushed:
+        row["lastPriceOnCreated"] = spelled.price(order.last_price)
+        blank = f"{0:.{decimals(listing.tick)}f}"
+        names = ("triggerPrice", "takeProfit", "stopLoss", "tpLimitPrice", "slLimitPrice")
+        row |= {name: blank for name in names if row[name] in {"", "0"}}
+    else:
         row["basePrice"] = spelled.price(order.last_price)
     if pushed:
         del row["extraFees"]
@@ -317,6 +323,7 @@ def order_row(ids: Ids, order: DeskOrder, parent_link: str, *, pushed: bool) -> 
             del row["createType"]
         row |= {"category": category, "feeCurrency": _fee_currency(order)}
         row["closedPnl"] = number(order.closed_profit)
+        return pushed_order(row)
     return row
 
 
@@ -401,6 +408,7 @@ def fill_row(ids: Ids, fill: DeskFill, *, pushed: bool) -> dict[str, Any]:
             "marketUnit": order.asked.labels.get("unit", ""),
             "execPnl": number(fill.profit, 12),
         }
+        return pushed_fill(row)
     return row
 
 

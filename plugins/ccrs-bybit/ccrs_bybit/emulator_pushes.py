@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ccrs_bybit.emulator_account_rows import position_row, wallet_row
 from ccrs_bybit.emulator_listings import SPOT
 from ccrs_bybit.emulator_order_rows import early_row, fill_row, late_row
+from ccrs_bybit.emulator_push_rows import pushed_fill
 from ccrs_bybit.emulator_records import funding_row
 from ccrs_core import FillKind, PositionSide
 from ccrs_core.emulator import (
@@ -132,7 +133,7 @@ class Pushes:
             found = funding_row(trading, account, row)
             del found["execFeeV2"]
             added = {"isLeverage": "", "marketUnit": "", "execPnl": "0"}
-            return {**found, **added, "category": listing.category}
+            return pushed_fill({**found, **added, "category": listing.category})
 
         trading.feeds.tell(row.account, "execution", listing.category, pushed, now_ns)
 

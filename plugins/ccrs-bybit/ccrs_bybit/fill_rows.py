@@ -6,6 +6,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/private/execution
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 
 from ccrs_bybit import fields
@@ -99,9 +100,28 @@ def fill(
 
 
 def _fee(row: Row, market: Market, kind: str) -> Decimal | None:
-    """Above zero paid. The spot leg of a spread has its own."""
+    """Above zero paid, taxes included. The spot leg of a spread has its own."""
     own = fields.amount(row, "execFeeV2") if kind == "FutureSpread" else None
-    return fields.amount(row, "execFee") if own is None or market is not Market.SPOT else own
+    fee = fields.amount(row, "execFee") if own is None or market is not Market.SPOT else own
+    return None if fee is None else fee + _taxes(row, market)
+
+
+def _taxes(row: Row, market: Market) -> Decimal:
+    """What users of some countries pay beside the fee, in the same coin: it is taken from the
+    wallet, too. https://bybit-exchange.github.io/docs/v5/enum#extrafeesfeetype
+
+    What isn't as documented stays among the row's native fields.
+    """
+    listed, asset = row.get("extraFees"), fields.text(row, "feeCurrency")
+    found = Decimal(0)
+    for each in listed if type(listed) is list else ():
+        with suppress(TypeError, ValueError):
+            if not isinstance(each, dict):
+                raise TypeError("no object")
+            blank = asset in NOTHING and market is not Market.SPOT
+            if blank or each.get("feeCoin") == asset:
+                found += fields.amount(each, "fee") or 0
+    return found
 
 
 def _fee_in(row: Row, market: Market, side: Side, maker: bool | None, fee: Decimal) -> FeeIn | None:

@@ -26,7 +26,7 @@ def test_an_order_is_acknowledged_first_and_told_of_afterwards() -> None:
         trader.post(AMEND, **LINEAR, orderId=order_id, qty="0.02", price="100001")["retCode"] == 0
     )
     [row] = socket.rows("order")
-    assert (row["orderStatus"], row["qty"], row["price"]) == ("New", "0.020", "100001.00")
+    assert (row["orderStatus"], row["qty"], row["price"]) == ("New", "0.02", "100001")
     assert row["orderId"] == order_id
     trader.post(CANCEL, **LINEAR, orderId=order_id)
     frames = socket.heard()

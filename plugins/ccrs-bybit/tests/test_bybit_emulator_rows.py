@@ -47,6 +47,10 @@ NOT_OF = {
 }
 
 
+# Recorded pushes of a product since 2025 lack what documented examples have.
+PUSHES_LACK = {*("rpiMatchedQty", "rpiTakerAccess", "parentOrderLinkId", "closedPnl")}
+
+
 @cache
 def world() -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Rows by kind and category, of an account that has traded everywhere."""
@@ -147,13 +151,15 @@ def test_rows_have_the_recorded_fields_and_no_others(kind: str) -> None:
     for category, found in world()[kind].items():
         for row in found:
             lacking = NOT_OF.get(category, set()) if "order" in kind else set()
+            if kind == "pushed order":
+                lacking = lacking | PUSHES_LACK
             if category == "spot" or (kind.startswith("pushed") and category == "option"):
                 lacking = lacking | {"createType"}
             assert names - row.keys() <= lacking, (category, names - row.keys() - lacking)
             added = row.keys() - names
             assert added <= ALSO[kind], (category, added - ALSO[kind])
             for name, value in row.items():
-                if name in types and name != "extraFees":
+                if name in types and name not in {"extraFees", "smpGroup"}:
                     assert type(value) is types[name], (category, name, value)
 
 

@@ -256,3 +256,22 @@ def test_an_early_word_of_a_fill_has_no_fee() -> None:
         exchange_time_ns=1794000300250000000,
         received_time_ns=NOW_NS,
     )
+
+
+def test_taxes_are_paid_like_the_fee_and_what_is_odd_about_them_takes_nothing_away() -> None:
+    tax = {"feeCoin": "USDT", "feeType": "GST", "subFeeType": "IND_GST", "feeRate": "0.0001"}
+    paid = [{**tax, "fee": "0.0046"}, {**tax, "fee": "0.0004"}]
+    for extra, fee in (
+        (paid, "0.4362"),
+        ("", "0.4312"),
+        (None, "0.4312"),
+        ([{**tax, "feeCoin": "INR", "fee": "9"}, paid[0]], "0.4358"),
+        ([7, {}, {**tax, "fee": 5}, {**tax, "fee": "x"}, {**tax, "fee": ""}], "0.4312"),
+    ):
+        found = fill(fill_row(execFee="0.4312", extraFees=extra), None, NOW_NS)
+        assert isinstance(found, FillReport)
+        assert found.fee == Decimal(fee), extra
+    # Lists leave the coin of contracts' fees out: it is what they are settled in.
+    found = fill(fill_row(execFee="0.4312", extraFees=paid, feeCurrency=""), None, NOW_NS)
+    assert isinstance(found, FillReport)
+    assert found.fee == Decimal("0.4362")
