@@ -92,6 +92,7 @@ WAITING = {
     "trading.price_bands",
     "trading.private_stream",
     "trading.reconcile",
+    "trading.rules",
     "trading.sending",
     "trading.taking",
     "trading.timers",

@@ -124,7 +124,7 @@ class Amending:
         """
         context = self._context
         order = context.order(key)
-        instrument = await context.instruments.find(order.symbol)
+        instrument = await context.rules.newest(order.symbol)
         check_amendment(order, changes, instrument, context.trading)
         await self._check_price(order.side, changes.price, instrument)
         confirmed = AmendOrder in context.trading.confirms
@@ -225,6 +225,7 @@ class Amending:
             order = context.order(key)
             if order.state.final:
                 raise OrderEnded(f"it has ended: {order}", order) from error
+        context.rules.refused(context.order(key).market, error)
         raise with_order(error, context.order(key))
 
     # --- many ---
@@ -248,7 +249,7 @@ class Amending:
                 alone.append(place)
             else:
                 try:
-                    instrument = await self._context.instruments.find(order.symbol)
+                    instrument = await self._context.rules.of_order(order.symbol)
                 except CcrsError as error:
                     outcomes[place] = with_order(error, order)
                 else:

@@ -125,7 +125,7 @@ class Canceling:
         flight = self._flights.of(key)
         flight.canceling += 1
         try:
-            instrument = await self._context.instruments.find(order.symbol)
+            instrument = await self._context.rules.of_order(order.symbol)
             return await self._until_done(key, instrument, how, sending, flight)
         finally:
             flight.canceling -= 1
@@ -353,7 +353,7 @@ class Canceling:
         for place, order in enumerate(orders):
             if outcomes[place] is None:
                 try:
-                    instrument = await self._context.instruments.find(order.symbol)
+                    instrument = await self._context.rules.of_order(order.symbol)
                 except CcrsError as error:
                     outcomes[place] = error
                 else:
@@ -401,7 +401,7 @@ class Canceling:
         sending.check()
         context, items = self._context, list[CancelOrder]()
         for order in orders:
-            instrument = await context.instruments.find(order.symbol)
+            instrument = await context.rules.of_order(order.symbol)
             items.append(self._request(context.order(context.key(order)), instrument))
         try:
             done, _ = await context.asks.once(

@@ -3,7 +3,7 @@ the account's mode, and what is known of the order. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import attrs
@@ -16,7 +16,7 @@ from ccrs_core.errors import (
     Unsupported,
     UsageError,
 )
-from ccrs_core.model.accounts import AccountInfo, PositionMode, PriceBand
+from ccrs_core.model.accounts import AccountInfo, Position, PositionMode, PriceBand
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import (
     Exit,
@@ -82,9 +82,14 @@ def check_account(info: AccountInfo | None, market: Market) -> None:
 
 
 def check_order(
-    request: OrderRequest, instrument: Instrument, trading: Trading, info: AccountInfo | None
+    request: OrderRequest,
+    instrument: Instrument,
+    trading: Trading,
+    info: AccountInfo | None,
+    held: Iterable[Position] = (),
 ) -> None:
-    """Refuse an order that the exchange would refuse, or make something else of.
+    """Refuse an order that the exchange would refuse, or make something else of. ``held``: what is
+    known for certain to be held of the instrument.
 
     :raises Unsupported: where the exchange hasn't what is asked for.
     :raises AccountUnsupported: where the account's mode, or its key, doesn't have it.
@@ -98,7 +103,7 @@ def check_order(
             what = feature.value.replace("_", " ")
             raise Unsupported(f"{instrument.exchange} has no {what} of {market.value} orders")
     check_account(info, market)
-    _check_position_side(request, info, market)
+    _check_position_side(request, info, market, held)
     if request.size is not None:
         instrument.check_order(request.side, request.price, request.size)
     elif request.quote_size is not None:
@@ -134,19 +139,30 @@ def _needed(request: OrderRequest) -> Iterator[Feature]:
         yield Feature.TAKE_PROFIT
 
 
-def _check_position_side(request: OrderRequest, info: AccountInfo | None, market: Market) -> None:
-    mode = None if info is None else info.position_modes.get(market)
+def _check_position_side(
+    request: OrderRequest, info: AccountInfo | None, market: Market, held: Iterable[Position]
+) -> None:
+    shown = mode_of(held)
+    mode = shown or (None if info is None else info.position_modes.get(market))
+    of = f"{market.value} positions" if shown is None else f"positions of {request.symbol}"
     net = request.position_side is PositionSide.NET
     if mode is PositionMode.HEDGE and net:
         raise InvalidOrder(
-            "position_side",
-            f"{market.value} positions are in hedge mode: say position_side, long or short",
+            "position_side", f"{of} are in hedge mode: say position_side, long or short"
         )
     if mode is PositionMode.ONE_WAY and not net:
         raise InvalidOrder(
-            "position_side",
-            f"{market.value} positions are in one-way mode, which has no {request.position_side}",
+            "position_side", f"{of} are in one-way mode, which has no {request.position_side}"
         )
+
+
+def mode_of(held: Iterable[Position]) -> PositionMode | None:
+    """The mode that positions of one instrument prove, none of which can change it while it is
+    open; None where there is none, or they contradict each other."""
+    nets = {each.side is PositionSide.NET for each in held if each.size}
+    if len(nets) != 1:
+        return None
+    return PositionMode.ONE_WAY if nets.pop() else PositionMode.HEDGE
 
 
 def _check_quote_size(quote_size: Decimal, instrument: Instrument) -> None:

@@ -17,6 +17,7 @@ from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.trading.change import Change
 from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
+from ccrs_core.trading.rules import Rules
 from ccrs_core.trading.taking import Taking
 from ccrs_core.transport.base import Clock
 from ccrs_core.transport.gate import Priority
@@ -70,6 +71,7 @@ class AccountContext:
     ledger: Ledger
     journal: Journal
     instruments: InstrumentStore
+    rules: Rules
     taking: Taking
     asks: Asks
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]

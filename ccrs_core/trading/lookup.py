@@ -20,7 +20,7 @@ async def look_up(context: AccountContext, order: Order, *, background: bool = F
 
     :raises CcrsError: where no answer comes: that proves nothing.
     """
-    instrument = await context.instruments.find(order.symbol)
+    instrument = await context.rules.of_order(order.symbol)
     for history in (False, True):
         request = GetOrder(
             instrument=instrument,

@@ -254,6 +254,7 @@ class OrderEntry:
             await self._duplicate(intent, outcome)
         else:
             context.note(ledger.refused(identity, outcome, context.now_ns))
+            context.rules.refused(intent.instrument.market, outcome)
         raise with_order(outcome, ledger.order(identity))
 
     def late(self, request: Request[Any], outcome: Answer[Any] | CcrsError, times: Times) -> None:

@@ -141,7 +141,7 @@ class Outcomes:
         try:
             if await look_up(context, order):
                 return False
-            instrument = await context.instruments.find(order.symbol)
+            instrument = await context.rules.of_order(order.symbol)
             question = GetFills(market=instrument.market, instrument=instrument)
             since = self._since(order)
             kept = context.exchange.endpoints[GetFills].retention_of(question)

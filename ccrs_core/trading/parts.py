@@ -17,8 +17,8 @@ from ccrs_core.contract.trading_requests import GetAccountInfo, Wallet
 from ccrs_core.errors import CcrsError, StoreFailed, SubscriptionRefused, UsageError
 from ccrs_core.model.accounts import AccountInfo, Margin, PriceBand, Synced
 from ccrs_core.model.events import Gap, Reason, Resumed, Stale
-from ccrs_core.model.instruments import Instrument, Side
-from ccrs_core.model.order_requests import OrderRequest
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.order_requests import OrderRequest, PositionSide
 from ccrs_core.model.orders import EarlyFill, Order, OrderState, OrderUpdate, Times
 from ccrs_core.model.reports import ConfirmationReport, Report
 from ccrs_core.model.subscriptions import Channel
@@ -41,6 +41,7 @@ from ccrs_core.trading.outcomes import OPEN_QUESTIONS, Bounds, Outcomes
 from ccrs_core.trading.price_bands import PriceBands
 from ccrs_core.trading.private_stream import PrivateStreams
 from ccrs_core.trading.reconcile import Reconciler, Reconciliation
+from ccrs_core.trading.rules import Rules
 from ccrs_core.trading.settings import AccountSettings
 from ccrs_core.trading.store import Store, Stored, Wanted
 from ccrs_core.trading.taking import Natives, Taking
@@ -115,6 +116,7 @@ class Parts:
             ledger=ledger,
             journal=self.journal,
             instruments=instruments,
+            rules=Rules(instruments, natives, self.spawn, context.clock.monotonic),
             taking=self.taking,
             asks=self._asks,
             spawn=self.spawn,
@@ -446,8 +448,12 @@ class Parts:
         """
         self.check_alive()
         context = self.context
-        instrument = await context.instruments.find(request.symbol)
-        check_order(request, instrument, context.trading, self.info)
+        instrument = await context.rules.newest(request.symbol)
+        held = []
+        if self.upkeep.synced and instrument.market is not Market.SPOT:
+            found = (self.ledger.position(instrument.symbol, side) for side in PositionSide)
+            held = [each for each in found if each is not None]
+        check_order(request, instrument, context.trading, self.info, held)
         await self.check_price(request.side, request.price, instrument)
         return instrument
 

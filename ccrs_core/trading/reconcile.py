@@ -265,7 +265,7 @@ class Reconciler:
         :raises CcrsError: where no answer comes.
         """
         context = self._context
-        instrument = await context.instruments.find(order.symbol)
+        instrument = await context.rules.of_order(order.symbol)
         request = GetFills(
             market=order.market, instrument=instrument, exchange_order_id=order.exchange_order_id
         )

@@ -33,16 +33,22 @@ class Natives:
     def __init__(self, instruments: InstrumentStore) -> None:
         self._instruments = instruments
         self._known: dict[tuple[Market, str], Instrument] = {}
+        self._named: dict[str, Instrument] = {}
         self._learn()
         self.end = instruments.listen(lambda market, changes: self._learn())
 
     def _learn(self) -> None:
         for each in self._instruments.known():
             self._known[each.market, each.native] = each
+            self._named[each.symbol] = each
 
     def find(self, market: Market, native: str) -> Instrument | None:
         """The instrument of a symbol of the exchange's."""
         return self._known.get((market, native))
+
+    def named(self, symbol: str) -> Instrument | None:
+        """The instrument of a unified symbol."""
+        return self._named.get(symbol)
 
 
 class Taking:

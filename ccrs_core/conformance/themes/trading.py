@@ -8,6 +8,7 @@ from ccrs_core.conformance.themes.account_machine import AccountMachinePropertie
 from ccrs_core.conformance.themes.account_samples import AccountSamplesProperties
 from ccrs_core.conformance.themes.account_streams import AccountStreamProperties
 from ccrs_core.conformance.themes.batches import BatchProperties
+from ccrs_core.conformance.themes.order_rules import OrderRuleProperties
 from ccrs_core.conformance.themes.placing import PlacingProperties
 
 
@@ -15,6 +16,7 @@ class TradingProperties(
     AccountSamplesProperties,
     PlacingProperties,
     BatchProperties,
+    OrderRuleProperties,
     AccountStreamProperties,
     AccountListProperties,
     AccountLifeProperties,

@@ -141,6 +141,9 @@ class Orders:
         held = trading.held(account, listing, side)
         if ticket.link_id in account.client_ids:
             raise refuse(category, Complaint.DUPLICATE)
+        if ticket.price is not None:
+            # Its market goes on by the rules that it began with; these are those of now.
+            check_price(category, ticket.price, listing)
         fitted = fit(ticket, market, moves=trading.moves_prices(account, category), held=held)
         trigger = None
         if ticket.trigger_price is not None:

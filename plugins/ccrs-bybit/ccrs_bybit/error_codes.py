@@ -42,6 +42,7 @@ NOT_NOW = frozenset(
 _UNKNOWN = Meaning(ExchangeError)
 
 _UNCHANGED = re.compile(r"remains? unchanged|not (been )?modified", re.IGNORECASE)
+_OTHER_MODE = re.compile(r"position ?idx not match", re.IGNORECASE)
 _REDUCES = re.compile(r"reduce", re.IGNORECASE)
 
 
@@ -69,6 +70,11 @@ def error_of_code(code: int, told: str, wait: float | None = None) -> ExchangeEr
     meaning = MEANINGS.get(code, _UNKNOWN)
     error = _made(meaning, code, told, wait)
     error.advice = meaning.advice
+    if code == 10001 and _OTHER_MODE.search(told):
+        error.advice = (
+            "the instrument's positions are in the other mode: in hedge mode say position_side, "
+            "long or short, in one-way mode don't; account.set_position_mode() changes it"
+        )
     return error
 
 
