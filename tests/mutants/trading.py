@@ -498,6 +498,23 @@ class ClocksAreNobodysMatter(Bybit):
         return error
 
 
+@caught_by("test_an_order_that_changed_rules_forbid_is_refused_before_it_is_sent")
+class PricesOffTheTickAreForAnyReason(_OtherError):
+    """That a price is off the tick is taken for a rejection that says nothing of the rules."""
+
+    codes = ("110003", "170134")
+
+    def other(self, error: Any) -> CcrsError:
+        return OrderRejected(error.code, error.text, EndReason.OTHER)
+
+
+@caught_by("test_what_is_more_than_an_account_may_send_at_once_leaves_in_portions")
+class BatchesWeighNothing:
+    """A batch is counted as one request, where Bybit counts its orders."""
+
+    endpoints = endpoint(PlaceOrders, pool_weight=1)
+
+
 @caught_by("test_disconnect_protection_is_set_and_told")
 class ProtectionIsAlwaysThere:
     """Disconnect protection is told to be in force, whatever the exchange says."""
