@@ -284,7 +284,7 @@ class AccountOrders(ABC):
         parts.check_follows(otherwise, alive=False)
         wanted = None if market is None else Market(market)
         if symbol is not None:
-            instrument = await parts.context.instruments.find(symbol)
+            instrument = await parts.context.rules.of_order(symbol)
             wanted = instrument.market
         else:
             instrument = None

@@ -9,13 +9,12 @@ from ccrs_core import (
     InvalidOrder,
     InvalidRequest,
     Market,
-    MemoryStore,
     OrderRequest,
     PositionMode,
     PositionSide,
     Side,
 )
-from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
+from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life, SlowStore
 from ccrs_core.conformance.workbench.subject import Subject
 
 BYBIT = Subject("bybit")
@@ -61,6 +60,6 @@ def test_an_order_of_the_other_position_mode_is_refused_before_or_by_bybit_with_
             life = there.live()
             there.do(scenario(life))
             there.do(life.stop())
-            there.stores[NAME] = MemoryStore()
+            there.stores[NAME] = SlowStore()
     finally:
         there.close()
