@@ -34,7 +34,7 @@ ROOMS: dict[str, str] = {
     "trading": "connections feeds requests",
     "client": "topics requests trading",
     "several": "client",
-    "sync": "client",
+    "sync": "client trading",
     "recordings": "client",
     "emulator": "transport contract",
     "conformance/workbench": "wire several recordings emulator",

@@ -8,7 +8,7 @@ import inspect
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ccrs_core.client import client as asynchronous
 from ccrs_core.client.client import Client as AsyncClient
@@ -22,6 +22,10 @@ from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.sync.background import Background
 from ccrs_core.transport.options import Options
+
+if TYPE_CHECKING:
+    from ccrs_core.sync.account import Account
+    from ccrs_core.trading.account import Account as AsyncAccount
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +56,20 @@ def _iterating(
     return _shown_as(iterate, method)
 
 
+def _accounting(
+    method: Callable[Concatenate[AsyncClient, P], AsyncAccount],
+) -> Callable[Concatenate[Client, P], Account]:
+    """The same account, for scripts."""
+
+    @functools.wraps(method)
+    def make(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Account:
+        from ccrs_core.sync.account import Account
+
+        return Account(client._background, method(client._client, *args, **kwargs))
+
+    return _shown_as(make, method)
+
+
 def _shown_as(made: F, method: Callable[..., Any]) -> F:
     """Its signature for people and tools; what waits by itself wraps no coroutine function."""
     shown: Any = made
@@ -67,7 +85,8 @@ class Client:
     Methods are those of :class:`ccrs_core.Client`, with the same arguments, answers and errors;
     they wait, and Ctrl-C ends the wait and what was waited for. What goes wrong for good is raised
     by the next call, and by :meth:`close`. For more than short looks at streams there is the
-    asynchronous client: here nothing happens between two calls but what they ask for.
+    asynchronous client: here nothing happens between two calls but what they ask for. (An account
+    keeps its ledger all the time.)
     """
 
     def __init__(self, client: AsyncClient) -> None:
@@ -169,6 +188,12 @@ class Client:
     get_open_interest = _waiting(AsyncClient.get_open_interest)
     get_open_interest_history = _waiting(AsyncClient.get_open_interest_history)
     history = _iterating(AsyncClient.history)
+
+    # --- accounts ---
+
+    account = _accounting(AsyncClient.account)
+    """An account, for scripts; use it in ``with``, inside the client's block. Arguments and errors
+    are those of :meth:`ccrs_core.Client.account`."""
 
     # --- streams ---
 

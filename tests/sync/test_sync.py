@@ -34,10 +34,9 @@ from tests.watching import TOP
 
 ELSEWHERE = {
     *("open", "aclose", "subscribe", "emulator", "placement", "watch_instruments"),
-    "account",
 }
 """What the asynchronous client alone has: ``watch`` and ``close`` stand for some of it, what lists
-change is asked for, by ``refresh_instruments``, and accounts have to be listened to."""
+change is asked for, by ``refresh_instruments``."""
 
 
 class Server(ToyServer):
