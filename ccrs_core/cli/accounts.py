@@ -16,7 +16,7 @@ from ccrs_core.cli.output import note, progress
 from ccrs_core.client.credentials import PLAY_MONEY, FoundCredentials, find_credentials
 from ccrs_core.contract.accounts import DEFAULT
 from ccrs_core.errors import StoreInUse, TimedOut, UsageError
-from ccrs_core.transport.addresses import EMULATOR
+from ccrs_core.transport.addresses import EMULATOR, resolve_addresses
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
@@ -51,8 +51,14 @@ def keys(exchange: str, account: str, **where: Any) -> FoundCredentials:
     """The keys of an account at the place that the options lead to, and where they were.
 
     :raises CredentialsMissing: (or kin) where there are none.
+    :raises PluginError: where there is no such exchange, which is told first.
+    :raises UsageError: where it has no such environment.
     """
+    from ccrs_core.extensions import exchanges as plugins
+
+    options.check_exchange(exchange)
     told = options.settings(exchange, **where)
+    resolve_addresses(plugins.load(exchange)(), told.environment, told.base_url, told.addresses)
     if told.environment == EMULATOR and account == DEFAULT:
         # Also where it runs in another process, at an address.
         found = find_credentials(exchange, EMULATOR, account)

@@ -264,6 +264,33 @@ def test_a_no_sends_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Non
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("balance", "nosuch"), "no exchange plugin|isn't installed|no exchange"),
+        (("order", "list", "bybit", "--environment", "moon"), "moon"),
+        (("balance", "BTC/USDT"), "is no exchange"),
+        (("balance", "bybit"), "CCRS_BYBIT_API_KEY"),
+        (
+            ("account", "watch", "bybit:maker", "--environment", "testnet"),
+            "CCRS_BYBIT_MAKER_API_KEY",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_says_what_to_do(
+    arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.delenv("CCRS_BYBIT_API_KEY", raising=False)
+    assert run([*arguments]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    assert re.search(said, told.err), told.err
+    if "moon" in said:
+        assert "keys" not in told.err
+
+
 def test_an_emulator_at_an_address_takes_play_money_where_it_is_called_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -244,7 +244,8 @@ def cancel(
 
     outcomes = interrupts.run(main())
     orders = [each for each in outcomes if isinstance(each, Order)]
-    show(orders, as_json=as_json)
+    if orders:
+        show(orders, as_json=as_json)
     going_on = [each for each in orders if not each.state.final]
     for order in going_on:
         note(f"the exchange took the cancel, and hasn't told yet that it ended: {order}")
