@@ -308,12 +308,14 @@ class _Comparing:
         ours = {(e.symbol, e.side): e.size for e in ledger.explained_positions() if e.market in of}
         recent = await store.fills(start_ns=now_ns - _RECENT_NS, limit=_PAGE)
         for key in sorted({*ours, *theirs}):
-            mine = PLAIN.add(ours.get(key, ZERO), self._unread.get(key, ZERO))
-            figure = theirs.get(key, ZERO)
-            if figure in _steps(mine, key, recent):
+            known, figure = ours.get(key, ZERO), theirs.get(key, ZERO)
+            name = key[0] if key[1] is PositionSide.NET else f"{key[0]} {key[1].value}"
+            if known is None:
+                found.left_out.append(f"position {name}: the ledger is too young")
                 continue
-            side = "" if key[1] is PositionSide.NET else f" {key[1].value}"
-            found.differs("position", f"{key[0]}{side}", f"{mine:f}", f"{figure:f}")
+            mine = PLAIN.add(known, self._unread.get(key, ZERO))
+            if figure not in _steps(mine, key, recent):
+                found.differs("position", name, f"{mine:f}", f"{figure:f}")
         if of:
             names = ", ".join(market.value for market in Market if market in of)
             found.looked_at.append(f"positions of {names}: {sum(map(bool, theirs.values()))}")

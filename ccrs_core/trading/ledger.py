@@ -389,7 +389,7 @@ class Ledger:
         return self._figures.positions.explained(symbol, side)
 
     def explained_positions(self) -> list[ExplainedPosition]:
-        """:meth:`explained` of all that have an opening."""
+        """:meth:`explained` of all."""
         return self._figures.positions.all_explained()
 
     def assets(self) -> list[str]:

@@ -109,7 +109,8 @@ class ExplainedPosition(NamedTuple):
     market: Market
     symbol: str
     side: PositionSide
-    size: Decimal
+    size: Decimal | None
+    """None: what was there when the ledger began isn't judged yet."""
 
 
 class Positions:
@@ -386,12 +387,14 @@ class Positions:
         return holding.profit.held.size
 
     def all_explained(self) -> list[ExplainedPosition]:
-        """What opening, fills and adjustments of each that has an opening add up to. (Of spot: what
-        was bought and sold.)"""
+        """What opening, fills and adjustments of each add up to. (Of spot: what was bought and
+        sold.)"""
         return [
-            ExplainedPosition(each.market, each.symbol, each.side, each.profit.held.size)
+            ExplainedPosition(
+                *(each.market, each.symbol, each.side),
+                each.profit.held.size if each.tally.begun else None,
+            )
             for each in self._holdings.values()
-            if each.tally.begun
         ]
 
     def profit(self, symbol: str, side: PositionSide) -> Profit | None:

@@ -11,6 +11,7 @@ import pytest
 
 from ccrs_core import Comparison, MemoryStore, UsageError, limit, market
 from ccrs_core.trading.store import Entry
+from ccrs_core.transport.memory import VirtualClock
 from tests.trading.desk_world import World, client_of, new_server, world
 from tests.trading.test_finding import placed_elsewhere
 from tests.virtual import scenario
@@ -116,6 +117,23 @@ async def test_positions_and_balances_that_no_entry_explains_are_told() -> None:
         book.usd += 7
         found = await seen.account.compare()
         assert told(found) == {("position", True, True), ("balance", True, True)}
+
+
+@scenario
+async def test_what_a_young_ledger_cant_know_yet_is_left_out() -> None:
+    server = new_server()
+    server.wall_ns = VirtualClock().time_ns
+    placed = {**placed_elsewhere("before"), "market": "linear", "native": "BTCUSD"}
+    identity = server.place("key", placed)["id"]
+    server.fill("key", identity, "1")
+    async with world(server=server) as seen:
+        found = await seen.account.compare(quiet=True)
+        assert found.agrees, [str(each) for each in found.differences]
+        assert any("position" in text and "too young" in text for text in found.left_out)
+        await asyncio.sleep(400.0)
+        found = await seen.account.compare()
+        assert found.agrees, [str(each) for each in found.differences]
+        assert not any("too young" in text for text in found.left_out)
 
 
 @scenario
