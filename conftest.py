@@ -26,10 +26,13 @@ os.environ["CCRS_LEDGERS"] = str(Path(tempfile.gettempdir()) / f"ccrs-ledgers-{o
 
 _NAMED = tuple(
     Path(__file__).parent / "tests" / path
-    for path in ("benchmarks", "mutants", "cli/test_interrupts.py", "conformance/test_fuzz.py")
+    for path in (
+        *("benchmarks", "mutants", "cli/test_interrupts.py", "conformance/test_fuzz.py"),
+        "examples/test_quoting.py",
+    )
 )
 """What takes minutes: short runs of each benchmark, hundreds of broken plugins, interrupted
-commands, fuzzing for a time."""
+commands, fuzzing for a time, a program that quotes through faults."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

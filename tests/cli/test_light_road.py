@@ -38,6 +38,8 @@ class Counted:
     url: str = ""
     asked: list[str] = attrs.field(factory=list)
     capture: Any = None
+    spoil: Any = None
+    """Called with a fault that is to be there from now on."""
 
     def __call__(self, *command: str) -> list[Any]:
         """What a command prints; what it asked is noted."""
@@ -63,6 +65,7 @@ def served() -> Iterator[Counted]:
 
     server.venue.ask = noting  # type: ignore[method-assign]
     stop = asyncio.Event()
+    counted.spoil = lambda fault: loop.call_soon_threadsafe(server.venue.faults.add, fault)
 
     async def serve() -> None:
         async with server:
@@ -101,6 +104,16 @@ def test_a_cancel_leaves_after_the_clock_and_the_instruments_alone(counted: Coun
         *("/v5/order/cancel", "/v5/order/history"),
     }
     assert len(counted.asked) <= 12
+
+
+def test_a_look_that_gets_no_answer_ends_and_says_how_to_go_on(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccrs_core.cli.accounts.LONGEST", 0.3)
+    counted.spoil("slow_answer,path=/v5/account/wallet-balance,seconds=5,count=1")
+    code = run(["balance", "bybit", "--environment", "emulator", "--base-url", counted.url])
+    assert code == 1
+    assert "look with ccrs order list bybit" in counted.capture.readouterr().err
 
 
 def test_all_orders_are_canceled_before_anything_is_asked(counted: Counted) -> None:

@@ -35,13 +35,6 @@ def test_the_spread_monitor_compares_three_exchanges(capsys: pytest.CaptureFixtu
     assert "BTC/USDT" in capsys.readouterr().out
 
 
-def test_quotes_on_both_sides_outlive_faults_and_a_kill(capfd: pytest.CaptureFixture[str]) -> None:
-    assert load("quote_both_sides").main("bybit", 5) == 0
-    said = capfd.readouterr().out
-    assert re.search(r"fills of spot from .*: [1-9]", said)
-    assert "open orders of spot: 0" in said
-
-
 def test_the_imbalance_of_200_books_is_ranked(capsys: pytest.CaptureFixture[str]) -> None:
     ranked = load("imbalance").main(["--seconds", "0.1"])
     assert "200 books on" in capsys.readouterr().out
