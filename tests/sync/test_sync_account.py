@@ -16,7 +16,7 @@ from ccrs_core.sync.background import Background
 
 ELSEWHERE = {
     *("aclose", "clock", "dead_man", "early_fills", "events", "fills"),
-    *("changed", "key_of", "newest"),
+    *("changed", "hold", "key_of", "newest"),
 }
 """What the asynchronous account alone has: what happens as it happens, and what has to go on by
 itself."""
