@@ -30,6 +30,8 @@ log = logging.getLogger("ccrs.account")
 _ACKNOWLEDGED_WITHIN = 10.0
 """Seconds in which the exchange accepts what its protection goes by."""
 _LOOK_AGAIN = 0.5
+_GIVING_UP = 15.0
+"""Seconds for which what isn't claimed is tried to be turned off."""
 
 
 class DeadManSwitch:
@@ -222,9 +224,10 @@ class DeadManSwitch:
         timers, self._timers = self._timers, None
         if timers is not None:
             try:
-                await timers.stop(off=True)
-            except CcrsError as error:
-                log.warning("disconnect protection may be in force, and will fire: %s", error)
+                async with asyncio.timeout(_GIVING_UP):
+                    await timers.stop(off=True)
+            except (CcrsError, TimeoutError) as error:
+                log.warning("disconnect protection may be in force, and will fire: %r", error)
 
     def _drop(self) -> None:
         for each in self._subscriptions:

@@ -19,6 +19,8 @@ log = logging.getLogger("ccrs.account")
 KEPT_FOR = 300.0
 """Seconds after which lists of markets in which orders are placed are fetched anew."""
 _LONGEST = 60.0
+_PATIENCE = 2.0
+"""Seconds for which an order waits for the list that a refusal has asked for."""
 _OF_RULES = frozenset(
     {EndReason.SIZE, EndReason.PRICE_LIMIT, EndReason.MARKET_STATE, EndReason.INVALID}
 )
@@ -64,7 +66,7 @@ class Rules:
         if self._looking:
             task = self._looking.get(market_of(symbol))
             if task is not None:
-                await asyncio.wait([task])
+                await asyncio.wait([task], timeout=_PATIENCE)
         found = await self._instruments.find(symbol)
         if found.market not in self._markets:
             self._markets.add(found.market)

@@ -265,6 +265,21 @@ async def test_protection_is_claimed_once_the_exchange_says_that_it_is_in_force(
         assert seen.account.synced
 
 
+@scenario
+async def test_protection_by_connections_is_left_in_force_by_a_block_that_fails() -> None:
+    async with world() as seen:
+        with pytest.raises(ZeroDivisionError):
+            async with seen.account.dead_man(seconds=10, markets=["spot"]):
+                raise ZeroDivisionError
+        await asyncio.sleep(1.0)
+        (peer,) = seen.server.open
+        assert "dead_man.spot" in seen.server.topics[peer]
+        async with seen.account.dead_man(seconds=10, markets=["spot"]):
+            pass
+        await asyncio.sleep(1.0)
+        assert "dead_man.spot" not in seen.server.topics[peer]
+
+
 @pytest.mark.parametrize("how", ["key", "topic", "off"])
 def test_no_protection_is_never_claimed(how: str) -> None:
     @scenario

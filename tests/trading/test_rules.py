@@ -84,7 +84,7 @@ def test_once_the_exchange_refuses_what_rules_allow_the_next_order_goes_by_new_o
             live = await seen.account.place(buy("100.1"))
             exchange.rules = TICK
             strict(seen)
-            list_takes(seen, 2.0)
+            list_takes(seen, 1.0)
             asked = exchange.asked
             places, amends = seen.account.place, seen.account.amend
             call = places(buy("100.2")) if how == "place" else amends(live, price="100.2")
@@ -145,6 +145,19 @@ async def test_a_list_that_cannot_be_read_keeps_nothing_from_being_placed() -> N
         with pytest.raises(InvalidRequest):
             await seen.account.place(buy())
         assert (await seen.account.place(buy())).state is OrderState.OPEN
+
+
+@scenario
+async def test_an_order_waits_for_a_list_that_hangs_some_seconds_at_most() -> None:
+    async with world(Ruled()) as seen:
+        await seen.account.place(buy())
+        list_takes(seen, 9.0)
+        seen.server.faults.append(once("/place", "bad"))
+        with pytest.raises(InvalidRequest):
+            await seen.account.place(buy())
+        began = seen.clock.monotonic()
+        await seen.account.place(buy())
+        assert seen.clock.monotonic() - began < 2.1
 
 
 @scenario
