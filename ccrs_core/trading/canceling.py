@@ -242,10 +242,19 @@ class Canceling:
             return CancelOutcome(CancelResult.ENDED_BEFORE, order)
         return None
 
+    def _came_to(self, key: str, error: CcrsError) -> CancelOutcome | None:
+        """What is known of an order after a cancel that failed: one whose answer was lost may have
+        ended it."""
+        ended = self._ended(key)
+        if ended is None or not isinstance(error, OutcomeUnknown):
+            return ended
+        canceled = ended.order.state is OrderState.CANCELED
+        return CancelOutcome(CancelResult.ACCEPTED, ended.order) if canceled else ended
+
     async def _looked_up(self, key: str, error: CcrsError) -> CancelOutcome | None:
         """One status query says what a refused or lost cancel has come to."""
         context = self._context
-        known = self._ended(key)
+        known = self._came_to(key, error)
         if known is not None:
             return known  # the stream has told meanwhile
         try:
@@ -255,10 +264,7 @@ class Canceling:
                 return None
             raise with_order(error, context.order(key)) from None
         if found:
-            ended = self._ended(key)
-            if ended is not None and isinstance(error, OutcomeUnknown):
-                return CancelOutcome(CancelResult.ACCEPTED, ended.order)
-            return ended
+            return self._came_to(key, error)
         self._watcher.find_out(key)
         return CancelOutcome(CancelResult.NOT_FOUND, context.order(key))
 

@@ -95,7 +95,7 @@ class AccountContext:
         own one, the exchange's of others, whose client ids prove nothing, and of those that came of
         an own one."""
         if order.origin is not Origin.OWN:
-            return order.exchange_order_id
+            return self.ledger.id_of(order)
         own = self.ledger.order(order.client_order_id)
         ids = {order.exchange_order_id, own.exchange_order_id if own is not None else ""} - {""}
         return order.exchange_order_id if len(ids) > 1 else order.client_order_id

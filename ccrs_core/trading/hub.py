@@ -11,6 +11,7 @@ from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.change import Change
 from ccrs_core.trading.delivery import AccountFeed, AccountNotice, EarlyFills
 from ccrs_core.trading.journal import Journal
+from ccrs_core.trading.recall import others_key
 from ccrs_core.trading.store import Acknowledged, Entry, Store, Stored
 
 _CHANGES = frozenset({"order", "position", "balance", "margin_call"})
@@ -52,6 +53,7 @@ class Hub:
                 if isinstance(event, OrderUpdate):
                     self.wake(event.order.client_order_id)
                     self.wake(event.order.exchange_order_id)
+                    self.wake(others_key(event.symbol, event.order.exchange_order_id))
 
     def notice(self, notice: AccountNotice) -> None:
         """Tell all feeds of this."""

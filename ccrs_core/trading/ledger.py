@@ -47,7 +47,7 @@ from ccrs_core.trading.intake import Intake
 from ccrs_core.trading.order_state import Conflict, Facts
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.positions import ExplainedPosition
-from ccrs_core.trading.recall import Record, own_key
+from ccrs_core.trading.recall import Record, others_key, own_key
 from ccrs_core.trading.store import RECENT, Cursor, Known, OrderRow, Stored
 
 _NO_KNOWN = Known()
@@ -433,13 +433,34 @@ class Ledger:
         record = self._record(order_id)
         return "" if record is None else record.key
 
+    def id_of(self, order: Order) -> str:
+        """By which :meth:`order` finds an order that isn't own: the exchange's id, or, where
+        another order has the same one (some are unique within a symbol alone), the store's key."""
+        found = self._record(order.exchange_order_id)
+        at = order.symbol, order.exchange_order_id
+        if found is None or (found.symbol, found.exchange_order_id) == at:
+            return order.exchange_order_id
+        return others_key(*at)
+
+    def told_of(self, symbol: str, exchange_order_id: str, client_order_id: str) -> Order | None:
+        """The order in memory that a report was of; None where there is none."""
+        record = self._books.index.by_exchange(symbol, exchange_order_id)
+        if record is None and client_order_id:
+            record = self._books.index.own(client_order_id)
+        return None if record is None else record.order
+
     def hold(self, order_id: str) -> Record | None:
         """What keeps an order in memory as long as somebody has it; None where it isn't there."""
         return self._record(order_id)
 
     def _record(self, order_id: str) -> Record | None:
         index = self._books.index
-        return index.own(order_id) or index.by_id(order_id) or index.held(own_key(order_id))
+        return (
+            index.own(order_id)
+            or index.by_id(order_id)
+            or index.held(own_key(order_id))
+            or index.held(order_id)
+        )
 
     def alive(self) -> list[Order]:
         """Those of which :meth:`contradicted` is true."""

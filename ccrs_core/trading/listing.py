@@ -27,9 +27,10 @@ async def open_orders(
             if reports and instrument is None:
                 await context.instruments.market(market)
             await context.take(reports, backfilled=True)
-            named = (
-                context.ledger.order(each.exchange_order_id or each.client_order_id)
-                for each in reports
-            )
-            found += [order for order in named if order is not None]
+            for each in reports:
+                listed = context.taking.find(each.market, each.native)
+                ids = each.exchange_order_id, each.client_order_id
+                order = None if listed is None else context.ledger.told_of(listed.symbol, *ids)
+                if order is not None:
+                    found.append(order)
     return found

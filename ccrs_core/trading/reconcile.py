@@ -225,8 +225,16 @@ class Reconciler:
             listed += found
             unread += left_out
         await context.take(listed, backfilled=True)
-        shown = {key for report in listed for key in _keys(report)}
-        missing = [o for o in before if not shown & {o.client_order_id, o.exchange_order_id}]
+        shown = set[tuple[str, str]]()
+        for report in listed:
+            instrument = self._find(report.market, report.native)
+            if instrument is not None:
+                shown |= {(instrument.symbol, key) for key in _keys(report)}
+        missing = [
+            o
+            for o in before
+            if not shown & {(o.symbol, o.client_order_id), (o.symbol, o.exchange_order_id)}
+        ]
         if missing:
             await self._explain(market, missing, asked_ns)
         _check_read(unread)
@@ -322,14 +330,16 @@ class Reconciler:
 
     async def _strangers(self, rows: Sequence[Any]) -> None:
         """Ask for orders that ended before anybody saw them, and left nothing but fills."""
-        found: dict[str, Instrument] = {}
+        found: dict[tuple[str, str], tuple[Instrument, str]] = {}
         for row in rows:
             if isinstance(row, FillReport) and row.exchange_order_id:
                 instrument = self._find(row.market, row.native)
-                known = self._context.ledger.order(row.exchange_order_id)
-                if instrument is not None and known is None:
-                    found[row.exchange_order_id] = instrument
-        some = [(instrument, identity) for identity, instrument in list(found.items())[-_SINGLES:]]
+                if instrument is None:
+                    continue
+                ids = instrument.symbol, row.exchange_order_id, row.client_order_id
+                if self._context.ledger.told_of(*ids) is None:
+                    found[ids[:2]] = instrument, row.exchange_order_id
+        some = list(found.values())[-_SINGLES:]
         await find_orders(self._context, some, background=self._background)
 
     def _endpoint_keeps(self, request: Request[Any]) -> int | None:

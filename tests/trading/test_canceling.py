@@ -497,3 +497,17 @@ async def test_an_order_that_no_ledger_has_is_asked_for_by_nobody() -> None:
         seen.server.book_of("key").orders.clear()
         with pytest.raises(OrderNotFound):
             await seen.account.fetch_order(live.id)
+
+
+@scenario
+async def test_a_lost_cancel_was_taken_where_the_order_is_canceled_and_not_where_filled() -> None:
+    async with world() as seen:
+        for filled in (False, True):
+            live = await seen.account.place(buy())
+            seen.server.faults[:] = [once("/cancel", "drop" if filled else "lose")]
+            if filled:
+                seen.server.fill("key", live.id, "1")
+                seen.server.faults.append(once("/order", "busy"))
+            outcome = await seen.account.cancel(live)
+            wanted = CancelResult.ENDED_BEFORE if filled else CancelResult.ACCEPTED
+            assert outcome.result is wanted

@@ -3,6 +3,8 @@ shows what passes."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from ccrs_core import Credentials, OrderNotFound, OrderState, Origin, UsageError
@@ -11,6 +13,7 @@ from ccrs_core.trading.canceling import CancelResult
 from ccrs_core.trading.live_order import LiveOrder
 from tests.trading.desk_server import DeskTransport
 from tests.trading.desk_world import client_of, new_server, world
+from tests.trading.test_placing import buy
 from tests.virtual import scenario
 
 
@@ -73,3 +76,54 @@ async def test_orders_of_other_programs_are_found_amended_and_canceled_as_own_on
         assert (await account.cancel(ids[1])).result is CancelResult.ACCEPTED
         outcomes = await account.cancel_all(symbol="BTC/USD")
         assert [each.order.exchange_order_id for each in outcomes] == [ids[2]]  # type: ignore[union-attr]
+
+
+@scenario
+async def test_orders_of_two_instruments_may_have_one_id() -> None:
+    async with world() as seen:
+        asked = {"market": "spot", "link": "", "side": "buy", "type": "limit", "size": "1"}
+        server = seen.server
+        for native in ("BTCUSD", "ETHUSD"):
+            server.push_of = lambda topic, row: []
+            placed = server.place("key", {**asked, "native": native, "price": "100"})
+            server.push_of = lambda topic, row: [0.0]
+            order = server.book_of("key").orders.pop(placed["id"])
+            order.row["id"] = "7"
+            server.book_of("key").orders[native] = order
+            server.tell("key", "orders", dict(order.row))
+        await asyncio.sleep(0.1)
+        account = seen.account
+        orders = {o.symbol: o for o in account.orders() if o.exchange_order_id == "7"}
+        assert set(orders) == {"BTC/USD", "ETH/USD"}
+        for symbol, order in orders.items():
+            live = LiveOrder(account, order)
+            assert live.now.symbol == symbol
+            server.calls.clear()
+            await account.cancel(order)
+            [sent] = server.sent_of("/cancel")
+            assert sent["native"] == symbol.replace("/", "")
+        waiting = asyncio.ensure_future(LiveOrder(account, orders["BTC/USD"]).ended())
+        await asyncio.sleep(0.1)
+        row = server.book_of("key").orders["BTCUSD"].row
+        row |= {"state": "canceled", "at": server.wall_ns()}
+        server.tell("key", "orders", dict(row))
+        ended = await asyncio.wait_for(waiting, 5.0)
+        assert (ended.symbol, ended.state) == ("BTC/USD", OrderState.CANCELED)
+        [other] = account.open_orders()
+        assert other.symbol == "ETH/USD"
+
+
+@scenario
+async def test_an_open_order_is_missed_though_another_instruments_has_its_id() -> None:
+    async with world() as seen:
+        live = await seen.account.place(buy())
+        server = seen.server
+        server.push_of = lambda topic, row: []
+        server.end("key", live.id)
+        asked = {"market": "spot", "link": "", "side": "buy", "type": "limit", "size": "1"}
+        placed = server.place("key", {**asked, "native": "ETHUSD", "price": "100"})
+        other = server.book_of("key").orders.pop(placed["id"])
+        other.row["id"] = live.exchange_order_id
+        server.book_of("key").orders["other"] = other
+        await seen.account.reconcile()
+        assert live.state is OrderState.CANCELED

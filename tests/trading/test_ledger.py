@@ -21,6 +21,7 @@ from ccrs_core.errors import (
     UsageError,
 )
 from ccrs_core.model.accounts import LedgerConflict, MarginCall
+from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Liquidity, OrderState, OrderUpdate, Origin, Times
 from ccrs_core.model.reports import EarlyFillReport, FeeIn, MarginCallReport
 from ccrs_core.trading import keys
@@ -300,6 +301,13 @@ def test_two_accounts_share_nothing() -> None:
 
 
 # --- each fill once ---
+
+
+def test_a_fill_that_does_not_say_its_side_is_of_its_orders_side() -> None:
+    book = Book()
+    book.take(said(position_side=PositionSide.LONG))
+    book.take(fill("f1", "1", position_side=None))
+    assert [each.position_side for each in book.fills] == [PositionSide.LONG]
 
 
 def test_one_id_of_two_symbols_is_two_fills() -> None:
