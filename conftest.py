@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,11 @@ sys.dont_write_bytecode = False
 os.environ["CCRS_CONFIG"] = os.devnull
 # Nor are their ledgers.
 os.environ["CCRS_LEDGERS"] = str(Path(tempfile.gettempdir()) / f"ccrs-ledgers-{os.getpid()}")
+
+# Shells start what runs in the background with Ctrl-C ignored, and what that starts inherits it:
+# what is tried here about interruptions would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _NAMED = tuple(
     Path(__file__).parent / "tests" / path
