@@ -55,6 +55,16 @@ from ccrs_core.wire.paging import (
     within,
 )
 from ccrs_core.wire.refusals import STATUSES, http_error, json_object
+from ccrs_core.wire.row_fields import (
+    amount_field,
+    details_of,
+    needed_amount_field,
+    needed_field,
+    price_field,
+    size_field,
+    text_field,
+    time_field,
+)
 from ccrs_core.wire.scaled import product, sizes_in
 from ccrs_core.wire.shapes import ROWS, Shape
 from ccrs_core.wire.shared_rows import SharedRowsReader
@@ -126,6 +136,7 @@ __all__ = [
     "StreamReader",
     "TableCodec",
     "Text",
+    "amount_field",
     "answered_at",
     "candle_page",
     "candles_answer",
@@ -134,6 +145,7 @@ __all__ = [
     "decimal_of_number",
     "decimal_or_none",
     "deferred_constructors",
+    "details_of",
     "fast_constructor",
     "first_open",
     "fresh_size",
@@ -145,6 +157,8 @@ __all__ = [
     "json_pages",
     "later",
     "mark",
+    "needed_amount_field",
+    "needed_field",
     "ns_of_ms",
     "ns_of_rfc3339",
     "ns_of_seconds",
@@ -156,6 +170,7 @@ __all__ = [
     "plausible",
     "plausible_ns",
     "price",
+    "price_field",
     "price_or_none",
     "product",
     "read_exact_json",
@@ -166,9 +181,12 @@ __all__ = [
     "row_by_row",
     "row_reader",
     "size",
+    "size_field",
     "size_or_none",
     "sizes_in",
     "spelled",
+    "text_field",
+    "time_field",
     "timed_pages",
     "trades_answer",
     "whole",

@@ -6,13 +6,17 @@ Each raises one of :data:`ccrs_core.wire.MALFORMED` where a row can't be read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from ccrs_core import Market, PositionSide, Side
-from ccrs_core.wire import decimal_or_none, ns_or_none, price_or_none, size_or_none, spelled, whole
+from ccrs_core.wire import amount_field as amount
+from ccrs_core.wire import details_of, whole
+from ccrs_core.wire import needed_amount_field as needed_amount
+from ccrs_core.wire import needed_field as needed
+from ccrs_core.wire import price_field as price
+from ccrs_core.wire import size_field as size
+from ccrs_core.wire import text_field as text
+from ccrs_core.wire import time_field as time
 
 Row = Mapping[str, Any]
 
@@ -25,48 +29,6 @@ NOTHING = frozenset({"", "UNKNOWN"})
 """How Bybit spells that there is nothing to say."""
 
 _NO_DETAIL = frozenset({None, "", "UNKNOWN", "0", "0.00", 0, "None"})
-
-
-def text(row: Row, name: str) -> str:
-    """A text; empty where it is absent."""
-    value = row.get(name)
-    return "" if value is None else spelled(value)
-
-
-def needed(row: Row, name: str) -> str:
-    """A text that must be there."""
-    value = spelled(row[name])
-    if not value:
-        raise ValueError(f"{name} is blank")
-    return value
-
-
-def price(row: Row, name: str) -> Decimal | None:
-    """A price; None where it is absent, blank or zero."""
-    return price_or_none(row.get(name))
-
-
-def size(row: Row, name: str) -> Decimal | None:
-    """A size; None where it is absent or blank."""
-    return size_or_none(row.get(name))
-
-
-def amount(row: Row, name: str) -> Decimal | None:
-    """A number of either sign; None where it is absent or blank."""
-    return decimal_or_none(row.get(name))
-
-
-def needed_amount(row: Row, name: str) -> Decimal:
-    """A number of either sign that must be there."""
-    value = decimal_or_none(row[name])
-    if value is None:
-        raise ValueError(f"{name} is blank")
-    return value
-
-
-def time(row: Row, name: str) -> int | None:
-    """A time in nanoseconds; None where it is absent, blank or zero."""
-    return ns_or_none(row.get(name))
 
 
 def flag(row: Row, name: str) -> bool | None:
@@ -106,15 +68,26 @@ def market_of(row: Row, market: Market | None) -> Market:
 
 def details(row: Row, names: Sequence[str]) -> dict[str, str]:
     """Those of some fields that say something, as texts."""
-    found = {}
-    for name in names:
-        value = row.get(name)
-        if type(value) is str:
-            if value not in _NO_DETAIL:
-                found[name] = value
-        elif type(value) in (list, dict):
-            if value:
-                found[name] = orjson.dumps(value).decode()
-        elif value not in _NO_DETAIL:
-            found[name] = orjson.dumps(value).decode()
-    return found
+    return details_of(row, names, _NO_DETAIL)
+
+
+__all__ = [
+    "MARKETS",
+    "NOTHING",
+    "POSITIONS",
+    "SIDES",
+    "Row",
+    "amount",
+    "count",
+    "details",
+    "flag",
+    "market_of",
+    "needed",
+    "needed_amount",
+    "position_side",
+    "price",
+    "side",
+    "size",
+    "text",
+    "time",
+]

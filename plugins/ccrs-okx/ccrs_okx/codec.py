@@ -5,9 +5,6 @@ https://www.okx.com/docs-v5/en/#overview-websocket
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -34,6 +31,7 @@ from ccrs_okx.error_codes import NOT_NOW
 from ccrs_okx.indices import INDICES
 from ccrs_okx.news import INSTRUMENTS
 from ccrs_okx.options import SUMMARY
+from ccrs_okx.signing import login_argument
 from ccrs_okx.symbols import index_of, instrument_type
 from ccrs_okx.unnumbered import LIQUIDATIONS
 
@@ -58,6 +56,9 @@ at midnight in Hong Kong."""
 SERVICE_UPGRADE = "64008"
 
 # https://www.okx.com/docs-v5/en/#error-code-websocket-public
+CLOCK = frozenset({"60004", "60006"})
+"""What refuses a login for its time alone, which passes once clocks were compared."""
+
 LOGIN_ERRORS = frozenset(
     {"60001", "60002", "60003", "60004", "60005", "60006", "60007", "60008", "60009", "60010",
      "60022", "60024", "60031", "60032"}
@@ -131,16 +132,7 @@ class OkxCodec(TableCodec):
 
     def login(self, access: Access, request_id: str) -> Outbound:
         """https://www.okx.com/docs-v5/en/#overview-websocket-login"""
-        credentials, seconds = access.credentials, str(access.now_ms // 1000)
-        text = f"{seconds}GET/users/self/verify"
-        proof = hmac.new(credentials.secret.encode(), text.encode(), hashlib.sha256).digest()
-        argument = {
-            "apiKey": credentials.key,
-            "passphrase": credentials.passphrase,
-            "timestamp": seconds,
-            "sign": base64.b64encode(proof).decode(),
-        }
-        return orjson.dumps({"op": "login", "args": [argument]}).decode()
+        return orjson.dumps({"op": "login", "args": [login_argument(access)]}).decode()
 
     # --- answers ---
 
@@ -155,10 +147,10 @@ class OkxCodec(TableCodec):
         if event in {"subscribe", "unsubscribe"}:
             return (Ack(request_id, self._answered(_named(frame["arg"]), request_id)),)
         if event == "login":
-            return (LoggedIn() if code == "0" else LoginRefused(code, text),)
+            return (LoggedIn() if code == "0" else LoginRefused(code, text, code in NOT_NOW),)
         if event == "error":
             if code in LOGIN_ERRORS:
-                return (LoginRefused(code, text),)
+                return (LoginRefused(code, text, code in CLOCK),)
             later = code in NOT_NOW
             return (Refused(request_id, code, text, _refused(text) or None, later),)
         if event == "notice" and code == SERVICE_UPGRADE:

@@ -5,14 +5,8 @@ https://www.okx.com/docs-v5/en/
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import attrs
 
 from ccrs_core import (
     Access,
@@ -34,6 +28,7 @@ from ccrs_okx import error_codes
 from ccrs_okx.codec import INTERVALS, OkxCodec
 from ccrs_okx.histories import HISTORIES, PERIODS
 from ccrs_okx.rest import ENDPOINTS, activity
+from ccrs_okx.signing import signed
 from ccrs_okx.sizes import contract_of, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
 
@@ -178,22 +173,7 @@ class Okx(Exchange):
 
     def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         """https://www.okx.com/docs-v5/en/#overview-rest-authentication-signature"""
-        credentials, now_ms = access.credentials, access.now_ms
-        moment = datetime.fromtimestamp(now_ms // 1000, UTC)
-        timestamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ms % 1000:03d}Z"
-        query = f"?{request.query_string}" if request.query else ""
-        text = f"{timestamp}{request.method}{request.path}{query}".encode() + request.body
-        proof = hmac.new(credentials.secret.encode(), text, hashlib.sha256).digest()
-        headers = {
-            **request.headers,
-            "OK-ACCESS-KEY": credentials.key,
-            "OK-ACCESS-SIGN": base64.b64encode(proof).decode(),
-            "OK-ACCESS-TIMESTAMP": timestamp,
-            "OK-ACCESS-PASSPHRASE": credentials.passphrase,
-        }
-        if request.body:
-            headers["Content-Type"] = "application/json"
-        return attrs.evolve(request, headers=headers)
+        return signed(request, access)
 
     def error_of(self, response: HttpResponse) -> CcrsError | None:
         return error_codes.error_of(response)
