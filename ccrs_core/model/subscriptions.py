@@ -29,6 +29,8 @@ class Channel(enum.StrEnum):
     INSTRUMENTS = "instruments"
     BALANCES = "balances"
     ORDERS = "orders"
+    WAITING_ORDERS = "waiting_orders"
+    """Orders that wait for a trigger, where the exchange tells of them on a stream of its own."""
     FILLS = "fills"
     EARLY_FILLS = "early_fills"
     POSITIONS = "positions"
@@ -40,7 +42,8 @@ class Channel(enum.StrEnum):
 
 ACCOUNT_CHANNELS = frozenset(
     {
-        *(Channel.BALANCES, Channel.ORDERS, Channel.FILLS, Channel.EARLY_FILLS),
+        *(Channel.BALANCES, Channel.ORDERS, Channel.WAITING_ORDERS),
+        *(Channel.FILLS, Channel.EARLY_FILLS),
         *(Channel.POSITIONS, Channel.INCOME, Channel.DEAD_MAN),
     }
 )

@@ -28,7 +28,8 @@ class CallFact(Fact):
     path: str
     markets: frozenset[Market]
     per_second: int
-    """How much of what it ``counts`` an account may ask in a second."""
+    """How much of what it ``counts`` an account may ask in ``seconds``: in one, unless said."""
+    seconds: float
     counts: str
     most: int
     """The most orders of a batch; 0 where it is none."""
@@ -48,6 +49,7 @@ def call(entry: Entry) -> CallFact:
         path=entry.take("path", str),
         markets=entry.members("markets", Market),
         per_second=entry.take("per_second", int),
+        seconds=float(entry.take("seconds", (int, float), 1.0)),
         counts=counts,
         most=entry.take("most", int, 0),
     )

@@ -71,7 +71,7 @@ class OkxCodec(TableCodec):
     # OKX ends connections on which nothing was pushed for 30 s: whoever hears nothing for less
     # sends "ping". https://www.okx.com/docs-v5/en/#overview-websocket-connect
     heartbeat: ClassVar[Heartbeat | None] = Heartbeat(interval=20.0, timeout=8.0)
-    head = Head("arg", ("channel", "instId"))
+    head: ClassVar[Head | None] = Head("arg", ("channel", "instId"))
     intervals = INTERVALS
     answers: ClassVar[Mapping[bytes, Sequence[Message]]] = {b"pong": (Pong(),)}
 

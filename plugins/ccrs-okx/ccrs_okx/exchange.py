@@ -25,12 +25,17 @@ from ccrs_core import (
     Subscription,
 )
 from ccrs_okx import error_codes
+from ccrs_okx.account_calls import ACCOUNT_CALLS
 from ccrs_okx.codec import INTERVALS, OkxCodec
+from ccrs_okx.entry_codec import EntryCodec, enters
 from ccrs_okx.histories import HISTORIES, PERIODS
+from ccrs_okx.order_calls import ORDER_CALLS
+from ccrs_okx.private_codec import PrivateCodec
 from ccrs_okx.rest import ENDPOINTS, activity
 from ccrs_okx.signing import signed
 from ccrs_okx.sizes import contract_of, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
+from ccrs_okx.trading import ENTRY, PRIVATE, WAITING
 
 if TYPE_CHECKING:
     from ccrs_core import (
@@ -74,7 +79,12 @@ def _route(url: str, name: str = "", topics: int | None = None) -> Route:
 def _environment(rest: str, stream: str, *, demo: bool = False) -> Environment:
     streams = f"wss://{stream}.okx.com"
     return Environment(
-        addresses={"rest": f"https://{rest}.okx.com", "public": streams, "business": streams},
+        addresses={
+            "rest": f"https://{rest}.okx.com",
+            "public": streams,
+            "business": streams,
+            "private": streams,
+        },
         # https://www.okx.com/docs-v5/en/#overview-demo-trading-services
         headers={"x-simulated-trading": "1"} if demo else {},
     )
@@ -151,6 +161,8 @@ class Okx(Exchange):
     endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
         **ENDPOINTS,
         **HISTORIES,
+        **ORDER_CALLS,
+        **ACCOUNT_CALLS,
     }
     # Per IP address: three connections a second, and of requests so many of each kind in 2 s, which
     # their weights tell. https://www.okx.com/docs-v5/en/#overview-rate-limits
@@ -160,6 +172,8 @@ class Okx(Exchange):
 
     def route(self, subscription: Subscription) -> Route:
         channel = subscription.channel
+        if subscription.account is not None:
+            return WAITING if channel is Channel.WAITING_ORDERS else PRIVATE
         if channel is Channel.INSTRUMENTS:
             return INSTRUMENTS
         if channel is Channel.LIQUIDATIONS:
@@ -168,8 +182,16 @@ class Okx(Exchange):
             return BOOKS
         return BUSINESS if channel in _BUSINESS else PUBLIC
 
+    def entry_route(self) -> Route:
+        return ENTRY
+
+    def enters(self, request: Request[Any]) -> bool:
+        return enters(request)
+
     def codec(self, route: Route) -> Codec:
-        return OkxCodec()
+        if route == ENTRY:
+            return EntryCodec()
+        return PrivateCodec() if route.private else OkxCodec()
 
     def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
         """https://www.okx.com/docs-v5/en/#overview-rest-authentication-signature"""
@@ -198,9 +220,13 @@ class Okx(Exchange):
         return GetBook(subscription.instrument, FULL_DEPTH)
 
     def push_interval(self, subscription: Subscription) -> float | None:
+        if subscription.account is not None:
+            return 0.0
         return _INTERVALS.get(subscription.channel)
 
     def max_silence(self, subscription: Subscription) -> float | None:
+        if subscription.account is not None:
+            return None  # an account in which nothing happens is silent
         if subscription.instrument.status is not InstrumentStatus.TRADING:
             return None
         if subscription.channel is Channel.BOOK and subscription.depth == FULL_DEPTH:

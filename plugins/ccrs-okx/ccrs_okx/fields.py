@@ -33,6 +33,8 @@ TRUTHS = {"true": True, "false": False, "": None}
 _MARKETS = {"SPOT": Market.SPOT, "MARGIN": Market.SPOT, "OPTION": Market.OPTION}
 _CONTRACTS = frozenset({"SWAP", "FUTURES"})
 
+_NO_LINK = frozenset({'{"algoId":""}', '{"ordId":""}'})
+"""How OKX spells that an order has no partner."""
 _NO_DETAIL = frozenset({None, "", "0", 0, "false", "net"})
 
 
@@ -82,7 +84,8 @@ def paid(row: Row, name: str) -> Decimal | None:
 
 def details(row: Row, names: Sequence[str]) -> dict[str, str]:
     """Those of some fields that say something, as texts."""
-    return details_of(row, names, _NO_DETAIL)
+    found = details_of(row, names, _NO_DETAIL)
+    return {name: value for name, value in found.items() if value not in _NO_LINK}
 
 
 __all__ = [

@@ -34,7 +34,7 @@ from ccrs_core import (
 from ccrs_core.wire import Rows, json_pages, read_rows
 from ccrs_okx.algo_rows import algo
 from ccrs_okx.algos import canceling_waiting, waiting, waiting_answer, waits
-from ccrs_okx.budgets import by_instrument, of_account, orders_of, shared
+from ccrs_okx.budgets import Pools, by_instrument, of_account, orders_of, shared
 from ccrs_okx.fields import market_of
 from ccrs_okx.fill_rows import fill
 from ccrs_okx.order_rows import order
@@ -50,6 +50,9 @@ DAY_NS = 86_400 * NS_PER_SECOND
 ORDERS_KEPT_NS = 7 * DAY_NS
 FILLS_KEPT_NS = 89 * DAY_NS
 """Three months: none have fewer days."""
+
+ALGOS = 20
+"""Orders that wait for a trigger which may be placed, or canceled, or asked for, in two seconds."""
 
 NO_ORDER = frozenset({"51603"})
 """What OKX says where it has no such order."""
@@ -197,8 +200,8 @@ def _read_history(
 
 # --- fills -----------------------------------------------------------------------------------
 #
-# An order's own are asked for where they are seen first, and kept for three days, and then among those
-# of three months, as all others are.
+# An order's own are asked for where they are seen first, and kept for three days, and then among
+# those of three months, as all others are.
 
 
 def _fill_parts(request: GetFills) -> list[tuple[str, str]]:
@@ -250,6 +253,16 @@ def _each_once(pages: Sequence[list[FillRow]]) -> list[FillRow]:
 # --- all of them -----------------------------------------------------------------------------
 
 
+def _pools(kind: type[Request[Any]]) -> Pools:
+    """The budgets of a kind of request: what waits for a trigger has others."""
+    batch = kind in (PlaceOrders, AmendOrders, CancelOrders)
+    plain = by_instrument(f"trade/{PATHS[kind]}", 300 if batch else 60)
+    apart = by_instrument(
+        "trade/order-algo" if kind is PlaceOrder else "trade/cancel-algos", ALGOS
+    )
+    return lambda request: (apart if waits(request) else plain)(request)
+
+
 def _alone(kind: type[Request[Any]], **more: Any) -> Endpoint[Any, Any]:
     several = kind in (PlaceOrders, AmendOrders, CancelOrders)
     return Endpoint(
@@ -258,7 +271,7 @@ def _alone(kind: type[Request[Any]], **more: Any) -> Endpoint[Any, Any]:
         markets=ALL,
         signed=True,
         weight=0,
-        pool=by_instrument(f"trade/{PATHS[kind]}", 300 if several else 60),
+        pool=_pools(kind),
         pool_weight=orders_of if several else 1,
         also=None if kind in (CancelOrder, CancelOrders) else of_account,
         urgent=kind in (CancelOrder, CancelOrders),
@@ -275,7 +288,7 @@ ORDER_CALLS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         signed=True,
         weight=0,
         pool=lambda request: (
-            shared("trade/order-algo details", 20)
+            shared("trade/order-algo details", ALGOS)
             if request.conditional
             else by_instrument("trade/order details", 60)(request)
         ),
@@ -287,7 +300,7 @@ ORDER_CALLS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
         markets=ALL,
         signed=True,
         weight=0,
-        pool=shared("trade/orders-pending", 20),
+        pool=shared("trade/orders-pending", ALGOS),
     ),
     GetOrderHistory: Endpoint(
         encode=_history,

@@ -221,15 +221,17 @@ def exit_fields(name: str, asked: Exit | None, market: Market) -> Body:
     }
 
 
+_SAID = ("instId", "instIdCode", "clOrdId", "algoClOrdId", "sz", "px", "tag")
+"""What nothing else may say."""
+
+
 def with_native(body: Body, native: Mapping[str, Any]) -> Body:
     """A body with the user's own fields: those of OKX that nothing unified says, another margin
     mode, or a kind of order of its own.
 
     :raises UsageError: where they would replace what is said otherwise.
     """
-    fixed = {*body, "instId", "instIdCode", "clOrdId", "algoClOrdId", "sz", "px", "tag"} - {
-        "tdMode"
-    }
+    fixed = {*body, *_SAID} - {"tdMode"}
     if native.get("ordType") in KINDS.get(body.get("ordType", ""), ()):
         fixed.discard("ordType")
     taken = sorted(set(native) & fixed)
@@ -251,6 +253,8 @@ def amending(request: AmendOrder) -> Body:
     if request.take_profit is not None or request.stop_loss is not None:
         raise Unsupported("okx: attached exits are canceled and placed anew")
     body = ids(request)
+    if request.request_id:
+        body["reqId"] = request.request_id
     if request.size is not None:
         body["newSz"] = contracts(request.size, request.instrument)
     if request.price is not None:

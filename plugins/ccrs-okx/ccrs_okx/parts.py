@@ -81,7 +81,11 @@ def _written(part: int, after: str, left: int | None) -> str:
 
 def wanted(request: Stretch) -> int | None:
     """How many rows are wanted of each part: the last ones, or all from a start on."""
-    return request.limit if request.start_ns is None else None
+    return request.limit if request.start_ns is None and request.limit < _ALL else None
+
+
+_ALL = 2**62
+"""From here on a limit is none."""
 
 
 LATE_MS = 60_000

@@ -136,4 +136,11 @@ def _instrument(
         expiry_ns=expiry_ns,
         strike=strike,
         option_kind=option_kind,
+        native_code=_code(row),
     )
+
+
+def _code(row: Mapping[str, Any]) -> int | None:
+    """The number by which orders over WebSocket name it; None where the list leaves it out."""
+    found = row.get("instIdCode")
+    return found if type(found) is int and found > 0 else None

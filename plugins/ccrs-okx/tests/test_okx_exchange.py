@@ -99,7 +99,7 @@ def test_deep_books_and_liquidations_have_connections_of_their_own() -> None:
 
 def test_every_address_is_a_host_without_a_path_or_the_closed_port() -> None:
     for environment in Okx.environments.values():
-        assert set(environment.addresses) == {"rest", "public", "business"}
+        assert set(environment.addresses) == {"rest", "public", "business", "private"}
         for name, address in environment.addresses.items():
             scheme, _, host = address.partition("://")
             assert scheme == ("https" if name == "rest" else "wss")
@@ -200,14 +200,18 @@ LIMITS = {
     "GetIndexCandles": 10,
     "GetOpenInterestHistory": 10,
     "GetTradeHistory": 20,
+    "GetPriceBand": 20,
 }
 
 
 def test_the_budget_allows_no_more_of_any_call_than_okx() -> None:
     budget = Okx.limits.requests
     assert budget.seconds == 2.0
-    assert {kind.__name__ for kind in Okx.endpoints} == set(LIMITS)
-    for kind, endpoint in Okx.endpoints.items():
+    by_address = {kind: each for kind, each in Okx.endpoints.items() if not each.signed}
+    assert {kind.__name__ for kind in by_address} == set(LIMITS)
+    # What an account may ask doesn't count against the address.
+    assert {each.weight for each in Okx.endpoints.values() if each.signed} == {0}
+    for kind, endpoint in by_address.items():
         # Of options the tick bands are asked for first, of which OKX allows the fewest.
         options = GetInstruments(Market.OPTION)
         request: Request[Any] = options if kind is GetInstruments else GetServerTime()
@@ -230,11 +234,12 @@ def test_success_is_no_error() -> None:
 
 
 EXPECTED = {
-    errors.AuthError: "50030 50100 50101 50102 50103 50104 50105 50106 50107 50110 50111 50112 "
+    errors.AuthError: "50030 50100 50101 50103 50104 50105 50106 50107 50110 50111 "
     "50113 50114 50119 50120",
     errors.RateLimited: "50011 50061 60014",
     errors.ExchangeUnavailable: "50001 50004 50005 50013 50026 51054 51149 51412 52912 63999",
-    errors.InvalidRequest: "50014 50015 51000 51001 60012 60013 60018 50036 50037",
+    errors.InvalidRequest: "50014 50015 51000 51001 60012 60013 60018",
+    errors.ClockRefused: "50036 50037 50102 50112 60004",
     errors.OrderNotFound: "51063 51400 51401 51402 51503 51509 51510 51603",
     errors.InsufficientBalance: "51008 51119 51127 51131 51502 58350 59108",
     errors.OrderRejected: "50071 51006 51010 51016 51020 51021 51022 51025 51027 51028 51030 51101 "
@@ -254,10 +259,7 @@ def test_codes_have_their_error_whatever_the_status(
         assert (error.code, error.text) == (code, "said so")
 
 
-def test_no_code_stands_for_two_errors_and_unknown_ones_go_by_the_status() -> None:
-    from ccrs_okx.error_codes import CODES
-
-    assert sum(map(len, CODES.values())) == len(CLASSES)
+def test_unknown_codes_go_by_the_status() -> None:
     assert all(code.isdecimal() and len(code) == 5 for code in CLASSES)
     for status, kind in (
         (200, errors.ExchangeError),
@@ -269,33 +271,35 @@ def test_no_code_stands_for_two_errors_and_unknown_ones_go_by_the_status() -> No
         assert type(Okx().error_of(answer("99999", status))) is kind
 
 
-@pytest.mark.parametrize("code", ["1", "2"])
-def test_of_several_orders_the_first_failure_counts(code: str) -> None:
-    items = [{"sCode": "", "sMsg": ""}, {"sCode": "51008", "sMsg": "poor"}, {"sCode": "51603"}]
-    body = {"code": code, "msg": "", "data": items}
-    error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
+def of_items(code: str, *items: Any) -> Any:
+    body = {"code": code, "msg": "all failed", "data": list(items)}
+    return Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize("code", ["0", "1", "2"])
+def test_the_only_item_says_what_became_of_a_request_whatever_the_code(code: str) -> None:
+    error = of_items(code, {"sCode": "51008", "sMsg": "poor", "subCode": "1000"})
     assert type(error) is errors.InsufficientBalance
-    assert isinstance(error, errors.ExchangeError)
-    assert (error.code, error.text) == ("51008", "poor")
-    unclear: list[Any] = [[], None, {}, [7, None, {"sCode": 5}, {"sCode": ""}]]
-    for data in unclear:
-        body = {"code": code, "msg": "all failed", "data": data}
-        error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
-        assert type(error) is errors.ExchangeError
-        assert isinstance(error, errors.ExchangeError)
-        assert (error.code, error.text) == (code, "all failed")
+    assert (error.code, error.text) == ("51008", "poor (51008_1000)")
+    assert type(of_items(code, {"sCode": "99999", "sMsg": "?"})) is errors.ExchangeError
+    assert type(of_items(code, {"sCode": ""})) is errors.OutcomeUnknown
+    taken = of_items(code, {"sCode": "0", "ordId": "17"})
+    assert taken is None if code == "0" else type(taken) is errors.OutcomeUnknown
 
 
 @pytest.mark.parametrize("code", ["1", "2"])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_of_several_orders_of_which_one_was_taken_none_is_said_to_be_refused(
-    code: str, place: int
-) -> None:
-    items = [{"sCode": "51008", "sMsg": "poor"}, {"sCode": "51603"}]
-    items.insert(place, {"sCode": "0", "sMsg": "", "ordId": "17"})
-    body = {"code": code, "msg": "", "data": items}
-    error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
-    assert type(error) is errors.OutcomeUnknown
+def test_of_several_items_each_is_read_by_itself(code: str) -> None:
+    poor, gone, fine = {"sCode": "51008"}, {"sCode": "51603"}, {"sCode": "0", "ordId": "17"}
+    assert of_items(code, poor, gone) is None
+    assert of_items(code, poor, fine, gone) is None
+
+
+@pytest.mark.parametrize("code", ["1", "2"])
+def test_a_failure_without_items_leaves_open_what_was_taken(code: str) -> None:
+    for items in ([], [7, None], [{"ordId": "17"}], [{}, {}]):
+        error = of_items(code, *items)
+        assert type(error) is errors.ExchangeError
+        assert not errors.tells_refusal(error)
 
 
 def limited(response: HttpResponse) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 
 from ccrs_okx import Okx
-from ccrs_okx.error_codes import CODES
+from ccrs_okx.error_codes import CLASSES
 from ccrs_okx.foreign import instrument_of
 from okx_frames import worth, worth_of
 
@@ -17,7 +17,7 @@ SAMPLES = Samples(importlib.resources.files("ccrs_okx") / "samples", "okx")
 
 def test_every_kind_of_error_has_a_sample() -> None:
     shown = {type(Okx().error_of(sample.response)) for sample in SAMPLES.errors}
-    assert shown - {type(None)} == {*CODES, ExchangeError}
+    assert shown - {type(None)} == {*CLASSES.values(), ExchangeError}
 
 
 def test_native_symbols_of_the_samples_are_guessed_rightly() -> None:

@@ -266,8 +266,15 @@ def test_rows_of_2022_have_fewer_fields() -> None:
         if found["ruleType"] == "xperp":
             continue  # there were none
         old = only({name: found[name] for name in names}, market)
-        assert old == attrs.evolve(only(found, market), max_size=None)
+        assert old == attrs.evolve(only(found, market), max_size=None, native_code=None)
         assert old.symbol == symbol
+
+
+def test_the_number_of_an_instrument_is_kept_where_the_list_tells_it() -> None:
+    market, found, _, _ = KINDS[0]
+    assert only({**found, "instIdCode": 4711}, market).native_code == 4711
+    for blank in (None, 0, "", "4711", True):
+        assert only({**found, "instIdCode": blank}, market).native_code is None
 
 
 # --- states ---
