@@ -151,11 +151,7 @@ def _undocumented(subject: Subject, sample: RequestSample) -> Iterable[str]:
     request = sample.request
     endpoint, name = subject.exchange.endpoints[type(request)], type(request).__name__
     http = endpoint.encode(request, sample.cursor)
-    facts = [
-        fact
-        for fact in _calls(subject, request)
-        if fact.path == http.path
-    ]
+    facts = [fact for fact in _calls(subject, request) if fact.path == http.path]
     # Where an answer is made of several calls it may have the least of their budgets.
     least = min(
         ((each.per_second, each.seconds) for each in _calls(subject, request)), default=None
@@ -187,8 +183,7 @@ def _calls(subject: Subject, request: Request[Any]) -> list[CallFact]:
     return [
         fact
         for fact in subject.facts.calls
-        if fact.asks is type(request)
-        and (request.market is None or request.market in fact.markets)
+        if fact.asks is type(request) and (request.market is None or request.market in fact.markets)
     ]
 
 

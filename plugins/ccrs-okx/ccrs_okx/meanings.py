@@ -95,9 +95,9 @@ _INVALID = {
     **_group(InvalidRequest, 50000, 50002, 50006, range(50014, 50017), 50024, 50025, 50038),
     **_group(InvalidRequest, 50039, 50053, 50076, 50077, 50115, 51000, 51003, 51111, 51150),
     **_group(InvalidRequest, range(51175, 51182), 51281, range(51407, 51410), 51500, 51501),
-    **_group(InvalidRequest, 51405, 51406, 51411, 51413, 51512, 51514, range(51600, 51603)),
+    **_group(InvalidRequest, 51405, 51406, 51411, 51413, 51514, range(51600, 51603)),
     **_group(InvalidRequest, 51068, range(51076, 51087), range(51089, 51100), 51044, 51327),
-    **_group(InvalidRequest, range(51328, 51334), 54009, 54029, 54036, 54070, 54085),
+    **_group(InvalidRequest, range(51328, 51334), 54009, 54029, 54036, 54070),
     **_group(InvalidRequest, 51071, advice="another program's timers: twenty may run at once"),
     # What stands in the way of another mode or leverage.
     **_group(InvalidRequest, 59000, advice="close positions and cancel open orders first"),
@@ -127,7 +127,7 @@ _REJECTED = {
         EndReason.PRICE_LIMIT, 51006, 51031, 51116, 51122, range(51135, 51139), advice=_BAND
     ),
     **_rejected(EndReason.PRICE_LIMIT, range(51192, 51196), 51250, 54084, advice=_BAND),
-    **_rejected(EndReason.INVALID, 51204, 51123, 51536, 51537),
+    **_rejected(EndReason.INVALID, 51204, 51123, 51512, 51536, 51537, 54085),
     **_rejected(EndReason.SIZE, 51005, 51007, 51020, 51033, 51101, 51120, 51121, advice=_RULES),
     **_rejected(EndReason.SIZE, 50122, 51132, 51185, range(51201, 51204), 51207, advice=_RULES),
     **_rejected(EndReason.SIZE, 51252, 51273, 51275, 51286, 54051, advice=_RULES),

@@ -257,9 +257,7 @@ def _pools(kind: type[Request[Any]]) -> Pools:
     """The budgets of a kind of request: what waits for a trigger has others."""
     batch = kind in (PlaceOrders, AmendOrders, CancelOrders)
     plain = by_instrument(f"trade/{PATHS[kind]}", 300 if batch else 60)
-    apart = by_instrument(
-        "trade/order-algo" if kind is PlaceOrder else "trade/cancel-algos", ALGOS
-    )
+    apart = by_instrument("trade/order-algo" if kind is PlaceOrder else "trade/cancel-algos", ALGOS)
     return lambda request: (apart if waits(request) else plain)(request)
 
 

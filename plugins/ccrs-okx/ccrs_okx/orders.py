@@ -39,6 +39,7 @@ from ccrs_core import (
 )
 from ccrs_core.wire import ns_or_none, spelled
 from ccrs_okx.error_codes import error_of_item
+from ccrs_okx.sizes import shortest
 
 Body = dict[str, Any]
 Done = Placed | CcrsError
@@ -98,7 +99,7 @@ def contracts(size: Decimal, instrument: Instrument) -> str:
         raise UsageError(
             f"{size:f} of {instrument.symbol} are no contracts of {each:f} {instrument.base}"
         ) from None
-    return plain(found)
+    return plain(shortest(found))
 
 
 # --- placing ---------------------------------------------------------------------------------
