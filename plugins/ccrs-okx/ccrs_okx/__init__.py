@@ -1,4 +1,4 @@
-"""OKX v5 for ccrs: public market data over WebSocket and REST."""
+"""OKX v5 for ccrs: market data, and the calls and streams of accounts."""
 
 from ccrs_okx.exchange import Okx
 
