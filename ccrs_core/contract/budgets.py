@@ -48,6 +48,9 @@ class Pool:
     budget of requests, for each address."""
     reserved: int = attrs.field(default=0, kw_only=True, validator=attrs.validators.ge(0))
     """How much of it is kept for what is ``Endpoint.urgent``, where such and others share it."""
+    alone: bool = attrs.field(default=False, kw_only=True, validator=checks.of(bool))
+    """Whether one endpoint has it to itself. Only where other endpoints' pools are callables need
+    that be said."""
 
     def __attrs_post_init__(self) -> None:
         if self.reserved >= self.budget.amount and self.reserved:

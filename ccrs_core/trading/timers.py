@@ -216,6 +216,8 @@ def check_cost(
 
 def _of_its_own(exchange: Exchange, pool: Pool) -> bool:
     """Whether nothing but timers spends of a pool, as far as can be told."""
+    if pool.alone:
+        return True
     others = [each for kind, each in exchange.endpoints.items() if kind is not SetDeadMan]
     return all(
         not callable(own) and (own is None or own.name != pool.name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, ClassVar
 
 import attrs
@@ -20,6 +20,7 @@ from ccrs_core import (
     DeadManKind,
     DeadManScope,
     GetDeadMan,
+    GetOpenOrders,
     Market,
     OrderState,
     Pool,
@@ -266,6 +267,15 @@ async def test_what_renewals_would_cost_too_much_of_is_refused_before_anything_i
         async with seen.account.dead_man(10):
             await asyncio.sleep(30.0)
         assert not seen.server.fired
+    # Where it can't be seen that others don't spend of it, the pool says so.
+    listing = attrs.evolve(Desk.endpoints[GetOpenOrders], pool=lambda request: None)
+    for alone in (False, True):
+        desk = TimerDesk(OWN, pool=attrs.evolve(pool, alone=alone))
+        desk.endpoints[GetOpenOrders] = listing
+        async with timed(desk) as seen:
+            with nullcontext() if alone else pytest.raises(UsageError, match="of timers, more"):
+                async with seen.account.dead_man(10):
+                    pass
     slow = Pool("timers", Budget(amount=1, seconds=5.0), per_account=True)
     async with timed(TimerDesk(OWN, pool=slow)) as seen:
         with pytest.raises(UsageError, match="allows of timers, more than 100%"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from ccrs_core import (
     AccountInfo,
     Answer,
@@ -210,7 +212,10 @@ def _set_dead_man(request: SetDeadMan, cursor: str | None) -> HttpRequest:
             f"okx's timer runs for {SHORTEST_PROTECTION} to {LONGEST_PROTECTION} whole seconds, "
             f"or is off (0), not for {request.seconds:g}"
         )
-    return post("trade/cancel-all-after", {"timeOut": str(seconds), "tag": TAG})
+    told = {"timeOut": str(seconds)}
+    if not request.everything:
+        told["tag"] = TAG
+    return post("trade/cancel-all-after", told)
 
 
 def _read_nothing(
@@ -232,7 +237,7 @@ def _of_account(
         markets=markets,
         signed=True,
         weight=0,
-        pool=shared(call, amount, seconds),
+        pool=attrs.evolve(shared(call, amount, seconds), alone=True),
         **more,
     )
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 from ccrs_core import (
     Absence,
     AmendOrder,
+    AmendOrders,
     Budget,
+    CancelOrders,
     Channel,
     ClientIds,
     DeadMan,
     DeadManKind,
+    DeadManScope,
     Feature,
     Market,
+    PlaceOrders,
     Route,
     Trading,
 )
@@ -50,11 +54,14 @@ TRADING = Trading(
     absence=Absence(proved_after=VALIDITY_SECONDS),
     receive_window=DEADLINE_MS / 1000,
     batch=LONGEST_BATCH,
+    alone=frozenset({PlaceOrders, CancelOrders, AmendOrders}),
     by_socket=BY_SOCKET,
     # That an order has ended tells of a cancel; of one that comes to nothing nothing does.
     confirms=frozenset({AmendOrder}),
     dead_man=DeadMan(
         kind=DeadManKind.TIMER,
+        scope=DeadManScope.ACCOUNT,
+        own=True,
         markets=frozenset(Market),
         shortest=float(SHORTEST_PROTECTION),
         longest=float(LONGEST_PROTECTION),
@@ -62,11 +69,11 @@ TRADING = Trading(
             f"open orders that this package has placed (tag {TAG}), of all products of the order "
             "book, one by one within some seconds"
         ),
-        spares=(
-            "positions, orders that wait for a trigger, attached exits, spreads, and orders of "
-            "other programs or without the tag. Any program of the account that renews the timer "
-            "of the same tag keeps it from firing"
+        covers_everything=(
+            "all open orders of the account in the order book, whoever placed them, one by one "
+            "within some seconds"
         ),
+        spares="positions, orders that wait for a trigger, attached exits, and spreads",
     ),
 )
 

@@ -302,3 +302,21 @@ async def test_a_batch_has_each_outcome_in_its_place() -> None:
         assert isinstance(second, errors.InsufficientBalance)
         (body,) = script.sent("trade/batch-orders")
         assert [item["sz"] for item in body] == ["5", "6", "7"]
+
+
+@scenario
+async def test_disconnect_protection_is_renewed_for_orders_of_this_package_alone() -> None:
+    async with opened() as world:
+        script, account = world.script, world.account
+        with pytest.raises(errors.UsageError):
+            account.dead_man(5)
+        async with account.dead_man(30) as protection:
+            assert protection.armed
+            await asyncio.sleep(60)
+        told = script.sent("trade/cancel-all-after")
+        assert told[0] == {"timeOut": "30", "tag": "ccrs"} == told[1]
+        assert len(told) > 4
+        assert told[-1] == {"timeOut": "0", "tag": "ccrs"}
+        async with account.dead_man(30, everything=True):
+            assert script.sent("trade/cancel-all-after")[-1] == {"timeOut": "30"}
+        assert script.sent("trade/cancel-all-after")[-1] == {"timeOut": "0"}

@@ -242,8 +242,10 @@ def test_settings_say_what_okx_calls_them() -> None:
     with pytest.raises(Unsupported):
         body(SetPositionMode(mode=PositionMode.HEDGE, market=Market.LINEAR, instrument=LINEAR))
     for seconds in (0.0, 10.0, 120.0):
-        told = body(SetDeadMan(market=Market.SPOT, seconds=seconds))
-        assert told == {"timeOut": str(int(seconds)), "tag": "ccrs"}
+        told = body(SetDeadMan(market=None, seconds=seconds))
+        assert told == {"timeOut": str(int(seconds))}
+        own = body(SetDeadMan(market=None, seconds=seconds, everything=False))
+        assert own == {**told, "tag": "ccrs"}
     for seconds in (5.0, 121.0, 10.5, -1.0):
         with pytest.raises(Unsupported):
-            body(SetDeadMan(market=Market.SPOT, seconds=seconds))
+            body(SetDeadMan(market=None, seconds=seconds))
