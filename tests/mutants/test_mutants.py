@@ -44,6 +44,8 @@ def quick_to_fail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+    # What is left is kept by somebody: the next time need not go through it.
+    gc.freeze()
 
 
 def _run(name: str, subject: Subject) -> None:
