@@ -40,6 +40,7 @@ class Store(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.tried, self.takes = 0, 0.0
+        self.begun = asyncio.Event()
         self.fails = lambda tried: None
 
     def full(self, full: bool = True) -> None:
@@ -48,6 +49,7 @@ class Store(MemoryStore):
 
     async def commit(self, rows: Sequence[Any]) -> None:
         self.tried += 1
+        self.begun.set()
         error = self.fails(self.tried)
         if self.takes:
             await asyncio.sleep(self.takes)
@@ -102,17 +104,18 @@ async def test_a_store_that_fails_in_the_middle_of_a_batch_ends_what_it_did_not_
     """Of orders in three batches those of the second aren't sent, each for itself."""
     store = Store()
     async with world(Desk(batch={"spot": 2}), store=store) as seen:
+        await asyncio.sleep(1.0)  # what is read at first is kept by then
         store.takes = 0.01
         before = store.tried
-        kept = iter([True, False])
-        error = StoreFailed("the disk is full")
-        store.fails = lambda tried: None if next(kept, True) else error
-        # The first batch's intents are under way to the disk as the other batches' come.
+        store.begun.clear()
+        # The first batch's intents are under way to the disk as it fills up.
         async with asyncio.TaskGroup() as group:
             first = group.create_task(seen.account.place_many([buy(), buy()]))
-            await asyncio.sleep(0.005)
+            await store.begun.wait()
+            store.full()
             rest = group.create_task(seen.account.place_many([buy() for _ in range(4)]))
         placed, failed = first.result(), rest.result()
+        store.full(False)
         assert [type(each) for each in placed] == [LiveOrder] * 2
         assert [type(each) for each in failed] == [NotStored] * 4
         assert len({each.order.client_order_id for each in failed}) == 4  # type: ignore[union-attr]
