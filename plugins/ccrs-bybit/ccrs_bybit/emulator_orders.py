@@ -278,7 +278,8 @@ class Orders:
             except Refused:
                 continue  # it is being canceled already
             acks.append(self._ack(order))
-        return {"list": acks, "success": "1"}
+        # Recorded: without anything to cancel there is no list.
+        return {"list": acks, "success": "1"} if acks else {"success": "1"}
 
     # --- parts ---
 

@@ -61,7 +61,7 @@ def test_case_b4_funding_looks_like_a_fill() -> None:
         case.life.tap.poke()
         await asyncio.sleep(90.0)
         paid = [each for each in case.of(Income) if each.kind is IncomeKind.FUNDING]
-        assert [each.asset for each in paid] == ["USDT"]
+        assert [(each.asset, each.backfilled) for each in paid] == [("USDT", False)]
         assert len(case.of(Fill)) == 1
         [position] = [each for each in case.account.positions() if each.size]
         assert position.size == at.own(at.size * 3)

@@ -9,6 +9,7 @@ from decimal import Decimal
 import attrs
 import pytest
 from bybit_cases import Case, play, told
+from bybit_trader import Trader
 
 from ccrs_core import (
     CancelResult,
@@ -332,6 +333,36 @@ def test_a_triggered_spot_order_may_go_on_under_another_id() -> None:
         assert (first.state, first.reason) == (OrderState.CANCELED, EndReason.TRIGGER)
         assert not case.account.open_orders()
         case.twice.add(live.id)
+
+    play(scenario)
+
+
+def test_a_trailing_stop_that_was_set_elsewhere_is_told_as_an_order_without_a_fixed_trigger() -> (
+    None
+):
+    async def scenario(case: Case) -> None:
+        at = case.stall()
+        live = await case.place(at.limit(BUY, at.crossing(BUY)))
+        await live.filled(timeout=5.0)
+        await asyncio.sleep(0.5)
+        hand = Trader(case.venue, "traderKey", "traderSecret")
+        about = {"category": "linear", "symbol": at.listing.symbol}
+        stop = {"tpslMode": "Full", "positionIdx": 0, "trailingStop": f"{at.step}"}
+        assert hand.post("/v5/position/trading-stop", **about, **stop)["retCode"] == 0
+        case.life.tap.poke()
+        await asyncio.sleep(1.0)
+        [order] = case.account.open_orders()
+        assert (order.state, order.origin, order.side) == (OrderState.WAITING, Origin.OTHER, SELL)
+        assert order.trigger is None  # it moves
+        assert order.native["stopOrderType"] == "TrailingStop"
+        for price in (at.ask(3), at.ask(1)):
+            case.venue.steer(at.listing, last_price=price)
+            case.life.tap.poke()
+            await asyncio.sleep(1.0)
+        assert case.account.open_orders() == []
+        ended = case.order(order.exchange_order_id)
+        assert (ended.state, ended.filled_size) == (OrderState.FILLED, at.own(at.size))
+        assert [each.size for each in case.account.positions() if each.size] == []
 
     play(scenario)
 

@@ -220,7 +220,7 @@ def test_spot_stops_need_their_filter_to_be_canceled() -> None:
     pass_time(venue, 0.1)
     assert trader.post(CANCEL, **about, orderId=order_id)["retCode"] == 170213
     everything = trader.post("/v5/order/cancel-all", category="spot")
-    assert everything["result"] == {"list": [], "success": "1"}
+    assert everything["result"] == {"success": "1"}
     fine = trader.post(CANCEL, **about, orderId=order_id, orderFilter="StopOrder")
     assert fine["retCode"] == 0
 
@@ -236,7 +236,7 @@ def test_cancel_all_takes_what_is_asked_for_and_conditional_orders_of_contracts_
     def canceled(**about: Any) -> int:
         answer = trader.post("/v5/order/cancel-all", category="linear", **about)
         pass_time(venue, 0.1)
-        return len(answer["result"]["list"]) if answer["retCode"] == 0 else -1
+        return len(answer["result"].get("list", [])) if answer["retCode"] == 0 else -1
 
     assert canceled() == -1
     assert canceled(symbol="BTCUSDT", orderFilter="StopOrder") == 1
