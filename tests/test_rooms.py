@@ -85,6 +85,7 @@ WAITING = {
     "trading.flights",
     "trading.hub",
     "trading.journal",
+    "trading.listing",
     "trading.live_order",
     "trading.order_entry",
     "trading.outcomes",

@@ -15,7 +15,7 @@ from ccrs_core.cli import form, options
 from ccrs_core.cli.output import note, progress
 from ccrs_core.client.credentials import PLAY_MONEY, FoundCredentials, find_credentials
 from ccrs_core.contract.accounts import DEFAULT
-from ccrs_core.errors import StoreInUse, TimedOut, UsageError
+from ccrs_core.errors import StoreFailed, StoreInUse, TimedOut, UsageError
 from ccrs_core.transport.addresses import EMULATOR, resolve_addresses
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ async def trading(
                     f"a program of yours keeps the ledger of {account} at present: to it this is "
                     "the order of another program"
                 )
+            except StoreFailed as error:
+                raise StoreFailed(f"{error}; --no-ledger does without it") from error
         yield held
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from ccrs_core.contract.trading_requests import GetOpenOrders
@@ -18,19 +19,26 @@ async def open_orders(
 
     :raises CcrsError: where no answer comes.
     """
+    requests = [
+        GetOpenOrders(market=market, instrument=instrument, settle=settle)
+        for market in markets
+        for settle in (
+            ("",) if instrument is not None else context.trading.settles.get(market, ("",))
+        )
+    ]
     found: list[Order] = []
-    for market in markets:
-        settles = ("",) if instrument is not None else context.trading.settles.get(market, ("",))
-        for settle in settles:
-            request = GetOpenOrders(market=market, instrument=instrument, settle=settle)
-            reports = await context.asks.read(request)
-            if reports and instrument is None:
-                await context.instruments.market(market)
-            await context.take(reports, backfilled=True)
-            for each in reports:
-                listed = context.taking.find(each.market, each.native)
-                ids = each.exchange_order_id, each.client_order_id
-                order = None if listed is None else context.ledger.told_of(listed.symbol, *ids)
-                if order is not None:
-                    found.append(order)
+    reading = (context.asks.read(each) for each in requests)
+    answers = await asyncio.gather(*reading, return_exceptions=True)
+    for request, reports in zip(requests, answers, strict=True):
+        if isinstance(reports, BaseException):
+            raise reports
+        if reports and instrument is None:
+            await context.instruments.market(request.market)
+        await context.take(reports, backfilled=True)
+        for each in reports:
+            listed = context.taking.find(each.market, each.native)
+            ids = each.exchange_order_id, each.client_order_id
+            order = None if listed is None else context.ledger.told_of(listed.symbol, *ids)
+            if order is not None:
+                found.append(order)
     return found

@@ -122,12 +122,16 @@ async def _open(
     left: list[Order] = []
     for again in (False, True):
         left.clear()
-        for market in markets:
-            try:
-                left += await open_orders(context, [market], instrument)
-                failures.pop(f"open orders of {market.value}", None)
-            except CcrsError as error:
-                failures[f"open orders of {market.value}"] = error
+        asked = (open_orders(context, [market], instrument) for market in markets)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for market, answer in zip(markets, answers, strict=True):
+            failures.pop(f"open orders of {market.value}", None)
+            if isinstance(answer, CcrsError):
+                failures[f"open orders of {market.value}"] = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                left += answer
         if again or not any(order.exchange_order_id in gone for order in left):
             return left
         if any(order.exchange_order_id not in gone for order in left):
