@@ -147,6 +147,31 @@ async def test_what_moves_while_it_is_compared_is_no_difference() -> None:
                 seen.server.fill("key", live.id, "1", "100", maker=False)
                 await asyncio.sleep(0.7)
 
+        # What the exchange says is some fills old when it arrives.
+        seen.transport.answer_after = lambda path: 1.6 if path == "/positions" else 0.0
+        busy = asyncio.ensure_future(go_on())
+        try:
+            found = await seen.account.compare()
+        finally:
+            busy.cancel()
+        assert found.agrees, [str(each) for each in found.differences]
+
+
+@scenario
+async def test_orders_that_end_while_their_list_is_on_its_way_are_no_difference() -> None:
+    async with world() as seen:
+        orders = [
+            await seen.account.place(limit("BTC/USD", "buy", size="1", price="90"))
+            for _ in range(30)
+        ]
+        await asyncio.sleep(200.0)
+
+        async def go_on() -> None:
+            for each in orders:
+                seen.server.end("key", each.exchange_order_id)
+                await asyncio.sleep(1.0)
+
+        seen.transport.answer_after = lambda path: 1.6 if path == "/open" else 0.0
         busy = asyncio.ensure_future(go_on())
         try:
             found = await seen.account.compare()
