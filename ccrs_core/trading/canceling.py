@@ -319,13 +319,10 @@ class Canceling:
         return found[::-1] if is_made_here(grammar, order_id) else found
 
     def _named(self, order_id: str, instrument: Instrument) -> Order | None:
-        found = self._context.ledger.order(order_id)
-        if found is not None:
-            return found
         named = [
             order
             for order in self._context.ledger.orders(symbol=instrument.symbol)
-            if order.client_order_id == order_id
+            if order_id in (order.exchange_order_id, order.client_order_id)
         ]
         return named[-1] if named else None
 

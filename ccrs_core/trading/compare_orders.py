@@ -20,6 +20,10 @@ _LIVING = frozenset({OrderState.ACCEPTED, OrderState.WAITING, OrderState.OPEN})
 _DOUBTFUL = frozenset({OrderState.SENT, OrderState.UNKNOWN, OrderState.PRESUMED_ABSENT})
 
 
+Key = tuple[str, str]
+"""An order's symbol, and the exchange's id, which may be one of that symbol alone."""
+
+
 class Found(Protocol):
     """Who is told what was found."""
 
@@ -39,7 +43,7 @@ async def compare_orders(
 ) -> None:
     """Compare the open orders of some markets, both ways."""
     for market in markets:
-        theirs: dict[str, tuple[OrderReport, Instrument]] = {}
+        theirs: dict[Key, tuple[OrderReport, Instrument]] = {}
         try:
             for settle in context.trading.settles.get(market) or ("",):
                 request = GetOpenOrders(market=market, settle=settle)
@@ -50,7 +54,7 @@ async def compare_orders(
                         found.left_out.append(text)
                     else:
                         own = in_own_units(report, instrument)
-                        theirs[report.exchange_order_id] = own, instrument
+                        theirs[instrument.symbol, report.exchange_order_id] = own, instrument
         except CcrsError as error:
             found.left_out.append(f"open orders of {market.value}: {error}")
             continue
@@ -63,19 +67,22 @@ async def _compare(
     ledger: Ledger,
     store: Store,
     market: Market,
-    theirs: dict[str, tuple[OrderReport, Instrument]],
+    theirs: dict[Key, tuple[OrderReport, Instrument]],
     found: Found,
 ) -> None:
     read_ns = ledger.cursor(f"fills {market.value}") or 0
-    ours = {o.exchange_order_id: o for o in ledger.orders(states=_LIVING) if o.market is market}
-    for identity, (report, instrument) in theirs.items():
-        order = ours.pop(identity, None) or ledger.order(identity)
+    living = [order for order in ledger.orders(states=_LIVING) if order.market is market]
+    ours = {
+        (order.symbol, order.exchange_order_id or order.client_order_id): order for order in living
+    }
+    for (symbol, identity), (report, _) in theirs.items():
+        order = ours.pop((symbol, identity), None) or ledger.told_of(symbol, identity, "")
         if order is None:
-            ids = instrument.symbol, identity, report.client_order_id
+            ids = symbol, identity, report.client_order_id
             known = await store.look_up(Wanted(orders=frozenset({ids})))
             rows = [row.order for row in known.orders if row.exchange_order_id == identity]
             order = next((each for each in rows if each is not None), None)
-        name = f"{identity} of {instrument.symbol}"
+        name = f"{identity} of {symbol}"
         told = _told(report)
         if order is not None and _same(order, report):
             continue
@@ -89,7 +96,7 @@ async def _compare(
         name = f"{order.exchange_order_id or order.client_order_id} of {order.symbol}"
         found.differs("order", name, _known(order), "")
     for order in ledger.orders(states=_DOUBTFUL):
-        if order.market is market and order.exchange_order_id not in theirs:
+        if order.market is market and (order.symbol, order.exchange_order_id) not in theirs:
             found.left_out.append(
                 f"order {order.client_order_id} of {order.symbol}: nobody knows yet whether it was "
                 "placed"

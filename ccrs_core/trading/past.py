@@ -39,7 +39,7 @@ async def past_orders(
     :raises CcrsError: where no answer comes.
     """
     at, length = start_ns, _FIRST_NS
-    before: set[str] = set()
+    before: set[tuple[str, str]] = set()
     while at < end_ns:
         end = min(at + length, end_ns)
         request = GetOrderHistory(
@@ -56,8 +56,8 @@ async def past_orders(
         if reports and instrument is None:
             await context.instruments.market(market)
         # A stretch may begin with what the one before it has ended with.
-        new = [each for each in reports if each.exchange_order_id not in before]
-        before = {each.exchange_order_id for each in reports}
+        new = [each for each in reports if (each.native, each.exchange_order_id) not in before]
+        before = {(each.native, each.exchange_order_id) for each in reports}
         if new:
             yield await told(context, store, new)
         if len(reports) < _FEW:
@@ -77,7 +77,8 @@ async def told(
         if instrument is None:
             continue  # told by the account's log, and taken once it is listed
         identity = each.exchange_order_id or each.client_order_id
-        order = context.ledger.order(identity)
+        ids = each.exchange_order_id, each.client_order_id
+        order = context.ledger.told_of(instrument.symbol, *ids)
         if order is not None and order.symbol == instrument.symbol:
             found[order.symbol, identity] = order
         else:
