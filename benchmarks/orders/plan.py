@@ -26,7 +26,7 @@ class Scale:
     seconds: float
 
 
-FULL = Scale(rounds=5, seconds=2.0)
+FULL = Scale(rounds=5, seconds=1.0)
 QUICK = Scale(rounds=1, seconds=0.2)
 
 
