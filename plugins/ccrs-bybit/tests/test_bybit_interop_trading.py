@@ -154,7 +154,7 @@ def test_pybit_enters_orders_over_the_socket(http: Any, entry: Any, private: Any
     orders.until(lambda row: row["orderId"] == order_id and row["orderStatus"] == "New")
     entry.amend_order(answers, refusals, **LINEAR, orderId=order_id, qty="0.03")
     assert answers.one()["op"] == "order.amend"
-    orders.until(lambda row: row["qty"] == "0.030")
+    orders.until(lambda row: Decimal(row["qty"]) == Decimal("0.03"))
     entry.cancel_order(answers, refusals, **LINEAR, orderId=order_id)
     assert answers.one()["op"] == "order.cancel"
     orders.until(lambda row: row["orderStatus"] == "Cancelled")
