@@ -15,12 +15,16 @@ from ccrs_core import (
     Credentials,
     Fill,
     MemoryStore,
+    NotSent,
     OrderState,
     OutcomeUnknown,
     Pool,
     UsageError,
 )
 from ccrs_core.contract.trading_requests import PlaceOrders
+from ccrs_core.trading.hub import Hub
+from ccrs_core.trading.journal import Journal
+from ccrs_core.trading.store import LedgerName, Stored
 from tests.trading.desk_toy import Desk
 from tests.trading.desk_world import client_of, new_server, world
 from tests.trading.test_placing import buy, once, placements, unknown
@@ -194,3 +198,83 @@ async def test_fills_of_a_lost_order_are_looked_for_from_its_intent_on() -> None
         starts = [int(asked["start"]) for asked in server.sent_of("/fills") if "native" in asked]
         assert starts
         assert max(starts) <= planned_ns
+
+
+@scenario
+async def test_a_cancel_that_a_limit_refuses_many_times_is_done_all_the_same() -> None:
+    async with world() as seen:
+        live = await seen.account.place(buy())
+        seen.server.faults += [once("/cancel", "limited") for _ in range(6)]
+        assert (await seen.account.cancel(live)).result is CancelResult.ACCEPTED
+        assert len(seen.server.sent_of("/cancel")) == 7
+
+
+@scenario
+async def test_what_was_acknowledged_stays_so_in_whatever_order_that_is_said() -> None:
+    store, server = MemoryStore(), new_server()
+    async with world(store=store, server=server) as seen:
+        live = await seen.account.place(buy())
+        async with seen.account.fills(consumer="mine") as feed:
+            for size in ("0.1", "0.2", "0.3"):
+                server.fill("key", live.id, size)
+            fills = []
+            while len(fills) < 3:
+                event = await anext(feed)
+                fills += [event] if isinstance(event, Fill) else []
+            for each in (fills[1], fills[0], fills[1].number, 0):
+                feed.acknowledge(each)
+    async with (
+        world(store=store, server=server) as seen,
+        seen.account.fills(consumer="mine") as feed,
+    ):
+        event = await anext(feed)
+        assert isinstance(event, Fill)
+        assert (event.size, event.again) == (Decimal("0.3"), True)
+
+
+@scenario
+async def test_what_somebody_has_not_acknowledged_is_not_forgotten() -> None:
+    class Spy(MemoryStore):
+        upto = -1
+
+        async def forget(self, number: int, *args: Any, **how: Any) -> None:
+            self.upto = number
+
+    store = Spy()
+    hub = Hub(store, Stored())
+    hub.journal = Journal(store, hub, asyncio.ensure_future)  # type: ignore[arg-type]
+    await store.open(LedgerName("e", "n", "a"))
+    hub.acknowledge("quick", 90_000)
+    hub.acknowledge("slow", 20_000)
+    await hub.forget(100_000, 0)
+    assert store.upto == 20_000
+    await hub.forget(300_000, 0)  # so far behind nobody is waited for
+    assert store.upto == 100_000
+
+
+@scenario
+async def test_an_open_order_that_lists_miss_for_a_moment_has_not_ended() -> None:
+    async with world() as seen:
+        live = await seen.account.place(buy())
+        order = seen.server.find("key", live.id)
+        assert order is not None
+        order.visible_at = float("inf")
+        for _ in range(5):
+            await seen.account.reconcile()
+        assert live.state is OrderState.OPEN
+        order.visible_at = 0.0
+        await asyncio.sleep(300.0)
+        assert live.state is OrderState.OPEN
+
+
+@scenario
+async def test_an_order_that_is_being_canceled_is_not_amended_any_more() -> None:
+    async with world() as seen:
+        live = await seen.account.place(buy())
+        seen.transport.answer_after = lambda path: 1.0 if path == "/cancel" else 0.0
+        canceling = asyncio.ensure_future(seen.account.cancel(live))
+        await asyncio.sleep(0.1)
+        with pytest.raises(NotSent, match="being canceled"):
+            await seen.account.amend(live, price="99")
+        assert seen.server.sent_of("/amend") == []
+        await canceling

@@ -51,7 +51,7 @@ async def test_nothing_is_kept_that_came_after_what_the_store_refuses_for_good()
         store.failures.append(EntryKnown("it is there already", ("fill",)))
         kept = len(store.kept)
         server.fill("key", live.id, "0.1")
-        await asyncio.sleep(0.015)  # its commit is under way
+        await asyncio.sleep(0.005)  # its commit is under way as the next one comes
         server.fill("key", live.id, "0.2")
         await asyncio.sleep(1.0)
         with pytest.raises(StoreFailed):
