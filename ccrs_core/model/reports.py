@@ -156,6 +156,8 @@ class IncomeReport:
     native: str = ""
     exchange_time_ns: int
     received_time_ns: int
+    of_fill: bool = False
+    """Whether the exchange tells it as a fill, too (of a delivery, say): ledgers count that."""
     native_fields: Mapping[str, str] = attrs.field(factory=dict)
 
 

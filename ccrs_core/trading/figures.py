@@ -90,7 +90,7 @@ class Figures:
 
     def take_income(self, report: IncomeReport, draft: Draft, known: Known) -> None:
         """Money came or went, otherwise than by a fill."""
-        if report.kind is IncomeKind.TRADE:
+        if report.kind is IncomeKind.TRADE or report.of_fill:
             return  # its fill says it
         symbol, asset = "", report.asset
         if report.market is not None and report.native:

@@ -12,11 +12,11 @@ from typing import Any
 from ccrs_core.conformance.judges.accountant import Accountant, Booked, Books
 from ccrs_core.conformance.judges.order_words import ENDS, STATES
 from ccrs_core.emulator import DeskOrder, Listing, Stage
-from ccrs_core.model.accounts import Position, Profit
+from ccrs_core.model.accounts import Adjustment, AdjustmentKind, Position, Profit
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import OrderType, PositionSide
-from ccrs_core.model.orders import Fill, Liquidity, Order, OrderState, Origin
+from ccrs_core.model.orders import Fill, FillKind, Liquidity, Order, OrderState, Origin
 from ccrs_core.model.units import NS_PER_MS
 
 NEVER_THERE = frozenset({OrderState.NOT_SENT, OrderState.ABSENT, OrderState.PRESUMED_ABSENT})
@@ -119,7 +119,8 @@ def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> lis
 
 def fills_are_true(fills: Sequence[Fill], books: Books, find: Find) -> None:
     """Fails unless the ledger's fills are those of the tape, one for one, their fees but for how
-    finely exchanges write them."""
+    finely exchanges write them. What is settled or delivered may be told as a fill or not."""
+    fills = [fill for fill in fills if fill.kind is not FillKind.SETTLEMENT]
     mine = Counter(_mark_of(fill) for fill in fills)
     true = Counter(_booked_mark(each, find[each.category, each.symbol]) for each in books.fills)
     lost, made_up = true - mine, mine - true
@@ -216,6 +217,17 @@ def profits_are_true(
             assert books.agrees(held.profit, mine.realised, _FINEST), (
                 f"{where}{mine.realised} was earned, by the tape {float(held.profit):.12f}"
             )
+
+
+def nothing_is_unexplained(adjustments: Iterable[Adjustment], *, positions: bool) -> None:
+    """Fails where differences remain that nothing explains, once all is known: what was told of
+    one before its cause was known has to be told back. ``positions``: those of positions, too."""
+    left: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    for each in adjustments:
+        if each.kind is AdjustmentKind.UNEXPLAINED and (each.asset or positions):
+            left[each.symbol, str(each.side), each.asset] += each.amount
+    remain = {key: amount for key, amount in left.items() if abs(amount) > _FINEST * 100}
+    assert not remain, f"differences that nothing explains: {remain}"
 
 
 def _rounded(figure: Fraction) -> Decimal:

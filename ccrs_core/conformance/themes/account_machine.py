@@ -17,6 +17,7 @@ from ccrs_core.conformance.judges.account_truth import (
     books_of,
     fills_are_true,
     instruments_by_key,
+    nothing_is_unexplained,
     orders_are_true,
     positions_are_true,
     profits_are_true,
@@ -37,7 +38,7 @@ from ccrs_core.conformance.workbench.schedules import (
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, trading_of
 from ccrs_core.errors import CcrsError
-from ccrs_core.model.accounts import PositionMode
+from ccrs_core.model.accounts import Adjustment, PositionMode
 from ccrs_core.model.order_requests import OrderRequest
 from ccrs_core.model.orders import Fill, Order, OrderUpdate
 from ccrs_core.trading.amending import WhenFull
@@ -360,6 +361,8 @@ class AccountSchedule(ScheduleActs):
     def _judge(self) -> None:
         world = self.world
         world.quieten()
+        if self.beginning.appointment:
+            world.pass_time(60.0)  # what is due comes before all is calm
         world.do(_calm(self.life))
         if self.strange:
             raise self.strange[0]
@@ -380,6 +383,9 @@ class AccountSchedule(ScheduleActs):
             # Whose fill it is of two positions isn't told by every exchange before its order is.
             profits_are_true(account.profit, books, find)
         balances_are_true(list(account.balances().values()), books)
+        entries = world.do(store.entries_after(0, 10**6, {"adjustment"}))
+        adjustments = [e.event for e in entries if isinstance(e.event, Adjustment)]
+        nothing_is_unexplained(adjustments, positions=not self.beginning.hedged)
         assert not self.due, (
             f"fills that were read before a kill and not acknowledged don't come again: "
             f"{sorted(self.due)}, acknowledged: {self.acknowledged}"

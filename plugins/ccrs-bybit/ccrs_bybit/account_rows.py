@@ -220,7 +220,9 @@ def income(row: Row, received_time_ns: int) -> Sequence[IncomeReport]:
     paid = fields.amount(row, "funding")
     if kind != "SETTLEMENT" or market is None or paid is None:
         amount = fields.needed_amount(row, "change")
-        return [IncomeReport(income_id=own_id, kind=told, amount=amount, **shared)]
+        # Of deliveries the executions have a row, too: "Delivery", "Settle".
+        of_fill = told is IncomeKind.DELIVERY
+        return [IncomeReport(income_id=own_id, kind=told, amount=amount, of_fill=of_fill, **shared)]
     side, order_id = fields.text(row, "side"), fields.text(row, "orderId")
     found = [
         IncomeReport(

@@ -27,6 +27,7 @@ from ccrs_core import (
 )
 from ccrs_core.wire import ns_of_ms
 from ccrs_core.wire import price as price_of
+from ccrs_core.wire import size as size_of
 
 KINDS = {
     "Trade": FillKind.TRADE,
@@ -83,7 +84,8 @@ def fill(
         exchange_order_id=fields.text(row, "orderId"),
         client_order_id=fields.text(row, "orderLinkId"),
         side=side,
-        price=price_of(row["execPrice"]),
+        # An option that expires worthless is settled at nothing.
+        price=(size_of if KINDS[kind] is FillKind.SETTLEMENT else price_of)(row["execPrice"]),
         size=price_of(row["execQty"]),
         value=fields.size(row, "execValue"),
         fee=fee,

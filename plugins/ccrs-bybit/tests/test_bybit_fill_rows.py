@@ -91,6 +91,13 @@ def test_fills_say_how_they_came_about(kind: str, expected: FillKind, by_exchang
     assert (found.kind, found.by_exchange) == (expected, by_exchange)
 
 
+def test_an_option_that_expires_worthless_is_settled_at_nothing() -> None:
+    found = read(execType="Delivery", execPrice="0", execValue="0", orderLinkId="")
+    assert (found.kind, found.price, found.value) == (FillKind.SETTLEMENT, 0, 0)
+    with pytest.raises(ValueError, match="price"):
+        read(execType="Trade", execPrice="0")
+
+
 def test_a_trade_of_an_order_that_the_exchange_made_is_the_exchanges() -> None:
     assert read(createType="CreateByLiq").by_exchange
 
