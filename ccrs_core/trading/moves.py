@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import enum
 import math
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from operator import attrgetter
 from typing import NamedTuple
 
-from ccrs_core.model.units import PLAIN
+from ccrs_core.model.units import NS_PER_SECOND, PLAIN
 
 ZERO = Decimal(0)
+_LATER_NS = 5 * NS_PER_SECOND
+"""By how much an entry may be later than the figure whose number it has: what the exchange does by
+itself, such as a delivery, may have the last trade's."""
 _sequence = attrgetter("sequence")
 
 
@@ -90,7 +93,9 @@ class Moves:
         if self._numbers is _Numbers.NONE:
             return self.until(told.time_ns)
         if self._numbers is _Numbers.RISING:
-            return bisect_right(self._entries, told.sequence, key=_sequence)
+            before = bisect_left(self._entries, told.sequence, key=_sequence)
+            upto = bisect_right(self._entries, told.sequence, key=_sequence)
+            return max(before, min(upto, self.until(told.time_ns + _LATER_NS)))
         return sum(within(each, told) for each in self._entries)
 
     def _looked(self) -> _Numbers:
@@ -124,5 +129,6 @@ class Moves:
 def within(move: Move, told: Told) -> bool:
     """Whether an entry was before a figure: by their numbers where both have one."""
     if told.sequence >= 0 and move.sequence >= 0:
-        return move.sequence <= told.sequence
+        same = move.sequence == told.sequence and move.time_ns <= told.time_ns + _LATER_NS
+        return same or move.sequence < told.sequence
     return move.time_ns <= told.time_ns

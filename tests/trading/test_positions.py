@@ -333,6 +333,18 @@ def test_what_streams_tell_late_and_without_a_time_keeps_nothing_away() -> None:
     assert size(book) == 2
 
 
+def test_a_delivery_with_the_number_of_the_last_trade_is_no_part_of_the_opening() -> None:
+    book = Book()
+    sold = traded("f", "-3", at=10, sequence=7)
+    closed = traded("d", "3", at=70, sequence=7, kind=FillKind.SETTLEMENT)
+    book.take(held("-3", 10, sequence=7), backfilled=True)
+    book.take(sold, backfilled=True)
+    book.take(held("0", 70, sequence=7), closed)
+    judged(book, 71)
+    judged(book, 200)
+    assert sum(each.amount for each in adjustments(book)) == 0
+
+
 def test_a_list_corrects_what_was_only_guessed_to_be_newer() -> None:
     """An answer that lags, or was read late, doesn't hide a position for longer than a minute."""
     for guess in ("a row without a time", "no row"):

@@ -84,6 +84,8 @@ class AccountSchedule(ScheduleActs):
         """Those of them that have to come again, after a kill."""
         self.newest: dict[tuple[str, str], Order] = {}
         self.acknowledged = 0
+        self.told: set[int] = set()
+        """All that were delivered, those included that may have been before."""
         self.delivered: dict[int, int] = {}
         """How often each fill was delivered without a mark, by its number."""
         self.working: list[asyncio.Task[Any]] = []
@@ -246,8 +248,8 @@ class AccountSchedule(ScheduleActs):
     @rule(seconds=st.sampled_from([0.0, 1.0, 40.0]))
     def the_process_is_killed(self, seconds: float) -> None:
         """At once, with what its store holds; it is started again after a while."""
-        self._count(acknowledge=False)
         self.world.do(self.life.kill())
+        self._count(acknowledge=False)
         self._forget()
         self._reap()
         self.world.pass_time(seconds)
@@ -326,6 +328,7 @@ class AccountSchedule(ScheduleActs):
     def _fill_came(self, fill: Fill) -> None:
         number = fill.number
         self.read.add(number)
+        self.told.add(number)
         if fill.again:
             assert number > self.acknowledged, (
                 f"the fill {number} comes again, though {self.acknowledged} was acknowledged"
@@ -390,8 +393,7 @@ class AccountSchedule(ScheduleActs):
             f"fills that were read before a kill and not acknowledged don't come again: "
             f"{sorted(self.due)}, acknowledged: {self.acknowledged}"
         )
-        told = set(self.delivered)
-        missing = [fill for fill in fills if fill.number not in told]
+        missing = [fill for fill in fills if fill.number not in self.told]
         assert not missing, f"a fill was never delivered: {missing[0]}"
         self._reap()
         if self.switch is not None:

@@ -174,11 +174,13 @@ class Life:
         """End at once: what the store holds at this moment is all that is left."""
         world = self.world
         world.stores[self.name] = world.stores[self.name].left()
+        told = list(self.events)
         self.tap.sever()
         self._ended.set()
         assert self._main is not None
         self._main.cancel()
         await asyncio.wait([self._main])
+        self.events[:] = told
 
     @property
     def placements(self) -> int:
