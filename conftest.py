@@ -34,11 +34,12 @@ _NAMED = tuple(
     Path(__file__).parent / "tests" / path
     for path in (
         *("benchmarks", "mutants", "cli/test_interrupts.py", "conformance/test_fuzz.py"),
-        "examples/test_quoting.py",
+        *("examples/test_quoting.py", "trading/test_hour.py", "trading/processes"),
     )
 )
 """What takes minutes: short runs of each benchmark, hundreds of broken plugins, interrupted
-commands, fuzzing for a time, a program that quotes through faults."""
+commands, fuzzing for a time, a program that quotes through faults, programs that are killed, an
+hour of quoting."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -117,7 +117,8 @@ class Quoting:
                 while self.seconds < moment:
                     await self._second(life, quotes)
                     await asyncio.sleep(1.0 - asyncio.get_running_loop().time() % 1.0)
-                await asyncio.sleep(1.0)
+                # What was unclear is found out by then.
+                await asyncio.sleep(130.0)
 
             for moment in moments:
                 world.do(until(moment))

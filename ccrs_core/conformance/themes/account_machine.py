@@ -45,8 +45,9 @@ from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.dead_man import DeadManSwitch
 
-_CALM = 400.0
-"""Seconds of virtual time within which all must be known once faults have stopped."""
+_CALM = 1000.0
+"""Seconds of virtual time within which all must be known once faults have stopped: some exchanges
+are not to be asked for ten minutes once they have banned an address."""
 _LEAST_CALM = 140.0
 """Within which the lists are read, twice."""
 _STEP = 5.0
