@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import attrs
 import pytest
-from account_rows import detail_row, order_row, traded
+from account_rows import algo_row, detail_row, fill_row, order_row, traded
 from ccrs_okx import Okx
 from ccrs_okx.trading import ACCOUNT_CHANNELS, TRADING
 
@@ -28,8 +28,10 @@ from ccrs_core import (
     OrderState,
     OutcomeUnknown,
     Trading,
+    Trigger,
     errors,
     limit,
+    market,
 )
 from ccrs_core.transport.memory import MemoryTransport, Peer, VirtualClock, run
 
@@ -130,6 +132,14 @@ class Script:
         frame = {"arg": {"channel": "orders", "instType": "ANY", "uid": "7"}, "data": [told]}
         for peer in self.peers:
             if peer.url.endswith("/private"):
+                peer.push(json.dumps(frame))
+
+    def push_waiting(self, row: dict[str, Any]) -> None:
+        """The channel of orders that wait tells a row."""
+        told = {**row, "instId": NATIVE, "uTime": str(self.now_ms)}
+        frame = {"arg": {"channel": "orders-algo", "instType": "ANY", "uid": "7"}, "data": [told]}
+        for peer in self.peers:
+            if peer.url.endswith("/business"):
                 peer.push(json.dumps(frame))
 
     def sent(self, path: str) -> list[Any]:
@@ -320,3 +330,128 @@ async def test_disconnect_protection_is_renewed_for_orders_of_this_package_alone
         async with account.dead_man(30, everything=True):
             assert script.sent("trade/cancel-all-after")[-1] == {"timeOut": "30"}
         assert script.sent("trade/cancel-all-after")[-1] == {"timeOut": "0"}
+
+
+def _unknown_order(script: Script) -> None:
+    """Orders are taken, and none is known by its ids."""
+    script.answers["trade/order"] = lambda body: (
+        script.said([script._ack(body)]) if "sz" in body else script.said([], "51603")
+    )
+
+
+@scenario
+async def test_an_order_that_okx_has_forgotten_was_canceled_only_where_fills_say_so() -> None:
+    """Unfilled orders that were canceled are in no list after two hours."""
+    async with opened() as at:
+        script, account = at.script, at.account
+        _unknown_order(script)
+        live = await account.place(buy())
+        own = live.client_order_id
+        script.push(**order_row(clOrdId=own, px="3000.10"))
+        script.answers["trade/fills-history"] = lambda body: script.said([], "50001", 503)
+        for peer in list(script.peers):
+            peer.drop()
+        await asyncio.sleep(600.0)
+        assert account.order(own).state not in {OrderState.CANCELED, OrderState.ABSENT}
+        del script.answers["trade/fills-history"]
+        await asyncio.sleep(300.0)
+        assert account.order(own).state is OrderState.CANCELED
+        assert account.order(own).filled_size == 0
+
+
+@scenario
+async def test_a_fill_whose_push_was_lost_is_asked_for_at_once() -> None:
+    """The cumulative size jumps."""
+    async with opened() as at:
+        script, account = at.script, at.account
+        live = await account.place(buy())
+        own = live.client_order_id
+        how = {"clOrdId": own, "px": "3000.10", "fillPx": "3000.1", "avgPx": "3000.1"}
+        script.push(**order_row(clOrdId=own, px="3000.10"))
+        now = str(script.now_ms)
+        listed = {"fillTime": now, "ts": now, "instId": NATIVE, "clOrdId": own, "fillPx": "3000.1"}
+        script.lists["trade/fills-history"] = [
+            fill_row(tradeId="2", fillSz="1", billId="2", **listed),
+            fill_row(tradeId="1", fillSz="2", billId="1", **listed),
+        ]
+        script.push(**traded("2", "1", "3", **how, fillTime=now))
+        await asyncio.sleep(10.0)
+        order = account.order(own)
+        assert (order.filled_size, order.fills_complete) == (Decimal("0.3"), True)
+        assert account.synced
+
+
+@scenario
+async def test_a_client_id_that_is_taken_doesnt_end_who_has_it() -> None:
+    """Another program of the account has an order of that id, a part of which is filled."""
+    async with opened() as at:
+        script, account = at.script, at.account
+        row = order_row(clOrdId="c5", instId=NATIVE, px="3000.10", accFillSz="2", avgPx="3000.1")
+        refused = {"ordId": "", "clOrdId": "c5", "sCode": "51016", "sMsg": "exists"}
+        script.answers["trade/order"] = lambda body: (
+            script.said([refused], "1") if "sz" in body else script.said([row])
+        )
+        with pytest.raises(errors.CcrsError) as taken:
+            await account.place(buy(client_order_id="c5"))
+        assert taken.value.code == "51016"
+        await asyncio.sleep(60.0)
+        order = account.order("c5")
+        assert (order.state, order.exchange_order_id) == (OrderState.OPEN, "3967")
+
+
+@scenario
+async def test_orders_that_the_timer_canceled_are_known_to_be() -> None:
+    async with opened() as at:
+        script, account = at.script, at.account
+        async with account.dead_man(60):
+            live = await account.place(buy())
+            own = live.client_order_id
+            script.push(**order_row(clOrdId=own, px="3000.10"))
+            await asyncio.sleep(1.0)
+            end = order_row(clOrdId=own, px="3000.10", state="canceled", cancelSource="20")
+            script.push(**end)
+            order = await live.ended(5.0)
+            assert (order.state, order.reason) == (OrderState.CANCELED, EndReason.DEAD_MAN)
+            assert not account.open_orders()
+
+
+@scenario
+async def test_what_waits_for_a_trigger_goes_and_comes_by_ways_of_its_own() -> None:
+    async with opened(via="websocket") as at:
+        script, account = at.script, at.account
+        acked, ids = {"algoId": "7001", "sCode": "0", "sMsg": ""}, iter(["7001", "7002"])
+        script.answers["trade/order-algo"] = lambda body: script.said(
+            [{**acked, "algoId": next(ids), "algoClOrdId": body["algoClOrdId"]}]
+        )
+        script.answers["trade/cancel-algos"] = lambda body: script.said([acked])
+        trigger = Trigger(price="2900", rises=False)
+        stop = market(SYMBOL, "sell", size="0.5", trigger=trigger)
+        guard = await account.place(stop)
+        own = guard.client_order_id
+        (body,) = script.sent("trade/order-algo")
+        assert (body["slTriggerPx"], body["slOrdPx"], body["sz"]) == ("2900", "-1", "5")
+        assert body["algoClOrdId"] == own
+        script.push_waiting(algo_row(algoClOrdId=own, slTriggerPx="2900"))
+        await asyncio.sleep(0.1)
+        assert guard.state is OrderState.WAITING
+        assert script.entered == []
+        await account.cancel(own)
+        assert script.sent("trade/cancel-algos") == [[{"instId": NATIVE, "algoId": "7001"}]]
+        script.push_waiting(algo_row(algoClOrdId=own, slTriggerPx="2900", state="canceled"))
+        await asyncio.sleep(0.1)
+        assert guard.state is OrderState.CANCELED
+        # Another one fires.
+        guard = await account.place(stop)
+        own = guard.client_order_id
+        script.push_waiting(algo_row(algoId="7002", algoClOrdId=own, slTriggerPx="2900"))
+        fired = {"state": "effective", "ordId": "8801", "ordIdList": ["8801"]}
+        script.push_waiting(algo_row(algoId="7002", algoClOrdId=own, slTriggerPx="2900", **fired))
+        child = {"ordId": "8801", "clOrdId": "", "algoId": "7002", "algoClOrdId": own}
+        how = {"side": "sell", "ordType": "market", "px": "", "fillPx": "2899", "avgPx": "2899"}
+        script.push(**traded("9", "5", "5", "filled", **child, **how))
+        await asyncio.sleep(0.1)
+        assert (guard.state, guard.reason) == (OrderState.EXPIRED, EndReason.TRIGGER)
+        placed = account.order("8801")
+        assert (placed.state, placed.filled_size) == (OrderState.FILLED, Decimal("0.5"))
+        assert placed.parent_id == own
+        assert not account.open_orders()
