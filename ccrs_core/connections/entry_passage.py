@@ -103,6 +103,8 @@ class Passage:
         self._priority = priority
         self._endpoint = context.exchange.endpoints[type(request)]
         self._sent_ns: int | None = None
+        self._task = asyncio.current_task()
+        self._cancels = self._task.cancelling() if self._task is not None else 0
         self._over: asyncio.Future[None] | None = None
         """Set once it was answered, or isn't going to be."""
         self._timer: asyncio.TimerHandle | Unhurried
@@ -144,6 +146,9 @@ class Passage:
 
     def _leaves(self) -> None:
         self._check_in_time()
+        if self._task is not None and self._task.cancelling() > self._cancels:
+            # The connection writes in a task of its own, maybe before the caller's hears of it.
+            raise NotSent("its caller was cancelled before it was sent")
         self._sent_ns = self._context.clock.time_ns()
         if self._on_sent is not None:
             self._on_sent(self._sent_ns)

@@ -299,8 +299,9 @@ class OrderEntry:
         """It was withdrawn, or the account is being closed."""
         context, identity = self._context, intent.client_order_id
         if intent.sending.left:
-            text = "the account was closed before an answer came"
+            text = intent.sending.withdrawn or "the account was closed before an answer came"
             context.note(context.ledger.unknown(identity, text, context.now_ns))
+            self._watcher.find_out(identity)
         elif context.ledger.order(identity) is not None:
             why = intent.sending.withdrawn or "the account was closed"
             self._not_sent(intent, EndReason.BY_USER, why)

@@ -122,7 +122,7 @@ class Sending(Generic[T]):
                 self._tell(OutcomeUnknown("", text) if self.left else NotSent(text))
                 raise
             task.uncancel()
-            found = NotSent(self.withdrawn)
+            found = OutcomeUnknown("", self.withdrawn) if self.left else NotSent(self.withdrawn)
         except BaseException as error:
             found = error
         self._tell(found)

@@ -146,7 +146,6 @@ async def test_an_order_that_somebody_holds_is_never_older_than_the_ledger() -> 
         assert (await seen.account.cancel(live)).result is CancelResult.ENDED_BEFORE
         server.fill("key", live.id, "0.1")  # later than anybody thought
         await asyncio.sleep(1.0)
-        assert live.now.filled_size == Decimal("0.1")
         for _ in range(4):  # let go of once more
             await seen.account.cancel(await seen.account.place(buy()))
             await asyncio.sleep(0.1)
