@@ -68,6 +68,10 @@ class Script:
             "account/balance": [{"uTime": "1794000000000", "details": [detail_row()]}],
         }
         self.answers: dict[str, Callable[[Any], HttpResponse]] = {}
+        self.login_takes: float | None = 0.01
+        """Seconds; None: logins are never answered."""
+        self.logins = self.too_early = 0
+        self.welcome: list[Peer] = []
 
     @property
     def now_ms(self) -> int:
@@ -78,6 +82,10 @@ class Script:
     def opened(self, peer: Peer) -> None:
         self.peers.append(peer)
 
+    def _welcome(self, peer: Peer) -> None:
+        self.welcome.append(peer)
+        peer.push(json.dumps({"event": "login", "code": "0", "msg": "", "connId": "a"}))
+
     def closed(self, peer: Peer) -> None:
         self.peers.remove(peer)
 
@@ -87,7 +95,13 @@ class Script:
             return
         message = json.loads(frame)
         if message["op"] == "login":
-            peer.push(json.dumps({"event": "login", "code": "0", "msg": "", "connId": "a"}))
+            self.logins += 1
+            if self.login_takes is not None:
+                asyncio.get_running_loop().call_later(self.login_takes, self._welcome, peer)
+        elif peer not in self.welcome and not peer.url.endswith("/public"):
+            said = {"event": "error", "code": "60011", "msg": "Please log in"}
+            peer.push(json.dumps({**said, "id": message["id"]}))
+            self.too_early += 1
         elif message["op"] in {"subscribe", "unsubscribe"}:
             for argument in message["args"]:
                 arg = {k: v for k, v in argument.items() if k != "extraParams"}
@@ -455,3 +469,25 @@ async def test_what_waits_for_a_trigger_goes_and_comes_by_ways_of_its_own() -> N
         assert (placed.state, placed.filled_size) == (OrderState.FILLED, Decimal("0.5"))
         assert placed.parent_id == own
         assert not account.open_orders()
+
+
+@scenario
+async def test_nothing_is_subscribed_to_before_the_login_is_answered() -> None:
+    async with opened() as at:
+        script, account = at.script, at.account
+        for seconds in (0.9, None):
+            script.login_takes = seconds
+            before = script.logins
+            for peer in list(script.peers):
+                peer.drop()
+            await asyncio.sleep(0.5)
+            assert not account.synced
+            await asyncio.sleep(60.0)
+            assert account.synced is (seconds is not None)
+            # Each of the two private connections; without an answer, anew.
+            tries = script.logins - before
+            assert tries == 2 if seconds is not None else tries > 4
+        script.login_takes = 0.1
+        await asyncio.sleep(60.0)
+        assert account.synced
+        assert script.too_early == 0
