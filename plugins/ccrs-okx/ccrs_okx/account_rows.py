@@ -192,6 +192,14 @@ _BILL_DETAILS = (
 )
 
 
+def _moved(row: Row) -> Decimal:
+    """What came or went. That of an isolated position touches its own balance alone, funding say:
+    the account's isn't changed by it. https://github.com/ccxt/ccxt/issues/28103
+    """
+    amount = fields.needed_amount(row, "balChg")
+    return amount or fields.amount(row, "posBalChg") or amount
+
+
 def bill(row: Row, received_time_ns: int) -> IncomeReport:
     """What a row says of money that came or went."""
     kind, further = fields.needed(row, "type"), fields.text(row, "subType")
@@ -202,7 +210,7 @@ def bill(row: Row, received_time_ns: int) -> IncomeReport:
         income_id=fields.needed(row, "billId"),
         kind=KINDS_OF_SUBTYPES.get(further, told),
         asset=fields.needed(row, "ccy"),
-        amount=fields.needed_amount(row, "balChg"),
+        amount=_moved(row),
         market=market,
         native=native if market is not None else "",
         exchange_time_ns=ns_of_ms(row["ts"]),

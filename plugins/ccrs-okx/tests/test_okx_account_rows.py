@@ -405,6 +405,36 @@ def test_bills_say_what_money_came_for(kind: str, further: str, told_as: IncomeK
     assert (of.market, of.native) == (Market.INVERSE, "BTC-USD-SWAP")
 
 
+def test_funding_of_an_isolated_position_is_what_its_own_balance_lost() -> None:
+    """A row that OKX sent in March 2026: https://github.com/ccxt/ccxt/issues/28103"""
+    row = {
+        "billId": "3373589486042734612",
+        "type": "8",
+        "subType": "173",
+        "ccy": "USDT",
+        "bal": "22.8625531207008386",
+        "balChg": "0.0000000000000000",
+        "mgnMode": "isolated",
+        "posBal": "2.7428167586502568",
+        "posBalChg": "-0.2540832413497432",
+        "tradeId": "0",
+        "instId": "SAHARA-USDT-SWAP",
+        "instType": "SWAP",
+        "pnl": "-0.2540832413497432",
+        "ts": "1773043201466",
+        "fillTime": "1773043201466",
+        "sz": "115",
+        "px": "0.02606",
+    }
+    found = bill(row, NOW_NS)
+    assert (found.kind, found.amount) == (IncomeKind.FUNDING, D("-0.2540832413497432"))
+    # What goes to a position's margin leaves the account.
+    moved = bill({**row, "type": "6", "subType": "160", "balChg": "-5", "posBalChg": "5"}, NOW_NS)
+    assert moved.amount == -5
+    for nothing in ("", "0", None):
+        assert bill({**row, "posBalChg": nothing}, NOW_NS).amount == 0
+
+
 # --- the account ---
 
 
