@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.workbench.account_stores import (
@@ -57,13 +58,13 @@ class Lifeline(Tap):
     def __init__(self, venue: EmulatedExchange, clock: VirtualClock) -> None:
         super().__init__(venue, clock)
         self.severed = False
-        self._open: list[Any] = []
+        self._open: WeakSet[Any] = WeakSet()
 
     async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Any:
         if self.severed:
             raise ConnectFailed("the process is gone")
         connection = await super().connect(url, headers)
-        self._open.append(connection)
+        self._open.add(connection)
         self._dead(connection)
         return connection
 
@@ -92,7 +93,7 @@ class Lifeline(Tap):
 
     def sever(self) -> None:
         self.severed = True
-        for connection in self._open:
+        for connection in list(self._open):
             connection.abort()
 
 
