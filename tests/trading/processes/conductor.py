@@ -48,7 +48,7 @@ FAULTS = (
 )
 MOMENTS = ("time", "time", "commit", "commit", "before", "after", "frozen")
 _PATIENCE = 60.0
-_CALM = 120.0
+_CALM = 240.0
 
 
 @attrs.define
@@ -244,12 +244,15 @@ class Conductor:
         await self._compare(ledger, placements, positions, balances, told)
 
     async def _calm(self, account: Account) -> None:
-        async with asyncio.timeout(_CALM):
-            passes = 0
-            while passes < 3 or not account.synced or account.unknown_orders():
-                await account.reconcile()
-                passes += 1
-                await asyncio.sleep(1.5)
+        until, passes = time.monotonic() + _CALM, 0
+        while passes < 3 or not account.synced or account.unknown_orders():
+            done = await account.reconcile()
+            passes += 1
+            assert time.monotonic() < until, (
+                f"the account isn't whole after {_CALM:g} s and {passes} readings ({done}): "
+                f"synced={account.synced} ({account.reason}), unknown: {account.unknown_orders()}"
+            )
+            await asyncio.sleep(1.5)
 
     async def _delivered(self, account: Account) -> list[tuple[int, bool]]:
         """The fills that are delivered now, to the same reader."""
