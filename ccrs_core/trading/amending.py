@@ -366,6 +366,9 @@ class Amending:
             failure = OutcomeUnknown("", text)
         except CcrsError as error:
             failure = error
+        except Exception as error:  # a mistake of a plugin's
+            failure = OutcomeUnknown("", repr(error)) if whole.left else NotSent(repr(error))
+            failure.__cause__ = error
         return [attributed(failure) for _ in requests]
 
 

@@ -36,7 +36,7 @@ from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
 from ccrs_core.trading.lookup import find, look_up
-from ccrs_core.trading.order_entry import How, Watcher, with_order
+from ccrs_core.trading.order_entry import How, Watcher, attributed, with_order
 from ccrs_core.trading.sending import Sending
 
 _TRIES = 4
@@ -381,7 +381,9 @@ class Canceling:
                 try:
                     done = await sending.run(self._batch(orders, how, sending), self._context.spawn)
                 except NotSent as error:
-                    return [error for _ in orders]
+                    now = self._context.ledger.order
+                    keys = map(self._context.key, orders)
+                    return [with_order(attributed(error), now(key)) for key in keys]
 
             async def one(
                 order: Order, outcome: Done | None, expected: Expected | None
@@ -414,9 +416,9 @@ class Canceling:
                 send_before=how.send_before,
                 on_sent=lambda ns: sending.sent(context.clock.monotonic()),
             )
-        except CcrsError as error:
-            if isinstance(error, NotSent):
-                raise
+        except NotSent:
+            raise
+        except Exception:  # a plugin's mistake among others: each is canceled by itself
             return [None] * len(orders)
         return done if len(done) == len(orders) else [None] * len(orders)
 

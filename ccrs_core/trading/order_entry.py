@@ -395,6 +395,17 @@ class OrderEntry:
                     intent.sending.withdrawn = whole.withdrawn
                 self._interrupted(intent)
             raise
+        except Exception as error:  # a mistake of a plugin's: they never left
+            failure = NotSent(f"it can't be sent: {error!r}")
+            failure.__cause__ = error
+            for intent in planned:
+                if context.ledger.order(intent.client_order_id) is not None:
+                    self._not_sent(intent, EndReason.OTHER, repr(error))
+            return [
+                refused.get(i.client_order_id)
+                or with_order(attributed(failure), context.ledger.order(i.client_order_id))
+                for i in intents
+            ]
         finally:
             for intent in planned:
                 self._landed(intent)
@@ -405,7 +416,12 @@ class OrderEntry:
             if identity in refused:
                 found.append(refused[identity])
                 continue
-            outcome = told.get(identity) or NotSent(intent.sending.withdrawn)
+            outcome = told.get(identity)
+            if outcome is None:
+                why = intent.sending.withdrawn
+                self._not_sent(intent, EndReason.BY_USER, why)
+                found.append(with_order(NotSent(why), context.ledger.order(identity)))
+                continue
             try:
                 found.append(await self._settled(intent, outcome, times))
             except CcrsError as error:

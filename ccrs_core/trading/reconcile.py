@@ -20,7 +20,7 @@ from ccrs_core.contract.trading_requests import (
     GetWallet,
     Wallet,
 )
-from ccrs_core.errors import CcrsError, DecodeError
+from ccrs_core.errors import CcrsError, DecodeError, InvalidRequest, OrderNotFound
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
@@ -95,6 +95,10 @@ class Reconciler:
         self._moves: list[tuple[str, int]] = []
         self._denied_now: set[str] = set()
         """Orders that should be open, and that this reading found nowhere."""
+        self._passed_over: set[str] = set()
+        """Orders that should be open, and that this reading had no turn to ask for."""
+        self._asked_for: dict[str, float] = {}
+        """When those that no list explains were asked for last (monotonic seconds)."""
         self._denials: dict[str, tuple[int, float]] = {}
         """In how many whole readings in a row that was so, and since when (monotonic seconds)."""
         self._lost = lost
@@ -107,6 +111,14 @@ class Reconciler:
         """Read all lists once."""
         done = Reconciliation()
         self._denied_now.clear()
+        self._passed_over.clear()
+        ledger = self._context.ledger
+        self._asked_for = {
+            key: at
+            for key, at in self._asked_for.items()
+            if (order := ledger.order(key)) is not None
+            and (order.state in _LIVING or ledger.contradicted(key))
+        }
         parts: list[Coroutine[Any, Any, None]] = []
         for market in self._markets:
             parts.append(self._part(done, f"orders of {market.value}", self._orders(market)))
@@ -153,7 +165,7 @@ class Reconciler:
         context = self._context
         now = context.clock.monotonic()
         long = max(_GONE_WITHIN, context.trading.visible_within)
-        denials: dict[str, tuple[int, float]] = {}
+        denials = {k: told for k, told in self._denials.items() if k in self._passed_over}
         for key in self._denied_now:
             count, since = self._denials.get(key, (0, now))
             denials[key] = count + 1, since
@@ -219,12 +231,19 @@ class Reconciler:
         before = [o for o in living if o.market is market]
         listed: list[OrderReport] = []
         unread = 0
+        failed: CcrsError | None = None
         for settle in self._groups(market):
             request = GetOpenOrders(market=market, settle=settle)
-            found, left_out = await context.asks.counted(request, background=self._background)
+            try:
+                found, left_out = await context.asks.counted(request, background=self._background)
+            except CcrsError as error:
+                failed = error  # and the other lists are read
+                continue
             listed += found
             unread += left_out
         await context.take(listed, backfilled=True)
+        if failed is not None:
+            raise failed
         shown = set[tuple[str, str]]()
         for report in listed:
             instrument = self._find(report.market, report.native)
@@ -240,21 +259,41 @@ class Reconciler:
         _check_read(unread)
 
     async def _explain(self, market: Market, missing: Sequence[Order], asked_ns: int) -> None:
-        """What isn't among the open ones has ended, or lags: absence proves neither."""
+        """What isn't among the open ones has ended, or lags: absence proves neither.
+
+        :raises CcrsError: where no answer comes; one that can't be read keeps nobody from the
+            others.
+        """
         context = self._context
+        strange: CcrsError | None = None
         if len(missing) > _BY_LIST and self._answers(GetOrderHistory, market):
             since = min((o.created_ns or o.updated_ns or asked_ns for o in missing), default=0)
             request = GetOrderHistory(market=market, start_ns=self._kept(GetOrderHistory, since))
-            past = await context.asks.read(request, background=self._background)
-            await context.take(past, backfilled=True)
+            try:
+                past = await context.asks.read(request, background=self._background)
+                await context.take(past, backfilled=True)
+            except DecodeError as error:
+                strange = error
         left = [
             o
             for o in map(self._newest, missing)
             if o.state in _LIVING or context.ledger.contradicted(context.key(o))
         ]
-        for order in left[:_SINGLES]:
-            if not await look_up(context, order, background=self._background):
-                self._denied_now.add(context.key(order))
+        keys = {context.key(o): o for o in left}
+        in_turn = sorted(keys, key=lambda key: self._asked_for.get(key, 0.0))
+        self._passed_over.update(in_turn[_SINGLES:])
+        for key in in_turn[:_SINGLES]:
+            self._asked_for[key] = context.clock.monotonic()
+            try:
+                shown = await look_up(context, keys[key], background=self._background)
+            except (InvalidRequest, OrderNotFound, DecodeError) as error:
+                log.warning("order %s can't be looked up: %s", key, error)
+                strange = error
+                continue
+            if not shown:
+                self._denied_now.add(key)
+        if strange is not None:
+            raise strange
 
     def _newest(self, order: Order) -> Order:
         return self._context.ledger.order(self._context.key(order)) or order
@@ -353,32 +392,41 @@ class Reconciler:
 
         :raises CcrsError: where that fails; those that are known are marked as unverified.
         """
-        context, ledger = self._context, self._context.ledger
+        failed: CcrsError | None = None
         for settle in self._groups(market):
-            at_ns = context.asks.exchange_ns()
-            request = GetPositions(market=market, settle=settle)
             try:
-                found, unread = await context.asks.counted(request, background=self._background)
-            except CcrsError:
-                context.note(ledger.unverified(market, context.now_ns, settle=settle))
-                raise
-            if found:
-                await context.instruments.market(market)
-            await self._take(found)
-            listed = set[tuple[str, PositionSide]]()
-            for report in found:
-                instrument = self._find(report.market, report.native)
-                if instrument is not None:
-                    listed.add((instrument.symbol, report.side))
-            if unread:
-                context.note(ledger.unverified(market, context.now_ns, settle=settle))
-                _check_read(unread)
-            if any(self._find(each.market, each.native) is None for each in found):
-                # One that isn't listed any more is none of those that are.
-                known = {each.symbol for each in context.instruments.known()}
-                held = [each for each in ledger.positions() if each.symbol not in known]
-                listed |= {(each.symbol, each.side) for each in held}
-            context.note(ledger.flat(market, listed, at_ns, context.now_ns, settle=settle))
+                await self._positions_of(market, settle)
+            except CcrsError as error:
+                failed = error  # and the others are read
+        if failed is not None:
+            raise failed
+
+    async def _positions_of(self, market: Market, settle: str) -> None:
+        context, ledger = self._context, self._context.ledger
+        at_ns = context.asks.exchange_ns()
+        request = GetPositions(market=market, settle=settle)
+        try:
+            found, unread = await context.asks.counted(request, background=self._background)
+        except CcrsError:
+            context.note(ledger.unverified(market, context.now_ns, settle=settle))
+            raise
+        if found:
+            await context.instruments.market(market)
+        await self._take(found)
+        listed = set[tuple[str, PositionSide]]()
+        for report in found:
+            instrument = self._find(report.market, report.native)
+            if instrument is not None:
+                listed.add((instrument.symbol, report.side))
+        if unread:
+            context.note(ledger.unverified(market, context.now_ns, settle=settle))
+            _check_read(unread)
+        if any(self._find(each.market, each.native) is None for each in found):
+            # One that isn't listed any more is none of those that are.
+            known = {each.symbol for each in context.instruments.known()}
+            held = [each for each in ledger.positions() if each.symbol not in known]
+            listed |= {(each.symbol, each.side) for each in held}
+        context.note(ledger.flat(market, listed, at_ns, context.now_ns, settle=settle))
 
     async def balances(self) -> None:
         """Read what the account has.

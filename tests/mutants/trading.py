@@ -31,6 +31,7 @@ from ccrs_core import (
     GetOrder,
     GetOrderHistory,
     GetPositions,
+    GetWallet,
     HttpResponse,
     LoginRefused,
     Market,
@@ -119,8 +120,6 @@ class Misreading(Bybit):
             return Bybit.endpoints
         wanted = (GetOrder, GetOpenOrders, GetOrderHistory, GetFills, GetPositions, GetIncome)
         found = dict(Bybit.endpoints)
-        from ccrs_core import GetWallet
-
         for kind in (*wanted, GetWallet):
             found |= reading(kind, lambda _, value: self._changed(value))
         return found
@@ -438,6 +437,96 @@ class WhatReducesNothingIsPoor(_OtherError):
 
     def other(self, error: Any) -> CcrsError:
         return OrderRejected(error.code, error.text, EndReason.BALANCE)
+
+
+# --- lists of which something can't be read -------------------------------------------------------
+
+ROWS = "test_a_strange_row_in_an_accounts_lists_is_counted_and_takes_none_away"
+
+
+def answering(kind: type[Any], change: Callable[[Answer[Any]], Answer[Any]]) -> dict[Any, Any]:
+    """An endpoint whose answers say something else of themselves."""
+    real = original(kind)
+
+    def decode(request: Any, response: HttpResponse, ns: int, cursor: str | None) -> Answer[Any]:
+        return change(real.decode(request, response, ns, cursor))
+
+    return endpoint(kind, decode=decode)
+
+
+def _unsaid(answer: Answer[Any]) -> Answer[Any]:
+    return attrs.evolve(answer, left_out=0)
+
+
+def _all_or_nothing(answer: Answer[Any]) -> Answer[Any]:
+    if answer.left_out:
+        raise DecodeError("a row can't be read", b"")
+    return answer
+
+
+def _without_size(kind: type[Any]) -> dict[Any, Any]:
+    """An endpoint that skips rows which say no size."""
+    real = original(kind)
+
+    def decode(request: Any, response: HttpResponse, ns: int, cursor: str | None) -> Answer[Any]:
+        body = json.loads(response.body)
+        rows = body["result"]["list"]
+        body["result"]["list"] = [
+            row
+            for row in rows
+            if not isinstance(row, dict) or row.get("size") or row.get("execQty") or not row
+        ]
+        changed = HttpResponse(response.status, response.headers, orjson.dumps(body))
+        return real.decode(request, changed, ns, cursor)
+
+    return endpoint(kind, decode=decode)
+
+
+@caught_by(ROWS)
+class PositionsThatCanNotBeReadAreFlat:
+    """Rows of positions that can't be read are left out without a word."""
+
+    endpoints = answering(GetPositions, _unsaid)
+
+
+@caught_by(ROWS)
+class BalancesThatCanNotBeReadAreNothing:
+    """Rows of the wallet that can't be read are left out without a word."""
+
+    endpoints = answering(GetWallet, _unsaid)
+
+
+@caught_by(ROWS)
+class OneStrangeOpenOrderHidesAll:
+    """An open order that can't be read takes the list's others away."""
+
+    endpoints = answering(GetOpenOrders, _all_or_nothing)
+
+
+@caught_by(ROWS)
+class FillsThatCanNotBeReadHaveNotBeen:
+    """Rows of fills that can't be read are left out without a word."""
+
+    endpoints = answering(GetFills, _unsaid)
+
+
+@caught_by("test_a_row_of_an_account_with_a_spoilt_field_is_read_or_counted")
+class PositionsWithoutSizeAreFlat:
+    """A position that says no size is taken for none."""
+
+    endpoints = _without_size(GetPositions)
+
+
+@caught_by("test_fills_are_listed_once_over_pages_and_windows")
+class FillsLeadBackToTheirLastPage:
+    """After the last page of fills the same one comes, again and again."""
+
+    @staticmethod
+    def _again(request: Any, response: HttpResponse, ns: int, cursor: str | None) -> Answer[Any]:
+        answer = original(GetFills).decode(request, response, ns, cursor)
+        return attrs.evolve(answer, cursor=answer.cursor or cursor)
+
+    endpoints = endpoint(GetFills, decode=_again)
 
 
 # --- what clients rely on -------------------------------------------------------------------

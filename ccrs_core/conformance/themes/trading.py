@@ -5,6 +5,7 @@ from __future__ import annotations
 from ccrs_core.conformance.themes.account_life import AccountLifeProperties
 from ccrs_core.conformance.themes.account_lists import AccountListProperties
 from ccrs_core.conformance.themes.account_machine import AccountMachineProperties
+from ccrs_core.conformance.themes.account_rows import AccountRowProperties
 from ccrs_core.conformance.themes.account_samples import AccountSamplesProperties
 from ccrs_core.conformance.themes.account_streams import AccountStreamProperties
 from ccrs_core.conformance.themes.batches import BatchProperties
@@ -19,6 +20,7 @@ class TradingProperties(
     OrderRuleProperties,
     AccountStreamProperties,
     AccountListProperties,
+    AccountRowProperties,
     AccountLifeProperties,
     AccountMachineProperties,
 ):
