@@ -333,10 +333,10 @@ class AccountOrders(ABC):
             markets = [instrument.market]
         elif market is not None:
             markets = [Market(market)]
-        for order in self.open_orders(symbol=symbol):
-            if order.market in markets:
-                self._withdraw(order)
-        return await sweep(parts.context, parts.canceling, markets, instrument)
+        known = [each for each in self.open_orders(symbol=symbol) if each.market in markets]
+        for order in known:
+            self._withdraw(order)
+        return await sweep(parts.context, parts.canceling, markets, instrument, known)
 
     def _withdraw(self, order: Order) -> None:
         """What of an order hasn't left isn't to be sent any more: it is being canceled."""

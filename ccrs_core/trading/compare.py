@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -42,6 +42,7 @@ _LOOKS, _PAUSE, _LONGEST_PAUSE = 3, 2.0, 5.0
 """How often what seems to differ is looked at, and seconds between, by how late lists are."""
 _PAGE = 1000
 ZERO = Decimal(0)
+T = TypeVar("T")
 
 Look = Callable[[], Awaitable[tuple[Ledger, Store]]]
 """Brings the ledger as it is now, and its store."""
@@ -139,8 +140,12 @@ class _Comparing:
         endpoint = self._context.exchange.endpoints.get(kind)
         return endpoint is not None and (market is None or market in endpoint.markets)
 
-    async def _ask(self, request: Request[Any]) -> Any:
-        return await self._context.asks.read(request, background=True)
+    async def _ask(self, request: Request[T], of: str, found: Round) -> tuple[T, bool]:
+        """The answer, and whether all of it could be read; what couldn't is left out, and told."""
+        answer, unread = await self._context.asks.counted(request, background=True)
+        if unread:
+            found.left_out.append(f"{of} that can't be read: {unread}")
+        return answer, not unread
 
     # --- fills ---
 
@@ -178,7 +183,8 @@ class _Comparing:
         newer = 0
         while at < end_ns:
             end = min(at + _STRETCH_NS, end_ns)
-            rows = await self._ask(GetFills(market=market, start_ns=at, end_ns=end))
+            request = GetFills(market=market, start_ns=at, end_ns=end)
+            rows, whole = await self._ask(request, f"fills of {market.value}", self._fills)
             theirs: dict[str, tuple[FillReport, Instrument]] = {}
             for row in rows:
                 if not isinstance(row, FillReport):
@@ -194,7 +200,7 @@ class _Comparing:
                 for each in await store.fills(start_ns=at, end_ns=end, limit=ALL)
                 if each.market is market
             }
-            newer += await self._match(theirs, ours, store, read_ns)
+            newer += await self._match(theirs, ours, store, read_ns, whole)
             count += len(theirs)
             at = end
         self._fills.looked_at.append(
@@ -213,8 +219,10 @@ class _Comparing:
         ours: dict[str, Fill],
         store: Store,
         read_ns: int,
+        whole: bool,
     ) -> int:
-        """Compare the fills of a stretch; how many came since the ledger was read."""
+        """Compare the fills of a stretch; how many came since the ledger was read. ``whole``: what
+        isn't among theirs, the exchange doesn't have."""
         newer = 0
         missing = [key for key in theirs if key not in ours]
         known = await store.look_up(Wanted(keys=frozenset(missing)))
@@ -236,7 +244,7 @@ class _Comparing:
             elif row.fee is not None and mine.fee is not None and mine.fee != row.fee:
                 told, fee = f"a fee of {mine.fee:f}", f"{row.fee:f}"
                 self._fills.differs("fill", _named(row, instrument), told, fee)
-        for fill in ours.values():
+        for fill in ours.values() if whole else ():
             name = f"{fill.fill_id} of {fill.symbol}, {shown(fill.exchange_time_ns or 0)}"
             told = f"{fill.side.value} {fill.size:f} at {fill.price:f}"
             self._fills.differs("fill", name, told, "")
@@ -260,21 +268,21 @@ class _Comparing:
 
     async def _round(self) -> Round:
         found = Round()
-        positions: dict[tuple[str, PositionSide], Decimal] = {}
+        positions: dict[tuple[str, PositionSide], Decimal | None] = {}
         of: set[Market] = set()
         for market in self._markets:
             if not self._answers(GetPositions, market):
                 continue
             try:
-                positions |= await self._positions(market)
+                positions |= await self._positions(market, found)
                 of.add(market)
             except CcrsError as error:
                 found.left_out.append(f"positions of {market.value}: {error}")
-        wallet = None
+        wallet, whole = None, True
         if self._answers(GetWallet):
             asked_ns = self._context.asks.exchange_ns()
             try:
-                wallet = await self._ask(GetWallet(self._context.name))
+                wallet, whole = await self._ask(GetWallet(self._context.name), "balances", found)
             except CcrsError as error:
                 found.left_out.append(f"balances: {error}")
         await compare_orders(self._context, self._look, self._markets, found)
@@ -284,23 +292,38 @@ class _Comparing:
         if wallet is not None:
             told_ns = wallet.exchange_time_ns or asked_ns
             figures = {b.asset: b.total if b.wallet is None else b.wallet for b in wallet.balances}
-            self._compare_balances(ledger, figures, told_ns, now_ns, found)
+            assets = {*figures, *(ledger.assets() if whole else ())}
+            self._compare_balances(ledger, figures, assets, told_ns, now_ns, found)
         return found
 
-    async def _positions(self, market: Market) -> dict[tuple[str, PositionSide], Decimal]:
-        found: dict[tuple[str, PositionSide], Decimal] = {}
+    async def _positions(
+        self, market: Market, found: Round
+    ) -> dict[tuple[str, PositionSide], Decimal | None]:
+        """Sizes; None of what may be in a row that can't be read."""
+        told: dict[tuple[str, PositionSide], Decimal | None] = {}
+        unlisted = 0
         for settle in self._context.trading.settles.get(market) or ("",):
-            for report in await self._ask(GetPositions(market=market, settle=settle)):
+            request = GetPositions(market=market, settle=settle)
+            reports, whole = await self._ask(request, f"positions of {market.value}", found)
+            if not whole:
+                held = (await self._look())[0].positions()
+                told |= {(e.symbol, e.side): None for e in held if e.market is market} | told
+            for report in reports:
                 instrument = self._find(market, report.native)
                 if instrument is not None:
-                    found[instrument.symbol, report.side] = _size(report.size, instrument)
-        return found
+                    told[instrument.symbol, report.side] = _size(report.size, instrument)
+                else:
+                    unlisted += bool(report.size)
+        if unlisted:
+            text = f"{unlisted} positions of {market.value} instruments that are listed no more"
+            found.left_out.append(text)
+        return told
 
     async def _compare_positions(
         self,
         ledger: Ledger,
         store: Store,
-        theirs: dict[tuple[str, PositionSide], Decimal],
+        theirs: dict[tuple[str, PositionSide], Decimal | None],
         of: set[Market],
         now_ns: int,
         found: Round,
@@ -309,6 +332,8 @@ class _Comparing:
         recent = await store.fills(start_ns=now_ns - _RECENT_NS, limit=_PAGE)
         for key in sorted({*ours, *theirs}):
             known, figure = ours.get(key, ZERO), theirs.get(key, ZERO)
+            if figure is None:
+                continue  # it may be what can't be read
             name = key[0] if key[1] is PositionSide.NET else f"{key[0]} {key[1].value}"
             if known is None:
                 found.left_out.append(f"position {name}: the ledger is too young")
@@ -324,6 +349,7 @@ class _Comparing:
         self,
         ledger: Ledger,
         theirs: dict[str, Decimal],
+        assets: Iterable[str],
         told_ns: int,
         now_ns: int,
         found: Round,
@@ -332,7 +358,7 @@ class _Comparing:
         read_ns = min(cursors, default=0)
         behind = read_ns < now_ns - _BEHIND_NS
         compared = 0
-        for asset in sorted({*theirs, *ledger.assets()}):
+        for asset in sorted(assets):
             figure = theirs.get(asset, ZERO)
             told = ledger.explained_balance(asset, told_ns)
             if told is None:

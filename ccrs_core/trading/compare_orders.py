@@ -44,10 +44,13 @@ async def compare_orders(
     """Compare the open orders of some markets, both ways."""
     for market in markets:
         theirs: dict[Key, tuple[OrderReport, Instrument]] = {}
+        unread = 0
         try:
             for settle in context.trading.settles.get(market) or ("",):
                 request = GetOpenOrders(market=market, settle=settle)
-                for report in await context.asks.read(request, background=True):
+                reports, left_out = await context.asks.counted(request, background=True)
+                unread += left_out
+                for report in reports:
                     instrument = context.taking.find(market, report.native)
                     if instrument is None:
                         text = f"order {report.exchange_order_id}: {report.native} isn't listed"
@@ -59,7 +62,10 @@ async def compare_orders(
             found.left_out.append(f"open orders of {market.value}: {error}")
             continue
         ledger, store = await look()
-        await _compare(ledger, store, market, theirs, found)
+        if unread:
+            text = f"open orders of {market.value} that can't be read: {unread}"
+            found.left_out.append(text)
+        await _compare(ledger, store, market, theirs, found, whole=not unread)
         found.looked_at.append(f"open orders of {market.value}: {len(theirs)}")
 
 
@@ -69,7 +75,10 @@ async def _compare(
     market: Market,
     theirs: dict[Key, tuple[OrderReport, Instrument]],
     found: Found,
+    *,
+    whole: bool,
 ) -> None:
+    """``whole``: what isn't among theirs isn't open."""
     read_ns = ledger.cursor(f"fills {market.value}") or 0
     living = [order for order in ledger.orders(states=_LIVING) if order.market is market]
     ours = {
@@ -92,7 +101,7 @@ async def _compare(
             found.newer.append(f"order {name}: {told}, since the ledger was read, {shown(read_ns)}")
         else:
             found.differs("order", name, "" if order is None else _known(order), told)
-    for order in ours.values():
+    for order in ours.values() if whole else ():
         name = f"{order.exchange_order_id or order.client_order_id} of {order.symbol}"
         found.differs("order", name, _known(order), "")
     for order in ledger.orders(states=_DOUBTFUL):

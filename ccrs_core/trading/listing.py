@@ -19,6 +19,17 @@ async def open_orders(
 
     :raises CcrsError: where no answer comes.
     """
+    return (await counted(context, markets, instrument))[0]
+
+
+async def counted(
+    context: AccountContext, markets: Iterable[Market], instrument: Instrument | None = None
+) -> tuple[list[Order], int]:
+    """:func:`open_orders`, and how many there are besides that can't be told: whose rows can't be
+    read, or whose instruments aren't listed.
+
+    :raises CcrsError: where no answer comes.
+    """
     requests = [
         GetOpenOrders(market=market, instrument=instrument, settle=settle)
         for market in markets
@@ -27,11 +38,14 @@ async def open_orders(
         )
     ]
     found: list[Order] = []
-    reading = (context.asks.read(each) for each in requests)
+    untold = 0
+    reading = (context.asks.counted(each) for each in requests)
     answers = await asyncio.gather(*reading, return_exceptions=True)
-    for request, reports in zip(requests, answers, strict=True):
-        if isinstance(reports, BaseException):
-            raise reports
+    for request, answer in zip(requests, answers, strict=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        reports, left_out = answer
+        untold += left_out
         if reports and instrument is None:
             await context.instruments.market(request.market)
         await context.take(reports, backfilled=True)
@@ -41,4 +55,6 @@ async def open_orders(
             order = None if listed is None else context.ledger.told_of(listed.symbol, *ids)
             if order is not None:
                 found.append(order)
-    return found
+            else:
+                untold += listed is None
+    return found, untold

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import attrs
 
 from ccrs_core.contract.trading_requests import CancelAll, Placed
-from ccrs_core.errors import CcrsError, OutcomeUnknown, RateLimited
+from ccrs_core.errors import CcrsError, DecodeError, NotSent, OutcomeUnknown, RateLimited
 from ccrs_core.model.instruments import Instrument, Market
-from ccrs_core.model.orders import Order
-from ccrs_core.trading.canceling import Canceling
+from ccrs_core.model.orders import Order, OrderState
+from ccrs_core.trading.canceling import Canceling, CancelResult
 from ccrs_core.trading.context import AccountContext
-from ccrs_core.trading.listing import open_orders
+from ccrs_core.trading.listing import counted
 from ccrs_core.trading.order_entry import How
 
 _ROUNDS = 5
@@ -63,19 +63,25 @@ async def cancel_market(
     failure: CcrsError | None = None
     for settle, kind in pairs:
         request = CancelAll(market=market, instrument=instrument, settle=settle, **kind)
+        wrong: CcrsError | None = None
         for _ in range(_ROUNDS):
             try:
                 done, _times = await context.asks.once(request)
                 named += done
+                wrong = None
             except RateLimited as error:
-                failure = error
+                wrong = error
                 await asyncio.sleep(error.retry_after or _PAUSE)
                 continue
             except OutcomeUnknown as error:
-                failure = error  # not sent again: it would take what is placed from now on
+                wrong = error  # not sent again: it would take what is placed from now on
             except CcrsError as error:
-                failure = error
+                wrong = error
+            except Exception as error:  # a plugin's mistake: what is open is canceled one by one
+                wrong = NotSent(f"it can't be sent: {error!r}")
+                wrong.__cause__ = error
             break
+        failure = wrong or failure
     return named, failure
 
 
@@ -84,28 +90,47 @@ async def sweep(
     canceling: Canceling,
     markets: Sequence[Market],
     instrument: Instrument | None,
+    known: Sequence[Order] = (),
 ) -> Swept:
     """Cancel all that is open of an instrument, or of markets; then read what is, and cancel that
-    one by one."""
+    one by one.
+
+    :param known: orders that may be open as far as the ledger knows: lists lag, so that where no
+        request has canceled all they are canceled, too.
+    """
+    unswept = set(markets)
     canceled: list[SweptOrder] = []
     failures: dict[str, CcrsError] = {}
     if CancelAll in context.exchange.endpoints:
         done = await asyncio.gather(*(cancel_market(context, m, instrument) for m in markets))
-        for market, (named, _) in zip(markets, done, strict=True):
+        for market, (named, failure) in zip(markets, done, strict=True):
+            if failure is None:
+                unswept.discard(market)
             ids = {each.exchange_order_id: each.client_order_id for each in named}
             canceled += [SweptOrder(market, *each) for each in ids.items()]
     gone = {each.exchange_order_id for each in canceled}
     left = await _open(context, markets, instrument, gone, failures)
+    listed = set(map(context.key, left))
+    newest = [context.ledger.order(context.key(each)) or each for each in known]
+    left += [
+        each
+        for each in newest
+        if each.market in unswept
+        and not each.state.final
+        and context.key(each) not in listed
+        and (not each.exchange_order_id or each.exchange_order_id not in gone)
+    ]
     if left:
         outcomes = await canceling.cancel_many(left, How())
         for order, outcome in zip(left, outcomes, strict=True):
             if isinstance(outcome, CcrsError):
                 failures[f"order {context.key(order)}"] = outcome
-            else:
-                canceled.append(
-                    SweptOrder(order.market, order.exchange_order_id, order.client_order_id)
-                )
-                gone.add(order.exchange_order_id)
+                continue
+            now = outcome.order
+            if outcome.result is CancelResult.ACCEPTED or now.state is OrderState.CANCELED:
+                canceled.append(SweptOrder(now.market, now.exchange_order_id, now.client_order_id))
+            if outcome.result is not CancelResult.NOT_FOUND and now.exchange_order_id:
+                gone.add(now.exchange_order_id)
         left = await _open(context, markets, instrument, gone, failures)
     return Swept(canceled=tuple(canceled), left=tuple(left), failures=failures)
 
@@ -122,7 +147,7 @@ async def _open(
     left: list[Order] = []
     for again in (False, True):
         left.clear()
-        asked = (open_orders(context, [market], instrument) for market in markets)
+        asked = (counted(context, [market], instrument) for market in markets)
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for market, answer in zip(markets, answers, strict=True):
             failures.pop(f"open orders of {market.value}", None)
@@ -131,7 +156,11 @@ async def _open(
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                left += answer
+                orders, untold = answer
+                left += orders
+                if untold:
+                    text = f"orders that can't be read, or of no known instrument: {untold}"
+                    failures[f"open orders of {market.value}"] = DecodeError(text)
         if again or not any(order.exchange_order_id in gone for order in left):
             return left
         if any(order.exchange_order_id not in gone for order in left):
