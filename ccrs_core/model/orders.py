@@ -117,7 +117,7 @@ class FillKind(enum.StrEnum):
     """Delivery or settlement, as far as the exchange tells it as a fill."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class Times:
     """When a request and its answer passed where, nanoseconds UTC; None where that isn't known.
     ``planned``, ``sent`` and ``received`` are of the local clock, the others of the exchange's."""

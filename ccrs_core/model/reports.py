@@ -71,7 +71,7 @@ class FeeIn(enum.StrEnum):
     SETTLE = "settle"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class FillReport:
     """One fill. ``price`` and ``size`` are never zero; a row without a trade is none."""
 
@@ -117,7 +117,7 @@ class EarlyFillReport:
     received_time_ns: int
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class PositionReport:
     """A position as it is; ``size`` above zero for a long, below for a short, zero where flat."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import attrs
 
@@ -66,13 +66,13 @@ class Draft:
         self,
         now_ns: int,
         backfilled: bool = False,
-        known: Iterable[Entry] = (),
+        known: Sequence[Entry] = (),
         ahead_ns: int = 0,
     ) -> None:
         self.now_ns = now_ns
         self.ahead_ns = ahead_ns
         """By how much the exchange's clock is ahead of the local one, by which things arrive."""
-        self.known = {entry.key: entry for entry in known}
+        self.known = {entry.key: entry for entry in known} if known else {}
         """Entries that the store has, and memory hasn't."""
         self.backfilled = backfilled
         self.entries: list[Entry] = []
@@ -95,4 +95,6 @@ class Draft:
                 Wanted(frozenset(self.keys), frozenset(self.wanted_orders)),
                 tuple(self.early),
             )
+        if not self.entries and not self.rows:
+            return NOTHING
         return _change(tuple(self.entries), (*self.entries, *self.rows.values()))

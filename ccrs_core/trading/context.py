@@ -96,9 +96,12 @@ class AccountContext:
         an own one."""
         if order.origin is not Origin.OWN:
             return self.ledger.id_of(order)
-        own = self.ledger.order(order.client_order_id)
-        ids = {order.exchange_order_id, own.exchange_order_id if own is not None else ""} - {""}
-        return order.exchange_order_id if len(ids) > 1 else order.client_order_id
+        told = order.exchange_order_id
+        if told:
+            own = self.ledger.order(order.client_order_id)
+            if own is not None and own.exchange_order_id not in ("", told):
+                return told
+        return order.client_order_id
 
     def order(self, identity: str) -> Order:
         """An order that the ledger has."""

@@ -84,7 +84,7 @@ class Journal:
 
     def add(self, change: Change) -> None:
         """Commit what has changed, and deliver it then; nobody waits for that."""
-        if (change.events or change.rows) and not self._kept_at_once(change):
+        if (change.rows or change.events) and not self._kept_at_once(change):
             self._put(_Entry(change))
 
     async def commit(self, change: Change) -> None:

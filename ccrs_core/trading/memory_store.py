@@ -95,7 +95,7 @@ class MemoryStore:
         given: dict[str, int] = {}
         known: list[str] = []
         for row in rows:
-            if isinstance(row, Entry) and row.key:
+            if row.__class__ is Entry and row.key:
                 number = given.setdefault(row.key, self._keys.get(row.key, row.number))
                 if number != row.number:
                     known.append(row.key)
@@ -117,9 +117,10 @@ class MemoryStore:
                 if key:
                     self._keys[key] = number
             case OrderRow(key=key):
+                known = self._orders.get(key)
                 self._orders[key] = row
                 for each in (row.client_order_id, row.exchange_order_id):
-                    if each:
+                    if each and (known is None or each not in _ids_of(known)):
                         self._ids.setdefault((row.symbol, each), set()).add(key)
             case NoOrder(key=key, instead=instead):
                 self._remove(key)
@@ -244,3 +245,7 @@ class MemoryStore:
 
 def _within(time_ns: int, start_ns: int | None, end_ns: int | None) -> bool:
     return (start_ns is None or time_ns >= start_ns) and (end_ns is None or time_ns < end_ns)
+
+
+def _ids_of(row: OrderRow) -> tuple[str, str]:
+    return row.client_order_id, row.exchange_order_id

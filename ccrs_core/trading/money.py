@@ -9,6 +9,7 @@ from decimal import Decimal
 import attrs
 
 from ccrs_core.model.accounts import Adjustment, AdjustmentKind, Income
+from ccrs_core.model.constructors import fast_evolve
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.orders import Fill
@@ -23,6 +24,7 @@ from ccrs_core.trading.tally import Tally, time_of
 ZERO = Decimal(0)
 _CRUMB = Decimal("0.00000001")
 """What the exchange's rounding of one profit may come to."""
+_evolve_balance = fast_evolve(Balance)
 
 
 class _Purse:
@@ -121,9 +123,11 @@ class Money:
         if before is None or (before.total, before.available, before.wallet) != (
             *(balance.total, balance.available, balance.wallet),
         ):
-            balance = self._books.tell(draft, balance)
+            number = self._books.next_number()
+            balance = _evolve_balance(balance, {"number": number})
+            self._books.note(draft, number, balance)
         else:
-            balance = attrs.evolve(balance, number=before.number)
+            balance = _evolve_balance(balance, {"number": before.number})
         purse.balance = balance
 
     def gone(self, listed: Collection[str], at_ns: int, draft: Draft) -> None:

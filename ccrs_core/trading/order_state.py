@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import attrs
@@ -70,12 +71,14 @@ class Merged(NamedTuple):
 
 
 evolve_order = fast_evolve(Order)
+_evolve_times = fast_evolve(Times)
 
 _FOLLOWED = (
     *("size", "quote_size", "price", "trigger", "type", "time_in_force", "post_only"),
     *("reduce_only", "position_side"),
 )
 """Fields of which the exchange's newest word counts."""
+_followed = attrgetter(*_FOLLOWED)
 _QUIET = {"verified_ns", "updated_ns", "created_ns", "native", "times"}
 """Fields that change without anything having happened."""
 _ALIVE = "alive"
@@ -109,11 +112,10 @@ def reported(order: Order, facts: Facts, said: OrderReport, contract: Decimal | 
     version = _REPEATED if said.late else version_of(said)
     versions = dict(facts.versions)
     changes: dict[str, Any] = {}
-    for name in _FOLLOWED:
-        value = getattr(said, name)
+    for name, value, known in zip(_FOLLOWED, _followed(said), _followed(order), strict=True):
         if value is not None and version >= versions.get(name, version):
             versions[name] = version
-            if getattr(order, name) != value:
+            if known != value:
                 changes[name] = value
     if said.native_fields and version >= versions.get("native", version):
         versions["native"] = version
@@ -348,7 +350,7 @@ def climbed(
 def acknowledged(order: Order, facts: Facts, exchange_order_id: str, times: Times) -> Merged:
     """An order that the exchange has taken."""
     planned_ns = order.times.planned_ns
-    more: dict[str, Any] = {"times": attrs.evolve(times, planned_ns=planned_ns)}
+    more: dict[str, Any] = {"times": _evolve_times(times, {"planned_ns": planned_ns})}
     if exchange_order_id and not order.exchange_order_id:
         more["exchange_order_id"] = exchange_order_id
     verified = times.received_ns

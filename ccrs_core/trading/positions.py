@@ -205,7 +205,7 @@ class Positions:
             return
         factor = instrument.base_per_native_contract
         size = report.size if factor is None else PLAIN.multiply(report.size, factor)
-        position = Position(
+        position = _new_position(
             exchange=self._books.exchange,
             symbol=instrument.symbol,
             exchange_time_ns=report.exchange_time_ns,

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from weakref import WeakValueDictionary
 
+from ccrs_core.model.constructors import fast_constructor
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.store import Entry, OrderRow, by_time
 
 MARGIN_NS = 30 * NS_PER_SECOND
 """By how much two copies of one thing may differ in their times."""
+
+
+_new_row = fast_constructor(OrderRow)
 
 
 class Horizon:
@@ -92,7 +96,7 @@ class Record:
     @property
     def row(self) -> OrderRow:
         """What the store keeps of it."""
-        return OrderRow(
+        return _new_row(
             *(self.key, self.symbol, self.client_order_id, self.exchange_order_id),
             *(self.order, self.facts, self.time_ns, self.contract),
         )

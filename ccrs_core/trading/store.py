@@ -38,7 +38,7 @@ class LedgerName:
 # --- Rows ------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class Entry:
     """One event of a ledger at its place. ``number`` rises over all of an account.
 
@@ -53,7 +53,7 @@ class Entry:
     """The key of the order that it is of."""
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class OrderRow:
     """An order as it is now, under its key in the ledger. ``order`` is None where only fills of it
     are known so far."""

@@ -27,14 +27,14 @@ class _Used:
     def __init__(self, seconds: float) -> None:
         self.amount = 0
         self._seconds = seconds
-        self._ended: deque[tuple[float, int]] = deque()
+        self.ended: deque[tuple[float, int]] = deque()
 
     def begin(self, weight: int) -> None:
         self.amount += weight
 
     def end(self, now: float, weight: int) -> None:
         """What began is over, and counts for a window's length from now on."""
-        self._ended.append((now, weight))
+        self.ended.append((now, weight))
 
     def drop(self, weight: int) -> None:
         """What began never was."""
@@ -42,17 +42,17 @@ class _Used:
 
     def clear(self) -> None:
         """All that is over never was."""
-        self.amount -= sum(weight for _, weight in self._ended)
-        self._ended.clear()
+        self.amount -= sum(weight for _, weight in self.ended)
+        self.ended.clear()
 
     def expire(self, now: float) -> None:
-        ended, seconds = self._ended, self._seconds
+        ended, seconds = self.ended, self._seconds
         while ended and ended[0][0] + seconds <= now:
             self.amount -= ended.popleft()[1]
 
     def next_at(self) -> float:
         """When the next of it is out of its window; infinity where all is under way."""
-        return self._ended[0][0] + self._seconds if self._ended else float("inf")
+        return self.ended[0][0] + self._seconds if self.ended else float("inf")
 
 
 class _Limit:
@@ -65,10 +65,12 @@ class _Limit:
         self.background = _Used(budget.seconds)
         """What of that is of the background."""
         self.others = _Used(budget.seconds)
+        self._all = (self.own, self.background, self.others)
 
     def expire(self, now: float) -> None:
-        for each in (self.own, self.background, self.others):
-            each.expire(now)
+        for each in self._all:
+            if each.ended:
+                each.expire(now)
 
     def wait(self, now: float, weight: int, share: float, reserved: int, small: bool) -> float:
         """Seconds until there may be room; 0.0 where there is."""

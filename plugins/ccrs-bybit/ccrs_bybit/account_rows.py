@@ -24,8 +24,10 @@ from ccrs_core import (
     PositionSide,
     Side,
 )
-from ccrs_core.wire import ns_of_ms
+from ccrs_core.wire import fast_constructor, ns_of_ms
 from ccrs_core.wire import size as size_of
+
+_position, _balance = fast_constructor(PositionReport), fast_constructor(Balance)
 
 # --- positions -------------------------------------------------------------------------------
 
@@ -46,7 +48,7 @@ def position(row: Row, market: Market | None, received_time_ns: int) -> Position
     if side is None and size and which is PositionSide.NET:
         raise ValueError("a position without a side")
     short = which is PositionSide.SHORT or (which is PositionSide.NET and side is Side.SELL)
-    return PositionReport(
+    return _position(
         market=market,
         native=fields.needed(row, "symbol"),
         side=which,
@@ -99,7 +101,7 @@ def balance(row: Row, account: str, time_ns: int | None, received_time_ns: int) 
     held = fields.needed_amount(row, "walletBalance")
     wallet = held - (fields.amount(row, "spotBorrow") or Decimal(0))
     equity = fields.amount(row, "equity")
-    return Balance(
+    return _balance(
         EXCHANGE,
         "",
         time_ns,

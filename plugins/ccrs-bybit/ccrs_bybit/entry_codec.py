@@ -5,7 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/trade/guideline
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -80,7 +80,7 @@ class EntryCodec(Codec):
         except MALFORMED as error:
             raise DecodeError(f"malformed frame: {error!r}"[:200], frame) from error
 
-    def _read(self, message: Mapping[str, Any]) -> Sequence[Message]:
+    def _read(self, message: dict[str, Any]) -> Sequence[Message]:
         op = message.get("op")
         if op == "pong":
             return (Pong(),)
@@ -92,7 +92,7 @@ class EntryCodec(Codec):
         request_id = message.get("reqId")
         said: list[Message] = []
         if type(request_id) is str and request_id:
-            headers = _headers(message.get("header"))
+            headers = message["header"] = _headers(message.get("header"))
             said.append(EntryReply(request_id, message, headers))
         if code == RESTARTING:
             said.append(Closing(str(message.get("retMsg") or "the service restarts")[:200]))
@@ -115,8 +115,13 @@ class EntryCodec(Codec):
             raise DecodeError(f"malformed answer: {error!r}"[:200]) from error
 
 
-def _headers(told: Any) -> dict[str, str]:
-    """What an answer says in the manner of HTTP headers."""
+class _Headers(dict[str, str]):
+    """What an answer says in the manner of HTTP headers, by their names in lower case."""
+
+
+def _headers(told: Any) -> _Headers:
+    if type(told) is _Headers:
+        return told
     if type(told) is not dict:
-        return {}
-    return {name.lower(): value for name, value in told.items() if type(value) is str}
+        return _Headers()
+    return _Headers((name.lower(), value) for name, value in told.items() if type(value) is str)

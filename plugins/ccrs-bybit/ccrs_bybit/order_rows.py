@@ -22,6 +22,7 @@ from ccrs_core import (
     Trigger,
     TriggerBy,
 )
+from ccrs_core.wire import fast_constructor
 
 TYPES = {"Limit": OrderType.LIMIT, "Market": OrderType.MARKET}
 
@@ -55,6 +56,7 @@ DETAILS = (
     *("leavesValue", "cumFeeDetail", "closedPnl", "blockTradeId", "extraFees"),
 )
 """Fields that have no unified name."""
+_report = fast_constructor(OrderReport)
 
 
 _MOMENT_NS = 5 * NS_PER_SECOND
@@ -100,7 +102,7 @@ def order(
         state, reason = OrderState.CANCELED, EndReason.TRIGGER
     size = fields.price(row, "qty")
     in_quote = _in_quote(row, market, kind)
-    return OrderReport(
+    return _report(
         market=market,
         native=native,
         exchange_order_id=fields.needed(row, "orderId"),
@@ -128,6 +130,7 @@ def order(
         created_ns=fields.time(row, "createdTime"),
         exchange_time_ns=time_ns,
         received_time_ns=received_time_ns,
+        sequence=None,
         late=late,
         native_fields=fields.details(row, DETAILS),
     )
