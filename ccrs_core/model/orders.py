@@ -183,6 +183,15 @@ class Order:
     trigger: Trigger | None = None
     parent_id: str = ""
     """Of a take-profit or stop-loss: the exchange's or client's id of the order it belongs to."""
+    fired: bool = False
+    """Of one that waited for a trigger: it has fired, and what it placed is an order of its own.
+    State, filled size, average and fees follow that from then on; ``native`` stays the exchange's
+    word on this one."""
+    children: tuple[str, ...] = ()
+    """Exchange's ids of the orders that its trigger, or its schedule, has placed: each is an order,
+    with fills, of its own, so figures of both aren't to be summed."""
+    fired_by: str = ""
+    """Of one that a trigger has placed: the exchange's or client's id of the order that waited."""
     created_ns: int | None = None
     updated_ns: int | None = None
     """By the exchange's clock."""

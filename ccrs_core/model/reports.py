@@ -49,6 +49,13 @@ class OrderReport:
     position_side: PositionSide | None = None
     trigger: Trigger | None = None
     parent_id: str = ""
+    fired: bool = False
+    """Of one that waited: its trigger has fired, and what that places has an id of its own. Its
+    ``state`` is WAITING then, as it is no end: what it has placed decides."""
+    children: tuple[str, ...] = ()
+    """Exchange's ids of what it has placed, as far as the row names them."""
+    fired_by: str = ""
+    """Of what a trigger has placed: the exchange's id, or else the client's, of what waited."""
     by_exchange: bool = False
     """Whether the exchange made the order itself: a liquidation, deleveraging, settlement."""
     created_ns: int | None = None

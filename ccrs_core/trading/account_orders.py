@@ -26,7 +26,12 @@ from ccrs_core.model.order_requests import (
 from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.asks import Via, checked_via
-from ccrs_core.trading.canceling import CancelOutcome, CancelResult, open_ones
+from ccrs_core.trading.canceling import (
+    CancelOutcome,
+    CancelResult,
+    open_ones,
+    without_fired,
+)
 from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.exposure import Exposure, exposure_of
 from ccrs_core.trading.live_order import LiveOrder
@@ -166,7 +171,8 @@ class AccountOrders(ABC):
         when_full: WhenFull = "wait",
     ) -> Order:
         """Change an open order in place; it returns once the exchange has taken that. ``size`` is
-        the new whole size, with what is filled.
+        the new whole size, with what is filled. Of an order whose trigger has fired, what that has
+        placed is changed, and returned.
 
         :param when_full: where it can't leave at once: ``"wait"``, ``"refuse"``, or ``"collapse"``:
             wait, and take the place of all of the order's amendments that still wait.
@@ -237,7 +243,8 @@ class AccountOrders(ABC):
     ) -> CancelOutcome:
         """Cancel an order. An order that has ended before is no error: the outcome says so. What a
         limit of the exchange refuses is repeated until it is done. Amendments of it that still
-        wait are withdrawn, and so is its placement if that hasn't left.
+        wait are withdrawn, and so is its placement if that hasn't left. Of an order whose trigger
+        has fired, what that has placed is canceled.
 
         :param symbol: of an order that the ledger doesn't know, by its id: the cancel leaves before
             anything is asked about it.
@@ -290,11 +297,11 @@ class AccountOrders(ABC):
             instrument = None
 
         def meant() -> list[Order]:
-            return [
+            return without_fired(
                 order
                 for order in self._open_ones(symbol=symbol)
                 if wanted in (None, order.market) and (not own or order.origin is Origin.OWN)
-            ]
+            )
 
         orders = meant()
         if not own and CancelAll in parts.context.exchange.endpoints:

@@ -16,6 +16,7 @@ from ccrs_core.contract.trading_requests import AmendOrder, AmendOrders, Done, P
 from ccrs_core.errors import (
     CcrsError,
     EndReason,
+    InvalidOrder,
     NotSent,
     OrderEnded,
     OrderNotFound,
@@ -33,7 +34,7 @@ from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
-from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.lookup import look_up, placed_of
 from ccrs_core.trading.order_entry import (
     How,
     Watcher,
@@ -84,6 +85,7 @@ class Amending:
         :raises OutcomeUnknown: where it may have been taken; ``order`` is as known before.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
+        order = self._reached(order, changes)
         key = self._context.key(order)
         flight = self._flights.of(key)
         if flight.canceling:
@@ -99,6 +101,22 @@ class Amending:
             )
         except NotSent as error:
             raise with_order(error, self._context.ledger.order(key)) from None
+
+    def _reached(self, order: Order, changes: Amendment) -> Order:
+        """The order that is to be changed: what its trigger has placed, where that has fired.
+
+        :raises InvalidOrder: where that can't be told, or it has no trigger any more.
+        """
+        order = self._context.ledger.order(self._context.key(order)) or order
+        if not order.fired or order.state.final:
+            return order
+        if changes.trigger is not None:
+            raise InvalidOrder("trigger", f"it has fired: {order}")
+        placed = placed_of(self._context, order)
+        if len(placed) == 1:
+            return placed[0]
+        what = "isn't known yet" if not placed else "is several orders: amend them one by one"
+        raise InvalidOrder("children", f"its trigger has fired, and what it placed {what}: {order}")
 
     async def _amend(
         self, key: str, changes: Amendment, how: How, flight: Flight, sending: Sending[Order]
@@ -236,12 +254,22 @@ class Amending:
         """Amend several orders, and say of each, in their order, what became of it. Those leave
         together of whose orders nothing else is under way; of one order the first does."""
         outcomes: list[Order | CcrsError | None] = [None] * len(amendments)
+        reached: list[tuple[Order, Amendment]] = []
+        for place, (order, changes) in enumerate(amendments):
+            try:
+                order = self._reached(order, changes)
+            except InvalidOrder as error:
+                outcomes[place] = with_order(error, order)
+            reached.append((order, changes))
+        amendments = reached
         keys = [self._context.key(order) for order, _ in amendments]
         last = {key: place for place, key in enumerate(keys)}
         items: dict[int, Item] = {}
         alone: list[int] = []
         for place, key in enumerate(keys):
             order, _ = amendments[place]
+            if outcomes[place] is not None:
+                continue
             if collapse and last[key] != place:
                 newer = NotSent("a newer amendment took its place")
                 outcomes[place] = with_order(newer, order)

@@ -12,7 +12,7 @@ from ccrs_core.model.accounts import Adjustment
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.orders import Fill
 from ccrs_core.model.units import PLAIN
-from ccrs_core.trading.order_state import added
+from ccrs_core.trading.children import added
 from ccrs_core.trading.store import FIGURES, OrderRow, Store, Stored, Wanted
 
 ZERO = Decimal(0)

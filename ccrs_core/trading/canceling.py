@@ -35,7 +35,7 @@ from ccrs_core.trading.client_ids import is_made_here
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
-from ccrs_core.trading.lookup import find, look_up
+from ccrs_core.trading.lookup import find, look_up, placed_of
 from ccrs_core.trading.order_entry import How, Watcher, attributed, with_order
 from ccrs_core.trading.sending import Sending
 
@@ -142,6 +142,8 @@ class Canceling:
         context, pause, tries = self._context, _PAUSE, 0
         while True:
             order = context.order(key)
+            if order.fired and not order.state.final:
+                return await self._fired(order, how)
             answered = flight.placing is None
             error: CcrsError
             try:
@@ -172,6 +174,28 @@ class Canceling:
                 raise with_order(error, context.order(key))
             await asyncio.sleep(wait)
             pause = min(2 * pause, _LONGEST)
+
+    async def _fired(self, order: Order, how: How) -> CancelOutcome:
+        """Cancel what the trigger of an order has placed, as soon as the exchange shows it."""
+        context, pause, key = self._context, _PAUSE, self._context.key(order)
+        for more in range(_TRIES, -1, -1):
+            order = context.order(key)
+            placed = placed_of(context, order)
+            if placed:
+                done = await asyncio.gather(*(self.cancel(each, how) for each in placed))
+                order = context.order(key)
+                accepted = any(each.result is CancelResult.ACCEPTED for each in done)
+                if accepted or order.state.final:
+                    result = CancelResult.ACCEPTED if accepted else CancelResult.ENDED_BEFORE
+                    return CancelOutcome(result, order)
+            elif order.state.final:
+                return CancelOutcome(CancelResult.ENDED_BEFORE, order)
+            with contextlib.suppress(CcrsError):
+                await look_up(context, order)
+            if more and not placed_of(context, context.order(key)):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST)
+        return CancelOutcome(CancelResult.NOT_FOUND, context.order(key))
 
     @staticmethod
     def _request(order: Order, instrument: Instrument) -> CancelOrder:
@@ -353,8 +377,12 @@ class Canceling:
             await self._at_once(order) for order in orders
         ]
         items: dict[int, Item] = {}
+        fired: list[int] = []
         for place, order in enumerate(orders):
             if outcomes[place] is None:
+                if order.fired:
+                    fired.append(place)
+                    continue
                 try:
                     instrument = await self._context.rules.of_order(order.symbol)
                 except CcrsError as error:
@@ -362,6 +390,7 @@ class Canceling:
                 else:
                     items[place] = self._request(order, instrument)
         chunks = portions(self._context, CancelOrders, items)
+        chunks += [[place] for place in fired]
         found = await asyncio.gather(
             *(self._chunk([orders[place] for place in chunk], how) for chunk in chunks)
         )
@@ -426,3 +455,14 @@ class Canceling:
 def open_ones(orders: Iterable[Order]) -> list[Order]:
     """Those of which something may still be open, as far as is known."""
     return [order for order in orders if order.state.exposed or order.state is OrderState.PLANNED]
+
+
+def without_fired(orders: Iterable[Order]) -> list[Order]:
+    """Those without the ones of which a trigger has placed others among them."""
+    orders = list(orders)
+    ids = {(order.symbol, order.exchange_order_id) for order in orders}
+    return [
+        order
+        for order in orders
+        if not order.fired or not any((order.symbol, each) in ids for each in order.children)
+    ]

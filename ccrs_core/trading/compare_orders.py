@@ -80,7 +80,11 @@ async def _compare(
 ) -> None:
     """``whole``: what isn't among theirs isn't open."""
     read_ns = ledger.cursor(f"fills {market.value}") or 0
-    living = [order for order in ledger.orders(states=_LIVING) if order.market is market]
+    living = [
+        order
+        for order in ledger.orders(states=_LIVING)
+        if order.market is market and not order.fired  # what it has placed is looked at
+    ]
     ours = {
         (order.symbol, order.exchange_order_id or order.client_order_id): order for order in living
     }

@@ -94,7 +94,7 @@ class AccountContext:
         """The id by which the ledger finds an order, from its intent to its end: the client's of an
         own one, the exchange's of others, whose client ids prove nothing, and of those that came of
         an own one."""
-        if order.origin is not Origin.OWN:
+        if order.origin is not Origin.OWN or order.fired_by:
             return self.ledger.id_of(order)
         told = order.exchange_order_id
         if told:

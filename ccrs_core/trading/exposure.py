@@ -52,13 +52,19 @@ def exposure_of(symbol: str, positions: Iterable[Position], orders: Iterable[Ord
     for position in positions:
         held = PLAIN.add(held, position.size)
     sums = {(side, asked): Decimal(0) for side in Side for asked in (False, True)}
+    orders = list(orders)
+    placed = {order.exchange_order_id: order for order in orders if not order.state.final}
     for order in orders:
         if order.state.final or order.state is OrderState.PRESUMED_ABSENT:
             continue
+        children = [placed[each] for each in order.children if each in placed]
         remaining = order.remaining
         if remaining is None:
-            unsized += 1
+            unsized += not children
             continue
+        for child in children:  # counted by itself
+            remaining = PLAIN.subtract(remaining, child.remaining or Decimal(0))
+        remaining = max(remaining, Decimal(0))
         key = order.side, order.state in _ASKED
         sums[key] = PLAIN.add(sums[key], remaining)
     return Exposure(

@@ -16,22 +16,28 @@ from ccrs_core.model.units import PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
+from ccrs_core.trading.children import added
 from ccrs_core.trading.figures import Figures
 from ccrs_core.trading.order_state import (
     Conflict,
     Facts,
-    added,
     filled,
     reported,
     with_fee,
     with_fill,
 )
 from ccrs_core.trading.own_units import contract_of, fee_asset_of, in_own_units, value_of
-from ccrs_core.trading.recall import others_key
+from ccrs_core.trading.recall import Record, others_key
 from ccrs_core.trading.store import Entry, Known, OrderRow
 
 _new_fill = fast_constructor(Fill)
 _evolve_fill = fast_evolve(Fill)
+
+
+def _alive(guard: Record) -> bool:
+    """Whether an own order that waited may place something yet, as far as is known."""
+    order = guard.order
+    return order is not None and (not order.state.final or order.fired)
 
 
 class Intake:
@@ -48,11 +54,18 @@ class Intake:
             return
         symbol = instrument.symbol
         exchange_id, client_id = report.exchange_order_id, report.client_order_id
-        record = self._books.known_order(symbol, exchange_id, client_id, draft)
+        waits = report.state is OrderState.WAITING or report.trigger is not None
+        placed = bool(report.fired_by) or not (waits or report.fired or report.children)
+        record = self._books.known_order(symbol, exchange_id, client_id, draft, placed=placed)
         if (record is None or record.order is None) and self._books.may_be_forgotten(
             *((symbol, exchange_id, client_id), report.exchange_time_ns, report.created_ns, known),
         ):
             draft.wanted_orders.add((symbol, exchange_id, client_id))
+            if report.fired_by:
+                draft.wanted_orders.add((symbol, report.fired_by, report.fired_by))
+            draft.doubtful.append(report)
+            return
+        if self._guard_wanted(record, symbol, exchange_id, report.fired_by, known, draft):
             draft.doubtful.append(report)
             return
         said = in_own_units(report, instrument)
@@ -60,8 +73,9 @@ class Intake:
         if record is not None and record.order is not None:
             merged = reported(record.order, record.facts, said, record.contract)
             self._books.after(record, merged, draft, at)
+            self._guarded(record, said.client_order_id, draft, at)
             return
-        order = self._new_order(said, instrument)
+        order = self._new_order(said, instrument, record)
         if order is None:
             self._books.conflict(
                 Conflict("order without id, side or type", "", str(report.native_fields or report)),
@@ -75,8 +89,49 @@ class Intake:
         record.client_order_id = record.client_order_id or client_id
         merged = reported(order, record.facts, said, record.contract)
         self._books.after(record, merged._replace(changed=True), draft, at)
+        self._guarded(record, said.client_order_id, draft, at)
 
-    def _new_order(self, said: OrderReport, instrument: Instrument) -> Order | None:
+    def _guard_wanted(
+        self,
+        record: Record | None,
+        symbol: str,
+        exchange_id: str,
+        fired_by: str,
+        known: Known,
+        draft: Draft,
+    ) -> bool:
+        """Whether the store has to tell what has waited, before a word on what that has placed."""
+        if record is not None:
+            if record.guard is not None:
+                return False
+            fired_by = fired_by or ("" if record.order is None else record.order.fired_by)
+        if not self._books.guard_may_be_forgotten(symbol, exchange_id, fired_by, known):
+            return False
+        draft.wanted_orders.add((symbol, fired_by, fired_by))
+        return True
+
+    def _guarded(self, record: Record, client_id: str, draft: Draft, time_ns: int) -> None:
+        """Find what has placed an order, where a trigger has: by the word on either of them, or as
+        it has the client's id of an own one that waits."""
+        if record.guard is not None or not record.exchange_order_id:
+            return
+        index, order = self._books.index, record.order
+        fired_by = "" if order is None else order.fired_by
+        guard = index.guard_of(record.symbol, record.exchange_order_id, fired_by)
+        if guard is None and client_id and not record.own:
+            own = index.own(client_id)
+            if own is not None and own.symbol == record.symbol and own.waits and _alive(own):
+                guard = own
+        if guard is record:
+            return
+        if guard is not None:
+            self._books.guard(record, guard, draft, time_ns)
+        elif fired_by:
+            index.guarded(record, None, fired_by)
+
+    def _new_order(
+        self, said: OrderReport, instrument: Instrument, record: Record | None
+    ) -> Order | None:
         """An order of which nothing was known, as far as a word on it tells; without its figures,
         which are merged like any other's."""
         if not said.exchange_order_id or said.side is None or said.type is None:
@@ -85,6 +140,14 @@ class Intake:
         asked = self._books.index.own(said.client_order_id) if said.client_order_id else None
         if asked is not None and asked.symbol == instrument.symbol:
             origin = Origin.OWN  # a further order that came of an own one's
+        guard = None if record is None else record.guard
+        if guard is None:
+            ids = said.exchange_order_id, said.fired_by
+            guard = self._books.index.guard_of(instrument.symbol, *ids)
+        fired_by = said.fired_by
+        if guard is not None and guard.order is not None:
+            fired_by = fired_by or guard.exchange_order_id or guard.client_order_id
+            origin = guard.order.origin if origin is Origin.OTHER else origin
         return Order(
             exchange=self._books.exchange,
             account=self._books.account,
@@ -96,6 +159,7 @@ class Intake:
             type=said.type,
             state=OrderState.ACCEPTED if said.state.rank > OrderState.ACCEPTED.rank else said.state,
             origin=origin,
+            fired_by=fired_by,
         )
 
     def take_fill(self, report: FillReport, draft: Draft, known: Known) -> None:
@@ -117,11 +181,15 @@ class Intake:
             draft.wanted_orders.add((symbol, exchange_id, client_id))
             draft.doubtful.append(report)
             return
-        record = self._books.known_order(symbol, exchange_id, client_id, draft)
+        record = self._books.known_order(symbol, exchange_id, client_id, draft, placed=True)
         ids = (symbol, exchange_id, client_id)
         if record is None and self._books.may_be_forgotten(ids, time_ns, None, known):
             draft.keys.add(key)
             draft.wanted_orders.add(ids)
+            draft.doubtful.append(report)
+            return
+        if self._guard_wanted(record, symbol, exchange_id, "", known, draft):
+            draft.keys.add(key)
             draft.doubtful.append(report)
             return
         if record is None:
@@ -133,6 +201,8 @@ class Intake:
                     contract,
                 )
             )
+        if record.guard is None:
+            self._guarded(record, client_id, draft, time_ns)
         order = record.order
         origin = Origin.EXCHANGE if report.by_exchange else Origin.OTHER
         side: PositionSide | None = report.position_side
@@ -140,6 +210,8 @@ class Intake:
             client_id = client_id or order.client_order_id
             origin = order.origin
             side = order.position_side if side is None else side
+        elif record.guard is not None and record.guard.order is not None:
+            origin = record.guard.order.origin
         value, fee_asset = report.value, fee_asset_of(report, instrument)
         if value is None:
             value = value_of(instrument, report.price, size)

@@ -218,7 +218,14 @@ class Ledger:
         self._books.after(record, merged, draft, now_ns)
         return draft.change()
 
-    def settled(self, order_id: str, state: OrderState, text: str, now_ns: int) -> Change:
+    def settled(
+        self,
+        order_id: str,
+        state: OrderState,
+        text: str,
+        now_ns: int,
+        reason: EndReason = EndReason.OTHER,
+    ) -> Change:
         """Somebody has looked an order up, and says how it ended.
 
         :raises UsageError: where the ledger has no such order, the state is none that ends, or it
@@ -232,7 +239,7 @@ class Ledger:
         if record.order.state.final and record.order.state is not state:
             raise UsageError(f"{record.order} has ended already")
         draft = Draft(now_ns)
-        merged = order_state.climbed(record.order, record.facts, state, EndReason.OTHER, text)
+        merged = order_state.climbed(record.order, record.facts, state, reason, text)
         self._books.after(record, merged, draft, now_ns)
         return draft.change()
 

@@ -37,8 +37,35 @@ async def look_up(context: AccountContext, order: Order, *, background: bool = F
             continue
         if report is not None:
             await context.take([report], backfilled=True)
+            await find_children(context, order, background=background)
             return True
     return False
+
+
+async def find_children(
+    context: AccountContext, order: Order, *, background: bool = False
+) -> None:
+    """Ask for what an order that waited has placed, as far as nothing is known of that but its id.
+
+    :raises CcrsError: where no answer comes.
+    """
+    now = context.ledger.order(context.key(order))
+    if now is None or not now.children or now.state.final:
+        return
+    instrument = await context.rules.of_order(now.symbol)
+    unknown = [
+        (instrument, each)
+        for each in now.children
+        if context.ledger.told_of(now.symbol, each, "") is None
+    ]
+    if unknown:
+        await find_orders(context, unknown, background=background)
+
+
+def placed_of(context: AccountContext, order: Order) -> list[Order]:
+    """What the trigger of an order has placed and is open, as far as is known."""
+    found = [context.ledger.told_of(order.symbol, each, "") for each in order.children]
+    return [each for each in found if each is not None and not each.state.final]
 
 
 async def find_orders(

@@ -155,6 +155,9 @@ class MemoryStore:
             for each in ids
             for key in self._ids.get((symbol, each), ())
         }
+        for order in [self._orders[key].order for key in keys]:
+            if order is not None and order.fired_by:
+                keys |= self._ids.get((order.symbol, order.fired_by), set())
         numbers = (self._keys[key] for key in wanted.keys if key in self._keys)
         return Known(
             wanted,

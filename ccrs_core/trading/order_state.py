@@ -22,8 +22,7 @@ from ccrs_core.model.order_requests import OrderRequest
 from ccrs_core.model.orders import Order, OrderState, Times, average
 from ccrs_core.model.reports import OrderReport
 from ccrs_core.model.units import PLAIN
-
-ZERO = Decimal(0)
+from ccrs_core.trading.children import ZERO, Child, added, covered, end_of
 
 Version = tuple[int, int, int, Decimal]
 """What tells which of two words on an order is newer: the exchange's time, its number, how far the
@@ -48,6 +47,10 @@ class Facts(NamedTuple):
     """By field: how new the word is that it is from."""
     alarmed: bool = False
     """Whether a contradiction of its quantity was told."""
+    fired: bool = False
+    """Whether the exchange said that its trigger has fired."""
+    children: Mapping[str, Child] = {}
+    """What it has placed, by the exchange's ids."""
 
 
 class Conflict(NamedTuple):
@@ -120,8 +123,9 @@ def reported(order: Order, facts: Facts, said: OrderReport, contract: Decimal | 
     if said.native_fields and version >= versions.get("native", version):
         versions["native"] = version
         changes["native"] = said.native_fields
-    if said.parent_id and not order.parent_id:
-        changes["parent_id"] = said.parent_id
+    for name in ("parent_id", "fired_by"):
+        if getattr(said, name) and not getattr(order, name):
+            changes[name] = getattr(said, name)
     if said.exchange_order_id and not order.exchange_order_id:
         changes["exchange_order_id"] = said.exchange_order_id
     if said.client_order_id and not order.client_order_id:
@@ -131,6 +135,9 @@ def reported(order: Order, facts: Facts, said: OrderReport, contract: Decimal | 
     why = (None, "") if said.late else (said.reason, said.reason_text)
     conflict = _climb(order, versions, changes, version, said.state, *why)
     told = _told(facts, said)
+    if said.fired or said.children:
+        named = {each: facts.children.get(each, Child()) for each in said.children}
+        told = told._replace(fired=facts.fired or said.fired, children={**facts.children, **named})
     merged = _settled(order, told._replace(versions=versions), changes, contract, conflict)
     return merged if told is facts and conflict is None else merged._replace(keep=True)
 
@@ -260,16 +267,10 @@ def with_fill(
 def with_fee(order: Order, facts: Facts, fee_asset: str, fee: Decimal) -> Merged:
     """An order after the fee of one of its fills became known."""
     facts = facts._replace(fees=added(facts.fees, fee_asset, fee))
-    return Merged(evolve_order(order, {"fees": facts.fees}), facts, True)
-
-
-def added(
-    fees: tuple[tuple[str, Decimal], ...], asset: str, fee: Decimal
-) -> tuple[tuple[str, Decimal], ...]:
-    """Fees by asset after one more."""
-    sums = dict(fees)
-    sums[asset] = PLAIN.add(sums[asset], fee) if asset in sums else fee
-    return tuple(sorted(sums.items())) if len(sums) > 1 else tuple(sums.items())
+    fees = covered(facts.children).fees if facts.children else ()
+    for each in facts.fees:
+        fees = added(fees, *each)
+    return Merged(evolve_order(order, {"fees": fees}), facts, True)
 
 
 def _settled(
@@ -283,19 +284,30 @@ def _settled(
     state = changes.get("state", order.state)
     size = changes.get("size", order.size)
     told, sums = facts.told_size, facts.fills_size
-    if told is None and state is OrderState.FILLED and size is not None:
+    fills_value, fees, all_there = facts.fills_value, facts.fees, True
+    if facts.children or facts.fired or order.fired:
+        placed = covered(facts.children)
+        sums, all_there = PLAIN.add(sums, placed.filled_size), placed.complete
+        known = fills_value is not None and placed.filled_value is not None
+        fills_value = PLAIN.add(fills_value, placed.filled_value) if known else None  # type: ignore[arg-type]
+        for each in placed.fees:
+            fees = added(fees, *each)
+        _follow(order, facts, changes, sums)
+        state = changes.get("state", state)
+    elif told is None and state is OrderState.FILLED and size is not None:
         told = size  # that is what the word means
-    complete = told is None or sums >= told
-    done = sums if told is None or complete else told
+    reached = told is None or sums >= told
+    complete = reached and all_there
+    done = sums if told is None or reached else told
     value, price = facts.told_value, facts.told_average
-    if complete and (facts.fills_value is not None or sums != told):
-        value, price = facts.fills_value, None
+    if reached and (fills_value is not None or sums != told):
+        value, price = fills_value, None
     if done != order.filled_size:
         changes["filled_size"] = done
     if value != order.filled_value:
         changes["filled_value"] = value
-    if facts.fees != order.fees:
-        changes["fees"] = facts.fees
+    if fees != order.fees:
+        changes["fees"] = fees
     if complete != order.fills_complete:
         changes["fills_complete"] = complete
     if value is not None:
@@ -307,6 +319,7 @@ def _settled(
         and not facts.alarmed
         and state.final
         and size is not None
+        and not facts.children
         and done > size
         and "size" in facts.versions
         and facts.versions["size"] >= facts.versions.get("state", facts.versions["size"])
@@ -316,6 +329,59 @@ def _settled(
     if not changes:
         return Merged(order, facts, False, conflict)
     return _evolved(order, facts, changes, conflict)
+
+
+def _follow(order: Order, facts: Facts, changes: dict[str, Any], filled_size: Decimal) -> None:
+    """What an order that waited is by what it has placed."""
+    seen = any(each.seen for each in facts.children.values())
+    asked = order.asked.trigger if order.asked is not None else None
+    waited = asked is not None or changes.get("trigger", order.trigger) is not None
+    fired = facts.fired or (seen and waited)
+    ids = tuple(facts.children)
+    if fired != order.fired:
+        changes["fired"] = fired
+    if ids != order.children:
+        changes["children"] = ids
+    state = changes.get("state", order.state)
+    if state.final or not fired or not seen:
+        return
+    size = changes.get("size", order.size), changes.get("quote_size", order.quote_size)
+    end = end_of(facts.children, *size, filled_size, listed=facts.fired)
+    if end is not None:
+        changes["state"], changes["reason"], changes["reason_text"] = end
+    elif state.rank < OrderState.OPEN.rank:
+        changes["state"], changes["reason"], changes["reason_text"] = OrderState.OPEN, None, ""
+
+
+def child_of(order: Order | None, facts: Facts) -> Child:
+    """What the one that waited keeps of an order that it has placed; of which only fills are known
+    where it is None."""
+    if order is None:
+        return Child(
+            filled_size=facts.fills_size,
+            filled_value=facts.fills_value,
+            complete=False,
+            fees=facts.fees,
+        )
+    return Child(
+        *(order.state, order.reason, order.reason_text, order.size, order.quote_size),
+        *(order.filled_size, order.filled_value, order.fills_complete, order.fees),
+    )
+
+
+def followed(
+    order: Order, facts: Facts, placed: Mapping[str, Child], contract: Decimal | None, time_ns: int
+) -> Merged:
+    """An order that waited, after ``placed`` became known of what it has placed."""
+    changes: dict[str, Any] = {}
+    _times(order, changes, time_ns, None, 0)
+    facts = facts._replace(children=dict(placed))
+    merged = _settled(order, facts, changes, contract)
+    if merged.order.state is not order.state:
+        # What it has placed is the exchange's word on it: an older one contradicts nothing.
+        versions = {"state": _REPEATED, **facts.versions}
+        merged = merged._replace(facts=facts._replace(versions=versions))
+    return merged._replace(keep=True)
 
 
 def _evolved(

@@ -6,7 +6,7 @@ Memory alone never judges what is older, so that it can be small.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from weakref import WeakValueDictionary
 
 from ccrs_core.model.constructors import fast_constructor
@@ -75,7 +75,7 @@ class Record:
 
     __slots__ = (
         *("client_order_id", "contract", "exchange_order_id", "facts", "key", "order"),
-        *("symbol", "time_ns", "__weakref__"),
+        *("guard", "symbol", "time_ns", "__weakref__"),
     )
 
     def __init__(self, row: OrderRow) -> None:
@@ -87,11 +87,19 @@ class Record:
         self.facts = row.facts
         self.time_ns = row.time_ns
         self.contract = row.contract
+        self.guard: Record | None = None
+        """The one that waited, where a trigger has placed this one."""
 
     @property
     def own(self) -> bool:
         """Whether the ledger holds its intent."""
         return self.key.startswith(OWN)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is an own order that was to wait for a trigger."""
+        asked = None if self.order is None else self.order.asked
+        return asked is not None and asked.trigger is not None
 
     @property
     def row(self) -> OrderRow:
@@ -131,6 +139,11 @@ class OrderIndex:
         self._recalled: list[Record] = []
         self._held: WeakValueDictionary[str, Record] = WeakValueDictionary()
         """Those that were let go of, as long as somebody else holds them."""
+        self._placed: dict[tuple[str, str], Record] = {}
+        """Those that waited, by what they have placed: symbol and exchange's id."""
+        self._lost: dict[tuple[str, str], dict[str, Record]] = {}
+        """What a trigger has placed, by the symbol and an id of what waited, as long as that isn't
+        in memory."""
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self._by_key.values())
@@ -158,6 +171,53 @@ class OrderIndex:
         """The order of an exchange's id, whatever its symbol."""
         return self._by_id.get(exchange_order_id)
 
+    def guard_of(self, symbol: str, exchange_order_id: str, fired_by: str) -> Record | None:
+        """The one that waited, of which an order came."""
+        found = self._placed.get((symbol, exchange_order_id))
+        if found is None and fired_by:
+            found = self.own(fired_by)
+            if found is None or found.symbol != symbol:
+                found = self.by_exchange(symbol, fired_by)
+        return found
+
+    def guarded(self, record: Record, guard: Record | None, fired_by: str) -> None:
+        """What a trigger has placed, and what waited; None where that isn't in memory."""
+        above = guard
+        while above is not None:
+            if above is record:
+                return  # two that name each other
+            above = above.guard
+        if guard is not None:
+            record.guard = guard
+            self._placed[record.symbol, record.exchange_order_id] = guard
+        else:
+            self._lost.setdefault((record.symbol, fired_by), {})[record.key] = record
+
+    def disowned(self, symbol: str, exchange_order_id: str) -> None:
+        """That wasn't placed by any: it is the one that waited."""
+        self._placed.pop((symbol, exchange_order_id), None)
+
+    @property
+    def lost(self) -> bool:
+        """Whether of something that a trigger has placed it isn't known what waited."""
+        return bool(self._lost)
+
+    def placed_by(self, guard: Record, ids: Iterable[str]) -> list[Record]:
+        """Of what an order has placed, that which isn't known to be of it yet; ``ids``: what it
+        is said to have placed."""
+        found: dict[str, Record] = {}
+        if self._lost:
+            own = guard.client_order_id if guard.own else ""
+            for each in (own, guard.exchange_order_id):
+                if each:
+                    found |= self._lost.pop((guard.symbol, each), {})
+        for identity in ids:
+            if self._placed.setdefault((guard.symbol, identity), guard) is guard:
+                record = self._by_exchange.get((guard.symbol, identity))
+                if record is not None and record.guard is None:
+                    found[record.key] = record
+        return [record for record in found.values() if record is not guard]
+
     def add(self, row: OrderRow) -> Record:
         """Take an order in. It stays until it is settled, and others have been since."""
         return self._add(Record(row))
@@ -183,6 +243,15 @@ class OrderIndex:
             del self._by_exchange[at]
         if self._by_id.get(record.exchange_order_id) is record:
             del self._by_id[record.exchange_order_id]
+        for each in record.facts.children:
+            if self._placed.get((record.symbol, each)) is record:
+                del self._placed[record.symbol, each]
+        order = record.order
+        if self._lost and order is not None and order.fired_by:
+            lost = self._lost.get((record.symbol, order.fired_by), {})
+            lost.pop(record.key, None)
+            if not lost:
+                self._lost.pop((record.symbol, order.fired_by), None)
 
     def touched(self, record: Record, time_ns: int) -> None:
         """Something became known of an order."""

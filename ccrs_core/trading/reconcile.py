@@ -20,7 +20,7 @@ from ccrs_core.contract.trading_requests import (
     GetWallet,
     Wallet,
 )
-from ccrs_core.errors import CcrsError, DecodeError, InvalidRequest, OrderNotFound
+from ccrs_core.errors import CcrsError, DecodeError, EndReason, InvalidRequest, OrderNotFound
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
@@ -28,7 +28,7 @@ from ccrs_core.model.reports import FillReport, OrderReport, Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
-from ccrs_core.trading.lookup import find_orders, look_up
+from ccrs_core.trading.lookup import find_orders, look_up, placed_of
 
 log = logging.getLogger("ccrs.account")
 
@@ -178,7 +178,11 @@ class Reconciler:
                 del denials[key]
             elif count >= _GONE_AFTER and now >= since + long and order.fills_complete:
                 text = "gone without fills: the exchange shows it nowhere any more"
-                change = context.ledger.settled(key, OrderState.CANCELED, text, context.now_ns)
+                end, reason = OrderState.CANCELED, EndReason.OTHER
+                if order.fired:
+                    text = "its trigger has fired: the exchange shows nothing open of it any more"
+                    end, reason = OrderState.EXPIRED, EndReason.TRIGGER
+                change = context.ledger.settled(key, end, text, context.now_ns, reason)
                 context.note(change)
                 del denials[key]
         self._denials = denials
@@ -252,7 +256,7 @@ class Reconciler:
         missing = [
             o
             for o in before
-            if not shown & {(o.symbol, o.client_order_id), (o.symbol, o.exchange_order_id)}
+            if not shown & _ids(o) and not (o.fired and placed_of(context, o))
         ]
         if missing:
             await self._explain(market, missing, asked_ns)
@@ -290,7 +294,8 @@ class Reconciler:
                 log.warning("order %s can't be looked up: %s", key, error)
                 strange = error
                 continue
-            if not shown:
+            now = self._newest(keys[key])
+            if not shown or (now.fired and not placed_of(context, now)):
                 self._denied_now.add(key)
         if strange is not None:
             raise strange
@@ -450,6 +455,12 @@ def _check_read(left_out: int) -> None:
     them."""
     if left_out:
         raise DecodeError(f"rows that can't be read: {left_out}")
+
+
+def _ids(order: Order) -> set[tuple[str, str]]:
+    """By which a list shows an order. (What it has placed may have its client's id.)"""
+    ids = {order.exchange_order_id} if order.fired else {order.client_order_id}
+    return {(order.symbol, each) for each in ids | {order.exchange_order_id}}
 
 
 def _keys(report: OrderReport) -> set[str]:

@@ -157,7 +157,8 @@ class Wanted:
 
 @attrs.frozen
 class Known:
-    """What a store knows of what was wanted."""
+    """What a store knows of what was wanted. Among the ``orders`` are those, too, that one of them
+    names as ``fired_by``, by either id."""
 
     wanted: Wanted = attrs.field(factory=Wanted)
     entries: tuple[Entry, ...] = ()

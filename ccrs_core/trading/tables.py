@@ -162,6 +162,13 @@ def look_up(connection: sqlite3.Connection, wanted: Wanted) -> Known:
                     f"{_READ_ORDER} WHERE {column} = ? AND symbol = ?", (each, symbol)
                 )
                 orders |= {row.key: row for row in map(_order, found)}
+    for row in list(orders.values()):
+        fired_by = "" if row.order is None else row.order.fired_by
+        for column in ("exchange_order_id", "client_order_id") if fired_by else ():
+            found = connection.execute(
+                f"{_READ_ORDER} WHERE {column} = ? AND symbol = ?", (fired_by, row.symbol)
+            )
+            orders |= {each.key: each for each in map(_order, found)}
     return Known(wanted, tuple(entries), tuple(orders[key] for key in sorted(orders)))
 
 

@@ -141,6 +141,8 @@ def order_differs(report: OrderReport, order: DeskOrder, *, whole: bool = True) 
 
 def _state_differs(report: OrderReport, order: DeskOrder) -> list[str]:
     reasons: frozenset[EndReason] | None = None
+    if order.triggered and order.ending is Ending.REPLACED and report.fired:
+        return []  # no end: what it has placed decides
     if order.ending is not None:
         states, reasons = ENDS[order.ending]
         if order.stage is Stage.REJECTED:

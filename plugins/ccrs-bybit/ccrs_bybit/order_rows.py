@@ -69,7 +69,7 @@ def order(
     """What a row says of an order; one in a state that nobody knows is strange.
 
     :param told_ns: when the exchange said so, by its clock, where the row tells how an order rests.
-        One of spot that was triggered a while ago has ended: another order has taken its place.
+        Of one of spot that was triggered a while ago, another order has taken the place.
     """
     market = fields.market_of(row, market)
     native, time_ns = fields.needed(row, "symbol"), fields.time(row, "updatedTime")
@@ -98,8 +98,7 @@ def order(
             state, cancel_type, reject_reason, at_once=at_once, filled=bool(filled)
         )
     rests = told_ns is not None and time_ns is not None and told_ns - time_ns >= _MOMENT_NS
-    if status == "Triggered" and market is Market.SPOT and rests:
-        state, reason = OrderState.CANCELED, EndReason.TRIGGER
+    fired = status == "Triggered" and market is Market.SPOT and rests
     size = fields.price(row, "qty")
     in_quote = _in_quote(row, market, kind)
     return _report(
@@ -125,6 +124,7 @@ def order(
         reduce_only=fields.flag(row, "reduceOnly"),
         position_side=fields.position_side(row),
         trigger=_trigger(row),
+        fired=fired,
         parent_id=fields.text(row, "parentOrderLinkId"),
         by_exchange=row.get("createType") in BY_EXCHANGE,
         created_ns=fields.time(row, "createdTime"),

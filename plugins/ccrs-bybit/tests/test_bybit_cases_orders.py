@@ -311,7 +311,7 @@ def test_case_m3_an_attached_stop_is_a_child_of_its_order() -> None:
 
 
 def test_a_triggered_spot_order_may_go_on_under_another_id() -> None:
-    """M3's kin: the one that waited has ended, and the other is the account's own, too."""
+    """M3's kin: the one that waited is followed through."""
 
     async def scenario(case: Case) -> None:
         case.triggers_anew()
@@ -329,8 +329,11 @@ def test_a_triggered_spot_order_may_go_on_under_another_id() -> None:
         assert (other.state, other.fills_complete) == (OrderState.FILLED, True)
         assert len(case.of(Fill)) == 1
         await asyncio.sleep(400.0)
+        assert await live.filled(timeout=1.0) == live.now
         first = case.order(first.exchange_order_id)
-        assert (first.state, first.reason) == (OrderState.CANCELED, EndReason.TRIGGER)
+        assert (first.state, first.children) == (OrderState.FILLED, (other.exchange_order_id,))
+        assert (first.filled_size, first.fills_complete) == (other.filled_size, True)
+        assert other.fired_by == first.exchange_order_id
         assert not case.account.open_orders()
         case.twice.add(live.id)
 

@@ -72,7 +72,7 @@ def algo(row: Row, received_time_ns: int) -> OrderReport | StrangeReport:
         client_order_id=fields.text(row, "algoClOrdId"),
         state=state,
         reason=reason,
-        reason_text="" if reason is None else _why(row),
+        reason_text=_why(row),
         side=side,
         type=OrderType.MARKET if limit in _NO_LIMIT else OrderType.LIMIT,
         size=None if in_quote else size,
@@ -83,6 +83,8 @@ def algo(row: Row, received_time_ns: int) -> OrderReport | StrangeReport:
         reduce_only=fields.truth(row, "reduceOnly"),
         position_side=fields.position_side(row),
         trigger=trigger,
+        fired=row["state"] == "effective",
+        children=_placed(row),
         created_ns=fields.time(row, "cTime"),
         exchange_time_ns=time_ns,
         received_time_ns=received_time_ns,
@@ -130,8 +132,6 @@ def _in_quote(row: Row, market: Market, side: Side, limit: str) -> bool:
 
 
 def _reason(state: OrderState, code: str) -> EndReason | None:
-    if state is OrderState.EXPIRED:
-        return EndReason.TRIGGER
     if state is OrderState.REJECTED:
         meaning = MEANINGS.get(code)
         return EndReason.OTHER if meaning is None else meaning.reason
@@ -139,9 +139,15 @@ def _reason(state: OrderState, code: str) -> EndReason | None:
 
 
 def _why(row: Row) -> str:
-    code, placed = fields.text(row, "failCode"), row.get("ordIdList") or fields.text(row, "ordId")
-    told = f"failCode {code}" if code not in {"", "0"} else ""
+    code, placed = fields.text(row, "failCode"), ", ".join(_placed(row))
     if row["state"] == "effective":
-        ids = placed if type(placed) is str else ", ".join(map(str, placed))
-        told = f"effective: it has placed {ids}" if ids else "effective"
-    return told
+        return f"effective: it has placed {placed}" if placed else "effective"
+    return f"failCode {code}" if code not in {"", "0"} else ""
+
+
+def _placed(row: Row) -> tuple[str, ...]:
+    """Ids of what its trigger has placed."""
+    listed = row.get("ordIdList") or ()
+    ids = [listed] if isinstance(listed, str) else [str(each) for each in listed]
+    ids.append(fields.text(row, "ordId"))
+    return tuple(dict.fromkeys(each for each in ids if each not in {"", "0"}))

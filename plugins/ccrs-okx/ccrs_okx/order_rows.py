@@ -63,6 +63,7 @@ def order(row: Row, received_time_ns: int) -> OrderReport | StrangeReport:
         reduce_only=fields.truth(row, "reduceOnly"),
         position_side=fields.position_side(row),
         parent_id=algo or fields.text(row, "algoId"),
+        fired_by=fields.text(row, "algoId") or algo,
         by_exchange=row.get("category") in BY_EXCHANGE,
         created_ns=fields.time(row, "cTime"),
         exchange_time_ns=time_ns,

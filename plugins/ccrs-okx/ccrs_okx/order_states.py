@@ -23,7 +23,7 @@ ALGO_STATES: Mapping[str, OrderState] = {
     "pause": OrderState.WAITING,
     "partially_effective": OrderState.WAITING,
     # What it has placed is an order of its own.
-    "effective": OrderState.EXPIRED,
+    "effective": OrderState.WAITING,
     "canceled": OrderState.CANCELED,
     "order_failed": OrderState.REJECTED,
     "partially_failed": OrderState.CANCELED,

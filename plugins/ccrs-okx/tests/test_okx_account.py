@@ -26,6 +26,7 @@ from ccrs_core import (
     HttpResponse,
     OrderRejected,
     OrderState,
+    Origin,
     OutcomeUnknown,
     Trading,
     Trigger,
@@ -464,10 +465,13 @@ async def test_what_waits_for_a_trigger_goes_and_comes_by_ways_of_its_own() -> N
         how = {"side": "sell", "ordType": "market", "px": "", "fillPx": "2899", "avgPx": "2899"}
         script.push(**traded("9", "5", "5", "filled", **child, **how))
         await asyncio.sleep(0.1)
-        assert (guard.state, guard.reason) == (OrderState.EXPIRED, EndReason.TRIGGER)
+        assert (await guard.filled(timeout=1.0)).children == ("8801",)
+        assert (guard.state, guard.filled_size) == (OrderState.FILLED, Decimal("0.5"))
+        assert guard.average_price == Decimal(2899)
+        assert guard.now.native["ordIdList"] == "['8801']" or guard.now.native["ordId"] == "8801"
         placed = account.order("8801")
         assert (placed.state, placed.filled_size) == (OrderState.FILLED, Decimal("0.5"))
-        assert placed.parent_id == own
+        assert (placed.parent_id, placed.fired_by, placed.origin) == (own, "7002", Origin.OWN)
         assert not account.open_orders()
 
 

@@ -159,6 +159,7 @@ def test_the_unit_of_a_size_is_told(changes: dict[str, Any], in_quote: bool) -> 
 def test_what_a_trigger_has_placed_names_the_order_that_waited() -> None:
     found = told(clOrdId="", algoId="7001", algoClOrdId="ccrst1", source="7")
     assert (found.client_order_id, found.parent_id) == ("ccrst1", "ccrst1")
+    assert found.fired_by == "7001"
     assert told(clOrdId="", algoId="7001").parent_id == "7001"
 
 
@@ -231,8 +232,11 @@ def test_the_condition_of_an_order_that_waits(
 def test_how_an_order_that_waited_has_ended() -> None:
     fired = algo(algo_row(state="effective", ordIdList=["3968"]), NOW_NS)
     assert isinstance(fired, OrderReport)
-    assert (fired.state, fired.reason) == (OrderState.EXPIRED, EndReason.TRIGGER)
+    assert (fired.state, fired.fired, fired.children) == (OrderState.WAITING, True, ("3968",))
     assert "3968" in fired.reason_text
+    several = algo(algo_row(state="effective", ordId="1", ordIdList=["1", "2"]), NOW_NS)
+    assert isinstance(several, OrderReport)
+    assert several.children == ("1", "2")
     failed = algo(algo_row(state="order_failed", failCode="51008"), NOW_NS)
     assert isinstance(failed, OrderReport)
     assert (failed.state, failed.reason) == (OrderState.REJECTED, EndReason.BALANCE)
