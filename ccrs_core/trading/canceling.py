@@ -380,7 +380,7 @@ class Canceling:
         fired: list[int] = []
         for place, order in enumerate(orders):
             if outcomes[place] is None:
-                if order.fired:
+                if self._context.order(self._context.key(order)).fired:
                     fired.append(place)
                     continue
                 try:

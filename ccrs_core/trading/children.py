@@ -1,4 +1,4 @@
-"""What an order that waited has placed: the sums of that, and how it ends the one that waited. Pure.
+"""What an order that waited has placed: the sums of that, and how that ends it. Pure.
 
 Each of its children is an order with fills of its own. The one that waited keeps of each the newest
 figures, so that it can be told without them, whatever is in memory, and after a restart.

@@ -23,8 +23,8 @@ from ccrs_core.model.units import PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
-from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.children import added
+from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.profit import ProfitBook, Step
 from ccrs_core.trading.store import Known, PositionRow, Stored

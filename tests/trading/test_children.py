@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccrs_core import Side
 from ccrs_core.contract.trading_requests import Placed
 from ccrs_core.errors import EndReason
 from ccrs_core.model.accounts import LedgerConflict
@@ -25,9 +24,7 @@ from ccrs_core.model.orders import (
     Times,
     average,
 )
-from ccrs_core.model.reports import OrderReport
 from ccrs_core.trading.exposure import exposure_of
-from ccrs_core.trading.sqlite import SqliteStore
 from tests.trading.books import Book, D, buy, fill, said
 
 WAITING, OPEN, FILLED = OrderState.WAITING, OrderState.OPEN, OrderState.FILLED
