@@ -256,11 +256,12 @@ class Amending:
         outcomes: list[Order | CcrsError | None] = [None] * len(amendments)
         reached: list[tuple[Order, Amendment]] = []
         for place, (order, changes) in enumerate(amendments):
+            meant = order
             try:
-                order = self._reached(order, changes)
+                meant = self._reached(order, changes)
             except InvalidOrder as error:
                 outcomes[place] = with_order(error, order)
-            reached.append((order, changes))
+            reached.append((meant, changes))
         amendments = reached
         keys = [self._context.key(order) for order, _ in amendments]
         last = {key: place for place, key in enumerate(keys)}
