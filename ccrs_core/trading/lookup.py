@@ -42,9 +42,7 @@ async def look_up(context: AccountContext, order: Order, *, background: bool = F
     return False
 
 
-async def find_children(
-    context: AccountContext, order: Order, *, background: bool = False
-) -> None:
+async def find_children(context: AccountContext, order: Order, *, background: bool = False) -> None:
     """Ask for what an order that waited has placed, as far as nothing is known of that but its id.
 
     :raises CcrsError: where no answer comes.

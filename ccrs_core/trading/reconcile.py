@@ -254,9 +254,7 @@ class Reconciler:
             if instrument is not None:
                 shown |= {(instrument.symbol, key) for key in _keys(report)}
         missing = [
-            o
-            for o in before
-            if not shown & _ids(o) and not (o.fired and placed_of(context, o))
+            o for o in before if not shown & _ids(o) and not (o.fired and placed_of(context, o))
         ]
         if missing:
             await self._explain(market, missing, asked_ns)
