@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
-import orjson
 import tenacity
 
 from ccrs_core.contract.access import Access
@@ -32,6 +31,7 @@ from ccrs_core.errors import (
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.orders import Times
 from ccrs_core.model.units import NS_PER_MS
+from ccrs_core.requests.decoding import decoded, garbled
 from ccrs_core.requests.pages import Pages
 from ccrs_core.requests.retention import check_retention
 from ccrs_core.requests.turns import Turn, Turns
@@ -450,9 +450,9 @@ class Requester:
                 )
             if refusal is not None:
                 raise refusal
-            answer = page.endpoint.decode(page.request, response, now_ns, page.cursor)
+            answer = decoded(page.endpoint, page.request, response, now_ns, page.cursor)
         except DecodeError as error:
-            what = _garbled(response)
+            what = garbled(response)
             if what is None:
                 raise
             target = f"{http.method} {urlsplit(base_url).hostname}{http.path}"
@@ -497,22 +497,3 @@ def _refuses(error: Exception) -> bool:
     if isinstance(error, OutcomeUnknown):
         return True  # said already
     return tells_refusal(error)
-
-
-def _garbled(response: HttpResponse) -> str | None:
-    """What a response is that can't be read, where it isn't the exchange's; None where it may be.
-
-    Which answers of its own an exchange spoils is for its plugin to say; but all are JSON.
-    """
-    if 300 <= response.status < 400:
-        return "a redirect"
-    body = response.body.strip()
-    if 400 <= response.status < 500:
-        return None
-    if not body:
-        return "nothing"
-    try:
-        orjson.loads(body)
-    except ValueError:
-        return "a page for people" if body.startswith(b"<") else "a part, or no JSON"
-    return None

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from ccrs_core.errors import UsageError
 from ccrs_core.trading.reconcile import Reconciliation
 
 log = logging.getLogger("ccrs.account")
@@ -43,6 +44,8 @@ class Upkeep:
         """How often something may have been missed."""
         self._wanted = asyncio.Event()
         self._passed: list[asyncio.Future[Reconciliation]] = []
+        self._ended: Exception | None = None
+        """Why the lists aren't read any more."""
 
     # --- what may be missing ---
 
@@ -74,7 +77,12 @@ class Upkeep:
     # --- reading ---
 
     async def reconcile(self) -> Reconciliation:
-        """Read the lists now, and wait until they have been read."""
+        """Read the lists now, and wait until they have been read.
+
+        :raises UsageError: where the account is closed meanwhile.
+        """
+        if self._ended is not None:
+            raise self._ended
         done: asyncio.Future[Reconciliation] = asyncio.get_running_loop().create_future()
         self._passed.append(done)
         self._wanted.set()
@@ -82,6 +90,20 @@ class Upkeep:
 
     async def run(self) -> None:
         """Read the lists whenever it is time, until cancelled."""
+        try:
+            await self._run()
+        except BaseException as error:
+            self._ended = UsageError("the account is closed")
+            if isinstance(error, Exception):
+                self._ended.__cause__ = error
+            waiting, self._passed = self._passed, []
+            for each in waiting:
+                if not each.done():
+                    each.set_exception(self._ended)
+                    each.exception()  # who stopped waiting needn't hear of it
+            raise
+
+    async def _run(self) -> None:
         pause = _FIRST_PAUSE
         wait = _STREAMS
         while True:
@@ -110,10 +132,8 @@ class Upkeep:
         late = loop.call_later(_LONGEST_READING, self._takes_long)
         try:
             done = await self._read()
-        except BaseException as error:
-            for each in waiting:
-                if not each.done():
-                    each.set_exception(error) if isinstance(error, Exception) else each.cancel()
+        except BaseException:
+            self._passed[:0] = waiting  # who is told by the end of it all
             raise
         finally:
             late.cancel()

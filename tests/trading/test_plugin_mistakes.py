@@ -10,10 +10,12 @@ from typing import Any
 import attrs
 import pytest
 
-from ccrs_core import Amendment, EndReason, NotSent, OrderState
+from ccrs_core import Amendment, EndReason, Fill, NotSent, OrderState, OutcomeUnknown
 from ccrs_core.contract.trading_requests import (
     AmendOrders,
     CancelOrders,
+    GetFills,
+    GetOrder,
     PlaceOrder,
     PlaceOrders,
 )
@@ -109,3 +111,65 @@ async def test_what_becomes_of_a_placement_whose_caller_was_cancelled_is_found_o
         assert order.state is OrderState.OPEN
         assert order.exchange_order_id
         assert len(placements(seen)) == 1
+
+
+def failing(kind: type[Any]) -> tuple[Desk, list[bool]]:
+    """A plugin that fails on answers of a kind as long as the list says so."""
+    whole, fails = Desk.endpoints[kind], [False]
+
+    def decode(*answer: Any) -> Any:
+        if fails[0]:
+            raise ZeroDivisionError("a mistake")
+        return whole.decode(*answer)
+
+    class Failing(Desk):
+        endpoints = {**Desk.endpoints, kind: attrs.evolve(whole, decode=decode)}  # noqa: RUF012
+
+    return Failing(), fails
+
+
+@scenario
+async def test_a_list_on_which_the_plugin_fails_is_told_and_ends_no_account() -> None:
+    plugin, fails = failing(GetFills)
+    async with world(plugin) as seen:
+        live = await seen.account.place(buy())
+        fails[0] = True
+        done = await seen.account.reconcile()
+        assert "ZeroDivisionError" in str(done.failures["fills of spot"])
+        assert not seen.account.synced
+        seen.server.push_of = lambda topic, row: []
+        seen.server.fill("key", live.id, "1")
+        fails[0] = False
+        await asyncio.sleep(100.0)
+        assert seen.account.synced
+        assert [fill.size for fill in seen.of(Fill)] == [1]
+
+
+@scenario
+async def test_an_unknown_order_on_whose_answers_the_plugin_fails_is_looked_for_on() -> None:
+    plugin, fails = failing(GetOrder)
+    async with world(plugin) as seen:
+        seen.server.push_of = lambda topic, row: []
+        seen.server.faults.append(once("/place", "lose"))
+        fails[0] = True
+        with pytest.raises(OutcomeUnknown):
+            await seen.account.place(buy())
+        await asyncio.sleep(20.0)
+        fails[0] = False
+        await asyncio.sleep(60.0)
+        (order,) = seen.account.orders()
+        assert order.state is OrderState.OPEN
+
+
+@scenario
+async def test_who_waits_for_lists_is_told_when_the_account_is_closed_meanwhile() -> None:
+    async with world() as seen:
+        seen.transport.answer_after = lambda path: 5.0
+        waits = []
+        for _ in range(2):  # one whose reading is under way, one that waits for the next
+            waits.append(asyncio.ensure_future(seen.account.reconcile()))
+            await asyncio.sleep(1.0)
+        await seen.account.aclose()
+        _, late = await asyncio.wait(waits, timeout=60.0)
+        assert not late
+        assert [str(each.exception()) for each in waits] == ["the account is closed"] * 2
