@@ -25,6 +25,7 @@ from ccrs_core.model.accounts import (
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import Exit, OrderRequest, PositionSide, Trigger
+from ccrs_core.model.orders import Order
 from ccrs_core.model.reports import (
     FillReport,
     IncomeReport,
@@ -88,6 +89,9 @@ class AmendOrder(_OfOne[Placed]):
     request_id: str = ""
     """An id of this amendment alone, in the grammar of client order ids, to be sent along where
     ``Trading.confirms`` has amendments: by it their confirmation is found. Else empty."""
+    known: Order | None = attrs.field(default=None, eq=False, repr=False)
+    """What is known of the order, for exchanges that want what stays said anew; None where nothing
+    is."""
 
 
 @attrs.frozen(kw_only=True)

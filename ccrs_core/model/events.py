@@ -310,6 +310,9 @@ class Balance(Event):
     apart: without the profit or loss of open positions. None: all of it."""
     number: int = 0
     """Of the ledger, in an account's events; 0 elsewhere."""
+    purse: str = ""
+    """Which of the account's wallets it is in, where the exchange has several that hold the same
+    assets apart: its name of it, such as ``spot``. Empty where there is one."""
 
 
 AccountData = Balance

@@ -158,6 +158,7 @@ class Amending:
             stop_loss=changes.stop_loss,
             conditional=order.state is OrderState.WAITING,
             request_id=self._ids.make() if confirmed else "",
+            known=order,
         )
 
     def _expecting(self, request: AmendOrder) -> AbstractContextManager[Expected | None]:

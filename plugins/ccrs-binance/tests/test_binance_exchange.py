@@ -179,7 +179,7 @@ def test_the_weight_that_is_told_with_futures_best_prices_is_passed_over() -> No
         (-4021, errors.InvalidRequest),
         (239_999, errors.InvalidRequest),
         (-4166, errors.InvalidRequest),
-        (-5028, errors.InvalidRequest),
+        (-5028, errors.ClockRefused),
         (-1151, errors.InvalidRequest),
         (-4402, errors.AuthError),
         (-4192, errors.AuthError),
@@ -187,9 +187,9 @@ def test_the_weight_that_is_told_with_futures_best_prices_is_passed_over() -> No
         (-4001, errors.OrderRejected),
         (-5027, errors.OrderRejected),
         (-2028, errors.InsufficientBalance),
-        (-2026, errors.OrderNotFound),
-        # Something else on COIN-M.
-        (-4088, errors.ExchangeError),
+        (-2026, errors.OrderRejected),
+        (-4088, errors.AuthError),
+        (-4059, errors.SettingUnchanged),
     ],
 )
 def test_codes_of_futures_and_of_late_are_typed(code: int, kind: type[Exception]) -> None:

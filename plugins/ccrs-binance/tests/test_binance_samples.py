@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 
 from ccrs_binance import Binance
-from ccrs_binance.error_codes import CODES
+from ccrs_binance.error_codes import CLASSES
 from ccrs_binance.foreign import instrument_of
 
 from ccrs_core import ExchangeError
@@ -16,7 +16,7 @@ SAMPLES = Samples(importlib.resources.files("ccrs_binance") / "samples", "binanc
 
 def test_every_kind_of_error_has_a_sample() -> None:
     shown = {type(Binance().error_of(sample.response)) for sample in SAMPLES.errors}
-    assert shown - {type(None)} == {*CODES, ExchangeError}
+    assert shown - {type(None)} == {*CLASSES.values(), ExchangeError}
 
 
 def test_native_symbols_of_the_samples_are_guessed_rightly() -> None:
