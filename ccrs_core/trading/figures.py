@@ -57,6 +57,13 @@ class Figures:
         self.money.fee_learned(fill, asset, fee)
         self.save(draft)
 
+    def side_learned(self, before: Fill, fill: Fill, draft: Draft) -> None:
+        """Which of two positions a fill is of became known: it was ``before`` the other's."""
+        moved = self.positions.side_learned(before, fill)
+        if moved is not None:
+            self.money.gained(fill, moved.settle, moved.gain)
+        self.save(draft)
+
     def _came(self, income: Income) -> None:
         self.money.came(income)
         if income.symbol:

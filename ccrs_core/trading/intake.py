@@ -8,7 +8,7 @@ from typing import Any
 
 from ccrs_core.model.accounts import LedgerConflict
 from ccrs_core.model.constructors import fast_constructor, fast_evolve
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import EarlyFill, Fill, Order, OrderState, Origin
 from ccrs_core.model.reports import EarlyFillReport, FillReport, OrderReport, StrangeReport
@@ -18,6 +18,7 @@ from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
 from ccrs_core.trading.children import added
 from ccrs_core.trading.figures import Figures
+from ccrs_core.trading.fill_sides import FillSides
 from ccrs_core.trading.order_state import (
     Conflict,
     Facts,
@@ -46,6 +47,7 @@ class Intake:
     def __init__(self, books: Books, figures: Figures) -> None:
         self._books = books
         self._figures = figures
+        self.sides = FillSides(books, figures)
 
     def take_order(self, report: OrderReport, draft: Draft, known: Known) -> None:
         instrument = self._books.find(report.market, report.native)
@@ -68,12 +70,15 @@ class Intake:
         if self._guard_wanted(record, symbol, exchange_id, report.fired_by, known, draft):
             draft.doubtful.append(report)
             return
+        if record is not None and self.sides.must_ask(record, report, draft, known):
+            return
         said = in_own_units(report, instrument)
         at = report.exchange_time_ns or draft.now_ns + draft.ahead_ns
         if record is not None and record.order is not None:
             merged = reported(record.order, record.facts, said, record.contract)
             self._books.after(record, merged, draft, at)
             self._guarded(record, said.client_order_id, draft, at)
+            self.sides.learned(record, draft)
             return
         order = self._new_order(said, instrument, record)
         if order is None:
@@ -90,6 +95,7 @@ class Intake:
         merged = reported(order, record.facts, said, record.contract)
         self._books.after(record, merged._replace(changed=True), draft, at)
         self._guarded(record, said.client_order_id, draft, at)
+        self.sides.learned(record, draft)
 
     def _guard_wanted(
         self,
@@ -246,6 +252,8 @@ class Intake:
         self._books.seen.add(entry)
         draft.entries.append(entry)
         self._figures.filled(fill, instrument, draft)
+        if side is None and report.market is not Market.SPOT:
+            record.facts = record.facts._replace(sideless=(*record.facts.sideless, key))
         if order is None:
             record.facts = with_fill(record.facts, size, value, report.fee, fee_asset)
             self._books.keep(record, draft, time_ns)
@@ -262,6 +270,7 @@ class Intake:
             contract=record.contract,
         )
         self._books.after(record, merged, draft, time_ns)
+        self.sides.learned(record, draft)
 
     def _repeated(
         self,

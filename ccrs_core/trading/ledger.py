@@ -95,6 +95,7 @@ class Ledger:
             MarginCallReport: self._figures.take_margin_call,
         }
         self._take_order = intake.take_order
+        self._sides = intake.sides
 
     @property
     def number(self) -> int:
@@ -171,6 +172,7 @@ class Ledger:
         known = record.exchange_order_id
         merged = order_state.acknowledged(record.order, record.facts, known, times)
         self._books.after(record, merged, draft, now_ns)
+        self._sides.learned(record, draft)
         if placed.exchange_order_id and known != placed.exchange_order_id:
             self._books.conflict(
                 Conflict("exchange's id of an order", known, placed.exchange_order_id),

@@ -102,6 +102,14 @@ class Money:
             move = Move(fill.exchange_time_ns or 0, -1, fill.number, amount)
             self._purse(asset).tally.move(move)
 
+    def gained(self, fill: Fill, settle: str, gain: Decimal) -> None:
+        """The profit that a fill has realised is another one than was known, by so much."""
+        if gain and fill.market not in (Market.SPOT, Market.OPTION):
+            move = Move(fill.exchange_time_ns or 0, -1, fill.number, gain)
+            purse = self._purse(settle)
+            purse.roundings += 1
+            purse.tally.move(move)
+
     def fee_learned(self, fill: Fill, asset: str, fee: Decimal) -> None:
         """The fee of a fill became known."""
         move = Move(fill.exchange_time_ns or 0, -1, fill.number, -fee)

@@ -84,6 +84,17 @@ class Moves:
         self._numbers = None
         del self._sums[entries.index(move) + 1 :]
 
+    def remove(self, move: Move) -> bool:
+        """It is none of them; whether it was."""
+        entries = self._entries
+        at = bisect_left(entries, move)
+        if at == len(entries) or entries[at] != move:
+            return False
+        del entries[at]
+        self._numbers = None
+        del self._sums[at + 1 :]
+        return True
+
     def before(self, told: Told) -> int:
         """How many of them were before a figure; these are taken for the first ones."""
         if told.sequence < 0:

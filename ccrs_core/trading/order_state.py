@@ -51,6 +51,8 @@ class Facts(NamedTuple):
     """Whether the exchange said that its trigger has fired."""
     children: Mapping[str, Child] = {}
     """What it has placed, by the exchange's ids."""
+    sideless: tuple[str, ...] = ()
+    """Keys of fills that don't tell which of two positions they are of, until the order does."""
 
 
 class Conflict(NamedTuple):
@@ -470,6 +472,7 @@ def joined(
     facts = with_fill(facts, others.fills_size, others.fills_value, None, "")
     for asset, fee in others.fees:
         facts = facts._replace(fees=added(facts.fees, asset, fee))
+    facts = facts._replace(sideless=facts.sideless + others.sideless)
     told, known = others.told_size, facts.told_size
     if told is not None and (known is None or told > known):
         facts = facts._replace(

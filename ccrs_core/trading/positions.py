@@ -75,6 +75,11 @@ class _Holding:
         """How many entries it has to be stored with."""
         return len(self.tally.moves) + self.profit.steps
 
+    @property
+    def nothing(self) -> bool:
+        """Whether it isn't one: what counted as of it turned out to be of another."""
+        return self.position is None and not len(self.tally.moves) and not self.profit.held.size
+
     def row(self) -> PositionRow:
         """What the store keeps of it."""
         return PositionRow(
@@ -168,18 +173,46 @@ class Positions:
             if instrument is None:
                 return None
             holding = self._holding(instrument, fill.position_side)
+        return self._book(holding, fill)
+
+    def _book(self, holding: _Holding, fill: Fill) -> Moved:
         self._changed.add(holding.key)
-        signed = fill.size if fill.side is Side.BUY else -fill.size
-        time_ns = fill.exchange_time_ns or 0
-        sequence = -1 if fill.sequence is None else fill.sequence
+        move, step = _move_of(fill), _step_of(fill)
         if fill.fee is not None:
             holding.fees = added(holding.fees, fill.fee_asset, fill.fee)
         begun = True
         if fill.market is not Market.SPOT:
-            holding.tally.move(Move(time_ns, sequence, fill.number, signed))
+            holding.tally.move(move)
             begun = holding.tally.begun
-        step = Step(time_ns, sequence, fill.number, signed, fill.price)
         return Moved(holding.base, holding.settle, holding.profit.add(step, begun))
+
+    def side_learned(self, before: Fill, fill: Fill) -> Moved | None:
+        """A fill is of the other of two positions than it was ``before``; None where it wasn't of
+        any."""
+        holding = self._holdings.get(_key(before.symbol, before.position_side))
+        if holding is None:
+            return None
+        self._changed.add(holding.key)
+        if before.fee is not None:
+            holding.fees = added(holding.fees, before.fee_asset, -before.fee)
+        holding.tally.take_back(_move_of(before))
+        lost = holding.profit.take_back(_step_of(before))
+        key = _key(fill.symbol, fill.position_side)
+        other = self._holdings.get(key)
+        if other is None:
+            row = PositionRow(
+                key=key,
+                market=holding.market,
+                symbol=holding.symbol,
+                side=fill.position_side,
+                base=holding.base,
+                settle=holding.settle,
+                contract=holding.contract,
+            )
+            other = self._holdings[key] = _Holding(row)
+            self.fresh = True
+        moved = self._book(other, fill)
+        return moved._replace(gain=PLAIN.add(lost, moved.gain))
 
     def fee_learned(self, fill: Fill, asset: str, fee: Decimal) -> None:
         """The fee of a fill became known."""
@@ -395,6 +428,7 @@ class Positions:
                 each.profit.held.size if each.tally.begun else None,
             )
             for each in self._holdings.values()
+            if not each.nothing
         ]
 
     def profit(self, symbol: str, side: PositionSide) -> Profit | None:
@@ -415,6 +449,20 @@ class Positions:
             fees=holding.fees,
             out_of_order=book.out_of_order,
         )
+
+
+def _signed(fill: Fill) -> Decimal:
+    return fill.size if fill.side is Side.BUY else -fill.size
+
+
+def _move_of(fill: Fill) -> Move:
+    sequence = -1 if fill.sequence is None else fill.sequence
+    return Move(fill.exchange_time_ns or 0, sequence, fill.number, _signed(fill))
+
+
+def _step_of(fill: Fill) -> Step:
+    sequence = -1 if fill.sequence is None else fill.sequence
+    return Step(fill.exchange_time_ns or 0, sequence, fill.number, _signed(fill), fill.price)
 
 
 def _key(symbol: str, side: PositionSide) -> str:

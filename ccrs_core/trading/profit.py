@@ -158,6 +158,16 @@ class ProfitBook:
             self._folded_ns = max(self._folded_ns, oldest.time_ns)
         return PLAIN.subtract(self._now.realised, before)
 
+    def take_back(self, step: Step) -> Decimal:
+        """A step turned out to be none of this position; returns by how much the realised profit
+        changes. (One that is reckoned with already is undone at its price.)"""
+        if step not in self._steps:
+            return self.add(step._replace(size=-step.size))
+        before = self._now.realised
+        self._steps.remove(step)
+        self._now = self._reckoned()
+        return PLAIN.subtract(self._now.realised, before)
+
     def _reckoned(self) -> Held:
         held = self._base
         for step in self._steps:

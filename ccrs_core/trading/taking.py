@@ -16,7 +16,7 @@ from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.trading.change import Change
 from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
-from ccrs_core.trading.store import Store
+from ccrs_core.trading.store import Known, Store, Wanted
 from ccrs_core.transport.base import Clock
 
 log = logging.getLogger("ccrs.account")
@@ -133,30 +133,33 @@ class Taking:
 
     async def _take_rest(self, rest: Change, backfilled: bool) -> bool:
         unplaced = list(rest.unplaced)
-        if rest.doubtful:
-            pause = _PAUSE
-            while True:
-                try:
-                    known = await self._store.look_up(rest.wanted)
-                    break
-                except StoreFailed as error:
-                    log.warning("what may be known isn't taken before the store tells: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST)
+        while rest.doubtful:  # what the store tells of an order may lead to its fills
+            known = await self._known(rest.wanted)
             now_ns = self._clock.time_ns()
-            change = self._ledger.take(
+            rest = self._ledger.take(
                 rest.doubtful,
                 now_ns,
                 backfilled=backfilled,
                 known=known,
                 ahead_ns=self._exchange_ns() - now_ns,
             )
-            self._taken(change)
-            unplaced += change.unplaced
+            self._taken(rest)
+            unplaced += rest.unplaced
         if unplaced:
             await self._refresh({each.market for each in unplaced if each.market is not None})  # type: ignore[union-attr]
             return self._again([(each, backfilled) for each in unplaced])
         return True
+
+    async def _known(self, wanted: Wanted) -> Known:
+        """What the store knows of something, as soon as it tells."""
+        pause = _PAUSE
+        while True:
+            try:
+                return await self._store.look_up(wanted)
+            except StoreFailed as error:
+                log.warning("what may be known isn't taken before the store tells: %s", error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
 
     async def _refresh(self, markets: set[Market]) -> None:
         for market in markets:

@@ -89,6 +89,13 @@ class Tally:
         if self.told is not None and within(move, self.told):
             self._explain()
 
+    def take_back(self, move: Move) -> None:
+        """An entry turned out to be none of this figure's."""
+        if self.moves.remove(move):
+            self._explain()
+        else:
+            self.move(move._replace(amount=-move.amount))
+
     def tell(self, told: Told, *, corrects: bool = False) -> bool:
         """The exchange's figure; False where a newer one is known already, unless this one
         ``corrects`` what was only guessed to be newer."""

@@ -144,12 +144,13 @@ class Book:
     def take(self, *reports: Report, **more: Any) -> Change:
         """What the exchange says; where the ledger asks for it, with what the store knows."""
         self.now += 1
-        change = self.keep(self.ledger.take(reports, self.now, **more))
-        if change.doubtful:
-            known = done(self.store.look_up(change.wanted))
-            again = self.ledger.take(change.doubtful, self.now, known=known, **more)
-            assert not again.doubtful
-            self.keep(again)
+        change = last = self.keep(self.ledger.take(reports, self.now, **more))
+        for _ in range(2):
+            if not last.doubtful:
+                break
+            known = done(self.store.look_up(last.wanted))
+            last = self.keep(self.ledger.take(last.doubtful, self.now, known=known, **more))
+        assert not last.doubtful
         return change
 
     def place(self, client_order_id: str = "c1", asked: OrderRequest | None = None) -> None:

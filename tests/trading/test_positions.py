@@ -477,6 +477,49 @@ def test_long_and_short_are_two_positions() -> None:
     assert profit.realised == 50
 
 
+@pytest.mark.parametrize("how", ["after", "together", "started again", "forgotten", "judged"])
+def test_a_fill_is_of_its_orders_position_as_soon_as_that_is_told(how: str) -> None:
+    short = PositionSide.SHORT
+    book = Book(recent=2)
+    begin = held("0", 0, side=short), balance("1000", 0)
+    book.take(*begin)
+    judged(book, 0)
+    fills = [
+        traded("a", "-2", "100", 1, fee="1", fee_asset="USDT"),
+        traded("b", "1", "90", 2, fee="2", fee_asset="USDT"),
+    ]
+    order = said(OrderState.OPEN, 3, side=Side.SELL, position_side=short, **LINEAR)
+    if how == "together":
+        book.take(*fills, order)
+        assert {each.position_side for each in book.fills} == {short}
+    else:
+        book.take(*fills)
+        if how == "judged":
+            book.take(held("-1", 2, side=short))
+            assert [each.amount for each in judged(book, 2)] == [D("-1")]
+        if how == "forgotten":
+            book.take(*(fill(f"s{n}", "1", at=3 + n, exchange_order_id=f"s{n}") for n in range(9)))
+        if how in ("started again", "forgotten"):
+            book.reopen()
+        book.take(order)
+    book.take(held("-1", 4, side=short), balance("1007", 4))
+    judged(book, 4)
+    stored = done(book.store.fills(limit=10))
+    assert {e.position_side for e in stored if e.market is Market.LINEAR} == {short}
+    for _ in range(2):
+        profit = book.ledger.profit(SYMBOL, short)
+        assert profit is not None
+        assert (profit.size, profit.realised, dict(profit.fees)) == (-1, 10, {"USDT": 3})
+        assert book.ledger.explained(SYMBOL) == 0
+        none = book.ledger.profit(SYMBOL)
+        assert none is None or (none.size, none.realised) == (0, 0)
+        told = [e.side for e in book.ledger.explained_positions() if e.market is Market.LINEAR]
+        assert told == [short]
+        assert sum(each.amount for each in adjustments(book) if each.side is short) == 0
+        assert [e for e in adjustments(book) if e.asset == "USDT" and e.amount != 1000] == []
+        book.reopen()
+
+
 def test_contracts_are_counted_in_base_units() -> None:
     """I4."""
     lots: dict[str, Any] = {"market": Market.LINEAR, "native": "ETHUSDT"}

@@ -219,12 +219,12 @@ def profits_are_true(
             )
 
 
-def nothing_is_unexplained(adjustments: Iterable[Adjustment], *, positions: bool) -> None:
+def nothing_is_unexplained(adjustments: Iterable[Adjustment]) -> None:
     """Fails where differences remain that nothing explains, once all is known: what was told of
-    one before its cause was known has to be told back. ``positions``: those of positions, too."""
+    one before its cause was known has to be told back."""
     left: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     for each in adjustments:
-        if each.kind is AdjustmentKind.UNEXPLAINED and (each.asset or positions):
+        if each.kind is AdjustmentKind.UNEXPLAINED:
             left[each.symbol, str(each.side), each.asset] += each.amount
     remain = {key: amount for key, amount in left.items() if abs(amount) > _FINEST * 100}
     assert not remain, f"differences that nothing explains: {remain}"

@@ -383,13 +383,11 @@ class AccountSchedule(ScheduleActs):
             assert len(several) <= 1, f"one order was asked for, there are {several}"
         fills_are_true(fills, books, find)
         positions_are_true(account.positions(), books, find)
-        if not self.beginning.hedged:
-            # Whose fill it is of two positions isn't told by every exchange before its order is.
-            profits_are_true(account.profit, books, find)
+        profits_are_true(account.profit, books, find)
         balances_are_true(list(account.balances().values()), books)
         entries = world.do(store.entries_after(0, 10**6, {"adjustment"}))
         adjustments = [e.event for e in entries if isinstance(e.event, Adjustment)]
-        nothing_is_unexplained(adjustments, positions=not self.beginning.hedged)
+        nothing_is_unexplained(adjustments)
         assert not self.due, (
             f"fills that were read before a kill and not acknowledged don't come again: "
             f"{sorted(self.due)}, acknowledged: {self.acknowledged}"
