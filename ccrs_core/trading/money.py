@@ -19,7 +19,7 @@ from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
 from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.store import BalanceRow, Known, Stored
-from ccrs_core.trading.tally import Tally, time_of
+from ccrs_core.trading.tally import Tally, guessed_ns
 
 ZERO = Decimal(0)
 _CRUMB = Decimal("0.00000001")
@@ -122,12 +122,25 @@ class Money:
 
     def take(self, balance: Balance, draft: Draft, known: Known) -> None:
         """The exchange's word on what there is of an asset."""
-        time_ns = time_of(balance.exchange_time_ns, balance.received_time_ns + draft.ahead_ns)
         figure = balance.total if balance.wallet is None else balance.wallet
         purse = self._purse(balance.asset)
-        if not purse.tally.tell(Told(figure, time_ns, -1)):
+        before, time_ns = purse.balance, balance.exchange_time_ns
+        guessed = before is not None and before.exchange_time_ns is None
+        # A list that tells a time was asked for after all that is known: see Positions.
+        corrects = guessed and draft.backfilled and time_ns is not None
+        if time_ns is None:
+            time_ns = guessed_ns(
+                zero=not figure,
+                known=before is not None,
+                timed=before is not None and not guessed,
+                told=purse.tally.told,
+                listed=draft.backfilled,
+                arrived_ns=balance.received_time_ns + draft.ahead_ns,
+            )
+            if time_ns is None:
+                return
+        if not purse.tally.tell(Told(figure, time_ns, -1), corrects=corrects):
             return
-        before = purse.balance
         if before is None or (before.total, before.available, before.wallet) != (
             *(balance.total, balance.available, balance.wallet),
         ):

@@ -106,13 +106,20 @@ class Outcomes:
             denied = await self._denied(order)
             if self._unknown(identity) is None:
                 break
+            pause = min(2 * pause, _LONGEST)
             bound, proved = self._bound()
-            if denied and bound is not None and asked_at >= left_at + bound:
+            if bound is None:
+                continue
+            due = left_at + bound
+            if asked_at < due:
+                # It is asked for as soon as a denial counts.
+                pause = min(pause, max(due - context.clock.monotonic(), _FIRST))
+            elif denied:
                 denials += 1
                 if denials >= _DENIALS:
                     self._gone(identity, proved)
                     break
-            pause = min(2 * pause, _LONGEST)
+                pause = _MARGIN
         presumed = context.ledger.order(identity)
         if presumed is not None and presumed.state is OrderState.PRESUMED_ABSENT:
             await self._watch(identity)

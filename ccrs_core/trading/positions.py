@@ -28,7 +28,7 @@ from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.profit import ProfitBook, Step
 from ccrs_core.trading.store import Known, PositionRow, Stored
-from ccrs_core.trading.tally import Tally, time_of
+from ccrs_core.trading.tally import Tally, guessed_ns
 
 ZERO = Decimal(0)
 _new_position = fast_constructor(Position)
@@ -296,17 +296,17 @@ class Positions:
         self, holding: _Holding, position: Position, draft: Draft, as_of_ns: int | None
     ) -> int | None:
         """When something was so that is told without a time; None where that is no news."""
-        known, told = holding.position, holding.tally.told
         if as_of_ns is not None:
             return as_of_ns
-        if not draft.backfilled:
-            # A stream may bring it however late: it says no more than what came before.
-            if known is not None and known.exchange_time_ns is not None:
-                return None
-            return 0 if told is None else told.time_ns
-        if known is None and not position.size:
-            return 0  # flat, nobody knows since when: whatever has a time is newer
-        return time_of(None, position.received_time_ns + draft.ahead_ns)
+        known = holding.position
+        return guessed_ns(
+            zero=not position.size,
+            known=known is not None,
+            timed=known is not None and known.exchange_time_ns is not None,
+            told=holding.tally.told,
+            listed=draft.backfilled,
+            arrived_ns=position.received_time_ns + draft.ahead_ns,
+        )
 
     def flat(
         self,

@@ -188,6 +188,27 @@ def time_of(exchange_time_ns: int | None, received_time_ns: int) -> int:
     return received_time_ns - _NEAR_NS if exchange_time_ns is None else exchange_time_ns
 
 
+def guessed_ns(
+    *, zero: bool, known: bool, timed: bool, told: Told | None, listed: bool, arrived_ns: int
+) -> int | None:
+    """When a figure was so that is told without a time; None where that is no news.
+
+    :param zero: whether it is of nothing.
+    :param known: whether a figure is known already, and that ``timed`` by the exchange.
+    :param told: the newest one.
+    :param listed: whether it was asked for, not pushed.
+    :param arrived_ns: by the exchange's clock.
+    """
+    if not listed:
+        # A stream may bring it however late: it says no more than what came before.
+        if known and timed:
+            return None
+        return 0 if told is None else told.time_ns
+    if not known and zero:
+        return 0  # nothing, nobody knows since when: whatever has a time is newer
+    return time_of(None, arrived_ns)
+
+
 def _newer(told: Told, known: Told) -> bool:
     """Whether a figure isn't older than another: by their numbers where both have one."""
     if told.sequence >= 0 and known.sequence >= 0 and told.sequence != known.sequence:

@@ -333,6 +333,31 @@ def test_what_streams_tell_late_and_without_a_time_keeps_nothing_away() -> None:
     assert size(book) == 2
 
 
+def test_a_balance_without_a_time_says_no_more_than_what_came_before() -> None:
+    """As of a position, whatever is told of it."""
+
+    def untimed(total: str) -> Balance:
+        return attrs.evolve(balance(total, None), received_time_ns=33 * SECOND)
+
+    def shown(book: Book) -> list[Decimal]:
+        return [each.total for each in book.ledger.balances()]
+
+    book = Book()
+    book.take(untimed("5"))
+    assert shown(book) == [5]
+    book.take(balance("2", 3))
+    assert shown(book) == [2]
+    book.take(untimed("5"))
+    assert shown(book) == [2]
+    # A list is asked for: it is news, and what only seemed newer is corrected by the next time.
+    book.take(untimed("7"), backfilled=True)
+    assert shown(book) == [7]
+    book.take(balance("6", 20))
+    assert shown(book) == [7]
+    book.take(balance("6", 20), backfilled=True)
+    assert shown(book) == [6]
+
+
 def test_a_delivery_with_the_number_of_the_last_trade_is_no_part_of_the_opening() -> None:
     book = Book()
     sold = traded("f", "-3", at=10, sequence=7)

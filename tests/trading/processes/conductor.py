@@ -56,6 +56,8 @@ class Figures:
     """What was done."""
 
     seconds: float = 0.0
+    calm: float = 0.0
+    """Seconds after all faults until all was known."""
     kills: Counter[str] = attrs.field(factory=Counter)
     wanted: int = 0
     orders: int = 0
@@ -67,9 +69,9 @@ class Figures:
     def __str__(self) -> str:
         kills = ", ".join(f"{count} by {how}" for how, count in sorted(self.kills.items()))
         return (
-            f"{self.seconds:.0f} s, {self.kills.total()} kills ({kills}), {self.wanted} orders "
+            f"{self.seconds:.0f} s, whole after {self.calm:.0f}, {self.kills.total()} kills ({kills}), {self.wanted} orders "
             f"wanted, {self.orders} at the exchange, {self.fills} fills, {self.entries} entries of "
-            f"the ledger, ended by itself {self.ended.total()} times {dict(self.ended)}"
+            f"the ledger, ended by itself {dict(self.ended)}"
         )
 
 
@@ -228,12 +230,14 @@ class Conductor:
     # --- the end ---
 
     async def _judge(self, exchange: Exchange) -> None:
+        began = time.monotonic()
         file = self.folder / "ledger.db"
         connect = ccrs_core.connect(self.name, base_url=exchange.url, credentials=KEY)
         async with connect as client:
             store = SqliteStore(file)
             async with client.account(store=store, presume_absent_after=3.0) as account:
                 await self._calm(account)
+                self.figures.calm = time.monotonic() - began
                 # Whatever others' orders do now is over at once.
                 await account.cancel_all()
                 await self._calm(account)
