@@ -10,11 +10,12 @@ import attrs
 import pytest
 
 from ccrs_core.contract.trading_requests import GetFills
-from ccrs_core.errors import OrderRejected, OutcomeUnknown
+from ccrs_core.errors import OrderRejected, OutcomeUnknown, UsageError
 from ccrs_core.model.orders import OrderState
 from ccrs_core.trading import intake, keys, order_state, positions, upkeep
 from ccrs_core.trading.asks import Asks
 from ccrs_core.trading.delivery import AccountFeed
+from ccrs_core.trading.figures import Figures
 from ccrs_core.trading.hub import Hub
 from ccrs_core.trading.intake import Intake
 from ccrs_core.trading.journal import Journal
@@ -218,6 +219,52 @@ def open_orders_that_are_missing_are_canceled(patch: pytest.MonkeyPatch) -> None
             context.note(change)
 
     patch.setattr(Reconciler, "_explain", explain)
+
+
+@core
+def untimed_positions_are_news(patch: pytest.MonkeyPatch) -> None:
+    """A position that a stream tells without a time is the newest word on it, however late."""
+
+    def guessed(*, arrived_ns: int, **_: Any) -> int:
+        return arrived_ns
+
+    patch.setattr(positions, "guessed_ns", guessed)
+
+
+@core
+def deliveries_count_twice(patch: pytest.MonkeyPatch) -> None:
+    """A delivery that is told as a fill and as income is both."""
+    real = Figures.take_income
+
+    def take(self: Any, report: Any, draft: Any, known: Any) -> None:
+        real(self, attrs.evolve(report, of_fill=False), draft, known)
+
+    patch.setattr(Figures, "take_income", take)
+
+
+@core
+def deliveries_at_nothing_are_none(patch: pytest.MonkeyPatch) -> None:
+    """What is delivered at a price of zero is taken for a row that says nothing."""
+    real = Intake.take_fill
+
+    def take(self: Any, report: Any, draft: Any, known: Any) -> None:
+        if report.price:
+            real(self, report, draft, known)
+
+    patch.setattr(Intake, "take_fill", take)
+
+
+@core
+def accounts_over_the_socket_do_not_open(patch: pytest.MonkeyPatch) -> None:
+    """An account whose orders go over a WebSocket ends as it is opened."""
+    real = Asks.start
+
+    def start(self: Any) -> None:
+        if self._via == "websocket":
+            raise UsageError("the socket isn't there yet")
+        real(self)
+
+    patch.setattr(Asks, "start", start)
 
 
 # --- delivery -------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ class Figures:
     def __str__(self) -> str:
         kills = ", ".join(f"{count} by {how}" for how, count in sorted(self.kills.items()))
         return (
-            f"{self.seconds:.0f} s, whole after {self.calm:.0f}, {self.kills.total()} kills ({kills}), {self.wanted} orders "
+            f"{self.seconds:.0f} s, whole {self.calm:.0f} s after all faults, "
+            f"{self.kills.total()} kills ({kills}), {self.wanted} orders "
             f"wanted, {self.orders} at the exchange, {self.fills} fills, {self.entries} entries of "
             f"the ledger, ended by itself {dict(self.ended)}"
         )
