@@ -218,6 +218,7 @@ class Intake:
             side = order.position_side if side is None else side
         elif record.guard is not None and record.guard.order is not None:
             origin = record.guard.order.origin
+            side = record.guard.order.position_side if side is None else side
         value, fee_asset = report.value, fee_asset_of(report, instrument)
         if value is None:
             value = value_of(instrument, report.price, size)
