@@ -28,6 +28,11 @@ def verdicts(
     """
     told = options.settings(name.exchange, **where)
     if where["environment"] is None and where["base_url"] is None and not told.base_url:
+        if not name.environment.isidentifier():
+            raise UsageError(
+                f"{path} was kept of the address {name.environment}: say it (--base-url http://…), "
+                "or add --offline"
+            )
         where = {**where, "environment": name.environment}
     if where["environment"] == EMULATOR and where["base_url"] is None:
         raise UsageError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from ccrs_core.errors import UsageError
+
+E = TypeVar("E", bound=enum.StrEnum)
 
 
 def seconds(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
@@ -57,6 +60,19 @@ def of(kind: type[Any]) -> Any:
             )
 
     return check
+
+
+def member(kind: type[E], name: str, value: Any) -> E:
+    """For an argument that is one of some words.
+
+    :raises UsageError: where it is none of them.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        words = [f'"{each.value}"' for each in kind]
+        told = f"{', '.join(words[:-1])} or {words[-1]}"
+        raise UsageError(f"{name} must be {told}, not {value!r:.100}") from None
 
 
 def at_least_one(name: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from ccrs_core.errors import UsageError
+from ccrs_core.model.checks import member
 from ccrs_core.model.instruments import Side
 
 Number = Decimal | str | int
@@ -108,6 +109,30 @@ def _volatility(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("volatility", value)
 
 
+def _by(value: TriggerBy | str) -> TriggerBy:
+    return member(TriggerBy, "by", value)
+
+
+def _side(value: Side | str) -> Side:
+    return member(Side, "side", value)
+
+
+def _type(value: OrderType | str) -> OrderType:
+    return member(OrderType, "type", value)
+
+
+def _time_in_force(value: TimeInForce | str) -> TimeInForce:
+    return member(TimeInForce, "time_in_force", value)
+
+
+def _position_side(value: PositionSide | str) -> PositionSide:
+    return member(PositionSide, "position_side", value)
+
+
+def _self_trade_prevention(value: SelfTradePrevention | str | None) -> SelfTradePrevention | None:
+    return None if value is None else member(SelfTradePrevention, "self_trade_prevention", value)
+
+
 @attrs.frozen(kw_only=True)
 class Trigger:
     """The condition under which an order comes to life: the price followed (``by``) rises to
@@ -115,7 +140,7 @@ class Trigger:
 
     price: Decimal = attrs.field(converter=_price)
     rises: bool
-    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=TriggerBy)
+    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=_by)
 
 
 @attrs.frozen(kw_only=True)
@@ -125,7 +150,26 @@ class Exit:
 
     price: Decimal = attrs.field(converter=_price)
     limit_price: Decimal | None = attrs.field(default=None, converter=_limit_price)
-    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=TriggerBy)
+    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=_by)
+
+
+def trigger_if_any(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """For what is a :class:`Trigger`, or None.
+
+    :raises UsageError: where it isn't.
+    """
+    if value is not None and not isinstance(value, Trigger):
+        how = f"Trigger(price=…, rises=…), not {value!r:.100}"
+        raise UsageError(f"{field.name} must say to what the price goes, and which way: {how}")
+
+
+def exit_if_any(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """For what is an :class:`Exit`, or None.
+
+    :raises UsageError: where it isn't.
+    """
+    if value is not None and not isinstance(value, Exit):
+        raise UsageError(f"{field.name} must be an Exit(price=…), not {value!r:.100}")
 
 
 _TAG = re.compile(r"[A-Za-z0-9]{0,12}")
@@ -145,26 +189,26 @@ class OrderRequest:
     """
 
     symbol: str
-    side: Side = attrs.field(converter=Side)
-    type: OrderType = attrs.field(converter=OrderType)
+    side: Side = attrs.field(converter=_side)
+    type: OrderType = attrs.field(converter=_type)
     size: Decimal | None = attrs.field(default=None, converter=_size)
     quote_size: Decimal | None = attrs.field(default=None, converter=_quote_size)
     """Of a market order: for how much of the quote currency, instead of ``size``."""
     price: Decimal | None = attrs.field(default=None, converter=_price_if_any)
     volatility: Decimal | None = attrs.field(default=None, converter=_volatility)
     """Of an option: the implied volatility (0.5 is 50 % a year) instead of a price."""
-    time_in_force: TimeInForce = attrs.field(default=TimeInForce.GTC, converter=TimeInForce)
+    time_in_force: TimeInForce = attrs.field(default=TimeInForce.GTC, converter=_time_in_force)
     post_only: bool = False
     """Rests, or is rejected where it would take."""
     reduce_only: bool = False
-    position_side: PositionSide = attrs.field(default=PositionSide.NET, converter=PositionSide)
+    position_side: PositionSide = attrs.field(default=PositionSide.NET, converter=_position_side)
     self_trade_prevention: SelfTradePrevention | None = attrs.field(
-        default=None, converter=attrs.converters.optional(SelfTradePrevention)
+        default=None, converter=_self_trade_prevention
     )
     """None leaves it to the account's setting."""
-    trigger: Trigger | None = None
-    take_profit: Exit | None = None
-    stop_loss: Exit | None = None
+    trigger: Trigger | None = attrs.field(default=None, validator=trigger_if_any)
+    take_profit: Exit | None = attrs.field(default=None, validator=exit_if_any)
+    stop_loss: Exit | None = attrs.field(default=None, validator=exit_if_any)
     tag: str = attrs.field(default="", validator=_checked_tag)
     """The user's own, up to 12 letters and digits; part of the client order id, so that it comes
     back with the order wherever it is read."""
@@ -202,7 +246,7 @@ def limit(symbol: str, side: Side | str, *, size: Number, **more: Any) -> OrderR
 
     :raises UsageError: where they exclude each other, or a number is a float.
     """
-    return OrderRequest(symbol=symbol, side=Side(side), type=OrderType.LIMIT, size=size, **more)
+    return OrderRequest(symbol=symbol, side=_side(side), type=OrderType.LIMIT, size=size, **more)
 
 
 def market(
@@ -220,4 +264,4 @@ def market(
     :raises UsageError: where they exclude each other, or a number is a float.
     """
     sizes = {"size": size, "quote_size": quote_size}
-    return OrderRequest(symbol=symbol, side=Side(side), type=OrderType.MARKET, **sizes, **more)  # type: ignore[arg-type]
+    return OrderRequest(symbol=symbol, side=_side(side), type=OrderType.MARKET, **sizes, **more)  # type: ignore[arg-type]

@@ -141,6 +141,20 @@ class InstrumentStore:
         finally:
             del self._fetches[market]
 
+    def market_of(self, symbol: str) -> Market:
+        """The market of a unified symbol, whether it is listed or not.
+
+        :raises UsageError: where the text isn't one; ``UnknownInstrument`` where it looks like some
+            that are listed.
+        """
+        try:
+            return market_of(symbol)
+        except UsageError as error:
+            near = self._near(symbol)
+            if near:
+                raise UnknownInstrument(f"{error}; did you mean {', '.join(near)}?", near) from None
+            raise
+
     async def find(self, symbol: str) -> Instrument:
         """The instrument of a unified symbol.
 
@@ -151,13 +165,7 @@ class InstrumentStore:
         :raises UnknownInstrument: where the exchange lists no such one; ``near`` has suggestions.
         :raises PluginBroken: where the plugin gives several instruments this name.
         """
-        try:
-            market = market_of(symbol)
-        except UsageError as error:
-            near = self._near(symbol)
-            if near:
-                raise UnknownInstrument(f"{error}; did you mean {', '.join(near)}?", near) from None
-            raise
+        market = self.market_of(symbol)
         try:
             listing = await self._listing(market, refresh=False)
             if symbol not in listing.instruments and symbol not in listing.refused:
@@ -188,16 +196,16 @@ class InstrumentStore:
     def _near(self, symbol: str) -> tuple[str, ...]:
         """Up to three symbols that look alike, among those known, by either of their names."""
         wanted = symbol.upper()
-        names = {
-            name: instrument.symbol
-            for listing in self._listings.values()
-            for instrument in listing.instruments.values()
-            for name in (instrument.native.upper(), instrument.symbol.upper())
-        }
+        names: dict[str, list[str]] = {}  # several markets may have a native name
+        for listing in self._listings.values():
+            for instrument in listing.instruments.values():
+                for name in {instrument.native.upper(), instrument.symbol.upper()}:
+                    names.setdefault(name, []).append(instrument.symbol)
         prefixed = [n for n in names if n.startswith(wanted)][:3]
         close = difflib.get_close_matches(wanted, names, n=6, cutoff=0.6)
         exact = [wanted] if wanted in names else []
-        return tuple(dict.fromkeys(names[n] for n in (*exact, *prefixed, *close)))[:3]
+        found = (sorted(names[n], key=len) for n in (*exact, *prefixed, *close))
+        return tuple(dict.fromkeys(each for symbols in found for each in symbols))[:3]
 
 
 def _listing(instruments: Iterable[Instrument], fetched_at: float) -> Listing:

@@ -220,6 +220,13 @@ class Account:
         """
         return self._background.call(lambda: LiveOrder(self._account, order).ended(timeout))
 
+    def completed(self, order: Order, timeout: float | None = None) -> Order:
+        """Wait until an order has ended, however, and all its fills are in the ledger.
+
+        :raises TimeoutError: after ``timeout`` seconds; what is missing still comes.
+        """
+        return self._background.call(lambda: LiveOrder(self._account, order).completed(timeout))
+
     def filled(self, order: Order, timeout: float | None = None) -> Order:
         """Wait until an order is filled whole.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
@@ -17,9 +18,10 @@ from ccrs_core.model.subscriptions import Channel
 from ccrs_core.requests.exchange_clock import ExchangeClock
 from ccrs_core.trading.account_orders import AccountOrders
 from ccrs_core.trading.account_questions import AccountQuestions
-from ccrs_core.trading.canceling import open_ones
+from ccrs_core.trading.canceling import CancelOutcome, open_ones
 from ccrs_core.trading.dead_man import DeadManSwitch
 from ccrs_core.trading.delivery import AccountFeed, EarlyFills, checked
+from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.reconcile import Reconciliation
 
@@ -28,8 +30,10 @@ log = logging.getLogger("ccrs.account")
 _FIRST_SYNC = 30.0
 """Seconds that entering waits for everything to be known."""
 _LAST_CANCELS = 10.0
+_LAST_WORDS = 2.0
 _LAST_ANSWERS = 5.0
-"""Seconds that leaving takes at most, for cancels and for answers that are under way."""
+"""Seconds that leaving takes at most, for cancels, for the stream's word that they are done, and
+for answers that are under way."""
 
 
 class Account(AccountOrders, AccountQuestions):
@@ -136,6 +140,12 @@ class Account(AccountOrders, AccountQuestions):
         for each in outcomes:
             if isinstance(each, CcrsError):
                 log.error("account %s: an own order may be open still: %s", self.name, each)
+        # Taken isn't ended: the streams tell so in a moment, and then the ledger knows, too.
+        going = [each.order for each in outcomes if isinstance(each, CancelOutcome)]
+        with contextlib.suppress(TimeoutError, CcrsError):
+            async with asyncio.timeout(_LAST_WORDS):
+                for order in going:
+                    await LiveOrder(self, order).completed()
 
     async def _settle_down(self) -> None:
         """What hasn't left isn't sent; answers that are under way are waited for, but not long."""

@@ -12,7 +12,7 @@ import attrs
 from ccrs_core.contract.trading_requests import CancelAll
 from ccrs_core.errors import CcrsError, OrderEnded, UsageError
 from ccrs_core.model.accounts import Position, Profit
-from ccrs_core.model.checks import seconds_above_zero
+from ccrs_core.model.checks import member, seconds_above_zero
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.order_requests import (
@@ -56,11 +56,21 @@ class AccountOrders(ABC):
     @abstractmethod
     def _parts(self) -> Parts: ...
 
-    def _how(self, via: str | None, send_within: float | None, when_full: str = "wait") -> How:
+    def _how(
+        self,
+        via: str | None,
+        send_within: float | None,
+        when_full: str = "wait",
+        *,
+        amends: bool = False,
+    ) -> How:
         if via is not None:
             checked_via(via)
+        if when_full == "collapse" and not amends:
+            raise UsageError('when_full="collapse" is for amendments; say "wait" or "refuse"')
         if when_full not in ("wait", "refuse", "collapse"):
-            raise UsageError(f'when_full must be "wait" or "refuse", not {when_full!r:.100}')
+            also = ' or "collapse"' if amends else ""
+            raise UsageError(f'when_full must be "wait", "refuse"{also}, not {when_full!r:.100}')
         before = None
         if send_within is not None:
             send_within = seconds_above_zero("send_within", send_within)
@@ -137,6 +147,7 @@ class AccountOrders(ABC):
         :raises NotStored: a ``NotSent``, where its intent can't be stored for now.
         """
         self._parts.check_follows("places nothing")
+        _check_request(request)
         order = await self._parts.entry.place(request, self._how(via, send_within, when_full))
         return LiveOrder(self, order)
 
@@ -153,6 +164,10 @@ class AccountOrders(ABC):
         leaves later, or, by ``when_full="refuse"``, not at all."""
         how = self._how(via, send_within, when_full)
         self._parts.check_follows("places nothing")
+        if isinstance(requests, OrderRequest):
+            raise UsageError("place_many takes several orders, in a list; place takes one")
+        for each in requests:
+            _check_request(each)
         done = await self._parts.entry.place_many(requests, how)
         return [LiveOrder(self, each) if isinstance(each, Order) else each for each in done]
 
@@ -184,7 +199,7 @@ class AccountOrders(ABC):
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
         changes = _changes(price, size, volatility, trigger, take_profit, stop_loss)
-        how = self._how(via, send_within, when_full)
+        how = self._how(via, send_within, when_full, amends=True)
         self._parts.check_follows("amends nothing")
         return await self._parts.amending.amend(
             self._order(which), changes, how, collapse=when_full == "collapse"
@@ -200,7 +215,7 @@ class AccountOrders(ABC):
     ) -> list[Order | CcrsError]:
         """Amend several orders, in batches where the exchange has such: of each, in their order,
         what :meth:`amend` returns or raises."""
-        how = self._how(via, send_within, when_full)
+        how = self._how(via, send_within, when_full, amends=True)
         self._parts.check_follows("amends nothing")
         found = [(self._order(which), changes) for which, changes in amendments]
         return await self._parts.amending.amend_many(found, how, collapse=when_full == "collapse")
@@ -224,6 +239,7 @@ class AccountOrders(ABC):
         :raises TimeoutError: where that takes longer than half a minute; nothing is placed.
         """
         self._parts.check_follows("places nothing")
+        _check_request(request)
         await self.cancel(which, via=via, send_within=send_within)
         ended = await LiveOrder(self, self._order(which)).ended(timeout=_PROOF)
         if request.size is not None:
@@ -247,7 +263,7 @@ class AccountOrders(ABC):
         has fired, what that has placed is canceled.
 
         :param symbol: of an order that the ledger doesn't know, by its id: the cancel leaves before
-            anything is asked about it.
+            anything is asked about it. Where it is said, an order of another symbol is never meant.
         :raises OrderNotFound: where the exchange has none of that id and symbol.
         :raises NotSent: where it couldn't leave in time.
         :raises OutcomeUnknown: where no answer tells, several times.
@@ -255,10 +271,16 @@ class AccountOrders(ABC):
         """
         self._parts.check_open()
         how = self._how(via, send_within)
-        if symbol is not None and isinstance(which, str) and self.order(which) is None:
-            instrument = await self._parts.context.instruments.find(symbol)
-            return await self._parts.canceling.cancel_by_id(which, instrument, how)
-        return await self._parts.canceling.cancel(self._order(which), how)
+        if symbol is not None and isinstance(which, str):
+            known = self.order(which)
+            # Ids of exchanges may be those of one symbol alone.
+            if known is None or known.symbol != symbol:
+                instrument = await self._parts.context.instruments.find(symbol)
+                return await self._parts.canceling.cancel_by_id(which, instrument, how)
+        order = self._order(which)
+        if symbol not in (None, order.symbol):
+            raise UsageError(f"{order} isn't of {symbol}")
+        return await self._parts.canceling.cancel(order, how)
 
     async def cancel_many(
         self,
@@ -289,7 +311,7 @@ class AccountOrders(ABC):
         parts = self._parts
         otherwise = "knows of no orders to cancel: sweep() cancels all there is"
         parts.check_follows(otherwise, alive=False)
-        wanted = None if market is None else Market(market)
+        wanted = None if market is None else member(Market, "market", market)
         if symbol is not None:
             instrument = await parts.context.rules.of_order(symbol)
             wanted = instrument.market
@@ -339,7 +361,7 @@ class AccountOrders(ABC):
             instrument = await parts.context.instruments.find(symbol)
             markets = [instrument.market]
         elif market is not None:
-            markets = [Market(market)]
+            markets = [member(Market, "market", market)]
         known = [each for each in self.open_orders(symbol=symbol) if each.market in markets]
         for order in known:
             self._withdraw(order)
@@ -354,6 +376,12 @@ class AccountOrders(ABC):
                 flight.placing.withdraw("canceled before it was sent")
 
     # --- what is known, at once ---
+
+    def _check_symbol(self, symbol: str | None) -> None:
+        """Nothing would be found by a name of the exchange's, and nothing is an answer, too."""
+        context = self._parts.context
+        if symbol is not None and context.rules.named(symbol) is None:
+            context.instruments.market_of(symbol)
 
     def order(self, order_id: str) -> Order | None:
         """The order of a client id, or of an exchange's id; None where the ledger has none in
@@ -371,7 +399,11 @@ class AccountOrders(ABC):
         states: Collection[OrderState] | None = None,
         origin: Origin | None = None,
     ) -> list[Order]:
-        """Orders in memory: all that are open, and the newest of those that have ended."""
+        """Orders in memory: all that are open, and the newest of those that have ended.
+
+        :raises UsageError: where ``symbol`` is no unified one; so do all that take one.
+        """
+        self._check_symbol(symbol)
         return self._parts.ledger.orders(symbol=symbol, states=states, origin=origin)
 
     def open_orders(
@@ -394,7 +426,11 @@ class AccountOrders(ABC):
         return self.orders(symbol=symbol, states=OPEN_QUESTIONS)
 
     def exposure(self, symbol: str) -> Exposure:
-        """What is held of an instrument, and what orders may add to that; unknown ones apart."""
+        """What is held of an instrument, and what orders may add to that; unknown ones apart.
+
+        :raises UsageError: where ``symbol`` is no unified one.
+        """
+        self._check_symbol(symbol)
         held = [each for each in self.positions() if each.symbol == symbol]
         alive = [
             attrs.evolve(each, state=OrderState.UNKNOWN)
@@ -405,6 +441,7 @@ class AccountOrders(ABC):
 
     def positions(self, *, symbol: str | None = None) -> list[Position]:
         """Positions by the exchange's newest word, without those that are flat."""
+        self._check_symbol(symbol)
         return [p for p in self._parts.ledger.positions() if symbol in (None, p.symbol)]
 
     def balances(self) -> dict[str, Balance]:
@@ -414,7 +451,8 @@ class AccountOrders(ABC):
     def profit(self, symbol: str, *, side: PositionSide = PositionSide.NET) -> Profit | None:
         """What an instrument has earned by the fills of the ledger, by average cost; None where it
         has nothing of it."""
-        return self._parts.ledger.profit(symbol, PositionSide(side))
+        self._check_symbol(symbol)
+        return self._parts.ledger.profit(symbol, member(PositionSide, "side", side))
 
     async def settle(self, which: Which, state: OrderState, text: str = "settled by hand") -> Order:
         """Say how an order has ended of which nothing tells, having looked it up by other means.
@@ -425,9 +463,16 @@ class AccountOrders(ABC):
         """
         parts, order = self._parts, self._order(which)
         key = parts.context.key(order)
-        change = parts.ledger.settled(key, OrderState(state), text, parts.clock.time_ns())
+        state = member(OrderState, "state", state)
+        change = parts.ledger.settled(key, state, text, parts.clock.time_ns())
         await parts.journal.commit(change)
         return self.newest(order)
+
+
+def _check_request(request: object) -> None:
+    """Refuse what is no order."""
+    if not isinstance(request, OrderRequest):
+        raise UsageError(f"an order is made by limit() or market(), not {request!r:.100}")
 
 
 def _changes(

@@ -26,6 +26,7 @@ from ccrs_core.model.accounts import (
     PositionMode,
     PriceBand,
 )
+from ccrs_core.model.checks import member
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import Number, PositionSide, exact_number
@@ -74,12 +75,17 @@ class AccountQuestions(ABC):
             return instrument.market, instrument
         if market is None:
             raise UsageError("say a symbol, or a market")
-        return Market(market), None
+        return member(Market, "market", market), None
 
     def _markets(self, market: Market | str | None) -> list[Market]:
         if market is not None:
-            return [Market(market)]
+            return [member(Market, "market", market)]
         return list(self._parts.context.trading.features)
+
+    def _answering(self, kind: type[Request[Any]]) -> list[Market]:
+        """The markets of which the exchange answers this."""
+        endpoint = self._parts.context.exchange.endpoints.get(kind)
+        return [m for m in self._markets(None) if endpoint is not None and m in endpoint.markets]
 
     # --- orders and fills ---
 
@@ -94,6 +100,8 @@ class AccountQuestions(ABC):
         parts = self._parts
         parts.check_alive()
         order = self.order(order_id)
+        if order is not None and symbol not in (None, order.symbol):
+            order = None  # ids of exchanges may be those of one symbol alone
         if order is not None:
             found, what = await look_up(parts.context, order), str(order)
         elif symbol is not None:
@@ -104,7 +112,7 @@ class AccountQuestions(ABC):
                 f"account {self.name} has no order {order_id!r:.100} in its ledger: say its symbol"
             )
         now = self.order(order_id)
-        if not found or now is None:
+        if not found or now is None or symbol not in (None, now.symbol):
             raise OrderNotFound("", f"{parts.exchange} shows no such order at present: {what}")
         return now
 
@@ -129,13 +137,23 @@ class AccountQuestions(ABC):
         end: When | None = None,
         limit: int | None = None,
     ) -> list[Order]:
-        """Ask the exchange for past orders in ``start <= time < end``, and return all of them as
-        the ledger has them then, oldest first; the last ``limit`` where one is given.
-        (:meth:`order_history` brings them page by page.)
+        """Ask the exchange for past orders in ``start <= time < end``, of a symbol, of a market, or
+        of all, and return them as the ledger has them then, oldest first; the last ``limit`` where
+        one is given. (:meth:`order_history` brings them page by page.)
 
         :param start: None: seven days before ``end``.
         :raises Unsupported: where the exchange keeps some of that no more; it says since when.
         """
+        if symbol is None and market is None:
+            past = [
+                order
+                for each in self._answering(GetOrderHistory)
+                for order in await self.fetch_order_history(
+                    market=each, start=start, end=end, limit=limit
+                )
+            ]
+            past.sort(key=lambda order: order.created_ns or 0)
+            return past if limit is None else past[-limit:]
         if limit is None:
             pages = self.order_history(symbol=symbol, market=market, start=start, end=end)
             return [order async for page in pages for order in page]
@@ -199,13 +217,22 @@ class AccountQuestions(ABC):
         end: When | None = None,
         limit: int | None = None,
     ) -> list[Fill]:
-        """Ask the exchange for fills in ``start <= time < end``, and return those that the ledger
-        has then, oldest first; the last ``limit`` where one is given.
+        """Ask the exchange for fills in ``start <= time < end``, of a symbol, of a market, or of
+        all, and return those that the ledger has then, oldest first; the last ``limit`` where one
+        is given.
 
         :param start: None: seven days before ``end``, as exchanges that keep two years may have to
             be asked for each week of them.
         :raises Unsupported: where the exchange keeps some of that no more; it says since when.
         """
+        if symbol is None and market is None:
+            fills = [
+                fill
+                for each in self._answering(GetFills)
+                for fill in await self.fetch_fills(market=each, start=start, end=end, limit=limit)
+            ]
+            fills.sort(key=lambda fill: (fill.exchange_time_ns or 0, fill.number))
+            return fills if limit is None else fills[-limit:]
         parts = self._parts
         wanted, instrument = await self._of(symbol, market)
         start_ns, end_ns = self._stretch(GetFills, start, end)
@@ -229,10 +256,7 @@ class AccountQuestions(ABC):
     async def fetch_positions(self, *, market: Market | str | None = None) -> list[Position]:
         """Ask the exchange for positions: of a market, or of all."""
         parts = self._parts
-        endpoint = parts.context.exchange.endpoints.get(GetPositions)
-        wanted = self._markets(market)
-        if market is None:
-            wanted = [m for m in wanted if endpoint is not None and m in endpoint.markets]
+        wanted = self._answering(GetPositions) if market is None else self._markets(market)
         parts.check_alive()
         for each in wanted:
             await parts.reconciler.positions(each)
@@ -286,7 +310,7 @@ class AccountQuestions(ABC):
         """
         instrument = await self._parts.context.instruments.find(symbol)
         exact = exact_number("leverage", leverage)
-        await self._set(SetLeverage(instrument, exact, PositionSide(side)))
+        await self._set(SetLeverage(instrument, exact, member(PositionSide, "side", side)))
 
     async def set_margin_mode(self, mode: MarginMode | str, *, symbol: str | None = None) -> None:
         """Set the margin mode: of the account, or of an instrument where the exchange has it so.
@@ -295,7 +319,7 @@ class AccountQuestions(ABC):
         """
         find = self._parts.context.instruments.find
         instrument = None if symbol is None else await find(symbol)
-        await self._set(SetMarginMode(mode=MarginMode(mode), instrument=instrument))
+        await self._set(SetMarginMode(mode=member(MarginMode, "mode", mode), instrument=instrument))
 
     async def set_position_mode(
         self,
@@ -311,7 +335,10 @@ class AccountQuestions(ABC):
         """
         wanted, instrument = await self._of(symbol, market)
         request = SetPositionMode(
-            mode=PositionMode(mode), market=wanted, instrument=instrument, settle=settle
+            mode=member(PositionMode, "mode", mode),
+            market=wanted,
+            instrument=instrument,
+            settle=settle,
         )
         await self._set(request)
         await self._parts.read_info()

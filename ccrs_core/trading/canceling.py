@@ -68,6 +68,9 @@ class CancelOutcome:
     result: CancelResult
     order: Order
 
+    def __str__(self) -> str:
+        return f"{self.result.value}: {self.order}"
+
 
 class Canceling:
     """Cancels orders of one account."""

@@ -27,6 +27,8 @@ from ccrs_core.model.order_requests import (
     TimeInForce,
     Trigger,
     TriggerBy,
+    exit_if_any,
+    trigger_if_any,
 )
 from ccrs_core.model.orders import Order, OrderState
 
@@ -35,6 +37,7 @@ _TRIGGERS = {
     TriggerBy.MARK: Feature.TRIGGER_MARK,
     TriggerBy.INDEX: Feature.TRIGGER_INDEX,
 }
+_BY_QUOTE = frozenset({Feature.QUOTE_SIZE_BUY, Feature.QUOTE_SIZE_SELL})
 _SELF_TRADES = {
     SelfTradePrevention.NONE: Feature.SELF_TRADE_NONE,
     SelfTradePrevention.CANCEL_MAKER: Feature.SELF_TRADE_MAKER,
@@ -50,9 +53,9 @@ class Amendment:
     price: Decimal | None = None
     size: Decimal | None = None
     volatility: Decimal | None = None
-    trigger: Trigger | None = None
-    take_profit: Exit | None = None
-    stop_loss: Exit | None = None
+    trigger: Trigger | None = attrs.field(default=None, validator=trigger_if_any)
+    take_profit: Exit | None = attrs.field(default=None, validator=exit_if_any)
+    stop_loss: Exit | None = attrs.field(default=None, validator=exit_if_any)
 
     def __attrs_post_init__(self) -> None:
         if all(value is None for value in attrs.astuple(self, recurse=False)):
@@ -101,6 +104,8 @@ def check_order(
     for feature in _needed(request):
         if feature not in offered:
             what = feature.value.replace("_", " ")
+            if feature in _BY_QUOTE:
+                what = f"{request.side.value} for a quote_size (say size)"
             raise Unsupported(f"{instrument.exchange} has no {what} of {market.value} orders")
     check_account(info, market)
     _check_position_side(request, info, market, held)

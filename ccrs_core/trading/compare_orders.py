@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from ccrs_core.contract.trading_requests import GetOpenOrders
+from ccrs_core.contract.trading_requests import GetOpenOrders, GetOrder
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import Order, OrderState
@@ -65,11 +65,12 @@ async def compare_orders(
         if unread:
             text = f"open orders of {market.value} that can't be read: {unread}"
             found.left_out.append(text)
-        await _compare(ledger, store, market, theirs, found, whole=not unread)
+        await _compare(context, ledger, store, market, theirs, found, whole=not unread)
         found.looked_at.append(f"open orders of {market.value}: {len(theirs)}")
 
 
 async def _compare(
+    context: AccountContext,
     ledger: Ledger,
     store: Store,
     market: Market,
@@ -107,13 +108,37 @@ async def _compare(
             found.differs("order", name, "" if order is None else _known(order), told)
     for order in ours.values() if whole else ():
         name = f"{order.exchange_order_id or order.client_order_id} of {order.symbol}"
-        found.differs("order", name, _known(order), "")
+        ended = await _ended(context, order)
+        if ended is not None and (ended.exchange_time_ns or 0) > read_ns:
+            told = f"{_told(ended)}, since the ledger was read, {shown(read_ns)}"
+            found.newer.append(f"order {name}: {told}")
+        else:
+            found.differs("order", name, _known(order), "" if ended is None else _told(ended))
     for order in ledger.orders(states=_DOUBTFUL):
         if order.market is market and (order.symbol, order.exchange_order_id) not in theirs:
             found.left_out.append(
                 f"order {order.client_order_id} of {order.symbol}: nobody knows yet whether it was "
                 "placed"
             )
+
+
+async def _ended(context: AccountContext, order: Order) -> OrderReport | None:
+    """What the exchange says of an order that is none of its open ones; None where it says
+    nothing, or nothing of an end."""
+    try:
+        report = await context.asks.read(
+            GetOrder(
+                instrument=await context.rules.of_order(order.symbol),
+                exchange_order_id=order.exchange_order_id,
+                client_order_id=order.client_order_id,
+                history=True,
+                conditional=order.state is OrderState.WAITING or bool(order.trigger),
+            ),
+            background=True,
+        )
+    except CcrsError:
+        return None
+    return report if report is not None and report.state.final else None
 
 
 def _same(order: Order, report: OrderReport) -> bool:

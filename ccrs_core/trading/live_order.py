@@ -136,7 +136,9 @@ class LiveOrder:
         return await self._until(come, timeout)
 
     async def filled(self, timeout: float | None = None) -> Order:
-        """Wait until it is filled whole. On an order whose outcome is unknown the wait goes on.
+        """Wait until it is filled whole. On an order whose outcome is unknown the wait goes on. Of
+        an order for an amount of the quote currency some may be left that buys nothing more: wait
+        until it has :meth:`ended`.
 
         :raises OrderEnded: where it ends otherwise; ``order`` says with how much filled.
         :raises TimeoutError: after ``timeout`` seconds; the order goes on.
@@ -152,11 +154,20 @@ class LiveOrder:
         return await self._until(come, timeout)
 
     async def ended(self, timeout: float | None = None) -> Order:
-        """Wait until it has ended, however.
+        """Wait until it has ended, however. Its last fills, and with them fees, may come a moment
+        later: see :meth:`completed`.
 
         :raises TimeoutError: after ``timeout`` seconds; the order goes on.
         """
         return await self._until(lambda order: order.state.final, timeout)
+
+    async def completed(self, timeout: float | None = None) -> Order:
+        """Wait until it has ended, however, and all its fills are in the ledger, so that ``fees``
+        and ``average_price`` are whole.
+
+        :raises TimeoutError: after ``timeout`` seconds; what is missing still comes.
+        """
+        return await self._until(lambda order: order.state.final and order.fills_complete, timeout)
 
     async def _until(self, come: Callable[[Order], bool], timeout: float | None) -> Order:
         async with asyncio.timeout(timeout):

@@ -50,6 +50,10 @@ class Rules:
         self._markets: set[Market] = set()
         """Those that orders are placed in."""
 
+    def named(self, symbol: str) -> Instrument | None:
+        """The instrument of a unified symbol, as far as one was listed."""
+        return self._natives.named(symbol)
+
     async def of_order(self, symbol: str) -> Instrument:
         """The instrument of an order that is there, at once, though it isn't listed any more.
 

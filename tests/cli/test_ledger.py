@@ -60,7 +60,7 @@ def test_a_ledger_is_counted(traded: tuple[Path, list[Fill]], capsys: Out) -> No
     assert run(["ledger", "show", str(path)]) == 0
     shown = capsys.readouterr().out
     assert "bybit emulator, default" in shown
-    assert "3, 1 not settled" in shown
+    assert "3, 1 not done with" in shown
 
 
 def test_a_right_ledger_is_well(traded: tuple[Path, list[Fill]], capsys: Out) -> None:

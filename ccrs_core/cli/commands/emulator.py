@@ -165,7 +165,7 @@ def command(
         file = tape.open("wb", buffering=0)
         venue.desk.tape.copy_to(lambda line: file.write(line.encode()))
     server = CountingServer(venue, host=host, port=port, tls=tls, faults=wanted)
-    interrupts.run(_serve(server, exchange, recording))
+    interrupts.run(_serve(server, exchange, recording, trades=venue.dialect.desk is not None))
 
 
 def _open(venue: EmulatedExchange, text: str) -> None:
@@ -199,7 +199,9 @@ def _rebroadcast(path: Path, speed: float) -> Any:
     return Rebroadcast(frames, speed=speed)
 
 
-async def _serve(server: CountingServer, exchange: str, recording: Path | None) -> None:
+async def _serve(
+    server: CountingServer, exchange: str, recording: Path | None, *, trades: bool
+) -> None:
     async with server:
         with _trusted(server) as ca_file:
             option = "" if ca_file is None else f" --ca-file {ca_file}"
@@ -209,6 +211,13 @@ async def _serve(server: CountingServer, exchange: str, recording: Path | None) 
                 f"try: ccrs watch {exchange} {symbol} --base-url {server.url}{option} "
                 "--connections 5"
             )
+            if trades:
+                of = f"CCRS_{exchange.upper()}"
+                click.echo(
+                    "play money: with the key and the secret emulator in the variables "
+                    f"{of}_API_KEY and {of}_SECRET, try: ccrs balance {exchange} "
+                    f"--base-url {server.url}{option}"
+                )
             sys.stdout.flush()
             await _report(server)
 

@@ -24,6 +24,9 @@ ledger_argument = click.argument(
 environment_option = click.option(
     "--environment", default="mainnet", show_default=True, help="Of EXCHANGE's."
 )
+base_url_option = click.option(
+    "--base-url", help="Of EXCHANGE's ledger that was kept of this address, instead."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
@@ -56,16 +59,17 @@ def _file(which: str, environment: str, account: str) -> Path:
 @command.command("show", short_help="What it holds, counted.")
 @ledger_argument
 @environment_option
+@base_url_option
 @accounts.account_option
 @json_option
-def show(which: str, environment: str, account: str, as_json: bool) -> None:
+def show(which: str, environment: str, base_url: str | None, account: str, as_json: bool) -> None:
     """What the ledger of an account at EXCHANGE, or in FILE, holds: whose it is, orders, fills, how
     far it was read."""
     from ccrs_core.cli.ledger_file import opened
     from ccrs_core.model.serialize import to_json
     from ccrs_core.model.times import shown
 
-    with opened(_file(which, environment, account)) as ledger:
+    with opened(_file(which, named(environment, base_url, None), account)) as ledger:
         found = ledger.summary()
     if as_json:
         click.echo(to_json(attrs.asdict(found)))
@@ -74,7 +78,10 @@ def show(which: str, environment: str, account: str, as_json: bool) -> None:
         ("account", f"{found.exchange} {found.environment}, {found.account}"),
         ("file", f"{found.path}, schema {found.schema}"),
         ("last number", str(found.number)),
-        ("orders", f"{form.count(found.orders)}, {form.count(found.open_orders)} not settled"),
+        (
+            "orders",
+            f"{form.count(found.orders)}, {form.count(found.open_orders)} not done with",
+        ),
         ("fills", form.count(found.fills)),
     ]
     if found.first_ns is not None and found.last_ns is not None:
@@ -137,6 +144,7 @@ def check(
 @command.command("export", short_help="Its fills, or others of its entries, as a table.")
 @ledger_argument
 @environment_option
+@base_url_option
 @accounts.account_option
 @click.option(
     "--kind", type=click.Choice(KINDS), default="fill", show_default=True, help="What to export."
@@ -155,6 +163,7 @@ def check(
 def export(
     which: str,
     environment: str,
+    base_url: str | None,
     account: str,
     kind: str,
     after: int,
@@ -170,7 +179,7 @@ def export(
 
     if output is not None and output.exists() and not force:
         raise UsageError(f"{output} is there already: choose another name, or add --force")
-    with opened(_file(which, environment, account)) as ledger:
+    with opened(_file(which, named(environment, base_url, None), account)) as ledger:
         found = (entry.event for entry in ledger.entries(after, (kind,)))
         chosen = (event for event in found if _wanted(event, symbol, start, end))
         if output is None:

@@ -416,7 +416,7 @@ async def find(held: Account, identity: str, symbol: str | None) -> Order:
     if symbol is None and held.order(identity) is None:
         await held.fetch_open_orders()
     known = held.order(identity)
-    if known is not None:
+    if known is not None and symbol in (None, known.symbol):
         return known
     if symbol is None:
         raise UsageError(f"no open order has the id {identity}; of one that has ended say --symbol")

@@ -92,6 +92,7 @@ ORDERS = Listing[Order](
     cells=_order,
     left_out=("time", "average", "reason", "type", "filled", "side"),
     giving_way="id",
+    whole=True,  # it is what others of the commands are told
 )
 
 

@@ -257,7 +257,9 @@ def _position_mode(request: SetPositionMode, cursor: str | None) -> HttpRequest:
     elif request.settle:
         asked["coin"] = request.settle
     else:
-        raise Unsupported("say an instrument, or the asset that they are settled in")
+        raise Unsupported(
+            'bybit sets it of a symbol, or of what is settled alike: say settle="USDT"'
+        )
     return post("/v5/position/switch-mode", {**asked, "mode": POSITION_MODES[request.mode]})
 
 

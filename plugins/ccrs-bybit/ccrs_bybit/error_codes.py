@@ -70,6 +70,8 @@ def error_of_code(code: int, told: str, wait: float | None = None) -> ExchangeEr
     meaning = MEANINGS.get(code, _UNKNOWN)
     error = _made(meaning, code, told, wait)
     error.advice = meaning.advice
+    if isinstance(error, OrderRejected) and error.reason is EndReason.REDUCE_ONLY:
+        error.advice = "no position is there that it would make smaller"
     if code == 10001 and _OTHER_MODE.search(told):
         error.advice = (
             "the instrument's positions are in the other mode: in hedge mode say position_side, "

@@ -122,7 +122,11 @@ _BALANCE = {
 }
 
 _GONE = {
-    **_group(OrderNotFound, [110001, 170143, 170213], "just placed, it may not be seen yet"),
+    **_group(
+        OrderNotFound,
+        [110001, 170143, 170213],
+        "just placed, it may not be seen yet; and ids count within their symbol",
+    ),
     **_group(OrderNotFound, [110008, 110010, 170139, 170142, 170190], "it has ended"),
 }
 
