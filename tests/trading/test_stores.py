@@ -518,12 +518,17 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
 def test_a_file_that_is_none_is_told(tmp_path: Path, what: str) -> None:
     path = tmp_path / "ledger.sqlite"
     path.write_text(what * 100)
-    opening = SqliteStore(path).open(NAME)
-    if what:
-        with pytest.raises(StoreFailed, match="not a database"):
-            asyncio.run(opening)
-    else:
-        assert asyncio.run(opening).number == 0
+
+    async def play() -> None:
+        store = SqliteStore(path)
+        if what:
+            with pytest.raises(StoreFailed, match="not a database"):
+                await store.open(NAME)
+        else:
+            assert (await store.open(NAME)).number == 0
+            await store.close()
+
+    asyncio.run(play())
 
 
 def test_people_can_read_fills_in_the_file(tmp_path: Path) -> None:
