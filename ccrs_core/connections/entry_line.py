@@ -33,6 +33,7 @@ from ccrs_core.errors import (
 from ccrs_core.model.orders import Times
 from ccrs_core.model.subscriptions import Subscription
 from ccrs_core.transport.gate import Priority
+from ccrs_core.transport.pace import Overdue
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ class EntryLine:
         self._waiting: set[asyncio.Future[None]] = set()
         """Of those who wait for a connection."""
         self._closed = False
+        self.overdue = Overdue()
+        """What is to end by itself where it isn't sent, or answered, in time."""
         self._start(Link(self, shared))
 
     # --- what it is asked ---
@@ -197,6 +200,8 @@ class EntryLine:
     def _gone(self, link: Link) -> None:
         self._tasks.pop(link, None)
         self._links.remove(link)
+        if self._closed and not self._links:
+            self.overdue.end()
         self._wake()
 
     def usable(self) -> Link | None:
@@ -249,7 +254,8 @@ class EntryLine:
         """Nobody waits for a request any more."""
         if link in self._open:
             self._open[link].settle(request_id)
-        self._relieve()
+        if len(self._links) > 1:
+            self._relieve()
 
     def _relieve(self) -> None:
         """Retire connections that have been replaced, once nothing is under way on them."""

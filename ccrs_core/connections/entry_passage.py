@@ -22,7 +22,7 @@ from ccrs_core.errors import (
 from ccrs_core.model.orders import Times
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.gate import Priority
-from ccrs_core.transport.pace import Unhurried
+from ccrs_core.transport.pace import Overdue
 
 _GRAIN = 0.001
 """Seconds by which a timer may go off early."""
@@ -32,6 +32,8 @@ _TOO_LATE = "it couldn't leave in the time that it was given"
 class Line(Protocol):
     """The connections that it may go by."""
 
+    @property
+    def overdue(self) -> Overdue: ...
     def usable(self) -> Link | None: ...
     async def connection(self, patience: float) -> Link: ...
     def post(self, link: Link, entry: Entry, request_id: str) -> None: ...
@@ -107,7 +109,6 @@ class Passage:
         self._cancels = self._task.cancelling() if self._task is not None else 0
         self._over: asyncio.Future[None] | None = None
         """Set once it was answered, or isn't going to be."""
-        self._timer: asyncio.TimerHandle | Unhurried
 
     async def go(self) -> tuple[Any, Times]:
         """Send it, and read its answer."""
@@ -168,7 +169,6 @@ class Passage:
             if entry.over:
                 self._over.set_result(None)
             else:  # it was written
-                self._timer.cancel()
                 self._time(entry)
 
         entry = Entry(self._request, urgent, frame, self._leaves, came_further)
@@ -193,13 +193,13 @@ class Passage:
         try:
             await self._over
         finally:
-            self._timer.cancel()
+            self._line.overdue.drop(self)
 
     def _time(self, entry: Entry) -> None:
         """Let it end by itself where it doesn't leave, or isn't answered, in time."""
+        overdue = self._line.overdue
         if entry.state is EntryState.WAITING:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._left(), entry.withdraw, _TOO_LATE)
+            overdue.set(self, self._left(), lambda: entry.withdraw(_TOO_LATE))
             return
         timeout = self._context.options.transport.request_timeout
 
@@ -207,7 +207,7 @@ class Passage:
             entry.withdraw(f"no answer within {timeout:g} s")
 
         # What has come while the loop was blocked is read before that is too late.
-        self._timer = Unhurried(timeout, no_answer)
+        overdue.set(self, timeout, no_answer, unhurried=True)
 
     def _read(self, codec: Codec, entry: Entry, turn: Any) -> tuple[Any, Times]:
         if entry.state is EntryState.VOID:

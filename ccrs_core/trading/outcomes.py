@@ -231,9 +231,11 @@ class Outcomes:
         self._debts.clear()
 
     def _told(self, key: str, since: float) -> bool:
+        heard = self._heard
+        if heard.get(key, -1.0) >= since:
+            return True
         order = self._context.ledger.order(key)
-        keys = {key} | ({order.exchange_order_id} if order is not None else set())
-        return any(self._heard.get(each, -1.0) >= since for each in keys)
+        return order is not None and heard.get(order.exchange_order_id, -1.0) >= since
 
     async def _collect(self) -> None:
         try:

@@ -56,8 +56,7 @@ class SystemClock:
     def time_ns(self) -> int:
         return time.time_ns()
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
 
 SYSTEM_CLOCK = SystemClock()

@@ -49,6 +49,8 @@ class ExchangeTime:
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque(maxlen=_KEPT)
+        self._best: _Sample | None = None
+        """The one that says most; all grow alike, so that it goes on to."""
         self._apart_ns: int | None = None
         """By how much the local clocks were apart when it was last heard of."""
         self.generation = 0
@@ -62,6 +64,7 @@ class ExchangeTime:
             self._samples.clear()
             self.generation += 1
         self._samples.append(_Sample(now, told_ns, now - asked_at))
+        self._best = max(self._samples, key=lambda each: _bound(each, now))
         self._apart_ns = _apart(clock)
 
     @property
@@ -79,10 +82,8 @@ class ExchangeTime:
 
     def now_ns(self, clock: Clock) -> int:
         """The exchange's time, never ahead of it; the local clock's where nothing is known."""
-        if not self._samples:
-            return clock.time_ns()
-        now = clock.monotonic()
-        return max(_bound(each, now) for each in self._samples)
+        best = self._best
+        return clock.time_ns() if best is None else _bound(best, clock.monotonic())
 
     def offset(self, clock: Clock) -> ClockOffset | None:
         """How it stands to the local clock; None where nothing is known."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self
 
@@ -151,6 +151,61 @@ class Unhurried:
             self._call()
 
 
+class Overdue:
+    """Calls that come due unless they are dropped before, as most are: one timer for all."""
+
+    def __init__(self) -> None:
+        self._calls: dict[object, tuple[float, Callable[[], object], bool]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self._at = 0.0
+        """When the timer goes off, if there is one."""
+
+    def set(
+        self, key: object, seconds: float, call: Callable[[], object], *, unhurried: bool = False
+    ) -> None:
+        """Call something after so many seconds, instead of what was to be called for the key;
+        ``unhurried``: as :class:`Unhurried` does."""
+        due = asyncio.get_running_loop().time() + seconds
+        self._calls[key] = due, call, unhurried
+        if self._handle is None or due < self._at:
+            self._arm(due)
+
+    def drop(self, key: object) -> None:
+        """Call nothing for a key."""
+        self._calls.pop(key, None)
+
+    def end(self) -> None:
+        """Call nothing any more."""
+        self._calls.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, at: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._at = at
+        self._handle = asyncio.get_running_loop().call_at(at, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        now = asyncio.get_running_loop().time()
+        over: list[Callable[[], object]] = []
+        # A timer may go off a little early, by the clock's grain.
+        for key, (due, call, unhurried) in list(self._calls.items()):
+            if due > max(now, self._at):
+                continue
+            if unhurried and now - due > TOLERANCE:
+                self._calls[key] = now + SETTLE, call, False
+            else:
+                del self._calls[key]
+                over.append(call)
+        if self._calls:
+            self._arm(min(due for due, *_ in self._calls.values()))
+        for call in over:
+            call()
+
+
 async def hang_up(connection: Connection, seconds: float) -> None:
     """Close a connection in good order, or drop it where that takes longer."""
     try:
@@ -159,6 +214,42 @@ async def hang_up(connection: Connection, seconds: float) -> None:
                 await connection.close()
     finally:
         connection.abort()
+
+
+async def at_once_or_within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Await what mostly needs to wait for nothing: only where it does a :class:`Deadline` begins.
+
+    :raises TimeoutError: where it isn't done within so many seconds.
+    """
+    try:
+        waits = work.send(None)
+    except StopIteration:
+        return
+    async with Deadline(seconds):
+        await _Begun(work, waits)
+
+
+class _Begun:
+    """A coroutine that has begun, and what it waits for, to be awaited on in the same task."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waits: Any) -> None:
+        self._work, self._waits = work, waits
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        work, waits = self._work, self._waits
+        try:
+            while True:
+                try:
+                    got = yield waits
+                except GeneratorExit:
+                    work.close()
+                    raise
+                except BaseException as error:
+                    waits = work.throw(error)
+                else:
+                    waits = work.send(got)
+        except StopIteration:
+            return
 
 
 class Deadline:
