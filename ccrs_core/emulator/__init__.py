@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from ccrs_core.emulator.options import BlackScholes, years_until
     from ccrs_core.emulator.peer import AbortAction, CloseAction, Peer, PingAction, Visitor
+    from ccrs_core.emulator.proofs import is_ed25519, is_public, proves
     from ccrs_core.emulator.queries import BadRequest, Query, Wrong
     from ccrs_core.emulator.ready_made import (
         BookFeed,
@@ -151,6 +152,7 @@ _HOMES = {
     ),
     "options": ("BlackScholes", "years_until"),
     "peer": ("AbortAction", "CloseAction", "Peer", "PingAction", "Visitor"),
+    "proofs": ("is_ed25519", "is_public", "proves"),
     "queries": ("BadRequest", "Query", "Wrong"),
     "ready_made": (
         "BookFeed",
@@ -296,6 +298,9 @@ __all__ = [  # noqa: RUF022 - grouped as they belong together
     "Query",
     "Wrong",
     "BadRequest",
+    "proves",
+    "is_public",
+    "is_ed25519",
     "Listing",
     "Steps",
     "decimals",

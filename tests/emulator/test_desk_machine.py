@@ -43,7 +43,9 @@ CONDUCTS = {
     "slow": Conduct(
         at_once=0.3, matching=Lag(0, 40_000_000), maker_rate=lambda _: Decimal("-0.0001")
     ),
-    "strict": Conduct(ids_for_ever=False, shrinks_reduce_only=False, amends_keep_place=False),
+    "strict": Conduct(
+        ids_for_ever=False, shrinks_reduce_only=False, amends_keep_place=lambda listing: False
+    ),
 }
 SIZES = {SPOT.key: 3, LINEAR.key: 60, INVERSE.key: 20_000, OPTION.key: 3}
 

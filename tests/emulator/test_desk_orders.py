@@ -199,7 +199,7 @@ def test_accounts_of_a_group_dont_trade_with_each_other() -> None:
 def test_an_order_that_only_gets_smaller_keeps_its_place_where_the_exchange_says_so(
     keeps: bool, first: str
 ) -> None:
-    it = linear(amends_keep_place=keeps)
+    it = linear(amends_keep_place=lambda listing: keeps)
     orders = {
         account.name: it.place(account, LINEAR, Side.BUY, "2", price=D("60000.5"))
         for account in (it.ann, it.bob)

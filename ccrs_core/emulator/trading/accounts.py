@@ -98,6 +98,13 @@ class TradingAccount:
         if len(ids) > _MOST_IDS:
             del ids[next(iter(ids))]
 
+    def rename(self, before: str, after: str, number: int) -> None:
+        """An order has another client's id from now on."""
+        if self.client_ids.get(before) == number:
+            del self.client_ids[before]
+        if after:
+            self.remember(after, number)
+
     def position_mode(self, listing: Listing) -> PositionMode:
         """How many positions of a listing it may have."""
         by_category = self.hedged.get(listing.category, PositionMode.ONE_WAY)

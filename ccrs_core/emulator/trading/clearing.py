@@ -213,6 +213,7 @@ class Clearing:
                     value=value,
                     index_price=index_price(market),
                     rate=rate,
+                    account=account.name,
                 )
             )
         if account is not None:

@@ -29,6 +29,8 @@ class FeeCase:
     index_price: Decimal
     rate: Decimal
     """The account's, for its side of the trade; below zero a rebate."""
+    account: str = ""
+    """Whose side of the trade it is."""
 
 
 @attrs.frozen
@@ -98,7 +100,7 @@ class Conduct:
     shrinks_reduce_only: bool = True
     """Whether a reduce-only order larger than the position is made smaller; else it is refused, or
     canceled once the position has shrunk below it."""
-    amends_keep_place: bool = True
+    amends_keep_place: Callable[[Listing], bool] = lambda listing: True
     """Whether an order that only gets smaller keeps its place in the queue."""
     most_open: Callable[[Listing], int] = lambda listing: 500
     most_waiting: Callable[[Listing], int] = lambda listing: 10

@@ -184,7 +184,8 @@ class Desk:
             self._floor.wait(account, order)
 
     def amend(self, account: TradingAccount, number: int, asked: NewOrder) -> DeskOrder:
-        """Let an order be as ``asked`` (its ``asked``, otherwise): price, size, trigger, exits.
+        """Let an order be as ``asked`` (its ``asked``, otherwise): price, size, trigger, exits, or
+        the client's id, of which the one before is free again.
 
         :raises Refused: naming why; it stays as it is.
         """
@@ -201,6 +202,9 @@ class Desk:
         def change() -> None:
             self._amending -= Counter({number: 1})
             release()
+            before = account.orders.get(number)
+            if before is not None and before.client_order_id != asked.client_order_id:
+                account.rename(before.client_order_id, asked.client_order_id, number)
             pit.amend(account, number, asked)
 
         pit.queue(change)

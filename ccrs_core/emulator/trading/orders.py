@@ -142,8 +142,12 @@ class NewOrder:
     trigger: Trigger | None = None
     trailing: Decimal | None = None
     """How far behind the best price since then ``trigger`` follows, never going back."""
+    trailing_share: Decimal | None = None
+    """The same as a share of that price."""
     activates_at: Decimal | None = None
     """Which price has to be reached before it does; None: it follows."""
+    activates_towards: bool = False
+    """Whether that is reached as the trigger would be; else from the other side, as a profit is."""
     locks_at_once: bool = True
     """Whether a spot order that waits for its trigger locks its assets meanwhile."""
     take_profit: Exit | None = None
@@ -152,6 +156,18 @@ class NewOrder:
     """Whether take profit and stop loss close what this order filled, not the whole position."""
     labels: Mapping[str, Any] = attrs.field(factory=dict)
     """The dialect's own; they stay with the order."""
+
+    @property
+    def trails(self) -> bool:
+        """Whether its trigger follows the price."""
+        return self.trailing is not None or self.trailing_share is not None
+
+    def distance(self, price: Decimal) -> Decimal:
+        """How far behind a best price its trigger stays, in whole ticks."""
+        if self.trailing is not None:
+            return self.trailing
+        ticks = price * (self.trailing_share or ZERO) / self.listing.tick
+        return self.listing.tick * int(ticks)
 
     @property
     def reduces(self) -> bool:

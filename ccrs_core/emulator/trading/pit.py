@@ -287,7 +287,7 @@ class Pit:
             resting.order_id,
             price=ticks,
             size=lots,
-            keeps_place=self._office.conduct.amends_keep_place,
+            keeps_place=self._office.conduct.amends_keep_place(self.listing),
         )
         market.print_trades(outcome)
         if outcome.order.reason is not None or not outcome.order.remaining:

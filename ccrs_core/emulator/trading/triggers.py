@@ -53,7 +53,7 @@ class Triggers:
             if order is None or order.stage is not Stage.WAITING:
                 waiting.pop(number, None)
                 continue
-            if order.asked.trailing is not None:
+            if order.asked.trails:
                 order = self._follow(market, account, order)
             if order.asked.trigger is not None and reached(market, order.asked.trigger):
                 if order.asked.activates_at is not None:
@@ -67,15 +67,16 @@ class Triggers:
         """Let a trailing trigger follow the price, once that has come to where it begins."""
         asked = order.asked
         assert asked.trigger is not None
-        assert asked.trailing is not None
         price = followed(market, asked.trigger.by)
         if price is None:
             return order
         falls = not asked.trigger.rises
         begins = asked.activates_at
-        if begins is not None and not (price >= begins if falls else price <= begins):
+        upwards = falls is not asked.activates_towards
+        if begins is not None and not (price >= begins if upwards else price <= begins):
             return order
-        stop = price - asked.trailing if falls else price + asked.trailing
+        behind = asked.distance(price)
+        stop = price - behind if falls else price + behind
         further = stop > asked.trigger.price if falls else stop < asked.trigger.price
         if begins is None and not further:
             return order

@@ -15,13 +15,17 @@ import attrs
 import orjson
 
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM, listings
+from ccrs_binance.emulator_private_rest import PrivateRest
 from ccrs_binance.emulator_rest import Rest, contract_info
 from ccrs_binance.emulator_streams import Voice, made
+from ccrs_binance.emulator_trading import Trading
 from ccrs_binance.emulator_weights import Weights, refusal
+from ccrs_binance.emulator_ws_api import ApiSession
 from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
     Allowance,
     Broadcast,
+    Desk,
     Dialect,
     Frame,
     Handshake,
@@ -29,6 +33,7 @@ from ccrs_core.emulator import (
     Listing,
     ListingFeed,
     Oddity,
+    Venue,
     Visitor,
     json_object,
 )
@@ -37,6 +42,8 @@ from ccrs_core.emulator import (
 _WELL_FORMED = re.compile(r"[^\W_A-Z][^\WA-Z]*@[A-Za-z0-9_@+:]+")
 _OF_ALL = "!contractInfo"
 _SILENT = frozenset({InstrumentStatus.CLOSED, InstrumentStatus.PRELAUNCH})
+_APIS = {"/ws-api/v3": SPOT}
+"""Where the WebSocket APIs are."""
 _LIFETIME_NS = 24 * 3600 * NS_PER_SECOND
 
 
@@ -91,6 +98,9 @@ class BinanceDialect(Dialect):
         for no limit. COIN-M's is USD-M's.
     :param coinm_routed: whether COIN-M's streams have gone to two paths, as USD-M's have.
     :param connect_limit: WebSockets that it may open in 5 minutes; None: any number.
+    :param order_limit_factor: how many times the usual orders in 10 seconds, a minute or a day an
+        account may place; None: any number.
+    :param one_wallet: whether spot and both kinds of contracts share one wallet.
     """
 
     name: ClassVar[str] = "binance"
@@ -112,6 +122,8 @@ class BinanceDialect(Dialect):
         connect_limit: int | None = 300,
         coinm_routed: bool = False,
         special_funding: Mapping[str, Mapping[int, str]] | None = None,
+        order_limit_factor: float | None = 1.0,
+        one_wallet: bool = False,
     ) -> None:
         self._roots = roots(coinm_routed)
         limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
@@ -120,15 +132,33 @@ class BinanceDialect(Dialect):
         self._connects = Allowance(connect_limit, 300)
         self.special_funding = special_funding or {}
         """Rates that are paid besides the regular ones, by symbol and time in milliseconds."""
+        self._order_limit_factor = order_limit_factor
+        self._one_wallet = one_wallet
         self._rest = Rest(self)
 
     # --- what the core asks ---
+
+    def attach(self, venue: Venue) -> None:
+        super().attach(venue)
+        self.trading = Trading(
+            venue,
+            lambda conduct: Desk(venue, conduct),
+            order_limit_factor=self._order_limit_factor,
+            one_wallet=self._one_wallet,
+        )
+        """Accounts and all that is done with them."""
+        self.desk = self.trading.desk
+        self.private = PrivateRest(self.trading, self.weights)
+        """What answers requests of accounts."""
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
 
     def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
         path = handshake.path
+        category = _APIS.get(path)
+        if category is not None:
+            return self._session(handshake, category)
         prefix = max((root for root in self._roots if path.startswith(f"{root}/")), key=len)
         mode, _, names = path.removeprefix(f"{prefix}/").partition("/")
         if mode not in {"stream", "ws"}:
@@ -138,7 +168,15 @@ class BinanceDialect(Dialect):
         topics = handshake.query.get("streams", "") if mode == "stream" else names
         return BinanceVisitor(self, self._roots[prefix], mode == "stream", topics)
 
+    def _session(self, handshake: Handshake, category: str) -> Visitor | HttpRefusal:
+        if not self._connects.enter(handshake.address, self.venue.now_ns):
+            return HttpRefusal(status=429, body=b"Too many connections")
+        hides = handshake.query.get("returnRateLimits") == "false"
+        return ApiSession(self, category, handshake.address, hides)
+
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
+        if self.private.knows(request):
+            return self.private.answer(request, address, now_ns)
         return self._rest.answer(request, address, now_ns)
 
     def failure(self, status: int, now_ns: int) -> HttpResponse:
@@ -149,8 +187,19 @@ class BinanceDialect(Dialect):
             return refusal(-1001, "Internal error; unable to process your request.", status, {})
         return HttpResponse(status, {"content-type": "text/html"}, b"<html></html>")
 
+    def unclear(self, now_ns: int) -> HttpResponse | None:
+        return refusal(
+            -1007,
+            "Timeout waiting for response from backend server. Send status unknown; execution "
+            "status unknown.",
+            408,
+            {},
+        )
+
     def shutdown_notice(self, peer: Any, now_ns: int) -> Frame | None:
         data = {"e": "serverShutdown", "E": now_ns // NS_PER_MS}
+        if peer.path in _APIS:
+            return Frame.json({"event": data})
         if peer.path.endswith("/stream"):
             return Frame.json({"stream": "!serverShutdown", "data": data})
         return Frame.json(data)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 
+from ccrs_binance.emulator_counts import order_limits
 from ccrs_binance.emulator_histories import (
     aggregate_trades,
     contract_type,
@@ -21,6 +22,7 @@ from ccrs_binance.emulator_histories import (
     reference_klines,
 )
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
+from ccrs_binance.emulator_spot_tickets import MARKET_PART, MOST_NOTIONAL, OFFERED
 from ccrs_binance.emulator_streams import (
     ALL_LEVELS,
     INTERVALS,
@@ -178,7 +180,8 @@ class Rest:
             rows.append(ANNOUNCED)
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
         limit["limit"] = self._dialect.weights[category].limit or 0
-        head = {"timezone": "UTC", "serverTime": ms(now_ns), "rateLimits": [limit]}
+        limits = [limit, *order_limits(category)]
+        head = {"timezone": "UTC", "serverTime": ms(now_ns), "rateLimits": limits}
         return {**head, "exchangeFilters": [], "symbols": rows}
 
     def _depth(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
@@ -399,8 +402,7 @@ def spot_row(listing: Listing) -> dict[str, Any]:
         "quoteAsset": listing.quote,
         "quotePrecision": 8,
         "quoteAssetPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
-        "icebergAllowed": True,
+        **OFFERED,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
@@ -409,14 +411,14 @@ def spot_row(listing: Listing) -> dict[str, Any]:
             {
                 "filterType": "MARKET_LOT_SIZE",
                 "minQty": "0.00000000",
-                "maxQty": f"{listing.max_size / 8:.8f}",
+                "maxQty": f"{listing.max_size / MARKET_PART:.8f}",
                 "stepSize": "0.00000000",
             },
             {
                 "filterType": "NOTIONAL",
                 "minNotional": f"{listing.min_notional:.8f}",
                 "applyMinToMarket": True,
-                "maxNotional": "9000000.00000000",
+                "maxNotional": f"{MOST_NOTIONAL:.8f}",
                 "applyMaxToMarket": False,
                 "avgPriceMins": 5,
             },

@@ -70,6 +70,14 @@ class Weights:
         )
         return spender.used, refusal(-1003, text, 429, {"Retry-After": str(wait)})
 
+    def standing(self, address: str, now_ns: int) -> tuple[int, HttpResponse | None]:
+        """What is used now, and the refusal of a banned address, of a request that costs
+        nothing."""
+        spender = self._spenders.get(address, _Spender())
+        used = spender.used if now_ns // self._span_ns == spender.span else 0
+        banned = now_ns < spender.banned_until_ns
+        return used, self._banned(spender, now_ns) if banned else None
+
     def banned(self, address: str) -> bool:
         """Whether an address was ever banned."""
         spender = self._spenders.get(address)

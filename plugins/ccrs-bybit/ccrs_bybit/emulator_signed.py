@@ -5,17 +5,13 @@ https://bybit-exchange.github.io/docs/v5/guide#authentication
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from ccrs_core import ExtraNotInstalled, HttpRequest
-from ccrs_core.emulator import BadRequest, milliseconds
+from ccrs_core import HttpRequest
+from ccrs_core.emulator import BadRequest, milliseconds, proves
 
 _AHEAD_MS = 1000
 """How far ahead of the server's clock a timestamp may be, however wide the window is."""
@@ -80,10 +76,7 @@ def in_time(timestamp_ms: int, window_ms: int, now_ns: int) -> None:
 def signed(secret: str, text: str, signature: str) -> bool:
     """Whether that is the signature of a text: by HMAC, or of an RSA key whose public half (PEM)
     is the ``secret``."""
-    if secret.lstrip().startswith("-----BEGIN"):
-        return _signed_by_rsa(secret, text, signature)
-    expected = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.encode())
+    return proves(secret, text.encode(), signature)
 
 
 def refusal_of_signature(text: str, key: str) -> BadRequest:
@@ -114,22 +107,3 @@ def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise BadRequest(10001, f"params error: {name} invalid")
     return int(text)
-
-
-def _signed_by_rsa(public: str, text: str, signature: str) -> bool:
-    try:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.serialization import load_pem_public_key
-    except ImportError:
-        raise ExtraNotInstalled("RSA keys need pip install cryptography", "cryptography") from None
-    key = load_pem_public_key(public.encode())
-    assert isinstance(key, RSAPublicKey)
-    try:
-        raw = base64.b64decode(signature, validate=True)
-        key.verify(raw, text.encode(), PKCS1v15(), SHA256())
-    except (InvalidSignature, binascii.Error, ValueError):
-        return False
-    return True
