@@ -70,6 +70,8 @@ class TradingAccount:
         self.opened_ns = opened_ns
         self.wallet = Wallet(name)
         self.margin_mode = MarginMode.CROSS
+        self.margin_modes: dict[tuple[str, str], MarginMode] = {}
+        """Of single listings, where the exchange lets them differ."""
         self.group: str | None = None
         """Accounts of a group count as one where self-trades are prevented."""
         self.institutional = False
@@ -109,6 +111,10 @@ class TradingAccount:
         """How many positions of a listing it may have."""
         by_category = self.hedged.get(listing.category, PositionMode.ONE_WAY)
         return self.hedged.get(listing.key, by_category)
+
+    def margin_mode_of(self, listing: Listing) -> MarginMode:
+        """What a new position of a listing is backed by."""
+        return self.margin_modes.get(listing.key, self.margin_mode)
 
     def open_orders(self, listing: Listing | None = None) -> list[DeskOrder]:
         """The orders that haven't ended, oldest first."""

@@ -147,7 +147,7 @@ class Clearing:
             listing=listing,
             side=side,
             leverage=self.leverage(account, listing, side),
-            margin_mode=account.margin_mode,
+            margin_mode=account.margin_mode_of(listing),
         )
 
     # --- trades ---

@@ -121,6 +121,9 @@ class Conduct:
     """Maintenance margin by the position's value."""
     warning_rate: Decimal = Decimal("0.8")
     """From which share of the margin balance on maintenance margin is warned of."""
+    pools_margin: bool = True
+    """Whether all assets of an account back its crossed positions; else each asset backs those that
+    are settled in it."""
     dollars: frozenset[str] = frozenset({"USD", "USDT", "USDC"})
     """Assets that count as a dollar each; others by an index price in one of these."""
     orders_lag: Lag = Lag()

@@ -166,10 +166,12 @@ class Margins:
             realised=realised,
         )
 
-    def standing(self, account: TradingAccount) -> Standing:
-        """The whole account."""
+    def standing(self, account: TradingAccount, asset: str | None = None) -> Standing:
+        """The whole account; where its assets aren't pooled, the part of it that is of one."""
         settled = {p.listing.settle for p in account.positions.values() if p.size}
         names = dict.fromkeys((*account.wallet.assets, *(each for each in settled if each)))
+        if asset is not None and not self._conduct.pools_margin:
+            names = dict.fromkeys((asset,))
         assets = tuple(self.of_asset(account, name) for name in names)
 
         def total(amount: Callable[[AssetStanding], Decimal]) -> Decimal:
@@ -190,6 +192,9 @@ class Margins:
         crossed, else what is free of the asset itself."""
         if account.margin_mode is MarginMode.ISOLATED:
             return max(self.of_asset(account, asset).free, ZERO)
+        if not self._conduct.pools_margin:
+            each = self.of_asset(account, asset)
+            return max(each.equity - each.initial - each.order_margin - each.locked, ZERO)
         worth = self.worth(asset)
         return quotient(self.standing(account).available, worth) if worth else ZERO
 
@@ -213,7 +218,8 @@ class Margins:
         if position.margin_mode is MarginMode.ISOLATED:
             cushion = position.isolated_margin + unrealised(position, mark) - left
         else:
-            standing, worth = self.standing(account), self.worth(listing.settle or "")
+            settle = listing.settle or ""
+            standing, worth = self.standing(account, settle), self.worth(settle)
             if not worth:
                 return None
             others = standing.maintenance - self.of_position(position).maintenance * worth

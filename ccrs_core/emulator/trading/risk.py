@@ -50,7 +50,19 @@ class Risk:
             margin = floor.margins.of_position(position)
             if position.isolated_margin + margin.unrealised <= margin.maintenance:
                 self.liquidate(account, position)
-        while (standing := floor.margins.standing(account)).maintenance > 0:
+        for asset in self._backing(account):
+            self._judge_crossed(account, asset)
+
+    def _backing(self, account: TradingAccount) -> tuple[str | None, ...]:
+        """The assets that back crossed positions each by itself; None: all together."""
+        if self._floor.conduct.pools_margin:
+            return (None,)
+        held = (each.listing.settle for each in account.positions.values() if each.size)
+        return tuple(dict.fromkeys(held))
+
+    def _judge_crossed(self, account: TradingAccount, asset: str | None) -> None:
+        floor = self._floor
+        while (standing := floor.margins.standing(account, asset)).maintenance > 0:
             rate = standing.maintenance / standing.equity if standing.equity > 0 else Decimal(1)
             if rate < 1:
                 self._warn(account, rate)
@@ -58,7 +70,9 @@ class Risk:
             crossed = [
                 position
                 for position in account.positions.values()
-                if position.size and position.margin_mode is not MarginMode.ISOLATED
+                if position.size
+                and position.margin_mode is not MarginMode.ISOLATED
+                and asset in {None, position.listing.settle}
             ]
             if not crossed:
                 return
@@ -117,7 +131,8 @@ class Risk:
         floor, asset = self._floor, position.listing.settle
         if asset is None or any(each.size for each in account.positions.values()):
             return
-        equity, worth = floor.margins.standing(account).equity, floor.margins.worth(asset)
+        equity = floor.margins.standing(account, asset).equity
+        worth = floor.margins.worth(asset)
         if equity >= 0 or not worth:
             return
         owed = quotient(-equity, worth)

@@ -106,20 +106,28 @@ class Settings:
         floor.clearing.hold(account, attrs.evolve(position, isolated_margin=after))
         floor.bulletin.flush()
 
-    def margin_mode(self, account: TradingAccount, mode: MarginMode) -> None:
-        """Set the margin mode of all positions.
+    def margin_mode(
+        self, account: TradingAccount, mode: MarginMode, listing: Listing | None = None
+    ) -> None:
+        """Set the margin mode of all positions, or of one listing's alone.
 
         :raises Refused: IN_USE where there are positions, or orders of contracts; MODE of one that
             isn't cross or isolated.
         """
         if mode is MarginMode.PORTFOLIO:
             raise Refused(Refusal.MODE)
-        if mode is account.margin_mode:
+        now = account.margin_mode if listing is None else account.margin_mode_of(listing)
+        if mode is now:
             raise Refused(Refusal.NOTHING_CHANGES)
-        self._unused(account, lambda listing: True)
-        account.margin_mode = mode
+        self._unused(account, lambda each: listing is None or each.key == listing.key)
+        if listing is None:
+            account.margin_mode = mode
+            account.margin_modes.clear()
+        else:
+            account.margin_modes[listing.key] = mode
         for position in tuple(account.positions.values()):
-            account.positions[position.key] = attrs.evolve(position, margin_mode=mode)
+            if listing is None or position.listing.key == listing.key:
+                account.positions[position.key] = attrs.evolve(position, margin_mode=mode)
 
     def position_mode(
         self, account: TradingAccount, about: Listing | str, mode: PositionMode
