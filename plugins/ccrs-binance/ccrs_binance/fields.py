@@ -61,10 +61,10 @@ def identity(row: Row, name: str) -> str:
     return str(whole(value))
 
 
-def needed_identity(row: Row, name: str) -> str:
-    """An id that must be there."""
+def needed_identity(row: Row, name: str, *, least: int = 1) -> str:
+    """An id that must be there, and isn't below ``least``: trades are numbered from zero on."""
     found = identity(row, name)
-    if not found or found == "0":
+    if not found or int(found) < least:
         raise ValueError(f"{name} is no id")
     return found
 

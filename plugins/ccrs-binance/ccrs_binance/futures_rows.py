@@ -211,7 +211,7 @@ def early_fill(row: Row, market: Market, received_time_ns: int) -> EarlyFillRepo
     return EarlyFillReport(
         market=fields.family(row, market),
         native=fields.needed(row, "s"),
-        fill_id=fields.needed_identity(row, "t"),
+        fill_id=fields.needed_identity(row, "t", least=0),
         exchange_order_id=fields.needed_identity(row, "i"),
         client_order_id=fields.text(row, "c"),
         side=fields.side(row, "S"),
@@ -227,7 +227,7 @@ def fill(row: Row, market: Market, received_time_ns: int) -> FillReport:
     return FillReport(
         market=fields.family(row, market),
         native=fields.needed(row, "symbol"),
-        fill_id=fields.needed_identity(row, "id"),
+        fill_id=fields.needed_identity(row, "id", least=0),
         exchange_order_id=fields.needed_identity(row, "orderId"),
         client_order_id="",
         side=fields.side(row),

@@ -87,7 +87,7 @@ DETAILS = (
     *("trailingTime", "selfTradePreventionMode", "preventedMatchId", "preventedQuantity"),
     *("preventedQty", "tradeGroupId", "counterOrderId", "counterSymbol", "strategyId"),
     *("strategyType", "workingFloor", "usedSor", "pegPriceType", "pegOffsetType"),
-    *("pegOffsetValue", "peggedPrice", "expiryReason", "rejectReason"),
+    *("pegOffsetValue", "peggedPrice", "expiryReason"),
 )
 """Fields that have no unified name."""
 
@@ -230,7 +230,7 @@ def fill(row: Row, received_time_ns: int) -> FillReport:
     return FillReport(
         market=Market.SPOT,
         native=fields.needed(row, "symbol"),
-        fill_id=fields.needed_identity(row, "id"),
+        fill_id=fields.needed_identity(row, "id", least=0),
         exchange_order_id=fields.needed_identity(row, "orderId"),
         client_order_id="",
         side=Side.BUY if fields.truth(row, "isBuyer") else Side.SELL,
