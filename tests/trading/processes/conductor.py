@@ -34,7 +34,7 @@ from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.emulator import DeskOrder
 from ccrs_core.trading.store import LedgerName
 from tests.trading.processes.exchange import ACCOUNT
-from tests.trading.processes.program import KEY
+from tests.trading.processes.program import HEDGED, KEY
 
 ROOT = Path(__file__).parents[3]
 FAULTS = (
@@ -46,7 +46,7 @@ FAULTS = (
     *("delay,seconds=0.5,duration=3", "stall,duration=4", "lag,seconds=2,duration=4"),
     *("refuse,status=503,duration=2", "no_login,duration=2"),
 )
-MOMENTS = ("time", "time", "commit", "commit", "before", "after", "frozen")
+MOMENTS = ("time", "time", "commit", "commit", "before", "after", "frozen", "reading", "closing")
 _PATIENCE = 60.0
 _CALM = 240.0
 
@@ -83,6 +83,8 @@ class Exchange:
         self._process = process
         self.url = ""
         self.symbols: list[str] = []
+        self.natives: list[str] = []
+        """What other programs trade."""
 
     async def hear(self) -> Any:
         assert self._process.stdout is not None
@@ -109,7 +111,9 @@ async def _exchange(name: str, folder: Path, seed: int, rate: float) -> AsyncIte
     try:
         found = Exchange(process)
         first = await found.hear()
-        found.url, found.symbols = first["url"], first["symbols"]
+        found.url, found.natives = first["url"], first["natives"]
+        marks = dict.fromkeys(first["hedged"], HEDGED)
+        found.symbols = [symbol + marks.get(symbol, "") for symbol in first["symbols"]]
         yield found
     finally:
         process.kill()
@@ -139,16 +143,32 @@ class Conductor:
         """
         began = time.monotonic()
         async with _exchange(self.name, self.folder, self.seed, 10.0) as exchange:
-            lives = 0
-            while (kills is None or lives < kills) and (
-                seconds is None or time.monotonic() < began + seconds
-            ):
-                lives += 1
-                await self._life(exchange, lives)
+            async with self._others(exchange):
+                lives = 0
+                while (kills is None or lives < kills) and (
+                    seconds is None or time.monotonic() < began + seconds
+                ):
+                    lives += 1
+                    await self._life(exchange, lives)
             await exchange.tell("quieten")
             await self._judge(exchange)
         self.figures.seconds = time.monotonic() - began
         return self.figures
+
+    @contextlib.asynccontextmanager
+    async def _others(self, exchange: Exchange) -> AsyncIterator[None]:
+        """Another program trades on the account, where there is one that speaks the dialect."""
+        if self.name != "bybit":
+            yield
+            return
+        process = await _started("others", exchange.url, self.seed, *exchange.natives)
+        try:
+            yield
+            assert process.returncode is None, "the other program has ended by itself"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     # --- one life ---
 
@@ -210,6 +230,9 @@ class Conductor:
                 await asyncio.sleep(rng.uniform(0.1, 2.0))
                 process.send_signal(signal.SIGCONT)
                 await asyncio.sleep(rng.uniform(0.0, 0.5))
+            case "reading" | "closing" if process.returncode is None:
+                process.send_signal(signal.SIGUSR1 if how == "reading" else signal.SIGTERM)
+                await asyncio.sleep(rng.uniform(0.0, 0.3))
         with contextlib.suppress(ProcessLookupError):
             process.kill()
 

@@ -22,7 +22,8 @@ from typing import Any
 
 from ccrs_core.conformance.workbench.account_world import lively
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.trader import desk_of, money_of, tradable
+from ccrs_core.conformance.workbench.trader import desk_of, money_of, tradable, trading_of
+from ccrs_core.contract.trading import Feature
 from ccrs_core.emulator import (
     ApiKey,
     DeskOrder,
@@ -35,10 +36,14 @@ from ccrs_core.emulator import (
     TradingAccount,
     account_of,
 )
+from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.order_requests import PositionSide
+from tests.trading.processes.others import KEY, SECRET
 
 ACCOUNT, OTHER = "trader", "other"
-MARKETS = (Market.SPOT, Market.LINEAR)
+MARKETS = {Market.SPOT: 2, Market.LINEAR: 2, Market.INVERSE: 1, Market.OPTION: 1}
+"""How many instruments of which markets are traded."""
 
 
 class Floor:
@@ -47,7 +52,10 @@ class Floor:
     def __init__(self, name: str, folder: Path, seed: int, rate: float) -> None:
         subject = Subject(name)
         listings = [each for each in lively(subject) if each.market in MARKETS]
-        self.symbols = [each.symbol for market in MARKETS for each in tradable(subject, market)[:2]]
+        trading = trading_of(subject)
+        markets = [each for each in MARKETS if each in trading.features]
+        traded = [e for market in markets for e in tradable(subject, market)[: MARKETS[market]]]
+        self.symbols = [each.symbol for each in traded]
         dialect = subject.exchange.dialect()
         assert dialect is not None
         self.venue = EmulatedExchange(
@@ -62,6 +70,17 @@ class Floor:
         self.account = desk.open_account(ACCOUNT, money=money)
         self.other = desk.open_account(OTHER, money=money)
         desk.add_key(ApiKey(key="traderKey", secret="traderSecret", account=ACCOUNT))
+        desk.add_key(ApiKey(key=KEY, secret=SECRET, account=ACCOUNT))
+        # The last contract has two positions.
+        hedged = [e for e in traded if Feature.HEDGE in trading.features[e.market]][-1:]
+        for each in hedged:
+            at = subject.listings[each.market, each.native]
+            desk.settings.position_mode(self.account, at, PositionMode.HEDGE)
+        self.hedged = [each.symbol for each in hedged]
+        self.natives = [
+            f"{subject.listings[e.market, e.native].category}:{e.native}:{int(e in hedged)}"
+            for e in traded
+        ]
         self.random = random.Random(seed)
         self.listings = listings
         self.placements: Counter[str] = Counter()
@@ -130,15 +149,20 @@ class Floor:
         price = price // listing.tick * listing.tick
         worth = price * listing.lot * listing.worth_of_one
         lots = max(listing.min_size // listing.lot, Decimal(50) // worth + 1)
+        account = self.account if mine else self.other
+        which = PositionSide.NET
+        if account.position_mode(listing) is PositionMode.HEDGE:
+            which = self.random.choice([PositionSide.LONG, PositionSide.SHORT])
         asked = NewOrder(
             listing=listing,
+            position_side=which,
             side=Side.BUY if buys else Side.SELL,
             size=listing.lot * lots,
             price=price,
             client_order_id=f"web{self._others:06d}" if mine else "",
         )
         with contextlib.suppress(Refused):
-            self.desk.place(self.account if mine else self.other, asked)
+            self.desk.place(account, asked)
 
     def _end_one(self) -> None:
         """Another program cancels one of the account's orders."""
@@ -156,7 +180,8 @@ def _kill(pid: int) -> None:
 async def main(name: str, folder: str, seed: str, rate: str) -> None:
     floor = Floor(name, Path(folder), int(seed), float(rate))
     async with EmulatorServer(floor.venue) as server:
-        print(json.dumps({"url": server.url, "symbols": floor.symbols}), flush=True)  # noqa: T201
+        what = {"symbols": floor.symbols, "hedged": floor.hedged, "natives": floor.natives}
+        print(json.dumps({"url": server.url, **what}), flush=True)  # noqa: T201
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

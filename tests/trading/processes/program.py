@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import random
+import signal
 import sys
 from collections.abc import Awaitable, Sequence
 from decimal import Decimal
@@ -24,6 +25,7 @@ from ccrs_core import (
     Credentials,
     Fill,
     Instrument,
+    Market,
     OrderRequest,
     Side,
     SqliteStore,
@@ -32,6 +34,8 @@ from ccrs_core import (
 )
 
 KEY = Credentials("traderKey", "traderSecret", "emulator")
+HEDGED = "!"
+"""After the symbol of what has two positions."""
 _AT_ONCE = 8
 """Calls that are under way at most."""
 
@@ -44,6 +48,10 @@ class Diary:
 
     def note(self, **what: Any) -> None:
         self._file.write(json.dumps(what).encode() + b"\n")
+
+
+class Leaving(Exception):
+    """It was asked to end."""
 
 
 class Program:
@@ -59,7 +67,9 @@ class Program:
         count: int,
     ) -> None:
         self.client, self.account, self.diary = client, account, diary
-        self.random, self.symbols = random.Random(seed), symbols
+        self.random = random.Random(seed)
+        self.symbols = [each.removesuffix(HEDGED) for each in symbols]
+        self.hedged = {each.removesuffix(HEDGED) for each in symbols if each.endswith(HEDGED)}
         self.count = count
         """Orders that were wanted, in all lives."""
         self.prices: dict[str, Decimal] = {}
@@ -71,12 +81,11 @@ class Program:
             self.rules = {each.symbol: each for each in listed if each.symbol in self.symbols}
         for symbol in self.symbols:
             top = await self.client.get_top_of_book(symbol)
-            price = top.ask_price or top.bid_price
-            assert price is not None
-            self.prices[symbol] = price
+            if price := top.ask_price or top.bid_price:
+                self.prices[symbol] = price
 
     def request(self) -> OrderRequest:
-        rng, symbol = self.random, self.random.choice(self.symbols)
+        rng, symbol = self.random, self.random.choice(list(self.prices))
         rules, side = self.rules[symbol], rng.choice(list(Side))
         tick, lot = rules.tick_size, rules.lot_size
         assert tick is not None
@@ -87,15 +96,18 @@ class Program:
         self.count += 1
         tag = f"n{self.count:06d}n"
         self.diary.note(want=self.count)
+        more: dict[str, Any] = {"size": size, "tag": tag}
+        if symbol in self.hedged:
+            more["position_side"] = rng.choice(["long", "short"])
         match rng.randrange(6):
-            case 0:
-                return market(symbol, side, size=size, tag=tag)
+            case 0 if rules.market is not Market.OPTION:
+                return market(symbol, side, **more)
             case 1:
-                return limit(symbol, side, price=price, size=size, post_only=True, tag=tag)
+                return limit(symbol, side, price=price, post_only=True, **more)
             case 2:
-                return limit(symbol, side, price=price, size=size, time_in_force="ioc", tag=tag)
+                return limit(symbol, side, price=price, time_in_force="ioc", **more)
             case _:
-                return limit(symbol, side, price=price, size=size, tag=tag)
+                return limit(symbol, side, price=price, **more)
 
     def act(self) -> Awaitable[Any]:
         rng, account = self.random, self.account
@@ -105,7 +117,7 @@ class Program:
             return account.cancel(rng.choice(found))
         if found and chance < 0.4:
             order = rng.choice(found)
-            if order.symbol in self.rules:
+            if order.symbol in self.prices:
                 tick = self.rules[order.symbol].tick_size
                 assert tick is not None
                 price = self.prices[order.symbol] * (1000 + rng.randint(-2, 2)) / 1000
@@ -139,8 +151,27 @@ class Program:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.read())
+            group.create_task(self.heed())
             await self.look()
             group.create_task(self.trade())
+
+    async def heed(self) -> None:
+        """Read the lists when told so, and leave when told so, as long as it comes to that."""
+        loop, reads, ends = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, reads.set)
+        loop.add_signal_handler(signal.SIGTERM, ends.set)
+
+        async def again() -> None:
+            while await reads.wait():
+                reads.clear()
+                self.diary.note(reconciles=True)
+                await self.account.reconcile()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(again())
+            await ends.wait()
+            self.diary.note(closes=True)
+            raise Leaving
 
     async def read(self) -> None:
         begin = self.account.number
@@ -163,7 +194,8 @@ async def main(name: str, url: str, folder: str, seed: str, via: str, *symbols: 
     diary = Diary(path)
     diary.note(life=True)
     random.seed(int(seed))
-    while True:
+    leaving = False
+    while not leaving:
         try:
             async with ccrs_core.connect(name, base_url=url, credentials=KEY) as client:
                 account = client.account(
@@ -174,6 +206,9 @@ async def main(name: str, url: str, folder: str, seed: str, via: str, *symbols: 
                 async with account:
                     diary.note(open=True)
                     await Program(client, account, diary, int(seed), symbols, count).run()
+        except* Leaving:
+            diary.note(left=True)
+            leaving = True
         except* CcrsError as error:
             # As a program does that is run by a supervisor: it says why, and is started again.
             diary.note(ended=repr(error.exceptions[0]))
