@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from ccrs_core.conformance import Subject
 from ccrs_core.contract.trading_requests import GetFills
 from ccrs_core.errors import OrderRejected, OutcomeUnknown, UsageError
 from ccrs_core.model.orders import OrderState
@@ -22,6 +23,7 @@ from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.order_entry import OrderEntry
 from ccrs_core.trading.outcomes import Outcomes
 from ccrs_core.trading.upkeep import Upkeep
+from tests.mutants.deliveries import options_are_delivered
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -33,6 +35,8 @@ class CoreMutant:
     name: str
     breaks: str
     patch: Patch
+    told_by: Callable[[Subject], None] | None = None
+    """What has to notice it; random schedules where it is None."""
 
 
 CORES: list[CoreMutant] = []
@@ -42,6 +46,13 @@ def core(patch: Patch) -> Patch:
     """Enter a mutant; the docstring says what it breaks."""
     assert patch.__doc__
     CORES.append(CoreMutant(patch.__name__.replace("_", "-"), patch.__doc__, patch))
+    return patch
+
+
+def at_delivery(patch: Patch) -> Patch:
+    """Enter a mutant that what is held until it is delivered must notice."""
+    core(patch)
+    CORES[-1] = attrs.evolve(CORES[-1], told_by=options_are_delivered)
     return patch
 
 
@@ -231,7 +242,7 @@ def untimed_positions_are_news(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(positions, "guessed_ns", guessed)
 
 
-@core
+@at_delivery
 def deliveries_count_twice(patch: pytest.MonkeyPatch) -> None:
     """A delivery that is told as a fill and as income is both."""
     real = Figures.take_income
@@ -242,7 +253,7 @@ def deliveries_count_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Figures, "take_income", take)
 
 
-@core
+@at_delivery
 def deliveries_at_nothing_are_none(patch: pytest.MonkeyPatch) -> None:
     """What is delivered at a price of zero is taken for a row that says nothing."""
     real = Intake.take_fill

@@ -97,8 +97,12 @@ class AccountSchedule(ScheduleActs):
     @initialize(beginning=BEGINNINGS)
     def begin(self, beginning: Beginning) -> None:
         self._prepare(beginning)
+        try:
+            self._begin()
+        except BaseException:
+            self.world.close()
+            raise
         self.begun = True
-        self._begin()
 
     # --- the user ---
 
