@@ -50,8 +50,8 @@ class OrderReport:
     trigger: Trigger | None = None
     parent_id: str = ""
     fired: bool = False
-    """Of one that waited: its trigger has fired, and what that places has an id of its own. Its
-    ``state`` is WAITING then, as it is no end: what it has placed decides."""
+    """Of one that waited: its trigger has fired, what that places has an id of its own, and
+    nothing else is to be placed. Its ``state`` is WAITING then: what it has placed decides."""
     children: tuple[str, ...] = ()
     """Exchange's ids of what it has placed, as far as the row names them."""
     fired_by: str = ""

@@ -25,7 +25,7 @@ class ToyOrder:
 
     @property
     def open(self) -> bool:
-        return not OrderState(self.row["state"]).final
+        return not OrderState(self.row["state"]).final and not self.row.get("fired")
 
 
 @attrs.define
@@ -171,6 +171,35 @@ class DeskServer(ToyServer):
         order.row |= {"state": state, "reason": reason, "at": self.wall_ns()}
         self.tell(key, "orders", dict(order.row))
 
+    def fire(
+        self,
+        key: str,
+        identity: str,
+        size: str | None = None,
+        *,
+        told: bool = True,
+        last: bool = True,
+    ) -> str:
+        """The trigger of an order fires: what that places has an id of its own. ``last``: nothing
+        else is placed."""
+        book, guard = self.book_of(key), self.find(key, identity)
+        assert guard is not None
+        self.next_id += 1
+        now_ns = self.wall_ns()
+        child = {
+            **guard.row,
+            **{"id": f"o{self.next_id}", "link": "", "fired_by": guard.row["id"]},
+            **{"state": "open", "created": now_ns, "at": now_ns},
+        }
+        child["size"] = child["size"] if size is None else size
+        book.orders[child["id"]] = ToyOrder(child, self.now() + self.list_lag)
+        guard.row |= {"fired": last, "at": now_ns}
+        guard.row["children"] = [*guard.row.get("children", ()), child["id"]]
+        if told:
+            self.tell(key, "orders", dict(guard.row))
+            self.tell(key, "orders", dict(child))
+        return str(child["id"])
+
     def find(self, key: str, identity: str) -> ToyOrder | None:
         book = self.book_of(key)
         by_link = [o for o in book.orders.values() if o.row["link"] == identity and identity]
@@ -188,7 +217,7 @@ class DeskServer(ToyServer):
             "price": asked.get("price"),
             "tif": asked.get("tif", "gtc"),
             "id": f"o{self.next_id}",
-            "state": "open",
+            "state": "waiting" if asked.get("waits") else "open",
             "filled": "0",
             "value": "0",
             "created": now_ns,

@@ -147,6 +147,9 @@ def order_report(row: dict[str, Any], now_ns: int) -> OrderReport:
         exchange_time_ns=_when(row),
         received_time_ns=now_ns,
         late=bool(row.get("late")),
+        fired=bool(row.get("fired")),
+        children=tuple(row.get("children", ())),
+        fired_by=row.get("fired_by", ""),
     )
 
 
@@ -279,6 +282,7 @@ def _item(request: PlaceOrder | AmendOrder | CancelOrder) -> dict[str, Any]:
             "price": None if order.price is None else f"{order.price:f}",
             "tif": order.time_in_force.value,
             "post_only": order.post_only,
+            "waits": order.trigger is not None,
         }
     found["id"] = request.exchange_order_id
     if isinstance(request, AmendOrder):

@@ -198,6 +198,41 @@ class AccountLifeProperties:
                 told = trader.ask(GetDeadMan(market))
                 assert told == seconds, f"{market.value}: {seconds} s were set, {told} are told"
 
+    @proves(47)
+    def test_an_order_whose_trigger_fires_is_filled_by_what_that_places(
+        self, subject: Subject
+    ) -> None:
+        """Who waits for an order to be filled that waits for a trigger is told once the trigger has
+        fired and all is filled, also where an order of another id does it; each fill is told once,
+        and nothing of it is open or counted as exposure afterwards."""
+        markets = markets_of(subject, Feature.TRIGGER_LAST)
+        world = AccountWorld(subject)
+
+        async def scenario(life: Life) -> None:
+            for market in markets:
+                at, known = world.stall(market), len(life.events)
+                trigger = Trigger(price=at.ask(3), rises=True)
+                live = await life.account.place(at.limit(Side.BUY, at.ask(4), trigger=trigger))
+                await asyncio.sleep(1.0)
+                where = f"{market.value}: an order that waits"
+                assert live.state is OrderState.WAITING, f"{where} is {live.state.value}"
+                world.venue.steer(at.listing, last_price=at.ask(3))
+                life.tap.poke()
+                await asyncio.sleep(1.0)
+                life.tap.poke()
+                with suppress(TimeoutError):
+                    await live.filled(timeout=200.0)
+                assert live.state is OrderState.FILLED, f"{where} and whose trigger fired: {live}"
+                await asyncio.sleep(1.0)
+                fills = [each for each in life.events[known:] if isinstance(each, Fill)]
+                told = sum((each.size for each in fills), Decimal(0))
+                assert told == live.filled_size, f"{where}: {live}, its fills add up to {told}"
+                symbol = at.instrument.symbol
+                assert not life.account.open_orders(symbol=symbol), f"{where}: something is left"
+                assert not life.account.exposure(symbol).open_buys, f"{where}: exposure is left"
+
+        world.run(scenario)
+
     @proves(58)
     def test_two_accounts_never_mix(self, subject: Subject) -> None:
         """Two accounts of one client, with the same client order ids: each knows its own orders and
