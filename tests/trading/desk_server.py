@@ -188,8 +188,12 @@ class DeskServer(ToyServer):
         now_ns = self.wall_ns()
         child = {
             **guard.row,
-            **{"id": f"o{self.next_id}", "link": "", "fired_by": guard.row["id"]},
-            **{"state": "open", "created": now_ns, "at": now_ns},
+            "id": f"o{self.next_id}",
+            "link": "",
+            "fired_by": guard.row["id"],
+            "state": "open",
+            "created": now_ns,
+            "at": now_ns,
         }
         child["size"] = child["size"] if size is None else size
         book.orders[child["id"]] = ToyOrder(child, self.now() + self.list_lag)
