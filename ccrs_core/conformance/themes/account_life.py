@@ -215,14 +215,16 @@ class AccountLifeProperties:
                 live = await life.account.place(at.limit(Side.BUY, at.ask(4), trigger=trigger))
                 await asyncio.sleep(1.0)
                 where = f"{market.value}: an order that waits"
-                assert live.now.state is OrderState.WAITING, f"{where} is {live.now.state.value}"
+                first = live.now
+                assert first.state is OrderState.WAITING, f"{where} is {first.state.value}"
                 world.venue.steer(at.listing, last_price=at.ask(3))
                 life.tap.poke()
                 await asyncio.sleep(1.0)
                 life.tap.poke()
                 with suppress(TimeoutError):
                     await live.filled(timeout=200.0)
-                assert live.now.state is OrderState.FILLED, f"{where}, and has fired: {live}"
+                last = live.now
+                assert last.state is OrderState.FILLED, f"{where}, and has fired: {live}"
                 await asyncio.sleep(1.0)
                 fills = [each for each in life.events[known:] if isinstance(each, Fill)]
                 told = sum((each.size for each in fills), Decimal(0))
