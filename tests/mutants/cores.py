@@ -187,10 +187,10 @@ def others_orders_are_ours(patch: pytest.MonkeyPatch) -> None:
     """Orders of other programs count as own."""
     real = intake.Intake._new_order
 
-    def new(self: Any, said: Any, instrument: Any) -> Any:
+    def new(self: Any, *told: Any) -> Any:
         from ccrs_core.model.orders import Origin
 
-        order = real(self, said, instrument)
+        order = real(self, *told)
         return None if order is None else attrs.evolve(order, origin=Origin.OWN)
 
     patch.setattr(intake.Intake, "_new_order", new)
