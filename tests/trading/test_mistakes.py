@@ -160,6 +160,7 @@ async def test_own_orders_have_ended_in_the_ledger_once_the_block_that_cancels_t
     store = MemoryStore()
     async with world(store=store, on_exit="cancel_own") as seen:
         orders = [await seen.account.place(_ORDER) for _ in range(2)]
+        seen.server.confirm = lambda act, asked: 0.5  # taken at once, done later
     assert {live.state for live in orders} == {OrderState.CANCELED}
     assert seen.account.open_orders() == []
 
