@@ -18,7 +18,7 @@ from ccrs_core.errors import CredentialsMissing, UsageError
 from ccrs_core.transport.addresses import EMULATOR
 
 MAINNET = "mainnet"
-PLAY_MONEY = Credentials("emulator", "emulator")
+PLAY_MONEY = Credentials("emulator", "emulator", "emulator")
 """Of the account that every emulator has."""
 
 _FIELDS = ("api_key", "secret", "secret_file", "passphrase", "environment")

@@ -82,6 +82,9 @@ class Listing:
     ticks), ascending."""
     underlying: tuple[str, str] | None = None
     """The key of the listing whose index an option is on; None: its strike's price."""
+    contract: Decimal = attrs.field(default=_ONE, converter=_number)
+    """How much of a size is one of what the exchange counts orders and positions in, where that is
+    contracts of so many base units."""
     funding_interval_ns: int | None = None
     """Time between funding payments; None for what pays none."""
     funding_changes: tuple[tuple[int, int], ...] = ()
@@ -96,6 +99,10 @@ class Listing:
     def worth_of_one(self) -> Decimal:
         """What a size of 1 is worth in base units, of inverse listings in quote units."""
         return _ONE if self.quote_per_contract is None else self.quote_per_contract
+
+    def counted(self, size: Decimal) -> Decimal:
+        """A size as the exchange counts orders and positions."""
+        return size if self.contract == 1 else size / self.contract
 
     def dated(self, expiry: datetime, symbol: str, **changes: Any) -> Listing:
         """This contract with an expiry, which pays no funding."""

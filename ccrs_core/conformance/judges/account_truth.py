@@ -95,8 +95,8 @@ def orders_are_true(
 def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> list[str]:
     """What the ledger has otherwise than the exchange."""
     found = []
-    filled = _own(instrument, order.filled)
-    size = None if order.size is None else _own(instrument, order.size)
+    filled = order.filled
+    size = None if order.size is None else order.size
     states = STATES[order.stage] if order.ending is None else ENDS[order.ending][0]
     if order.stage is Stage.REJECTED:
         states = STATES[Stage.REJECTED]
@@ -110,7 +110,10 @@ def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> lis
             found.append(f"{name} is {told}, should be {true}")
     if mine.state not in states:
         found.append(f"state is {mine.state.value}, should be {order.stage.value}")
-    if order.ending is not None and mine.reason not in ENDS[order.ending][1]:
+    # Exchanges that keep orders apart which wait don't say why those were canceled.
+    waited = order.asked.trigger is not None and not order.triggered
+    unsaid = mine.reason is None and waited
+    if order.ending is not None and mine.reason not in ENDS[order.ending][1] and not unsaid:
         found.append(f"reason is {mine.reason}, should be {order.ending.value}")
     if not mine.fills_complete:
         found.append("fills_complete is False")
@@ -163,7 +166,7 @@ def _booked_mark(booked: Booked, instrument: Instrument) -> Any:
         booked.client_order_id,
         booked.buys,
         booked.price,
-        _own(instrument, booked.size).normalize(),
+        booked.size.normalize(),
         booked.fee_asset if booked.fee else "",
         booked.maker,
     )
@@ -173,7 +176,7 @@ def positions_are_true(positions: Sequence[Position], books: Books, find: Find) 
     """Fails unless the ledger's positions are those of the tape: sizes exactly."""
     mine = {(each.symbol, each.side.value): each.size for each in positions if each.size}
     true = {
-        (find[category, symbol].symbol, side): _own(find[category, symbol], size)
+        (find[category, symbol].symbol, side): size
         for (category, symbol, side), size in books.positions().items()
     }
     assert mine == true, f"positions are {mine}, by the tape {true}"
@@ -192,7 +195,7 @@ def profits_are_true(
         mine = profit(instrument.symbol, side=PositionSide(side))
         where = f"of {instrument.symbol} ({side}) "
         assert mine is not None, f"{where}the ledger knows no profit"
-        true_size = _own(instrument, held.size)
+        true_size = held.size
         assert mine.size == true_size, f"{where}profit is of {mine.size}, by the tape {true_size}"
         fees = dict(mine.fees).get(held.settle, Decimal(0))
         if held.settle in delivered:
@@ -258,16 +261,11 @@ def balances_are_true(balances: Sequence[Balance], books: Books) -> None:
         )
 
 
-def _own(instrument: Instrument, size: Decimal) -> Decimal:
-    factor = instrument.base_per_native_contract
-    return size if factor is None else size * factor
-
-
 def _alike(mine: Order, order: DeskOrder, instrument: Instrument) -> bool:
     return (
         mine.symbol == instrument.symbol
         and mine.side is order.side
-        and mine.filled_size == _own(instrument, order.filled)
+        and mine.filled_size == order.filled
         and mine.state.final == order.stage.ended
     )
 

@@ -95,6 +95,7 @@ def order_differs(report: OrderReport, order: DeskOrder, *, whole: bool = True) 
     at least where it is asked (``whole``)."""
     asked, listing = order.asked, order.listing
     quoted = asked.quote_size is not None
+    size = None if order.size is None else listing.counted(order.size)
     average = order.value and order.filled and _average(order)
     found = list(
         differing(
@@ -104,13 +105,13 @@ def order_differs(report: OrderReport, order: DeskOrder, *, whole: bool = True) 
                 "client_order_id": (report.client_order_id, order.client_order_id),
                 "side": (report.side, order.side),
                 "type": (report.type, asked.type),
-                "size": (None if quoted else report.size, order.size),
+                "size": (None if quoted else report.size, size),
                 "quote_size": (report.quote_size, asked.quote_size),
                 "price": (
                     None if asked.type is OrderType.MARKET else report.price,
                     asked.price,
                 ),
-                "filled_size": (report.filled_size, order.filled),
+                "filled_size": (report.filled_size, listing.counted(order.filled)),
                 "filled_value": (report.filled_value, order.value),
                 "average_price": (report.average_price if average else None, average),
                 "time_in_force": (
@@ -154,7 +155,9 @@ def _state_differs(report: OrderReport, order: DeskOrder) -> list[str]:
     if report.state not in states:
         wanted = ", ".join(sorted(state.value for state in states))
         found.append(f"state is told as {report.state.value} of an order that is {where}: {wanted}")
-    if reasons is not None and report.reason not in reasons:
+    waited = order.asked.trigger is not None and not order.triggered
+    unsaid = report.reason is None and waited and report.state is OrderState.CANCELED
+    if reasons is not None and report.reason not in reasons and not unsaid:
         wanted = ", ".join(sorted(reason.value for reason in reasons))
         told = None if report.reason is None else report.reason.value
         found.append(f"reason is told as {told} of an order that is {where}: {wanted}")
@@ -205,8 +208,8 @@ def fill_differs(report: FillReport, fill: DeskFill) -> list[str]:
         )
     )
     # These must be exact: they are what a ledger adds up.
-    for name in ("price", "size"):
-        told, true = getattr(report, name), getattr(fill, name)
+    exact = {"price": (report.price, fill.price), "size": (report.size, listing.counted(fill.size))}
+    for name, (told, true) in exact.items():
         if told != true:
             found.append(f"{name} is told as {told:f}, it is {true:f}")
     if fill.kind is FillKind.TRADE:
@@ -237,8 +240,9 @@ def position_differs(report: PositionReport, position: DeskPosition) -> list[str
             }
         )
     )
-    if report.size != position.size:
-        found.append(f"size is told as {report.size:f}, it is {position.size:f}")
+    size = listing.counted(position.size)
+    if report.size != size:
+        found.append(f"size is told as {report.size:f}, it is {size:f}")
     if position.size:
         found += _needed(report, "entry_price")
     return found

@@ -183,7 +183,8 @@ def are_the_fills(where: str, told: Sequence[FillReport], fills: Sequence[DeskFi
     """Fails unless these are the fills, one for one."""
     left: dict[Any, list[DeskFill]] = defaultdict(list)
     for fill in fills:
-        left[_mark(fill.order.client_order_id, fill.price, fill.size)].append(fill)
+        size = fill.listing.counted(fill.size)
+        left[_mark(fill.order.client_order_id, fill.price, size)].append(fill)
     for report in told:
         candidates = left[_mark(report.client_order_id, report.price, report.size)]
         assert candidates, f"{where} tells of a fill that there isn't (any more): {report}"
@@ -232,12 +233,13 @@ def _frames(day: TradingDay) -> Iterator[tuple[bytes, Any]]:
                 messages = wire.codec.decode(frame, day.trader.venue.now_ns)
             except DecodeError:
                 continue
-            reports = all_reports(messages)
-            if reports and type(reports[0]) not in seen:
-                seen.add(type(reports[0]))
+            kinds = {type(report) for report in all_reports(messages)}
+            if kinds - seen:
+                seen |= kinds
                 yield frame, wire.codec
+    apart = {Channel.INCOME, Channel.WAITING_ORDERS}  # those that wait are orders, too
     assert len(seen) >= len(
-        day.trader.exchange.capabilities.account_channels & {*HEARD} - {Channel.INCOME}
+        day.trader.exchange.capabilities.account_channels & {*HEARD} - apart
     ) - (day.market is Market.SPOT), f"frames of {seen} alone have come"
 
 

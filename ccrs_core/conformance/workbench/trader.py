@@ -71,7 +71,7 @@ def desk_of(venue: EmulatedExchange) -> Desk:
 class Stall:
     """A market that stands still, with five levels a side: what may be traded there.
 
-    ``size`` is a modest order's, as the exchange counts; each level has ten times as much.
+    ``size`` is a modest order's, as listings count; each level has ten times as much.
     """
 
     instrument: Instrument
@@ -100,9 +100,8 @@ class Stall:
         return self.size * 10
 
     def own(self, size: Decimal) -> Decimal:
-        """A size as users count it."""
-        factor = self.instrument.base_per_native_contract
-        return size if factor is None else size * factor
+        """A size as users count it: as listings do, base units, of inverse ones contracts."""
+        return size
 
     def limit(self, side: Side, price: Decimal, lots: int = 1, **more: Any) -> OrderRequest:
         """A limit order of so many times the modest size."""
@@ -141,6 +140,8 @@ def stall(instrument: Instrument, listing: Listing) -> Stall:
     worth = listing.lot * listing.worth_of_one
     value = worth if listing.market is Market.INVERSE else worth * price
     wanted = max(listing.min_notional * 20, Decimal(200))
+    if listing.market is Market.OPTION and listing.settle == listing.base:
+        wanted /= listing.strike or 1  # prices are in coins
     lots = max(listing.min_size // listing.lot, wanted // value, Decimal(1)) + 1
     return Stall(instrument, listing, price, step, listing.lot * lots)
 

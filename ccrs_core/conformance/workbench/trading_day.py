@@ -15,7 +15,7 @@ from ccrs_core.conformance.workbench.trader import Listening, Stall, Trader, tra
 from ccrs_core.contract.trading import Feature
 from ccrs_core.contract.trading_requests import AmendOrder, Placed, SetPositionMode
 from ccrs_core.emulator import DeskOrder, Ending
-from ccrs_core.errors import SettingUnchanged
+from ccrs_core.errors import SettingUnchanged, Unsupported
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import (
@@ -32,7 +32,7 @@ from ccrs_core.model.subscriptions import Channel
 
 HEARD = (
     *(Channel.ORDERS, Channel.FILLS, Channel.POSITIONS, Channel.BALANCES),
-    *(Channel.EARLY_FILLS, Channel.INCOME),
+    *(Channel.EARLY_FILLS, Channel.INCOME, Channel.WAITING_ORDERS),
 )
 BY_DESK = (
     *(Ending.BY_USER, Ending.LIQUIDATION, Ending.DELEVERAGING, Ending.SETTLEMENT),
@@ -191,9 +191,13 @@ class TradingDay:
         self._mode(PositionMode.ONE_WAY)
 
     def _mode(self, mode: PositionMode) -> None:
-        market, instrument = self.market, self.at.instrument
+        asked = SetPositionMode(mode=mode, market=self.market, instrument=self.at.instrument)
         with suppress(SettingUnchanged):
-            self.trader.ask(SetPositionMode(mode=mode, market=market, instrument=instrument))
+            try:
+                self.trader.ask(asked)
+            except Unsupported:
+                # There is one for more than an instrument.
+                self.trader.ask(attrs.evolve(asked, instrument=None))
 
 
 _DAYS: WeakKeyDictionary[Subject, dict[Market, TradingDay]] = WeakKeyDictionary()

@@ -32,6 +32,8 @@ class ApiKey:
     secret: str
     """What both sides sign with; or the public key, where the client signs by its private one."""
     account: str
+    passphrase: str = "emulator"  # noqa: S105 - play money's
+    """What is sent along, where the exchange has such a thing."""
     may: frozenset[str] = frozenset({"read", "trade"})
     """``read``, ``trade``, ``transfer``, ``withdraw``."""
     addresses: frozenset[str] = frozenset()

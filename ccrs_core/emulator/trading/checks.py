@@ -85,7 +85,8 @@ class Checks:
         """
         if asked == order.asked:
             raise Refused(Refusal.NOTHING_CHANGES, order=order)
-        if asked.size is not None and asked.size <= order.filled:
+        below = asked.size is not None and asked.size <= order.filled
+        if below and not self._floor.conduct.amends_below_filled:
             raise Refused(Refusal.BELOW_FILLED, order=order)
         if order.asked.type is OrderType.MARKET and order.stage is not Stage.WAITING:
             raise Refused(Refusal.NOT_AMENDABLE, order=order)

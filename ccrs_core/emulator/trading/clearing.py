@@ -258,10 +258,11 @@ class Clearing:
         fees = {**order.fees, fee.asset: order.fees.get(fee.asset, ZERO) + fee.amount}
         filled = order.filled + size
         whole = order.size is not None and filled >= order.size
+        apart = self._conduct.completes_apart(order)
         return self.change(
             account,
             order,
-            stage=Stage.FILLED if whole else Stage.OPEN,
+            stage=Stage.FILLED if whole and not apart else Stage.OPEN,
             filled=filled,
             value=order.value + value,
             fees=fees,

@@ -100,6 +100,14 @@ class Conduct:
     shrinks_reduce_only: bool = True
     """Whether a reduce-only order larger than the position is made smaller; else it is refused, or
     canceled once the position has shrunk below it."""
+    rejects_late: bool = True
+    """Whether an order that was acknowledged and never rested, as it would take, reduces nothing or
+    has no money, is told to be rejected; else to be canceled."""
+    completes_apart: Callable[[DeskOrder], bool] = lambda order: False
+    """Whether it is told by itself, after its last fill, that an order of the kind is filled."""
+    amends_below_filled: bool = False
+    """Whether a size amended to no more than what is filled makes the order a filled one; else it
+    is refused."""
     amends_keep_place: Callable[[Listing], bool] = lambda listing: True
     """Whether an order that only gets smaller keeps its place in the queue."""
     most_open: Callable[[Listing], int] = lambda listing: 500

@@ -154,6 +154,8 @@ class NewOrder:
     stop_loss: Exit | None = None
     partial_exits: bool = False
     """Whether take profit and stop loss close what this order filled, not the whole position."""
+    pair: str = ""
+    """Of orders that wait and have the same, one ends the others when it is triggered."""
     labels: Mapping[str, Any] = attrs.field(factory=dict)
     """The dialect's own; they stay with the order."""
 
@@ -208,6 +210,10 @@ class DeskOrder:
     by: Ending | None = None
     """Why the exchange made it, where the account did not: LIQUIDATION, DELEVERAGING,
     SETTLEMENT."""
+    origin: int | None = None
+    """The order that waited for the trigger which has brought this one to life."""
+    replaced_by: int | None = None
+    """The order that a reached trigger has brought to life in its place."""
     prevented_by: int | None = None
     """With which order it would have traded, where that ended it."""
     last_price: Decimal = ZERO

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+import attrs
+
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.market import Changed, SimulatedMarket
 from ccrs_core.emulator.matching import (
@@ -232,6 +234,9 @@ class Pit:
         order, resting = account.orders.get(number), outcome.order
         if order is None:
             return  # filled
+        if order.size is not None and order.filled >= order.size:
+            self._office.clearing.change(account, order, stage=Stage.FILLED)
+            return
         if resting.reason is None:
             if resting.remaining:
                 self._resting[number] = account, resting
@@ -256,7 +261,8 @@ class Pit:
         if spent:
             self._office.clearing.change(account, order, stage=Stage.FILLED)
             return
-        refused = why in (Ending.WOULD_TAKE, Ending.BALANCE, Ending.REDUCE_ONLY)
+        late = (Ending.WOULD_TAKE, Ending.BALANCE, Ending.REDUCE_ONLY)
+        refused = why in late and self._office.conduct.rejects_late
         rested = order.filled or order.stage is Stage.OPEN
         stage = Stage.REJECTED if refused and not rested else Stage.CANCELED
         self._office.clearing.change(
@@ -278,7 +284,10 @@ class Pit:
         lots = None if asked.size is None else rules.size.count(asked.size)
         ticks = None if asked.price is None else rules.price.count(asked.price)
         if lots is not None and lots <= resting.filled:
-            self._too_late(account, number, amended=True)
+            if self._office.conduct.amends_below_filled:
+                self._cut(account, order, asked, resting)
+            else:
+                self._too_late(account, number, amended=True)
             return
         clearing.change(account, order, asked=asked, reduced_to=None)
         market = self.market
@@ -293,6 +302,17 @@ class Pit:
         if outcome.order.reason is not None or not outcome.order.remaining:
             self._resting.pop(number, None)
         self._came_of(account, number, outcome)
+
+    def _cut(
+        self, account: TradingAccount, order: DeskOrder, asked: NewOrder, resting: Resting
+    ) -> None:
+        """End an order as filled with what it has: no more of it is wanted."""
+        self._resting.pop(order.number, None)
+        market = self.market
+        market.sequence += 1
+        market.engine.cancel(resting.order_id)
+        asked = attrs.evolve(asked, size=order.filled)
+        self._office.clearing.change(account, order, asked=asked, stage=Stage.FILLED)
 
     def cancel(self, account: TradingAccount, number: int, why: Ending) -> None:
         """Take an order off the book, wherever it is."""

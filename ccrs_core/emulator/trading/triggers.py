@@ -87,8 +87,7 @@ class Triggers:
     def _fire(self, pit: Pit, account: TradingAccount, order: DeskOrder) -> None:
         floor = self._floor
         for other in account.open_orders(order.listing):
-            partner = order.parent is not None and other.parent == order.parent
-            if partner and other.exit_kind and other.number != order.number:
+            if other.number != order.number and _partners(order, other):
                 pit.cancel_now(account, other.number, Ending.PARTNER)
         leverage = floor.clearing.leverage(account, order.listing, order.asked.position_side)
         spot = order.listing.market is Market.SPOT
@@ -105,12 +104,18 @@ class Triggers:
             )
             return
         if floor.conduct.triggers_anew(order.listing):
-            floor.clearing.change(
-                account, order, triggered=True, stage=Stage.CANCELED, ending=Ending.REPLACED
-            )
-            asked = attrs.evolve(order.asked, trigger=None)
+            asked = attrs.evolve(order.asked, trigger=None, trailing=None)
             kept = ("parent", "exit_kind", "opens", "budget", "last_price", "underlying_price")
-            order = floor.order(account, asked, **{name: getattr(fired, name) for name in kept})
+            life = {name: getattr(fired, name) for name in kept}
+            waited, order = order, floor.order(account, asked, origin=order.number, **life)
+            floor.clearing.change(
+                account,
+                waited,
+                triggered=True,
+                stage=Stage.CANCELED,
+                ending=Ending.REPLACED,
+                replaced_by=order.number,
+            )
             account.remember(asked.client_order_id, order.number)
         else:
             floor.clearing.change(account, order, **life)
@@ -122,6 +127,13 @@ class Triggers:
         if order.listing.market is Market.SPOT:
             return margins.of_asset(account, asset).free
         return margins.available(account, asset)
+
+
+def _partners(order: DeskOrder, other: DeskOrder) -> bool:
+    """Whether an order that is triggered ends another one."""
+    if order.asked.pair:
+        return order.asked.pair == other.asked.pair and other.stage is Stage.WAITING
+    return order.parent is not None and other.parent == order.parent and bool(other.exit_kind)
 
 
 class Exits:

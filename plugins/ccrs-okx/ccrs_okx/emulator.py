@@ -11,8 +11,11 @@ from typing import Any, ClassVar
 
 from ccrs_core import NS_PER_MS, HttpRequest, HttpResponse, InstrumentStatus
 from ccrs_core.emulator import (
+    LOGIN,
     Allowance,
+    BadRequest,
     Broadcast,
+    Desk,
     Dialect,
     Frame,
     Handshake,
@@ -22,18 +25,25 @@ from ccrs_core.emulator import (
     Oddity,
     SimulatedMarket,
     Together,
+    Venue,
     Visitor,
     json_object,
 )
+from ccrs_okx.emulator_feeds import BUSINESS_CHANNELS, FOR_FEW, PRIVATE_CHANNELS
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family, listings
 from ccrs_okx.emulator_options import Summaries
+from ccrs_okx.emulator_private import OPERATIONS, Session
+from ccrs_okx.emulator_private_rest import PrivateRest
+from ccrs_okx.emulator_replies import envelope
 from ccrs_okx.emulator_rest import Rest, failure
 from ccrs_okx.emulator_streams import Books, RetailBooks, business, index, liquidations, public
+from ccrs_okx.emulator_trading import Trading, conduct
 from ccrs_okx.emulator_wire import instrument
 
 PUBLIC, BUSINESS, PRIVATE = "/ws/v5/public", "/ws/v5/business", "/ws/v5/private"
 FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
 _REQUESTS_PER_HOUR = 480
+_FIRST_CODE = 10_457
 
 
 class OkxDialect(Dialect):
@@ -44,6 +54,8 @@ class OkxDialect(Dialect):
     :param snapshots: ``books`` begins with the whole book; False for changes alone, as announced.
     :param request_limits: whether REST requests are limited per address and call, as OKX does.
     :param connect_limit: WebSockets that an address may open in a second; None for any number.
+    :param user_limit_factor: how many times the documented requests of each signed call a user may
+        make; None: any number.
     """
 
     name: ClassVar[str] = "okx"
@@ -60,14 +72,25 @@ class OkxDialect(Dialect):
         snapshots: bool = True,
         request_limits: bool = True,
         connect_limit: int | None = 3,
+        user_limit_factor: float | None = 1.0,
     ) -> None:
         self._checksums = checksums
         self._snapshots = snapshots
         self._connects = Allowance(connect_limit, 1.0)
         self._rest = Rest(self, limited=request_limits)
         self._refusals = 0
+        self._limit_factor = user_limit_factor
+        self._codes: dict[tuple[str, str], int] = {}
 
     # --- what the core asks ---
+
+    def attach(self, venue: Venue) -> None:
+        super().attach(venue)
+        self.desk = Desk(venue, conduct())
+        self.trading = Trading(self, venue, self.desk, limit_factor=self._limit_factor)
+        """Accounts and all that is done with them."""
+        self.private = PrivateRest(self.trading)
+        """What answers signed requests."""
 
     def checked(self) -> Dialect:
         return OkxDialect(checksums=True)
@@ -80,13 +103,18 @@ class OkxDialect(Dialect):
             return HttpRefusal(status=404, body=b"404 page not found")
         if not self._connects.enter(handshake.address, self.venue.now_ns):
             return HttpRefusal(status=429, body=b"Too Many Requests")
-        return OkxVisitor(self, handshake.path)
+        return OkxVisitor(self, handshake.path, handshake.address)
 
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         return self._rest.answer(request, address, now_ns)
 
     def failure(self, status: int, now_ns: int) -> HttpResponse:
         return failure(status)
+
+    def unclear(self, now_ns: int) -> HttpResponse | None:
+        # "Does not mean that the request was successful or failed":
+        # https://www.okx.com/docs-v5/en/#error-code-rest-api-public
+        return envelope(50004, "API endpoint request timeout ", [], 400)
 
     def shutdown_notice(self, peer: Any, now_ns: int) -> Frame | None:
         notice = {
@@ -126,6 +154,18 @@ class OkxDialect(Dialect):
         """What OKX calls a connection."""
         return f"{random.Random(f'{self.venue.seed}/{number}').getrandbits(32):08x}"
 
+    def code(self, listing: Listing) -> int:
+        """An instrument's ``instIdCode``, by which sockets of order entry name it."""
+        for each in (*self.venue.listings.values(), listing):
+            if each.key not in self._codes:
+                self._codes[each.key] = _FIRST_CODE + len(self._codes)
+        return self._codes[listing.key]
+
+    def by_code(self, code: int) -> Listing | None:
+        """The instrument of a code."""
+        found = self.venue.listings.values()
+        return next((each for each in found if self.code(each) == code), None)
+
     def listing(self, symbol: str) -> Listing | None:
         """The instrument of a name, which no two types share."""
         return next((each for each in self.venue.listings.values() if each.symbol == symbol), None)
@@ -142,8 +182,7 @@ class OkxDialect(Dialect):
             return self.venue.listed(kind)
 
         def write(feed: ListingFeed, changed: Sequence[Listing], now_ns: int) -> Frame:
-            codes = {each.key: 1000 + place for place, each in enumerate(listed())}
-            rows = [instrument(each, codes.get(each.key, 0)) for each in changed]
+            rows = [instrument(each, self.code(each)) for each in changed]
             arg = {"channel": "instruments", "instType": kind}
             return Frame.json({"arg": arg, "data": rows})
 
@@ -216,10 +255,11 @@ class OkxVisitor(Visitor):
     idle_close: ClassVar[tuple[int, str]] = (4004, "idle")
     largest_frame: ClassVar[int | None] = 64 * 1024
 
-    def __init__(self, dialect: OkxDialect, path: str) -> None:
+    def __init__(self, dialect: OkxDialect, path: str, address: str) -> None:
         self._dialect = dialect
         self._path = path
         self._requests = Allowance(_REQUESTS_PER_HOUR, 3600)
+        self.session = Session(dialect.trading, dialect.private.calls, address)
 
     def received(self, frame: str | bytes, now_ns: int) -> None:
         if frame in {"ping", b"ping"}:
@@ -230,16 +270,37 @@ class OkxVisitor(Visitor):
             self._refuse({}, "60012", f"Invalid request: {_text(frame)}")
             return
         operation = request.get("op")
-        if operation not in {"subscribe", "unsubscribe", "login"}:
+        entry = self._path == PRIVATE and operation in OPERATIONS
+        if not entry and operation not in {"subscribe", "unsubscribe", "login"}:
             self._refuse(request, "60012", f"Invalid request: {_text(frame)}")
-        elif not _is_id(request.get("id", "1")):
+        elif not _is_id(request.get("id", None if entry else "1")):
             self._refuse({}, "60012", "Invalid request: id must be 1 to 32 letters and digits")
+        elif entry:
+            self._operate(request, now_ns)
         elif not self._requests.enter("", now_ns):
             self._refuse(request, "60014", "Requests too frequent")
         elif operation == "login":
-            self._refuse(request, "60032", "API key doesn't exist")
+            self._log_in(request, now_ns)
         else:
             self._carry_out(request, now_ns)
+
+    def _operate(self, request: Mapping[str, Any], now_ns: int) -> None:
+        if self.session.key is None:
+            self._refuse(request, "60011", "Please log in")
+            return
+        unclear = Frame.json(self.session.unclear(request))
+        done = Frame.json(self.session.operate(request, now_ns))
+        self.peer.answer(done, str(request["op"]), unclear)
+
+    def _log_in(self, request: Mapping[str, Any], now_ns: int) -> None:
+        told: dict[str, str]
+        try:
+            self.session.log_in(request, now_ns)
+            told = {"event": "login", "code": "0", "msg": ""}
+        except BadRequest as refused:
+            told = {"event": "error", "code": str(refused.code), "msg": refused.text}
+        named = {"connId": self._dialect.connection_id(self.peer.number)}
+        self.peer.answer(Frame.json({**_id_of(request), **told, **named}), LOGIN)
 
     def _carry_out(self, request: Mapping[str, Any], now_ns: int) -> None:
         arguments = request.get("args")
@@ -252,15 +313,34 @@ class OkxVisitor(Visitor):
             elif request["op"] == "subscribe":
                 self._subscribe(request, arg, now_ns)
             else:
-                self.peer.unsubscribe(topic_of(arg))
+                self.peer.unsubscribe(self._topic(arg))
                 self._accept(request, arg)
 
+    def _topic(self, arg: Mapping[str, str]) -> str:
+        mine = self._path != PUBLIC and arg.get("channel") in PRIVATE_CHANNELS | BUSINESS_CHANNELS
+        return self.session.topic(arg) if mine else topic_of(arg)
+
+    def _stream(self, arg: Mapping[str, str]) -> Broadcast | None:
+        """The stream that an argument asks for; None where there is none such here.
+
+        :raises BadRequest: where it isn't for whoever asks.
+        """
+        channel = arg.get("channel", "")
+        if self._path == PRIVATE or (self._path == BUSINESS and channel in BUSINESS_CHANNELS):
+            here = BUSINESS_CHANNELS if self._path == BUSINESS else PRIVATE_CHANNELS | FOR_FEW
+            if self.session.key is None:
+                raise BadRequest(60011, "Please log in")
+            return self.session.feed(arg) if channel in here else None
+        if channel in FOR_MEMBERS:
+            raise BadRequest(60011, "Please log in")
+        return self._dialect.broadcast(self._path, topic_of(arg))
+
     def _subscribe(self, request: Mapping[str, Any], arg: Mapping[str, str], now_ns: int) -> None:
-        topic = topic_of(arg)
-        if self._path == PRIVATE or arg.get("channel") in FOR_MEMBERS:
-            self._refuse(request, "60011", "Please log in")
+        try:
+            stream = self._stream(arg)
+        except BadRequest as refused:
+            self._refuse(request, str(refused.code), refused.text)
             return
-        stream = self._dialect.broadcast(self._path, topic)
         if stream is None:
             named = ",".join(f"{name}:{value}" for name, value in arg.items())
             text = (
@@ -270,7 +350,10 @@ class OkxVisitor(Visitor):
             self._refuse(request, "60018", text)
             return
         self._accept(request, arg)
-        if topic not in self.peer.subscriptions:
+        if self._path == PRIVATE:
+            count = {"channel": arg["channel"], "connCount": str(len(stream.subscribers) + 1)}
+            self._tell({"event": "channel-conn-count", **count})
+        if stream.topic not in self.peer.subscriptions:
             self.peer.subscribe(stream, now_ns)
 
     # --- replies ---
@@ -282,8 +365,13 @@ class OkxVisitor(Visitor):
         self._say({**_id_of(request), "event": "error", "code": code, "msg": text})
 
     def _say(self, reply: Mapping[str, Any]) -> None:
-        named = {**reply, "connId": self._dialect.connection_id(self.peer.number)}
-        self.peer.reply(Frame.json(named), ack=True)
+        self.peer.reply(self._named(reply), ack=True)
+
+    def _tell(self, notice: Mapping[str, Any]) -> None:
+        self.peer.reply(self._named(notice))
+
+    def _named(self, reply: Mapping[str, Any]) -> Frame:
+        return Frame.json({**reply, "connId": self._dialect.connection_id(self.peer.number)})
 
 
 def _id_of(request: Mapping[str, Any]) -> dict[str, str]:

@@ -139,6 +139,7 @@ def _linear(
     coin: str, quote: str, price: str, tick: str, lot: str, levels: int, **rest: Any
 ) -> Listing:
     values = {"level_value": 25_000, "pace": _LIVELY.get(coin, 0.1), **rest}
+    values["contract"] = Decimal(lot) * 100
     return _swap(coin, quote, tick, lot, levels, price=price, market=Market.LINEAR, **values)
 
 
@@ -214,6 +215,7 @@ def _options(start_ns: int) -> Iterator[Listing]:
                         coarser=((200, 2),) if dollars else ((50, 5),),
                         underlying=(SWAP, f"{coin}-USD-SWAP"),
                         lot=lot,
+                        contract=Decimal(lot),
                         max_size=Decimal(lot) * 1_000_000,
                         price=worth,
                         levels=40,

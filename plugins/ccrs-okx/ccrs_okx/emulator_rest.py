@@ -10,8 +10,6 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from ccrs_core import (
     NS_PER_SECOND,
     HttpRequest,
@@ -25,11 +23,11 @@ from ccrs_core.emulator import (
     BadRequest,
     Figure,
     Listing,
-    Query,
     Wrong,
     candle_page,
     newest_payments,
 )
+from ccrs_okx.emulator_fitting import band
 from ccrs_okx.emulator_histories import (
     history_trades,
     open_interest,
@@ -38,6 +36,8 @@ from ccrs_okx.emulator_histories import (
 )
 from ccrs_okx.emulator_listings import FUTURES, OPTION, SWAP, TYPES, family
 from ccrs_okx.emulator_options import tick_bands
+from ccrs_okx.emulator_private_rest import PREFIXES
+from ccrs_okx.emulator_replies import PARAMETER, OkxQuery, envelope
 from ccrs_okx.emulator_streams import INTERVALS
 from ccrs_okx.emulator_wire import (
     OkxSpeller,
@@ -53,21 +53,14 @@ from ccrs_okx.emulator_wire import (
 if TYPE_CHECKING:
     from ccrs_okx.emulator import OkxDialect
 
-PARAMETER = 51000
 _RECENT_CANDLES = 1440
 _KEPT_NS = 90 * 86_400 * NS_PER_SECOND
 """So long funding rates are told."""
 _LONGEST_BOOK = 400
 _UNTOLD = ("maxLmtSz", "maxMktSz", "minSz", "lever", "listTime", "groupId")
 """What an instrument's row may leave blank."""
-_PRIVATE = ("/api/v5/account", "/api/v5/trade", "/api/v5/asset", "/api/v5/users")
-
-
-class OkxQuery(Query):
-    def wrong(self, name: str, wrong: Wrong) -> BadRequest:
-        if wrong is Wrong.MISSING:
-            return BadRequest(50014, f"Parameter {name} can not be empty.", 400)
-        return BadRequest(PARAMETER, f"Parameter {name} error")
+_ELSEWHERE = ("/api/v5/asset", "/api/v5/users")
+"""What asks for a key, and isn't emulated."""
 
 
 class Rest:
@@ -83,6 +76,7 @@ class Rest:
             "/api/v5/public/funding-rate": (20, self._funding_rate),
             "/api/v5/public/funding-rate-history": (10, self._funding_history),
             "/api/v5/public/mark-price": (10, self._mark_price),
+            "/api/v5/public/price-limit": (20, self._price_limit),
             "/api/v5/public/open-interest": (20, self._open_interest),
             "/api/v5/public/liquidation-orders": (40, self._liquidations),
             "/api/v5/market/ticker": (20, self._ticker),
@@ -115,7 +109,9 @@ class Rest:
     def answer(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         call = self._calls.get(request.path)
         try:
-            if request.path.startswith(_PRIVATE):
+            if request.path.startswith(PREFIXES):
+                return self._dialect.private.answer(request, address, now_ns)
+            if request.path.startswith(_ELSEWHERE):
                 raise BadRequest(50103, "Request header OK-ACCESS-KEY can not be empty.", 401)
             if call is None or request.method != "GET":
                 return failure(404)
@@ -158,7 +154,7 @@ class Rest:
             listed = [each for each in listed if family(each) == wanted]
         if (symbol or wanted) and not listed:
             raise _unknown()
-        rows = [instrument(each, 1000 + place) for place, each in enumerate(listed)]
+        rows = [instrument(each, self._dialect.code(each)) for each in listed]
         if self._dialect.venue.blank("/api/v5/public/instruments"):
             rows = [{**row, **dict.fromkeys(_UNTOLD, "")} for row in rows]
         # Where nothing of a type is listed, nothing is announced either.
@@ -320,6 +316,20 @@ class Rest:
             for market in [self._dialect.venue.quoted(each)]
         ]
 
+    def _price_limit(self, query: OkxQuery, now_ns: int) -> list[Any]:
+        listing = self._listing(query)
+        lowest, highest = band(self._dialect.venue.quoted(listing))
+        return [
+            {
+                "buyLmt": f"{highest:f}",
+                "enabled": True,
+                "instId": listing.symbol,
+                "instType": listing.category,
+                "sellLmt": f"{lowest:f}",
+                "ts": ms(now_ns),
+            }
+        ]
+
     def _open_interest(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", (SWAP, FUTURES, OPTION))
         symbol, wanted = query.text("instId"), query.text("instFamily")
@@ -352,12 +362,6 @@ class Rest:
 
 def _unknown() -> BadRequest:
     return BadRequest(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
-
-
-def envelope(code: int | str, text: str, data: list[Any], status: int = 200) -> HttpResponse:
-    """OKX's answer around some data; HTTP 200 even for most errors."""
-    body = {"code": str(code), "msg": text, "data": data}
-    return HttpResponse(status, {"Content-Type": "application/json"}, orjson.dumps(body))
 
 
 _FAILURES = {

@@ -23,6 +23,7 @@ from ccrs_core import (
     Route,
     SequenceScope,
     Subscription,
+    Trading,
 )
 from ccrs_okx import error_codes
 from ccrs_okx.account_calls import ACCOUNT_CALLS
@@ -35,7 +36,7 @@ from ccrs_okx.rest import ENDPOINTS, activity
 from ccrs_okx.signing import signed
 from ccrs_okx.sizes import contract_of, crc32
 from ccrs_okx.symbols import EXCHANGE, instrument_type
-from ccrs_okx.trading import ENTRY, PRIVATE, WAITING
+from ccrs_okx.trading import ACCOUNT_CHANNELS, ENTRY, PRIVATE, TRADING, WAITING
 
 if TYPE_CHECKING:
     from ccrs_core import (
@@ -147,7 +148,9 @@ class Okx(Exchange):
         intervals=tuple(INTERVALS),
         open_interest_intervals=PERIODS,
         instrument_news=frozenset(Market),
+        account_channels=ACCOUNT_CHANNELS,
     )
+    trading: ClassVar[Trading | None] = TRADING
     # Port 8443 of the streams, which OKX's documents still print, was closed on 2026-10-31.
     # https://www.okx.com/docs-v5/en/#overview-production-trading-services
     environments: ClassVar[Mapping[str, Environment]] = {

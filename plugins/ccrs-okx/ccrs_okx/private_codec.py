@@ -134,8 +134,13 @@ class PositionReader(RowsReader):
                     native_fields=fields.details(row, ("posId", "pos", "posSide", "avgPx")),
                 ),
             )
-        told = position(row, received_time_ns)
-        self._known[told.native, told.side, fields.text(row, "mgnMode")] = told
+        told, mode = position(row, received_time_ns), fields.text(row, "mgnMode")
+        about = told.native, told.side
+        # One that doesn't say its mode isn't another one beside those that do.
+        for key in [each for each in self._known if each[:2] == about]:
+            if bool(key[2]) is not bool(mode):
+                del self._known[key]
+        self._known[(*about, mode)] = told
         same = [each for key, each in self._known.items() if key[:2] == (told.native, told.side)]
         # The one that was told just now goes last: of one thing it is the newest word.
         same.sort(key=lambda each: each is told)

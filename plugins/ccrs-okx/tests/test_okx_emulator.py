@@ -151,7 +151,7 @@ def test_a_channel_is_only_where_it_belongs(path: str, channel: str, about: str,
         ({"op": "subscribe", "args": []}, "60013"),
         ({"op": "subscribe", "args": ["books"]}, "60013"),
         ({"op": "subscribe", "args": [{"channel": 5}]}, "60013"),
-        ({"op": "login", "args": [{"apiKey": "k"}]}, "60032"),
+        ({"op": "login", "args": [{"apiKey": "k"}]}, "60009"),
     ],
 )
 def test_malformed_requests_are_refused(request_: Any, code: str) -> None:
