@@ -130,6 +130,8 @@ class Trading:
     absence: Absence = Absence()
     receive_window: float = attrs.field(default=5.0, validator=checks.positive_seconds)
     """Seconds after its timestamp at which the exchange refuses a request that arrives late."""
+    unsigned_headers: frozenset[str] = frozenset()
+    """Headers of signed requests that the exchange's signatures don't cover."""
     visible_within: float = attrs.field(default=120.0, validator=checks.positive_seconds)
     """Seconds by which what happened is surely in the exchange's lists: reads overlap by so
     much."""

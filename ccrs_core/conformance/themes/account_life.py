@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -93,10 +93,11 @@ class AccountLifeProperties:
         trader = Trader(subject)
         market = markets_of(subject)[0]
         at = trader.stall(market)
+        free = trading_of(subject).unsigned_headers
         for request in _signed_requests(trader, at):
             endpoint = trader.exchange.endpoints[type(request)]
             signed = trader.line.signed(endpoint.encode(request, None))
-            for what, changed in _changed(signed):
+            for what, changed in _changed(signed, free):
                 error = trader.exchange.error_of(trader.line.http(changed))
                 assert isinstance(error, AuthError | InvalidRequest | ClockRefused), (
                     f"{type(request).__name__} with {what} changed is answered by {error!r}"
@@ -325,7 +326,7 @@ class AccountLifeProperties:
 def asking_for(at: Stall) -> dict[Feature, OrderRequest]:
     """An order that asks for each feature, whether or not it is declared."""
     plain = at.limit(Side.BUY, at.passive(Side.BUY))
-    value = Decimal(round(at.size * at.price * 3))
+    value = Decimal(max(1, round(at.size * at.price * 3)))
     rules = {
         Feature.SELF_TRADE_NONE: SelfTradePrevention.NONE,
         Feature.SELF_TRADE_MAKER: SelfTradePrevention.CANCEL_MAKER,
@@ -455,8 +456,9 @@ def _signed_requests(trader: Trader, at: Stall) -> list[Any]:
     return [each for each in requests if trader.answers(type(each), at.instrument.market)]
 
 
-def _changed(request: HttpRequest) -> list[tuple[str, HttpRequest]]:
-    """The request with one thing changed: a byte of its body, a parameter, a header that signs."""
+def _changed(request: HttpRequest, free: Container[str]) -> list[tuple[str, HttpRequest]]:
+    """The request with one thing changed: a byte of its body, a parameter, a header that signs.
+    Those that are ``free`` are in no signature."""
     found: list[tuple[str, HttpRequest]] = []
     for at in range(1, len(request.body) - 1, 7):
         body = bytearray(request.body)
@@ -469,7 +471,8 @@ def _changed(request: HttpRequest) -> list[tuple[str, HttpRequest]]:
         found.append((f"the parameter {name}", attrs.evolve(request, query=tuple(query))))
     plain = {"content-type", "accept", "user-agent"}
     for name, value in request.headers.items():
-        if name.lower() not in plain and value and value[-1].isalnum():
+        unsigned = name.lower() in plain or name in free
+        if not unsigned and value and value[-1].isalnum():
             last = "7" if value[-1] != "7" else "8"
             headers = {**request.headers, name: value[:-1] + last}
             found.append((f"the header {name}", attrs.evolve(request, headers=headers)))

@@ -43,6 +43,7 @@ from ccrs_core.emulator import (
 from ccrs_core.model.accounts import IncomeKind
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.reports import FillReport, IncomeReport, OrderReport, PositionReport
+from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
 
@@ -89,7 +90,14 @@ class AccountListProperties:
                 market=market, start_ns=begun, end_ns=trader.venue.now_ns + NS_PER_SECOND
             )
             told: list[OrderReport] = trader.ask(request)
-            ended = [order for order in _orders_of(day) if order.stage.ended]
+            # Those that wait have lists of their own where they have a stream of their own.
+            channels = subject.exchange.capabilities.account_channels
+            apart = Channel.WAITING_ORDERS in channels
+            ended = [
+                order
+                for order in _orders_of(day)
+                if order.stage.ended and not (apart and order.asked.trigger is not None)
+            ]
             _are_the_orders(f"{market.value}: the history", told, ended)
             times = [report.created_ns or 0 for report in told]
             assert times == sorted(times), f"{market.value}: the history isn't oldest first"

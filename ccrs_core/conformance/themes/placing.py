@@ -30,6 +30,7 @@ from ccrs_core.errors import (
     InvalidRequest,
     OrderNotFound,
     OrderRejected,
+    Unsupported,
 )
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import (
@@ -212,9 +213,12 @@ class PlacingProperties:
                 for request in (cancel, amend):
                     _is_gone(trader, market, request)
             for history in (False, True):
-                word = trader.ask(
-                    GetOrder(instrument=at.instrument, client_order_id=never, history=history)
-                )
+                asked = GetOrder(instrument=at.instrument, client_order_id=never, history=history)
+                try:
+                    word = trader.ask(asked)
+                except Unsupported:
+                    assert history, "an order can't be asked for"
+                    continue
                 assert word is None, f"{market.value}: an order that never was is told as {word}"
 
     @proves(54)

@@ -33,6 +33,7 @@ from ccrs_core.emulator import (
     TradingAccount,
     account_of,
 )
+from ccrs_core.errors import Unsupported
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market, Side
 from ccrs_core.model.order_requests import OrderRequest, OrderType
 from ccrs_core.model.reports import OrderReport, Report
@@ -262,15 +263,20 @@ class Trader:
             self.pause()
 
     def word(self, at: Stall, order: DeskOrder, *, history: bool = False) -> OrderReport | None:
-        """The exchange's word on an order, asked for by the client's id."""
-        return self.ask(
-            GetOrder(
-                instrument=at.instrument,
-                client_order_id=order.client_order_id,
-                history=history,
-                conditional=order.asked.trigger is not None and not order.triggered,
-            )
+        """The exchange's word on an order, asked for by the client's id; of its history, where it
+        has a list of past orders apart."""
+        asked = GetOrder(
+            instrument=at.instrument,
+            client_order_id=order.client_order_id,
+            history=history,
+            conditional=order.asked.trigger is not None and not order.triggered,
         )
+        try:
+            return self.ask(asked)
+        except Unsupported:
+            if not history:
+                raise
+            return self.ask(attrs.evolve(asked, history=False))
 
     # --- streams ---
 

@@ -123,6 +123,8 @@ class Orders:
         elif said.dollars is not None:
             price = _from_dollars(said, market)
             labels |= {"pxUsd": f"{said.dollars:f}", "pxType": "pxUsd"}
+        if said.price is not None:
+            _on_tick(listing, said.price)
         if price is not None and listing.category != OPTION:
             self._within(listing, said.side, price)
         self._isolate(account, listing, said.mode)
@@ -209,6 +211,8 @@ class Orders:
             price = priced_by(market, wanted.volatility, order.side)
             vol = {"pxVol": f"{wanted.volatility:f}", "pxType": "pxVol"}
             found["labels"] = {**order.asked.labels, **vol}
+        if wanted.price is not None:
+            _on_tick(listing, wanted.price)
         if price is not None:
             if listing.category != OPTION:
                 self._within(listing, order.side, price)
@@ -316,6 +320,12 @@ class Orders:
     def client_id(order: DeskOrder) -> str:
         """What a client called it; what a trigger has placed has no such id of its own."""
         return "" if order.origin is not None else order.client_order_id
+
+
+def _on_tick(listing: Listing, price: Decimal) -> None:
+    # A market goes on by the rules that it began with; these are those of now.
+    if price % listing.tick:
+        raise BadRequest(51000, "Parameter px error ")
 
 
 def _from_dollars(said: Ticket, market: Any) -> Decimal:

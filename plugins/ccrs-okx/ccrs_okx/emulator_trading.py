@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ccrs_core import FillKind, Market, OrderType, PositionSide, Side
@@ -21,6 +23,7 @@ from ccrs_core.emulator import (
     Filled,
     Happening,
     Listing,
+    RiskTier,
     TradingAccount,
     Venue,
     usual_fee,
@@ -59,6 +62,34 @@ def fee_of(case: FeeCase) -> Fee:
     return Fee(case.listing.base, case.size * case.rate)
 
 
+_TIERS = 10
+_STEP = Decimal(5_000_000)
+
+
+def tiers(listing: Listing) -> Sequence[RiskTier]:
+    """The position tiers of a contract, ten equal steps: the more is held, the less leverage it may
+    have; the rate of a tier is that of the whole position.
+
+    https://www.okx.com/docs-v5/en/#public-data-rest-api-get-position-tiers
+    """
+    return _tiers(listing.market, listing.price)
+
+
+@lru_cache(1000)
+def _tiers(market: Market, price: Decimal) -> Sequence[RiskTier]:
+    if market not in (Market.LINEAR, Market.INVERSE):
+        return ()
+    step = _STEP if market is Market.LINEAR else max(Decimal(1), round(_STEP / price))
+    return tuple(
+        RiskTier(
+            most_value=step * number,
+            most_leverage=round(Decimal(50) / number, 2),
+            maintenance_rate=Decimal("0.004") * number,
+        )
+        for number in range(1, _TIERS + 1)
+    )
+
+
 _MAKER = {SPOT: Decimal("0.0008"), OPTION: Decimal("0.0002")}
 _TAKER = {SPOT: Decimal("0.001"), OPTION: Decimal("0.0003")}
 
@@ -82,6 +113,7 @@ def conduct() -> Conduct:
         most_open=lambda listing: 500,
         most_waiting=lambda listing: 100,
         most_leverage=lambda listing: Decimal(50),
+        tiers=tiers,
         keeps_ns=90 * _DAY_NS,
         keeps_unfilled_ns=2 * 3600 * 10**9,
     )

@@ -47,12 +47,14 @@ TRADING = Trading(
         Market.INVERSE: frozenset(_CONTRACTS),
         Market.OPTION: frozenset({*_ALL, Feature.VOLATILITY}),
     },
-    # They may be used again once their order has ended; but then only the newest is found by it.
-    client_ids=ClientIds(longest=32, separator="", for_ever=True),
+    # They may be used again once their order has ended; then the newest alone is found by it.
+    client_ids=ClientIds(longest=32, separator="", for_ever=False),
     # A placement is refused after its deadline, and one that waits for a trigger, which takes none,
     # after its timestamp's. https://www.okx.com/docs-v5/en/#overview-transaction-timeouts
     absence=Absence(proved_after=VALIDITY_SECONDS),
     receive_window=DEADLINE_MS / 1000,
+    # https://www.okx.com/docs-v5/en/#overview-rest-authentication-signature
+    unsigned_headers=frozenset({"expTime"}),
     batch=LONGEST_BATCH,
     alone=frozenset({PlaceOrders, CancelOrders, AmendOrders}),
     by_socket=BY_SOCKET,
