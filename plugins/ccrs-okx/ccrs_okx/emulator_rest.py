@@ -125,7 +125,7 @@ class Rest:
     # --- calls ---
 
     def _time(self, _: OkxQuery, now_ns: int) -> list[Any]:
-        return [{"ts": ms(now_ns)}]
+        return [{"ts": ms(self._dialect.venue.told_ns)}]
 
     def _underlying(self, query: OkxQuery, now_ns: int) -> list[Any]:
         kind = query.choice("instType", (SWAP, FUTURES, OPTION))
