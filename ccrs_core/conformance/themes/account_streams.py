@@ -37,6 +37,7 @@ from ccrs_core.model.reports import (
     FillReport,
     OrderReport,
     PositionReport,
+    Report,
     StrangeReport,
 )
 from ccrs_core.model.subscriptions import Channel
@@ -226,7 +227,7 @@ _STRANGE: tuple[Any, ...] = (None, "", "strange", -1, [], {}, 1.5)
 
 def _frames(day: TradingDay) -> Iterator[tuple[bytes, Any]]:
     """One frame of each kind of report with the codec that reads it."""
-    seen = set()
+    seen: set[type[Report]] = set()
     for wire in day.ear.wires.values():
         for frame in wire.frames:
             try:

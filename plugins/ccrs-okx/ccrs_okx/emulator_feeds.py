@@ -99,7 +99,7 @@ class AccountFeed(Broadcast):
                 return
             rows = self._state(now_ns)
             if rows is not None:
-                self._send(self._frame(rows, eventType="snapshot", curPage=1, lastPage=True))
+                self._write(self._frame(rows, eventType="snapshot", curPage=1, lastPage=True))
             self._again(now_ns, loop)
 
         self._trading.venue.at(now_ns + self._every_ns, repeat)
@@ -148,16 +148,16 @@ class AccountFeed(Broadcast):
         rows, self._rows = self._rows, []
         for row in rows:
             if self.channel in {"account", "positions"}:
-                self._send(self._frame([row], eventType="event_update"))
+                self._write(self._frame([row], eventType="event_update"))
             else:
-                self._send(self._frame([row]))
+                self._write(self._frame([row]))
 
     def _frame(self, rows: list[dict[str, Any]], **more: Any) -> Frame:
         if self.channel not in {"account", "positions"}:
             more = {}
         return Frame.json({"arg": self.arg, **more, "data": rows})
 
-    def _send(self, frame: Frame) -> None:
+    def _write(self, frame: Frame) -> None:
         for subscriber in tuple(self.subscribers):
             subscriber.send(frame, self.topic)
 

@@ -79,8 +79,8 @@ class Records:
             for order in found
             if not is_algo(order) and fits(order) and wanted in {"", state(order)}
         ]
-        orders = self._paged(query, orders, lambda order: int(trading.ids.order(order.number)))
-        return [trading.listed_row(order) for order in orders]
+        listed = self._paged(query, orders, lambda order: int(trading.ids.order(order.number)))
+        return [trading.listed_row(order) for order in listed]
 
     def history(
         self, account: TradingAccount, query: Query, now_ns: int, *, archive: bool
@@ -111,8 +111,8 @@ class Records:
             lag_ns=trading.lag_ns(call),
         )
         orders = sorted(page.rows, key=lambda order: order.number, reverse=True)
-        orders = self._paged(query, orders, lambda order: int(trading.ids.order(order.number)))
-        return [trading.listed_row(order) for order in orders]
+        listed = self._paged(query, orders, lambda order: int(trading.ids.order(order.number)))
+        return [trading.listed_row(order) for order in listed]
 
     def _about(self, query: Query) -> Callable[[DeskOrder], bool]:
         category = query.choice("instType", (*TYPES, "MARGIN", ""), "")

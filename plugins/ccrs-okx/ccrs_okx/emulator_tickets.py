@@ -82,7 +82,7 @@ class Fields:
         """A truth value; as text, too."""
         value = self.values.get(name, False)
         if value in ("true", "false", ""):
-            return value == "true"
+            return bool(value == "true")
         if not isinstance(value, bool):
             raise parameter(name)
         return value

@@ -79,7 +79,9 @@ def tiers(listing: Listing) -> Sequence[RiskTier]:
 def _tiers(market: Market, price: Decimal) -> Sequence[RiskTier]:
     if market not in (Market.LINEAR, Market.INVERSE):
         return ()
-    step = _STEP if market is Market.LINEAR else max(Decimal(1), round(_STEP / price))
+    step = _STEP
+    if market is Market.INVERSE:
+        step = max(Decimal(1), (_STEP / price).to_integral_value())
     return tuple(
         RiskTier(
             most_value=step * number,
