@@ -78,8 +78,8 @@ def algo(row: Row, received_time_ns: int) -> OrderReport | StrangeReport:
         size=None if in_quote else size,
         quote_size=size if in_quote else None,
         price=None if limit in _NO_LIMIT else Decimal(limit),
-        # What it places is an order of its own, which is what is filled.
-        filled_size=Decimal(0),
+        # Once it has fired, what it has placed is what is filled.
+        filled_size=None if row["state"] == "effective" else Decimal(0),
         time_in_force=TimeInForce.GTC,
         post_only=False,
         reduce_only=fields.truth(row, "reduceOnly"),
