@@ -173,8 +173,10 @@ class Orders:
         if listing.category in {SPOT, OPTION}:
             return
         wanted = MarginMode.ISOLATED if mode == "isolated" else MarginMode.CROSS
+        if account.margin_mode_of(listing) is wanted:
+            return
         try:
-            self._trading.desk.settings.margin_mode_of(account, listing, wanted)
+            self._trading.desk.settings.margin_mode(account, wanted, listing)
         except Refused:
             raise BadRequest(
                 51010, "You can't complete this request under your current account mode."
