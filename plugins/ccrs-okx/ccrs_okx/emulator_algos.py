@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ccrs_core import Exit, OrderType, Side, Trigger
+from ccrs_core import Exit, OrderType, Side, Trigger, TriggerBy
 from ccrs_core.emulator import (
     BadRequest,
     DeskOrder,
@@ -18,8 +18,9 @@ from ccrs_core.emulator import (
     Refused,
     SimulatedMarket,
     TradingAccount,
+    index_price,
+    mark_price,
 )
-from ccrs_core.emulator.trading.triggers import followed
 from ccrs_okx.emulator_algo_rows import algo_row, order_type
 from ccrs_okx.emulator_codes import ABSENT, GONE, complain, parameter
 from ccrs_okx.emulator_listings import SPOT, TYPES
@@ -82,7 +83,7 @@ class Algos:
         """The desk's orders: two, where a take profit and a stop loss belong together."""
         if said.kind == "trigger":
             assert said.trigger is not None
-            price = followed(market, said.follows) or said.trigger
+            price = _followed(market, said.follows)
             trigger = Trigger(price=said.trigger, rises=said.trigger > price, by=said.follows)
             return [self._order(account, said, market, trigger, said.price, "")]
         if said.kind == "move_order_stop":
@@ -291,6 +292,16 @@ class Algos:
             if len(rows) == limit:
                 break
         return rows
+
+
+def _followed(market: SimulatedMarket, by: TriggerBy) -> Decimal:
+    """The price that a trigger follows, now."""
+    match by:
+        case TriggerBy.MARK:
+            return mark_price(market)
+        case TriggerBy.INDEX:
+            return index_price(market)
+    return market.rules.price.value(market.tape.last)
 
 
 def _together(order: DeskOrder, other: DeskOrder) -> bool:
