@@ -7,7 +7,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ccrs_binance import fields
 from ccrs_binance.algos import algo_id
@@ -91,7 +91,7 @@ def algo(row: Row, market: Market, received_time_ns: int) -> OrderReport | Stran
     word, side = fields.text(row, "orderType"), fields.side(row)
     kind, _ = _TYPES.get(word, (None, False))
     time_in_force, rests = TIMES_IN_FORCE.get(fields.text(row, "timeInForce"), (None, None))
-    reason, told = _why(row, status, state)
+    reason, told = _why(row, state)
     return OrderReport(
         market=market,
         native=native,
@@ -111,6 +111,8 @@ def algo(row: Row, market: Market, received_time_ns: int) -> OrderReport | Stran
         reduce_only=fields.truth(row, "reduceOnly"),
         position_side=fields.position_side(row),
         trigger=_trigger(row, word, side),
+        fired=status in FIRED,
+        children=_placed(row),
         created_ns=created_ns,
         exchange_time_ns=time_ns,
         received_time_ns=received_time_ns,
@@ -118,39 +120,13 @@ def algo(row: Row, market: Market, received_time_ns: int) -> OrderReport | Stran
     )
 
 
-def child(row: Row, market: Market, received_time_ns: int) -> OrderReport | None:
-    """The order that a trigger has placed, as far as the row of the one that waited tells of it;
-    None where it has placed none yet."""
+def _placed(row: Row) -> tuple[str, ...]:
+    """What a trigger has placed; nothing before that."""
     identity = fields.identity(row, "actualOrderId")
-    if not identity or identity == "0" or row["algoStatus"] not in FIRED:
-        return None
-    parent = fields.text(row, "clientAlgoId")
-    return OrderReport(
-        market=fields.family(row, market),
-        native=fields.needed(row, "symbol"),
-        exchange_order_id=identity,
-        client_order_id="",
-        state=OrderState.ACCEPTED,
-        side=fields.side(row),
-        parent_id=parent or algo_id(fields.needed_identity(row, "algoId")),
-        exchange_time_ns=None,
-        received_time_ns=received_time_ns,
-    )
+    return (identity,) if identity not in {"", "0"} else ()
 
 
-def reports(
-    row: Row, market: Market, received_time_ns: int
-) -> Iterable[OrderReport | StrangeReport]:
-    """All that a row says: of the order that waits, and of the one that it has placed."""
-    found = [algo(row, market, received_time_ns)]
-    placed = child(row, market, received_time_ns)
-    return found if placed is None else [*found, placed]
-
-
-def _why(row: Row, status: str, state: OrderState) -> tuple[EndReason | None, str]:
-    if status in FIRED:
-        placed = fields.identity(row, "actualOrderId")
-        return EndReason.TRIGGER, f"{status}: it has placed {placed}" if placed else status
+def _why(row: Row, state: OrderState) -> tuple[EndReason | None, str]:
     if state is OrderState.REJECTED:
         return EndReason.OTHER, str(row.get("rejectMessage") or "")[:200]
     return None, ""

@@ -29,9 +29,9 @@ STATES: Mapping[str, OrderState] = {
 ALGO_STATES: Mapping[str, OrderState] = {
     "NEW": OrderState.WAITING,
     "TRIGGERING": OrderState.WAITING,
-    # What it has placed is an order of its own.
-    "TRIGGERED": OrderState.EXPIRED,
-    "FINISHED": OrderState.EXPIRED,
+    # What it has placed is an order of its own, and decides.
+    "TRIGGERED": OrderState.WAITING,
+    "FINISHED": OrderState.WAITING,
     "CANCELED": OrderState.CANCELED,
     "EXPIRED": OrderState.EXPIRED,
     "REJECTED": OrderState.REJECTED,
@@ -41,7 +41,7 @@ ALGO_STATES: Mapping[str, OrderState] = {
 https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Event-Algo-Order-Update
 """
 FIRED = frozenset({"TRIGGERED", "FINISHED"})
-"""Those of orders that have done what they were for."""
+"""Those of orders whose trigger has fired."""
 
 _CANCELED, _EXPIRED, _REJECTED = OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED
 

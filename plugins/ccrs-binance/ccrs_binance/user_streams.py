@@ -105,7 +105,7 @@ class FuturesReader(UserReader):
                 found = [futures_rows.early_fill(frame, market, received_time_ns)]
             case "ALGO_UPDATE":
                 named = algo_rows.spelled_out(frame["o"], frame["T"])
-                found = algo_rows.reports(named, market, received_time_ns)
+                found = [algo_rows.algo(named, market, received_time_ns)]
             case "ACCOUNT_UPDATE":
                 return self._account(frame, market, received_time_ns)
             case "MARGIN_CALL":
