@@ -19,9 +19,17 @@ from ccrs_binance.emulator_private_rest import PrivateRest
 from ccrs_binance.emulator_rest import Rest, contract_info
 from ccrs_binance.emulator_streams import Voice, made
 from ccrs_binance.emulator_trading import Trading
+from ccrs_binance.emulator_user_streams import ROUTES, user_socket
 from ccrs_binance.emulator_weights import Weights, refusal
 from ccrs_binance.emulator_ws_api import ApiSession
-from ccrs_core import NS_PER_MS, NS_PER_SECOND, HttpRequest, HttpResponse, InstrumentStatus
+from ccrs_core import (
+    NS_PER_MS,
+    NS_PER_SECOND,
+    HttpRequest,
+    HttpResponse,
+    InstrumentStatus,
+    UsageError,
+)
 from ccrs_core.emulator import (
     Allowance,
     Broadcast,
@@ -42,7 +50,7 @@ from ccrs_core.emulator import (
 _WELL_FORMED = re.compile(r"[^\W_A-Z][^\WA-Z]*@[A-Za-z0-9_@+:]+")
 _OF_ALL = "!contractInfo"
 _SILENT = frozenset({InstrumentStatus.CLOSED, InstrumentStatus.PRELAUNCH})
-_APIS = {"/ws-api/v3": SPOT}
+_APIS = {"/ws-api/v3": SPOT, "/ws-fapi/v1": USDM, "/ws-dapi/v1": COINM}
 """Where the WebSocket APIs are."""
 _LIFETIME_NS = 24 * 3600 * NS_PER_SECOND
 
@@ -101,6 +109,8 @@ class BinanceDialect(Dialect):
     :param order_limit_factor: how many times the usual orders in 10 seconds, a minute or a day an
         account may place; None: any number.
     :param one_wallet: whether spot and both kinds of contracts share one wallet.
+    :param coinm_user_route: which of the contested paths brings COIN-M's events: ``ws``,
+        ``private`` or ``auth``; at the others sockets stay silent.
     """
 
     name: ClassVar[str] = "binance"
@@ -124,6 +134,7 @@ class BinanceDialect(Dialect):
         special_funding: Mapping[str, Mapping[int, str]] | None = None,
         order_limit_factor: float | None = 1.0,
         one_wallet: bool = False,
+        coinm_user_route: str = "ws",
     ) -> None:
         self._roots = roots(coinm_routed)
         limits = {SPOT: 6000, USDM: 2400} if weight_limits is None else weight_limits
@@ -134,6 +145,9 @@ class BinanceDialect(Dialect):
         """Rates that are paid besides the regular ones, by symbol and time in milliseconds."""
         self._order_limit_factor = order_limit_factor
         self._one_wallet = one_wallet
+        if coinm_user_route not in ROUTES:
+            raise UsageError(f"COIN-M's events come by {', '.join(ROUTES)}, not {coinm_user_route}")
+        self._coinm_user_route = coinm_user_route
         self._rest = Rest(self)
 
     # --- what the core asks ---
@@ -159,6 +173,11 @@ class BinanceDialect(Dialect):
         category = _APIS.get(path)
         if category is not None:
             return self._session(handshake, category)
+        user = user_socket(self.trading, handshake, self._coinm_user_route)
+        if user is not None:
+            if not self._connects.enter(handshake.address, self.venue.now_ns):
+                return HttpRefusal(status=429, body=b"Too many connections")
+            return user
         prefix = max((root for root in self._roots if path.startswith(f"{root}/")), key=len)
         mode, _, names = path.removeprefix(f"{prefix}/").partition("/")
         if mode not in {"stream", "ws"}:

@@ -83,4 +83,4 @@ def carry_out(trading: Trading, category: str, call: Call, params: Params, now_n
     try:
         return call.act(params, now_ns)
     finally:
-        trading.feeds.of(params.account.name).hurry(now_ns)
+        trading.feed(params.account.name, category).hurry(now_ns)

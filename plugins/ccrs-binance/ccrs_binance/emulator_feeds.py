@@ -56,30 +56,33 @@ class UserStream(Broadcast):
 
 
 class UserFeed:
-    """What is told of one account of one market. Events leave in the order in which they came."""
+    """What is told of one account of one market. Events of a lane leave in the order in which they
+    came; lanes aren't ordered against each other."""
 
     def __init__(self, venue: Venue, name: str) -> None:
         self.streams: dict[UserStream, None] = {}
         self._venue = venue
         self._rng = random.Random(f"{venue.seed}/user data/{name}")
-        self._waiting: deque[Event] = deque()
+        self._lanes: dict[str, deque[Event]] = {}
 
-    def tell(self, event: Event, now_ns: int) -> bool:
+    def tell(self, event: Event, now_ns: int, lane: str = "") -> bool:
         """Send an event to whoever listens when its turn comes; False where nobody does."""
         if not self.streams:
             return False
-        self._waiting.append(event)
-        if len(self._waiting) == 1:
-            self._venue.at(now_ns + self._rng.randrange(1, _SLOWEST_NS), self._flush)
+        waiting = self._lanes.setdefault(lane, deque())
+        waiting.append(event)
+        if len(waiting) == 1:
+            due_ns = now_ns + self._rng.randrange(1, _SLOWEST_NS)
+            self._venue.at(due_ns, lambda now_ns: self._flush(waiting, now_ns))
         return True
 
     def hurry(self, now_ns: int) -> None:
         """Something is about to be answered: perhaps what it caused is told first."""
-        if self._waiting and self._rng.random() < _BEFORE_THE_ANSWER:
-            self._flush(now_ns)
+        for waiting in self._lanes.values():
+            if waiting and self._rng.random() < _BEFORE_THE_ANSWER:
+                self._flush(waiting, now_ns)
 
-    def _flush(self, now_ns: int) -> None:
-        waiting = self._waiting
+    def _flush(self, waiting: deque[Event], now_ns: int) -> None:
         while waiting:
             event = waiting.popleft()
             event["E"] = milliseconds(now_ns)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ccrs_binance.emulator_calls import Call, carry_out
+from ccrs_binance.emulator_contract_calls import contract_calls, socket_names
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_binance.emulator_params import Params
 from ccrs_binance.emulator_signed import BAD_FORMAT, check_signature, check_time, key_of, sent
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from ccrs_binance.emulator_trading import Trading
 
 _DECIMALS = {SPOT: 8, USDM: None, COINM: None}
-NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {SPOT: SOCKET_NAMES}
+NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    SPOT: SOCKET_NAMES,
+    USDM: socket_names(USDM),
+    COINM: socket_names(COINM),
+}
 _JSON = {"Content-Type": "application/json;charset=UTF-8"}
 
 
@@ -38,7 +43,11 @@ class PrivateRest:
     def __init__(self, trading: Trading, weights: Mapping[str, Weights]) -> None:
         self._trading = trading
         self._weights = weights
-        self.calls: dict[tuple[str, str], Call] = spot_calls(trading)
+        self.calls: dict[tuple[str, str], Call] = {
+            **spot_calls(trading),
+            **contract_calls(trading, USDM),
+            **contract_calls(trading, COINM),
+        }
 
     def knows(self, request: HttpRequest) -> bool:
         """Whether it is a call of an account's."""

@@ -48,15 +48,15 @@ class SpotPushes:
             case Filled(time_ns=now_ns, fill=fill) if fill.listing.category == SPOT:
                 self._filled(fill, now_ns)
             case BalanceChanged(time_ns=now_ns, balance=balance):
-                if not self._trading.is_contracts(balance.account):
+                if self._trading.wallet_of(balance.account) is None:
                     self._balance(balance, now_ns)
             case MoneyMoved(time_ns=now_ns, row=row) if row.kind is MoneyKind.TRANSFER:
-                if not self._trading.is_contracts(row.account):
+                if self._trading.wallet_of(row.account) is None:
                     event = {"e": "balanceUpdate", "E": 0, "a": row.asset, "d": money(row.cash)}
                     self._tell(row.account, {**event, "T": milliseconds(now_ns)}, now_ns)
 
     def _tell(self, account: str, event: dict[str, Any], now_ns: int) -> bool:
-        return self._trading.feeds.of(account).tell(event, now_ns)
+        return self._trading.feed(account, SPOT).tell(event, now_ns)
 
     def _order(self, order: DeskOrder, now_ns: int) -> None:
         before = self._told.get(order.number)

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ccrs_binance.emulator_algo import Algo
+from ccrs_binance.emulator_contract_pushes import ContractPushes
 from ccrs_binance.emulator_counts import WINDOWS, OrderCounts
-from ccrs_binance.emulator_feeds import UserFeeds
+from ccrs_binance.emulator_feeds import UserFeed, UserFeeds
 from ccrs_binance.emulator_ids import Ids
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
 from ccrs_binance.emulator_spot_orders import SpotOrders
 from ccrs_binance.emulator_spot_pushes import SpotPushes
 from ccrs_binance.emulator_spot_records import SpotRecords
+from ccrs_binance.emulator_user_streams import ListenKeys
 from ccrs_core import NS_PER_SECOND
 from ccrs_core.emulator import (
     ApiKey,
@@ -31,6 +34,7 @@ from ccrs_core.emulator import (
     Listing,
     TradingAccount,
     Venue,
+    mark_price,
     usual_fee,
 )
 
@@ -68,6 +72,8 @@ def conduct(fee: Callable[[FeeCase], Fee]) -> Conduct:
         most_open=lambda listing: 200,
         most_waiting=lambda listing: 5 if listing.category == SPOT else 200,
         keeps_unfilled_ns=3 * _DAY_NS,
+        triggers_anew=lambda listing: listing.category != SPOT,
+        pools_margin=False,
         usual_leverage=Decimal(20),
         most_leverage=lambda listing: Decimal(125),
     )
@@ -100,10 +106,16 @@ class Trading:
         self.cancel_ids: dict[int, str] = {}
         """The ids of cancels, by the order that they are about, until they are told."""
         self._meanwhile: deque[DeskFill] = deque(maxlen=_MEANWHILE)
-        self._contracts: set[str] = set()
+        self._contracts: dict[str, str] = {}
+        self._algo_numbers: dict[str, deque[int]] = {}
         self.spot_orders = SpotOrders(self)
         self.spot_records = SpotRecords(self)
-        self.desk.listeners.extend([self._note, SpotPushes(self).happened])
+        self.algo = Algo(self)
+        self.listen_keys = ListenKeys(self)
+        self.contract_pushes = ContractPushes(self)
+        spot_pushes = SpotPushes(self)
+        heard = [self._note, spot_pushes.happened, self.contract_pushes.happened]
+        self.desk.listeners.extend(heard)
         if PLAY_KEY not in self.desk.accounts:
             self.desk.open_account(PLAY_KEY)
             self.desk.add_key(ApiKey(key=PLAY_KEY, secret=PLAY_KEY, account=PLAY_KEY))
@@ -113,20 +125,47 @@ class Trading:
     def account(self, key: ApiKey, category: str) -> TradingAccount:
         """The account of a key; of contracts the one that holds that wallet, opened with the play
         money of the other on first use."""
+        return self._of_user(key.account, category)
+
+    def _of_user(self, user: str, category: str) -> TradingAccount:
         accounts = self.desk.accounts
-        main = accounts[key.account]
+        main = accounts[user]
         if category == SPOT or self.one_wallet:
             return main
-        name = f"{key.account}/{category}"
+        name = f"{user}/{category}"
         if name not in accounts:
-            self._contracts.add(name)
+            self._contracts[name] = category
             money = {asset: row.total for asset, row in main.wallet.assets.items() if row.total > 0}
             self.desk.open_account(name, money=money)
         return accounts[name]
 
-    def is_contracts(self, account: str) -> bool:
-        """Whether a wallet is one of contracts alone."""
-        return account in self._contracts
+    def wallet_of(self, account: str, listing: Listing | None = None) -> str | None:
+        """Whose events tell of money in an account: those of contracts; None: spot's."""
+        found = self._contracts.get(account)
+        if found is None and listing is not None and listing.category != SPOT:
+            return listing.category
+        return found
+
+    def both(self, account: TradingAccount) -> list[tuple[TradingAccount, str]]:
+        """A user's accounts of both kinds of contracts."""
+        user = self.user(account)
+        return [(self._of_user(user, category), category) for category in (USDM, COINM)]
+
+    def feed(self, account: str, category: str) -> UserFeed:
+        """What is told of an account of a market."""
+        shared = category != SPOT and account not in self._contracts
+        return self.feeds.of(f"{account}/{category}" if shared else account)
+
+    def alias(self, account: str) -> str:
+        """``accountAlias``."""
+        return f"SgsR{self.uid(self.desk.accounts[account]):08d}"
+
+    def algo_numbers(self, account: str) -> deque[int]:
+        """The desk's numbers of an account's orders that wait for a price, or did lately."""
+        return self._algo_numbers.setdefault(account, deque(maxlen=_MEANWHILE))
+
+    def mark_price(self, listing: Listing) -> Decimal:
+        return mark_price(self.venue.quoted(listing))
 
     def user(self, account: TradingAccount) -> str:
         """Whose an account is: all of a user's orders of a kind are counted together."""
@@ -225,6 +264,11 @@ class Trading:
             now_ns, limit=_ALL, want=wanted, lag_ns=self.lag_ns(path)
         )
         return [row for row in reversed(page.rows) if isinstance(row, DeskFill)]
+
+    @staticmethod
+    def path(category: str, name: str) -> str:
+        """Where a call of contracts is."""
+        return f"/{'fapi' if category == USDM else 'dapi'}/v1/{name}"
 
     def lag_ns(self, path: str) -> int:
         """How much later than usual a list tells."""

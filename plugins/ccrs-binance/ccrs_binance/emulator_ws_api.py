@@ -6,7 +6,6 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from ccrs_binance.emulator_signed import (
     key_of,
     sent_in_json,
 )
+from ccrs_binance.emulator_ws_json import Number, read, text_of
 from ccrs_core import NS_PER_SECOND
 from ccrs_core.emulator import (
     ApiKey,
@@ -50,21 +50,6 @@ _NOT_LOGGED_IN = BadRequest(-2015, "Invalid API-key, IP, or permissions for acti
 _SUBSCRIBED = BadRequest(-2035, "Subscription already active.", 400)
 _NOT_SUBSCRIBED = BadRequest(-2036, "Subscription not active.", 400)
 _PINGS = {SPOT: (20.0, 60.0), USDM: (180.0, 600.0), COINM: (180.0, 600.0)}
-
-
-class Number(str):
-    """A number of a request, spelled as the client did: that is what it has signed."""
-
-    __slots__ = ()
-
-
-def _text(value: Any) -> str:
-    """A parameter as it is signed."""
-    if value is True or value is False:
-        return "true" if value else "false"
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 @attrs.define
@@ -128,7 +113,7 @@ class ApiSession(Visitor):
             text = "Missing required parameter 'method'; parameters must be an object."
             self._fail(request_id, BadRequest(-1102, text, 400), now_ns)
             return
-        values = {name: _text(value) for name, value in params.items()}
+        values = {name: text_of(value) for name, value in params.items()}
         self._revoked(now_ns)
         own = self._own.get(method)
         if own is not None:
@@ -141,7 +126,7 @@ class ApiSession(Visitor):
 
     def _read(self, frame: str | bytes) -> dict[str, Any] | None:
         try:
-            request = json.loads(frame, parse_int=Number, parse_float=Number)
+            request = read(frame)
         except ValueError:
             request = None
         if not isinstance(request, dict):
@@ -340,7 +325,7 @@ class ApiSession(Visitor):
             return {"subscriptionId": number, "event": event}
 
         topic = "user" if not number else f"user.{number}"
-        stream = UserStream(self._trading.feeds.of(account), topic, wrap, frozenset())
+        stream = UserStream(self._trading.feed(account, SPOT), topic, wrap, frozenset())
         subscription = _Subscription(number, account, by_session, stream, key.key)
         self._subscriptions[number] = subscription
         self.peer.subscribe(stream, now_ns)
