@@ -104,7 +104,7 @@ class Triggers:
             )
             return
         if floor.conduct.triggers_anew(order.listing):
-            asked = attrs.evolve(order.asked, trigger=None, trailing=None)
+            asked = attrs.evolve(order.asked, trigger=None, trailing=None, trailing_share=None)
             kept = ("parent", "exit_kind", "opens", "budget", "last_price", "underlying_price")
             life = {name: getattr(fired, name) for name in kept}
             waited, order = order, floor.order(account, asked, origin=order.number, **life)

@@ -59,33 +59,22 @@ class Algo:
 
     def __init__(self, trading: Trading) -> None:
         self._trading = trading
-        self._children: dict[int, int] = {}
-        self._parents: dict[int, DeskOrder] = {}
 
     # --- what became of one ---
 
     def parent_of(self, order: DeskOrder) -> DeskOrder | None:
         """The order that waited, of one that it brought to life."""
-        known = self._parents.get(order.number)
-        if known is not None or order.asked.trigger is not None:
-            return known
-        if "algo" not in order.asked.labels:
-            return None
-        account = self._trading.desk.accounts[order.account]
-        for number in reversed(self._trading.algo_numbers(order.account)):
-            waited = self._trading.desk.find(account, number=number)
-            same = waited is not None and waited.client_order_id == order.client_order_id
-            if same and waited is not None and waited.ending is Ending.REPLACED:
-                self._parents[order.number] = waited
-                self._children[waited.number] = order.number
-                return waited
-        return None
+        return self._of(order, order.origin)
 
     def child_of(self, order: DeskOrder) -> DeskOrder | None:
         """The order that one brought to life."""
-        number = self._children.get(order.number)
-        account = self._trading.desk.accounts[order.account]
-        return None if number is None else self._trading.desk.find(account, number=number)
+        return self._of(order, order.replaced_by)
+
+    def _of(self, order: DeskOrder, number: int | None) -> DeskOrder | None:
+        account = self._trading.desk.accounts.get(order.account)
+        if account is None or number is None:
+            return None
+        return self._trading.desk.find(account, number=number)
 
     def status(self, order: DeskOrder) -> str:
         """``algoStatus``, ``X``."""

@@ -100,12 +100,15 @@ class ContractPushes:
             del self._told[next(iter(self._told))]
         algo = self._trading.algo
         if order.asked.trigger is not None:
+            if order.replaced_by is not None:
+                return  # told with what was brought to life
             now = algo.status(order), order.asked.activates_at is None
             if before is None or (algo.status(before), before.asked.activates_at is None) != now:
                 self._algo(order, now_ns, now[0])
             return
         parent = algo.parent_of(order)
         if before is None and parent is not None:
+            self._algo(parent, now_ns, "TRIGGERING")
             self._algo(parent, now_ns, "TRIGGERED", order)
         kind = self._kind(before, order)
         if kind is not None:
