@@ -77,7 +77,10 @@ class Opening:
                 except Unsupported:
                     continue  # this environment has none of it
             natives = Natives(instruments)
-            ledger = Ledger(exchange.name, self.environment, holder.name, natives.find)
+            ledger = Ledger(
+                *(exchange.name, self.environment, holder.name, natives.find),
+                purses=trading.purses,
+            )
             stored = await store.open(self._ledger_name)
             try:
                 ledger.restore(stored)

@@ -15,6 +15,7 @@ from ccrs_core.contract.rest import Request
 from ccrs_core.errors import UsageError
 from ccrs_core.model import checks
 from ccrs_core.model.instruments import Market
+from ccrs_core.model.subscriptions import Channel
 
 
 class Feature(enum.StrEnum):
@@ -151,6 +152,15 @@ class Trading:
     settles: Mapping[Market, tuple[str, ...]] = attrs.field(factory=dict)
     """Where lists of open orders or positions need a settlement asset: all that there are. Others
     are asked for by market."""
+    purses: Mapping[Market, str] = attrs.field(factory=dict)
+    """Where an account has several wallets that hold the same assets apart: by market the one that
+    its fills and income move, as :attr:`Balance.purse` names it."""
+    streams: Mapping[Market, frozenset[Channel]] = attrs.field(factory=dict)
+    """Where an account's streams are of one market each: the channels of each, which are asked for
+    by market. Elsewhere ``Capabilities.account_channels`` are of all of it."""
+    by_symbol: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
+    """Lists (``GetFills``, ``GetOrderHistory``) that are to be had of one instrument at a time
+    alone: they are read of each that the account is known to have to do with."""
     dead_man: DeadMan | None = None
     position_stream_whole: bool = True
     """Whether the stream of positions tells each that changes."""

@@ -133,6 +133,8 @@ class Income(Event):
     backfilled: bool = False
     again: bool = False
     native: Mapping[str, str] = attrs.field(factory=dict)
+    purse: str = ""
+    """In which of the account's wallets, where there are several; see :attr:`Balance.purse`."""
 
 
 class AdjustmentKind(enum.StrEnum):
@@ -166,6 +168,8 @@ class Adjustment(Event):
     side: PositionSide | None = None
     number: int = 0
     again: bool = False
+    purse: str = ""
+    """Of a balance: which wallet it is in, where there are several."""
 
 
 @attrs.frozen(kw_only=True)

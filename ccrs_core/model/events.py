@@ -314,6 +314,16 @@ class Balance(Event):
     """Which of the account's wallets it is in, where the exchange has several that hold the same
     assets apart: its name of it, such as ``spot``. Empty where there is one."""
 
+    @property
+    def name(self) -> str:
+        """The asset, and where there are several wallets which: ``USDT``, ``USDT spot``."""
+        return named_asset(self.asset, self.purse)
+
+
+def named_asset(asset: str, purse: str) -> str:
+    """An asset in a wallet: see :attr:`Balance.name`."""
+    return f"{asset} {purse}" if purse else asset
+
 
 AccountData = Balance
 """What an exchange's streams bring of accounts."""

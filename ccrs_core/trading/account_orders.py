@@ -445,8 +445,9 @@ class AccountOrders(ABC):
         return [p for p in self._parts.ledger.positions() if symbol in (None, p.symbol)]
 
     def balances(self) -> dict[str, Balance]:
-        """What the account has of each asset, by the exchange's newest word."""
-        return {each.asset: each for each in self._parts.ledger.balances()}
+        """What the account has of each asset, by the exchange's newest word; where it has several
+        wallets, of each asset in each (:attr:`Balance.name`)."""
+        return {each.name: each for each in self._parts.ledger.balances()}
 
     def profit(self, symbol: str, *, side: PositionSide = PositionSide.NET) -> Profit | None:
         """What an instrument has earned by the fills of the ledger, by average cost; None where it

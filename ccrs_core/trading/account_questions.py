@@ -267,7 +267,7 @@ class AccountQuestions(ABC):
         parts = self._parts
         parts.check_alive()
         await parts.reconciler.balances()
-        return {each.asset: each for each in parts.ledger.balances()}
+        return {each.name: each for each in parts.ledger.balances()}
 
     async def income(
         self,

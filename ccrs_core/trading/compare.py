@@ -8,7 +8,7 @@ seem to differ, and fills of the last minute aren't judged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from ccrs_core.trading import keys
 from ccrs_core.trading.compare_orders import compare_orders
 from ccrs_core.trading.comparison import Comparison, Difference
 from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.involved import Involved
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.store import LedgerName, Store, Wanted
 
@@ -64,7 +65,9 @@ class StoredLedger:
     async def look(self) -> tuple[Ledger, Store]:
         """As it is now."""
         like = self._like
-        ledger = Ledger(like.exchange, like.environment, like.account, self._find)
+        ledger = Ledger(
+            *(like.exchange, like.environment, like.account, self._find), purses=like.purses
+        )
         await self._store.close()
         name = LedgerName(like.exchange, like.environment, like.account)
         ledger.restore(await self._store.open(name))
@@ -183,8 +186,12 @@ class _Comparing:
         newer = 0
         while at < end_ns:
             end = min(at + _STRETCH_NS, end_ns)
-            request = GetFills(market=market, start_ns=at, end_ns=end)
-            rows, whole = await self._ask(request, f"fills of {market.value}", self._fills)
+            held = [
+                each
+                for each in await store.fills(start_ns=at, end_ns=end, limit=ALL)
+                if each.market is market
+            ]
+            rows, whole = await self._fills_between(market, at, end, ledger, held)
             theirs: dict[str, tuple[FillReport, Instrument]] = {}
             for row in rows:
                 if not isinstance(row, FillReport):
@@ -197,8 +204,7 @@ class _Comparing:
                 theirs[keys.of_fill(market, instrument.symbol, *ids)] = row, instrument
             ours = {
                 keys.of_fill(market, each.symbol, each.fill_id, each.exchange_order_id): each
-                for each in await store.fills(start_ns=at, end_ns=end, limit=ALL)
-                if each.market is market
+                for each in held
             }
             newer += await self._match(theirs, ours, store, read_ns, whole)
             count += len(theirs)
@@ -212,6 +218,26 @@ class _Comparing:
         if unlisted:
             text = f"{unlisted} fills of {market.value} instruments that are listed no more"
             self._fills.left_out.append(text)
+
+    async def _fills_between(
+        self, market: Market, at: int, end: int, ledger: Ledger, held: Sequence[Fill]
+    ) -> tuple[list[Any], bool]:
+        """What the exchange tells of a stretch, and whether all of it could be read: of a market at
+        once, or where it doesn't, of each instrument that the ledger has to do with."""
+        what, context = f"fills of {market.value}", self._context
+        if GetFills not in context.trading.by_symbol:
+            request = GetFills(market=market, start_ns=at, end_ns=end)
+            found, whole = await self._ask(request, what, self._fills)
+            return list(found), whole
+        involved = Involved(ledger, context.instruments, self._find)
+        rows: list[Any] = []
+        all_read = True
+        for one in involved.of(market, {each.symbol for each in held}):
+            request = GetFills(market=market, instrument=one, start_ns=at, end_ns=end)
+            found, whole = await self._ask(request, what, self._fills)
+            rows += found
+            all_read = all_read and whole
+        return rows, all_read
 
     async def _match(
         self,
@@ -291,7 +317,7 @@ class _Comparing:
         await self._compare_positions(ledger, store, positions, of, now_ns, found)
         if wallet is not None:
             told_ns = wallet.exchange_time_ns or asked_ns
-            figures = {b.asset: b.total if b.wallet is None else b.wallet for b in wallet.balances}
+            figures = {b.name: b.total if b.wallet is None else b.wallet for b in wallet.balances}
             assets = {*figures, *(ledger.assets() if whole else ())}
             self._compare_balances(ledger, figures, assets, told_ns, now_ns, found)
         return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from ccrs_core.model.accounts import Income, IncomeKind, MarginCall
-from ccrs_core.model.instruments import Instrument
+from ccrs_core.model.events import named_asset
+from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import Fill
 from ccrs_core.model.reports import IncomeReport, MarginCallReport
 from ccrs_core.trading import keys
@@ -22,10 +24,11 @@ _EVERY = 64
 class Figures:
     """What an account holds. Stored now and then; what has moved it since is in the entries."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, purses: Mapping[Market, str]) -> None:
         self._books = books
+        self._purse_of = purses
         self.positions = Positions(books)
-        self.money = Money(books)
+        self.money = Money(books, purses)
         self._moves = 0
         """Entries since the store got to know them."""
 
@@ -100,13 +103,14 @@ class Figures:
         if report.kind is IncomeKind.TRADE or report.of_fill:
             return  # its fill says it
         symbol, asset = "", report.asset
+        purse = "" if report.market is None else self._purse_of.get(report.market, "")
         if report.market is not None and report.native:
             instrument = self._books.find(report.market, report.native)
             if instrument is None:
                 draft.unplaced.append(report)
                 return
             symbol, asset = instrument.symbol, asset or instrument.settle or ""
-        key = keys.of_income(report.kind.value, asset, symbol, report.income_id)
+        key = keys.of_income(report.kind.value, named_asset(asset, purse), symbol, report.income_id)
         if self._books.entry(key, draft) is not None:
             return
         if self._books.horizon.hides(report.exchange_time_ns) and key not in known.wanted.keys:
@@ -125,6 +129,7 @@ class Figures:
             amount=report.amount,
             backfilled=draft.backfilled,
             native=report.native_fields,
+            purse=purse,
         )
         self._came(self._books.tell(draft, income, key))
         self._save_if_many(draft)

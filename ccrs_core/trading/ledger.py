@@ -8,7 +8,7 @@ alone, and where a report may be of that, it isn't taken before the store was as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -76,13 +76,16 @@ class Ledger:
         find: Callable[[Market, str], Instrument | None],
         *,
         recent: int = RECENT,
+        purses: Mapping[Market, str] | None = None,
     ) -> None:
         self.exchange = exchange
         self.environment = environment
         self.account = account
         self._books = Books(exchange, account, find, recent)
         self._cursors: dict[str, int] = {}
-        self._figures = Figures(self._books)
+        self.purses: Mapping[Market, str] = purses or {}
+        """By market the wallet that its fills and income move, where there are several."""
+        self._figures = Figures(self._books, self.purses)
         intake = Intake(self._books, self._figures)
         self._takers: dict[type[Any], Callable[[Any, Draft, Known], None]] = {
             OrderReport: intake.take_order,
@@ -363,8 +366,8 @@ class Ledger:
         return draft.change()
 
     def nothing_else(self, listed: Collection[str], at_ns: int, now_ns: int) -> Change:
-        """A whole list of balances, as of ``at_ns`` by the exchange's clock, has only these assets:
-        there is nothing of all others."""
+        """A whole list of balances, as of ``at_ns`` by the exchange's clock, has only these, by
+        their names: there is nothing of all others."""
         draft = Draft(now_ns)
         self._figures.money.gone(listed, at_ns, draft)
         return draft.change()
@@ -402,13 +405,13 @@ class Ledger:
         return self._figures.positions.all_explained()
 
     def assets(self) -> list[str]:
-        """All of which something is known."""
+        """All of which something is known, by the names of their balances."""
         return self._figures.money.assets()
 
-    def explained_balance(self, asset: str, time_ns: int) -> tuple[Decimal, Decimal] | None:
-        """What opening, fills, income and adjustments of an asset add up to at a time (by the
+    def explained_balance(self, name: str, time_ns: int) -> tuple[Decimal, Decimal] | None:
+        """What opening, fills, income and adjustments of a balance add up to at a time (by the
         exchange's clock), and by how much rounding may change that; None where it can't be told."""
-        return self._figures.money.explained(asset, time_ns)
+        return self._figures.money.explained(name, time_ns)
 
     def profit(self, symbol: str, side: PositionSide = PositionSide.NET) -> Profit | None:
         """What an instrument has earned; None where the ledger has nothing of it."""
@@ -423,6 +426,10 @@ class Ledger:
     def cursor(self, key: str) -> int | None:
         """How far something was read; None where nothing is stored."""
         return self._cursors.get(key)
+
+    def cursors(self, start: str) -> list[str]:
+        """The names of those that begin so."""
+        return [key for key in self._cursors if key.startswith(start)]
 
     def move_cursor(self, key: str, value: int, change: Change = NOTHING) -> Change:
         """Something was read so far: commit it with what was read there, ``change``."""

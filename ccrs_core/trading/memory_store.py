@@ -129,8 +129,8 @@ class MemoryStore:
                     self._of_order.setdefault(instead, []).append(number)
             case PositionRow(key=key):
                 self._positions[key] = row
-            case BalanceRow(asset=asset):
-                self._balances[asset] = row
+            case BalanceRow():
+                self._balances[row.name] = row
             case Cursor(key=key):
                 self._cursors[key] = row
             case Acknowledged(consumer=consumer):

@@ -3,14 +3,14 @@ rest is told."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 import attrs
 
 from ccrs_core.model.accounts import Adjustment, AdjustmentKind, Income
 from ccrs_core.model.constructors import fast_evolve
-from ccrs_core.model.events import Balance
+from ccrs_core.model.events import Balance, named_asset
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.orders import Fill
 from ccrs_core.model.units import PLAIN
@@ -30,10 +30,12 @@ _evolve_balance = fast_evolve(Balance)
 class _Purse:
     """One asset: the exchange's word on it, and what explains it."""
 
-    __slots__ = ("asset", "balance", "roundings", "tally")
+    __slots__ = ("asset", "balance", "name", "purse", "roundings", "tally")
 
     def __init__(self, row: BalanceRow) -> None:
         self.asset = row.asset
+        self.purse = row.purse
+        self.name = row.name
         self.balance = row.balance
         self.tally = Tally(row.tally)
         self.roundings = row.roundings
@@ -45,14 +47,19 @@ class _Purse:
             balance=self.balance,
             tally=self.tally.state,
             roundings=self.roundings,
+            purse=self.purse,
         )
 
 
 class Money:
-    """Of one account. Written by the ledger alone."""
+    """Of one account. Written by the ledger alone.
 
-    def __init__(self, books: Books) -> None:
+    :param purses: by market the wallet that its fills move, where there are several.
+    """
+
+    def __init__(self, books: Books, purses: Mapping[Market, str]) -> None:
         self._books = books
+        self._purse_of = purses
         self._purses: dict[str, _Purse] = {}
         self._changed: set[str] = set()
         """Assets of which the store doesn't have all."""
@@ -61,12 +68,12 @@ class Money:
 
     def restore(self, stored: Stored) -> None:
         """Begin with what a store holds."""
-        self._purses = {row.asset: _Purse(row) for row in stored.balances}
+        self._purses = {row.name: _Purse(row) for row in stored.balances}
 
     def save(self, draft: Draft) -> None:
         """The store has to have all that has changed."""
-        for asset in self._changed:
-            draft.rows[f"balance {asset}"] = self._purses[asset].row()
+        for name in self._changed:
+            draft.rows[f"balance {name}"] = self._purses[name].row()
         self._changed.clear()
 
     @property
@@ -74,18 +81,20 @@ class Money:
         """The most entries that one that has changed has to be stored with."""
         return max((len(self._purses[each].tally.moves) for each in self._changed), default=0)
 
-    def _purse(self, asset: str) -> _Purse:
-        purse = self._purses.get(asset)
+    def _purse(self, asset: str, where: str) -> _Purse:
+        name = named_asset(asset, where)
+        purse = self._purses.get(name)
         if purse is None:
-            purse = self._purses[asset] = _Purse(BalanceRow(asset=asset, balance=None))
-        self._changed.add(asset)
+            row = BalanceRow(asset=asset, balance=None, purse=where)
+            purse = self._purses[name] = _Purse(row)
+        self._changed.add(name)
         return purse
 
     def filled(self, fill: Fill, base: str, settle: str, gain: Decimal) -> None:
         """A fill moves money: of spot and of options what was traded and its price, else the profit
         that it realises; and its fee."""
         amounts: dict[str, Decimal] = {}
-        bought = fill.side is Side.BUY
+        bought, where = fill.side is Side.BUY, self._purse_of.get(fill.market, "")
         if fill.market is Market.SPOT or fill.market is Market.OPTION:
             if fill.value is not None:
                 amounts[settle] = -fill.value if bought else fill.value
@@ -94,36 +103,36 @@ class Money:
                 amounts[base] = PLAIN.add(amounts.get(base, ZERO), size)
         elif gain:
             amounts[settle] = gain
-            self._purse(settle).roundings += 1
+            self._purse(settle, where).roundings += 1
         if fill.fee is not None:
             known = amounts.get(fill.fee_asset, ZERO)
             amounts[fill.fee_asset] = PLAIN.subtract(known, fill.fee)
         for asset, amount in amounts.items():
             move = Move(fill.exchange_time_ns or 0, -1, fill.number, amount)
-            self._purse(asset).tally.move(move)
+            self._purse(asset, where).tally.move(move)
 
     def gained(self, fill: Fill, settle: str, gain: Decimal) -> None:
         """The profit that a fill has realised is another one than was known, by so much."""
         if gain and fill.market not in (Market.SPOT, Market.OPTION):
             move = Move(fill.exchange_time_ns or 0, -1, fill.number, gain)
-            purse = self._purse(settle)
+            purse = self._purse(settle, self._purse_of.get(fill.market, ""))
             purse.roundings += 1
             purse.tally.move(move)
 
     def fee_learned(self, fill: Fill, asset: str, fee: Decimal) -> None:
         """The fee of a fill became known."""
         move = Move(fill.exchange_time_ns or 0, -1, fill.number, -fee)
-        self._purse(asset).tally.move(move)
+        self._purse(asset, self._purse_of.get(fill.market, "")).tally.move(move)
 
     def came(self, income: Income) -> None:
         """Money came or went."""
         move = Move(income.exchange_time_ns or 0, -1, income.number, income.amount)
-        self._purse(income.asset).tally.move(move)
+        self._purse(income.asset, income.purse).tally.move(move)
 
     def take(self, balance: Balance, draft: Draft, known: Known) -> None:
         """The exchange's word on what there is of an asset."""
         figure = balance.total if balance.wallet is None else balance.wallet
-        purse = self._purse(balance.asset)
+        purse = self._purse(balance.asset, balance.purse)
         before, time_ns = purse.balance, balance.exchange_time_ns
         guessed = before is not None and before.exchange_time_ns is None
         # A list that tells a time was asked for after all that is known: see Positions.
@@ -152,10 +161,11 @@ class Money:
         purse.balance = balance
 
     def gone(self, listed: Collection[str], at_ns: int, draft: Draft) -> None:
-        """A whole list of balances has only these assets: there is nothing of all others."""
+        """A whole list of balances has only these, by their names: there is nothing of all
+        others."""
         for purse in list(self._purses.values()):
             known = purse.balance
-            if purse.asset in listed or known is None or not known.total:
+            if purse.name in listed or known is None or not known.total:
                 continue
             none = attrs.evolve(
                 known,
@@ -171,7 +181,7 @@ class Money:
         """Openings may be told at the next judgement, and come before what is taken until then."""
         for purse in self._purses.values():
             if not purse.tally.begun and purse.tally.told is not None:
-                self._reserved[purse.asset] = self._books.next_number()
+                self._reserved[purse.name] = self._books.next_number()
 
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All entries until then are known: tell what they don't explain of figures from before."""
@@ -182,11 +192,11 @@ class Money:
             judged = tally.judge(before_ns, crumb)
             if judged is not None or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
                 purse.roundings = 0
-                self._changed.add(purse.asset)
+                self._changed.add(purse.name)
             if judged is None:
                 continue
             rest, told = judged.rest, judged.told
-            number = self._reserved.get(purse.asset) or self._books.next_number()
+            number = self._reserved.get(purse.name) or self._books.next_number()
             kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
             self._books.adjust(
                 draft,
@@ -198,11 +208,12 @@ class Money:
                     account=self._books.account,
                     kind=kind,
                     adjustment_id=keys.digest(
-                        *(kind.value, "balance", purse.asset), *judged.content
+                        *(kind.value, "balance", purse.name), *judged.content
                     ),
                     amount=rest,
                     asset=purse.asset,
                     number=number,
+                    purse=purse.purse,
                 ),
             )
         self._reserved.clear()
@@ -210,13 +221,13 @@ class Money:
     # --- reading ---
 
     def assets(self) -> list[str]:
-        """All of which something is known."""
+        """All of which something is known, by their names."""
         return list(self._purses)
 
-    def explained(self, asset: str, time_ns: int) -> tuple[Decimal, Decimal] | None:
-        """What the entries of an asset add up to at a time, and what rounding may come to; zero of
-        one of which nothing is known. None where it can't be told."""
-        purse = self._purses.get(asset)
+    def explained(self, name: str, time_ns: int) -> tuple[Decimal, Decimal] | None:
+        """What the entries of one of them add up to at a time, and what rounding may come to; zero
+        of one of which nothing is known. None where it can't be told."""
+        purse = self._purses.get(name)
         if purse is None:
             return ZERO, ZERO
         found = purse.tally.at(time_ns)

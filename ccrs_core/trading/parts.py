@@ -141,7 +141,7 @@ class Parts:
         )
         self.upkeep = Upkeep(self._read, self._synced)
         channels = context.exchange.capabilities.account_channels
-        self.streams = PrivateStreams(shared, holder, channels, self)
+        self.streams = PrivateStreams(shared, holder, channels, self, trading.streams)
         if not settings.follow:
             self.upkeep.trouble("lists", "it was opened with follow=False: what is asked is asked")
 

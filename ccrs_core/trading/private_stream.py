@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import attrs
@@ -195,10 +195,16 @@ class PrivateStreams:
     """The connections of one account, and whether they bring all of its channels.
 
     :param spawned: told of each task that is started, so that its failure is this account's alone.
+    :param by_market: the channels of each market, where streams are of one each.
     """
 
     def __init__(
-        self, shared: Shared, account: Account, channels: Iterable[Channel], listener: Listener
+        self,
+        shared: Shared,
+        account: Account,
+        channels: Iterable[Channel],
+        listener: Listener,
+        by_market: Mapping[Market, frozenset[Channel]] | None = None,
     ) -> None:
         self._shared = attrs.evolve(shared, spawn=self._spawn)
         self._outer = shared
@@ -209,11 +215,12 @@ class PrivateStreams:
         self._whole = False
         """Whether all was acknowledged since the last loss."""
         self._closed = False
-        exchange = shared.context.exchange
+        self._by_market = by_market or {}
         self._subscriptions = [
-            Subscription(channel, account=account.name, exchange=exchange.name)
+            each
             for channel in channels
             if channel not in OPTIONAL
+            for each in self._of(channel, None)
         ]
 
     @property
@@ -243,13 +250,25 @@ class PrivateStreams:
             self.progressed()
 
     def add(self, channel: Channel, market: Market | None = None) -> Subscription:
-        """Subscribe to one more channel, an optional one: of a market, where it is of one."""
-        exchange = self._shared.context.exchange.name
-        new = Subscription(channel, account=self._account.name, exchange=exchange, market=market)
-        if new not in self._subscriptions:
-            self._subscriptions.append(new)
-            self._want([new])
-        return new
+        """Subscribe to one more channel, an optional one: of a market, where it is of one; of all
+        that have it where streams are of one each, of which the first is returned."""
+        wanted = self._of(channel, market)
+        new = [each for each in wanted if each not in self._subscriptions]
+        if new:
+            self._subscriptions += new
+            self._want(new)
+        return wanted[0]
+
+    def _of(self, channel: Channel, market: Market | None) -> list[Subscription]:
+        """The subscriptions to a channel: one of all the account, or one of each market."""
+        markets: list[Market | None] = [market]
+        if market is None and self._by_market:
+            markets = [each for each in Market if channel in self._by_market.get(each, ())]
+        account, exchange = self._account.name, self._shared.context.exchange.name
+        return [
+            Subscription(channel, account=account, exchange=exchange, market=each)
+            for each in markets
+        ]
 
     def drop(self, subscription: Subscription) -> None:
         """Unsubscribe from one that was added."""
@@ -344,15 +363,13 @@ class PrivateStreams:
     def replace(self, channel: Channel, reason: str) -> None:
         """Give up the connection that brings a channel, and open it anew: it is found not to tell
         what has happened."""
-        of_channel = [each for each in self._subscriptions if each.channel is channel]
-        if not of_channel:
-            return
-        subscription = of_channel[0]
-        shard = self._shards[self._shared.context.exchange.route(subscription)]
-        for link in list(shard.links):
-            if link.session is not None and not link.retired:
-                log.warning("connection %d: %s", link.number, reason)
-                link.fail(reason)
+        route = self._shared.context.exchange.route
+        routes = {route(each) for each in self._subscriptions if each.channel is channel}
+        for each in routes:
+            for link in list(self._shards[each].links):
+                if link.session is not None and not link.retired:
+                    log.warning("connection %d: %s", link.number, reason)
+                    link.fail(reason)
 
     def end(self) -> None:
         """Let all connections end; nothing can keep them from it any more."""

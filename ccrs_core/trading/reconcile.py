@@ -28,6 +28,7 @@ from ccrs_core.model.reports import FillReport, OrderReport, Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.involved import Involved, fills_cursor
 from ccrs_core.trading.lookup import find_orders, look_up, placed_of
 
 log = logging.getLogger("ccrs.account")
@@ -88,6 +89,8 @@ class Reconciler:
         wallet: Callable[[Wallet], None],
     ) -> None:
         self._context = context
+        self._involved = Involved(context.ledger, context.instruments, find)
+        self._one_by_one = GetFills in context.trading.by_symbol
         self._markets = [m for m in Market if m in set(markets)]
         self._find = find
         self._gathered: list[Report] | None = None
@@ -122,7 +125,8 @@ class Reconciler:
         parts: list[Coroutine[Any, Any, None]] = []
         for market in self._markets:
             parts.append(self._part(done, f"orders of {market.value}", self._orders(market)))
-            parts.append(self._part(done, f"fills of {market.value}", self._fills(market)))
+            if not self._one_by_one:
+                parts.append(self._part(done, f"fills of {market.value}", self._fills(market)))
             if self._answers(GetPositions, market):
                 what = f"positions of {market.value}"
                 parts.append(self._part(done, what, self.positions(market)))
@@ -131,9 +135,14 @@ class Reconciler:
         if self._answers(GetIncome):
             parts.append(self._part(done, "income", self._income()))
         started_ns = self._context.asks.exchange_ns()
-        new = not any(self._context.ledger.cursor(f"fills {m}") for m in self._markets)
+        new = not any(self._context.ledger.cursor(fills_cursor(m)) for m in self._markets)
         self._gathered = [] if new else None
         await asyncio.gather(*parts)
+        if self._one_by_one:
+            # Of which instruments is told by all that was read before.
+            await asyncio.gather(
+                *(self._part(done, f"fills of {m.value}", self._each(m)) for m in self._markets)
+            )
         self._background = True
         await self._begin(done, started_ns)
         self._context.taking.retry()
@@ -214,6 +223,7 @@ class Reconciler:
 
     async def _take(self, reports: Sequence[Report]) -> bool:
         """The ledger takes these, at the end of the first reading of all; whether all was taken."""
+        self._involved.met(reports)
         if self._gathered is not None:
             self._gathered += reports
             return True
@@ -246,6 +256,7 @@ class Reconciler:
             listed += found
             unread += left_out
         await context.take(listed, backfilled=True)
+        self._involved.met(listed)
         if failed is not None:
             raise failed
         shown = set[tuple[str, str]]()
@@ -268,7 +279,8 @@ class Reconciler:
         """
         context = self._context
         strange: CcrsError | None = None
-        if len(missing) > _BY_LIST and self._answers(GetOrderHistory, market):
+        listed = GetOrderHistory not in context.trading.by_symbol
+        if len(missing) > _BY_LIST and listed and self._answers(GetOrderHistory, market):
             since = min((o.created_ns or o.updated_ns or asked_ns for o in missing), default=0)
             request = GetOrderHistory(market=market, start_ns=self._kept(GetOrderHistory, since))
             try:
@@ -328,7 +340,26 @@ class Reconciler:
         def question(start_ns: int, end_ns: int | None) -> GetFills:
             return GetFills(market=market, start_ns=start_ns, end_ns=end_ns)
 
-        await self._from_cursor(f"fills {market.value}", Channel.FILLS, question)
+        await self._from_cursor(fills_cursor(market), Channel.FILLS, question)
+
+    async def _each(self, market: Market) -> None:
+        """Read the fills of each instrument by itself; one that can't be read keeps nobody from the
+        others."""
+        now_ns = self._context.asks.exchange_ns()
+        failure: CcrsError | None = None
+        for one in self._involved.of(market):
+
+            def question(start_ns: int, end_ns: int | None, one: Instrument = one) -> GetFills:
+                return GetFills(market=market, instrument=one, start_ns=start_ns, end_ns=end_ns)
+
+            try:
+                cursor = fills_cursor(market, one.symbol)
+                await self._from_cursor(cursor, Channel.FILLS, question)
+            except CcrsError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        self._reached(fills_cursor(market), now_ns)
 
     async def _income(self) -> None:
         def question(start_ns: int, end_ns: int | None) -> GetIncome:
@@ -443,7 +474,7 @@ class Reconciler:
         self._wallet(wallet)
         await self._take(wallet.balances)
         _check_read(unread)
-        listed = {each.asset for each in wallet.balances}
+        listed = {each.name for each in wallet.balances}
         told_ns = at_ns if wallet.exchange_time_ns is None else wallet.exchange_time_ns
         context.note(context.ledger.nothing_else(listed, told_ns, context.now_ns))
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import attrs
 
 from ccrs_core.model.accounts import AccountEvent, AdjustmentKind, Position
-from ccrs_core.model.events import Balance
+from ccrs_core.model.events import Balance, named_asset
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Fill, Order
@@ -131,6 +131,13 @@ class BalanceRow:
     tally: TallyState = attrs.field(factory=TallyState)
     roundings: int = 0
     """Entries since the anchor that may have been rounded."""
+    purse: str = ""
+    """The wallet that it is in, where there are several."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from all others."""
+        return named_asset(self.asset, self.purse)
 
 
 Row = Entry | OrderRow | NoOrder | PositionRow | BalanceRow | Cursor | Acknowledged

@@ -75,8 +75,8 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
             case PositionRow(key=key):
                 figure = (key, "position", written(row))
                 execute("INSERT OR REPLACE INTO figures VALUES (?, ?, ?)", figure)
-            case BalanceRow(asset=asset):
-                figure = (f"balance {asset}", "balance", written(row))
+            case BalanceRow():
+                figure = (f"balance {row.name}", "balance", written(row))
                 execute("INSERT OR REPLACE INTO figures VALUES (?, ?, ?)", figure)
             case Cursor(key=key, value=value):
                 execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (key, value))
