@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ccrs_binance.account_calls import LONGEST_PROTECTION, SHORTEST_PROTECTION, GetListenKey
+from ccrs_binance.account_rows import PURSES
 from ccrs_binance.entry_codec import BY_SOCKET, EntryCodec
 from ccrs_binance.order_calls import LONGEST_BATCH
 from ccrs_binance.private_codec import (
@@ -32,6 +33,8 @@ from ccrs_core import (
     DeadManKind,
     DeadManScope,
     Feature,
+    GetFills,
+    GetOrderHistory,
     Market,
     PlaceOrders,
     Request,
@@ -52,6 +55,13 @@ _FUTURES = {
     *(*_ALL, Feature.TRIGGER_MARK, Feature.REDUCE_ONLY, Feature.HEDGE, Feature.AMEND),
 }
 
+CHANNELS: Mapping[Market, frozenset[Channel]] = {
+    Market.SPOT: frozenset(SPOT_CHANNELS),
+    Market.LINEAR: frozenset(USDM_CHANNELS) | {Channel.EARLY_FILLS},
+    Market.INVERSE: frozenset(COINM_CHANNELS),
+}
+"""What each market's streams tell of an account."""
+
 TRADING = Trading(
     features={
         Market.SPOT: frozenset(_SPOT),
@@ -67,6 +77,9 @@ TRADING = Trading(
     alone=frozenset({PlaceOrders}),
     by_socket=BY_SOCKET,
     cancels_both=frozenset({Market.SPOT}),
+    purses=PURSES,
+    streams=CHANNELS,
+    by_symbol=frozenset({GetFills, GetOrderHistory}),
     dead_man=DeadMan(
         kind=DeadManKind.TIMER,
         scope=DeadManScope.INSTRUMENT,
@@ -77,13 +90,6 @@ TRADING = Trading(
         spares="positions, orders that wait for a trigger in a service of their own, and spot",
     ),
 )
-
-CHANNELS: Mapping[Market, frozenset[Channel]] = {
-    Market.SPOT: frozenset(SPOT_CHANNELS),
-    Market.LINEAR: frozenset(USDM_CHANNELS) | {Channel.EARLY_FILLS},
-    Market.INVERSE: frozenset(COINM_CHANNELS),
-}
-"""What each market's streams tell of an account."""
 
 _DAY = 24 * 3600.0
 _SPOT_MESSAGES = Budget(amount=3, seconds=1.0)
