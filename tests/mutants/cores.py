@@ -176,13 +176,6 @@ def fills_are_new_each_time(patch: pytest.MonkeyPatch) -> None:
 
 
 @core
-def figures_without_a_time_are_of_now(patch: pytest.MonkeyPatch) -> None:
-    """A position told without a time is taken for newer than what is told afterwards."""
-    late = lambda exchange_ns, received_ns: exchange_ns or received_ns + 10**10  # noqa: E731
-    patch.setattr(positions, "time_of", late)
-
-
-@core
 def others_orders_are_ours(patch: pytest.MonkeyPatch) -> None:
     """Orders of other programs count as own."""
     real = intake.Intake._new_order
