@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from ccrs_core import Trigger
-from ccrs_core.emulator import Refused, Stage
+from ccrs_core.emulator import Ending, Refused, Stage
 from ccrs_core.model.accounts import MarginMode
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.order_requests import OrderType
@@ -84,3 +84,31 @@ def test_an_amended_order_may_have_another_id_and_its_old_one_is_free() -> None:
     it.place(it.ann, SPOT, Side.BUY, "0.1", price=D(50000), client_order_id="a")
     with pytest.raises(Refused, match="duplicate_id"):
         it.place(it.ann, SPOT, Side.BUY, "0.1", price=D(50000), client_order_id="b")
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_of_contingent_orders_one_ends_the_other(filled: bool) -> None:
+    it = Exchange()
+    it.venue.steer(SPOT, last_price=D(60000))
+    it.book(SPOT, bids=[("59999", "9")], asks=[("60001", "9")])
+    free = it.desk.margins.of_asset(it.ann, "BTC").free
+    rests = it.place(it.ann, SPOT, Side.SELL, "2", price=D(61000), contingent="c")
+    waits = it.place(
+        it.ann,
+        SPOT,
+        Side.SELL,
+        "2",
+        type=OrderType.MARKET,
+        trigger=Trigger(price=D(59000), rises=False),
+        locks_at_once=False,
+        contingent="c",
+    )
+    assert it.desk.margins.of_asset(it.ann, "BTC").free == free - 2
+    if filled:
+        it.place(it.bob, SPOT, Side.BUY, "9.5", price=D(61000))
+    else:
+        it.venue.steer(SPOT, last_price=D(59000))
+    stages = [it.now(it.ann, each).stage for each in (rests, waits)]
+    assert stages == ([Stage.OPEN, Stage.CANCELED] if filled else [Stage.CANCELED, Stage.FILLED])
+    gone = it.now(it.ann, waits if filled else rests)
+    assert gone.ending is Ending.PARTNER

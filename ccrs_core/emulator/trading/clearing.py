@@ -70,6 +70,8 @@ class Clearing:
         """Accounts and listings that something was traded of since somebody looked."""
         self.parents: dict[int, DeskOrder] = {}
         """Orders with a take profit or stop loss of which something was filled."""
+        self.met: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        """Accounts and contingent orders of which something was filled lately, by listing."""
         self.holders: dict[tuple[str, str], dict[str, None]] = {}
         """The accounts with positions, by listing."""
 
@@ -258,6 +260,9 @@ class Clearing:
         fees = {**order.fees, fee.asset: order.fees.get(fee.asset, ZERO) + fee.amount}
         filled = order.filled + size
         whole = order.size is not None and filled >= order.size
+        if order.asked.contingent:
+            met = self.met.setdefault(order.listing.key, set())
+            met.add((account.name, order.asked.contingent))
         apart = self._conduct.completes_apart(order)
         return self.change(
             account,

@@ -154,6 +154,9 @@ class NewOrder:
     stop_loss: Exit | None = None
     partial_exits: bool = False
     """Whether take profit and stop loss close what this order filled, not the whole position."""
+    contingent: str = ""
+    """Orders that have the same are one or the other: one that is triggered, or of which something
+    is filled, ends what waits or rests of the others."""
     pair: str = ""
     """Of orders that wait and have the same, one ends the others when it is triggered."""
     labels: Mapping[str, Any] = attrs.field(factory=dict)

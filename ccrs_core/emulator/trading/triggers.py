@@ -44,6 +44,7 @@ class Triggers:
         self._floor = floor
 
     def look(self, pit: Pit) -> None:
+        met = self._floor.clearing.met.pop(pit.listing.key, ())
         waiting = self._floor.waiting.get(pit.listing.key)
         if not waiting:
             return
@@ -52,6 +53,10 @@ class Triggers:
             order = account.orders.get(number)
             if order is None or order.stage is not Stage.WAITING:
                 waiting.pop(number, None)
+                continue
+            if (account.name, order.asked.contingent) in met:
+                waiting.pop(number)
+                pit.cancel_now(account, number, Ending.PARTNER)
                 continue
             if order.asked.trails:
                 order = self._follow(market, account, order)
@@ -131,6 +136,8 @@ class Triggers:
 
 def _partners(order: DeskOrder, other: DeskOrder) -> bool:
     """Whether an order that is triggered ends another one."""
+    if order.asked.contingent:
+        return order.asked.contingent == other.asked.contingent
     if order.asked.pair:
         return order.asked.pair == other.asked.pair and other.stage is Stage.WAITING
     return order.parent is not None and other.parent == order.parent and bool(other.exit_kind)

@@ -27,18 +27,25 @@ class _Numbers:
         self._next: dict[tuple[str, str], int] = {}
         self._given: dict[tuple[tuple[str, str], int], int] = {}
         self._of: dict[tuple[tuple[str, str], int], int] = {}
+        self._promised: dict[tuple[str, str], int] = {}
 
     def of(self, key: tuple[str, str], number: int) -> int:
         found = self._given.get((key, number))
         if found is None:
-            found = self._next.get(key, self._first.get(key[0], self._usual))
-            self._next[key] = found + 1
+            found = self._promised.pop(key, 0)
+            if not found:
+                found = self._next.get(key, self._first.get(key[0], self._usual))
+                self._next[key] = found + 1
             self._given[key, number] = found
             self._of[key, found] = number
             if len(self._given) > _MOST:
                 oldest = next(iter(self._given))
                 del self._of[oldest[0], self._given.pop(oldest)]
         return found
+
+    def promise(self, key: tuple[str, str], number: int) -> None:
+        """The next one that is asked for, whatever its number, has this one's."""
+        self._promised[key] = self.of(key, number)
 
     def number(self, key: tuple[str, str], given: int) -> int | None:
         return self._of.get((key, given))
@@ -62,6 +69,10 @@ class Ids:
     def number(self, key: tuple[str, str], order_id: int) -> int | None:
         """The desk's number of an order of a listing; None where there is no such id."""
         return self._orders.number(key, order_id)
+
+    def adopt(self, key: tuple[str, str], number: int) -> None:
+        """The next order of a listing takes over the id of one that wasn't placed until now."""
+        self._orders.promise(key, number)
 
     def trade(self, fill: DeskFill) -> int:
         """Both sides of a trade have the same."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ccrs_binance.emulator_calls import Call, asking, cheap_with, placing
+from ccrs_binance.emulator_order_lists import LISTS, OCO, OTO, OTOCO, WHICH_LIST
 from ccrs_binance.emulator_spot_orders import AMEND, CANCEL, REPLACE, WHICH
 from ccrs_binance.emulator_spot_records import FILLS, ORDERS
 from ccrs_binance.emulator_spot_tickets import NEW_ORDER
@@ -25,6 +26,13 @@ SOCKET_NAMES: Mapping[str, tuple[str, str]] = {
     "order.amend.keepPriority": ("PUT", "/api/v3/order/amend/keepPriority"),
     "order.amendments": ("GET", "/api/v3/order/amendments"),
     "openOrders.cancelAll": ("DELETE", "/api/v3/openOrders"),
+    "orderList.place.oco": ("POST", "/api/v3/orderList/oco"),
+    "orderList.place.oto": ("POST", "/api/v3/orderList/oto"),
+    "orderList.place.otoco": ("POST", "/api/v3/orderList/otoco"),
+    "orderList.cancel": ("DELETE", "/api/v3/orderList"),
+    "orderList.status": ("GET", "/api/v3/orderList"),
+    "openOrderLists.status": ("GET", "/api/v3/openOrderList"),
+    "allOrderLists": ("GET", "/api/v3/allOrderList"),
     "order.status": ("GET", "/api/v3/order"),
     "openOrders.status": ("GET", "/api/v3/openOrders"),
     "allOrders": ("GET", "/api/v3/allOrders"),
@@ -38,7 +46,7 @@ SOCKET_NAMES: Mapping[str, tuple[str, str]] = {
 
 def spot_calls(trading: Trading) -> dict[tuple[str, str], Call]:
     """By method and path."""
-    orders, records = trading.spot_orders, trading.spot_records
+    orders, records, lists = trading.spot_orders, trading.spot_records, trading.lists
     test = (*NEW_ORDER, "computeCommissionRates")
     return {
         ("POST", "/api/v3/order"): placing(orders.place, *NEW_ORDER),
@@ -51,6 +59,13 @@ def spot_calls(trading: Trading) -> dict[tuple[str, str], Call]:
         ("PUT", "/api/v3/order/amend/keepPriority"): placing(
             orders.amend, *AMEND, weight=4, orders=0
         ),
+        ("POST", "/api/v3/orderList/oco"): placing(lists.place_oco, *OCO, orders=2),
+        ("POST", "/api/v3/orderList/oto"): placing(lists.place_oto, *OTO, orders=2),
+        ("POST", "/api/v3/orderList/otoco"): placing(lists.place_otoco, *OTOCO, orders=3),
+        ("DELETE", "/api/v3/orderList"): placing(lists.cancel, *WHICH_LIST, orders=0),
+        ("GET", "/api/v3/orderList"): asking(lists.one, *WHICH_LIST, weight=4),
+        ("GET", "/api/v3/openOrderList"): asking(lists.open_lists, weight=6),
+        ("GET", "/api/v3/allOrderList"): asking(lists.all_lists, *LISTS, weight=20),
         ("GET", "/api/v3/order/amendments"): asking(
             records.amendments, "symbol", "orderId", "fromExecutionId", "limit", weight=4
         ),

@@ -93,7 +93,7 @@ class SpotOrders:
     def test(self, params: Params, now_ns: int) -> dict[str, Any]:
         """``order/test``: whether it would be taken."""
         ticket = self._ticket(params)
-        self._check(params.account, ticket.order)
+        self.check(params.account, ticket.order)
         if not params.flag("computeCommissionRates"):
             return {}
         about = self._trading.spot_records.commissions(params.account, ticket.order.listing)
@@ -111,7 +111,7 @@ class SpotOrders:
         listing = listed(trading, SPOT, params)
         return read(params, listing, trading.venue.market(listing), trading.ids.made_up())
 
-    def _check(self, account: TradingAccount, asked: NewOrder) -> None:
+    def check(self, account: TradingAccount, asked: NewOrder) -> None:
         """Refuse what can't be placed.
 
         :raises BadRequest: naming why.
@@ -132,7 +132,7 @@ class SpotOrders:
 
     def _placed(self, account: TradingAccount, ticket: Ticket, now_ns: int) -> dict[str, Any]:
         trading = self._trading
-        self._check(account, ticket.order)
+        self.check(account, ticket.order)
         fills = trading.filled_meanwhile()
         try:
             order = trading.desk.place(account, ticket.order)
@@ -162,6 +162,13 @@ class SpotOrders:
         restriction = params.word("cancelRestrictions", _RESTRICTIONS, "")
         if order is None or order.stage.ended:
             raise UNKNOWN_ORDER
+        made = self._trading.lists.list_of(order)
+        if made is not None:
+            # One of a list takes the others with it.
+            answer = self._trading.lists.cancel_list(params.account, made, cancel_id, now_ns)
+            number = self._trading.ids.order(order)
+            [row] = [each for each in answer["orderReports"] if each["orderId"] == number]
+            return dict(row)
         if restriction and (restriction == "ONLY_NEW") is bool(order.filled):
             raise _RESTRICTED
         return self.cancel_order(params.account, order, cancel_id, now_ns)
@@ -183,14 +190,21 @@ class SpotOrders:
     def cancel_all(self, params: Params, now_ns: int) -> list[dict[str, Any]]:
         """``DELETE openOrders``: of one symbol; an error where there are none."""
         listing = listed(self._trading, SPOT, params)
-        found = params.account.open_orders(listing)
+        account, lists = params.account, self._trading.lists
+        found = account.open_orders(listing)
         if not found:
             raise UNKNOWN_ORDER
-        return [
-            self.cancel_order(params.account, order, self._trading.ids.made_up(), now_ns)
-            for order in found
-            if order.number in params.account.orders
-        ]
+        rows = []
+        for order in found:
+            if order.number not in account.orders:
+                continue
+            made = lists.list_of(order)
+            if made is not None:
+                rows.append(lists.cancel_list(account, made, "", now_ns))
+            else:
+                cancel_id = self._trading.ids.made_up()
+                rows.append(self.cancel_order(account, order, cancel_id, now_ns))
+        return rows
 
     def replace(self, params: Params, now_ns: int) -> dict[str, Any]:
         """``order/cancelReplace``: a cancel, and then a new order, each with its own outcome."""
@@ -302,7 +316,9 @@ class SpotOrders:
             order = None if number is None else trading.desk.find(account, number=number)
             if order is not None and client_id not in {"", order.client_order_id}:
                 return None
-        return order if order is not None and order.listing.key == listing.key else None
+        if order is not None and order.listing.key == listing.key:
+            return order
+        return trading.lists.unplaced(account, listing, order_id, client_id)
 
 
 def _check_size(asked: NewOrder) -> None:

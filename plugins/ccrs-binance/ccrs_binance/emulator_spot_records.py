@@ -135,9 +135,9 @@ class SpotRecords:
         order = trading.spot_orders.found(
             params, listing, params.whole("orderId"), "origClientOrderId"
         )
-        known = (
-            None if order is None else trading.told(params.account, order.number, _PATH + "order")
-        )
+        known = order
+        if order is not None and order.number > 0:  # else it is of a list, and not placed yet
+            known = trading.told(params.account, order.number, _PATH + "order")
         if known is None:
             known = self._filed(params, listing, now_ns)
         if known is None:
@@ -162,6 +162,7 @@ class SpotRecords:
         trading = self._trading
         key = listed(trading, SPOT, params).key if "symbol" in params else None
         found = trading.open_orders(params.account, now_ns, _PATH + "openOrders")
+        found = [*trading.lists.waiting(params.account), *found]
         return [
             order_row(trading.ids, order)
             for order in reversed(found)

@@ -31,6 +31,8 @@ def money(value: Decimal | None) -> str:
 
 def status(order: DeskOrder) -> str:
     """``status`` of lists, ``X`` of events."""
+    if order.asked.labels.get("pending"):
+        return "PENDING_NEW"
     match order.stage:
         case Stage.FILLED:
             return "FILLED"
@@ -77,6 +79,8 @@ def stop_price(order: DeskOrder) -> Decimal | None:
 
 
 def waits(order: DeskOrder) -> bool:
+    if order.asked.labels.get("pending"):
+        return True
     return order.asked.trigger is not None and not order.triggered
 
 

@@ -15,6 +15,7 @@ from ccrs_binance.emulator_counts import WINDOWS, OrderCounts
 from ccrs_binance.emulator_feeds import UserFeed, UserFeeds
 from ccrs_binance.emulator_ids import Ids
 from ccrs_binance.emulator_listings import COINM, SPOT, USDM
+from ccrs_binance.emulator_order_lists import OrderLists
 from ccrs_binance.emulator_spot_orders import SpotOrders
 from ccrs_binance.emulator_spot_pushes import SpotPushes
 from ccrs_binance.emulator_spot_records import SpotRecords
@@ -112,9 +113,11 @@ class Trading:
         self.spot_records = SpotRecords(self)
         self.algo = Algo(self)
         self.listen_keys = ListenKeys(self)
+        self.lists = OrderLists(self)
         self.contract_pushes = ContractPushes(self)
         spot_pushes = SpotPushes(self)
         heard = [self._note, spot_pushes.happened, self.contract_pushes.happened]
+        heard.append(self.lists.happened)
         self.desk.listeners.extend(heard)
         if PLAY_KEY not in self.desk.accounts:
             self.desk.open_account(PLAY_KEY)
