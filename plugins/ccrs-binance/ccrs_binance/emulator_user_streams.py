@@ -9,12 +9,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import orjson
 
 from ccrs_binance.emulator_feeds import UserStream
 from ccrs_binance.emulator_listings import COINM, USDM
 from ccrs_binance.emulator_params import Params
 from ccrs_core import NS_PER_SECOND
-from ccrs_core.emulator import BadRequest, Handshake, Visitor, milliseconds
+from ccrs_core.emulator import BadRequest, Frame, Handshake, Visitor, milliseconds
 
 if TYPE_CHECKING:
     from ccrs_binance.emulator_trading import Trading
@@ -141,7 +142,23 @@ class UserSocket(Visitor):
         return {"stream": self._key.text, "data": event}
 
     def received(self, frame: str | bytes, now_ns: int) -> None:
-        """There is nothing to ask for: the key says it all."""
+        """What may be asked on any stream is answered; the key alone says what comes.
+
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Live-Subscribing-Unsubscribing-to-streams
+        """
+        try:
+            asked = orjson.loads(frame)
+        except orjson.JSONDecodeError:
+            return
+        if not isinstance(asked, dict):
+            return
+        number = asked.get("id")
+        match asked.get("method"):
+            case "LIST_SUBSCRIPTIONS":
+                listed = [] if self._key is None else [self._key.text]
+                self.peer.reply(Frame.json({"result": listed, "id": number}), ack=False)
+            case "SUBSCRIBE" | "UNSUBSCRIBE":
+                self.peer.reply(Frame.json({"result": None, "id": number}))
 
     def closed(self, now_ns: int) -> None:
         if self._key is not None:
