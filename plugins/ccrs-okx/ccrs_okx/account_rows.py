@@ -60,6 +60,7 @@ def position(row: Row, received_time_ns: int) -> PositionReport:
         realised_profit=fields.amount(row, "realizedPnl"),
         exchange_time_ns=fields.time(row, "uTime"),
         received_time_ns=received_time_ns,
+        sequence=fields.trade_number(row),
         native_fields=fields.details(row, POSITION_DETAILS),
     )
 

@@ -107,3 +107,12 @@ __all__ = [
     "time",
     "truth",
 ]
+
+
+def trade_number(row: Row) -> int | None:
+    """The number of a trade, of a position its last one's: an instrument's trades are counted, so
+    that fills and positions of one millisecond are told apart. None where there is none, as of what
+    OKX forces, whose numbers are below zero."""
+    told = text(row, "tradeId")
+    found = int(told) if told.isascii() and told.isdecimal() else 0
+    return found or None

@@ -85,6 +85,7 @@ def fill(row: Row, received_time_ns: int) -> FillReport | StrangeReport:
         position_side=fields.position_side(row),
         exchange_time_ns=time_ns,
         received_time_ns=received_time_ns,
+        sequence=fields.trade_number(row),
         native_fields=fields.details(row, DETAILS),
     )
 
@@ -115,6 +116,7 @@ def pushed_fill(row: Row, received_time_ns: int) -> FillReport | None:
         position_side=fields.position_side(row),
         exchange_time_ns=ns_of_ms(row.get("fillTime") or row["uTime"]),
         received_time_ns=received_time_ns,
+        sequence=fields.trade_number(row),
         native_fields=fields.details(row, DETAILS),
     )
 
