@@ -25,6 +25,7 @@ from tests.mutants import (
     madeup,
     news,
     oddities,
+    okx_trading,
     packages,
     payments,
     quiet,
@@ -72,6 +73,7 @@ THEMES = (
     stretches,
     crowds,
     trading,
+    okx_trading,
     account_words,
 )
 
