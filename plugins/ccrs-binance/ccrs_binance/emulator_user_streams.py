@@ -9,13 +9,20 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import orjson
 
 from ccrs_binance.emulator_feeds import UserStream
 from ccrs_binance.emulator_listings import COINM, USDM
 from ccrs_binance.emulator_params import Params
 from ccrs_core import NS_PER_SECOND
-from ccrs_core.emulator import BadRequest, Frame, Handshake, Visitor, milliseconds
+from ccrs_core.emulator import (
+    Allowance,
+    BadRequest,
+    Frame,
+    Handshake,
+    Visitor,
+    json_object,
+    milliseconds,
+)
 
 if TYPE_CHECKING:
     from ccrs_binance.emulator_trading import Trading
@@ -118,9 +125,17 @@ class UserSocket(Visitor):
     pong_timeout = 600.0
 
     def __init__(
-        self, trading: Trading, key: ListenKey | None, kinds: frozenset[str], combined: bool
+        self,
+        trading: Trading,
+        key: ListenKey | None,
+        kinds: frozenset[str],
+        *,
+        combined: bool,
+        named: str,
     ) -> None:
         self._trading = trading
+        self._named = named
+        self._messages = Allowance(10, 1)
         self._key = key
         self._kinds = kinds
         self._combined = combined
@@ -142,23 +157,21 @@ class UserSocket(Visitor):
         return {"stream": self._key.text, "data": event}
 
     def received(self, frame: str | bytes, now_ns: int) -> None:
-        """What may be asked on any stream is answered; the key alone says what comes.
-
-        https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Live-Subscribing-Unsubscribing-to-streams
-        """
-        try:
-            asked = orjson.loads(frame)
-        except orjson.JSONDecodeError:
+        """The key says it all: what can be asked for is which stream that is."""
+        if not self._messages.enter("", now_ns):
+            self.peer.close(1008, "Too many requests")
             return
-        if not isinstance(asked, dict):
-            return
-        number = asked.get("id")
-        match asked.get("method"):
+        request = json_object(frame)
+        number = None if request is None else request.get("id")
+        match None if request is None else request.get("method"):
             case "LIST_SUBSCRIPTIONS":
-                listed = [] if self._key is None else [self._key.text]
-                self.peer.reply(Frame.json({"result": listed, "id": number}), ack=False)
-            case "SUBSCRIBE" | "UNSUBSCRIBE":
-                self.peer.reply(Frame.json({"result": None, "id": number}))
+                reply = {"result": [self._named] if self._named else [], "id": number}
+            case "SUBSCRIBE" | "UNSUBSCRIBE" | "SET_PROPERTY":
+                reply = {"result": None, "id": number}
+            case _:
+                error = {"code": 2, "msg": "Invalid request: unknown variant"}
+                reply = {"error": error, "id": number}
+        self.peer.reply(Frame.json(reply), ack=True)
 
     def closed(self, now_ns: int) -> None:
         if self._key is not None:
@@ -200,5 +213,6 @@ def user_socket(trading: Trading, handshake: Handshake, coinm_route: str) -> Use
             return None
         served = root == "/fstream/private" or ROUTES[coinm_route] == root
         kinds = frozenset(filter(None, handshake.query.get("events", "").split("/")))
-        return UserSocket(trading, key if served else None, kinds, mode == "stream")
+        heard = key if served else None
+        return UserSocket(trading, heard, kinds, combined=mode == "stream", named=text)
     return None

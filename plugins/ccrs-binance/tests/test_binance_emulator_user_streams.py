@@ -134,3 +134,15 @@ def test_contracts_have_a_websocket_api_of_their_own() -> None:
     coins = Socket(venue, "/ws-dapi/v1")
     contract = {"symbol": "BTCUSD_PERP", "side": "BUY", "type": "MARKET", "quantity": "1"}
     assert coins.ask("order.place", **contract)["result"]["pair"] == "BTCUSD"
+
+
+def test_a_socket_for_events_says_which_stream_it_brings_and_takes_ten_messages_a_second() -> None:
+    venue = exchange()
+    key = Trader(venue).keyed("POST", KEY)["listenKey"]
+    socket = Socket(venue, f"/fstream/private/ws/{key}")
+    answer = socket.ask("LIST_SUBSCRIPTIONS", signed=False)
+    assert answer == {"result": [key], "id": 1}
+    assert socket.ask("nonsense", signed=False)["error"]["code"] == 2
+    for _ in range(9):
+        socket.send({"method": "LIST_SUBSCRIPTIONS", "id": 5})
+    assert not socket.peer.open
