@@ -39,6 +39,9 @@ def reject_text(order: DeskOrder) -> str:
 
 def trigger_price(order: DeskOrder) -> Decimal | None:
     found: Decimal | None = order.asked.labels.get("stopPrice")
+    trigger = order.asked.trigger
+    if found is None and trigger is not None and not order.asked.trails:
+        return trigger.price
     return found
 
 
@@ -50,21 +53,21 @@ def row(trading: Trading, order: DeskOrder, status: str) -> dict[str, Any]:
         "algoId": algo_id(order),
         "clientAlgoId": order.client_order_id,
         "algoType": "CONDITIONAL",
-        "orderType": labels["type"],
+        "orderType": labels.get("type", "STOP_MARKET"),
         "symbol": order.listing.symbol,
         "side": SIDES[order.side],
         "positionSide": POSITION_SIDES[asked.position_side],
-        "timeInForce": labels["tif"],
+        "timeInForce": labels.get("tif", "GTC"),
         "quantity": spelled.size(asked.size),
         "algoStatus": status,
         "triggerPrice": spelled.price(trigger_price(order)),
         "price": spelled.price(asked.price),
         "icebergQuantity": None,
-        "selfTradePreventionMode": labels["stp"],
-        "workingType": labels["workingType"],
-        "priceMatch": labels["priceMatch"],
+        "selfTradePreventionMode": labels.get("stp", "NONE"),
+        "workingType": labels.get("workingType", "CONTRACT_PRICE"),
+        "priceMatch": labels.get("priceMatch", "NONE"),
         "closePosition": asked.closing,
-        "priceProtect": labels["priceProtect"],
+        "priceProtect": labels.get("priceProtect", False),
         "reduceOnly": asked.reduce_only,
         "activatePrice": labels.get("activatePrice", ""),
         "callbackRate": labels.get("callbackRate", ""),
@@ -86,11 +89,11 @@ def event_row(
         "caid": order.client_order_id,
         "aid": algo_id(order),
         "at": "CONDITIONAL",
-        "o": labels["type"],
+        "o": labels.get("type", "STOP_MARKET"),
         "s": order.listing.symbol,
         "S": SIDES[order.side],
         "ps": POSITION_SIDES[asked.position_side],
-        "f": labels["tif"],
+        "f": labels.get("tif", "GTC"),
         "q": spelled.size(asked.size),
         "X": status,
         "ai": "" if child is None else str(trading.ids.order(child)),
@@ -99,11 +102,11 @@ def event_row(
         "act": "" if child is None else child.asked.type.value.upper(),
         "tp": spelled.price(trigger_price(order)),
         "p": spelled.price(asked.price),
-        "V": labels["stp"],
-        "wt": labels["workingType"],
-        "pm": labels["priceMatch"],
+        "V": labels.get("stp", "NONE"),
+        "wt": labels.get("workingType", "CONTRACT_PRICE"),
+        "pm": labels.get("priceMatch", "NONE"),
         "cp": asked.closing,
-        "pP": labels["priceProtect"],
+        "pP": labels.get("priceProtect", False),
         "R": asked.reduce_only,
         "tt": milliseconds(order.updated_ns) if order.triggered else 0,
         "gtd": labels.get("goodTillDate", 0),

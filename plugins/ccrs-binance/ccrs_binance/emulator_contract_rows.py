@@ -15,7 +15,16 @@ import attrs
 from ccrs_binance.emulator_ids import Ids
 from ccrs_binance.emulator_listings import COINM
 from ccrs_core import FillKind, OrderType, PositionSide, Side
-from ccrs_core.emulator import DeskFill, DeskOrder, Ending, Listing, Stage, decimals, milliseconds
+from ccrs_core.emulator import (
+    DeskFill,
+    DeskOrder,
+    Ending,
+    Lifetime,
+    Listing,
+    Stage,
+    decimals,
+    milliseconds,
+)
 
 SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 POSITION_SIDES = {
@@ -91,7 +100,7 @@ def client_id(order: DeskOrder) -> str:
     """The client's id; of orders that the exchange made, its own."""
     prefix = _FORCED.get(order.by) if order.by is not None else None
     if prefix is None:
-        return order.client_order_id
+        return order.client_order_id or f"web_{order.number:032x}"
     return f"{prefix}{milliseconds(order.created_ns)}{order.number:04d}"
 
 
@@ -100,7 +109,15 @@ def kind_of(order: DeskOrder) -> str:
     labels = order.asked.labels
     if "algo" in labels and order.asked.trigger is None:
         return "MARKET" if order.asked.type is OrderType.MARKET else "LIMIT"
-    return str(labels.get("type", "LIMIT"))
+    usual = "MARKET" if order.asked.type is OrderType.MARKET else "LIMIT"
+    return str(labels.get("type", usual))
+
+
+def lifetime(order: DeskOrder) -> str:
+    """``timeInForce``."""
+    asked = order.asked
+    usual = "GTX" if asked.lifetime is Lifetime.POST_ONLY else asked.lifetime.value.upper()
+    return str(asked.labels.get("tif", usual))
 
 
 def pair(listing: Listing) -> str:
@@ -118,7 +135,7 @@ def _about(ids: Ids, order: DeskOrder) -> dict[str, Any]:
         "price": spelled.price(None if asked.type is OrderType.MARKET else asked.price),
         "origQty": spelled.size(order.size),
         "executedQty": spelled.size(order.filled),
-        "timeInForce": labels.get("tif", "IOC"),
+        "timeInForce": lifetime(order),
         "type": kind_of(order),
         "reduceOnly": asked.reduce_only,
         "closePosition": asked.closing,
@@ -127,7 +144,7 @@ def _about(ids: Ids, order: DeskOrder) -> dict[str, Any]:
         "stopPrice": spelled.price(labels.get("stopPrice")),
         "workingType": labels.get("workingType", "CONTRACT_PRICE"),
         "priceProtect": labels.get("priceProtect", False),
-        "origType": labels.get("origType", labels.get("type", "LIMIT")),
+        "origType": labels.get("origType", kind_of(order)),
         "priceMatch": labels.get("priceMatch", "NONE"),
         "selfTradePreventionMode": labels.get("stp", "EXPIRE_MAKER"),
         "updateTime": milliseconds(order.updated_ns),
@@ -203,7 +220,7 @@ def event_row(
         "c": client_id(order),
         "S": SIDES[order.side],
         "o": named,
-        "f": labels.get("tif", "IOC"),
+        "f": lifetime(order),
         "q": spelled.size(order.size),
         "p": spelled.price(None if market else asked.price),
         "ap": spelled.price(average(order)),

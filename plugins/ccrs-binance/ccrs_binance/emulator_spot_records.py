@@ -11,7 +11,7 @@ from ccrs_binance.emulator_calls import listed
 from ccrs_binance.emulator_codes import NO_SUCH_ORDER
 from ccrs_binance.emulator_listings import SPOT
 from ccrs_binance.emulator_params import Params
-from ccrs_binance.emulator_spot_rows import money, order_row, trade_row
+from ccrs_binance.emulator_spot_rows import money, order_row, prevention, trade_row
 from ccrs_core import NS_PER_SECOND
 from ccrs_core.emulator import (
     BadRequest,
@@ -267,7 +267,7 @@ class SpotRecords:
                 "makerSymbol": listing.symbol,
                 "makerOrderId": trading.ids.numbered(listing.key, order.prevented_by or 0),
                 "tradeGroupId": 1,
-                "selfTradePreventionMode": order.asked.labels["stp"],
+                "selfTradePreventionMode": prevention(order),
                 "price": money(order.price),
                 "takerPreventedQuantity": money((order.size or order.filled) - order.filled),
                 "transactTime": milliseconds(order.updated_ns),

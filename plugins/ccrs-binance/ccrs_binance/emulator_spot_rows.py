@@ -12,7 +12,15 @@ from typing import Any
 
 from ccrs_binance.emulator_ids import Ids
 from ccrs_core import OrderType, Side
-from ccrs_core.emulator import DeskBalance, DeskFill, DeskOrder, Ending, Stage, milliseconds
+from ccrs_core.emulator import (
+    DeskBalance,
+    DeskFill,
+    DeskOrder,
+    Ending,
+    Lifetime,
+    Stage,
+    milliseconds,
+)
 
 SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _NOTHING = Decimal(0)
@@ -78,6 +86,36 @@ def stop_price(order: DeskOrder) -> Decimal | None:
     return found if found is not None or asked.trigger is None else asked.trigger.price
 
 
+def client_id(order: DeskOrder) -> str:
+    """The client's id; of an order that has none, as those of the site have it."""
+    return order.asked.client_order_id or f"web_{order.number:032x}"
+
+
+def kind_of(order: DeskOrder) -> str:
+    """``type``; also of orders that didn't come over the wire."""
+    asked = order.asked
+    found: str | None = asked.labels.get("type")
+    if found is not None:
+        return found
+    if asked.trigger is not None:
+        return "STOP_LOSS" if asked.type is OrderType.MARKET else "STOP_LOSS_LIMIT"
+    if asked.type is OrderType.MARKET:
+        return "MARKET"
+    return "LIMIT_MAKER" if asked.lifetime is Lifetime.POST_ONLY else "LIMIT"
+
+
+def lifetime(order: DeskOrder) -> str:
+    """``timeInForce``."""
+    asked = order.asked
+    usual = "GTC" if asked.lifetime is Lifetime.POST_ONLY else asked.lifetime.value.upper()
+    return str(asked.labels.get("tif", usual))
+
+
+def prevention(order: DeskOrder) -> str:
+    """``selfTradePreventionMode``."""
+    return str(order.asked.labels.get("stp", "NONE"))
+
+
 def waits(order: DeskOrder) -> bool:
     if order.asked.labels.get("pending"):
         return True
@@ -94,8 +132,8 @@ def _about(order: DeskOrder) -> dict[str, Any]:
         "origQuoteOrderQty": money(asked.quote_size),
         "cummulativeQuoteQty": money(order.value),
         "status": status(order),
-        "timeInForce": asked.labels["tif"],
-        "type": asked.labels["type"],
+        "timeInForce": lifetime(order),
+        "type": kind_of(order),
         "side": SIDES[order.side],
     }
 
@@ -133,7 +171,7 @@ def order_row(ids: Ids, order: DeskOrder) -> dict[str, Any]:
         "symbol": order.listing.symbol,
         "orderId": ids.order(order),
         "orderListId": list_id(order),
-        "clientOrderId": order.client_order_id,
+        "clientOrderId": client_id(order),
         **_about(order),
         "stopPrice": "0.00000000",
         "icebergQty": "0.00000000",
@@ -141,7 +179,7 @@ def order_row(ids: Ids, order: DeskOrder) -> dict[str, Any]:
         "updateTime": milliseconds(order.updated_ns),
         "isWorking": not waits(order),
         "workingTime": working,
-        "selfTradePreventionMode": order.asked.labels["stp"],
+        "selfTradePreventionMode": prevention(order),
         **_besides(order),
     }
 
@@ -156,7 +194,7 @@ def ack_row(ids: Ids, order: DeskOrder, now_ns: int) -> dict[str, Any]:
         "symbol": order.listing.symbol,
         "orderId": ids.order(order),
         "orderListId": list_id(order),
-        "clientOrderId": order.client_order_id,
+        "clientOrderId": client_id(order),
         "transactTime": milliseconds(now_ns),
     }
 
@@ -169,7 +207,7 @@ def result_row(ids: Ids, order: DeskOrder, now_ns: int) -> dict[str, Any]:
         **_about(order),
         "workingTime": working,
         **({"stopPrice": "0.00000000"} if waits(order) else {}),
-        "selfTradePreventionMode": order.asked.labels["stp"],
+        "selfTradePreventionMode": prevention(order),
         **_besides(order),
     }
 
@@ -192,13 +230,13 @@ def canceled_row(ids: Ids, order: DeskOrder, cancel_id: str, now_ns: int) -> dic
     """The answer to a cancel: it has the cancel's own id beside the order's."""
     return {
         "symbol": order.listing.symbol,
-        "origClientOrderId": order.client_order_id,
+        "origClientOrderId": client_id(order),
         "orderId": ids.order(order),
         "orderListId": list_id(order),
         "clientOrderId": cancel_id,
         "transactTime": milliseconds(now_ns),
         **_about(order),
-        "selfTradePreventionMode": order.asked.labels["stp"],
+        "selfTradePreventionMode": prevention(order),
         **_besides(order),
     }
 
@@ -244,16 +282,16 @@ def report(
         "e": "executionReport",
         "E": ms,
         "s": order.listing.symbol,
-        "c": request_id or order.client_order_id,
+        "c": request_id or client_id(order),
         "S": SIDES[order.side],
-        "o": labels["type"],
-        "f": labels["tif"],
+        "o": kind_of(order),
+        "f": lifetime(order),
         "q": money(size(order)),
         "p": money(asked.price),
         "P": money(stop_price(order)),
         "F": money(labels.get("icebergQty")),
         "g": list_id(order),
-        "C": order.client_order_id if request_id else "",
+        "C": client_id(order) if request_id else "",
         "x": kind,
         "X": status(order),
         "r": "NONE",
@@ -273,7 +311,7 @@ def report(
         "Z": money(order.value),
         "Y": money(None if fill is None else fill.value),
         "Q": money(asked.quote_size),
-        "V": labels["stp"],
+        "V": prevention(order),
     }
     if not waiting:
         row["W"] = milliseconds(_working_ns(order))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from decimal import Decimal
 
 import orjson
 import pytest
 from binance_trader import Socket, Trader, dialect, exchange
+
+from ccrs_core import Side, Trigger
+from ccrs_core.emulator import NewOrder
 
 _VALUES = (
     *("BTCUSDT", "BTCUSD_PERP", "ETHUSDT", "BUY", "SELL", "LIMIT", "MARKET", "LIMIT_MAKER", "true"),
@@ -68,6 +72,32 @@ def test_whatever_is_sent_over_the_socket_is_answered() -> None:
 
 
 _CATEGORIES = {"/ws-api/v3": "spot", "/ws-fapi/v1": "usdm", "/ws-dapi/v1": "coinm"}
+
+
+@pytest.mark.parametrize("category", ["spot", "usdm", "coinm"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_orders_that_did_not_come_over_the_wire_are_told_and_listed_as_others(
+    category: str, waits: bool
+) -> None:
+    venue = exchange()
+    trader, socket = Trader(venue), Socket(venue)
+    socket.listen()
+    trading = dialect(venue).trading
+    account = trading.account(next(iter(trading.desk.keys)), category)
+    symbol = "BTCUSD_PERP" if category == "coinm" else "BTCUSDT"
+    asked = NewOrder(
+        listing=venue.listings[category, symbol],
+        side=Side.BUY,
+        size=Decimal(1),
+        price=Decimal(50_000),
+        trigger=Trigger(price=Decimal(200_000), rises=True) if waits else None,
+    )
+    trading.desk.place(account, asked)
+    prefix = {"spot": "/api/v3", "usdm": "/fapi/v1", "coinm": "/dapi/v1"}[category]
+    name = "openAlgoOrders" if waits and category != "spot" else "openOrders"
+    [row] = trader.ask("GET", f"{prefix}/{name}", symbol=symbol)
+    assert (row["side"], row["timeInForce"]) == ("BUY", "GTC")
+    assert len(socket.heard()) == (2 if category == "spot" else 0)
 
 
 def test_bodies_that_are_no_forms_are_refused() -> None:
