@@ -9,8 +9,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from ccrs_binance.emulator_algo_rows import algo_id, number_of, row
-from ccrs_binance.emulator_calls import listed
+from ccrs_binance.emulator_calls import listed, on_steps
 from ccrs_binance.emulator_codes import complaint
 from ccrs_binance.emulator_contract_tickets import (
     CONDITIONAL,
@@ -98,8 +100,11 @@ class Algo:
             raise BadRequest(-1130, "Data sent for parameter 'algoType' is not valid.", 400)
         listing = listed(trading, category, params)
         market = trading.venue.market(listing)
-        asked = self._asked(params, market, now_ns)
+        asked = attrs.evolve(self._asked(params, market, now_ns), listing=listing)
+        missed = on_steps(listing, asked.size, asked.price)
         try:
+            if missed is not None:
+                raise Refused(missed)
             order = trading.desk.place(account, asked)
         except Refused as refused:
             raise complaint(refused, listing) from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ccrs_binance.emulator_codes import BAD_SYMBOL
 from ccrs_binance.emulator_params import Params
-from ccrs_core.emulator import Listing
+from ccrs_core.emulator import Listing, Refusal
 
 if TYPE_CHECKING:
     from ccrs_binance.emulator_trading import Trading
@@ -68,6 +69,16 @@ def listed(trading: Trading, category: str, params: Params) -> Listing:
     if listing is None:
         raise BAD_SYMBOL
     return listing
+
+
+def on_steps(listing: Listing, size: Decimal | None, price: Decimal | None) -> Refusal | None:
+    """Which step of an instrument as it is listed now is missed; its market goes on by the rules
+    that it began with."""
+    if price is not None and price % listing.tick:
+        return Refusal.PRICE_STEP
+    if size is not None and size % listing.lot:
+        return Refusal.SIZE_STEP
+    return None
 
 
 def carry_out(trading: Trading, category: str, call: Call, params: Params, now_ns: int) -> Any:

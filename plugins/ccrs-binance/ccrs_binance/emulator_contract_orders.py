@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ccrs_binance.emulator_calls import listed
+from ccrs_binance.emulator_calls import listed, on_steps
 from ccrs_binance.emulator_codes import NO_SUCH_ORDER, UNKNOWN_ORDER, complaint
 from ccrs_binance.emulator_contract_rows import answer_row
 from ccrs_binance.emulator_contract_tickets import NEW_ORDER, SIDES, matched_price, read
@@ -100,7 +100,7 @@ class ContractOrders:
         trading = self._trading
         listing = listed(trading, self._category, params)
         market = trading.venue.market(listing)
-        asked = read(params, market, trading.ids.made_up(), now_ns)
+        asked = read(params, listing, market, trading.ids.made_up(), now_ns)
         answer = params.word("newOrderRespType", _ANSWERS, "ACK")
         order = self._placed(params.account, asked, market)
         immediate = asked.type is OrderType.MARKET or asked.lifetime in (
@@ -112,8 +112,9 @@ class ContractOrders:
     def test(self, params: Params, now_ns: int) -> dict[str, Any]:
         """``order/test``."""
         trading = self._trading
-        market = trading.venue.market(listed(trading, self._category, params))
-        asked = read(params, market, trading.ids.made_up(), now_ns)
+        listing = listed(trading, self._category, params)
+        market = trading.venue.market(listing)
+        asked = read(params, listing, market, trading.ids.made_up(), now_ns)
         try:
             trading.desk.check(params.account, asked)
         except Refused as refused:
@@ -124,7 +125,10 @@ class ContractOrders:
         self, account: TradingAccount, asked: NewOrder, market: SimulatedMarket
     ) -> DeskOrder:
         trading = self._trading
+        missed = on_steps(asked.listing, asked.size, asked.price)
         try:
+            if missed is not None:
+                raise Refused(missed)
             trading.desk.check(account, asked)
             if asked.lifetime is Lifetime.POST_ONLY and takes_at(market, asked):
                 raise _NOT_MAKER

@@ -123,7 +123,9 @@ def read_terms(
     )
 
 
-def read(params: Params, market: SimulatedMarket, made_up: str, now_ns: int) -> NewOrder:
+def read(
+    params: Params, listing: Listing, market: SimulatedMarket, made_up: str, now_ns: int
+) -> NewOrder:
     """Read a new order; those that wait for a price have a service of their own.
 
     :raises BadRequest: naming the first thing that is wrong.
@@ -143,9 +145,9 @@ def read(params: Params, market: SimulatedMarket, made_up: str, now_ns: int) -> 
     if quantity is None:
         raise missing("quantity")
     terms = read_terms(params, market, priced=limit, usual_prevention="EXPIRE_MAKER", now_ns=now_ns)
-    check_quantity(quantity, market.listing, market_order=not limit)
+    check_quantity(quantity, listing, market_order=not limit)
     return NewOrder(
-        listing=market.listing,
+        listing=listing,
         side=terms.side,
         size=quantity,
         price=terms.price,

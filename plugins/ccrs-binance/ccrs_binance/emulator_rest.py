@@ -100,7 +100,7 @@ class Rest:
         self._endpoints: Mapping[str, tuple[_Answer, Mapping[str, int | Weight]]] = {
             "ping": (lambda *_: {}, each(1, 1)),
             "time": (
-                lambda category, query, now_ns: {"serverTime": ms(now_ns)},
+                lambda *_: {"serverTime": ms(dialect.venue.told_ns)},
                 each(1, 1),
             ),
             "exchangeInfo": (self._exchange_info, each(20, 1)),
@@ -181,8 +181,8 @@ class Rest:
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
         limit["limit"] = self._dialect.weights[category].limit or 0
         limits = [limit, *order_limits(category)]
-        head = {"timezone": "UTC", "serverTime": ms(now_ns), "rateLimits": limits}
-        return {**head, "exchangeFilters": [], "symbols": rows}
+        head = {"timezone": "UTC", "serverTime": ms(self._dialect.venue.told_ns)}
+        return {**head, "rateLimits": limits, "exchangeFilters": [], "symbols": rows}
 
     def _depth(self, category: str, query: Query, now_ns: int) -> dict[str, Any]:
         listing = self._listing(category, query)

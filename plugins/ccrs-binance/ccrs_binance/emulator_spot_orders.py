@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ccrs_binance.emulator_calls import listed
+from ccrs_binance.emulator_calls import listed, on_steps
 from ccrs_binance.emulator_codes import UNKNOWN_ORDER, WOULD_TAKE, complaint
 from ccrs_binance.emulator_listings import SPOT
 from ccrs_binance.emulator_params import Params, missing
@@ -117,7 +117,10 @@ class SpotOrders:
         :raises BadRequest: naming why.
         """
         trading = self._trading
+        missed = on_steps(asked.listing, asked.size, asked.price)
         try:
+            if missed is not None:
+                raise Refused(missed)
             trading.desk.check(account, asked)
         except Refused as refused:
             raise complaint(refused, asked.listing) from None

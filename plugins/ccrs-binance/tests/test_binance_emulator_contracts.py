@@ -442,3 +442,11 @@ def test_orders_of_both_kinds_of_contracts_are_counted_together() -> None:
     coinm.new(price="50000")
     assert coinm.headers["X-MBX-ORDER-COUNT-10S"] == "2"
     assert coinm.headers["X-MBX-ORDER-COUNT-1M"] == "2"
+
+
+def test_steps_are_those_of_the_list_of_now(futures: Futures) -> None:
+    tick = futures.listing.tick
+    futures.venue.change(futures.listing, tick=tick * 10)
+    price = 50_000 + tick
+    assert futures.refused(price=f"{price:f}") == (400, -4014)
+    futures.new(price=f"{price + 9 * tick:f}")

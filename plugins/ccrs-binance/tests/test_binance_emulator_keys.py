@@ -240,8 +240,12 @@ def test_orders_cost_weight_only_where_they_fail_and_who_goes_on_is_banned() -> 
 def test_the_exchanges_clock_may_be_wrong() -> None:
     venue = exchange()
     venue.faults.add(Fault(kind=FaultKind.CLOCK, seconds=30.0))
-    answer = Trader(venue).ask("GET", ACCOUNT)
+    trader = Trader(venue)
+    answer = trader.ask("GET", ACCOUNT)
     assert answer["code"] == -1021
+    told = orjson.loads(trader.send("GET", "/api/v3/time").body)["serverTime"]
+    assert told == NOW_MS + 30_000
+    assert "balances" in trader.ask("GET", ACCOUNT, timestamp=told)
 
 
 @pytest.mark.parametrize("effect", [True, False])

@@ -461,3 +461,13 @@ def test_two_orders_of_two_symbols_may_have_the_same_id() -> None:
     assert one["orderId"] == other["orderId"]
     found = trader.ask("GET", ORDER, symbol="ETHUSDT", orderId=other["orderId"])
     assert found["clientOrderId"] == other["clientOrderId"]
+
+
+def test_steps_are_those_of_the_list_of_now() -> None:
+    venue = exchange()
+    trader = Trader(venue)
+    venue.change(venue.listings["spot", "BTCUSDT"], tick=Decimal("0.1"))
+    terms = {**BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+    refused = trader.ask("POST", ORDER, **terms, price="50000.01")
+    assert refused["msg"] == "Filter failure: PRICE_FILTER"
+    assert trader.ask("POST", ORDER, **terms, price="50000.1")["status"] == "NEW"
