@@ -240,6 +240,7 @@ def test_only_the_transport_the_emulators_server_and_the_command_line_import_aio
                 "sync/background.py",
                 "trading/sqlite.py",
                 "transport/account_limits.py",
+                "transport/budgets_kept.py",
                 "transport/gate.py",
                 "transport/limits.py",
                 "cli/looking.py",

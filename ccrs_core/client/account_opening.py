@@ -21,9 +21,13 @@ from ccrs_core.trading.choose_store import StoreChoice, store_for
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.settings import AccountSettings
+from ccrs_core.trading.sqlite import SqliteStore
 from ccrs_core.trading.store import LedgerName, Store
 from ccrs_core.trading.taking import Natives
 from ccrs_core.transport.base import Discreet, Transport
+from ccrs_core.transport.budgets_kept import KeptBudgets
+from ccrs_core.transport.context import Context
+from ccrs_core.transport.limits import keep_budgets, let_go
 
 
 @attrs.frozen(kw_only=True)
@@ -64,9 +68,13 @@ class Opening:
         trading = exchange.trading
         assert trading is not None
         _hide(context.transport, holder.credentials)
+        # An exchange goes on counting what a process before this one has asked.
+        kept = _kept_budgets(store, context)
         requester = Requester(context, holder, share=settings.budget_share)
         requester.clock = ExchangeClock(requester, context)
         keeping = shared.spawn(requester.clock.keep())
+        if kept is not None:
+            keeping.add_done_callback(lambda _: let_go(kept))
         try:
             info = None
             if settings.follow and GetAccountInfo in exchange.endpoints:
@@ -94,6 +102,16 @@ class Opening:
         except BaseException:
             keeping.cancel()
             raise
+
+
+def _kept_budgets(store: Store, context: Context) -> KeptBudgets | None:
+    """Beside a ledger that is a file: what was asked; None where it is none."""
+    if not isinstance(store, SqliteStore):
+        return None
+    path = store.path.resolve()
+    kept = KeptBudgets(path.with_name(f"{path.name}.budgets"), context.clock)
+    keep_budgets(kept, list(context.addresses.values()), context.clock)
+    return kept
 
 
 def _hide(transport: Transport, credentials: Credentials) -> None:

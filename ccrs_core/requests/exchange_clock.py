@@ -39,6 +39,7 @@ class ExchangeClock:
         self._context = context
         self._alone = asyncio.Lock()
         self._failed_at = float("-inf")
+        self._fails = False
         self.keepers = 0
         """How many rely on it at present."""
 
@@ -99,9 +100,11 @@ class ExchangeClock:
             except UsageError:
                 return  # the exchange, or this environment of it, has no such question
             except Exception as error:  # a plugin's mistake included
-                self._failed_at = clock.monotonic()
-                log.warning("%s doesn't tell its time: %s", self._context.exchange.name, error)
+                level = logging.INFO if self._fails else logging.WARNING  # once of what goes on
+                self._failed_at, self._fails = clock.monotonic(), True
+                log.log(level, "%s doesn't tell its time: %s", self._context.exchange.name, error)
                 return
+            self._fails = False
             time.heard(told_ns, asked_at, clock, anew=wrong is not None)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +20,8 @@ from ccrs_core.transport.account_limits import AccountLimits, AccountWindow
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.gate import Budgeted, Grants, Priority, gate
 from ccrs_core.transport.limits import HostLimits
+
+log = logging.getLogger("ccrs.requests")
 
 RESERVED = 0.1
 """The part of an address's budget that is kept for what is urgent, where that may come."""
@@ -166,7 +170,8 @@ class Turns:
         """
         left = limits.paused
         if left > self._context.options.request_patience:
-            text = f"no requests go there for another {left:.0f} s, since it refused one"
+            text = f"no requests go there for another {left:.0f} s, until {self._at(left)}, since "
+            text += "it refused one for asking too much"
             raise RateLimited("", text, left)
         return left
 
@@ -200,7 +205,19 @@ class Turns:
             if pause is None and barred:
                 pause = _UNKNOWN_PAUSE
             if pause is not None:
+                self._warn(turn.limits.paused, pause, refusal)
                 turn.limits.pause(pause)
+
+    def _warn(self, paused: float, pause: float, refusal: CcrsError) -> None:
+        """Tell of a long pause, once, though many may be refused at its beginning."""
+        if pause > paused + 1.0 and pause > self._context.options.request_patience:
+            text = "%s: no requests leave for %.0f s, until %s, since one was refused: %s"
+            log.warning(text, self._context.exchange.name, pause, self._at(pause), refusal)
+
+    def _at(self, seconds: float) -> str:
+        """The time in so many seconds, for people."""
+        at = self._context.clock.time_ns() // NS_PER_SECOND + round(seconds)
+        return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
 
     def left(self) -> list[BudgetLeft]:
         """What is left of each budget: the account's pools, as far as they are declared or were

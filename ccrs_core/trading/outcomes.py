@@ -37,6 +37,11 @@ _HEARD = 4096
 """Orders of which it is remembered when the stream told of them last."""
 _LATE_NS = 60 * NS_PER_SECOND
 """By how much what is at the end of what is kept may have gone meanwhile."""
+_FEW = 8
+"""More orders are asked for at first, and then when a denial counts: streams and lists tell of those
+that are there."""
+_MANY = 100
+"""More orders are asked for within a tenth of the budgets, so that there is room for others."""
 OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
 
 
@@ -94,6 +99,11 @@ class Outcomes:
         order = self._context.ledger.order(identity)
         return order if order is not None and order.state in OPEN_QUESTIONS else None
 
+    @property
+    def _wanted(self) -> int:
+        """How many are looked for, beside those that are watched."""
+        return sum(self._unknown(each) is not None for each in self._tasks)
+
     async def _find_out(self, identity: str) -> None:
         context, pause, denials = self._context, _FIRST, 0
         left_at = context.clock.monotonic()
@@ -113,7 +123,8 @@ class Outcomes:
             due = left_at + bound
             if asked_at < due:
                 # It is asked for as soon as a denial counts.
-                pause = min(pause, max(due - context.clock.monotonic(), _FIRST))
+                left = max(due - context.clock.monotonic(), _FIRST)
+                pause = min(_LONGEST if self._wanted > _FEW else pause, left)
             elif denied:
                 denials += 1
                 if denials >= _DENIALS:
@@ -145,8 +156,9 @@ class Outcomes:
         """Whether orders, history and fills were all read, and deny an order. An error proves
         nothing."""
         context = self._context
+        background = self._wanted > _MANY
         try:
-            if await look_up(context, order):
+            if await look_up(context, order, background=background):
                 return False
             instrument = await context.rules.of_order(order.symbol)
             question = GetFills(market=instrument.market, instrument=instrument)
@@ -154,7 +166,8 @@ class Outcomes:
             kept = context.exchange.endpoints[GetFills].retention_of(question)
             if kept is not None:
                 since = max(since, context.asks.exchange_ns() - kept + _LATE_NS)
-            fills = await context.asks.read(attrs.evolve(question, start_ns=since))
+            question = attrs.evolve(question, start_ns=since)
+            fills = await context.asks.read(question, background=background)
         except CcrsError:
             return False
         await context.take(fills, backfilled=True)

@@ -69,7 +69,10 @@ class Reconciliation:
     def __str__(self) -> str:
         if self.whole:
             return "all was read"
-        return "; ".join(f"{what}: {error}" for what, error in self.failures.items())
+        alike: dict[str, list[str]] = {}
+        for what, error in self.failures.items():
+            alike.setdefault(str(error), []).append(what)
+        return "; ".join(f"{', '.join(what)}: {error}" for error, what in alike.items())
 
 
 class Reconciler:
@@ -104,6 +107,8 @@ class Reconciler:
         """When those that no list explains were asked for last (monotonic seconds)."""
         self._denials: dict[str, tuple[int, float]] = {}
         """In how many whole readings in a row that was so, and since when (monotonic seconds)."""
+        self._warned_of: dict[str, tuple[type[CcrsError], str]] = {}
+        """What couldn't be read the last time, and why."""
         self._lost = lost
         self._wallet = wallet
         self._background = False
@@ -147,10 +152,15 @@ class Reconciler:
         await self._begin(done, started_ns)
         self._context.taking.retry()
         if done.whole:
+            self._warned_of = {}
             self._gone()
             self._judge(started_ns)
         else:
-            log.warning("account %s: not all was read: %s", self._context.name, done)
+            # Said once of what goes on.
+            again = self._warned_of == (warned_of := _kinds(done))
+            level = logging.INFO if again else logging.WARNING
+            self._warned_of = warned_of
+            log.log(level, "account %s: not all was read: %s", self._context.name, done)
         return done
 
     @staticmethod
@@ -477,6 +487,11 @@ class Reconciler:
         listed = {each.name for each in wallet.balances}
         told_ns = at_ns if wallet.exchange_time_ns is None else wallet.exchange_time_ns
         context.note(context.ledger.nothing_else(listed, told_ns, context.now_ns))
+
+
+def _kinds(done: Reconciliation) -> dict[str, tuple[type[CcrsError], str]]:
+    """What couldn't be read, and for which kinds of reasons."""
+    return {what: (type(e), getattr(e, "code", "")) for what, e in done.failures.items()}
 
 
 def _check_read(left_out: int) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -17,7 +18,9 @@ import attrs
 
 from ccrs_core.contract.budgets import Budget, Limits, Pool
 from ccrs_core.contract.exchange import Exchange
+from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
+from ccrs_core.transport.budgets_kept import KeptBudgets, Spent
 from ccrs_core.transport.gate import BACKGROUND, Grant, Priority
 
 
@@ -27,23 +30,30 @@ class _Count:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.used = 0
-        self._granted: deque[tuple[float, int]] = deque()
+        self.granted: deque[tuple[float, int]] = deque()
+        """When how much, the oldest first."""
 
     def expire(self, now: float) -> None:
-        granted, seconds = self._granted, self.budget.seconds
+        granted, seconds = self.granted, self.budget.seconds
         while granted and granted[0][0] + seconds <= now:
             self.used -= granted.popleft()[1]
 
     def grant(self, now: float, weight: int) -> None:
         weight = min(weight, self.budget.amount)
-        self._granted.append((now, weight))
+        self.granted.append((now, weight))
+        self.used += weight
+
+    def spent_before(self, at: float, weight: int) -> None:
+        """Another process was granted that."""
+        weight = min(weight, self.budget.amount)
+        self.granted = deque(sorted([*self.granted, (at, weight)]))
         self.used += weight
 
     def give_back(self, at: float, weight: int) -> None:
         """What was granted at a time wasn't used."""
         weight = min(weight, self.budget.amount)
         try:
-            self._granted.remove((at, weight))
+            self.granted.remove((at, weight))
         except ValueError:
             return  # it has expired
         self.used -= weight
@@ -56,7 +66,7 @@ class _Count:
         if self.used + weight <= amount or not self.used:
             return 0.0
         excess, when = self.used + weight - amount, now
-        for granted_at, granted in self._granted:
+        for granted_at, granted in self.granted:
             excess -= granted
             when = granted_at
             if excess <= 0:
@@ -77,6 +87,13 @@ class Window:
         self._counts = [_Count(each) for each in budget.all]
         self._background = [_Count(each) for each in budget.all]
         """What of that was granted to what is of the background."""
+        self._kept: dict[KeptBudgets, str] = {}
+        """Where grants are noted, and under which name."""
+        self._known_as = secrets.token_hex(6)
+        """To those that keep what it grants."""
+        self._noted: set[Spent] = set()
+        """What other processes were granted, as far as it is counted."""
+        self._was_kept = False
         self._alone = threading.Lock()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, asyncio.Lock]] = (
             WeakKeyDictionary()
@@ -103,7 +120,42 @@ class Window:
             if not wait:
                 for count in self._counts:
                     count.grant(now, weight)
+                self._note(weight)
             return wait
+
+    def _note(self, weight: int) -> None:
+        if self._kept:
+            spent = Spent(self._clock.time_ns(), self._known_as, weight)
+            for kept, name in self._kept.items():
+                kept.note(name, spent)
+
+    def keep(self, kept: KeptBudgets, name: str) -> None:
+        """Count what processes before this one were granted, as far as it isn't over, and note
+        there what is granted from now on."""
+        with self._alone:
+            now, now_ns = self._clock.monotonic(), self._clock.time_ns()
+            longest = max(self._counts, key=lambda each: each.budget.seconds)
+            past = kept.spent(name, longest.budget.seconds)
+            if not self._was_kept:  # what left before there was anything to note it in
+                self._was_kept = True
+                longest.expire(now)
+                for at, weight in longest.granted:
+                    at_ns = now_ns - round((now - at) * NS_PER_SECOND)
+                    kept.note(name, Spent(at_ns, self._known_as, weight))
+            new = [e for e in past if e.by != self._known_as and e not in self._noted]
+            self._noted = {*self._noted.intersection(past), *new}
+            for spent in new:
+                # A clock that was set back makes nothing count for longer.
+                ago = max(now_ns - spent.at_ns, 0) / NS_PER_SECOND
+                for count in self._counts:
+                    if ago < count.budget.seconds:
+                        count.spent_before(now - ago, spent.weight)
+            self._kept[kept] = name
+
+    def let_go(self, kept: KeptBudgets) -> None:
+        """Note nothing there any more."""
+        with self._alone:
+            self._kept.pop(kept, None)
 
     def room(self, weight: int, share: float, priority: Priority) -> float:
         """Seconds until something of a priority may have a grant; 0.0 where it may."""
@@ -131,6 +183,7 @@ class Window:
                 counts += self._background
             for count in counts:
                 count.grant(now, weight)
+            self._note(weight)
             return _Taken(self, counts, now, weight)
 
     def _give_back(self, counts: Sequence[_Count], at: float, weight: int) -> None:
@@ -284,15 +337,42 @@ class HostLimits:
         self._pools: dict[str, Window] = {}
         self._clock = clock
         self._paused_until = 0.0
+        self._kept: dict[KeptBudgets, str] = {}
 
     def pool(self, pool: Pool) -> Window:
         """The budget of some of its endpoints."""
         known = self._pools.get(pool.name)
-        return known or self._pools.setdefault(pool.name, Window(pool.budget, self._clock))
+        if known is None:
+            known = self._pools.setdefault(pool.name, Window(pool.budget, self._clock))
+            for kept, name in self._kept.items():
+                known.keep(kept, f"{name} pool {pool.name}")
+        return known
 
     def pause(self, seconds: float) -> None:
         """Let no request leave before ``seconds`` have passed (HTTP 429, 418, 403)."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        for kept, name in self._kept.items():
+            kept.note_pause(name, seconds)
+
+    def keep(self, kept: KeptBudgets, name: str) -> None:
+        """Go on from what processes before this one have spent, and note there what is spent from
+        now on. The name is the address's there."""
+        if kept in self._kept:
+            return
+        self._kept[kept] = name
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + kept.pause(name))
+        for what, window in self._windows(name):
+            window.keep(kept, what)
+
+    def let_go(self, kept: KeptBudgets) -> None:
+        """Note nothing there any more."""
+        name = self._kept.pop(kept, "")
+        for _, window in self._windows(name):
+            window.let_go(kept)
+
+    def _windows(self, name: str) -> list[tuple[str, Window]]:
+        pools = [(f"{name} pool {each}", window) for each, window in list(self._pools.items())]
+        return [(f"{name} requests", self.requests), (f"{name} connects", self.connects), *pools]
 
     @property
     def paused(self) -> float:
@@ -302,7 +382,34 @@ class HostLimits:
 
 _hosts: dict[tuple[int, str, str], tuple[HostLimits, asyncio.AbstractEventLoop]] = {}
 """By clock, host and name; with the event loop that asked last."""
+_kept: dict[KeptBudgets, tuple[int, frozenset[str]]] = {}
+"""Where is noted what is spent, with the clock and the hosts."""
 _hosts_alone = threading.Lock()
+
+
+def keep_budgets(kept: KeptBudgets, urls: Collection[str], clock: Clock) -> None:
+    """Go on from what processes before this one have spent at some addresses, and note there what
+    is spent from now on, until :func:`let_go`."""
+    hosts = frozenset(urlsplit(url).netloc for url in urls)
+    with _hosts_alone:
+        _kept[kept] = id(clock), hosts
+        for (clock_id, host, name), (limits, _) in _hosts.items():
+            if clock_id == id(clock) and host in hosts:
+                limits.keep(kept, _name_of(host, name))
+
+
+def let_go(kept: KeptBudgets) -> None:
+    """Note nothing there any more, and close it."""
+    with _hosts_alone:
+        _kept.pop(kept, None)
+        for limits, _ in _hosts.values():
+            limits.let_go(kept)
+    kept.close()
+
+
+def _name_of(host: str, name: str) -> str:
+    # A user may have put a password into an address.
+    return f"{host.rpartition('@')[2]} {name}"
 
 
 def limits_of(
@@ -334,6 +441,9 @@ def host_limits(
             for each in [k for k, (_, by) in _hosts.items() if by.is_closed() and k[0] != _SYSTEM]:
                 del _hosts[each]
             found = HostLimits(limits, requests, clock)
+            for kept, (clock_id, hosts) in _kept.items():
+                if clock_id == id(clock) and host in hosts:
+                    found.keep(kept, _name_of(host, name))
         _hosts[key] = found, loop
         return found
 
