@@ -38,8 +38,8 @@ _HEARD = 4096
 _LATE_NS = 60 * NS_PER_SECOND
 """By how much what is at the end of what is kept may have gone meanwhile."""
 _FEW = 8
-"""More orders are asked for at first, and then when a denial counts: streams and lists tell of those
-that are there."""
+"""More orders are asked for at first, and then when a denial counts: streams and lists tell of
+those that are there."""
 _MANY = 100
 """More orders are asked for within a tenth of the budgets, so that there is room for others."""
 OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
@@ -69,6 +69,8 @@ class Outcomes:
         self._bounds = bounds
         self._indebted = indebted
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wanted = 0
+        """How many are looked for, beside those that are watched."""
         self._heard: OrderedDict[str, float] = OrderedDict()
         self._debts: deque[tuple[float, str, float]] = deque()
         """When each is due, whose it is, and since when."""
@@ -99,12 +101,17 @@ class Outcomes:
         order = self._context.ledger.order(identity)
         return order if order is not None and order.state in OPEN_QUESTIONS else None
 
-    @property
-    def _wanted(self) -> int:
-        """How many are looked for, beside those that are watched."""
-        return sum(self._unknown(each) is not None for each in self._tasks)
-
     async def _find_out(self, identity: str) -> None:
+        self._wanted += 1
+        try:
+            await self._look_for(identity)
+        finally:
+            self._wanted -= 1
+        presumed = self._context.ledger.order(identity)
+        if presumed is not None and presumed.state is OrderState.PRESUMED_ABSENT:
+            await self._watch(identity)
+
+    async def _look_for(self, identity: str) -> None:
         context, pause, denials = self._context, _FIRST, 0
         left_at = context.clock.monotonic()
         while True:
@@ -131,9 +138,6 @@ class Outcomes:
                     self._gone(identity, proved)
                     break
                 pause = _MARGIN
-        presumed = context.ledger.order(identity)
-        if presumed is not None and presumed.state is OrderState.PRESUMED_ABSENT:
-            await self._watch(identity)
 
     def _bound(self) -> tuple[float | None, bool]:
         if self._bounds.proved is not None:

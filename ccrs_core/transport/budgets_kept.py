@@ -22,6 +22,9 @@ log = logging.getLogger("ccrs.requests")
 
 _SMALLEST = 256 * 1024
 """Bytes from which on the file is written anew, without what is over."""
+_AHEAD_NS = 60 * NS_PER_SECOND
+"""What a line is ahead of the local clock by, at most, to be heeded: a clock that was set back for
+years holds nobody back for years."""
 _LONGEST_NS = 3600 * NS_PER_SECOND
 """For how long a line is kept of what nobody in this process counts."""
 
@@ -68,11 +71,11 @@ class KeptBudgets:
         length_ns = round(seconds * NS_PER_SECOND)
         with self._alone:
             self._lengths[budget] = length_ns
-        since = self._clock.time_ns() - length_ns
+        now_ns = self._clock.time_ns()
         found = [
             Spent(at_ns, by, number)
             for at_ns, kind, by, number, what in self._lines
-            if kind == "g" and what == budget and at_ns > since
+            if kind == "g" and what == budget and -_AHEAD_NS <= now_ns - at_ns < length_ns
         ]
         return sorted(found, key=lambda each: each.at_ns)
 
@@ -80,7 +83,7 @@ class KeptBudgets:
         """Seconds for which an address wants to be left alone, as far as was noted."""
         now_ns, left = self._clock.time_ns(), 0
         for at_ns, kind, _, length_ns, what in self._lines:
-            if kind == "p" and what == address:
+            if kind == "p" and what == address and at_ns <= now_ns + _AHEAD_NS:
                 # A clock that was set back makes no pause longer than it was.
                 left = max(left, min(at_ns + length_ns - now_ns, length_ns))
         return left / NS_PER_SECOND
@@ -150,7 +153,7 @@ class KeptBudgets:
             return False
         at_ns, kind, _, number, what = parsed
         length_ns = number if kind == "p" else self._lengths.get(what, _LONGEST_NS)
-        return at_ns + length_ns > now_ns
+        return now_ns - length_ns < at_ns <= now_ns + _AHEAD_NS
 
     def _fail(self, error: OSError) -> None:
         log.warning(

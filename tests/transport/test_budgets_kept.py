@@ -107,15 +107,16 @@ async def test_a_pause_outlives_who_was_told_of_it_and_ends_when_it_should() -> 
 async def test_a_clock_that_was_set_back_makes_nothing_last_longer() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock, path = VirtualClock(), Path(folder) / "kept"
-        ahead_ns = clock.time_ns() + 10**15
-        path.write_text(
-            f"{ahead_ns}\tg\tother\t6\thost rest requests\n"
-            f"{ahead_ns}\tp\t-\t600000000000\thost rest\n"
-        )
-        limits, kept = life(path, clock)
-        assert limits.paused == pytest.approx(600.0)
-        assert limits.requests.wait() == pytest.approx(5.0)
-        kept.close()
+        for ahead, paused, wait in ((30, 600.0, 5.0), (10**6, 0.0, 0.0)):
+            ahead_ns = clock.time_ns() + ahead * 10**9
+            path.write_text(
+                f"{ahead_ns}\tg\tother\t6\thost rest requests\n"
+                f"{ahead_ns}\tp\t-\t600000000000\thost rest\n"
+            )
+            limits, kept = life(path, clock)
+            assert limits.paused == pytest.approx(paused)
+            assert limits.requests.wait() == pytest.approx(wait)
+            kept.close()
 
 
 @scenario
@@ -125,7 +126,7 @@ async def test_a_torn_line_takes_nothing_else_away() -> None:
         limits, kept = life(path, clock)
         limits.requests.take(2)
         kept.close()
-        path.write_bytes(b"\xff\n1\tg\n" + path.read_bytes() + b"17960664")
+        path.write_bytes(b"\xff\n1\tg\n" + path.read_bytes() + b"17960664\tg\tab")
         limits, kept = life(path, clock)
         limits.requests.take(4)
         kept.close()
