@@ -13,7 +13,7 @@ from ccrs_core.conformance.judges.order_words import (
     order_differs,
     position_differs,
 )
-from ccrs_core.conformance.themes.account_streams import are_the_fills, desk_fills
+from ccrs_core.conformance.themes.account_streams import are_the_fills, desk_fills, fill_key
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of
@@ -145,13 +145,13 @@ class AccountListProperties:
         for market in markets_of(subject):
             day = day_of(subject, market)
             trader = day.trader
-            heard = {(f.fill_id, f.exchange_order_id): f for f in day.ear.reports(FillReport)}
+            heard = {fill_key(fill): fill for fill in day.ear.reports(FillReport)}
             if not (heard and trader.answers(GetFills, market)):
                 continue
             end_ns = trader.venue.now_ns + NS_PER_SECOND
             request = GetFills(market=market, start_ns=trader.venue.start_ns, end_ns=end_ns)
             for report in _fills(trader, request):
-                other = heard.get((report.fill_id, report.exchange_order_id))
+                other = heard.get(fill_key(report))
                 assert other is not None, (
                     f"{market.value}: the list tells of a fill by ids that the stream never told: "
                     f"{report.fill_id!r} of {report.exchange_order_id!r}"
@@ -351,7 +351,7 @@ def _orders_of(day: TradingDay) -> list[DeskOrder]:
 
 
 def _are_the_orders(where: str, told: Sequence[OrderReport], wanted: Sequence[DeskOrder]) -> None:
-    ids = [report.exchange_order_id for report in told]
+    ids = [(report.native, report.exchange_order_id) for report in told]  # of one symbol alone
     assert len(set(ids)) == len(ids), f"{where} tells orders twice"
     left = list(wanted)
     for report in told:

@@ -85,7 +85,7 @@ class AccountStreamProperties:
             day = day_of(subject, market)
             told = day.ear.reports(FillReport)
             are_the_fills(f"{market.value}: the stream", told, desk_fills(day.trader))
-            ids = Counter((fill.fill_id, fill.exchange_order_id) for fill in told)
+            ids = Counter(map(fill_key, told))
             twice = [key for key, count in ids.items() if count > 1]
             assert not twice, f"{market.value}: fill ids are used twice: {twice[:3]}"
             orders = {deed.client_order_id: deed.placed.exchange_order_id for deed in day.deeds}
@@ -105,11 +105,11 @@ class AccountStreamProperties:
             day = day_of(subject, market)
             # Both sides of a trade with oneself have one id.
             confirmed = day.ear.reports(FillReport)
-            known = {(fill.fill_id, fill.exchange_order_id): fill for fill in confirmed}
+            known = {fill_key(fill): fill for fill in confirmed}
             early = day.ear.reports(EarlyFillReport)
             assert early, f"{market.value}: no fill is told ahead of its confirmation"
             for report in early:
-                fill = known.get((report.fill_id, report.exchange_order_id))
+                fill = known.get(fill_key(report))
                 assert fill is not None, f"{market.value}: an early fill of no fill: {report}"
                 for name in ("market", "native", "side", "price", "size", "client_order_id"):
                     mine, its = getattr(report, name), getattr(fill, name)
@@ -173,6 +173,12 @@ def _declares(subject: Subject, channel: Channel) -> None:
     trading_of(subject)
     if channel not in subject.exchange.capabilities.account_channels:
         subject.undeclared(f"stream of {channel.value}")
+
+
+def fill_key(fill: FillReport | EarlyFillReport) -> tuple[str, str, str]:
+    """By what a fill is known: both sides of a trade with oneself have one id, and ids may be those
+    of one symbol alone."""
+    return fill.native, fill.fill_id, fill.exchange_order_id
 
 
 def desk_fills(trader: Trader) -> list[DeskFill]:

@@ -280,10 +280,18 @@ class Trader:
 
     # --- streams ---
 
-    def route(self, channel: Channel) -> tuple[Subscription, Route]:
-        """An account's subscription to a channel, and the socket that carries it."""
-        subscription = Subscription(channel, account=self.name, exchange=self.exchange.name)
-        return subscription, self.exchange.route(subscription)
+    def routes(self, channel: Channel) -> list[tuple[Subscription, Route]]:
+        """An account's subscriptions to a channel, and the sockets that carry them: several where
+        streams are of one market each."""
+        streams = trading_of(self.subject).streams
+        markets: list[Market | None] = [
+            market for market, channels in streams.items() if channel in channels
+        ]
+        subscriptions = [
+            Subscription(channel, account=self.name, exchange=self.exchange.name, market=market)
+            for market in markets or [None]
+        ]
+        return [(each, self.exchange.route(each)) for each in subscriptions]
 
     def listen(self, *channels: Channel) -> Listening:
         """Sockets that are logged in and subscribed to those channels that are declared."""
@@ -308,8 +316,8 @@ class Listening:
         self.messages: list[Message] = []
         wanted: dict[Route, list[Subscription]] = {}
         for channel in channels:
-            subscription, route = trader.route(channel)
-            wanted.setdefault(route, []).append(subscription)
+            for subscription, route in trader.routes(channel):
+                wanted.setdefault(route, []).append(subscription)
         for route, subscriptions in wanted.items():
             wire = self.wires[route] = trader.line.open(route)
             self.messages += logged_in(wire)
