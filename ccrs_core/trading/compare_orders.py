@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ccrs_core.contract.trading_requests import GetOpenOrders, GetOrder
-from ccrs_core.errors import CcrsError
+from ccrs_core.errors import CcrsError, Unsupported
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.model.reports import OrderReport
@@ -126,19 +126,25 @@ async def _ended(context: AccountContext, order: Order) -> OrderReport | None:
     """What the exchange says of an order that is none of its open ones; None where it says
     nothing, or nothing of an end."""
     try:
-        report = await context.asks.read(
-            GetOrder(
-                instrument=await context.rules.of_order(order.symbol),
-                exchange_order_id=order.exchange_order_id,
-                client_order_id=order.client_order_id,
-                history=True,
-                conditional=order.state is OrderState.WAITING or bool(order.trigger),
-            ),
-            background=True,
-        )
+        instrument = await context.rules.of_order(order.symbol)
     except CcrsError:
         return None
-    return report if report is not None and report.state.final else None
+    for history in (True, False):
+        request = GetOrder(
+            instrument=instrument,
+            exchange_order_id=order.exchange_order_id,
+            client_order_id=order.client_order_id,
+            history=history,
+            conditional=order.state is OrderState.WAITING or bool(order.trigger),
+        )
+        try:
+            report = await context.asks.read(request, background=True)
+        except Unsupported:
+            continue  # there is one list for all, or this one can't be asked so
+        except CcrsError:
+            return None
+        return report if report is not None and report.state.final else None
+    return None
 
 
 def _same(order: Order, report: OrderReport) -> bool:

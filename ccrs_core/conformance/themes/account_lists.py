@@ -26,7 +26,6 @@ from ccrs_core.contract.trading_requests import (
     GetFills,
     GetIncome,
     GetOpenOrders,
-    GetOrder,
     GetOrderHistory,
     GetPositions,
     GetWallet,
@@ -38,6 +37,8 @@ from ccrs_core.emulator import (
     MoneyKind,
     MoneyMoved,
     NewOrder,
+    Refusal,
+    Refused,
     TradingAccount,
 )
 from ccrs_core.model.accounts import IncomeKind
@@ -66,7 +67,7 @@ class AccountListProperties:
             if not trader.answers(GetOpenOrders, market):
                 continue
             here, there = (trader.stall(market, number) for number in (0, 1))
-            for at, count in ((here, 58), (there, 3)):
+            for at, count in ((there, 3), (here, 58)):
                 _resting(trader, at, count)
             trader.pause(2.0)
             for request, about in _scopes(trading_of(subject), market, here):
@@ -278,10 +279,16 @@ def _within(listing: Any, about: Any) -> bool:
 
 
 def _resting(trader: Trader, at: Stall, count: int) -> None:
-    """Orders that rest, by the desk itself: not the plugin's placing is tried here."""
+    """Orders that rest, by the desk itself, as many as an account may have: not the plugin's
+    placing is tried here."""
     most = trader.desk.conduct.most_open(at.listing)
     for number in range(min(count, most)):
-        _desk_order(trader, at, Side.BUY, at.bid(1 + number % 5))
+        try:
+            _desk_order(trader, at, Side.BUY, at.bid(1 + number % 5))
+        except Refused as refused:
+            if number == 0 or refused.why is not Refusal.CAP_OPEN:
+                raise
+            return
 
 
 def _desk_order(trader: Trader, at: Stall, side: Side, price: Decimal) -> DeskOrder:
@@ -326,9 +333,7 @@ def _of_one(trader: Trader, at: Stall, fills: Sequence[DeskFill]) -> None:
     )
     assert not trader.ask(nothing), f"{market.value}: fills of another instrument are told"
     last = fills[-1]
-    word = trader.ask(
-        GetOrder(instrument=at.instrument, client_order_id=last.order.client_order_id, history=True)
-    )
+    word = trader.word(at, last.order, history=True)
     assert word is not None
     of_order = GetFills(
         market=market,

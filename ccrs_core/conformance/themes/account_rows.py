@@ -63,7 +63,8 @@ class AccountRowProperties:
         left out and counted; it is never just not there."""
         for page in _pages(subject):
             row = max(page.rows, key=lambda each: len(page.items(page.read([each], "one row"))))
-            usual = len(page.items(page.read([row], "one row")))
+            # Several rows may be about one position.
+            usual = len(page.items(page.read([row, row], "a row twice")))
             for name in row:
                 others = {key: value for key, value in row.items() if key != name}
                 spoilt = ((repr(value), {**others, name: value}) for value in _SPOILT)
@@ -71,7 +72,7 @@ class AccountRowProperties:
                     what = f"an answer to {page.request} of two rows, {name} of one being {value},"
                     found = page.read([other, row], what)
                     told = len(page.items(found)) + found.left_out
-                    assert told > usual, f"{what} tells of one: the other is lost in silence"
+                    assert told >= usual, f"{what} tells of one: the other is lost in silence"
 
 
 @attrs.frozen

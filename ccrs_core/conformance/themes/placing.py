@@ -251,6 +251,10 @@ def _placing(trader: Trader, at: Stall) -> Callable[[OrderRequest], None]:
         where = f"{at.instrument.market.value}: {request}"
         try:
             _, order = trader.place(at, request, identity)
+        except Unsupported:
+            # Each of what is declared is offered; not each with each.
+            assert _combines(request), f"{where}: it is declared"
+            return
         except (OrderRejected, InvalidRequest):
             known = trader.desk.find(trader.account, client_order_id=identity)
             assert known is None, f"{where}: refused, and yet there is {known}"
@@ -262,6 +266,20 @@ def _placing(trader: Trader, at: Stall) -> Callable[[OrderRequest], None]:
         trader.cancel(at, order)
 
     return places
+
+
+def _combines(request: OrderRequest) -> bool:
+    """Whether an order asks for several things that a plain one doesn't."""
+    extras = (
+        getattr(request, field.name) != field.default
+        for field in attrs.fields(OrderRequest)
+        if field.name not in _PLAIN
+    )
+    return sum(map(bool, extras)) + int(request.type is OrderType.MARKET) > 1
+
+
+_PLAIN = frozenset({"symbol", "side", "type", "size", "price"})
+"""What every order says."""
 
 
 def impossible(

@@ -44,7 +44,8 @@ T = TypeVar("T")
 
 _PAUSE = 0.25
 """Seconds between two requests: within what exchanges grant, and more than the desk takes."""
-_BREATH_NS = NS_PER_SECOND // 20
+_BREATH_NS = NS_PER_SECOND // 4
+"""Some calls may be made five times a second."""
 _LEVELS = 5
 _MONEY = Decimal(1_000_000)
 _COINS = Decimal(1_000)

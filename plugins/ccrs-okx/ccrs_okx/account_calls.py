@@ -41,7 +41,7 @@ from ccrs_okx import fields
 from ccrs_okx.account_info import account_info
 from ccrs_okx.account_rows import balance, bill, margin, position, together
 from ccrs_okx.budgets import shared
-from ccrs_okx.fields import family_of, market_of
+from ccrs_okx.fields import family_of, is_of
 from ccrs_okx.order_calls import FILLS_KEPT_NS, post
 from ccrs_okx.orders import CONTRACTS, POSITIONS, TAG, plain
 from ccrs_okx.parts import Place, before_end, by_time, times, wanted
@@ -84,7 +84,7 @@ def _read_positions(
     request: GetPositions, data: list[Any], received_time_ns: int, cursor: str | None
 ) -> Answer[list[PositionReport]]:
     def read(row: Row) -> PositionReport | None:
-        if market_of(row) is not request.market:
+        if not is_of(request.market, row):
             return None
         return position(row, received_time_ns)
 

@@ -21,6 +21,7 @@ from ccrs_core import (
     Trigger,
     TriggerBy,
 )
+from ccrs_core.wire import price
 from ccrs_okx import fields
 from ccrs_okx.fields import Row
 from ccrs_okx.meanings import MEANINGS
@@ -77,7 +78,7 @@ def algo(row: Row, received_time_ns: int) -> OrderReport | StrangeReport:
         type=OrderType.MARKET if limit in _NO_LIMIT else OrderType.LIMIT,
         size=None if in_quote else size,
         quote_size=size if in_quote else None,
-        price=None if limit in _NO_LIMIT else Decimal(limit),
+        price=None if limit in _NO_LIMIT else price(limit),
         # Once it has fired, what it has placed is what is filled.
         filled_size=None if row["state"] == "effective" else Decimal(0),
         time_in_force=TimeInForce.GTC,

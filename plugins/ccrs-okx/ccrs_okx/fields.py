@@ -32,6 +32,7 @@ TRUTHS = {"true": True, "false": False, "": None}
 
 _MARKETS = {"SPOT": Market.SPOT, "MARGIN": Market.SPOT, "OPTION": Market.OPTION}
 _CONTRACTS = frozenset({"SWAP", "FUTURES"})
+_NOT_OFFERED = frozenset({"EVENTS"})
 
 _NO_LINK = frozenset({'{"algoId":""}', '{"ordId":""}'})
 """How OKX spells that an order has no partner."""
@@ -50,6 +51,17 @@ def market_of(row: Row) -> Market | None:
         quote = needed(row, "instId").split("-")[1]
         return Market.INVERSE if quote == "USD" else Market.LINEAR
     return _MARKETS.get(kind)
+
+
+def is_of(market: Market, row: Row) -> bool:
+    """Whether a row of a list is of the market that was asked for.
+
+    :raises ValueError: where nobody knows what it is of: it may be of that market.
+    """
+    found = market_of(row)
+    if found is None and row["instType"] not in _NOT_OFFERED:
+        raise ValueError(f"instType {row['instType']!r:.40} isn't known")
+    return found is market
 
 
 def family_of(instrument: Instrument) -> str:

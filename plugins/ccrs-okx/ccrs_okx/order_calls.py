@@ -35,7 +35,7 @@ from ccrs_core.wire import Rows, json_pages, read_rows
 from ccrs_okx.algo_rows import algo
 from ccrs_okx.algos import canceling_waiting, waiting, waiting_answer, waits
 from ccrs_okx.budgets import Pools, by_instrument, of_account, orders_of, shared
-from ccrs_okx.fields import market_of
+from ccrs_okx.fields import is_of
 from ccrs_okx.fill_rows import fill
 from ccrs_okx.order_rows import order
 from ccrs_okx.orders import PATHS, Alone, Several, answer_of, body_of
@@ -127,11 +127,6 @@ def _known(found: OrderReport | StrangeReport) -> OrderReport:
     return found
 
 
-def _of(market: Market, row: Row) -> bool:
-    """Whether a row is of the market that was asked for: types of contracts are of two."""
-    return market_of(row) is market
-
-
 WAITING = ("conditional,oco", "trigger", "move_order_stop")
 """Kinds of orders that wait, each of which is asked for by itself."""
 
@@ -166,7 +161,7 @@ def _read_open_orders(
     reader = algo if apart else order
 
     def read(row: Row) -> OrderReport | None:
-        return _known(reader(row, received_time_ns)) if _of(request.market, row) else None
+        return _known(reader(row, received_time_ns)) if is_of(request.market, row) else None
 
     found = read_rows(data, read)
     return found.answer(
@@ -188,7 +183,7 @@ def _read_history(
     left = wanted(request)
 
     def read(row: Row) -> OrderReport | None:
-        if not _of(request.market, row):
+        if not is_of(request.market, row):
             return None
         found = _known(order(row, received_time_ns))
         return found if before_end(request, found.created_ns or 0) else None
@@ -200,8 +195,8 @@ def _read_history(
 
 # --- fills -----------------------------------------------------------------------------------
 #
-# An order's own are asked for where they are seen first, and kept for three days, and then among
-# those of three months, as all others are.
+# An order's own are asked for among those of three months, as all others are, and then where they
+# are seen first and kept for three days.
 
 
 def _fill_parts(request: GetFills) -> list[tuple[str, str]]:
@@ -209,7 +204,7 @@ def _fill_parts(request: GetFills) -> list[tuple[str, str]]:
     if request.instrument is not None and len(types) > 1 and request.market is not Market.SPOT:
         types = (instrument_type(request.instrument),)
     parts = [("trade/fills-history", kind) for kind in types]
-    return [("trade/fills", ""), *parts] if request.exchange_order_id else parts
+    return [*parts, ("trade/fills", "")] if request.exchange_order_id else parts
 
 
 def _fills(request: GetFills, cursor: str | None) -> HttpRequest:
@@ -230,7 +225,7 @@ def _read_fills(
     place = Place.of(cursor, left)
 
     def read(row: Row) -> FillRow | None:
-        if not _of(request.market, row):
+        if not is_of(request.market, row):
             return None
         found = fill(row, received_time_ns)
         return found if before_end(request, found.exchange_time_ns or 0) else None
