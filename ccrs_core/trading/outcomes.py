@@ -4,6 +4,7 @@ proof. Where none can come they are presumed absent, and watched on."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -41,7 +42,8 @@ _FEW = 8
 """More orders are asked for at first, and then when a denial counts: streams and lists tell of
 those that are there."""
 _MANY = 100
-"""More orders are asked for within a tenth of the budgets, so that there is room for others."""
+"""More orders are asked for within a tenth of the budgets, and only a few at a time, so that others
+and the lists, which wait for the same tenth, have their turn."""
 OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
 
 
@@ -71,6 +73,7 @@ class Outcomes:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wanted = 0
         """How many are looked for, beside those that are watched."""
+        self._turns = asyncio.Semaphore(_FEW)
         self._heard: OrderedDict[str, float] = OrderedDict()
         self._debts: deque[tuple[float, str, float]] = deque()
         """When each is due, whose it is, and since when."""
@@ -119,8 +122,9 @@ class Outcomes:
             order = self._unknown(identity)
             if order is None:
                 break
-            asked_at = context.clock.monotonic()
-            denied = await self._denied(order)
+            async with self._turns if self._wanted > _MANY else contextlib.nullcontext():
+                asked_at = context.clock.monotonic()
+                denied = await self._denied(order)
             if self._unknown(identity) is None:
                 break
             pause = min(2 * pause, _LONGEST)

@@ -20,7 +20,7 @@ from ccrs_core.transport.base import Clock
 
 log = logging.getLogger("ccrs.requests")
 
-_SMALLEST = 256 * 1024
+_SMALLEST = 64 * 1024
 """Bytes from which on the file is written anew, without what is over."""
 _AHEAD_NS = 60 * NS_PER_SECOND
 """What a line is ahead of the local clock by, at most, to be heeded: a clock that was set back for

@@ -8,9 +8,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from ccrs_core import OrderState, OutcomeUnknown, RateLimited, SqliteStore
+from ccrs_core import Budget, OrderState, OutcomeUnknown, RateLimited, SqliteStore
 from tests.trading.desk_server import DeskServer
 from tests.trading.desk_toy import Desk
 from tests.trading.desk_world import World, client_of, new_server, world
@@ -103,5 +104,28 @@ async def test_many_that_are_looked_for_are_asked_for_seldom_and_end_all_the_sam
         asked = [path for _, path, _ in seen.server.calls[began:] if path == "/order"]
         assert 40 <= len(asked) <= 80, "each is asked for once, among the present and the past"
         await asyncio.sleep(45.0)
+        states = {seen.account.order(each).state for each in ids}  # type: ignore[union-attr]
+        assert states == {OrderState.PRESUMED_ABSENT}
+
+
+class Strict(Desk):
+    """A desk that allows less."""
+
+    limits = attrs.evolve(Desk.limits, requests=Budget(amount=200, seconds=10.0))
+
+
+@scenario
+async def test_very_many_that_are_looked_for_keep_the_lists_from_nothing() -> None:
+    async with world(Strict(receive_window=5.0), presume_absent_after=1.0) as seen:
+        ids = await left_behind(seen, 120)
+        assert len(ids) == 120
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(2.0)
+        began = loop.time()
+        assert (await seen.account.reconcile()).whole
+        assert loop.time() - began < 30.0
+        asked = [at for at, path, _ in seen.server.calls if path == "/order"]
+        assert sum(at < asked[0] + 9.0 for at in asked) <= 20, "a tenth of the budget"
+        await asyncio.sleep(600.0)
         states = {seen.account.order(each).state for each in ids}  # type: ignore[union-attr]
         assert states == {OrderState.PRESUMED_ABSENT}

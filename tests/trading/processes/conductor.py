@@ -269,6 +269,8 @@ class Conductor:
                 positions, balances = account.positions(), list(account.balances().values())
                 told = await self._delivered(account)
                 ledger = LedgerName(client.exchange.name, client.environment, account.name)
+        budgets = (self.folder / "ledger.db.budgets").read_text()
+        assert "\tp\t" not in budgets, "lives together asked for more than the address may"
         await self._compare(ledger, placements, positions, balances, told)
 
     async def _calm(self, account: Account) -> None:
