@@ -72,8 +72,10 @@ def listed(trading: Trading, category: str, params: Params) -> Listing:
 
 
 def on_steps(listing: Listing, size: Decimal | None, price: Decimal | None) -> Refusal | None:
-    """Which step of an instrument as it is listed now is missed; its market goes on by the rules
-    that it began with."""
+    """Which step, or least price, of an instrument as it is listed now is missed; its market goes
+    on by the rules that it began with."""
+    if price is not None and price < listing.tick * 10:
+        return Refusal.PRICE_MIN
     if price is not None and price % listing.tick:
         return Refusal.PRICE_STEP
     if size is not None and size % listing.lot:

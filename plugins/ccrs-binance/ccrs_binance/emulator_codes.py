@@ -45,7 +45,7 @@ _CONTRACTS: Mapping[Refusal, tuple[int, str]] = {
     Refusal.SIZE_MIN: (-4003, "Quantity less than or equal to zero."),
     Refusal.SIZE_MAX: (-4005, "Quantity greater than max quantity."),
     Refusal.PRICE_STEP: (-4014, "Price not increased by tick size."),
-    Refusal.PRICE_MIN: (-4001, "Price less than 0."),
+    Refusal.PRICE_MIN: (-4013, "Price less than min price."),
     Refusal.NOTIONAL_MIN: (
         -4164,
         "Order's notional must be no smaller than {} (unless you choose reduce only).",

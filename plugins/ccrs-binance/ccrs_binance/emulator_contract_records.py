@@ -210,11 +210,17 @@ class ContractRecords:
             "info": "",
             "tradeId": "" if money.fill is None else str(self._trading.ids.trade(money.fill)),
         }
+        number = str if self._category == COINM else int
         parts = [(_KINDS.get(money.kind, "REALIZED_PNL"), money.cash + money.funding)]
         if money.fee:
             parts.append(("COMMISSION", -money.fee))
         return [
-            {**row, "incomeType": kind, "income": plain(amount), "tranId": money.number * 2 + turn}
+            {
+                **row,
+                "incomeType": kind,
+                "income": plain(amount),
+                "tranId": number(money.number * 2 + turn),
+            }
             for turn, (kind, amount) in enumerate(parts)
             if amount or kind != "REALIZED_PNL"
         ]

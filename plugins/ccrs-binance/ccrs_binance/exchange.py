@@ -11,12 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ccrs_binance import error_codes
+from ccrs_binance.account_calls import ACCOUNT_CALLS
+from ccrs_binance.budgets import left
 from ccrs_binance.channels import BOOK_INTERVAL, PARTIAL_DEPTHS
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
 from ccrs_binance.fundings import FUNDINGS
 from ccrs_binance.histories import HISTORIES, PERIODS
+from ccrs_binance.order_calls import ORDER_CALLS
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
+from ccrs_binance.signing import signed
 from ccrs_binance.symbols import EXCHANGE
+from ccrs_binance.trading import CHANNELS, CODECS, SPOT_ENTRY, TRADING, token, user_route
 from ccrs_core import (
     Budget,
     Capabilities,
@@ -31,10 +36,20 @@ from ccrs_core import (
     Route,
     SequenceScope,
     Subscription,
+    Trading,
 )
 
 if TYPE_CHECKING:
-    from ccrs_core import CcrsError, Endpoint, HttpRequest, HttpResponse, Request
+    from ccrs_core import (
+        Access,
+        CcrsError,
+        Endpoint,
+        HttpRequest,
+        HttpResponse,
+        PoolLeft,
+        Request,
+        Token,
+    )
     from ccrs_core.emulator import Dialect
 
 _SPOT = frozenset(
@@ -86,11 +101,13 @@ COINM_MARKET = _route(_COINM, 7, 200, "market", ("{stream_coinm}/market/stream",
 _KINDS = ("", "_usdm", "_coinm")
 
 
-def _environment(*hosts: tuple[str, str]) -> Environment:
-    """Hosts of requests and of streams: of spot, and of both kinds of futures where there are."""
+def _environment(*hosts: tuple[str, str] | tuple[str, str, str]) -> Environment:
+    """Hosts of requests, of streams and, where there is one, of the WebSocket API: of spot, and of
+    both kinds of futures where there are."""
     addresses: dict[str, str] = {}
-    for kind, (rest, stream) in zip(_KINDS, hosts, strict=False):
+    for kind, (rest, stream, *api) in zip(_KINDS, hosts, strict=False):
         addresses |= {f"rest{kind}": f"https://{rest}", f"stream{kind}": f"wss://{stream}"}
+        addresses |= {f"ws_api{kind}": f"wss://{host}" for host in api}
     return Environment(addresses=addresses)
 
 
@@ -129,25 +146,35 @@ class Binance(Exchange):
         open_interest_intervals=PERIODS,
         # Spot has no such stream.
         instrument_news=frozenset({Market.LINEAR, Market.INVERSE}),
+        account_channels=frozenset().union(*CHANNELS.values()),
     )
     environments: ClassVar[Mapping[str, Environment]] = {
         "mainnet": _environment(
-            ("api.binance.com", "stream.binance.com:9443"),
-            ("fapi.binance.com", "fstream.binance.com"),
-            ("dapi.binance.com", "dstream.binance.com"),
+            ("api.binance.com", "stream.binance.com:9443", "ws-api.binance.com:443"),
+            ("fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com"),
+            ("dapi.binance.com", "dstream.binance.com", "ws-dapi.binance.com"),
         ),
         # The same, of spot, for who wants no more than market data, and from where the others are
         # out of reach. https://developers.binance.com/docs/binance-spot-api-docs/faqs/market_data_only
         "data": _environment(("data-api.binance.vision", "data-stream.binance.vision")),
         "testnet": _environment(
-            ("testnet.binance.vision", "stream.testnet.binance.vision"),
-            ("testnet.binancefuture.com", "fstream.binancefuture.com"),
-            ("testnet.binancefuture.com", "dstream.binancefuture.com"),
+            (
+                *("testnet.binance.vision", "stream.testnet.binance.vision"),
+                "ws-api.testnet.binance.vision",
+            ),
+            (
+                *("testnet.binancefuture.com", "fstream.binancefuture.com"),
+                "testnet.binancefuture.com",
+            ),
+            (
+                *("testnet.binancefuture.com", "dstream.binancefuture.com"),
+                "testnet.binancefuture.com",
+            ),
         ),
         # Mainnet's prices, with money of its own.
         # https://developers.binance.com/docs/binance-spot-api-docs/demo-mode/general-info
         "demo": _environment(
-            ("demo-api.binance.com", "demo-stream.binance.com"),
+            ("demo-api.binance.com", "demo-stream.binance.com", "demo-ws-api.binance.com"),
             ("demo-fapi.binance.com", "demo-fstream.binance.com"),
             ("demo-dapi.binance.com", "demo-dstream.binance.com"),
         ),
@@ -163,7 +190,10 @@ class Binance(Exchange):
         **ENDPOINTS,
         **HISTORIES,
         **FUNDINGS,
+        **ORDER_CALLS,
+        **ACCOUNT_CALLS,
     }
+    trading: ClassVar[Trading | None] = TRADING
     # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
     # 6,000 (spot) and 2,400 (both kinds of futures together) a minute, of which a part is left to
     # them. https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
@@ -172,6 +202,8 @@ class Binance(Exchange):
     )
 
     def route(self, subscription: Subscription) -> Route:
+        if subscription.account is not None:
+            return user_route(subscription.channel, subscription.market or Market.SPOT)
         if subscription.instrument.market is Market.SPOT:
             return SPOT_ROUTE
         public = subscription.channel in _PUBLIC
@@ -180,7 +212,23 @@ class Binance(Exchange):
         return PUBLIC_ROUTE if public else MARKET_ROUTE
 
     def codec(self, route: Route) -> Codec:
-        return BinanceCodec()
+        return CODECS[route]() if route.private else BinanceCodec()
+
+    def sign(self, request: HttpRequest, access: Access) -> HttpRequest:
+        return signed(request, access)
+
+    def token(self, route: Route, held: str = "") -> Request[Token] | None:
+        return token(route, held)
+
+    def entry_route(self) -> Route:
+        """Of spot alone: there is one socket for each product, and an account has one of them."""
+        return SPOT_ENTRY
+
+    def enters(self, request: Request[Any]) -> bool:
+        return request.market is Market.SPOT
+
+    def pools_left(self, request: Request[Any], headers: Mapping[str, str]) -> Sequence[PoolLeft]:
+        return left(request, headers)
 
     def error_of(self, response: HttpResponse) -> CcrsError | None:
         return error_codes.error_of(response)
@@ -201,6 +249,8 @@ class Binance(Exchange):
         return subscription.depth if subscription.depth in PARTIAL_DEPTHS else None
 
     def push_interval(self, subscription: Subscription) -> float | None:
+        if subscription.account is not None:
+            return 0.0
         if subscription.channel is Channel.BOOK:
             return 0.5 if subscription.rpi else BOOK_INTERVAL
         if subscription.channel is Channel.TRADES:
@@ -230,6 +280,8 @@ class Binance(Exchange):
         return int(used) if used.isascii() and used.isdigit() and len(used) < 10 else None
 
     def max_silence(self, subscription: Subscription) -> float | None:
+        if subscription.account is not None:
+            return None  # an account in which nothing happens is silent
         if subscription.instrument.status is not InstrumentStatus.TRADING:
             return None
         return _SILENCE.get(subscription.channel)
@@ -250,4 +302,4 @@ class Binance(Exchange):
     def dialect(self) -> Dialect:
         from ccrs_binance.emulator import BinanceDialect
 
-        return BinanceDialect()
+        return BinanceDialect(one_wallet=True)

@@ -169,6 +169,7 @@ def test_closing_realises_a_profit_in_the_settlement_asset(futures: Futures) -> 
         ({"type": "STOP_MARKET", "stopPrice": "90000"}, -4120),
         ({"positionSide": "LONG"}, -4061),
         ({"price": "90000.03"}, -4014),
+        ({"price": "0.1"}, -4013),
         ({"newClientOrderId": "a b"}, -4015),
         ({"quantity": "0"}, -4003),
         ({"price": "90000", "priceMatch": "QUEUE"}, -1106),
