@@ -201,6 +201,7 @@ def test_a_modification_below_what_is_filled_or_of_a_maker_that_would_take_cance
     size = futures.about["quantity"]
     answer = futures.v1("PUT", "order", **about, quantity=size, price="120000")
     assert (futures.status, answer["status"]) == (200, "CANCELED")
+    assert [each["x"] for each in futures.updates()] == ["NEW", "CANCELED"]
     step, tick = futures.listing.lot, futures.listing.tick
     half = step * 5
     asks = [(Decimal(100_000) + tick, half)]
@@ -451,3 +452,16 @@ def test_steps_are_those_of_the_list_of_now(futures: Futures) -> None:
     price = 50_000 + tick
     assert futures.refused(price=f"{price:f}") == (400, -4014)
     futures.new(price=f"{price + 9 * tick:f}")
+
+
+def test_the_average_price_of_coinm_is_the_harmonic_one(futures: Futures) -> None:
+    size = Decimal(futures.about["quantity"])
+    prices = Decimal(100_000), Decimal(150_000)
+    bids = [(Decimal(99_000), size)]
+    futures.venue.steer(futures.listing, bids=bids, asks=[(each, size / 2) for each in prices])
+    order = futures.new()
+    row = futures.v1("GET", "order", symbol=futures.symbol, orderId=order["orderId"])
+    mean = Decimal(125_000) if futures.host == USDM else Decimal(120_000)
+    assert Decimal(row["avgPrice"]) == mean
+    last = [each for each in futures.updates() if each["x"] == "TRADE"][-1]
+    assert Decimal(last["ap"]) == mean
