@@ -105,6 +105,9 @@ class Conduct:
     has no money, is told to be rejected; else to be canceled."""
     completes_apart: Callable[[DeskOrder], bool] = lambda order: False
     """Whether it is told by itself, after its last fill, that an order of the kind is filled."""
+    fills_to_the_lot: bool = False
+    """Whether a market order for an amount of quote is filled where what is left of that buys no
+    lot more; else the rest is canceled."""
     amends_below_filled: bool = False
     """Whether a size amended to no more than what is filled makes the order a filled one; else it
     is refused."""

@@ -257,8 +257,7 @@ class Pit:
         *,
         prevented_by: int | None = None,
     ) -> None:
-        spent = order.asked.quote_size is not None and order.value >= order.asked.quote_size
-        if spent:
+        if self._spent(order):
             self._office.clearing.change(account, order, stage=Stage.FILLED)
             return
         late = (Ending.WOULD_TAKE, Ending.BALANCE, Ending.REDUCE_ONLY)
@@ -268,6 +267,18 @@ class Pit:
         self._office.clearing.change(
             account, order, stage=stage, ending=why, prevented_by=prevented_by
         )
+
+    def _spent(self, order: DeskOrder) -> bool:
+        """Whether what an order was to be for is spent (or got)."""
+        wanted = order.asked.quote_size
+        if wanted is None or order.value >= wanted:
+            return wanted is not None
+        if not (self._office.conduct.fills_to_the_lot and order.filled):
+            return False
+        rules, engine = self.market.rules, self.market.engine
+        best = (engine.asks if order.side is Side.BUY else engine.bids).best
+        lot = rules.price.value(best or self.market.tape.last) * self.listing.lot
+        return wanted - order.value < lot * self.listing.worth_of_one
 
     def amend(self, account: TradingAccount, number: int, asked: NewOrder) -> None:
         """Let an order be otherwise."""

@@ -5,6 +5,7 @@ https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-order-channel and th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ccrs_core import FillKind
@@ -148,10 +149,8 @@ class Pushes:
         if order.stage is Stage.ACCEPTED:
             return
         members = trading.algos.members(account, order)
-        alone = len(members) == 1
-        fired = order.ending is Ending.REPLACED and order.triggered
-        if not alone and members[0].number != order.number and not fired:
-            return  # told by the one that names both
+        if not _speaks(order, members):
+            return
         trading.feeds.tell(
             order.account,
             "orders-algo",
@@ -210,3 +209,15 @@ class Pushes:
                     ),
                     now_ns,
                 )
+
+
+def _speaks(order: DeskOrder, members: Sequence[DeskOrder]) -> bool:
+    """Whether an order is the one of those that belong together with which something is told of
+    them: the one that is triggered, else the last of them."""
+    if order.ending is Ending.REPLACED and order.triggered:
+        return True
+    if order.stage.ended:
+        last = max(members, key=lambda each: (each.updated_ns, each.number))
+        return order.number == last.number and all(each.stage.ended for each in members)
+    whole = len(members) > 1 or not order.asked.pair
+    return whole and order.number == members[-1].number

@@ -110,6 +110,7 @@ def conduct() -> Conduct:
         completes_apart=lambda order: (
             order.listing.category == SPOT and order.asked.type is OrderType.MARKET
         ),
+        fills_to_the_lot=True,
         amends_below_filled=True,
         triggers_anew=lambda listing: True,
         most_open=lambda listing: 500,
