@@ -56,6 +56,9 @@ def all_of(request: Any, lists: dict[tuple[str, str], list[dict[str, Any]]], nam
             places = [place for place, row in enumerate(rows) if row[name] == after]
             rows = rows[places[0] + 1 :]
         answer = endpoint.decode(request, response(rows[: int(query["limit"])]), NOW_NS, cursor)
+        # A client takes it for a list that goes round.
+        same = pages and pages[-1] and pages[-1] == answer.value
+        assert not (same and answer.cursor), "a page repeats the one before it, and leads on"
         pages.append(answer.value)
         cursor = answer.cursor
         if cursor is None:
@@ -109,7 +112,21 @@ def test_an_orders_fills_are_found_wherever_they_are_listed_and_each_once() -> N
     found, count = all_of(request, lists, "billId")
     assert sorted(each.fill_id for each in found) == ["1", "2"]
     assert count == 2
-    assert asked(request)[1] == {"instId": LINEAR.native, "ordId": "3967", "limit": "100"}
+    about = {"instId": LINEAR.native, "ordId": "3967", "limit": "100"}
+    assert asked(request)[1] == {"instType": "SWAP", **about}
+
+
+def test_the_fills_of_an_order_are_no_list_that_goes_round() -> None:
+    """Whichever type it is of: a client takes pages that repeat themselves for a mistake."""
+    for market, kind, symbol in (
+        (Market.SPOT, "SPOT", "BTC-USDT"),
+        (Market.LINEAR, "FUTURES", "BTC-USD_UM-261030"),
+    ):
+        row = fill_row(instType=kind, instId=symbol)
+        lists = {("trade/fills", ""): [row], ("trade/fills-history", kind): [row]}
+        request = GetFills(market=market, exchange_order_id="3967")
+        found, _ = all_of(request, lists, "billId")
+        assert [each.fill_id for each in found] == ["881"]
 
 
 def test_what_was_written_down_late_is_of_the_stretch_in_which_it_happened() -> None:
