@@ -164,6 +164,13 @@ def _undocumented(subject: Subject, sample: RequestSample) -> Iterable[str]:
         pool, weight = endpoint.pool_of(request), endpoint.pool_weight_of(request)
         budget = None if pool is None else pool.budget
         told = None if budget is None else (budget.amount, budget.seconds)
+        spent = endpoint.weight_of(request, sample.cursor)
+        if fact.weight not in {-1, spent}:
+            yield f"{sample.file}: it weighs {spent}, by {fact} {fact.weight}"
+        if not fact.per_second:
+            if budget is not None:
+                yield f"{sample.file}: a budget of {budget}, by {fact} none"
+            continue
         if told not in {(fact.per_second, fact.seconds), least}:
             allowed = f"{fact.per_second} in {fact.seconds:g} s"
             yield f"{sample.file}: a budget of {budget}, by {fact} {allowed}"

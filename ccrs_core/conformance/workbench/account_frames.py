@@ -11,6 +11,7 @@ from ccrs_core.conformance.workbench.reading import RECEIVED_NS, Reader
 from ccrs_core.conformance.workbench.sample_values import report
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.exchange import Exchange
+from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel, Subscription
 
 
@@ -50,9 +51,13 @@ def account_sample(
     """
     account = read.typed("account", str)
     channels = {channel.value: channel for channel in Channel}
+    markets = {market.value: market for market in Market}
     subscriptions = [
         Subscription(
-            each.choice("channel", channels, "Channel"), account=account, exchange=exchange
+            each.choice("channel", channels, "Channel"),
+            account=account,
+            exchange=exchange,
+            market=each.choice("market", markets, "Market") if "market" in each.fields else None,
         )
         for each in read.items("channels")
     ]

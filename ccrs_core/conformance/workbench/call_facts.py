@@ -28,7 +28,10 @@ class CallFact(Fact):
     path: str
     markets: frozenset[Market]
     per_second: int
-    """How much of what it ``counts`` an account may ask in ``seconds``: in one, unless said."""
+    """How much of what it ``counts`` an account may ask in ``seconds``: in one, unless said. 0: it
+    isn't counted for each account."""
+    weight: int
+    """What it costs of the address's budget; below zero where that isn't said."""
     seconds: float
     counts: str
     most: int
@@ -48,7 +51,8 @@ def call(entry: Entry) -> CallFact:
         method=entry.take("method", str),
         path=entry.take("path", str),
         markets=entry.members("markets", Market),
-        per_second=entry.take("per_second", int),
+        per_second=entry.take("per_second", int, 0),
+        weight=entry.take("weight", int, -1),
         seconds=float(entry.take("seconds", (int, float), 1.0)),
         counts=counts,
         most=entry.take("most", int, 0),

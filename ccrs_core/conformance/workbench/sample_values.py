@@ -69,7 +69,11 @@ def report(read: Reader, exchange: str) -> Any:
     names = {field.name for field in attrs.fields(kind)}
     known = {"exchange": exchange, "received_time_ns": RECEIVED_NS, "symbol": ""}
     given = {name: value for name, value in known.items() if name in names}
-    return read.structure(kind, report=None, **given)
+    if kind is not Placed or "said" not in read.fields:
+        return read.structure(kind, report=None, **given)
+    # The field that says what the answer tells of the order has the name that names classes.
+    told = report(read.item("said"), exchange)
+    return attrs.evolve(read.structure(kind, report=None, said=None, **given), report=told)
 
 
 def _error(read: Reader) -> errors.ExchangeError:

@@ -476,6 +476,8 @@ _REQUESTS: Mapping[str, type[Request[Any]]] = {
     for name, kind in (vars(rest) | vars(trading_requests)).items()
     if isinstance(kind, type) and issubclass(kind, Request) and kind is not Request
 }
+KNOWN_REQUESTS = frozenset(_REQUESTS.values())
+"""Those that samples can show."""
 _ERRORS: Mapping[str, type[errors.CcrsError]] = {
     name: kind
     for name, kind in vars(errors).items()

@@ -21,7 +21,7 @@ from ccrs_binance.order_calls import DAY_NS, call
 from ccrs_binance.orders import plain
 from ccrs_binance.rest import ALL, FUTURES
 from ccrs_binance.symbols import EXCHANGE
-from ccrs_binance.walks import end_ms, within
+from ccrs_binance.walks import end_ms, newest, within
 from ccrs_core import (
     NS_PER_MS,
     AccountInfo,
@@ -50,7 +50,7 @@ from ccrs_core import (
     Unsupported,
     Wallet,
 )
-from ccrs_core.wire import json_pages, read_rows, timed_pages, whole
+from ccrs_core.wire import json_pages, read_rows, timed_pages
 
 SHORTEST_PROTECTION, LONGEST_PROTECTION = 1.0, 3600.0
 """Seconds. Binance names no bounds: these are ours.
@@ -246,7 +246,7 @@ def _read_income(
         until = _until(request, since)
         end = end_ms(request)
         if len(body) >= INCOME_PAGE:
-            last = max(whole(row["time"]) for row in body)
+            last = newest(body, "time")
             following = f"{part}:{last if last > since else last + 1}"
         elif until * NS_PER_MS <= now_ns and (end is None or until < end):
             following = f"{part}:{until}"

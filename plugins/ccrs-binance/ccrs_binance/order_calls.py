@@ -17,7 +17,7 @@ from ccrs_binance.budgets import orders as orders_pool
 from ccrs_binance.fields import Row
 from ccrs_binance.orders import Alone, Body, Several, answers, placed
 from ccrs_binance.rest import ALL, FUTURES, PATHS
-from ccrs_binance.walks import DAY_MS, Walk, within
+from ccrs_binance.walks import DAY_MS, Walk, newest, within
 from ccrs_core import (
     NS_PER_SECOND,
     AmendOrder,
@@ -370,7 +370,7 @@ def _read_fills(
     walk = _FILL_WALKS[request.market]
     if of_order:
         full = len(body) >= walk.page
-        following = f"i{max(row[walk.id] for row in body) + 1}" if full else None
+        following = f"i{newest(body, walk.id) + 1}" if full else None
     else:
         following = walk.following(request, cursor, body, now_ns // 10**6)
     return read_rows(body, read).answer(cursor=following)

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import attrs
 
 from ccrs_core import NS_PER_MS
-from ccrs_core.wire import whole
 
 DAY_MS = 86_400_000
 
@@ -68,14 +67,22 @@ class Walk:
             since is None and request.limit > self.page
         )
         if len(rows) >= self.page and (by_id or since is not None):
-            last = rows[-1]
-            if end is not None and whole(last[self.time]) >= end:
+            if end is not None and newest(rows, self.time) >= end:
                 return None
-            return f"i{max(whole(row[self.id]) for row in rows) + 1}"
+            return f"i{newest(rows, self.id) + 1}"
         if by_id or since is None:
             return None
         after = since + self.span_ms
         return None if after > now_ms or (end is not None and after >= end) else f"t{after}"
+
+
+def newest(rows: Sequence[Any], name: str) -> int:
+    """The largest number under a name; rows that can't be read are for others to tell.
+
+    :raises ValueError: where no row has one: where to go on isn't known.
+    """
+    held = (row.get(name) for row in rows if type(row) is dict)
+    return max(number for number in held if type(number) is int)
 
 
 def _since(request: Stretch, cursor: str | None) -> int | None:

@@ -101,6 +101,9 @@ def test_every_address_is_a_host_without_a_path() -> None:
     for which, environment in Binance.environments.items():
         kinds = ("",) if which in spot_alone else ("", "_usdm", "_coinm")
         names = {f"{kind}{of}" for kind in ("rest", "stream") for of in kinds}
+        # Where futures' WebSocket API of demo trading is isn't documented.
+        apis = {"mainnet": kinds, "testnet": kinds, "demo": ("",)}.get(which, ())
+        names |= {f"ws_api{of}" for of in apis}
         assert set(environment.addresses) == names
         for name, address in environment.addresses.items():
             scheme, _, host = address.partition("://")

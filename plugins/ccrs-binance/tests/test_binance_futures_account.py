@@ -257,6 +257,8 @@ def test_one_stream_may_tell_of_both_kinds_of_futures() -> None:
     assert (found.market, found.native) == (Market.INVERSE, "BTCUSD_PERP")
     (found,) = reports(event(update(), fs="CM"))
     assert found.market is Market.INVERSE
+    both = reports(event(update(**{**TRADE, "s": "BTCUSD_PERP", "st": 2})))
+    assert [each.market for each in both] == [Market.INVERSE, Market.INVERSE]
 
 
 def test_coin_m_counts_contracts_and_names_no_value_that_could_be_mistaken() -> None:
@@ -513,6 +515,14 @@ def test_income_has_a_kind_and_an_id_of_its_kind() -> None:
     ]
     assert len({each.income_id for each in found}) == 4
     assert {each.market for each in found} == {Market.LINEAR}
+
+
+def test_pages_of_income_go_on_even_where_one_moment_fills_a_page() -> None:
+    request = GetIncome(start_ns=NOW_NS)
+    answer = read(request, [income_row(n + 1, NOW_MS) for n in range(1000)])
+    assert answer.cursor == f"0:{NOW_MS + 1}"
+    later = [*(income_row(n + 1, NOW_MS) for n in range(999)), income_row(1000, NOW_MS + 5)]
+    assert read(request, later).cursor == f"0:{NOW_MS + 5}"
 
 
 def test_income_without_an_id_is_told_apart_by_its_time() -> None:

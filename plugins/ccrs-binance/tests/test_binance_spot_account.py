@@ -447,6 +447,13 @@ def test_more_fills_than_a_page_holds_are_gone_on_with_by_their_ids() -> None:
     assert len(walked(end, rows)[0]) == 1400
 
 
+def test_a_strange_row_of_a_full_page_keeps_nobody_from_the_next_one() -> None:
+    rows: list[Any] = [trade_row(n + 1, NOW_MS - 2000 + n) for n in range(998)]
+    request = GetFills(market=Market.SPOT, instrument=SPOT, start_ns=NOW_NS - DAY_NS // 2)
+    answer = read(request, [*rows, {"id": "x"}, None])
+    assert (len(answer.value), answer.left_out, answer.cursor) == (998, 2, "i999")
+
+
 def test_the_last_fills_are_asked_for_where_no_start_is_said() -> None:
     query = told(GetFills(market=Market.SPOT, instrument=SPOT, limit=20))[2]
     assert query == {"symbol": "BTCUSDT", "limit": "20"}

@@ -266,6 +266,12 @@ def test_a_cancel_is_answered_under_an_id_of_its_own_and_is_of_the_order() -> No
         assert done.report.client_order_id == "own-1"
 
 
+def test_a_cancel_of_another_order_is_no_answer() -> None:
+    request = CancelOrder(instrument=SPOT, exchange_order_id="4712", client_order_id="own-1")
+    with pytest.raises(DecodeError):
+        read(request, spot_row(status="CANCELED", origClientOrderId="own-1", clientOrderId="cx1"))
+
+
 def test_an_order_is_named_by_its_own_id_where_there_is_one() -> None:
     request = CancelOrder(instrument=SPOT, exchange_order_id="4711", client_order_id="own-1")
     assert told(request) == ("DELETE", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": "4711"})
