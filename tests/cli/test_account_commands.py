@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from ccrs_core import Credentials, FeeRate, Fill, LedgerName, Order, OrderState, Origin
+from ccrs_core import FeeRate, Fill, LedgerName, Order, OrderState, Origin
 from ccrs_core.cli import accounts, run
 from ccrs_core.cli.commands import doctor
+from ccrs_core.client.credentials import PLAY_MONEY
 from ccrs_core.errors import CredentialsMissing
 from ccrs_core.model.serialize import converter, from_json
 from ccrs_core.trading.choose_store import default_path
@@ -299,6 +300,6 @@ def test_an_emulator_at_an_address_takes_play_money_where_it_is_called_so(
     monkeypatch.setenv("CCRS_BYBIT_SECRET", "real")
     there = {**PLACE, "environment": "emulator", "base_url": "http://127.0.0.1:1"}
     found = accounts.keys("bybit", "default", **there).credentials
-    assert found == Credentials("emulator", "emulator")
+    assert found == PLAY_MONEY
     with pytest.raises(CredentialsMissing):
         accounts.keys("bybit", "other", **there)
