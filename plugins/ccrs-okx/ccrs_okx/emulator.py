@@ -269,7 +269,8 @@ class OkxVisitor(Visitor):
         if request is None:
             self._refuse({}, "60012", f"Invalid request: {_text(frame)}")
             return
-        operation = request.get("op")
+        said = request.get("op")
+        operation = said if isinstance(said, str) else ""
         entry = self._path == PRIVATE and operation in OPERATIONS
         if not entry and operation not in {"subscribe", "unsubscribe", "login"}:
             self._refuse(request, "60012", f"Invalid request: {_text(frame)}")

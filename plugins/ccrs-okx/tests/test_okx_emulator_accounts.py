@@ -20,7 +20,7 @@ from okx_trader import (
     still,
 )
 
-from ccrs_core.emulator import FeeRates
+from ccrs_core.emulator import ApiKey, FeeRates
 
 _HOUR, _DAY = 3600.0, 86_400.0
 
@@ -337,3 +337,29 @@ def test_the_price_limit_is_told_and_kept_to() -> None:
     selling = limit(side="sell", px=f"{Decimal(row['sellLmt']) - 1}")
     assert trader.refused("trade/order", selling) == "51006"
     assert dialect(venue).name == "okx"
+
+
+def test_who_is_near_liquidation_is_warned_and_then_liquidated() -> None:
+    venue = exchange()
+    price = still(venue, SWAP)
+    venue.desk.open_account("poor", money={"USDT": Decimal(1000)})
+    venue.desk.add_key(ApiKey(key="poor", secret="poor", account="poor"))
+    trader, socket = Trader(venue, "poor"), Private(venue)
+    socket.log_in("poor")
+    socket.subscribe("liquidation-warning", "orders")
+    trader.does("account/set-leverage", {"instId": SWAP, "mgnMode": "cross", "lever": "50"})
+    trader.does("trade/order", limit(ordType="market", sz="38"))
+
+    def marked(share: str) -> None:
+        at = (price * Decimal(share)) // 1
+        venue.steer(listing(venue, SWAP), mark_price=at, index_price=at)
+        pass_time(venue, 0.5)
+
+    marked("0.99")
+    assert socket.rows("liquidation-warning") == []
+    marked("0.9822")
+    assert {row["pos"] for row in socket.rows("liquidation-warning")} == {"38"}
+    assert held(trader)[0]["pos"] == "38"
+    marked("0.97")
+    assert held(trader) == []
+    assert socket.rows("orders")[-1]["category"] == "full_liquidation"
