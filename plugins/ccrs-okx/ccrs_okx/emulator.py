@@ -156,15 +156,19 @@ class OkxDialect(Dialect):
 
     def code(self, listing: Listing) -> int:
         """An instrument's ``instIdCode``, by which sockets of order entry name it."""
-        for each in (*self.venue.listings.values(), listing):
-            if each.key not in self._codes:
-                self._codes[each.key] = _FIRST_CODE + len(self._codes)
+        if listing.key not in self._codes:
+            for key in (*self.venue.listings, listing.key):
+                self._codes.setdefault(key, _FIRST_CODE + len(self._codes))
         return self._codes[listing.key]
 
     def by_code(self, code: int) -> Listing | None:
         """The instrument of a code."""
-        found = self.venue.listings.values()
-        return next((each for each in found if self.code(each) == code), None)
+        # Numbers are given in order, and never again.
+        place = code - _FIRST_CODE
+        for each in self.venue.listings.values():
+            self.code(each)
+        keys = list(self._codes)
+        return self.venue.listings.get(keys[place]) if 0 <= place < len(keys) else None
 
     def listing(self, symbol: str) -> Listing | None:
         """The instrument of a name, which no two types share."""
