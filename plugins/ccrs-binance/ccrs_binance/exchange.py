@@ -300,4 +300,4 @@ class Binance(Exchange):
     def dialect(self) -> Dialect:
         from ccrs_binance.emulator import BinanceDialect
 
-        return BinanceDialect(one_wallet=True)
+        return BinanceDialect()
