@@ -192,14 +192,15 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/account/re
 
 
 def income(row: Row, market: Market, received_time_ns: int) -> IncomeReport:
-    """What a row says of money that came or went. Its id is one of its type, asset and symbol."""
+    """What a row says of money that came or went. Its id is one of its wallet, type, asset and
+    symbol: both sides of a move have one number."""
     kind, native = fields.needed(row, "incomeType"), fields.text(row, "symbol")
     number = fields.needed_identity(row, "tranId", least=0)
     if number == "0":
         # None: its time stands for one.
         number = f"0 {row['time']}"
     return IncomeReport(
-        income_id=f"{kind} {number}",
+        income_id=f"{PURSES[market]} {kind} {number}",
         kind=INCOME_KINDS.get(kind, IncomeKind.OTHER),
         asset=fields.needed(row, "asset"),
         amount=fields.needed_amount(row, "income"),

@@ -495,7 +495,7 @@ def test_income_of_a_stretch_is_told_each_once(ago: list[int], days: int) -> Non
         cursor = answer.cursor
         if cursor is None:
             break
-    assert sorted(int(each.income_id.split()[1]) for each in found) == [
+    assert sorted(int(each.income_id.split()[-1]) for each in found) == [
         row["tranId"] for row in rows if row["time"] >= start_ms
     ]
     assert pages <= 8
