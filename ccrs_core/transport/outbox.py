@@ -15,7 +15,7 @@ from ccrs_core.contract.codec import Outbound
 from ccrs_core.errors import TransportError
 from ccrs_core.transport.base import Connection
 from ccrs_core.transport.limits import Window, take_all
-from ccrs_core.transport.pace import at_once_or_within
+from ccrs_core.transport.pace import Deadline
 
 log = logging.getLogger("ccrs.connections")
 
@@ -141,8 +141,11 @@ class Outbox:
                 elif frame is not None and not waiting.signed:
                     frame = self._sign(frame)
                 try:
-                    work = connection.ping() if frame is None else connection.send(frame)
-                    await at_once_or_within(self._timeout, work)
+                    async with Deadline(self._timeout):
+                        if frame is None:
+                            await connection.ping()
+                        else:
+                            await connection.send(frame)
                 except TransportError as error:
                     if made is not None and error.nothing_sent:
                         made.unwritten(str(error))

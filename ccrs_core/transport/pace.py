@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -214,42 +214,6 @@ async def hang_up(connection: Connection, seconds: float) -> None:
                 await connection.close()
     finally:
         connection.abort()
-
-
-async def at_once_or_within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Await what mostly needs to wait for nothing: only where it does a :class:`Deadline` begins.
-
-    :raises TimeoutError: where it isn't done within so many seconds.
-    """
-    try:
-        waits = work.send(None)
-    except StopIteration:
-        return
-    async with Deadline(seconds):
-        await _Begun(work, waits)
-
-
-class _Begun:
-    """A coroutine that has begun, and what it waits for, to be awaited on in the same task."""
-
-    def __init__(self, work: Coroutine[Any, Any, None], waits: Any) -> None:
-        self._work, self._waits = work, waits
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        work, waits = self._work, self._waits
-        try:
-            while True:
-                try:
-                    got = yield waits
-                except GeneratorExit:
-                    work.close()
-                    raise
-                except BaseException as error:
-                    waits = work.throw(error)
-                else:
-                    waits = work.send(got)
-        except StopIteration:
-            return
 
 
 class Deadline:

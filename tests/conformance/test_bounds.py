@@ -16,7 +16,7 @@ from ccrs_core.conformance.workbench.world import World
 
 @pytest.fixture
 def subject(monkeypatch: pytest.MonkeyPatch) -> Subject:
-    monkeypatch.setitem(bounds.ALLOWED, Profile.QUICK, Allowance(0.3, 0.5))
+    monkeypatch.setitem(bounds.ALLOWED, Profile.QUICK, Allowance(0.3, 0.1))
     return Subject(Kraken, profile=Profile.QUICK)
 
 
@@ -54,9 +54,8 @@ def test_what_goes_round_for_ever_fails_and_says_where(test: Any, subject: Subje
 def test_after_long_failures_nothing_more_is_tried(subject: Subject) -> None:
     with pytest.raises(AssertionError, match="as it should"):
         _fails(None, subject)
-    for _ in range(2):
-        with pytest.raises(pytest.fail.Exception, match="no end after"):
-            _round_for_ever(None, subject)
+    with pytest.raises(pytest.fail.Exception, match="no end after"):
+        _round_for_ever(None, subject)
     with pytest.raises(pytest.fail.Exception, match="not tried"):
         _fails(None, subject)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrs_core.transport.memory import run
-from ccrs_core.transport.pace import Overdue, at_once_or_within
+from ccrs_core.transport.pace import Overdue
 
 STEPS = st.lists(
     st.tuples(
@@ -72,52 +72,3 @@ def test_nothing_is_called_after_the_end() -> None:
 
     run(main())
     assert called == []
-
-
-@pytest.mark.parametrize("seconds", [None, 0.0, 1.0, 2.0])
-def test_what_waits_goes_on_and_has_so_long(seconds: float | None) -> None:
-    async def work() -> None:
-        if seconds is not None:
-            await asyncio.sleep(seconds)
-            await asyncio.sleep(seconds)
-            done.append(asyncio.get_running_loop().time())
-
-    done: list[float] = []
-
-    async def main() -> None:
-        began = asyncio.get_running_loop().time()
-        if seconds == 2.0:
-            with pytest.raises(TimeoutError):
-                await at_once_or_within(3.0, work())
-            assert done == []
-        else:
-            await at_once_or_within(3.0, work())
-        passed = asyncio.get_running_loop().time() - began
-        assert passed == pytest.approx(min(2 * (seconds or 0.0), 3.0))
-
-    run(main())
-
-
-def test_what_waits_is_told_that_it_was_cancelled_and_may_raise() -> None:
-    seen: list[str] = []
-
-    async def work(error: Exception | None) -> None:
-        try:
-            await asyncio.sleep(1.0)
-            if error is not None:
-                raise error
-        except asyncio.CancelledError:
-            seen.append("cancelled")
-            raise
-
-    async def main() -> None:
-        with pytest.raises(OSError, match="gone"):
-            await at_once_or_within(3.0, work(OSError("gone")))
-        task = asyncio.ensure_future(at_once_or_within(3.0, work(None)))
-        await asyncio.sleep(0.5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    run(main())
-    assert seen == ["cancelled"]
