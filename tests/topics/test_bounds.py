@@ -342,7 +342,7 @@ def test_a_budget_at_full_speed_for_many_windows_remembers_one_and_grants_no_mor
             granted.append(clock.now)
             clock.now += 0.01
         window.correct(len([at for at in granted if at > clock.now - 10.0]) if granted else 0)
-        assert len(window._counts[0]._granted) <= 20
+        assert len(window._counts[0].granted) <= 20
     for at in granted:
         assert sum(at <= other < at + 10.0 for other in granted) <= 20
     assert len(granted) >= 9 * 20
