@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
@@ -13,6 +12,7 @@ from ccrs_core.model.accounts import AccountInfo, Margin
 from ccrs_core.model.order_requests import OrderRequest
 from ccrs_core.model.orders import Order
 from ccrs_core.sync.background import Background
+from ccrs_core.sync.likeness import shown_as
 from ccrs_core.trading.account import Account as AsyncAccount
 from ccrs_core.trading.account_orders import Which
 from ccrs_core.trading.live_order import LiveOrder
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _waiting(
@@ -35,7 +34,7 @@ def _waiting(
     def call(account: Account, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return account._background.call(lambda: method(account._account, *args, **kwargs))
 
-    return _shown_as(call, method)
+    return shown_as(call, method)
 
 
 def _reading(
@@ -50,15 +49,7 @@ def _reading(
 
         return account._background.call(read)
 
-    return _shown_as(call, method)
-
-
-def _shown_as(made: F, method: Callable[..., Any]) -> F:
-    """Its signature for people and tools; what waits by itself wraps no coroutine function."""
-    shown: Any = made
-    shown.__signature__ = inspect.signature(method)
-    del shown.__wrapped__
-    return made
+    return shown_as(call, method)
 
 
 class Account:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from types import TracebackType
@@ -21,6 +20,7 @@ from ccrs_core.feeds.policy import Policy, PolicyName
 from ccrs_core.model.events import AnyEvent
 from ccrs_core.model.subscriptions import Interest
 from ccrs_core.sync.background import Background
+from ccrs_core.sync.likeness import shown_as
 from ccrs_core.transport.options import Options
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _waiting(
@@ -41,7 +40,7 @@ def _waiting(
     def call(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return client._background.call(lambda: method(client._client, *args, **kwargs))
 
-    return _shown_as(call, method)
+    return shown_as(call, method)
 
 
 def _iterating(
@@ -53,7 +52,7 @@ def _iterating(
     def iterate(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return client._items(method(client._client, *args, **kwargs))
 
-    return _shown_as(iterate, method)
+    return shown_as(iterate, method)
 
 
 def _accounting(
@@ -67,15 +66,7 @@ def _accounting(
 
         return Account(client._background, method(client._client, *args, **kwargs))
 
-    return _shown_as(make, method)
-
-
-def _shown_as(made: F, method: Callable[..., Any]) -> F:
-    """Its signature for people and tools; what waits by itself wraps no coroutine function."""
-    shown: Any = made
-    shown.__signature__ = inspect.signature(method)
-    del shown.__wrapped__
-    return made
+    return shown_as(make, method)
 
 
 class Client:
