@@ -93,7 +93,7 @@ class Placement:
         self._pools: dict[_Pool, list[Delivery]] = {}
         self._homes: dict[tuple[Hashable, Hashable], tuple[Subscription, Delivery]] = {}
         self._placed: dict[Feed, dict[Interest, tuple[Subscription, Delivery]]] = {}
-        self._progress: set[asyncio.Future[None]] = set()
+        self._progress: dict[asyncio.Future[None], None] = {}
         self._closed = False
 
     @property
@@ -382,7 +382,7 @@ class Placement:
             if _pending(subscription, delivery, everywhere)
         ]:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._progress.add(waiter)
+            self._progress[waiter] = None
             # Books, and the other racing connections, are ready without anybody being told.
             quiet = all(d.state(sub) is not SubscriptionState.PENDING for sub, d in pending)
             try:
@@ -391,7 +391,7 @@ class Placement:
             except TimeoutError:
                 pass
             finally:
-                self._progress.discard(waiter)
+                self._progress.pop(waiter, None)
         for subscription, delivery in self._placed.get(feed, {}).values():
             stream = delivery.stream(subscription)
             if stream is not None and stream.stale_since_ns is not None and not stream.acknowledged:

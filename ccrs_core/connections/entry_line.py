@@ -91,7 +91,7 @@ class EntryLine:
         """The newest last."""
         self._tasks: dict[Link, asyncio.Task[None]] = {}
         self._open: dict[Link, OpenEntries] = {}
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
         """Of those who wait for a connection."""
         self._closed = False
         self.overdue = Overdue()
@@ -237,11 +237,11 @@ class EntryLine:
             if left <= 0:
                 raise NotSent(f"no connection to send it on: {self.trouble}")
             turn: asyncio.Future[None] = loop.create_future()
-            self._waiting.add(turn)
+            self._waiting[turn] = None
             try:
                 await asyncio.wait([turn], timeout=left)
             finally:
-                self._waiting.discard(turn)
+                self._waiting.pop(turn, None)
         self.check_alive()
         return link
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import ClassVar
 
 from ccrs_core.contract.trading import ClientIds
 from ccrs_core.errors import UsageError
@@ -23,18 +24,21 @@ class ClientIdMaker:
     """Makes the client order ids of one account, within an exchange's grammar.
 
     :param now_ns: the time, nanoseconds UTC.
-    :param draw: a random whole number below a bound; another one than the system's for tests alone.
+    :param draw: a random whole number below a bound; :attr:`drawn` unless told.
     """
+
+    drawn: ClassVar[Callable[[int], int]] = staticmethod(secrets.randbelow)
+    """The system's randomness. Replaced where the same seed has to make the same ids alone."""
 
     def __init__(
         self,
         grammar: ClientIds,
         now_ns: Callable[[], int],
-        draw: Callable[[int], int] = secrets.randbelow,
+        draw: Callable[[int], int] | None = None,
     ) -> None:
         self._grammar = grammar
         self._now_ns = now_ns
-        self._draw = draw
+        self._draw = draw if draw is not None else type(self).drawn
         self._digits = _digits(grammar)
         self._stem = ""
         self._count = 0

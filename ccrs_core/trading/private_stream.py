@@ -218,7 +218,7 @@ class PrivateStreams:
         self._by_market = by_market or {}
         self._subscriptions = [
             each
-            for channel in channels
+            for channel in sorted(channels, key=list(Channel).index)
             if channel not in OPTIONAL
             for each in self._of(channel, None)
         ]

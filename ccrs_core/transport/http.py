@@ -59,7 +59,7 @@ class HttpTransport:
         if any(proxy.scheme in SOCKS for proxy in self._proxies.all):
             _check_socks(self._options)
         self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
-        self._connections: set[HttpConnection] = set()
+        self._connections: dict[HttpConnection, None] = {}
         self._closed = False
 
     def _client(self, url: str) -> aiohttp.ClientSession:
@@ -208,7 +208,7 @@ class HttpConnection:
         self,
         socket: aiohttp.ClientWebSocketResponse[bool],
         options: TransportOptions,
-        registry: set[HttpConnection],
+        registry: dict[HttpConnection, None],
     ) -> None:
         self.last_heard = 0.0
         self._socket = socket
@@ -227,7 +227,7 @@ class HttpConnection:
         self._ended: tuple[str, int | None] | None = None
         self._read: asyncio.Future[None] | None = None
         """What ``close`` waits for while another task is in ``receive``."""
-        registry.add(self)
+        registry[self] = None
 
     async def receive(self) -> Sequence[bytes]:
         frames, self._early = self._early, []
@@ -372,7 +372,7 @@ class HttpConnection:
         if self._ended is not None:
             return
         self._ended = (reason, code)
-        self._registry.discard(self)
+        self._registry.pop(self, None)
         response = self._socket._response
         connection = response.connection
         if connection is not None and connection.transport is not None:

@@ -41,8 +41,30 @@ class _JumpingSelector(selectors.DefaultSelector):
         return []
 
 
+class _NumberedTask(asyncio.Task[Any]):
+    """Has its place in a set by its number: sets of tasks, of asyncio's own too, are gone through
+    in the same order every time, which addresses in memory would not give."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _NumberedFuture(asyncio.Future[Any]):
+    """Alike."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time stands still while anything can run, and then jumps."""
+    """An event loop whose time stands still while anything can run, and then jumps.
+
+    What happens at the same moment happens in the same order every time.
+    """
 
     def __init__(self) -> None:
         selector = _JumpingSelector()
@@ -50,6 +72,24 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self.now = 0.0
         self._clock_resolution = 1e-6
+        self._born = 0
+        self.set_task_factory(VirtualTimeLoop._new_task)  # type: ignore[arg-type]
+
+    def _next(self) -> int:
+        self._born += 1
+        return self._born
+
+    def _new_task(self, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        # Numbered before it is anywhere: asyncio puts it into a set while it is made.
+        task = _NumberedTask.__new__(_NumberedTask)
+        task.number = self._next()
+        task.__init__(coroutine, loop=self, **options)  # type: ignore[misc]
+        return task
+
+    def create_future(self) -> asyncio.Future[Any]:
+        future = _NumberedFuture(loop=self)
+        future.number = self._next()
+        return future
 
     def time(self) -> float:
         return self.now

@@ -222,7 +222,9 @@ class AccountSchedule(ScheduleActs):
         requests = [self._request(at, (n % 2 == 0, level, 1, 0)) for n in range(count)]
 
         async def all_of_them() -> None:
-            for done in asyncio.as_completed([account.place(each) for each in requests]):
+            # Tasks in their order: of coroutines alone asyncio would begin any of them first.
+            sent = [asyncio.ensure_future(account.place(each)) for each in requests]
+            for done in asyncio.as_completed(sent):
                 with suppress(CcrsError):
                     await done
 

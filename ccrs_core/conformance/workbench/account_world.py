@@ -8,7 +8,9 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
+
+import pytest
 
 from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.workbench.account_stores import (
@@ -42,6 +44,7 @@ from ccrs_core.emulator import (
 from ccrs_core.errors import CcrsError, ConnectFailed, ConnectionLost
 from ccrs_core.model.instruments import Market
 from ccrs_core.trading.account import Account
+from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.delivery import AccountFeed, AnyAccountEvent
 from ccrs_core.transport.memory import START_NS, VirtualClock
 
@@ -58,13 +61,14 @@ class Lifeline(Tap):
     def __init__(self, venue: EmulatedExchange, clock: VirtualClock) -> None:
         super().__init__(venue, clock)
         self.severed = False
-        self._open: WeakSet[Any] = WeakSet()
+        self._open = WeakKeyDictionary[Any, None]()
+        """In the order of their opening, so that the same seed cuts them in the same one."""
 
     async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Any:
         if self.severed:
             raise ConnectFailed("the process is gone")
         connection = await super().connect(url, headers)
-        self._open.add(connection)
+        self._open[connection] = None
         self._dead(connection)
         return connection
 
@@ -235,6 +239,9 @@ class AccountWorld:
         self.clock = VirtualClock(self.venue.start_ns)
         self._random = random.getstate()
         random.seed(seed)
+        self._seam = pytest.MonkeyPatch()
+        # The same seed makes the same ids, or nothing goes the same way twice.
+        self._seam.setattr(ClientIdMaker, "drawn", staticmethod(random.randrange))
         self.loop = BoundedLoop()
         self.loop.set_exception_handler(_unhandled)
         self.lives: list[Life] = []
@@ -281,6 +288,7 @@ class AccountWorld:
             store.abandon()
         self.loop.close()
         random.setstate(self._random)
+        self._seam.undo()
         if self._scratch is not None:
             self._scratch.cleanup()
 
