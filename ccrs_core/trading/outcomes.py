@@ -78,6 +78,8 @@ class Outcomes:
         self._debts: deque[tuple[float, str, float]] = deque()
         """When each is due, whose it is, and since when."""
         self._collecting = False
+        self._forgiven = 0
+        """How often all debts were."""
 
     # --- unknown outcomes ---
 
@@ -249,6 +251,7 @@ class Outcomes:
 
     def forgive(self) -> None:
         """The streams have begun anew, and the lists are read: nothing is owed of before."""
+        self._forgiven += 1
         self._debts.clear()
 
     def _told(self, key: str, since: float) -> bool:
@@ -261,9 +264,11 @@ class Outcomes:
     async def _collect(self) -> None:
         try:
             while self._debts:
-                due, key, since = self._debts.popleft()
+                due, key, since = debt = self._debts[0]
                 await asyncio.sleep(max(due - self._context.clock.monotonic(), 0.0))
-                await self._claim(key, since)
+                if self._debts and self._debts[0] is debt:  # it wasn't forgiven meanwhile
+                    self._debts.popleft()
+                    await self._claim(key, since)
         finally:
             self._collecting = False
 
@@ -272,10 +277,11 @@ class Outcomes:
         order = self._context.ledger.order(key)
         if order is None or self._told(key, since):
             return
+        forgiven = self._forgiven
         try:
             shown = await look_up(self._context, order)
         except CcrsError:
             return
-        if shown and not self._told(key, since):
+        if shown and forgiven == self._forgiven and not self._told(key, since):
             self._debts.clear()  # of one stream, which is replaced
             self._indebted(f"the stream of orders has not told of {order}")

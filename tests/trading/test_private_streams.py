@@ -157,6 +157,19 @@ async def test_a_stream_that_owes_an_event_is_replaced_and_silence_alone_is_no_a
 
 
 @scenario
+async def test_a_stream_that_has_begun_anew_owes_nothing_of_before() -> None:
+    """Not even what was waited for already: its reading of the lists tells of that."""
+    async with world() as seen:
+        seen.server.refuse_connects = 2
+        drop(seen)
+        await asyncio.sleep(0.01)
+        live = await seen.account.place(buy())
+        await asyncio.sleep(30.0)
+        assert live.state is OrderState.OPEN
+        assert len(seen.server.attempts) == 4  # the first, two that were refused, and one that held
+
+
+@scenario
 async def test_events_that_come_before_their_answer_are_not_owed() -> None:
     async with world() as seen:
         seen.transport.answer_after = lambda path: 2.0 if path == "/place" else 0.0
