@@ -10,8 +10,20 @@ from ccrs_core.conformance.workbench.account_world import NAME
 from ccrs_core.conformance.workbench.subject import Subject
 from tests import account_cases
 from tests.account_cases import AccountCase, Said, told
+from tests.account_scenarios import Calls, Scenario
 
-__all__ = ["Case", "Said", "play", "subject", "told"]
+__all__ = ["CALLS", "Case", "Said", "alike", "play", "subject", "told"]
+
+CALLS = Calls(
+    place="/v5/order/create",
+    cancel="/v5/order/cancel",
+    orders="/v5/order/*",
+    fills="/v5/execution/*",
+    positions="/v5/position/list",
+    balances="/v5/account/wallet-balance",
+    any="/v5/*",
+    limited=10006,
+)
 
 
 @cache
@@ -39,3 +51,8 @@ class Case(AccountCase):
 def play(scenario: Callable[[Case], Awaitable[None]], **settings: Any) -> None:
     """One case from the start of its client to the checks."""
     account_cases.play(Case(**settings), scenario)
+
+
+def alike(scenario: Scenario, **settings: Any) -> None:
+    """A case that is alike on all exchanges."""
+    play(lambda case: scenario(case, CALLS), **settings)

@@ -6,78 +6,34 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-import attrs
 import pytest
-from bybit_cases import Case, play, told
+from bybit_cases import Case, alike, play
 from bybit_trader import Trader
 
 from ccrs_core import (
     CancelResult,
-    EndReason,
     Exit,
     Fill,
     Market,
     OrderEnded,
-    OrderRejected,
     OrderState,
     Origin,
-    OutcomeUnknown,
     RateLimited,
     Side,
-    TimeInForce,
     Trigger,
 )
+from tests import account_scenarios as scenarios
 
 BUY, SELL = Side.BUY, Side.SELL
 CREATE, CANCEL = "/v5/order/create", "/v5/order/cancel"
 
 
 def test_case_a1_a_server_timeout_and_the_order_lives() -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall()
-        case.fault(f"unclear,path={CREATE},count=1", "stall", "lag,path=/v5/order/*,seconds=1.0")
-        case.fault("lag,path=/v5/execution/*,seconds=2.5")
-        request = at.limit(BUY, at.crossing(BUY, 1), 12)  # more than there is of the best level
-        error = await case.failed(case.place(request), OutcomeUnknown)
-        order = error.order
-        assert order is not None
-        assert order.state is OrderState.UNKNOWN
-        await asyncio.sleep(0.5)
-        assert case.order(order).state is OrderState.UNKNOWN
-        await asyncio.sleep(1.2)
-        now = case.order(order)
-        assert (now.state, now.filled_size) == (OrderState.OPEN, at.size * 10)
-        assert not now.fills_complete
-        await asyncio.sleep(5.0)
-        assert case.order(order).fills_complete
-        assert len(case.of(Fill)) == 1
-
-    play(scenario)
+    alike(scenarios.a1_the_answer_is_lost_and_the_order_lives)
 
 
 def test_case_a5_a_duplicate_id_does_not_kill_the_living_order() -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall()
-        case.fault("stall")
-        # Placed by a store that is lost.
-        order = case.by_hand(at, BUY, at.size * 12, price=at.crossing(BUY), client_order_id="c5")
-        request = attrs.evolve(at.limit(BUY, at.crossing(BUY), 12), client_order_id="c5")
-        error = await case.failed(case.place(request), OrderRejected)
-        assert error.reason is EndReason.DUPLICATE
-        assert error.order is not None
-        assert (error.order.state, error.order.filled_size) == (OrderState.OPEN, at.size * 10)
-        case.heal()
-        now = case.order("c5")
-        assert (now.state, now.filled_size) == (OrderState.OPEN, at.size * 10)
-        assert now.exchange_order_id
-        # Known to the store: refused without a request.
-        sent = len(case.sent(CREATE))
-        await case.failed(case.account.place(request), OrderRejected)
-        assert len(case.sent(CREATE)) == sent
-        assert case.order("c5").state is OrderState.OPEN
-        assert order.client_order_id == "c5"
-
-    play(scenario)
+    alike(scenarios.a5_a_duplicate_id_does_not_kill_the_living_order)
 
 
 def test_case_a6_a_batch_has_three_outcomes_and_its_tail_may_be_limited() -> None:
@@ -98,33 +54,12 @@ def test_case_a6_a_batch_has_three_outcomes_and_its_tail_may_be_limited() -> Non
 
 
 def test_case_a7_post_only_that_would_take_is_rejected_for_one_reason() -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall()
-        for _ in range(4):  # Rejected or Cancelled, as Bybit says it
-            request = at.limit(BUY, at.crossing(BUY), post_only=True)
-            live = await case.place(request)
-            ended = await live.ended(timeout=5.0)
-            assert (ended.state, ended.reason) == (OrderState.REJECTED, EndReason.POST_ONLY)
-            assert ended.filled_size == 0
-        assert not case.of(Fill)
-
-    play(scenario)
+    alike(scenarios.a7_post_only_that_would_take)
 
 
 @pytest.mark.parametrize("market", [Market.LINEAR, Market.SPOT])
 def test_case_c4_the_rest_of_an_ioc_order_expires(market: Market) -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall(market)
-        request = at.limit(BUY, at.crossing(BUY), 16, time_in_force=TimeInForce.IOC)
-        live = await case.place(request)
-        error = await case.failed(live.filled(timeout=5.0), OrderEnded)
-        ended = error.order
-        await asyncio.sleep(0.5)
-        assert (ended.state, ended.reason) == (OrderState.EXPIRED, EndReason.NO_LIQUIDITY)
-        assert case.order(live.now).filled_size == at.own(at.size * 10)
-        assert not case.account.open_orders()
-
-    play(scenario)
+    alike(scenarios.c4_the_rest_of_an_ioc_order_expires(market))
 
 
 def test_case_c5_a_market_buy_by_quote_leaves_crumbs() -> None:
@@ -165,43 +100,11 @@ def test_case_d1_a_cancel_meets_a_filled_order() -> None:
 
 
 def test_case_d2_accepted_is_not_canceled() -> None:
-    async def scenario(case: Case) -> None:
-        at, ends = case.stall(), set()
-        for _ in range(12):
-            live = await case.place(at.limit(BUY, at.bid(1)))
-            await asyncio.sleep(0.3)
-            # Both on their way: whichever the matching engine has first.
-            canceling = asyncio.ensure_future(case.account.cancel(live))
-            await asyncio.sleep(0.004)
-            case.meet(at, SELL, at.size * 11, at.bid(1))
-            outcome = await canceling
-            assert outcome.result is not CancelResult.NOT_FOUND
-            ended = await live.ended(timeout=5.0)
-            assert ended.state in (OrderState.FILLED, OrderState.CANCELED)
-            ends.add((outcome.result, ended.state))
-            case.stall()
-        assert (CancelResult.ACCEPTED, OrderState.FILLED) in ends
-
-    play(scenario)
+    alike(scenarios.d2_accepted_is_not_canceled)
 
 
 def test_case_d3_a_cancel_overtakes_its_placement() -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall()
-        case.takes_long(CREATE, 0.2)
-        request = attrs.evolve(at.limit(BUY, at.passive(BUY)), client_order_id="early")
-        placing = asyncio.ensure_future(case.place(request))
-        await asyncio.sleep(0.1)
-        assert case.order("early").state is OrderState.SENT
-        outcome = await case.account.cancel("early")
-        await placing
-        case.heal()
-        await asyncio.sleep(5.0)
-        assert outcome.order.client_order_id == "early"
-        assert case.order("early").state is OrderState.CANCELED
-        assert len(case.sent(CANCEL)) == 2  # the first one overtook it
-
-    play(scenario)
+    alike(scenarios.d3_a_cancel_overtakes_its_placement)
 
 
 def test_case_e3_a_fill_before_the_amendments_event() -> None:
@@ -268,24 +171,7 @@ def test_case_i3_each_call_buys_what_it_says() -> None:
 
 
 def test_case_l4_a_limited_cancel_is_repeated_and_a_limited_placement_is_not() -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall()
-        live = await case.place(at.limit(BUY, at.passive(BUY)))
-        await asyncio.sleep(0.3)
-        case.fault(f"http,path={CANCEL},status=10006,count=2")
-        await case.account.cancel(live)
-        await live.ended(timeout=5.0)
-        assert case.order(live.now).state is OrderState.CANCELED
-        assert len(case.sent(CANCEL)) == 3
-        case.fault(f"http,path={CREATE},status=10006,count=1")
-        error = await case.failed(case.place(at.limit(BUY, at.passive(BUY))), RateLimited)
-        assert error.code == "10006"
-        await asyncio.sleep(2.0)
-        states = {each.state for each in case.account.orders()}
-        assert states == {OrderState.CANCELED, OrderState.REJECTED}
-        assert not case.account.unknown_orders()
-
-    play(scenario)
+    alike(scenarios.l4_limited)
 
 
 def test_case_m3_an_attached_stop_is_a_child_of_its_order() -> None:
@@ -371,20 +257,4 @@ def test_a_trailing_stop_that_was_set_elsewhere_is_told_as_an_order_without_a_fi
 
 
 def test_case_m4_waits_end_with_the_order_go_on_while_it_is_unknown_and_leave_it_alone() -> None:
-    async def scenario(case: Case) -> None:
-        at = case.stall()
-        live = await case.place(at.limit(BUY, at.bid(1), 10))
-        await asyncio.sleep(0.3)
-        case.meet(at, SELL, at.size * 13, at.bid(1))
-        await asyncio.sleep(0.3)
-        waiting = asyncio.ensure_future(case.failed(live.filled(), OrderEnded))
-        with pytest.raises(TimeoutError):
-            await live.filled(timeout=0.5)
-        assert case.order(live.now).state is OrderState.OPEN
-        await case.account.cancel(live)
-        ended = (await asyncio.wait_for(waiting, 5.0)).order
-        assert ended is not None
-        assert (ended.state, ended.filled_size) == (OrderState.CANCELED, at.own(at.size * 3))
-        assert told(case, live.now)[-1].complete
-
-    play(scenario)
+    alike(scenarios.m4_waits)
