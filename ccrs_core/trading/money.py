@@ -19,7 +19,7 @@ from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
 from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.store import BalanceRow, Known, Stored
-from ccrs_core.trading.tally import Tally, guessed_ns
+from ccrs_core.trading.tally import Judged, Tally, guessed_ns
 
 ZERO = Decimal(0)
 _CRUMB = Decimal("0.00000001")
@@ -189,34 +189,33 @@ class Money:
             tally = purse.tally
             begun, anchor_ns = tally.begun, tally.anchor_ns
             crumb = PLAIN.multiply(_CRUMB, Decimal(purse.roundings))
-            judged = tally.judge(before_ns, crumb)
-            if judged is not None or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
+            found = list(tally.judgements(before_ns, crumb))
+            if found or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
                 purse.roundings = 0
                 self._changed.add(purse.name)
-            if judged is None:
-                continue
-            rest, told = judged.rest, judged.told
-            number = self._reserved.get(purse.name) or self._books.next_number()
-            kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
-            self._books.adjust(
-                draft,
-                Adjustment(
-                    exchange=self._books.exchange,
-                    symbol="",
-                    exchange_time_ns=told.time_ns,
-                    received_time_ns=draft.now_ns,
-                    account=self._books.account,
-                    kind=kind,
-                    adjustment_id=keys.digest(
-                        *(kind.value, "balance", purse.name), *judged.content
-                    ),
-                    amount=rest,
-                    asset=purse.asset,
-                    number=number,
-                    purse=purse.purse,
-                ),
-            )
+            for judged in found:
+                self._differs(purse, judged, draft)
         self._reserved.clear()
+
+    def _differs(self, purse: _Purse, judged: Judged, draft: Draft) -> None:
+        kind = AdjustmentKind.OPENING if judged.opening else AdjustmentKind.UNEXPLAINED
+        reserved = self._reserved.pop(purse.name, None)
+        self._books.adjust(
+            draft,
+            Adjustment(
+                exchange=self._books.exchange,
+                symbol="",
+                exchange_time_ns=judged.told.time_ns,
+                received_time_ns=draft.now_ns,
+                account=self._books.account,
+                kind=kind,
+                adjustment_id=keys.digest(kind.value, "balance", purse.name, *judged.content),
+                amount=judged.rest,
+                asset=purse.asset,
+                number=reserved or self._books.next_number(),
+                purse=purse.purse,
+            ),
+        )
 
     # --- reading ---
 

@@ -117,6 +117,10 @@ class Moves:
             return _Numbers.RISING
         return _Numbers.MIXED
 
+    def first(self, count: int) -> list[Move]:
+        """The first ones."""
+        return self._entries[:count]
+
     def total(self, count: int) -> Decimal:
         """What the first ones come to, exactly."""
         sums = self._sums

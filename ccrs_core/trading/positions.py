@@ -28,7 +28,7 @@ from ccrs_core.trading.moves import Move, Told
 from ccrs_core.trading.own_units import contract_of
 from ccrs_core.trading.profit import ProfitBook, Step
 from ccrs_core.trading.store import Known, PositionRow, Stored
-from ccrs_core.trading.tally import Tally, guessed_ns
+from ccrs_core.trading.tally import Judged, Tally, guessed_ns
 
 ZERO = Decimal(0)
 _new_position = fast_constructor(Position)
@@ -367,38 +367,38 @@ class Positions:
                 continue  # borrowed: what is traded of spot moves balances, and explains none
             tally = holding.tally
             begun, anchor_ns = tally.begun, tally.anchor_ns
-            judged = tally.judge(before_ns)
-            if judged is not None or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
+            found = list(tally.judgements(before_ns))
+            if found or (begun, anchor_ns) != (tally.begun, tally.anchor_ns):
                 self._changed.add(holding.key)
-            if judged is not None:
-                rest, told = judged.rest, judged.told
-                assert holding.position is not None
-                kind = AdjustmentKind.UNEXPLAINED if begun else AdjustmentKind.OPENING
-                if begun and holding.hint is not None:
-                    kind = holding.hint
-                price = holding.position.entry_price if not begun else None
-                adjustment_id = keys.digest(kind.value, holding.key, *judged.content)
-                number = self._reserved.get(holding.key) or self._books.next_number()
-                at = told.time_ns if begun else 0
-                holding.profit.add(Step(at, -1, number, rest, price))
-                holding.hint = None
-                self._books.adjust(
-                    draft,
-                    Adjustment(
-                        exchange=self._books.exchange,
-                        symbol=holding.symbol,
-                        exchange_time_ns=told.time_ns,
-                        received_time_ns=draft.now_ns,
-                        account=self._books.account,
-                        kind=kind,
-                        adjustment_id=adjustment_id,
-                        amount=rest,
-                        asset="",
-                        side=holding.side,
-                        number=number,
-                    ),
-                )
+            for judged in found:
+                self._differs(holding, judged, draft)
         self._reserved.clear()
+
+    def _differs(self, holding: _Holding, judged: Judged, draft: Draft) -> None:
+        rest, told = judged.rest, judged.told
+        assert holding.position is not None
+        kind, price, at = AdjustmentKind.OPENING, holding.position.entry_price, 0
+        if not judged.opening:
+            kind, price, at = holding.hint or AdjustmentKind.UNEXPLAINED, None, told.time_ns
+            holding.hint = None
+        number = self._reserved.pop(holding.key, None) or self._books.next_number()
+        holding.profit.add(Step(at, -1, number, rest, price))
+        self._books.adjust(
+            draft,
+            Adjustment(
+                exchange=self._books.exchange,
+                symbol=holding.symbol,
+                exchange_time_ns=told.time_ns,
+                received_time_ns=draft.now_ns,
+                account=self._books.account,
+                kind=kind,
+                adjustment_id=keys.digest(kind.value, holding.key, *judged.content),
+                amount=rest,
+                asset="",
+                side=holding.side,
+                number=number,
+            ),
+        )
 
     # --- reading ---
 

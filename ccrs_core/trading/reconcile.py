@@ -24,12 +24,13 @@ from ccrs_core.errors import CcrsError, DecodeError, EndReason, InvalidRequest, 
 from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Order, OrderState
-from ccrs_core.model.reports import FillReport, OrderReport, Report
+from ccrs_core.model.reports import OrderReport, Report
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.involved import Involved, fills_cursor
 from ccrs_core.trading.lookup import find_orders, look_up, placed_of
+from ccrs_core.trading.strangers import may_be_own, strangers
 
 log = logging.getLogger("ccrs.account")
 
@@ -227,7 +228,7 @@ class Reconciler:
             for cursor, reached in moves:
                 context.note(context.ledger.move_cursor(cursor, reached))
         try:
-            await self._strangers(gathered)
+            await self._met(gathered)
         except CcrsError as error:
             done.failures["orders of fills"] = error
 
@@ -402,27 +403,26 @@ class Reconciler:
             asked = question(at, end)
             rows, left_out = await context.asks.counted(asked, background=self._background)
             unread += left_out
+            failed = None
+            if self._gathered is None and may_be_own(self._context.ledger, self._find, rows):
+                try:
+                    await self._met(rows)
+                except CcrsError as error:
+                    failed = error  # fills aren't held back for it
             placed = await self._take(rows) and placed
+            if failed is not None:
+                raise failed
             if self._gathered is None:
-                await self._strangers(rows)
+                await self._met(rows)
             if placed and not unread:
                 self._reached(cursor, now_ns if end is None else end)
             if end is None:
                 return _check_read(unread)
             at = end
 
-    async def _strangers(self, rows: Sequence[Any]) -> None:
-        """Ask for orders that ended before anybody saw them, and left nothing but fills."""
-        found: dict[tuple[str, str], tuple[Instrument, str]] = {}
-        for row in rows:
-            if isinstance(row, FillReport) and row.exchange_order_id:
-                instrument = self._find(row.market, row.native)
-                if instrument is None:
-                    continue
-                ids = instrument.symbol, row.exchange_order_id, row.client_order_id
-                if self._context.ledger.told_of(*ids) is None:
-                    found[ids[:2]] = instrument, row.exchange_order_id
-        some = list(found.values())[-_SINGLES:]
+    async def _met(self, rows: Sequence[Any]) -> None:
+        """Ask for orders of which fills alone are known."""
+        some = strangers(self._context.ledger, self._find, rows)[-_SINGLES:]
         await find_orders(self._context, some, background=self._background)
 
     def _endpoint_keeps(self, request: Request[Any]) -> int | None:

@@ -8,6 +8,7 @@ the time of the figure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -46,6 +47,8 @@ class Judged(NamedTuple):
     """The time of the anchor that it was reckoned from."""
     difference: int
     """Which one it is."""
+    opening: bool
+    """Whether it is what there was before the ledger began."""
 
     @property
     def content(self) -> tuple[str, ...]:
@@ -149,23 +152,54 @@ class Tally:
         told = self.waiting
         if told is None or told.time_ns > before_ns:
             return None
-        cut = self.moves.before(told)
+        cut, apart = self.moves.before(told), list[Move]()
         rest = PLAIN.subtract(told.figure, self._at(cut))
+        if abs(rest) > crumb:
+            apart = self._unordered(told, cut, rest)
+            if apart:
+                rest = ZERO
         if self.begun and abs(rest) > crumb:
             # Their times may differ a little: does it add up a few entries earlier or later?
             for other in self._near(told.time_ns):
                 if self._at(other) == told.figure:
                     cut, rest = other, ZERO
                     break
-        before_ns = self.anchor_ns
+        before_ns, opening = self.anchor_ns, not self.begun
         self._anchored(told, cut)
+        for each in apart:
+            self.moves.add(each)
         self.waiting = None
         if self.told is not told:
             self._explain()
         if abs(rest) <= crumb:
             return None
         self.differences += 1
-        return Judged(rest, told, before_ns, self.differences)
+        return Judged(rest, told, before_ns, self.differences, opening)
+
+    def judgements(self, before_ns: int, crumb: Decimal = ZERO) -> Iterator[Judged]:
+        """:meth:`judge`, until all is judged that was before that time."""
+        while self.waiting is not None and self.waiting.time_ns <= before_ns:
+            judged = self.judge(before_ns, crumb)
+            if judged is not None:
+                yield judged
+
+    def _unordered(self, told: Told, cut: int, rest: Decimal) -> list[Move]:
+        """Entries that the figure hasn't seen, though they were in its millisecond: those without a
+        number, of which nobody knows whether they came before it, or one side of a trade with
+        oneself, where it was told between the two. Empty where that explains nothing."""
+        if told.sequence < 0:
+            return []
+        there = [each for each in self.moves.first(cut) if each.time_ns == told.time_ns]
+        sides = [each for each in there if each.sequence == told.sequence]
+        tried = [[each for each in there if each.sequence < 0]]
+        tried += [[each] for each in sides] if len(sides) > 1 else []
+        for some in tried:
+            unseen = ZERO
+            for each in some:
+                unseen = PLAIN.add(unseen, each.amount)
+            if some and unseen == -rest:
+                return some
+        return []
 
     def _near(self, time_ns: int) -> list[int]:
         """Places in the entries around a time, the nearest first."""

@@ -207,3 +207,16 @@ async def test_a_guard_whose_child_never_comes_ends_as_fired() -> None:
         await asyncio.sleep(600.0)
         assert (live.state, live.reason) == (OrderState.EXPIRED, EndReason.TRIGGER)
         assert not seen.account.open_orders()
+
+
+@scenario
+async def test_fills_of_what_fired_unheard_are_the_owners_though_lists_dont_say_so() -> None:
+    async with world() as seen:
+        live = await guarded(seen)
+        seen.server.push_of = lambda topic, row: []
+        seen.server.fill("key", seen.server.fire("key", live.id), "1", "98.5")
+        async with seen.account.fills() as fills:
+            assert (await seen.account.reconcile()).whole
+            fill = await anext(aiter(fills))
+        assert isinstance(fill, Fill)
+        assert (fill.origin, fill.backfilled) == (Origin.OWN, True)

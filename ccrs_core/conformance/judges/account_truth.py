@@ -7,7 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
+
+import attrs
 
 from ccrs_core.conformance.judges.accountant import Accountant, Booked, Books
 from ccrs_core.conformance.judges.order_words import ENDS, STATES
@@ -62,10 +65,11 @@ def orders_are_true(
         else:
             anonymous.append(order)
     seen: set[int] = set()
-    ids = Counter(order.client_order_id for order in desk.values() if order.client_order_id)
+    placed = [true for true in desk.values() if true.origin is None]
+    ids = Counter(true.client_order_id for true in placed if true.client_order_id)
     twice = [identity for identity, count in ids.items() if count > 1]
     assert not twice, f"the exchange has {ids[twice[0]]} orders of the client's id {twice[0]!r}"
-    for true in desk.values():
+    for true in map(partial(_followed, desk), desk.values()):
         instrument, identity = find[true.listing.key], true.client_order_id
         optional = true.stage.ended and (not identity or identity.startswith(others))
         what = f"the exchange has {_shown(true)}, the ledger "
@@ -74,6 +78,9 @@ def orders_are_true(
             assert known or optional, f"{what}nothing like it"
             continue
         found = by_client.get((instrument.symbol, identity), [])
+        if true.origin is not None or true.replaced_by is not None:
+            # What a trigger has placed may have the client's id of the order that waited.
+            found = [each for each in found if bool(each.fired_by) is (true.origin is not None)]
         if optional and not found:
             continue
         assert len(found) == 1, f"{what}has it {len(found)} times: {found}"
@@ -90,6 +97,14 @@ def orders_are_true(
             assert order.state is OrderState.REJECTED, (
                 f"the exchange has no such order as the ledger's {order}"
             )
+
+
+def _followed(desk: Mapping[int, DeskOrder], order: DeskOrder) -> DeskOrder:
+    """An order as users are to see it: one whose trigger has placed another stands as that does."""
+    placed = None if order.replaced_by is None else desk.get(order.replaced_by)
+    if placed is None:
+        return order
+    return attrs.evolve(order, stage=placed.stage, ending=placed.ending, filled=placed.filled)
 
 
 def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> list[str]:

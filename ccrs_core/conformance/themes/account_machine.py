@@ -48,7 +48,7 @@ from ccrs_core.trading.dead_man import DeadManSwitch
 _CALM = 1000.0
 """Seconds of virtual time within which all must be known once faults have stopped: some exchanges
 are not to be asked for ten minutes once they have banned an address."""
-_LEAST_CALM = 140.0
+_LEAST_CALM = 210.0
 """Within which the lists are read, twice."""
 _STEP = 5.0
 
@@ -385,7 +385,12 @@ class AccountSchedule(ScheduleActs):
         books, desk = books_of(world.money, NAME), world.desk_orders()
         orders_are_true(orders, desk, find)
         for number in range(1, self.wanted + 1):
-            several = [e for e in desk.values() if e.client_order_id.endswith(f"n{number:04d}n")]
+            tag = f"n{number:04d}n"
+            several = [
+                each
+                for each in desk.values()
+                if each.client_order_id.endswith(tag) and each.origin is None
+            ]
             assert len(several) <= 1, f"one order was asked for, there are {several}"
         fills_are_true(fills, books, find)
         positions_are_true(account.positions(), books, find)

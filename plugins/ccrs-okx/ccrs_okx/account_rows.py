@@ -175,6 +175,9 @@ INCOME_KINDS = {
 https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-bills-details-last-3-months
 """
 KINDS_OF_SUBTYPES = {
+    # Of liquidations, but not listed among the fills.
+    "108": IncomeKind.INSURANCE,
+    "109": IncomeKind.FEE,
     # Listed among the fills, too.
     "112": IncomeKind.TRADE,
     "113": IncomeKind.TRADE,

@@ -207,7 +207,7 @@ _TYPES: Mapping[MoneyKind, str] = {
     MoneyKind.LIQUIDATION: "5",
     MoneyKind.DELEVERAGING: "9",
     MoneyKind.DELIVERY: "3",
-    MoneyKind.INSURANCE: "5",
+    MoneyKind.INSURANCE: "10",
 }
 
 
@@ -229,7 +229,7 @@ def _bill_sub_type(row: MoneyRow) -> str:
                 return "170" if row.change > 0 else "171"
             return "112" if row.side is Side.SELL else "113"
         case MoneyKind.INSURANCE:
-            return "106"
+            return "108"
     return "" if row.fill is None else sub_type(row.fill)
 
 

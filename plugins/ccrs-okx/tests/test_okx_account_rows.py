@@ -394,6 +394,8 @@ def test_equity_is_all_that_there_is_and_cash_what_isnt_profit() -> None:
         ("1", "11", IncomeKind.TRANSFER),
         ("2", "1", IncomeKind.TRADE),
         ("5", "104", IncomeKind.TRADE),
+        ("5", "109", IncomeKind.FEE),
+        ("10", "108", IncomeKind.INSURANCE),
         ("3", "112", IncomeKind.TRADE),
         ("3", "170", IncomeKind.EXERCISE),
         ("3", "172", IncomeKind.EXERCISE),

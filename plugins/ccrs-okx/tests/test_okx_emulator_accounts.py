@@ -363,3 +363,18 @@ def test_who_is_near_liquidation_is_warned_and_then_liquidated() -> None:
     marked("0.97")
     assert held(trader) == []
     assert socket.rows("orders")[-1]["category"] == "full_liquidation"
+
+
+def test_what_the_insurance_fund_made_good_is_a_bill_of_no_fill() -> None:
+    """Those of fills are counted by the fills; this one has none."""
+    venue = exchange()
+    price, desk = still(venue, SWAP), venue.desk
+    desk.open_account("poor", money={"USDT": Decimal(400)})
+    desk.add_key(ApiKey(key="poor", secret="poor", account="poor"))
+    trader = Trader(venue, "poor")
+    trader.does("trade/order", limit(side="sell", ordType="market", sz="2"))
+    venue.steer(listing(venue, SWAP), mark_price=price * 2, index_price=price * 2)
+    pass_time(venue, 1.0)
+    [row] = trader.rows("account/bills", type="10")
+    assert (row["subType"], row["ordId"]) == ("108", "")
+    assert Decimal(row["balChg"]) > 0

@@ -1,0 +1,103 @@
+"""The judge of an account's orders, where a trigger has placed another one under the same id."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from ccrs_core.conformance.judges.account_truth import orders_are_true
+from ccrs_core.emulator import DeskOrder, Ending, NewOrder, Stage
+from ccrs_core.model.instruments import Instrument, Market, Side
+from ccrs_core.model.order_requests import OrderType, Trigger
+from ccrs_core.model.orders import Order, OrderState, Origin
+from tests.emulator.trading_floor import SPOT
+
+D = Decimal
+INSTRUMENT = Instrument(
+    exchange="e",
+    symbol="BTC/USDT",
+    native="BTCUSDT",
+    market=Market.SPOT,
+    base="BTC",
+    quote="USDT",
+)
+FIND = {SPOT.key: INSTRUMENT}
+TRIGGER = Trigger(price=D(59000), rises=False)
+ASKED = NewOrder(
+    listing=SPOT, side=Side.SELL, size=D(2), price=D(58000), client_order_id="a", trigger=TRIGGER
+)
+WAITED = DeskOrder(
+    number=1,
+    account="trader",
+    asked=ASKED,
+    stage=Stage.CANCELED,
+    ending=Ending.REPLACED,
+    created_ns=1,
+    updated_ns=2,
+    triggered=True,
+    replaced_by=2,
+)
+PLACED = DeskOrder(
+    number=2,
+    account="trader",
+    asked=attrs.evolve(ASKED, trigger=None),
+    stage=Stage.FILLED,
+    filled=D(2),
+    created_ns=2,
+    updated_ns=3,
+    origin=1,
+)
+DESK = {1: WAITED, 2: PLACED}
+
+
+def order(identity: str, **more: Any) -> Order:
+    given: dict[str, Any] = {"state": OrderState.FILLED, "filled_size": D(2)} | more
+    return Order(
+        exchange="e",
+        account="trader",
+        symbol=INSTRUMENT.symbol,
+        market=Market.SPOT,
+        client_order_id="a",
+        exchange_order_id=identity,
+        side=Side.SELL,
+        type=OrderType.LIMIT,
+        origin=Origin.OWN,
+        size=D(2),
+        price=D(58000),
+        **given,
+    )
+
+
+GUARD, CHILD = order("x1", fired=True, children=("x2",)), order("x2", fired_by="x1")
+
+
+def test_what_waited_stands_as_what_it_has_placed() -> None:
+    orders_are_true([GUARD, CHILD], DESK, FIND)
+    orders_are_true([CHILD, GUARD], DESK, FIND)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [GUARD],
+        [CHILD],
+        [GUARD, attrs.evolve(CHILD, fired_by="")],
+        [attrs.evolve(GUARD, filled_size=D(0)), CHILD],
+        [attrs.evolve(GUARD, state=OrderState.EXPIRED), CHILD],
+        [GUARD, attrs.evolve(CHILD, state=OrderState.OPEN)],
+        [GUARD, attrs.evolve(CHILD, origin=Origin.OTHER)],
+        [GUARD, CHILD, attrs.evolve(CHILD, exchange_order_id="x3")],
+    ],
+)
+def test_either_of_them_that_is_missing_or_otherwise_is_noticed(told: list[Order]) -> None:
+    with pytest.raises(AssertionError):
+        orders_are_true(told, DESK, FIND)
+
+
+def test_one_that_was_placed_twice_is_noticed() -> None:
+    twice = {**DESK, 3: attrs.evolve(PLACED, number=3, origin=None)}
+    with pytest.raises(AssertionError, match="2 orders of the client's id"):
+        orders_are_true([GUARD, CHILD], twice, FIND)
