@@ -9,7 +9,7 @@ import attrs
 from ccrs_core.model.accounts import AccountEvent
 from ccrs_core.model.constructors import fast_constructor
 from ccrs_core.model.orders import EarlyFill
-from ccrs_core.model.reports import Report
+from ccrs_core.model.reports import FillReport, Report
 from ccrs_core.trading.store import Entry, Row, Wanted
 
 _NOTHING_WANTED = Wanted()
@@ -21,7 +21,8 @@ class Change:
 
     ``unplaced`` reports are of instruments that aren't listed: take them again once the list is
     fresh. ``doubtful`` ones may be of what the ledger has let go of: ask the store for ``wanted``,
-    then take them again with what it knows. Neither has left a trace.
+    then take them again with what it knows. ``nameless`` ones are fills of an order that isn't
+    known, and may be one of unknown outcome: read them again once it is. None has left a trace.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -33,6 +34,7 @@ class Change:
     wanted: Wanted = _NOTHING_WANTED
     early: tuple[EarlyFill, ...] = ()
     """Unconfirmed words of fills: neither numbered nor kept."""
+    nameless: tuple[FillReport, ...] = ()
 
     @property
     def events(self) -> tuple[AccountEvent, ...]:
@@ -56,6 +58,7 @@ class Draft:
             "entries",
             "keys",
             "known",
+            "nameless",
             "now_ns",
             "rows",
         ),
@@ -83,10 +86,11 @@ class Draft:
         self.keys: set[str] = set()
         self.wanted_orders: set[tuple[str, str, str]] = set()
         self.early: list[EarlyFill] = []
+        self.nameless: list[FillReport] = []
 
     def change(self) -> Change:
         """What has become of it."""
-        if self.doubtful or self.unplaced or self.early:
+        if self.doubtful or self.unplaced or self.early or self.nameless:
             return _change(
                 tuple(self.entries),
                 (*self.entries, *self.rows.values()),
@@ -94,6 +98,7 @@ class Draft:
                 tuple(self.doubtful),
                 Wanted(frozenset(self.keys), frozenset(self.wanted_orders)),
                 tuple(self.early),
+                tuple(self.nameless),
             )
         if not self.entries and not self.rows:
             return NOTHING

@@ -12,7 +12,7 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import EarlyFill, Fill, Order, OrderState, Origin
 from ccrs_core.model.reports import EarlyFillReport, FillReport, OrderReport, StrangeReport
-from ccrs_core.model.units import PLAIN
+from ccrs_core.model.units import NS_PER_SECOND, PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
@@ -33,6 +33,10 @@ from ccrs_core.trading.store import Entry, Known, OrderRow
 
 _new_fill = fast_constructor(Fill)
 _evolve_fill = fast_evolve(Fill)
+_OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
+_NAMELESS_NS = 30 * NS_PER_SECOND
+"""For how long a fill that may be an own order's waits for the word on which order that is."""
+_MOST_NAMELESS = 1000
 
 
 def _alive(guard: Record) -> bool:
@@ -48,6 +52,8 @@ class Intake:
         self._books = books
         self._figures = figures
         self.sides = FillSides(books, figures)
+        self._nameless: dict[tuple[str, str], int] = {}
+        """Orders of which fills are told, and nothing else, and since when."""
 
     def take_order(self, report: OrderReport, draft: Draft, known: Known) -> None:
         instrument = self._books.find(report.market, report.native)
@@ -194,6 +200,9 @@ class Intake:
             draft.wanted_orders.add(ids)
             draft.doubtful.append(report)
             return
+        if record is None and draft.backfilled and self._may_be_own(report, symbol, draft):
+            draft.nameless.append(report)
+            return
         if self._guard_wanted(record, symbol, exchange_id, "", known, draft):
             draft.keys.add(key)
             draft.doubtful.append(report)
@@ -272,6 +281,33 @@ class Intake:
         )
         self._books.after(record, merged, draft, time_ns)
         self.sides.learned(record, draft)
+
+    def _may_be_own(self, report: FillReport, symbol: str, draft: Draft) -> bool:
+        """Whether a fill without the client's id may be of an own order of unknown outcome: lists
+        may tell it by the exchange's id alone. For so long somebody asks which order that is."""
+        if report.client_order_id or report.by_exchange:
+            return False
+        at, waiting = (symbol, report.exchange_order_id), self._nameless
+        for record in self._books.index:
+            order = record.order
+            if (
+                order is not None
+                and record.own
+                and order.state in _OPEN_QUESTIONS
+                and not order.exchange_order_id
+                and (order.symbol, order.side) == (symbol, report.side)
+            ):
+                break
+        else:
+            waiting.pop(at, None)
+            return False
+        since = waiting.setdefault(at, draft.now_ns)
+        if not since <= draft.now_ns < since + _NAMELESS_NS:
+            del waiting[at]
+            return False
+        if len(waiting) > _MOST_NAMELESS:
+            del waiting[next(iter(waiting))]
+        return True
 
     def _repeated(
         self,

@@ -180,8 +180,9 @@ class Outcomes:
             fills = await context.asks.read(question, background=background)
         except CcrsError:
             return False
-        await context.take(fills, backfilled=True)
-        return self._unknown(order.client_order_id) is not None
+        # What may be a fill of it is no denial.
+        whole = await context.take(fills, backfilled=True)
+        return whole and self._unknown(order.client_order_id) is not None
 
     def _since(self, order: Order) -> int:
         """From when on there may be fills of it."""

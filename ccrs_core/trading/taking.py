@@ -107,7 +107,8 @@ class Taking:
         backfilled: bool = False,
         whole_before_ns: int | None = None,
     ) -> bool:
-        """Take these, all that can be; False where some wait for a list of instruments.
+        """Take these, all that can be; False where some wait for a list of instruments, or for the
+        word on which order they are of: those have to be read again.
         ``whole_before_ns``: see :meth:`Ledger.take <ccrs_core.trading.ledger.Ledger.take>`."""
         rest = self._take(reports, backfilled, whole_before_ns)
         return rest is None or await self._take_rest(rest, backfilled)
@@ -129,10 +130,10 @@ class Taking:
         self._journal.add(change)
         if change.early:
             self._early(change.early)
-        return change if change.doubtful or change.unplaced else None
+        return change if change.doubtful or change.unplaced or change.nameless else None
 
     async def _take_rest(self, rest: Change, backfilled: bool) -> bool:
-        unplaced = list(rest.unplaced)
+        unplaced, nameless = list(rest.unplaced), bool(rest.nameless)
         while rest.doubtful:  # what the store tells of an order may lead to its fills
             known = await self._known(rest.wanted)
             now_ns = self._clock.time_ns()
@@ -145,10 +146,11 @@ class Taking:
             )
             self._taken(rest)
             unplaced += rest.unplaced
+            nameless = nameless or bool(rest.nameless)
         if unplaced:
             await self._refresh({each.market for each in unplaced if each.market is not None})  # type: ignore[union-attr]
-            return self._again([(each, backfilled) for each in unplaced])
-        return True
+            return self._again([(each, backfilled) for each in unplaced]) and not nameless
+        return not nameless
 
     async def _known(self, wanted: Wanted) -> Known:
         """What the store knows of something, as soon as it tells."""
@@ -174,6 +176,9 @@ class Taking:
         for report, backfilled in reports:
             rest = self._take([report], backfilled)
             if rest is None:
+                continue
+            if rest.nameless:
+                placed = False  # its cursor stays, and it is read again
                 continue
             if rest.doubtful:
                 self._spawn(self._take_later(rest, backfilled))

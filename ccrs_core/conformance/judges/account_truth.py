@@ -52,7 +52,10 @@ def instruments_by_key(
 
 
 def orders_are_true(
-    orders: Sequence[Order], desk: Mapping[int, DeskOrder], find: Find, others: str = "web"
+    orders: Sequence[Order],
+    desk: Mapping[int, DeskOrder],
+    find: Find,
+    others: str | tuple[str, ...] = "web",
 ) -> None:
     """Fails unless the ledger's orders are the exchange's: each of them there, as it is, and no
     other that may be there still; no placement has made two. Orders of others (whose client ids

@@ -49,6 +49,7 @@ _ALL = 1_000_000
 _MEANWHILE = 20_000
 _DAY_NS = 86_400 * NS_PER_SECOND
 _DISCOUNT = Decimal("0.75")
+_FINEST = Decimal("1e-8")
 _RATES: Mapping[str, tuple[str, str]] = {
     SPOT: ("0.001", "0.001"),
     USDM: ("0.0002", "0.0005"),
@@ -194,6 +195,8 @@ class Trading:
         https://developers.binance.com/docs/binance-spot-api-docs/faqs/commission_faq
         """
         usual = usual_fee(case)
+        # What is told is what is taken: money has eight digits.
+        usual = Fee(usual.asset, usual.amount.quantize(_FINEST))
         account = self.desk.accounts.get(case.account)
         coin = self.venue.listings.get((SPOT, "BNBUSDT"))
         if case.listing.category != SPOT or account is None or coin is None or usual.amount <= 0:
@@ -203,7 +206,7 @@ class Trading:
         market = self.venue.quoted(coin)
         price = market.rules.price.value(market.tape.last)
         worth = self.desk.margins.worth(usual.asset)
-        amount = (usual.amount * worth * _DISCOUNT / price).quantize(Decimal("1e-8"))
+        amount = (usual.amount * worth * _DISCOUNT / price).quantize(_FINEST)
         balance = account.wallet["BNB"]
         if not worth or amount > balance.total - balance.locked:
             return usual
