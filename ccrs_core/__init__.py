@@ -299,6 +299,9 @@ if TYPE_CHECKING:
     from ccrs_core.several.feed import MergedFeed as MergedFeed
     from ccrs_core.several.leadlag import Lead as Lead
     from ccrs_core.several.leadlag import LeadLag as LeadLag
+    from ccrs_core.several.merge import AnyMerged as AnyMerged
+    from ccrs_core.several.merge import MergedEvents as MergedEvents
+    from ccrs_core.several.merge import merge as merge
     from ccrs_core.trading.account import Account as Account
     from ccrs_core.trading.canceling import CancelOutcome as CancelOutcome
     from ccrs_core.trading.canceling import CancelResult as CancelResult
@@ -420,6 +423,7 @@ _HOME = {
         "several.best": "BestPrice ConsolidatedBBO ExchangeQuote QuoteState",
         "several.clients": "Clients connect_many",
         "several.feed": "MergedFeed",
+        "several.merge": "AnyMerged MergedEvents merge",
         "several.leadlag": "Lead LeadLag",
         "trading.account": "Account",
         "trading.canceling": "CancelOutcome CancelResult",

@@ -96,6 +96,7 @@ MADE_ELSEWHERE = frozenset(
         "LeadLag",
         "LatencySummary",
         "ExchangeQuote",
+        "MergedEvents",
         "MergedFeed",
         "Recording",
         "Replayed",

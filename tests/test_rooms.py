@@ -67,6 +67,7 @@ WAITING = {
     "requests.instruments",
     "requests.requester",
     "several.clients",
+    "several.merge",
     "sync.background",
     "sync.client",
     "topics.lookout",

@@ -83,6 +83,19 @@ class Backlog:
     def waiting(self) -> int:
         return len(self._queue) + len(self._newest) + (self._next is not None)
 
+    @property
+    def head_ns(self) -> int | None:
+        """When what :meth:`pop` would return arrived, None where nothing waits."""
+        if self._next is not None:
+            return self._next.received_time_ns
+        if self._queue:
+            return self._queue[0].received_time_ns
+        if self._newest:
+            return next(iter(self._newest.values())).received_time_ns
+        if self._losses:
+            return next(iter(self._losses.values())).last.received_time_ns
+        return None
+
     def pop(self) -> AnyEvent | None:
         """The next event, None where nothing waits. What isn't popped can't be lost by a reader."""
         event: AnyEvent

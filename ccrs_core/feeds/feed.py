@@ -19,6 +19,7 @@ from ccrs_core.feeds.backlog import Backlog
 from ccrs_core.feeds.freshness import Freshness, checked_seconds
 from ccrs_core.feeds.histogram import Histogram
 from ccrs_core.feeds.policy import FeedStatus, Policy, PolicyName
+from ccrs_core.feeds.readers import Batches, Reader
 from ccrs_core.model.events import AnyEvent, InstrumentChanged, Notice, StreamData
 from ccrs_core.model.orderbook import OrderBook
 from ccrs_core.model.subscriptions import Channel, Interest
@@ -259,14 +260,14 @@ class Feed:
     # --- reading ---
 
     def __aiter__(self) -> AsyncIterator[AnyEvent]:
-        return _Reader(self)
+        return Reader(self._backlog.pop, self._wait)
 
     def batches(self) -> AsyncIterator[list[AnyEvent]]:
         """All events that have arrived, at one wake-up, in order; never an empty list.
 
         As with single events, a read that was cancelled, by a timeout say, can be tried again.
         """
-        return _Batches(self)
+        return Batches(self._backlog.drain, self._wait)
 
     async def each(self, callback: Callable[[AnyEvent], object]) -> None:
         """Call a function with every event, until the feed ends. What it raises ends this.
@@ -310,24 +311,55 @@ class Feed:
     async def _wait(self) -> bool:
         """Wait until there is something to read; False once the feed has ended."""
         while self._backlog.empty:
-            self._raise_error()
+            self.raise_error()
             if self._closed:
                 return False
             if not self._open:
                 raise FeedClosed("open the feed first: async with client.subscribe(…) as feed")
-            if self._wake is not None and not self._wake.done():
-                raise UsageError("somebody reads this feed already; it has one reader at a time")
-            wake = self._wake = asyncio.get_running_loop().create_future()
+            wake = asyncio.get_running_loop().create_future()
+            self.wake_by(wake)
             try:
                 await wake
             finally:
-                # A reader that was cancelled may end after its follower has begun to wait.
-                if self._wake is wake:
-                    self._wake = None
-            self._backlog.untimed = 0
+                self.forget(wake)
         return True
 
-    def _raise_error(self) -> None:
+    # --- reading together with others: called by who merges feeds ---
+
+    @property
+    def has_callback(self) -> bool:
+        """Whether a callback reads it."""
+        return self._callback is not None
+
+    @property
+    def head_ns(self) -> int | None:
+        """When the next event arrived here, None where none waits."""
+        return self._backlog.head_ns
+
+    def take(self) -> AnyEvent | None:
+        """The next event, None where none waits."""
+        return self._backlog.pop()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes any more."""
+        return self._closed and self._backlog.empty and not self._errors
+
+    def wake_by(self, wake: asyncio.Future[None]) -> None:
+        """Let this be done as soon as there is something to read."""
+        if self._wake is not None and not self._wake.done():
+            raise UsageError("somebody reads this feed already; it has one reader at a time")
+        self._wake = wake
+
+    def forget(self, wake: asyncio.Future[None]) -> None:
+        """It is awaited no more."""
+        # A reader that was cancelled may end after its follower has begun to wait.
+        if self._wake is wake:
+            self._wake = None
+        self._backlog.untimed = 0
+
+    def raise_error(self) -> None:
+        """Raise what the reader is to know, once."""
         lost, self._backlog.overflow = self._backlog.overflow, 0
         if lost:
             raise FeedOverflow(
@@ -470,41 +502,3 @@ def check_count(what: str, value: Any) -> None:
 def _check_callable(callback: Any) -> None:
     if not callable(callback):
         raise UsageError(f"a callback must be a function of one event, not {callback!r:.200}")
-
-
-class _Batches:
-    """Takes all that waits at a time; leaving the loop or cancelling it loses nothing."""
-
-    __slots__ = ("_drain", "_wait")
-
-    def __init__(self, feed: Feed) -> None:
-        self._drain = feed._backlog.drain
-        self._wait = feed._wait
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> list[AnyEvent]:
-        if not await self._wait():
-            raise StopAsyncIteration
-        return self._drain()
-
-
-class _Reader:
-    """Takes one event at a time, so that leaving the loop or cancelling it loses nothing, and a
-    cancelled read can be tried again."""
-
-    __slots__ = ("_pop", "_wait")
-
-    def __init__(self, feed: Feed) -> None:
-        self._pop = feed._backlog.pop
-        self._wait = feed._wait
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> AnyEvent:
-        while (event := self._pop()) is None:
-            if not await self._wait():
-                raise StopAsyncIteration
-        return event

@@ -1,4 +1,4 @@
-"""Many exchanges as one: clients, feed, best prices, lead and lag.
+"""Many exchanges as one: clients, feed, market data and accounts merged, best prices, lead and lag.
 
-May import ``client`` and what that may. Only ``clients`` waits.
+May import ``client`` and what that may. Only ``clients`` and ``merge`` wait.
 """

@@ -272,8 +272,10 @@ class Account(AccountOrders, AccountQuestions):
         :param kinds: only events of these (``Fill.type``, say), and notices.
         :raises UsageError: where there is no such number, consumer or kind.
         """
-        self._parts.check_follows("has no events")
-        return AccountFeed(self._parts.hub, *checked(since, consumer, kinds))
+        parts = self._parts
+        parts.check_follows("has no events")
+        wanted = checked(since, consumer, kinds)
+        return AccountFeed(parts.hub, *wanted, exchange=parts.exchange, account=self.name)
 
     def fills(self, since: int | None = None, *, consumer: str = "fills") -> AccountFeed:
         """:meth:`events`, of fills alone (and notices)."""

@@ -69,8 +69,18 @@ class AccountFeed:
     """
 
     def __init__(
-        self, source: Source, consumer: str, since: int | None, kinds: frozenset[str] | None
+        self,
+        source: Source,
+        consumer: str,
+        since: int | None,
+        kinds: frozenset[str] | None,
+        *,
+        exchange: str = "",
+        account: str = "",
     ) -> None:
+        self.exchange = exchange
+        self.account = account
+        """Whose events these are."""
         self.consumer = consumer
         """Under this name it is remembered what was acknowledged."""
         self._source = source
@@ -82,6 +92,7 @@ class AccountFeed:
         """What came since."""
         self._behind = True
         """Whether there is more in the store than in the queue."""
+        self._fetching = False
         self._last = 0
         self._wake: asyncio.Future[None] | None = None
         self._errors: deque[BaseException] = deque()
@@ -159,37 +170,75 @@ class AccountFeed:
 
     async def __anext__(self) -> AnyAccountEvent:
         while True:
-            if self._behind and not self._stored and not self._closed:
-                await self._fetch()
-            waiting: deque[Any] = self._stored or self._queue
-            while waiting:
-                event: AnyAccountEvent = waiting.popleft()
-                number = number_of(event)
-                if number is None:
-                    return event
-                if number > self._last:
-                    return self._handed(event, number)
-            if self._stored or self._queue:
-                continue
-            if self._errors:
-                raise self._errors.popleft()
+            if self.behind:
+                await self.fetch()
+            event = self.take()
+            if event is not None:
+                return event
+            self.raise_error()
             if self._closed:
                 raise StopAsyncIteration
             if not self._open:
                 raise FeedClosed("open the feed first: async with account.events() as feed")
-            if not self._behind:
+            if not self.behind:
                 await self._wait()
 
-    async def _fetch(self) -> None:
+    # --- reading, step by step: for who reads it together with others, too ---
+
+    @property
+    def behind(self) -> bool:
+        """Whether what comes next has to be fetched from the store first."""
+        return self._behind and not self._stored and not self._closed
+
+    @property
+    def head_ns(self) -> int | None:
+        """When the next event arrived here, None where none waits."""
+        waiting = self._waiting()
+        return None if waiting is None else waiting[0].received_time_ns
+
+    def take(self) -> AnyAccountEvent | None:
+        """The next event, None where none waits."""
+        waiting = self._waiting()
+        if waiting is None:
+            return None
+        event: AnyAccountEvent = waiting.popleft()
+        number = number_of(event)
+        return event if number is None else self._handed(event, number)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes any more."""
+        return not (self._errors or self._fetching) and self._closed and self._waiting() is None
+
+    def raise_error(self) -> None:
+        """Raise what the reader is to know, once."""
+        if self._errors:
+            raise self._errors.popleft()
+
+    def _waiting(self) -> deque[Any] | None:
+        """Where the next event is the first; what was delivered before is passed over."""
+        for waiting in (self._stored, self._queue):
+            # What is being fetched is older than all that waits in the queue.
+            if self._fetching or self.behind:
+                return None
+            while waiting:
+                number = number_of(waiting[0])
+                if number is None or number > self._last:
+                    return waiting
+                waiting.popleft()
+        return None
+
+    async def fetch(self) -> None:
         """Read the next entries from the store. What is committed from now on waits behind them,
         unless there are more of them."""
-        self._behind = False
+        self._behind, self._fetching = False, True
         whole = False
         try:
             entries = await self._source.entries_after(self._last, _PAGE, self._kinds)
             self._stored.extend(map(_numbered, entries))
             whole = len(entries) < _PAGE
         finally:
+            self._fetching = False
             if not whole:
                 self._fall_behind()
 
@@ -200,14 +249,23 @@ class AccountFeed:
         self._queue = deque(kept[-_NOTICES:])
 
     async def _wait(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            raise UsageError("somebody reads this feed already; it has one reader at a time")
-        wake = self._wake = asyncio.get_running_loop().create_future()
+        wake = asyncio.get_running_loop().create_future()
+        self.wake_by(wake)
         try:
             await wake
         finally:
-            if self._wake is wake:
-                self._wake = None
+            self.forget(wake)
+
+    def wake_by(self, wake: asyncio.Future[None]) -> None:
+        """Let this be done as soon as there is something to read."""
+        if self._wake is not None and not self._wake.done():
+            raise UsageError("somebody reads this feed already; it has one reader at a time")
+        self._wake = wake
+
+    def forget(self, wake: asyncio.Future[None]) -> None:
+        """It is awaited no more."""
+        if self._wake is wake:
+            self._wake = None
 
     def _handed(self, event: AnyAccountEvent, number: int) -> AnyAccountEvent:
         self._last = number

@@ -87,7 +87,7 @@ def figures(feed: Feed) -> tuple[int, ...]:
 
 def overflow(feed: Feed) -> int | None:
     try:
-        feed._raise_error()
+        feed.raise_error()
     except FeedOverflow as error:
         return error.lost
     return None

@@ -142,7 +142,7 @@ async def test_a_slow_reader_is_served_from_the_store_in_bounded_memory() -> Non
             live = await seen.account.place(buy(size="1000"))
             feed = seen.account.events(seen.account.number)
             await feed.__aenter__()
-            await feed._fetch()  # it has begun to read
+            await feed.fetch()  # it has begun to read
             for number in range(400):
                 seen.server.fill("key", live.id, "0.1")
                 if not number % 20:
