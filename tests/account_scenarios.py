@@ -609,6 +609,46 @@ async def l2_clocks(case: AccountCase, calls: Calls) -> None:
     assert case.repeats <= 2
 
 
+def l1_signed_as_it_leaves(count: int, longest: float) -> Scenario:
+    """So many questions of one pool, the last of which leaves after so many seconds."""
+
+    async def scenario(case: AccountCase, calls: Calls) -> None:
+        limits = case.venue.dialect.trading.limits  # type: ignore[attr-defined]
+        limits.factor = 1.0
+        at, loop = case.stall(), asyncio.get_running_loop()
+        begun = loop.time()
+        asked = [case.account.fee_rates(symbol=at.instrument.symbol) for _ in range(count)]
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        assert not [each for each in done if isinstance(each, BaseException)]
+        assert loop.time() - begun > longest
+
+    return scenario
+
+
+def l3_cancels_first(count: int) -> Scenario:
+    """So many questions wait."""
+
+    async def scenario(case: AccountCase, calls: Calls) -> None:
+        limits = case.venue.dialect.trading.limits  # type: ignore[attr-defined]
+        limits.factor = 1.0
+        case.most_requests = 800
+        at = case.stall()
+        lives = [await case.place(at.limit(BUY, at.passive(BUY))) for _ in range(10)]
+        await asyncio.sleep(1.0)
+        asked = [
+            asyncio.ensure_future(case.account.fetch_open_orders(symbol=at.instrument.symbol))
+            for _ in range(count)
+        ]
+        await asyncio.sleep(0.1)
+        begun = asyncio.get_running_loop().time()
+        await asyncio.gather(*(case.account.cancel(live) for live in lives))
+        assert asyncio.get_running_loop().time() - begun < 2.5
+        assert not all(each.done() for each in asked)
+        await asyncio.gather(*asked)
+
+    return scenario
+
+
 async def m5_what_one_sees_while_uncertain(case: AccountCase, calls: Calls) -> None:
     at = case.stall()
     kept = await case.place(at.limit(BUY, at.passive(BUY)))

@@ -237,18 +237,7 @@ def test_case_k3_the_older_answer_arrives_later() -> None:
 
 
 def test_case_l1_signed_as_it_leaves() -> None:
-    async def scenario(case: Case) -> None:
-        limits = case.venue.dialect.trading.limits  # type: ignore[attr-defined]
-        limits.factor = 1.0
-        at, loop = case.stall(), asyncio.get_running_loop()
-        begun = loop.time()
-        # Five a second: the last ones wait for longer than what was signed is good for.
-        asked = [case.account.fee_rates(symbol=at.instrument.symbol) for _ in range(45)]
-        done = await asyncio.gather(*asked, return_exceptions=True)
-        assert not [each for each in done if isinstance(each, BaseException)]
-        assert loop.time() - begun > 7.0
-
-    play(scenario)
+    alike(scenarios.l1_signed_as_it_leaves(45, 7.0))
 
 
 def test_case_l2_clocks() -> None:
@@ -256,24 +245,7 @@ def test_case_l2_clocks() -> None:
 
 
 def test_case_l3_cancels_first() -> None:
-    async def scenario(case: Case) -> None:
-        limits = case.venue.dialect.trading.limits  # type: ignore[attr-defined]
-        limits.factor = 1.0
-        case.most_requests = 700
-        at = case.stall()
-        lives = [await case.place(at.limit(BUY, at.passive(BUY))) for _ in range(10)]
-        await asyncio.sleep(1.0)
-        asked = [
-            asyncio.ensure_future(case.account.fetch_open_orders(symbol=at.instrument.symbol))
-            for _ in range(300)
-        ]
-        await asyncio.sleep(0.1)
-        begun = asyncio.get_running_loop().time()
-        await asyncio.gather(*(case.account.cancel(live) for live in lives))
-        assert asyncio.get_running_loop().time() - begun < 2.5
-        await asyncio.gather(*asked)
-
-    play(scenario)
+    alike(scenarios.l3_cancels_first(300))
 
 
 def test_case_m2_no_protection_is_never_claimed() -> None:

@@ -17,6 +17,7 @@ from ccrs_core import (
     Channel,
     ConfirmationReport,
     EndReason,
+    FillReport,
     LeftOut,
     Message,
     OrderReport,
@@ -66,10 +67,19 @@ class OrderReader(RowsReader):
     def reports(self, row: Row, received_time_ns: int) -> Iterable[Report]:
         said = order(row, received_time_ns)
         if isinstance(said, StrangeReport):
-            return (said,)
+            return (said, *_traded(row, received_time_ns))
         traded = pushed_fill(row, received_time_ns)
         amended = confirmation(row, said)
         return [each for each in (said, traded, amended) if each is not None]
+
+
+def _traded(row: Row, received_time_ns: int) -> Iterable[FillReport]:
+    """The fill of a row that is strange otherwise, as far as it can be read."""
+    try:
+        found = pushed_fill(row, received_time_ns)
+    except MALFORMED:
+        found = None
+    return () if found is None else (found,)
 
 
 AMENDED = {"0": True, "-1": False, "1": False}

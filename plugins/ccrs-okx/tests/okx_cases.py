@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
+from ccrs_core import HttpRequest
 from ccrs_core.conformance.workbench.account_world import NAME
 from ccrs_core.conformance.workbench.subject import Subject
 from tests import account_cases
@@ -43,21 +45,36 @@ class Case(AccountCase):
         return self.venue.dialect.trading  # type: ignore[attr-defined]
 
     def changes_pushes(
-        self, change: Callable[[dict[str, Any]], dict[str, Any] | None], channel: str = "orders"
+        self, change: Callable[[dict[str, Any]], list[dict[str, Any]]], channel: str = "orders"
     ) -> None:
-        """Let rows of a channel be told as ``change`` makes them; None: not at all."""
+        """Let rows of a channel be told as ``change`` makes them: none, one or several of each."""
         for feed in self.trading.feeds._feeds[NAME].values():
             if feed.channel == channel:
                 _change(feed, change)
 
+    def sent(self, path: str) -> list[HttpRequest]:
+        """What was to change something there: orders are asked for where they are placed."""
+        return [each for each in super().sent(path) if each.method == "POST"]
 
-def _change(feed: Any, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
+    def asked(self, path: str) -> list[HttpRequest]:
+        """The questions of a path that have left."""
+        return [each for each in super().sent(path) if each.method == "GET"]
+
+    def bodies(self, path: str = PLACE) -> list[Any]:
+        """What was sent to a path."""
+        return [json.loads(each.body) for each in self.sent(path)]
+
+    def said(self) -> list[str]:
+        """What this life has written on its sockets."""
+        return [str(text) for _, _, text in self.life.tap.sent]
+
+
+def _change(feed: Any, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
     tell = feed.tell
 
     def told(row: dict[str, Any], now_ns: int) -> None:
-        changed = change(row)
-        if changed is not None:
-            tell(changed, now_ns)
+        for each in change(row):
+            tell(each, now_ns)
 
     feed.tell = told
 
