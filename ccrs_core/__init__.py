@@ -234,6 +234,7 @@ if TYPE_CHECKING:
     from ccrs_core.model.order_requests import PositionSide as PositionSide
     from ccrs_core.model.order_requests import SelfTradePrevention as SelfTradePrevention
     from ccrs_core.model.order_requests import TimeInForce as TimeInForce
+    from ccrs_core.model.order_requests import Trailing as Trailing
     from ccrs_core.model.order_requests import Trigger as Trigger
     from ccrs_core.model.order_requests import TriggerBy as TriggerBy
     from ccrs_core.model.order_requests import limit as limit
@@ -395,8 +396,8 @@ _HOME = {
             "PositionMode PriceBand Profit Synced"
         ),
         "model.order_requests": (
-            "Exit OrderRequest OrderType PositionSide SelfTradePrevention TimeInForce Trigger "
-            "TriggerBy limit market"
+            "Exit OrderRequest OrderType PositionSide SelfTradePrevention TimeInForce Trailing "
+            "Trigger TriggerBy limit market"
         ),
         "model.orders": (
             "EarlyFill Fill FillKind Liquidity Order OrderState OrderUpdate Origin Times"

@@ -15,12 +15,23 @@ from ccrs_core import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
 )
 
 NUMBERS = st.decimals("0.00000001", "9999999", places=8)
 TRIGGERS = st.builds(Trigger, price=NUMBERS, rises=st.booleans(), by=st.sampled_from(TriggerBy))
+SHARES = st.decimals("0.0001", "0.9999", places=4)
+TRAILING = st.builds(
+    lambda share, distance, **more: Trailing(
+        share=share, distance=None if share is not None else distance, **more
+    ),
+    share=st.none() | SHARES,
+    distance=NUMBERS,
+    activation=st.none() | NUMBERS,
+    by=st.sampled_from(TriggerBy),
+)
 EXITS = st.builds(Exit, price=NUMBERS, limit_price=st.none() | NUMBERS)
 
 
@@ -49,7 +60,7 @@ REQUESTS = st.builds(
     reduce_only=st.booleans(),
     position_side=st.sampled_from(PositionSide),
     self_trade_prevention=st.none() | st.sampled_from(SelfTradePrevention),
-    trigger=st.none() | TRIGGERS,
+    trigger=st.none() | TRIGGERS | TRAILING,
     take_profit=st.none() | EXITS,
     stop_loss=st.none() | EXITS,
     tag=st.sampled_from(["", "mine42"]),

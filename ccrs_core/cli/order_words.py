@@ -18,6 +18,7 @@ from ccrs_core.model.order_requests import (
     PositionSide,
     SelfTradePrevention,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
     exact_number,
@@ -43,6 +44,20 @@ class NumberType(click.ParamType[Decimal]):
 
 
 NUMBER = NumberType()
+
+
+class StepType(click.ParamType[tuple[str, Decimal]]):
+    """By how much a price turns: an amount, or with % a share of it."""
+
+    name = "step"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Decimal]:
+        if isinstance(value, tuple):
+            return value
+        number = NUMBER.convert(value.removesuffix("%"), param, ctx)
+        return ("share", number / 100) if value.endswith("%") else ("distance", number)
 
 
 def _choices(kind: Any) -> click.Choice[str]:
@@ -84,6 +99,14 @@ def options(command: F) -> F:
             click.option("--rises-to", type=NUMBER, help="Waits until the price rises to this."),
             click.option("--falls-to", type=NUMBER, help="Waits until the price falls to this."),
             click.option(
+                "--trails-by",
+                type=StepType(),
+                help="Waits until the price turns by so much, or by so many %, from its best.",
+            ),
+            click.option(
+                "--trails-from", type=NUMBER, help="Follows once the price has come to this."
+            ),
+            click.option(
                 "--trigger-by",
                 type=_choices(TriggerBy),
                 default="last",
@@ -108,7 +131,8 @@ NAMES = frozenset(
     {
         *("size", "quote_size", "price", "volatility", "at_market", "post_only", "reduce_only"),
         *("time_in_force", "position_side", "self_trade_prevention", "rises_to", "falls_to"),
-        *("trigger_by", "take_profit", "stop_loss", "tag", "client_order_id"),
+        *("trails_by", "trails_from", "trigger_by", "take_profit", "stop_loss"),
+        *("tag", "client_order_id"),
     }
 )
 """What :func:`options` are called."""
@@ -123,6 +147,8 @@ def request_of(
     price: Decimal | None,
     volatility: Decimal | None,
     at_market: bool,
+    trails_by: tuple[str, Decimal] | None,
+    trails_from: Decimal | None,
     rises_to: Decimal | None,
     falls_to: Decimal | None,
     trigger_by: str,
@@ -153,6 +179,18 @@ def request_of(
     at = rises_to if rises_to is not None else falls_to
     if at is not None:
         told["trigger"] = Trigger(price=at, rises=rises_to is not None, by=by)
+    if trails_by is not None:
+        if at is not None:
+            raise UsageError("--trails-by and --rises-to or --falls-to exclude each other")
+        how, step = trails_by
+        told["trigger"] = Trailing(
+            distance=step if how == "distance" else None,
+            share=step if how == "share" else None,
+            activation=trails_from,
+            by=by,
+        )
+    elif trails_from is not None:
+        raise UsageError("--trails-from goes with --trails-by")
     for name, where in (("take_profit", take_profit), ("stop_loss", stop_loss)):
         if where is not None:
             told[name] = Exit(price=where, by=by)
@@ -164,6 +202,32 @@ def request_of(
 
 
 # --- in words -------------------------------------------------------------------------------
+
+
+def _condition(trigger: Trigger | Trailing, side: Side) -> str:
+    if isinstance(trigger, Trigger):
+        return f"{'rises' if trigger.rises else 'falls'} to {trigger.price:f}"
+    turns = "falls" if side is Side.SELL else "rises"
+    best = "highest" if side is Side.SELL else "lowest"
+    found = f"{turns} by {trailing_step(trigger)} from its {best}"
+    if trigger.activation is not None:
+        found += f" since it came to {trigger.activation:f}"
+    return found
+
+
+def waiting_for(trigger: Trigger | Trailing) -> str:
+    """What an order waits for, shortly."""
+    if isinstance(trigger, Trigger):
+        return f"at {trigger.price:f}"
+    return f"trails {trailing_step(trigger)}"
+
+
+def trailing_step(trigger: Trailing) -> str:
+    """By how much the price has to turn: ``1.5%`` or an amount."""
+    if trigger.distance is not None:
+        return f"{trigger.distance:f}"
+    assert trigger.share is not None
+    return f"{(trigger.share * 100).normalize():f}%"
 
 
 def described(order: OrderRequest, instrument: Instrument) -> Iterator[str]:
@@ -187,8 +251,7 @@ def described(order: OrderRequest, instrument: Instrument) -> Iterator[str]:
     if promises:
         yield ", ".join(promises)
     if order.trigger is not None:
-        goes = "rises" if order.trigger.rises else "falls"
-        yield f"once the {order.trigger.by.value} price {goes} to {order.trigger.price:f}"
+        yield f"once the {order.trigger.by.value} price {_condition(order.trigger, order.side)}"
     for name, leaving in (("take-profit", order.take_profit), ("stop-loss", order.stop_loss)):
         if leaving is not None:
             how = "market" if leaving.limit_price is None else f"limit {leaving.limit_price:f}"

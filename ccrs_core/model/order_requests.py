@@ -109,6 +109,18 @@ def _volatility(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("volatility", value)
 
 
+def _distance(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("distance", value)
+
+
+def _share(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("share", value)
+
+
+def _activation(value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number("activation", value)
+
+
 def _by(value: TriggerBy | str) -> TriggerBy:
     return member(TriggerBy, "by", value)
 
@@ -144,6 +156,32 @@ class Trigger:
 
 
 @attrs.frozen(kw_only=True)
+class Trailing:
+    """A trigger that follows the price: the order comes to life once the price followed (``by``)
+    has turned by ``distance`` (quote units) or by ``share`` (0.01 is 1 %) from the best that it
+    came to: the highest of a sell, the lowest of a buy. It follows from the beginning, or once the
+    price has come to ``activation``, above the market of a sell and below it of a buy.
+
+    :raises UsageError: unless one of distance and share is said, above zero.
+    """
+
+    distance: Decimal | None = attrs.field(default=None, converter=_distance)
+    share: Decimal | None = attrs.field(default=None, converter=_share)
+    activation: Decimal | None = attrs.field(default=None, converter=_activation)
+    by: TriggerBy = attrs.field(default=TriggerBy.LAST, converter=_by)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.distance is None) == (self.share is None):
+            raise UsageError("a trailing trigger follows by a distance or by a share: say one")
+        for name in ("distance", "share", "activation"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be above zero, not {value:f}")
+        if self.share is not None and self.share >= 1:
+            raise UsageError(f"a share of {self.share:f} is all of the price: 0.01 is 1 %")
+
+
+@attrs.frozen(kw_only=True)
 class Exit:
     """A take-profit or stop-loss attached to an order: fires at ``price``, and closes by a market
     order, or by a limit order at ``limit_price``."""
@@ -161,6 +199,15 @@ def trigger_if_any(instance: Any, field: attrs.Attribute[Any], value: Any) -> No
     if value is not None and not isinstance(value, Trigger):
         how = f"Trigger(price=…, rises=…), not {value!r:.100}"
         raise UsageError(f"{field.name} must say to what the price goes, and which way: {how}")
+
+
+def any_trigger_if_any(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """For what is a :class:`Trigger`, a :class:`Trailing`, or None.
+
+    :raises UsageError: where it isn't.
+    """
+    if not isinstance(value, Trailing):
+        trigger_if_any(instance, field, value)
 
 
 def exit_if_any(instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
@@ -206,7 +253,8 @@ class OrderRequest:
         default=None, converter=_self_trade_prevention
     )
     """None leaves it to the account's setting."""
-    trigger: Trigger | None = attrs.field(default=None, validator=trigger_if_any)
+    trigger: Trigger | Trailing | None = attrs.field(default=None, validator=any_trigger_if_any)
+    """What it waits for, outside the book: a price, or that one turns."""
     take_profit: Exit | None = attrs.field(default=None, validator=exit_if_any)
     stop_loss: Exit | None = attrs.field(default=None, validator=exit_if_any)
     tag: str = attrs.field(default="", validator=_checked_tag)

@@ -17,6 +17,7 @@ from ccrs_core.model.order_requests import (
     OrderType,
     PositionSide,
     TimeInForce,
+    Trailing,
     Trigger,
 )
 from ccrs_core.model.subscriptions import Channel
@@ -180,7 +181,7 @@ class Order:
     post_only: bool = False
     reduce_only: bool = False
     position_side: PositionSide = PositionSide.NET
-    trigger: Trigger | None = None
+    trigger: Trigger | Trailing | None = None
     parent_id: str = ""
     """Of a take-profit or stop-loss: the exchange's or client's id of the order it belongs to."""
     fired: bool = False

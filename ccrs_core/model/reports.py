@@ -18,7 +18,7 @@ from ccrs_core.errors import EndReason
 from ccrs_core.model.accounts import IncomeKind, MarginMode
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Market, Side
-from ccrs_core.model.order_requests import OrderType, PositionSide, TimeInForce, Trigger
+from ccrs_core.model.order_requests import OrderType, PositionSide, TimeInForce, Trailing, Trigger
 from ccrs_core.model.orders import FillKind, Liquidity, OrderState
 
 
@@ -47,7 +47,7 @@ class OrderReport:
     post_only: bool | None = None
     reduce_only: bool | None = None
     position_side: PositionSide | None = None
-    trigger: Trigger | None = None
+    trigger: Trigger | Trailing | None = None
     parent_id: str = ""
     fired: bool = False
     """Of one that waited: its trigger has fired, what that places has an id of its own, and

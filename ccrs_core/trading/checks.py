@@ -25,6 +25,7 @@ from ccrs_core.model.order_requests import (
     PositionSide,
     SelfTradePrevention,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
     exit_if_any,
@@ -140,6 +141,11 @@ def _needed(request: OrderRequest) -> Iterator[Feature]:
         yield _SELF_TRADES[request.self_trade_prevention]
     if request.trigger is not None:
         yield _TRIGGERS[request.trigger.by]
+    if isinstance(request.trigger, Trailing):
+        by_share = request.trigger.share is not None
+        yield Feature.TRAILING_SHARE if by_share else Feature.TRAILING_DISTANCE
+        if request.type is OrderType.LIMIT:
+            yield Feature.TRAILING_LIMIT
     if request.take_profit is not None or request.stop_loss is not None:
         yield Feature.TAKE_PROFIT
 
@@ -185,10 +191,15 @@ def _check_quote_size(quote_size: Decimal, instrument: Instrument) -> None:
 
 
 def _further_prices(
-    trigger: Trigger | None, take_profit: Exit | None, stop_loss: Exit | None
+    trigger: Trigger | Trailing | None, take_profit: Exit | None, stop_loss: Exit | None
 ) -> Iterator[tuple[str, Decimal]]:
-    if trigger is not None:
+    if isinstance(trigger, Trigger):
         yield "trigger price", trigger.price
+    elif trigger is not None:
+        if trigger.activation is not None:
+            yield "activation price", trigger.activation
+        if trigger.distance is not None:
+            yield "trailing distance", trigger.distance
     for what, each in (("take-profit", take_profit), ("stop-loss", stop_loss)):
         if each is not None:
             yield f"{what} price", each.price
@@ -227,6 +238,22 @@ def check_band(side: Side, price: Decimal | None, instrument: Instrument, band: 
     )
 
 
+def _check_smaller(order: Order, changes: Amendment, instrument: Instrument) -> None:
+    """For exchanges that make orders smaller, and amend nothing else."""
+    others = [each.name for each in attrs.fields(Amendment) if each.name != "size"]
+    if any(getattr(changes, name) is not None for name in others):
+        raise Unsupported(
+            f"{instrument.exchange} makes orders of {instrument.market.value} smaller, and changes "
+            "nothing else of them; account.replace() cancels and places anew"
+        )
+    if changes.size is not None and order.size is not None and changes.size >= order.size:
+        raise InvalidOrder(
+            "size",
+            f"{instrument.exchange} only makes orders of {instrument.market.value} smaller, and "
+            f"{order} has a size of {order.size:f}; account.replace() cancels and places anew",
+        )
+
+
 def check_amendment(
     order: Order, changes: Amendment, instrument: Instrument, trading: Trading
 ) -> None:
@@ -240,7 +267,9 @@ def check_amendment(
         raise OrderEnded(f"nothing is left to amend: {order}", order)
     offered = trading.features.get(instrument.market, frozenset())
     waits = order.state is OrderState.WAITING
-    if (Feature.AMEND_CONDITIONAL if waits else Feature.AMEND) not in offered:
+    if not waits and Feature.AMEND_SMALLER in offered and Feature.AMEND not in offered:
+        _check_smaller(order, changes, instrument)
+    elif (Feature.AMEND_CONDITIONAL if waits else Feature.AMEND) not in offered:
         what = "conditional " if waits else ""
         raise Unsupported(
             f"{instrument.exchange} amends no {what}orders of {instrument.market.value}; "

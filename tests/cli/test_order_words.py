@@ -20,6 +20,7 @@ from ccrs_core import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
     UsageError,
@@ -92,8 +93,12 @@ def test_options_become_the_order_that_they_describe() -> None:
     assert (market.type, market.quote_size) == (OrderType.MARKET, Decimal(50))
     ioc = asked("buy", "--size", "1", "--price", "2", "--time-in-force", "ioc", "--rises-to", "3")
     assert ioc.time_in_force is TimeInForce.IOC
-    assert ioc.trigger is not None
+    assert isinstance(ioc.trigger, Trigger)
     assert ioc.trigger.rises
+    sell = ("sell", "--size", "1", "--at-market")
+    assert asked(*sell, "--trails-by", "1.5%").trigger == Trailing(share="0.015")
+    follows = asked(*sell, "--trails-by", "150", "--trails-from", "70000", "--trigger-by", "mark")
+    assert follows.trigger == Trailing(distance=150, activation=70000, by=TriggerBy.MARK)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +117,12 @@ def test_options_become_the_order_that_they_describe() -> None:
             "exclude each other",
         ),
         (("buy", "--size", "1", "--price", "2", "--tag", "no blanks"), "a tag is"),
+        (("buy", "--size", "1", "--at-market", "--trails-from", "2"), "goes with --trails-by"),
+        (("buy", "--size", "1", "--at-market", "--trails-by", "100%"), "all of the price"),
+        (
+            ("buy", "--size", "1", "--at-market", "--trails-by", "1", "--falls-to", "2"),
+            "exclude each other",
+        ),
     ],
 )
 def test_what_describes_no_order_is_told(arguments: tuple[str, ...], said: str) -> None:
@@ -134,8 +145,16 @@ def test_all_of_an_order_is_said_before_it_is_sent(order: OrderRequest) -> None:
     said = " ".join(order_words.described(order, SPOT))
     words = set(said.replace(",", " ").replace("(", " ").replace(")", " ").split())
     numbers = [order.size, order.price]
-    inner = (order.trigger, order.take_profit, order.stop_loss)
-    numbers += [each and each.price for each in inner]
+    trigger = order.trigger
+    if isinstance(trigger, Trailing):
+        numbers += [trigger.distance, trigger.activation]
+        if trigger.share is not None:
+            assert f"{(trigger.share * 100).normalize():f}%" in words
+        assert ("falls" if order.side is Side.SELL else "rises") in words
+    elif trigger is not None:
+        numbers.append(trigger.price)
+        assert ("rises" if trigger.rises else "falls") in words
+    numbers += [each and each.price for each in (order.take_profit, order.stop_loss)]
     exits = (order.take_profit, order.stop_loss)
     numbers += [each and each.limit_price for each in exits]
     assert {f"{each:f}" for each in numbers if each is not None} <= words
@@ -152,7 +171,6 @@ def test_all_of_an_order_is_said_before_it_is_sent(order: OrderRequest) -> None:
     if order.self_trade_prevention is not None:
         assert order.self_trade_prevention.value.replace("_", " ") in said
     if order.trigger is not None:
-        assert ("rises" if order.trigger.rises else "falls") in words
         assert order.trigger.by.value in words
 
 

@@ -7,6 +7,7 @@ import pickle
 import string
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import attrs
 import pytest
@@ -20,6 +21,7 @@ from ccrs_core import (
     Market,
     OptionKind,
     Subscription,
+    Trailing,
     UsageError,
     book,
     candles,
@@ -233,3 +235,19 @@ def test_subscriptions_are_values(channel: Channel, depth: int | None) -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         made.depth = 7  # type: ignore[misc]
     assert Interest(channel, "A/B", depth) != Interest(channel, "A/C", depth)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "say one"),
+        ({"share": "0.1", "distance": "5"}, "say one"),
+        ({"share": 1}, "all of the price"),
+        ({"distance": 0}, "above zero"),
+        ({"share": "0.1", "activation": "-1"}, "above zero"),
+        ({"share": 0.1}, "lost digits"),
+    ],
+)
+def test_a_trailing_trigger_follows_by_one_measure(told: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Trailing(**told)

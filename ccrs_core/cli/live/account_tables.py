@@ -9,6 +9,7 @@ from rich.text import Text
 from ccrs_core.cli import form
 from ccrs_core.cli.live.listing import Listing
 from ccrs_core.cli.live.panels import DIM, DOWN, UP, Cell
+from ccrs_core.cli.order_words import waiting_for
 from ccrs_core.model.accounts import FeeRate, Income, Position
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Side
@@ -62,7 +63,7 @@ def promise(order: Order) -> str:
     if order.position_side is not PositionSide.NET:
         words.append(order.position_side.value)
     if order.trigger is not None:
-        words.append(f"at {order.trigger.price:f}")
+        words.append(waiting_for(order.trigger))
     return " ".join(words)
 
 

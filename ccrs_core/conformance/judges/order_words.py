@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ccrs_core.emulator import DeskFill, DeskOrder, DeskPosition, Ending, Stage
+import attrs
+
+from ccrs_core.emulator import DeskFill, DeskOrder, DeskPosition, Ending, NewOrder, Stage
 from ccrs_core.emulator.matching import Lifetime
 from ccrs_core.emulator.trading.positions import entry_price
 from ccrs_core.errors import EndReason
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Market, Side
-from ccrs_core.model.order_requests import OrderType, PositionSide, TimeInForce, Trigger
+from ccrs_core.model.order_requests import OrderType, PositionSide, TimeInForce, Trailing, Trigger
 from ccrs_core.model.orders import FillKind, Liquidity, OrderState
 from ccrs_core.model.reports import FeeIn, FillReport, OrderReport, PositionReport
 from ccrs_core.model.units import NS_PER_MS
@@ -124,7 +126,7 @@ def order_differs(report: OrderReport, order: DeskOrder, *, whole: bool = True) 
                     asked.reduce_only or (asked.closing and bool(report.reduce_only)),
                 ),
                 "position_side": (report.position_side, asked.position_side),
-                "trigger": (report.trigger, _comparable(asked.trigger, report.trigger)),
+                "trigger": (report.trigger, _comparable(asked, report.trigger)),
                 "by_exchange": (report.by_exchange, order.by is not None),
                 "created_ns": (_ms(report.created_ns), _ms(order.created_ns)),
             }
@@ -173,8 +175,24 @@ def _average(order: DeskOrder) -> Decimal:
     return order.value / worth
 
 
-def _comparable(true: Trigger | None, told: Trigger | None) -> Trigger | None:
-    """A trigger's price may be spelled with other digits."""
+def trigger_of(asked: NewOrder) -> Trigger | Trailing | None:
+    """What an order of the desk waits for, as users say it."""
+    if asked.trigger is None or not asked.trails:
+        return asked.trigger
+    return Trailing(
+        distance=asked.trailing,
+        share=asked.trailing_share,
+        activation=asked.activates_at,
+        by=asked.trigger.by,
+    )
+
+
+def _comparable(asked: NewOrder, told: Trigger | Trailing | None) -> Trigger | Trailing | None:
+    """A trigger's price may be spelled with other digits; where one that follows the price begins
+    isn't told any more once it follows."""
+    true = trigger_of(asked)
+    if isinstance(true, Trailing) and isinstance(told, Trailing) and told.activation is None:
+        true = attrs.evolve(true, activation=None)
     return told if true is not None and told is not None and true == told else true
 
 

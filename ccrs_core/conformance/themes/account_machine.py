@@ -39,7 +39,7 @@ from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, trading_of
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.accounts import Adjustment, PositionMode
-from ccrs_core.model.order_requests import OrderRequest
+from ccrs_core.model.order_requests import OrderRequest, Trigger
 from ccrs_core.model.orders import Fill, Order, OrderUpdate
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.checks import Amendment
@@ -190,7 +190,7 @@ class AccountSchedule(ScheduleActs):
             if order is None or at is None:
                 return
             price = at.price + level * at.step
-            if order.trigger is not None and level % 2:
+            if isinstance(order.trigger, Trigger) and level % 2:
                 moved = attrs.evolve(order.trigger, price=order.trigger.price + level * at.step)
                 wanted.append((order, Amendment(trigger=moved)))
             else:

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from ccrs_core.conformance.judges.order_words import agreed, differing, order_differs
+from ccrs_core.conformance.judges.order_words import agreed, differing, order_differs, trigger_of
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of
@@ -71,7 +71,8 @@ class PlacingProperties:
         for market in markets_of(subject):
             day = day_of(subject, market)
             tried = {deed.feature for deed in day.deeds}
-            tried |= {Feature.AMEND, Feature.AMEND_CONDITIONAL, Feature.SPOT_MARGIN, None}
+            tried |= {Feature.AMEND, Feature.AMEND_SMALLER, Feature.AMEND_CONDITIONAL}
+            tried |= {Feature.SPOT_MARGIN, None}
             missing = trading_of(subject).features[market] - tried
             assert not missing, f"{market.value}: nothing tried {sorted(missing)}"
             for deed in day.deeds:
@@ -103,7 +104,12 @@ class PlacingProperties:
     def test_an_amendment_changes_what_it_names_alone(self, subject: Subject) -> None:
         """An amended price or size is the order's afterwards, the new size being that of the whole
         order; what isn't named stays."""
-        for market in markets_of(subject, Feature.AMEND):
+        declared = trading_of(subject).features
+        amends = {Feature.AMEND, Feature.AMEND_SMALLER}
+        markets = [market for market, having in declared.items() if having & amends]
+        if not markets:
+            subject.undeclared("amendments")
+        for market in markets:
             day = day_of(subject, market)
             amended = [deed for deed in day.deeds if deed.amended is not None]
             assert len(amended) == 2
@@ -354,7 +360,9 @@ def placed_differs(at: Stall, request: OrderRequest, asked: NewOrder) -> Iterato
     rule = request.self_trade_prevention
     if rule is not None and asked.self_trade not in _RULES[rule]:
         yield f"self-trade prevention is {asked.self_trade}, asked for {rule.value}"
-    for name in ("trigger", "take_profit", "stop_loss"):
+    if trigger_of(asked) != request.trigger:
+        yield f"trigger is {trigger_of(asked)}, asked for {request.trigger}"
+    for name in ("take_profit", "stop_loss"):
         found, wanted_one = getattr(asked, name), getattr(request, name)
         if found != wanted_one:
             yield f"{name} is {found}, asked for {wanted_one}"

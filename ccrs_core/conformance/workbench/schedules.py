@@ -18,6 +18,7 @@ from ccrs_core.model.order_requests import (
     PositionSide,
     SelfTradePrevention,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
 )
@@ -180,6 +181,9 @@ def request_of(
     return at.limit(side, price, lots, **more)
 
 
+_TRAILING = frozenset({Feature.TRAILING_SHARE, Feature.TRAILING_DISTANCE})
+
+
 def _conditional(
     features: frozenset[Feature], at: Stall, wanted: Wanted, price: Decimal, more: dict[str, Any]
 ) -> OrderRequest:
@@ -190,6 +194,11 @@ def _conditional(
         return at.limit(side, price, lots, **more)
     rises = level >= 0
     far = 2 + abs(level)
+    if kind % 4 == 1 and features & _TRAILING:
+        by_share = Feature.TRAILING_SHARE in features
+        step = Decimal("0.01") if by_share else far * at.step
+        follows = Trailing(share=step) if by_share else Trailing(distance=step)
+        return at.market(side, lots, trigger=follows, **more)
     trigger = Trigger(
         price=at.ask(far) if rises else at.bid(far), rises=rises, by=by[(lots + kind) % len(by)]
     )

@@ -24,6 +24,7 @@ from ccrs_core.model.order_requests import (
     PositionSide,
     SelfTradePrevention,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
 )
@@ -77,6 +78,8 @@ class TradingDay:
                 self._tidy()
         if Feature.AMEND in declared:
             self._amend()
+        elif Feature.AMEND_SMALLER in declared:
+            self._make_smaller()
         self._own_trades(declared)
         self._ends()
         if Feature.HEDGE in declared:
@@ -137,6 +140,13 @@ class TradingDay:
         self._change(deed, price, None)
         self._change(deed, None, size)
         self.place(self.at.limit(Side.BUY, self.at.crossing(Side.BUY), 13))
+        self._tidy()
+
+    def _make_smaller(self) -> None:
+        self._again()
+        deed = self.place(self.at.limit(Side.BUY, self.at.passive(Side.BUY, 3), 4))
+        self._change(deed, None, self.at.own(self.at.size * 3))
+        self._change(deed, None, self.at.own(self.at.size * 2))
         self._tidy()
 
     def _change(self, deed: Deed, price: Decimal | None, size: Decimal | None) -> None:
@@ -258,6 +268,19 @@ def _triggered(by: TriggerBy) -> Callable[[Stall], Iterator[OrderRequest]]:
     return orders
 
 
+def _trailing(share: bool, limited: bool = False) -> Callable[[Stall], Iterator[OrderRequest]]:
+    def orders(at: Stall) -> Iterator[OrderRequest]:
+        step = Decimal("0.02") if share else at.ask(4) - at.bid(4)
+        follows = Trailing(share=step) if share else Trailing(distance=step)
+        if limited:
+            yield at.limit(Side.SELL, at.bid(5), trigger=follows)
+            return
+        yield at.market(Side.SELL, trigger=follows)
+        yield at.market(Side.BUY, trigger=attrs.evolve(follows, activation=at.bid(5)))
+
+    return orders
+
+
 def _exits(at: Stall) -> Iterator[OrderRequest]:
     take, stop = Exit(price=at.ask(4)), Exit(price=at.bid(5))
     yield at.limit(Side.BUY, at.passive(Side.BUY), take_profit=take, stop_loss=stop)
@@ -285,6 +308,9 @@ _WAYS: dict[Feature, Callable[[Stall], Iterator[OrderRequest]]] = {
     Feature.TRIGGER_LAST: _triggered(TriggerBy.LAST),
     Feature.TRIGGER_MARK: _triggered(TriggerBy.MARK),
     Feature.TRIGGER_INDEX: _triggered(TriggerBy.INDEX),
+    Feature.TRAILING_DISTANCE: _trailing(share=False),
+    Feature.TRAILING_SHARE: _trailing(share=True),
+    Feature.TRAILING_LIMIT: _trailing(share=True, limited=True),
     Feature.TAKE_PROFIT: _exits,
     Feature.VOLATILITY: _by_volatility,
 }

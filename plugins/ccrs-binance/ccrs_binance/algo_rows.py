@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ccrs_binance import fields
-from ccrs_binance.algos import algo_id
+from ccrs_binance.algos import PERCENT, TRAILING, algo_id
 from ccrs_binance.fields import Row
 from ccrs_binance.futures_rows import TRIGGERED_BY
 from ccrs_binance.order_states import ALGO_STATES, FIRED, PROFITS, STOPS, TIMES_IN_FORCE, TYPES
@@ -22,6 +22,7 @@ from ccrs_core import (
     OrderType,
     Side,
     StrangeReport,
+    Trailing,
     Trigger,
 )
 
@@ -132,9 +133,18 @@ def _why(row: Row, state: OrderState) -> tuple[EndReason | None, str]:
     return None, ""
 
 
-def _trigger(row: Row, word: str, side: Side) -> Trigger | None:
-    """Stops fire where the price moves on, the others where it turns; trailing ones have no price
-    that one could name."""
+def _trigger(row: Row, word: str, side: Side) -> Trigger | Trailing | None:
+    """Stops fire where the price moves on, the others where it turns; by how much trailing ones
+    follow it events don't say."""
+    if word == TRAILING:
+        rate = fields.price(row, "callbackRate")
+        if rate is None:
+            return None
+        return Trailing(
+            share=rate / PERCENT,
+            activation=fields.price(row, "activatePrice"),
+            by=TRIGGERED_BY[fields.text(row, "workingType")],
+        )
     price = fields.price(row, "triggerPrice")
     if price is None or word not in STOPS | PROFITS:
         return None

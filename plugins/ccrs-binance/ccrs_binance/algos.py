@@ -21,6 +21,8 @@ from ccrs_core import (
     Placed,
     PlaceOrder,
     Side,
+    Trailing,
+    Trigger,
     TriggerBy,
     Unsupported,
     UsageError,
@@ -30,6 +32,8 @@ PREFIX = "algo-"
 """What ids of orders that wait begin with here: they are numbered apart, so that an ordinary order
 may have the same number."""
 
+PERCENT = 100
+TRAILING = "TRAILING_STOP_MARKET"
 TRIGGERED_BY = {TriggerBy.LAST: "CONTRACT_PRICE", TriggerBy.MARK: "MARK_PRICE"}
 
 _FREE = frozenset({"selfTradePreventionMode", "timeInForce"})
@@ -63,16 +67,13 @@ def waiting(request: PlaceOrder) -> Body:
     check(asked)
     if trigger.by not in TRIGGERED_BY:
         raise Unsupported("binance's triggers follow the last price, or the mark price")
-    stops = trigger.rises is (asked.side is Side.BUY)
     limited = asked.type is OrderType.LIMIT
-    kind = ("STOP" if stops else "TAKE_PROFIT") + ("" if limited else "_MARKET")
     assert asked.size is not None
     body: Body = {
         "algoType": "CONDITIONAL",
         **common(request),
-        "type": kind,
+        **_condition(trigger, asked.side, limited),
         "quantity": plain(asked.size),
-        "triggerPrice": plain(trigger.price),
         "workingType": TRIGGERED_BY[trigger.by],
         "clientAlgoId": request.client_order_id,
         "newOrderRespType": "RESULT",
@@ -81,6 +82,23 @@ def waiting(request: PlaceOrder) -> Body:
         assert asked.price is not None
         body |= {"price": plain(asked.price), "timeInForce": time_in_force(asked)}
     return with_native(body, asked.native, _FREE)
+
+
+def _condition(trigger: Trigger | Trailing, side: Side, limited: bool) -> Body:
+    if isinstance(trigger, Trailing):
+        assert trigger.share is not None
+        body = {
+            "type": TRAILING,
+            "callbackRate": plain((trigger.share * PERCENT).normalize()),
+        }
+        if trigger.activation is not None:
+            body["activatePrice"] = plain(trigger.activation)
+        return body
+    stops = trigger.rises is (side is Side.BUY)
+    return {
+        "type": ("STOP" if stops else "TAKE_PROFIT") + ("" if limited else "_MARKET"),
+        "triggerPrice": plain(trigger.price),
+    }
 
 
 def algo_ids(exchange_order_id: str, client_order_id: str) -> Body:

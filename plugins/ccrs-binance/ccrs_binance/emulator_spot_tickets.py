@@ -159,13 +159,19 @@ def _trigger(
     kind: str, side: Side, stop: Decimal | None, delta: int | None, market: SimulatedMarket
 ) -> dict[str, Any]:
     """How the desk is to wait with an order: a stop loss for a price that goes against it, a take
-    profit for one that goes its way; trailing ones for a turn of so much."""
+    profit for one that goes its way; trailing ones for a turn of so much against it, once they have
+    begun, and that is where the two kinds differ.
+
+    https://github.com/binance/binance-spot-api-docs/blob/master/faqs/trailing-stop-faq.md
+    """
     if kind not in _TRIGGERED:
         return {}
-    rises = (side is Side.BUY) is kind.startswith("STOP_LOSS")
+    stops = kind.startswith("STOP_LOSS")
     if delta is None:
         assert stop is not None
+        rises = (side is Side.BUY) is stops
         return {"trigger": Trigger(price=stop, rises=rises, by=TriggerBy.LAST)}
+    rises = side is Side.BUY
     share, last = delta / _BIPS, market.rules.price.value(market.tape.last)
     tick = market.listing.tick
     away = tick * int(last * share / tick)
@@ -175,7 +181,7 @@ def _trigger(
         "trailing_share": share,
     }
     return (
-        trailing if stop is None else {**trailing, "activates_at": stop, "activates_towards": True}
+        trailing if stop is None else {**trailing, "activates_at": stop, "activates_towards": stops}
     )
 
 

@@ -26,11 +26,13 @@ from ccrs_core import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
     Unsupported,
 )
 
+BIPS = 10_000
 OTHER_SIDE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 _FREE = frozenset({"selfTradePreventionMode", "timeInForce"})
@@ -57,7 +59,7 @@ def placing(request: PlaceOrder) -> Body:
         if not asked.post_only:
             body["timeInForce"] = TIMES_IN_FORCE[asked.time_in_force]
     if asked.trigger is not None:
-        body["stopPrice"] = plain(asked.trigger.price)
+        body |= _waiting(asked.trigger)
     _prevention(asked.self_trade_prevention, body)
     return with_native(body, asked.native, _FREE)
 
@@ -89,7 +91,26 @@ def _kind(asked: OrderRequest) -> str:
         if asked.type is OrderType.MARKET:
             return "MARKET"
         return "LIMIT_MAKER" if asked.post_only else "LIMIT"
-    return waiting_kind(asked.side, asked.trigger, asked.price is not None)
+    limited = asked.price is not None
+    if isinstance(asked.trigger, Trailing):
+        # Both kinds fire at a turn; they differ in where the price has to come to before that.
+        begins = asked.trigger.activation is not None
+        return f"{'TAKE_PROFIT' if begins else 'STOP_LOSS'}{'_LIMIT' if limited else ''}"
+    return waiting_kind(asked.side, asked.trigger, limited)
+
+
+def _waiting(trigger: Trigger | Trailing) -> Body:
+    """https://github.com/binance/binance-spot-api-docs/blob/master/faqs/trailing-stop-faq.md"""
+    if isinstance(trigger, Trigger):
+        return {"stopPrice": plain(trigger.price)}
+    assert trigger.share is not None
+    steps = trigger.share * BIPS
+    if steps != steps.to_integral_value():
+        raise Unsupported("binance's spot follows the price by whole hundredths of a percent")
+    body = {"trailingDelta": f"{steps:.0f}"}
+    if trigger.activation is not None:
+        body["stopPrice"] = plain(trigger.activation)
+    return body
 
 
 def waiting_kind(side: Side, trigger: Trigger, limited: bool) -> str:

@@ -8,6 +8,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from ccrs_binance import fields
 from ccrs_binance.fields import Row
@@ -21,6 +22,7 @@ from ccrs_binance.order_states import (
     TYPES,
     ended,
 )
+from ccrs_binance.spot_orders import BIPS
 from ccrs_core import (
     EndReason,
     FillReport,
@@ -32,6 +34,7 @@ from ccrs_core import (
     Side,
     StrangeReport,
     TimeInForce,
+    Trailing,
     Trigger,
 )
 from ccrs_core.wire import ns_of_ms
@@ -184,8 +187,13 @@ def _works(row: Row) -> bool:
     return working is not None and working != fields.NO_ID
 
 
-def _trigger(row: Row, word: str, side: Side) -> Trigger | None:
+def _trigger(row: Row, word: str, side: Side) -> Trigger | Trailing | None:
     price = fields.price(row, "stopPrice")
+    steps = row.get("trailingDelta")
+    if type(steps) is int and steps:
+        # While it follows, the price beside it is where it has come to.
+        waits = row.get("trailingTime") == fields.NO_ID
+        return Trailing(share=Decimal(steps) / BIPS, activation=price if waits else None)
     if price is None or word not in _CONDITIONAL:
         return None
     # Stops fire where the price moves on, the others where it turns.

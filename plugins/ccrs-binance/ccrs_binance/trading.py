@@ -50,9 +50,11 @@ _ALL = {
 }
 _SPOT = {
     *(*_ALL, Feature.QUOTE_SIZE_BUY, Feature.QUOTE_SIZE_SELL, Feature.TAKE_PROFIT),
+    *(Feature.AMEND_SMALLER, Feature.TRAILING_SHARE, Feature.TRAILING_LIMIT),
 }
 _FUTURES = {
     *(*_ALL, Feature.TRIGGER_MARK, Feature.REDUCE_ONLY, Feature.HEDGE, Feature.AMEND),
+    Feature.TRAILING_SHARE,
 }
 
 CHANNELS: Mapping[Market, frozenset[Channel]] = {

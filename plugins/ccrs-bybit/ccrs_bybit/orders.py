@@ -33,6 +33,7 @@ from ccrs_core import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
     Unsupported,
@@ -135,9 +136,11 @@ def _price(request: PlaceOrder) -> Body:
     return {"orderIv": plain(asked.volatility)}
 
 
-def _trigger(instrument: Instrument, trigger: Trigger) -> Body:
+def _trigger(instrument: Instrument, trigger: Trigger | Trailing) -> Body:
     if instrument.market is Market.OPTION:
         raise Unsupported("bybit's orders of options wait for no trigger")
+    if isinstance(trigger, Trailing):
+        raise Unsupported("bybit's trailing stops are of positions, and no orders")
     if instrument.market is Market.SPOT:
         if trigger.by is not TriggerBy.LAST:
             raise Unsupported("triggers of spot follow the last price")

@@ -18,6 +18,7 @@ from ccrs_core import (
     Side,
     StrangeReport,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
 )
@@ -95,17 +96,19 @@ def algo(row: Row, received_time_ns: int) -> OrderReport | StrangeReport:
     )
 
 
-_PRICED = frozenset({"conditional", "oco", "trigger"})
+_PRICED = frozenset({"conditional", "oco", "trigger", "move_order_stop"})
 _NO_LIMIT = frozenset({"", AT_MARKET})
 
 
-def _condition(row: Row, side: Side) -> tuple[Trigger | None, str]:
+def _condition(row: Row, side: Side) -> tuple[Trigger | Trailing | None, str]:
     """The condition of an order that has one, and the price of what it places; both of two, of
     which one cancels the other, aren't one condition.
 
     Profits are taken where the price moves in favour of the position that is closed, losses are
     stopped on the other side; of plain triggers nothing says which way the price must go.
     """
+    if row["ordType"] == "move_order_stop":
+        return _trailing(row), AT_MARKET
     profit, loss = fields.price(row, "tpTriggerPx"), fields.price(row, "slTriggerPx")
     if profit is None and loss is None:
         plain, limit = fields.price(row, "triggerPx"), fields.text(row, "ordPx")
@@ -121,6 +124,15 @@ def _condition(row: Row, side: Side) -> tuple[Trigger | None, str]:
     assert profit is not None
     found = _trigger(row, "tpTriggerPxType", profit, side is Side.SELL)
     return found, fields.text(row, "tpOrdPx")
+
+
+def _trailing(row: Row) -> Trailing | None:
+    share, distance = fields.price(row, "callbackRatio"), fields.price(row, "callbackSpread")
+    if share is not None:
+        distance = None
+    elif distance is None:
+        return None
+    return Trailing(share=share, distance=distance, activation=fields.price(row, "activePx"))
 
 
 def _trigger(row: Row, name: str, price: Decimal, rises: bool) -> Trigger:

@@ -19,6 +19,8 @@ from ccrs_core import (
     PlaceOrder,
     Side,
     TimeInForce,
+    Trailing,
+    TriggerBy,
     Unsupported,
     UsageError,
 )
@@ -67,11 +69,28 @@ def waiting(request: PlaceOrder) -> Body:
             )
         assert asked.quote_size is not None
         body["sz"] = plain(asked.quote_size)
+    if isinstance(trigger, Trailing):
+        return with_native(body | _trailing(trigger), asked.native)
     # Where it takes profits a sell fires as the price rises, where it stops losses as it falls.
     name = "tp" if trigger.rises is (asked.side is Side.SELL) else "sl"
     fires = Exit(price=trigger.price, limit_price=asked.price, by=trigger.by)
     body |= exit_fields(name, fires, market)
     return with_native(body, asked.native)
+
+
+def _trailing(trigger: Trailing) -> Body:
+    """https://www.okx.com/docs-v5/en/#order-book-trading-algo-trading-post-place-algo-order"""
+    if trigger.by is not TriggerBy.LAST:
+        raise Unsupported("okx's trailing stops follow the last price")
+    body: Body = {"ordType": "move_order_stop"}
+    if trigger.share is not None:
+        body["callbackRatio"] = plain(trigger.share)
+    else:
+        assert trigger.distance is not None
+        body["callbackSpread"] = plain(trigger.distance)
+    if trigger.activation is not None:
+        body["activePx"] = plain(trigger.activation)
+    return body
 
 
 def canceling_waiting(request: CancelOrder) -> list[Body]:

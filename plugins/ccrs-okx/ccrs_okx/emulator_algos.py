@@ -151,7 +151,7 @@ class Algos:
     def _trailing(
         self, account: TradingAccount, said: Conditional, market: SimulatedMarket
     ) -> NewOrder:
-        """A stop that follows the last price; a share becomes a distance where it begins."""
+        """A stop that follows the last price by an amount, or by a share of it."""
         rules, tick = market.rules, market.listing.tick
         last = rules.price.value(market.tape.last)
         begins = said.begins
@@ -175,7 +175,8 @@ class Algos:
             Trigger(price=at, rises=not sells),
             None,
             "",
-            trailing=distance,
+            trailing=distance if said.ratio is None else None,
+            trailing_share=said.ratio,
             activates_at=begins,
             labels=told,
         )

@@ -34,10 +34,12 @@ _ALL = {
 _CONTRACTS = {
     *(*_ALL, Feature.MARKET_ORDERS, Feature.TAKE_PROFIT, Feature.REDUCE_ONLY, Feature.HEDGE),
     *(Feature.TRIGGER_LAST, Feature.TRIGGER_MARK, Feature.TRIGGER_INDEX),
+    *(Feature.TRAILING_DISTANCE, Feature.TRAILING_SHARE),
 }
 _SPOT = {
     *(*_ALL, Feature.MARKET_ORDERS, Feature.TAKE_PROFIT, Feature.TRIGGER_LAST),
     *(Feature.QUOTE_SIZE_BUY, Feature.QUOTE_SIZE_SELL),
+    *(Feature.TRAILING_DISTANCE, Feature.TRAILING_SHARE),
 }
 
 TRADING = Trading(

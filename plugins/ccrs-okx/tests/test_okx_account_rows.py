@@ -38,6 +38,7 @@ from ccrs_core import (
     Side,
     StrangeReport,
     TimeInForce,
+    Trailing,
     Trigger,
     TriggerBy,
 )
@@ -216,10 +217,26 @@ def test_rows_that_cant_be_read_say_so(changes: dict[str, Any]) -> None:
         ),
         ({"ordType": "oco", "tpTriggerPx": "99000"}, None, None),
         ({"ordType": "move_order_stop", "slTriggerPx": ""}, None, None),
+        (
+            {"ordType": "move_order_stop", "slTriggerPx": "", "callbackRatio": "0.05"},
+            Trailing(share="0.05"),
+            None,
+        ),
+        (
+            {
+                "ordType": "move_order_stop",
+                "slTriggerPx": "",
+                "callbackRatio": "",
+                "callbackSpread": "120",
+                "activePx": "98000",
+            },
+            Trailing(distance=120, activation=98000),
+            None,
+        ),
     ],
 )
 def test_the_condition_of_an_order_that_waits(
-    changes: dict[str, Any], trigger: Trigger | None, price: Decimal | None
+    changes: dict[str, Any], trigger: Trigger | Trailing | None, price: Decimal | None
 ) -> None:
     found = algo(algo_row(**changes), NOW_NS)
     assert isinstance(found, OrderReport)
