@@ -25,6 +25,7 @@ from ccrs_core import (
     Options,
     OrderRequest,
     TickBand,
+    Trailing,
     TransportOptions,
     Trigger,
     UsageError,
@@ -40,7 +41,7 @@ from ccrs_core.model.serialize import (
     to_json,
     to_plain,
 )
-from tests.orders import REQUESTS, TRIGGERS
+from tests.orders import REQUESTS, TRAILING, TRIGGERS
 
 DIGITS = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, places=None)
 TIMES = st.integers(min_value=0, max_value=2**62)
@@ -53,6 +54,7 @@ OF_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     Mapping[str, str]: st.dictionaries(TEXTS, TEXTS, max_size=3),
     tuple[tuple[str, Decimal], ...]: st.lists(st.tuples(TEXTS, DIGITS), max_size=2).map(tuple),
     OrderRequest: REQUESTS,
+    Trailing: TRAILING,
     Trigger: TRIGGERS,
 }
 BAND = TickBand(Decimal(0), Decimal("0.1"))
