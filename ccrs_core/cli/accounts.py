@@ -20,6 +20,7 @@ from ccrs_core.transport.addresses import EMULATOR, resolve_addresses
 
 if TYPE_CHECKING:
     from ccrs_core.client.client import Client
+    from ccrs_core.contract.rest import Request
     from ccrs_core.trading.account import Account
     from ccrs_core.trading.choose_store import StoreChoice
 
@@ -154,11 +155,22 @@ async def trading(
         yield held
 
 
-def parts(here: Opened, symbol: str | None, market: str | None) -> list[dict[str, Any]]:
-    """What has to be asked for one by one: a symbol, a market, or each market that is traded."""
+def parts(
+    here: Opened, symbol: str | None, market: str | None, listed: type[Request[Any]]
+) -> list[dict[str, Any]]:
+    """What a list has to be asked for one by one: a symbol, a market, or each market that is
+    traded.
+
+    :raises UsageError: where it is told of one symbol at a time alone, and none is named.
+    """
     if symbol is not None:
         return [{"symbol": symbol}]
-    trading = here.client.exchange.trading
+    exchange, trading = here.client.exchange, here.client.exchange.trading
+    if trading is not None and listed in trading.by_symbol:
+        raise UsageError(
+            f"{exchange.name} lists this of one symbol at a time alone: add --symbol BTC/USDT, or "
+            "whichever it is (what programs of yours have in their ledger: ccrs ledger export)"
+        )
     traded = [] if trading is None else [each.value for each in trading.features]
     return [{"market": each} for each in traded if market in (None, each)]
 

@@ -68,7 +68,7 @@ class Upkeep:
 
     def _judge(self) -> None:
         synced = not self._troubles
-        reason = "; ".join(self._troubles.values()) or "streams and lists are whole"
+        reason = "; ".join(dict.fromkeys(self._troubles.values())) or "streams and lists are whole"
         changed = synced is not self.synced
         self.synced, self.reason = synced, reason
         if changed:

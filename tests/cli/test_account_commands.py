@@ -9,19 +9,33 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ccrs_core import FeeRate, Fill, LedgerName, Order, OrderState, Origin
+from ccrs_core import (
+    FeeRate,
+    Fill,
+    GetFills,
+    GetOrderHistory,
+    LedgerName,
+    Market,
+    Order,
+    OrderState,
+    Origin,
+    UsageError,
+)
 from ccrs_core.cli import accounts, run
 from ccrs_core.cli.commands import doctor
+from ccrs_core.cli.commands.order import _certain
 from ccrs_core.client.credentials import PLAY_MONEY
 from ccrs_core.errors import CredentialsMissing
 from ccrs_core.model.serialize import converter, from_json
 from ccrs_core.trading.choose_store import default_path
 from ccrs_core.trading.file_lock import FileLock
 from tests.cli.conftest import Command
+from tests.cli.test_account_view import an_order
 
 SECRET = "playmoneysecretofnobody"
 
@@ -218,6 +232,34 @@ def test_a_ledger_that_a_program_keeps_is_left_to_it_and_said(
     assert ccrs(*place, "--yes", "--no-ledger", "--json")[0] == 0
     assert not default_path(name).exists()
     assert ccrs("order", "cancel-all", "bybit", "--yes")[0] == 0
+
+
+def test_a_list_that_is_told_of_one_symbol_at_a_time_wants_one() -> None:
+    trading = SimpleNamespace(by_symbol={GetFills}, features={Market.SPOT: frozenset()})
+    here: Any = SimpleNamespace(
+        client=SimpleNamespace(exchange=SimpleNamespace(name="toy", trading=trading))
+    )
+    assert accounts.parts(here, "BTC/USDT", None, GetFills) == [{"symbol": "BTC/USDT"}]
+    assert accounts.parts(here, None, None, GetOrderHistory) == [{"market": "spot"}]
+    with pytest.raises(UsageError, match="add --symbol"):
+        accounts.parts(here, None, None, GetFills)
+
+
+@pytest.mark.parametrize(
+    ("state", "fills_complete", "certain"),
+    [
+        (OrderState.OPEN, True, True),
+        (OrderState.OPEN, False, True),
+        (OrderState.FILLED, True, True),
+        (OrderState.FILLED, False, False),
+        (OrderState.ACCEPTED, True, False),
+        (OrderState.UNKNOWN, True, False),
+    ],
+)
+def test_what_has_been_placed_is_waited_for_with_its_fills(
+    state: OrderState, fills_complete: bool, certain: bool
+) -> None:
+    assert _certain(an_order(state=state, fills_complete=fills_complete)) is certain
 
 
 # --- what costs real money ------------------------------------------------------------------

@@ -6,6 +6,7 @@ import io
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from ccrs_core import (
     TimeInForce,
     Trigger,
 )
+from ccrs_core.cli.commands.account import _title
 from ccrs_core.cli.live.account_tables import BALANCES, FILLS, ORDERS, POSITIONS
 from ccrs_core.cli.live.account_view import AccountPicture, Happenings, draw
 from ccrs_core.cli.live.account_words import line
@@ -108,7 +110,7 @@ def a_position(symbol: str = "BTC/USDT:USDT", size: str = "-1.5") -> Position:
     )
 
 
-def a_balance(asset: str) -> Balance:
+def a_balance(asset: str, **more: Any) -> Balance:
     return Balance(
         exchange="toy",
         symbol="",
@@ -118,6 +120,7 @@ def a_balance(asset: str) -> Balance:
         asset=asset,
         total=Decimal("1234.5678"),
         available=Decimal(1000),
+        **more,
     )
 
 
@@ -240,6 +243,31 @@ def test_without_a_terminal_rows_are_lines_with_tabs_and_json_is_whole(
     say([], FILLS, as_json=False, nothing="none at all")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "none at all\n")
+
+
+def test_one_asset_in_two_wallets_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    held = [a_balance("USDT", purse="spot"), a_balance("USDT", purse="usdm")]
+    say(held, BALANCES, as_json=False, nothing="nothing")
+    names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["USDT spot", "USDT usdm"]
+
+
+def test_what_was_computed_has_no_more_digits_than_say_something(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = attrs.evolve(a_position(), entry_price=Decimal("104250.60000000"))
+    say([held], POSITIONS, as_json=False, nothing="nothing")
+    assert "\t104250.6\t" in capsys.readouterr().out
+    averaged = an_order(average_price=Decimal("104232.8409956653969368510618575154"))
+    say([averaged], ORDERS, as_json=False, nothing="nothing")
+    assert "\t104232.840996\t" in capsys.readouterr().out
+
+
+def test_a_title_says_of_each_account_where_it_is_unless_all_are_at_one_place() -> None:
+    wanted = [("toy", "a"), ("toy", "b"), ("bond", "a")]
+    assert _title(wanted, {"toy": "demo", "bond": "demo"}) == "toy:a, toy:b, bond:a · demo"
+    apart = _title(wanted, {"toy": "mainnet", "bond": "demo"})
+    assert apart == "toy:a at mainnet, toy:b at mainnet, bond:a at demo"
 
 
 def test_happenings_are_lines_that_a_terminal_obeys_in_nothing() -> None:

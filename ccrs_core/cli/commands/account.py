@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -50,7 +50,10 @@ def watch(
     """
     wanted = list(dict.fromkeys(map(_named, names)))
     if len({exchange for exchange, _ in wanted}) > 1 and where["base_url"] is not None:
-        raise UsageError("--base-url is the address of one exchange")
+        raise UsageError(
+            "--base-url is the address of one exchange; those of several stand in the file of "
+            "settings, such as base_url below [exchanges.bybit]"
+        )
     interrupts.run(_watch(wanted, _sink(wanted, as_json, where), seconds, count, where))
 
 
@@ -123,8 +126,15 @@ class Sink(Protocol):
 def _sink(wanted: Sequence[tuple[str, str]], as_json: bool, where: dict[str, Any]) -> Sink:
     if as_json or not sys.stdout.isatty():
         return _Lines(as_json=as_json, several=len(wanted) > 1)
-    names = ", ".join(f"{exchange}:{account}" for exchange, account in wanted)
-    return _Screen(f"{names} · {options.place(wanted[0][0], **where)}")
+    return _Screen(_title(wanted, {name: options.place(name, **where) for name, _ in wanted}))
+
+
+def _title(wanted: Sequence[tuple[str, str]], places: Mapping[str, str]) -> str:
+    """Whose accounts, and where: of each, where the exchanges aren't at one place."""
+    if len(set(places.values())) == 1:
+        names = ", ".join(f"{exchange}:{account}" for exchange, account in wanted)
+        return f"{names} · {places[wanted[0][0]]}"
+    return ", ".join(f"{exchange}:{account} at {places[exchange]}" for exchange, account in wanted)
 
 
 class _Lines:

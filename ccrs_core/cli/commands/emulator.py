@@ -212,11 +212,9 @@ async def _serve(
                 "--connections 5"
             )
             if trades:
-                of = f"CCRS_{exchange.upper()}"
                 click.echo(
-                    "play money: with the key and the secret emulator in the variables "
-                    f"{of}_API_KEY and {of}_SECRET, try: ccrs balance {exchange} "
-                    f"--base-url {server.url}{option}"
+                    f"play money: ccrs balance {exchange} --environment emulator "
+                    f"--base-url {server.url}{option}; key, secret and passphrase are emulator"
                 )
             sys.stdout.flush()
             await _report(server)

@@ -8,6 +8,7 @@ import click
 
 from ccrs_core.cli import accounts, completion, interrupts, options
 from ccrs_core.cli.output import progress
+from ccrs_core.contract.trading_requests import GetFills
 
 if TYPE_CHECKING:
     from ccrs_core.model.orders import Fill
@@ -44,7 +45,7 @@ def command(
             with progress("asking for fills"):
                 found = [
                     await held.fetch_fills(**each, start=start, end=end)
-                    for each in accounts.parts(here, symbol, market)
+                    for each in accounts.parts(here, symbol, market, GetFills)
                 ]
         return sorted(
             (fill for fills in found for fill in fills), key=lambda f: f.exchange_time_ns or 0

@@ -13,6 +13,7 @@ import click
 from ccrs_core.cli import accounts, completion, form, interrupts, options, order_words
 from ccrs_core.cli.order_words import NUMBER
 from ccrs_core.cli.output import note, progress
+from ccrs_core.contract.trading_requests import GetOrderHistory
 from ccrs_core.errors import CcrsError, OrderNotFound, OutcomeUnknown, UsageError
 from ccrs_core.model.orders import Order, OrderState
 
@@ -121,15 +122,21 @@ def place(
 
 
 async def _settled(held: Account, identity: str, seconds: float) -> Order:
-    """The order once it is known what has become of it, or after so many seconds."""
-    uncertain = (OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED)
+    """The order once it is known what has become of it and what it was filled at, or after so many
+    seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds), held.events(since=held.number) as feed:
-            if _known(held, identity).state in uncertain:
+            if not _certain(_known(held, identity)):
                 async for _ in feed:
-                    if _known(held, identity).state not in uncertain:
+                    if _certain(_known(held, identity)):
                         break
     return _known(held, identity)
+
+
+def _certain(order: Order) -> bool:
+    if order.state.final:
+        return order.fills_complete
+    return order.state not in (OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED)
 
 
 def _known(held: Account, identity: str) -> Order:
@@ -368,7 +375,7 @@ def list_(
                     return await _open_orders(held, symbol, market)
                 found = [
                     await held.fetch_order_history(**each, start=start, end=end)
-                    for each in accounts.parts(here, symbol, market)
+                    for each in accounts.parts(here, symbol, market, GetOrderHistory)
                 ]
         return sorted(
             (order for orders in found for order in orders), key=lambda o: o.created_ns or 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from rich.text import Text
 
@@ -35,6 +35,14 @@ def signed(value: Decimal | None, sign: str = "") -> Text:
 
 def _number(value: Decimal | None) -> str:
     return form.NONE if value is None else f"{value:f}"
+
+
+_COMPUTED = Context(prec=12)
+
+
+def _computed(value: Decimal | None) -> str:
+    """A figure that was computed: to twelve digits, without zeros at its end."""
+    return form.NONE if value is None else f"{value.normalize(_COMPUTED):f}"
 
 
 def _time(ns: int | None) -> Text:
@@ -78,7 +86,7 @@ def _order(order: Order) -> list[Cell]:
         asked,
         form.price(order.price),
         form.price(order.filled_size),
-        form.price(order.average_price),
+        _computed(order.average_price),
         state(order),
         "" if order.reason is None else order.reason.value.replace("_", " "),
         order.client_order_id or order.exchange_order_id,
@@ -149,10 +157,10 @@ def _position(position: Position) -> list[Cell]:
         Text(position.symbol, style="bold"),
         which,
         size,
-        form.price(position.entry_price),
-        form.price(position.mark_price),
+        _computed(position.entry_price),
+        _computed(position.mark_price),
         profit,
-        form.price(position.liquidation_price),
+        _computed(position.liquidation_price),
         "" if position.leverage is None else f"{position.leverage:f}x",
         mode,
     ]
@@ -169,7 +177,7 @@ POSITIONS = Listing[Position](
 def _balance(balance: Balance) -> list[Cell]:
     total, free = balance.total, balance.available
     tied = None if free is None else total - free
-    return [Text(balance.asset, style="bold"), signed_if_owed(total), _number(free), _number(tied)]
+    return [Text(balance.name, style="bold"), signed_if_owed(total), _number(free), _number(tied)]
 
 
 def signed_if_owed(value: Decimal) -> Text:

@@ -53,13 +53,14 @@ _ENVIRONMENT = "keys count in one environment alone: live or demo, and that of t
 
 _KEYS = {
     **_group(AuthError, 50101, advice=_ENVIRONMENT),
+    **_group(AuthError, 50104, advice="OKX's keys have a passphrase: tell it beside the secret"),
     **_group(AuthError, 50105, advice="the passphrase is the one given when the key was made"),
     **_group(AuthError, 50113, advice="the secret isn't this key's"),
     **_group(AuthError, 50110, 50121, advice="the key is bound to other addresses"),
     **_group(AuthError, 50030, 50120, advice="the key lacks a permission"),
     **_group(AuthError, 50035, advice="bind the key to an address where it was made"),
     **_group(AuthError, 50100, 50111, 50119, advice="make a new key; unused ones expire"),
-    **_group(AuthError, range(50103, 50105), range(50106, 50110), 50114, 50118, 50041),
+    **_group(AuthError, 50103, range(50106, 50110), 50114, 50118, 50041),
     **_group(AuthError, 50007, 50008, 50009, 50012, 50027, 50028, 50029, 51024, 51009),
     **_group(AuthError, 50051, 50052, 50067, 51155, advice="not for this account's region"),
     **_group(AuthError, 50059, 50060, advice="identify yourself on the site"),
