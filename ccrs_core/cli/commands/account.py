@@ -52,7 +52,7 @@ def watch(
     if len({exchange for exchange, _ in wanted}) > 1 and where["base_url"] is not None:
         raise UsageError(
             "--base-url is the address of one exchange; those of several stand in the file of "
-            "settings, such as base_url below [exchanges.bybit]"
+            f"settings, such as base_url below [exchanges.{wanted[0][0]}]"
         )
     interrupts.run(_watch(wanted, _sink(wanted, as_json, where), seconds, count, where))
 
