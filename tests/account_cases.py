@@ -20,6 +20,7 @@ import pytest
 from ccrs_core import (
     Adjustment,
     CcrsError,
+    EndReason,
     Fill,
     HttpRequest,
     Market,
@@ -72,6 +73,10 @@ class AccountCase:
         """Orders of which no proof can come."""
         self.others: str | tuple[str, ...] = "web"
         """What client ids begin with that this program hasn't given."""
+        self.older: set[str] = set()
+        """Client ids of orders whose fills no list tells any more."""
+        self.reasons: dict[EndReason, EndReason] = {}
+        """Reasons of ends that the exchange doesn't tell from others, and which it was."""
         self.twice: set[str] = set()
         """Client ids of which the exchange has two orders."""
         self._numbers = count(1)
@@ -120,6 +125,11 @@ class AccountCase:
     def places(self, request: HttpRequest) -> bool:
         """Whether a request places orders."""
         return request.method != "GET" and request.path in self.world.paths("place")
+
+    def named(self, fill: Fill) -> Fill:
+        """Somebody else's fill with the client's id of its order, where its exchange's lists name
+        none."""
+        return fill
 
     def explained(self, order: Order) -> Order:
         """An order with the reason of its end, where its exchange tells none of such ends."""
@@ -216,10 +226,12 @@ class AccountCase:
             if each.origin != "exchange" and each.client_order_id not in self.twice
         ]
         mine = [self.explained(each) for each in mine]
+        mine = [attrs.evolve(o, reason=self.reasons.get(o.reason, o.reason)) for o in mine]
         orders_are_true(mine, orders, find, self.others)
-        fills = await store.fills(limit=10**6)
+        fills = [self.named(each) for each in await store.fills(limit=10**6)]
         for name, purse in self.purses.items():
             books = books_of(self.world.money, name)
+            books.fills[:] = [e for e in books.fills if e.client_order_id not in self.older]
             fills_are_true([e for e in fills if self.purse_of(e.market) == purse], books, find)
             positions_are_true(
                 [e for e in self.account.positions() if self.purse_of(e.market) == purse],

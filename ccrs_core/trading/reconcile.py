@@ -357,6 +357,7 @@ class Reconciler:
         """Read the fills of each instrument by itself; one that can't be read keeps nobody from the
         others."""
         now_ns = self._context.asks.exchange_ns()
+        all_read = self._context.ledger.cursor(fills_cursor(market))
         failure: CcrsError | None = None
         for one in self._involved.of(market):
 
@@ -365,7 +366,7 @@ class Reconciler:
 
             try:
                 cursor = fills_cursor(market, one.symbol)
-                await self._from_cursor(cursor, Channel.FILLS, question)
+                await self._from_cursor(cursor, Channel.FILLS, question, all_read)
             except CcrsError as error:
                 failure = error
         if failure is not None:
@@ -383,14 +384,18 @@ class Reconciler:
         cursor: str,
         channel: Channel,
         question: Callable[[int, int | None], Request[Any]],
+        begun_ns: int | None = None,
     ) -> None:
-        """Read what came since a cursor, stretch by stretch: each moves it once it is taken."""
+        """Read what came since a cursor, stretch by stretch: each moves it once it is taken. One
+        that begins now may have begun at ``begun_ns``, longer ago than is looked back otherwise."""
         context = self._context
         overlap = round(context.trading.visible_within * NS_PER_SECOND)
         now_ns = context.asks.exchange_ns()
         at = context.ledger.cursor(cursor)
         known = at is not None
-        at = now_ns - _FIRST_LOOK_NS if at is None else at
+        if at is None:
+            at = now_ns - _FIRST_LOOK_NS
+            at = at if begun_ns is None else min(at, begun_ns)
         at = min(at, now_ns) - overlap
         kept = self._endpoint_keeps(question(at, None))
         if kept is not None and at < now_ns - kept + _LATE_NS:

@@ -24,15 +24,18 @@ from ccrs_core import (
     NS_PER_MS,
     Capabilities,
     EndReason,
+    Fill,
     HttpRequest,
     HttpResponse,
     Market,
     Order,
     OrderState,
+    Origin,
     Trading,
 )
 from ccrs_core.conformance.workbench.account_world import NAME
 from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.emulator import Frame, Listing
 from ccrs_core.transport.departure import leaves_now
 from tests import account_cases
 from tests.account_cases import AccountCase, Said, told
@@ -79,6 +82,22 @@ class Case(AccountCase):
     def places(self, request: HttpRequest) -> bool:
         return request.method == "POST" and request.path.rpartition("/")[2] in PLACING
 
+    def named(self, fill: Fill) -> Fill:
+        # Lists of fills name orders by Binance's id alone.
+        if fill.client_order_id or fill.origin is not Origin.OTHER:
+            return fill
+        [listing] = [each for each in self.venue.listings.values() if self.is_of(each, fill)]
+        number = self.emulated.ids.number(listing.key, int(fill.exchange_order_id))
+        order = self.desk.find(self.trader_of(fill.market), number=number)
+        assert order is not None
+        assert order.client_order_id.startswith(self.others), "an own one"
+        return attrs.evolve(fill, client_order_id=order.client_order_id)
+
+    def is_of(self, listing: Listing, fill: Fill) -> bool:
+        instruments = self.subject.instruments[fill.market]
+        [native] = [each.native for each in instruments if each.symbol == fill.symbol]
+        return (listing.market, listing.symbol) == (fill.market, native)
+
     def explained(self, order: Order) -> Order:
         if order.state is OrderState.CANCELED and order.reason is None:
             # Who has canceled it Binance doesn't say.
@@ -114,6 +133,13 @@ class Case(AccountCase):
         for event in events:
             for stream in tuple(self.feed(market).streams):
                 stream.write({**event, "E": now_ms})
+        self.life.tap.poke()
+
+    def say_raw(self, frame: Mapping[str, Any], market: Market | None = None) -> None:
+        """Tell a frame as it is, now."""
+        for stream in tuple(self.feed(market).streams):
+            for subscriber in tuple(stream.subscribers):
+                subscriber.send(Frame.json(frame), stream.topic)
         self.life.tap.poke()
 
     def overhear(
