@@ -110,5 +110,8 @@ def error_of_item(item: Mapping[str, Any], text: str = "no reason given") -> Exc
     if type(code) is not str or not code:
         return OutcomeUnknown("", "the answer says nothing of this one")
     told, further = str(item.get("sMsg") or text), item.get("subCode")
-    # The sub-code tells kinds of one error apart.
-    return error_of_code(code, f"{told} ({code}_{further})" if further else told)
+    if not further:
+        return error_of_code(code, told)
+    # The sub-code tells kinds of one error apart; it may repeat the code before it.
+    kind = f"{further}".removeprefix(f"{code}_")
+    return error_of_code(code, f"{told} ({code}_{kind})")

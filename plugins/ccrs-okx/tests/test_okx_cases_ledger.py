@@ -280,13 +280,18 @@ def test_case_k1_equity_is_all_and_cash_what_isnt_profit() -> None:
 # --- what OKX does by itself ---------------------------------------------------------------------
 
 
-def test_case_j4_deleveraged() -> None:
-    """Its push has another trade number than the list, which is negative: the list's counts."""
+@pytest.mark.parametrize("number", ["0", "4711"])
+def test_case_j4_deleveraged(number: str) -> None:
+    """Its push has another trade number than the list, which is negative, or none: the list's
+    counts."""
 
     async def scenario(case: Case) -> None:
         at = await bought(case, lots=10)
         live = await case.place(at.limit(SELL, at.ask(4), 3, reduce_only=True))
         await asyncio.sleep(0.5)
+        case.changes_pushes(
+            lambda row: [{**row, "tradeId": number} if row["category"] == "adl" else row]
+        )
         case._now()
         case.desk.deleverage(case.trader, at.listing, at.size * 7, at.price)
         case.life.tap.poke()

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from ccrs_okx.emulator_pushes import Pushes
 from okx_cases import CALLS, CANCEL, PLACE, Case, alike, play
 
 from ccrs_core import (
@@ -415,6 +416,30 @@ def test_case_e2_kin_the_new_size_is_the_whole_orders() -> None:
     play(scenario)
 
 
+def test_case_e2_kin_an_amendment_that_fails_leaves_the_order_as_it_was() -> None:
+    async def scenario(case: Case) -> None:
+        at = case.stall()
+        live = await case.place(at.limit(BUY, at.passive(BUY)))
+        await asyncio.sleep(0.3)
+
+        def fails(account: Any, number: int, asked: Any) -> Any:
+            order = case.desk.find(account, number=number)
+            request_id = case.trading.amendments.done(number)
+            said = {"reqId": request_id, "amendSource": "1", "amendResult": "-1"}
+            poor = {"code": "51008", "msg": "Insufficient USDT margin"}
+            Pushes(case.trading)._say(order, case.venue.now_ns, **said, **poor)
+            return order
+
+        case.desk.amend = fails  # type: ignore[method-assign]
+        error = await case.failed(case.account.amend(live, size=at.own(at.size * 9)), OrderRejected)
+        assert (error.code, error.reason) == ("51008", EndReason.BALANCE)
+        await asyncio.sleep(1.0)
+        now = case.order(live.now)
+        assert (now.state, now.size) == (OrderState.OPEN, at.own(at.size))
+
+    play(scenario)
+
+
 def test_case_o7_a_cancel_that_is_under_way_already_isnt_sent_on_and_on() -> None:
     """51410: not an error of the order; what its end was is looked up."""
 
@@ -515,6 +540,7 @@ def test_case_m3_a_trigger_places_an_order_of_another_id(market: Market) -> None
         [other] = [each for each in case.account.orders() if each is not first]
         assert (other.client_order_id, other.origin) == (live.id, Origin.OWN)
         assert (other.state, other.fills_complete) == (OrderState.FILLED, True)
+        assert (other.fired_by, first.children) == (waiting, (other.exchange_order_id,))
         assert len(case.of(Fill)) == 1
         assert not case.account.open_orders()
         assert len(case.sent(ALGO)) == 1

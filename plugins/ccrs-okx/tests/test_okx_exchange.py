@@ -278,9 +278,10 @@ def of_items(code: str, *items: Any) -> Any:
 
 @pytest.mark.parametrize("code", ["0", "1", "2"])
 def test_the_only_item_says_what_became_of_a_request_whatever_the_code(code: str) -> None:
-    error = of_items(code, {"sCode": "51008", "sMsg": "poor", "subCode": "1000"})
-    assert type(error) is errors.InsufficientBalance
-    assert (error.code, error.text) == ("51008", "poor (51008_1000)")
+    for further in ("1000", "51008_1000"):
+        error = of_items(code, {"sCode": "51008", "sMsg": "poor", "subCode": further})
+        assert type(error) is errors.InsufficientBalance
+        assert (error.code, error.text) == ("51008", "poor (51008_1000)")
     assert type(of_items(code, {"sCode": "99999", "sMsg": "?"})) is errors.ExchangeError
     assert type(of_items(code, {"sCode": ""})) is errors.OutcomeUnknown
     taken = of_items(code, {"sCode": "0", "ordId": "17"})
