@@ -113,7 +113,7 @@ class Link:
         self.successor: Link | None = None
         self.connects = 0
         self.failures = 0
-        self._admitted = False
+        self._let_in = False
         self.heir = False
         """Whether it was opened in place of another one."""
         self.error: str | None = None
@@ -145,7 +145,7 @@ class Link:
             while not self._done():
                 if self.failures:
                     self._change(LinkState.WAITING)
-                    await asyncio.sleep(jittered(self.failures, self.context.options, self._admitted))
+                    await asyncio.sleep(jittered(self.failures, self.context.options, self._let_in))
                 self.address = self.path.alternatives.url(self.shard.route)
                 limits = self.context.stream_limits(self.address, self.path.exit)
                 if limits.connections.full:
@@ -178,7 +178,7 @@ class Link:
         except AuthError:
             raise
         except Exception as error:
-            self._admitted = False
+            self._let_in = False
             self._failed(str(error) if isinstance(error, CcrsError) else broken(error, self.url))
             return None
         return await self._serve(connection)
@@ -287,7 +287,7 @@ class Link:
             await hang_up(connection, context.options.transport.close_timeout)
         self._dialler.judge(session, self.address, replaced=self.retired)
         since = session.first_data_at
-        self._admitted = shard.route.private and since is not None
+        self._let_in = shard.route.private and since is not None
         lasted = -1.0 if since is None else context.clock.monotonic() - since
         return lasted >= context.options.stable_after
 

@@ -6,7 +6,7 @@ reading concludes from what a list leaves out is of its beginning, before any of
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import attrs
@@ -66,10 +66,10 @@ class Reading:
         """
         return await self._asks.read(request, priority=self.priority)
 
-    async def part(self, what: str, work: Awaitable[Any]) -> None:
+    async def part(self, what: str, read: Callable[..., Awaitable[None]], *about: Any) -> None:
         """Read one list; where that fails, the others are read all the same."""
         try:
-            await work
+            await read(*about)
         except CcrsError as error:
             self.done.failures[what] = error
 

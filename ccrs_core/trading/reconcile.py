@@ -109,29 +109,28 @@ class Reconciler:
     async def _all(self, reading: Reading) -> None:
         living = self._missing.begin()
         parts: list[Coroutine[Any, Any, None]] = []
-
-        def add(what: str, work: Coroutine[Any, Any, None]) -> None:
-            parts.append(reading.part(what, work))
-
         for market in self._markets:
-            alive = [o for o in living if o.market is market]
-            add(f"orders of {market.value}", self._orders(reading, market, alive))
+            of, alive = market.value, [o for o in living if o.market is market]
+            parts.append(reading.part(f"orders of {of}", self._orders, reading, market, alive))
             if not self._one_by_one:
-                add(f"fills of {market.value}", self._fills(reading, market))
+                parts.append(reading.part(f"fills of {of}", self._fills, reading, market))
             if self._answers(GetPositions, market):
-                what = f"positions of {market.value}"
-                add(what, read_positions(self._context, reading, market, self._take))
+                about = self._context, reading, market, self._take
+                parts.append(reading.part(f"positions of {of}", read_positions, *about))
         if self._answers(GetWallet):
-            add("balances", read_balances(self._context, reading, self._take, self._wallet))
+            whole = self._context, reading, self._take, self._wallet
+            parts.append(reading.part("balances", read_balances, *whole))
         if self._answers(GetIncome):
-            add("income", self._income(reading))
+            parts.append(reading.part("income", self._income, reading))
         await asyncio.gather(*parts)
-        parts.clear()
         if self._one_by_one:
             # Of which instruments is told by all that was read before.
-            for market in self._markets:
-                add(f"fills of {market.value}", self._each(reading, market))
-            await asyncio.gather(*parts)
+            await asyncio.gather(
+                *(
+                    reading.part(f"fills of {m.value}", self._each, reading, m)
+                    for m in self._markets
+                )
+            )
         await self._begin(reading)
 
     def _answers(self, kind: type[Request[Any]], market: Market | None = None) -> bool:
@@ -155,7 +154,7 @@ class Reconciler:
         if placed:
             for cursor, reached in moves:
                 context.note(context.ledger.move_cursor(cursor, reached))
-        await reading.part("orders of fills", self._met(reading, gathered))
+        await reading.part("orders of fills", self._met, reading, gathered)
 
     async def _take(self, reports: Sequence[Any]) -> bool:
         """The ledger takes these, at the end of the first reading of all; whether all was taken."""

@@ -170,8 +170,8 @@ class Upkeep:
         pause, wait, began = _FIRST_PAUSE, 0.0, time() - _APART
         while True:
             await _until(self._wanted, wait)
-            await _until(self._asked, began + _APART - time())
             await _until(self._ready, _STREAMS)
+            await _until(self._asked, began + _APART - time())
             began = time()
             done = await self._pass()
             if done is None:
