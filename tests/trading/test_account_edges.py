@@ -99,7 +99,6 @@ async def test_one_of_a_batch_that_is_about_to_leave_is_canceled_and_not_called_
 
 
 @scenario
-@scenario
 async def test_two_whole_readings_after_the_bound_have_to_deny_an_order() -> None:
     async with world(Desk(receive_window=5.0), presume_absent_after=1.0) as seen:
         seen.server.faults.append(once("/place", "drop"))
