@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal
@@ -83,6 +83,9 @@ class Dialect(ABC):
     lacks: ClassVar[Mapping[Oddity, str]] = {}
     """What this exchange never does, and how one knows. All else the suite asks the emulator to
     show, since what an emulator never says is proved by nothing."""
+    account_kinds: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
+    """The kinds of accounts that the exchange has, the usual one first: what each has set
+    otherwise (``TradingAccount.settings``). The suite's random schedules try all of them."""
     venue: Venue
     desk: Desk | None = None
     """Where clients trade, made in ``attach``; None where they can't."""

@@ -40,7 +40,7 @@ from ccrs_core.conformance.workbench.trader import Stall, trading_of
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.accounts import Adjustment, PositionMode
 from ccrs_core.model.order_requests import OrderRequest, Trigger
-from ccrs_core.model.orders import Fill, Order, OrderUpdate
+from ccrs_core.model.orders import Fill, Order, OrderUpdate, Origin
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.dead_man import DeadManSwitch
@@ -158,7 +158,12 @@ class AccountSchedule(ScheduleActs):
     def _stall_of(self, order: Order) -> Stall | None:
         return next((s for s in self.stalls if s.instrument.symbol == order.symbol), None)
 
-    @rule(number=st.integers(0, 20), level=st.integers(-3, 3), lots=st.integers(1, 14), fate=FATES)
+    @rule(
+        number=st.integers(0, 20),
+        level=st.integers(-3, 3),
+        lots=st.one_of(st.integers(1, 14), st.just(200_000)),
+        fate=FATES,
+    )
     def amend(self, number: int, level: int, lots: int, fate: Fate) -> None:
         order = self._open(number)
         at = None if order is None else self._stall_of(order)
@@ -283,14 +288,14 @@ class AccountSchedule(ScheduleActs):
         self.newest.clear()
 
     def _begin(self) -> None:
-        for _ in range(40):
+        for tried in range(60):
             try:
                 self.life = self.world.live()
                 self._protect()
                 return
             except CcrsError:
-                # It can't be opened while the exchange is out of reach.
-                self.world.pass_time(3.0)
+                # It can't be opened while the exchange is out of reach, or has banned the address.
+                self.world.pass_time(3.0 if tried < 30 else 30.0)
                 self.world.quieten()
         raise AssertionError("the account can't be opened again, whatever is tried")
 
@@ -346,7 +351,9 @@ class AccountSchedule(ScheduleActs):
         assert count == 1, f"the fill {number} was delivered {count} times, unmarked"
 
     def _order_came(self, order: Order) -> None:
-        key = order.symbol, order.client_order_id or order.exchange_order_id
+        # Others may use an id again.
+        own = order.client_order_id if order.origin is Origin.OWN else ""
+        key = order.symbol, own or order.exchange_order_id
         before = self.newest.get(key)
         self.newest[key] = order
         if before is None:
@@ -392,7 +399,7 @@ class AccountSchedule(ScheduleActs):
                 if each.client_order_id.endswith(tag) and each.origin is None
             ]
             assert len(several) <= 1, f"one order was asked for, there are {several}"
-        fills_are_true(fills, books, find)
+        fills_are_true(fills, books, find, ("web",))
         positions_are_true(account.positions(), books, find)
         profits_are_true(account.profit, books, find)
         balances_are_true(list(account.balances().values()), books)

@@ -46,6 +46,7 @@ from ccrs_core.model.instruments import Market
 from ccrs_core.trading.account import Account
 from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.delivery import AccountFeed, AnyAccountEvent
+from ccrs_core.transport.departure import leaves_now, leaving
 from ccrs_core.transport.memory import START_NS, VirtualClock
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ class Lifeline(Tap):
     def __init__(self, venue: EmulatedExchange, clock: VirtualClock) -> None:
         super().__init__(venue, clock)
         self.severed = False
+        self.crawl = 0.0
+        """Seconds by which requests arrive later."""
         self._open = WeakKeyDictionary[Any, None]()
         """In the order of their opening, so that the same seed cuts them in the same one."""
 
@@ -75,11 +78,22 @@ class Lifeline(Tap):
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         if self.severed:
             raise ConnectFailed("the process is gone")
+        if self.crawl:
+            leaves_now()
+            # What has left arrives, whoever has given it up meanwhile.
+            return await asyncio.shield(asyncio.ensure_future(self._late(base_url, request)))
         # On its way it may be that the process goes: before the exchange has it, or after.
         await asyncio.sleep(random.uniform(*_ON_THE_WAY))
         self._dead(None)
         answer = await super().request(base_url, request)
         await asyncio.sleep(random.uniform(*_ON_THE_WAY))
+        self._dead(None)
+        return answer
+
+    async def _late(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(self.crawl)
+        with leaving(lambda: None):
+            answer = await super().request(base_url, request)
         self._dead(None)
         return answer
 
@@ -300,6 +314,8 @@ class AccountWorld:
 
     def quieten(self) -> None:
         self.venue.faults.clear()
+        for life in self.lives:
+            life.tap.crawl = 0.0
 
     def stall(self, market: Market, number: int = 0) -> Stall:
         """One of the liveliest markets, standing still with a whole book."""

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
@@ -22,7 +23,7 @@ from ccrs_core.emulator import Ending, NewOrder, Refused, TradingAccount
 from ccrs_core.errors import CcrsError, UsageError
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
-from ccrs_core.model.order_requests import PositionSide
+from ccrs_core.model.order_requests import OrderType, PositionSide, Trigger
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
 
@@ -60,6 +61,8 @@ class ScheduleActs(RuleBasedStateMachine):
         self.stalls = [world.stall(market) for market in self.markets]
         self.placed = 0
         mine = world.desk.accounts[NAME]
+        kinds = world.venue.dialect.account_kinds
+        mine.settings |= kinds[beginning.account % len(kinds)]
         for at in self.stalls:
             if beginning.hedged and Feature.HEDGE in trading.features[at.instrument.market]:
                 world.desk.settings.position_mode(mine, at.listing, PositionMode.HEDGE)
@@ -100,11 +103,56 @@ class ScheduleActs(RuleBasedStateMachine):
         self._happens(lambda: self.world.stall(self._at(which).instrument.market))
         self._by_desk(self.other, which, buys, 5 if buys else -5, lots, "")
 
-    @rule(which=st.integers(0, 1), buys=st.booleans(), level=st.integers(-2, 2))
-    def another_program_places(self, which: int, buys: bool, level: int) -> None:
-        self.placed += 1
+    @rule(
+        which=st.integers(0, 1), buys=st.booleans(), level=st.integers(-2, 2), again=st.booleans()
+    )
+    def another_program_places(self, which: int, buys: bool, level: int, again: bool) -> None:
+        """Under an id that it used before, too, where that may be once its order has ended."""
+        if not (again and self.placed) or trading_of(self.subject).client_ids.for_ever:
+            self.placed += 1
         mine = self.world.desk.accounts[NAME]
         self._by_desk(mine, which, buys, level, 2, f"web{self.placed:05d}")
+
+    @rule(
+        which=st.integers(0, 1),
+        buys=st.booleans(),
+        far=st.integers(1, 4),
+        kind=st.sampled_from(["limit", "market", "trailing", "pair"]),
+    )
+    def another_program_waits(self, which: int, buys: bool, far: int, kind: str) -> None:
+        """For a price, for a fall from the best one, or for whichever of two comes first."""
+        at, mine = self._at(which), self.world.desk.accounts[NAME]
+        if Feature.TRIGGER_LAST not in trading_of(self.subject).features[at.instrument.market]:
+            return
+        self.placed += 1
+        pair = f"pair{self.placed}" if kind == "pair" else ""
+        worth = None
+        if buys and kind != "limit" and at.instrument.market is Market.SPOT:
+            worth = Decimal(round(at.size * at.price * 2))
+        plain = NewOrder(
+            listing=at.listing,
+            side=Side.BUY if buys else Side.SELL,
+            size=at.size * 2 if worth is None else None,
+            quote_size=worth,
+            price=at.price if kind == "limit" else None,
+            type=OrderType.LIMIT if kind == "limit" else OrderType.MARKET,
+            client_order_id="" if pair else f"web{self.placed:05d}",
+            position_side=self._side(mine, at, buys),
+            trailing=at.step if kind == "trailing" else None,
+            pair=pair,
+        )
+        prices = [(at.ask(far), True), (at.bid(far), False)]
+        if kind == "trailing":
+            prices = [(at.ask(1), True) if buys else (at.bid(1), False)]
+        for price, rises in prices if pair else prices[:1]:
+            wanted = attrs.evolve(plain, trigger=Trigger(price=price, rises=rises))
+            self._happens(partial(self.world.desk.place, mine, wanted))
+
+    @staticmethod
+    def _side(account: TradingAccount, at: Stall, buys: bool) -> PositionSide:
+        if account.position_mode(at.listing) is not PositionMode.HEDGE:
+            return PositionSide.NET
+        return PositionSide.LONG if buys else PositionSide.SHORT
 
     def _by_desk(
         self,
@@ -116,16 +164,13 @@ class ScheduleActs(RuleBasedStateMachine):
         identity: str,
     ) -> None:
         at = self._at(which)
-        side = PositionSide.NET
-        if account.position_mode(at.listing) is PositionMode.HEDGE:
-            side = PositionSide.LONG if buys else PositionSide.SHORT
         wanted = NewOrder(
             listing=at.listing,
             side=Side.BUY if buys else Side.SELL,
             size=at.size * lots,
             price=at.price + level * at.step,
             client_order_id=identity,
-            position_side=side,
+            position_side=self._side(account, at, buys),
         )
         self._happens(lambda: self.world.desk.place(account, wanted))
 
@@ -198,6 +243,11 @@ class ScheduleActs(RuleBasedStateMachine):
     def something_goes_wrong(self, fault: str) -> None:
         with suppress(CcrsError):  # of which the exchange has none
             self.world.fault(fault)
+
+    @rule(seconds=st.sampled_from([0.4, 3.0, 12.0, 33.0]))
+    def requests_crawl(self, seconds: float) -> None:
+        """They arrive so much later from now on, even those that nobody waits for any more."""
+        self.life.tap.crawl = seconds
 
     @rule()
     def all_is_well_again(self) -> None:
