@@ -14,6 +14,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from ccrs_core.conformance.workbench.account_wallets import Wallets
 from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
 from ccrs_core.conformance.workbench.schedules import FAULTS, USUAL, Beginning, pairs_of
 from ccrs_core.conformance.workbench.subject import Subject
@@ -39,7 +40,8 @@ class ScheduleActs(RuleBasedStateMachine):
     life: Life
     markets: Sequence[Market]
     stalls: Sequence[Stall]
-    other: TradingAccount
+    mine: Wallets
+    others: Wallets
     beginning: Beginning
 
     def _prepare(self, beginning: Beginning) -> None:
@@ -57,13 +59,15 @@ class ScheduleActs(RuleBasedStateMachine):
             institutional=beginning.protected,
             via="rest" if usual else "websocket",
         )
-        self.other = world.desk.open_account("other", money=money_of(world.venue))
+        world.desk.open_account("other", money=money_of(world.venue))
+        self.others = world.wallets("other")
+        self.mine = world.wallets()
         self.stalls = [world.stall(market) for market in self.markets]
         self.placed = 0
-        mine = world.desk.accounts[NAME]
         kinds = world.venue.dialect.account_kinds
-        mine.settings |= kinds[beginning.account % len(kinds)]
+        world.desk.accounts[NAME].settings |= kinds[beginning.account % len(kinds)]
         for at in self.stalls:
+            mine = self.mine.of(at.instrument.market)
             if beginning.hedged and Feature.HEDGE in trading.features[at.instrument.market]:
                 world.desk.settings.position_mode(mine, at.listing, PositionMode.HEDGE)
         world.fault(*beginning.weather)
@@ -101,7 +105,7 @@ class ScheduleActs(RuleBasedStateMachine):
         """Whoever it is trades with what rests in the book, ours included; the crowd has come
         back to it before."""
         self._happens(lambda: self.world.stall(self._at(which).instrument.market))
-        self._by_desk(self.other, which, buys, 5 if buys else -5, lots, "")
+        self._by_desk(self.others, which, buys, 5 if buys else -5, lots, "")
 
     @rule(
         which=st.integers(0, 1), buys=st.booleans(), level=st.integers(-2, 2), again=st.booleans()
@@ -110,8 +114,7 @@ class ScheduleActs(RuleBasedStateMachine):
         """Under an id that it used before, too, where that may be once its order has ended."""
         if not (again and self.placed) or trading_of(self.subject).client_ids.for_ever:
             self.placed += 1
-        mine = self.world.desk.accounts[NAME]
-        self._by_desk(mine, which, buys, level, 2, f"web{self.placed:05d}")
+        self._by_desk(self.mine, which, buys, level, 2, f"web{self.placed:05d}")
 
     @rule(
         which=st.integers(0, 1),
@@ -121,7 +124,8 @@ class ScheduleActs(RuleBasedStateMachine):
     )
     def another_program_waits(self, which: int, buys: bool, far: int, kind: str) -> None:
         """For a price, for a fall from the best one, or for whichever of two comes first."""
-        at, mine = self._at(which), self.world.desk.accounts[NAME]
+        at = self._at(which)
+        mine = self.mine.of(at.instrument.market)
         if Feature.TRIGGER_LAST not in trading_of(self.subject).features[at.instrument.market]:
             return
         self.placed += 1
@@ -156,7 +160,7 @@ class ScheduleActs(RuleBasedStateMachine):
 
     def _by_desk(
         self,
-        account: TradingAccount,
+        wallets: Wallets,
         which: int,
         buys: bool,
         level: int,
@@ -164,6 +168,7 @@ class ScheduleActs(RuleBasedStateMachine):
         identity: str,
     ) -> None:
         at = self._at(which)
+        account = wallets.of(at.instrument.market)
         wanted = NewOrder(
             listing=at.listing,
             side=Side.BUY if buys else Side.SELL,
@@ -177,29 +182,30 @@ class ScheduleActs(RuleBasedStateMachine):
     @rule(number=st.integers(0, 20), why=st.sampled_from([Ending.BY_USER, Ending.EXCHANGE]))
     def an_order_is_canceled_elsewhere(self, number: int, why: Ending) -> None:
         """By another program, or by the exchange."""
-        mine = self.world.desk.accounts[NAME]
-        found = mine.open_orders()
+        found = self.mine.open_orders()
         if found:
             order = found[number % len(found)]
+            mine = self.world.desk.accounts[order.account]
             self._happens(lambda: self.world.desk.cancel(mine, order.number, why))
 
     @rule(number=st.integers(0, 20), lots=st.integers(1, 14))
     def another_program_amends(self, number: int, lots: int) -> None:
-        mine = self.world.desk.accounts[NAME]
-        found = [each for each in mine.open_orders() if each.size is not None]
+        found = [each for each in self.mine.open_orders() if each.size is not None]
         if found:
             order = found[number % len(found)]
             at = next((s for s in self.stalls if s.listing.key == order.listing.key), None)
             if at is not None:
+                mine = self.world.desk.accounts[order.account]
                 asked = attrs.evolve(order.asked, size=at.size * lots)
                 self._happens(lambda: self.world.desk.amend(mine, order.number, asked))
 
     # --- the exchange ---
 
-    @rule(amount=st.integers(-50, 50))
-    def money_comes_or_goes(self, amount: int) -> None:
+    @rule(which=st.integers(0, 1), amount=st.integers(-50, 50))
+    def money_comes_or_goes(self, which: int, amount: int) -> None:
         if amount:
-            account, asset = self.world.desk.accounts[NAME], self.stalls[0].listing.quote
+            at = self._at(which)
+            account, asset = self.mine.of(at.instrument.market), at.listing.quote
             self._happens(lambda: self.world.desk.transfer(account, asset, Decimal(amount)))
 
     @rule(which=st.integers(0, 1), steps=st.integers(-8, 8))
@@ -217,14 +223,15 @@ class ScheduleActs(RuleBasedStateMachine):
     def a_position_is_closed_by_force(self, number: int, by_others: bool) -> None:
         """It is liquidated, or deleveraged in part."""
         desk = self.world.desk
-        mine = desk.accounts[NAME]
-        held = [each for each in mine.positions.values() if each.size]
+        held = [e for wallet in self.mine.all for e in wallet.positions.values() if e.size]
         if not held:
             return
         position = held[number % len(held)]
         at = next((s for s in self.stalls if s.listing.key == position.listing.key), None)
         if at is None:
             return
+
+        mine = self.mine.of(at.instrument.market)
 
         def close() -> None:
             self.world.stall(at.instrument.market)

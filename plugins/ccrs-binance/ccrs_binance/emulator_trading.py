@@ -14,13 +14,13 @@ from ccrs_binance.emulator_contract_pushes import ContractPushes
 from ccrs_binance.emulator_counts import WINDOWS, OrderCounts
 from ccrs_binance.emulator_feeds import UserFeed, UserFeeds
 from ccrs_binance.emulator_ids import Ids
-from ccrs_binance.emulator_listings import COINM, SPOT, USDM
+from ccrs_binance.emulator_listings import CATEGORIES, COINM, SPOT, USDM
 from ccrs_binance.emulator_order_lists import OrderLists
 from ccrs_binance.emulator_spot_orders import SpotOrders
 from ccrs_binance.emulator_spot_pushes import SpotPushes
 from ccrs_binance.emulator_spot_records import SpotRecords
 from ccrs_binance.emulator_user_streams import ListenKeys
-from ccrs_core import NS_PER_SECOND
+from ccrs_core import NS_PER_SECOND, Market
 from ccrs_core.emulator import (
     ApiKey,
     Conduct,
@@ -149,6 +149,10 @@ class Trading:
             money = {asset: row.total for asset, row in main.wallet.assets.items() if row.total > 0}
             self.desk.open_account(name, money=money)
         return accounts[name]
+
+    def wallet(self, user: str, market: Market) -> str:
+        """The account that holds a user's money of a market, opened on first use."""
+        return self._of_user(user, CATEGORIES[market]).name
 
     def wallet_of(self, account: str, listing: Listing | None = None) -> str | None:
         """Whose events tell of money in an account: those of contracts; None: spot's."""
