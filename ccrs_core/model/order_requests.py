@@ -89,7 +89,7 @@ def _price(value: Number) -> Decimal:
     return exact_number("price", value)
 
 
-def _price_if_any(value: Number | None) -> Decimal | None:
+def price_if_any(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("price", value)
 
 
@@ -97,7 +97,7 @@ def _limit_price(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("limit_price", value)
 
 
-def _size(value: Number | None) -> Decimal | None:
+def size_if_any(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("size", value)
 
 
@@ -105,7 +105,7 @@ def _quote_size(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("quote_size", value)
 
 
-def _volatility(value: Number | None) -> Decimal | None:
+def volatility_if_any(value: Number | None) -> Decimal | None:
     return None if value is None else exact_number("volatility", value)
 
 
@@ -238,11 +238,11 @@ class OrderRequest:
     symbol: str
     side: Side = attrs.field(converter=_side)
     type: OrderType = attrs.field(converter=_type)
-    size: Decimal | None = attrs.field(default=None, converter=_size)
+    size: Decimal | None = attrs.field(default=None, converter=size_if_any)
     quote_size: Decimal | None = attrs.field(default=None, converter=_quote_size)
     """Of a market order: for how much of the quote currency, instead of ``size``."""
-    price: Decimal | None = attrs.field(default=None, converter=_price_if_any)
-    volatility: Decimal | None = attrs.field(default=None, converter=_volatility)
+    price: Decimal | None = attrs.field(default=None, converter=price_if_any)
+    volatility: Decimal | None = attrs.field(default=None, converter=volatility_if_any)
     """Of an option: the implied volatility (0.5 is 50 % a year) instead of a price."""
     time_in_force: TimeInForce = attrs.field(default=TimeInForce.GTC, converter=_time_in_force)
     post_only: bool = False

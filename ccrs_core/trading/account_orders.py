@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from decimal import Decimal
 
 import attrs
 
@@ -21,7 +20,6 @@ from ccrs_core.model.order_requests import (
     OrderRequest,
     PositionSide,
     Trigger,
-    exact_number,
 )
 from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.trading.amending import WhenFull
@@ -198,7 +196,14 @@ class AccountOrders(ABC):
         :raises OutcomeUnknown: where it may have been taken; what comes of it the order will say.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
-        changes = _changes(price, size, volatility, trigger, take_profit, stop_loss)
+        changes = Amendment(
+            price=price,
+            size=size,
+            volatility=volatility,
+            trigger=trigger,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+        )
         how = self._how(via, send_within, when_full, amends=True)
         self._parts.check_follows("amends nothing")
         return await self._parts.amending.amend(
@@ -474,24 +479,3 @@ def _check_request(request: object) -> None:
     """Refuse what is no order."""
     if not isinstance(request, OrderRequest):
         raise UsageError(f"an order is made by limit() or market(), not {request!r:.100}")
-
-
-def _changes(
-    price: Number | None,
-    size: Number | None,
-    volatility: Number | None,
-    trigger: Trigger | None,
-    take_profit: Exit | None,
-    stop_loss: Exit | None,
-) -> Amendment:
-    def exact(name: str, value: Number | None) -> Decimal | None:
-        return None if value is None else exact_number(name, value)
-
-    return Amendment(
-        price=exact("price", price),
-        size=exact("size", size),
-        volatility=exact("volatility", volatility),
-        trigger=trigger,
-        take_profit=take_profit,
-        stop_loss=stop_loss,
-    )

@@ -292,7 +292,6 @@ class Canceling:
             raise with_order(error, context.order(key)) from None
         if found:
             return self._came_to(key, error)
-        self._watcher.find_out(key)
         return CancelOutcome(CancelResult.NOT_FOUND, context.order(key))
 
     # --- of an order that isn't known ---

@@ -29,7 +29,10 @@ from ccrs_core.model.order_requests import (
     Trigger,
     TriggerBy,
     exit_if_any,
+    price_if_any,
+    size_if_any,
     trigger_if_any,
+    volatility_if_any,
 )
 from ccrs_core.model.orders import Order, OrderState
 
@@ -51,9 +54,9 @@ _SELF_TRADES = {
 class Amendment:
     """What an amendment changes of an order; None leaves as it is."""
 
-    price: Decimal | None = None
-    size: Decimal | None = None
-    volatility: Decimal | None = None
+    price: Decimal | None = attrs.field(default=None, converter=price_if_any)
+    size: Decimal | None = attrs.field(default=None, converter=size_if_any)
+    volatility: Decimal | None = attrs.field(default=None, converter=volatility_if_any)
     trigger: Trigger | None = attrs.field(default=None, validator=trigger_if_any)
     take_profit: Exit | None = attrs.field(default=None, validator=exit_if_any)
     stop_loss: Exit | None = attrs.field(default=None, validator=exit_if_any)

@@ -10,14 +10,11 @@ from ccrs_core.errors import DecodeError, InvalidRequest, OrderNotFound, Unsuppo
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.context import AccountContext
-from ccrs_core.transport.gate import Priority
 
 log = logging.getLogger("ccrs.account")
 
 
-async def look_up(
-    context: AccountContext, order: Order, *, priority: Priority | None = None
-) -> bool:
+async def look_up(context: AccountContext, order: Order, *, background: bool = False) -> bool:
     """Ask for an order, among the present ones and then among the past; the ledger takes what is
     said. False where both deny it.
 
@@ -33,21 +30,19 @@ async def look_up(
             conditional=order.state is OrderState.WAITING or bool(order.trigger),
         )
         try:
-            report = await context.asks.read(request, priority=priority)
+            report = await context.asks.read(request, background=background)
         except Unsupported:
             if not history:
                 raise
             continue
         if report is not None:
             await context.take([report], backfilled=True)
-            await find_children(context, order, priority=priority)
+            await find_children(context, order, background=background)
             return True
     return False
 
 
-async def find_children(
-    context: AccountContext, order: Order, *, priority: Priority | None = None
-) -> None:
+async def find_children(context: AccountContext, order: Order, *, background: bool = False) -> None:
     """Ask for what an order that waited has placed, as far as nothing is known of that but its id.
 
     :raises CcrsError: where no answer comes.
@@ -62,7 +57,7 @@ async def find_children(
         if context.ledger.told_of(now.symbol, each, "") is None
     ]
     if unknown:
-        await find_orders(context, unknown, priority=priority)
+        await find_orders(context, unknown, background=background)
 
 
 def placed_of(context: AccountContext, order: Order) -> list[Order]:
@@ -72,10 +67,7 @@ def placed_of(context: AccountContext, order: Order) -> list[Order]:
 
 
 async def find_orders(
-    context: AccountContext,
-    ids: Iterable[tuple[Instrument, str]],
-    *,
-    priority: Priority | None = None,
+    context: AccountContext, ids: Iterable[tuple[Instrument, str]], *, background: bool = False
 ) -> None:
     """Ask for orders of which nothing but fills is known, by the exchange's ids.
 
@@ -85,7 +77,7 @@ async def find_orders(
         for history in (True, False):
             request = GetOrder(instrument=instrument, exchange_order_id=identity, history=history)
             try:
-                report = await context.asks.read(request, priority=priority)
+                report = await context.asks.read(request, background=background)
             except Unsupported:
                 continue
             except (InvalidRequest, OrderNotFound, DecodeError) as error:

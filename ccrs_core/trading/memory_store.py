@@ -95,7 +95,13 @@ class MemoryStore:
         given: dict[str, int] = {}
         known: list[str] = []
         for row in rows:
-            if row.__class__ is Entry and row.key:
+            if row.__class__ is not Entry:
+                continue
+            there = self._entries.get(row.number)
+            if there is not None and there.key != row.key:
+                text = f"{self._ledger}: entry {row.number} is another one in the ledger"
+                raise EntryKnown(text, (row.key,))
+            if row.key:
                 number = given.setdefault(row.key, self._keys.get(row.key, row.number))
                 if number != row.number:
                     known.append(row.key)

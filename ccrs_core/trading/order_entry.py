@@ -288,7 +288,6 @@ class OrderEntry:
             return
         if not found:
             context.note(context.ledger.refused(identity, error, context.now_ns))
-            self._watcher.find_out(identity)
 
     def _not_sent(self, intent: _Intent, reason: EndReason, text: str) -> None:
         context = self._context

@@ -213,18 +213,16 @@ def fills_are_not_listed(patch: pytest.MonkeyPatch) -> None:
 @core
 def open_orders_that_are_missing_are_canceled(patch: pytest.MonkeyPatch) -> None:
     """An order that isn't in the list of open ones counts as canceled."""
-    from ccrs_core.trading.missing import MissingOrders
+    from ccrs_core.trading.reconcile import Reconciler
 
-    async def explain(
-        self: Any, reading: Any, market: Any, missing: Sequence[Any], *, listed: bool
-    ) -> None:
+    async def explain(self: Any, market: Any, missing: Sequence[Any], asked_ns: int) -> None:
         context = self._context
         for order in missing:
             key = context.key(order)
             change = context.ledger.settled(key, OrderState.CANCELED, "gone", context.now_ns)
             context.note(change)
 
-    patch.setattr(MissingOrders, "explain", explain)
+    patch.setattr(Reconciler, "_explain", explain)
 
 
 @core

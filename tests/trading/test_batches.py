@@ -245,7 +245,7 @@ async def test_confirmations_of_a_batch_come_one_by_one() -> None:
 
 @scenario
 async def test_what_batches_do_not_take_leaves_by_itself() -> None:
-    alone = frozenset({PlaceOrders, AmendOrders})
+    alone = frozenset({PlaceOrders, AmendOrders, CancelOrders})
     async with world(Rated(alone=alone)) as seen:
         stop = limit(
             *("BTC/USD", Side.BUY),
@@ -257,6 +257,19 @@ async def test_what_batches_do_not_take_leaves_by_itself() -> None:
         assert all(isinstance(each, LiveOrder) for each in found)
         assert sizes(seen, "/place_many") == [2]
         assert len(seen.server.sent_of("/place")) == 1
+        lives = [each for each in found if isinstance(each, LiveOrder)]
+        await asyncio.sleep(0.1)
+        changed = await seen.account.amend_many([(each, to("98")) for each in lives])
+        assert not [each for each in changed if isinstance(each, Exception)]
+        assert sizes(seen, "/amend_many") == [2]
+        assert [each["id"] for each in seen.server.sent_of("/amend")] == [
+            lives[1].exchange_order_id
+        ]
+        await seen.account.cancel_many(lives)
+        assert sizes(seen, "/cancel_many") == [2]
+        assert [each["id"] for each in seen.server.sent_of("/cancel")] == [
+            lives[1].exchange_order_id
+        ]
 
 
 # --- what the account may send ---

@@ -22,6 +22,7 @@ from ccrs_core import (
     OrderState,
     OrderUpdate,
     OutcomeUnknown,
+    Reason,
     Resumed,
     Stale,
     Synced,
@@ -167,6 +168,81 @@ async def test_a_stream_that_has_begun_anew_owes_nothing_of_before() -> None:
         await asyncio.sleep(30.0)
         assert live.state is OrderState.OPEN
         assert len(seen.server.attempts) == 4  # the first, two that were refused, and one that held
+
+
+@scenario
+async def test_what_a_stream_owed_when_it_is_replaced_is_claimed_no_further() -> None:
+    """One question proves that it is silent."""
+    async with world() as seen:
+        (peer,) = seen.server.keys
+        seen.server.stalled |= {(peer, "orders"), (peer, "fills")}
+        before = len([path for _, path, _ in seen.server.calls if path == "/order"])
+        for price in range(90, 100):
+            await seen.account.place(buy(price=str(price)))
+        await asyncio.sleep(30.0)
+        asked = len([path for _, path, _ in seen.server.calls if path == "/order"])
+        assert len(seen.server.attempts) == 2
+        assert asked - before == 1
+
+
+@scenario
+async def test_a_stream_that_begins_anew_while_it_is_asked_about_is_left_alone() -> None:
+    async with world() as seen:
+        (peer,) = seen.server.keys
+        seen.server.stalled |= {(peer, "orders"), (peer, "fills")}
+        await seen.account.place(buy())
+        seen.transport.answer_after = lambda path: 3.0 if path == "/order" else 0.0
+        await asyncio.sleep(6.0)  # it is asked for by now
+        drop(seen)
+        await asyncio.sleep(30.0)
+        assert len(seen.server.attempts) == 2
+
+
+@scenario
+async def test_a_topic_that_has_lost_something_and_goes_on_is_whole_and_one_that_moved_isnt() -> (
+    None
+):
+    async with world() as seen:
+        streams = seen.account._parts.streams
+        topic = next(each for each in streams.topics if each.needed)
+        topic.interrupt(Reason.UNREADABLE)
+        assert streams.whole
+        assert not seen.account.synced  # until the lists are read
+        await asyncio.sleep(5.0)
+        assert seen.account.synced
+        for goes in (topic.moved, lambda: topic.lost(Reason.SILENT, Reason.RECONNECTED, 0)):
+            topic.live = True
+            streams._whole = True
+            goes()
+            assert not streams.whole
+        await asyncio.sleep(5.0)
+        assert not seen.account.synced  # until it is acknowledged, too
+        (runner,) = topic.coverage.following
+        topic.acknowledged(runner, 0.0, 0)
+        assert streams.whole
+        await asyncio.sleep(5.0)
+        assert seen.account.synced
+
+
+@scenario
+async def test_who_listens_is_told_once_that_all_is_acknowledged() -> None:
+    async with world() as seen:
+        parts = seen.account._parts
+        told: list[str] = []
+        restored = parts.restored
+
+        def noting() -> None:
+            told.append("restored")
+            restored()
+
+        parts.restored = noting  # type: ignore[method-assign]
+        drop(seen)
+        await asyncio.sleep(5.0)
+        assert told == ["restored"]
+        topic = next(each for each in parts.streams.topics if each.needed)
+        (runner,) = topic.coverage.following
+        topic.acknowledged(runner, 0.0, 0)  # once more, of what there is
+        assert told == ["restored"]
 
 
 @scenario

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -399,6 +400,23 @@ async def test_a_fill_that_is_there_is_never_kept_again(tmp_path: Path) -> None:
         assert [each.number for each in await store.entries_after(0, 9)] == [entry.number]
         await store.close()
         assert Cursor("a", 1) not in (await store.open(NAME)).cursors
+        await store.close()
+
+
+@playing
+async def test_a_number_is_one_entrys_which_may_become_whole_later(tmp_path: Path) -> None:
+    for store in (MemoryStore(), SqliteStore(tmp_path / "ledger.sqlite")):
+        await store.open(NAME)
+        (change,) = fills_of(1)
+        await store.commit(change.rows)
+        entry = change.entries[0]
+        for key in ("fill another", ""):
+            with pytest.raises(EntryKnown):
+                await store.commit([attrs.evolve(entry, key=key)])
+        assert await store.entries_after(0, 9) == [entry]
+        learned = attrs.evolve(entry, event=attrs.evolve(entry.event, fee=Decimal("0.5")))
+        await store.commit([learned])
+        assert await store.entries_after(0, 9) == [learned]
         await store.close()
 
 

@@ -35,8 +35,7 @@ def state(members: Sequence[DeskOrder]) -> str:
 def order_type(members: Sequence[DeskOrder]) -> str:
     if len(members) > 1:
         return "oco"
-    usual = "move_order_stop" if members[0].asked.trails else "conditional"
-    return str(members[0].asked.labels.get("algo") or usual)
+    return str(members[0].asked.labels.get("algo") or "conditional")
 
 
 def algo_row(ids: Ids, members: Sequence[DeskOrder], last_price: Decimal) -> dict[str, Any]:

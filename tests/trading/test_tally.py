@@ -1,0 +1,118 @@
+"""How far a figure and what explains it may lie apart: in time, and by the exchange's rounding."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccrs_core import OrderState, PositionSide, Side
+from ccrs_core.model.units import NS_PER_SECOND
+from ccrs_core.trading.moves import Move, Told
+from ccrs_core.trading.tally import Tally
+from tests.trading.books import Book, D, said
+from tests.trading.test_positions import LINEAR, SYMBOL, balance, held, judged, traded
+
+NEAR = 5 * NS_PER_SECOND
+FIGURE = 100 * NS_PER_SECOND
+
+
+def begun() -> Tally:
+    tally = Tally()
+    tally.tell(Told(D(0), 0, -1))
+    assert tally.judge(0) is None
+    return tally
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("apart", [0, 1, NEAR, NEAR + 1, 10 * NEAR])
+def test_the_times_of_a_figure_and_of_its_entries_may_differ_a_little(
+    seen: bool, apart: int
+) -> None:
+    """``seen``: the figure has an entry that is later than itself; else it lacks one that was
+    before it."""
+    tally = begun()
+    tally.move(Move(FIGURE + apart if seen else FIGURE - apart, -1, 1, D(7)))
+    tally.tell(Told(D(7) if seen else D(0), FIGURE, -1))
+    found = tally.judge(FIGURE)
+    if apart <= NEAR:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.rest == (7 if seen else -7)
+    # Whatever was told of it, from there on all is explained.
+    tally.move(Move(FIGURE + 100 * NEAR, -1, 2, D(1)))
+    known = D(7) + 1 if found is None or seen else D(0) + 1
+    if found is not None and seen:
+        known = D(7) + 7 + 1  # what came of it after all came once more
+    tally.tell(Told(known, FIGURE + 100 * NEAR, -1))
+    assert tally.judge(FIGURE + 200 * NEAR) is None
+
+
+def closed(crumbs: str) -> Book:
+    """Closed with a profit of 20, of which the exchange tells some crumbs more."""
+    book = Book()
+    book.take(balance("100", 0))
+    judged(book, 0)
+    book.take(traded("a", "2", "100", at=10), traded("b", "-2", "110", at=20))
+    book.take(balance(f"{D(120) + D(crumbs)}", 30))
+    return book
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_profit_is_rounded_to_eight_digits_and_what_is_more_is_a_difference(sign: int) -> None:
+    assert not judged(closed(f"{sign * D('0.00000001')}"), 60)
+    (more,) = judged(closed(f"{sign * D('0.00000002')}"), 60)
+    assert more.amount == sign * D("0.00000002")
+
+
+def test_each_profit_is_rounded_by_itself() -> None:
+    book = closed("0")
+    book.take(traded("c", "2", "100", at=40), traded("d", "-2", "110", at=41))
+    book.take(traded("e", "2", "100", at=42), traded("f", "-2", "110", at=43))
+    assert not judged(book, 35)
+    book.take(balance("160.00000002", 50))
+    assert not judged(book, 60)
+
+
+def test_a_profit_that_is_learned_later_is_rounded_too() -> None:
+    """Which of two positions a fill is of is told with its order: it closes one after all."""
+    book = Book()
+    short = {"side": Side.SELL, "position_side": PositionSide.SHORT, **LINEAR}
+    book.take(held("0", 0, side=PositionSide.SHORT), balance("1000", 0))
+    judged(book, 0)
+    book.take(said(OrderState.OPEN, 1, **short))
+    book.take(traded("a", "-2", "100", 10))
+    closes = {**short, "side": Side.BUY, "exchange_order_id": "o2", "client_order_id": "c2"}
+    ids = {"exchange_order_id": "o2", "client_order_id": "c2"}
+    book.take(traded("b", "1", "90", 20, **ids))
+    book.take(said(OrderState.OPEN, 21, **closes))
+    profit = book.ledger.profit(SYMBOL, PositionSide.SHORT)
+    assert profit is not None
+    assert profit.realised == 10
+    book.take(balance("1010.00000001", 30))
+    assert not judged(book, 60)
+
+
+def test_what_was_rounded_once_excuses_nothing_later() -> None:
+    book = closed("0.00000001")
+    judged(book, 60)
+    book.take(balance("120.00000002", 70))
+    (more,) = judged(book, 90)
+    assert more.amount == D("0.00000001")
+
+
+def test_what_was_rounded_is_known_after_a_start() -> None:
+    book = Book()
+    book.take(balance("100", 0))
+    judged(book, 0)
+    book.take(traded("a", "2", "100", at=10), traded("b", "-2", "110", at=20))
+    judged(book, 15)  # its figures are stored by then
+    book.reopen()
+    book.take(balance("120.00000001", 30))
+    assert not judged(book, 60)
+
+
+def test_what_rounding_may_come_to_is_told_beside_the_sum() -> None:
+    book = closed("0.00000001")
+    money = book.ledger._figures.money
+    assert money.explained("USDT", 25 * NS_PER_SECOND) == (120, D("0.00000001"))
+    assert money.explained("DOGE", 25 * NS_PER_SECOND) == (0, 0)
