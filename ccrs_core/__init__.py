@@ -115,8 +115,11 @@ if TYPE_CHECKING:
     from ccrs_core.contract.trading_requests import GetPriceBand as GetPriceBand
     from ccrs_core.contract.trading_requests import GetWallet as GetWallet
     from ccrs_core.contract.trading_requests import Placed as Placed
+    from ccrs_core.contract.trading_requests import PlaceEither as PlaceEither
     from ccrs_core.contract.trading_requests import PlaceOrder as PlaceOrder
     from ccrs_core.contract.trading_requests import PlaceOrders as PlaceOrders
+    from ccrs_core.contract.trading_requests import Replaced as Replaced
+    from ccrs_core.contract.trading_requests import ReplaceOrder as ReplaceOrder
     from ccrs_core.contract.trading_requests import SetDeadMan as SetDeadMan
     from ccrs_core.contract.trading_requests import SetLeverage as SetLeverage
     from ccrs_core.contract.trading_requests import SetMarginMode as SetMarginMode
@@ -364,8 +367,8 @@ _HOME = {
         "contract.trading_requests": (
             "AmendOrder AmendOrders CancelAll CancelOrder CancelOrders GetAccountInfo "
             "GetDeadMan GetFeeRates GetFills GetIncome GetOpenOrders GetOrder GetOrderHistory "
-            "GetPositions GetPriceBand GetWallet PlaceOrder PlaceOrders Placed SetDeadMan "
-            "SetLeverage SetMarginMode SetPositionMode Wallet"
+            "GetPositions GetPriceBand GetWallet PlaceEither PlaceOrder PlaceOrders Placed "
+            "ReplaceOrder Replaced SetDeadMan SetLeverage SetMarginMode SetPositionMode Wallet"
         ),
         "errors": (
             "AccountUnsupported AuthError BookInvalid CcrsError ClockRefused ConnectFailed "

@@ -129,6 +129,36 @@ class PlaceOrders(_Batch[Sequence[Done]]):
 
 
 @attrs.frozen
+class PlaceEither(_Batch[Sequence[Done]]):
+    """Place two orders of one instrument, of which one ends the other: both, or neither."""
+
+    items: tuple[PlaceOrder, ...]
+
+    @property
+    def market(self) -> Market:
+        return self.items[0].market
+
+
+@attrs.frozen(kw_only=True)
+class Replaced:
+    """What became of both parts of a :class:`ReplaceOrder`."""
+
+    canceled: Done
+    placed: Done | None
+    """None: the exchange didn't try, as the cancel failed."""
+
+
+@attrs.frozen
+class ReplaceOrder(_OfOne[Replaced]):
+    """Cancel an order if nothing of it is filled, and once that is done place another one, in one
+    request. An outcome that tells of both parts is an answer, whatever it says; only what leaves
+    one open is an error."""
+
+    cancel: CancelOrder
+    place: PlaceOrder
+
+
+@attrs.frozen
 class AmendOrders(_Batch[Sequence[Done]]):
     """Amend several orders of one market."""
 

@@ -180,6 +180,22 @@ class Account:
 
         return self._background.call(place)
 
+    def place_either(
+        self,
+        first: OrderRequest,
+        second: OrderRequest,
+        *,
+        via: Via | None = None,
+        send_within: float | None = None,
+    ) -> list[Order | CcrsError]:
+        """:meth:`ccrs_core.Account.place_either`: of each the order, or what went wrong."""
+
+        async def place() -> list[Order | CcrsError]:
+            done = await self._account.place_either(first, second, via=via, send_within=send_within)
+            return [each.now if isinstance(each, LiveOrder) else each for each in done]
+
+        return self._background.call(place)
+
     def replace(
         self,
         which: Which,

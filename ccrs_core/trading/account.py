@@ -16,11 +16,11 @@ from ccrs_core.model.accounts import AccountInfo, Margin
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.requests.exchange_clock import ExchangeClock
-from ccrs_core.trading.account_orders import AccountOrders
 from ccrs_core.trading.account_questions import AccountQuestions
 from ccrs_core.trading.canceling import CancelOutcome, open_ones
 from ccrs_core.trading.dead_man import DeadManSwitch
 from ccrs_core.trading.delivery import AccountFeed, EarlyFills, checked
+from ccrs_core.trading.linked_orders import LinkedOrders
 from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.reconcile import Reconciliation
@@ -36,7 +36,7 @@ _LAST_ANSWERS = 5.0
 for answers that are under way."""
 
 
-class Account(AccountOrders, AccountQuestions):
+class Account(LinkedOrders, AccountQuestions):
     """One account. Made by :meth:`ccrs_core.Client.account`; use it in ``async with``, inside the
     client's block.
 

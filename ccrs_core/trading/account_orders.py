@@ -1,4 +1,4 @@
-"""What an account does: orders placed, amended, replaced, canceled, and looked at."""
+"""What an account does: orders placed, amended, canceled, and looked at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from ccrs_core.contract.trading_requests import CancelAll
-from ccrs_core.errors import CcrsError, OrderEnded, UsageError
+from ccrs_core.errors import CcrsError, UsageError
 from ccrs_core.model.accounts import Position, Profit
 from ccrs_core.model.checks import member, seconds_above_zero
 from ccrs_core.model.events import Balance
@@ -32,17 +32,14 @@ from ccrs_core.trading.canceling import (
 )
 from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.exposure import Exposure, exposure_of
+from ccrs_core.trading.intents import How
 from ccrs_core.trading.live_order import LiveOrder
-from ccrs_core.trading.order_entry import How
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.sweeping import Swept, cancel_market, sweep
 
 Which = LiveOrder | Order | str
 """An order: what was returned of it, or one of its ids."""
-
-_PROOF = 30.0
-"""Seconds that a replacement waits for its order's end."""
 
 
 class AccountOrders(ABC):
@@ -145,7 +142,7 @@ class AccountOrders(ABC):
         :raises NotStored: a ``NotSent``, where its intent can't be stored for now.
         """
         self._parts.check_follows("places nothing")
-        _check_request(request)
+        check_request(request)
         order = await self._parts.entry.place(request, self._how(via, send_within, when_full))
         return LiveOrder(self, order)
 
@@ -165,7 +162,7 @@ class AccountOrders(ABC):
         if isinstance(requests, OrderRequest):
             raise UsageError("place_many takes several orders, in a list; place takes one")
         for each in requests:
-            _check_request(each)
+            check_request(each)
         done = await self._parts.entry.place_many(requests, how)
         return [LiveOrder(self, each) if isinstance(each, Order) else each for each in done]
 
@@ -224,35 +221,6 @@ class AccountOrders(ABC):
         self._parts.check_follows("amends nothing")
         found = [(self._order(which), changes) for which, changes in amendments]
         return await self._parts.amending.amend_many(found, how, collapse=when_full == "collapse")
-
-    async def replace(
-        self,
-        which: Which,
-        request: OrderRequest,
-        *,
-        via: Via | None = None,
-        send_within: float | None = None,
-    ) -> LiveOrder:
-        """Cancel an order, and place another one once it is proved to have ended. ``size`` is the
-        whole, as in an amendment: what was filled of the old order is taken off, so that both
-        together never come to more. It is no amendment: the place in the queue is lost, and for a
-        moment nothing is in the book.
-
-        :raises OrderEnded: where nothing was left to place, as so much was filled.
-        :raises CcrsError: what :meth:`cancel` or :meth:`place` raise; where the cancel isn't
-            proved, nothing is placed.
-        :raises TimeoutError: where that takes longer than half a minute; nothing is placed.
-        """
-        self._parts.check_follows("places nothing")
-        _check_request(request)
-        await self.cancel(which, via=via, send_within=send_within)
-        ended = await LiveOrder(self, self._order(which)).ended(timeout=_PROOF)
-        if request.size is not None:
-            left = request.size - ended.filled_size
-            if left <= 0:
-                raise OrderEnded(f"nothing is left to place: {ended}", ended)
-            request = attrs.evolve(request, size=left)
-        return await self.place(request, via=via, send_within=send_within)
 
     async def cancel(
         self,
@@ -475,7 +443,7 @@ class AccountOrders(ABC):
         return self.newest(order)
 
 
-def _check_request(request: object) -> None:
+def check_request(request: object) -> None:
     """Refuse what is no order."""
     if not isinstance(request, OrderRequest):
         raise UsageError(f"an order is made by limit() or market(), not {request!r:.100}")

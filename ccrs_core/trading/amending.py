@@ -34,14 +34,14 @@ from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
-from ccrs_core.trading.lookup import look_up, placed_of
-from ccrs_core.trading.order_entry import (
+from ccrs_core.trading.intents import (
     How,
     Watcher,
     attributed,
     nothing_left,
     with_order,
 )
+from ccrs_core.trading.lookup import look_up, placed_of
 from ccrs_core.trading.sending import Sending
 
 WhenFull = Literal["wait", "refuse", "collapse"]

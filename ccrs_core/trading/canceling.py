@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 import attrs
@@ -35,8 +35,8 @@ from ccrs_core.trading.client_ids import is_made_here
 from ccrs_core.trading.confirmations import WAITS, Confirmations, Expected
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flight, Flights
+from ccrs_core.trading.intents import How, Watcher, attributed, with_order
 from ccrs_core.trading.lookup import find, look_up, placed_of
-from ccrs_core.trading.order_entry import How, Watcher, attributed, with_order
 from ccrs_core.trading.sending import Sending
 
 _TRIES = 4
@@ -199,6 +199,22 @@ class Canceling:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST)
         return CancelOutcome(CancelResult.NOT_FOUND, context.order(key))
+
+    @contextlib.contextmanager
+    def alone(self, order: Order) -> Iterator[Callable[[Instrument], CancelOrder] | None]:
+        """Cancel an order together with something else: meanwhile its amendments are withdrawn,
+        and further ones refused. None where something of it is under way."""
+        key = self._context.key(order)
+        flight = self._flights.of(key)
+        if not flight.idle:
+            yield None
+            return
+        flight.canceling += 1
+        try:
+            yield lambda instrument: self._request(self._context.order(key), instrument)
+        finally:
+            flight.canceling -= 1
+            self._flights.landed(key)
 
     @staticmethod
     def _request(order: Order, instrument: Instrument) -> CancelOrder:

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
 from ccrs_core.contract.rest import Answer, Request
-from ccrs_core.contract.trading_requests import Done, Placed, PlaceOrder, PlaceOrders
+from ccrs_core.contract.trading_requests import (
+    CancelOrder,
+    Done,
+    Placed,
+    PlaceEither,
+    PlaceOrder,
+    PlaceOrders,
+    Replaced,
+    ReplaceOrder,
+)
 from ccrs_core.errors import (
     CcrsError,
     EndReason,
@@ -18,9 +27,7 @@ from ccrs_core.errors import (
     NotStored,
     OrderRejected,
     OutcomeUnknown,
-    RateLimited,
     StoreFailed,
-    TransportError,
     UsageError,
     tells_refusal,
 )
@@ -32,45 +39,19 @@ from ccrs_core.trading.batches import portions
 from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.flights import Flights
+from ccrs_core.trading.intents import (
+    How,
+    Intent,
+    NotReplaced,
+    Watcher,
+    attributed,
+    nothing_left,
+    placed_of,
+    why_not_sent,
+    with_order,
+)
 from ccrs_core.trading.lookup import look_up
 from ccrs_core.trading.sending import Sending
-
-
-class Watcher(Protocol):
-    """Who finds out what isn't known."""
-
-    def find_out(self, client_order_id: str) -> None:
-        """An order's placement has no answer that tells."""
-
-    def owes(self, key: str, since: float) -> None:
-        """The exchange has taken something of an order that left at a time (monotonic seconds): its
-        stream has to tell of it, or has."""
-
-
-@attrs.frozen(kw_only=True)
-class How:
-    """How a request is to leave."""
-
-    via: str | None = None
-    send_before: float | None = None
-    """Monotonic seconds after which it isn't sent any more."""
-    patience: float | None = None
-    """Seconds that it may wait for its turn in the budgets; None: as the options say."""
-
-
-@attrs.frozen
-class _Intent:
-    """One order that is about to be placed."""
-
-    request: OrderRequest
-    instrument: Instrument
-    client_order_id: str
-    account: AccountInfo | None
-    sending: Sending[Order] = attrs.field(factory=Sending)
-
-    @property
-    def item(self) -> PlaceOrder:
-        return PlaceOrder(self.instrument, self.request, self.client_order_id, self.account)
 
 
 class OrderEntry:
@@ -113,7 +94,19 @@ class OrderEntry:
         intent = await self._intent(request)
         return await self._sent(intent, how)
 
-    async def _sent(self, intent: _Intent, how: How) -> Order:
+    async def replace(self, cancel: CancelOrder, request: OrderRequest, how: How) -> Order | None:
+        """Place an order in the stead of another one, in one request; None where that one isn't
+        canceled (something of it was filled, say), so that nothing was placed.
+
+        :raises CcrsError: as :meth:`place` does.
+        """
+        intent = attrs.evolve(await self._intent(request), replaces=cancel)
+        try:
+            return await self._sent(intent, how)
+        except NotReplaced:
+            return None
+
+    async def _sent(self, intent: Intent, how: How) -> Order:
         try:
             return await intent.sending.run(self._place(intent, how), self._context.spawn)
         except (NotSent, OutcomeUnknown) as error:
@@ -121,12 +114,12 @@ class OrderEntry:
                 with_order(error, self._context.ledger.order(intent.client_order_id))
             raise
 
-    async def _intent(self, request: OrderRequest) -> _Intent:
+    async def _intent(self, request: OrderRequest) -> Intent:
         """An order that passed all checks, with its id; nothing is stored yet."""
         instrument = await self._check(request)
         given = request.client_order_id
         if not given:
-            return _Intent(request, instrument, self._ids.make(request.tag), self._info())
+            return Intent(request, instrument, self._ids.make(request.tag), self._info())
         grammar = self._context.trading.client_ids
         if not grammar.allows(given):
             raise UsageError(
@@ -139,9 +132,9 @@ class OrderEntry:
             )
             error.order = self._context.ledger.order(given)
             raise error
-        return _Intent(request, instrument, given, self._info())
+        return Intent(request, instrument, given, self._info())
 
-    def _plan(self, intent: _Intent) -> None:
+    def _plan(self, intent: Intent) -> None:
         """From here on it has a place among what is under way.
 
         :raises OrderRejected: where another call has planned an order of the same id meanwhile.
@@ -154,7 +147,7 @@ class OrderEntry:
             raise error
         self._flights.of(identity).placing = intent.sending
 
-    async def _place(self, intent: _Intent, how: How) -> Order:
+    async def _place(self, intent: Intent, how: How) -> Order:
         intent.sending.check()
         self._plan(intent)
         identity, context = intent.client_order_id, self._context
@@ -165,7 +158,7 @@ class OrderEntry:
                 intent.sending.sent(context.clock.monotonic())
                 context.note(context.ledger.sent(identity, ns))
 
-            placed, times = await self._left(intent.item, how, intent.sending, sent)
+            placed, times = await self._left(intent, how, sent)
             return await self._settled(intent, placed, times)
         except asyncio.CancelledError:
             self._interrupted(intent)
@@ -179,7 +172,7 @@ class OrderEntry:
         finally:
             self._landed(intent)
 
-    async def _stored(self, *intents: _Intent) -> None:
+    async def _stored(self, *intents: Intent) -> None:
         """Commit intents, together.
 
         :raises NotStored: where that fails; then they end as not sent.
@@ -204,18 +197,25 @@ class OrderEntry:
             raise failure from error
 
     async def _left(
-        self, item: PlaceOrder, how: How, sending: Sending[Order], sent: Callable[[int], None]
+        self, intent: Intent, how: How, sent: Callable[[int], None]
     ) -> tuple[Done, Times]:
         """What the exchange says to one placement."""
+        sending = intent.sending
         try:
             sending.check()
-            return await self._context.asks.once(
-                item,
+            asked: Request[Any] = intent.asked
+            found, times = await self._context.asks.once(
+                asked,
                 via=how.via,
                 patience=how.patience,
                 send_before=how.send_before,
                 on_sent=sent,
             )
+            if not isinstance(found, Replaced):
+                return found, times
+            if isinstance(found.canceled, Placed) and found.canceled.report is not None:
+                await self._context.take([found.canceled.report])
+            return placed_of(found), times
         except CcrsError as error:
             return error, Times()
         except Exception as error:
@@ -227,7 +227,7 @@ class OrderEntry:
 
     # --- outcomes ---
 
-    async def _settled(self, intent: _Intent, outcome: Done, times: Times) -> Order:
+    async def _settled(self, intent: Intent, outcome: Done, times: Times) -> Order:
         """Note what became of a placement.
 
         :raises CcrsError: what the caller is told of it.
@@ -249,7 +249,7 @@ class OrderEntry:
                 return order  # the stream has told meanwhile
             self._watcher.find_out(identity)
         elif nothing_left(outcome):
-            self._not_sent(intent, _why(outcome), str(outcome))
+            self._not_sent(intent, why_not_sent(outcome), str(outcome))
         elif isinstance(outcome, OrderRejected) and outcome.reason is EndReason.DUPLICATE:
             await self._duplicate(intent, outcome)
         else:
@@ -259,9 +259,13 @@ class OrderEntry:
 
     def late(self, request: Request[Any], outcome: Answer[Any] | CcrsError, times: Times) -> None:
         """An answer that came after nobody waited for it: it proves what became of placements."""
-        items = request.items if isinstance(request, PlaceOrders) else (request,)
+        several = isinstance(request, PlaceOrders | PlaceEither)
+        items = request.items if isinstance(request, PlaceOrders | PlaceEither) else (request,)
         found = outcome.value if isinstance(outcome, Answer) else outcome
-        each = found if isinstance(request, PlaceOrders) and isinstance(found, Sequence) else None
+        if isinstance(request, ReplaceOrder):
+            items = (request.place,)
+            found = placed_of(found) if isinstance(found, Replaced) else found
+        each = found if several and isinstance(found, Sequence) else None
         for place, item in enumerate(items):
             if isinstance(item, PlaceOrder):
                 said = found if each is None else each[place] if place < len(each) else None
@@ -276,7 +280,7 @@ class OrderEntry:
         elif isinstance(said, CcrsError) and tells_refusal(said):
             context.note(context.ledger.refused(identity, said, context.now_ns))
 
-    async def _duplicate(self, intent: _Intent, error: OrderRejected) -> None:
+    async def _duplicate(self, intent: Intent, error: OrderRejected) -> None:
         """The exchange had an order of this id before: look at that one, before anything is said of
         the row that has its id."""
         context, identity = self._context, intent.client_order_id
@@ -289,12 +293,12 @@ class OrderEntry:
         if not found:
             context.note(context.ledger.refused(identity, error, context.now_ns))
 
-    def _not_sent(self, intent: _Intent, reason: EndReason, text: str) -> None:
+    def _not_sent(self, intent: Intent, reason: EndReason, text: str) -> None:
         context = self._context
         change = context.ledger.not_sent(intent.client_order_id, reason, text, context.now_ns)
         context.note(change)
 
-    def _interrupted(self, intent: _Intent) -> None:
+    def _interrupted(self, intent: Intent) -> None:
         """It was withdrawn, or the account is being closed."""
         context, identity = self._context, intent.client_order_id
         if intent.sending.left:
@@ -305,7 +309,7 @@ class OrderEntry:
             why = intent.sending.withdrawn or "the account was closed"
             self._not_sent(intent, EndReason.BY_USER, why)
 
-    def _landed(self, intent: _Intent) -> None:
+    def _landed(self, intent: Intent) -> None:
         flight = self._flights.of(intent.client_order_id)
         if flight.placing is intent.sending:
             flight.placing = None
@@ -313,12 +317,24 @@ class OrderEntry:
 
     # --- many ---
 
+    async def place_either(
+        self, requests: Sequence[OrderRequest], how: How
+    ) -> list[Order | CcrsError]:
+        """Place two orders of which one ends the other, and say of each what became of it.
+
+        :raises UsageError: (or kin) where either can't be; nothing was sent.
+        """
+        intents = [await self._intent(request) for request in requests]
+        whole: Sending[list[Order | CcrsError]] = Sending()
+        work = self._place_chunk(intents, how, whole, together=True)
+        return await whole.run(work, self._context.spawn)
+
     async def place_many(
         self, requests: Sequence[OrderRequest], how: How
     ) -> list[Order | CcrsError]:
         """Place several orders, and say of each, in their order, what became of it."""
         outcomes: list[Order | CcrsError | None] = [None] * len(requests)
-        intents: dict[int, _Intent] = {}
+        intents: dict[int, Intent] = {}
         for place, request in enumerate(requests):
             try:
                 intents[place] = await self._intent(request)
@@ -341,7 +357,7 @@ class OrderEntry:
                 outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    async def _chunk(self, intents: list[_Intent], how: How) -> list[Order | CcrsError]:
+    async def _chunk(self, intents: list[Intent], how: How) -> list[Order | CcrsError]:
         if len(intents) == 1:
             (intent,) = intents
             try:
@@ -352,12 +368,17 @@ class OrderEntry:
         return await whole.run(self._place_chunk(intents, how, whole), self._context.spawn)
 
     async def _place_chunk(
-        self, intents: list[_Intent], how: How, whole: Sending[list[Order | CcrsError]]
+        self,
+        intents: list[Intent],
+        how: How,
+        whole: Sending[list[Order | CcrsError]],
+        *,
+        together: bool = False,
     ) -> list[Order | CcrsError]:
         whole.check()
         context = self._context
         refused: dict[str, CcrsError] = {}
-        planned: list[_Intent] = []
+        planned: list[Intent] = []
         for intent in intents:
             try:
                 self._plan(intent)
@@ -366,7 +387,7 @@ class OrderEntry:
                 refused[intent.client_order_id] = error
         if not planned:
             return [refused[intent.client_order_id] for intent in intents]
-        leaving: list[_Intent] = []
+        leaving: list[Intent] = []
 
         def sent(ns: int) -> None:
             whole.sent(context.clock.monotonic())
@@ -385,9 +406,12 @@ class OrderEntry:
                     for i in intents
                 ]
             leaving += [intent for intent in planned if not intent.sending.withdrawn]
+            if together and len(leaving) < len(intents):
+                leaving.clear()
             for intent in leaving:
                 intent.sending.joined = whole
-            done, times = await self._many_left(leaving, how, whole, sent)
+            kind = PlaceEither if together else PlaceOrders
+            done, times = await self._many_left(kind, leaving, how, whole, sent)
         except asyncio.CancelledError:
             for intent in planned:
                 if not intent.sending.withdrawn:
@@ -417,7 +441,7 @@ class OrderEntry:
                 continue
             outcome = told.get(identity)
             if outcome is None:
-                why = intent.sending.withdrawn
+                why = intent.sending.withdrawn or "the other of the two doesn't leave"
                 self._not_sent(intent, EndReason.BY_USER, why)
                 found.append(with_order(NotSent(why), context.ledger.order(identity)))
                 continue
@@ -429,7 +453,8 @@ class OrderEntry:
 
     async def _many_left(
         self,
-        leaving: list[_Intent],
+        kind: type[PlaceOrders] | type[PlaceEither],
+        leaving: list[Intent],
         how: How,
         whole: Sending[list[Order | CcrsError]],
         sent: Callable[[int], None],
@@ -440,7 +465,7 @@ class OrderEntry:
             if not leaving:
                 return (), Times()
             done, times = await self._context.asks.once(
-                PlaceOrders(tuple(intent.item for intent in leaving)),
+                kind(tuple(intent.item for intent in leaving)),
                 via=how.via,
                 patience=how.patience,
                 send_before=how.send_before,
@@ -457,34 +482,3 @@ class OrderEntry:
                 raise
             failure = OutcomeUnknown("", f"its answer can't be read: {error!r}")
         return [attributed(failure) for _ in leaving], Times()
-
-
-def attributed(error: CcrsError) -> CcrsError:
-    """An error of a batch as that of one of its items, which may be given an order of its own."""
-    import copy
-
-    found = copy.copy(error)
-    found.__cause__ = error.__cause__
-    return found
-
-
-def nothing_left(error: BaseException) -> bool:
-    """Whether a request's failure says for certain that nothing of it has left."""
-    if isinstance(error, NotSent | UsageError | StoreFailed):
-        return True
-    if isinstance(error, TransportError):
-        return error.nothing_sent
-    return isinstance(error, RateLimited) and not error.code
-
-
-def _why(error: BaseException) -> EndReason:
-    if isinstance(error, RateLimited):
-        return EndReason.RATE_LIMIT
-    return EndReason.TOO_LATE if isinstance(error, NotSent) else EndReason.OTHER
-
-
-def with_order(error: CcrsError, order: Order | None) -> CcrsError:
-    """An error that says of which order it is, where its kind can."""
-    if hasattr(error, "order"):
-        error.order = order
-    return error

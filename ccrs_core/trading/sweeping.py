@@ -15,8 +15,8 @@ from ccrs_core.model.instruments import Instrument, Market
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.canceling import Canceling, CancelResult
 from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.intents import How
 from ccrs_core.trading.listing import counted
-from ccrs_core.trading.order_entry import How
 
 _ROUNDS = 5
 _PAUSE = 0.5

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ccrs_binance import algos, spot_orders
+from ccrs_binance import algos, linked_calls, spot_orders
 from ccrs_binance.budgets import counted
-from ccrs_binance.error_codes import error_of_code
+from ccrs_binance.error_codes import error_of_code, tells_both
 from ccrs_binance.order_calls import done_of, fields_of, list_kind
 from ccrs_binance.orders import Alone
 from ccrs_binance.private_codec import NOT_NOW
@@ -44,13 +44,15 @@ from ccrs_core import (
 )
 from ccrs_core.wire import MALFORMED, Stream, TableCodec
 
-BY_SOCKET: frozenset[type[Request[Any]]] = frozenset({PlaceOrder, AmendOrder, CancelOrder})
+BY_SOCKET: frozenset[type[Request[Any]]] = frozenset(
+    {PlaceOrder, AmendOrder, CancelOrder, *linked_calls.METHODS}
+)
 """What can be asked for over it: batches and lists can't."""
 
 LOGON = "logon"
 """What ids of logins begin with, so that they are no request's."""
 
-NUMBERS = frozenset({"orderId", "algoId"})
+NUMBERS = frozenset({"orderId", "cancelOrderId", "algoId"})
 """Parameters that are numbers."""
 
 
@@ -103,18 +105,22 @@ class EntryCodec(TableCodec):
         return orjson.dumps(asked).decode()
 
     def entry(self, request: Request[Any], request_id: str, access: Access) -> Outbound:
-        if not isinstance(request, Alone):
+        if isinstance(request, Alone):
+            method, body = method_of(request), fields_of(request)
+        elif isinstance(request, linked_calls.Linked):
+            method = linked_calls.METHODS[type(request)]
+            body = linked_calls.fields_of(request)
+        else:
             raise LookupError(type(request).__name__)
         told: dict[str, Any] = {
-            name: int(value) if name in NUMBERS else value
-            for name, value in fields_of(request).items()
+            name: int(value) if name in NUMBERS else value for name, value in body.items()
         }
         told["recvWindow"] = RECEIVE_WINDOW_MS
         if self._logged_on:
             told["timestamp"] = access.now_ms
         else:
             told = signed_parameters(told, access)
-        asked = {"id": request_id, "method": method_of(request), "params": told}
+        asked = {"id": request_id, "method": method, "params": told}
         return orjson.dumps(asked).decode()
 
     def control(self, frame: Any) -> Sequence[Message]:
@@ -150,8 +156,13 @@ class EntryCodec(TableCodec):
     def entry_answer(
         self, request: Request[Any], content: Any, received_time_ns: int
     ) -> Answer[Any]:
-        assert isinstance(request, Alone)
+        assert isinstance(request, Alone | linked_calls.Linked)
         try:
+            if isinstance(request, linked_calls.Linked):
+                told = content["result"] if content["status"] == OK else content["error"]
+                if content["status"] == OK or tells_both(told):
+                    return Answer(linked_calls.answer_of(request, told, received_time_ns))
+                raise refusal(content)
             if content["status"] != OK:
                 raise refusal(content)
             return Answer(done_of(request, content["result"], received_time_ns))

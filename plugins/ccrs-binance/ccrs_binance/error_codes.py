@@ -46,6 +46,8 @@ def error_of(response: HttpResponse) -> CcrsError | None:
         said = str(code) if type(code) is int else str(status)
         return RateLimited(said, text or f"HTTP {status}", _retry_after(response))
     if type(code) is int and (code < 0 or status >= 400):
+        if tells_both(body):
+            return None  # which is an answer
         if status == FORBIDDEN_PLACE:
             return AuthError(str(code), text)
         open_ended = status >= 500 or status == TIMED_OUT
@@ -58,6 +60,15 @@ def error_of(response: HttpResponse) -> CcrsError | None:
     if status == TIMED_OUT:
         return ExchangeUnavailable(str(status), "no answer came from behind the gateway in time")
     return http_error(response)
+
+
+def tells_both(body: Any) -> bool:
+    """Whether a failure tells of a cancel and of a placement what became of each.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#cancel-an-existing-order-and-send-a-new-order-trade
+    """
+    data = body.get("data")
+    return body.get("code") in {-2021, -2022} and type(data) is dict and "cancelResult" in data
 
 
 def error_of_code(

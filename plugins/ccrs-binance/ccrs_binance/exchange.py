@@ -17,6 +17,7 @@ from ccrs_binance.channels import BOOK_INTERVAL, PARTIAL_DEPTHS
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
 from ccrs_binance.fundings import FUNDINGS
 from ccrs_binance.histories import HISTORIES, PERIODS
+from ccrs_binance.linked_calls import LINKED_CALLS
 from ccrs_binance.order_calls import ORDER_CALLS
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.signing import signed
@@ -189,6 +190,7 @@ class Binance(Exchange):
         **HISTORIES,
         **FUNDINGS,
         **ORDER_CALLS,
+        **LINKED_CALLS,
         **ACCOUNT_CALLS,
     }
     # ``trading`` and the channels of accounts are declared once the suite has proved them.

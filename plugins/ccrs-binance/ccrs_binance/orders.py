@@ -137,14 +137,19 @@ def _done(
         return OutcomeUnknown("", "the answer says nothing of this one")
     code = row.get("code")
     if type(code) is int and code < 0:
-        failed = error_of_code(code, str(row.get("msg") or "no reason given"))
-        if not isinstance(failed, ExchangeUnavailable):
-            return failed
-        return _unknown(failed.code, failed.text, failed)
+        return failure(row)
     try:
         return read(item, row)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         return _unknown("", f"it was taken, but its row can't be read: {error!r}"[:200], error)
+
+
+def failure(row: Row) -> CcrsError:
+    """The error that one item of an answer is."""
+    failed = error_of_code(int(row["code"]), str(row.get("msg") or "no reason given"))
+    if not isinstance(failed, ExchangeUnavailable):
+        return failed
+    return _unknown(failed.code, failed.text, failed)
 
 
 def _unknown(code: str, text: str, cause: Exception) -> OutcomeUnknown:
@@ -163,6 +168,7 @@ __all__ = [
     "Done",
     "Several",
     "answers",
+    "failure",
     "identity",
     "ids",
     "placed",

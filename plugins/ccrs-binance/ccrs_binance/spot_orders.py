@@ -5,6 +5,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from ccrs_binance.orders import (
     RESULT,
     SELF_TRADES,
@@ -23,6 +26,7 @@ from ccrs_core import (
     OrderType,
     PlaceOrder,
     PositionSide,
+    ReplaceOrder,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -186,6 +190,84 @@ def _leg(start: str, leg: Exit, side: Side, rises: bool) -> Body:
         body[f"{start}Price"] = plain(leg.limit_price)
         body[f"{start}TimeInForce"] = TIMES_IN_FORCE[TimeInForce.GTC]
     return body
+
+
+# --- two of which one ends the other, and one in another's stead -----------------------------
+
+
+def pair(items: Sequence[PlaceOrder]) -> Body:
+    """The fields of ``/api/v3/orderList/oco``: of one side and size, one above the other.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#new-order-list---oco-trade
+
+    :raises Unsupported: where spot doesn't take such a pair.
+    """
+    first, second = (item.order for item in items)
+    for each in (first, second):
+        _check(each)
+        if each.take_profit is not None or each.stop_loss is not None:
+            raise Unsupported("binance attaches no exits to a pair of orders")
+        if each.native or (each.type is OrderType.MARKET and each.trigger is None):
+            raise Unsupported("binance's pairs are of limit orders and of ones that wait")
+    if (first.side, first.size) != (second.side, second.size) or first.size is None:
+        raise Unsupported("binance's pairs are of one side and one size")
+    if first.self_trade_prevention is not second.self_trade_prevention:
+        raise Unsupported("binance's pairs have one self-trade prevention")
+    above, below = sorted(items, key=_level, reverse=True)
+    body: Body = {
+        "symbol": items[0].instrument.native,
+        "side": SIDES[first.side],
+        "quantity": plain(first.size),
+        "newOrderRespType": RESULT,
+    }
+    _prevention(first.self_trade_prevention, body)
+    return body | _of_pair("above", above) | _of_pair("below", below)
+
+
+def _level(item: PlaceOrder) -> Decimal:
+    """Where an order of a pair is: at its trigger, or its price. One that follows the price is on
+    the side to which that has to turn."""
+    trigger, price = item.order.trigger, item.order.price
+    if isinstance(trigger, Trigger):
+        return trigger.price
+    if isinstance(trigger, Trailing):
+        if trigger.activation is not None:
+            return trigger.activation
+        return Decimal("Infinity") if item.order.side is Side.BUY else Decimal(0)
+    assert price is not None
+    return price
+
+
+def _of_pair(start: str, item: PlaceOrder) -> Body:
+    asked = item.order
+    found: Body = {f"{start}ClientOrderId": item.client_order_id}
+    if asked.trigger is None:
+        if not asked.post_only:
+            raise Unsupported("what rests of binance's pairs has to be post-only: say so")
+        assert asked.price is not None
+        return found | {f"{start}Type": "LIMIT_MAKER", f"{start}Price": plain(asked.price)}
+    found[f"{start}Type"] = _kind(asked)
+    for name, value in _waiting(asked.trigger).items():
+        found[f"{start}{name[0].upper()}{name[1:]}"] = value
+    if asked.price is not None:
+        found[f"{start}Price"] = plain(asked.price)
+        found[f"{start}TimeInForce"] = TIMES_IN_FORCE[asked.time_in_force]
+    return found
+
+
+def replacing(request: ReplaceOrder) -> Body:
+    """The fields of ``/api/v3/order/cancelReplace``, by which nothing is placed unless what is
+    canceled was untouched.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#cancel-an-existing-order-and-send-a-new-order-trade
+    """
+    named = {f"cancel{name[0].upper()}{name[1:]}": v for name, v in ids(request.cancel).items()}
+    return {
+        **placing(request.place),
+        **named,
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelRestrictions": "ONLY_NEW",
+    }
 
 
 # --- amending and canceling ------------------------------------------------------------------
