@@ -260,9 +260,9 @@ def test_of_a_replacement_whose_answer_is_lost_both_parts_are_found(effect: bool
             account = there.account
             price = near((await there.bought(SYMBOL, "0.03")).average_price, "0.98")
             first = await account.place(limit(SYMBOL, "buy", price=price, size="0.02"))
-            there.venue.faults.add(
-                f"lose_answer,path=/api/v3/order/cancelReplace,effect={'yes' if effect else 'no'},count=1"
-            )
+            takes = "yes" if effect else "no"
+            lost = f"lose_answer,path=/api/v3/order/cancelReplace,effect={takes},count=1"
+            there.venue.faults.add(lost)
             with pytest.raises(OutcomeUnknown) as unknown:
                 await account.replace(first, limit(SYMBOL, "buy", price=price - 10, size="0.02"))
             await asyncio.sleep(300.0)
