@@ -319,7 +319,7 @@ if TYPE_CHECKING:
     from ccrs_core.trading.exposure import Exposure as Exposure
     from ccrs_core.trading.live_order import LiveOrder as LiveOrder
     from ccrs_core.trading.memory_store import MemoryStore as MemoryStore
-    from ccrs_core.trading.reconcile import Reconciliation as Reconciliation
+    from ccrs_core.trading.reading import Reconciliation as Reconciliation
     from ccrs_core.trading.sqlite import SqliteStore as SqliteStore
     from ccrs_core.trading.store import LedgerName as LedgerName
     from ccrs_core.trading.store import Store as Store
@@ -442,7 +442,7 @@ _HOME = {
         "trading.sqlite": "SqliteStore",
         "trading.store": "LedgerName Store",
         "trading.sweeping": "Swept SweptOrder",
-        "trading.reconcile": "Reconciliation",
+        "trading.reading": "Reconciliation",
         "transport.base": "Clock Connection Transport TransportOptions",
         "transport.busy": "busy_loop",
         "transport.options": "Options",

@@ -66,6 +66,7 @@ WAITING = {
     "requests.exchange_clock",
     "requests.instruments",
     "requests.requester",
+    "requests.shared_pages",
     "several.clients",
     "several.merge",
     "sync.background",

@@ -113,6 +113,7 @@ class Link:
         self.successor: Link | None = None
         self.connects = 0
         self.failures = 0
+        self._let_in = False
         self.heir = False
         """Whether it was opened in place of another one."""
         self.error: str | None = None
@@ -144,7 +145,7 @@ class Link:
             while not self._done():
                 if self.failures:
                     self._change(LinkState.WAITING)
-                    await asyncio.sleep(jittered(self.failures, self.context.options))
+                    await asyncio.sleep(jittered(self.failures, self.context.options, self._let_in))
                 self.address = self.path.alternatives.url(self.shard.route)
                 limits = self.context.stream_limits(self.address, self.path.exit)
                 if limits.connections.full:
@@ -177,6 +178,7 @@ class Link:
         except AuthError:
             raise
         except Exception as error:
+            self._let_in = False
             self._failed(str(error) if isinstance(error, CcrsError) else broken(error, self.url))
             return None
         return await self._serve(connection)
@@ -283,11 +285,11 @@ class Link:
             if outbox is not None:
                 outbox.end()
             await hang_up(connection, context.options.transport.close_timeout)
-        since = session.first_data_at
         self._dialler.judge(session, self.address, replaced=self.retired)
-        return since is not None and (
-            context.clock.monotonic() - since >= context.options.stable_after
-        )
+        since = session.first_data_at
+        self._let_in = shard.route.private and since is not None
+        lasted = -1.0 if since is None else context.clock.monotonic() - since
+        return lasted >= context.options.stable_after
 
     async def _wait_for(self, consumer: Consumer, session: Session) -> None:
         session.paused = True

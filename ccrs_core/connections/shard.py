@@ -295,9 +295,11 @@ class Shard:
 
     def acknowledged(self, link: Link, name: str, now_ns: int) -> None:
         """The exchange has accepted a topic on a connection."""
-        topic = self.topics.get(name)
+        topic, now = self.topics.get(name), self.context.clock.monotonic()
+        if self.route.private and link.session is not None:
+            link.session.useful(now)  # an account may be quiet for days
         if topic is not None:
-            topic.acknowledged(link.runner, self.context.clock.monotonic(), now_ns)
+            topic.acknowledged(link.runner, now, now_ns)
             for subscription in self.subscribed(name):
                 self.refusals.pop(subscription, None)
         self._changed()

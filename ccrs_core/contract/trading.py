@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import attrs
 
 from ccrs_core.contract.rest import Request
-from ccrs_core.errors import UsageError
+from ccrs_core.errors import EndReason, UsageError
 from ccrs_core.model import checks
 from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
@@ -168,6 +168,13 @@ class Trading:
     by_symbol: frozenset[type[Request]] = frozenset()  # type: ignore[type-arg]
     """Lists (``GetFills``, ``GetOrderHistory``) that are to be had of one instrument at a time
     alone: they are read of each that the account is known to have to do with."""
+    waiting_unlisted: frozenset[Market] = frozenset()
+    """Markets whose past orders (``GetOrderHistory``) are told without those that waited for a
+    trigger: such are asked for one by one. So are they where ``WAITING_ORDERS`` is a channel."""
+    untold: frozenset[EndReason] = frozenset()
+    """Reasons for which orders end without the exchange ever saying so: ``reason`` is None then."""
+    untold_in_lists: frozenset[EndReason] = frozenset()
+    """Those that streams tell, and lists of orders don't."""
     dead_man: DeadMan | None = None
     position_stream_whole: bool = True
     """Whether the stream of positions tells each that changes."""

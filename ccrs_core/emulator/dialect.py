@@ -11,14 +11,17 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator.frame import Frame, Handshake, HttpRefusal
 from ccrs_core.emulator.listing import Listing
 from ccrs_core.emulator.peer import Peer, Visitor
 from ccrs_core.emulator.trading.desk import Desk
+from ccrs_core.emulator.trading.orders import DeskOrder
 from ccrs_core.emulator.venue import Venue
+from ccrs_core.model.instruments import Market
+from ccrs_core.model.order_requests import Exit
 
 
 class Oddity(enum.StrEnum):
@@ -83,6 +86,9 @@ class Dialect(ABC):
     lacks: ClassVar[Mapping[Oddity, str]] = {}
     """What this exchange never does, and how one knows. All else the suite asks the emulator to
     show, since what an emulator never says is proved by nothing."""
+    account_kinds: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
+    """The kinds of accounts that the exchange has, the usual one first: what each has set
+    otherwise (``TradingAccount.settings``). The suite's random schedules try all of them."""
     venue: Venue
     desk: Desk | None = None
     """Where clients trade, made in ``attach``; None where they can't."""
@@ -107,6 +113,17 @@ class Dialect(ABC):
     @abstractmethod
     def http(self, request: HttpRequest, address: str, now_ns: int) -> HttpResponse:
         """Answer a REST request; unknown paths too."""
+
+    def wallet(self, account: str, market: Market) -> str:
+        """The desk's account that holds what an account has in a market, opened where it isn't
+        there yet: itself, unless the exchange keeps money of some markets apart
+        (``Trading.purses`` of the plugin)."""
+        return account
+
+    def exits(self, order: DeskOrder) -> tuple[Exit | None, Exit | None]:
+        """The take-profit and the stop-loss that an order was placed with: the desk's, unless the
+        dialect keeps them itself until the order is filled."""
+        return order.asked.take_profit, order.asked.stop_loss
 
     def failure(self, status: int, now_ns: int) -> HttpResponse:
         """What the exchange, or the network before it, says with an HTTP status such as 403, 429

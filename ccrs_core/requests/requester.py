@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,8 +32,10 @@ from ccrs_core.model.instruments import Market
 from ccrs_core.model.orders import Times
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.requests.decoding import decoded, garbled
+from ccrs_core.requests.one_page import How, Page, Passage
 from ccrs_core.requests.pages import Pages
 from ccrs_core.requests.retention import check_retention
+from ccrs_core.requests.shared_pages import SharedPages
 from ccrs_core.requests.turns import Turn, Turns
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.departure import leaving
@@ -51,47 +53,6 @@ _GRAIN = 0.001
 """Seconds by which a timer may go off early."""
 _TIMED_OUT = 408
 """HTTP status of a request that took too long: whatever became of it."""
-
-
-@attrs.frozen(kw_only=True)
-class _How:
-    """How a request is asked."""
-
-    share: float = 1.0
-    """The part of the request budget that may be spent."""
-    patience: float | None = None
-    """Seconds that it may wait for its turn; None: as long as it takes."""
-    priority: Priority | None = None
-    send_before: float | None = None
-    """When it is of no use any more to send it, monotonic seconds."""
-    on_sent: Callable[[int], None] | None = None
-
-
-@attrs.define(eq=False)
-class _Passage:
-    """When a page passed where."""
-
-    sent_ns: int | None = None
-    answered_ns: int | None = None
-    received_ns: int | None = None
-    left_out: int = 0
-    """Of the last page: rows of all pages that couldn't be read."""
-
-    def clear(self) -> None:
-        """It is sent anew."""
-        self.sent_ns = self.answered_ns = self.received_ns = None
-
-
-@attrs.frozen
-class _Page:
-    """One page of an answer, as it is asked for."""
-
-    request: Request[Any]
-    endpoint: Endpoint[Any, Any]
-    http: HttpRequest
-    cursor: str | None
-    how: _How
-    passage: _Passage = attrs.field(factory=_Passage)
 
 
 class Requester:
@@ -176,16 +137,21 @@ class Requester:
         if not request.idempotent:
             return await self.once(request)
         attempts = tries or self._context.options.request_attempts
-        how = _How(share=share, priority=priority)
+        how = How(share=share, priority=priority)
         return (await self._all_pages(request, attempts, how, most))[0]
 
     async def counted(
-        self, request: Request[T], *, priority: Priority | None = None
+        self,
+        request: Request[T],
+        *,
+        priority: Priority | None = None,
+        pages: SharedPages | None = None,
     ) -> tuple[T, int]:
         """:meth:`ask`, of an idempotent question, and how many rows couldn't be read and are left
-        out of the answer."""
+        out of the answer. ``pages``: those that were asked for already aren't asked for again."""
+        how = How(priority=priority, pages=pages)
         attempts = self._context.options.request_attempts
-        value, passage = await self._all_pages(request, attempts, _How(priority=priority))
+        value, passage = await self._all_pages(request, attempts, how)
         return value, passage.left_out
 
     async def once(self, request: Request[T], *, patience: float | None = None) -> T:
@@ -223,7 +189,7 @@ class Requester:
         """
         if patience is None:
             patience = self._context.options.request_patience
-        how = _How(patience=patience, send_before=send_before, on_sent=on_sent, priority=priority)
+        how = How(patience=patience, send_before=send_before, on_sent=on_sent, priority=priority)
         value, passage = await self._all_pages(request, 1, how)
         times = Times(
             sent_ns=passage.sent_ns,
@@ -234,14 +200,14 @@ class Requester:
         return value, times
 
     async def _all_pages(
-        self, request: Request[T], attempts: int, how: _How, most: int | None = None
-    ) -> tuple[T, _Passage]:
+        self, request: Request[T], attempts: int, how: How, most: int | None = None
+    ) -> tuple[T, Passage]:
         endpoint = self.endpoint(request)
         if endpoint.signed and self._account is None:
             raise UsageError(f"{type(request).__name__} needs credentials")
         pages, left_out = Pages(request, endpoint, most), 0
         while not pages.complete:
-            page = _Page(request, endpoint, pages.next_request(), pages.cursor, how)
+            page = Page(request, endpoint, pages.next_request(), pages.cursor, how)
             try:
                 answer = await self._read(page, attempts)
             except ExchangeError as error:
@@ -274,7 +240,7 @@ class Requester:
                 answer.reason,
             )
 
-    async def _read(self, page: _Page, attempts: int) -> Answer[Any]:
+    async def _read(self, page: Page, attempts: int) -> Answer[Any]:
         """One page, tried again where its failure may pass."""
         if attempts == 1:
             return await self._once(page)
@@ -299,7 +265,7 @@ class Requester:
                 return await self._once(page)
         raise AssertionError("unreachable")
 
-    async def _once(self, page: _Page) -> Answer[Any]:
+    async def _once(self, page: Page) -> Answer[Any]:
         """Send it, once; and once more where the exchange found its time wrong, which proves that
         it wasn't taken."""
         generation = self._context.exchange_time.generation
@@ -311,7 +277,19 @@ class Requester:
             await self.clock.resync(generation)
         return await self._leave(page)
 
-    async def _leave(self, page: _Page) -> Answer[Any]:
+    async def _leave(self, page: Page) -> Answer[Any]:
+        """Send it, unless another asks the same."""
+        pages = page.how.pages
+        if pages is None:
+            return await self._send(page)
+
+        def ask(heard: Callable[[HttpResponse], None]) -> Awaitable[Answer[Any]]:
+            page.passage.heard = heard
+            return self._send(page)
+
+        return await pages.answer(page.http, ask, lambda response: self._read_of(page, response))
+
+    async def _send(self, page: Page) -> Answer[Any]:
         """Send it when it is its turn."""
         name = self._context.exchange.rest_address(page.http)
         base_url = self._context.rest(name)[0]
@@ -327,7 +305,7 @@ class Requester:
             else:
                 turn.answered()
 
-    async def _go(self, page: _Page, base_url: str, turn: Turn) -> Answer[Any]:
+    async def _go(self, page: Page, base_url: str, turn: Turn) -> Answer[Any]:
         context, http = self._context, page.http
         if context.headers:
             http = attrs.evolve(http, headers={**context.headers, **http.headers})
@@ -354,7 +332,7 @@ class Requester:
                 error=None if failure is None else str(failure) or type(failure).__name__,
             )
 
-    async def _turn(self, name: str, page: _Page) -> Turn:
+    async def _turn(self, name: str, page: Page) -> Turn:
         """Wait until the budgets have it leave."""
         how, before = page.how, page.how.send_before
         patience = how.patience
@@ -376,14 +354,14 @@ class Requester:
             self._check_in_time(page)
             raise
 
-    def _check_in_time(self, page: _Page) -> None:
+    def _check_in_time(self, page: Page) -> None:
         """:raises NotSent: where it is too late for it to leave."""
         before = page.how.send_before
         if before is not None and self._context.clock.monotonic() >= before - _GRAIN:
             raise NotSent("it couldn't leave in the time that it was given")
 
     async def _exchanged(
-        self, page: _Page, http: HttpRequest, base_url: str, turn: Turn
+        self, page: Page, http: HttpRequest, base_url: str, turn: Turn
     ) -> Answer[Any]:
         """What is answered to it."""
         clock, passage = self._context.clock, page.passage
@@ -416,33 +394,33 @@ class Requester:
         if passage.sent_ns is None:
             left(called_ns)
         try:
-            return self._answer(page, http, base_url, turn, response)
+            return self._answer(page, turn, response)
         except Exception as error:
             if page.request.idempotent or _refuses(error):
                 raise
             text = f"the answer doesn't tell whether it was taken: {error}"
             raise OutcomeUnknown("", text) from error
 
-    def _answer(
-        self,
-        page: _Page,
-        http: HttpRequest,
-        base_url: str,
-        turn: Turn,
-        response: HttpResponse,
-    ) -> Answer[Any]:
+    def _answer(self, page: Page, turn: Turn, response: HttpResponse) -> Answer[Any]:
         """What a response says."""
-        exchange, now_ns = self._context.exchange, self._context.clock.time_ns()
+        exchange = self._context.exchange
         used = exchange.weight_used(response)
         if used is not None and turn.limits is not None:
             turn.limits.requests.correct(used)
         self.turns.told(turn, page.request, response.headers)
+        return self._read_of(page, response, turn)
+
+    def _read_of(self, page: Page, response: HttpResponse, turn: Turn | None = None) -> Answer[Any]:
+        """What a response says of a page, its own (that had a ``turn``) or another's."""
+        exchange, now_ns = self._context.exchange, self._context.clock.time_ns()
         try:
             if 300 <= response.status < 400:
                 raise DecodeError("a redirect", response.body)
             refusal = exchange.error_of(response)
-            if refusal is not None:
+            if refusal is not None and turn is not None:
                 self.turns.refused(turn, refusal, response)
+            if refusal is None and turn is not None and page.passage.heard is not None:
+                page.passage.heard(response)
             if refusal is None or not refusal.retryable:
                 answered_ns = response.date_ns or now_ns
                 check_retention(
@@ -455,6 +433,8 @@ class Requester:
             what = garbled(response)
             if what is None:
                 raise
+            http = page.http
+            base_url = self._context.rest(exchange.rest_address(http))[0]
             target = f"{http.method} {urlsplit(base_url).hostname}{http.path}"
             text = f"{target}: {what} instead of an answer (HTTP {response.status})"
             raise GarbledAnswer(text, response.status) from error
@@ -469,7 +449,7 @@ def _left_nothing(error: BaseException) -> bool:
     return isinstance(error, UsageError | NotSent)
 
 
-def _instead(page: _Page, refusal: ExchangeError) -> Answer[Any]:
+def _instead(page: Page, refusal: ExchangeError) -> Answer[Any]:
     """What stands for a page that was refused for good.
 
     :raises ExchangeError: the refusal, where nothing does.

@@ -23,7 +23,7 @@ from ccrs_core.trading.delivery import AccountFeed, EarlyFills, checked
 from ccrs_core.trading.linked_orders import LinkedOrders
 from ccrs_core.trading.live_order import LiveOrder
 from ccrs_core.trading.parts import Parts
-from ccrs_core.trading.reconcile import Reconciliation
+from ccrs_core.trading.reading import Reconciliation
 
 log = logging.getLogger("ccrs.account")
 

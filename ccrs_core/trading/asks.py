@@ -11,6 +11,7 @@ from ccrs_core.contract.rest import Request
 from ccrs_core.errors import NotSent, UsageError
 from ccrs_core.model.orders import Times
 from ccrs_core.requests.requester import Requester
+from ccrs_core.requests.shared_pages import SharedPages
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.gate import Priority
 
@@ -64,10 +65,9 @@ class Asks:
         """The exchange's clock, as far as it is known, and never ahead of it: nanoseconds UTC."""
         return self._context.now_ns()
 
-    async def read(self, request: Request[T], *, background: bool = False) -> T:
-        """The answer to an idempotent question, tried again where its failure may pass. In the
-        background it comes after all else, and spends a tenth of each budget at most."""
-        priority = Priority.BACKGROUND if background else None
+    async def read(self, request: Request[T], *, priority: Priority | None = None) -> T:
+        """The answer to an idempotent question, tried again where its failure may pass. Its
+        ``priority`` says who goes first, and what part of each budget it may spend."""
         return await self._requester.ask(request, priority=priority)
 
     def most_at_once(self, request: Request[Any]) -> int | None:
@@ -76,10 +76,16 @@ class Asks:
         turns = self._requester.turns
         return turns.most_at_once(self._requester.endpoint(request), request)
 
-    async def counted(self, request: Request[T], *, background: bool = False) -> tuple[T, int]:
-        """:meth:`read`, and how many rows couldn't be read and are left out of the answer."""
-        priority = Priority.BACKGROUND if background else None
-        return await self._requester.counted(request, priority=priority)
+    async def counted(
+        self,
+        request: Request[T],
+        *,
+        priority: Priority | None = None,
+        pages: SharedPages | None = None,
+    ) -> tuple[T, int]:
+        """:meth:`read`, and how many rows couldn't be read and are left out of the answer.
+        ``pages`` holds those that were asked for already, in the same words."""
+        return await self._requester.counted(request, priority=priority, pages=pages)
 
     async def once(
         self,

@@ -31,6 +31,7 @@ from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.involved import Involved
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.store import LedgerName, Store, Wanted
+from ccrs_core.transport.gate import Priority
 
 _RECENT_NS = 60 * NS_PER_SECOND
 """How young what moves is: it may be on one side and not yet on the other."""
@@ -145,7 +146,7 @@ class _Comparing:
 
     async def _ask(self, request: Request[T], of: str, found: Round) -> tuple[T, bool]:
         """The answer, and whether all of it could be read; what couldn't is left out, and told."""
-        answer, unread = await self._context.asks.counted(request, background=True)
+        answer, unread = await self._context.asks.counted(request, priority=Priority.RECOVERY)
         if unread:
             found.left_out.append(f"{of} that can't be read: {unread}")
         return answer, not unread

@@ -15,6 +15,7 @@ from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.own_units import in_own_units
 from ccrs_core.trading.store import Store, Wanted
+from ccrs_core.transport.gate import Priority
 
 _LIVING = frozenset({OrderState.ACCEPTED, OrderState.WAITING, OrderState.OPEN})
 _DOUBTFUL = frozenset({OrderState.SENT, OrderState.UNKNOWN, OrderState.PRESUMED_ABSENT})
@@ -48,7 +49,7 @@ async def compare_orders(
         try:
             for settle in context.trading.settles.get(market) or ("",):
                 request = GetOpenOrders(market=market, settle=settle)
-                reports, left_out = await context.asks.counted(request, background=True)
+                reports, left_out = await context.asks.counted(request, priority=Priority.RECOVERY)
                 unread += left_out
                 for report in reports:
                     instrument = context.taking.find(market, report.native)
@@ -138,7 +139,7 @@ async def _ended(context: AccountContext, order: Order) -> OrderReport | None:
             conditional=order.state is OrderState.WAITING or bool(order.trigger),
         )
         try:
-            report = await context.asks.read(request, background=True)
+            report = await context.asks.read(request, priority=Priority.RECOVERY)
         except Unsupported:
             continue  # there is one list for all, or this one can't be asked so
         except CcrsError:

@@ -14,6 +14,7 @@ from ccrs_core.contract.trading import Trading
 from ccrs_core.model.orders import Order, Origin, Times
 from ccrs_core.model.reports import Report
 from ccrs_core.requests.instruments import InstrumentStore
+from ccrs_core.requests.shared_pages import SharedPages
 from ccrs_core.trading.change import Change
 from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
@@ -28,11 +29,18 @@ T = TypeVar("T")
 class Asks(Protocol):
     """What carries an account's requests to the exchange."""
 
-    async def read(self, request: Request[T], *, background: bool = False) -> T:
+    async def read(self, request: Request[T], *, priority: Priority | None = None) -> T:
         """The answer to an idempotent question, tried again where its failure may pass."""
 
-    async def counted(self, request: Request[T], *, background: bool = False) -> tuple[T, int]:
-        """:meth:`read`, and how many rows couldn't be read and are left out of the answer."""
+    async def counted(
+        self,
+        request: Request[T],
+        *,
+        priority: Priority | None = None,
+        pages: SharedPages | None = None,
+    ) -> tuple[T, int]:
+        """:meth:`read`, and how many rows couldn't be read and are left out of the answer.
+        ``pages`` holds those that were asked for already, in the same words."""
 
     def exchange_ns(self) -> int:
         """The exchange's clock, as far as it is known: nanoseconds UTC, never ahead of it."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ccrs_core.model.instruments import Instrument, Market
+from ccrs_core.model.reports import PositionReport
 from ccrs_core.requests.instruments import InstrumentStore
 from ccrs_core.trading.ledger import Ledger
 
@@ -37,8 +38,11 @@ class Involved:
         """By market and exchange's symbol."""
 
     def met(self, reports: Iterable[Any]) -> None:
-        """The exchange has told of these."""
+        """The exchange has told of these. (That a position is flat tells nothing: some exchanges
+        list all that there could be.)"""
         for report in reports:
+            if isinstance(report, PositionReport) and not report.size:
+                continue
             market, native = getattr(report, "market", None), getattr(report, "native", "")
             if market is not None and native and type(native) is str:
                 self._met[market, native] = None

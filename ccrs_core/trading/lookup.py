@@ -10,11 +10,14 @@ from ccrs_core.errors import DecodeError, InvalidRequest, OrderNotFound, Unsuppo
 from ccrs_core.model.instruments import Instrument
 from ccrs_core.model.orders import Order, OrderState
 from ccrs_core.trading.context import AccountContext
+from ccrs_core.transport.gate import Priority
 
 log = logging.getLogger("ccrs.account")
 
 
-async def look_up(context: AccountContext, order: Order, *, background: bool = False) -> bool:
+async def look_up(
+    context: AccountContext, order: Order, *, priority: Priority | None = None
+) -> bool:
     """Ask for an order, among the present ones and then among the past; the ledger takes what is
     said. False where both deny it.
 
@@ -30,19 +33,21 @@ async def look_up(context: AccountContext, order: Order, *, background: bool = F
             conditional=order.state is OrderState.WAITING or bool(order.trigger),
         )
         try:
-            report = await context.asks.read(request, background=background)
+            report = await context.asks.read(request, priority=priority)
         except Unsupported:
             if not history:
                 raise
             continue
         if report is not None:
             await context.take([report], backfilled=True)
-            await find_children(context, order, background=background)
+            await find_children(context, order, priority=priority)
             return True
     return False
 
 
-async def find_children(context: AccountContext, order: Order, *, background: bool = False) -> None:
+async def find_children(
+    context: AccountContext, order: Order, *, priority: Priority | None = None
+) -> None:
     """Ask for what an order that waited has placed, as far as nothing is known of that but its id.
 
     :raises CcrsError: where no answer comes.
@@ -57,7 +62,7 @@ async def find_children(context: AccountContext, order: Order, *, background: bo
         if context.ledger.told_of(now.symbol, each, "") is None
     ]
     if unknown:
-        await find_orders(context, unknown, background=background)
+        await find_orders(context, unknown, priority=priority)
 
 
 def placed_of(context: AccountContext, order: Order) -> list[Order]:
@@ -67,7 +72,10 @@ def placed_of(context: AccountContext, order: Order) -> list[Order]:
 
 
 async def find_orders(
-    context: AccountContext, ids: Iterable[tuple[Instrument, str]], *, background: bool = False
+    context: AccountContext,
+    ids: Iterable[tuple[Instrument, str]],
+    *,
+    priority: Priority | None = None,
 ) -> None:
     """Ask for orders of which nothing but fills is known, by the exchange's ids.
 
@@ -77,7 +85,7 @@ async def find_orders(
         for history in (True, False):
             request = GetOrder(instrument=instrument, exchange_order_id=identity, history=history)
             try:
-                report = await context.asks.read(request, background=background)
+                report = await context.asks.read(request, priority=priority)
             except Unsupported:
                 continue
             except (InvalidRequest, OrderNotFound, DecodeError) as error:

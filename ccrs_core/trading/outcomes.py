@@ -19,6 +19,7 @@ from ccrs_core.model.reports import OrderReport, Report
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.lookup import look_up
+from ccrs_core.transport.gate import Priority
 
 log = logging.getLogger("ccrs.account")
 
@@ -166,9 +167,9 @@ class Outcomes:
         """Whether orders, history and fills were all read, and deny an order. An error proves
         nothing."""
         context = self._context
-        background = self._wanted > _MANY
+        priority = Priority.BACKGROUND if self._wanted > _MANY else None
         try:
-            if await look_up(context, order, background=background):
+            if await look_up(context, order, priority=priority):
                 return False
             instrument = await context.rules.of_order(order.symbol)
             question = GetFills(market=instrument.market, instrument=instrument)
@@ -177,7 +178,7 @@ class Outcomes:
             if kept is not None:
                 since = max(since, context.asks.exchange_ns() - kept + _LATE_NS)
             question = attrs.evolve(question, start_ns=since)
-            fills = await context.asks.read(question, background=background)
+            fills = await context.asks.read(question, priority=priority)
         except CcrsError:
             return False
         # What may be a fill of it is no denial.
@@ -206,7 +207,7 @@ class Outcomes:
             if order is None or order.state is not OrderState.PRESUMED_ABSENT:
                 return
             try:
-                await look_up(context, order, background=True)
+                await look_up(context, order, priority=Priority.BACKGROUND)
             except CcrsError:
                 continue
             pause = min(2 * pause, _LONGEST_WATCH)

@@ -40,12 +40,14 @@ from ccrs_core.trading.order_entry import OrderEntry
 from ccrs_core.trading.outcomes import OPEN_QUESTIONS, Bounds, Outcomes
 from ccrs_core.trading.price_bands import PriceBands
 from ccrs_core.trading.private_stream import PrivateStreams
-from ccrs_core.trading.reconcile import Reconciler, Reconciliation
+from ccrs_core.trading.reading import Reconciliation
+from ccrs_core.trading.reconcile import Reconciler
 from ccrs_core.trading.rules import Rules
 from ccrs_core.trading.settings import AccountSettings
 from ccrs_core.trading.store import Store, Stored, Wanted
 from ccrs_core.trading.taking import Natives, Taking
 from ccrs_core.trading.upkeep import Upkeep
+from ccrs_core.transport.gate import Priority
 
 log = logging.getLogger("ccrs.account")
 
@@ -139,7 +141,7 @@ class Parts:
         self.reconciler = Reconciler(
             self.context, trading.features, natives.find, self._lost, self._wallet
         )
-        self.upkeep = Upkeep(self._read, self._synced)
+        self.upkeep = Upkeep(self._read, self._synced, lambda: self.reconciler.new)
         channels = context.exchange.capabilities.account_channels
         self.streams = PrivateStreams(shared, holder, channels, self, trading.streams)
         if not settings.follow:
@@ -286,17 +288,26 @@ class Parts:
             self.taking.push(facts)
         self.confirmations.heard(reports)
 
-    async def _read(self) -> Reconciliation:
+    async def _read(self, priority: Priority) -> Reconciliation:
         """Read the lists; what streams bring meanwhile comes after what happened before."""
         try:
-            done = await self.reconciler.read()
-        finally:
+            done = await self.reconciler.read(priority)
+        except asyncio.CancelledError:
+            if self._closing:
+                self._release()
+            raise  # else another reading takes its place
+        except BaseException:
             self._release()
+            raise
+        self._release()
+        self.spawn(self._forget())
+        return done
+
+    async def _forget(self) -> None:
         try:
             await self.hub.forget(self.ledger.number, self.clock.time_ns())
         except StoreFailed as error:
             log.warning("the store can't let go of old entries: %s", error)
-        return done
 
     def _hold(self) -> None:
         if self._held is None:
@@ -338,8 +349,7 @@ class Parts:
         self._stale_ns.clear()
         self.outcomes.forgive()
         self._hold()
-        self.upkeep.missed("the streams have just begun")
-        self.upkeep.over("streams")
+        self.upkeep.restored("the streams have just begun")
 
     def refused(self, channel: Channel, error: SubscriptionRefused) -> None:
         """See :class:`~ccrs_core.trading.private_stream.Listener`."""

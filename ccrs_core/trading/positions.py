@@ -19,7 +19,7 @@ from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import PositionSide
 from ccrs_core.model.orders import Fill
 from ccrs_core.model.reports import PositionReport
-from ccrs_core.model.units import PLAIN
+from ccrs_core.model.units import NS_PER_SECOND, PLAIN
 from ccrs_core.trading import keys
 from ccrs_core.trading.books import Books
 from ccrs_core.trading.change import Draft
@@ -31,6 +31,8 @@ from ccrs_core.trading.store import Known, PositionRow, Stored
 from ccrs_core.trading.tally import Judged, Tally, guessed_ns
 
 ZERO = Decimal(0)
+_LAG_NS = 120 * NS_PER_SECOND
+"""By how much a list may lag behind what has happened."""
 _new_position = fast_constructor(Position)
 _HINTS = {
     IncomeKind.DELIVERY: AdjustmentKind.DELIVERY,
@@ -79,6 +81,15 @@ class _Holding:
     def nothing(self) -> bool:
         """Whether it isn't one: what counted as of it turned out to be of another."""
         return self.position is None and not len(self.tally.moves) and not self.profit.held.size
+
+    def there(self, at_ns: int) -> bool:
+        """Whether there is something of it that a list of then has to have: by the exchange's word
+        or, where it never said one, by fills that aren't so new that the list may lag."""
+        if self.position is not None:
+            return bool(self.position.size)
+        moves = self.tally.moves
+        newest_ns = max((each.time_ns for each in moves), default=at_ns)
+        return bool(self.profit.held.size) and newest_ns <= at_ns - _LAG_NS
 
     def row(self) -> PositionRow:
         """What the store keeps of it."""
@@ -320,7 +331,7 @@ class Positions:
         sides: all others are flat."""
         for holding in self._of(market, settle):
             known = holding.position
-            if known is None or not known.size or (holding.symbol, holding.side) in listed:
+            if (holding.symbol, holding.side) in listed or not holding.there(at_ns):
                 continue
             gone = Position(
                 exchange=self._books.exchange,
@@ -332,8 +343,8 @@ class Positions:
                 side=holding.side,
                 size=ZERO,
                 settle=holding.settle,
-                leverage=known.leverage,
-                margin_mode=known.margin_mode,
+                leverage=None if known is None else known.leverage,
+                margin_mode=None if known is None else known.margin_mode,
             )
             self._told(holding, gone, None, draft, at_ns)
 
@@ -378,7 +389,8 @@ class Positions:
         rest, told = judged.rest, judged.told
         assert holding.position is not None
         kind, price, at = AdjustmentKind.OPENING, holding.position.entry_price, 0
-        if not judged.opening:
+        ended = not told.figure and holding.hint is not None
+        if ended or not judged.opening:
             kind, price, at = holding.hint or AdjustmentKind.UNEXPLAINED, None, told.time_ns
             holding.hint = None
         number = self._reserved.pop(holding.key, None) or self._books.next_number()

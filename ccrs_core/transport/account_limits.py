@@ -18,7 +18,7 @@ import attrs
 from ccrs_core.contract.budgets import Budget, Pool, PoolLeft
 from ccrs_core.model.accounts import BudgetLeft
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
-from ccrs_core.transport.gate import BACKGROUND, Grant, Priority
+from ccrs_core.transport.gate import PARTS, Grant, Priority
 
 
 class _Used:
@@ -62,17 +62,24 @@ class _Limit:
         self.amount = budget.amount
         self.seconds = budget.seconds
         self.own = _Used(budget.seconds)
-        self.background = _Used(budget.seconds)
-        """What of that is of the background."""
+        self.parts = {each: _Used(budget.seconds) for each in PARTS}
+        """What of that is of priorities that may spend but a part."""
         self.others = _Used(budget.seconds)
-        self._all = (self.own, self.background, self.others)
+        self._all = (self.own, self.others, *self.parts.values())
+
+    def of(self, priority: Priority) -> list[_Used]:
+        """What a request of a priority counts in."""
+        part = self.parts.get(priority)
+        return [self.own] if part is None else [self.own, part]
 
     def expire(self, now: float) -> None:
         for each in self._all:
             if each.ended:
                 each.expire(now)
 
-    def wait(self, now: float, weight: int, share: float, reserved: int, small: bool) -> float:
+    def wait(
+        self, now: float, weight: int, share: float, reserved: int, priority: Priority
+    ) -> float:
         """Seconds until there may be room; 0.0 where there is."""
         weight, used = min(weight, self.amount), self.own.amount + self.others.amount
         short: list[_Used] = []
@@ -81,10 +88,11 @@ class _Limit:
             short += self.own, self.others
         if self.own.amount and self.own.amount + weight > max(int(self.amount * share), 1):
             short.append(self.own)
-        if small and self.background.amount:
-            few = max(int(self.amount * share * BACKGROUND), 1)
-            if self.background.amount + weight > few:
-                short.append(self.background)
+        part = self.parts.get(priority)
+        if part is not None and part.amount:
+            few = max(int(self.amount * share * PARTS[priority]), 1)
+            if part.amount + weight > few:
+                short.append(part)
         if not short:
             return 0.0
         at = min(each.next_at() for each in short)
@@ -145,10 +153,9 @@ class AccountWindow:
     def _room(self, now: float, weight: int, share: float, priority: Priority) -> float:
         wait = max(self._paused_until - now, 0.0)
         reserved = 0 if priority is Priority.URGENT else self.pool.reserved
-        small = priority is Priority.BACKGROUND
         for limit in self._limits:
             limit.expire(now)
-            wait = max(wait, limit.wait(now, weight, share, reserved, small))
+            wait = max(wait, limit.wait(now, weight, share, reserved, priority))
         return wait
 
     def grant(self, weight: int, share: float, priority: Priority) -> Grant | None:
@@ -160,9 +167,8 @@ class AccountWindow:
             self._number += 1
             self._granted += weight
             for limit in self._limits:
-                limit.own.begin(weight)
-                if priority is Priority.BACKGROUND:
-                    limit.background.begin(weight)
+                for each in limit.of(priority):
+                    each.begin(weight)
             return _Taken(self, weight, priority, now, self._number, self._granted)
 
     def end(self, grant: _Taken, *, used: bool) -> None:
@@ -172,12 +178,11 @@ class AccountWindow:
                 return
             grant.over, now = True, self._clock.monotonic()
             for limit in self._limits:
-                for each in (limit.own, limit.background):
-                    if each is limit.own or grant.priority is Priority.BACKGROUND:
-                        if used:
-                            each.end(now, grant.weight)
-                        else:
-                            each.drop(grant.weight)
+                for each in limit.of(grant.priority):
+                    if used:
+                        each.end(now, grant.weight)
+                    else:
+                        each.drop(grant.weight)
             if not used:
                 self._granted -= grant.weight
 

@@ -12,7 +12,7 @@ import heapq
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -21,8 +21,6 @@ import attrs
 from ccrs_core.errors import RateLimited
 
 NEVER = float("inf")
-BACKGROUND = 0.1
-"""The part of each budget that what is of the background may spend."""
 
 
 class Priority(enum.IntEnum):
@@ -31,8 +29,15 @@ class Priority(enum.IntEnum):
     URGENT = 0
     """Cancels: before all others, and what budgets reserve is theirs."""
     NORMAL = 1
-    BACKGROUND = 2
-    """Reconciliation: after all others, and a tenth of each budget at most."""
+    RECOVERY = 2
+    """Lists that somebody waits for, after a loss: after orders, and half of each budget at
+    most."""
+    BACKGROUND = 3
+    """What is done every minute: after all others, and a tenth of each budget at most."""
+
+
+PARTS: Mapping[Priority, float] = {Priority.RECOVERY: 0.5, Priority.BACKGROUND: 0.1}
+"""The part of each budget that what is of a priority may spend, on an account of its own."""
 
 
 class Grant(Protocol):
@@ -241,4 +246,4 @@ def gate() -> Gate:
         return _gates.setdefault(loop, Gate())
 
 
-__all__ = ["BACKGROUND", "Budgeted", "Gate", "Grant", "Grants", "Priority", "Wants", "gate"]
+__all__ = ["PARTS", "Budgeted", "Gate", "Grant", "Grants", "Priority", "Wants", "gate"]

@@ -21,7 +21,7 @@ from ccrs_core.contract.exchange import Exchange
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.base import SYSTEM_CLOCK, Clock
 from ccrs_core.transport.budgets_kept import KeptBudgets, Spent
-from ccrs_core.transport.gate import BACKGROUND, Grant, Priority
+from ccrs_core.transport.gate import PARTS, Grant, Priority
 
 
 class _Count:
@@ -85,8 +85,8 @@ class Window:
         """The part of it that is kept for what is urgent."""
         self._clock = clock
         self._counts = [_Count(each) for each in budget.all]
-        self._background = [_Count(each) for each in budget.all]
-        """What of that was granted to what is of the background."""
+        self._parts = {each: [_Count(limit) for limit in budget.all] for each in PARTS}
+        """What of that was granted to priorities that may spend but a part."""
         self._kept: dict[KeptBudgets, str] = {}
         """Where grants are noted, and under which name."""
         self._known_as = secrets.token_hex(6)
@@ -164,13 +164,14 @@ class Window:
 
     def _room(self, now: float, weight: int, share: float, priority: Priority) -> float:
         kept = 0.0 if priority is Priority.URGENT else self.reserved
-        for count in (*self._counts, *self._background):
+        of_part = self._parts.get(priority, ())
+        for count in (*self._counts, *of_part):
             count.expire(now)
         wait = max(count.wait(now, weight, share, kept) for count in self._counts)
-        if priority is not Priority.BACKGROUND:
+        if not of_part:
             return wait
-        small = share * BACKGROUND
-        return max(wait, *(count.wait(now, weight, small) for count in self._background))
+        small = share * PARTS[priority]
+        return max(wait, *(count.wait(now, weight, small) for count in of_part))
 
     def grant(self, weight: int, share: float, priority: Priority) -> Grant | None:
         """What :meth:`room` tells of, taken; None where there is none any more."""
@@ -178,9 +179,7 @@ class Window:
             now = self._clock.monotonic()
             if self._room(now, weight, share, priority):
                 return None
-            counts = list(self._counts)
-            if priority is Priority.BACKGROUND:
-                counts += self._background
+            counts = [*self._counts, *self._parts.get(priority, ())]
             for count in counts:
                 count.grant(now, weight)
             self._note(weight)

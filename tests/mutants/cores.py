@@ -213,16 +213,18 @@ def fills_are_not_listed(patch: pytest.MonkeyPatch) -> None:
 @core
 def open_orders_that_are_missing_are_canceled(patch: pytest.MonkeyPatch) -> None:
     """An order that isn't in the list of open ones counts as canceled."""
-    from ccrs_core.trading.reconcile import Reconciler
+    from ccrs_core.trading.missing import MissingOrders
 
-    async def explain(self: Any, market: Any, missing: Sequence[Any], asked_ns: int) -> None:
+    async def explain(
+        self: Any, reading: Any, market: Any, missing: Sequence[Any], *, listed: bool
+    ) -> None:
         context = self._context
         for order in missing:
             key = context.key(order)
             change = context.ledger.settled(key, OrderState.CANCELED, "gone", context.now_ns)
             context.note(change)
 
-    patch.setattr(Reconciler, "_explain", explain)
+    patch.setattr(MissingOrders, "explain", explain)
 
 
 @core

@@ -99,21 +99,6 @@ async def test_one_of_a_batch_that_is_about_to_leave_is_canceled_and_not_called_
 
 
 @scenario
-async def test_a_loss_during_a_reading_is_not_made_up_for_by_it() -> None:
-    async with world() as seen:
-        seen.transport.answer_after = lambda path: 3.0 if path == "/fills" else 0.0
-        reading = asyncio.ensure_future(seen.account.reconcile())
-        await asyncio.sleep(1.0)
-        for peer in seen.server.open:
-            peer.drop()
-        await reading
-        assert not seen.account.synced
-        seen.transport.answer_after = lambda path: 0.0
-        await asyncio.sleep(10.0)
-        assert seen.account.synced
-
-
-@scenario
 async def test_two_whole_readings_after_the_bound_have_to_deny_an_order() -> None:
     async with world(Desk(receive_window=5.0), presume_absent_after=1.0) as seen:
         seen.server.faults.append(once("/place", "drop"))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from ccrs_core import Market
 from ccrs_core.model.accounts import AdjustmentKind, IncomeKind
 from ccrs_core.model.orders import FillKind
-from tests.trading.books import Book, D
+from tests.trading.books import SECOND, Book, D, fill
 from tests.trading.test_positions import SYMBOL, adjustments, balance, held, income, judged, traded
 
 
@@ -87,3 +88,31 @@ def test_what_was_held_long_ago_and_sold_at_once_is_an_opening_still() -> None:
     book.take(traded("7", "-6", at=5, sequence=7), held("0", 5, sequence=7))
     (opening,) = judged(book, 10)
     assert (opening.kind, opening.amount) == (AdjustmentKind.OPENING, D(6))
+
+
+def test_what_fills_alone_have_told_of_is_flat_too_once_no_list_has_it() -> None:
+    """It was bought and expired, and the process was killed before it had stored more."""
+    book = Book()
+    book.take(traded("7", "4", "3", at=5, sequence=7))
+    book.take(income("x", "0", 60, kind=IncomeKind.EXERCISE), backfilled=True)
+    lacking(book, Market.LINEAR, 124)  # which may lag
+    assert not judged(book, 124)
+    lacking(book, Market.LINEAR, 125)
+    (gone,) = judged(book, 130)
+    assert (gone.kind, gone.amount) == (AdjustmentKind.EXERCISE, D(-4))
+    assert (earned(book).size, earned(book).realised) == (0, 0)
+    lacking(book, Market.LINEAR, 190)
+    assert not judged(book, 200)
+
+
+def test_what_was_bought_of_spot_is_no_position_that_a_list_could_lack() -> None:
+    book = Book()
+    book.take(fill("7", "4", "3", 5))
+    lacking(book, Market.SPOT, 200)
+    assert not judged(book, 200)
+    assert not [each for each in book.events if each.type == "position"]
+
+
+def lacking(book: Book, market: Market, at: int) -> None:
+    """A list of positions has none."""
+    book.keep(book.ledger.flat(market, [], at * SECOND, at * SECOND))

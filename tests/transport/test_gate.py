@@ -1,4 +1,4 @@
-"""Whose turn it is: no budget is exceeded, what is urgent goes first, the background is small."""
+"""Whose turn it is: no budget is exceeded, what is urgent goes first, lists leave orders room."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.transport.test_limits import most_in_a_window
 from tests.virtual import scenario
 
 SECONDS = 10.0
-URGENT, NORMAL, BACKGROUND = Priority.URGENT, Priority.NORMAL, Priority.BACKGROUND
+URGENT, NORMAL = Priority.URGENT, Priority.NORMAL
+RECOVERY, BACKGROUND = Priority.RECOVERY, Priority.BACKGROUND
 
 
 @attrs.define
@@ -88,7 +89,7 @@ ARRIVALS = st.lists(
 
 
 @given(ARRIVALS, st.sampled_from((0.0, 0.2)))
-def test_no_budget_is_exceeded_all_are_served_and_the_background_spends_a_tenth_at_most(
+def test_no_budget_is_exceeded_all_are_served_and_recovery_and_background_spend_their_parts(
     arrivals: list[tuple[float, str, int, Priority, float]], reserved: float
 ) -> None:
     async def main() -> None:
@@ -100,14 +101,15 @@ def test_no_budget_is_exceeded_all_are_served_and_the_background_spends_a_tenth_
         assert len(at.left) == len(arrivals)
         for kinds, most in (
             (tuple(Priority), 20),
-            ((NORMAL, BACKGROUND), 20 - 20 * reserved),
+            ((NORMAL, RECOVERY, BACKGROUND), 20 - 20 * reserved),
         ):
             found = [(each.at, each.weight) for each in at.left if each.priority in kinds]
             assert most_in_a_window(found, SECONDS) <= most
-        background = [(e.at, e.weight) for e in at.left if e.priority is BACKGROUND]
-        heaviest = max((weight for _, weight in background), default=0)
-        # What is heavier than a tenth has the window to itself.
-        assert most_in_a_window(background, SECONDS) <= max(2, heaviest)
+        for priority, part in ((RECOVERY, 10), (BACKGROUND, 2)):
+            found = [(e.at, e.weight) for e in at.left if e.priority is priority]
+            heaviest = max((weight for _, weight in found), default=0)
+            # What is heavier than the part has the window to itself.
+            assert most_in_a_window(found, SECONDS) <= max(part, heaviest)
 
     run(main())
 

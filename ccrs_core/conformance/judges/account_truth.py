@@ -4,7 +4,7 @@ and money against the accountant, who knows the money tape alone."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -12,9 +12,10 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.judges.accountant import Accountant, Booked, Books
-from ccrs_core.conformance.judges.order_words import ENDS, STATES
-from ccrs_core.emulator import DeskOrder, Listing, Stage
+from ccrs_core.conformance.judges.accountant import Accountant, AccountBooks, Booked, Books
+from ccrs_core.conformance.judges.order_words import ENDS, states_of, unnamed_ends
+from ccrs_core.emulator import DeskOrder, Listing
+from ccrs_core.errors import EndReason
 from ccrs_core.model.accounts import Adjustment, AdjustmentKind, Position, Profit
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market, Side
@@ -56,10 +57,12 @@ def orders_are_true(
     desk: Mapping[int, DeskOrder],
     find: Find,
     others: str | tuple[str, ...] = "web",
+    untold: Container[EndReason] = (),
 ) -> None:
     """Fails unless the ledger's orders are the exchange's: each of them there, as it is, and no
     other that may be there still; no placement has made two. Orders of others (whose client ids
-    begin with ``others``, or that have none) that have ended may be unknown but for their fills."""
+    begin with ``others``, or that have none) that have ended may be unknown but for their fills;
+    ends for reasons that are ``untold`` have none."""
     by_client: dict[tuple[str, str], list[Order]] = defaultdict(list)
     anonymous: list[Order] = []
     for order in orders:
@@ -69,12 +72,16 @@ def orders_are_true(
             anonymous.append(order)
     seen: set[int] = set()
     placed = [true for true in desk.values() if true.origin is None]
-    ids = Counter(true.client_order_id for true in placed if true.client_order_id)
-    twice = [identity for identity, count in ids.items() if count > 1]
-    assert not twice, f"the exchange has {ids[twice[0]]} orders of the client's id {twice[0]!r}"
+    uses = Counter(true.client_order_id for true in placed)
+    own = [true.client_order_id for true in placed if not true.client_order_id.startswith(others)]
+    twice = [identity for identity, count in Counter(own).items() if identity and count > 1]
+    assert not twice, (
+        f"the exchange has {own.count(twice[0])} orders of the client's id {twice[0]!r}"
+    )
     for true in map(partial(_followed, desk), desk.values()):
         instrument, identity = find[true.listing.key], true.client_order_id
-        optional = true.stage.ended and (not identity or identity.startswith(others))
+        foreign = identity.startswith(others)
+        optional = true.stage.ended and (not identity or foreign)
         what = f"the exchange has {_shown(true)}, the ledger "
         if not identity:
             known = any(_alike(mine, true, instrument) for mine in anonymous)
@@ -84,12 +91,17 @@ def orders_are_true(
         if true.origin is not None or true.replaced_by is not None:
             # What a trigger has placed may have the client's id of the order that waited.
             found = [each for each in found if bool(each.fired_by) is (true.origin is not None)]
+        if foreign and uses[identity] > 1:
+            # Used again, once its order had ended: whichever is this one.
+            found = [e for e in found if id(e) not in seen and not order_is_wrong(e, true, untold)][
+                :1
+            ]
         if optional and not found:
             continue
         assert len(found) == 1, f"{what}has it {len(found)} times: {found}"
         seen.add(id(found[0]))
-        wrong = order_is_wrong(found[0], true, instrument)
-        whose = Origin.OTHER if identity.startswith(others) else Origin.OWN
+        wrong = order_is_wrong(found[0], true, untold)
+        whose = Origin.OTHER if foreign else Origin.OWN
         if found[0].origin is not whose:
             wrong.append(f"origin is {found[0].origin.value}, should be {whose.value}")
         assert not wrong, f"{what}{found[0]}: " + "; ".join(wrong)
@@ -110,14 +122,14 @@ def _followed(desk: Mapping[int, DeskOrder], order: DeskOrder) -> DeskOrder:
     return attrs.evolve(order, stage=placed.stage, ending=placed.ending, filled=placed.filled)
 
 
-def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> list[str]:
+def order_is_wrong(mine: Order, order: DeskOrder, untold: Container[EndReason] = ()) -> list[str]:
     """What the ledger has otherwise than the exchange."""
     found = []
     filled = order.filled
     size = None if order.size is None else order.size
-    states = STATES[order.stage] if order.ending is None else ENDS[order.ending][0]
-    if order.stage is Stage.REJECTED:
-        states = STATES[Stage.REJECTED]
+    states = states_of(order)
+    if mine.reason is None and order.ending is not None:
+        states |= unnamed_ends(order.ending, untold)
     pairs = {"filled_size": (mine.filled_size, filled), "side": (mine.side, order.side)}
     if order.asked.quote_size is None and size is not None:
         pairs["size"] = (mine.size, size)
@@ -130,20 +142,33 @@ def order_is_wrong(mine: Order, order: DeskOrder, instrument: Instrument) -> lis
         found.append(f"state is {mine.state.value}, should be {order.stage.value}")
     # Exchanges that keep orders apart which wait don't say why those were canceled.
     waited = order.asked.trigger is not None and not order.triggered
-    unsaid = mine.reason is None and waited
-    if order.ending is not None and mine.reason not in ENDS[order.ending][1] and not unsaid:
+    reasons = ENDS[order.ending][1] if order.ending is not None else frozenset()
+    unsaid = mine.reason is None and (waited or any(each in untold for each in reasons))
+    whole = mine.state is OrderState.FILLED and mine.reason is None  # for so much money
+    if order.ending and mine.reason not in reasons and not (unsaid or whole):
         found.append(f"reason is {mine.reason}, should be {order.ending.value}")
     if not mine.fills_complete:
         found.append("fills_complete is False")
     return found
 
 
-def fills_are_true(fills: Sequence[Fill], books: Books, find: Find) -> None:
+def fills_are_true(
+    fills: Sequence[Fill], books: Books, find: Find, others: tuple[str, ...] = ()
+) -> None:
     """Fails unless the ledger's fills are those of the tape, one for one, their fees but for how
-    finely exchanges write them. What is settled or delivered may be told as a fill or not."""
+    finely exchanges write them. What is settled or delivered may be told as a fill or not; fills of
+    others, whose client ids begin with ``others``, may lack these."""
+
+    def of(fill: Fill) -> Any:
+        mark = _mark_of(fill)
+        return (mark[0], "", *mark[2:]) if mark[1].startswith(others) else mark
+
+    def booked(each: Booked) -> Any:
+        mark = _booked_mark(each, find[each.category, each.symbol])
+        return (mark[0], "", *mark[2:]) if mark[1].startswith(others) else mark
+
     fills = [fill for fill in fills if fill.kind is not FillKind.SETTLEMENT]
-    mine = Counter(_mark_of(fill) for fill in fills)
-    true = Counter(_booked_mark(each, find[each.category, each.symbol]) for each in books.fills)
+    mine, true = Counter(map(of, fills)), Counter(map(booked, books.fills))
     lost, made_up = true - mine, mine - true
     what = f"of {true.total()} fills {lost.total()} are lost: {_first(lost)}; "
     what += f"{made_up.total()} doubled or made up: {_first(made_up)}"
@@ -151,9 +176,9 @@ def fills_are_true(fills: Sequence[Fill], books: Books, find: Find) -> None:
     assert not made_up, what
     told, paid = defaultdict(list), defaultdict(list)
     for fill in fills:
-        told[_mark_of(fill)].append(fill.fee or Decimal(0))
+        told[of(fill)].append(fill.fee or Decimal(0))
     for each in books.fills:
-        paid[_booked_mark(each, find[each.category, each.symbol])].append(each.fee)
+        paid[booked(each)].append(each.fee)
     for mark, fees in paid.items():
         for one, other in zip(sorted(fees), sorted(told[mark]), strict=True):
             assert abs(one - other) <= _FINEST_FEE, f"{mark} cost {one}, the ledger has {other}"
@@ -240,13 +265,18 @@ def profits_are_true(
             )
 
 
-def nothing_is_unexplained(adjustments: Iterable[Adjustment]) -> None:
+def nothing_is_unexplained(
+    adjustments: Iterable[Adjustment], untold: Mapping[tuple[str, str], Decimal] | None = None
+) -> None:
     """Fails where differences remain that nothing explains, once all is known: what was told of
-    one before its cause was known has to be told back."""
-    left: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    one before its cause was known has to be told back. Money that came while nobody listened, and
+    is in no list (``untold``: by asset and purse), remains exactly."""
+    left: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
     for each in adjustments:
         if each.kind is AdjustmentKind.UNEXPLAINED:
-            left[each.symbol, str(each.side), each.asset] += each.amount
+            left[each.symbol, str(each.side), each.asset, each.purse] += each.amount
+    for (asset, purse), amount in (untold or {}).items():
+        left["", str(None), asset, purse] -= amount
     remain = {key: amount for key, amount in left.items() if abs(amount) > _FINEST * 100}
     assert not remain, f"differences that nothing explains: {remain}"
 
@@ -265,9 +295,18 @@ def _at_once(books: Books, category: str, symbol: str, side: str) -> bool:
     return len(set(times)) < len(times)
 
 
+def money_is_true(balances: Sequence[Balance], books: AccountBooks) -> None:
+    """Fails unless the ledger's money is that of the tape, wallet by wallet."""
+    strange = [each for each in balances if each.purse not in books.by_purse]
+    assert not strange, f"a balance of a wallet that Trading.purses doesn't name: {strange[0]}"
+    for purse, its in books.by_purse.items():
+        balances_are_true([each for each in balances if each.purse == purse], its)
+
+
 def balances_are_true(balances: Sequence[Balance], books: Books) -> None:
-    """Fails unless the ledger's money is that of the tape, but for rounding."""
+    """Fails unless the ledger's money in one wallet is that of the tape, but for rounding."""
     mine = {each.asset: each for each in balances}
+    assert len(mine) == len(balances), f"a wallet's balances are told twice: {balances}"
     for asset, amount in books.balances.items():
         told = mine.get(asset)
         if told is None:
@@ -275,7 +314,7 @@ def balances_are_true(balances: Sequence[Balance], books: Books) -> None:
             continue
         wallet = told.total if told.wallet is None else told.wallet
         assert books.agrees(amount, wallet, _FINEST), (
-            f"{asset} is {wallet:f}, by the tape {float(amount):.12f}"
+            f"{told.name} is {wallet:f}, by the tape {float(amount):.12f}"
         )
 
 

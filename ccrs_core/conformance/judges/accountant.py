@@ -129,6 +129,29 @@ class Books:
         return {key: held.size for key, held in self.holdings.items() if held.size}
 
 
+@attrs.frozen
+class AccountBooks:
+    """What one account has, which may be in several wallets that hold the same assets apart."""
+
+    by_purse: Mapping[str, Books]
+
+    @property
+    def together(self) -> Books:
+        """Positions, fills and income of all, and what is in them all together."""
+        found = Books()
+        for books in self.by_purse.values():
+            for asset, amount in books.balances.items():
+                found.balances[asset] += amount
+            for asset, amount in books.fees.items():
+                found.fees[asset] += amount
+            for key, amount in books.income.items():
+                found.income[key] += amount
+            found.holdings.update(books.holdings)
+            found.fills += books.fills
+            found.entries += books.entries
+        return found
+
+
 class Accountant:
     """Keeps the books of all accounts, the crowd's (``""``) included, from the tape's lines.
 
@@ -284,3 +307,11 @@ class Accountant:
     @staticmethod
     def _key(entry: Mapping[str, Any]) -> Key:
         return entry["category"], entry["symbol"], entry["position_side"]
+
+
+def account_books(tape: Iterable[str], wallets: Mapping[str, str]) -> AccountBooks:
+    """What an account has by the tape's lines: ``wallets`` says by which name the tape knows each
+    of its purses."""
+    accountant = Accountant()
+    accountant.read(tape)
+    return AccountBooks({purse: accountant.of(name) for purse, name in wallets.items()})

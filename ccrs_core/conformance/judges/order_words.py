@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -92,9 +92,15 @@ def _needed(report: Any, *names: str) -> Iterator[str]:
             yield f"{name} isn't told"
 
 
-def order_differs(report: OrderReport, order: DeskOrder, *, whole: bool = True) -> list[str]:
+def order_differs(
+    report: OrderReport,
+    order: DeskOrder,
+    *,
+    whole: bool = True,
+    untold: Container[EndReason] = (),
+) -> list[str]:
     """What a report says otherwise than the desk's order is, or leaves out that the exchange says
-    at least where it is asked (``whole``)."""
+    at least where it is asked (``whole``). Ends for reasons that are ``untold`` have none."""
     asked, listing = order.asked, order.listing
     quoted = asked.quote_size is not None
     size = None if order.size is None else listing.counted(order.size)
@@ -132,33 +138,70 @@ def order_differs(report: OrderReport, order: DeskOrder, *, whole: bool = True) 
             }
         )
     )
-    found += _needed(report, "side", "type", "filled_size", "exchange_time_ns")
+    found += _needed(report, "side", "type", "exchange_time_ns")
+    waits = asked.trigger is not None and not order.triggered
+    if not waits:  # nothing is filled of what waits
+        found += _needed(report, "filled_size")
     if asked.type is OrderType.LIMIT and asked.price is not None:
         found += _needed(report, "price", "size")
     if whole and asked.trigger is not None and not (order.triggered or order.parent):
         found += _needed(report, "trigger")
     if not report.exchange_order_id:
         found.append("exchange_order_id isn't told")
-    return found + _state_differs(report, order)
+    return found + _state_differs(report, order, untold)
 
 
-def _state_differs(report: OrderReport, order: DeskOrder) -> list[str]:
+def states_of(order: DeskOrder) -> frozenset[OrderState]:
+    """What an order may be called."""
+    if order.stage is Stage.REJECTED or order.ending is None:
+        return STATES[order.stage]
+    states = ENDS[order.ending][0]
+    return states | {OrderState.FILLED} if _spent(order) else states
+
+
+def unnamed_ends(ending: Ending, untold: Container[EndReason]) -> frozenset[OrderState]:
+    """What an order that has ended so may be called where nobody says why."""
+    if any(each in untold for each in ENDS[ending][1]):
+        return _CANCELED | _EXPIRED
+    return frozenset()
+
+
+def _spent(order: DeskOrder) -> bool:
+    """Whether what is left of an order for so much money buys nothing more: exchanges call such
+    filled, or expired."""
+    if (
+        order.asked.quote_size is None
+        or not order.filled
+        or order.ending is not Ending.NO_LIQUIDITY
+    ):
+        return False
+    lot = order.listing.lot * order.listing.worth_of_one
+    return order.asked.quote_size - order.value < lot * _average(order) * Decimal("1.01")
+
+
+def _state_differs(
+    report: OrderReport, order: DeskOrder, untold: Container[EndReason]
+) -> list[str]:
     reasons: frozenset[EndReason] | None = None
     if order.triggered and order.ending is Ending.REPLACED and report.fired:
         return []  # no end: what it has placed decides
+    states = states_of(order)
+    if report.reason is None and order.ending is not None:
+        states |= unnamed_ends(order.ending, untold)
     if order.ending is not None:
-        states, reasons = ENDS[order.ending]
-        if order.stage is Stage.REJECTED:
-            states = STATES[Stage.REJECTED]
-    else:
-        states = STATES[order.stage]
+        reasons = ENDS[order.ending][1]
+        if report.state is OrderState.FILLED and report.state in states:
+            reasons = None
     found = []
     where = order.stage.value + ("" if order.ending is None else f" ({order.ending.value})")
     if report.state not in states:
         wanted = ", ".join(sorted(state.value for state in states))
         found.append(f"state is told as {report.state.value} of an order that is {where}: {wanted}")
     waited = order.asked.trigger is not None and not order.triggered
-    unsaid = report.reason is None and waited and report.state is OrderState.CANCELED
+    unsaid = report.reason is None and (
+        (waited and report.state is OrderState.CANCELED)
+        or any(each in untold for each in reasons or ())
+    )
     if reasons is not None and report.reason not in reasons and not unsaid:
         wanted = ", ".join(sorted(reason.value for reason in reasons))
         told = None if report.reason is None else report.reason.value
@@ -225,6 +268,8 @@ def fill_differs(report: FillReport, fill: DeskFill) -> list[str]:
             }
         )
     )
+    if not report.client_order_id:  # which order it is the exchange's id says
+        found = [each for each in found if not each.startswith("client_order_id")]
     # These must be exact: they are what a ledger adds up.
     exact = {"price": (report.price, fill.price), "size": (report.size, listing.counted(fill.size))}
     for name, (told, true) in exact.items():

@@ -12,17 +12,17 @@ import attrs
 import pytest
 
 from ccrs_core.conformance.judges.account_truth import (
-    balances_are_true,
-    books_of,
     fills_are_true,
     instruments_by_key,
+    money_is_true,
     orders_are_true,
     positions_are_true,
 )
+from ccrs_core.conformance.judges.accountant import account_books
 from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of
+from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of, untold_of
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.rest import HttpRequest, Request
 from ccrs_core.contract.trading import DeadMan, DeadManKind, DeadManScope, Feature
@@ -59,6 +59,7 @@ from ccrs_core.model.units import NS_PER_SECOND
 
 _TURNS = 40
 """Turns of the loop after which a call is cancelled, at most."""
+_SHORT_TIMER = 5.0
 _ENDED = (OrderState.PRESUMED_ABSENT, OrderState.ABSENT)
 
 
@@ -102,7 +103,7 @@ class AccountLifeProperties:
                 assert isinstance(error, AuthError | InvalidRequest | ClockRefused), (
                     f"{type(request).__name__} with {what} changed is answered by {error!r}"
                 )
-        assert not trader.account.orders, "a request that was changed has placed an order"
+        assert not trader.wallet(market).orders, "a request that was changed has placed an order"
         wrong = attrs.evolve(trader.key, secret=trader.key.secret[::-1])
         reads = GetOpenOrders(market=market, instrument=at.instrument)
         for key, off_ns, kinds in (
@@ -192,7 +193,7 @@ class AccountLifeProperties:
                 trader.ask(SetDeadMan(market=market, seconds=declared.shortest))
             told = trader.ask(GetDeadMan(market))
             assert told is None, f"{market.value}: an account that has none is told to have {told}"
-            trader.account.institutional = True
+            trader.wallet(market).institutional = True
             for seconds in (declared.shortest, declared.longest):
                 trader.ask(SetDeadMan(market=market, seconds=seconds))
                 trader.pause(declared.takes_effect_after + 1.0)
@@ -281,7 +282,7 @@ class AccountLifeProperties:
                         world.stall(market)
                         await asyncio.sleep(0.2)
                 await asyncio.sleep(5.0)
-                fills = len(books_of(world.money, NAME).fills)
+                fills = len(account_books(world.money, world.wallets().accounts).together.fills)
                 assert fills >= 240
                 told: list[int] = []
                 async with asyncio.timeout(5.0):
@@ -401,7 +402,7 @@ def _by_desk(life: Life, at: Stall, side: Side, number: int) -> None:
     world = life.world
     world.venue.advance(world.clock.time_ns())
     world.desk.place(
-        world.desk.accounts[NAME],
+        world.wallets().of(at.instrument.market),
         NewOrder(
             listing=at.listing,
             side=side,
@@ -430,11 +431,13 @@ async def _cancelled(work: Callable[[], Awaitable[Any]], turns: int) -> None:
 
 
 async def _is_true(world: AccountWorld, account: Any, name: str, find: Any) -> None:
-    store, books = world.stores[name], books_of(world.money, name)
-    orders_are_true(await store.orders(limit=10**6), world.desk_orders(name), find)
+    store, wallets = world.stores[name], account_books(world.money, world.wallets(name).accounts)
+    books = wallets.together
+    orders = await store.orders(limit=10**6)
+    orders_are_true(orders, world.desk_orders(name), find, untold=untold_of(world.subject))
     fills_are_true(await store.fills(limit=10**6), books, find)
     positions_are_true(account.positions(), books, find)
-    balances_are_true(list(account.balances().values()), books)
+    money_is_true(list(account.balances().values()), wallets)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -479,10 +482,16 @@ def _changed(request: HttpRequest, free: Container[str]) -> list[tuple[str, Http
     return found
 
 
+def timer_seconds(declared: DeadMan) -> float:
+    """For how long disconnect protection is set, where nothing else matters: the shortest time that
+    leaves room for requests between its renewals."""
+    return min(max(declared.shortest, _SHORT_TIMER), declared.longest)
+
+
 def _timed(trader: Trader, market: Market, declared: DeadMan) -> None:
     """Renewed it stays still, turned off it never fires, else it does."""
     at = trader.stall(market)
-    scope, seconds = declared.scope, declared.shortest
+    scope, seconds = declared.scope, timer_seconds(declared)
     timer = SetDeadMan(
         market=None if scope is DeadManScope.ACCOUNT else market,
         seconds=seconds,
@@ -504,6 +513,7 @@ def _timed(trader: Trader, market: Market, declared: DeadMan) -> None:
     assert ended.stage.ended, f"{market.value}: no order was canceled after {seconds:g} s"
     word = trader.word(at, ended)
     assert word is not None
-    assert word.reason is EndReason.DEAD_MAN, (
+    untold = EndReason.DEAD_MAN in untold_of(trader.subject) and word.reason is None
+    assert word.reason is EndReason.DEAD_MAN or untold, (
         f"an order that disconnect protection has canceled is told to have ended by {word.reason}"
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import attrs
+
 from ccrs_core.conformance.judges.order_words import (
     agreed,
     balance_differs,
@@ -16,7 +18,7 @@ from ccrs_core.conformance.judges.order_words import (
 from ccrs_core.conformance.themes.account_streams import are_the_fills, desk_fills, fill_key
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of
+from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of, untold_of
 from ccrs_core.conformance.workbench.trading_day import TradingDay, day_of
 from ccrs_core.contract.rest import Request
 from ccrs_core.contract.trading import Trading
@@ -39,8 +41,8 @@ from ccrs_core.emulator import (
     NewOrder,
     Refusal,
     Refused,
-    TradingAccount,
 )
+from ccrs_core.errors import EndReason
 from ccrs_core.model.accounts import IncomeKind
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.reports import FillReport, IncomeReport, OrderReport, PositionReport
@@ -72,15 +74,16 @@ class AccountListProperties:
             trader.pause(2.0)
             for request, about in _scopes(trading_of(subject), market, here):
                 wanted = [
-                    order for order in trader.account.open_orders() if _within(order.listing, about)
+                    order for order in trader.wallets.open_orders() if _within(order.listing, about)
                 ]
                 told = trader.ask(request)
-                _are_the_orders(f"{request}", told, wanted)
+                _are_the_orders(f"{request}", told, wanted, untold_of(subject))
 
     @proves(47)
     def test_histories_of_orders_tell_each_once_oldest_first(self, subject: Subject) -> None:
         """Past orders of a stretch: each once, as it ended, oldest first, over pages and windows; a
         limit brings the newest of them, or the first from a start."""
+        untold = untold_of(subject)
         for market in markets_of(subject):
             day = day_of(subject, market)
             trader = day.trader
@@ -88,18 +91,22 @@ class AccountListProperties:
                 continue
             begun = trader.venue.start_ns
             request = GetOrderHistory(
-                market=market, start_ns=begun, end_ns=trader.venue.now_ns + NS_PER_SECOND
+                market=market,
+                start_ns=begun,
+                end_ns=trader.venue.now_ns + NS_PER_SECOND,
+                **trader.about(GetOrderHistory, day.at),
             )
             told: list[OrderReport] = trader.ask(request)
             # Those that wait have lists of their own where they have a stream of their own.
             channels = subject.exchange.capabilities.account_channels
-            apart = Channel.WAITING_ORDERS in channels
+            unlisted = trading_of(subject).waiting_unlisted
+            apart = Channel.WAITING_ORDERS in channels or market in unlisted
             ended = [
                 order
                 for order in _orders_of(day)
                 if order.stage.ended and not (apart and order.asked.trigger is not None)
             ]
-            _are_the_orders(f"{market.value}: the history", told, ended)
+            _are_the_orders(f"{market.value}: the history", told, ended, untold)
             times = [report.created_ns or 0 for report in told]
             assert times == sorted(times), f"{market.value}: the history isn't oldest first"
             for deed in day.deeds:
@@ -107,7 +114,11 @@ class AccountListProperties:
                 word = trader.word(day.at, order, history=True)
                 if order.stage.ended:
                     assert word is not None, f"{market.value}: the history denies {deed.request}"
-                    agreed(f"{market.value}: the history", order_differs(word, order), word)
+                    agreed(
+                        f"{market.value}: the history",
+                        order_differs(word, order, untold=untold),
+                        word,
+                    )
 
     @proves(50, quick=False)
     def test_fills_are_listed_once_over_pages_and_windows(self, subject: Subject) -> None:
@@ -125,15 +136,17 @@ class AccountListProperties:
             end_ns = trader.venue.now_ns + NS_PER_SECOND
             middle = fills[len(fills) // 2].time_ns // NS_PER_MS * NS_PER_MS
             first = trader.venue.start_ns
+            about = trader.about(GetFills, at)
+            whole = GetFills(market=market, start_ns=first, end_ns=end_ns, **about)
             for start_ns, until_ns in ((first, end_ns), (middle, end_ns), (first, middle)):
-                request = GetFills(market=market, start_ns=start_ns, end_ns=until_ns)
+                request = attrs.evolve(whole, start_ns=start_ns, end_ns=until_ns)
                 found = _fills(trader, request)
                 wanted = [f for f in fills if start_ns <= _ms(f.time_ns) < until_ns]
                 where = f"{market.value}: fills from {start_ns} to {until_ns}"
                 are_the_fills(where, found, wanted)
                 times = [report.exchange_time_ns for report in found]
                 assert times == sorted(times), f"{where} aren't oldest first"
-            few = GetFills(market=market, start_ns=first, end_ns=end_ns, limit=7)
+            few = attrs.evolve(whole, limit=7)
             found = _fills(trader, few)
             assert len(found) == 7, f"{market.value}: 7 fills were asked for, {len(found)} came"
             are_the_fills(f"{market.value}: the first 7 fills", found, fills[:7])
@@ -150,7 +163,12 @@ class AccountListProperties:
             if not (heard and trader.answers(GetFills, market)):
                 continue
             end_ns = trader.venue.now_ns + NS_PER_SECOND
-            request = GetFills(market=market, start_ns=trader.venue.start_ns, end_ns=end_ns)
+            request = GetFills(
+                market=market,
+                start_ns=trader.venue.start_ns,
+                end_ns=end_ns,
+                **trader.about(GetFills, day.at),
+            )
             for report in _fills(trader, request):
                 other = heard.get(fill_key(report))
                 assert other is not None, (
@@ -179,12 +197,17 @@ class AccountListProperties:
                     _are_the_positions(trader, request, about)
             if trader.answers(GetWallet):
                 wallet = trader.ask(GetWallet(trader.name))
-                told = {balance.asset: balance for balance in wallet.balances}
-                for asset, balance in trader.account.wallet.assets.items():
-                    where = f"{market.value}: the wallet"
-                    assert asset in told or not balance.total, f"{where} has no {asset}"
-                    if asset in told:
-                        agreed(where, balance_differs(told[asset], balance.total), told[asset])
+                told = {(each.purse, each.asset): each for each in wallet.balances}
+                assert len(told) == len(wallet.balances), "the wallet tells balances twice"
+                for purse, mine in trader.wallets.by_purse.items():
+                    for asset, balance in mine.wallet.assets.items():
+                        where = f"{market.value}: the wallet {purse}".rstrip()
+                        report = told.pop((purse, asset), None)
+                        assert report or not balance.total, f"{where} has no {asset}"
+                        if report is not None:
+                            agreed(where, balance_differs(report, balance.total), report)
+                strange = [each for each in told.values() if each.total]
+                assert not strange, f"{market.value}: the wallet tells of {strange[0]}"
 
     @proves(55)
     def test_money_that_came_otherwise_is_told_once(self, subject: Subject) -> None:
@@ -195,12 +218,14 @@ class AccountListProperties:
         trader = Trader(subject, venue=subject.venue(rate=2.0, start_ns=start_ns))
         if not trader.answers(GetIncome):
             subject.undeclared("list of income")
-        market = markets_of(subject)[-1]
-        for each in markets_of(subject):
+        listed = [each for each in markets_of(subject) if trader.answers(GetIncome, each)]
+        assert listed, "GetIncome tells of no market in which orders can be placed"
+        market = listed[-1]
+        for each in listed:
             market = each if each in (Market.LINEAR, Market.SPOT) else market
         at = trader.stall(market)
         trader.place(at, at.limit(Side.BUY, at.crossing(Side.BUY), 3))
-        trader.desk.transfer(trader.account, at.listing.quote, Decimal("-17.25"))
+        trader.desk.transfer(trader.wallet(market), at.listing.quote, Decimal("-17.25"))
         if at.listing.funding_interval_ns is not None:
             due_ns = at.listing.funding_after(trader.venue.now_ns)
             assert due_ns is not None
@@ -225,7 +250,7 @@ class AccountListProperties:
             if trader.answers(SetLeverage, market):
                 trader.ask(SetLeverage(at.instrument, Decimal(7)))
                 trader.place(at, at.limit(Side.BUY, at.crossing(Side.BUY)))
-                position = trader.desk.position(trader.account, at.listing)
+                position = trader.desk.position(trader.wallet(market), at.listing)
                 assert position.leverage == 7, (
                     f"{market.value}: a leverage of 7 was set, the exchange has {position.leverage}"
                 )
@@ -234,7 +259,7 @@ class AccountListProperties:
             info = trader.ask(GetAccountInfo(trader.name))
             assert info.account == trader.name, f"the account is called {info.account!r}"
             assert not info.refused, f"an ordinary account is refused: {info.refused}"
-            assert info.margin_mode in (None, trader.account.margin_mode)
+            assert info.margin_mode in (None, *(each.margin_mode for each in trader.wallets.all))
             may = info.permissions
             assert may is None or (may.read and not may.withdraw), f"the key may: {may}"
             if may is not None:
@@ -293,7 +318,7 @@ def _resting(trader: Trader, at: Stall, count: int) -> None:
 
 def _desk_order(trader: Trader, at: Stall, side: Side, price: Decimal) -> DeskOrder:
     return trader.desk.place(
-        trader.account,
+        trader.wallet(at.instrument.market),
         NewOrder(
             listing=at.listing,
             side=side,
@@ -355,14 +380,19 @@ def _orders_of(day: TradingDay) -> list[DeskOrder]:
     return list(newest.values())
 
 
-def _are_the_orders(where: str, told: Sequence[OrderReport], wanted: Sequence[DeskOrder]) -> None:
+def _are_the_orders(
+    where: str,
+    told: Sequence[OrderReport],
+    wanted: Sequence[DeskOrder],
+    untold: frozenset[EndReason],
+) -> None:
     ids = [(report.native, report.exchange_order_id) for report in told]  # of one symbol alone
     assert len(set(ids)) == len(ids), f"{where} tells orders twice"
     left = list(wanted)
     for report in told:
         candidates = [o for o in left if o.client_order_id == report.client_order_id]
         assert candidates, f"{where} tells of an order that there isn't: {report}"
-        differences = [order_differs(report, order) for order in candidates]
+        differences = [order_differs(report, order, untold=untold) for order in candidates]
         best = min(range(len(candidates)), key=lambda at: len(differences[at]))
         agreed(where, differences[best], report)
         left.remove(candidates[best])
@@ -376,7 +406,8 @@ def _are_the_positions(trader: Trader, request: Any, about: Any) -> None:
     assert len(by_key) == len(told), f"{where} tells positions twice"
     wanted = {
         (position.listing.symbol, position.side): position
-        for position in trader.account.positions.values()
+        for wallet in trader.wallets.all
+        for position in wallet.positions.values()
         if _within(position.listing, about)
     }
     for key, position in wanted.items():
@@ -389,16 +420,19 @@ def _are_the_positions(trader: Trader, request: Any, about: Any) -> None:
 
 
 def _adds_up(trader: Trader, told: Sequence[IncomeReport]) -> None:
-    """Fails unless income that isn't of trades is what came, by kind and asset."""
+    """Fails unless income that isn't of trades is what came, by kind and asset, to wallets whose
+    income is listed."""
     kinds = {
         MoneyKind.TRANSFER: IncomeKind.TRANSFER,
         MoneyKind.FUNDING: IncomeKind.FUNDING,
         MoneyKind.DELIVERY: IncomeKind.DELIVERY,
     }
     came: dict[tuple[IncomeKind, str], Decimal] = {}
+    listed = trader.exchange.endpoints[GetIncome].markets
+    names = {wallet.name for market, wallet in trader.wallets.by_market.items() if market in listed}
     for happening in trader.of(MoneyMoved):
         row = happening.row
-        if row.kind in kinds:
+        if row.kind in kinds and row.account in names:
             key = kinds[row.kind], row.asset
             came[key] = came.get(key, Decimal(0)) + row.change
     found: dict[tuple[IncomeKind, str], Decimal] = {}
@@ -414,10 +448,9 @@ def _adds_up(trader: Trader, told: Sequence[IncomeReport]) -> None:
 
 
 def _fee_rates(trader: Trader, at: Stall) -> None:
-    account: TradingAccount = trader.account
     conduct = trader.desk.conduct
     request = GetFeeRates(
-        market=at.instrument.market, instrument=at.instrument, account=account.name
+        market=at.instrument.market, instrument=at.instrument, account=trader.name
     )
     rates = trader.ask(request)
     assert rates, f"{request} is answered by nothing"

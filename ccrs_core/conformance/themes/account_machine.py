@@ -4,8 +4,11 @@ pushes, orders of others, and kills of its process. In the end its ledger is the
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import attrs
@@ -13,15 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from ccrs_core.conformance.judges.account_truth import (
-    balances_are_true,
-    books_of,
     fills_are_true,
     instruments_by_key,
+    money_is_true,
     nothing_is_unexplained,
     orders_are_true,
     positions_are_true,
     profits_are_true,
 )
+from ccrs_core.conformance.judges.accountant import AccountBooks, account_books
+from ccrs_core.conformance.themes.account_life import timer_seconds
 from ccrs_core.conformance.workbench.account_world import NAME, Life
 from ccrs_core.conformance.workbench.profile import Profile
 from ccrs_core.conformance.workbench.properties import proves
@@ -36,11 +40,13 @@ from ccrs_core.conformance.workbench.schedules import (
     request_of,
 )
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.trader import Stall, trading_of
+from ccrs_core.conformance.workbench.trader import Stall, money_of, trading_of, untold_of
+from ccrs_core.contract.trading import DeadManKind
+from ccrs_core.contract.trading_requests import GetIncome
 from ccrs_core.errors import CcrsError
-from ccrs_core.model.accounts import Adjustment, PositionMode
+from ccrs_core.model.accounts import Adjustment, Income, IncomeKind, PositionMode
 from ccrs_core.model.order_requests import OrderRequest, Trigger
-from ccrs_core.model.orders import Fill, Order, OrderUpdate
+from ccrs_core.model.orders import Fill, Order, OrderUpdate, Origin
 from ccrs_core.trading.amending import WhenFull
 from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.dead_man import DeadManSwitch
@@ -99,10 +105,19 @@ class AccountSchedule(ScheduleActs):
         self._prepare(beginning)
         try:
             self._begin()
+            self._acquaint()
         except BaseException:
             self.world.close()
             raise
         self.begun = True
+
+    def _acquaint(self) -> None:
+        """Let the account have to do with each market, where past orders and fills are told of one
+        instrument at a time: nobody can know of what others do in one that was never heard of."""
+        if trading_of(self.subject).by_symbol:
+            for at in self.stalls:
+                request = self._request(at, (True, -30, 1, 0))
+                self._do(lambda request=request: self.life.account.place(request))  # type: ignore[misc]
 
     # --- the user ---
 
@@ -158,7 +173,12 @@ class AccountSchedule(ScheduleActs):
     def _stall_of(self, order: Order) -> Stall | None:
         return next((s for s in self.stalls if s.instrument.symbol == order.symbol), None)
 
-    @rule(number=st.integers(0, 20), level=st.integers(-3, 3), lots=st.integers(1, 14), fate=FATES)
+    @rule(
+        number=st.integers(0, 20),
+        level=st.integers(-3, 3),
+        lots=st.one_of(st.integers(1, 14), st.just(200_000)),
+        fate=FATES,
+    )
     def amend(self, number: int, level: int, lots: int, fate: Fate) -> None:
         order = self._open(number)
         at = None if order is None else self._stall_of(order)
@@ -283,14 +303,14 @@ class AccountSchedule(ScheduleActs):
         self.newest.clear()
 
     def _begin(self) -> None:
-        for _ in range(40):
+        for tried in range(60):
             try:
                 self.life = self.world.live()
                 self._protect()
                 return
             except CcrsError:
-                # It can't be opened while the exchange is out of reach.
-                self.world.pass_time(3.0)
+                # It can't be opened while the exchange is out of reach, or has banned the address.
+                self.world.pass_time(3.0 if tried < 30 else 30.0)
                 self.world.quieten()
         raise AssertionError("the account can't be opened again, whatever is tried")
 
@@ -299,7 +319,9 @@ class AccountSchedule(ScheduleActs):
         declared = trading_of(self.subject).dead_man
         self.switch = None
         if self.beginning.protected and declared is not None:
-            switch = self.life.account.dead_man(declared.shortest)
+            timed = declared.kind is DeadManKind.TIMER
+            seconds = timer_seconds(declared) if timed else declared.shortest
+            switch = self.life.account.dead_man(seconds)
 
             async def on() -> None:
                 await switch.__aenter__()
@@ -346,7 +368,9 @@ class AccountSchedule(ScheduleActs):
         assert count == 1, f"the fill {number} was delivered {count} times, unmarked"
 
     def _order_came(self, order: Order) -> None:
-        key = order.symbol, order.client_order_id or order.exchange_order_id
+        # Others may use an id again.
+        own = order.client_order_id if order.origin is Origin.OWN else ""
+        key = order.symbol, own or order.exchange_order_id
         before = self.newest.get(key)
         self.newest[key] = order
         if before is None:
@@ -382,8 +406,9 @@ class AccountSchedule(ScheduleActs):
         orders: list[Order] = world.do(store.orders(limit=10**6))
         fills: list[Fill] = world.do(store.fills(limit=10**6))
         find = instruments_by_key(world.venue.listings.values(), self.subject.instruments)
-        books, desk = books_of(world.money, NAME), world.desk_orders()
-        orders_are_true(orders, desk, find)
+        wallets, desk = account_books(world.money, world.wallets().accounts), world.desk_orders()
+        books = wallets.together
+        orders_are_true(orders, desk, find, untold=untold_of(self.subject))
         for number in range(1, self.wanted + 1):
             tag = f"n{number:04d}n"
             several = [
@@ -392,13 +417,13 @@ class AccountSchedule(ScheduleActs):
                 if each.client_order_id.endswith(tag) and each.origin is None
             ]
             assert len(several) <= 1, f"one order was asked for, there are {several}"
-        fills_are_true(fills, books, find)
+        fills_are_true(fills, books, find, ("web",))
         positions_are_true(account.positions(), books, find)
         profits_are_true(account.profit, books, find)
-        balances_are_true(list(account.balances().values()), books)
+        money_is_true(list(account.balances().values()), wallets)
         entries = world.do(store.entries_after(0, 10**6, {"adjustment"}))
         adjustments = [e.event for e in entries if isinstance(e.event, Adjustment)]
-        nothing_is_unexplained(adjustments)
+        nothing_is_unexplained(adjustments, self._untold_transfers(wallets))
         assert not self.due, (
             f"fills that were read before a kill and not acknowledged don't come again: "
             f"{sorted(self.due)}, acknowledged: {self.acknowledged}"
@@ -409,6 +434,25 @@ class AccountSchedule(ScheduleActs):
         if self.switch is not None:
             world.do(self.switch.__aexit__(None, None, None))
         world.do(self.life.stop())
+
+    def _untold_transfers(self, books: AccountBooks) -> dict[tuple[str, str], Decimal]:
+        """Money that came into wallets of which income is in no list, and that no stream told, by
+        asset and purse."""
+        world, trading = self.world, trading_of(self.subject)
+        listing = self.subject.exchange.endpoints.get(GetIncome)
+        listed = {trading.purses.get(each, "") for each in listing.markets} if listing else set()
+        entries = world.do(world.stores[NAME].entries_after(0, 10**6, {"income"}))
+        told: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for row in (entry.event for entry in entries):
+            if isinstance(row, Income) and row.kind is IncomeKind.TRANSFER:
+                told[row.asset, row.purse] += row.amount
+        opened, found = money_of(world.venue), {}
+        for purse, its in books.by_purse.items():
+            for (kind, asset), amount in its.income.items() if purse not in listed else ():
+                came = amount - Fraction(opened.get(asset, 0)) - Fraction(told[asset, purse])
+                if kind == "transfer" and came:
+                    found[asset, purse] = Decimal(came.numerator) / came.denominator
+        return found
 
 
 async def _calm(life: Life) -> None:

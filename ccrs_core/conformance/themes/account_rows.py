@@ -137,9 +137,13 @@ def _pages(subject: Subject) -> Iterator[_Page]:
 def _requests(trader: Trader, market: Market, at: Stall) -> Iterator[Request[Any]]:
     start_ns, end_ns = trader.venue.start_ns, trader.venue.now_ns + NS_PER_SECOND
     if trader.answers(GetFills, market):
-        yield GetFills(market=market, start_ns=start_ns, end_ns=end_ns)
+        yield GetFills(
+            market=market, start_ns=start_ns, end_ns=end_ns, **trader.about(GetFills, at)
+        )
     if trader.answers(GetOrderHistory, market):
-        yield GetOrderHistory(market=market, start_ns=start_ns, end_ns=end_ns)
+        yield GetOrderHistory(
+            market=market, start_ns=start_ns, end_ns=end_ns, **trader.about(GetOrderHistory, at)
+        )
     settle = at.listing.settle if trading_of(trader.subject).settles.get(market) else ""
     if trader.answers(GetOpenOrders, market):
         yield GetOpenOrders(market=market, settle=settle or "")

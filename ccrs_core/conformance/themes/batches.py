@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
+from ccrs_core.conformance.workbench.account_world import AccountWorld, Life
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, Trader, trading_of
@@ -68,6 +68,7 @@ def _in_portions(world: AccountWorld, market: Market, count: int) -> None:
     at = world.stall(market)
     orders = [at.limit(Side.BUY, at.bid(30 + n)) for n in range(count)]
     amended = at.bid(29)
+    mine = world.wallets().of(market)
 
     async def scenario(life: Life) -> None:
         placed = await life.account.place_many(orders)
@@ -86,7 +87,7 @@ def _in_portions(world: AccountWorld, market: Market, count: int) -> None:
             assert ended.order.client_order_id == live.id, "outcomes of cancels are mixed up"
         for live in lives:
             await live.ended(timeout=10.0)
-            known = world.desk.find(world.desk.accounts[NAME], client_order_id=live.id)
+            known = world.desk.find(mine, client_order_id=live.id)
             assert known is not None
             assert known.stage.ended
             assert known.price == amended, "an amendment of many did not take effect"
@@ -105,7 +106,7 @@ def _placed_batch(trader: Trader, at: Stall, most: int) -> None:
     trader.pause()
     assert len(done) == len(items), f"{len(items)} orders have {len(done)} outcomes"
     for item, outcome in zip(items, done, strict=True):
-        known = trader.desk.find(trader.account, client_order_id=item.client_order_id)
+        known = trader.find(item.client_order_id)
         if item.order is bad:
             assert isinstance(outcome, OrderRejected | InvalidRequest), (
                 f"an order of a batch that breaks a rule has the outcome {outcome!r}"
@@ -139,11 +140,16 @@ def _placed_batch(trader: Trader, at: Stall, most: int) -> None:
 
 def _amended_batch(trader: Trader, at: Stall, placed: list[PlaceOrder]) -> None:
     price = at.bid(3)
-    never = AmendOrder(instrument=at.instrument, client_order_id=trader.new_id(), price=price)
     amends = [
-        AmendOrder(instrument=at.instrument, client_order_id=item.client_order_id, price=price)
+        AmendOrder(
+            instrument=at.instrument,
+            client_order_id=item.client_order_id,
+            price=price,
+            known=trader.known(at, trader.desk_order(item.client_order_id)),
+        )
         for item in placed
     ]
+    never = attrs.evolve(amends[0], client_order_id=trader.new_id())
     asked = [*amends[:1], never, *amends[1:]]
     done = trader.ask(AmendOrders(tuple(asked)))
     trader.pause()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ccrs_core.conformance.judges.order_words import agreed, differing, order_differs, trigger_of
 from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of
-from ccrs_core.conformance.workbench.trading_day import day_of
+from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of, untold_of
+from ccrs_core.conformance.workbench.trading_day import Refusal, day_of
 from ccrs_core.contract.trading import Feature
 from ccrs_core.contract.trading_requests import (
     AmendOrder,
@@ -22,7 +22,7 @@ from ccrs_core.contract.trading_requests import (
     GetOrder,
     PlaceOrder,
 )
-from ccrs_core.emulator import DeskOrder, NewOrder, Stage
+from ccrs_core.emulator import DeskOrder, Stage
 from ccrs_core.emulator.matching import Lifetime, SelfTrade
 from ccrs_core.errors import (
     CcrsError,
@@ -75,10 +75,14 @@ class PlacingProperties:
             tried |= {Feature.SPOT_MARGIN, None}
             missing = trading_of(subject).features[market] - tried
             assert not missing, f"{market.value}: nothing tried {sorted(missing)}"
+            for refused in day.refusals:
+                _was_refused_rightly(market, refused)
             for deed in day.deeds:
                 where = f"{market.value}: {deed.request} (for {deed.feature or 'itself'})"
                 if deed.amended is None and not deed.again:
-                    agreed(where, list(placed_differs(day.at, deed.request, deed.order.asked)))
+                    agreed(
+                        where, list(placed_differs(day.trader, day.at, deed.request, deed.order))
+                    )
                 answer = deed.placed
                 assert answer.exchange_order_id, f"{where}: the answer names no id of the exchange"
                 assert answer.client_order_id in ("", deed.client_order_id), (
@@ -90,11 +94,12 @@ class PlacingProperties:
     def test_an_order_is_told_as_it_is_when_it_is_asked_for(self, subject: Subject) -> None:
         """What the exchange answers about an order of any kind, open or ended however, is read as
         it is: state, reason, prices, sizes, times, flags."""
+        untold = untold_of(subject)
         for market in markets_of(subject):
             for deed in day_of(subject, market).deeds:
                 where = f"{market.value}: {deed.request}"
                 assert deed.word is not None, f"{where}: GetOrder denies an order that there is"
-                agreed(where, order_differs(deed.word, deed.order), deed.word)
+                agreed(where, order_differs(deed.word, deed.order, untold=untold), deed.word)
                 assert deed.word.exchange_order_id == deed.placed.exchange_order_id, (
                     f"{where}: the answer to the placement named "
                     f"{deed.placed.exchange_order_id!r}, GetOrder {deed.word.exchange_order_id!r}"
@@ -143,6 +148,7 @@ class PlacingProperties:
                     client_order_id=order.client_order_id,
                     trigger=moved,
                     conditional=True,
+                    known=trader.known(at, order),
                 )
             )
             trader.pause()
@@ -213,11 +219,15 @@ class PlacingProperties:
             never = trader.new_id()
             for identity in (canceled.client_order_id, filled.client_order_id, never):
                 cancel = CancelOrder(instrument=at.instrument, client_order_id=identity)
-                amend = AmendOrder(
-                    instrument=at.instrument, client_order_id=identity, price=at.bid(3)
-                )
-                for request in (cancel, amend):
-                    _is_gone(trader, market, request)
+                _is_gone(trader, market, cancel)
+                if Feature.AMEND in trading_of(subject).features[market]:
+                    amend = AmendOrder(
+                        instrument=at.instrument,
+                        client_order_id=identity,
+                        price=at.bid(3),
+                        known=attrs.evolve(trader.known(at, filled), client_order_id=identity),
+                    )
+                    _is_gone(trader, market, amend)
             for history in (False, True):
                 asked = GetOrder(instrument=at.instrument, client_order_id=never, history=history)
                 try:
@@ -250,6 +260,15 @@ class PlacingProperties:
             _cancels_all(trader, here, there)
 
 
+def _was_refused_rightly(market: Market, refused: Refusal) -> None:
+    """Orders that would take, or can't be filled whole, may be refused for just that."""
+    where = f"{market.value}: {refused.request} is refused: {refused.error!r}"
+    assert refused.reasons, f"{where}; it is declared"
+    wanted = " or ".join(each.value for each in refused.reasons)
+    assert refused.error.reason in refused.reasons, f"{where}; error_of should say {wanted}"
+    assert refused.order is None, f"{where}, and yet there is {refused.order}"
+
+
 def _placing(trader: Trader, at: Stall) -> Callable[[OrderRequest], None]:
     def places(request: OrderRequest) -> None:
         trader.prepare(at.instrument)
@@ -262,13 +281,14 @@ def _placing(trader: Trader, at: Stall) -> Callable[[OrderRequest], None]:
             assert _combines(request), f"{where}: it is declared"
             return
         except (OrderRejected, InvalidRequest):
-            known = trader.desk.find(trader.account, client_order_id=identity)
+            known = trader.find(identity)
             assert known is None, f"{where}: refused, and yet there is {known}"
             return
-        agreed(where, list(placed_differs(at, request, order.asked)))
+        agreed(where, list(placed_differs(trader, at, request, order)))
         word = trader.word(at, order)
         assert word is not None, f"{where}: GetOrder denies it"
-        agreed(where, order_differs(word, order), word)
+        untold = untold_of(trader.subject)
+        agreed(where, order_differs(word, order, untold=untold), word)
         trader.cancel(at, order)
 
     return places
@@ -330,8 +350,12 @@ def _is_refused(
         )
 
 
-def placed_differs(at: Stall, request: OrderRequest, asked: NewOrder) -> Iterator[str]:
+def placed_differs(
+    trader: Trader, at: Stall, request: OrderRequest, order: DeskOrder
+) -> Iterator[str]:
     """What the exchange was asked for otherwise than the user did."""
+    asked = order.asked
+    take_profit, stop_loss = trader.venue.dialect.exits(order)
     size = None if asked.size is None else at.own(asked.size)
     yield from differing(
         {
@@ -362,8 +386,8 @@ def placed_differs(at: Stall, request: OrderRequest, asked: NewOrder) -> Iterato
         yield f"self-trade prevention is {asked.self_trade}, asked for {rule.value}"
     if trigger_of(asked) != request.trigger:
         yield f"trigger is {trigger_of(asked)}, asked for {request.trigger}"
-    for name in ("take_profit", "stop_loss"):
-        found, wanted_one = getattr(asked, name), getattr(request, name)
+    for name, found in (("take_profit", take_profit), ("stop_loss", stop_loss)):
+        wanted_one = getattr(request, name)
         if found != wanted_one:
             yield f"{name} is {found}, asked for {wanted_one}"
 

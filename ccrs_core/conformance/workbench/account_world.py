@@ -20,6 +20,8 @@ from ccrs_core.conformance.workbench.account_stores import (
     SteppedStore,
     scratch,
 )
+from ccrs_core.conformance.workbench.account_wallets import Wallets, wallets_of
+from ccrs_core.conformance.workbench.entry_paths import paths_of
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import (
     Stall,
@@ -31,7 +33,7 @@ from ccrs_core.conformance.workbench.trader import (
 )
 from ccrs_core.conformance.workbench.world import HOST, BoundedLoop, Tap
 from ccrs_core.contract.credentials import Credentials
-from ccrs_core.contract.rest import HttpRequest, HttpResponse, Request
+from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import (
     ApiKey,
     DeskOrder,
@@ -46,6 +48,7 @@ from ccrs_core.model.instruments import Market
 from ccrs_core.trading.account import Account
 from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.delivery import AccountFeed, AnyAccountEvent
+from ccrs_core.transport.departure import leaves_now, leaving
 from ccrs_core.transport.memory import START_NS, VirtualClock
 
 T = TypeVar("T")
@@ -61,6 +64,8 @@ class Lifeline(Tap):
     def __init__(self, venue: EmulatedExchange, clock: VirtualClock) -> None:
         super().__init__(venue, clock)
         self.severed = False
+        self.crawl = 0.0
+        """Seconds by which requests arrive later."""
         self._open = WeakKeyDictionary[Any, None]()
         """In the order of their opening, so that the same seed cuts them in the same one."""
 
@@ -75,11 +80,22 @@ class Lifeline(Tap):
     async def request(self, base_url: str, request: HttpRequest) -> HttpResponse:
         if self.severed:
             raise ConnectFailed("the process is gone")
+        if self.crawl:
+            leaves_now()
+            # What has left arrives, whoever has given it up meanwhile.
+            return await asyncio.shield(asyncio.ensure_future(self._late(base_url, request)))
         # On its way it may be that the process goes: before the exchange has it, or after.
         await asyncio.sleep(random.uniform(*_ON_THE_WAY))
         self._dead(None)
         answer = await super().request(base_url, request)
         await asyncio.sleep(random.uniform(*_ON_THE_WAY))
+        self._dead(None)
+        return answer
+
+    async def _late(self, base_url: str, request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(self.crawl)
+        with leaving(lambda: None):
+            answer = await super().request(base_url, request)
         self._dead(None)
         return answer
 
@@ -231,6 +247,7 @@ class AccountWorld:
         self._scratch = scratch() if on_disk else None
         for name in names:
             self.desk.open_account(name, money=money_of(self.venue), institutional=institutional)
+            self.wallets(name)
             self.desk.add_key(ApiKey(key=f"{name}Key", secret=f"{name}Secret", account=name))
             self.credentials[name] = Credentials(f"{name}Key", f"{name}Secret", "emulator")
             self.stores[name] = SlowStore()
@@ -245,6 +262,7 @@ class AccountWorld:
         self.loop = BoundedLoop()
         self.loop.set_exception_handler(_unhandled)
         self.lives: list[Life] = []
+        self._paths: dict[str, frozenset[str]] = {}
 
     # --- driving ---
 
@@ -294,12 +312,18 @@ class AccountWorld:
 
     # --- the exchange ---
 
+    def wallets(self, name: str = NAME) -> Wallets:
+        """What the desk has of an account."""
+        return wallets_of(self.venue, trading_of(self.subject), name)
+
     def fault(self, *texts: str) -> None:
         for text in texts:
             self.venue.faults.add(text)
 
     def quieten(self) -> None:
         self.venue.faults.clear()
+        for life in self.lives:
+            life.tap.crawl = 0.0
 
     def stall(self, market: Market, number: int = 0) -> Stall:
         """One of the liveliest markets, standing still with a whole book."""
@@ -314,18 +338,16 @@ class AccountWorld:
 
     def paths(self, what: str) -> frozenset[str]:
         """The paths of requests that place (amend, cancel) orders."""
-        found = set()
-        for kind, request in _requests(self.subject).items():
-            endpoint = self.subject.exchange.endpoints.get(type(request))
-            if kind.startswith(what) and endpoint is not None:
-                found.add(endpoint.encode(request, None).path)
-        return frozenset(found)
+        if what not in self._paths:
+            self._paths[what] = paths_of(self.subject, what)
+        return self._paths[what]
 
     def desk_orders(self, name: str = NAME) -> dict[int, DeskOrder]:
         """All orders that there ever were of an account, as they are now, by number."""
+        names = self.wallets(name).names
         found: dict[int, DeskOrder] = {}
         for happening in self.told:
-            if isinstance(happening, OrderChanged) and account_of(happening) == name:
+            if isinstance(happening, OrderChanged) and account_of(happening) in names:
                 found[happening.order.number] = happening.order
         return found
 
@@ -347,33 +369,3 @@ def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     if isinstance(error, CcrsError):
         return  # of a process that was killed
     raise AssertionError(f"unhandled in the event loop: {context['message']}") from error
-
-
-def _requests(subject: Subject) -> dict[str, Request[Any]]:
-    """A request of each kind that changes orders."""
-    from ccrs_core.contract.trading_requests import (
-        AmendOrder,
-        AmendOrders,
-        CancelOrder,
-        CancelOrders,
-        PlaceOrder,
-        PlaceOrders,
-    )
-
-    market = next(iter(subject.exchange.trading.features))  # type: ignore[union-attr]
-    instrument = subject.instrument(market)
-    listing = subject.listings[market, instrument.native]
-    at = stall(instrument, listing)
-    from ccrs_core.model.instruments import Side
-
-    place = PlaceOrder(instrument, at.limit(Side.BUY, at.bid()), "a")
-    amend = AmendOrder(instrument=instrument, client_order_id="a", price=at.bid())
-    cancel = CancelOrder(instrument=instrument, client_order_id="a")
-    return {
-        "place": place,
-        "place_many": PlaceOrders((place,)),
-        "amend": amend,
-        "amend_many": AmendOrders((amend,)),
-        "cancel": cancel,
-        "cancel_many": CancelOrders((cancel,)),
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import attrs
 
@@ -42,14 +42,17 @@ class Wire:
         self.frames: list[bytes] = []
         """Every frame so far, as it came."""
         self.closed = False
-        self._url = route.at(everything_at("http://emulator", exchange))
+        question = exchange.token(route) if route.private else None
+        self._token = "" if question is None else line.ask(question).value
+        url = route.at(everything_at("http://emulator", exchange))
+        self._url = url.replace("{token}", quote(self._token, safe=""))
         self._private = route.private
-        url = urlsplit(self._url)
-        query = dict(parse_qsl(url.query))
+        parts = urlsplit(self._url)
+        query = dict(parse_qsl(parts.query))
         address = line.address or line.another()
-        peer = venue.open(url.path, query, venue.now_ns, address, route.headers)
+        peer = venue.open(parts.path, query, venue.now_ns, address, route.headers)
         if isinstance(peer, HttpRefusal):
-            raise AssertionError(f"the emulator refuses {url.path} with HTTP {peer.status}")
+            raise AssertionError(f"the emulator refuses {parts.path} with HTTP {peer.status}")
         self.peer: Peer = peer
         self._number = 0
         self._limit = route.messages
@@ -78,6 +81,7 @@ class Wire:
             now_ms=self.line.received_time_ns // NS_PER_MS,
             url=self._url,
             credentials=self.line.credentials if self._private else None,
+            token=self._token,
         )
 
     def login(self) -> list[Message] | None:

@@ -7,12 +7,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from ccrs_core.conformance.workbench.account_wallets import Wallets
 from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
 from ccrs_core.conformance.workbench.schedules import FAULTS, USUAL, Beginning, pairs_of
 from ccrs_core.conformance.workbench.subject import Subject
@@ -22,7 +24,7 @@ from ccrs_core.emulator import Ending, NewOrder, Refused, TradingAccount
 from ccrs_core.errors import CcrsError, UsageError
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
-from ccrs_core.model.order_requests import PositionSide
+from ccrs_core.model.order_requests import OrderType, PositionSide, Trigger
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.transport.memory import START_NS
 
@@ -38,7 +40,8 @@ class ScheduleActs(RuleBasedStateMachine):
     life: Life
     markets: Sequence[Market]
     stalls: Sequence[Stall]
-    other: TradingAccount
+    mine: Wallets
+    others: Wallets
     beginning: Beginning
 
     def _prepare(self, beginning: Beginning) -> None:
@@ -56,11 +59,15 @@ class ScheduleActs(RuleBasedStateMachine):
             institutional=beginning.protected,
             via="rest" if usual else "websocket",
         )
-        self.other = world.desk.open_account("other", money=money_of(world.venue))
+        world.desk.open_account("other", money=money_of(world.venue))
+        self.others = world.wallets("other")
+        self.mine = world.wallets()
         self.stalls = [world.stall(market) for market in self.markets]
         self.placed = 0
-        mine = world.desk.accounts[NAME]
+        kinds = world.venue.dialect.account_kinds
+        world.desk.accounts[NAME].settings |= kinds[beginning.account % len(kinds)]
         for at in self.stalls:
+            mine = self.mine.of(at.instrument.market)
             if beginning.hedged and Feature.HEDGE in trading.features[at.instrument.market]:
                 world.desk.settings.position_mode(mine, at.listing, PositionMode.HEDGE)
         world.fault(*beginning.weather)
@@ -98,17 +105,62 @@ class ScheduleActs(RuleBasedStateMachine):
         """Whoever it is trades with what rests in the book, ours included; the crowd has come
         back to it before."""
         self._happens(lambda: self.world.stall(self._at(which).instrument.market))
-        self._by_desk(self.other, which, buys, 5 if buys else -5, lots, "")
+        self._by_desk(self.others, which, buys, 5 if buys else -5, lots, "")
 
-    @rule(which=st.integers(0, 1), buys=st.booleans(), level=st.integers(-2, 2))
-    def another_program_places(self, which: int, buys: bool, level: int) -> None:
+    @rule(
+        which=st.integers(0, 1), buys=st.booleans(), level=st.integers(-2, 2), again=st.booleans()
+    )
+    def another_program_places(self, which: int, buys: bool, level: int, again: bool) -> None:
+        """Under an id that it used before, too, where that may be once its order has ended."""
+        if not (again and self.placed) or trading_of(self.subject).client_ids.for_ever:
+            self.placed += 1
+        self._by_desk(self.mine, which, buys, level, 2, f"web{self.placed:05d}")
+
+    @rule(
+        which=st.integers(0, 1),
+        buys=st.booleans(),
+        far=st.integers(1, 4),
+        kind=st.sampled_from(["limit", "market", "trailing", "pair"]),
+    )
+    def another_program_waits(self, which: int, buys: bool, far: int, kind: str) -> None:
+        """For a price, for a fall from the best one, or for whichever of two comes first."""
+        at = self._at(which)
+        mine = self.mine.of(at.instrument.market)
+        if Feature.TRIGGER_LAST not in trading_of(self.subject).features[at.instrument.market]:
+            return
         self.placed += 1
-        mine = self.world.desk.accounts[NAME]
-        self._by_desk(mine, which, buys, level, 2, f"web{self.placed:05d}")
+        pair = f"pair{self.placed}" if kind == "pair" else ""
+        worth = None
+        if buys and kind != "limit" and at.instrument.market is Market.SPOT:
+            worth = Decimal(round(at.size * at.price * 2))
+        plain = NewOrder(
+            listing=at.listing,
+            side=Side.BUY if buys else Side.SELL,
+            size=at.size * 2 if worth is None else None,
+            quote_size=worth,
+            price=at.price if kind == "limit" else None,
+            type=OrderType.LIMIT if kind == "limit" else OrderType.MARKET,
+            client_order_id="" if pair else f"web{self.placed:05d}",
+            position_side=self._side(mine, at, buys),
+            trailing=at.step if kind == "trailing" else None,
+            pair=pair,
+        )
+        prices = [(at.ask(far), True), (at.bid(far), False)]
+        if kind == "trailing":
+            prices = [(at.ask(1), True) if buys else (at.bid(1), False)]
+        for price, rises in prices if pair else prices[:1]:
+            wanted = attrs.evolve(plain, trigger=Trigger(price=price, rises=rises))
+            self._happens(partial(self.world.desk.place, mine, wanted))
+
+    @staticmethod
+    def _side(account: TradingAccount, at: Stall, buys: bool) -> PositionSide:
+        if account.position_mode(at.listing) is not PositionMode.HEDGE:
+            return PositionSide.NET
+        return PositionSide.LONG if buys else PositionSide.SHORT
 
     def _by_desk(
         self,
-        account: TradingAccount,
+        wallets: Wallets,
         which: int,
         buys: bool,
         level: int,
@@ -116,45 +168,44 @@ class ScheduleActs(RuleBasedStateMachine):
         identity: str,
     ) -> None:
         at = self._at(which)
-        side = PositionSide.NET
-        if account.position_mode(at.listing) is PositionMode.HEDGE:
-            side = PositionSide.LONG if buys else PositionSide.SHORT
+        account = wallets.of(at.instrument.market)
         wanted = NewOrder(
             listing=at.listing,
             side=Side.BUY if buys else Side.SELL,
             size=at.size * lots,
             price=at.price + level * at.step,
             client_order_id=identity,
-            position_side=side,
+            position_side=self._side(account, at, buys),
         )
         self._happens(lambda: self.world.desk.place(account, wanted))
 
     @rule(number=st.integers(0, 20), why=st.sampled_from([Ending.BY_USER, Ending.EXCHANGE]))
     def an_order_is_canceled_elsewhere(self, number: int, why: Ending) -> None:
         """By another program, or by the exchange."""
-        mine = self.world.desk.accounts[NAME]
-        found = mine.open_orders()
+        found = self.mine.open_orders()
         if found:
             order = found[number % len(found)]
+            mine = self.world.desk.accounts[order.account]
             self._happens(lambda: self.world.desk.cancel(mine, order.number, why))
 
     @rule(number=st.integers(0, 20), lots=st.integers(1, 14))
     def another_program_amends(self, number: int, lots: int) -> None:
-        mine = self.world.desk.accounts[NAME]
-        found = [each for each in mine.open_orders() if each.size is not None]
+        found = [each for each in self.mine.open_orders() if each.size is not None]
         if found:
             order = found[number % len(found)]
             at = next((s for s in self.stalls if s.listing.key == order.listing.key), None)
             if at is not None:
+                mine = self.world.desk.accounts[order.account]
                 asked = attrs.evolve(order.asked, size=at.size * lots)
                 self._happens(lambda: self.world.desk.amend(mine, order.number, asked))
 
     # --- the exchange ---
 
-    @rule(amount=st.integers(-50, 50))
-    def money_comes_or_goes(self, amount: int) -> None:
+    @rule(which=st.integers(0, 1), amount=st.integers(-50, 50))
+    def money_comes_or_goes(self, which: int, amount: int) -> None:
         if amount:
-            account, asset = self.world.desk.accounts[NAME], self.stalls[0].listing.quote
+            at = self._at(which)
+            account, asset = self.mine.of(at.instrument.market), at.listing.quote
             self._happens(lambda: self.world.desk.transfer(account, asset, Decimal(amount)))
 
     @rule(which=st.integers(0, 1), steps=st.integers(-8, 8))
@@ -172,14 +223,15 @@ class ScheduleActs(RuleBasedStateMachine):
     def a_position_is_closed_by_force(self, number: int, by_others: bool) -> None:
         """It is liquidated, or deleveraged in part."""
         desk = self.world.desk
-        mine = desk.accounts[NAME]
-        held = [each for each in mine.positions.values() if each.size]
+        held = [e for wallet in self.mine.all for e in wallet.positions.values() if e.size]
         if not held:
             return
         position = held[number % len(held)]
         at = next((s for s in self.stalls if s.listing.key == position.listing.key), None)
         if at is None:
             return
+
+        mine = self.mine.of(at.instrument.market)
 
         def close() -> None:
             self.world.stall(at.instrument.market)
@@ -198,6 +250,11 @@ class ScheduleActs(RuleBasedStateMachine):
     def something_goes_wrong(self, fault: str) -> None:
         with suppress(CcrsError):  # of which the exchange has none
             self.world.fault(fault)
+
+    @rule(seconds=st.sampled_from([0.4, 3.0, 12.0, 33.0]))
+    def requests_crawl(self, seconds: float) -> None:
+        """They arrive so much later from now on, even those that nobody waits for any more."""
+        self.life.tap.crawl = seconds
 
     @rule()
     def all_is_well_again(self) -> None:

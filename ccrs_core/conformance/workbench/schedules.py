@@ -25,7 +25,7 @@ from ccrs_core.model.order_requests import (
 
 Wanted = tuple[bool, int, int, int]
 """An order: whether it buys, its price in steps from the middle, its size in lots, its kind."""
-ORDERS = st.tuples(st.booleans(), st.integers(-3, 3), st.integers(1, 14), st.integers(0, 21))
+ORDERS = st.tuples(st.booleans(), st.integers(-3, 3), st.integers(1, 14), st.integers(0, 25))
 Fate = tuple[float, str]
 """How long is waited for an answer (whatever is next may happen before it comes, at every stage),
 and what happens to it."""
@@ -102,6 +102,8 @@ class Beginning:
     """The exchange cancels what is open once it doesn't hear of the process any more."""
     appointment: str
     """What is due in a minute: ``funding``, ``delivery``, or nothing."""
+    account: int
+    """Which kind of account."""
     seed: int
 
 
@@ -114,8 +116,11 @@ BEGINNINGS = st.builds(
     hedged=st.sampled_from([False, False, True]),
     protected=st.sampled_from([False, False, True]),
     appointment=st.sampled_from(["", "", "funding", "delivery"]),
+    account=st.sampled_from([0, 0, 0, 1, 2, 3]),
     seed=st.integers(0, 3),
 )
+_TOO_MANY = 20_000
+_VOLATILITY = (Decimal("0.4"), Decimal("0.55"), Decimal("0.7"))
 TRIGGERS = {
     Feature.TRIGGER_LAST: TriggerBy.LAST,
     Feature.TRIGGER_MARK: TriggerBy.MARK,
@@ -178,6 +183,13 @@ def request_of(
             if rules:
                 rule = rules[kind % len(rules)]
                 return at.limit(side, at.price, lots, self_trade_prevention=rule, **more)
+        case 19:
+            # More than there is, mostly: in a batch this one alone is refused.
+            return at.limit(side, price, lots * _TOO_MANY, **more)
+        case 20 if Feature.VOLATILITY in features:
+            return attrs.evolve(
+                at.limit(side, price, lots, **more), price=None, volatility=_VOLATILITY[level % 3]
+            )
     return at.limit(side, price, lots, **more)
 
 
@@ -202,6 +214,9 @@ def _conditional(
     trigger = Trigger(
         price=at.ask(far) if rises else at.bid(far), rises=rises, by=by[(lots + kind) % len(by)]
     )
+    if kind == 13 and buys and Feature.QUOTE_SIZE_BUY in features:
+        worth = Decimal(round(at.size * at.price * lots))
+        return at.market(side, quote_size=worth, trigger=trigger, **more)
     if kind % 2:
         return at.market(side, lots, trigger=trigger, **more)
     return at.limit(side, price, lots, trigger=trigger, **more)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import attrs
 import pytest
 
+from ccrs_core.conformance.workbench.account_wallets import Wallets, wallets_of
 from ccrs_core.conformance.workbench.line import Line, Wire
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import LoggedIn, Message
@@ -30,12 +31,15 @@ from ccrs_core.emulator import (
     EmulatedExchange,
     Happening,
     Listing,
+    Stage,
     TradingAccount,
     account_of,
 )
-from ccrs_core.errors import Unsupported
+from ccrs_core.emulator.matching import Lifetime
+from ccrs_core.errors import EndReason, Unsupported
 from ccrs_core.model.instruments import Instrument, InstrumentStatus, Market, Side
 from ccrs_core.model.order_requests import OrderRequest, OrderType
+from ccrs_core.model.orders import Order, OrderState, Origin
 from ccrs_core.model.reports import OrderReport, Report
 from ccrs_core.model.subscriptions import Channel, Subscription
 from ccrs_core.model.units import NS_PER_SECOND
@@ -167,10 +171,10 @@ class Trader:
         self.name = name
         self.venue = subject.venue(rate=2.0) if venue is None else venue
         self.desk = desk_of(self.venue)
-        self.told: list[Happening] = []
-        """All that has happened to the account."""
+        self._all: list[Happening] = []
         self.desk.listeners.append(self._note)
-        self.account: TradingAccount = self.desk.open_account(name, money=money_of(self.venue))
+        self.desk.open_account(name, money=money_of(self.venue))
+        self.wallets: Wallets = wallets_of(self.venue, trading_of(subject), name)
         self.key = ApiKey(key=f"{name}Key", secret=f"{name}Secret", account=name)
         self.desk.add_key(self.key)
         credentials = Credentials(self.key.key, self.key.secret, "emulator")
@@ -182,16 +186,20 @@ class Trader:
         self._ids = count(1)
 
     def _note(self, happening: Happening) -> None:
-        if account_of(happening) == self.name:
-            self.told.append(happening)
+        self._all.append(happening)
 
     @property
     def exchange(self) -> Exchange:
         return self.line.exchange
 
+    def wallet(self, market: Market) -> TradingAccount:
+        """What holds the account's orders, positions and money of a market."""
+        return self.wallets.of(market)
+
     def of(self, kind: type[T]) -> list[T]:
-        """What has happened, of a kind."""
-        return [each for each in self.told if isinstance(each, kind)]
+        """What has happened to the account, of a kind."""
+        names = self.wallets.names
+        return [each for each in self._all if isinstance(each, kind) and account_of(each) in names]
 
     # --- markets ---
 
@@ -228,6 +236,34 @@ class Trader:
         endpoint = self.exchange.endpoints.get(kind)
         return endpoint is not None and (market is None or market in endpoint.markets)
 
+    def about(self, kind: type[Request[Any]], at: Stall) -> dict[str, Any]:
+        """What a list of an instrument's market is asked with: the instrument, where there is no
+        list of more than one."""
+        alone = kind in trading_of(self.subject).by_symbol
+        return {"instrument": at.instrument} if alone else {}
+
+    def known(self, at: Stall, order: DeskOrder) -> Order:
+        """What a client knows of an order before it amends it."""
+        asked = order.asked
+        return Order(
+            exchange=self.exchange.name,
+            account=self.name,
+            symbol=at.instrument.symbol,
+            market=at.instrument.market,
+            client_order_id=order.client_order_id,
+            side=order.side,
+            type=asked.type,
+            state=OrderState.WAITING if order.stage is Stage.WAITING else OrderState.OPEN,
+            origin=Origin.OWN,
+            size=None if order.size is None else at.own(order.size),
+            price=order.price,
+            filled_size=at.own(order.filled),
+            post_only=asked.lifetime is Lifetime.POST_ONLY,
+            reduce_only=asked.reduce_only,
+            position_side=asked.position_side,
+            trigger=asked.trigger,
+        )
+
     def new_id(self) -> str:
         """A client order id that wasn't used before."""
         return f"{self.name[:12]}{next(self._ids):08d}"
@@ -241,9 +277,17 @@ class Trader:
         self.pause()
         return placed, self.desk_order(identity)
 
+    def find(self, client_order_id: str) -> DeskOrder | None:
+        """What the desk knows of an order, if there is one."""
+        for wallet in self.wallets.all:
+            found = self.desk.find(wallet, client_order_id=client_order_id)
+            if found is not None:
+                return found
+        return None
+
     def desk_order(self, client_order_id: str) -> DeskOrder:
         """What the desk knows of an order. Fails where there is none."""
-        found = self.desk.find(self.account, client_order_id=client_order_id)
+        found = self.find(client_order_id)
         assert found is not None, (
             f"the exchange has no order of the client's id {client_order_id!r}: PlaceOrder must "
             "send the id that it is given"
@@ -393,6 +437,19 @@ def tradable(subject: Subject, market: Market) -> list[Instrument]:
     ]
     assert found, f"the emulator lists no {market.value} instrument that trades for a day"
     return found
+
+
+def untold_of(subject: Subject, *, lists: bool = True) -> frozenset[EndReason]:
+    """Reasons for which orders end that streams, or ``lists`` besides, don't tell."""
+    trading = trading_of(subject)
+    return trading.untold | trading.untold_in_lists if lists else trading.untold
+
+
+def channels_of(subject: Subject, market: Market) -> frozenset[Channel]:
+    """The declared channels of accounts that tell of a market."""
+    declared = subject.exchange.capabilities.account_channels
+    streams = trading_of(subject).streams
+    return declared & streams.get(market, frozenset()) if streams else declared
 
 
 def markets_of(subject: Subject, *features: Feature) -> list[Market]:

@@ -12,10 +12,10 @@ import attrs
 
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Listening, Stall, Trader, trading_of
-from ccrs_core.contract.trading import Feature
+from ccrs_core.contract.trading import Feature, Trading
 from ccrs_core.contract.trading_requests import AmendOrder, Placed, SetPositionMode
 from ccrs_core.emulator import DeskOrder, Ending
-from ccrs_core.errors import SettingUnchanged, Unsupported
+from ccrs_core.errors import EndReason, OrderRejected, SettingUnchanged, Unsupported
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import (
@@ -40,6 +40,7 @@ BY_DESK = (
     *(Ending.DEAD_MAN, Ending.EXCHANGE),
 )
 """Ends that the exchange can bring to any order that rests."""
+_OF_POSITIONS = frozenset({Ending.LIQUIDATION, Ending.DELEVERAGING, Ending.SETTLEMENT})
 
 
 @attrs.frozen(kw_only=True)
@@ -60,21 +61,35 @@ class Deed:
     """Looked at once more."""
 
 
+@attrs.frozen
+class Refusal:
+    """An order that the exchange refused in its answer, and what the desk has of it none the
+    less."""
+
+    request: OrderRequest
+    error: OrderRejected
+    reasons: frozenset[EndReason]
+    """Why it may be refused, rather than taken and ended: none, where it must be taken."""
+    order: DeskOrder | None
+
+
 class TradingDay:
-    """One market's day. ``deeds`` are in the order of their placing."""
+    """One market's day. ``deeds`` are in the order of their placing; ``refusals`` are of orders
+    that ended as they came, where the exchange says so instead of taking them."""
 
     def __init__(self, subject: Subject, market: Market) -> None:
         self.trader = trader = Trader(subject, "dealer")
         self.market = market
         self.at: Stall = trader.stall(market)
         self.deeds: list[Deed] = []
+        self.refusals: list[Refusal] = []
         self.ear: Listening = trader.listen(*HEARD)
         declared = trading_of(subject).features[market]
         for feature in Feature:
             if feature in declared and feature in _WAYS:
                 self._again()
                 for request in _WAYS[feature](self.at):
-                    self.place(request, feature)
+                    self.try_to_place(request, feature)
                 self._tidy()
         if Feature.AMEND in declared:
             self._amend()
@@ -89,10 +104,21 @@ class TradingDay:
 
     # --- what is done ---
 
+    def try_to_place(self, request: OrderRequest, feature: Feature) -> None:
+        """Place an order that may end as it comes: it is taken and ends, or is refused for that."""
+        identity = self.trader.new_id()
+        try:
+            self._placed(request, feature, identity)
+        except OrderRejected as refusal:
+            reasons = reasons_to_refuse(self.at, request)
+            self.refusals.append(Refusal(request, refusal, reasons, self.trader.find(identity)))
+
     def place(self, request: OrderRequest, feature: Feature | None = None) -> Deed:
         """Place an order, and ask for it."""
+        return self._placed(request, feature, self.trader.new_id())
+
+    def _placed(self, request: OrderRequest, feature: Feature | None, identity: str) -> Deed:
         trader = self.trader
-        identity = trader.new_id()
         placed, order = trader.place(self.at, request, identity)
         word = trader.word(self.at, order)
         deed = Deed(
@@ -117,12 +143,13 @@ class TradingDay:
     def _tidy(self) -> None:
         """Cancel what is open, and close what is held."""
         trader = self.trader
-        for order in trader.account.open_orders(self.at.listing):
+        wallet = trader.wallet(self.market)
+        for order in wallet.open_orders(self.at.listing):
             if order.client_order_id:
                 trader.cancel(self.at, order)
             else:
-                trader.desk.cancel(trader.account, order.number)
-        for position in trader.account.positions_of(self.at.listing):
+                trader.desk.cancel(wallet, order.number)
+        for position in wallet.positions_of(self.at.listing):
             self._again()
             side = Side.SELL if position.size > 0 else Side.BUY
             closing = self.at.limit(
@@ -159,6 +186,7 @@ class TradingDay:
                 price=price,
                 size=size,
                 conditional=deed.request.trigger is not None,
+                known=trader.known(self.at, self.now(deed)),
             )
         )
         trader.pause()
@@ -181,9 +209,9 @@ class TradingDay:
     def _ends(self) -> None:
         """Orders that the exchange ends, for each reason that it has."""
         self._again()
-        for why in BY_DESK:
+        for why in ends_of(trading_of(self.trader.subject), self.market):
             deed = self.place(self.at.limit(Side.BUY, self.at.passive(Side.BUY)))
-            self.trader.desk.cancel(self.trader.account, deed.order.number, why)
+            self.trader.desk.cancel(self.trader.wallet(self.market), deed.order.number, why)
             self.trader.pause()
             order = self.now(deed)
             word = self.trader.word(self.at, order)
@@ -219,6 +247,34 @@ def day_of(subject: Subject, market: Market) -> TradingDay:
     if market not in days:
         days[market] = TradingDay(subject, market)
     return days[market]
+
+
+def ends_of(trading: Trading, market: Market) -> Iterator[Ending]:
+    """How the exchange itself may end an order that rests: nobody is liquidated in a wallet of
+    nothing but spot."""
+    purse = trading.purses.get(market)
+    alone = purse is not None and all(
+        other is Market.SPOT for other, its in trading.purses.items() if its == purse
+    )
+    for why in BY_DESK:
+        if not (alone and why in _OF_POSITIONS):
+            yield why
+
+
+def reasons_to_refuse(at: Stall, request: OrderRequest) -> frozenset[EndReason]:
+    """Why an exchange may refuse an order that it could as well take and end: it would take though
+    it mustn't, or isn't filled whole though it must be. The market's book is whole."""
+    if request.price is None or request.size is None:
+        return frozenset()
+    buys = request.side is Side.BUY
+    best = at.ask() if buys else at.bid()
+    reached = (request.price - best if buys else best - request.price) // at.step + 1
+    if request.post_only and reached > 0:
+        return frozenset({EndReason.POST_ONLY})
+    whole = request.size <= max(reached, Decimal(0)) * at.own(at.level_size)
+    if request.time_in_force is TimeInForce.FOK and not whole:
+        return frozenset({EndReason.NO_LIQUIDITY})
+    return frozenset()
 
 
 # --- orders of each kind --------------------------------------------------------------------

@@ -375,6 +375,7 @@ ACCOUNT_CALLS: dict[type[Request[Any]], Endpoint[Any, Any]] = {
     GetIncome: _of_account(
         _income,
         timed_pages(_read_income),
+        markets=FUTURES,
         weight=30,
         page_weight=lambda request, cursor: 30 if cursor[0] == "0" else 20,
         retention=INCOME_KEPT_NS,

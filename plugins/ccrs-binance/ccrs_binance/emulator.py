@@ -25,15 +25,18 @@ from ccrs_binance.emulator_ws_api import ApiSession
 from ccrs_core import (
     NS_PER_MS,
     NS_PER_SECOND,
+    Exit,
     HttpRequest,
     HttpResponse,
     InstrumentStatus,
+    Market,
     UsageError,
 )
 from ccrs_core.emulator import (
     Allowance,
     Broadcast,
     Desk,
+    DeskOrder,
     Dialect,
     Frame,
     Handshake,
@@ -167,6 +170,12 @@ class BinanceDialect(Dialect):
 
     def listings(self, start_ns: int) -> Sequence[Listing]:
         return listings(start_ns)
+
+    def wallet(self, account: str, market: Market) -> str:
+        return self.trading.wallet(account, market)
+
+    def exits(self, order: DeskOrder) -> tuple[Exit | None, Exit | None]:
+        return self.trading.lists.exits(order)
 
     def open(self, handshake: Handshake) -> Visitor | HttpRefusal:
         path = handshake.path

@@ -13,6 +13,11 @@ from ccrs_binance.emulator_listings import COINM, SPOT
 from ccrs_core.emulator import BadRequest, Listing, Refusal, Refused
 
 UNKNOWN_ORDER = BadRequest(-2011, "Unknown order sent.", 400)
+ARCHIVED = BadRequest(
+    -2026,
+    "Order was canceled or expired with no executed qty over 90 days ago and has been archived.",
+    400,
+)
 NO_SUCH_ORDER = BadRequest(-2013, "Order does not exist.", 400)
 WOULD_TAKE = BadRequest(-2010, "Order would immediately match and take.", 400)
 BAD_SYMBOL = BadRequest(-1121, "Invalid symbol.", 400)

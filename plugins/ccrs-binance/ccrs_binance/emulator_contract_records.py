@@ -84,7 +84,7 @@ class ContractRecords:
             params.account.name, now_ns, wanted, lag_ns=trading.lag_ns(path)
         )
         if known is not None:
-            return known
+            return None if trading.forgotten(known) else known
         ended = trading.ended(params.account, now_ns, wanted, path)
         return ended[-1] if ended else None
 

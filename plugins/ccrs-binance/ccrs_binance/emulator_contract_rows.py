@@ -39,7 +39,8 @@ _EXPIRED: Mapping[Ending, str] = {
     Ending.REDUCE_ONLY: "4",
     Ending.POSITION_CLOSED: "4",
     Ending.LIQUIDATION: "5",
-    Ending.DELEVERAGING: "5",
+    # No document says why.
+    Ending.DELEVERAGING: "0",
     Ending.SETTLEMENT: "7",
     Ending.BALANCE: "0",
 }

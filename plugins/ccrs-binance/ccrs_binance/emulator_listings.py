@@ -16,6 +16,7 @@ from ccrs_core.emulator import Listing, invented, quarters, utc_ns
 
 SPOT, USDM, COINM = "spot", "usdm", "coinm"
 MARKETS = {SPOT: Market.SPOT, USDM: Market.LINEAR, COINM: Market.INVERSE}
+CATEGORIES = {market: category for category, market in MARKETS.items()}
 
 _HOUR_NS = 3600 * NS_PER_SECOND
 _LAUNCH_NS = utc_ns(2022, 9, 5, 8)

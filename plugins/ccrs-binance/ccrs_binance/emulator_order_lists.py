@@ -17,6 +17,7 @@ from ccrs_binance.emulator_listings import SPOT
 from ccrs_binance.emulator_params import Params, missing
 from ccrs_binance.emulator_spot_rows import canceled_row, report, result_row
 from ccrs_binance.emulator_spot_tickets import CLIENT_ID, read
+from ccrs_core import Exit
 from ccrs_core.emulator import (
     BadRequest,
     DeskOrder,
@@ -82,6 +83,8 @@ class OrderList:
     """The order on whose fill the pending ones wait."""
     gone: list[DeskOrder] = attrs.field(factory=list)
     """Orders that were never placed and aren't going to be."""
+    exits: Sequence[NewOrder] = ()
+    """What was asked for once the working order is filled."""
     done: bool = False
     rejected: bool = False
 
@@ -234,6 +237,7 @@ class OrderLists:
         self._lists[made.number] = made
         if len(self._lists) > _KEPT:
             del self._lists[next(iter(self._lists))]
+        made.exits = tuple(pending)
         for asked in pending:
             self._unplaced -= 1
             waiting = DeskOrder(
@@ -268,6 +272,20 @@ class OrderLists:
         self._of[order.number] = made
 
     # --- what becomes of them ---
+
+    def exits(self, order: DeskOrder) -> tuple[Exit | None, Exit | None]:
+        """The take-profit and the stop-loss of an order that others wait for."""
+        made = self._of.get(order.number)
+        if made is None or made.working != order.number:
+            return None, None
+        found: dict[bool, Exit] = {}
+        for leg in made.exits:
+            kind = leg.labels["type"]
+            price = leg.price if leg.trigger is None else leg.trigger.price
+            assert price is not None
+            limit = leg.price if leg.trigger is not None and "LIMIT" in kind else None
+            found[not kind.startswith("STOP")] = Exit(price=price, limit_price=limit)
+        return found.get(True), found.get(False)
 
     def happened(self, happening: Happening) -> None:
         """The desk has something to tell of an order, which may be of a list."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ccrs_binance.emulator_calls import listed
-from ccrs_binance.emulator_codes import NO_SUCH_ORDER
+from ccrs_binance.emulator_codes import ARCHIVED, NO_SUCH_ORDER
 from ccrs_binance.emulator_listings import SPOT
 from ccrs_binance.emulator_params import Params
 from ccrs_binance.emulator_spot_rows import money, order_row, prevention, trade_row
@@ -136,6 +136,8 @@ class SpotRecords:
             params, listing, params.whole("orderId"), "origClientOrderId"
         )
         known = order
+        if order is not None and trading.forgotten(order):
+            raise ARCHIVED
         if order is not None and order.number > 0:  # else it is of a list, and not placed yet
             known = trading.told(params.account, order.number, _PATH + "order")
         if known is None:

@@ -14,13 +14,13 @@ from ccrs_binance.emulator_contract_pushes import ContractPushes
 from ccrs_binance.emulator_counts import WINDOWS, OrderCounts
 from ccrs_binance.emulator_feeds import UserFeed, UserFeeds
 from ccrs_binance.emulator_ids import Ids
-from ccrs_binance.emulator_listings import COINM, SPOT, USDM
+from ccrs_binance.emulator_listings import CATEGORIES, COINM, SPOT, USDM
 from ccrs_binance.emulator_order_lists import OrderLists
 from ccrs_binance.emulator_spot_orders import SpotOrders
 from ccrs_binance.emulator_spot_pushes import SpotPushes
 from ccrs_binance.emulator_spot_records import SpotRecords
 from ccrs_binance.emulator_user_streams import ListenKeys
-from ccrs_core import NS_PER_SECOND
+from ccrs_core import NS_PER_SECOND, Market
 from ccrs_core.emulator import (
     ApiKey,
     Conduct,
@@ -55,6 +55,13 @@ _RATES: Mapping[str, tuple[str, str]] = {
     USDM: ("0.0002", "0.0005"),
     COINM: ("0.0001", "0.0005"),
 }
+KEPT_UNFILLED = {SPOT: 90 * _DAY_NS, USDM: 3 * _DAY_NS, COINM: 3 * _DAY_NS}
+"""For how long orders that have ended without a fill are told; of contracts others for 90 days.
+
+https://developers.binance.com/docs/binance-spot-api-docs/errors and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Query-Order
+"""
+_KEPT_CONTRACTS = 90 * _DAY_NS
 
 
 def conduct(fee: Callable[[FeeCase], Fee]) -> Conduct:
@@ -73,7 +80,7 @@ def conduct(fee: Callable[[FeeCase], Fee]) -> Conduct:
         amends_keep_place=lambda listing: listing.category == SPOT,
         most_open=lambda listing: 200,
         most_waiting=lambda listing: 5 if listing.category == SPOT else 200,
-        keeps_unfilled_ns=3 * _DAY_NS,
+        keeps_unfilled_ns=max(KEPT_UNFILLED.values()),
         triggers_anew=lambda listing: listing.category != SPOT,
         pools_margin=False,
         usual_leverage=Decimal(20),
@@ -142,6 +149,10 @@ class Trading:
             money = {asset: row.total for asset, row in main.wallet.assets.items() if row.total > 0}
             self.desk.open_account(name, money=money)
         return accounts[name]
+
+    def wallet(self, user: str, market: Market) -> str:
+        """The account that holds a user's money of a market, opened on first use."""
+        return self._of_user(user, CATEGORIES[market]).name
 
     def wallet_of(self, account: str, listing: Listing | None = None) -> str | None:
         """Whose events tell of money in an account: those of contracts; None: spot's."""
@@ -235,9 +246,18 @@ class Trading:
         return self.desk.histories.one(
             account.name,
             self.venue.now_ns,
-            lambda order: order.number == number,
+            lambda order: order.number == number and not self.forgotten(order),
             lag_ns=self.lag_ns(path),
         )
+
+    def forgotten(self, order: DeskOrder) -> bool:
+        """Whether an order ended so long ago that nothing tells of it any more."""
+        if not order.stage.ended:
+            return False
+        category, ago_ns = order.listing.category, self.venue.now_ns - order.updated_ns
+        if order.filled:
+            return category != SPOT and ago_ns >= _KEPT_CONTRACTS
+        return ago_ns >= KEPT_UNFILLED[category]
 
     def open_orders(self, account: TradingAccount, now_ns: int, path: str) -> list[DeskOrder]:
         """Newest first."""
@@ -253,8 +273,12 @@ class Trading:
         limit: int = _ALL,
     ) -> list[DeskOrder]:
         """Orders that have ended, oldest first."""
+
+        def wanted(order: DeskOrder) -> bool:
+            return want(order) and not self.forgotten(order)
+
         page = self.desk.histories.orders(account.name).page(
-            now_ns, limit=limit, want=want, lag_ns=self.lag_ns(path)
+            now_ns, limit=limit, want=wanted, lag_ns=self.lag_ns(path)
         )
         return list(reversed(page.rows))
 

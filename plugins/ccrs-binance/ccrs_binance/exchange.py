@@ -22,7 +22,7 @@ from ccrs_binance.order_calls import ORDER_CALLS
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.signing import signed
 from ccrs_binance.symbols import EXCHANGE
-from ccrs_binance.trading import CODECS, SPOT_ENTRY, token, user_route
+from ccrs_binance.trading import CHANNELS, CODECS, SPOT_ENTRY, TRADING, token, user_route
 from ccrs_core import (
     Budget,
     Capabilities,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         PoolLeft,
         Request,
         Token,
+        Trading,
     )
     from ccrs_core.emulator import Dialect
 
@@ -133,7 +134,7 @@ _INTERVALS: Mapping[Channel, float] = {
 
 
 class Binance(Exchange):
-    """Binance: spot, USD-M and COIN-M futures, public market data."""
+    """Binance: spot, USD-M and COIN-M futures: market data, orders and accounts."""
 
     name: ClassVar[str] = EXCHANGE
     contract: ClassVar[int] = 2
@@ -146,6 +147,7 @@ class Binance(Exchange):
         open_interest_intervals=PERIODS,
         # Spot has no such stream.
         instrument_news=frozenset({Market.LINEAR, Market.INVERSE}),
+        account_channels=frozenset().union(*CHANNELS.values()),
     )
     environments: ClassVar[Mapping[str, Environment]] = {
         "mainnet": _environment(
@@ -193,7 +195,7 @@ class Binance(Exchange):
         **LINKED_CALLS,
         **ACCOUNT_CALLS,
     }
-    # ``trading`` and the channels of accounts are declared once the suite has proved them.
+    trading: ClassVar[Trading | None] = TRADING
     # Per IP address, which other programs may share: 300 connections in 5 minutes, and weights of
     # 6,000 (spot) and 2,400 (both kinds of futures together) a minute, of which a part is left to
     # them. https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits

@@ -44,8 +44,12 @@ from ccrs_core import (
 )
 from ccrs_core.wire import json_pages, read_rows, timed_pages
 
-NO_ORDER = frozenset({"-2013"})
-"""What Binance says where it has no such order."""
+NO_ORDER = frozenset({"-2013", "-2026"})
+"""What Binance says where it has no such order, or, of spot, has none any more: it ended without a
+fill, more than 90 days ago.
+
+https://developers.binance.com/docs/binance-spot-api-docs/errors
+"""
 
 DAY_NS = 86_400 * NS_PER_SECOND
 FUTURES_FILLS_NS = 89 * DAY_NS

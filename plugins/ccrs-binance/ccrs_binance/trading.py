@@ -32,6 +32,7 @@ from ccrs_core import (
     DeadMan,
     DeadManKind,
     DeadManScope,
+    EndReason,
     Feature,
     GetFills,
     GetOrderHistory,
@@ -64,6 +65,24 @@ CHANNELS: Mapping[Market, frozenset[Channel]] = {
 }
 """What each market's streams tell of an account."""
 
+UNTOLD = frozenset(
+    {EndReason.BY_USER, EndReason.DEAD_MAN, EndReason.EXCHANGE, EndReason.DELEVERAGING}
+)
+"""Who canceled an order isn't said.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Event-Order-Update
+"""
+UNTOLD_IN_LISTS = frozenset(
+    {
+        *(EndReason.POST_ONLY, EndReason.REDUCE_ONLY, EndReason.TRIGGER, EndReason.LIQUIDATION),
+        *(EndReason.SETTLEMENT, EndReason.BALANCE),
+    }
+)
+"""Rows of lists have a state, and no word why.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Query-Order
+"""
+
 TRADING = Trading(
     features={
         Market.SPOT: frozenset(_SPOT),
@@ -82,6 +101,9 @@ TRADING = Trading(
     purses=PURSES,
     streams=CHANNELS,
     by_symbol=frozenset({GetFills, GetOrderHistory}),
+    waiting_unlisted=FUTURES,
+    untold=UNTOLD,
+    untold_in_lists=UNTOLD_IN_LISTS,
     dead_man=DeadMan(
         kind=DeadManKind.TIMER,
         scope=DeadManScope.INSTRUMENT,

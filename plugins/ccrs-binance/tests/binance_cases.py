@@ -78,6 +78,7 @@ class Case(AccountCase):
     def __init__(self, *markets: Market, **settings: Any) -> None:
         self.market = markets[0]
         super().__init__(subject(markets), **settings)
+        self.unheard = frozenset(self.purses.values()) - {self.purse_of(each) for each in markets}
 
     def places(self, request: HttpRequest) -> bool:
         return request.method == "POST" and request.path.rpartition("/")[2] in PLACING
@@ -212,7 +213,8 @@ class Case(AccountCase):
 def refusal(status: int, code: int, text: str, **headers: str) -> HttpResponse:
     """An answer that says no."""
     body = json.dumps({"code": code, "msg": text}).encode()
-    return HttpResponse(status, {"content-type": "application/json", **headers}, body)
+    told = {name.lower(): value for name, value in headers.items()}
+    return HttpResponse(status, {"content-type": "application/json", **told}, body)
 
 
 Scenario = Callable[[Case], Awaitable[None]]

@@ -23,6 +23,7 @@ CASES = {
     "d1": "a cancel meets a filled order",
     "d3": "a cancel overtakes its placement",
     "d4": "a cancel has a client's id of its own",
+    "e4": "half a replacement",
     "e1": "an amendment below what is filled ends the order",
     "e5": "the exchange alters the order",
     "f2": "the subscription ends, the socket lives",
@@ -67,9 +68,38 @@ CASES = {
     "m5": "what one sees while something is uncertain",
 }
 
+OWN = """
+an answer that does not say what was done ends nothing and repeats nothing
+a refusal is one for its reason and is not looked for
+a clock error of the matching engine proves that nothing was taken
+a ban is kept to and what happened meanwhile is read
+an order over the socket whose answer is lost is not sent by another way
+a refused amendment leaves the order as it was
+spot amends nothing and says so
+a stop that fires while it is canceled is followed
+ids of orders are those of one symbol and of one service
+a clients id may be used again by somebody and reopens nothing
+a listen key is told to go on and its connection lasts
+a fill without its fee gets it from the list
+money that is moved is told once by event and list
+an order that ended unfilled long ago is gone from all lists
+coin m without a service for conditional orders is whole all the same
+conditional orders are refused where ordinary ones are placed
+more orders than the exchange counts wait and none is refused
+a liquidation is the exchanges
+an order of the other position mode is refused for that
+"""
+"""What goes wrong in Binance's own ways."""
+
 
 def test_each_case_has_one_test_under_its_name() -> None:
     folder = Path(__file__).parent
     sources = "\n".join(path.read_text() for path in folder.glob("test_binance_cases_*.py"))
     found = Counter(re.findall(r"^def test_case_([a-m]\d)_", sources, re.MULTILINE))
     assert found == dict.fromkeys(CASES, 1)
+
+
+def test_each_of_binances_own_cases_is_listed() -> None:
+    source = (Path(__file__).parent / "test_binance_cases_own.py").read_text()
+    found = re.findall(r"^def test_(?!case_)(\w+)", source, re.MULTILINE)
+    assert [each.replace("_", " ") for each in found] == OWN.strip().splitlines()

@@ -219,6 +219,8 @@ def income(row: Row, received_time_ns: int) -> Sequence[IncomeReport]:
     trade = fields.text(row, "tradeId") or fields.text(row, "orderId")
     own_id = ":".join((kind, fields.text(row, "id"), trade, str(row["transactionTime"])))
     told = INCOME_KINDS.get(kind, IncomeKind.OTHER)
+    if kind == "LIQUIDATION" and not trade:
+        told = IncomeKind.INSURANCE  # no fill tells of it
     paid = fields.amount(row, "funding")
     if kind != "SETTLEMENT" or market is None or paid is None:
         amount = fields.needed_amount(row, "change")

@@ -282,3 +282,12 @@ def test_taxes_are_paid_like_the_fee_and_what_is_odd_about_them_takes_nothing_aw
     found = fill(fill_row(execFee="0.4312", extraFees=paid, feeCurrency=""), None, NOW_NS)
     assert isinstance(found, FillReport)
     assert found.fee == Decimal("0.4362")
+
+
+def test_a_liquidation_that_names_no_trade_is_told_by_no_fill() -> None:
+    """The insurance fund made good what the account owed."""
+    row = log_row(type="LIQUIDATION", funding="", change="5", tradeId="", orderId="")
+    (paid,) = income(row, NOW_NS)
+    (traded,) = income({**row, "tradeId": "77"}, NOW_NS)
+    assert (paid.kind, paid.amount) == (IncomeKind.INSURANCE, Decimal(5))
+    assert traded.kind is IncomeKind.TRADE

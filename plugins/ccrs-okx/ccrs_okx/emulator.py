@@ -60,6 +60,12 @@ class OkxDialect(Dialect):
 
     name: ClassVar[str] = "okx"
     announces_shutdown: ClassVar[bool] = True
+    account_kinds = (
+        {},
+        {"acctLv": "3"},
+        {"acctLv": "1"},
+        {"acctStpMode": "cancel_both"},
+    )
     lacks: ClassVar[Mapping[Oddity, str]] = {
         Oddity.BLOCK_TRADE: "they have channels of their own, such as public-block-trades: "
         "https://www.okx.com/docs-v5/en/#block-trading-websocket-public-channel",

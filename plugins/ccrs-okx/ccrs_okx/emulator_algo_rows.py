@@ -35,7 +35,8 @@ def state(members: Sequence[DeskOrder]) -> str:
 def order_type(members: Sequence[DeskOrder]) -> str:
     if len(members) > 1:
         return "oco"
-    return str(members[0].asked.labels.get("algo") or "conditional")
+    usual = "move_order_stop" if members[0].asked.trails else "conditional"
+    return str(members[0].asked.labels.get("algo") or usual)
 
 
 def algo_row(ids: Ids, members: Sequence[DeskOrder], last_price: Decimal) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``python -m tests.trading.processes NAME --seconds 600``: as long as one likes."""
+"""``python -m tests.trading.processes NAME --seconds 600 --seed 7``: as long as one likes."""
 
 from __future__ import annotations
 

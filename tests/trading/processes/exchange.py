@@ -39,7 +39,7 @@ from ccrs_core.emulator import (
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
 from ccrs_core.model.order_requests import PositionSide
-from tests.trading.processes.others import KEY, SECRET
+from tests.trading.processes.others.other import KEY, MARK, SECRET
 
 ACCOUNT, OTHER = "trader", "other"
 MARKETS = {Market.SPOT: 2, Market.LINEAR: 2, Market.INVERSE: 1, Market.OPTION: 1}
@@ -97,7 +97,7 @@ class Floor:
             self.orders[happening.order.number] = happening.order
 
     def _counted(self, account: TradingAccount, asked: NewOrder) -> DeskOrder:
-        if asked.client_order_id.startswith("web") or account is self.other:
+        if asked.client_order_id.startswith(MARK) or account is self.other:
             return self._place(account, asked)
         self.placements[asked.client_order_id] += 1
         if self._victim is None:

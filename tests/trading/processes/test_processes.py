@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.trading.processes.conductor import Conductor
+from tests.trading.processes.others.clients import installed
 
 pytestmark = [
     pytest.mark.sockets,
@@ -16,8 +17,12 @@ pytestmark = [
 ]
 
 
-def test_a_program_that_is_killed_knows_each_order_and_fill_once(tmp_path: Path) -> None:
-    conductor = Conductor("bybit", tmp_path, 5, longest=1.5)
+@pytest.mark.parametrize("exchange", ["bybit", "okx"])
+def test_a_program_that_is_killed_knows_each_order_and_fill_once(
+    exchange: str, tmp_path: Path
+) -> None:
+    conductor = Conductor(exchange, tmp_path, 5, longest=1.5)
     figures = asyncio.run(conductor.run(kills=4))
     assert figures.kills.total() == 4
     assert figures.fills > 0, str(figures)
+    assert figures.others > 0 or not installed(exchange), str(figures)
