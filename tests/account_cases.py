@@ -40,7 +40,7 @@ from ccrs_core.conformance.judges.account_truth import (
 )
 from ccrs_core.conformance.workbench.account_world import NAME, AccountWorld, Life
 from ccrs_core.conformance.workbench.subject import Subject
-from ccrs_core.conformance.workbench.trader import Stall
+from ccrs_core.conformance.workbench.trader import Stall, untold_of
 from ccrs_core.emulator import DeskOrder, NewOrder, TradingAccount
 from ccrs_core.trading.account import Account
 from ccrs_core.transport.departure import leaves_now
@@ -133,10 +133,6 @@ class AccountCase:
         none."""
         return fill
 
-    def explained(self, order: Order) -> Order:
-        """An order with the reason of its end, where its exchange tells none of such ends."""
-        return order
-
     def order(self, which: Any) -> Order:
         found = self.account.order(getattr(which, "client_order_id", which))
         assert found is not None
@@ -227,9 +223,8 @@ class AccountCase:
             for each in await store.orders(limit=10**6)
             if each.origin != "exchange" and each.client_order_id not in self.twice
         ]
-        mine = [self.explained(each) for each in mine]
         mine = [attrs.evolve(o, reason=self.reasons.get(o.reason, o.reason)) for o in mine]
-        orders_are_true(mine, orders, find, self.others)
+        orders_are_true(mine, orders, find, self.others, untold_of(self.subject))
         fills = [self.named(each) for each in await store.fills(limit=10**6)]
         for name, purse in self.purses.items():
             books = books_of(self.world.money, name)

@@ -21,7 +21,7 @@ from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, Trader, markets_of, trading_of, untold_of
 from ccrs_core.conformance.workbench.trading_day import TradingDay, day_of
 from ccrs_core.contract.rest import Request
-from ccrs_core.contract.trading import Trading
+from ccrs_core.contract.trading import Feature, Trading
 from ccrs_core.contract.trading_requests import (
     GetAccountInfo,
     GetFeeRates,
@@ -45,6 +45,7 @@ from ccrs_core.emulator import (
 from ccrs_core.errors import EndReason
 from ccrs_core.model.accounts import IncomeKind
 from ccrs_core.model.instruments import Market, Side
+from ccrs_core.model.order_requests import Trigger, TriggerBy
 from ccrs_core.model.reports import FillReport, IncomeReport, OrderReport, PositionReport
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.model.units import NS_PER_MS, NS_PER_SECOND
@@ -69,6 +70,9 @@ class AccountListProperties:
             if not trader.answers(GetOpenOrders, market):
                 continue
             here, there = (trader.stall(market, number) for number in (0, 1))
+            if Feature.TRIGGER_LAST in trading_of(subject).features[market]:
+                rises = Trigger(price=here.ask(4), rises=True, by=TriggerBy.LAST)
+                trader.place(here, here.limit(Side.BUY, here.ask(5), trigger=rises))
             for at, count in ((there, 3), (here, 58)):
                 _resting(trader, at, count)
             trader.pause(2.0)

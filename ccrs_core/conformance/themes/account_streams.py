@@ -132,8 +132,8 @@ class AccountStreamProperties:
 
     @proves(55)
     def test_streams_tell_positions_and_balances_as_they_are(self, subject: Subject) -> None:
-        """After each order the last word of the streams on positions and balances is what the
-        desk has: sizes with their signs, entry prices, wallets."""
+        """After each order, while another one rests, the last word of the streams on positions and
+        balances is what the desk has: sizes with their signs, entry prices, wallets."""
         everything = subject.exchange.capabilities.account_channels
         if not everything & {Channel.POSITIONS, Channel.BALANCES}:
             subject.undeclared("stream of positions or balances")
@@ -143,6 +143,8 @@ class AccountStreamProperties:
             at = trader.stall(market)
             ear = trader.listen(Channel.POSITIONS, Channel.BALANCES)
             ear.wait(0.2)
+            # What is held back for it is there all the same.
+            trader.place(at, at.limit(Side.BUY, at.bid(5)))
             for side, lots, level in _STEPS:
                 at = trader.prepare(at.instrument)
                 trader.place(at, at.limit(side, at.crossing(side, level), lots))

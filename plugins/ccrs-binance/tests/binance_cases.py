@@ -23,13 +23,10 @@ from ccrs_binance.trading import CHANNELS, TRADING
 from ccrs_core import (
     NS_PER_MS,
     Capabilities,
-    EndReason,
     Fill,
     HttpRequest,
     HttpResponse,
     Market,
-    Order,
-    OrderState,
     Origin,
     Trading,
 )
@@ -43,7 +40,6 @@ from tests.account_cases import AccountCase, Said, told
 __all__ = ["COINM", "SPOT", "USDM", "Case", "Said", "play", "refusal", "told"]
 
 SPOT, USDM, COINM = Market.SPOT, Market.LINEAR, Market.INVERSE
-HOSTS = {f"ws_api{kind}": "wss://api.example" for kind in ("", "_usdm", "_coinm")}
 
 PLACING = frozenset({"order", "algoOrder", "batchOrders", "oto", "otoco"})
 
@@ -62,10 +58,6 @@ def subject(markets: tuple[Market, ...]) -> Subject:
             Binance.capabilities,
             account_channels=frozenset().union(*(CHANNELS[each] for each in markets)),
         )
-        environments: ClassVar = {
-            name: attrs.evolve(each, addresses={**HOSTS, **each.addresses})
-            for name, each in Binance.environments.items()
-        }
 
     return Subject(Some)
 
@@ -98,15 +90,6 @@ class Case(AccountCase):
         instruments = self.subject.instruments[fill.market]
         [native] = [each.native for each in instruments if each.symbol == fill.symbol]
         return (listing.market, listing.symbol) == (fill.market, native)
-
-    def explained(self, order: Order) -> Order:
-        if order.state is OrderState.CANCELED and order.reason is None:
-            # Who has canceled it Binance doesn't say.
-            return attrs.evolve(order, reason=EndReason.BY_USER)
-        if order.state is OrderState.FILLED and order.quote_size is not None:
-            # What is left of the money buys no lot: filled, as Binance has it.
-            return attrs.evolve(order, state=OrderState.EXPIRED, reason=EndReason.NO_LIQUIDITY)
-        return order
 
     @property
     def hand(self) -> Trader:

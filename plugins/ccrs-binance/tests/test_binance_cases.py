@@ -75,7 +75,7 @@ a clock error of the matching engine proves that nothing was taken
 a ban is kept to and what happened meanwhile is read
 an order over the socket whose answer is lost is not sent by another way
 a refused amendment leaves the order as it was
-spot amends nothing and says so
+spot makes orders smaller and changes nothing else
 a stop that fires while it is canceled is followed
 ids of orders are those of one symbol and of one service
 a clients id may be used again by somebody and reopens nothing

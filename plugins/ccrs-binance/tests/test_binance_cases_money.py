@@ -15,7 +15,6 @@ from binance_cases import COINM, SPOT, USDM, Case, play
 from ccrs_core import (
     CcrsError,
     Channel,
-    EndReason,
     Fill,
     FillKind,
     Income,
@@ -233,7 +232,6 @@ def test_case_j4_deleveraged(market: Market) -> None:
             (Origin.EXCHANGE, at.own(at.size * 7))
         ]
         # What ends open orders then Binance says of liquidation and deleveraging alike.
-        case.reasons[EndReason.LIQUIDATION] = EndReason.DELEVERAGING
         said = [each["o"] for each in heard if each["o"]["x"] == "CALCULATED"]
         assert said[0]["c"].startswith("adl_autoclose")
         assert case.order(live.now).state.final
@@ -432,7 +430,6 @@ def test_case_m1_the_dead_man_timer_fires(market: Market) -> None:
         at = case.stall()
         symbol = at.instrument.symbol
         live = await case.place(at.limit(BUY, at.passive(BUY)))
-        case.reasons[EndReason.BY_USER] = EndReason.DEAD_MAN  # by whom Binance doesn't say
         switch = case.account.dead_man(20, symbols=[symbol])
         await switch.__aenter__()
         await asyncio.sleep(50.0)

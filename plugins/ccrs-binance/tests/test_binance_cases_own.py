@@ -202,12 +202,17 @@ def test_a_refused_amendment_leaves_the_order_as_it_was(
     play(scenario, market)
 
 
-def test_spot_amends_nothing_and_says_so() -> None:
+def test_spot_makes_orders_smaller_and_changes_nothing_else() -> None:
     async def scenario(case: Case) -> None:
         at = case.stall()
         live = await case.place(at.limit(BUY, at.bid(2)))
         with pytest.raises(Unsupported):
             await case.account.amend(live, price=at.bid(3))
+        lot = at.listing.lot
+        await case.account.amend(live, size=at.size - lot)
+        await asyncio.sleep(1.0)
+        assert (live.state, live.size) == (OrderState.OPEN, at.size - lot)
+        assert case.desk.find(case.trader, client_order_id=live.id) is not None  # it stays its own
         # Somebody else may make it smaller: it has a new client's id then, and is the same order.
         case.twice.add(live.id)
         case.hand.ask(
@@ -215,14 +220,14 @@ def test_spot_amends_nothing_and_says_so() -> None:
             "/api/v3/order/amend/keepPriority",
             symbol=at.listing.symbol,
             orderId=live.now.exchange_order_id,
-            newQty=f"{at.size - at.listing.lot:f}",
+            newQty=f"{at.size - 2 * lot:f}",
             newClientOrderId="web_a",
         )
         case.twice.add("web_a")
         case.life.tap.poke()
         await asyncio.sleep(1.0)
         now = case.order(live.id)
-        assert (now.state, now.size) == (OrderState.OPEN, at.own(at.size - at.listing.lot))
+        assert (now.state, now.size) == (OrderState.OPEN, at.size - 2 * lot)
         assert len(case.account.orders()) == 1
         await case.account.cancel(live)
         assert (await live.ended(timeout=5.0)).state is OrderState.CANCELED
