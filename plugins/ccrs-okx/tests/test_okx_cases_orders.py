@@ -473,6 +473,7 @@ def test_case_o8_a_cancel_of_what_has_ended_says_how_it_ended() -> None:
         case.fault("delay,seconds=3")
         case._now()
         case.desk.cancel(case.trader, case.desk.find(case.trader, client_order_id=live.id).number)
+        await asyncio.sleep(0.1)
         outcome = await case.account.cancel(live)
         assert outcome.result is CancelResult.ENDED_BEFORE
         assert (outcome.order.state, outcome.order.filled_size) == (OrderState.CANCELED, 0)
@@ -529,7 +530,7 @@ def test_case_m3_a_trigger_places_an_order_of_another_id(market: Market) -> None
     async def scenario(case: Case) -> None:
         at = case.stall(market)
         trigger = Trigger(price=at.ask(3), rises=True)
-        live = await case.account.place(at.limit(BUY, at.ask(4), trigger=trigger))
+        live = await case.place(at.limit(BUY, at.ask(4), trigger=trigger))
         await asyncio.sleep(0.5)
         assert live.state is OrderState.WAITING
         waiting = live.now.exchange_order_id
@@ -553,7 +554,7 @@ def test_case_m3_kin_a_cancel_of_what_has_just_fired_covers_what_it_placed() -> 
     async def scenario(case: Case) -> None:
         at = case.stall()
         trigger = Trigger(price=at.ask(3), rises=True)
-        live = await case.account.place(at.limit(BUY, at.bid(4), trigger=trigger))
+        live = await case.place(at.limit(BUY, at.bid(4), trigger=trigger))
         await asyncio.sleep(0.5)
         case.fault("delay,seconds=3")
         case.venue.steer(at.listing, last_price=at.ask(3))
