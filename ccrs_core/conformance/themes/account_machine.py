@@ -41,10 +41,11 @@ from ccrs_core.conformance.workbench.schedules import (
 )
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, money_of, trading_of, untold_of
-from ccrs_core.contract.trading import DeadManKind
-from ccrs_core.contract.trading_requests import GetIncome
+from ccrs_core.contract.trading import DeadManKind, Feature
+from ccrs_core.contract.trading_requests import GetIncome, PlaceEither
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.accounts import Adjustment, Income, IncomeKind, PositionMode
+from ccrs_core.model.instruments import Side
 from ccrs_core.model.order_requests import OrderRequest, Trigger
 from ccrs_core.model.orders import Fill, Order, OrderUpdate, Origin
 from ccrs_core.trading.amending import WhenFull
@@ -186,7 +187,29 @@ class AccountSchedule(ScheduleActs):
             return
         account, price, size = self.life.account, at.price + level * at.step, at.size * lots
         own = at.own(size)
-        self._fated("amend", fate, lambda: account.amend(order, price=price, size=own))
+        if Feature.AMEND_SMALLER in trading_of(self.subject).features[order.market]:
+            self._fated("amend", fate, lambda: account.amend(order, size=own))
+        else:
+            self._fated("amend", fate, lambda: account.amend(order, price=price, size=own))
+
+    @precondition(lambda self: PlaceEither in self.subject.exchange.endpoints)
+    @rule(
+        which=st.integers(0, 1),
+        buys=st.booleans(),
+        levels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+        fate=FATES,
+    )
+    def place_either(self, which: int, buys: bool, levels: tuple[int, int], fate: Fate) -> None:
+        """Two of which one ends the other."""
+        at, side = self._at(which), Side.BUY if buys else Side.SELL
+        profit, loss = levels if not buys else (-levels[0], -levels[1])
+        self.wanted += 2
+        tags = [f"n{self.wanted - n:04d}n" for n in (1, 0)]
+        rests = at.limit(side, at.price + profit * at.step, post_only=True, tag=tags[0])
+        at_loss = Trigger(price=at.price - loss * at.step, rises=buys)
+        stop = at.market(side, trigger=at_loss, tag=tags[1])
+        account = self.life.account
+        self._fated("place", fate, lambda: account.place_either(rests, stop))
 
     @rule(number=st.integers(0, 20), fate=FATES)
     def cancel(self, number: int, fate: Fate) -> None:

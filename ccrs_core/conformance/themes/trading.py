@@ -9,6 +9,7 @@ from ccrs_core.conformance.themes.account_rows import AccountRowProperties
 from ccrs_core.conformance.themes.account_samples import AccountSamplesProperties
 from ccrs_core.conformance.themes.account_streams import AccountStreamProperties
 from ccrs_core.conformance.themes.batches import BatchProperties
+from ccrs_core.conformance.themes.linked import LinkedProperties
 from ccrs_core.conformance.themes.order_rules import OrderRuleProperties
 from ccrs_core.conformance.themes.placing import PlacingProperties
 
@@ -17,6 +18,7 @@ class TradingProperties(
     AccountSamplesProperties,
     PlacingProperties,
     BatchProperties,
+    LinkedProperties,
     OrderRuleProperties,
     AccountStreamProperties,
     AccountListProperties,

@@ -14,15 +14,17 @@ from ccrs_core.contract.trading_requests import (
     AmendOrders,
     CancelOrder,
     CancelOrders,
+    PlaceEither,
     PlaceOrder,
     PlaceOrders,
+    ReplaceOrder,
 )
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.order_requests import Exit, OrderRequest, OrderType, Trigger, TriggerBy
 from ccrs_core.model.orders import Order, OrderState, Origin
 
 _KINDS: dict[str, tuple[type[Request[Any]], ...]] = {
-    "place": (PlaceOrder, PlaceOrders),
+    "place": (PlaceOrder, PlaceOrders, PlaceEither, ReplaceOrder),
     "amend": (AmendOrder, AmendOrders),
     "cancel": (CancelOrder, CancelOrders),
 }
@@ -51,6 +53,13 @@ def _requests(trading: Trading, at: Stall) -> Iterator[Request[Any]]:
     """A request of each kind that changes orders."""
     instrument = at.instrument
     features = trading.features[instrument.market]
+    rests = at.limit(Side.SELL, at.ask(4), post_only=Feature.POST_ONLY in features)
+    plain = PlaceOrder(instrument, rests, "a")
+    if Feature.TRIGGER_LAST in features:
+        stop = at.market(Side.SELL, trigger=Trigger(price=at.bid(4), rises=False))
+        yield PlaceEither((plain, PlaceOrder(instrument, stop, "b")))
+    cancels = CancelOrder(instrument=instrument, client_order_id="b")
+    yield ReplaceOrder(instrument, cancels, plain)
     for order in _orders(features, at):
         waits = order.trigger is not None
         place = PlaceOrder(instrument, order, "a")
