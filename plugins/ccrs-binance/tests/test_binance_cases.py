@@ -80,6 +80,7 @@ a stop that fires while it is canceled is followed
 ids of orders are those of one symbol and of one service
 a clients id may be used again by somebody and reopens nothing
 a listen key is told to go on and its connection lasts
+a listen key that is said to have ended is replaced though its socket lives
 a fill without its fee gets it from the list
 money that is moved is told once by event and list
 an order that ended unfilled long ago is gone from all lists

@@ -364,6 +364,13 @@ def test_case_g4_nine_days_away(market: Market) -> None:
         times = [each.exchange_time_ns for each in fills]
         assert times == sorted(times)  # type: ignore[type-var]
         assert len(case.life.tap.requests) < 150
+        # A day of spot, a week of futures; and never by number and time at once.
+        longest = DAY if market is SPOT else 7 * DAY
+        for request in case.asked("GET", case.path(LISTS[market])):
+            told = dict(request.query)
+            begin, end = int(told.get("startTime", 0)), int(told.get("endTime", 0))
+            assert (end - begin) / 1000 <= longest
+            assert not {"fromId", "startTime"} <= told.keys()
 
     play(scenario, market)
 
@@ -412,8 +419,7 @@ def test_case_g7_errors_are_not_not_found(market: Market) -> None:
 # --- restart and store ---------------------------------------------------------------------------
 
 
-@EACH
-@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize(("market", "arrives"), [(SPOT, True), (USDM, True), (COINM, False)])
 def test_case_h1_killed_around_the_send(market: Market, arrives: bool) -> None:
     async def scenario(case: Case) -> None:
         at = case.stall()

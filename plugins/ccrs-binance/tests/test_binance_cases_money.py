@@ -318,7 +318,9 @@ def test_case_j7_two_accounts_in_one_process() -> None:
 @pytest.mark.parametrize("turned", [False, True])
 def test_case_k2_one_deposit_is_told_by_two_events(turned: bool) -> None:
     async def scenario(case: Case) -> None:
-        await bought(case)
+        at = await bought(case)
+        await case.place(at.limit(BUY, at.bid(2)))  # what it locks is there all the same
+        await asyncio.sleep(0.5)
         name = "USDT spot"
         before = case.account.balances()[name].total
         kinds = ("balanceUpdate", "outboundAccountPosition")

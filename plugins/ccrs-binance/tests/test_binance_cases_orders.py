@@ -244,6 +244,21 @@ def test_case_d4_a_cancel_has_an_id_of_its_own_and_is_no_order() -> None:
         assert case.order("web_1").origin is Origin.OTHER
         assert case.order("web_1").exchange_order_id == str(web["orderId"])
         assert {each.client_order_id for each in case.account.orders()} == {live.id, "web_1"}
+        # One of which nothing but its end is heard has the id that it was placed with.
+        tell = case.feed().tell
+        case.overhear("executionReport", lost=True)
+        case.hand.order(
+            symbol, "BUY", f"{at.size:f}", price=f"{at.bid(4):f}", newClientOrderId="web_2"
+        )
+        await asyncio.sleep(0.3)
+        case.feed().tell = tell
+        about = {"symbol": symbol, "origClientOrderId": "web_2", "newClientOrderId": "cx2"}
+        case.hand.ask("DELETE", "/api/v3/order", **about)
+        case.life.tap.poke()
+        await asyncio.sleep(0.5)
+        assert case.account.order("cx2") is None
+        ended = [each for each in case.account.orders() if each.state is OrderState.CANCELED]
+        assert {each.client_order_id for each in ended} == {live.id, "web_2"}
 
     play(scenario, SPOT)
 

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from binance_cases import COINM, SPOT, USDM, Case, play, refusal
-from ccrs_binance import emulator_trading
+from ccrs_binance import emulator_trading, emulator_user_streams
 
 from ccrs_core import (
     CancelResult,
@@ -307,12 +307,16 @@ def test_a_clients_id_may_be_used_again_by_somebody_and_reopens_nothing() -> Non
 # --- streams -------------------------------------------------------------------------------------
 
 
-def test_a_listen_key_is_told_to_go_on_and_its_connection_lasts() -> None:
+def test_a_listen_key_is_told_to_go_on_and_its_connection_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Good for an hour: here for five minutes.
+    monkeypatch.setattr(emulator_user_streams, "_HOUR_NS", 300 * 10**9)
+
     async def scenario(case: Case) -> None:
         at, path = case.stall(), case.path("listenKey")
-        case.most_requests = 3000
         dialled = len(case.life.tap.attempts)
-        await asyncio.sleep(4000.0)  # a key is good for an hour
+        await asyncio.sleep(400.0)
         assert len(case.life.tap.attempts) == dialled
         assert len(case.asked("POST", path)) == 1
         live = await case.place(at.limit(BUY, at.crossing(BUY)))
@@ -321,6 +325,26 @@ def test_a_listen_key_is_told_to_go_on_and_its_connection_lasts() -> None:
         assert [each.backfilled for each in case.of(Fill)] == [False]
 
     play(scenario, USDM)
+
+
+@FUTURES
+def test_a_listen_key_that_is_said_to_have_ended_is_replaced_though_its_socket_lives(
+    market: Market,
+) -> None:
+    async def scenario(case: Case) -> None:
+        at = case.stall()
+        await (await case.place(at.limit(BUY, at.crossing(BUY)))).filled(timeout=5.0)
+        dialled = len(case.life.tap.attempts)
+        case.say_raw({"e": "listenKeyExpired", "E": 1767225600000, "listenKey": "a key"})
+        await asyncio.sleep(0.05)
+        assert not case.account.synced
+        case.by_hand(at, BUY)
+        await asyncio.sleep(70.0)
+        assert len(case.life.tap.attempts) > dialled
+        assert case.account.synced
+        assert len(case.of(Fill)) == 2
+
+    play(scenario, market)
 
 
 @FUTURES
