@@ -78,8 +78,10 @@ _LIMITS = _of(RateLimited, 1003, 1015, 1034, advice="not taken; wait")
 
 _UNAVAILABLE = {
     # What became of what changes something is unknown after these; reads may be repeated.
-    **_of(ExchangeUnavailable, 1000, 1001, 1006, 1007, advice="look it up: it may be done"),
-    **_of(ExchangeUnavailable, 1008, 1016),
+    # (-1008 is called a refusal, and was seen of orders that lived:
+    # https://github.com/banbox/banbot/issues/114)
+    **_of(ExchangeUnavailable, 1000, 1001, range(1006, 1009), advice="look it up: it may be done"),
+    **_of(ExchangeUnavailable, 1016),
 }
 
 _CLOCK = _of(ClockRefused, 1021, 4188, 5028, advice="not taken; compare the clock")

@@ -72,9 +72,11 @@ OWN = """
 an answer that does not say what was done ends nothing and repeats nothing
 a refusal is one for its reason and is not looked for
 a clock error of the matching engine proves that nothing was taken
+a cancel that nobody knows of is asked for again where the order lives
 a ban is kept to and what happened meanwhile is read
 an order over the socket whose answer is lost is not sent by another way
 a refused amendment leaves the order as it was
+the word of an amendment that comes after the orders end changes nothing
 spot makes orders smaller and changes nothing else
 a stop that fires while it is canceled is followed
 ids of orders are those of one symbol and of one service

@@ -24,6 +24,7 @@ from ccrs_core import (
     Market,
     OrderRejected,
     OrderState,
+    OrderUpdate,
     Origin,
     OutcomeUnknown,
     PositionMode,
@@ -39,7 +40,9 @@ UNCLEAR = {
     "-1007": (COINM, refusal(408, -1007, "Timeout waiting for response from backend server.")),
     "503 unknown": (USDM, refusal(503, -1000, "Unknown error, please check your request.")),
     "504": (SPOT, attrs.evolve(refusal(504, 0, ""), body=b"<html>Gateway Time-out</html>")),
-    # Its documents call this one a failure; that nothing was taken nobody has proved.
+    # Its documents call these failures. An order that was answered so has been found to live:
+    # https://github.com/banbox/banbot/issues/114
+    "-1008": (USDM, refusal(503, -1008, "Server is currently overloaded with other requests.")),
     "503 unavailable": (USDM, attrs.evolve(refusal(503, 0, ""), body=b"Service Unavailable.")),
 }
 CERTAIN = {
@@ -103,6 +106,21 @@ def test_a_clock_error_of_the_matching_engine_proves_that_nothing_was_taken() ->
         ids = {dict(each.query)["newClientOrderId"] for each in case.asked("POST", path)}
         assert ids == {live.id}
         case.repeats = 1
+
+    play(scenario, USDM)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_cancel_that_nobody_knows_of_is_asked_for_again_where_the_order_lives(done: bool) -> None:
+    async def scenario(case: Case) -> None:
+        at, path = case.stall(), case.path("order")
+        live = await case.place(at.limit(BUY, at.passive(BUY)))
+        await asyncio.sleep(0.5)
+        text = "Server is currently overloaded with other requests."
+        case.answers("DELETE", path, refusal(503, -1008, text), done=done)
+        await case.account.cancel(live)
+        assert (await live.ended(timeout=10.0)).state is OrderState.CANCELED
+        assert len(case.asked("DELETE", path)) == (1 if done else 2)
 
     play(scenario, USDM)
 
@@ -198,6 +216,32 @@ def test_a_refused_amendment_leaves_the_order_as_it_was(
         assert error.code == str(code)
         await asyncio.sleep(5.0)
         assert (live.state, live.price) == (OrderState.OPEN, at.bid(2))
+
+    play(scenario, market)
+
+
+@FUTURES
+def test_the_word_of_an_amendment_that_comes_after_the_orders_end_changes_nothing(
+    market: Market,
+) -> None:
+    """https://github.com/ccxt/ccxt/issues/18051"""
+
+    async def scenario(case: Case) -> None:
+        at = case.stall()
+        heard = case.overhear("ORDER_TRADE_UPDATE")
+        live = await case.place(at.limit(BUY, at.bid(2), 5))
+        await case.account.amend(live, price=at.bid(1))
+        await asyncio.sleep(0.5)
+        case.meet(at, SELL, at.size * 15, at.bid(1))
+        await live.filled(timeout=5.0)
+        await asyncio.sleep(0.5)
+        [late] = [each for each in heard if each["o"]["x"] == "AMENDMENT"]
+        told = len(case.of(OrderUpdate))
+        case.say(late)
+        await asyncio.sleep(0.5)
+        assert (live.state, live.price) == (OrderState.FILLED, at.bid(1))
+        assert live.now.filled_size == at.own(at.size * 5)
+        assert len(case.of(OrderUpdate)) == told
 
     play(scenario, market)
 
