@@ -35,6 +35,7 @@ _NAMED = tuple(
     for path in (
         *("benchmarks", "mutants", "cli/test_interrupts.py", "conformance/test_fuzz.py"),
         *("examples/test_quoting.py", "trading/test_hour.py", "trading/processes"),
+        "trading/everything",
     )
 )
 """What takes minutes: short runs of each benchmark, hundreds of broken plugins, interrupted

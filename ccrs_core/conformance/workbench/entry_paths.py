@@ -19,6 +19,7 @@ from ccrs_core.contract.trading_requests import (
     PlaceOrders,
     ReplaceOrder,
 )
+from ccrs_core.errors import Unsupported
 from ccrs_core.model.instruments import Side
 from ccrs_core.model.order_requests import Exit, OrderRequest, OrderType, Trigger, TriggerBy
 from ccrs_core.model.orders import Order, OrderState, Origin
@@ -45,7 +46,10 @@ def paths_of(subject: Subject, what: str) -> frozenset[str]:
         for request in _requests(trading, at):
             endpoint = subject.exchange.endpoints.get(type(request))
             if type(request) in _KINDS[what] and endpoint and market in endpoint.markets:
-                found.add(endpoint.encode(request, None).path)
+                try:
+                    found.add(endpoint.encode(request, None).path)
+                except Unsupported:
+                    continue  # what goes one by one, which other requests stand for
     return frozenset(found)
 
 
