@@ -223,9 +223,9 @@ class Conductor:
                 stderr=log,
             )
         try:
-            # Sometimes it doesn't even come to opening its accounts.
-            early = self.report.lives > 1 and rng.random() < 0.3
-            until = time.monotonic() + (rng.uniform(0.5, 5.0) if early else _PATIENCE)
+            # Often it doesn't even come to opening all of its accounts.
+            patience = _PATIENCE if self.report.lives == 1 else rng.uniform(1.0, 4 * self.longest)
+            until = time.monotonic() + patience
             while time.monotonic() < until and not self._reads(before):
                 assert process.returncode is None, "the program has ended by itself: program.log"
                 await asyncio.sleep(0.05)
@@ -338,9 +338,9 @@ class Conductor:
         async with account:
             began = time.monotonic()
             try:
-                await _calm(account, 2)
+                await _calm(account)
                 await account.cancel_all()
-                await _calm(account, 1)
+                await _calm(account)
             except AssertionError as error:
                 figures.wrong.append(f"{home.name}: {error!s:.800}")
             figures.calm = time.monotonic() - began
@@ -368,17 +368,16 @@ def _after(path: Path, size: int, word: bytes) -> bool:
         return word in file.read()
 
 
-async def _calm(account: Account, least: int) -> None:
-    """Until all is known, and so many readings of the lists at least."""
-    until, passes = time.monotonic() + _CALM, 0
-    while passes < least or not account.synced or account.unknown_orders():
-        done = await account.reconcile()
-        passes += 1
+async def _calm(account: Account) -> None:
+    """Until all is known, by a reading of the lists that has begun now."""
+    until = time.monotonic() + _CALM
+    done = await account.reconcile()
+    while not account.synced or account.unknown_orders():
         assert time.monotonic() < until, (
-            f"the account isn't whole after {_CALM:g} s and {passes} readings ({done}): "
-            f"synced={account.synced} ({account.reason}), unknown: {account.unknown_orders()}"
+            f"the account isn't whole after {_CALM:g} s ({done}): synced={account.synced} "
+            f"({account.reason}), unknown: {account.unknown_orders()}"
         )
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.2)
 
 
 async def _delivered(account: Account) -> list[tuple[int, bool]]:
