@@ -121,7 +121,11 @@ def sized(listing: Listing, size: Decimal) -> str:
     return trimmed(listing.counted(size))
 
 
-def money(amount: Decimal, digits: int = 12) -> str:
+FINEST_DIGITS = 12
+"""Digits behind the point that amounts of money have at most."""
+
+
+def money(amount: Decimal, digits: int = FINEST_DIGITS) -> str:
     """An amount, cut to some digits and without trailing zeros; never an exponent."""
     return trimmed(round(amount, digits))
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from ccrs_core import FillKind, Market, OrderType, PositionSide, Side
 from ccrs_core.emulator import (
     ApiKey,
@@ -33,7 +35,7 @@ from ccrs_okx.emulator_algos import Algos
 from ccrs_okx.emulator_feeds import AccountFeeds
 from ccrs_okx.emulator_limits import UserLimits
 from ccrs_okx.emulator_listings import OPTION, SPOT
-from ccrs_okx.emulator_order_rows import Ids, order_row, with_last
+from ccrs_okx.emulator_order_rows import FINEST_DIGITS, Ids, order_row, with_last
 from ccrs_okx.emulator_orders import Orders
 from ccrs_okx.emulator_protection import Timers
 from ccrs_okx.emulator_pushes import Pushes
@@ -51,15 +53,18 @@ _FILLS_KEPT = 50_000
 
 def fee_of(case: FeeCase) -> Fee:
     """In what a fill is paid: of spot in what is received, but for a rebate, which comes in the
-    other coin.
+    other coin. No finer than rows spell it, or balances wouldn't add up.
 
     https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-order-channel
     """
-    if case.listing.market is not Market.SPOT or case.rate >= 0:
-        return usual_fee(case)
-    if case.side is Side.BUY:
-        return Fee(case.listing.quote, case.value * case.rate)
-    return Fee(case.listing.base, case.size * case.rate)
+    listing, found = case.listing, usual_fee(case)
+    if listing.market is Market.SPOT and case.rate < 0:
+        buys = case.side is Side.BUY
+        found = Fee(
+            listing.quote if buys else listing.base,
+            (case.value if buys else case.size) * case.rate,
+        )
+    return attrs.evolve(found, amount=round(found.amount, FINEST_DIGITS))
 
 
 _TIERS = 10
