@@ -138,6 +138,36 @@ def test_what_is_paid_is_below_zero_and_a_rebate_comes_in_the_other_coin() -> No
     assert (fill["fee"], fill["feeCcy"], fill["execType"]) == ("0.0000001", "BTC", "M")
 
 
+def test_balances_move_by_the_fees_that_rows_tell_to_the_last_digit() -> None:
+    """A part of an order pays more digits than rows have."""
+    from ccrs_core import Side
+    from ccrs_core.emulator import NewOrder
+
+    venue = exchange()
+    price, trader = still(venue, BTC), Trader(venue)
+    account = venue.desk.accounts["emulator"]
+    rate = Decimal("0.000123456789")
+    account.fee_rates["SPOT"] = FeeRates(maker=rate, taker=rate)
+
+    def held() -> Decimal:
+        [detail] = trader.rows("account/balance", ccy="USDT")[0]["details"]
+        return Decimal(detail["cashBal"])
+
+    before = held()
+    order = limit(BTC, side="sell", px=f"{price + 20}", sz="0.001")
+    placed = trader.does("trade/order", order)
+    other = venue.desk.open_account("other")
+    size, count = Decimal("0.00012345"), 8
+    for _ in range(count):
+        bought = NewOrder(listing=listing(venue, BTC), side=Side.BUY, size=size, price=price + 20)
+        venue.desk.place(other, bought)
+        pass_time(venue, 0.1)
+    fills = trader.rows("trade/fills", ordId=placed["ordId"])
+    assert len(fills) == count
+    moved = sum(Decimal(e["fillPx"]) * Decimal(e["fillSz"]) + Decimal(e["fee"]) for e in fills)
+    assert held() - before == moved
+
+
 def test_streams_of_state_begin_with_it_and_tell_what_changes() -> None:
     venue = exchange()
     still(venue, SWAP)
