@@ -156,6 +156,10 @@ class Reader:
         if "items" in fields:
             item = get_args(attrs.fields(attrs.resolve_types(cast(Any, kind))).items.type)[0]
             given["items"] = tuple(each.request(item, instruments) for each in self.items("items"))
+        for field in attrs.fields(attrs.resolve_types(cast(Any, kind))):
+            if isinstance(field.type, type) and issubclass(field.type, Request):
+                part = self.item(field.name)
+                given[field.name] = part.request(field.type, instruments)
         of_one = fields.get("instrument")
         if of_one is not None and ("symbol" in self.fields or of_one.default is attrs.NOTHING):
             given |= {"instrument": self.choice("symbol", instruments, "instruments")}

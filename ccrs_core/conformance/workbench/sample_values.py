@@ -11,7 +11,7 @@ import attrs
 from ccrs_core import errors
 from ccrs_core.conformance.workbench.reading import RECEIVED_NS, Reader
 from ccrs_core.contract.rest import Request
-from ccrs_core.contract.trading_requests import Placed, Wallet
+from ccrs_core.contract.trading_requests import Placed, Replaced, Wallet
 from ccrs_core.errors import EndReason
 from ccrs_core.model.events import Event
 from ccrs_core.model.instruments import Instrument
@@ -57,6 +57,8 @@ def _one(read: Reader, target: Any, exchange: str, symbol: str | None) -> Any:
         return _error(read)
     if target is Wallet:
         return _wallet(read, exchange)
+    if target is Replaced:
+        return _replaced(read, exchange)
     if isinstance(target, type) and issubclass(target, Event):
         return read.event(exchange, symbol)
     names = {field.name for field in attrs.fields(target)}
@@ -83,6 +85,14 @@ def _error(read: Reader) -> errors.ExchangeError:
     if issubclass(kind, errors.OrderRejected):
         return kind(*said, read.typed("reason", EndReason))
     return kind(*said)
+
+
+def _replaced(read: Reader, exchange: str) -> Replaced:
+    """Both outcomes, each as one of a batch; the second is null where nothing was tried."""
+    canceled = _one(read.item("canceled"), Placed, exchange, None)
+    tried = read.get("placed") is not None
+    placed = _one(read.item("placed"), Placed, exchange, None) if tried else None
+    return Replaced(canceled=canceled, placed=placed)
 
 
 def _wallet(read: Reader, exchange: str) -> Wallet:
