@@ -148,6 +148,7 @@ if TYPE_CHECKING:
     from ccrs_core.errors import InvalidRequest as InvalidRequest
     from ccrs_core.errors import NotSent as NotSent
     from ccrs_core.errors import NotStored as NotStored
+    from ccrs_core.errors import NotWritten as NotWritten
     from ccrs_core.errors import OrderEnded as OrderEnded
     from ccrs_core.errors import OrderNotFound as OrderNotFound
     from ccrs_core.errors import OrderRejected as OrderRejected
@@ -375,8 +376,8 @@ _HOME = {
             "ConnectionLost CredentialsMissing CredentialsUnsafe DecodeError EndReason EntryKnown "
             "ExchangeError ExchangeUnavailable "
             "ExtraNotInstalled FeedClosed FeedOverflow GarbledAnswer InsufficientBalance "
-            "InvalidOrder InvalidRequest NotSent NotStored OrderEnded OrderNotFound OrderRejected "
-            "OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled "
+            "InvalidOrder InvalidRequest NotSent NotStored NotWritten OrderEnded OrderNotFound "
+            "OrderRejected OutcomeUnknown PluginBroken PluginError PluginMismatch PluginNotInstalled "
             "RateLimited ReconnectsExhausted RecordingFailed SettingUnchanged StoreFailed "
             "StoreInUse SubscriptionRefused TimedOut TransportError UnknownInstrument "
             "Unsupported UsageError"

@@ -370,6 +370,11 @@ class StoreFailed(CcrsError):
     retryable: ClassVar[bool] = True
 
 
+class NotWritten(NotSent):
+    """The exchange's plugin fails on a request, by a mistake of its own: it was never written, and
+    nothing of it was sent. ``__cause__`` is what the plugin raised."""
+
+
 class NotStored(NotSent, StoreFailed):
     """The intent to place an order can't be stored for now, so that nothing of it was sent, for
     certain. Cancels and amendments go on."""

@@ -7,9 +7,24 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from ccrs_core.contract.rest import Answer, Endpoint, HttpRequest, Request
-from ccrs_core.errors import DecodeError
+from ccrs_core.errors import CcrsError, DecodeError, NotWritten
 
 T = TypeVar("T")
+
+
+def encoded(endpoint: Endpoint[Any, Any], request: Request[Any], cursor: str | None) -> HttpRequest:
+    """What asks for a page, as the plugin writes it.
+
+    :raises NotWritten: where the plugin fails on it, by a mistake of its own: nothing has left.
+    :raises CcrsError: (``UsageError``, mostly) what it says of the request.
+    """
+    try:
+        return endpoint.encode(request, cursor)
+    except Exception as error:
+        if isinstance(error, CcrsError):
+            raise
+        name = type(request).__name__
+        raise NotWritten(f"the plugin can't write {name}: {error!r}") from error
 
 
 class TooManyRows(Exception):
@@ -36,8 +51,11 @@ class Pages(Generic[T]):
         self._room = most
 
     def next_request(self) -> HttpRequest:
-        """What asks for the next page."""
-        return self._endpoint.encode(self._request, self.cursor)
+        """What asks for the next page.
+
+        :raises NotWritten: where the plugin fails on it.
+        """
+        return encoded(self._endpoint, self._request, self.cursor)
 
     def add(self, answer: Answer[Any]) -> None:
         """That page's answer.

@@ -33,7 +33,7 @@ from ccrs_core.model.orders import Times
 from ccrs_core.model.units import NS_PER_MS
 from ccrs_core.requests.decoding import decoded, garbled
 from ccrs_core.requests.one_page import How, Page, Passage
-from ccrs_core.requests.pages import Pages
+from ccrs_core.requests.pages import Pages, encoded
 from ccrs_core.requests.retention import check_retention
 from ccrs_core.requests.shared_pages import SharedPages
 from ccrs_core.requests.turns import Turn, Turns
@@ -108,7 +108,7 @@ class Requester:
         """The budgets of the address that the first page of an answer is asked of, and what the
         page costs of them."""
         context, endpoint = self._context, self.endpoint(request)
-        name = context.exchange.rest_address(endpoint.encode(request, None))
+        name = context.exchange.rest_address(encoded(endpoint, request, None))
         return context.rest(name)[1], endpoint.weight_of(request)
 
     async def ask(

@@ -20,6 +20,7 @@ from ccrs_core.errors import (
     ExchangeError,
     InvalidRequest,
     NotSent,
+    NotWritten,
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
@@ -463,6 +464,8 @@ class Canceling:
                 send_before=how.send_before,
                 on_sent=lambda ns: sending.sent(context.clock.monotonic()),
             )
+        except NotWritten:
+            return [None] * len(orders)
         except NotSent:
             raise
         except Exception:  # a plugin's mistake among others: each is canceled by itself

@@ -18,6 +18,7 @@ from ccrs_core.errors import (
     CcrsError,
     EndReason,
     NotSent,
+    NotWritten,
     OrderRejected,
     RateLimited,
     StoreFailed,
@@ -111,7 +112,8 @@ def nothing_left(error: BaseException) -> bool:
 def why_not_sent(error: BaseException) -> EndReason:
     if isinstance(error, RateLimited):
         return EndReason.RATE_LIMIT
-    return EndReason.TOO_LATE if isinstance(error, NotSent) else EndReason.OTHER
+    late = isinstance(error, NotSent) and not isinstance(error, NotWritten)
+    return EndReason.TOO_LATE if late else EndReason.OTHER
 
 
 def with_order(error: CcrsError, order: Order | None) -> CcrsError:

@@ -25,6 +25,7 @@ from ccrs_core.errors import (
     EndReason,
     NotSent,
     NotStored,
+    NotWritten,
     OrderRejected,
     OutcomeUnknown,
     StoreFailed,
@@ -166,9 +167,11 @@ class OrderEntry:
         except CcrsError:
             raise
         except Exception as error:  # a mistake of a plugin's: it never left
-            if not intent.sending.left:
-                self._not_sent(intent, EndReason.OTHER, repr(error))
-            raise
+            if intent.sending.left:
+                raise
+            self._not_sent(intent, EndReason.OTHER, repr(error))
+            failure = NotWritten(f"it can't be sent: {error!r}")
+            raise with_order(failure, context.ledger.order(identity)) from error
         finally:
             self._landed(intent)
 
@@ -419,7 +422,7 @@ class OrderEntry:
                 self._interrupted(intent)
             raise
         except Exception as error:  # a mistake of a plugin's: they never left
-            failure = NotSent(f"it can't be sent: {error!r}")
+            failure = NotWritten(f"it can't be sent: {error!r}")
             failure.__cause__ = error
             for intent in planned:
                 if context.ledger.order(intent.client_order_id) is not None:

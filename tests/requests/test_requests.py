@@ -30,6 +30,7 @@ from ccrs_core import (
     HttpRequest,
     HttpResponse,
     Market,
+    NotWritten,
     Options,
     RateLimited,
     TimedOut,
@@ -68,6 +69,34 @@ def test_a_passing_failure_is_tried_again(failure: HttpResponse | Exception) -> 
 
     rest.play(use)
     assert len(rest.asked) == 3
+
+
+@pytest.mark.parametrize("refusal", [ZeroDivisionError("a mistake"), UsageError("no such depth")])
+def test_what_the_plugin_can_not_write_was_never_sent(refusal: Exception) -> None:
+    """Whatever it raises is typed; what it says of the request itself is told as it is."""
+    rest = Rest()
+
+    def encode(request: Any, cursor: str | None) -> HttpRequest:
+        raise refusal
+
+    class Mistaken(Paged):
+        endpoints: ClassVar[Any] = {
+            **Paged.endpoints,
+            GetTrades: attrs.evolve(Paged.endpoints[GetTrades], encode=encode),
+        }
+
+    async def use(client: Client) -> None:
+        with pytest.raises((NotWritten, UsageError), match=str(refusal)) as failure:
+            await client.request(GetTrades(BTC, 3))
+        if isinstance(refusal, UsageError):
+            assert failure.value is refusal
+        else:
+            assert isinstance(failure.value, NotWritten)
+            assert failure.value.__cause__ is refusal
+
+    rest.exchange = Mistaken()
+    rest.play(use)
+    assert not rest.asked
 
 
 PAGE = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from ccrs_core import Amendment, EndReason, Fill, NotSent, OrderState, OutcomeUnknown
+from ccrs_core import Amendment, EndReason, Fill, NotWritten, OrderState, OutcomeUnknown
 from ccrs_core.contract.trading_requests import (
     AmendOrders,
     CancelOrders,
@@ -47,8 +47,9 @@ def mistaken(kind: type[Any]) -> Desk:
 @scenario
 async def test_an_order_that_the_plugin_can_not_spell_was_never_sent() -> None:
     async with world(mistaken(PlaceOrder)) as seen:
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(NotWritten, match="a mistake") as failure:
             await seen.account.place(buy(size="0.777", client_order_id="one"))
+        assert isinstance(failure.value.__cause__, ZeroDivisionError)
         order = seen.account.order("one")
         assert order is not None
         assert (order.state, order.reason) == (OrderState.NOT_SENT, EndReason.OTHER)
@@ -60,9 +61,9 @@ async def test_a_batch_that_the_plugin_can_not_spell_was_never_sent_others_are()
     async with world(mistaken(PlaceOrders)) as seen:
         sizes = ["0.777", "1", "1", "1", "1", "1"]  # two batches
         found = await seen.account.place_many([buy(size=size) for size in sizes])
-        assert [type(each) for each in found] == [NotSent] * 3 + [LiveOrder] * 3
+        assert [type(each) for each in found] == [NotWritten] * 3 + [LiveOrder] * 3
         for error in found[:3]:
-            assert isinstance(error, NotSent)
+            assert isinstance(error, NotWritten)
             assert error.order is not None
             assert error.order.state is OrderState.NOT_SENT
             assert isinstance(error.__cause__, ZeroDivisionError)
@@ -88,7 +89,7 @@ async def test_amendments_that_can_not_be_spelt_together_left_not_and_lock_nothi
         orders = seen.account.open_orders()
         changes = [Amendment(size=ODD), Amendment(size=Decimal(2))]
         found = await seen.account.amend_many(list(zip(orders, changes, strict=True)))
-        assert [type(each) for each in found] == [NotSent, NotSent]
+        assert [type(each) for each in found] == [NotWritten, NotWritten]
         for order in orders:
             await asyncio.wait_for(seen.account.amend(order, size="3"), 5.0)
         await asyncio.sleep(0.1)

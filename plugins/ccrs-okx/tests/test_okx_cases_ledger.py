@@ -45,6 +45,7 @@ def test_case_f1_subscriptions_wait_for_the_login(trouble: str) -> None:
         await asyncio.sleep(0.5)
         assert not case.account.synced
         await eventually(lambda: case.account.synced, 120.0)
+        await asyncio.sleep(1.0)  # until it is stored, and delivered
         by_connection: dict[int, list[str]] = {}
         for _, number, text in case.life.tap.sent[before:]:
             if str(text).startswith("{"):
