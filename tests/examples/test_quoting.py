@@ -9,8 +9,11 @@ import pytest
 from tests.examples.test_programs import load
 
 
-def test_quotes_on_both_sides_outlive_faults_and_a_kill(capfd: pytest.CaptureFixture[str]) -> None:
-    assert load("quote_both_sides").main("bybit", 12) == 0
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_quotes_on_both_sides_outlive_faults_and_a_kill(
+    exchange: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert load("quote_both_sides").main(exchange, 12) == 0
     said = capfd.readouterr().out
     assert re.search(r"fills of spot from .*: [1-9]", said)
     assert "open orders of spot: 0" in said

@@ -23,17 +23,17 @@ import attrs
 import ccrs_core
 from ccrs_core import Account, SqliteStore
 from ccrs_core.conformance.judges.account_truth import (
-    balances_are_true,
-    books_of,
     fills_are_true,
     instruments_by_key,
+    money_is_true,
     orders_are_true,
     positions_are_true,
 )
+from ccrs_core.conformance.judges.accountant import account_books
 from ccrs_core.conformance.workbench.subject import Subject
+from ccrs_core.conformance.workbench.trader import untold_of
 from ccrs_core.emulator import DeskOrder
 from ccrs_core.trading.store import LedgerName
-from tests.trading.processes.exchange import ACCOUNT
 from tests.trading.processes.others.clients import installed
 from tests.trading.processes.others.other import MARK
 from tests.trading.processes.program import HEDGED, KEY
@@ -93,6 +93,8 @@ class Exchange:
         self.symbols: list[str] = []
         self.natives: list[str] = []
         """What other programs trade."""
+        self.wallets: dict[str, str] = {}
+        """What the tape calls the account's wallets, by purse."""
 
     async def hear(self) -> Any:
         assert self._process.stdout is not None
@@ -120,6 +122,7 @@ async def _exchange(name: str, folder: Path, seed: int, rate: float) -> AsyncIte
         found = Exchange(process)
         first = await found.hear()
         found.url, found.natives = first["url"], first["natives"]
+        found.wallets = first["wallets"]
         marks = dict.fromkeys(first["hedged"], HEDGED)
         found.symbols = [symbol + marks.get(symbol, "") for symbol in first["symbols"]]
         yield found
@@ -282,7 +285,7 @@ class Conductor:
                 told = await self._delivered(account)
                 ledger = LedgerName(client.exchange.name, client.environment, account.name)
         self._no_bans()
-        await self._compare(ledger, placements, positions, balances, told)
+        await self._compare(ledger, exchange.wallets, placements, positions, balances, told)
 
     def _no_bans(self) -> None:
         """Fails where lives together asked for more than the address may. Of calls that have limits
@@ -319,6 +322,7 @@ class Conductor:
     async def _compare(
         self,
         ledger: LedgerName,
+        names: dict[str, str],
         placements: dict[str, int],
         positions: Any,
         balances: Any,
@@ -335,7 +339,8 @@ class Conductor:
         await store.close()
         desk: dict[int, DeskOrder] = pickle.loads((self.folder / "orders").read_bytes())
         tape = (self.folder / "tape").read_text().splitlines()
-        books = books_of(tape, ACCOUNT)
+        wallets = account_books(tape, names)
+        books = wallets.together
         listings = {order.listing.key: order.listing for order in desk.values()}
         wanted = {(each.category, each.symbol) for each in books.fills} | set(books.positions())
         assert {key[:2] for key in wanted} <= set(listings)
@@ -350,10 +355,10 @@ class Conductor:
         broken = [line for line in lines if "broken" in line]
         assert not broken, f"the program was broken by {broken[0]}"
         # The exchange's truth.
-        orders_are_true(orders, desk, find)
-        fills_are_true(fills, books, find)
+        orders_are_true(orders, desk, find, untold=untold_of(self.subject))
+        fills_are_true(fills, books, find, (MARK,))
         positions_are_true(positions, books, find)
-        balances_are_true(balances, books)
+        money_is_true(balances, wallets)
         # Nothing twice.
         twice = {name: count for name, count in placements.items() if count > 1}
         assert not twice, f"placements that came more than once: {twice}"

@@ -20,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ccrs_core.conformance.workbench.account_wallets import wallets_of
 from ccrs_core.conformance.workbench.account_world import lively
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import desk_of, money_of, tradable, trading_of
@@ -67,15 +68,18 @@ class Floor:
         self.orders: dict[int, DeskOrder] = {}
         desk.listeners.append(self._note)
         money = money_of(self.venue)
-        self.account = desk.open_account(ACCOUNT, money=money)
-        self.other = desk.open_account(OTHER, money=money)
+        for name in (ACCOUNT, OTHER):
+            desk.open_account(name, money=money)
+        self.wallets = wallets_of(self.venue, trading, ACCOUNT)
+        self.other = wallets_of(self.venue, trading, OTHER)
         desk.add_key(ApiKey(key="traderKey", secret="traderSecret", account=ACCOUNT))
         desk.add_key(ApiKey(key=KEY, secret=SECRET, account=ACCOUNT))
         # The last contract has two positions.
         hedged = [e for e in traded if Feature.HEDGE in trading.features[e.market]][-1:]
         for each in hedged:
             at = subject.listings[each.market, each.native]
-            desk.settings.position_mode(self.account, at, PositionMode.HEDGE)
+            wallet = self.wallets.of(each.market)
+            desk.settings.position_mode(wallet, at, PositionMode.HEDGE)
         self.hedged = [each.symbol for each in hedged]
         self.natives = [
             f"{subject.listings[e.market, e.native].category}:{e.native}:{int(e in hedged)}"
@@ -93,11 +97,11 @@ class Floor:
         self._others = 0
 
     def _note(self, happening: Happening) -> None:
-        if isinstance(happening, OrderChanged) and account_of(happening) == ACCOUNT:
+        if isinstance(happening, OrderChanged) and account_of(happening) in self.wallets.names:
             self.orders[happening.order.number] = happening.order
 
     def _counted(self, account: TradingAccount, asked: NewOrder) -> DeskOrder:
-        if asked.client_order_id.startswith(MARK) or account is self.other:
+        if asked.client_order_id.startswith(MARK) or account.name in self.other.names:
             return self._place(account, asked)
         self.placements[asked.client_order_id] += 1
         if self._victim is None:
@@ -149,7 +153,7 @@ class Floor:
         price = price // listing.tick * listing.tick
         worth = price * listing.lot * listing.worth_of_one
         lots = max(listing.min_size // listing.lot, Decimal(50) // worth + 1)
-        account = self.account if mine else self.other
+        account = (self.wallets if mine else self.other).of(listing.market)
         which = PositionSide.NET
         if account.position_mode(listing) is PositionMode.HEDGE:
             which = self.random.choice([PositionSide.LONG, PositionSide.SHORT])
@@ -166,10 +170,11 @@ class Floor:
 
     def _end_one(self) -> None:
         """Another program cancels one of the account's orders."""
-        found = self.account.open_orders()
+        found = self.wallets.open_orders()
         if found:
+            order = self.random.choice(found)
             with contextlib.suppress(Refused):
-                self.desk.cancel(self.account, self.random.choice(found).number)
+                self.desk.cancel(self.desk.accounts[order.account], order.number)
 
 
 def _kill(pid: int) -> None:
@@ -181,6 +186,7 @@ async def main(name: str, folder: str, seed: str, rate: str) -> None:
     floor = Floor(name, Path(folder), int(seed), float(rate))
     async with EmulatorServer(floor.venue) as server:
         what = {"symbols": floor.symbols, "hedged": floor.hedged, "natives": floor.natives}
+        what["wallets"] = dict(floor.wallets.accounts)
         print(json.dumps({"url": server.url, **what}), flush=True)  # noqa: T201
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("exchange", ["bybit", "okx"])
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
 def test_a_program_that_is_killed_knows_each_order_and_fill_once(
     exchange: str, tmp_path: Path
 ) -> None:
