@@ -1,15 +1,19 @@
-"""The judge of an account's orders, where a trigger has placed another one under the same id."""
+"""The judge of an account, where it may excuse something: what a trigger has placed has the id of
+the order that waited, and nobody tells the order of what happened in one millisecond."""
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
 import attrs
 import pytest
 
-from ccrs_core.conformance.judges.account_truth import orders_are_true
+from ccrs_core.conformance.judges.account_truth import nothing_is_unexplained, orders_are_true
+from ccrs_core.conformance.judges.accountant import Accountant, Books
 from ccrs_core.emulator import DeskOrder, Ending, NewOrder, Stage
+from ccrs_core.model.accounts import Adjustment, AdjustmentKind
 from ccrs_core.model.instruments import Instrument, Market, Side
 from ccrs_core.model.order_requests import OrderType, Trigger
 from ccrs_core.model.orders import Order, OrderState, Origin
@@ -101,3 +105,49 @@ def test_one_that_was_placed_twice_is_noticed() -> None:
     twice = {**DESK, 3: attrs.evolve(PLACED, number=3, origin=None)}
     with pytest.raises(AssertionError, match="2 orders of the client's id"):
         orders_are_true([GUARD, CHILD], twice, FIND)
+
+
+def booked(*fills: tuple[bool, int]) -> Books:
+    """Trades of an inverse contract: which way, in which millisecond."""
+    accountant = Accountant()
+    for number, (buys, at) in enumerate(fills):
+        mine = {
+            "account": "trader", "order": number, "client_order_id": "a", "maker": False,
+            "position_side": "net", "fee": "0", "fee_asset": "BTC",
+        }
+        crowd = {**mine, "account": "", "order": None}
+        line = {
+            "kind": "trade", "number": number + 1, "time_ns": at * 10**6, "trade": number,
+            "category": "inverse", "symbol": "BTCUSD", "market": "inverse", "base": "BTC",
+            "quote": "USD", "settle": "BTC", "worth_of_one": "1", "price": "100", "size": "5",
+            "buyer": mine if buys else crowd,
+            "seller": crowd if buys else mine,
+        }
+        accountant.read([json.dumps(line)])
+    return accountant.of("trader")
+
+
+def unexplained(asset: str) -> Adjustment:
+    return Adjustment(
+        exchange="e",
+        symbol="",
+        exchange_time_ns=1,
+        received_time_ns=1,
+        account="trader",
+        kind=AdjustmentKind.UNEXPLAINED,
+        adjustment_id="x",
+        amount=D("0.001"),
+        asset=asset,
+        number=1,
+    )
+
+
+def test_differences_are_excused_where_both_ways_in_one_millisecond_make_them_alone() -> None:
+    nothing_is_unexplained([unexplained("BTC")], booked((True, 1), (False, 1)))
+    for asset, fills in (
+        ("USDT", [(True, 1), (False, 1)]),
+        ("BTC", [(True, 1), (False, 2)]),
+        ("BTC", [(True, 1), (True, 1)]),
+    ):
+        with pytest.raises(AssertionError, match="nothing explains"):
+            nothing_is_unexplained([unexplained(asset)], booked(*fills))

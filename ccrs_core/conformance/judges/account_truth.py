@@ -266,23 +266,38 @@ def profits_are_true(
 
 
 def nothing_is_unexplained(
-    adjustments: Iterable[Adjustment], untold: Mapping[tuple[str, str], Decimal] | None = None
+    adjustments: Iterable[Adjustment],
+    books: Books,
+    untold: Mapping[tuple[str, str], Decimal] | None = None,
 ) -> None:
     """Fails where differences remain that nothing explains, once all is known: what was told of
     one before its cause was known has to be told back. Money that came while nobody listened, and
-    is in no list (``untold``: by asset and purse), remains exactly."""
+    is in no list (``untold``: by asset and purse), remains exactly. What was earned by buying and
+    selling in one millisecond depends on an order that nobody tells, and so do balances then."""
+    unordered = _both_ways(books)
     left: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
     for each in adjustments:
-        if each.kind is AdjustmentKind.UNEXPLAINED:
+        if each.kind is AdjustmentKind.UNEXPLAINED and each.asset not in unordered:
             left[each.symbol, str(each.side), each.asset, each.purse] += each.amount
     for (asset, purse), amount in (untold or {}).items():
-        left["", str(None), asset, purse] -= amount
+        if asset not in unordered:
+            left["", str(None), asset, purse] -= amount
     remain = {key: amount for key, amount in left.items() if abs(amount) > _FINEST * 100}
     assert not remain, f"differences that nothing explains: {remain}"
 
 
 def _rounded(figure: Fraction) -> Decimal:
     return Decimal(round(figure * 10**12)).scaleb(-12)
+
+
+def _both_ways(books: Books) -> set[str]:
+    """The assets in which a position was bought and sold in one millisecond."""
+    ways = defaultdict[tuple[Any, ...], set[bool]](set)
+    for fill in books.fills:
+        key = fill.category, fill.symbol, fill.position_side
+        ways[*key, fill.time_ns // NS_PER_MS].add(fill.buys)
+    both = {key[:3] for key, sides in ways.items() if len(sides) > 1}
+    return {held.settle for key, held in books.holdings.items() if key in both}
 
 
 def _at_once(books: Books, category: str, symbol: str, side: str) -> bool:

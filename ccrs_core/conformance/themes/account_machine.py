@@ -32,6 +32,7 @@ from ccrs_core.conformance.workbench.properties import proves
 from ccrs_core.conformance.workbench.schedule_acts import ScheduleActs
 from ccrs_core.conformance.workbench.schedules import (
     BEGINNINGS,
+    CONDITIONAL,
     FATES,
     ORDERS,
     Beginning,
@@ -159,6 +160,18 @@ class AccountSchedule(ScheduleActs):
         request = self._request(self._at(which), order)
         account = self.life.account
         self._fated("place", fate, lambda: account.place(request))
+
+    @rule(
+        which=st.integers(0, 1),
+        order=CONDITIONAL,
+        fate=FATES,
+        after=st.sampled_from([0.0, 0.02, 0.5, 5.0]),
+    )
+    def place_and_reach(self, which: int, order: Wanted, fate: Fate, after: float) -> None:
+        """An order that waits, and what it waits for comes."""
+        self.place(which, order, fate)
+        self.world.pass_time(after)
+        self.a_trigger_is_reached(-1)
 
     @precondition(lambda self: bool(trading_of(self.subject).batch))
     @rule(which=st.integers(0, 1), several=st.lists(ORDERS, min_size=2, max_size=4), fate=FATES)
@@ -446,7 +459,7 @@ class AccountSchedule(ScheduleActs):
         money_is_true(list(account.balances().values()), wallets)
         entries = world.do(store.entries_after(0, 10**6, {"adjustment"}))
         adjustments = [e.event for e in entries if isinstance(e.event, Adjustment)]
-        nothing_is_unexplained(adjustments, self._untold_transfers(wallets))
+        nothing_is_unexplained(adjustments, books, self._untold_transfers(wallets))
         assert not self.due, (
             f"fills that were read before a kill and not acknowledged don't come again: "
             f"{sorted(self.due)}, acknowledged: {self.acknowledged}"

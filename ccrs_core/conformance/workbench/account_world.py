@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -32,6 +33,7 @@ from ccrs_core.conformance.workbench.trader import (
     trading_of,
 )
 from ccrs_core.conformance.workbench.world import HOST, BoundedLoop, Tap
+from ccrs_core.contract.codec import Outbound
 from ccrs_core.contract.credentials import Credentials
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import (
@@ -58,6 +60,37 @@ _ON_THE_WAY = 0.001, 0.009
 """Between so many seconds requests and answers take."""
 
 
+class _Crawling:
+    """A connection of a lifeline: while requests crawl, what is sent arrives later, in order."""
+
+    def __init__(self, line: Lifeline, connection: Any) -> None:
+        self._line = line
+        self._connection = connection
+        self._due = 0.0
+        self.receive = connection.receive
+        self.ping = connection.ping
+        self.close = connection.close
+        self.abort = connection.abort
+
+    @property
+    def last_heard(self) -> float:
+        found: float = self._connection.last_heard
+        return found
+
+    async def send(self, frame: Outbound) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._due = max(now + self._line.crawl, self._due)
+        if self._due <= now:
+            await self._connection.send(frame)
+        else:
+            loop.call_at(self._due, lambda: asyncio.ensure_future(self._arrive(frame)))
+
+    async def _arrive(self, frame: Outbound) -> None:
+        with suppress(ConnectionLost):
+            await self._connection.send(frame)
+
+
 class Lifeline(Tap):
     """The transport of one client, which can be cut: then nothing passes any more, either way."""
 
@@ -72,7 +105,7 @@ class Lifeline(Tap):
     async def connect(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> Any:
         if self.severed:
             raise ConnectFailed("the process is gone")
-        connection = await super().connect(url, headers)
+        connection = _Crawling(self, await super().connect(url, headers))
         self._open[connection] = None
         self._dead(connection)
         return connection

@@ -20,7 +20,7 @@ from ccrs_core.conformance.workbench.schedules import FAULTS, USUAL, Beginning, 
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, money_of, tradable, trading_of
 from ccrs_core.contract.trading import Feature
-from ccrs_core.emulator import Ending, NewOrder, Refused, TradingAccount
+from ccrs_core.emulator import Ending, NewOrder, Refused, Stage, TradingAccount
 from ccrs_core.errors import CcrsError, UsageError
 from ccrs_core.model.accounts import PositionMode
 from ccrs_core.model.instruments import Market, Side
@@ -212,12 +212,28 @@ class ScheduleActs(RuleBasedStateMachine):
     def prices_move(self, which: int, steps: int) -> None:
         """Triggers are reached."""
         at = self._at(which)
-        price = at.price + steps * at.step
+        self._prices_are(at, at.price + steps * at.step)
+
+    def _prices_are(self, at: Stall, price: Decimal) -> None:
         self._happens(
             lambda: self.world.venue.steer(
                 at.listing, last_price=price, mark_price=price, index_price=price
             )
         )
+
+    @rule(number=st.integers(0, 20))
+    def a_trigger_is_reached(self, number: int) -> None:
+        """Of an own order, an exit, or another program's."""
+        mine = self.world.desk.accounts[NAME]
+        waiting = [each for each in mine.open_orders() if each.stage is Stage.WAITING]
+        if not waiting:
+            return
+        order = waiting[number % len(waiting)]
+        at = next((s for s in self.stalls if s.listing.key == order.listing.key), None)
+        trigger = order.asked.trigger
+        if at is not None and trigger is not None:
+            beyond = at.step if trigger.rises else -at.step
+            self._prices_are(at, trigger.price // at.step * at.step + beyond)
 
     @rule(number=st.integers(0, 5), by_others=st.booleans())
     def a_position_is_closed_by_force(self, number: int, by_others: bool) -> None:

@@ -26,6 +26,8 @@ from ccrs_core.model.order_requests import (
 Wanted = tuple[bool, int, int, int]
 """An order: whether it buys, its price in steps from the middle, its size in lots, its kind."""
 ORDERS = st.tuples(st.booleans(), st.integers(-3, 3), st.integers(1, 14), st.integers(0, 25))
+CONDITIONAL = st.tuples(st.booleans(), st.integers(-3, 3), st.integers(1, 14), st.integers(10, 13))
+"""Those that wait for a price."""
 Fate = tuple[float, str]
 """How long is waited for an answer (whatever is next may happen before it comes, at every stage),
 and what happens to it."""
