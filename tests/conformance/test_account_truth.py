@@ -112,14 +112,29 @@ def booked(*fills: tuple[bool, int]) -> Books:
     accountant = Accountant()
     for number, (buys, at) in enumerate(fills):
         mine = {
-            "account": "trader", "order": number, "client_order_id": "a", "maker": False,
-            "position_side": "net", "fee": "0", "fee_asset": "BTC",
+            "account": "trader",
+            "order": number,
+            "client_order_id": "a",
+            "maker": False,
+            "position_side": "net",
+            "fee": "0",
+            "fee_asset": "BTC",
         }
         crowd = {**mine, "account": "", "order": None}
         line = {
-            "kind": "trade", "number": number + 1, "time_ns": at * 10**6, "trade": number,
-            "category": "inverse", "symbol": "BTCUSD", "market": "inverse", "base": "BTC",
-            "quote": "USD", "settle": "BTC", "worth_of_one": "1", "price": "100", "size": "5",
+            "kind": "trade",
+            "number": number + 1,
+            "time_ns": at * 10**6,
+            "trade": number,
+            "category": "inverse",
+            "symbol": "BTCUSD",
+            "market": "inverse",
+            "base": "BTC",
+            "quote": "USD",
+            "settle": "BTC",
+            "worth_of_one": "1",
+            "price": "100",
+            "size": "5",
             "buyer": mine if buys else crowd,
             "seller": crowd if buys else mine,
         }
