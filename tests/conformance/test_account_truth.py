@@ -101,6 +101,17 @@ def test_either_of_them_that_is_missing_or_otherwise_is_noticed(told: list[Order
         orders_are_true(told, DESK, FIND)
 
 
+def test_one_of_others_that_fired_unseen_may_be_known_by_what_it_placed_alone() -> None:
+    asked = attrs.evolve(ASKED, client_order_id="web1")
+    waited = attrs.evolve(WAITED, asked=asked)
+    child = attrs.evolve(PLACED, asked=asked, stage=Stage.OPEN, filled=D(0))
+    told = attrs.evolve(CHILD, client_order_id="web1", state=OrderState.OPEN, filled_size=D(0))
+    other = attrs.evolve(told, origin=Origin.OTHER)
+    orders_are_true([other], {1: waited, 2: child}, FIND)
+    with pytest.raises(AssertionError):
+        orders_are_true([], {1: waited, 2: child}, FIND)
+
+
 def test_one_that_was_placed_twice_is_noticed() -> None:
     twice = {**DESK, 3: attrs.evolve(PLACED, number=3, origin=None)}
     with pytest.raises(AssertionError, match="2 orders of the client's id"):

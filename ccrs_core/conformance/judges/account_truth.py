@@ -81,7 +81,7 @@ def orders_are_true(
     for true in map(partial(_followed, desk), desk.values()):
         instrument, identity = find[true.listing.key], true.client_order_id
         foreign = identity.startswith(others)
-        optional = true.stage.ended and (not identity or foreign)
+        optional = desk[true.number].stage.ended and (not identity or foreign)
         what = f"the exchange has {_shown(true)}, the ledger "
         if not identity:
             known = any(_alike(mine, true, instrument) for mine in anonymous)
