@@ -40,7 +40,7 @@ RATES: Mapping[str, int] = {
     "account/bills-archive": 5,
     "account/trade-fee": 5,
     "account/leverage-info": 20,
-    "account/set-leverage": 40,
+    "account/set-leverage": 20,
     "account/set-position-mode": 5,
     "account/set-account-level": 5,
     "account/set-account-stp-mode": 5,
