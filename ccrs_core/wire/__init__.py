@@ -45,6 +45,7 @@ from ccrs_core.wire.kinds import (
     Size,
     Text,
 )
+from ccrs_core.wire.meanings import Meaning, meanings
 from ccrs_core.wire.naming import one_to_one
 from ccrs_core.wire.paging import (
     CandlePage,
@@ -120,6 +121,7 @@ __all__ = [
     "Head",
     "Kind",
     "Levels",
+    "Meaning",
     "Ms",
     "Over",
     "Price",
@@ -157,6 +159,7 @@ __all__ = [
     "json_pages",
     "later",
     "mark",
+    "meanings",
     "needed_amount_field",
     "needed_field",
     "ns_of_ms",

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ccrs_binance.meanings import MEANINGS, TEXTS, Meaning, meaning_of
+from ccrs_binance.meanings import MEANINGS, TEXTS, meaning_of
 from ccrs_core import (
     AuthError,
     CcrsError,
@@ -20,7 +20,7 @@ from ccrs_core import (
     HttpResponse,
     RateLimited,
 )
-from ccrs_core.wire import http_error, retry_after
+from ccrs_core.wire import Meaning, http_error, retry_after
 
 CLASSES: dict[int, type[ExchangeError]] = {
     code: meaning.error for code, meaning in MEANINGS.items()

@@ -9,10 +9,6 @@ https://developers.binance.com/docs/derivatives/coin-margined-futures/error-code
 
 from __future__ import annotations
 
-from typing import Any
-
-import attrs
-
 from ccrs_core import (
     AuthError,
     ClockRefused,
@@ -26,27 +22,7 @@ from ccrs_core import (
     RateLimited,
     SettingUnchanged,
 )
-
-
-@attrs.frozen
-class Meaning:
-    """What a code stands for."""
-
-    error: type[ExchangeError]
-    reason: EndReason = EndReason.OTHER
-    """Of :class:`~ccrs_core.OrderRejected` and its kin."""
-    advice: str = ""
-
-    def told(self, code: str, text: str, wait: float | None = None) -> ExchangeError:
-        """The error, as it was told. ``wait``: seconds after which a limit is lifted, if known."""
-        further: tuple[Any, ...] = ()
-        if issubclass(self.error, RateLimited):
-            further = (wait,)
-        elif issubclass(self.error, OrderRejected):
-            further = (self.reason,)
-        error = self.error(code, text, *further)
-        error.advice = self.advice
-        return error
+from ccrs_core.wire import Meaning, meanings
 
 
 def _of(
@@ -56,9 +32,8 @@ def _of(
     reason: EndReason = EndReason.OTHER,
 ) -> dict[int, Meaning]:
     """Codes without their minus: ranges count upwards."""
-    ranges = (each if isinstance(each, range) else (each,) for each in codes)
-    meaning = Meaning(error, reason, advice)
-    return {-code: meaning for each in ranges for code in each}
+    found = meanings(error, *codes, advice=advice, reason=reason)
+    return {-code: meaning for code, meaning in found.items()}
 
 
 def _rejected(reason: EndReason, *codes: int | range, advice: str = "") -> dict[int, Meaning]:

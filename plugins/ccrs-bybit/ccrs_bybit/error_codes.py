@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ccrs_bybit.meanings import MEANINGS, Meaning
+import attrs
+
+from ccrs_bybit.meanings import MEANINGS
 from ccrs_core import (
     AuthError,
     CcrsError,
@@ -22,7 +24,7 @@ from ccrs_core import (
     RateLimited,
     SettingUnchanged,
 )
-from ccrs_core.wire import http_error, json_object, retry_after
+from ccrs_core.wire import Meaning, http_error, json_object, retry_after
 
 BAN_SECONDS = 600.0
 """After HTTP 403 all requests must stop for at least ten minutes.
@@ -68,8 +70,9 @@ def error_of_code(code: int, told: str, wait: float | None = None) -> ExchangeEr
         # Amendments that change nothing are refused by the code of malformed ones.
         return SettingUnchanged(str(code), told)
     meaning = MEANINGS.get(code, _UNKNOWN)
-    error = _made(meaning, code, told, wait)
-    error.advice = meaning.advice
+    if code == 110017 and _REDUCES.search(told):
+        meaning = attrs.evolve(meaning, reason=EndReason.REDUCE_ONLY)
+    error = meaning.told(str(code), told, wait)
     if isinstance(error, OrderRejected) and error.reason is EndReason.REDUCE_ONLY:
         error.advice = "no position is there that it would make smaller"
     if code == 10001 and _OTHER_MODE.search(told):
@@ -78,15 +81,6 @@ def error_of_code(code: int, told: str, wait: float | None = None) -> ExchangeEr
             "long or short, in one-way mode don't; account.set_position_mode() changes it"
         )
     return error
-
-
-def _made(meaning: Meaning, code: int, told: str, wait: float | None) -> ExchangeError:
-    if meaning.error is RateLimited:
-        return RateLimited(str(code), told, wait)
-    if issubclass(meaning.error, OrderRejected):
-        reduces = code == 110017 and _REDUCES.search(told)
-        return meaning.error(str(code), told, EndReason.REDUCE_ONLY if reduces else meaning.reason)
-    return meaning.error(str(code), told)
 
 
 def _told(body: Mapping[str, Any]) -> str:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
-
 from ccrs_core import (
     AuthError,
     ClockRefused,
@@ -23,16 +21,7 @@ from ccrs_core import (
     RateLimited,
     SettingUnchanged,
 )
-
-
-@attrs.frozen
-class Meaning:
-    """What a code stands for."""
-
-    error: type[ExchangeError]
-    reason: EndReason = EndReason.OTHER
-    """Of :class:`~ccrs_core.OrderRejected` and its kin."""
-    advice: str = ""
+from ccrs_core.wire import Meaning, meanings
 
 
 def _group(
@@ -41,7 +30,7 @@ def _group(
     advice: str = "",
     reason: EndReason = EndReason.OTHER,
 ) -> dict[int, Meaning]:
-    return dict.fromkeys(codes, Meaning(error, reason, advice))
+    return meanings(error, *codes, advice=advice, reason=reason)
 
 
 def _rejected(reason: EndReason, codes: Iterable[int], advice: str = "") -> dict[int, Meaning]:

@@ -17,12 +17,11 @@ from ccrs_core import (
     ExchangeError,
     ExchangeUnavailable,
     HttpResponse,
-    OrderRejected,
     OutcomeUnknown,
     RateLimited,
 )
-from ccrs_core.wire import STATUSES, http_error, json_object, retry_after
-from ccrs_okx.meanings import MEANINGS, Meaning
+from ccrs_core.wire import STATUSES, Meaning, http_error, json_object, retry_after
+from ccrs_okx.meanings import MEANINGS
 
 WINDOW_SECONDS = 2.0
 """OKX counts requests in windows of two seconds, and says no other time to wait.
@@ -75,15 +74,7 @@ def error_of_code(
     :param fallback: what a code is that isn't listed.
     """
     meaning = MEANINGS.get(code) or Meaning(fallback)
-    error: ExchangeError
-    if meaning.error is RateLimited:
-        error = RateLimited(code, text, WINDOW_SECONDS if wait is None else wait)
-    elif issubclass(meaning.error, OrderRejected):
-        error = meaning.error(code, text, meaning.reason)
-    else:
-        error = meaning.error(code, text)
-    error.advice = meaning.advice
-    return error
+    return meaning.told(code, text, WINDOW_SECONDS if wait is None else wait)
 
 
 def error_of_items(body: Mapping[str, Any]) -> ExchangeError | None:

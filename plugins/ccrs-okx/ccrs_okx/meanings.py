@@ -5,13 +5,10 @@ https://www.okx.com/docs-v5/en/#error-code-rest-api
 
 from __future__ import annotations
 
-import attrs
-
 from ccrs_core import (
     AuthError,
     ClockRefused,
     EndReason,
-    ExchangeError,
     ExchangeUnavailable,
     InsufficientBalance,
     InvalidRequest,
@@ -21,100 +18,79 @@ from ccrs_core import (
     RateLimited,
     SettingUnchanged,
 )
+from ccrs_core.wire import Meaning, meanings
 
 
-@attrs.frozen
-class Meaning:
-    """What a code stands for."""
-
-    error: type[ExchangeError]
-    reason: EndReason = EndReason.OTHER
-    """Of :class:`~ccrs_core.OrderRejected` and its kin."""
-    advice: str = ""
-
-
-def _group(
-    error: type[ExchangeError],
-    *codes: int | range,
-    advice: str = "",
-    reason: EndReason = EndReason.OTHER,
-) -> dict[str, Meaning]:
-    numbers: list[int] = []
-    for each in codes:
-        numbers += each if isinstance(each, range) else (each,)
-    return dict.fromkeys(map(str, numbers), Meaning(error, reason, advice))
-
-
-def _rejected(reason: EndReason, *codes: int | range, advice: str = "") -> dict[str, Meaning]:
-    return _group(OrderRejected, *codes, advice=advice, reason=reason)
+def _rejected(reason: EndReason, *codes: int | range, advice: str = "") -> dict[int, Meaning]:
+    return meanings(OrderRejected, *codes, advice=advice, reason=reason)
 
 
 _ENVIRONMENT = "keys count in one environment alone: live or demo, and that of their region"
 
 _KEYS = {
-    **_group(AuthError, 50101, advice=_ENVIRONMENT),
-    **_group(AuthError, 50104, advice="OKX's keys have a passphrase: tell it beside the secret"),
-    **_group(AuthError, 50105, advice="the passphrase is the one given when the key was made"),
-    **_group(AuthError, 50113, advice="the secret isn't this key's"),
-    **_group(AuthError, 50110, 50121, advice="the key is bound to other addresses"),
-    **_group(AuthError, 50030, 50120, advice="the key lacks a permission"),
-    **_group(AuthError, 50035, advice="bind the key to an address where it was made"),
-    **_group(AuthError, 50100, 50111, 50119, advice="make a new key; unused ones expire"),
-    **_group(AuthError, 50103, range(50106, 50110), 50114, 50118, 50041),
-    **_group(AuthError, 50007, 50008, 50009, 50012, 50027, 50028, 50029, 51024, 51009),
-    **_group(AuthError, 50051, 50052, 50067, 51155, advice="not for this account's region"),
-    **_group(AuthError, 50059, 50060, advice="identify yourself on the site"),
-    **_group(AuthError, 50032, 50033, 50075, advice="this account may not trade that"),
+    **meanings(AuthError, 50101, advice=_ENVIRONMENT),
+    **meanings(AuthError, 50104, advice="OKX's keys have a passphrase: tell it beside the secret"),
+    **meanings(AuthError, 50105, advice="the passphrase is the one given when the key was made"),
+    **meanings(AuthError, 50113, advice="the secret isn't this key's"),
+    **meanings(AuthError, 50110, 50121, advice="the key is bound to other addresses"),
+    **meanings(AuthError, 50030, 50120, advice="the key lacks a permission"),
+    **meanings(AuthError, 50035, advice="bind the key to an address where it was made"),
+    **meanings(AuthError, 50100, 50111, 50119, advice="make a new key; unused ones expire"),
+    **meanings(AuthError, 50103, range(50106, 50110), 50114, 50118, 50041),
+    **meanings(AuthError, 50007, 50008, 50009, 50012, 50027, 50028, 50029, 51024, 51009),
+    **meanings(AuthError, 50051, 50052, 50067, 51155, advice="not for this account's region"),
+    **meanings(AuthError, 50059, 50060, advice="identify yourself on the site"),
+    **meanings(AuthError, 50032, 50033, 50075, advice="this account may not trade that"),
 }
 """No retry helps."""
 
 # Over a limit nothing is taken. https://www.okx.com/docs-v5/en/#overview-rate-limits
-_LIMITS = _group(RateLimited, 50011, 50040, 50061, 51113, 60014, 60023, advice="not taken; wait")
+_LIMITS = meanings(RateLimited, 50011, 50040, 50061, 51113, 60014, 60023, advice="not taken; wait")
 
 _UNAVAILABLE = {
     # What became of what changes something is unknown after these; reads may be repeated.
-    **_group(ExchangeUnavailable, 50004, 51054, 51149, advice="look it up: it may be done"),
-    **_group(ExchangeUnavailable, 51412, advice="canceled or triggered; look it up"),
-    **_group(ExchangeUnavailable, 50001, 50005, 50013, 50026, 50046, 50062, 50064, 52912),
-    **_group(ExchangeUnavailable, 51290, 63999, 64007),
+    **meanings(ExchangeUnavailable, 50004, 51054, 51149, advice="look it up: it may be done"),
+    **meanings(ExchangeUnavailable, 51412, advice="canceled or triggered; look it up"),
+    **meanings(ExchangeUnavailable, 50001, 50005, 50013, 50026, 50046, 50062, 50064, 52912),
+    **meanings(ExchangeUnavailable, 51290, 63999, 64007),
 }
 
-_REPEATED = _group(OutcomeUnknown, 50042, advice="the first one of its kind counts; look it up")
+_REPEATED = meanings(OutcomeUnknown, 50042, advice="the first one of its kind counts; look it up")
 """OKX says that it has the request already."""
 
 _CLOCK = {
-    **_group(ClockRefused, 50102, 50112, 60004, 60006, advice="not taken; compare the clock"),
+    **meanings(ClockRefused, 50102, 50112, 60004, 60006, advice="not taken; compare the clock"),
     # The deadline that is sent with each placement.
-    **_group(ClockRefused, 50036, 50037, advice="not taken: it came after its deadline"),
+    **meanings(ClockRefused, 50036, 50037, advice="not taken: it came after its deadline"),
 }
 
 _INSTRUMENT = "no such instrument, or not here"
 
 _INVALID = {
-    **_group(InvalidRequest, 51001, advice=f'{_INSTRUMENT}; over WebSocket try via="rest"'),
-    **_group(InvalidRequest, 51002, 51012, 51014, 51015, 51026, 54007, advice=_INSTRUMENT),
-    **_group(InvalidRequest, 50000, 50002, 50006, range(50014, 50017), 50024, 50025, 50038),
-    **_group(InvalidRequest, 50039, 50053, 50076, 50077, 50115, 51000, 51003, 51111, 51150),
-    **_group(InvalidRequest, range(51175, 51182), 51281, range(51407, 51410), 51500, 51501),
-    **_group(InvalidRequest, 51405, 51406, 51411, 51413, 51514, range(51600, 51603)),
-    **_group(InvalidRequest, 51068, range(51076, 51087), range(51089, 51100), 51044, 51327),
-    **_group(InvalidRequest, range(51328, 51334), 54009, 54029, 54036, 54070),
-    **_group(InvalidRequest, 51071, advice="another program's timers: twenty may run at once"),
+    **meanings(InvalidRequest, 51001, advice=f'{_INSTRUMENT}; over WebSocket try via="rest"'),
+    **meanings(InvalidRequest, 51002, 51012, 51014, 51015, 51026, 54007, advice=_INSTRUMENT),
+    **meanings(InvalidRequest, 50000, 50002, 50006, range(50014, 50017), 50024, 50025, 50038),
+    **meanings(InvalidRequest, 50039, 50053, 50076, 50077, 50115, 51000, 51003, 51111, 51150),
+    **meanings(InvalidRequest, range(51175, 51182), 51281, range(51407, 51410), 51500, 51501),
+    **meanings(InvalidRequest, 51405, 51406, 51411, 51413, 51514, range(51600, 51603)),
+    **meanings(InvalidRequest, 51068, range(51076, 51087), range(51089, 51100), 51044, 51327),
+    **meanings(InvalidRequest, range(51328, 51334), 54009, 54029, 54036, 54070),
+    **meanings(InvalidRequest, 51071, advice="another program's timers: twenty may run at once"),
     # What stands in the way of another mode or leverage.
-    **_group(InvalidRequest, 59000, advice="close positions and cancel open orders first"),
-    **_group(InvalidRequest, *range(59100, 59108), 51039, 51164, 51186, 50048, 50072),
-    **_group(InvalidRequest, range(60011, 60014), 60018, *range(64001, 64005)),
+    **meanings(InvalidRequest, 59000, advice="close positions and cancel open orders first"),
+    **meanings(InvalidRequest, *range(59100, 59108), 51039, 51164, 51186, 50048, 50072),
+    **meanings(InvalidRequest, range(60011, 60014), 60018, *range(64001, 64005)),
 }
 
-_BALANCE = _group(
+_BALANCE = meanings(
     InsufficientBalance,
     *(51008, 51017, 51119, 51127, 51131, 51143, 51502, 51736, 51764, 58350, 59108, 59303, 50069),
     reason=EndReason.BALANCE,
 )
 
 _GONE = {
-    **_group(OrderNotFound, 51063, 51603, 51527, advice="just placed, it may not be seen yet"),
-    **_group(OrderNotFound, range(51400, 51403), 51503, 51509, 51510, advice="it has ended"),
+    **meanings(OrderNotFound, 51063, 51603, 51527, advice="just placed, it may not be seen yet"),
+    **meanings(OrderNotFound, range(51400, 51403), 51503, 51509, 51510, advice="it has ended"),
 }
 
 _BAND = "see price_band(); the instrument's limits move with its index"
@@ -169,12 +145,14 @@ _REJECTED = {
     **_rejected(EndReason.OTHER, range(51523, 51527), range(51528, 51533), 51538, 51539, 51543),
 }
 
-_UNCHANGED = _group(SettingUnchanged, 50050)
+_UNCHANGED = meanings(SettingUnchanged, 50050)
 """It has the value asked for already."""
 
 _TABLES = (
     *(_KEYS, _LIMITS, _UNAVAILABLE, _REPEATED, _CLOCK, _INVALID),
     *(_BALANCE, _GONE, _REJECTED, _UNCHANGED),
 )
-MEANINGS: dict[str, Meaning] = {code: each for table in _TABLES for code, each in table.items()}
+MEANINGS: dict[str, Meaning] = {
+    str(code): each for table in _TABLES for code, each in table.items()
+}
 assert len(MEANINGS) == sum(map(len, _TABLES)), "a code means two things"
