@@ -23,6 +23,7 @@ from ccrs_core.wire.bodies import (
     timed_pages,
 )
 from ccrs_core.wire.candle_times import first_open, later, open_since
+from ccrs_core.wire.error_codes import Meaning, meanings
 from ccrs_core.wire.interpreter import row_reader
 from ccrs_core.wire.kinds import (
     NEEDED,
@@ -45,7 +46,6 @@ from ccrs_core.wire.kinds import (
     Size,
     Text,
 )
-from ccrs_core.wire.meanings import Meaning, meanings
 from ccrs_core.wire.naming import one_to_one
 from ccrs_core.wire.paging import (
     CandlePage,
