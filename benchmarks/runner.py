@@ -30,32 +30,35 @@ class RunFailed(Exception):
 
 
 @attrs.define
-class SourceProcess:
-    """The frame source while it runs."""
+class Running:
+    """A process that answers by lines of JSON, the first of which names its port."""
 
+    name: str
     process: subprocess.Popen[str]
     port: int = 0
 
-    def begin(self, order: Order) -> None:
+    def ask(self, line: str) -> dict[str, Any]:
+        """What it answers to a line."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(attrs.asdict(order)) + "\n")
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        self.read()
+        return self.read()
 
     def read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RunFailed("the frame source ended")
+            raise RunFailed(f"{self.name} ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 @contextlib.contextmanager
-def source() -> Iterator[SourceProcess]:
-    """A frame source on its own core. It ends with this context, or with this process."""
+def running(module: str) -> Iterator[Running]:
+    """A module in a process of its own, on the core that isn't the clients'. It ends with this
+    context, or with this process."""
     _, cpu = cores()
-    command = [sys.executable, "-m", "benchmarks.source", *([] if cpu is None else [str(cpu)])]
+    command = [sys.executable, "-m", module, *([] if cpu is None else [str(cpu)])]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -65,15 +68,20 @@ def source() -> Iterator[SourceProcess]:
         start_new_session=True,  # Ctrl-C is for the parent, which ends this
     ) as process:
         try:
-            running = SourceProcess(process)
-            running.port = running.read()["port"]
-            yield running
+            found = Running(module, process)
+            found.port = found.read()["port"]
+            yield found
         finally:
             process.terminate()
             try:
                 process.wait(5.0)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def source() -> contextlib.AbstractContextManager[Running]:
+    """A frame source."""
+    return running("benchmarks.source")
 
 
 def order_of(job: Job) -> Order:
@@ -115,12 +123,12 @@ def order_of(job: Job) -> Order:
     )
 
 
-def run(job: Job, at: SourceProcess) -> dict[str, Any]:
+def run(job: Job, at: Running) -> dict[str, Any]:
     """Run a job in a fresh process and return its figures.
 
     :raises RunFailed: where it ends without any, or takes far too long.
     """
-    at.begin(order_of(job))
+    at.ask(json.dumps(attrs.asdict(order_of(job))))
     job = attrs.evolve(job, port=at.port)
     return figures_of("benchmarks.worker", attrs.asdict(job), _START + 3 * job.seconds)
 

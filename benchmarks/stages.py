@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from benchmarks.exchanges import NAMES, wire
 from benchmarks.frames import END, stamp_text
 from benchmarks.job import Job
 from benchmarks.measure import cores, pin
-from benchmarks.runner import RunFailed, SourceProcess, order_of, run, source
+from benchmarks.runner import RunFailed, Running, order_of, run, source
 from ccrs_core.connections.runner import Runner
 from ccrs_core.connections.session import Session
 from ccrs_core.contract.codec import Codec, Data
@@ -191,7 +192,7 @@ def within(parts: Bench, material: list[list[bytes]]) -> dict[str, float]:
     return found
 
 
-async def _receive(at: SourceProcess, exchange: str, client: str, count: int) -> float:
+async def _receive(at: Running, exchange: str, client: str, count: int) -> float:
     """Microseconds per frame for receiving alone, from the first burst of frames to the last."""
     transport = make_transport(CONTENDERS[client].transport, TransportOptions())
     key = f'"{wire(exchange).data_key}":'.encode()
@@ -209,7 +210,7 @@ async def _receive(at: SourceProcess, exchange: str, client: str, count: int) ->
         return False
 
     job = Job(kind="throughput", client=client, exchange=exchange, count=count, port=at.port)
-    at.begin(order_of(job))
+    at.ask(json.dumps(attrs.asdict(order_of(job))))
     try:
         connection = await transport.connect(job.stream_url)
         await connection.send(subscribe_text(job))
