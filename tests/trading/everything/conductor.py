@@ -134,7 +134,7 @@ class Conductor:
         seed: int,
         *,
         exchanges: Sequence[str] = EXCHANGES,
-        longest: float = 6.0,
+        longest: float = 4.0,
         rate: float = 5.0,
     ) -> None:
         self.folder, self.seed, self.rate = folder, seed, rate
@@ -223,8 +223,9 @@ class Conductor:
                 stderr=log,
             )
         try:
-            # Often it doesn't even come to opening all of its accounts.
-            patience = _PATIENCE if self.report.lives == 1 else rng.uniform(1.0, 4 * self.longest)
+            # Sometimes it doesn't even come to opening all of its accounts.
+            early = self.report.lives > 1 and rng.random() < 0.4
+            patience = rng.uniform(1.0, 2 * self.longest) if early else _PATIENCE / 2
             until = time.monotonic() + patience
             while time.monotonic() < until and not self._reads(before):
                 assert process.returncode is None, "the program has ended by itself: program.log"
@@ -338,8 +339,9 @@ class Conductor:
         async with account:
             began = time.monotonic()
             try:
-                await _calm(account)
+                await _calm(account)  # opening has read the lists
                 await account.cancel_all()
+                await account.reconcile()
                 await _calm(account)
             except AssertionError as error:
                 figures.wrong.append(f"{home.name}: {error!s:.800}")
@@ -369,12 +371,11 @@ def _after(path: Path, size: int, word: bytes) -> bool:
 
 
 async def _calm(account: Account) -> None:
-    """Until all is known, by a reading of the lists that has begun now."""
+    """Until all is known. What has to be read for it the account knows best."""
     until = time.monotonic() + _CALM
-    done = await account.reconcile()
     while not account.synced or account.unknown_orders():
         assert time.monotonic() < until, (
-            f"the account isn't whole after {_CALM:g} s ({done}): synced={account.synced} "
+            f"the account isn't whole after {_CALM:g} s: synced={account.synced} "
             f"({account.reason}), unknown: {account.unknown_orders()}"
         )
         await asyncio.sleep(0.2)

@@ -32,9 +32,9 @@ from ccrs_core import (
 from tests.trading.everything.venues import ACCOUNTS, key_of
 from tests.trading.processes.program import Diary, Leaving, Program
 
-_AT_ONCE = 3
+_AT_ONCE = 4
 """Calls of one account that are under way at most."""
-_PAUSES = (0.0, 0.02, 0.1, 0.3)
+_PAUSES = (0.0, 0.01, 0.05, 0.2)
 
 
 class Desk(Program):
