@@ -346,7 +346,8 @@ class Positions:
                 leverage=None if known is None else known.leverage,
                 margin_mode=None if known is None else known.margin_mode,
             )
-            self._told(holding, gone, None, draft, at_ns)
+            as_of_ns = at_ns if known is not None else at_ns - _LAG_NS
+            self._told(holding, gone, None, draft, as_of_ns)
 
     def unverified(self, market: Market, draft: Draft, settle: str = "") -> None:
         """The positions of a market couldn't be read: what is shown is the last word on them."""

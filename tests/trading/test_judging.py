@@ -97,8 +97,8 @@ def test_what_fills_alone_have_told_of_is_flat_too_once_no_list_has_it() -> None
     book.take(income("x", "0", 60, kind=IncomeKind.EXERCISE), backfilled=True)
     lacking(book, Market.LINEAR, 124)  # which may lag
     assert not judged(book, 124)
-    lacking(book, Market.LINEAR, 125)
-    (gone,) = judged(book, 130)
+    lacking(book, Market.LINEAR, 130)
+    (gone,) = judged(book, 10)
     assert (gone.kind, gone.amount) == (AdjustmentKind.EXERCISE, D(-4))
     assert (earned(book).size, earned(book).realised) == (0, 0)
     lacking(book, Market.LINEAR, 190)

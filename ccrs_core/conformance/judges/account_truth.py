@@ -140,12 +140,14 @@ def order_is_wrong(mine: Order, order: DeskOrder, untold: Container[EndReason] =
             found.append(f"{name} is {told}, should be {true}")
     if mine.state not in states:
         found.append(f"state is {mine.state.value}, should be {order.stage.value}")
-    # Exchanges that keep orders apart which wait don't say why those were canceled.
+    # Exchanges that keep orders apart which wait don't say why those were canceled, and some have
+    # no word for what kept one from the book whose trigger had fired.
+    wordless = order.triggered and mine.reason is EndReason.OTHER
     waited = order.asked.trigger is not None and not order.triggered
     reasons = ENDS[order.ending][1] if order.ending is not None else frozenset()
     unsaid = mine.reason is None and (waited or any(each in untold for each in reasons))
     whole = mine.state is OrderState.FILLED and mine.reason is None  # for so much money
-    if order.ending and mine.reason not in reasons and not (unsaid or whole):
+    if order.ending and mine.reason not in reasons and not (unsaid or whole or wordless):
         found.append(f"reason is {mine.reason}, should be {order.ending.value}")
     if not mine.fills_complete:
         found.append("fills_complete is False")

@@ -404,8 +404,8 @@ class AccountSchedule(ScheduleActs):
         assert count == 1, f"the fill {number} was delivered {count} times, unmarked"
 
     def _order_came(self, order: Order) -> None:
-        # Others may use an id again.
-        own = order.client_order_id if order.origin is Origin.OWN else ""
+        # Others may use an id again, and what a trigger has placed may have that of what waited.
+        own = order.client_order_id if order.origin is Origin.OWN and not order.fired_by else ""
         key = order.symbol, own or order.exchange_order_id
         before = self.newest.get(key)
         self.newest[key] = order
