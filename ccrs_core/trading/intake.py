@@ -226,6 +226,7 @@ class Intake:
             origin = order.origin
             side = order.position_side if side is None else side
         elif record.guard is not None and record.guard.order is not None:
+            client_id = client_id or record.guard.client_order_id  # nothing else tells whose it is
             origin = record.guard.order.origin
             side = record.guard.order.position_side if side is None else side
         value, fee_asset = report.value, fee_asset_of(report, instrument)

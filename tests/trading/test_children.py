@@ -179,3 +179,13 @@ def check_exposure(book: Book) -> None:
     orders = book.ledger.orders()
     exposure = exposure_of("BTC/USDT", [], orders)
     assert exposure.open_buys + exposure.unknown_buys + filled <= 1
+
+
+def test_a_fill_that_comes_before_the_order_it_is_of_says_which_trigger_placed_that() -> None:
+    """Lists of fills may have no client's id of it, and the order that waited names it alone."""
+    book = planned()
+    answered(book)
+    book.take(said(WAITING, 2, **{**GUARD, "fired": True, "children": ("o1",)}))
+    book.take(fill("f1", "1", "98", 3))
+    (told,) = book.fills
+    assert (told.client_order_id, told.origin) == ("s1", Origin.OWN)
