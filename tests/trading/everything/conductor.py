@@ -212,24 +212,21 @@ class Conductor:
         targets = [f"{each.name}={each.url}={','.join(each.symbols)}" for each in self.venues]
         seed = self.seed * 10_000 + self.report.lives
         with (self.folder / "program.log").open("ab") as log:
-            process = await _started(
-                *(
-                    "everything.program",
-                    self.folder,
-                    seed,
-                    rng.choice(["rest", "websocket"]),
-                    *targets,
-                ),
-                stderr=log,
-            )
+            about = self.folder, seed, rng.choice(["rest", "websocket"]), *targets
+            process = await _started("everything.program", *about, stderr=log)
         try:
             # Sometimes it doesn't even come to opening all of its accounts.
             early = self.report.lives > 1 and rng.random() < 0.4
-            patience = rng.uniform(1.0, 2 * self.longest) if early else _PATIENCE / 2
+            patience = rng.uniform(1.0, 2 * self.longest) if early else _PATIENCE
             until = time.monotonic() + patience
             while time.monotonic() < until and not self._reads(before):
                 assert process.returncode is None, "the program has ended by itself: program.log"
                 await asyncio.sleep(0.05)
+            if self.report.lives == 1:
+                # Others begin once the program has to do with all that they trade.
+                while not all([await each.tell("traded") for each in self.venues]):
+                    assert time.monotonic() < until, "the program doesn't trade all that it should"
+                    await asyncio.sleep(0.1)
             await self._kill(process)
         finally:
             if process.returncode is None:

@@ -138,6 +138,9 @@ class Floor:
                 self.somebody_acts(what["who"])
             case "end":
                 self.end_one()
+            case "traded":
+                wanted = {each.key for each in self.listings}
+                return all(wanted <= self.traded_by(name) for name in ACCOUNTS)
             case "orders":
                 Path(what["path"]).write_bytes(pickle.dumps(self.orders))
                 wallets = {name: self.wallets(name) for name in ACCOUNTS}
@@ -146,9 +149,12 @@ class Floor:
 
     def somebody_acts(self, who: str = OTHER) -> None:
         """Somebody else trades, with luck against what the accounts have in the book; or another
-        program of an account does."""
+        program of an account does, what that one has traded itself: of a symbol that it has nothing
+        to do with an exchange may tell no list."""
         self._others += 1
         listing = self.random.choice(self.listings)
+        if who != OTHER and listing.key not in self.traded_by(who):
+            return
         market = self.venue.market(listing)
         buys = self.random.random() < 0.5
         best = market.engine.asks.best if buys else market.engine.bids.best
@@ -167,6 +173,11 @@ class Floor:
         )
         with contextlib.suppress(Refused):
             self.desk.place(self.wallet(who, listing), asked)
+
+    def traded_by(self, name: str) -> set[tuple[str, str]]:
+        """Of which listings an account's program has placed an order."""
+        orders = self.orders[name].values()
+        return {each.listing.key for each in orders if not each.client_order_id.startswith(MARK)}
 
     def end_one(self) -> None:
         """Another program cancels one of an account's orders."""

@@ -44,6 +44,7 @@ class Desk(Program):
         self, client: Client, account: Account, home: Path, seed: int, symbols: Sequence[str]
     ) -> None:
         self._priced = asyncio.Event()
+        self._tried: set[str] = set()
         path = home / "diary"
         lines = path.read_text().splitlines() if path.exists() else []
         count = max((json.loads(line).get("want", 0) for line in lines), default=0)
@@ -60,7 +61,21 @@ class Desk(Program):
             self.prices[top.symbol] = price
             self._priced.set()
 
+    def act(self) -> Awaitable[Any]:
+        new = [each for each in self.prices if each not in self._tried]
+        if not new:
+            return super().act()
+        # Each is traded once before all else: of what it has nothing to do with an account is told
+        # no list.
+        self._tried.add(new[0])
+        kept, self.prices = self.prices, {new[0]: self.prices[new[0]]}
+        try:
+            return self.account.place(self.request())
+        finally:
+            self.prices = kept
+
     async def trade(self) -> None:
+        self._tried = {each.symbol for each in self.account.orders()}
         free = asyncio.Semaphore(_AT_ONCE)
 
         async def one(work: Awaitable[Any]) -> None:
