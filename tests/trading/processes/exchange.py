@@ -79,7 +79,9 @@ class Floor:
         for each in hedged:
             at = subject.listings[each.market, each.native]
             wallet = self.wallets.of(each.market)
-            desk.settings.position_mode(wallet, at, PositionMode.HEDGE)
+            # Where contracts have wallets of their own, the mode is of all that are in one.
+            about = at.category if len(self.wallets.all) > 1 else at
+            desk.settings.position_mode(wallet, about, PositionMode.HEDGE)
         self.hedged = [each.symbol for each in hedged]
         self.natives = [
             f"{subject.listings[e.market, e.native].category}:{e.native}:{int(e in hedged)}"
