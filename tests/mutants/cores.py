@@ -202,12 +202,16 @@ def losses_of_streams_are_ignored(patch: pytest.MonkeyPatch) -> None:
 @core
 def fills_are_not_listed(patch: pytest.MonkeyPatch) -> None:
     """Fills are believed to come by the stream alone."""
-    real = Asks.read
+    real, listed = Asks.read, Asks.counted
 
     async def read(self: Any, request: Any, **how: Any) -> Any:
         return [] if isinstance(request, GetFills) else await real(self, request, **how)
 
+    async def counted(self: Any, request: Any, **how: Any) -> Any:
+        return ([], 0) if isinstance(request, GetFills) else await listed(self, request, **how)
+
     patch.setattr(Asks, "read", read)
+    patch.setattr(Asks, "counted", counted)
 
 
 @core

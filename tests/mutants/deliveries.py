@@ -26,12 +26,13 @@ def options_are_delivered(subject: Subject) -> None:
                 hedged=False,
                 protected=False,
                 appointment="delivery",
+                account=0,
                 seed=0,
             )
         )
         schedule.stalls[1] = schedule.world.stall(Market.OPTION, number)
         for _ in range(2):
-            schedule.another_program_places(which=1, buys=True, level=2)
+            schedule.another_program_places(which=1, buys=True, level=2, again=False)
         assert schedule.life.account.positions(), "nothing is held"
         schedule.world.pass_time(400.0)  # and differences of that time are judged
         schedule.teardown()
