@@ -84,7 +84,17 @@ def orders_are_true(
         optional = desk[true.number].stage.ended and (not identity or foreign)
         what = f"the exchange has {_shown(true)}, the ledger "
         if not identity:
-            known = any(_alike(mine, true, instrument) for mine in anonymous)
+            alike = [mine for mine in anonymous if _alike(mine, true, instrument)]
+            # Where none is given, some exchanges make one themselves.
+            made = [
+                mine
+                for (symbol, given), several in by_client.items()
+                for mine in several
+                if symbol == instrument.symbol and given not in uses
+                if mine.origin is Origin.OTHER and _alike(mine, true, instrument)
+            ]
+            seen.update(map(id, made))
+            known = bool(alike or made)
             assert known or optional, f"{what}nothing like it"
             continue
         found = by_client.get((instrument.symbol, identity), [])

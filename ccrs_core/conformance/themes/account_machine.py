@@ -42,7 +42,7 @@ from ccrs_core.conformance.workbench.schedules import (
 )
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import Stall, money_of, trading_of, untold_of
-from ccrs_core.contract.trading import DeadManKind, Feature
+from ccrs_core.contract.trading import DeadManKind, DeadManScope, Feature
 from ccrs_core.contract.trading_requests import GetIncome, PlaceEither
 from ccrs_core.errors import CcrsError
 from ccrs_core.model.accounts import Adjustment, Income, IncomeKind, PositionMode
@@ -354,10 +354,13 @@ class AccountSchedule(ScheduleActs):
         """Let the exchange cancel what is open once it doesn't hear of the process any more."""
         declared = trading_of(self.subject).dead_man
         self.switch = None
-        if self.beginning.protected and declared is not None:
+        some = [] if declared is None else [m for m in self.markets if m in declared.markets]
+        if self.beginning.protected and declared is not None and some:
+            which = [e.instrument.symbol for e in self.stalls if e.instrument.market in some]
+            alone = declared.scope is DeadManScope.INSTRUMENT
             timed = declared.kind is DeadManKind.TIMER
             seconds = timer_seconds(declared) if timed else declared.shortest
-            switch = self.life.account.dead_man(seconds)
+            switch = self.life.account.dead_man(seconds, symbols=which if alone else None)
 
             async def on() -> None:
                 await switch.__aenter__()
