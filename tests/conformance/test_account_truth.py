@@ -112,6 +112,20 @@ def test_one_of_others_that_fired_unseen_may_be_known_by_what_it_placed_alone() 
         orders_are_true([], {1: waited, 2: child}, FIND)
 
 
+def test_exits_of_what_came_to_nothing_may_have_been_there_alone_and_ended() -> None:
+    leg = attrs.evolve(
+        CHILD, client_order_id="made", fired_by="", origin=Origin.OTHER, filled_size=D(0)
+    )
+    orders_are_true([GUARD, CHILD, attrs.evolve(leg, state=OrderState.EXPIRED)], DESK, FIND)
+    for wrong in (
+        attrs.evolve(leg, state=OrderState.OPEN),
+        attrs.evolve(leg, state=OrderState.EXPIRED, origin=Origin.OWN),
+        attrs.evolve(leg, state=OrderState.EXPIRED, filled_size=D(1)),
+    ):
+        with pytest.raises(AssertionError):
+            orders_are_true([GUARD, CHILD, wrong], DESK, FIND)
+
+
 def test_one_that_was_placed_twice_is_noticed() -> None:
     twice = {**DESK, 3: attrs.evolve(PLACED, number=3, origin=None)}
     with pytest.raises(AssertionError, match="2 orders of the client's id"):

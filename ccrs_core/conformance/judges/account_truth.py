@@ -119,6 +119,11 @@ def orders_are_true(
         for order in several:
             if id(order) in seen or order.state in NEVER_THERE:
                 continue
+            # An exit that waited for an order which came to nothing, under an id that the exchange
+            # made: the desk makes exits once there is something to leave.
+            foreign = order.origin is Origin.OTHER and order.client_order_id not in uses
+            if foreign and order.state.final and not order.filled_size:
+                continue
             assert order.state is OrderState.REJECTED, (
                 f"the exchange has no such order as the ledger's {order}"
             )
