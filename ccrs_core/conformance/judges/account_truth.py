@@ -91,7 +91,7 @@ def orders_are_true(
                 for (symbol, given), several in by_client.items()
                 for mine in several
                 if symbol == instrument.symbol and given not in uses
-                if mine.origin is Origin.OTHER and _alike(mine, true, instrument)
+                if mine.origin is not Origin.OWN and _alike(mine, true, instrument)
             ]
             seen.update(map(id, made))
             known = bool(alike or made)
