@@ -41,7 +41,7 @@ __all__ = ["COINM", "SPOT", "USDM", "Case", "Said", "play", "refusal", "told"]
 
 SPOT, USDM, COINM = Market.SPOT, Market.LINEAR, Market.INVERSE
 
-PLACING = frozenset({"order", "algoOrder", "batchOrders", "oto", "otoco"})
+PLACING = frozenset({"order", "cancelReplace", "algoOrder", "batchOrders", "oco", "oto", "otoco"})
 
 
 @cache

@@ -200,6 +200,34 @@ def test_case_e4_half_a_replacement_is_two_orders() -> None:
     play(scenario, SPOT)
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_a_replacement_whose_answer_is_lost_with_the_process_is_found_and_not_made_again(
+    done: bool,
+) -> None:
+    async def scenario(case: Case) -> None:
+        at, path = case.stall(), case.path("order/cancelReplace")
+        live = await case.place(at.limit(BUY, at.bid(2), 2))
+        await asyncio.sleep(0.5)
+        told = "yes" if done else "no"
+        case.fault(f"lose_answer,path={path},count=1,effect={told}", "stall")
+        request = attrs.evolve(at.limit(BUY, at.bid(3), 2), client_order_id="r1")
+        case.calls += 1
+        await case.failed(case.account.replace(live, request), OutcomeUnknown)
+        await case.kill()
+        case.heal()
+        await case.begin()
+        await asyncio.sleep(170.0)
+        states = case.order(live.id).state, case.order("r1").state
+        if done:
+            assert states == (OrderState.CANCELED, OrderState.OPEN)
+        else:
+            assert states == (OrderState.OPEN, OrderState.PRESUMED_ABSENT)
+            case.presumed = 1
+        assert len(case.sent(path)) == 1
+
+    play(scenario, SPOT)
+
+
 @FUTURES
 @pytest.mark.parametrize(
     ("code", "text"),
