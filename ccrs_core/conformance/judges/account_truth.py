@@ -14,12 +14,12 @@ import attrs
 
 from ccrs_core.conformance.judges.accountant import Accountant, AccountBooks, Booked, Books
 from ccrs_core.conformance.judges.order_words import ENDS, states_of, unnamed_ends
-from ccrs_core.emulator import DeskOrder, Listing
+from ccrs_core.emulator import DeskOrder, Listing, Stage
 from ccrs_core.errors import EndReason
 from ccrs_core.model.accounts import Adjustment, AdjustmentKind, Position, Profit
 from ccrs_core.model.events import Balance
 from ccrs_core.model.instruments import Instrument, Market, Side
-from ccrs_core.model.order_requests import OrderType, PositionSide
+from ccrs_core.model.order_requests import OrderType, PositionSide, Trigger
 from ccrs_core.model.orders import Fill, FillKind, Liquidity, Order, OrderState, Origin
 from ccrs_core.model.units import NS_PER_MS
 
@@ -58,15 +58,21 @@ def orders_are_true(
     find: Find,
     others: str | tuple[str, ...] = "web",
     untold: Container[EndReason] = (),
+    named: Callable[[str], bool] = bool,
+    exits: Container[tuple[str, Decimal]] = (),
 ) -> None:
     """Fails unless the ledger's orders are the exchange's: each of them there, as it is, and no
     other that may be there still; no placement has made two. Orders of others (whose client ids
     begin with ``others``, or that have none) that have ended may be unknown but for their fills;
-    ends for reasons that are ``untold`` have none."""
+    ends for reasons that are ``untold`` have none. Ids that aren't ``named`` by the account are the
+    exchange's own, of exits or of orders that had none: whose such are it doesn't tell, nor has
+    it any of what was never placed; those that wait are ``exits``, by symbol and price."""
     by_client: dict[tuple[str, str], list[Order]] = defaultdict(list)
     anonymous: list[Order] = []
+    known_ids = {true.client_order_id for true in desk.values()} - {""}
     for order in orders:
-        if order.client_order_id:
+        identity = order.client_order_id
+        if identity in known_ids or identity.startswith(others) or (identity and named(identity)):
             by_client[order.symbol, order.client_order_id].append(order)
         else:
             anonymous.append(order)
@@ -84,18 +90,9 @@ def orders_are_true(
         optional = desk[true.number].stage.ended and (not identity or foreign)
         what = f"the exchange has {_shown(true)}, the ledger "
         if not identity:
-            alike = [mine for mine in anonymous if _alike(mine, true, instrument)]
-            # Where none is given, some exchanges make one themselves.
-            made = [
-                mine
-                for (symbol, given), several in by_client.items()
-                for mine in several
-                if symbol == instrument.symbol and given not in uses
-                if mine.origin is not Origin.OWN and _alike(mine, true, instrument)
-            ]
-            seen.update(map(id, made))
-            known = bool(alike or made)
-            assert known or optional, f"{what}nothing like it"
+            alike = [each for each in anonymous if _alike(each, true, instrument)]
+            assert alike or optional, f"{what}nothing like it"
+            seen.update(map(id, alike))
             continue
         found = by_client.get((instrument.symbol, identity), [])
         if true.origin is not None or true.replaced_by is not None:
@@ -112,17 +109,18 @@ def orders_are_true(
         seen.add(id(found[0]))
         wrong = order_is_wrong(found[0], true, untold)
         whose = Origin.OTHER if foreign else Origin.OWN
-        if found[0].origin is not whose:
+        if found[0].origin is not whose and (foreign or named(identity)):
             wrong.append(f"origin is {found[0].origin.value}, should be {whose.value}")
         assert not wrong, f"{what}{found[0]}: " + "; ".join(wrong)
+    by_client["", ""] = [mine for mine in anonymous if mine.filled_size or not mine.state.final]
     for several in by_client.values():
         for order in several:
             if id(order) in seen or order.state in NEVER_THERE:
                 continue
-            # An exit that waited for an order which came to nothing, under an id that the exchange
-            # made: the desk makes exits once there is something to leave.
-            foreign = order.origin is Origin.OTHER and order.client_order_id not in uses
-            if foreign and order.state.final and not order.filled_size:
+            if order.origin is Origin.EXCHANGE and order.state is OrderState.FILLED:
+                continue  # by which it closes a position: their fills are on the tape
+            at = order.trigger.price if isinstance(order.trigger, Trigger) else order.price
+            if order.state is OrderState.WAITING and at and (order.symbol, at) in exits:
                 continue
             assert order.state is OrderState.REJECTED, (
                 f"the exchange has no such order as the ledger's {order}"
@@ -143,7 +141,7 @@ def order_is_wrong(mine: Order, order: DeskOrder, untold: Container[EndReason] =
     filled = order.filled
     size = None if order.size is None else order.size
     states = states_of(order)
-    if mine.reason is None and order.ending is not None:
+    if order.ending is not None and (mine.reason is None or order.stage is Stage.REJECTED):
         states |= unnamed_ends(order.ending, untold)
     pairs = {"filled_size": (mine.filled_size, filled), "side": (mine.side, order.side)}
     if order.asked.quote_size is None and size is not None:
@@ -283,22 +281,24 @@ def profits_are_true(
 
 
 def nothing_is_unexplained(
-    adjustments: Iterable[Adjustment],
+    adjustments: Sequence[Adjustment],
     books: Books,
-    untold: Mapping[tuple[str, str], Decimal] | None = None,
+    whole: Mapping[tuple[str, str], Decimal] | None = None,
 ) -> None:
     """Fails where differences remain that nothing explains, once all is known: what was told of
-    one before its cause was known has to be told back. Money that came while nobody listened, and
-    is in no list (``untold``: by asset and purse), remains exactly. What was earned by buying and
-    selling in one millisecond depends on an order that nobody tells, and so do balances then."""
+    one before its cause was known has to be told back. Where money came while nobody listened, and
+    is in no list, what all adjustments, the opening included, come to together is ``whole``, by
+    asset and purse. What was earned by buying and selling in one millisecond depends on an order
+    that nobody tells, and so do balances then."""
     unordered = _both_ways(books)
     left: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
     for each in adjustments:
         if each.kind is AdjustmentKind.UNEXPLAINED and each.asset not in unordered:
             left[each.symbol, str(each.side), each.asset, each.purse] += each.amount
-    for (asset, purse), amount in (untold or {}).items():
+    for (asset, purse), amount in (whole or {}).items():
+        of_it = [each for each in adjustments if (each.asset, each.purse) == (asset, purse)]
         if asset not in unordered:
-            left["", str(None), asset, purse] -= amount
+            left["", str(None), asset, purse] = sum((each.amount for each in of_it), -amount)
     remain = {key: amount for key, amount in left.items() if abs(amount) > _FINEST * 100}
     assert not remain, f"differences that nothing explains: {remain}"
 

@@ -186,7 +186,7 @@ def _state_differs(
     if order.triggered and order.ending is Ending.REPLACED and report.fired:
         return []  # no end: what it has placed decides
     states = states_of(order)
-    if report.reason is None and order.ending is not None:
+    if order.ending is not None and (report.reason is None or order.stage is Stage.REJECTED):
         states |= unnamed_ends(order.ending, untold)
     if order.ending is not None:
         reasons = ENDS[order.ending][1]

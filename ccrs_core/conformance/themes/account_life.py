@@ -59,7 +59,7 @@ from ccrs_core.model.units import NS_PER_SECOND
 
 _TURNS = 40
 """Turns of the loop after which a call is cancelled, at most."""
-_SHORT_TIMER = 5.0
+_SHORT_TIMER = 10.0
 _ENDED = (OrderState.PRESUMED_ABSENT, OrderState.ABSENT)
 
 

@@ -360,7 +360,8 @@ class AccountSchedule(ScheduleActs):
             alone = declared.scope is DeadManScope.INSTRUMENT
             timed = declared.kind is DeadManKind.TIMER
             seconds = timer_seconds(declared) if timed else declared.shortest
-            switch = self.life.account.dead_man(seconds, symbols=which if alone else None)
+            symbols = which if alone else None
+            switch = self.life.account.dead_man(seconds, symbols=symbols, share=0.5)
 
             async def on() -> None:
                 await switch.__aenter__()
@@ -447,7 +448,13 @@ class AccountSchedule(ScheduleActs):
         find = instruments_by_key(world.venue.listings.values(), self.subject.instruments)
         wallets, desk = account_books(world.money, world.wallets().accounts), world.desk_orders()
         books = wallets.together
-        orders_are_true(orders, desk, find, untold=untold_of(self.subject))
+        exits = {
+            (find[order.listing.key].symbol, each.price)
+            for order in desk.values()
+            for each in world.venue.dialect.exits(order)
+            if each is not None and not order.stage.ended
+        }
+        orders_are_true(orders, desk, find, "web0", untold_of(self.subject), _is_named, exits)
         for number in range(1, self.wanted + 1):
             tag = f"n{number:04d}n"
             several = [
@@ -464,7 +471,7 @@ class AccountSchedule(ScheduleActs):
         money_is_true(list(account.balances().values()), wallets)
         entries = world.do(store.entries_after(0, 10**6, {"adjustment"}))
         adjustments = [e.event for e in entries if isinstance(e.event, Adjustment)]
-        nothing_is_unexplained(adjustments, books, self._untold_transfers(wallets))
+        nothing_is_unexplained(adjustments, books, self._with_untold(wallets))
         assert not self.due, (
             f"fills that were read before a kill and not acknowledged don't come again: "
             f"{sorted(self.due)}, acknowledged: {self.acknowledged}"
@@ -476,9 +483,9 @@ class AccountSchedule(ScheduleActs):
             world.do(self.switch.__aexit__(None, None, None))
         world.do(self.life.stop())
 
-    def _untold_transfers(self, books: AccountBooks) -> dict[tuple[str, str], Decimal]:
-        """Money that came into wallets of which income is in no list, and that no stream told, by
-        asset and purse."""
+    def _with_untold(self, books: AccountBooks) -> dict[tuple[str, str], Decimal]:
+        """What adjustments come to, by asset and purse, where money came that no stream told into
+        wallets of which income is in no list: that, and what there was in the beginning."""
         world, trading = self.world, trading_of(self.subject)
         listing = self.subject.exchange.endpoints.get(GetIncome)
         listed = {trading.purses.get(each, "") for each in listing.markets} if listing else set()
@@ -490,10 +497,15 @@ class AccountSchedule(ScheduleActs):
         opened, found = money_of(world.venue), {}
         for purse, its in books.by_purse.items():
             for (kind, asset), amount in its.income.items() if purse not in listed else ():
-                came = amount - Fraction(opened.get(asset, 0)) - Fraction(told[asset, purse])
-                if kind == "transfer" and came:
-                    found[asset, purse] = Decimal(came.numerator) / came.denominator
+                whole = amount - Fraction(told[asset, purse])
+                if kind == "transfer" and whole != opened.get(asset, 0):
+                    found[asset, purse] = Decimal(whole.numerator) / whole.denominator
         return found
+
+
+def _is_named(client_order_id: str) -> bool:
+    """Whether the schedule has asked for the order: such have tags."""
+    return client_order_id.endswith("n") and client_order_id[-5:-1].isdigit()
 
 
 async def _calm(life: Life) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ccrs_core.conformance.workbench.subject import Subject
@@ -46,10 +47,8 @@ def paths_of(subject: Subject, what: str) -> frozenset[str]:
         for request in _requests(trading, at):
             endpoint = subject.exchange.endpoints.get(type(request))
             if type(request) in _KINDS[what] and endpoint and market in endpoint.markets:
-                try:
+                with suppress(Unsupported):  # of each kind there may be none of this
                     found.add(endpoint.encode(request, None).path)
-                except Unsupported:
-                    continue  # what goes one by one, which other requests stand for
     return frozenset(found)
 
 

@@ -69,7 +69,10 @@ class ScheduleActs(RuleBasedStateMachine):
         for at in self.stalls:
             mine = self.mine.of(at.instrument.market)
             if beginning.hedged and Feature.HEDGE in trading.features[at.instrument.market]:
-                world.desk.settings.position_mode(mine, at.listing, PositionMode.HEDGE)
+                # Of all of its kind: some exchanges have one mode for them.
+                category = at.listing.category
+                with suppress(Refused):  # it is set already
+                    world.desk.settings.position_mode(mine, category, PositionMode.HEDGE)
         world.fault(*beginning.weather)
 
     def _start_ns(self, appointment: str) -> int:

@@ -123,6 +123,8 @@ def order(row: Row, market: Market, received_time_ns: int) -> OrderReport | Stra
     why = "" if row.get("expiryReason") is None else str(row["expiryReason"])
     if state.final:
         at_once = kind is OrderType.MARKET or time_in_force in _AT_ONCE
+        # One that reduces may also have found nothing to reduce: lists don't say which.
+        at_once = at_once and not fields.truth(row, "reduceOnly")
         state, reason = ended(status, why, FUTURES_ENDS, at_once=at_once, filled=bool(filled))
     elif state is OrderState.OPEN and word in _CONDITIONAL:
         # Once it has fired, it has the type of what it has become.
