@@ -38,6 +38,7 @@ from ccrs_core.conformance.workbench.schedules import (
     Beginning,
     Fate,
     Wanted,
+    is_named,
     request_of,
 )
 from ccrs_core.conformance.workbench.subject import Subject
@@ -454,7 +455,7 @@ class AccountSchedule(ScheduleActs):
             for each in world.venue.dialect.exits(order)
             if each is not None and not order.stage.ended
         }
-        orders_are_true(orders, desk, find, "web0", untold_of(self.subject), _is_named, exits)
+        orders_are_true(orders, desk, find, "web0", untold_of(self.subject), is_named, exits)
         for number in range(1, self.wanted + 1):
             tag = f"n{number:04d}n"
             several = [
@@ -501,11 +502,6 @@ class AccountSchedule(ScheduleActs):
                 if kind == "transfer" and whole != opened.get(asset, 0):
                     found[asset, purse] = Decimal(whole.numerator) / whole.denominator
         return found
-
-
-def _is_named(client_order_id: str) -> bool:
-    """Whether the schedule has asked for the order: such have tags."""
-    return client_order_id.endswith("n") and client_order_id[-5:-1].isdigit()
 
 
 async def _calm(life: Life) -> None:

@@ -145,6 +145,11 @@ def pairs_of(trading: Trading) -> list[list[Market]]:
     return found
 
 
+def is_named(client_order_id: str) -> bool:
+    """Whether the schedule has asked for the order: such have tags."""
+    return client_order_id.endswith("n") and client_order_id[-5:-1].isdigit()
+
+
 def request_of(
     trading: Trading, at: Stall, wanted: Wanted, *, hedged: bool, tag: str
 ) -> OrderRequest:
