@@ -158,9 +158,10 @@ class Tally:
             apart = self._unordered(told, cut, rest)
             if apart:
                 rest = ZERO
-        if self.begun and abs(rest) > crumb:
-            # Their times may differ a little: does it add up a few entries earlier or later?
-            for other in self._near(told.time_ns):
+        if abs(rest) > crumb:
+            # Their times may differ a little: does it add up a few entries earlier or later? Of the
+            # first figure only what was in its millisecond may have come after it.
+            for other in self._near(told.time_ns) if self.begun else self._since(told, cut):
                 if self._at(other) == told.figure:
                     cut, rest = other, ZERO
                     break
@@ -200,6 +201,14 @@ class Tally:
             if some and unseen == -rest:
                 return some
         return []
+
+    def _since(self, told: Told, cut: int) -> list[int]:
+        """Places in the entries of a figure's own millisecond, where nothing tells which of them it
+        has seen; the last first."""
+        if told.sequence >= 0:
+            return []
+        there = sum(each.time_ns == told.time_ns for each in self.moves.first(cut))
+        return list(range(cut - 1, cut - there - 1, -1))
 
     def _near(self, time_ns: int) -> list[int]:
         """Places in the entries around a time, the nearest first."""

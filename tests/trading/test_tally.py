@@ -116,3 +116,31 @@ def test_what_rounding_may_come_to_is_told_beside_the_sum() -> None:
     money = book.ledger._figures.money
     assert money.explained("USDT", 25 * NS_PER_SECOND) == (120, D("0.00000001"))
     assert money.explained("DOGE", 25 * NS_PER_SECOND) == (0, 0)
+
+
+@pytest.mark.parametrize("figures", [("-7", "-9"), ("-9", "-7", "-9"), ("-9",), ("-7",)])
+def test_a_first_figure_may_be_of_between_two_entries_of_its_millisecond(
+    figures: tuple[str, ...],
+) -> None:
+    """Where neither figures nor times tell which of them it has seen: nothing was there before."""
+    tally = Tally()
+    for number, amount in enumerate((D(-7), D(-2)), 1):
+        tally.move(Move(FIGURE, number, number, amount))
+    for each in figures:
+        tally.tell(Told(D(each), FIGURE, -1))
+    assert not list(tally.judgements(FIGURE))
+    assert tally.at(FIGURE) == -9
+
+
+def test_of_a_first_figure_that_no_such_place_explains_the_rest_was_there_before() -> None:
+    tally = Tally()
+    tally.move(Move(FIGURE - 1, 8, 1, D(-7)))
+    tally.move(Move(FIGURE, 9, 2, D(-2)))
+    tally.tell(Told(D(-7), FIGURE, 9))
+    (found,) = tally.judgements(FIGURE)
+    assert (found.rest, found.opening) == (2, True)
+    tally = Tally()
+    tally.move(Move(FIGURE - 1, -1, 1, D(-7)))
+    tally.tell(Told(D(0), FIGURE, -1))
+    (found,) = tally.judgements(FIGURE)
+    assert (found.rest, found.opening) == (7, True)
