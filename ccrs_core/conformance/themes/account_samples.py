@@ -18,6 +18,7 @@ from ccrs_core.conformance.workbench.samples import AccountSample, RequestSample
 from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.contract.codec import Data, LeftOut
 from ccrs_core.contract.rest import Request
+from ccrs_core.contract.trading_requests import PlaceEither
 from ccrs_core.errors import DecodeError
 from ccrs_core.model.subscriptions import Channel
 
@@ -180,7 +181,8 @@ def _undocumented(subject: Subject, sample: RequestSample) -> Iterable[str]:
             yield f"{sample.file}: it costs {weight}, by {fact} {counted}"
         trading = subject.exchange.trading
         if items and trading is not None and request.market is not None:
-            most = trading.batch.get(request.market, 0)
+            pair = isinstance(request, PlaceEither)
+            most = len(items) if pair else trading.batch.get(request.market, 0)
             if most != fact.most:
                 yield f"{sample.file}: batches of {most} orders, by {fact} {fact.most}"
 

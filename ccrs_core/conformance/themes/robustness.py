@@ -318,7 +318,8 @@ def _plausible(value: Any, source: bytes, where: str) -> None:
         for name, kinds in _fields(kind):
             inner = getattr(value, name)
             named = isinstance(inner, Mapping) and Mapping in kinds
-            assert named or type(inner) in kinds, (
+            told = isinstance(inner, Exception) and isinstance(inner, kinds)  # whichever error
+            assert named or told or type(inner) in kinds, (
                 f"{where}.{name} is {inner!r}, no {' or '.join(k.__name__ for k in kinds)}: raise "
                 f"DecodeError where a value is of another type{came}"
             )

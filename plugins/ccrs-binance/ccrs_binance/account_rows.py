@@ -232,9 +232,10 @@ def margin_call(row: Row, market: Market, time_ns: int, received_time_ns: int) -
 
     https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Event-Margin-Call
     """
-    size, needed = fields.text(row, "pa"), fields.text(row, "mm")
+    size, needed = fields.needed_amount(row, "pa"), fields.needed_amount(row, "mm")
+    side = fields.needed(row, "ps")
     return MarginCallReport(
-        text=f"margin call: {fields.text(row, 'ps')} {size}, maintenance margin {needed}",
+        text=f"margin call: {side} {size:f}, maintenance margin {needed:f}",
         market=market,
         native=fields.needed(row, "s"),
         exchange_time_ns=time_ns,

@@ -27,6 +27,7 @@ from ccrs_core import (
     Closing,
     ExchangeUnavailable,
     Heartbeat,
+    LoginRefused,
     Lost,
     Message,
     Outbound,
@@ -53,6 +54,8 @@ ACTIVE_ALREADY = "-2035"
 https://developers.binance.com/docs/binance-spot-api-docs/errors
 """
 
+NO_KEY = frozenset({"-2014", "-2015"})
+"""Codes of keys that are none, or none any more."""
 NOT_NOW = frozenset(
     str(code) for code, error in CLASSES.items() if error in {RateLimited, ExchangeUnavailable}
 )
@@ -80,6 +83,8 @@ class UserCodec(TableCodec):
             code, text = str(error.get("code", "")), str(error.get("msg") or "no reason given")
             if code == ACTIVE_ALREADY:
                 return (Ack(request_id),)
+            if code in NO_KEY:
+                return (LoginRefused(code, text),)  # each subscription shows the key anew
             return (Refused(request_id, code, text, None, code in NOT_NOW),)
         if request_id is not None and "result" in frame:
             return (Ack(request_id),)
