@@ -56,6 +56,8 @@ class Column:
     place: int = 0
     """Of levels: 0 for their prices, 1 for their sizes."""
     nested: tuple[Column, ...] = ()
+    partial: bool = False
+    """Whether only some of the values have it: None stands for it in the others."""
 
 
 _PLAIN: dict[Any, Holds] = {
@@ -93,6 +95,12 @@ def _columns(kind: type[Any], name: str, hint: Any) -> Iterator[Column]:
     if isinstance(hint, UnionType) or typing.get_origin(hint) is typing.Union:
         hints = [each for each in typing.get_args(hint) if each is not NoneType]
         hint = hints[0] if len(hints) == 1 else hint
+        if len(hints) > 1 and all(isinstance(each, type) and attrs.has(each) for each in hints):
+            # One or the other: a struct of the fields of all.
+            nested = {each.name: each for kind in hints for each in columns_of(kind)}
+            parts = tuple(attrs.evolve(each, partial=True) for each in nested.values())
+            yield Column(name, Holds.NESTED, (name,), nested=parts)
+            return
     if hint is int and name.endswith("_ns") and (name.endswith("time_ns") or name == "expiry_ns"):
         yield Column(name.removesuffix("_ns"), Holds.TIME, (name,))
     elif hint in _PLAIN:
@@ -119,6 +127,8 @@ def values(column: Column, rows: list[Any]) -> list[Any]:
     """A column's values of rows (which may be None where they are nested)."""
     from operator import attrgetter
 
+    if column.partial:
+        return [getattr(row, column.fields[0], None) for row in rows]
     first, *others = column.fields
     found = list(map(attrgetter(first), rows))
     for other in others:

@@ -33,6 +33,7 @@ from ccrs_core import (
     to_polars,
 )
 from ccrs_core.frames.columns import CHUNK
+from ccrs_core.model.order_requests import Trailing, Trigger
 from ccrs_core.model.serialize import EVENTS, exact, to_plain
 from tests.model.test_serialize import of_kind
 
@@ -72,6 +73,10 @@ def told(event: Any) -> dict[str, Any]:
             found[f"{name[:-1]}_sizes"] = [plain(size) for _, size in value]
         elif isinstance(value, dict) or name == "fees":
             found[name] = json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":"))
+        elif isinstance(value, Trigger | Trailing):
+            # One or the other: what the one hasn't is None.
+            of_both = [*attrs.fields(Trigger), *attrs.fields(Trailing)]
+            found[name] = dict.fromkeys(each.name for each in of_both) | told(value)
         elif attrs.has(type(value)):
             found[name] = told(value)
         elif name == "tick_bands":
