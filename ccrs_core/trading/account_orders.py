@@ -34,7 +34,7 @@ from ccrs_core.trading.checks import Amendment
 from ccrs_core.trading.exposure import Exposure, exposure_of
 from ccrs_core.trading.intents import How
 from ccrs_core.trading.live_order import LiveOrder
-from ccrs_core.trading.outcomes import OPEN_QUESTIONS
+from ccrs_core.trading.order_state import OPEN_QUESTIONS
 from ccrs_core.trading.parts import Parts
 from ccrs_core.trading.sweeping import Swept, cancel_market, sweep
 

@@ -20,6 +20,7 @@ from ccrs_core.trading.children import added
 from ccrs_core.trading.figures import Figures
 from ccrs_core.trading.fill_sides import FillSides
 from ccrs_core.trading.order_state import (
+    OPEN_QUESTIONS,
     Conflict,
     Facts,
     filled,
@@ -33,7 +34,6 @@ from ccrs_core.trading.store import Entry, Known, OrderRow
 
 _new_fill = fast_constructor(Fill)
 _evolve_fill = fast_evolve(Fill)
-_OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
 _NAMELESS_NS = 30 * NS_PER_SECOND
 """For how long a fill that may be an own order's waits for the word on which order that is."""
 _MOST_NAMELESS = 1000
@@ -200,7 +200,7 @@ class Intake:
             draft.wanted_orders.add(ids)
             draft.doubtful.append(report)
             return
-        if record is None and draft.backfilled and self._may_be_own(report, symbol, draft):
+        if record is None and draft.backfilled and self._may_be_unknown_ones(report, symbol, draft):
             draft.nameless.append(report)
             return
         if self._guard_wanted(record, symbol, exchange_id, "", known, draft):
@@ -283,18 +283,18 @@ class Intake:
         self._books.after(record, merged, draft, time_ns)
         self.sides.learned(record, draft)
 
-    def _may_be_own(self, report: FillReport, symbol: str, draft: Draft) -> bool:
+    def _may_be_unknown_ones(self, report: FillReport, symbol: str, draft: Draft) -> bool:
         """Whether a fill without the client's id may be of an own order of unknown outcome: lists
         may tell it by the exchange's id alone. For so long somebody asks which order that is."""
         if report.client_order_id or report.by_exchange:
             return False
         at, waiting = (symbol, report.exchange_order_id), self._nameless
-        for record in self._books.index:
+        for record in self._books.index.unsettled:
             order = record.order
             if (
                 order is not None
                 and record.own
-                and order.state in _OPEN_QUESTIONS
+                and order.state in OPEN_QUESTIONS
                 and not order.exchange_order_id
                 and (order.symbol, order.side) == (symbol, report.side)
             ):

@@ -36,7 +36,7 @@ class LinkedOrders(AccountOrders):
         whole, as in an amendment: what was filled of the old order is taken off, so that both
         together never come to more. It is no amendment: the place in the queue is lost, and for a
         moment nothing is in the book. Where the exchange does both by one request, and only while
-        nothing is filled, that is how it is asked first.
+        nothing is filled, that is how it is asked first, unless ``request`` has an id of its own.
 
         :raises OrderEnded: where nothing was left to place, as so much was filled.
         :raises CcrsError: what :meth:`cancel` or :meth:`place` raise; where the cancel isn't
@@ -66,6 +66,8 @@ class LinkedOrders(AccountOrders):
         parts = self._parts
         endpoint = parts.context.exchange.endpoints.get(ReplaceOrder)
         plain = request.take_profit is None and request.stop_loss is None
+        if request.client_order_id:
+            return None  # where it isn't taken the id has been used, and there is a second step
         fresh = not (order.state.final or order.fired or order.filled_size)
         if endpoint is None or order.market not in endpoint.markets or not (plain and fresh):
             return None

@@ -88,6 +88,8 @@ _QUIET = {"verified_ns", "updated_ns", "created_ns", "native", "times"}
 """Fields that change without anything having happened."""
 _ALIVE = "alive"
 """Under this name it is kept when the exchange called an order alive that had ended."""
+OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
+"""States in which nobody knows whether the exchange has an order."""
 _UNBORN = (OrderState.REJECTED, OrderState.NOT_SENT, OrderState.ABSENT)
 """Final states that say that the order never was in a book."""
 

@@ -19,6 +19,8 @@ from ccrs_core.model.reports import OrderReport, Report
 from ccrs_core.model.units import NS_PER_SECOND
 from ccrs_core.trading.context import AccountContext
 from ccrs_core.trading.lookup import look_up
+from ccrs_core.trading.missing import LATE_NS
+from ccrs_core.trading.order_state import OPEN_QUESTIONS
 from ccrs_core.transport.gate import Priority
 
 log = logging.getLogger("ccrs.account")
@@ -37,15 +39,12 @@ _DEBT = 5.0
 """Seconds in which a stream tells of what the exchange has taken."""
 _HEARD = 4096
 """Orders of which it is remembered when the stream told of them last."""
-_LATE_NS = 60 * NS_PER_SECOND
-"""By how much what is at the end of what is kept may have gone meanwhile."""
 _FEW = 8
 """More orders are asked for at first, and then when a denial counts: streams and lists tell of
 those that are there."""
 _MANY = 100
 """More orders are asked for within a tenth of the budgets, and only a few at a time, so that others
 and the lists, which wait for the same tenth, have their turn."""
-OPEN_QUESTIONS = frozenset({OrderState.PLANNED, OrderState.SENT, OrderState.UNKNOWN})
 
 
 @attrs.frozen(kw_only=True)
@@ -176,7 +175,7 @@ class Outcomes:
             since = self._since(order)
             kept = context.exchange.endpoints[GetFills].retention_of(question)
             if kept is not None:
-                since = max(since, context.asks.exchange_ns() - kept + _LATE_NS)
+                since = max(since, context.asks.exchange_ns() - kept + LATE_NS)
             question = attrs.evolve(question, start_ns=since)
             fills = await context.asks.read(question, priority=priority)
         except CcrsError:

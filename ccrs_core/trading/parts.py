@@ -37,7 +37,8 @@ from ccrs_core.trading.journal import Journal
 from ccrs_core.trading.ledger import Ledger
 from ccrs_core.trading.memory_store import MemoryStore
 from ccrs_core.trading.order_entry import OrderEntry
-from ccrs_core.trading.outcomes import OPEN_QUESTIONS, Bounds, Outcomes
+from ccrs_core.trading.order_state import OPEN_QUESTIONS
+from ccrs_core.trading.outcomes import Bounds, Outcomes
 from ccrs_core.trading.price_bands import PriceBands
 from ccrs_core.trading.private_stream import PrivateStreams
 from ccrs_core.trading.reading import Reconciliation

@@ -136,6 +136,7 @@ class OrderIndex:
         self._by_exchange: dict[tuple[str, str], Record] = {}
         self._by_id: dict[str, Record] = {}
         self._settled: dict[str, Record] = {}
+        self._unsettled: dict[str, Record] = {}
         self._recalled: list[Record] = []
         self._held: WeakValueDictionary[str, Record] = WeakValueDictionary()
         """Those that were let go of, as long as somebody else holds them."""
@@ -150,6 +151,11 @@ class OrderIndex:
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    @property
+    def unsettled(self) -> Iterable[Record]:
+        """Those of which something may come yet: few, however many there are."""
+        return self._unsettled.values()
 
     def own(self, client_order_id: str) -> Record | None:
         """The own order of a client id."""
@@ -224,6 +230,8 @@ class OrderIndex:
 
     def _add(self, record: Record) -> Record:
         self._by_key[record.key] = record
+        if not _settled(record):
+            self._unsettled[record.key] = record
         if record.exchange_order_id:
             self.link(record, record.exchange_order_id)
         return record
@@ -238,6 +246,7 @@ class OrderIndex:
         """Let an order go."""
         self._by_key.pop(record.key, None)
         self._settled.pop(record.key, None)
+        self._unsettled.pop(record.key, None)
         at = (record.symbol, record.exchange_order_id)
         if self._by_exchange.get(at) is record:
             del self._by_exchange[at]
@@ -260,8 +269,10 @@ class OrderIndex:
         if _settled(record):
             settled.pop(record.key, None)
             settled[record.key] = record
-        elif settled:
+            self._unsettled.pop(record.key, None)
+        else:
             settled.pop(record.key, None)
+            self._unsettled[record.key] = record
 
     def recall(self, row: OrderRow) -> None:
         """Have an order in memory again that it has let go of, until the next :meth:`trim`, or as

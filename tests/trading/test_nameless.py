@@ -75,3 +75,17 @@ def test_who_looks_for_nothing_waits_for_nothing() -> None:
     book.keep(book.ledger.presumed_absent("c1", "denied", 3 * SECOND))
     assert not listed(book, told, at=4).nameless
     assert book.fills[0].origin is Origin.OTHER
+
+
+def test_what_is_asked_of_each_fill_of_others_isnt_asked_of_orders_that_have_ended() -> None:
+    book = Book()
+    index = book.ledger._books.index
+    book.place()
+    book.place("c2")
+    assert {each.client_order_id for each in index.unsettled} == {"c1", "c2"}
+    done = {"client_order_id": "c1", "size": "1", "filled_size": "1"}
+    listed(book, said(FILLED, 2, **done))
+    assert len(list(index.unsettled)) == 2, "its fill may come yet"
+    listed(book, fill("f1", "1", client_order_id="c1"))
+    assert [each.client_order_id for each in index.unsettled] == ["c2"]
+    assert len(index) == 2

@@ -278,7 +278,8 @@ def test_of_a_replacement_whose_answer_is_lost_both_parts_are_found(effect: bool
     run(story())
 
 
-def test_what_was_filled_in_part_meanwhile_is_replaced_for_what_is_left() -> None:
+@pytest.mark.parametrize("own_id", ["", "mine-7"])
+def test_what_was_filled_in_part_meanwhile_is_replaced_for_what_is_left(own_id: str) -> None:
     async def story() -> None:
         async with bench(Market.SPOT) as there:
             account, venue = there.account, there.venue
@@ -300,10 +301,10 @@ def test_what_was_filled_in_part_meanwhile_is_replaced_for_what_is_left() -> Non
                 NewOrder(listing=listing, side=Side.SELL, size=Decimal("0.005"), price=middle),
             )
             assert not first.filled_size
-            second = await account.replace(
-                first, limit(SYMBOL, "buy", price=middle - 10, size="0.02")
-            )
+            wanted = limit(SYMBOL, "buy", price=middle - 10, size="0.02", client_order_id=own_id)
+            second = await account.replace(first, wanted)
             await asyncio.sleep(5.0)
+            assert second.id == own_id or not own_id
             assert (first.state, first.filled_size) == (OrderState.CANCELED, Decimal("0.005"))
             assert (second.state, second.size) == (OrderState.OPEN, Decimal("0.015"))
 

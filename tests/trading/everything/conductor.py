@@ -6,9 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
-import signal
 import sys
 import time
 from collections import Counter
@@ -40,6 +38,7 @@ from tests.trading.everything.verdict import (
     stored,
 )
 from tests.trading.processes.conductor import FAULTS, MOMENTS
+from tests.trading.processes.deaths import kill
 from tests.trading.processes.others.clients import installed
 
 ROOT = Path(__file__).parents[3]
@@ -271,35 +270,8 @@ class Conductor:
             if rng.random() < 0.2:
                 await rng.choice(self.venues).tell("end")
             await asyncio.sleep(rng.uniform(0.0, 0.4))
-        match how:
-            case "commit":
-                self._at_a_commit(process.pid)
-            case "frozen":
-                # As a machine that swaps, or a loop that is blocked; it goes on, and then it dies.
-                process.send_signal(signal.SIGSTOP)
-                await asyncio.sleep(rng.uniform(0.1, 2.0))
-                process.send_signal(signal.SIGCONT)
-                await asyncio.sleep(rng.uniform(0.0, 0.5))
-            case "reading" | "closing" if process.returncode is None:
-                process.send_signal(signal.SIGUSR1 if how == "reading" else signal.SIGTERM)
-                await asyncio.sleep(rng.uniform(0.0, 0.3))
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-
-    def _at_a_commit(self, pid: int) -> None:
-        """Kill it as soon as it writes to one of its stores."""
-        log = self.random.choice(self._diaries()).with_name("ledger.db-wal")
-        until = time.monotonic() + 1.0
-        try:
-            first = os.stat(log)
-            while time.monotonic() < until:
-                now = os.stat(log)
-                if (now.st_size, now.st_mtime_ns) != (first.st_size, first.st_mtime_ns):
-                    break
-        except FileNotFoundError:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        log = rng.choice(self._diaries()).with_name("ledger.db-wal")
+        await kill(process, how, rng, log)
 
     # --- the end ---
 

@@ -6,10 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import pickle
 import random
-import signal
 import sqlite3
 import sys
 import time
@@ -34,6 +32,7 @@ from ccrs_core.conformance.workbench.subject import Subject
 from ccrs_core.conformance.workbench.trader import untold_of
 from ccrs_core.emulator import DeskOrder
 from ccrs_core.trading.store import LedgerName
+from tests.trading.processes.deaths import kill
 from tests.trading.processes.others.clients import installed
 from tests.trading.processes.others.other import MARK
 from tests.trading.processes.program import HEDGED, KEY
@@ -236,35 +235,7 @@ class Conductor:
             if rng.random() < 0.3:
                 await exchange.tell("end")
             await asyncio.sleep(rng.uniform(0.0, 0.4))
-        match how:
-            case "commit":
-                self._at_a_commit(process.pid)
-            case "frozen":
-                # As a machine that swaps, or a loop that is blocked; it goes on, and then it dies.
-                process.send_signal(signal.SIGSTOP)
-                await asyncio.sleep(rng.uniform(0.1, 2.0))
-                process.send_signal(signal.SIGCONT)
-                await asyncio.sleep(rng.uniform(0.0, 0.5))
-            case "reading" | "closing" if process.returncode is None:
-                process.send_signal(signal.SIGUSR1 if how == "reading" else signal.SIGTERM)
-                await asyncio.sleep(rng.uniform(0.0, 0.3))
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-
-    def _at_a_commit(self, pid: int) -> None:
-        """Kill it as soon as it writes to its store."""
-        log = self.folder / "ledger.db-wal"
-        until = time.monotonic() + 1.0
-        try:
-            first = os.stat(log)
-        except FileNotFoundError:
-            return
-        while time.monotonic() < until:
-            now = os.stat(log)
-            if (now.st_size, now.st_mtime_ns) != (first.st_size, first.st_mtime_ns):
-                break
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        await kill(process, how, rng, self.folder / "ledger.db-wal")
 
     # --- the end ---
 
