@@ -49,6 +49,9 @@ class Reading:
         self.priority = priority
         self.began_ns = context.asks.exchange_ns()
         """When it began, by the exchange's clock, and not ahead of it."""
+        self.held_back = False
+        """Whether rows were read that the ledger couldn't take yet: figures that are explained by
+        them aren't to be judged."""
         self._asks = context.asks
         self._pages = SharedPages()
 

@@ -94,10 +94,11 @@ class Reconciler:
         if done.whole:
             self._warned_of = {}
             self._missing.settle()
-            # What isn't explained of positions and balances is told.
-            self._context.note(
-                self._context.ledger.judge(self._surely(reading), self._context.now_ns)
-            )
+            if not reading.held_back:
+                # What isn't explained of positions and balances is told.
+                self._context.note(
+                    self._context.ledger.judge(self._surely(reading), self._context.now_ns)
+                )
         else:
             # Said once of what goes on.
             again = self._warned_of == (warned_of := _kinds(done))
@@ -293,6 +294,7 @@ class Reconciler:
                 raise failed
             if self._gathered is None:
                 await self._met(reading, rows)
+            reading.held_back |= not placed
             if placed and not unread:
                 self._reached(cursor, now_ns if end is None else end)
             if end is None:

@@ -3,11 +3,16 @@ outcome: such a fill isn't told as somebody else's before it is known whose it i
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from ccrs_core import Market, Side
+from ccrs_core import Adjustment, AdjustmentKind, Fill, Market, Side, limit
 from ccrs_core.model.orders import OrderState, Origin
 from tests.trading.books import SECOND, Book, fill, said
+from tests.trading.desk_world import world
+from tests.trading.test_placing import once
+from tests.trading.test_placing import unknown as lost
+from tests.virtual import scenario
 
 FILLED = OrderState.FILLED
 
@@ -89,3 +94,25 @@ def test_what_is_asked_of_each_fill_of_others_isnt_asked_of_orders_that_have_end
     listed(book, fill("f1", "1", client_order_id="c1"))
     assert [each.client_order_id for each in index.unsettled] == ["c2"]
     assert len(index) == 2
+
+
+@scenario
+async def test_no_figure_is_judged_while_a_fill_that_explains_it_is_held_back() -> None:
+    async with world(presume_absent_after=None) as seen:
+        server, symbol = seen.server, "BTC/USD:USD"
+        server.push_of = lambda topic, row: [0.0] if topic == "positions" else []
+        await seen.account.reconcile()
+        # Another program's fill is in the lists no sooner than it has to be.
+        server.list_lag = 9.5
+        row = {"market": "linear", "native": "BTCUSD", "side": "buy", "size": "1", "price": "100"}
+        other = server.place("key", {**row, "link": "", "type": "limit", "tif": "gtc"})
+        server.fill("key", other["id"], "1")
+        server.faults.append(once("/place", "drop"))
+        await lost(seen, limit(symbol, Side.BUY, price="100", size="1"))
+        await asyncio.sleep(11.0)
+        assert (await seen.account.reconcile()).whole
+        await asyncio.sleep(200.0)
+        (found,) = seen.of(Fill)
+        assert found.origin is Origin.OTHER
+        (money,) = seen.of(Adjustment)  # what there was at the beginning
+        assert (money.kind, money.asset) == (AdjustmentKind.OPENING, "USD")
