@@ -60,6 +60,8 @@ def verdicts(
         yield Verdict("newer", OK, text)
     for text in found.left_out:
         yield Verdict("not compared", CAREFUL, text)
+    for text in found.unread:
+        yield Verdict("not answered", FAILED, text)
 
 
 async def _compared(

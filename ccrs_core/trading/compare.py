@@ -99,6 +99,7 @@ class Round:
     differences: dict[tuple[str, str], Difference] = attrs.field(factory=dict)
     looked_at: list[str] = attrs.field(factory=list)
     left_out: list[str] = attrs.field(factory=list)
+    unread: list[str] = attrs.field(factory=list)
     newer: list[str] = attrs.field(factory=list)
 
     def differs(self, about: str, what: str, ledger: str, exchange: str) -> None:
@@ -125,6 +126,7 @@ class _Comparing:
             differences=tuple(d for each in both for d in each.differences.values()),
             looked_at=tuple(text for each in both for text in each.looked_at),
             left_out=tuple(text for each in both for text in each.left_out),
+            unread=tuple(text for each in both for text in each.unread),
             newer=tuple(text for each in both for text in each.newer),
         )
 
@@ -135,7 +137,7 @@ class _Comparing:
                 await self._context.instruments.market(market)
             except CcrsError as error:
                 self._markets.remove(market)
-                self._fills.left_out.append(f"all of {market.value}: {error}")
+                self._fills.unread.append(f"all of {market.value}: {error}")
 
     def _find(self, market: Market, native: str) -> Instrument | None:
         return self._context.taking.find(market, native)
@@ -148,7 +150,7 @@ class _Comparing:
         """The answer, and whether all of it could be read; what couldn't is left out, and told."""
         answer, unread = await self._context.asks.counted(request, priority=Priority.RECOVERY)
         if unread:
-            found.left_out.append(f"{of} that can't be read: {unread}")
+            found.unread.append(f"{of} that can't be read: {unread}")
         return answer, not unread
 
     # --- fills ---
@@ -177,7 +179,7 @@ class _Comparing:
             try:
                 await self._fills_of(market, start_ns, now_ns - self._young_ns, ledger, store)
             except CcrsError as error:
-                self._fills.left_out.append(f"fills of {market.value}: {error}")
+                self._fills.unread.append(f"fills of {market.value}: {error}")
 
     async def _fills_of(
         self, market: Market, start_ns: int, end_ns: int, ledger: Ledger, store: Store
@@ -304,14 +306,14 @@ class _Comparing:
                 positions |= await self._positions(market, found)
                 of.add(market)
             except CcrsError as error:
-                found.left_out.append(f"positions of {market.value}: {error}")
+                found.unread.append(f"positions of {market.value}: {error}")
         wallet, whole = None, True
         if self._answers(GetWallet):
             asked_ns = self._context.asks.exchange_ns()
             try:
                 wallet, whole = await self._ask(GetWallet(self._context.name), "balances", found)
             except CcrsError as error:
-                found.left_out.append(f"balances: {error}")
+                found.unread.append(f"balances: {error}")
         await compare_orders(self._context, self._look, self._markets, found)
         ledger, store = await self._look()
         now_ns = self._context.asks.exchange_ns()

@@ -30,6 +30,7 @@ class Found(Protocol):
 
     looked_at: list[str]
     left_out: list[str]
+    unread: list[str]
     newer: list[str]
 
     def differs(self, about: str, what: str, ledger: str, exchange: str) -> None:
@@ -60,12 +61,11 @@ async def compare_orders(
                         own = in_own_units(report, instrument)
                         theirs[instrument.symbol, report.exchange_order_id] = own, instrument
         except CcrsError as error:
-            found.left_out.append(f"open orders of {market.value}: {error}")
+            found.unread.append(f"open orders of {market.value}: {error}")
             continue
         ledger, store = await look()
         if unread:
-            text = f"open orders of {market.value} that can't be read: {unread}"
-            found.left_out.append(text)
+            found.unread.append(f"open orders of {market.value} that can't be read: {unread}")
         await _compare(context, ledger, store, market, theirs, found, whole=not unread)
         found.looked_at.append(f"open orders of {market.value}: {len(theirs)}")
 

@@ -33,11 +33,20 @@ class Comparison:
     looked_at: tuple[str, ...] = ()
     """What was compared, for people: of what, from when to when, how many."""
     left_out: tuple[str, ...] = ()
-    """What couldn't be, and why: what the exchange keeps no more, what it didn't answer."""
+    """What couldn't be judged, and why: what the exchange keeps no more, what is too young."""
+    unread: tuple[str, ...] = ()
+    """Lists, or rows of them, that the exchange didn't answer, or not readably: of these nothing
+    is known. Try again."""
     newer: tuple[str, ...] = ()
     """What came after the ledger was read last, and so isn't wrong: whoever opens it takes it."""
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differs of what was compared. (What wasn't is in ``left_out``.)"""
+        """Whether nothing differs of what was compared. What wasn't is in ``left_out`` and
+        ``unread``: a verdict on the whole account wants ``complete``, too."""
         return not self.differences
+
+    @property
+    def complete(self) -> bool:
+        """Whether each list was answered and read."""
+        return not self.unread

@@ -24,8 +24,8 @@ async def trade(exchange, seconds, url, ledger):
             await asyncio.wait_for(quote(client, account), seconds)
         await account.cancel_all()
         found = await account.compare(quiet=True)  # with the exchange's lists, both ways
-        print(*found.looked_at, *found.differences, *found.left_out, sep="\n")
-        return 0 if found.agrees else 1
+        print(*found.looked_at, *found.differences, *found.left_out, *found.unread, sep="\n")
+        return 0 if found.agrees and found.complete else 1
 
 
 async def quote(client, account):

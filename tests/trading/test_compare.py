@@ -198,10 +198,12 @@ async def test_what_came_after_a_ledger_was_read_last_is_newer_not_wrong() -> No
 
 
 @scenario
-async def test_a_list_that_cant_be_read_is_said_to_be_left_out() -> None:
+async def test_a_comparison_is_complete_only_if_each_list_was_answered() -> None:
     async with world() as seen:
         await traded(seen)
+        assert (await seen.account.compare()).complete
         seen.server.faults.append(lambda path, asked: "key" if path == "/positions" else None)
         found = await seen.account.compare()
         assert found.agrees
-        assert any("positions of linear" in text for text in found.left_out)
+        assert not found.complete
+        assert any("positions of linear" in text for text in found.unread)

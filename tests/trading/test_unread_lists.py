@@ -105,7 +105,7 @@ async def traded(seen: World) -> None:
         (GetWallet, "balances"),
     ],
 )
-def test_what_can_not_be_read_is_left_out_of_a_comparison_and_no_difference(
+def test_what_can_not_be_read_leaves_a_comparison_incomplete_and_is_no_difference(
     kind: type[Any], about: str
 ) -> None:
     @scenario
@@ -121,6 +121,7 @@ def test_what_can_not_be_read_is_left_out_of_a_comparison_and_no_difference(
             server._usd = lambda *of: {**usd(*of), "odd": True}  # type: ignore[method-assign]
             found = await seen.account.compare()
             assert found.agrees, [str(each) for each in found.differences]
-            assert f"{about} that can't be read: 1" in found.left_out
+            assert f"{about} that can't be read: 1" in found.unread
+            assert not found.complete
 
     story()
