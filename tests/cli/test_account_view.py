@@ -33,7 +33,7 @@ from ccrs_core import (
     TimeInForce,
     Trigger,
 )
-from ccrs_core.cli.commands.account import _title
+from ccrs_core.cli.commands.account import _titled
 from ccrs_core.cli.live.account_tables import BALANCES, FILLS, ORDERS, POSITIONS
 from ccrs_core.cli.live.account_view import AccountPicture, Happenings, draw
 from ccrs_core.cli.live.account_words import line
@@ -263,11 +263,20 @@ def test_what_was_computed_has_no_more_digits_than_say_something(
     assert "\t104232.840996\t" in capsys.readouterr().out
 
 
-def test_a_title_says_of_each_account_where_it_is_unless_all_are_at_one_place() -> None:
+def test_each_account_says_where_it_is_unless_all_are_at_one_place() -> None:
     wanted = [("toy", "a"), ("toy", "b"), ("bond", "a")]
-    assert _title(wanted, {"toy": "demo", "bond": "demo"}) == "toy:a, toy:b, bond:a · demo"
-    apart = _title(wanted, {"toy": "mainnet", "bond": "demo"})
-    assert apart == "toy:a at mainnet, toy:b at mainnet, bond:a at demo"
+    together = _titled(wanted, {"toy": "demo", "bond": "demo"})
+    assert together == ("toy:a, toy:b, bond:a · demo", {})
+    title, places = _titled(wanted, {"toy": "mainnet", "bond": "demo"})
+    assert title == "toy:a, toy:b, bond:a"
+    assert places == {"toy:a": "mainnet", "toy:b": "mainnet", "bond:a": "demo"}
+    pictures = [AccountPicture(name=name, place=at, synced=True) for name, at in places.items()]
+    lines = lines_of(draw(pictures, Happenings(), title=title, width=60, height=20), 60)
+    assert [text.strip("│ ") for text in lines if "synced" in text] == [
+        "● toy:a  synced   at mainnet",
+        "● toy:b  synced   at mainnet",
+        "● bond:a  synced   at demo",
+    ]
 
 
 def test_happenings_are_lines_that_a_terminal_obeys_in_nothing() -> None:

@@ -126,15 +126,17 @@ class Sink(Protocol):
 def _sink(wanted: Sequence[tuple[str, str]], as_json: bool, where: dict[str, Any]) -> Sink:
     if as_json or not sys.stdout.isatty():
         return _Lines(as_json=as_json, several=len(wanted) > 1)
-    return _Screen(_title(wanted, {name: options.place(name, **where) for name, _ in wanted}))
+    return _Screen(*_titled(wanted, {name: options.place(name, **where) for name, _ in wanted}))
 
 
-def _title(wanted: Sequence[tuple[str, str]], places: Mapping[str, str]) -> str:
-    """Whose accounts, and where: of each, where the exchanges aren't at one place."""
-    if len(set(places.values())) == 1:
-        names = ", ".join(f"{exchange}:{account}" for exchange, account in wanted)
-        return f"{names} · {places[wanted[0][0]]}"
-    return ", ".join(f"{exchange}:{account} at {places[exchange]}" for exchange, account in wanted)
+def _titled(
+    wanted: Sequence[tuple[str, str]], places: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Whose accounts, and where if all are at one place; else where each of them is."""
+    names = {f"{exchange}:{account}": places[exchange] for exchange, account in wanted}
+    if len(set(names.values())) == 1:
+        return f"{', '.join(names)} · {places[wanted[0][0]]}", {}
+    return ", ".join(names), names
 
 
 class _Lines:
@@ -169,10 +171,11 @@ class _Lines:
 class _Screen:
     """The live table."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, places: Mapping[str, str]) -> None:
         from ccrs_core.cli.live.account_view import Happenings
 
         self._title = title
+        self._places = places
         self._happenings = Happenings()
 
     async def start(self, held: dict[str, Account]) -> None:
@@ -182,7 +185,8 @@ class _Screen:
         from ccrs_core.cli.live.view import Redrawn
 
         def picture(width: int, height: int) -> RenderableType:
-            pictures = [picture_of(name, account) for name, account in held.items()]
+            places = self._places
+            pictures = [picture_of(n, account, places.get(n, "")) for n, account in held.items()]
             return draw(pictures, self._happenings, title=self._title, width=width, height=height)
 
         self._view = Redrawn(picture, lambda: ()).__enter__()
@@ -199,12 +203,13 @@ class _Screen:
         self._view.__exit__(None, None, None)
 
 
-def picture_of(name: str, account: Account) -> AccountPicture:
+def picture_of(name: str, account: Account, place: str = "") -> AccountPicture:
     """An account as it is now, by its ledger."""
     from ccrs_core.cli.live.account_view import AccountPicture
 
     return AccountPicture(
         name=name,
+        place=place,
         synced=account.synced,
         reason=account.reason,
         margin=account.margin,

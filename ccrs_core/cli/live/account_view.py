@@ -31,6 +31,8 @@ class AccountPicture:
     """An account at this moment."""
 
     name: str
+    place: str = ""
+    """Where it is, if the title doesn't say so for all."""
     synced: bool
     reason: str = ""
     """Why it isn't."""
@@ -67,7 +69,8 @@ def draw(
     height: int,
 ) -> RenderableType:
     """Everything at this moment, ``width`` characters wide; no line is broken."""
-    inner, several = width - 4, len(pictures) > 1
+    inner = width - 4
+    column = max(len(each.name) for each in pictures) if len(pictures) > 1 else 0
     content: list[RenderableType] = []
     apart = len(pictures) - 1
     room = height - _FRAME - apart
@@ -81,7 +84,10 @@ def draw(
         room -= lines
     left = max(room, 0) + last
     content.append(Text())
-    content += [_line(name if several else "", e, inner) for name, e in happenings.latest[-left:]]
+    content += [
+        _line(f"{name:<{column}}" if column else "", e, inner)
+        for name, e in happenings.latest[-left:]
+    ]
     return framed(content, title, _summary(pictures, happenings), width)
 
 
@@ -127,6 +133,8 @@ def _account(picture: AccountPicture, width: int, room: int) -> tuple[list[Rende
 def _head(picture: AccountPicture, width: int) -> Text:
     mark, colour, word = ("●", "green", "synced") if picture.synced else ("○", "yellow", "syncing")
     line = Text.assemble((f"{mark} ", colour), (picture.name, "bold"), (f"  {word}", colour))
+    if picture.place:
+        line.append("   at ", style=DIM).append(form.printable(picture.place))
     margin = picture.margin
     if margin is not None:
         for name, value in (("equity", margin.equity), ("available", margin.available)):
