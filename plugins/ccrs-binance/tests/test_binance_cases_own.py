@@ -210,14 +210,15 @@ def test_a_replacement_whose_answer_is_lost_with_the_process_is_found_and_not_ma
         await asyncio.sleep(0.5)
         told = "yes" if done else "no"
         case.fault(f"lose_answer,path={path},count=1,effect={told}", "stall")
-        request = attrs.evolve(at.limit(BUY, at.bid(3), 2), client_order_id="r1")
         case.calls += 1
-        await case.failed(case.account.replace(live, request), OutcomeUnknown)
+        replacing = case.account.replace(live, at.limit(BUY, at.bid(3), 2))
+        unknown = (await case.failed(replacing, OutcomeUnknown)).order
+        assert unknown is not None
         await case.kill()
         case.heal()
         await case.begin()
         await asyncio.sleep(170.0)
-        states = case.order(live.id).state, case.order("r1").state
+        states = case.order(live.id).state, case.order(unknown.client_order_id).state
         if done:
             assert states == (OrderState.CANCELED, OrderState.OPEN)
         else:
