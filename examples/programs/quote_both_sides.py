@@ -1,8 +1,5 @@
 """Quotes both sides with play money, through lost connections, lost answers and a kill -9 of
-itself, and ends with a ledger that says what the exchange says.
-
-python examples/programs/quote_both_sides.py [EXCHANGE [SECONDS]]
-"""
+itself, and ends with a ledger that says what the exchange says: [EXCHANGE [SECONDS]]."""
 
 import asyncio
 import contextlib
@@ -11,15 +8,15 @@ import sys
 import tempfile
 
 import ccrs_core
-from ccrs_core import CcrsError, TopOfBook, emulator, limit, top_of_book
+from ccrs_core import CcrsError, TopOfBook, Unsupported, emulator, limit, top_of_book
 
 SYMBOL, SIZE = "BTC/USDT", "0.01"
 FAULTS = "drop,every=4", "lose_answer,path=*order*,every=2,count=1"
 
 
 async def trade(exchange, seconds, url, ledger):
-    connection = ccrs_core.connect(exchange, environment="emulator", base_url=url)
-    async with connection as client, client.account(store=ledger) as account:
+    there = ccrs_core.connect(exchange, environment="emulator", base_url=url)
+    async with there as client, client.account(store=ledger) as account:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(quote(client, account), seconds)
         await account.cancel_all()
@@ -36,12 +33,15 @@ async def quote(client, account):
                 continue
             for side, price in (("buy", event.bid_price), ("sell", event.ask_price)):
                 order = orders.get(side)
+                wanted = limit(SYMBOL, side, price=price, size=SIZE, post_only=True)
                 with contextlib.suppress(CcrsError):  # what isn't known the account finds out
                     if order is None or order.state.final:
-                        wanted = limit(SYMBOL, side, price=price, size=SIZE, post_only=True)
                         orders[side] = await account.place(wanted)
                     elif order.now.price != price:
-                        await account.amend(order, price=price, send_within=1.0)
+                        try:
+                            await account.amend(order, price=price, send_within=1.0)
+                        except Unsupported:  # by exchanges that change no prices
+                            orders[side] = await account.replace(order, wanted)
 
 
 def main(exchange="bybit", seconds=60.0, *at):
