@@ -31,6 +31,7 @@ from ccrs_core import (
     IncomeReport,
     LeftOut,
     Liquidity,
+    LoginRefused,
     Lost,
     Market,
     OrderReport,
@@ -317,7 +318,7 @@ def test_each_subscription_is_signed_when_it_leaves() -> None:
         ),
         (
             {"id": "1", "status": 400, "error": {"code": -2015, "msg": "Invalid API-key."}},
-            Refused("1", "-2015", "Invalid API-key."),
+            LoginRefused("-2015", "Invalid API-key."),
         ),
         (
             {"id": "1", "status": 429, "error": {"code": -1003, "msg": "Too many."}},
