@@ -88,9 +88,14 @@ class Draft:
         self.early: list[EarlyFill] = []
         self.nameless: list[FillReport] = []
 
+    @property
+    def held_back(self) -> bool:
+        """Whether something can't be taken yet."""
+        return bool(self.doubtful or self.unplaced or self.nameless)
+
     def change(self) -> Change:
         """What has become of it."""
-        if self.doubtful or self.unplaced or self.early or self.nameless:
+        if self.early or self.held_back:
             return _change(
                 tuple(self.entries),
                 (*self.entries, *self.rows.values()),

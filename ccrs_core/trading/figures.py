@@ -93,7 +93,12 @@ class Figures:
         self.money.reserve()
 
     def judge(self, before_ns: int, draft: Draft) -> None:
-        """All entries until then are known: tell what they don't explain."""
+        """All entries until then are known: tell what they don't explain; nothing where some of
+        this draft can't be taken yet."""
+        if draft.held_back:
+            self.positions.release()
+            self.money.release()
+            return
         self.positions.judge(before_ns, draft)
         self.money.judge(before_ns, draft)
         self.save(draft)

@@ -335,8 +335,7 @@ class Ledger:
         for report in reports:
             takers[type(report)](report, draft, known)
         if whole_before_ns is not None:
-            if not draft.doubtful and not draft.unplaced:
-                self._figures.judge(whole_before_ns, draft)
+            self._figures.judge(whole_before_ns, draft)
             draft.entries.sort(key=lambda entry: entry.number)
         self._books.trim()
         return draft.change()

@@ -183,6 +183,10 @@ class Money:
             if not purse.tally.begun and purse.tally.told is not None:
                 self._reserved[purse.name] = self._books.next_number()
 
+    def release(self) -> None:
+        """What was reserved isn't used."""
+        self._reserved.clear()
+
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All entries until then are known: tell what they don't explain of figures from before."""
         for purse in list(self._purses.values()):
@@ -195,7 +199,7 @@ class Money:
                 self._changed.add(purse.name)
             for judged in found:
                 self._differs(purse, judged, draft)
-        self._reserved.clear()
+        self.release()
 
     def _differs(self, purse: _Purse, judged: Judged, draft: Draft) -> None:
         kind = AdjustmentKind.OPENING if judged.opening else AdjustmentKind.UNEXPLAINED

@@ -372,6 +372,10 @@ class Positions:
             if not holding.tally.begun and holding.tally.told is not None:
                 self._reserved[holding.key] = self._books.next_number()
 
+    def release(self) -> None:
+        """What was reserved isn't used."""
+        self._reserved.clear()
+
     def judge(self, before_ns: int, draft: Draft) -> None:
         """All fills until then are known: tell what they don't explain of figures from before."""
         for holding in list(self._holdings.values()):
@@ -384,7 +388,7 @@ class Positions:
                 self._changed.add(holding.key)
             for judged in found:
                 self._differs(holding, judged, draft)
-        self._reserved.clear()
+        self.release()
 
     def _differs(self, holding: _Holding, judged: Judged, draft: Draft) -> None:
         rest, told = judged.rest, judged.told

@@ -152,6 +152,7 @@ class Reconciler:
         context, done = self._context, reading.done
         whole = self._surely(reading) if done.whole else None
         placed = await context.taking.take(gathered, backfilled=True, whole_before_ns=whole)
+        reading.held_back |= not placed
         if placed:
             for cursor, reached in moves:
                 context.note(context.ledger.move_cursor(cursor, reached))

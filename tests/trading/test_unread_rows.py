@@ -11,7 +11,16 @@ import attrs
 import orjson
 import pytest
 
-from ccrs_core import Fill, Gap, MemoryStore, Side, limit
+from ccrs_core import (
+    Adjustment,
+    AdjustmentKind,
+    Fill,
+    Gap,
+    Market,
+    MemoryStore,
+    Side,
+    limit,
+)
 from ccrs_core.contract.rest import Answer, GetInstruments, HttpResponse
 from ccrs_core.contract.trading_requests import (
     GetFills,
@@ -21,6 +30,7 @@ from ccrs_core.contract.trading_requests import (
     GetWallet,
 )
 from ccrs_core.errors import DecodeError, InvalidRequest
+from ccrs_core.transport.memory import VirtualClock
 from tests.trading.desk_toy import Desk
 from tests.trading.desk_world import new_server, world
 from tests.trading.test_placing import buy
@@ -131,6 +141,42 @@ async def test_a_position_of_what_is_not_listed_any_more_is_not_flat() -> None:
     async with world(Delisted(), server=server, store=store) as seen:
         await seen.account.reconcile()
         assert [each.size for each in seen.account.positions()] == [Decimal(1)]
+
+
+@scenario
+async def test_what_was_there_before_is_told_when_the_fills_of_an_unlisted_instrument_are() -> None:
+    server, listed = new_server(), False
+
+    class Late(Desk):
+        endpoints = dict(Desk.endpoints)  # noqa: RUF012
+
+    listing = Desk.endpoints[GetInstruments]
+    Late.endpoints[GetInstruments] = attrs.evolve(
+        listing,
+        decode=lambda request, response, now, cursor: Answer(
+            [
+                each
+                for each in listing.decode(request, response, now, cursor).value
+                if listed or each.market is not Market.LINEAR
+            ]
+        ),
+    )
+    server.wall_ns = VirtualClock().time_ns
+    for market in ("linear", "spot"):
+        row = {"market": market, "native": "BTCUSD", "side": "buy", "size": "1", "price": "100"}
+        placed = server.place("key", {**row, "link": "", "type": "limit", "tif": "gtc"})
+        server.fill("key", placed["id"], "1")
+    async with world(Late(), server=server) as seen:
+        await asyncio.sleep(130.0)
+        assert [each.market for each in seen.of(Fill)] == [Market.SPOT]
+        assert not seen.of(Adjustment)
+        listed = True
+        await asyncio.sleep(130.0)
+        assert [each.market for each in seen.of(Fill)] == [Market.SPOT, Market.LINEAR]
+        assert {each.kind for each in seen.of(Adjustment)} == {AdjustmentKind.OPENING}
+        assert seen.account.synced
+        numbers = [each.number for each in seen.events if isinstance(each, Fill | Adjustment)]
+        assert numbers == sorted(numbers)
 
 
 @scenario
