@@ -144,3 +144,24 @@ def test_of_a_first_figure_that_no_such_place_explains_the_rest_was_there_before
     tally.tell(Told(D(0), FIGURE, -1))
     (found,) = tally.judgements(FIGURE)
     assert (found.rest, found.opening) == (7, True)
+
+
+def test_entries_of_what_no_figure_is_told_of_are_bounded_and_none_is_lost() -> None:
+    tally, most = begun(), 4096
+    for n in range(1, 3 * most + 1):
+        tally.move(Move(n, -1, n, D("0.1")))
+        assert len(tally.moves) <= most
+    tally.tell(Told(D("0.1") * 3 * most, 3 * most, -1))
+    assert tally.judge(3 * most) is None
+
+
+def test_no_two_differences_are_the_same_one_though_they_look_alike() -> None:
+    """Three figures of one millisecond, there and back."""
+    tally = begun()
+    told = []
+    for figure in (1, 0, 1, 0, 1):
+        tally.tell(Told(D(figure), FIGURE, -1))
+        judged = tally.judge(FIGURE)
+        assert judged is not None
+        told.append(judged.content)
+    assert len(set(told)) == len(told)
