@@ -165,3 +165,15 @@ def test_no_two_differences_are_the_same_one_though_they_look_alike() -> None:
         assert judged is not None
         told.append(judged.content)
     assert len(set(told)) == len(told)
+
+
+def test_an_entry_that_was_of_another_figure_is_undone_though_a_figure_has_it() -> None:
+    """Which of two positions a fill is of may be told late."""
+    tally, entry = begun(), Move(FIGURE, -1, 1, D(7))
+    tally.move(entry)
+    tally.tell(Told(D(7), FIGURE, -1))
+    assert not len(tally.moves)
+    tally.take_back(entry)
+    assert tally.at(FIGURE) == 0
+    tally.tell(Told(D(0), 2 * FIGURE, -1))
+    assert tally.judge(2 * FIGURE) is None
