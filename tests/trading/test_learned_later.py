@@ -231,3 +231,35 @@ def test_of_what_a_whole_list_leaves_out_nothing_is_available_either() -> None:
         *(0, 0),
     )
     assert not book.ledger.balances()
+
+
+def test_orders_whose_triggers_name_each_other_are_two_orders() -> None:
+    book = Book()
+    pair = [
+        said(OPEN, n, exchange_order_id=own, fired_by=other, size="1")
+        for n, (own, other) in enumerate((("a", "b"), ("b", "a")), 1)
+    ]
+    for _ in range(2):
+        book.take(*pair)
+        for each in ("a", "b"):
+            book.take(fill(f"f{each}", "0.5", at=3, exchange_order_id=each))
+            assert book.order(each).filled_size <= 1
+        book.reopen()
+    assert len(book.fills) == 2
+
+
+def test_what_an_index_has_let_go_of_leaves_nothing_behind() -> None:
+    """Of triggers and of what they have placed, too, known and unknown ones."""
+    book = Book(recent=5)
+    index = book.ledger._books.index
+    for n in range(60):
+        ids = {"exchange_order_id": f"o{n}", "size": "1", "filled_size": "1"}
+        named = {"fired_by": f"g{n}" if n % 2 else f"nobody{n}"}
+        guard = {"exchange_order_id": f"g{n}", "trigger": TRIGGER, "size": "1"}
+        if n % 2:
+            book.take(said(WAITING, n, **guard, fired=True, children=(f"o{n}",)))
+        book.take(fill(f"f{n}", "1", at=n, exchange_order_id=f"o{n}"))
+        book.take(said(OrderState.FILLED, n, **ids, **named))
+    held = index._by_exchange, index._by_id, index._placed, index._lost, index._unsettled
+    assert all(len(each) <= 12 for each in held), [len(each) for each in held]
+    assert len(index) <= 12
