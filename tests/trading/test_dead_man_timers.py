@@ -330,3 +330,96 @@ async def test_what_it_is_of_must_be_what_the_exchange_has() -> None:
         for symbols in (None, [], "BTC/USD"):
             with pytest.raises(UsageError, match="symbols="):
                 seen.account.dead_man(10, symbols=symbols)
+
+
+@scenario
+async def test_each_stretch_without_a_renewal_is_told_by_itself() -> None:
+    async with timed() as seen, seen.account.dead_man(10):
+        for _ in range(3):
+            seen.server.faults.append(lambda path, asked: "drop" if path == "/dead_man" else None)
+            await asyncio.sleep(25.0)
+            seen.server.faults.clear()
+            await asyncio.sleep(25.0)
+        told = [each for each in seen.of(Synced) if "protection was not renewed" in each.reason]
+        assert len(told) == 3
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_it_is_armed_from_when_a_renewal_left_in_whichever_order_answers_come(first: int) -> None:
+    run(_armed(first))
+
+
+async def _armed(first: int) -> None:
+    async with timed() as seen, seen.account.dead_man(12) as switch:
+        count = itertools.count()
+
+        def after(path: str) -> float:
+            """Each second answer overtakes the one before it."""
+            return 4.0 if path == "/dead_man" and next(count) % 2 == first else 0.0
+
+        seen.transport.answer_after = after
+        await asyncio.sleep(32.0)
+        seen.server.faults.append(lambda path, asked: "drop" if path == "/dead_man" else None)
+        last = [at for at, _ in sets(seen)][-1]
+        now = seen.server.now
+        while switch.armed:
+            await asyncio.sleep(0.1)
+            assert now() <= last + 12.2
+        assert now() >= last + 11.8
+        seen.server.faults.clear()
+        seen.transport.answer_after = lambda path: 0.0
+
+
+@scenario
+async def test_renewals_that_nobody_answers_do_not_pile_up() -> None:
+    async with timed() as seen, seen.account.dead_man(10) as switch:
+        await asyncio.sleep(300.0)
+        timers = switch._timers
+        assert timers is not None
+        (timer,) = timers._timers
+        assert len(timer.under_way) <= 5
+        seen.transport.answer_after = lambda path: 1000.0 if path == "/dead_man" else 0.0
+        before = len(asyncio.all_tasks())
+        await asyncio.sleep(300.0)
+        assert len(timer.under_way) <= 5
+        assert len(asyncio.all_tasks()) < before + 15
+        seen.transport.answer_after = lambda path: 0.0
+
+
+@scenario
+async def test_who_is_cancelled_while_entering_leaves_nothing_in_force() -> None:
+    async with timed(TimerDesk(EACH)) as seen:
+        seen.transport.answer_after = lambda path: 1.0 if path == "/dead_man" else 0.0
+
+        async def block() -> None:
+            async with seen.account.dead_man(10, symbols=["BTC/USD", "ETH/USD"]):
+                raise AssertionError
+
+        entering = asyncio.ensure_future(block())
+        await asyncio.sleep(0.5)
+        assert seen.server.timers
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        await asyncio.sleep(60.0)
+        assert not seen.server.timers
+        assert not seen.server.fired
+
+
+@scenario
+async def test_it_goes_by_rest_whichever_way_orders_go() -> None:
+    """Its answers are proof, and the socket may be the first thing that is lost."""
+    async with timed() as seen, seen.account.dead_man(10, share=1.0) as switch:
+        timers = switch._timers
+        assert timers is not None
+        asks, ways = timers._context.asks, list[Any]()
+        once = asks.once
+
+        async def noted(request: Any, **how: Any) -> Any:
+            ways.append(how.get("via"))
+            return await once(request, **how)
+
+        asks.once = noted  # type: ignore[method-assign]
+        await asyncio.sleep(10.0)
+        assert set(ways) == {"rest"}
+        del asks.once  # type: ignore[method-assign]
