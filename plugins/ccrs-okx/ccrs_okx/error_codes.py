@@ -29,7 +29,8 @@ WINDOW_SECONDS = 2.0
 https://www.okx.com/docs-v5/en/#overview-rate-limits
 """
 
-EACH = frozenset({"1", "2"})
+SOME = "2"
+EACH = frozenset({"1", SOME})
 """Codes that say to look at the items."""
 
 CLASSES: dict[str, type[ExchangeError]] = {
@@ -79,10 +80,12 @@ def error_of_code(
 
 def error_of_items(body: Mapping[str, Any]) -> ExchangeError | None:
     """The error of an answer whose only item has failed, or whose code says that items have, and
-    none is there; None where the items are to be read, or there are none."""
+    none can be told; None where the items are to be read, or there are none. Of several each is
+    read by itself as soon as one says what became of it: one that can't be read decides nothing
+    for the others."""
     code, data = body.get("code"), body.get("data")
     items = data if type(data) is list else []
-    if len(items) > 1 and all(type(item) is dict and "sCode" in item for item in items):
+    if len(items) > 1 and any(type(item) is dict and "sCode" in item for item in items):
         return None
     text = str(body.get("msg") or "no reason given")
     if len(items) == 1 and type(items[0]) is dict and "sCode" in items[0]:
@@ -90,6 +93,8 @@ def error_of_items(body: Mapping[str, Any]) -> ExchangeError | None:
         if failed is None and code in EACH:
             return OutcomeUnknown(str(code), f"it was taken, and it wasn't: {text}")
         return failed
+    if code == SOME:
+        return OutcomeUnknown(str(code), f"some have failed, and nothing says which: {text}")
     return error_of_code(str(code), text) if code in EACH else None
 
 
