@@ -29,8 +29,7 @@ WINDOW_SECONDS = 2.0
 https://www.okx.com/docs-v5/en/#overview-rate-limits
 """
 
-SOME = "2"
-EACH = frozenset({"1", SOME})
+EACH = frozenset({"1", "2"})
 """Codes that say to look at the items."""
 
 CLASSES: dict[str, type[ExchangeError]] = {
@@ -93,8 +92,6 @@ def error_of_items(body: Mapping[str, Any]) -> ExchangeError | None:
         if failed is None and code in EACH:
             return OutcomeUnknown(str(code), f"it was taken, and it wasn't: {text}")
         return failed
-    if code == SOME:
-        return OutcomeUnknown(str(code), f"some have failed, and nothing says which: {text}")
     return error_of_code(str(code), text) if code in EACH else None
 
 

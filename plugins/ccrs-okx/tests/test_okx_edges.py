@@ -168,13 +168,6 @@ def test_an_item_that_cannot_be_read_decides_nothing_for_the_others(
         assert kinds == [Placed, OutcomeUnknown, InsufficientBalance]
 
 
-@pytest.mark.parametrize("data", [[], [{}], [7, None], "x", None])
-def test_that_some_have_failed_refuses_none_where_nothing_says_which(data: object) -> None:
-    body = {"code": "2", "msg": "Bulk operation partially succeeded.", "data": data}
-    error = Okx().error_of(HttpResponse(200, {}, json.dumps(body).encode()))
-    assert isinstance(error, OutcomeUnknown)
-
-
 # --- lists ----------------------------------------------------------------------------------
 
 
