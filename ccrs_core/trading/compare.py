@@ -357,7 +357,12 @@ class _Comparing:
         now_ns: int,
         found: Round,
     ) -> None:
-        ours = {(e.symbol, e.side): e.size for e in ledger.explained_positions() if e.market in of}
+        # Of spot the ledger has what was bought and sold, which is a position on margin alone.
+        ours = {
+            (e.symbol, e.side): e.size
+            for e in ledger.explained_positions()
+            if e.market in of and (e.market is not Market.SPOT or (e.symbol, e.side) in theirs)
+        }
         recent = await store.fills(start_ns=now_ns - _RECENT_NS, limit=_PAGE)
         for key in sorted({*ours, *theirs}):
             known, figure = ours.get(key, ZERO), theirs.get(key, ZERO)

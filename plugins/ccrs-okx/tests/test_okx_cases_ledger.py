@@ -359,3 +359,14 @@ def test_case_o18_options_that_expire_leave_no_position() -> None:
         assert case.order(live.id).state is OrderState.CANCELED
 
     play(scenario)
+
+
+def test_what_was_bought_on_spot_is_no_position_that_a_comparison_waits_for() -> None:
+    async def scenario(case: Case) -> None:
+        await bought(case, Market.SPOT)
+        found = await case.account.compare(quiet=True)
+        assert found.agrees, [str(each) for each in found.differences]
+        assert found.complete
+        assert not any("position" in text for text in found.left_out)
+
+    play(scenario)
