@@ -502,7 +502,9 @@ def test_long_and_short_are_two_positions() -> None:
     assert profit.realised == 50
 
 
-@pytest.mark.parametrize("how", ["after", "together", "started again", "forgotten", "judged"])
+@pytest.mark.parametrize(
+    "how", ["after", "together", "started again", "forgotten", "judged", "then started again"]
+)
 def test_a_fill_is_of_its_orders_position_as_soon_as_that_is_told(how: str) -> None:
     short = PositionSide.SHORT
     book = Book(recent=2)
@@ -527,6 +529,8 @@ def test_a_fill_is_of_its_orders_position_as_soon_as_that_is_told(how: str) -> N
         if how in ("started again", "forgotten"):
             book.reopen()
         book.take(order)
+        if how == "then started again":
+            book.reopen()
     others = 900 if how == "forgotten" else 0
     book.take(held("-1", 40, side=short), balance(f"{1007 - others}", 40))
     judged(book, 40)
