@@ -181,6 +181,7 @@ async def test_a_confirmation_is_of_one_kind_of_request_and_of_its_own_one() -> 
         there.heard([confirmed(Act.CANCEL, client_order_id="")])
         assert cancel.told.done()
         assert not other.told.done()
+        assert not blank.told.done()
     assert not there._expected
     await asyncio.sleep(0)
 
