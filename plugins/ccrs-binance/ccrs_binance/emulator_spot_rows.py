@@ -52,17 +52,7 @@ def status(order: DeskOrder) -> str:
 def _ended(order: DeskOrder) -> str:
     if order.ending is Ending.SELF_TRADE:
         return "EXPIRED_IN_MATCH"
-    if order.ending in _EXPIRED:
-        return "FILLED" if _spent(order) else "EXPIRED"
-    return "CANCELED"
-
-
-def _spent(order: DeskOrder) -> bool:
-    """Whether less is left of an order for so much money than one more lot costs."""
-    whole = order.asked.quote_size
-    if whole is None or not order.filled:
-        return False
-    return whole - order.value < order.listing.lot * order.value / order.filled * 2
+    return "EXPIRED" if order.ending in _EXPIRED else "CANCELED"
 
 
 def expiry_reason(order: DeskOrder) -> str | None:

@@ -77,6 +77,7 @@ def conduct(fee: Callable[[FeeCase], Fee]) -> Conduct:
         taker_rate=lambda listing: Decimal(_RATES[listing.category][1]),
         at_once=1.0,
         ids_for_ever=False,
+        fills_to_the_lot=True,
         amends_keep_place=lambda listing: listing.category == SPOT,
         most_open=lambda listing: 200,
         most_waiting=lambda listing: 5 if listing.category == SPOT else 200,

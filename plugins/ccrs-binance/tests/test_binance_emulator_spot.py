@@ -139,11 +139,12 @@ def test_what_finds_no_counterpart_expires_and_says_why(
     assert told[-1]["eR"] == expected[1]
 
 
-def test_an_order_for_so_much_money_is_filled_with_less_than_a_lot_left() -> None:
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_an_order_for_so_much_money_is_filled_with_less_than_a_lot_left(side: str) -> None:
     venue = exchange()
     trader, socket = Trader(venue), Socket(venue)
     socket.listen()
-    answer = trader.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quoteOrderQty="500")
+    answer = trader.ask("POST", ORDER, **BTC, side=side, type="MARKET", quoteOrderQty="500")
     assert (answer["status"], answer["origQuoteOrderQty"]) == ("FILLED", "500.00000000")
     spent = Decimal(answer["cummulativeQuoteQty"])
     assert 498 < spent <= 500
