@@ -28,6 +28,7 @@ from ccrs_core import (
 )
 from ccrs_core.contract.codec import Data
 from ccrs_core.contract.trading_requests import GetFills, GetOrderHistory
+from ccrs_core.model.order_requests import limit
 from ccrs_core.trading.ledger import Ledger
 from tests.trading.books import NAME, SECOND, Book, fill, find
 from tests.trading.desk_toy import TOPICS, Desk, DeskCodec
@@ -175,6 +176,31 @@ async def test_what_was_traded_once_is_read_after_a_restart_though_nothing_is_op
         assert {each.get("native") for each in asked(seen)} == {"BTCUSD"}
         comparison = await seen.account.compare()
         assert not comparison.differences
+
+
+@scenario
+async def test_one_instrument_whose_fills_cannot_be_read_is_enough_not_to_be_whole() -> None:
+    async with world(Desk(by_symbol=ALONE)) as seen:
+        lives = [
+            await seen.account.place(limit(symbol, "buy", price="100", size="1"))
+            for symbol in ("BTC/USD", "ETH/USD")
+        ]
+        await asyncio.sleep(0.1)
+        seen.server.push_of = lambda topic, row: []
+        for each in lives:
+            seen.server.fill("key", each.id, "0.2")
+
+        def fault(path: str, body: dict[str, Any]) -> str | None:
+            return "key" if path == "/fills" and body.get("native") == "BTCUSD" else None
+
+        seen.server.faults.append(fault)
+        done = await seen.account.reconcile()
+        assert set(done.failures) == {"fills of spot"}
+        assert not seen.account.synced
+        seen.server.faults.clear()
+        await asyncio.sleep(60.0)
+        assert {each.symbol for each in seen.of(Fill)} == {"BTC/USD", "ETH/USD"}
+        assert seen.account.synced
 
 
 # --- streams of one market each ---
