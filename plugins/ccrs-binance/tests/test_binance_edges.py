@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from binance_orders import CALLS, COINM, SPOT, USDM, order, read, sent, spot_row
+from binance_orders import (
+    CALLS,
+    COINM,
+    NOW_MS,
+    NOW_NS,
+    SPOT,
+    USDM,
+    algo_row,
+    order,
+    read,
+    sent,
+    spot_row,
+)
+from ccrs_binance.algo_rows import algo
 from ccrs_binance.budgets import counted, left
 from test_binance_spot_account import trade_row
 
@@ -13,13 +27,19 @@ from ccrs_core import (
     AmendOrder,
     CancelAll,
     CancelOrder,
+    DecodeError,
     Exit,
     GetFills,
     GetIncome,
     GetOpenOrders,
     GetOrderHistory,
     Market,
+    OrderReport,
     PlaceOrder,
+    TimeInForce,
+    Trailing,
+    Trigger,
+    TriggerBy,
 )
 
 FUTURES = (USDM, COINM)
@@ -59,6 +79,49 @@ def test_the_fills_of_one_order_are_gone_on_with_where_a_page_is_full() -> None:
     assert read(request, rows[:999]).cursor is None
     others = [trade_row(1, 1_794_000_000_000)]
     assert read(request, others).value == []
+
+
+@pytest.mark.parametrize("told", ["x9", "", None])
+def test_an_answer_about_another_waiting_order_is_none_of_a_cancels(told: str | None) -> None:
+    request = CancelOrder(instrument=USDM, client_order_id="own-1", conditional=True)
+    row = {name: v for name, v in (("algoId", 7), ("clientAlgoId", told)) if v is not None}
+    if told:
+        with pytest.raises(DecodeError):
+            read(request, row)
+    else:
+        assert read(request, row).value.exchange_order_id == "algo-7"
+
+
+def test_an_order_that_waits_lives_as_long_as_it_was_asked_to() -> None:
+    trigger = Trigger(price="59000", rises=False, by=TriggerBy.LAST)
+    for asked, word in ((TimeInForce.GTC, "GTC"), (TimeInForce.IOC, "IOC"), (None, "GTX")):
+        how: dict[str, Any] = {"post_only": True} if asked is None else {"time_in_force": asked}
+        query = dict(sent(order(USDM, "sell", trigger=trigger, **how)).query)
+        assert (query["type"], query["timeInForce"]) == ("STOP", word)
+
+
+def test_a_trailing_order_of_a_list_follows_by_a_share_not_by_percent() -> None:
+    row = algo_row(orderType="TRAILING_STOP_MARKET", callbackRate="1.5", activatePrice="60000")
+    found = algo(row, Market.LINEAR, NOW_NS)
+    assert isinstance(found, OrderReport)
+    assert isinstance(found.trigger, Trailing)
+    assert (found.trigger.share, found.trigger.activation) == (Decimal("0.015"), 60000)
+
+
+def test_the_id_in_an_answer_to_an_amendment_is_the_orders_not_the_requests() -> None:
+    """Rows of orders that were amended have a new id beside the original one."""
+    amended = spot_row(clientOrderId="request-9", origClientOrderId="own-1", updateTime=None)
+    request = AmendOrder(instrument=SPOT, exchange_order_id="4711", client_order_id="own-1")
+    done = read(request, {"transactTime": NOW_MS, "executionId": 1, "amendedOrder": amended}).value
+    assert done.report.client_order_id == "own-1"
+
+
+def test_fills_of_futures_are_told_for_so_long_and_those_of_spot_for_ever() -> None:
+    endpoint = CALLS[GetFills]
+    assert endpoint.retention_of(GetFills(market=Market.SPOT, instrument=SPOT)) is None
+    for where in FUTURES:
+        kept = endpoint.retention_of(GetFills(market=where.market, instrument=where))
+        assert kept is not None
 
 
 def weight(request: Any) -> int:
