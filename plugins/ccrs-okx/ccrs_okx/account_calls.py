@@ -182,7 +182,7 @@ def _read_bills(
 
     found = read_rows(data, read)
     left = wanted(request)
-    following = Place.of(cursor, left).following(data, "billId", 1, left)
+    following = Place.of(cursor, left).following(data, "billId", 1, left, len(found.values))
     return found.answer(found.values[::-1], following)
 
 

@@ -24,7 +24,17 @@ from ccrs_core import (
     Unsupported,
     UsageError,
 )
-from ccrs_okx.orders import Body, common, contracts, exit_fields, placed, plain, with_native
+from ccrs_okx.orders import (
+    Body,
+    common,
+    contracts,
+    exit_fields,
+    margin_size,
+    on_margin,
+    placed,
+    plain,
+    with_native,
+)
 
 
 def waits(request: Any) -> bool:
@@ -56,19 +66,7 @@ def waiting(request: PlaceOrder) -> Body:
         "ordType": "conditional",
         "algoClOrdId": request.client_order_id,
     }
-    if asked.size is not None:
-        body["sz"] = contracts(asked.size, instrument)
-    buys_at_market = asked.side is Side.BUY and asked.type is OrderType.MARKET
-    if market is Market.SPOT and buys_at_market:
-        # A size would be in quote units by default.
-        body["tgtCcy"] = "quote_ccy" if asked.size is None else "base_ccy"
-    if asked.size is None:
-        if market is not Market.SPOT or not buys_at_market:
-            raise Unsupported(
-                "okx: of orders that wait, spot buys alone have a size in quote units"
-            )
-        assert asked.quote_size is not None
-        body["sz"] = plain(asked.quote_size)
+    body |= _size(request)
     if isinstance(trigger, Trailing):
         return with_native(body | _trailing(trigger), asked.native)
     # Where it takes profits a sell fires as the price rises, where it stops losses as it falls.
@@ -76,6 +74,22 @@ def waiting(request: PlaceOrder) -> Body:
     fires = Exit(price=trigger.price, limit_price=asked.price, by=trigger.by)
     body |= exit_fields(name, fires, market)
     return with_native(body, asked.native)
+
+
+def _size(request: PlaceOrder) -> Body:
+    asked, instrument = request.order, request.instrument
+    if asked.type is OrderType.MARKET and on_margin(request):
+        return margin_size(asked)
+    buys_at_market = asked.side is Side.BUY and asked.type is OrderType.MARKET
+    # A size would be in quote units by default.
+    unit = "quote_ccy" if asked.size is None else "base_ccy"
+    said = {"tgtCcy": unit} if instrument.market is Market.SPOT and buys_at_market else {}
+    if asked.size is not None:
+        return {"sz": contracts(asked.size, instrument), **said}
+    if not said:
+        raise Unsupported("okx: of orders that wait, spot buys alone have a size in quote units")
+    assert asked.quote_size is not None
+    return {"sz": plain(asked.quote_size), **said}
 
 
 def _trailing(trigger: Trailing) -> Body:

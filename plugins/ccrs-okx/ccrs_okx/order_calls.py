@@ -190,7 +190,8 @@ def _read_history(
 
     found = read_rows(data, read)
     place, parts = Place.of(cursor, left), len(TYPES[request.market])
-    return found.answer(found.values[::-1], place.following(data, "ordId", parts, left))
+    further = place.following(data, "ordId", parts, left, len(found.values))
+    return found.answer(found.values[::-1], further)
 
 
 # --- fills -----------------------------------------------------------------------------------
@@ -231,7 +232,8 @@ def _read_fills(
         return found if before_end(request, found.exchange_time_ns or 0) else None
 
     found: Rows[FillRow] = read_rows(data, read)
-    return found.answer(found.values[::-1], place.following(data, "billId", len(parts), left))
+    further = place.following(data, "billId", len(parts), left, len(found.values))
+    return found.answer(found.values[::-1], further)
 
 
 def _each_once(pages: Sequence[list[FillRow]]) -> list[FillRow]:

@@ -113,7 +113,7 @@ def placing(request: PlaceOrder) -> Body:
     asked, instrument = request.order, request.instrument
     body = {**common(request), "clOrdId": request.client_order_id}
     if asked.type is OrderType.MARKET:
-        body |= _market_order(asked, instrument)
+        body |= _market_order(asked, instrument, on_margin(request))
     else:
         assert asked.size is not None
         kind = "post_only" if asked.post_only else TIMES_IN_FORCE[asked.time_in_force]
@@ -153,6 +153,30 @@ def trade_mode(market: Market, account: AccountInfo | None) -> str:
     return "cash" if level == "1" else "cross"
 
 
+def on_margin(request: PlaceOrder) -> bool:
+    """Whether an order of spot is one of margin, of which some is borrowed: whose mode the user has
+    said, unless all of the account is one margin.
+
+    https://www.okx.com/docs-v5/en/#order-book-trading-trade-post-place-order
+    """
+    mode = request.order.native.get("tdMode")
+    if request.instrument.market is not Market.SPOT or mode not in ("cross", "isolated"):
+        return False
+    return mode == "isolated" or trade_mode(Market.SPOT, request.account) != mode
+
+
+def margin_size(asked: OrderRequest) -> Body:
+    """The size of an order at market on margin, which has no ``tgtCcy``: what a buy pays and what a
+    sell sells. A size in the other unit would be taken for one in this.
+
+    :raises Unsupported: where it is in the other unit.
+    """
+    size = asked.quote_size if asked.side is Side.BUY else asked.size
+    if size is None:
+        raise Unsupported("okx: on margin a market buy is in the quote currency, a sell in base")
+    return {"sz": plain(size)}
+
+
 def _position(asked: OrderRequest, market: Market) -> Body:
     """Which position it is about, and whether it only makes that smaller."""
     if asked.position_side is not PositionSide.NET:
@@ -170,7 +194,7 @@ def _position(asked: OrderRequest, market: Market) -> Body:
     return {"reduceOnly": True}
 
 
-def _market_order(asked: OrderRequest, instrument: Instrument) -> Body:
+def _market_order(asked: OrderRequest, instrument: Instrument, margin: bool) -> Body:
     if asked.time_in_force is TimeInForce.FOK:
         raise Unsupported("okx has no market orders that fill whole or not at all")
     body: Body = {"ordType": "market"}
@@ -178,6 +202,8 @@ def _market_order(asked: OrderRequest, instrument: Instrument) -> Body:
         if asked.size is None:
             raise Unsupported("okx takes sizes in the quote currency for spot alone")
         return body | {"sz": contracts(asked.size, instrument)}
+    if margin:
+        return body | margin_size(asked)
     # A market buy's size would be in quote units by default, and what the balance doesn't allow for
     # would make the order smaller without a word.
     in_quote = asked.size is None

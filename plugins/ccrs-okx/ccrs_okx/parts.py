@@ -62,10 +62,14 @@ class Place:
         after = [("after", self.after)] if self.after else []
         return [*after, ("limit", PAGE)]
 
-    def following(self, rows: Sequence[Any], name: str, parts: int, left: int | None) -> str | None:
+    def following(
+        self, rows: Sequence[Any], name: str, parts: int, left: int | None, found: int = 0
+    ) -> str | None:
         """The cursor of the page after this one, whose rows are named by ``name``; None: that was
-        the last one of all ``parts``. ``left``: how many rows a whole part is asked for."""
-        rest = None if self.left is None else self.left - len(rows)
+        the last one of all ``parts``. ``left``: how many rows a whole part is asked for; ``found``:
+        how many of this page's are of what was asked, for a type's list holds other markets' too.
+        """
+        rest = None if self.left is None else self.left - found
         last = rows[-1] if len(rows) >= PAGE else None
         if last is not None and (rest is None or rest > 0):
             identity = spelled(last[name])

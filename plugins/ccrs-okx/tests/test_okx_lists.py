@@ -105,6 +105,29 @@ def test_the_last_fills_are_asked_for_no_further_than_they_are_wanted() -> None:
     assert len(found) >= 150
 
 
+@given(others=st.integers(0, 320), own=st.integers(0, 230), limit=st.integers(1, 150))
+def test_the_last_of_a_market_are_found_behind_any_number_of_another_markets(
+    others: int, own: int, limit: int
+) -> None:
+    """Linear and inverse contracts stand in one list: those of the other one aren't counted."""
+    natives = ["BTC-USD-SWAP"] * others + [LINEAR.native] * own
+    numbered = [(str(1000 - n), native) for n, native in enumerate(natives)]
+    fills = [fill_row(billId=n, tradeId=n, instId=native) for n, native in numbered]
+    orders = [order_row(ordId=n, instId=native, state="filled") for n, native in numbered]
+    found, _ = all_of(
+        GetFills(market=Market.LINEAR, limit=limit),
+        {("trade/fills-history", "SWAP"): fills},
+        "billId",
+    )
+    assert min(limit, own) <= len(found) <= own
+    found, _ = all_of(
+        GetOrderHistory(market=Market.LINEAR, limit=limit),
+        {("trade/orders-history", "SWAP"): orders},
+        "ordId",
+    )
+    assert min(limit, own) <= len(found) <= own
+
+
 def test_an_orders_fills_are_found_wherever_they_are_listed_and_each_once() -> None:
     request = GetFills(market=Market.LINEAR, instrument=LINEAR, exchange_order_id="3967")
     new, old = fill_row(billId="2", tradeId="2"), fill_row(billId="1", tradeId="1")

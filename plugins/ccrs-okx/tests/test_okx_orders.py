@@ -317,6 +317,43 @@ def test_orders_that_wait_are_canceled_elsewhere_and_one_by_one() -> None:
         sent(AmendOrder(instrument=LINEAR, client_order_id="t1", conditional=True))
 
 
+@pytest.mark.parametrize(
+    ("level", "mode", "margin"),
+    [
+        ("2", "cash", False),
+        ("2", "cross", True),
+        ("2", "isolated", True),
+        (None, "cross", True),
+        ("3", "isolated", True),
+        # There all of the account is one margin, and spot stays spot.
+        ("3", "cross", False),
+        ("4", "cross", False),
+    ],
+)
+@pytest.mark.parametrize("waits", [False, True])
+def test_on_margin_a_size_in_the_unit_that_okx_would_not_take_it_for_is_refused(
+    level: str | None, mode: str, margin: bool, waits: bool
+) -> None:
+    """A buy of 20 coins would be one for 20 dollars: ``tgtCcy`` counts on spot alone."""
+    known = None if level is None else account(level)
+
+    def body(side: str, **size: Any) -> Any:
+        more = {"trigger": Trigger(price="95000", rises=side == "buy")} if waits else {}
+        order = market(SPOT.symbol, side, native={"tdMode": mode}, **more, **size)
+        return sent(PlaceOrder(SPOT, order, "ccrs1", known))[1]
+
+    bought, sold = body("buy", quote_size="20"), body("sell", size="20")
+    assert (bought["sz"], bought["tdMode"], sold["sz"]) == ("20", mode, "20")
+    assert ("tgtCcy" in bought) is not margin
+    if not margin:
+        assert body("buy", size="20")["tgtCcy"] == "base_ccy"
+        return
+    assert "tgtCcy" not in sold
+    for side, size in (("buy", {"size": "20"}), ("sell", {"quote_size": "20"})):
+        with pytest.raises(Unsupported, match="margin"):
+            body(side, **size)
+
+
 # --- amending and canceling ---
 
 
