@@ -162,7 +162,8 @@ def on_margin(request: PlaceOrder) -> bool:
     mode = request.order.native.get("tdMode")
     if request.instrument.market is not Market.SPOT or mode not in ("cross", "isolated"):
         return False
-    return mode == "isolated" or trade_mode(Market.SPOT, request.account) != mode
+    all_is_margin = trade_mode(Market.SPOT, request.account) == "cross"
+    return not (mode == "cross" and all_is_margin)
 
 
 def margin_size(asked: OrderRequest) -> Body:
