@@ -39,6 +39,7 @@ from ccrs_core import (
     Route,
     SetDeadMan,
     SetLeverage,
+    Trigger,
 )
 from ccrs_core.errors import ExchangeUnavailable, OrderRejected
 from tests.mutants.mutant import caught_by
@@ -434,6 +435,34 @@ class BinanceIncomeIsASpending(Binance):
 
     endpoints: ClassVar[Any] = _reading(
         GetIncome, lambda rows: [attrs.evolve(each, amount=-each.amount) for each in rows]
+    )
+
+
+@caught_by("test_money_that_came_otherwise_is_told_once")
+class BinanceIncomeComesByPages(Binance):
+    """Pages of income that overlap are put together as they are, so that some is told twice."""
+
+    endpoints: ClassVar[Any] = {
+        **Binance.endpoints,
+        GetIncome: attrs.evolve(
+            Binance.endpoints[GetIncome],
+            join=lambda pages: [each for page in (*pages, *pages[:1]) for each in page],
+        ),
+    }
+
+
+@caught_by("test_lists_of_open_orders_tell_each_as_it_is")
+class BinanceTriggersRiseForFalls(Binance):
+    """Of listed orders that wait the trigger is on the other side."""
+
+    endpoints: ClassVar[Any] = _reading(
+        GetOpenOrders,
+        lambda rows: [
+            attrs.evolve(each, trigger=attrs.evolve(each.trigger, rises=not each.trigger.rises))
+            if isinstance(each.trigger, Trigger)
+            else each
+            for each in rows
+        ],
     )
 
 

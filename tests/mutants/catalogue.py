@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import (
     account_words,
     alone,
+    binance_trading,
     borders,
     bybit,
     calendars,
@@ -74,6 +75,7 @@ THEMES = (
     crowds,
     trading,
     okx_trading,
+    binance_trading,
     account_words,
 )
 

@@ -305,6 +305,21 @@ class OkxFillsOfListsAreBills(Okx):
     )
 
 
+@caught_by("test_fills_are_listed_once_over_pages_and_windows")
+class OkxOrdersHaveOneFillEach(Okx):
+    """Pages of fills are put together by order, so that of one in parts the last part is left."""
+
+    endpoints: ClassVar[Any] = {
+        **Okx.endpoints,
+        GetFills: attrs.evolve(
+            Okx.endpoints[GetFills],
+            join=lambda pages: list(
+                {each.exchange_order_id: each for page in pages for each in page}.values()
+            ),
+        ),
+    }
+
+
 @caught_by("test_orders_that_cannot_be_are_refused_for_what_they_lack")
 class OkxRefusalsSayNothing(Okx):
     """Of whatever an order is refused for, the reason isn't told."""
