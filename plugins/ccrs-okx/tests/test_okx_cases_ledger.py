@@ -325,6 +325,26 @@ def test_case_o16_liquidated_while_nobody_looks() -> None:
     play(scenario)
 
 
+def test_case_o16_kin_liquidated_again_and_again_between_kills() -> None:
+    """Each closes what had been bought by hand since the one before it, of the same contract."""
+
+    async def scenario(case: Case) -> None:
+        at = await bought(case, lots=10)
+        for lots, rest in ((3, 0.2), (2, 60.0), (3, 0.0), (2, 60.0)):
+            await case.kill()
+            case._now()
+            case.desk.liquidate(case.trader, at.listing)
+            case.by_hand(at, BUY, at.size * lots)
+            await case.begin()
+            await asyncio.sleep(rest)
+        forced = {e.fill_id: e for e in case.of(Fill) if e.kind is FillKind.LIQUIDATION}
+        assert sum(each.size for each in forced.values()) == at.own(at.size * (10 + 3 + 2 + 3))
+        [position] = [each for each in case.account.positions() if each.size]
+        assert position.size == at.own(at.size * 2)
+
+    play(scenario)
+
+
 def test_case_o17_a_reduce_only_order_ends_with_its_position() -> None:
     async def scenario(case: Case) -> None:
         at = await bought(case, lots=4)
