@@ -125,7 +125,7 @@ class EntryToy(Toy):
         super().__init__(codec=EntryCodec)
         self._entry = Route(url="{stream}/entry", private=True, **entry)
 
-    def entry_route(self) -> Route | None:
+    def entry_route(self, market: Market) -> Route | None:
         return self._entry
 
     def pools_left(self, request: Request[Any], headers: Mapping[str, str]) -> Sequence[PoolLeft]:
@@ -222,9 +222,13 @@ async def entering(
         shared, account = client._opened(), Account("default", KEY)
         late: list[tuple[Request[Any], Any]] = []
         turns = Turns(shared.context, account, share)
-        line = EntryLine(
-            shared, account, turns, keeper, lambda request, found, _: late.append((request, found))
-        )
+        route = client.exchange.entry_route(Market.SPOT)
+        assert route is not None
+
+        def note(request: Request[Any], found: Any, _: Any) -> None:
+            late.append((request, found))
+
+        line = EntryLine(shared, account, route, turns, keeper, note)
         try:
             if connected:
                 await asyncio.sleep(0.1)

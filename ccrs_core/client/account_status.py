@@ -8,6 +8,7 @@ import attrs
 
 from ccrs_core.client.connection_status import ConnectionStatus, connection_of
 from ccrs_core.model.accounts import BudgetLeft
+from ccrs_core.model.instruments import Market
 from ccrs_core.model.subscriptions import Channel
 from ccrs_core.transport.exchange_time import ClockOffset
 
@@ -31,8 +32,10 @@ class PrivateStreamStatus:
 
 @attrs.frozen(kw_only=True)
 class EntryStatus:
-    """An account's socket for orders."""
+    """One of an account's sockets for orders."""
 
+    markets: tuple[Market, ...]
+    """Whose orders go there."""
     ready: bool
     """Whether a request can leave on it now; else it goes by REST."""
     trouble: str
@@ -57,8 +60,8 @@ class AccountStatus:
     streams: tuple[PrivateStreamStatus, ...]
     stream_trouble: str
     """What keeps its streams from being whole; empty: nothing."""
-    entry: EntryStatus | None
-    """None: no order has gone over a socket."""
+    entries: tuple[EntryStatus, ...]
+    """Its sockets for orders; empty: none was opened."""
     budgets: tuple[BudgetLeft, ...]
     """What is left of each that was spent from."""
     clock: ClockOffset | None
@@ -73,14 +76,6 @@ def status_of(account: Account) -> AccountStatus | None:
     if parts is None or not account.open:
         return None
     streams = parts.streams
-    line = parts.entry_line
-    entry = None
-    if line is not None:
-        entry = EntryStatus(
-            ready=line.ready,
-            trouble="" if line.ready else line.trouble,
-            connections=tuple(connection_of(link, ()) for link in line.links),
-        )
     failed = parts.journal.failed
     follows = parts.settings.follow
     return AccountStatus(
@@ -97,7 +92,15 @@ def status_of(account: Account) -> AccountStatus | None:
             for each in streams.topics
         ),
         stream_trouble="" if streams.whole or not follows else streams.trouble,
-        entry=entry,
+        entries=tuple(
+            EntryStatus(
+                markets=each.markets,
+                ready=each.line.ready,
+                trouble="" if each.line.ready else each.line.trouble,
+                connections=tuple(connection_of(link, ()) for link in each.line.links),
+            )
+            for each in parts.lines.open
+        ),
         budgets=tuple(account.budget()),
         clock=None if account.clock is None else account.clock.offset,
         store_trouble="" if failed is None else str(failed),

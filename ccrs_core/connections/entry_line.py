@@ -51,29 +51,27 @@ class TimeKeeper(Protocol):
 
 
 class EntryLine:
-    """The socket of ``Exchange.entry_route`` for one account. Starts connecting at once.
+    """A socket of ``Exchange.entry_route`` for one account. Starts connecting at once.
 
+    :param route: where it goes, which the environment has.
     :param turns: the account's budgets, which count here as they do for REST.
     :param keeper: of the exchange's clock, by which requests are timed.
     :param late: see :data:`Late`.
-    :raises Unsupported: where the exchange, or its environment, has no such socket.
     """
 
     def __init__(
         self,
         shared: Shared,
         account: Account,
+        route: Route,
         turns: Turns,
         keeper: TimeKeeper | None = None,
         late: Late | None = None,
     ) -> None:
         context = shared.context
-        route = context.exchange.entry_route()
-        if route is None or context.exchange.trading is None:
-            raise Unsupported(f"{context.exchange.name} has no order entry over WebSocket")
-        route.at(context.addresses)  # raises where the environment has none
+        trading = context.exchange.trading
         self.shared = shared
-        self.route: Route = route
+        self.route = route
         self.account: Account | None = account
         self.failure: CcrsError | None = None
         """What has ended it for good."""
@@ -83,7 +81,7 @@ class EntryLine:
         self.replaceable: set[str] = set()
         self.trail = Trail()
         self._context = context
-        self._by_socket = context.exchange.trading.by_socket
+        self._by_socket = frozenset() if trading is None else trading.by_socket
         self._turns = turns
         self._keeper = keeper
         self._late = late

@@ -158,9 +158,10 @@ class Exchange(ABC):
         """
         raise Unsupported(f"{self.name} has no signed requests")
 
-    def entry_route(self) -> Route | None:
-        """The private route of the sockets over which orders are entered; None where there are
-        none. The environment may lack its address: then there are none there."""
+    def entry_route(self, market: Market) -> Route | None:
+        """The private route of the sockets over which a market's orders are entered, which may be
+        that of other markets as well; None where there are none. The environment may lack its
+        address: then there are none there."""
         return None
 
     def enters(self, request: Request[Any]) -> bool:

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, get_args
 
-from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.contract.rest import Request
 from ccrs_core.errors import NotSent, UsageError
 from ccrs_core.model.orders import Times
 from ccrs_core.requests.requester import Requester
 from ccrs_core.requests.shared_pages import SharedPages
+from ccrs_core.trading.entry_lines import EntryLines
 from ccrs_core.transport.context import Context
 from ccrs_core.transport.gate import Priority
 
@@ -31,7 +31,7 @@ def checked_via(via: object) -> Via:
 class Asks:
     """Carries the requests of one account.
 
-    :param line: opens its socket for orders; it is called once, when the first is to go there.
+    :param lines: its sockets for orders.
     :param via: the way where a call says none.
     """
 
@@ -39,27 +39,21 @@ class Asks:
         self,
         requester: Requester,
         context: Context,
-        line: Callable[[], EntryLine],
+        lines: EntryLines,
         via: Via = "rest",
     ) -> None:
         self._requester = requester
         self._context = context
-        self._open_line = line
-        self._line: EntryLine | None = None
+        self.lines = lines
         self._via = via
 
     def start(self) -> None:
-        """Dial the socket for orders where that is the usual way.
+        """Dial the sockets for orders where that is the usual way.
 
         :raises Unsupported: where the exchange, or its environment, has none.
         """
         if self._via == "websocket":
-            self._socket()
-
-    @property
-    def line(self) -> EntryLine | None:
-        """Its socket for orders, where one has been opened."""
-        return self._line
+            self.lines.start()
 
     def exchange_ns(self) -> int:
         """The exchange's clock, as far as it is known, and never ahead of it: nanoseconds UTC."""
@@ -100,13 +94,16 @@ class Asks:
         """The answer to a request that leaves once at most, and when what happened. Where it can't
         go over the socket at present, so that nothing of it was written, it goes by REST.
 
+        :raises Unsupported: where ``via`` wants a socket, and its market has none.
+
         :raises NotSent: where nothing of it has left, and nothing will.
         :raises OutcomeUnknown: where it may have been taken.
         :raises ExchangeError: (or kin) where the exchange refused it.
         """
         way = self._via if via is None else checked_via(via)
-        line = self._socket() if way == "websocket" else None
-        if line is not None and line.ready and line.carries(request):
+        insists = via is not None
+        line = self.lines.carrying(request, insists=insists) if way == "websocket" else None
+        if line is not None:
             try:
                 return await line.ask(
                     request,
@@ -127,19 +124,9 @@ class Asks:
             priority=priority,
         )
 
-    def _socket(self) -> EntryLine:
-        """The socket for orders.
-
-        :raises Unsupported: where the exchange, or its environment, has none.
-        """
-        if self._line is None:
-            self._line = self._open_line()
-        return self._line
-
     async def aclose(self) -> None:
-        """End the socket, if there is one."""
-        if self._line is not None:
-            await self._line.aclose()
+        """End the sockets that were opened."""
+        await self.lines.aclose()
 
 
 __all__ = ["Asks", "Via", "checked_via"]

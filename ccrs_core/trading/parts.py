@@ -11,6 +11,7 @@ from typing import Any
 from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.connections.shared import Shared
 from ccrs_core.contract.accounts import Account as KeyHolder
+from ccrs_core.contract.exchange import Route
 from ccrs_core.contract.rest import Answer, Request
 from ccrs_core.contract.trading import Trading
 from ccrs_core.contract.trading_requests import GetAccountInfo, Wallet
@@ -31,6 +32,7 @@ from ccrs_core.trading.checks import check_band, check_order
 from ccrs_core.trading.client_ids import ClientIdMaker
 from ccrs_core.trading.confirmations import Confirmations
 from ccrs_core.trading.context import AccountContext
+from ccrs_core.trading.entry_lines import EntryLines
 from ccrs_core.trading.flights import Flights
 from ccrs_core.trading.hub import Hub
 from ccrs_core.trading.journal import Journal
@@ -110,7 +112,10 @@ class Parts:
             *(ledger, self.journal, store, instruments, context.clock, context.now_ns, self.spawn),
             *(self._early, self._strange, natives.find),
         )
-        self._asks = Asks(requester, context, self._line, settings.via)
+        self.lines = EntryLines(
+            context.exchange, trading.features, context.addresses, self._dialled
+        )
+        self._asks = Asks(requester, context, self.lines, settings.via)
         self.context = AccountContext(
             exchange=context.exchange,
             trading=trading,
@@ -164,19 +169,14 @@ class Parts:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _line(self) -> EntryLine:
-        """Its socket for orders."""
+    def _dialled(self, route: Route) -> EntryLine:
+        """A socket for orders."""
         turns, clock = self.requester.turns, self.requester.clock
 
         def late(request: Request[Any], outcome: Answer[Any] | CcrsError, times: Times) -> None:
             self.entry.late(request, outcome, times)  # which is made after the line
 
-        return EntryLine(self._shared, self._holder, turns, clock, late)
-
-    @property
-    def entry_line(self) -> EntryLine | None:
-        """Its socket for orders, where one has been opened."""
-        return self._asks.line
+        return EntryLine(self._shared, self._holder, route, turns, clock, late)
 
     def start(self) -> None:
         """Listen, read the lists, and find out what became of what was under way."""

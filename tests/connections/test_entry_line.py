@@ -29,7 +29,6 @@ from ccrs_core import (
 )
 from ccrs_core.transport.memory import run
 from tests.entering import Do, Entering, EntryCodec, EntryToy, See, Undo, entering
-from tests.toy import Toy
 from tests.virtual import scenario
 
 HURRIED = Options(
@@ -316,9 +315,6 @@ async def test_what_it_doesnt_carry_is_refused() -> None:
         from ccrs_core import GetServerTime
 
         assert isinstance(await at.outcome(GetServerTime()), Unsupported)
-    with pytest.raises(Unsupported):
-        async with entering(exchange=Toy()):  # type: ignore[arg-type]
-            pass
 
 
 @scenario

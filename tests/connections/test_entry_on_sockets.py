@@ -14,7 +14,15 @@ import orjson
 import pytest
 
 import ccrs_core
-from ccrs_core import CcrsError, NotSent, Options, OutcomeUnknown, Pool, TransportOptions
+from ccrs_core import (
+    CcrsError,
+    Market,
+    NotSent,
+    Options,
+    OutcomeUnknown,
+    Pool,
+    TransportOptions,
+)
 from ccrs_core.connections.entry_line import EntryLine
 from ccrs_core.contract.accounts import Account
 from ccrs_core.contract.budgets import Budget
@@ -75,7 +83,9 @@ def played(
             )
             async with client:
                 shared, account = client._opened(), Account("default", KEY)
-                line = EntryLine(shared, account, Turns(shared.context, account))
+                route = client.exchange.entry_route(Market.SPOT)
+                assert route is not None
+                line = EntryLine(shared, account, route, Turns(shared.context, account))
                 try:
                     await use(line)
                 finally:

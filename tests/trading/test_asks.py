@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 
-from ccrs_core import NotSent, OutcomeUnknown, PlaceOrder, Side, Unsupported, UsageError, limit
+from ccrs_core import (
+    GetOpenOrders,
+    Market,
+    NotSent,
+    OutcomeUnknown,
+    PlaceOrder,
+    Route,
+    Side,
+    Unsupported,
+    UsageError,
+    limit,
+)
 from ccrs_core.model.orders import Times
 from ccrs_core.trading.asks import Asks
+from ccrs_core.trading.entry_lines import EntryLines
 from tests.trading.desk_toy import SPOT, instruments
 from tests.trading.desk_world import world
 from tests.trading.test_placing import buy, placements
@@ -54,8 +66,18 @@ class Clocked:
         return 10.0
 
 
+class Here:
+    """An exchange with one socket for all orders."""
+
+    name = "toy"
+
+    def entry_route(self, market: Market) -> Route:
+        return Route(url="wss://toy/orders", private=True)
+
+
 def both(line: Way, rest: Way, via: Any = "websocket") -> Asks:
-    return Asks(rest, Clocked(), lambda: line, via)  # type: ignore[arg-type, return-value]
+    lines = EntryLines(Here(), (), {}, lambda route: line)  # type: ignore[arg-type, return-value]
+    return Asks(rest, Clocked(), lines, via)  # type: ignore[arg-type]
 
 
 def went(asks: Asks, **how: Any) -> Any:
@@ -70,7 +92,7 @@ def test_it_goes_over_the_socket_where_that_is_wanted_and_can_be() -> None:
     assert (len(line.taken), len(rest.taken)) == (1, 1)
     line.ready = False
     went(asks)
-    asyncio.run(asks.once("what sockets don't carry", via="websocket"))  # type: ignore[arg-type]
+    asyncio.run(asks.once(GetOpenOrders(market=Market.SPOT), via="websocket"))
     assert (len(line.taken), len(rest.taken)) == (1, 3)
     with pytest.raises(UsageError, match="via must be"):
         went(asks, via="pigeon")

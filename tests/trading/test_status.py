@@ -38,13 +38,13 @@ def test_the_socket_for_orders_is_told_of() -> None:
             async with asyncio.timeout(20):
                 while True:
                     (found,) = client.status().accounts
-                    assert found.entry is not None
-                    if found.entry.ready:
+                    (entry,) = found.entries
+                    if entry.ready:
                         break
-                    assert found.entry.trouble
+                    assert entry.trouble
                     await asyncio.sleep(0.01)
-            assert found.entry.trouble == ""
-            assert [each.connects for each in found.entry.connections] == [1]
+            assert entry.trouble == ""
+            assert [each.connects for each in entry.connections] == [1]
             assert account.synced
 
     asyncio.run(main())
@@ -59,7 +59,7 @@ async def test_what_is_wrong_is_told() -> None:
         with pytest.raises(OutcomeUnknown):
             await seen.account.place(limit("BTC/USD", "buy", size="1", price="90"))
         (found,) = seen.client.status().accounts
-        assert (found.unknown_orders, found.entry) == (1, None)
+        assert (found.unknown_orders, found.entries) == (1, ())
         for peer in list(seen.server.open):
             peer.drop()
         await asyncio.sleep(0.01)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ccrs_binance import error_codes
 from ccrs_binance.account_calls import ACCOUNT_CALLS
+from ccrs_binance.algos import waits
 from ccrs_binance.budgets import left
 from ccrs_binance.channels import BOOK_INTERVAL, PARTIAL_DEPTHS
 from ccrs_binance.codec import FULL_DEPTH, INTERVALS, BinanceCodec
@@ -22,7 +23,7 @@ from ccrs_binance.order_calls import ORDER_CALLS
 from ccrs_binance.rest import ENDPOINTS, PATHS, most_levels
 from ccrs_binance.signing import signed
 from ccrs_binance.symbols import EXCHANGE
-from ccrs_binance.trading import CHANNELS, CODECS, SPOT_ENTRY, TRADING, token, user_route
+from ccrs_binance.trading import CHANNELS, CODECS, ENTRIES, TRADING, token, user_route
 from ccrs_core import (
     Budget,
     Capabilities,
@@ -222,12 +223,12 @@ class Binance(Exchange):
     def token(self, route: Route, held: str = "") -> Request[Token] | None:
         return token(route, held)
 
-    def entry_route(self) -> Route:
-        """Of spot alone: there is one socket for each product, and an account has one of them."""
-        return SPOT_ENTRY
+    def entry_route(self, market: Market) -> Route | None:
+        return ENTRIES.get(market)
 
     def enters(self, request: Request[Any]) -> bool:
-        return request.market is Market.SPOT
+        """COIN-M's socket has no service for orders that wait."""
+        return request.market is not Market.INVERSE or not waits(request)
 
     def pools_left(self, request: Request[Any], headers: Mapping[str, str]) -> Sequence[PoolLeft]:
         return left(request, headers)

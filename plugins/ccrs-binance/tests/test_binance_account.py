@@ -4,7 +4,7 @@ themselves: what is asked is taken, and what comes of it is known, in all three 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -13,29 +13,18 @@ import attrs
 import pytest
 from binance_trader import Trader as Somebody
 from ccrs_binance import Binance
-from ccrs_binance.account_calls import ACCOUNT_CALLS
 from ccrs_binance.emulator import BinanceDialect
-from ccrs_binance.order_calls import ORDER_CALLS
-from ccrs_binance.signing import signed
-from ccrs_binance.trading import CHANNELS, CODECS, SPOT_ENTRY, TRADING, token, user_route
+from ccrs_binance.trading import CHANNELS, TRADING
 
 import ccrs_core
 from ccrs_core import (
-    Capabilities,
-    Codec,
     Credentials,
     EndReason,
-    Environment,
     Exit,
-    HttpRequest,
     InsufficientBalance,
     Market,
     OrderRejected,
     OrderState,
-    Request,
-    Route,
-    Subscription,
-    Token,
     Trading,
     Trigger,
     TriggerBy,
@@ -47,51 +36,6 @@ from ccrs_core.emulator import EmulatedExchange, EmulatorTransport
 from ccrs_core.transport.memory import VirtualClock, run
 
 SPOT, USDM, COINM = "BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC"
-HOSTS = {f"ws_api{kind}": "wss://api.example" for kind in ("", "_usdm", "_coinm")}
-
-
-class Trades(Binance):
-    """Binance with all that its plugin has of trading."""
-
-    trading: ClassVar[Trading | None] = TRADING
-    capabilities: ClassVar[Capabilities] = attrs.evolve(
-        Binance.capabilities, account_channels=frozenset().union(*CHANNELS.values())
-    )
-    endpoints: ClassVar[Mapping[type[Request[Any]], Any]] = {
-        **Binance.endpoints,
-        **ORDER_CALLS,
-        **ACCOUNT_CALLS,
-    }
-    environments: ClassVar[Mapping[str, Environment]] = {
-        name: attrs.evolve(each, addresses={**HOSTS, **each.addresses})
-        for name, each in Binance.environments.items()
-    }
-
-    def route(self, subscription: Subscription) -> Route:
-        if subscription.account is None:
-            return super().route(subscription)
-        return user_route(subscription.channel, subscription.market or Market.SPOT)
-
-    def codec(self, route: Route) -> Codec:
-        return CODECS[route]() if route.private else super().codec(route)
-
-    def sign(self, request: HttpRequest, access: Any) -> HttpRequest:
-        return signed(request, access)
-
-    def token(self, route: Route, held: str = "") -> Request[Token] | None:
-        return token(route, held)
-
-    def entry_route(self) -> Route:
-        return SPOT_ENTRY
-
-    def enters(self, request: Request[Any]) -> bool:
-        return request.market is Market.SPOT
-
-    def max_silence(self, subscription: Subscription) -> float | None:
-        return None if subscription.account is not None else super().max_silence(subscription)
-
-    def push_interval(self, subscription: Subscription) -> float | None:
-        return 0.0 if subscription.account is not None else super().push_interval(subscription)
 
 
 @attrs.frozen
@@ -115,7 +59,7 @@ class Bench:
 async def bench(*markets: Market, **how: Any) -> AsyncIterator[Bench]:
     """An account of some markets, that is synced."""
 
-    class Some(Trades):
+    class Some(Binance):
         trading: ClassVar[Trading | None] = attrs.evolve(
             TRADING,
             features={each: TRADING.features[each] for each in markets},

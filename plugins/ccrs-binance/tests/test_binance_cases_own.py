@@ -146,7 +146,10 @@ def test_a_ban_is_kept_to_and_what_happened_meanwhile_is_read() -> None:
     play(scenario, SPOT)
 
 
-def test_an_order_over_the_socket_whose_answer_is_lost_is_not_sent_by_another_way() -> None:
+@pytest.mark.parametrize("market", [SPOT, USDM, COINM])
+def test_an_order_over_the_socket_whose_answer_is_lost_is_not_sent_by_another_way(
+    market: Market,
+) -> None:
     async def scenario(case: Case) -> None:
         at = case.stall()
         await asyncio.sleep(1.0)
@@ -158,7 +161,33 @@ def test_an_order_over_the_socket_whose_answer_is_lost_is_not_sent_by_another_wa
         assert not case.asked("POST", case.path("order"))
         case.calls -= 1  # which REST has seen nothing of
 
-    play(scenario, SPOT, via="websocket")
+    play(scenario, market, via="websocket")
+
+
+@pytest.mark.parametrize(
+    ("market", "by_rest"), [(USDM, []), (COINM, ["/dapi/v1/algoOrder", "/dapi/v1/algoOrder"])]
+)
+def test_orders_of_futures_go_over_sockets_of_their_own_as_far_as_these_have_calls(
+    market: Market, by_rest: list[str]
+) -> None:
+    async def scenario(case: Case) -> None:
+        at = case.stall()
+        await asyncio.sleep(1.0)
+        live = await case.place(at.limit(BUY, at.passive(BUY)))
+        await case.account.amend(live, price=at.bid(3))
+        falls = Trigger(price=at.bid(4), rises=False)
+        waits = await case.place(at.market(SELL, trigger=falls))
+        for each in (waits, live):
+            await case.account.cancel(each)
+            assert (await each.ended(timeout=10.0)).state is OrderState.CANCELED
+        went = [each for each in case.life.tap.requests if each[2].method in ("POST", "DELETE")]
+        paths = [each.path for _, _, each in went if "listenKey" not in each.path]
+        assert paths == by_rest
+        (status,) = case.life.client.status().accounts
+        assert [(e.markets, e.ready) for e in status.entries] == [((market,), True)]
+        case.calls -= 2 - len(by_rest) // 2  # placements which REST has seen nothing of
+
+    play(scenario, market, via="websocket")
 
 
 # --- replacing, amending, canceling --------------------------------------------------------------

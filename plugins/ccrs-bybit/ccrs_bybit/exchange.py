@@ -189,7 +189,7 @@ class Bybit(Exchange):
             return PRIVATE
         return ROUTES[subscription.instrument.market]
 
-    def entry_route(self) -> Route:
+    def entry_route(self, market: Market) -> Route:
         return ENTRY
 
     def codec(self, route: Route) -> Codec:

@@ -67,10 +67,10 @@ def content(frame: bytes) -> Any:
 
 def test_orders_are_entered_where_the_environment_has_a_socket_for_it() -> None:
     exchange = Bybit()
-    route = exchange.entry_route()
+    assert exchange.trading is not None
+    (route,) = {exchange.entry_route(market) for market in exchange.trading.features}
     assert (route.url, route.private) == ("{trade}/v5/trade", True)
     assert isinstance(exchange.codec(route), EntryCodec)
-    assert exchange.trading is not None
     assert exchange.trading.by_socket == BY_SOCKET
     assert "trade" not in exchange.environments["demo"].addresses
 

@@ -185,7 +185,7 @@ class Okx(Exchange):
             return BOOKS
         return BUSINESS if channel in _BUSINESS else PUBLIC
 
-    def entry_route(self) -> Route:
+    def entry_route(self, market: Market) -> Route:
         return ENTRY
 
     def enters(self, request: Request[Any]) -> bool:
