@@ -75,6 +75,7 @@ a clock error of the matching engine proves that nothing was taken
 a cancel that nobody knows of is asked for again where the order lives
 a ban is kept to and what happened meanwhile is read
 an order over the socket whose answer is lost is not sent by another way
+orders of futures go over sockets of their own as far as these have calls
 a replacement whose answer is lost with the process is found and not made again
 a refused amendment leaves the order as it was
 the word of an amendment that comes after the orders end changes nothing
