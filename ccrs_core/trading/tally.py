@@ -8,7 +8,7 @@ the time of the figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ _NEAR_NS = 5 * NS_PER_SECOND
 """By how much the times of a figure and of the entries in it may differ."""
 _MOST = 4096
 """Entries beyond which the oldest ones are added to the anchor."""
+_MOST_WAYS = 1024
+"""Sums of a millisecond's entries that are tried."""
 
 
 class TallyState(NamedTuple):
@@ -165,6 +167,12 @@ class Tally:
                 if self._at(other) == told.figure:
                     cut, rest = other, ZERO
                     break
+        known_late = self.begun and told.time_ns <= self.anchor_ns
+        if abs(rest) > crumb and told.sequence < 0 and not known_late:
+            # They may have become known in another order than they came in.
+            apart = _coming_to(-rest, self._within_its_millisecond(told, cut))
+            if apart:
+                rest = ZERO
         before_ns, opening = self.anchor_ns, not self.begun
         self._anchored(told, cut)
         for each in apart:
@@ -190,7 +198,7 @@ class Tally:
         oneself, where it was told between the two. Empty where that explains nothing."""
         if told.sequence < 0:
             return []
-        there = [each for each in self.moves.first(cut) if each.time_ns == told.time_ns]
+        there = self._within_its_millisecond(told, cut)
         sides = [each for each in there if each.sequence == told.sequence]
         tried = [[each for each in there if each.sequence < 0]]
         tried += [[each] for each in sides] if len(sides) > 1 else []
@@ -207,8 +215,12 @@ class Tally:
         has seen; the last first."""
         if told.sequence >= 0:
             return []
-        there = sum(each.time_ns == told.time_ns for each in self.moves.first(cut))
+        there = len(self._within_its_millisecond(told, cut))
         return list(range(cut - 1, cut - there - 1, -1))
+
+    def _within_its_millisecond(self, told: Told, cut: int) -> list[Move]:
+        """Those of the first entries that were when a figure was."""
+        return [each for each in self.moves.first(cut) if each.time_ns == told.time_ns]
 
     def _near(self, time_ns: int) -> list[int]:
         """Places in the entries around a time, the nearest first."""
@@ -222,6 +234,20 @@ class Tally:
         ]
         middle = sum(each <= time_ns for each in times)
         return sorted(places, key=lambda place: abs(place - middle))
+
+
+def _coming_to(amount: Decimal, entries: Sequence[Move]) -> list[Move]:
+    """Some of several entries that come to an amount together, the latest where it may be any;
+    empty where none do, or there are more ways to choose than are tried."""
+    found: dict[Decimal, tuple[Move, ...]] = {ZERO: ()}
+    for each in reversed(entries):
+        for total, some in list(found.items()):
+            found.setdefault(PLAIN.add(total, each.amount), (*some, each))
+        if amount in found:
+            return list(found[amount])
+        if len(found) > _MOST_WAYS:
+            break
+    return []
 
 
 def time_of(exchange_time_ns: int | None, received_time_ns: int) -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ccrs_core import OrderState, PositionSide, Side
 from ccrs_core.model.units import NS_PER_SECOND
@@ -130,6 +134,56 @@ def test_a_first_figure_may_be_of_between_two_entries_of_its_millisecond(
         tally.tell(Told(D(each), FIGURE, -1))
     assert not list(tally.judgements(FIGURE))
     assert tally.at(FIGURE) == -9
+
+
+@given(
+    amounts=st.lists(st.integers(-9, 9).filter(bool), min_size=1, max_size=6),
+    known=st.randoms(use_true_random=False),
+    first=st.integers(0, 6),
+    anchored=st.booleans(),
+)
+@example([2470, 988, 494], Random(1), 1, False)
+def test_entries_of_a_figures_millisecond_may_become_known_in_any_order(
+    amounts: list[int], known: Random, first: int, anchored: bool
+) -> None:
+    """A figure that has seen the first ones of them is explained, and so is all that follows."""
+    tally = begun() if anchored else Tally()
+    arrived = list(amounts)
+    known.shuffle(arrived)
+    for number, amount in enumerate(arrived, 1):
+        tally.move(Move(FIGURE, -1, number, D(amount)))
+    tally.tell(Told(D(sum(amounts[:first])), FIGURE, -1))
+    assert not list(tally.judgements(FIGURE))
+    tally.tell(Told(D(sum(amounts)), FIGURE, -1))
+    assert not list(tally.judgements(FIGURE))
+    assert tally.at(FIGURE) == sum(amounts)
+
+
+def test_what_no_entries_of_its_millisecond_come_to_was_there_before() -> None:
+    tally = Tally()
+    for number, amount in enumerate((2470, 988, 494), 1):
+        tally.move(Move(FIGURE, -1, number, D(amount)))
+    tally.tell(Told(D(3951), FIGURE, -1))
+    (found,) = tally.judgements(FIGURE)
+    assert (found.rest, found.opening) == (-1, True)
+
+
+def test_a_figure_with_a_number_says_itself_which_entries_it_has_seen() -> None:
+    tally = Tally()
+    for number, amount in enumerate((2470, 988, 494), 1):
+        tally.move(Move(FIGURE, number, number, D(amount)))
+    tally.tell(Told(D(494), FIGURE, 3))
+    (found,) = tally.judgements(FIGURE)
+    assert (found.rest, found.opening) == (-3458, True)
+
+
+def test_of_a_great_many_entries_of_a_millisecond_not_all_choices_are_tried() -> None:
+    tally = Tally()
+    for number in range(60):
+        tally.move(Move(FIGURE, -1, number, D(2) ** number))
+    tally.tell(Told(D("0.5"), FIGURE, -1))
+    (found,) = tally.judgements(FIGURE)
+    assert found.rest == D("0.5") - sum(D(2) ** n for n in range(60))
 
 
 def test_of_a_first_figure_that_no_such_place_explains_the_rest_was_there_before() -> None:

@@ -24,6 +24,7 @@ from ccrs_core import (
     Access,
     Ack,
     Channel,
+    ClockRefused,
     Closing,
     ExchangeUnavailable,
     Heartbeat,
@@ -57,8 +58,12 @@ https://developers.binance.com/docs/binance-spot-api-docs/errors
 NO_KEY = frozenset({"-2014", "-2015"})
 """Codes of keys that are none, or none any more."""
 NOT_NOW = frozenset(
-    str(code) for code, error in CLASSES.items() if error in {RateLimited, ExchangeUnavailable}
+    str(code)
+    for code, error in CLASSES.items()
+    if error in {RateLimited, ExchangeUnavailable, ClockRefused}
 )
+"""Codes of what passes. What arrived too late for its timestamp is signed anew when it is asked
+for again."""
 
 
 class UserCodec(TableCodec):

@@ -135,7 +135,8 @@ def test_other_keys_cant_log_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "later"), [(-2015, 401, False), (-1003, 429, True), (-1000, 500, True)]
+    ("code", "status", "later"),
+    [(-2015, 401, False), (-1003, 429, True), (-1000, 500, True), (-1021, 400, True)],
 )
 def test_a_login_that_is_refused_but_for_now_is_tried_again(
     code: int, status: int, later: bool

@@ -325,6 +325,14 @@ def test_each_subscription_is_signed_when_it_leaves() -> None:
             Refused("1", "-1003", "Too many.", None, True),
         ),
         (
+            {"id": "1", "status": 400, "error": {"code": -1021, "msg": "Timestamp too old."}},
+            Refused("1", "-1021", "Timestamp too old.", None, True),
+        ),
+        (
+            {"id": "1", "status": 400, "error": {"code": -1022, "msg": "Invalid signature."}},
+            Refused("1", "-1022", "Invalid signature.", None, False),
+        ),
+        (
             {"event": {"e": "serverShutdown", "E": NOW_MS}},
             Closing("the exchange announced a shutdown"),
         ),
