@@ -95,7 +95,7 @@ def end_of(
     ):
         return None
     short = [each for each in known if each.state is not OrderState.FILLED]
-    if not short or (size is not None and filled_size >= size):
+    if not short or (size is not None and filled_size >= _wanted(size, known)):
         return OrderState.FILLED, None, ""
     # The one that says the most, whichever came first.
     last = max(short, key=lambda each: (_WEIGHT.get(each.state, 0), each.reason or "", each[2]))
@@ -107,6 +107,11 @@ def end_of(
 
 
 _WEIGHT: dict[OrderState | None, int] = {OrderState.CANCELED: 3, OrderState.EXPIRED: 2}
+
+
+def _wanted(size: Decimal, known: list[Child]) -> Decimal:
+    """How much was asked for in the end: what was placed may have been made larger."""
+    return max([size, *(each.size for each in known if each.size is not None)])
 
 
 def _reach(sizes: list[Decimal | None], size: Decimal | None) -> bool:

@@ -189,3 +189,36 @@ def test_a_fill_that_comes_before_the_order_it_is_of_says_which_trigger_placed_t
     book.take(fill("f1", "1", "98", 3))
     (told,) = book.fills
     assert (told.client_order_id, told.origin) == ("s1", Origin.OWN)
+
+
+@pytest.mark.parametrize(
+    ("filled", "ends"), [("1.5", CANCELED), ("1", CANCELED), ("0.4", CANCELED), ("3", FILLED)]
+)
+def test_what_was_placed_and_made_larger_is_filled_once_all_of_that_is(
+    filled: str, ends: OrderState
+) -> None:
+    """More than the order that waited was asked for, and less than what became of it."""
+    book = planned()
+    answered(book)
+    book.take(said(WAITING, 2, **{**GUARD, "fired": True, "children": ("o1",)}))
+    book.take(said(OPEN, 3, size="1"))
+    book.take(said(OPEN, 4, size="3"))
+    book.take(fill("t1", filled, "101", at=5))
+    told = {"reason": EndReason.BY_USER} if ends is CANCELED else {}
+    book.take(said(ends, 6, size="3", filled_size=filled, **told))
+    guard = book.order("s1")
+    assert (guard.state, guard.filled_size) == (ends, D(filled))
+    assert guard.reason is told.get("reason")
+
+
+def test_what_was_placed_anew_fills_the_order_that_waited() -> None:
+    """Though the first order that it placed was canceled."""
+    book = planned()
+    answered(book)
+    book.take(said(WAITING, 2, **{**GUARD, "fired": True, "children": ("o1", "o2")}))
+    book.take(said(CANCELED, 3, size="1", reason=EndReason.EXCHANGE))
+    book.take(said(OPEN, 4, size="1", exchange_order_id="o2"))
+    book.take(fill("t1", "1", "101", at=5, exchange_order_id="o2"))
+    book.take(said(FILLED, 6, size="1", exchange_order_id="o2", filled_size="1"))
+    guard = book.order("s1")
+    assert (guard.state, guard.filled_size, guard.reason) == (FILLED, 1, None)
