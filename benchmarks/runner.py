@@ -54,11 +54,11 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(module: str) -> Iterator[Running]:
+def running(module: str, *arguments: str) -> Iterator[Running]:
     """A module in a process of its own, on the core that isn't the clients'. It ends with this
     context, or with this process."""
     _, cpu = cores()
-    command = [sys.executable, "-m", module, *([] if cpu is None else [str(cpu)])]
+    command = [sys.executable, "-m", module, *arguments, *([] if cpu is None else [str(cpu)])]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

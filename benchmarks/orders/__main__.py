@@ -1,4 +1,4 @@
-"""``python -m benchmarks.orders [--quick] [--json FILE]``: measure, print tables."""
+"""``python -m benchmarks.orders [--exchange NAME …] [--quick] [--json FILE]``: orders, fills."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import attrs
 from rich.console import Console
 
 from benchmarks.measure import cores, pin
-from benchmarks.orders.job import CONTENDERS, Job
+from benchmarks.orders.exchanges import NAMES, load
+from benchmarks.orders.job import CONTENDERS, Job, absent
 from benchmarks.orders.plan import FULL, KINDS, QUICK, jobs
 from benchmarks.orders.report import Results, document
 from benchmarks.orders.runner import run
@@ -22,6 +23,9 @@ from benchmarks.runner import RunFailed
 def main() -> int:
     """0 where all that is installed could be measured, 1 otherwise, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.orders", description=__doc__)
+    parser.add_argument(
+        "--exchange", nargs="+", choices=NAMES, default=NAMES, help="on these (all of them)"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="one short round, to see that all works"
     )
@@ -45,10 +49,17 @@ def main() -> int:
             parser.error("at least one round")
         scale = attrs.evolve(scale, rounds=options.rounds)
     chosen = options.only or list(CONTENDERS)
-    absent = {name: gone for name in chosen if (gone := CONTENDERS[name].missing)}
-    for name, packages in absent.items():
-        print(f"{CONTENDERS[name].title}: not installed ({', '.join(packages)})", file=sys.stderr)
-    planned = jobs(scale, [name for name in chosen if name not in absent], options.kinds or KINDS)
+    gone = absent(options.exchange, chosen)
+    for (exchange, name), packages in gone.items():
+        title = f"{load(exchange).title}: {CONTENDERS[name].title}"
+        print(f"{title}: not installed ({', '.join(packages)})", file=sys.stderr)
+    present = [
+        (exchange, name)
+        for exchange in options.exchange
+        for name in chosen
+        if (exchange, name) not in gone
+    ]
+    planned = jobs(scale, present, options.kinds or KINDS)
     client_core, venue_core = cores()
     pin(venue_core)
     if client_core is not None and client_core == venue_core:
@@ -58,7 +69,7 @@ def main() -> int:
     interrupted = False
     try:
         for place, (number, job) in enumerate(planned, 1):
-            print(f"{place}/{len(planned)} {job.kind} {job.client}", file=sys.stderr)
+            print(f"{place}/{len(planned)} {job.exchange} {job.kind} {job.client}", file=sys.stderr)
             try:
                 results.append((number, job, run(job, options.ledgers)))
             except RunFailed as failure:
@@ -68,9 +79,9 @@ def main() -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
-    show(console, results, failures, absent)
+    show(console, results, failures, gone)
     if options.json is not None:
-        written = document(scale, results, failures, absent)
+        written = document(scale, results, failures, gone)
         options.json.write_text(json.dumps(written, indent=1) + "\n")
     if interrupted:
         return 130

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 import ccxt.pro
 
-from benchmarks.orders.job import KEY, SIZE, SYMBOL, Job
+from benchmarks.orders.job import KEY, SIZE, Job
 from benchmarks.orders.meter import Meter
 
 _STREAMS = ("watch_orders", "watch_my_trades", "watch_positions", "watch_balance")
@@ -22,18 +23,28 @@ _SETTLE = 0.5
 def _pointed_at(job: Job, addresses: Any) -> Any:
     if isinstance(addresses, dict):
         return {name: _pointed_at(job, below) for name, below in addresses.items()}
-    scheme, _, path, *_ = urlsplit(str(addresses))
-    return (job.ws_url if scheme in {"ws", "wss"} else job.url) + path
+    scheme, host, path, *_ = urlsplit(str(addresses))
+    base = job.ws_url if scheme in {"ws", "wss"} else job.url
+    return base + job.at.hosts.get(host, "") + path
 
 
 @contextlib.asynccontextmanager
 async def opened(job: Job) -> AsyncIterator[tuple[Any, float]]:
     """The exchange, and the best bid. With ``streams`` all of the account's are read meanwhile."""
-    exchange = ccxt.pro.bybit(
-        {"apiKey": KEY, "secret": KEY, "enableRateLimit": False, "newUpdates": True}
+    at = job.at
+    exchange = getattr(ccxt.pro, at.ccxt)(
+        {
+            "apiKey": KEY,
+            "secret": KEY,
+            "password": at.passphrase,
+            "enableRateLimit": False,
+            "newUpdates": True,
+        }
     )
     exchange.urls["api"] = _pointed_at(job, exchange.urls["api"])
-    exchange.options["fetchMarkets"] = {"types": ["linear"]}
+    exchange.options["fetchMarkets"] = {"types": list(at.market_types)}
+    parse = exchange.parse_market
+    exchange.parse_market = lambda row: None if at.unreadable(row) else parse(row)
     exchange.options["recvWindow"] = 60_000
     exchange.options["ws"] = {"compress": 0}  # as nobody else here: it would pay for inflating
     exchange.has["fetchCurrencies"] = False  # deposits and withdrawals, which nobody here asks for
@@ -45,8 +56,9 @@ async def opened(job: Job) -> AsyncIterator[tuple[Any, float]]:
 
     try:
         await exchange.load_markets()
-        await exchange.is_unified_enabled()
-        book = await exchange.fetch_order_book(SYMBOL, 1)
+        if at.prepare is not None:
+            await at.prepare(exchange)
+        book = await exchange.fetch_order_book(at.symbol, 5)
         if job.contender.streams:
             measured = "watch_my_trades" if job.kind.startswith("fills") else ""
             kept = [name for name in _STREAMS if name != measured]
@@ -63,10 +75,14 @@ async def opened(job: Job) -> AsyncIterator[tuple[Any, float]]:
         await exchange.close()
 
 
+def _size(job: Job) -> float:
+    return float(Decimal(SIZE) / Decimal(job.at.contract))
+
+
 async def orders(job: Job, meter: Meter) -> None:
     """Pairs of placing and canceling."""
     async with opened(job) as (exchange, bid):
-        price, size = bid * 0.995 // 1, float(SIZE)
+        price, size, symbol = bid * 0.995 // 1, _size(job), job.at.symbol
         place, cancel = exchange.create_order, exchange.cancel_order
         if job.contender.way == "websocket":
             place, cancel = exchange.create_order_ws, exchange.cancel_order_ws
@@ -74,9 +90,9 @@ async def orders(job: Job, meter: Meter) -> None:
         async def pairs(count: int, note: Any) -> None:
             for _ in range(count):
                 called = time.monotonic_ns()
-                order = await place(SYMBOL, "limit", "buy", size, price)
+                order = await place(symbol, "limit", "buy", size, price)
                 placed = time.monotonic_ns()
-                await cancel(order["id"], SYMBOL)
+                await cancel(order["id"], symbol)
                 note(called, placed, time.monotonic_ns())
 
         async def all_pairs(count: int, note: Any) -> None:
@@ -95,9 +111,9 @@ async def fills(job: Job, meter: Meter) -> None:
     async with opened(job) as (exchange, bid):
         waiting = asyncio.ensure_future(exchange.watch_my_trades())
         await asyncio.sleep(_SETTLE)
-        size = float(SIZE) * whole
+        size = _size(job) * whole
         about = {"clientOrderId": job.fills_id, "postOnly": True}
-        await exchange.create_order(SYMBOL, "limit", "buy", size, bid + 50, about)
+        await exchange.create_order(job.at.symbol, "limit", "buy", size, bid + 50, about)
         while True:
             for trade in await waiting:
                 many = meter.filled(trade["id"])

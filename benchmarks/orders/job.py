@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
 
+from benchmarks.orders.exchanges import NAMES, Exchange, load
+
 Kind = Literal["single", "flight", "fills", "fills_busy"]
 """Orders one at a time or many in flight; fills that come now and then, or as fast as they are
 made."""
-SYMBOL, NATIVE = "BTC/USDT:USDT", "BTCUSDT"
 SIZE = "0.001"
-"""Of each order that is placed, and of each fill."""
+"""Of each order that is placed, and of each fill, base units."""
 KEY = "emulator"
 """Both the play account's key and its secret."""
 FILLS = "fills"
-"""What the client id of the order begins with that the venue fills bit by bit:
-``fills-COUNT-RATE-…``."""
+"""What the client id of the order begins with that the venue fills bit by bit: ``fillsCxR``, C
+fills, R a second. OKX's ids are letters and digits alone."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +44,8 @@ class Contender:
     store: Literal["memory", "normal", "full", ""] = ""
     """Of this library: its ledger's store, or what SQLite is to survive."""
     transport: str = "aiohttp"
+    exchanges: tuple[str, ...] = NAMES
+    """Where it trades."""
 
     @property
     def missing(self) -> list[str]:
@@ -52,11 +56,8 @@ class Contender:
         return importlib.import_module(f"benchmarks.orders.{self.module}")
 
 
-_CORE = ("ccrs_core", "ccrs_bybit")
-
-
 def _ours(title: str, speed: float, **more: Any) -> Contender:
-    packages = (*_CORE, "ccrs_picows", "picows") if "transport" in more else _CORE
+    packages = ("ccrs_picows", "picows") if "transport" in more else ()
     return Contender(module="ours", title=f"ccrs, {title}", packages=packages, speed=speed, **more)
 
 
@@ -89,6 +90,7 @@ CONTENDERS: dict[str, Contender] = {
         module="pybit_client",
         title="pybit, WebSocket",
         packages=("pybit",),
+        exchanges=("bybit",),
         speed=2000,
         fills=True,
     ),
@@ -96,9 +98,25 @@ CONTENDERS: dict[str, Contender] = {
         module="pybit_client",
         title="pybit, REST",
         packages=("pybit",),
+        exchanges=("bybit",),
         way="rest",
         speed=400,
         flight=False,
+    ),
+    "python_binance": Contender(
+        module="binance_client",
+        title="python-binance, WebSocket",
+        packages=("binance",),
+        exchanges=("binance",),
+        speed=1500,
+    ),
+    "python_binance_rest": Contender(
+        module="binance_client",
+        title="python-binance, REST",
+        packages=("binance",),
+        exchanges=("binance",),
+        way="rest",
+        speed=500,
     ),
 }
 """By the name in results. ``memory``, ``normal`` and ``full`` are this library over WebSocket with
@@ -115,11 +133,17 @@ class Job:
     kind: Kind
     client: str
     count: int
+    exchange: str = "bybit"
     flights: int = 1
     rate: float = 0.0
     port: int = 0
     ledger: str = ""
     """The file of an SQLite ledger."""
+
+    @property
+    def at(self) -> Exchange:
+        """What the exchange is like."""
+        return load(self.exchange)
 
     @property
     def contender(self) -> Contender:
@@ -141,4 +165,19 @@ class Job:
     @property
     def fills_id(self) -> str:
         """The client id of the order to be filled bit by bit."""
-        return f"{FILLS}-{self.warm_up + self.count}-{round(self.rate)}"
+        return f"{FILLS}{self.warm_up + self.count}x{round(self.rate)}"
+
+
+def absent(exchanges: Iterable[str], clients: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Who can't take part, by exchange and client, and the packages that are missing."""
+    found: dict[tuple[str, str], list[str]] = {}
+    clients = list(clients)
+    for name in exchanges:
+        at = load(name)
+        plugin = [] if at.installed else [at.package]
+        for client in clients:
+            contender = CONTENDERS[client]
+            missing = [*plugin, *contender.missing]
+            if name in contender.exchanges and missing:
+                found[name, client] = missing
+    return found

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
-from ccrs_bybit import Bybit
 
 import ccrs_core
-from benchmarks.orders.job import KEY, SIZE, SYMBOL, Job
+from benchmarks.orders.job import KEY, SIZE, Job
 from benchmarks.orders.meter import Meter
 from ccrs_core.contract.budgets import Budget, Limits, Pool
-from ccrs_core.contract.rest import Endpoint, Request
+from ccrs_core.contract.rest import Endpoint
 
 _FACTOR = 10_000
 _PLENTY = Budget(amount=1_000_000, seconds=1.0)
@@ -24,28 +23,46 @@ _PLENTY = Budget(amount=1_000_000, seconds=1.0)
 
 def _freed(endpoint: Endpoint[Any, Any]) -> Endpoint[Any, Any]:
     """The endpoint with pools that are counted as ever, and never empty."""
-    pools: dict[str, Pool] = {}
 
-    def pool_of(request: Any) -> Pool | None:
-        pool = endpoint.pool_of(request)
-        if pool is None:
-            return None
-        found = pools.get(pool.name)
-        if found is None:
-            budget = attrs.evolve(pool.budget, amount=pool.budget.amount * _FACTOR)
-            found = pools[pool.name] = attrs.evolve(pool, budget=budget)
-        return found
+    def freed(found: Callable[[Any], Pool | None]) -> Callable[[Any], Pool | None]:
+        pools: dict[str, Pool] = {}
 
-    return endpoint if endpoint.pool is None else attrs.evolve(endpoint, pool=pool_of)
+        def pool_of(request: Any) -> Pool | None:
+            pool = found(request)
+            if pool is None:
+                return None
+            larger = pools.get(pool.name)
+            if larger is None:
+                larger = pools[pool.name] = _larger(pool)
+            return larger
+
+        return pool_of
+
+    changes: dict[str, Any] = {}
+    if endpoint.pool is not None:
+        changes["pool"] = freed(endpoint.pool_of)
+    if endpoint.also is not None:
+        changes["also"] = freed(endpoint.further_pool_of)
+    return attrs.evolve(endpoint, **changes) if changes else endpoint
 
 
-class Unhindered(Bybit):
-    """Bybit with budgets that no benchmark spends."""
+def _larger(pool: Pool) -> Pool:
+    def larger(budget: Budget) -> Budget:
+        also = tuple(larger(each) for each in budget.also)
+        return attrs.evolve(budget, amount=budget.amount * _FACTOR, also=also)
 
-    limits: ClassVar[Limits] = Limits(connects=_PLENTY, requests=_PLENTY)
-    endpoints: ClassVar[Mapping[type[Request[Any]], Endpoint[Any, Any]]] = {
-        kind: _freed(endpoint) for kind, endpoint in Bybit.endpoints.items()
+    return attrs.evolve(pool, budget=larger(pool.budget))
+
+
+def unhindered(plugin: type[ccrs_core.Exchange]) -> ccrs_core.Exchange:
+    """The exchange with budgets that no benchmark spends."""
+    changes = {
+        "limits": Limits(connects=_PLENTY, requests=_PLENTY),
+        "endpoints": {kind: _freed(endpoint) for kind, endpoint in plugin.endpoints.items()},
+        "rest_budget": lambda self, address: _PLENTY,
     }
+    made: ccrs_core.Exchange = type("Unhindered", (plugin,), changes)()
+    return made
 
 
 @contextlib.asynccontextmanager
@@ -56,16 +73,19 @@ async def opened(job: Job) -> AsyncIterator[tuple[ccrs_core.Account, Decimal]]:
     if contender.store == "memory":
         store = "memory"
     synchronous: Any = "full" if contender.store == "full" else "normal"
-    keys = ccrs_core.Credentials(KEY, KEY)
+    keys = ccrs_core.Credentials(KEY, KEY, job.at.passphrase)
     async with (
         ccrs_core.connect(
-            Unhindered(), base_url=job.url, transport=contender.transport, credentials=keys
+            unhindered(job.at.plugin()),
+            base_url=job.url,
+            transport=contender.transport,
+            credentials=keys,
         ) as client,
         client.account(store=store, synchronous=synchronous, via=contender.way) as account,
     ):
         if not account.synced:
             raise RuntimeError(f"the account isn't synced: {account.reason}")
-        top = await client.get_top_of_book(SYMBOL)
+        top = await client.get_top_of_book(job.at.symbol)
         assert top.bid_price is not None
         yield account, top.bid_price
 
@@ -73,7 +93,9 @@ async def opened(job: Job) -> AsyncIterator[tuple[ccrs_core.Account, Decimal]]:
 async def orders(job: Job, meter: Meter) -> None:
     """Pairs of placing and canceling; they have ended, and the ledger knows of it, at the end."""
     async with opened(job) as (account, bid):
-        request = ccrs_core.limit(SYMBOL, "buy", price=bid * Decimal("0.995") // 1, size=SIZE)
+        request = ccrs_core.limit(
+            job.at.symbol, "buy", price=bid * Decimal("0.995") // 1, size=SIZE
+        )
         last: list[ccrs_core.LiveOrder] = []
 
         async def pairs(count: int, note: Any) -> None:
@@ -102,7 +124,7 @@ async def fills(job: Job, meter: Meter) -> None:
     async with opened(job) as (account, bid):
         whole = job.warm_up + job.count
         request = ccrs_core.limit(
-            SYMBOL,
+            job.at.symbol,
             "buy",
             price=bid + 50,
             size=Decimal(SIZE) * whole,

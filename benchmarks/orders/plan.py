@@ -30,15 +30,18 @@ FULL = Scale(rounds=5, seconds=1.0)
 QUICK = Scale(rounds=1, seconds=0.2)
 
 
-def job(kind: Kind, client: str, seconds: float) -> Job | None:
-    """A client's job; None where it takes no part."""
+def job(kind: Kind, exchange: str, client: str, seconds: float) -> Job | None:
+    """A client's job at an exchange; None where it takes no part."""
     contender = CONTENDERS[client]
+    if exchange not in contender.exchanges:
+        return None
     if kind == "fills":
         count = round(FILLS_RATE * seconds)
-        made = Job(kind=kind, client=client, count=count, rate=FILLS_RATE)
+        made = Job(kind=kind, exchange=exchange, client=client, count=count, rate=FILLS_RATE)
         return made if contender.fills else None
     if kind == "fills_busy":
-        made = Job(kind=kind, client=client, count=round(FILLS_SPEED * seconds))
+        count = round(FILLS_SPEED * seconds)
+        made = Job(kind=kind, exchange=exchange, client=client, count=count)
         return made if contender.fills else None
     flights = FLIGHTS if kind == "flight" else 1
     if not contender.orders or (flights > 1 and not contender.flight):
@@ -47,6 +50,7 @@ def job(kind: Kind, client: str, seconds: float) -> Job | None:
     pairs = contender.speed * seconds / (1 if flights > 1 else 2)
     return Job(
         kind=kind,
+        exchange=exchange,
         client=client,
         count=max(1, round(pairs / flights)) * flights,
         flights=flights,
@@ -54,15 +58,17 @@ def job(kind: Kind, client: str, seconds: float) -> Job | None:
 
 
 def jobs(
-    scale: Scale, clients: Iterable[str], kinds: Sequence[Kind] = KINDS
+    scale: Scale,
+    clients: Iterable[tuple[str, str]],
+    kinds: Sequence[Kind] = KINDS,
 ) -> list[tuple[int, Job]]:
-    """Whole rounds, one after the other, with their number; clients follow one another within a
-    kind, so that they share the weather."""
+    """Whole rounds of these (exchange, client), one after the other, with their number; clients
+    follow one another within a kind, so that they share the weather."""
     clients = list(clients)
     made = (
-        (number, job(kind, client, scale.seconds))
+        (number, job(kind, exchange, client, scale.seconds))
         for number in range(scale.rounds)
         for kind in kinds
-        for client in clients
+        for exchange, client in clients
     )
     return [(number, each) for number, each in made if each is not None]

@@ -11,12 +11,13 @@ from typing import Any
 
 from pybit import _websocket_trading, unified_trading
 
-from benchmarks.orders.job import KEY, NATIVE, SIZE, Job
+from benchmarks.orders.exchanges.bybit import EXCHANGE
+from benchmarks.orders.job import KEY, SIZE, Job
 from benchmarks.orders.meter import Meter
 
 _PATIENCE = 60.0
 _KEYS = {"api_key": KEY, "api_secret": KEY}
-_ABOUT = {"category": "linear", "symbol": NATIVE}
+_ABOUT = {"category": EXCHANGE.category, "symbol": EXCHANGE.native}
 
 Note = Callable[[int, int, int], None]
 

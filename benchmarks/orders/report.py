@@ -14,8 +14,8 @@ from benchmarks.report import environment
 
 Results = list[tuple[int, Job, dict[str, float]]]
 """Round, job, figures."""
-Key = tuple[str, str]
-"""Kind and client."""
+Key = tuple[str, str, str]
+"""Exchange, kind and client."""
 Summary = Mapping[Key, Mapping[str, float]]
 
 _ADDED = {
@@ -30,7 +30,7 @@ _ADDED = {
 def _grouped(results: Iterable[tuple[int, Job, Mapping[str, float]]]) -> dict[Key, list[Any]]:
     grouped: dict[Key, list[Any]] = {}
     for number, job, figures in results:
-        grouped.setdefault((job.kind, job.client), []).append((number, figures))
+        grouped.setdefault((job.exchange, job.kind, job.client), []).append((number, figures))
     return grouped
 
 
@@ -57,32 +57,27 @@ def ratios(results: Results) -> dict[str, float]:
     """
     flat: dict[str, float] = {}
     grouped, middle = _grouped(results), medians(results)
-    for (kind, client), runs in grouped.items():
+    for (exchange, kind, client), runs in grouped.items():
         ours = {number: figures["cpu_us"] for number, figures in runs}
         if client not in OURS:
             continue
         for peer in PEERS:
             if CONTENDERS[peer].way != CONTENDERS[client].way:
                 continue
-            theirs = dict(grouped.get((kind, peer), ()))
+            theirs = dict(grouped.get((exchange, kind, peer), ()))
             each = [theirs[n]["cpu_us"] / cpu for n, cpu in ours.items() if n in theirs]
             if each:
-                flat[f"{kind}/{client}/cpu/vs_{peer}"] = median(each)
-                flat[f"{kind}/{client}/cpu/vs_{peer}/least"] = (
-                    middle[kind, peer]["cpu_us_min"] / middle[kind, client]["cpu_us_min"]
-                )
-    for kind, what in _ADDED.items():
-        for way, (memory, *durable) in {
-            "": ("memory", "normal", "full"),
-            "rest_": ("rest_memory", "rest_normal"),
-        }.items():
-            base = middle.get((kind, memory))
-            for client in durable:
-                slower = middle.get((kind, client))
-                if base is not None and slower is not None:
-                    flat[f"durability/{kind}/{way}{CONTENDERS[client].store}/added_us"] = (
-                        slower[what] - base[what]
-                    )
+                name = f"{exchange}/{kind}/{client}/cpu/vs_{peer}"
+                flat[name] = median(each)
+                least = middle[exchange, kind, peer]["cpu_us_min"]
+                flat[f"{name}/least"] = least / middle[exchange, kind, client]["cpu_us_min"]
+    for (exchange, kind, client), slower in middle.items():
+        contender = CONTENDERS[client]
+        way = "rest_" if contender.way == "rest" else ""
+        base = middle.get((exchange, kind, f"{way}memory"))
+        if base is not None and contender.store in {"normal", "full"}:
+            name = f"{exchange}/durability/{kind}/{way}{contender.store}/added_us"
+            flat[name] = slower[_ADDED[kind]] - base[_ADDED[kind]]
     return {name: round(value, 3) for name, value in flat.items()}
 
 
@@ -90,22 +85,22 @@ def document(
     scale: Scale,
     results: Results,
     failures: list[tuple[Job, str]],
-    absent: Mapping[str, list[str]],
+    absent: Mapping[tuple[str, str], list[str]],
 ) -> dict[str, Any]:
     """Everything, ready for JSON."""
 
     def described(job: Job) -> dict[str, Any]:
-        kept = ("kind", "client", "count", "flights", "rate")
+        kept = ("exchange", "kind", "client", "count", "flights", "rate")
         return attrs.asdict(job, filter=lambda field, _: field.name in kept)
 
     return {
         "environment": environment(),
         "scale": attrs.asdict(scale),
-        "not_installed": dict(absent),
+        "not_installed": {"/".join(who): packages for who, packages in absent.items()},
         "ratios": ratios(results),
         "medians": [
-            {"kind": kind, "client": client, **figures}
-            for (kind, client), figures in medians(results).items()
+            {"exchange": exchange, "kind": kind, "client": client, **figures}
+            for (exchange, kind, client), figures in medians(results).items()
         ],
         "runs": [
             described(job) | {"round": number, "figures": figures}

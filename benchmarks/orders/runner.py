@@ -21,7 +21,7 @@ def run(job: Job, ledgers: Path | None = None) -> dict[str, float]:
 
     :raises RunFailed: where it ends without any, or takes far too long.
     """
-    fresh = running("benchmarks.orders.venue")
+    fresh = running("benchmarks.orders.venue", job.exchange)
     with fresh as venue, tempfile.TemporaryDirectory(dir=ledgers) as folder:
         job = attrs.evolve(job, port=venue.port, ledger=str(Path(folder, "ledger.sqlite")))
         found = figures_of("benchmarks.orders.worker", attrs.asdict(job), _LIMIT)

@@ -14,13 +14,11 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from ccrs_bybit.emulator import BybitDialect
-
 from benchmarks.measure import pin
-from benchmarks.orders.job import FILLS, NATIVE, SIZE
+from benchmarks.orders.exchanges import Exchange, load
+from benchmarks.orders.job import FILLS, SIZE
 from ccrs_core import OrderType, Side
 from ccrs_core.emulator import (
-    Allowance,
     DeskOrder,
     EmulatedExchange,
     EmulatorServer,
@@ -31,29 +29,27 @@ from ccrs_core.emulator import (
 
 _FACTOR = 10_000.0
 """How many times the documented requests a second are allowed: no limit is ever reached."""
-_PLENTY = 1_000_000
-"""Requests a second of a session, and of an address, to the trade socket."""
 _RATE = 1e-6
 """Changes of a market a second: none while it is measured."""
 _AT_ONCE = 5
 """Fills between two looks at the sockets, where they are made as fast as can be."""
 _BACKLOG = 65_536
 """Bytes that may wait for the client before more fills are made."""
-_EXECUTIONS = b'"topic":"execution"'
 
 
 class NotingServer(EmulatorServer):
     """Notes when it writes what tells of fills."""
 
-    def __init__(self, venue: EmulatedExchange) -> None:
+    def __init__(self, venue: EmulatedExchange, at: Exchange) -> None:
         super().__init__(venue)
+        self._at = at
         self.written: list[tuple[int, bytes]] = []
 
     def _carry_out(self, link: Any) -> None:
         told = [action.payload for action in link.peer.outbox if isinstance(action, Frame)]
         now_ns = time.monotonic_ns()
         super()._carry_out(link)
-        self.written += [(now_ns, payload) for payload in told if _EXECUTIONS in payload]
+        self.written += [(now_ns, payload) for payload in told if self._at.tells in payload]
 
     def carry_on(self) -> None:
         """Tell what has happened meanwhile."""
@@ -67,8 +63,8 @@ class NotingServer(EmulatorServer):
         """By execution id, when its push was written."""
         found: dict[str, int] = {}
         for at_ns, payload in self.written:
-            for row in json.loads(payload)["data"]:
-                found[row["execId"]] = at_ns
+            for identity in self._at.fills(json.loads(payload)):
+                found.setdefault(identity, at_ns)
         return found
 
 
@@ -91,7 +87,7 @@ class Counterparty:
             return
         identity = order.asked.client_order_id
         if identity.startswith(FILLS) and order.resting and not order.filled and not self._tasks:
-            _, count, rate = identity.split("-")
+            count, _, rate = identity.removeprefix(FILLS).partition("x")
             work = self._fill(order, int(count), float(rate))
             self._tasks.add(asyncio.get_running_loop().create_task(work))
 
@@ -118,9 +114,9 @@ class Counterparty:
         self.server.carry_on()
 
 
-def make_room(venue: EmulatedExchange) -> None:
+def make_room(venue: EmulatedExchange, at: Exchange) -> None:
     """Let the market stand still, with room between its best prices for an order that rests."""
-    listing = venue.listings["linear", NATIVE]
+    listing = venue.listings[at.category, at.native]
     ticks = venue.market(listing).engine.bids.best
     assert ticks is not None
     bid = ticks * listing.tick
@@ -128,14 +124,13 @@ def make_room(venue: EmulatedExchange) -> None:
     venue.steer(listing, bids=[(bid, size)], asks=[(bid + 100, size)])
 
 
-async def serve() -> None:
-    dialect = BybitDialect(request_limit=None, connect_limit=None, user_limit_factor=_FACTOR)
+async def serve(at: Exchange) -> None:
+    dialect = at.dialect(_FACTOR)
     venue = EmulatedExchange(dialect, seed=1, rate=_RATE, start_ns=time.time_ns())
-    async with NotingServer(venue) as server:
+    async with NotingServer(venue, at) as server:
         Counterparty(server)
-        dialect.trading.session_rate = _PLENTY
-        dialect.trading.entries = Allowance(_PLENTY, 1.0)
-        make_room(venue)
+        at.freed(dialect)
+        make_room(venue, at)
         print(json.dumps({"port": int(server.url.rpartition(":")[2])}), flush=True)
         commands = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
@@ -146,8 +141,9 @@ async def serve() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    pin(int(arguments[0]) if arguments else None)
-    asyncio.run(serve())
+    name, *core = arguments
+    pin(int(core[0]) if core else None)
+    asyncio.run(serve(load(name)))
 
 
 if __name__ == "__main__":

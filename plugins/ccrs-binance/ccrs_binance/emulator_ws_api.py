@@ -151,7 +151,7 @@ class ApiSession(Visitor):
         self, request_id: Any, method: str, call: Call, values: dict[str, str], now_ns: int
     ) -> None:
         trading, weights = self._trading, self._dialect.weights[self._category]
-        hides = values.pop("returnRateLimits", "") == "false" or self._hides
+        hides = values.get("returnRateLimits") == "false" or self._hides
         used, banned = weights.standing(self._address, now_ns)
         params: Params | None = None
         status, said = 200, {}
@@ -159,6 +159,7 @@ class ApiSession(Visitor):
             if banned is not None:
                 raise BadRequest(-1003, "Too many requests; IP banned.", 418)
             key = self._proved(values, call, now_ns)
+            values.pop("returnRateLimits", None)  # which is signed, too
             params = Params(
                 values,
                 trading.account(key, self._category),

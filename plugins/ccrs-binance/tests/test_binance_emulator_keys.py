@@ -200,6 +200,10 @@ def test_answers_tell_of_limits_unless_they_are_asked_not_to() -> None:
     ]
     assert reply["rateLimits"][0]["count"] == 1
     assert "rateLimits" not in Socket(venue, returnRateLimits="false").ask("account.status")
+    # It is a parameter as others are: signed where it is said in a request.
+    told = Socket(venue).ask("account.status", returnRateLimits="false")
+    assert (told["status"], "rateLimits" in told) == (200, False)
+    assert "rateLimits" in Socket(venue).ask("account.status", returnRateLimits="true")
 
 
 def test_orders_that_were_never_filled_are_counted_in_windows_of_the_clock() -> None:

@@ -1,0 +1,63 @@
+"""python-binance, pointed at loopback: its WebSocket API for contracts, one call an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from binance import AsyncClient
+
+from benchmarks.orders.exchanges.binance import EXCHANGE
+from benchmarks.orders.job import KEY, SIZE, Job
+from benchmarks.orders.meter import Meter
+
+_RECEIVE_WINDOW = 60_000
+
+
+@contextlib.asynccontextmanager
+async def opened(job: Job) -> AsyncIterator[tuple[Any, float]]:
+    """The client, and the best bid."""
+    client = AsyncClient(KEY, KEY)
+    client.FUTURES_URL = f"{job.url}/fapi"
+    client.ws_future._url = f"{job.ws_url}/ws-fapi/v1"
+    try:
+        book = await client.futures_order_book(symbol=EXCHANGE.native, limit=5)
+        yield client, float(book["bids"][0][0])
+    finally:
+        await client.close_connection()
+
+
+async def orders(job: Job, meter: Meter) -> None:
+    """Pairs of placing and canceling."""
+    async with opened(job) as (client, bid):
+        place, cancel = client.futures_create_order, client.futures_cancel_order
+        if job.contender.way == "websocket":
+            place, cancel = client.ws_futures_create_order, client.ws_futures_cancel_order
+        about = {"symbol": EXCHANGE.native, "recvWindow": _RECEIVE_WINDOW}
+        terms = {
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": SIZE,
+            "price": f"{bid * 0.995 // 1:.0f}",
+        }
+
+        async def pairs(count: int, note: Any) -> None:
+            for _ in range(count):
+                called = time.monotonic_ns()
+                order = await place(**about, **terms)
+                placed = time.monotonic_ns()
+                await cancel(**about, orderId=order["orderId"])
+                note(called, placed, time.monotonic_ns())
+
+        async def all_pairs(count: int, note: Any) -> None:
+            each = count // job.flights
+            await asyncio.gather(*(pairs(each, note) for _ in range(job.flights)))
+
+        await all_pairs(job.warm_up, lambda *_: None)
+        meter.begin()
+        await all_pairs(job.count, meter.pair)
+        meter.end()
