@@ -120,22 +120,23 @@ _SPOT_MESSAGES = Budget(amount=3, seconds=1.0)
 _FUTURES_MESSAGES = Budget(amount=7, seconds=1.0)
 
 
-def _private(url: str, name: str, messages: Budget) -> Route:
+def _private(url: str, name: str, messages: Budget | None = None) -> Route:
     return Route(url=url, name=name, private=True, messages=messages, max_age=_DAY)
 
 
 # https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/general-api-information
 SPOT_USER = _private("{ws_api}/ws-api/v3", "user", _SPOT_MESSAGES)
-SPOT_ENTRY = _private("{ws_api}/ws-api/v3", "orders", _SPOT_MESSAGES)
+# How many messages come in a second is limited of streams alone: orders have limits of their own.
+SPOT_ENTRY = _private("{ws_api}/ws-api/v3", "orders")
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/Important-WebSocket-Change-Notice
 USDM_USER = _private("{stream_usdm}/private/ws?listenKey={token}", "user", _FUTURES_MESSAGES)
-USDM_ENTRY = _private("{ws_api_usdm}/ws-fapi/v1", "orders", _FUTURES_MESSAGES)
+USDM_ENTRY = _private("{ws_api_usdm}/ws-fapi/v1", "orders")
 # Where COIN-M's is is contested: its documents say the one, programs have found it at the other.
 # https://developers.binance.com/docs/derivatives/coin-margined-futures/user-data-streams/Connect
 # https://github.com/roq-trading/roq-binance-futures
 COINM_USER = _private("{stream_coinm}/ws/{token}", "user", _FUTURES_MESSAGES)
 COINM_TWIN = _private("{stream_coinm}/private/ws?listenKey={token}", "user", _FUTURES_MESSAGES)
-COINM_ENTRY = _private("{ws_api_coinm}/ws-dapi/v1", "orders", _FUTURES_MESSAGES)
+COINM_ENTRY = _private("{ws_api_coinm}/ws-dapi/v1", "orders")
 
 CODECS: Mapping[Route, type[Codec]] = {
     SPOT_USER: SpotUserCodec,

@@ -156,6 +156,30 @@ def test_spot_orders_go_over_the_socket_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("of", "symbol", "size"),
+    [(Market.SPOT, SPOT, "0.01"), (Market.LINEAR, USDM, "0.01"), (Market.INVERSE, COINM, "2")],
+)
+def test_a_socket_for_orders_takes_as_many_at_once_as_the_account_may_place(
+    of: Market, symbol: str, size: str
+) -> None:
+    """How many messages a second streams take isn't its limit."""
+
+    async def story() -> None:
+        async with bench(of, via="websocket") as there:
+            account, loop = there.account, asyncio.get_running_loop()
+            await asyncio.sleep(1.0)
+            price = (await there.bought(symbol, size)).average_price
+            request = limit(symbol, "buy", price=near(price, "0.98"), size=size)
+            began = loop.time()
+            orders = await asyncio.gather(*(account.place(request) for _ in range(20)))
+            await asyncio.gather(*map(account.cancel, orders))
+            assert loop.time() - began < 2.0
+            await asyncio.sleep(1.0)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
     ("of", "symbol", "size"), [(Market.LINEAR, USDM, "0.01"), (Market.INVERSE, COINM, "2")]
 )
 def test_orders_of_futures_are_placed_amended_and_canceled(
