@@ -199,7 +199,9 @@ class Reconciler:
             if instrument is not None:
                 shown |= {(instrument.symbol, key) for key in _keys(report)}
         missing = [
-            o for o in alive if not shown & _ids(o) and not (o.fired and placed_of(context, o))
+            o
+            for o in alive
+            if _shown_as(o) not in shown and not (o.fired and placed_of(context, o))
         ]
         if missing:
             past = GetOrderHistory not in context.trading.by_symbol
@@ -335,10 +337,10 @@ def _kinds(done: Reconciliation) -> dict[str, tuple[type[CcrsError], str]]:
     return {what: (type(e), getattr(e, "code", "")) for what, e in done.failures.items()}
 
 
-def _ids(order: Order) -> set[tuple[str, str]]:
-    """By which a list shows an order. (What it has placed may have its client's id.)"""
-    ids = {order.exchange_order_id} if order.fired else {order.client_order_id}
-    return {(order.symbol, each) for each in ids | {order.exchange_order_id}}
+def _shown_as(order: Order) -> tuple[str, str]:
+    """How a list shows an order: by its client's id as long as the exchange's isn't known, since
+    what it has placed, and another one once it has ended, may have that too."""
+    return order.symbol, order.exchange_order_id or order.client_order_id
 
 
 def _keys(report: OrderReport) -> set[str]:

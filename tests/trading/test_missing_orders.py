@@ -20,6 +20,7 @@ from ccrs_core.contract.trading_requests import (
 from ccrs_core.errors import DecodeError, InvalidRequest
 from tests.trading.desk_toy import TRADING, Desk
 from tests.trading.desk_world import World, world
+from tests.trading.test_finding import placed_elsewhere
 from tests.trading.test_placing import buy
 from tests.virtual import scenario
 
@@ -67,6 +68,23 @@ def test_an_order_whose_answer_can_not_be_read_keeps_no_other_from_being_explain
             assert left.client_order_id == "order00"
 
     story()
+
+
+@scenario
+async def test_an_order_that_ended_unheard_is_found_out_of_though_another_has_its_id_now() -> None:
+    async with world(WithoutHistory()) as seen:
+        server = seen.server
+        first = server.place("key", placed_elsewhere("web1"))["id"]
+        await asyncio.sleep(0.1)
+        (known,) = seen.account.open_orders()
+        server.push_of = lambda topic, row: []
+        server.end("key", first)
+        second = server.place("key", placed_elsewhere("web2"))
+        server.book_of("key").orders[second["id"]].row["link"] = "web1"  # which was free again
+        await seen.account.reconcile()
+        (left,) = seen.account.open_orders()
+        assert left.exchange_order_id == second["id"]
+        assert seen.account.newest(known).state is OrderState.CANCELED
 
 
 @scenario
