@@ -95,7 +95,6 @@ class Asks:
         go over the socket at present, so that nothing of it was written, it goes by REST.
 
         :raises Unsupported: where ``via`` wants a socket, and its market has none.
-
         :raises NotSent: where nothing of it has left, and nothing will.
         :raises OutcomeUnknown: where it may have been taken.
         :raises ExchangeError: (or kin) where the exchange refused it.

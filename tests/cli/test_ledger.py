@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import ccrs_core
-from ccrs_core import Fill, SqliteStore, limit, market
-from ccrs_core.cli import run
+from ccrs_core import Comparison, Fill, LedgerName, SqliteStore, limit, market
+from ccrs_core.cli import ledger_compared, run
 from ccrs_core.model.serialize import from_json
 
 
@@ -126,6 +126,32 @@ def test_entries_are_exported_in_exact_digits(
     assert run(["ledger", "export", str(path), "-o", str(table)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert run(["ledger", "export", str(path), "--kind", "order", "-o", str(table), "--force"]) == 0
+
+
+def test_a_check_of_which_a_list_was_not_answered_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def compared(*_: object) -> Comparison:
+        return Comparison(
+            looked_at=("fills",), left_out=("too young",), unread=("positions: busy",)
+        )
+
+    monkeypatch.setattr(ledger_compared, "_compared", compared)
+    name = LedgerName("bybit", "testnet", "default")
+    where = {
+        "environment": "testnet",
+        "base_url": None,
+        "proxy": None,
+        "proxy_from_env": False,
+        "ways": (),
+        "ca_file": None,
+        "transport": None,
+        "rate": 50.0,
+    }
+    found = list(ledger_compared.verdicts(name, Path("ledger.sqlite"), None, where))
+    assert [(each.outcome, each.text) for each in found] == [
+        ("ok", "fills"),
+        ("careful", "too young"),
+        ("FAILED", "positions: busy"),
+    ]
 
 
 def test_what_is_no_ledger_is_told(
