@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +11,7 @@ from binance import AsyncClient
 from benchmarks.orders.exchanges.binance import EXCHANGE
 from benchmarks.orders.job import KEY, SIZE, Job
 from benchmarks.orders.meter import Meter
+from benchmarks.orders.pairs import measure
 
 _RECEIVE_WINDOW = 60_000
 
@@ -45,19 +44,9 @@ async def orders(job: Job, meter: Meter) -> None:
             "price": f"{bid * 0.995 // 1:.0f}",
         }
 
-        async def pairs(count: int, note: Any) -> None:
-            for _ in range(count):
-                called = time.monotonic_ns()
-                order = await place(**about, **terms)
-                placed = time.monotonic_ns()
-                await cancel(**about, orderId=order["orderId"])
-                note(called, placed, time.monotonic_ns())
-
-        async def all_pairs(count: int, note: Any) -> None:
-            each = count // job.flights
-            await asyncio.gather(*(pairs(each, note) for _ in range(job.flights)))
-
-        await all_pairs(job.warm_up, lambda *_: None)
-        meter.begin()
-        await all_pairs(job.count, meter.pair)
-        meter.end()
+        await measure(
+            job,
+            meter,
+            lambda: place(**about, **terms),
+            lambda order: cancel(**about, orderId=order["orderId"]),
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,7 @@ import ccxt.pro
 
 from benchmarks.orders.job import KEY, SIZE, Job
 from benchmarks.orders.meter import Meter
+from benchmarks.orders.pairs import measure
 
 _STREAMS = ("watch_orders", "watch_my_trades", "watch_positions", "watch_balance")
 _SETTLE = 0.5
@@ -87,22 +87,12 @@ async def orders(job: Job, meter: Meter) -> None:
         if job.contender.way == "websocket":
             place, cancel = exchange.create_order_ws, exchange.cancel_order_ws
 
-        async def pairs(count: int, note: Any) -> None:
-            for _ in range(count):
-                called = time.monotonic_ns()
-                order = await place(symbol, "limit", "buy", size, price)
-                placed = time.monotonic_ns()
-                await cancel(order["id"], symbol)
-                note(called, placed, time.monotonic_ns())
-
-        async def all_pairs(count: int, note: Any) -> None:
-            each = count // job.flights
-            await asyncio.gather(*(pairs(each, note) for _ in range(job.flights)))
-
-        await all_pairs(job.warm_up, lambda *_: None)
-        meter.begin()
-        await all_pairs(job.count, meter.pair)
-        meter.end()
+        await measure(
+            job,
+            meter,
+            lambda: place(symbol, "limit", "buy", size, price),
+            lambda order: cancel(order["id"], symbol),
+        )
 
 
 async def fills(job: Job, meter: Meter) -> None:

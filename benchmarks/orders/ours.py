@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +12,7 @@ import attrs
 import ccrs_core
 from benchmarks.orders.job import KEY, SIZE, Job
 from benchmarks.orders.meter import Meter
+from benchmarks.orders.pairs import measure
 from ccrs_core.contract.budgets import Budget, Limits, Pool
 from ccrs_core.contract.rest import Endpoint
 
@@ -96,27 +95,12 @@ async def orders(job: Job, meter: Meter) -> None:
         request = ccrs_core.limit(
             job.at.symbol, "buy", price=bid * Decimal("0.995") // 1, size=SIZE
         )
-        last: list[ccrs_core.LiveOrder] = []
 
-        async def pairs(count: int, note: Any) -> None:
-            for _ in range(count):
-                called = time.monotonic_ns()
-                order = await account.place(request)
-                placed = time.monotonic_ns()
-                await account.cancel(order)
-                note(called, placed, time.monotonic_ns())
-                last[:] = [*last[-job.flights :], order]
-
-        async def all_pairs(count: int, note: Any) -> None:
-            each = count // job.flights
-            await asyncio.gather(*(pairs(each, note) for _ in range(job.flights)))
+        async def settle(last: Iterable[ccrs_core.LiveOrder]) -> None:
             for order in last:
                 await order.ended(timeout=10.0)
 
-        await all_pairs(job.warm_up, lambda *_: None)
-        meter.begin()
-        await all_pairs(job.count, meter.pair)
-        meter.end()
+        await measure(job, meter, lambda: account.place(request), account.cancel, settle)
 
 
 async def fills(job: Job, meter: Meter) -> None:

@@ -1,5 +1,5 @@
-"""Quotes both sides with play money, through lost connections, lost answers and a kill -9 of
-itself, and ends with a ledger that says what the exchange says: [EXCHANGE [SECONDS]]."""
+"""Quotes both sides through lost connections, lost answers and a kill -9 of itself, and ends with
+the exchange's figures: python examples/programs/quote_both_sides.py [EXCHANGE [SECONDS]]"""
 
 import asyncio
 import contextlib

@@ -118,17 +118,21 @@ class TradesAlone(Kraken):
     )
 
 
-class HalfADay(Kraken):
-    """Kraken, did it end connections after twelve hours: those that may race, and the others."""
+class _Shortlived(Mortal):
+    hours = 4
+
+
+class FourHours(Kraken):
+    """Kraken, did it end connections after four hours: those that may race, and the others."""
 
     def route(self, subscription: Subscription) -> Route:
-        return attrs.evolve(super().route(subscription), max_age=11 * 3600.0)
+        return attrs.evolve(super().route(subscription), max_age=3.5 * 3600)
 
     def dialect(self) -> Dialect:
-        return Mortal(super().dialect())
+        return _Shortlived(super().dialect())
 
 
-class HalfADayOfBooks(HalfADay):
+class FourHoursOfBooks(FourHours):
     """And had it no connections that may race."""
 
     capabilities: ClassVar[Capabilities] = attrs.evolve(
@@ -207,7 +211,7 @@ class ReadBackwards(Kraken):
         return _ReadsNewestFirst(super().codec(route))
 
 
-_KRAKENS = (Scientific, WholeBooks, TradesAlone, HalfADay, HalfADayOfBooks, DecimalsAlone)
+_KRAKENS = (Scientific, WholeBooks, TradesAlone, FourHours, FourHoursOfBooks, DecimalsAlone)
 for _each in (*_KRAKENS, NewestFirst, ReadBackwards):
     _each.__module__ = "ccrs_kraken"  # where its samples are
 
@@ -270,7 +274,7 @@ AGES = (
         *((DecimalsAlone, name) for name in STEPS),
         *((NothingAtAGlance, name) for name in GLANCES),
         *((NewestFirst, name) for name in ORDERS),
-        *((each, name) for each in (HalfADay, HalfADayOfBooks) for name in AGES),
+        *((each, name) for each in (FourHours, FourHoursOfBooks) for name in AGES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

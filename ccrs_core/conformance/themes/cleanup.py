@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from ccrs_core.client.client import Client, connect
 from ccrs_core.conformance.themes.subscribing import subscribed
 from ccrs_core.conformance.workbench.properties import Against, proves
 from ccrs_core.conformance.workbench.subject import Case, Subject, requests_of
+from ccrs_core.conformance.workbench.threads import started
 from ccrs_core.conformance.workbench.world import World, settle
 from ccrs_core.contract.rest import HttpRequest, HttpResponse
 from ccrs_core.emulator import EmulatorServer
@@ -345,10 +345,9 @@ class CleanupProperties:
             if not user.cancelled():
                 user.exception()
 
-        before = set(threading.enumerate())
-        with no_resource_warnings():
+        with started() as threads, no_resource_warnings():
             asyncio.run(main())
-        left = [t for t in threading.enumerate() if t not in before]
+        left = [thread for thread in threads if thread.is_alive()]
         assert not left, f"threads remain after closing: {left}"
 
 
